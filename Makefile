@@ -1,0 +1,59 @@
+# Every target prints with `make help`. `make demo` and `make test` are all a fresh machine needs.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+CALLS ?= 20
+SECONDS ?= 30
+PACKAGES := libs/common services/call-control services/media-gateway services/agent-relay lab
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo up down test check format bench load lock clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 12
+
+$(STAMP): requirements/dev.txt $(addsuffix /pyproject.toml,$(PACKAGES))
+	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0])'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation $(addprefix -e ,$(PACKAGES))
+	@touch $@
+
+install: $(STAMP) ## install everything into .venv
+
+demo: install ## place one phone call through all services, show and check it
+	$(BIN)/lab demo
+
+up: install ## start the whole stack with its simulators and keep it up
+	$(BIN)/lab up
+
+down: install ## stop what `make up` started
+	$(BIN)/lab down
+
+test: install check ## check the code and run all tests
+	$(BIN)/python -m pytest
+
+check: install ## format, lint, types and import contracts, without tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: install ## format the code and mend what can be mended
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: install ## measure the parts, side by side with their alternatives
+	$(BIN)/python -m bench
+
+load: install ## CALLS calls at once for SECONDS seconds, audio checked frame by frame
+	$(BIN)/lab load --calls $(CALLS) --seconds $(SECONDS)
+
+lock: install ## write the requirements anew from the pyproject files
+	$(BIN)/python -m pip install --quiet uv
+	requirements/lock.sh
+
+clean: ## remove what was installed and made
+	rm -rf $(VENV) out .lab .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# Writes the locks beside this file: hashes, no registry addresses. One for development, one for each image.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+uv=${UV:-.venv/bin/uv}  # `.venv/bin/pip install uv` puts it there
+compile() {
+  "$uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+    --no-emit-index-url --no-emit-find-links --no-emit-package bridge-common "$@"
+}
+services=(call-control media-gateway agent-relay)
+projects=(libs/common/pyproject.toml lab/pyproject.toml)
+for service in "${services[@]}"; do projects+=("services/$service/pyproject.toml"); done
+compile "${projects[@]}" requirements/dev.in -o requirements/dev.txt
+for service in "${services[@]}"; do
+  compile "services/$service/pyproject.toml" -c requirements/dev.txt -o "requirements/$service.txt"
+done
+compile lab/pyproject.toml -c requirements/dev.txt -o requirements/lab.txt

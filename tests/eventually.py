@@ -1,0 +1,26 @@
+"""Waiting in tests: poll a fact until it holds or a deadline passes, instead of sleeping and hoping."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+async def eventually(
+    fact: Callable[[], T | Awaitable[T]], *, within_s: float = 5.0, every_s: float = 0.01, what: str = ""
+) -> T:
+    """Return the first truthy value of `fact()`; fail with its last value when none came within `within_s` seconds."""
+    deadline = time.monotonic() + within_s
+    while True:
+        result = fact()
+        value: T = await result if inspect.isawaitable(result) else result
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {within_s} s: {what or fact}; last value {value!r}")
+        await asyncio.sleep(every_s)
