@@ -1,0 +1,101 @@
+"""Speech for the lab: espeak-ng (shipped by the wheel `espeakng-loader`) through ctypes, resampled with soxr.
+
+PCM is 16-bit signed little-endian mono everywhere. espeak-ng keeps its state in globals, so one lock guards it; a
+sentence takes a few milliseconds, and results are cached.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from functools import cache, lru_cache
+
+import espeakng_loader  # type: ignore[import-untyped]  # ships no types
+import numpy as np
+import numpy.typing as npt
+import soxr  # type: ignore[import-untyped]  # ships no types
+
+BYTES_PER_SAMPLE = 2
+CACHED_TEXTS = 256
+
+# speak_lib.h of espeak-ng 1.52
+_AUDIO_OUTPUT_SYNCHRONOUS = 2
+_INITIALIZE_DONT_EXIT = 0x8000
+_CHARS_UTF8 = 1
+_POSITION_CHARACTER = 1
+
+_Synthesized = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)
+_lock = threading.Lock()
+
+
+class SpeechError(RuntimeError):
+    """espeak-ng refused: its data is missing, or it does not know the voice. Retrying does not help."""
+
+
+def synthesize(text: str, rate_hz: int, voice: str = "en-us") -> bytes:
+    """Speak `text`: PCM16 at `rate_hz`. Text without anything to say gives `b""`. Raises `SpeechError`."""
+    return _spoken(" ".join(text.replace("\0", " ").split()), rate_hz, voice)
+
+
+def ms_of(pcm: bytes, rate_hz: int) -> int:
+    """How long `pcm` lasts, in whole milliseconds."""
+    return len(pcm) // BYTES_PER_SAMPLE * 1000 // rate_hz
+
+
+@lru_cache(maxsize=CACHED_TEXTS)
+def _spoken(text: str, rate_hz: int, voice: str) -> bytes:
+    if not text:
+        return b""
+    with _lock:
+        native = _engine().speak(text, voice)
+    samples = np.frombuffer(native, dtype="<i2")
+    if samples.size == 0 or rate_hz == _engine().rate_hz:
+        return native
+    resampled: npt.NDArray[np.int16] = soxr.resample(samples, _engine().rate_hz, rate_hz)
+    return resampled.astype("<i2", copy=False).tobytes()
+
+
+class _Engine:
+    """The loaded library. Every use needs the module's lock."""
+
+    def __init__(self) -> None:
+        self._library = ctypes.CDLL(str(espeakng_loader.get_library_path()))
+        data = str(espeakng_loader.get_data_path()).encode()
+        rate_hz = self._library.espeak_Initialize(_AUDIO_OUTPUT_SYNCHRONOUS, 0, data, _INITIALIZE_DONT_EXIT)
+        if rate_hz <= 0:
+            raise SpeechError(f"espeak-ng found no data under {data.decode()} (it wants a path below 160 characters)")
+        self.rate_hz = int(rate_hz)
+        self._synth = self._library.espeak_Synth
+        self._synth.argtypes = [
+            ctypes.c_char_p,
+            ctypes.c_size_t,
+            ctypes.c_uint,
+            ctypes.c_int,
+            ctypes.c_uint,
+            ctypes.c_uint,
+            ctypes.c_void_p,
+            ctypes.c_void_p,
+        ]
+
+    def speak(self, text: str, voice: str) -> bytes:
+        """PCM16 at the engine's own rate."""
+        if self._library.espeak_SetVoiceByName(voice.encode()) != 0:
+            raise SpeechError(f"espeak-ng has no voice {voice!r}")
+        pcm = bytearray()
+
+        def keep(samples: int | None, count: int, _events: int) -> int:
+            if samples is not None and count > 0:
+                pcm.extend(ctypes.string_at(samples, count * BYTES_PER_SAMPLE))
+            return 0
+
+        callback = _Synthesized(keep)  # must outlive espeak_Synth, which calls it from this thread
+        self._library.espeak_SetSynthCallback(callback)
+        said = text.encode()
+        if self._synth(said, len(said) + 1, 0, _POSITION_CHARACTER, 0, _CHARS_UTF8, None, None) != 0:
+            raise SpeechError("espeak-ng could not speak the text")
+        return bytes(pcm)
+
+
+@cache
+def _engine() -> _Engine:
+    return _Engine()
