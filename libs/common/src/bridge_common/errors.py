@@ -1,0 +1,61 @@
+"""One tree for everything that can go wrong here.
+
+BridgeError
+├── InputError          the sender's fault; do not retry; becomes 400 or a dropped frame
+│   ├── EntryError      a Redis entry that is none of ours
+│   ├── FrameError      a media frame that ACS would not send
+│   └── PayloadTooLarge a body over the limit; becomes 413
+├── AuthError           wrong or missing credentials; becomes 401 or close 1008
+├── GoneError           the call, stream or lease is no longer there; stop working on it
+│   └── FencedError     somebody newer owns the stream; stop writing at once
+└── OutsideError        Redis, ACS or Voice Live did not do it; `retry` says whether trying again can help
+"""
+
+from __future__ import annotations
+
+
+class BridgeError(Exception):
+    """Base of the tree. `code` is a stable word for logs and error bodies; the message says what to do."""
+
+    code = "internal"
+
+    def __init__(self, message: str, **details: object) -> None:
+        super().__init__(message)
+        self.message = message
+        self.details = details
+
+
+class InputError(BridgeError):
+    code = "bad_request"
+
+
+class EntryError(InputError):
+    code = "bad_entry"
+
+
+class FrameError(InputError):
+    code = "bad_frame"
+
+
+class PayloadTooLarge(InputError):
+    code = "payload_too_large"
+
+
+class AuthError(BridgeError):
+    code = "unauthorized"
+
+
+class GoneError(BridgeError):
+    code = "gone"
+
+
+class FencedError(GoneError):
+    code = "fenced"
+
+
+class OutsideError(BridgeError):
+    code = "outside"
+
+    def __init__(self, message: str, *, retry: bool, **details: object) -> None:
+        super().__init__(message, **details)
+        self.retry = retry

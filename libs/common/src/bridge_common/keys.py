@@ -1,0 +1,83 @@
+"""Every Redis key, consumer group and limit of the project, spelled once.
+
+All keys of a call carry the shard tag `{sNN}`, so that scripts and reads over several keys stay in one slot.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bridge_common.ids import shard_of
+
+INBOX_GROUP: Final = "call-control"
+
+MEDIA_STREAM_LENGTH: Final = 250
+"""Entries kept of an uplink or downlink: 5 s of frames. Older audio is worth nothing."""
+INBOX_LENGTH: Final = 100_000
+WAKE_LENGTH: Final = 100
+TRANSCRIPT_LENGTH: Final = 10_000
+READER_STREAMS: Final = 64
+"""Streams one reader asks for with one XREAD; beyond this the delay grows faster than the saving."""
+
+FINAL_EPOCH: Final = 2**63
+"""The epoch of the `Ended` entry: above every real one (ms since 1970), so it fences every writer for good."""
+
+FLEET: Final = "fleet"
+SEEN_TTL_S: Final = 24 * 3600
+LIVE_TTL_S: Final = 26 * 3600
+"""Life of the keys of a running call: refreshed by nothing, so above any call's length."""
+ENDED_TTL_S: Final = 60
+"""How long the streams of an ended call stay, so that slow readers still find `Ended`."""
+
+
+class Keys:
+    """Spells the keys for a number of shards (`REDIS_SHARDS`; 1 on a single server)."""
+
+    def __init__(self, shards: int = 1) -> None:
+        self.shards = shards
+
+    def tag(self, call_id: str) -> str:
+        return _tag(shard_of(call_id, self.shards))
+
+    def all_tags(self) -> list[str]:
+        return [_tag(shard) for shard in range(self.shards)]
+
+    # -- of one call
+    def record(self, call_id: str) -> str:
+        return f"{self.tag(call_id)}:call:{call_id}"
+
+    def uplink(self, call_id: str) -> str:
+        return f"{self.record(call_id)}:uplink"
+
+    def downlink(self, call_id: str) -> str:
+        return f"{self.record(call_id)}:downlink"
+
+    def transcript(self, call_id: str) -> str:
+        return f"{self.record(call_id)}:transcript"
+
+    # -- of one shard
+    def leases(self, tag: str) -> str:
+        return f"{tag}:leases"
+
+    def owners(self, tag: str) -> str:
+        return f"{tag}:owners"
+
+    def inbox(self, tag: str) -> str:
+        return f"{tag}:inbox"
+
+    def wake(self, tag: str) -> str:
+        return f"{tag}:wake"
+
+    def timers(self, tag: str) -> str:
+        return f"{tag}:timers"
+
+    def calls(self, tag: str) -> str:
+        """Index of the calls by creation time, for the list that operators see."""
+        return f"{tag}:calls"
+
+    def seen(self, tag: str, event_id: str) -> str:
+        return f"{tag}:seen:{event_id}"
+
+
+def _tag(shard: int) -> str:
+    return f"{{s{shard:02d}}}"
