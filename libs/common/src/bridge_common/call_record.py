@@ -1,0 +1,116 @@
+"""The record of one call, as all three services see it, and its form in a Redis hash.
+
+Each field has one writer. call-control writes all but the last group, compared and swapped on `version`; the gateway
+raises `uplink_epoch`, the relay that holds the lease writes the rest, each through a script of `call_store`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from typing import Final
+
+from bridge_common.errors import EntryError
+
+
+class Status(StrEnum):
+    RINGING = "ringing"
+    ANSWERING = "answering"
+    CONNECTED = "connected"
+    ENDING = "ending"
+    DIVERTING = "diverting"
+    ENDED = "ended"
+
+    @property
+    def live(self) -> bool:
+        """Whether relays and gateways should work for the call."""
+        return self in (Status.RINGING, Status.ANSWERING, Status.CONNECTED)
+
+
+@dataclass(frozen=True, slots=True)
+class PendingCommand:
+    """A command to ACS whose result is not known yet. `seq` makes the Repeatability-Request-ID of every attempt."""
+
+    seq: int
+    kind: str
+    argument: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallRecord:
+    """Times are Unix ms, 0 for "not yet"; parties are raw ids such as `4:+14255550100`."""
+
+    call_id: str
+    status: Status
+    version: int = 0
+    created_ms: int = 0
+    caller: str = ""
+    callee: str = ""
+    correlation_id: str = ""
+    server_call_id: str = ""
+    incoming_call_context: str = ""
+    connection_id: str = ""
+    profile: str = "default"
+    answered_ms: int = 0
+    connected_ms: int = 0
+    ended_ms: int = 0
+    end_reason: str = ""
+    voice_ready: bool = False
+    media_seen: bool = False
+    media_restarts: int = 0
+    command_seq: int = 0
+    timer_seq: int = 0
+    pending: tuple[PendingCommand, ...] = ()
+
+    uplink_epoch: int = 0
+    greeted: bool = False
+    conversation_id: str = ""
+    voice_session_id: str = ""
+
+
+FOREIGN_FIELDS = frozenset({"uplink_epoch", "greeted", "conversation_id", "voice_session_id"})
+"""Fields that call-control reads but never writes."""
+
+
+def encode_record(record: CallRecord) -> dict[str, str]:
+    """Every field as text: flags as 0/1, the outbox as JSON."""
+    return {field.name: _encode(getattr(record, field.name)) for field in fields(record)}
+
+
+def decode_record(stored: Mapping[bytes, bytes]) -> CallRecord:
+    """Fields that a newer version wrote are ignored, missing ones take their defaults.
+
+    Raises `EntryError` when the hash is no call record.
+    """
+    values: dict[str, object] = {}
+    try:
+        for field in fields(CallRecord):
+            raw = stored.get(field.name.encode())
+            if raw is not None:
+                values[field.name] = _DECODERS[str(field.type)](raw.decode())
+        return CallRecord(**values)  # type: ignore[arg-type]  # the decoders follow the field types
+    except (ValueError, TypeError, KeyError) as error:
+        raise EntryError("this hash is no call record") from error
+
+
+def _encode(value: object) -> str:
+    if isinstance(value, bool):
+        return "1" if value else "0"
+    if isinstance(value, tuple):
+        return json.dumps([[command.seq, command.kind, command.argument] for command in value])
+    return str(value)
+
+
+def _decode_pending(text: str) -> tuple[PendingCommand, ...]:
+    return tuple(PendingCommand(int(seq), str(kind), str(argument)) for seq, kind, argument in json.loads(text))
+
+
+_DECODERS: Final[dict[str, Callable[[str], object]]] = {
+    "str": str,
+    "int": int,
+    "bool": lambda text: text == "1",
+    "Status": Status,
+    "tuple[PendingCommand, ...]": _decode_pending,
+}

@@ -1,0 +1,147 @@
+"""Call records, their streams and transcripts in Redis."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from redis.asyncio import Redis
+
+from bridge_common import scripts
+from bridge_common.call_record import FOREIGN_FIELDS, CallRecord, Status, decode_record, encode_record
+from bridge_common.entries import FIELD, Ended, Notice, Opened, TranscriptEntry, Turn, decode, encode
+from bridge_common.keys import ENDED_TTL_S, FINAL_EPOCH, LIVE_TTL_S, TRANSCRIPT_LENGTH, Keys
+from bridge_common.leases import Claim
+from bridge_common.redis_clients import command, redis_errors
+from bridge_common.stream_reader import Fields
+
+DAY_S = 24 * 3600
+
+
+@dataclass(frozen=True, slots=True)
+class MediaGrant:
+    """The right to write a call's uplink under `epoch`, and where to begin reading its downlink."""
+
+    epoch: int
+    downlink_cursor: str
+    record: CallRecord
+
+
+class CallStore:
+    """`kept_s`: how long the record and transcript of an ended call stay readable."""
+
+    def __init__(self, redis: Redis, keys: Keys, kept_s: int = DAY_S) -> None:
+        self._redis = redis
+        self._keys = keys
+        self._kept_s = kept_s
+        self._create = redis.register_script(scripts.CREATE_CALL)
+        self._save = redis.register_script(scripts.SAVE_CALL)
+        self._attach = redis.register_script(scripts.ATTACH_MEDIA)
+        self._note_voice = redis.register_script(scripts.NOTE_VOICE)
+        self._mark_greeted = redis.register_script(scripts.MARK_GREETED)
+        self._end_streams = redis.register_script(scripts.END_STREAMS)
+
+    async def create(self, record: CallRecord) -> bool:
+        """Store a new call with its two streams; False when the call exists already."""
+        keys, call_id = self._keys, record.call_id
+        args: list[str | bytes | int] = [call_id, record.created_ms, LIVE_TTL_S, encode(Opened())]
+        for name, value in encode_record(record).items():
+            args += [name, value]
+        async with redis_errors("creating a call"):
+            created = await self._create(
+                keys=[
+                    keys.record(call_id),
+                    keys.uplink(call_id),
+                    keys.downlink(call_id),
+                    keys.calls(keys.tag(call_id)),
+                ],
+                args=args,
+            )
+        return bool(created)
+
+    async def load(self, call_id: str) -> CallRecord | None:
+        async with redis_errors("loading a call"):
+            stored: dict[bytes, bytes] = await command(self._redis, "HGETALL", self._keys.record(call_id))
+        return decode_record(stored) if stored else None
+
+    async def save(self, old: CallRecord, new: CallRecord) -> bool:
+        """Write what differs if nobody wrote since `old` was loaded; False when somebody did or the call is gone."""
+        before = encode_record(old)
+        args: list[str | int] = [old.version]
+        for name, value in encode_record(new).items():
+            if name != "version" and name not in FOREIGN_FIELDS and before[name] != value:
+                args += [name, value]
+        if len(args) == 1:
+            return True
+        async with redis_errors("saving a call"):
+            saved: int = await self._save(keys=[self._keys.record(new.call_id)], args=args)
+        return saved == 1
+
+    async def attach_media(self, call_id: str) -> MediaGrant | None:
+        """Raise the uplink epoch for a new media socket; None when the call is not live."""
+        keys = [self._keys.record(call_id), self._keys.downlink(call_id)]
+        async with redis_errors("attaching media"):
+            granted = await self._attach(keys=keys, args=[status.value for status in Status if status.live])
+        record = await self.load(call_id) if granted else None
+        if not granted or record is None:
+            return None
+        return MediaGrant(int(granted[0]), granted[1].decode(), record)
+
+    async def mark_greeted(self, call_id: str) -> bool:
+        """True for the first relay that asks: it greets."""
+        async with redis_errors("marking the greeting"):
+            return bool(await self._mark_greeted(keys=[self._keys.record(call_id)]))
+
+    async def note_voice(self, claim: Claim, owner_text: str, *, conversation_id: str, voice_session_id: str) -> bool:
+        """Remember the voice session of a call, as long as the lease is still this claim's (`Leases.owner_text`)."""
+        call_id = claim.call_id
+        async with redis_errors("noting the voice session"):
+            noted = await self._note_voice(
+                keys=[self._keys.record(call_id), self._keys.owners(self._keys.tag(call_id))],
+                args=[call_id, owner_text, "conversation_id", conversation_id, "voice_session_id", voice_session_id],
+            )
+        return bool(noted)
+
+    async def end_streams(self, call_id: str, reason: str) -> None:
+        """Close both streams for good and let all keys of the call expire. Doing it again changes nothing."""
+        keys = self._keys
+        async with redis_errors("ending the streams"):
+            await self._end_streams(
+                keys=[keys.uplink(call_id), keys.downlink(call_id)],
+                args=[f"{FINAL_EPOCH}-0", encode(Ended(reason)), ENDED_TTL_S],
+            )
+            for key in (keys.record(call_id), keys.transcript(call_id)):
+                await self._redis.expire(key, self._kept_s)
+
+    async def append_transcript(self, call_id: str, entry: TranscriptEntry) -> None:
+        key = self._keys.transcript(call_id)
+        async with redis_errors("writing the transcript"):
+            await self._redis.xadd(key, {FIELD: encode(entry)}, maxlen=TRANSCRIPT_LENGTH, approximate=True)
+            await self._redis.expire(key, max(LIVE_TTL_S, self._kept_s), nx=True)
+
+    async def read_transcript(self, call_id: str) -> list[tuple[str, TranscriptEntry]]:
+        """All entries with their ids, oldest first."""
+        async with redis_errors("reading the transcript"):
+            stored: list[tuple[bytes, Fields]] = await command(
+                self._redis, "XRANGE", self._keys.transcript(call_id), "-", "+"
+            )
+        found: list[tuple[str, TranscriptEntry]] = []
+        for entry_id, content in stored:
+            entry = decode(content[FIELD])
+            if isinstance(entry, Turn | Notice):
+                found.append((entry_id.decode(), entry))
+        return found
+
+    async def list_calls(self, limit: int = 100) -> list[CallRecord]:
+        """The newest calls that are still kept, newest first."""
+        records: list[CallRecord] = []
+        oldest_kept = (time.time() - self._kept_s - LIVE_TTL_S) * 1000
+        for tag in self._keys.all_tags():
+            async with redis_errors("listing calls"):
+                await self._redis.zremrangebyscore(self._keys.calls(tag), "-inf", oldest_kept)
+                newest: list[bytes] = await command(self._redis, "ZRANGE", self._keys.calls(tag), 0, limit - 1, "REV")
+            for call_id in newest:
+                record = await self.load(call_id.decode())
+                if record is not None:
+                    records.append(record)
+        return sorted(records, key=lambda record: record.created_ms, reverse=True)[:limit]

@@ -1,0 +1,66 @@
+"""Who is alive: every process writes its heartbeat into one hash, on Redis's clock."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Final
+
+from redis.asyncio import Redis
+
+from bridge_common.keys import FLEET
+from bridge_common.redis_clients import command, redis_errors
+
+BEAT_S: Final = 0.25
+DEAD_AFTER_MS: Final = 1000
+_FORGET_AFTER_MS: Final = 60_000
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One process: its kind (`call-control`, …), how many calls it takes and has, whether it drains."""
+
+    name: str
+    kind: str
+    capacity: int
+    active: int
+    draining: bool
+    beat_ms: int
+
+
+class Fleet:
+    def __init__(self, redis: Redis, name: str, kind: str) -> None:
+        self._redis = redis
+        self._name = name
+        self._kind = kind
+
+    async def beat(self, *, capacity: int = 0, active: int = 0, draining: bool = False) -> None:
+        async with redis_errors("the heartbeat"):
+            now_ms = await self._now_ms()
+            row = {
+                "kind": self._kind,
+                "capacity": capacity,
+                "active": active,
+                "draining": draining,
+                "beat_ms": now_ms,
+            }
+            await self._redis.hset(FLEET, self._name, json.dumps(row))
+
+    async def leave(self) -> None:
+        async with redis_errors("leaving the fleet"):
+            await self._redis.hdel(FLEET, self._name)
+
+    async def live(self) -> dict[str, Member]:
+        """The processes whose last heartbeat is younger than `DEAD_AFTER_MS`; forgets those long gone."""
+        async with redis_errors("reading the fleet"):
+            now_ms = await self._now_ms()
+            rows: dict[bytes, bytes] = await command(self._redis, "HGETALL", FLEET)
+            members = {name.decode(): Member(name=name.decode(), **json.loads(row)) for name, row in rows.items()}
+            gone = [name for name, member in members.items() if now_ms - member.beat_ms > _FORGET_AFTER_MS]
+            if gone:
+                await self._redis.hdel(FLEET, *gone)
+        return {name: member for name, member in members.items() if now_ms - member.beat_ms <= DEAD_AFTER_MS}
+
+    async def _now_ms(self) -> int:
+        seconds, micros = await self._redis.time()
+        return int(seconds) * 1000 + int(micros) // 1000

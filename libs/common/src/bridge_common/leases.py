@@ -1,0 +1,112 @@
+"""Which relay drives which call: leases on Redis's clock, with a fencing token (epoch) that grows with each holder.
+
+One mechanism serves three cases: a new call, a call whose relay died and a call that a draining relay hands over are
+all "a lease past its deadline".
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from redis.asyncio import Redis
+
+from bridge_common import scripts
+from bridge_common.keys import WAKE_LENGTH, Keys
+from bridge_common.redis_clients import MAX_BLOCK_MS, redis_errors
+from bridge_common.stream_reader import entries_of, xread
+
+LEASE_MS: Final = 1000
+HEARTBEAT_MS: Final = 250
+POLL_MS: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to drive a call until the lease ends; `epoch` is the fencing token of its downlink."""
+
+    call_id: str
+    epoch: int
+
+
+class Leases:
+    """One relay's view of the lease table. `owner` is the process's name."""
+
+    def __init__(self, redis: Redis, keys: Keys, owner: str, lease_ms: int = LEASE_MS) -> None:
+        self._redis = redis
+        self._keys = keys
+        self._owner = owner
+        self._lease_ms = lease_ms
+        self._offer = redis.register_script(scripts.OFFER)
+        self._claim = redis.register_script(scripts.CLAIM)
+        self._renew = redis.register_script(scripts.RENEW)
+        self._release = redis.register_script(scripts.RELEASE)
+        self._end = redis.register_script(scripts.END_LEASE)
+
+    async def offer(self, call_id: str) -> None:
+        """Make the call claimable and wake the relays. Offering it again changes nothing."""
+        tag = self._keys.tag(call_id)
+        async with redis_errors("offering a call"):
+            await self._offer(keys=[self._keys.leases(tag), self._keys.wake(tag)], args=[call_id, WAKE_LENGTH])
+
+    async def claim(self, limit: int) -> list[Claim]:
+        """Up to `limit` calls whose lease is past its deadline, now ours for `lease_ms`."""
+        claims: list[Claim] = []
+        for tag in self._keys.all_tags():
+            if limit - len(claims) <= 0:
+                break
+            async with redis_errors("claiming calls"):
+                found: Sequence[bytes] = await self._claim(
+                    keys=self._tables(tag), args=[self._owner, limit - len(claims), self._lease_ms]
+                )
+            claims += [Claim(found[i].decode(), int(found[i + 1])) for i in range(0, len(found), 2)]
+        return claims
+
+    async def renew(self, claims: Iterable[Claim]) -> list[Claim]:
+        """Extend the leases; returns those that are lost: the call ended or somebody else drives it."""
+        by_tag: dict[str, list[Claim]] = defaultdict(list)
+        for claim in claims:
+            by_tag[self._keys.tag(claim.call_id)].append(claim)
+        lost: list[Claim] = []
+        for tag, ours in by_tag.items():
+            args: list[str | int] = [self._lease_ms, self._owner]
+            for claim in ours:
+                args += [claim.call_id, claim.epoch]
+            async with redis_errors("renewing leases"):
+                gone = {call_id.decode() for call_id in await self._renew(keys=self._tables(tag), args=args)}
+            lost += [claim for claim in ours if claim.call_id in gone]
+        return lost
+
+    async def release(self, claim: Claim) -> None:
+        """Let another relay take the call at once; the epoch stays ours until it does."""
+        tag = self._keys.tag(claim.call_id)
+        async with redis_errors("releasing a lease"):
+            await self._release(
+                keys=[*self._tables(tag), self._keys.wake(tag)],
+                args=[claim.call_id, self.owner_text(claim), WAKE_LENGTH],
+            )
+
+    async def end(self, call_id: str) -> None:
+        """The call needs no relay any more; whoever holds it learns it at its next renewal."""
+        async with redis_errors("ending a lease"):
+            await self._end(keys=self._tables(self._keys.tag(call_id)), args=[call_id])
+
+    def owner_text(self, claim: Claim) -> str:
+        """How the owners table spells us as the holder of this claim."""
+        return f"{self._owner}|{claim.epoch}"
+
+    async def wait_wake(self, blocking: Redis, cursors: dict[str, str], timeout_ms: int) -> None:
+        """Return when something became claimable or after `timeout_ms`.
+
+        `cursors` is the caller's memory of what it saw; start with an empty dict.
+        """
+        if not cursors:
+            cursors.update({self._keys.wake(tag): "$" for tag in self._keys.all_tags()})
+        async with redis_errors("waiting for calls"):
+            reply = await xread(blocking, cursors, count=WAKE_LENGTH, block_ms=min(timeout_ms, MAX_BLOCK_MS))
+        cursors.update({key: entry_id for key, entry_id, _ in entries_of(reply)})
+
+    def _tables(self, tag: str) -> list[str]:
+        return [self._keys.leases(tag), self._keys.owners(tag)]

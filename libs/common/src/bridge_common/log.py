@@ -1,0 +1,61 @@
+"""JSON log lines on stderr: a static message, values in fields. Phone numbers only through `phone`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import sys
+import time
+from typing import Final, Literal
+
+_EXTRA: Final = "bridge_fields"
+LogFormat = Literal["json", "text"]
+
+
+def fields(**values: object) -> dict[str, object]:
+    """For `extra=`: the fields of one line. `log.info("call answered", extra=fields(call_id=call_id))`."""
+    return {_EXTRA: values}
+
+
+def phone(raw_id: str) -> str:
+    """A party as logs may show it: a short hash that stays the same for the same party, and its last two digits."""
+    return f"{hashlib.sha256(raw_id.encode()).hexdigest()[:8]}…{raw_id[-2:]}" if raw_id else ""
+
+
+class _JsonFormatter(logging.Formatter):
+    def __init__(self, service: str) -> None:
+        super().__init__()
+        self._service = service
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, object] = {
+            "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z",
+            "level": record.levelname,
+            "service": self._service,
+            "logger": record.name,
+            "message": record.getMessage(),
+            **getattr(record, _EXTRA, {}),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str, ensure_ascii=False)
+
+
+class _TextFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        values = " ".join(f"{name}={value}" for name, value in getattr(record, _EXTRA, {}).items())
+        line = f"{self.formatTime(record)} {record.levelname:7} {record.getMessage()} {values}".rstrip()
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+def setup_logging(service: str, level: str = "INFO", form: LogFormat = "json") -> None:
+    """Send every logger of the process to stderr. Libraries speak at WARNING unless we listen at DEBUG."""
+    out = logging.StreamHandler(sys.stderr)
+    out.setFormatter(_JsonFormatter(service) if form == "json" else _TextFormatter())
+    root = logging.getLogger()
+    root.handlers[:] = [out]
+    root.setLevel(level)
+    if level != "DEBUG":
+        for noisy in ("azure", "uvicorn.access", "uvicorn.error", "websockets", "aiohttp", "httpx"):
+            logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -1,0 +1,172 @@
+"""The Lua scripts of the project. All times are Redis's own, so no client's clock matters."""
+
+from __future__ import annotations
+
+from typing import Final
+
+_NOW: Final = """
+local function now_ms()
+  local t = redis.call('TIME')
+  return t[1] * 1000 + math.floor(t[2] / 1000)
+end
+local function as_int(n) return string.format('%.0f', n) end
+"""
+
+CREATE_CALL: Final = """
+-- KEYS record, uplink, downlink, calls; ARGV call_id, created_ms, ttl_s, opened entry, field, value, ...
+if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
+redis.call('HSET', KEYS[1], unpack(ARGV, 5))
+for i = 2, 3 do
+  redis.call('XADD', KEYS[i], '0-1', 'e', ARGV[4])
+  redis.call('EXPIRE', KEYS[i], ARGV[3])
+end
+redis.call('EXPIRE', KEYS[1], ARGV[3])
+redis.call('ZADD', KEYS[4], ARGV[2], ARGV[1])
+return 1
+"""
+
+SAVE_CALL: Final = """
+-- KEYS record; ARGV expected version, field, value, ...   -> 1 saved, 0 somebody was faster, -1 no such call
+local version = redis.call('HGET', KEYS[1], 'version')
+if not version then return -1 end
+if version ~= ARGV[1] then return 0 end
+redis.call('HSET', KEYS[1], 'version', tonumber(version) + 1, unpack(ARGV, 2))
+return 1
+"""
+
+ATTACH_MEDIA: Final = (
+    _NOW
+    + """
+-- KEYS record, downlink; ARGV status that is live, ...   -> {epoch, last downlink id} or nil
+local status = redis.call('HGET', KEYS[1], 'status')
+local live = false
+for i = 1, #ARGV do if status == ARGV[i] then live = true end end
+if not live then return nil end
+local epoch = math.max(tonumber(redis.call('HGET', KEYS[1], 'uplink_epoch') or '0') + 1, now_ms())
+redis.call('HSET', KEYS[1], 'uplink_epoch', as_int(epoch))
+local last = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)
+return {as_int(epoch), last[1] and last[1][1] or '0-0'}
+"""
+)
+
+NOTE_VOICE: Final = """
+-- KEYS record, owners; ARGV call_id, owner|epoch, field, value, ...   -> 1 written, 0 the lease is not ours
+if redis.call('HGET', KEYS[2], ARGV[1]) ~= ARGV[2] then return 0 end
+if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+redis.call('HSET', KEYS[1], unpack(ARGV, 3))
+return 1
+"""
+
+MARK_GREETED: Final = """
+-- KEYS record   -> 1 for the first who asks
+if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+if redis.call('HGET', KEYS[1], 'greeted') == '1' then return 0 end
+redis.call('HSET', KEYS[1], 'greeted', '1')
+return 1
+"""
+
+END_STREAMS: Final = """
+-- KEYS uplink, downlink; ARGV final id, ended entry, ttl_s
+for i = 1, 2 do
+  if redis.call('EXISTS', KEYS[i]) == 1 then
+    local last = redis.call('XREVRANGE', KEYS[i], '+', '-', 'COUNT', 1)
+    if not (last[1] and last[1][1] == ARGV[1]) then redis.call('XADD', KEYS[i], ARGV[1], 'e', ARGV[2]) end
+    redis.call('EXPIRE', KEYS[i], ARGV[3])
+  end
+end
+return 1
+"""
+
+OFFER: Final = (
+    _NOW
+    + """
+-- KEYS leases, wake; ARGV call_id, wake length   A call that is leased already is left alone.
+if redis.call('ZADD', KEYS[1], 'NX', as_int(now_ms()), ARGV[1]) == 1 then
+  redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[2], '*', 'e', ARGV[1])
+end
+return 1
+"""
+)
+
+CLAIM: Final = (
+    _NOW
+    + """
+-- KEYS leases, owners; ARGV owner, limit, lease_ms   -> {call_id, epoch, call_id, epoch, ...}
+local now = now_ms()
+local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', as_int(now), 'LIMIT', 0, ARGV[2])
+local claimed = {}
+for _, call_id in ipairs(due) do
+  local previous = redis.call('HGET', KEYS[2], call_id)
+  local epoch = now
+  if previous then epoch = math.max(tonumber(string.match(previous, '|(%d+)$')) + 1, now) end
+  redis.call('HSET', KEYS[2], call_id, ARGV[1] .. '|' .. as_int(epoch))
+  redis.call('ZADD', KEYS[1], as_int(now + tonumber(ARGV[3])), call_id)
+  claimed[#claimed + 1] = call_id
+  claimed[#claimed + 1] = as_int(epoch)
+end
+return claimed
+"""
+)
+
+RENEW: Final = (
+    _NOW
+    + """
+-- KEYS leases, owners; ARGV lease_ms, owner, call_id, epoch, ...   -> the call_ids that are no longer ours
+local deadline = as_int(now_ms() + tonumber(ARGV[1]))
+local lost = {}
+for i = 3, #ARGV, 2 do
+  if redis.call('HGET', KEYS[2], ARGV[i]) == ARGV[2] .. '|' .. ARGV[i + 1] then
+    redis.call('ZADD', KEYS[1], 'XX', deadline, ARGV[i])
+  else
+    lost[#lost + 1] = ARGV[i]
+  end
+end
+return lost
+"""
+)
+
+RELEASE: Final = (
+    _NOW
+    + """
+-- KEYS leases, owners, wake; ARGV call_id, owner|epoch, wake length   Another relay may take it now.
+if redis.call('HGET', KEYS[2], ARGV[1]) ~= ARGV[2] then return 0 end
+redis.call('ZADD', KEYS[1], 'XX', as_int(now_ms()), ARGV[1])
+redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[3], '*', 'e', ARGV[1])
+return 1
+"""
+)
+
+END_LEASE: Final = """
+-- KEYS leases, owners; ARGV call_id
+redis.call('ZREM', KEYS[1], ARGV[1])
+redis.call('HDEL', KEYS[2], ARGV[1])
+return 1
+"""
+
+PUT_ONCE: Final = """
+-- KEYS inbox, seen, ...; ARGV entry, inbox length, ttl_s   -> entry id, or nil when any of the keys was seen before
+for i = 2, #KEYS do if redis.call('EXISTS', KEYS[i]) == 1 then return nil end end
+for i = 2, #KEYS do redis.call('SET', KEYS[i], '1', 'EX', ARGV[3]) end
+return redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[2], '*', 'e', ARGV[1])
+"""
+
+SET_TIMER: Final = (
+    _NOW
+    + """
+-- KEYS timers; ARGV member, in_ms
+return redis.call('ZADD', KEYS[1], as_int(now_ms() + tonumber(ARGV[2])), ARGV[1])
+"""
+)
+
+FIRE_TIMERS: Final = (
+    _NOW
+    + """
+-- KEYS timers, inbox; ARGV limit, inbox length   A timer's member is the Due entry itself.
+local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', as_int(now_ms()), 'LIMIT', 0, ARGV[1])
+for _, member in ipairs(due) do
+  redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[2], '*', 'e', member)
+  redis.call('ZREM', KEYS[1], member)
+end
+return #due
+"""
+)

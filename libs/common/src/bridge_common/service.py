@@ -1,0 +1,155 @@
+"""What every service does around its work: probes, metrics, signals, drain, exit.
+
+uvicorn closes open WebSockets the moment it is told to exit, and lifespan teardown runs only afterwards. So the
+signals are ours: first the service drains, then uvicorn learns that it should go.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+from collections.abc import Iterator, Sequence
+from typing import Final, Protocol
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from bridge_common import telemetry
+from bridge_common.log import fields
+from bridge_common.settings import ServiceSettings
+
+log = logging.getLogger(__name__)
+
+MAX_WS_MESSAGE_BYTES: Final = 64 * 1024
+_START_TIMEOUT_S: Final = 30
+
+
+class Service(Protocol):
+    """One process's work. `start` returns when it is ready; `drain` when nothing of it is needed any more."""
+
+    draining: bool
+
+    def routes(self) -> Sequence[BaseRoute]: ...
+
+    async def ready(self) -> str:
+        """Empty when new work may come, else the reason why not."""
+        ...
+
+    async def start(self) -> None: ...
+
+    async def drain(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+
+def application(service: Service) -> Starlette:
+    """The service's routes with /livez, /readyz and /metrics beside them."""
+
+    async def livez(_: Request) -> Response:
+        return JSONResponse({"status": "alive"})
+
+    async def readyz(_: Request) -> Response:
+        reason = "draining" if service.draining else await service.ready()
+        return JSONResponse(
+            {"status": "not ready", "reason": reason} if reason else {"status": "ready"}, 503 if reason else 200
+        )
+
+    async def metrics(_: Request) -> Response:
+        return Response(telemetry.render(), media_type=telemetry.CONTENT_TYPE)
+
+    probes = [Route("/livez", livez), Route("/readyz", readyz), Route("/metrics", metrics)]
+    return Starlette(routes=[*probes, *service.routes()])
+
+
+class RunningService:
+    """A service behind uvicorn. Tests use it as a context manager and read `port`; processes call `serve`."""
+
+    def __init__(self, service: Service, settings: ServiceSettings) -> None:
+        self._service = service
+        self._settings = settings
+        config = uvicorn.Config(
+            application(service),
+            host=settings.host,
+            port=settings.port,
+            ws="websockets-sansio",
+            ws_max_size=MAX_WS_MESSAGE_BYTES,
+            ws_per_message_deflate=False,
+            lifespan="off",
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            timeout_keep_alive=65,
+            timeout_graceful_shutdown=5,
+        )
+        self._server = _Server(config)
+        self._serving: asyncio.Task[None] | None = None
+        self._socket: socket.socket | None = None
+
+    @property
+    def port(self) -> int:
+        assert self._socket is not None
+        return int(self._socket.getsockname()[1])
+
+    async def __aenter__(self) -> RunningService:
+        # The port is taken before the service starts: a taken port must not leave a worker claiming calls behind.
+        self._socket = self._server.config.bind_socket()
+        await asyncio.wait_for(self._service.start(), _START_TIMEOUT_S)
+        self._serving = asyncio.create_task(self._server.serve(sockets=[self._socket]))
+        while not self._server.started and not self._serving.done():  # noqa: ASYNC110  # uvicorn has no event for it
+            await asyncio.sleep(0.005)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.should_exit = True
+        if self._serving is not None:
+            await self._serving
+        await self._service.stop()
+
+    async def until_signalled(self) -> None:
+        """Wait for SIGTERM or SIGINT, then drain within the time the settings give; a second signal ends the drain."""
+        loop = asyncio.get_running_loop()
+        signalled, again = asyncio.Event(), asyncio.Event()
+
+        def on_signal() -> None:
+            (again if signalled.is_set() else signalled).set()
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, on_signal)
+        await signalled.wait()
+        self._service.draining = True
+        telemetry.DRAINING.set(1)
+        log.info("draining", extra=fields(timeout_s=self._settings.drain_timeout_s))
+        drain = asyncio.ensure_future(self._service.drain())
+        impatient = asyncio.ensure_future(again.wait())
+        await asyncio.wait({drain, impatient}, timeout=self._settings.drain_timeout_s, return_when="FIRST_COMPLETED")
+        for task in (drain, impatient):
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+
+def serve(service: Service, settings: ServiceSettings) -> int:
+    """Run until a signal; the process's exit code."""
+
+    async def main() -> None:
+        async with RunningService(service, settings) as running:
+            log.info("ready", extra=fields(port=running.port))
+            await running.until_signalled()
+        log.info("stopped")
+
+    asyncio.run(main())
+    return 0
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handlers: `until_signalled` has them."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield

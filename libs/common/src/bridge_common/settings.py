@@ -1,0 +1,52 @@
+"""Settings: the environment, read once at start into a frozen object; every mistake named at once, exit 2."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Literal, NoReturn, TypeVar
+
+from pydantic import BeforeValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+def _split(value: object) -> object:
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+CommaSeparated = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+"""A list in one variable: `one,two`."""
+
+
+class ServiceSettings(BaseSettings):
+    """What every service reads. A field's environment variable is its name in capitals; empty counts as not set."""
+
+    model_config = SettingsConfigDict(frozen=True, env_ignore_empty=True, extra="ignore")
+
+    redis_url: str = Field(pattern=r"^(rediss?|unix)://")
+    redis_shards: int = Field(default=1, ge=1, le=256)
+    host: str = "0.0.0.0"
+    port: int = Field(ge=0, le=65535)
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: Literal["json", "text"] = "json"
+    drain_timeout_s: float = Field(default=25.0, ge=0)
+
+
+S = TypeVar("S", bound=BaseSettings)
+
+
+def load_settings(cls: type[S]) -> S:
+    """The settings from the environment, or a list of all that is wrong on stderr and exit code 2."""
+    try:
+        return cls()
+    except ValidationError as error:
+        _refuse(error)
+
+
+def _refuse(error: ValidationError) -> NoReturn:
+    lines = ["These settings are missing or wrong; set them in the environment (see .env.example):"]
+    for problem in error.errors(include_url=False, include_input=False):
+        name = "_".join(str(part) for part in problem["loc"]).upper()
+        message = "is not set" if problem["type"] == "missing" else problem["msg"].removeprefix("Value error, ")
+        lines.append(f"  {name}: {message}" if name else f"  {message}")
+    print("\n".join(lines), file=sys.stderr)  # noqa: T201  # the logger is not set up yet
+    raise SystemExit(2)
