@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+
 from bridge_common.keys import Keys
 from bridge_common.redis_clients import RedisClients, open_clients
 from lab.redis_server import free_port, start_server
@@ -40,12 +43,17 @@ def keys() -> Keys:
     return Keys(shards=1)
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 async def no_task_is_left() -> AsyncIterator[None]:
     """A test that leaves a task running has leaked it, and fails."""
-    import asyncio
-
     before = asyncio.all_tasks()
     yield
     left = [task for task in asyncio.all_tasks() - before if not task.done() and task is not asyncio.current_task()]
     assert not left, f"tasks left running: {left}"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Watch every coroutine test; first in line, so that its check runs after all other fixtures are gone."""
+    for item in items:
+        if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.function):
+            item.fixturenames.insert(0, no_task_is_left.__name__)

@@ -63,7 +63,7 @@ class Reply(_Part):
 
 
 class Agent(_Part):
-    """How the simulated Voice Live answers: by a script, by echoing the caller, or with numbered marks for measuring."""
+    """How the simulated Voice Live answers: by a script, by echoing the caller, or with numbered marks."""
 
     mode: Literal["script", "echo", "marks"] = "script"
     replies: tuple[Reply, ...] = ()

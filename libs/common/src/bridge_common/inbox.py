@@ -95,7 +95,9 @@ class Inbox:
             reply: Reply | None = await command(
                 self._blocking,
                 *("XREADGROUP", "GROUP", INBOX_GROUP, self._consumer, "COUNT", count),
-                *("BLOCK", min(block_ms, MAX_BLOCK_MS), "STREAMS", *by_inbox, *(">" for _ in by_inbox)),
+                *("BLOCK", min(block_ms, MAX_BLOCK_MS), "STREAMS"),
+                *by_inbox,
+                *[">"] * len(by_inbox),
             )
         deliveries: list[Delivery] = []
         for inbox, entry_id, content in entries_of(reply):
