@@ -1,0 +1,45 @@
+"""What the rules look at: the files that are part of the project."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+_NOT_OURS = {".venv", ".git", "node_modules", "__pycache__", "out", ".lab", "dist", "build"}
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    for path in folder.iterdir():
+        if path.is_dir():
+            if path.name not in _NOT_OURS and not path.name.startswith((".mypy", ".ruff", ".pytest", ".hypothesis")):
+                yield from _walk(path)
+        else:
+            yield path
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def tracked(root: Path) -> list[Path]:
+    """Every file of the project, as git knows it; of an unpacked archive, every file that is not made by a tool."""
+    answer = subprocess.run(["git", "ls-files", "-z"], cwd=root, capture_output=True, text=True, check=False)
+    if answer.returncode == 0 and answer.stdout:
+        files = [root / name for name in answer.stdout.split("\0") if name]
+    else:
+        files = list(_walk(root))
+    return sorted(path for path in files if path.is_file())
+
+
+@pytest.fixture(scope="session")
+def modules(tracked: list[Path], root: Path) -> dict[Path, ast.Module]:
+    """The Python modules of the packages (path from the root → syntax tree), without their tests."""
+    sources = [path for path in tracked if path.suffix == ".py" and "src" in path.relative_to(root).parts]
+    return {path.relative_to(root): ast.parse(path.read_text(encoding="utf-8"), str(path)) for path in sources}

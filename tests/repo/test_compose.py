@@ -1,0 +1,73 @@
+"""docker-compose.yml: the whole stack, confined, reachable from this machine only."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+SERVICES = {"call-control": 8080, "media-gateway": 8081, "agent-relay": 8082}
+SIMULATORS = {"acs": 8090, "voice-live": 8091, "identity": 8093}
+
+Service = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def services(root: Path) -> dict[str, Service]:
+    compose: dict[str, dict[str, Service]] = yaml.safe_load((root / "docker-compose.yml").read_text(encoding="utf-8"))
+    return compose["services"]
+
+
+def test_it_holds_the_whole_stack(services: dict[str, Service]) -> None:
+    assert set(services) == {"redis", *SERVICES, *SIMULATORS}
+    assert {name for name, service in services.items() if service.get("profiles") == ["sim"]} == set(SIMULATORS)
+
+
+def test_every_container_is_confined(services: dict[str, Service]) -> None:
+    for name, service in services.items():
+        assert service["read_only"] is True, name
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+
+
+def test_ports_are_published_on_this_machine_only(services: dict[str, Service]) -> None:
+    for name, service in services.items():
+        assert all(port.startswith("127.0.0.1:") for port in service.get("ports", [])), name
+
+
+def test_every_built_image_has_its_dockerfile_and_health_check(services: dict[str, Service], root: Path) -> None:
+    for name, port in (SERVICES | SIMULATORS).items():
+        dockerfile = (root / services[name]["build"]["dockerfile"]).read_text(encoding="utf-8")
+        assert "HEALTHCHECK" in dockerfile
+        assert str(port) in re.findall(r"^EXPOSE (.*)$", dockerfile, re.MULTILINE)[-1].split()
+        assert services[name]["environment"]["PORT"] == str(port)
+        assert dockerfile.rstrip().count("\nUSER 10001:10001") == 1
+
+
+def test_images_install_locked_wheels_only(root: Path) -> None:
+    dockerfiles = [*root.glob("services/*/Dockerfile"), root / "lab/Dockerfile"]
+    assert len(dockerfiles) == 4
+    for path in dockerfiles:
+        text = path.read_text(encoding="utf-8")
+        for install in re.findall(r"pip\S* (?:--python \S+ )?install (.*)$", text, re.MULTILINE):
+            assert "--require-hashes" in install or "--no-deps --no-index" in install, f"{path}: {install}"
+        assert all(":" in image.split("/")[-1] for image in re.findall(r"^FROM (\S+)", text, re.MULTILINE))
+
+
+def test_every_setting_can_be_given_in_the_env_file(services: dict[str, Service]) -> None:
+    """A value of the lab is a default, not a fixture: `.env` wins, also where it sets a name to nothing."""
+    for name in SERVICES:
+        assert services[name]["env_file"] == [{"path": ".env", "required": False}]
+        for setting, value in services[name]["environment"].items():
+            assert setting == "PORT" or value.startswith(f"${{{setting}-"), f"{name}: {setting}"
+
+
+def test_both_sides_of_a_secret_agree(services: dict[str, Service]) -> None:
+    control, gateway = services["call-control"]["environment"], services["media-gateway"]["environment"]
+    for setting in ("MEDIA_TOKEN_KEYS", "ACS_JWT_AUDIENCE", "ACS_JWT_ISSUER", "ACS_JWKS_URL", "REDIS_URL"):
+        assert control[setting] == gateway[setting]
+    assert services["acs"]["environment"]["EVENT_GRID_SECRET"] in control["EVENT_GRID_SECRETS"]
+    assert services["acs"]["environment"]["ACS_ISSUER"] in control["ACS_JWT_ISSUER"]

@@ -1,0 +1,28 @@
+"""`make help` is where people look first: it lists every target."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+def test_make_help_lists_every_target(root: Path) -> None:
+    makefile = (root / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z][a-z0-9-]*):(?!=)", makefile, re.MULTILINE))
+    assert {"demo", "up", "down", "test", "check", "bench", "load"} <= targets
+    answer = subprocess.run(["make", "-s", "help"], cwd=root, capture_output=True, text=True, check=True)
+    listed = {line.split()[0]: line for line in answer.stdout.splitlines() if line.strip()}
+    assert set(listed) == targets
+    assert all(len(line.split()) > 2 for line in listed.values()), "a target without a word of explanation"
+
+
+def test_targets_that_are_no_files_are_phony(root: Path) -> None:
+    makefile = (root / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z][a-z0-9-]*):(?!=)", makefile, re.MULTILINE))
+    phony = {name for line in re.findall(r"^\.PHONY:(.*)$", makefile, re.MULTILINE) for name in line.split()}
+    assert targets <= phony
