@@ -1,9 +1,10 @@
 """Numbered marks in audio: every 20 ms frame carries its call's number and its own, so that loss, repetition, order,
 cross-talk and delay are measured on the audio itself, behind resamplers and processes.
 
-A frame is 40 slots of 0.5 ms, each at one of two levels: 7 slots preamble (a Barker code), 10 bits call, 16 bits
-sequence, 7 bits check. A slot is 8 samples at 16 kHz and 12 at 24 kHz, slow enough for a telephone-band resampler. A
-constant delay only moves the slots: the reader finds them once and keeps their place.
+A mark is 47 slots of 0.375 ms, each at one of two levels: 7 slots preamble (a Barker code), 16 bits call, 16 bits
+sequence, 8 bits check. A slot is 6 samples at 16 kHz and 9 at 24 kHz, slow enough for a telephone-band resampler. The
+last 2.4 ms of the frame stay silent, so that a mark delayed by a resampler's 2 ms is still complete with its own frame.
+A constant delay only moves the slots: the reader finds them once and keeps their place.
 """
 
 from __future__ import annotations
@@ -15,14 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 FRAME_MS: Final = 20
-MAX_CALL: Final = 2**10 - 1
+MAX_CALL: Final = 2**16 - 1
 MAX_SEQ: Final = 2**16 - 1
 
-_SLOTS: Final = 40
+_SLOTS: Final = 47
 _PREAMBLE: Final = np.array([True, True, True, False, False, True, False])
 _LEVEL: Final = 9000
 _SILENCE: Final = 2000
-_WEIGHTS: Final = (1 << np.arange(32, -1, -1)).astype(np.int64)
+_WEIGHTS: Final = (1 << np.arange(39, -1, -1)).astype(np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +33,14 @@ class Mark:
 
 
 def encode_mark(call: int, seq: int, rate_hz: int) -> bytes:
-    """One 20 ms frame of PCM16 that carries `call` (0..1023) and `seq` (0..65535). `rate_hz`: 16000 or 24000."""
+    """One 20 ms frame of PCM16 that carries `call` (0..65535) and `seq` (0..65535). `rate_hz`: 16000 or 24000."""
     number = (call & MAX_CALL) << 16 | (seq & MAX_SEQ)
-    word = number << 7 | _check(number)
+    word = number << 8 | _check(number)
     bits = np.concatenate([_PREAMBLE, (word & _WEIGHTS) != 0])
     levels = np.where(bits, _LEVEL, -_LEVEL).astype("<i2")
-    return np.repeat(levels, rate_hz * FRAME_MS // 1000 // _SLOTS).tobytes()
+    frame = np.zeros(rate_hz * FRAME_MS // 1000, dtype="<i2")
+    frame[: _SLOTS * _slot(rate_hz)] = np.repeat(levels, _slot(rate_hz))
+    return frame.tobytes()
 
 
 class MarkReader:
@@ -45,7 +48,7 @@ class MarkReader:
 
     def __init__(self, rate_hz: int) -> None:
         self._frame = rate_hz * FRAME_MS // 1000
-        slot = self._frame // _SLOTS
+        slot = _slot(rate_hz)
         self._centers = np.arange(_SLOTS) * slot + slot // 2
         self._every_place = np.arange(self._frame)[:, None] + self._centers[None, :]
         self._samples: NDArray[np.int16] = np.empty(0, dtype=np.int16)
@@ -95,9 +98,13 @@ class MarkReader:
         if not np.array_equal(bits[: len(_PREAMBLE)], _PREAMBLE):
             return None
         word = int(_WEIGHTS[bits[len(_PREAMBLE) :]].sum())
-        number, check = word >> 7, word & 0x7F
+        number, check = word >> 8, word & 0xFF
         return Mark(number >> 16, number & MAX_SEQ) if _check(number) == check else None
 
 
+def _slot(rate_hz: int) -> int:
+    return rate_hz * 3 // 8000
+
+
 def _check(number: int) -> int:
-    return (number * 2654435761 & 0xFFFFFFFF) >> 25
+    return (number * 2654435761 & 0xFFFFFFFF) >> 24

@@ -31,6 +31,14 @@ def test_marks_survive_resampling(from_hz: int, to_hz: int) -> None:
     assert MarkReader(to_hz).feed(resampled + bytes(3000))[:100] == [Mark(900, i) for i in range(100)]
 
 
+def test_a_delay_of_two_ms_completes_a_mark_within_its_own_frame() -> None:
+    reader = MarkReader(24_000)
+    delayed = bytes(2 * 48) + b"".join(encode_mark(5, i, 24_000) for i in range(20))
+    read = [reader.feed(delayed[i : i + 960]) for i in range(0, len(delayed) - 959, 960)]
+    assert [len(marks) for marks in read[4:]] == [1] * len(read[4:])
+    assert read[-1] == [Mark(5, len(read) - 1)]
+
+
 def test_a_lost_frame_costs_only_itself() -> None:
     frames = [encode_mark(1, i, 16_000) for i in range(10) if i != 4]
     assert [mark.seq for mark in MarkReader(16_000).feed(b"".join(frames))] == [0, 1, 2, 3, 5, 6, 7, 8, 9]
