@@ -1,0 +1,81 @@
+"""What the caller really heard: finds the agent's speech in a recording and measures how much of it is there."""
+
+from __future__ import annotations
+
+import io
+import wave
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Samples = NDArray[np.float64]
+
+SILENCE_RMS: Final = 30.0
+"""Root mean square of 16-bit samples below which 10 ms count as silence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A stereo call recording: the caller on the left, the agent as heard on the right."""
+
+    rate_hz: int
+    caller: Samples
+    agent: Samples
+
+    @property
+    def seconds(self) -> float:
+        return len(self.agent) / self.rate_hz
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Where a piece of speech begins in a recording, and how alike it is there: 1.0 is the same sound."""
+
+    at_s: float
+    likeness: float
+
+
+def read_recording(wav: bytes) -> Recording:
+    """Raises `ValueError` unless it is a stereo 16-bit WAV."""
+    with wave.open(io.BytesIO(wav)) as stored:
+        if stored.getnchannels() != 2 or stored.getsampwidth() != 2:
+            raise ValueError("a call recording is stereo, 16 bit")
+        both = np.frombuffer(stored.readframes(stored.getnframes()), dtype="<i2").reshape(-1, 2).astype(np.float64)
+        return Recording(stored.getframerate(), both[:, 0], both[:, 1])
+
+
+def find_speech(agent: Samples, rate_hz: int, speech: bytes, *, from_s: float = 0.0) -> Found:
+    """The place where `speech` (PCM16 at `rate_hz`) fits best, by normalized cross-correlation over its whole length."""
+    wanted = np.frombuffer(speech, dtype="<i2").astype(np.float64)
+    start = int(from_s * rate_hz)
+    within = agent[start:]
+    if len(wanted) == 0 or len(within) < len(wanted) or not wanted.any():
+        return Found(from_s, 0.0)
+    size = 1 << (len(within) + len(wanted)).bit_length()
+    spectrum = np.fft.rfft(within, size) * np.conj(np.fft.rfft(wanted, size))
+    products = np.fft.irfft(spectrum, size)[: len(within) - len(wanted) + 1]
+    energies = np.concatenate([[0.0], np.cumsum(within**2)])
+    local = energies[len(wanted) :] - energies[: -len(wanted)]
+    likeness = products / (np.sqrt(np.maximum(local, 1.0)) * np.linalg.norm(wanted))
+    best = int(np.argmax(likeness))
+    return Found(from_s + best / rate_hz, float(likeness[best]))
+
+
+def sound_ms(agent: Samples, rate_hz: int, from_s: float, to_s: float) -> float:
+    """How many ms between two times hold sound, in steps of 10 ms."""
+    step = rate_hz // 100
+    part = agent[max(0, int(from_s * rate_hz)) : max(0, int(to_s * rate_hz))]
+    frames = part[: len(part) // step * step].reshape(-1, step)
+    return float((np.sqrt((frames**2).mean(axis=1)) > SILENCE_RMS).sum() * 10) if len(frames) else 0.0
+
+
+def last_sound_s(agent: Samples, rate_hz: int, from_s: float, to_s: float) -> float:
+    """The end of the last 10 ms with sound between two times; `from_s` when all is silent."""
+    step = rate_hz // 100
+    first = max(0, int(from_s * rate_hz))
+    part = agent[first : max(0, int(to_s * rate_hz))]
+    frames = part[: len(part) // step * step].reshape(-1, step)
+    loud = np.flatnonzero(np.sqrt((frames**2).mean(axis=1)) > SILENCE_RMS) if len(frames) else np.empty(0)
+    return from_s if len(loud) == 0 else (first + (int(loud[-1]) + 1) * step) / rate_hz

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import io
+import wave
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from lab.heard_audio import find_speech, last_sound_s, read_recording, sound_ms
+
+RATE_HZ = 16_000
+
+
+def _noise(seconds: float, seed: int = 1) -> NDArray[np.float64]:
+    return np.random.default_rng(seed).normal(0, 3000, int(seconds * RATE_HZ))
+
+
+def _pcm(samples: NDArray[np.float64]) -> bytes:
+    return samples.astype("<i2").tobytes()
+
+
+def test_speech_is_found_where_it_is() -> None:
+    speech = _noise(0.5)
+    heard = np.concatenate([np.zeros(8000), speech, np.zeros(8000)])
+    found = find_speech(heard, RATE_HZ, _pcm(speech))
+    assert found.at_s == pytest.approx(0.5, abs=0.001)
+    assert found.likeness > 0.99
+
+
+def test_other_speech_is_not_taken_for_it() -> None:
+    heard = np.concatenate([np.zeros(8000), _noise(0.5, seed=2), np.zeros(8000)])
+    assert find_speech(heard, RATE_HZ, _pcm(_noise(0.5))).likeness < 0.2
+
+
+def test_a_hole_in_the_speech_lowers_the_likeness() -> None:
+    speech = _noise(0.5)
+    broken = speech.copy()
+    broken[2000:6000] = 0
+    assert find_speech(np.concatenate([broken, np.zeros(8000)]), RATE_HZ, _pcm(speech)).likeness < 0.8
+
+
+def test_sound_is_measured_in_time() -> None:
+    heard = np.concatenate([np.zeros(RATE_HZ), _noise(0.3), np.zeros(RATE_HZ)])
+    assert sound_ms(heard, RATE_HZ, 0, 3) == 300
+    assert sound_ms(heard, RATE_HZ, 0, 0.9) == 0
+    assert last_sound_s(heard, RATE_HZ, 0, 3) == pytest.approx(1.3)
+    assert last_sound_s(heard, RATE_HZ, 2, 2.2) == 2
+
+
+def test_a_recording_has_the_caller_left_and_the_agent_right() -> None:
+    out = io.BytesIO()
+    with wave.open(out, "wb") as wav:
+        wav.setnchannels(2)
+        wav.setsampwidth(2)
+        wav.setframerate(RATE_HZ)
+        wav.writeframes(np.tile(np.array([[100, -200]], dtype="<i2"), (RATE_HZ, 1)).tobytes())
+    recording = read_recording(out.getvalue())
+    assert recording.seconds == 1.0
+    assert (recording.caller == 100).all()
+    assert (recording.agent == -200).all()
+
+
+def test_a_mono_recording_is_refused() -> None:
+    out = io.BytesIO()
+    with wave.open(out, "wb") as wav:
+        wav.setnchannels(1)
+        wav.setsampwidth(2)
+        wav.setframerate(RATE_HZ)
+        wav.writeframes(b"\0\0")
+    with pytest.raises(ValueError, match="stereo"):
+        read_recording(out.getvalue())
