@@ -21,8 +21,8 @@ ADDRESS = re.compile(
     "|".join(
         [
             *(re.escape(".".join(parts)) for parts in _REGISTRIES),
-            r"(?<!no-emit-)\b(?:extra-)?index-url\b",
-            r"(?<!no-emit-)\bfind-links\b",
+            r"(?<!no-emit-)\b(?:extra-)?index[-]url\b",
+            r"(?<!no-emit-)\bfind[-]links\b",
             r"\bPIP_(?:EXTRA_)?INDEX_URL\b",
             r'"resolved"\s*:\s*"(?:https?|file):',
         ]

@@ -91,10 +91,14 @@ def test_probes_ask_the_right_question(overlay: list[Manifest]) -> None:
 
 def test_pods_have_time_to_drain(overlay: list[Manifest]) -> None:
     deployments = _of_kind(overlay, "Deployment")
+    settings = _of_kind(overlay, "ConfigMap")
     for name in SERVICES:
         pod = deployments[name]["spec"]["template"]["spec"]
-        pause = pod["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
-        assert pod["terminationGracePeriodSeconds"] >= pause + 20
+        (own,) = (data["data"] for config, data in settings.items() if config.startswith(f"{name}-settings-"))
+        drain_s = float(own.get("DRAIN_TIMEOUT_S", 25))
+        pause_s = pod["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
+        closing_s = 10
+        assert pod["terminationGracePeriodSeconds"] >= pause_s + drain_s + closing_s, name
         assert deployments[name]["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
 
 

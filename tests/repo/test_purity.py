@@ -48,7 +48,7 @@ STANDARD = frozenset(
 )
 OUTSIDE = frozenset({"msgpack", "msgspec", "numpy", "pybase64", "pydantic", "typing_extensions", "yaml"})
 PURE_COMMON = frozenset({"audio", "call_record", "entries", "errors", "ids", "keys", "media_token"})
-CLOCKS_AND_CHANCE = frozenset({"now", "utcnow", "today", "uuid1", "uuid4", "token_hex", "urandom", "safe_dump"})
+CLOCKS_AND_CHANCE = frozenset({"now", "utcnow", "today", "uuid1", "uuid4", "token_hex", "urandom"})
 BUILTINS_WITH_IO = frozenset({"open", "input", "print", "exec", "eval", "__import__"})
 
 
