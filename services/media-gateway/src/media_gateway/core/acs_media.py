@@ -1,0 +1,183 @@
+"""The messages of ACS audio streaming, both ways (ACS "audio streaming" how-to and the official SDK helpers).
+
+ACS sends JSON text with camelCase keys; its own consumers match keys and kinds in any case, and so does `decode`. What
+we send has the documented PascalCase form.
+"""
+
+from __future__ import annotations
+
+import binascii
+import json
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from bridge_common.errors import FrameError
+
+MESSAGE_LIMIT_BYTES: Final = 64 * 1024
+"""A 20 ms frame takes under 2 KB; nothing that ACS sends comes near this."""
+TONES: Final = frozenset("0123456789*#ABCD")
+
+STOP_AUDIO: Final = '{"Kind":"StopAudio","AudioData":null,"StopAudio":{}}'
+"""Makes ACS forget the audio it has not played yet. It does not hold back what is sent afterwards."""
+_AUDIO_HEAD: Final = '{"Kind":"AudioData","AudioData":{"Data":"'
+_AUDIO_TAIL: Final = '"},"StopAudio":null}'
+
+
+@dataclass(frozen=True, slots=True)
+class AudioMetadata:
+    """The first message of a socket. `rate_hz` tells the truth; the documented `length` does not always."""
+
+    rate_hz: int
+    encoding: str
+    channels: int
+
+
+@dataclass(frozen=True, slots=True)
+class AudioData:
+    """A piece of the caller's sound, whole samples. Of a silent one ACS may leave `pcm` empty: it lasts 20 ms."""
+
+    pcm: bytes
+    silent: bool
+    participant: str
+    """Raw id such as `4:+14255550100`; empty when ACS did not say (mixed audio)."""
+    timestamp: str
+
+
+@dataclass(frozen=True, slots=True)
+class DtmfData:
+    tone: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """A kind that means nothing here; newer SDKs add some."""
+
+    kind: str
+
+
+MediaMessage: TypeAlias = AudioMetadata | AudioData | DtmfData | Unknown
+
+_raw_decode = json.JSONDecoder().raw_decode
+
+
+def decode(message: str | bytes) -> MediaMessage:
+    """Raises `FrameError` for everything that ACS would not send: binary, no JSON, wrong types, 64 KB and more."""
+    if not isinstance(message, str):
+        raise FrameError("media messages are text, this one is binary")
+    if len(message) >= MESSAGE_LIMIT_BYTES:
+        raise FrameError("a media message stays below 64 KB", characters=len(message))
+    outer = _object(message)
+    kind = outer.get("kind")
+    if kind == "AudioData":
+        body = outer.get("audioData")
+        if type(body) is dict and "data" in body:
+            return _audio_data(body)
+    return _decode_any_case(outer)
+
+
+def encode_audio(pcm: bytes) -> str:
+    return _AUDIO_HEAD + binascii.b2a_base64(pcm, newline=False).decode("ascii") + _AUDIO_TAIL
+
+
+def _object(message: str) -> dict[str, object]:
+    try:
+        value, end = _raw_decode(message)
+        if end != len(message):
+            value = json.loads(message)
+    except json.JSONDecodeError:
+        value = _lenient(message)
+    except (ValueError, RecursionError) as error:
+        raise FrameError("the media message is no JSON") from error
+    if type(value) is not dict:
+        raise FrameError("a media message is a JSON object")
+    return value
+
+
+def _lenient(message: str) -> object:
+    """JSON with white space around it, which the fast path does not skip."""
+    try:
+        value: object = json.loads(message)
+    except (ValueError, RecursionError) as error:
+        raise FrameError("the media message is no JSON") from error
+    return value
+
+
+def _decode_any_case(outer: dict[str, object]) -> MediaMessage:
+    lowered = _lowered(outer)
+    kind = lowered.get("kind")
+    if not isinstance(kind, str):
+        raise FrameError("a media message names its kind")
+    match kind.lower():
+        case "audiodata":
+            return _audio_data(_renamed(_body(lowered, "audiodata")))
+        case "audiometadata":
+            return _audio_metadata(_body(lowered, "audiometadata"))
+        case "dtmfdata":
+            return _dtmf_data(_body(lowered, "dtmfdata"))
+        case _:
+            return Unknown(kind)
+
+
+def _lowered(keys: dict[str, object]) -> dict[str, object]:
+    return {key.lower(): value for key, value in keys.items()}
+
+
+def _body(lowered: dict[str, object], key: str) -> dict[str, object]:
+    body = lowered.get(key)
+    if type(body) is not dict:
+        raise FrameError(f"the media message lacks its {key} object")
+    return _lowered(body)
+
+
+def _renamed(lowered: dict[str, object]) -> dict[str, object]:
+    """The documented names of AudioData again; `IsSilent` and `Participant` are those of the SDK helpers."""
+    return {
+        "data": lowered.get("data"),
+        "silent": lowered.get("silent", lowered.get("issilent")),
+        "participantRawID": lowered.get("participantrawid", lowered.get("participant")),
+        "timestamp": lowered.get("timestamp"),
+    }
+
+
+def _audio_data(body: dict[str, object]) -> AudioData:
+    silent = body.get("silent")
+    if silent is not None and type(silent) is not bool:
+        raise FrameError("silent is true or false")
+    participant = body.get("participantRawID")
+    timestamp = body.get("timestamp")
+    return AudioData(
+        pcm=_pcm(body.get("data"), silent=bool(silent)),
+        silent=bool(silent),
+        participant=participant if type(participant) is str else "",
+        timestamp=timestamp if type(timestamp) is str else "",
+    )
+
+
+def _pcm(data: object, *, silent: bool) -> bytes:
+    if silent and (data is None or data == ""):
+        return b""
+    if type(data) is not str or not data:
+        raise FrameError("AudioData carries no audio")
+    try:
+        pcm = binascii.a2b_base64(data, strict_mode=True)
+    except ValueError as error:
+        raise FrameError("the audio is no base64") from error
+    if len(pcm) % 2:
+        raise FrameError("16-bit audio has an even number of bytes", length=len(pcm))
+    return pcm
+
+
+def _audio_metadata(body: dict[str, object]) -> AudioMetadata:
+    rate_hz = body.get("samplerate")
+    channels = body.get("channels", 1)
+    encoding = body.get("encoding", "PCM")
+    if type(rate_hz) is not int or type(channels) is not int or type(encoding) is not str:
+        raise FrameError("AudioMetadata names rate, encoding and channels")
+    return AudioMetadata(rate_hz=rate_hz, encoding=encoding, channels=channels)
+
+
+def _dtmf_data(body: dict[str, object]) -> DtmfData:
+    tone = body.get("data")
+    if type(tone) is not str or tone.upper() not in TONES:
+        raise FrameError("DtmfData carries one tone")
+    return DtmfData(tone.upper())

@@ -1,0 +1,20 @@
+"""Cutting the caller's sound into frames of one length, however it was cut when it came."""
+
+from __future__ import annotations
+
+
+class Framing:
+    """Collects bytes and gives them back in frames of exactly `frame_bytes`, without a gap or an overlap."""
+
+    def __init__(self, frame_bytes: int) -> None:
+        self._frame_bytes = frame_bytes
+        self._rest = b""
+
+    def feed(self, pcm: bytes) -> list[bytes]:
+        size = self._frame_bytes
+        if not self._rest and len(pcm) == size:
+            return [pcm]
+        pcm = self._rest + pcm
+        whole = len(pcm) - len(pcm) % size
+        self._rest = pcm[whole:]
+        return [pcm[start : start + size] for start in range(0, whole, size)]

@@ -1,0 +1,66 @@
+"""A soft tone that tells the caller the line still lives while the voice session is being won back."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bridge_common.audio import BYTES_PER_SAMPLE, VOICE_RATE_HZ
+
+PITCH_HZ: Final = 425
+PEAK: Final = 900
+"""About -31 dB of full scale, well below speech."""
+NOTE_S: Final = 0.4
+EVERY_S: Final = 2.0
+
+
+class HoldTone:
+    """Frame after frame of a note that swells and fades, then rests; switched with `on`."""
+
+    def __init__(self, frame_bytes: int) -> None:
+        self.on = False
+        self.audible = False
+        """The last frame ended in the middle of a note."""
+        self._frame_bytes = frame_bytes
+        self._position = 0
+
+    @property
+    def sounds(self) -> bool:
+        """There is something to play: it is on, or a note has to fade out."""
+        return self.on or self.audible
+
+    def next_frame(self) -> bytes:
+        if not self.on:
+            return self.fade_out()
+        frame = self._frame()
+        self._position += len(frame)
+        self.audible = bool(frame[-1])
+        return frame.astype("<i2").tobytes()
+
+    def fade_out(self) -> bytes:
+        """The frame that follows, fading to nothing; the next note starts from its beginning."""
+        frame = self._frame()
+        faded = frame * np.linspace(1, 0, len(frame))
+        self.silence()
+        return faded.astype("<i2").tobytes()
+
+    def silence(self) -> None:
+        """Whatever sounded was cut off elsewhere."""
+        self.audible = False
+        self._position = 0
+
+    def _frame(self) -> NDArray[np.int16]:
+        indices = np.arange(self._position, self._position + self._frame_bytes // BYTES_PER_SAMPLE)
+        return _loop().take(indices, mode="wrap")
+
+
+@lru_cache
+def _loop() -> NDArray[np.int16]:
+    note = np.arange(int(NOTE_S * VOICE_RATE_HZ)) / VOICE_RATE_HZ
+    swell = np.sin(np.pi * note / NOTE_S) ** 2
+    sound = np.zeros(int(EVERY_S * VOICE_RATE_HZ), np.int16)
+    sound[: len(note)] = np.rint(PEAK * swell * np.sin(2 * np.pi * PITCH_HZ * note))
+    return sound

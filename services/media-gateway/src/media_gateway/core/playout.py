@@ -1,0 +1,227 @@
+"""The queue between an AI that speaks faster than real time and a caller who hears in real time.
+
+Frames leave a short lead ahead of the play clock: enough that the network's jitter is not heard, and so little that a
+clear finds almost everything still here. The queue holds 24 kHz PCM; the driver resamples what leaves, so a clear needs
+only to reset its resampler and nothing of the cleared sound is left anywhere.
+
+Driver: call `due` at `next_at` and after every change; send the chunks, then pass on the reports.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
+
+from bridge_common.audio import VOICE_RATE_HZ, bytes_of_ms, ms_of_bytes
+from bridge_common.entries import Played, Playing
+from media_gateway.core.hold_tone import HoldTone
+from media_gateway.core.play_clock import PlayClock
+
+TONE_LEAD_S: Final = 0.06
+"""The hold tone runs less far ahead than speech, so that speech need not wait behind it."""
+_CLOSED_KEPT: Final = 256
+_AT_ONCE: Final = float("-inf")
+
+Report: TypeAlias = Playing | Played
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Sound to send now. After a `final` one there may be a pause: send the resampler's rest with it."""
+
+    pcm24k: bytes
+    final: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    chunks: list[Chunk]
+    reports: list[Report]
+
+
+@dataclass(slots=True)
+class Totals:
+    """Bytes of audio by what became of them: pushed = sent + cleared + waiting."""
+
+    pushed: int = 0
+    sent: int = 0
+    cleared: int = 0
+    late: int = 0
+    """Came after its item was cleared or complete; never queued."""
+    refused: int = 0
+    """Came while the queue was full; never queued."""
+
+
+@dataclass(slots=True)
+class _Item:
+    item_id: str
+    pushed_bytes: int = 0
+    sent_bytes: int = 0
+    half_sample: bytes = b""
+    ended: bool = False
+
+
+@dataclass(slots=True)
+class _Piece:
+    item: _Item
+    pcm: bytes
+    start: int = field(default=0)
+
+
+class Playout:
+    """One call's audio toward the caller."""
+
+    def __init__(
+        self, *, lead_ms: float = 200, frame_ms: float = 20, delay_ms: float = 0, queue_ms: float = 300_000
+    ) -> None:
+        self._lead_s = lead_ms / 1000
+        self._frame_bytes = bytes_of_ms(frame_ms, VOICE_RATE_HZ)
+        self._queue_bytes = bytes_of_ms(queue_ms, VOICE_RATE_HZ)
+        self._clock = PlayClock(delay_ms / 1000)
+        self._pieces: deque[_Piece] = deque()
+        self._items: dict[str, _Item] = {}
+        self._closed: OrderedDict[str, None] = OrderedDict()
+        self._tone = HoldTone(self._frame_bytes)
+        self._rest_held = False
+        self._last_sent: _Item | None = None
+        self.waiting_bytes = 0
+        self.totals = Totals()
+
+    def push(self, item_id: str, pcm24k: bytes) -> None:
+        """Queue audio of an item. Late and surplus audio is dropped and counted."""
+        if item_id in self._closed:
+            self.totals.late += len(pcm24k)
+            return
+        if self.waiting_bytes + len(pcm24k) > self._queue_bytes:
+            self.totals.refused += len(pcm24k)
+            return
+        item = self._items.setdefault(item_id, _Item(item_id))
+        pcm = item.half_sample + pcm24k
+        whole = len(pcm) & ~1
+        item.half_sample = pcm[whole:]
+        if whole:
+            self._pieces.append(_Piece(item, pcm[:whole]))
+            item.pushed_bytes += whole
+            self.waiting_bytes += whole
+            self.totals.pushed += whole
+
+    def end(self, item_id: str) -> None:
+        """No more audio of this item will come."""
+        item = self._items.get(item_id)
+        if item is not None:
+            item.ended = True
+
+    def hold(self, on: bool) -> None:
+        self._tone.on = on
+
+    def clear(self, item_id: str, now: float) -> list[Report]:
+        """Drop what was not heard yet, of all items, and whatever still comes of them and of `item_id`."""
+        reports = self._completed(now)
+        for item in list(self._items.values()):
+            reports.append(self._played(item, now, complete=False))
+        if item_id:
+            self._close(item_id)
+        self.totals.cleared += self.waiting_bytes
+        self.waiting_bytes = 0
+        self._pieces.clear()
+        self._clock.stopped(now)
+        self._rest_held = False
+        self._last_sent = None
+        self._tone.silence()
+        return reports
+
+    def due(self, now: float) -> Due:
+        """What has to leave now, and what the play clock has to report."""
+        due = Due([], self._completed(now))
+        while self._clock.ends_at - self._lead_s <= now and self._has_frame():
+            due.chunks.append(self._fade_tone(now) or self._frame(now, due.reports))
+        while self._clock.ends_at - TONE_LEAD_S <= now and self._tone.sounds and not self._has_frame():
+            due.chunks.append(self._tone_frame(now))
+        if self._rest_is_due():
+            self._clock.sent_rest(now)
+            self._rest_held = False
+            last = due.chunks.pop().pcm24k if due.chunks else b""
+            due.chunks.append(Chunk(last, final=True))
+        return due
+
+    def next_at(self) -> float | None:
+        """When `due` will next have something; None while nothing is going on."""
+        if self._rest_is_due():
+            return _AT_ONCE
+        times = [self._clock.end_of(item.item_id) for item in self._items.values() if self._all_sent(item)]
+        if self._has_frame():
+            times.append(self._clock.ends_at - self._lead_s)
+        elif self._tone.sounds:
+            times.append(self._clock.ends_at - TONE_LEAD_S)
+        return min(times, default=None)
+
+    # -- what leaves
+    def _has_frame(self) -> bool:
+        """A whole frame waits, or the shorter end of an item."""
+        return self.waiting_bytes >= self._frame_bytes or (bool(self._pieces) and self._pieces[-1].item.ended)
+
+    def _rest_is_due(self) -> bool:
+        """A pause begins: nothing waits and what was sent last has come to its end."""
+        ended = self._last_sent is None or self._last_sent.ended
+        return self._rest_held and not self._pieces and not self._tone.sounds and ended
+
+    def _frame(self, now: float, reports: list[Report]) -> Chunk:
+        parts: list[bytes] = []
+        room = self._frame_bytes
+        while room and self._pieces:
+            piece = self._pieces[0]
+            part = piece.pcm[piece.start : piece.start + room]
+            piece.start += len(part)
+            if piece.start == len(piece.pcm):
+                self._pieces.popleft()
+            parts.append(part)
+            room -= len(part)
+            if not piece.item.sent_bytes:
+                reports.append(Playing(piece.item.item_id))
+            piece.item.sent_bytes += len(part)
+            self._last_sent = piece.item
+            self._clock.sent(piece.item.item_id, len(part), now)
+        length = self._frame_bytes - room
+        self.waiting_bytes -= length
+        self.totals.sent += length
+        self._rest_held = True
+        return Chunk(b"".join(parts), final=False)
+
+    def _tone_frame(self, now: float) -> Chunk:
+        self._clock.sent("", self._frame_bytes, now)
+        self._last_sent = None
+        self._rest_held = True
+        return Chunk(self._tone.next_frame(), final=False)
+
+    def _fade_tone(self, now: float) -> Chunk | None:
+        """Speech takes over from a tone that sounds: one frame of fading first, so that nothing clicks."""
+        if not self._tone.audible:
+            return None
+        self._clock.sent("", self._frame_bytes, now)
+        return Chunk(self._tone.fade_out(), final=False)
+
+    # -- what was heard
+    def _all_sent(self, item: _Item) -> bool:
+        return item.ended and item.sent_bytes == item.pushed_bytes
+
+    def _completed(self, now: float) -> list[Report]:
+        """Items heard to their end."""
+        return [
+            self._played(item, now, complete=True)
+            for item in list(self._items.values())
+            if self._all_sent(item) and self._clock.heard_bytes(item.item_id, now) == item.pushed_bytes
+        ]
+
+    def _played(self, item: _Item, now: float, *, complete: bool) -> Played:
+        heard_ms = int(ms_of_bytes(self._clock.heard_bytes(item.item_id, now), VOICE_RATE_HZ))
+        self._close(item.item_id)
+        return Played(item.item_id, heard_ms, complete)
+
+    def _close(self, item_id: str) -> None:
+        self._items.pop(item_id, None)
+        self._clock.forget(item_id)
+        self._closed[item_id] = None
+        self._closed.move_to_end(item_id)
+        if len(self._closed) > _CLOSED_KEPT:
+            self._closed.popitem(last=False)
