@@ -1,0 +1,84 @@
+"""The simulated Azure Communication Services as a Starlette application: `lab acs`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+
+import aiohttp
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from lab.acs import log, rest
+from lab.acs.equipment import Equipment
+from lab.acs.exchange import Exchange
+from lab.acs.lab_api import LabApi, RefusedRequestError, refused
+from lab.acs.settings import AcsSettings
+from lab.acs.tokens import KEYS_PATH, OPENID_PATH, TokenIssuer
+
+
+def create_app(settings: AcsSettings) -> Starlette:
+    """Everything that lives is made in the lifespan: the HTTP session, the keys, the calls."""
+    current: list[Exchange] = []
+
+    def exchange() -> Exchange:
+        return current[0]
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        connector = aiohttp.TCPConnector(limit=0)
+        async with aiohttp.ClientSession(connector=connector) as http, asyncio.TaskGroup() as tasks:
+            tokens = TokenIssuer(settings.issuer, settings.acs_resource_id)
+            current[:] = [Exchange(Equipment(settings, http, tokens), tasks)]
+            try:
+                yield
+            finally:
+                exchange().stop()
+
+    async def openid_configuration(_: Request) -> Response:
+        return JSONResponse(exchange().equipment.tokens.openid_configuration(settings.base_url))
+
+    async def keys(_: Request) -> Response:
+        return JSONResponse(exchange().equipment.tokens.jwks())
+
+    return Starlette(
+        routes=[
+            Route(OPENID_PATH, openid_configuration),
+            Route(KEYS_PATH, keys),
+            *LabApi(exchange).routes(),
+            *rest.routes(exchange),
+        ],
+        exception_handlers={RefusedRequestError: refused},
+        lifespan=lifespan,
+    )
+
+
+async def serve(settings: AcsSettings) -> None:
+    """Serve until SIGINT or SIGTERM."""
+    log.configure(settings.log_level)
+    config = uvicorn.Config(
+        create_app(settings),
+        host=settings.host,
+        port=settings.port,
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=2,
+    )
+    log.log("acs simulator", url=settings.base_url, webhook=settings.webhook_url, schema=settings.event_schema)
+    await uvicorn.Server(config).serve()
+
+
+def main(argv: Sequence[str] = ()) -> int:
+    """Run from the environment; 2 when a setting is wrong."""
+    try:
+        settings = AcsSettings.from_env()
+    except ValueError as error:
+        log.configure("INFO")
+        log.log("settings are wrong", reason=str(error))
+        return 2
+    asyncio.run(serve(settings))
+    return 0

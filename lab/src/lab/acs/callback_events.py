@@ -1,0 +1,114 @@
+"""The events that ACS posts to a call's callback URL, as CloudEvents 1.0 (ACS docs, "Call Automation events").
+
+Pure. `data` carries two fields beyond the published models, as real payloads do: `version` (the api-version of the
+call's request) and `publicEventType`.
+"""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime
+
+from lab.acs.calls import End, SimulatedCall
+from lab.acs.identifiers import Identifier, Json
+
+PREFIX = "Microsoft.Communication."
+SUCCESS = "Action completed successfully."
+
+
+def event(call: SimulatedCall, name: str, context: str | None = None, **fields: object) -> Json:
+    """One CloudEvent; `fields` are added to the common ones, those that are `None` are left out."""
+    source = f"calling/callConnections/{call.connection_id}"
+    data: Json = {
+        "version": call.callback.version if call.callback else "",
+        "operationContext": context,
+        **fields,
+        "callConnectionId": call.connection_id,
+        "serverCallId": call.server_call_id,
+        "correlationId": call.correlation_id,
+        "publicEventType": PREFIX + name,
+    }
+    return {
+        "id": str(uuid.uuid4()),
+        "source": source,
+        "type": PREFIX + name,
+        "data": {key: value for key, value in data.items() if value is not None},
+        "time": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%f}0+00:00",
+        "specversion": "1.0",
+        "datacontenttype": "application/json",
+        "subject": source,
+    }
+
+
+def result(code: int = 200, sub_code: int = 0, message: str = SUCCESS) -> Json:
+    return {"code": code, "subCode": sub_code, "message": message}
+
+
+def call_connected(call: SimulatedCall) -> Json:
+    return event(call, "CallConnected", _call_context(call))
+
+
+def call_disconnected(call: SimulatedCall, end: End) -> Json:
+    info = result(end.code, end.sub_code, end.message)
+    return event(call, "CallDisconnected", _call_context(call), resultInformation=info)
+
+
+def create_call_failed(call: SimulatedCall, end: End) -> Json:
+    info = result(end.code, end.sub_code, end.message)
+    return event(call, "CreateCallFailed", _call_context(call), resultInformation=info)
+
+
+def participants_updated(call: SimulatedCall) -> Json:
+    participants = [participant.json() for participant in call.participants.values()]
+    sequence = call.next_participants_sequence()
+    return event(call, "ParticipantsUpdated", participants=participants, sequenceNumber=sequence)
+
+
+def media_streaming(
+    call: SimulatedCall, what: str, details: str, context: str | None = None, info: Json | None = None
+) -> Json:
+    """`what` is Started, Stopped or Failed; `details` one of the documented status details."""
+    update = {
+        "contentType": "Audio",
+        "mediaStreamingStatus": f"mediaStreaming{what}",
+        "mediaStreamingStatusDetails": details,
+    }
+    context = _call_context(call) if context is None else context
+    return event(
+        call, f"MediaStreaming{what}", context, mediaStreamingUpdate=update, resultInformation=info or result()
+    )
+
+
+def stream_connect_failed(call: SimulatedCall, context: str | None = None) -> Json:
+    message = "Action failed, Transport url is not valid or web socket server is not operational."
+    info = result(400, 8581, message)
+    return media_streaming(call, "Failed", "initialWebSocketConnectionFailed", context, info)
+
+
+def stream_lost(call: SimulatedCall, details: str) -> Json:
+    return media_streaming(call, "Failed", details, None, result(400, 8603, "Media streaming failed."))
+
+
+def transfer_accepted(call: SimulatedCall, target: Identifier, transferee: Identifier, context: str | None) -> Json:
+    parties = {"transferTarget": target.json(), "transferee": transferee.json()}
+    return event(call, "CallTransferAccepted", context, **parties, resultInformation=result())
+
+
+def completed(call: SimulatedCall, name: str, context: str | None, **fields: object) -> Json:
+    """An operation's event with a result of success."""
+    return event(call, name, context, resultInformation=result(), **fields)
+
+
+def failed(
+    call: SimulatedCall, name: str, context: str | None, code: int, sub_code: int, message: str, **fields: object
+) -> Json:
+    return event(call, name, context, resultInformation=result(code, sub_code, message), **fields)
+
+
+def tone_received(call: SimulatedCall, sequence: int, tone: str, context: str | None) -> Json:
+    """`tone` is the word (`five`, `pound`), unlike the character of the media socket."""
+    return event(call, "ContinuousDtmfRecognitionToneReceived", context, sequenceId=sequence, tone=tone)
+
+
+def _call_context(call: SimulatedCall) -> str | None:
+    return call.callback.operation_context if call.callback else None

@@ -1,0 +1,37 @@
+"""What the other end does when the application calls it: outbound calls, transfers, added participants."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from lab.acs.calls import Audio, End
+from lab.scenario import Step
+
+Outcome = Literal["answers", "busy", "declined", "no_answer", "unreachable"]
+
+_FAILURES: dict[str, tuple[int, int, str]] = {
+    "busy": (486, 560486, "Call was rejected as the callee is busy. DiagCode: 486#560486.@"),
+    "declined": (603, 0, "Call was declined by the callee. DiagCode: 603#0.@"),
+    "no_answer": (487, 10004, "The call was not answered in time. DiagCode: 487#10004.@"),
+    "unreachable": (480, 10037, "The callee is not registered. DiagCode: 480#10037.@"),
+}
+
+
+class CalleePlan(BaseModel):
+    """`PUT /lab/callee`. `after_s` is how long the phone rings; audio, steps and mark are as in `POST /lab/calls`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    outcome: Outcome = "answers"
+    after_s: float = Field(default=0.5, ge=0)
+    audio: Audio = "script"
+    steps: tuple[Step, ...] = ()
+    mark: int = Field(default=0, ge=0, le=0xFFFF)
+
+    def failure(self) -> End | None:
+        """How the attempt fails, or `None` when the callee answers."""
+        if self.outcome == "answers":
+            return None
+        code, sub_code, message = _FAILURES[self.outcome]
+        return End(by="callee", reason=self.outcome, code=code, sub_code=sub_code, message=message)

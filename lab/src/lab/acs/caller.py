@@ -1,0 +1,116 @@
+"""The caller as a script: says, presses, waits for the agent, hangs up. Time is the line's own, in frames of 20 ms."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import time
+import wave
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import soxr
+
+from lab.acs.hearing import BLOCK_MS
+from lab.acs.line import Line
+from lab.acs.uplink import Utterance
+from lab.scenario import Step
+from lab.speech import synthesize
+
+if TYPE_CHECKING:
+    from lab.acs.leg import Leg
+
+
+class Waiting:
+    """Whether a `wait_for` step is over, judged from what was heard since it began. Pure."""
+
+    def __init__(self, step: Step, line: Line) -> None:
+        self._kind = step.wait_for
+        self._ms = float(step.ms)
+        self._hearing = line.hearing
+        self._sound_before_ms = line.hearing.sound_ms
+        self._was_speaking = line.hearing.sound_ms > 0 and line.hearing.quiet_ms < self._ms
+
+    def over(self, waited_ms: float) -> bool:
+        hearing = self._hearing
+        sound_ms = hearing.sound_ms - self._sound_before_ms
+        match self._kind:
+            case "agent_starts":
+                return sound_ms > 0 and sound_ms >= self._ms
+            case "agent_ends":
+                return (sound_ms > 0 or self._was_speaking) and hearing.quiet_ms >= max(self._ms, BLOCK_MS)
+            case _:
+                return min(hearing.quiet_ms, waited_ms) >= self._ms
+
+
+class Caller:
+    """Runs a call's steps from the moment it is connected. A wait that takes too long is noted and passed over."""
+
+    def __init__(self, leg: Leg) -> None:
+        self._leg = leg
+
+    async def run(self) -> None:
+        if self._leg.call.audio != "script":
+            return
+        for number, step in enumerate(self._leg.call.steps):
+            try:
+                await self._take(step)
+            except (OSError, ValueError, wave.Error) as error:
+                self._leg.call.note("step_failed", step=number, reason=f"{type(error).__name__}: {error}")
+
+    async def say(self, text: str) -> Utterance:
+        """Put `text` on the line as speech, after what is still being said."""
+        line = self._line()
+        return line.say(await asyncio.to_thread(synthesize, text, line.rate_hz), text)
+
+    async def _take(self, step: Step) -> None:
+        if step.say is not None:
+            await self._spoken(await self.say(step.say))
+        elif step.play is not None:
+            line = self._line()
+            content = await asyncio.to_thread(Path(step.play).read_bytes)
+            await self._spoken(line.say(decode_wav(content, line.rate_hz), f"[{step.play}]"))
+        elif step.dtmf is not None:
+            await self._leg.press(step.dtmf)
+        elif step.wait_for is not None:
+            await self._wait(step)
+        elif step.pause_ms is not None:
+            await self._pause(step.pause_ms / 1000)
+        elif step.hang_up:
+            self._leg.hang_up_by_caller()
+
+    async def _spoken(self, utterance: Utterance) -> None:
+        while not utterance.finished:
+            await self._leg.next_tick()
+
+    async def _wait(self, step: Step) -> None:
+        waiting, began = Waiting(step, self._line()), time.monotonic()
+        while not waiting.over((time.monotonic() - began) * 1000):
+            if time.monotonic() - began > step.within_s:
+                self._leg.call.note("wait_expired", wait_for=step.wait_for, within_s=step.within_s)
+                return
+            await self._leg.next_tick()
+
+    async def _pause(self, duration_s: float) -> None:
+        until = time.monotonic() + duration_s
+        while time.monotonic() < until:
+            await self._leg.next_tick()
+
+    def _line(self) -> Line:
+        line = self._leg.call.line
+        if line is None:
+            raise ValueError("the line is not open")
+        return line
+
+
+def decode_wav(content: bytes, rate_hz: int) -> bytes:
+    """PCM16LE mono at `rate_hz` from a 16-bit WAV of any rate; of several channels the first is taken."""
+    with wave.open(io.BytesIO(content)) as reader:
+        if reader.getsampwidth() != 2:
+            raise ValueError("a WAV file must have 16-bit samples")
+        samples = np.frombuffer(reader.readframes(reader.getnframes()), dtype="<i2")
+        mono = samples.reshape(-1, reader.getnchannels())[:, 0]
+        if reader.getframerate() != rate_hz:
+            mono = soxr.resample(mono, reader.getframerate(), rate_hz)
+    return np.asarray(mono, dtype="<i2").tobytes()

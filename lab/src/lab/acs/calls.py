@@ -1,0 +1,240 @@
+"""The calls that the simulated ACS knows: their state, what they were answered with, and their timeline."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import time
+import uuid
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Literal
+
+from lab.acs.identifiers import Identifier, Json
+from lab.acs.line import Line
+from lab.acs.log import log
+from lab.scenario import Step
+
+
+class CallState(StrEnum):
+    RINGING = "ringing"
+    CONNECTING = "connecting"
+    CONNECTED = "connected"
+    ENDED = "ended"
+    REDIRECTED = "redirected"
+    REJECTED = "rejected"
+    UNANSWERED = "unanswered"
+
+
+TRANSITIONS: dict[CallState, frozenset[CallState]] = {
+    CallState.RINGING: frozenset(
+        {CallState.CONNECTING, CallState.REDIRECTED, CallState.REJECTED, CallState.UNANSWERED, CallState.ENDED}
+    ),
+    CallState.CONNECTING: frozenset({CallState.CONNECTED, CallState.ENDED}),
+    CallState.CONNECTED: frozenset({CallState.ENDED}),
+    CallState.ENDED: frozenset(),
+    CallState.REDIRECTED: frozenset(),
+    CallState.REJECTED: frozenset(),
+    CallState.UNANSWERED: frozenset(),
+}
+
+Audio = Literal["script", "marks", "silence"]
+
+
+@dataclass(frozen=True, slots=True)
+class MediaOptions:
+    """`mediaStreamingOptions` of the request that set the call up."""
+
+    transport_url: str
+    rate_hz: int
+    start: bool
+    bidirectional: bool
+    unmixed: bool
+    dtmf: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackOptions:
+    callback_url: str
+    operation_context: str | None
+    version: str
+    """The api-version of the request; it comes back in each event."""
+
+
+@dataclass(slots=True)
+class Participant:
+    identifier: Identifier
+    muted: bool = False
+    on_hold: bool = False
+
+    def json(self) -> Json:
+        return {"identifier": self.identifier.json(), "isMuted": self.muted, "isOnHold": self.on_hold}
+
+
+@dataclass(slots=True)
+class End:
+    """Why a call ended, as the result information of `CallDisconnected`."""
+
+    by: str
+    reason: str
+    code: int
+    sub_code: int
+    message: str
+
+
+@dataclass(slots=True, eq=False)
+class SimulatedCall:
+    """One call. `caller` is the party that the lab plays; `callee` is the number or identity that the app serves."""
+
+    caller: Identifier
+    callee: Identifier
+    app: Identifier
+    steps: tuple[Step, ...] = ()
+    audio: Audio = "script"
+    mark: int = 0
+    outbound: bool = False
+    ring_timeout_s: float = 30.0
+    id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
+    connection_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    correlation_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    server_call_id: str = field(default_factory=lambda: _server_call_id())
+    context: str = field(default_factory=lambda: _incoming_call_context())
+    event_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    state: CallState = CallState.RINGING
+    end: End | None = None
+    media: MediaOptions | None = None
+    callback: CallbackOptions | None = None
+    answered: bool = False
+    media_state: Literal["inactive", "active"] = "inactive"
+    subscription_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    continuous_dtmf: str | None = None
+    """Where tones are reported to, while continuous recognition is on: its operation context, else empty."""
+    participants: dict[str, Participant] = field(default_factory=dict)
+    participants_sequence: int = 0
+    line: Line | None = None
+    created: float = field(default_factory=time.monotonic)
+    created_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    timeline: list[Json] = field(default_factory=list)
+    counters: Counter[str] = field(default_factory=Counter)
+    decided: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the call is no longer ringing."""
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def note(self, event: str, *, t: float | None = None, **fields: object) -> None:
+        """Put an event on the timeline, now or at the monotonic time `t`."""
+        self.timeline.append({"t": time.monotonic() if t is None else t, "event": event, **fields})
+
+    def become(self, state: CallState) -> None:
+        """The one place where the state changes; raises `ValueError` for a change that is not in `TRANSITIONS`."""
+        if state not in TRANSITIONS[self.state]:
+            raise ValueError(f"a call that is {self.state} cannot become {state}")
+        log("call state", call=self.id, before=self.state, after=state)
+        self.state = state
+        if state is not CallState.RINGING:
+            self.decided.set()
+        if state in {CallState.ENDED, CallState.REDIRECTED, CallState.REJECTED, CallState.UNANSWERED}:
+            self.ended.set()
+
+    @property
+    def valid_until(self) -> datetime:
+        return self.created_at + timedelta(seconds=self.ring_timeout_s)
+
+    def next_participants_sequence(self) -> int:
+        self.participants_sequence += 1
+        return self.participants_sequence
+
+    def properties(self) -> Json:
+        """`CallConnectionProperties` as the REST API answers it."""
+        source, target = (self.app, self.caller) if self.outbound else (self.caller, self.app)
+        properties: Json = {
+            "callConnectionId": self.connection_id,
+            "serverCallId": self.server_call_id,
+            "correlationId": self.correlation_id,
+            "callConnectionState": self.state.value,
+            "source": source.json(),
+            "targets": [target.json()],
+            "answeredBy": {"id": self.app.raw_id},
+        }
+        if self.callback is not None:
+            properties["callbackUri"] = self.callback.callback_url
+        if self.callee.number is not None:
+            number_key = "sourceCallerIdNumber" if self.outbound else "answeredFor"
+            properties[number_key] = {"value": self.callee.number}
+        if self.media is not None:
+            properties["mediaStreamingSubscription"] = {
+                "id": self.subscription_id,
+                "state": self.media_state,
+                "subscribedContentTypes": ["audio"],
+            }
+        return properties
+
+    def json(self) -> Json:
+        """What `GET /lab/calls/{id}` shows."""
+        return {
+            "id": self.id,
+            "state": self.state.value,
+            "from": (self.callee if self.outbound else self.caller).raw_id.removeprefix("4:"),
+            "to": (self.caller if self.outbound else self.callee).raw_id.removeprefix("4:"),
+            "direction": "outbound" if self.outbound else "inbound",
+            "audio": self.audio,
+            "call_connection_id": self.connection_id if self.answered else None,
+            "correlation_id": self.correlation_id,
+            "end_reason": self.end.reason if self.end else None,
+            "line_opened": self.line.opened if self.line else None,
+            "timeline": self.timeline,
+            "counters": dict(self.counters),
+        }
+
+
+class CallBook:
+    """All calls by their three names; the oldest ended ones are forgotten beyond `keep`."""
+
+    def __init__(self, keep: int = 1000) -> None:
+        self._keep = keep
+        self._by_id: dict[str, SimulatedCall] = {}
+        self._by_connection: dict[str, SimulatedCall] = {}
+        self._by_context: dict[str, SimulatedCall] = {}
+
+    def add(self, call: SimulatedCall) -> None:
+        self._by_id[call.id] = call
+        self._by_connection[call.connection_id] = call
+        self._by_context[call.context] = call
+        if len(self._by_id) > self._keep:
+            self._forget()
+
+    def by_id(self, call_id: str) -> SimulatedCall | None:
+        return self._by_id.get(call_id)
+
+    def by_connection(self, connection_id: str) -> SimulatedCall | None:
+        return self._by_connection.get(connection_id)
+
+    def by_context(self, context: str) -> SimulatedCall | None:
+        return self._by_context.get(context)
+
+    def all(self) -> list[SimulatedCall]:
+        return list(self._by_id.values())
+
+    def _forget(self) -> None:
+        oldest = next((call for call in self._by_id.values() if call.ended.is_set()), None)
+        if oldest is not None:
+            del self._by_id[oldest.id]
+            del self._by_connection[oldest.connection_id]
+            del self._by_context[oldest.context]
+
+
+def _incoming_call_context() -> str:
+    """An opaque string of the shape and size of a real one: an unsigned token with a long `cc` claim."""
+    header = base64.urlsafe_b64encode(b'{"alg":"none","typ":"JWT"}').rstrip(b"=").decode()
+    filler = "".join(uuid.uuid4().hex for _ in range(64))
+    payload = base64.urlsafe_b64encode(json.dumps({"cc": "H4sI" + filler}).encode()).rstrip(b"=").decode()
+    return f"{header}.{payload}."
+
+
+def _server_call_id() -> str:
+    url = (
+        f"https://api.flightproxy.skype.com/api/v2/cp/conv-lab-01-prod-aks.conv.skype.com/conv/{uuid.uuid4().hex}?i=10"
+    )
+    return base64.b64encode(url.encode()).decode()

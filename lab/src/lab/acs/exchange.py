@@ -1,0 +1,109 @@
+"""The simulated resource: places calls, finds the running side of each, and keeps one failed call from the others."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+
+from lab.acs.calls import Audio, SimulatedCall
+from lab.acs.equipment import Equipment
+from lab.acs.event_grid import EventGrid
+from lab.acs.identifiers import Identifier
+from lab.acs.leg import Leg
+from lab.scenario import Step
+
+logger = logging.getLogger(__name__)
+
+
+class Exchange:
+    def __init__(self, equipment: Equipment, tasks: asyncio.TaskGroup) -> None:
+        self.equipment = equipment
+        self.event_grid = EventGrid(equipment)
+        self._tasks = tasks
+        self._legs: dict[str, Leg] = {}
+        self._running: set[asyncio.Task[None]] = set()
+        self._app = Identifier(f"8:acs:{equipment.settings.acs_resource_id}_{uuid.uuid4()}")
+
+    def place_inbound(
+        self, caller: str, callee: str, steps: tuple[Step, ...], audio: Audio, mark: int
+    ) -> tuple[SimulatedCall, asyncio.Task[str | None]]:
+        """Let `caller` call the app. The task answers why Event Grid could not deliver the event, or `None`."""
+        call = SimulatedCall(
+            caller=_party(caller),
+            callee=_party(callee),
+            app=self._app,
+            steps=steps,
+            audio=audio,
+            mark=mark,
+            ring_timeout_s=self.equipment.settings.ring_timeout_s,
+        )
+        self._start(call)
+        delivery = self._tasks.create_task(self._deliver(call))
+        self._keep(self._tasks.create_task(self._deliver_again(call, delivery)))
+        return call, delivery
+
+    def place_outbound(self, target: Identifier, number: str | None) -> Leg:
+        """The app calls `target`, which does what the callee plan in force says."""
+        plan = self.equipment.callee
+        call = SimulatedCall(
+            caller=target,
+            callee=Identifier.phone(number) if number else self._app,
+            app=self._app,
+            steps=plan.steps,
+            audio=plan.audio,
+            mark=plan.mark,
+            outbound=True,
+        )
+        return self._start(call)
+
+    def leg(self, call: SimulatedCall) -> Leg | None:
+        """The running side of `call`; `None` when the call is over."""
+        return self._legs.get(call.id)
+
+    def stop(self) -> None:
+        """Cancel everything that runs, for the end of the process."""
+        for task in tuple(self._running):
+            task.cancel()
+
+    def _start(self, call: SimulatedCall) -> Leg:
+        leg = Leg(call, self.equipment)
+        self.equipment.calls.add(call)
+        self._legs[call.id] = leg
+        self._keep(self._tasks.create_task(self._run(leg)))
+        return leg
+
+    def _keep(self, task: asyncio.Task[None]) -> None:
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    async def _run(self, leg: Leg) -> None:
+        try:
+            await leg.run()
+        except Exception:
+            logger.exception("a call failed")
+            leg.call.note("lab_error", reason="the call's simulation failed, see the log")
+        finally:
+            del self._legs[leg.call.id]
+
+    async def _deliver(self, call: SimulatedCall) -> str | None:
+        try:
+            return await self.event_grid.deliver(call)
+        except Exception as error:
+            logger.exception("a delivery failed")
+            return f"{type(error).__name__}: {error}"
+
+    async def _deliver_again(self, call: SimulatedCall, delivery: asyncio.Task[str | None]) -> None:
+        """Event Grid's second and last attempt, while the call still rings."""
+        try:
+            if await asyncio.shield(delivery) is None:
+                return
+            await asyncio.sleep(self.equipment.settings.event_grid_retry_s)
+            if not call.decided.is_set() and self.event_grid.retries(call):
+                await self._deliver(call)
+        finally:
+            delivery.cancel()
+
+
+def _party(name: str) -> Identifier:
+    return Identifier(name) if ":" in name else Identifier.phone(name)

@@ -1,0 +1,194 @@
+"""The control API beside the simulated Azure surface: place calls, look at them, act for the caller, set faults."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from lab.acs.callee import CalleePlan
+from lab.acs.calls import Audio, CallState, SimulatedCall
+from lab.acs.exchange import Exchange
+from lab.acs.faults import FaultPlan
+from lab.acs.leg import Leg
+from lab.acs.uplink import Marks
+from lab.scenario import Step
+
+_FIRST_DELIVERY_S = 5.0
+"""How long `POST /lab/calls` waits to say that the webhook refused the event; the call rings on in any case."""
+
+
+class NewCall(BaseModel):
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+    caller: str = Field(default="+14255550100", alias="from", pattern=r"^(\+[1-9][0-9]{6,14}|(4|8|28):.+)$")
+    callee: str = Field(default="+18005551212", alias="to", pattern=r"^(\+[1-9][0-9]{6,14}|(4|8|28):.+)$")
+    steps: tuple[Step, ...] | None = None
+    audio: Audio = "script"
+    mark: int = Field(default=0, ge=0, le=0xFFFF)
+
+
+class Tones(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    tones: str = Field(pattern=r"^[0-9A-D*#]{1,64}$")
+
+
+class Say(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    text: str = Field(min_length=1, max_length=5000)
+
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+
+class RefusedRequestError(Exception):
+    """A control request that cannot be carried out; becomes `{"error": reason}` with `status`."""
+
+    def __init__(self, status: int, reason: object) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
+
+
+async def refused(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RefusedRequestError)
+    return JSONResponse({"error": error.reason}, status_code=error.status)
+
+
+class LabApi:
+    def __init__(self, exchange: Callable[[], Exchange]) -> None:
+        self._exchange = exchange
+
+    def routes(self) -> list[Route]:
+        return [
+            Route("/healthz", self.healthz),
+            Route("/lab/subscribe", self.subscribe, methods=["POST"]),
+            Route("/lab/calls", self.place_call, methods=["POST"]),
+            Route("/lab/calls", self.list_calls),
+            Route("/lab/calls/{call_id}", self.show_call),
+            Route("/lab/calls/{call_id}/recording.wav", self.recording),
+            Route("/lab/calls/{call_id}/marks", self.marks),
+            Route("/lab/calls/{call_id}/hangup", self.hang_up, methods=["POST"]),
+            Route("/lab/calls/{call_id}/dtmf", self.dtmf, methods=["POST"]),
+            Route("/lab/calls/{call_id}/say", self.say, methods=["POST"]),
+            Route("/lab/callee", self.put_callee, methods=["PUT"]),
+            Route("/lab/faults", self.get_faults),
+            Route("/lab/faults", self.put_faults, methods=["PUT"]),
+            Route("/lab/faults", self.delete_faults, methods=["DELETE"]),
+            Route("/lab/keys/rotate", self.rotate_key, methods=["POST"]),
+        ]
+
+    async def healthz(self, _: Request) -> Response:
+        active = sum(not call.ended.is_set() for call in self._exchange().equipment.calls.all())
+        return JSONResponse({"status": "ok", "active_calls": active})
+
+    async def subscribe(self, _: Request) -> Response:
+        problem = await self._exchange().event_grid.subscribe()
+        if problem is not None:
+            raise RefusedRequestError(502, problem)
+        return JSONResponse({"validated": True})
+
+    async def place_call(self, request: Request) -> Response:
+        new = await _decode(request, NewCall)
+        exchange = self._exchange()
+        problem = await exchange.event_grid.ensure_subscribed()
+        if problem is not None:
+            raise RefusedRequestError(502, problem)
+        call, delivery = exchange.place_inbound(new.caller, new.callee, new.steps or (), new.audio, new.mark)
+        done, _ = await asyncio.wait([delivery], timeout=_FIRST_DELIVERY_S)
+        if done and not delivery.cancelled() and (problem := delivery.result()) is not None:
+            return JSONResponse({"id": call.id, "error": problem}, status_code=502)
+        return JSONResponse({"id": call.id}, status_code=201)
+
+    async def list_calls(self, _: Request) -> Response:
+        keys = ("id", "state", "from", "to", "call_connection_id", "end_reason")
+        calls = [call.json() for call in self._exchange().equipment.calls.all()]
+        return JSONResponse({"calls": [{key: call[key] for key in keys} for call in calls]})
+
+    async def show_call(self, request: Request) -> Response:
+        return JSONResponse(self._call(request).json())
+
+    async def recording(self, request: Request) -> Response:
+        line = self._call(request).line
+        if line is None or line.recording is None:
+            raise RefusedRequestError(404, "this call has no recording")
+        wav = await asyncio.to_thread(line.recording.wav)
+        return Response(wav, media_type="audio/wav")
+
+    async def marks(self, request: Request) -> Response:
+        line = self._call(request).line
+        if line is None or not isinstance(line.uplink, Marks):
+            raise RefusedRequestError(404, "this call carries no marks")
+        return JSONResponse({"sent": line.uplink.sent, "heard": line.marks_heard})
+
+    async def hang_up(self, request: Request) -> Response:
+        call = self._call(request)
+        if call.state not in {CallState.RINGING, CallState.CONNECTING, CallState.CONNECTED}:
+            raise RefusedRequestError(409, f"the call is {call.state}")
+        self._leg(call).hang_up_by_caller()
+        return JSONResponse({"state": call.state.value})
+
+    async def dtmf(self, request: Request) -> Response:
+        tones = (await _decode(request, Tones)).tones
+        leg = self._connected(request)
+        leg.spawn(leg.press(tones))
+        return JSONResponse({"tones": tones})
+
+    async def say(self, request: Request) -> Response:
+        text = (await _decode(request, Say)).text
+        leg = self._connected(request)
+        try:
+            utterance = await leg.caller.say(text)
+        except ValueError as error:
+            raise RefusedRequestError(409, str(error)) from error
+        return JSONResponse({"text": text, "bytes": len(utterance.pcm)})
+
+    async def put_callee(self, request: Request) -> Response:
+        plan = await _decode(request, CalleePlan)
+        self._exchange().equipment.callee = plan
+        return JSONResponse(plan.model_dump())
+
+    async def get_faults(self, _: Request) -> Response:
+        return JSONResponse(self._exchange().equipment.faults.plan.model_dump())
+
+    async def put_faults(self, request: Request) -> Response:
+        plan = await _decode(request, FaultPlan)
+        self._exchange().equipment.faults.put(plan)
+        return JSONResponse(plan.model_dump())
+
+    async def delete_faults(self, _: Request) -> Response:
+        self._exchange().equipment.faults.clear()
+        return Response(status_code=204)
+
+    async def rotate_key(self, _: Request) -> Response:
+        return JSONResponse({"kid": self._exchange().equipment.tokens.rotate()})
+
+    def _call(self, request: Request) -> SimulatedCall:
+        call = self._exchange().equipment.calls.by_id(request.path_params["call_id"])
+        if call is None:
+            raise RefusedRequestError(404, "there is no such call")
+        return call
+
+    def _leg(self, call: SimulatedCall) -> Leg:
+        leg = self._exchange().leg(call)
+        if leg is None:
+            raise RefusedRequestError(409, f"the call is {call.state}")
+        return leg
+
+    def _connected(self, request: Request) -> Leg:
+        call = self._call(request)
+        if call.state is not CallState.CONNECTED:
+            raise RefusedRequestError(409, f"the call is {call.state}")
+        return self._leg(call)
+
+
+async def _decode(request: Request, model: type[ModelT]) -> ModelT:
+    try:
+        return model.model_validate_json(await request.body())
+    except ValidationError as error:
+        reasons = [f"{'.'.join(map(str, one['loc'])) or 'body'}: {one['msg']}" for one in error.errors()]
+        raise RefusedRequestError(400, reasons) from error

@@ -1,0 +1,220 @@
+"""The running side of one call: rings, connects, streams, and ends it. State and timeline are in `calls`.
+
+Order of a connected call as seen on the real service: answer → media socket → CallConnected and ParticipantsUpdated
+in one request → MediaStreamingStarted; at the end MediaStreamingStopped → CallDisconnected.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Coroutine
+
+from lab.acs import callback_events as events
+from lab.acs.callbacks import CallbackQueue
+from lab.acs.caller import Caller
+from lab.acs.calls import CallState, End, Participant, SimulatedCall
+from lab.acs.dtmf import WORDS
+from lab.acs.equipment import Equipment
+from lab.acs.hearing import AgentEnds, AgentStarts
+from lab.acs.line import Line
+from lab.acs.log import log
+from lab.acs.media_client import MediaLink
+from lab.acs.media_socket import RefusedError
+from lab.acs.streaming import Streaming
+from lab.acs.uplink import CallerEnds, CallerSays, Marks, Speech
+
+DEFAULT_RATE_HZ = 16_000
+_TONE_S = 0.2
+logger = logging.getLogger(__name__)
+
+HUNG_UP_BY_CALLER = End("caller", "caller_hung_up", 200, 560000, "The conversation has ended. DiagCode: 0#560000.@")
+HUNG_UP_BY_APP = End("agent", "agent_hung_up", 0, 7000, "The conversation has ended. DiagCode: 0#7000.@")
+CANCELED_BY_CALLER = End(
+    "caller", "caller_canceled", 487, 540487, "Call canceled by the caller. DiagCode: 487#540487.@"
+)
+
+
+class Leg:
+    """`run` lives as long as the call. The operations of the REST API act through the other methods."""
+
+    def __init__(self, call: SimulatedCall, equipment: Equipment) -> None:
+        self.call = call
+        self.equipment = equipment
+        self.callbacks = CallbackQueue(call, equipment)
+        self.streaming = Streaming(call, equipment, self.callbacks, self.spawn, self._open_line)
+        self.prompt: asyncio.Task[None] | None = None
+        """What ACS itself plays to the caller."""
+        self._link: MediaLink = self.streaming.link
+        self.caller = Caller(self)
+        self._tasks: asyncio.TaskGroup | None = None
+        self._spawned: set[asyncio.Task[None]] = set()
+        self._tick_waiters: list[asyncio.Future[None]] = []
+        self._tones = 0
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as self._tasks:
+            await self._ring()
+            if self.call.state not in {CallState.CONNECTING, CallState.CONNECTED, CallState.ENDED}:
+                return
+            sender = self._tasks.create_task(self.callbacks.run())
+            life = self.spawn(self._live())
+            await self.call.ended.wait()
+            life.cancel()
+            for task in tuple(self._spawned):
+                task.cancel()
+            await self._finish()
+            self.callbacks.finish()
+            await sender
+
+    def spawn(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
+        """Run `work` beside the call and cancel it when the call ends; its failure is logged and harms nothing else."""
+        if self._tasks is None:
+            work.close()
+            raise RuntimeError("the call is not running")
+        task = self._tasks.create_task(self._guard(work))
+        self._spawned.add(task)
+        task.add_done_callback(self._spawned.discard)
+        return task
+
+    def connect(self) -> None:
+        """The application answered: from ringing to connecting."""
+        call = self.call
+        call.answered = True
+        call.participants = {party.raw_id: Participant(party) for party in (call.caller, call.app)}
+        call.note("answered")
+        call.become(CallState.CONNECTING)
+
+    def end(self, end: End) -> None:
+        """End the call from either side; a call that is over stays as it is."""
+        call = self.call
+        if call.ended.is_set():
+            return
+        call.end = end
+        call.note("hang_up", by=end.by, reason=end.reason)
+        call.become(CallState.ENDED)
+
+    def hang_up_by_caller(self) -> None:
+        self.end(CANCELED_BY_CALLER if self.call.state is CallState.RINGING else HUNG_UP_BY_CALLER)
+
+    async def press(self, tones: str) -> None:
+        """The caller presses keys, 200 ms each."""
+        call = self.call
+        for tone in tones:
+            call.note("dtmf", tone=tone, by="caller")
+            if call.media is not None and call.media.dtmf:
+                self._link.send_dtmf(tone)
+            if call.continuous_dtmf is not None:
+                self._tones += 1
+                context = call.continuous_dtmf or None
+                self.callbacks.put(events.tone_received(call, self._tones, WORDS[tone], context))
+            await asyncio.sleep(_TONE_S)
+
+    async def next_tick(self) -> None:
+        """Wait for the line's next 20 ms."""
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._tick_waiters.append(waiter)
+        await waiter
+
+    async def _ring(self) -> None:
+        call = self.call
+        try:
+            async with asyncio.timeout(call.ring_timeout_s):
+                await call.decided.wait()
+        except TimeoutError:
+            call.note("unanswered")
+            call.become(CallState.UNANSWERED)
+
+    async def _guard(self, work: Coroutine[object, object, None]) -> None:
+        try:
+            await work
+        except Exception as error:
+            logger.exception("a call's work failed")
+            self.call.note("lab_error", reason=f"{type(error).__name__}: {error}")
+
+    async def _live(self) -> None:
+        call, settings = self.call, self.equipment.settings
+        if call.outbound and not await self._ring_callee():
+            return
+        await asyncio.sleep(settings.media_open_delay_s)
+        refused = await self._open_media()
+        self._open_line()
+        call.become(CallState.CONNECTED)
+        call.note("call_connected")
+        self.callbacks.put(events.call_connected(call), events.participants_updated(call))
+        self.spawn(self.caller.run())
+        await asyncio.sleep(settings.media_started_delay_s)
+        if call.media is not None and call.media.start:
+            self.streaming.report_start(refused)
+
+    async def _open_media(self) -> str | None:
+        """Open the media socket if the answer asked for it; answer why it failed."""
+        media = self.call.media
+        if media is None or not media.start:
+            return None
+        try:
+            await self.streaming.open(media)
+        except RefusedError as error:
+            return str(error)
+        return None
+
+    async def _ring_callee(self) -> bool:
+        plan = self.equipment.callee
+        await asyncio.sleep(plan.after_s)
+        failure = plan.failure()
+        if failure is None:
+            return True
+        self.end(failure)
+        return False
+
+    def _open_line(self) -> None:
+        """Start the caller's 20 ms clock, once: with the first media socket, or else when the call connects."""
+        call = self.call
+        if call.line is not None or call.ended.is_set():
+            return
+        rate_hz = call.media.rate_hz if call.media is not None else DEFAULT_RATE_HZ
+        call.line = Line(
+            rate_hz,
+            time.monotonic(),
+            Marks(call.mark, rate_hz) if call.audio == "marks" else Speech(rate_hz),
+            threshold=self.equipment.settings.sound_threshold,
+            record=call.audio != "marks",
+        )
+        self.equipment.ticker.join(self._tick)
+
+    def _tick(self, now: float) -> None:
+        call = self.call
+        if call.line is None:
+            return
+        frame, changes = call.line.tick(now)
+        if call.media_state == "active":
+            self._link.send_frame(frame)
+        for change in changes:
+            match change:
+                case AgentStarts(t):
+                    call.note("agent_starts", t=t)
+                case AgentEnds(t):
+                    call.note("agent_ends", t=t)
+                case CallerSays(text):
+                    call.note("caller_says", t=now, text=text)
+                case CallerEnds(text):
+                    call.note("caller_ends", t=now, text=text)
+        waiters, self._tick_waiters = self._tick_waiters, []
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    async def _finish(self) -> None:
+        call = self.call
+        self.equipment.ticker.leave(self._tick)
+        end = call.end
+        if end is not None and call.answered:
+            if call.media_state == "active":
+                self.callbacks.put(events.media_streaming(call, "Stopped", "subscriptionStopped"))
+            failed = call.outbound and end.by == "callee" and call.line is None
+            self.callbacks.put(events.create_call_failed(call, end) if failed else events.call_disconnected(call, end))
+        call.media_state = "inactive"
+        await self._link.close()
+        call.note("ended", reason=end.reason if end else None)
+        log("call ended", call=call.id, reason=end.reason if end else None)

@@ -1,0 +1,86 @@
+"""The caller's end of a call: what they say and what they hear, on one time axis that starts when the line opens.
+
+Pure: no sockets and no clock. Each 20 ms the call takes `tick(now)` and sends the frame it answers; what the media
+socket delivers goes into `play`, StopAudio into `clear`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from lab.acs.hearing import AgentEnds, AgentStarts, Hearing
+from lab.acs.media_codec import frame_bytes
+from lab.acs.playout import Playout
+from lab.acs.recording import Recording
+from lab.acs.uplink import CallerEnds, CallerSays, Marks, Speech, Uplink, Utterance
+from lab.marks import MarkReader
+
+Change = AgentStarts | AgentEnds | CallerSays | CallerEnds
+
+
+class Line:
+    """`muted` keeps the caller's sound off the line; `on_hold` separates caller and agent in both directions.
+
+    `prompts` is audio that ACS itself plays to the caller (the Play operation), mixed with the agent's.
+    """
+
+    def __init__(self, rate_hz: int, opened: float, uplink: Uplink, *, threshold: int, record: bool) -> None:
+        self.rate_hz = rate_hz
+        self.opened = opened
+        self.uplink = uplink
+        self.playout = Playout(rate_hz, opened)
+        self.prompts = Playout(rate_hz, opened)
+        self.hearing = Hearing(rate_hz, threshold)
+        self.recording = Recording(rate_hz) if record else None
+        self.mark_reader = MarkReader(rate_hz) if isinstance(uplink, Marks) else None
+        self.marks_heard: list[tuple[int, int, float]] = []
+        self.muted = False
+        self.on_hold = False
+        self._silence = bytes(frame_bytes(rate_hz))
+
+    def say(self, pcm: bytes, text: str) -> Utterance:
+        """Queue speech; raises `ValueError` on a line that carries marks."""
+        if not isinstance(self.uplink, Speech):
+            raise ValueError("this call carries marks, nothing can be said on it")
+        return self.uplink.say(pcm, text)
+
+    def play(self, pcm: bytes, now: float) -> None:
+        """Take agent audio that arrived at `now`."""
+        if self.mark_reader is not None:
+            self.marks_heard += [(mark.call, mark.seq, now) for mark in self.mark_reader.feed(pcm)]
+        self.playout.add(pcm, now)
+
+    def clear(self, now: float) -> float:
+        """Drop agent audio that was not heard by `now`; answer its milliseconds."""
+        return self.playout.clear(now)
+
+    def tick(self, now: float) -> tuple[bytes | None, Sequence[Change]]:
+        """The caller's next frame (`None`: silence), and who began or ended to speak since the last tick."""
+        heard = self._heard(now)
+        frame = self.uplink.next_frame(now)
+        changes: list[Change] = [*self.hearing.feed(heard, now), *self.uplink.changes()]
+        if self.recording is not None:
+            self._align_caller(now)
+            self.recording.say(frame or self._silence)
+            self.recording.hear(heard)
+        return (None if self.muted or self.on_hold else frame), changes
+
+    def _heard(self, now: float) -> bytes:
+        agent, prompt = self.playout.advance(now), self.prompts.advance(now)
+        if self.on_hold:
+            agent = bytes(len(agent))
+        if not prompt.strip(b"\0"):
+            return agent
+        mixed = np.frombuffer(agent, "<i2").astype(np.int32) + np.frombuffer(prompt, "<i2")
+        heard: bytes = np.clip(mixed, -32768, 32767).astype("<i2").tobytes()
+        return heard
+
+    def _align_caller(self, now: float) -> None:
+        """After ticks were missed (a suspended machine) the caller's channel catches up with silence."""
+        assert self.recording is not None
+        frame_samples = len(self._silence) // 2
+        behind = round((now - self.opened) * self.rate_hz) - self.recording.left_samples
+        if behind > 3 * frame_samples:
+            self.recording.say(bytes(2 * (behind - frame_samples)))

@@ -1,0 +1,151 @@
+"""The media socket of one call: dialled by ACS, fed 50 times a second, dialled again when it was lost."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import time
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from lab.acs.calls import MediaOptions, SimulatedCall
+from lab.acs.equipment import Equipment
+from lab.acs.faults import MediaFault
+from lab.acs.log import log
+from lab.acs.media_codec import (
+    AudioEncoder,
+    AudioIn,
+    Malformed,
+    StopAudio,
+    decode,
+    encode_dtmf,
+    encode_metadata,
+    encode_timestamp,
+    frame_bytes,
+)
+from lab.acs.media_socket import MediaSocket, RefusedError, open_media_socket
+
+NORMAL_CLOSURE = 1000
+
+
+class MediaLink:
+    """`on_lost(code)` is called when a socket that was open ends and `close` was not the cause."""
+
+    def __init__(self, call: SimulatedCall, equipment: Equipment, on_lost: Callable[[int], None]) -> None:
+        self._call = call
+        self._equipment = equipment
+        self._on_lost = on_lost
+        self._socket: MediaSocket | None = None
+        self._settled = False
+        """Whether `dial` has succeeded and `close` was not called since: only then an end is a loss."""
+        self._drop_timer: asyncio.TimerHandle | None = None
+        self._encoder = AudioEncoder(call.caller.raw_id)
+        self._silence = b""
+
+    @property
+    def is_open(self) -> bool:
+        return self._socket is not None and self._socket.is_open
+
+    async def dial(self, options: MediaOptions) -> None:
+        """Open the socket and send AudioMetadata; raises `RefusedError` when there is no upgrade in time."""
+        fault = self._equipment.faults.media()
+        if fault is not None and fault.refuse:
+            raise RefusedError("a fault of the lab")
+        settings = self._equipment.settings
+        token = self._equipment.tokens.acs_token(datetime.now(UTC), settings.socket_token_s)
+        headers = {
+            "Authorization": f"Bearer {token}",
+            "x-ms-call-connection-id": self._call.connection_id,
+            "x-ms-call-correlation-id": self._call.correlation_id,
+        }
+        socket = await open_media_socket(
+            options.transport_url, headers, self._receive, self._closed, settings.media_connect_timeout_s
+        )
+        if not socket.is_open:
+            raise RefusedError("closed right after the upgrade")
+        self._encoder = AudioEncoder(self._call.caller.raw_id if options.unmixed else "")
+        self._silence = bytes(frame_bytes(options.rate_hz))
+        self._call.subscription_id = str(uuid.uuid4())
+        self._call.counters["media_connects"] += 1
+        self._call.note("media_open", attempt=self._call.counters["media_connects"])
+        log("media open", call=self._call.id)
+        socket.send_text(encode_metadata(self._call.subscription_id, options.rate_hz))
+        self._socket = socket
+        self._settled = True
+        if fault is not None:
+            self._apply(fault, socket)
+
+    def send_frame(self, frame: bytes | None) -> None:
+        """Put 20 ms of the caller on the wire (`None`: silence); without a socket the frame is lost, and counted."""
+        if self._socket is None or not self._socket.is_open:
+            self._call.counters["frames_lost"] += 1
+            return
+        flagged = frame is None and self._equipment.settings.silent_flag
+        timestamp = encode_timestamp(datetime.now(UTC))
+        self._socket.send_text(self._encoder.encode(frame or self._silence, timestamp, silent=flagged))
+        self._call.counters["frames_sent"] += 1
+
+    def send_dtmf(self, tone: str) -> None:
+        if self._socket is not None:
+            self._socket.send_text(encode_dtmf(tone))
+
+    async def close(self) -> None:
+        """Close the socket as ACS does at the end of a call or of streaming."""
+        socket, self._socket = self._socket, None
+        self._settled = False
+        self._stop_drop_timer()
+        if socket is not None:
+            await socket.close(NORMAL_CLOSURE)
+
+    def _receive(self, message: bytes, now: float) -> None:
+        call = self._call
+        if call.media is None or not call.media.bidirectional:
+            call.counters["messages_ignored"] += 1
+            return
+        match decode(message):
+            case AudioIn(pcm):
+                call.counters["frames_heard"] += 1
+                call.counters["bytes_heard"] += len(pcm)
+                if call.line is not None:
+                    call.line.play(pcm, now)
+            case StopAudio():
+                call.counters["stop_audio"] += 1
+                cleared = call.line.clear(now) if call.line is not None else 0.0
+                call.note("stop_audio", t=now, cleared_ms=round(cleared, 1))
+            case Malformed(reason):
+                call.counters["malformed"] += 1
+                if call.counters["malformed"] == 1:
+                    call.note("malformed_message", t=now, reason=reason)
+            case _:
+                call.counters["unknown_kinds"] += 1
+
+    def _closed(self, code: int) -> None:
+        self._stop_drop_timer()
+        self._call.note("media_closed", code=code, by="server" if self._settled else "acs")
+        log("media closed", call=self._call.id, code=code)
+        if not self._settled:
+            return
+        self._settled = False
+        self._socket = None
+        if self._call.line is not None:
+            self._call.line.clear(time.monotonic())
+        self._on_lost(code)
+
+    def _apply(self, fault: MediaFault, socket: MediaSocket) -> None:
+        for odd in fault.odd_frames:
+            if odd.text is not None:
+                socket.send_text(odd.text.encode())
+            if odd.binary_base64 is not None:
+                try:
+                    socket.send_binary(base64.b64decode(odd.binary_base64))
+                except binascii.Error:
+                    self._call.note("odd_frame_not_sent", reason="binary_base64 is not base64")
+        if fault.drop_after_s is not None:
+            self._drop_timer = asyncio.get_running_loop().call_later(fault.drop_after_s, socket.cut)
+
+    def _stop_drop_timer(self) -> None:
+        if self._drop_timer is not None:
+            self._drop_timer.cancel()
+            self._drop_timer = None

@@ -1,0 +1,121 @@
+"""The JSON of the media socket (ACS docs, "Audio streaming quickstart"): what ACS sends and what it understands.
+
+ACS sends lower camel case keys with PascalCase kinds. It reads property names and kinds in any case and goes by the
+kind alone: the official JavaScript helper puts an empty `stopAudio` into every audio message.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from dataclasses import dataclass
+from datetime import datetime
+
+FRAME_MS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class AudioIn:
+    """PCM16LE mono at the agreed rate, any whole number of samples."""
+
+    pcm: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StopAudio:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """A message of a kind that ACS does not know: ignored."""
+
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Malformed:
+    """A message that cannot be read: dropped and counted."""
+
+    reason: str
+
+
+def frame_bytes(rate_hz: int) -> int:
+    return rate_hz * FRAME_MS // 1000 * 2
+
+
+def encode_metadata(subscription_id: str, rate_hz: int) -> bytes:
+    metadata = {
+        "subscriptionId": subscription_id,
+        "encoding": "PCM",
+        "sampleRate": rate_hz,
+        "channels": 1,
+        "length": frame_bytes(rate_hz),
+    }
+    return _compact({"kind": "AudioMetadata", "audioMetadata": metadata})
+
+
+class AudioEncoder:
+    """Encodes the AudioData messages of one participant, or of the mix when `participant_raw_id` is empty."""
+
+    def __init__(self, participant_raw_id: str) -> None:
+        participant = f'"participantRawID":{json.dumps(participant_raw_id)},' if participant_raw_id else ""
+        self._before_time = b'{"kind":"AudioData","audioData":{"timestamp":"'
+        self._before_data = f'",{participant}"data":"'.encode()
+
+    def encode(self, pcm: bytes, timestamp: bytes, *, silent: bool = False) -> bytes:
+        data = binascii.b2a_base64(pcm, newline=False)
+        end = b'","silent":true}}' if silent else b'","silent":false}}'
+        return b"".join((self._before_time, timestamp, self._before_data, data, end))
+
+
+def encode_timestamp(at: datetime) -> bytes:
+    """ISO 8601 in UTC with milliseconds and `Z`; `at` is in UTC."""
+    return f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03d}Z".encode()
+
+
+def encode_dtmf(tone: str) -> bytes:
+    return _compact({"kind": "DtmfData", "dtmfData": {"data": tone}})
+
+
+def decode(text: bytes) -> AudioIn | StopAudio | Unknown | Malformed:
+    try:
+        message = json.loads(text)
+    except (ValueError, RecursionError):
+        return Malformed("not JSON")
+    kind = _member(message, "kind")
+    if not isinstance(kind, str):
+        return Malformed("no kind")
+    match kind.lower():
+        case "audiodata":
+            return _decode_audio(_member(message, "audiodata"))
+        case "stopaudio":
+            return StopAudio()
+        case _:
+            return Unknown(kind)
+
+
+def _decode_audio(body: object) -> AudioIn | Malformed:
+    data = _member(body, "data")
+    if not isinstance(data, str):
+        return Malformed("no audio data")
+    try:
+        pcm = base64.b64decode(data, validate=True)
+    except ValueError:
+        return Malformed("bad base64")
+    return Malformed("odd number of bytes") if len(pcm) % 2 else AudioIn(pcm)
+
+
+def _member(value: object, lower_name: str) -> object:
+    if not isinstance(value, dict):
+        return None
+    for name, member in value.items():
+        if isinstance(name, str) and name.lower() == lower_name:
+            found: object = member
+            return found
+    return None
+
+
+def _compact(message: dict[str, object]) -> bytes:
+    return json.dumps(message, separators=(",", ":")).encode()

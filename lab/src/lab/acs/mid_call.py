@@ -1,0 +1,108 @@
+"""The operations on one established call: properties, hanging up, media streaming, tones, hold."""
+
+from __future__ import annotations
+
+import asyncio
+
+from lab.acs import callback_events as events
+from lab.acs.calls import Participant
+from lab.acs.dtmf import CHARACTERS
+from lab.acs.errors import InvalidArgumentError, NotConfiguredError, NotFoundError, WrongStateError
+from lab.acs.leg import HUNG_UP_BY_APP, Leg
+from lab.acs.operation import Answer, Request
+
+MAX_TONES = 18
+_TONE_S = 0.1
+
+
+async def get_call(request: Request) -> Answer:
+    return Answer(200, request.leg().call.properties())
+
+
+async def hang_up(request: Request) -> Answer:
+    """Leaving a call of two ends it, as terminating does."""
+    request.leg().end(HUNG_UP_BY_APP)
+    return Answer(204)
+
+
+async def start_media_streaming(request: Request) -> Answer:
+    leg = request.connected_leg()
+    media = leg.call.media
+    if media is None:
+        raise NotConfiguredError("The call was set up without media streaming options.")
+    if leg.call.media_state == "active":
+        raise WrongStateError("Media streaming was already started.")
+    context, url = request.context, request.operation_callback_url
+    leg.call.media_state = "active"
+    leg.spawn(leg.streaming.start(media, context, url))
+    return Answer(202)
+
+
+async def stop_media_streaming(request: Request) -> Answer:
+    leg = request.connected_leg()
+    if leg.call.media_state != "active":
+        raise WrongStateError("Media streaming was not started.")
+    context, url = request.context, request.operation_callback_url
+    leg.spawn(leg.streaming.stop(context, url))
+    return Answer(202)
+
+
+async def send_dtmf_tones(request: Request) -> Answer:
+    leg = request.connected_leg()
+    request.identifier("targetParticipant")
+    tones = request.body.get("tones")
+    if not isinstance(tones, list) or not 1 <= len(tones) <= MAX_TONES:
+        raise InvalidArgumentError(f"The field Tones must hold 1 to {MAX_TONES} tones.")
+    characters = [CHARACTERS.get(str(tone).lower()) for tone in tones]
+    if None in characters:
+        raise InvalidArgumentError("The field Tones holds an unknown tone.")
+    leg.spawn(_send_tones(leg, "".join(filter(None, characters)), request.context, request.operation_callback_url))
+    return request.accepted()
+
+
+async def _send_tones(leg: Leg, tones: str, context: str | None, url: str | None) -> None:
+    for tone in tones:
+        leg.call.note("dtmf", tone=tone, by="agent")
+        await asyncio.sleep(_TONE_S)
+    leg.callbacks.put(events.completed(leg.call, "SendDtmfTonesCompleted", context), url=url)
+
+
+async def start_continuous_dtmf(request: Request) -> Answer:
+    leg = request.connected_leg()
+    _participant(request, leg)
+    leg.call.continuous_dtmf = request.context or ""
+    return Answer(200)
+
+
+async def stop_continuous_dtmf(request: Request) -> Answer:
+    leg = request.connected_leg()
+    _participant(request, leg)
+    leg.call.continuous_dtmf = None
+    leg.callbacks.put(events.completed(leg.call, "ContinuousDtmfRecognitionStopped", request.context))
+    return Answer(200)
+
+
+async def hold(request: Request) -> Answer:
+    return _set_hold(request, on_hold=True)
+
+
+async def unhold(request: Request) -> Answer:
+    return _set_hold(request, on_hold=False)
+
+
+def _set_hold(request: Request, *, on_hold: bool) -> Answer:
+    leg = request.connected_leg()
+    participant = _participant(request, leg)
+    participant.on_hold = on_hold
+    if leg.call.line is not None and participant.identifier == leg.call.caller:
+        leg.call.line.on_hold = on_hold
+    leg.call.note("hold" if on_hold else "unhold", participant=participant.identifier.raw_id)
+    leg.callbacks.put(events.participants_updated(leg.call))
+    return Answer(200)
+
+
+def _participant(request: Request, leg: Leg) -> Participant:
+    participant = leg.call.participants.get(request.identifier("targetParticipant").raw_id)
+    if participant is None:
+        raise NotFoundError("The participant was not found in the call.")
+    return participant

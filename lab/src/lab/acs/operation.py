@@ -1,0 +1,115 @@
+"""What a REST operation gets and answers, and how the parts of its body are read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from lab.acs.calls import CallState, MediaOptions
+from lab.acs.errors import InvalidArgumentError, NotFoundError, TooEarlyError
+from lab.acs.exchange import Exchange
+from lab.acs.identifiers import Identifier, Json, decode_identifier
+from lab.acs.leg import Leg
+
+MAX_CONTEXT = 5000
+_RATES_HZ = {"pcm16kmono": 16_000, "pcm24kmono": 24_000}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    body: Json | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request that is authentic and well-formed; `path` holds the parameters of its path."""
+
+    exchange: Exchange
+    path: Mapping[str, str]
+    body: Mapping[str, object]
+    api_version: str
+
+    def leg(self) -> Leg:
+        """The running side of the call in the path, in any state after the answer; raises `NotFoundError`."""
+        call = self.exchange.equipment.calls.by_connection(self.path["connection_id"])
+        leg = self.exchange.leg(call) if call is not None else None
+        if leg is None or not leg.call.answered or leg.call.ended.is_set():
+            raise NotFoundError("The call connection was not found, or the call has ended.")
+        return leg
+
+    def connected_leg(self) -> Leg:
+        """As `leg`, for operations that need an established call; raises `TooEarlyError`."""
+        leg = self.leg()
+        if leg.call.state is not CallState.CONNECTED:
+            raise TooEarlyError("Action is invalid when the call is not established.")
+        return leg
+
+    def text(self, field: str) -> str:
+        value = self.body.get(field)
+        if not isinstance(value, str) or not value:
+            raise InvalidArgumentError(f"The field {field[:1].upper()}{field[1:]} is invalid.")
+        return value
+
+    def optional_text(self, field: str) -> str | None:
+        return None if self.body.get(field) is None else self.text(field)
+
+    def identifier(self, field: str) -> Identifier:
+        return decode_identifier(self.body.get(field), field)
+
+    @property
+    def context(self) -> str | None:
+        context = self.optional_text("operationContext")
+        if context is not None and len(context) > MAX_CONTEXT:
+            raise InvalidArgumentError("The field OperationContext is too long.")
+        return context
+
+    @property
+    def operation_callback_url(self) -> str | None:
+        return None if self.body.get("operationCallbackUri") is None else self.url("operationCallbackUri")
+
+    def url(self, field: str, schemes: tuple[str, ...] = ("https", "http")) -> str:
+        return decode_url(self.text(field), field, schemes)
+
+    def accepted(self) -> Answer:
+        """202 with the operation context, as most operations on a call are answered."""
+        return Answer(202, {"operationContext": self.context})
+
+
+def decode_url(value: object, field: str, schemes: tuple[str, ...]) -> str:
+    try:
+        parts = urlsplit(value) if isinstance(value, str) else None
+    except ValueError:
+        parts = None
+    if parts is None or parts.scheme.lower() not in schemes or not parts.hostname:
+        raise InvalidArgumentError(f"The field {field[:1].upper()}{field[1:]} is invalid.")
+    return str(value)
+
+
+def decode_media_options(body: Mapping[str, object]) -> MediaOptions | None:
+    """`mediaStreamingOptions`; enum values are understood in any case, as by the real service."""
+    options = body.get("mediaStreamingOptions")
+    if options is None:
+        return None
+    if not isinstance(options, Mapping):
+        raise InvalidArgumentError("The field MediaStreamingOptions is invalid.")
+    choices = {
+        "transportType": ("websocket", None),
+        "contentType": ("audio", None),
+        "audioChannelType": ("mixed", "unmixed"),
+    }
+    for field, allowed in choices.items():
+        if str(options.get(field)).lower() not in allowed:
+            raise InvalidArgumentError(f"The field MediaStreamingOptions.{field} is invalid.")
+    rate_hz = _RATES_HZ.get(str(options.get("audioFormat") or "pcm16KMono").lower())
+    if rate_hz is None:
+        raise InvalidArgumentError("The field MediaStreamingOptions.audioFormat is invalid.")
+    return MediaOptions(
+        transport_url=decode_url(options.get("transportUrl"), "mediaStreamingOptions.transportUrl", ("wss", "ws")),
+        rate_hz=rate_hz,
+        start=options.get("startMediaStreaming") is True,
+        bidirectional=options.get("enableBidirectional") is True,
+        unmixed=str(options.get("audioChannelType")).lower() == "unmixed",
+        dtmf=options.get("enableDtmfTones") is True,
+    )

@@ -1,0 +1,115 @@
+"""The operations on who takes part in a call: list, get, add, remove, mute, transfer."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+
+from lab.acs import callback_events as events
+from lab.acs.calls import End, Participant
+from lab.acs.errors import InvalidArgumentError, NotFoundError
+from lab.acs.identifiers import Identifier, Json, decode_identifier
+from lab.acs.leg import HUNG_UP_BY_APP, Leg
+from lab.acs.operation import Answer, Request
+
+MAX_INVITATION_TIMEOUT_S = 180
+
+
+async def list_participants(request: Request) -> Answer:
+    participants = request.leg().call.participants.values()
+    return Answer(200, {"value": [participant.json() for participant in participants], "nextLink": None})
+
+
+async def get_participant(request: Request) -> Answer:
+    return Answer(200, _participant(request.leg(), Identifier(request.path["raw_id"])).json())
+
+
+async def add_participant(request: Request) -> Answer:
+    leg = request.connected_leg()
+    target = request.identifier("participantToAdd")
+    if target.raw_id in leg.call.participants:
+        raise InvalidArgumentError("The participant is already in the call.")
+    timeout_s = request.body.get("invitationTimeoutInSeconds") or 0
+    if not isinstance(timeout_s, int) or not 0 <= timeout_s <= MAX_INVITATION_TIMEOUT_S:
+        raise InvalidArgumentError(f"The field InvitationTimeoutInSeconds must be 0 to {MAX_INVITATION_TIMEOUT_S}.")
+    invitation = str(uuid.uuid4())
+    context, url = request.context, request.operation_callback_url
+    leg.spawn(_invite(leg, target, invitation, context, url))
+    body: Json = {"participant": Participant(target).json(), "operationContext": context, "invitationId": invitation}
+    return Answer(202, body)
+
+
+async def _invite(leg: Leg, target: Identifier, invitation: str, context: str | None, url: str | None) -> None:
+    plan = leg.equipment.callee
+    await asyncio.sleep(plan.after_s)
+    about: Json = {"participant": target.json(), "invitationId": invitation}
+    failure = plan.failure()
+    if failure is not None:
+        event = _failed(leg, "AddParticipantFailed", context, failure, about)
+        leg.callbacks.put(event, url=url)
+        return
+    leg.call.participants[target.raw_id] = Participant(target)
+    leg.call.note("participant_added", participant=target.raw_id)
+    leg.callbacks.put(events.completed(leg.call, "AddParticipantSucceeded", context, **about), url=url)
+    leg.callbacks.put(events.participants_updated(leg.call))
+
+
+async def remove_participant(request: Request) -> Answer:
+    leg = request.connected_leg()
+    target = _participant(leg, request.identifier("participantToRemove")).identifier
+    context, url = request.context, request.operation_callback_url
+    del leg.call.participants[target.raw_id]
+    leg.call.note("participant_removed", participant=target.raw_id)
+    succeeded = events.completed(leg.call, "RemoveParticipantSucceeded", context, participant=target.json())
+    leg.callbacks.put(succeeded, url=url)
+    leg.callbacks.put(events.participants_updated(leg.call))
+    if target in {leg.call.caller, leg.call.app}:
+        leg.end(HUNG_UP_BY_APP)
+    return request.accepted()
+
+
+async def mute_participants(request: Request) -> Answer:
+    leg = request.connected_leg()
+    targets = request.body.get("targetParticipants")
+    if not isinstance(targets, list) or not targets:
+        raise InvalidArgumentError("The field TargetParticipants is invalid.")
+    for target in [_participant(leg, decode_identifier(value, "targetParticipants")) for value in targets]:
+        target.muted = True
+        if leg.call.line is not None and target.identifier == leg.call.caller:
+            leg.call.line.muted = True
+    leg.callbacks.put(events.participants_updated(leg.call))
+    return Answer(200, {"operationContext": request.context})
+
+
+async def transfer(request: Request) -> Answer:
+    leg = request.connected_leg()
+    target = request.identifier("targetParticipant")
+    transferee = leg.call.caller if request.body.get("transferee") is None else request.identifier("transferee")
+    _participant(leg, transferee)
+    leg.spawn(_transfer(leg, target, transferee, request.context, request.operation_callback_url))
+    return request.accepted()
+
+
+async def _transfer(leg: Leg, target: Identifier, transferee: Identifier, context: str | None, url: str | None) -> None:
+    """Ring the target; when it answers the app's leg ends, when it does not the call goes on as it was."""
+    call, plan = leg.call, leg.equipment.callee
+    await asyncio.sleep(plan.after_s)
+    failure = plan.failure()
+    if failure is not None:
+        call.note("transfer_failed", target=target.raw_id, reason=failure.reason)
+        leg.callbacks.put(_failed(leg, "CallTransferFailed", context, failure, {}), url=url)
+        return
+    call.note("transferred", target=target.raw_id)
+    leg.callbacks.put(events.transfer_accepted(call, target, transferee, context), url=url)
+    leg.end(End("agent", "transferred", 0, 7000, "The conversation has ended. DiagCode: 0#7000.@"))
+
+
+def _failed(leg: Leg, name: str, context: str | None, failure: End, fields: Json) -> Json:
+    return events.failed(leg.call, name, context, failure.code, failure.sub_code, failure.message, **fields)
+
+
+def _participant(leg: Leg, identifier: Identifier) -> Participant:
+    participant = leg.call.participants.get(identifier.raw_id)
+    if participant is None:
+        raise NotFoundError("The participant was not found in the call.")
+    return participant

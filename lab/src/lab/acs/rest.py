@@ -1,0 +1,211 @@
+"""The Call Automation REST API: paths, status codes and everything that is common to its operations.
+
+A request is authenticated, then struck by the faults in force, then carried out. The paths and success codes are
+those of the Call Automation REST reference, api-version 2026-03-12. Repeated requests with the same
+`Repeatability-Request-ID` get the first one's answer (OASIS repeatable requests).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from starlette.requests import Request as HttpRequest
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from lab.acs import mid_call, participants, prompts, ringing
+from lab.acs.errors import AcsError, InvalidArgumentError, NotFoundError, NotSimulatedError, UnauthorizedError
+from lab.acs.exchange import Exchange
+from lab.acs.faults import RestFault
+from lab.acs.log import log
+from lab.acs.operation import Answer, Request
+from lab.acs.signing import SignedRequest, refusal
+
+MAX_BODY_BYTES = 1 << 20
+MAX_REPLAYS = 10_000
+_API_VERSION = re.compile(r"20\d\d-\d\d-\d\d(-preview)?")
+_CALLS = "/calling/callConnections"
+_CALL = _CALLS + "/{connection_id}"
+
+
+async def _not_simulated(request: Request) -> Answer:
+    raise NotSimulatedError("This operation exists in ACS, but not in this simulator.")
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    name: str
+    method: str
+    path: str
+    carry_out: Callable[[Request], Awaitable[Answer]]
+    repeatable: bool = False
+
+
+OPERATIONS = (
+    Operation("answer", "POST", _CALLS + ":answer", ringing.answer, repeatable=True),
+    Operation("create", "POST", _CALLS, ringing.create, repeatable=True),
+    Operation("reject", "POST", _CALLS + ":reject", ringing.reject, repeatable=True),
+    Operation("redirect", "POST", _CALLS + ":redirect", ringing.redirect, repeatable=True),
+    Operation("connect", "POST", _CALLS + ":connect", _not_simulated),
+    Operation("list_participants", "GET", _CALL + "/participants", participants.list_participants),
+    Operation("get_participant", "GET", _CALL + "/participants/{raw_id}", participants.get_participant),
+    Operation("add_participant", "POST", _CALL + "/participants:add", participants.add_participant, repeatable=True),
+    Operation(
+        "remove_participant", "POST", _CALL + "/participants:remove", participants.remove_participant, repeatable=True
+    ),
+    Operation("mute", "POST", _CALL + "/participants:mute", participants.mute_participants, repeatable=True),
+    Operation("terminate", "POST", _CALL + ":terminate", mid_call.hang_up, repeatable=True),
+    Operation("transfer", "POST", _CALL + ":transferToParticipant", participants.transfer, repeatable=True),
+    Operation("start_media_streaming", "POST", _CALL + ":startMediaStreaming", mid_call.start_media_streaming),
+    Operation("stop_media_streaming", "POST", _CALL + ":stopMediaStreaming", mid_call.stop_media_streaming),
+    Operation("send_dtmf_tones", "POST", _CALL + ":sendDtmfTones", mid_call.send_dtmf_tones, repeatable=True),
+    Operation("start_dtmf", "POST", _CALL + ":startContinuousDtmfRecognition", mid_call.start_continuous_dtmf),
+    Operation("stop_dtmf", "POST", _CALL + ":stopContinuousDtmfRecognition", mid_call.stop_continuous_dtmf),
+    Operation("play", "POST", _CALL + ":play", prompts.play),
+    Operation("cancel_media", "POST", _CALL + ":cancelAllMediaOperations", prompts.cancel_all_media_operations),
+    Operation("hold", "POST", _CALL + ":hold", mid_call.hold),
+    Operation("unhold", "POST", _CALL + ":unhold", mid_call.unhold),
+    Operation("recognize", "POST", _CALL + ":recognize", _not_simulated),
+    Operation("start_transcription", "POST", _CALL + ":startTranscription", _not_simulated),
+    Operation("start_recording", "POST", "/calling/recordings", _not_simulated),
+    Operation("get_call", "GET", _CALL, mid_call.get_call),
+    Operation("hang_up", "DELETE", _CALL, mid_call.hang_up),
+)
+
+
+class DroppedError(Exception):
+    """The connection is to be cut without an answer."""
+
+
+class RestApi:
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        self._replays: OrderedDict[str, asyncio.Future[Answer | AcsError]] = OrderedDict()
+
+    async def handle(self, operation: Operation, http: HttpRequest) -> Response:
+        client_id = http.headers.get("x-ms-client-request-id")
+        headers = {"x-ms-client-request-id": client_id} if client_id else {}
+        try:
+            body = await http.body()
+            self._authenticate(http, body)
+            fault = self._exchange.equipment.faults.rest(operation.name)
+            if fault is not None:
+                await asyncio.sleep(fault.delay_s)
+            if fault is not None and fault.when == "before" and (struck := _strike(fault)) is not None:
+                return struck
+            outcome = await self._repeatable(operation, http, body)
+            if fault is not None and fault.when == "after" and (struck := _strike(fault)) is not None:
+                return struck
+        except DroppedError:
+            return _cut(http)
+        except AcsError as error:
+            outcome = error
+        if isinstance(outcome, AcsError):
+            log("request refused", operation=operation.name, status=outcome.status, code=outcome.code)
+            return outcome.response(headers)
+        if outcome.body is None:
+            return Response(status_code=outcome.status, headers=headers)
+        return JSONResponse(outcome.body, outcome.status, headers, media_type="application/json; charset=utf-8")
+
+    def _authenticate(self, http: HttpRequest, body: bytes) -> None:
+        settings = self._exchange.equipment.settings
+        authorization = http.headers.get("authorization", "")
+        if authorization.startswith("Bearer ") and authorization[7:].strip() and settings.acs_allow_bearer:
+            return
+        raw_path: bytes = http.scope.get("raw_path") or http.url.path.encode()
+        query: bytes = http.scope["query_string"]
+        path_and_query = (raw_path + (b"?" + query if query else b"")).decode("latin-1")
+        signed = SignedRequest(http.method, path_and_query, http.headers, body)
+        problem = refusal(signed, settings.acs_access_key, datetime.now(UTC))
+        if problem is not None:
+            raise UnauthorizedError(f"Denied by the resource provider. {problem}")
+
+    async def _repeatable(self, operation: Operation, http: HttpRequest, body: bytes) -> Answer | AcsError:
+        """Carry the operation out once for each Repeatability-Request-ID; refusals are remembered as well."""
+        request_id = http.headers.get("repeatability-request-id")
+        if not operation.repeatable or request_id is None:
+            return await self._carry_out(operation, http, body)
+        known = self._replays.get(request_id)
+        if known is not None:
+            log("request repeated", operation=operation.name)
+            return await asyncio.shield(known)
+        first: asyncio.Future[Answer | AcsError] = asyncio.get_running_loop().create_future()
+        self._replays[request_id] = first
+        while len(self._replays) > MAX_REPLAYS:
+            self._replays.popitem(last=False)
+        try:
+            outcome = await self._carry_out(operation, http, body)
+        except BaseException:
+            del self._replays[request_id]
+            first.cancel()
+            raise
+        first.set_result(outcome)
+        return outcome
+
+    async def _carry_out(self, operation: Operation, http: HttpRequest, body: bytes) -> Answer | AcsError:
+        try:
+            version = http.query_params.get("api-version", "")
+            if not _API_VERSION.fullmatch(version):
+                raise AcsError("The api-version query parameter is missing or invalid.", code="MissingApiVersion")
+            request = Request(self._exchange, http.path_params, _decode_body(body), version)
+            return await operation.carry_out(request)
+        except AcsError as error:
+            return error
+
+
+def routes(exchange: Callable[[], Exchange]) -> list[Route]:
+    """One route for each operation, and a last one that answers unknown paths in ACS's form."""
+    apis: dict[int, RestApi] = {}
+
+    def api() -> RestApi:
+        current = exchange()
+        return apis.setdefault(id(current), RestApi(current))
+
+    def endpoint(operation: Operation) -> Callable[[HttpRequest], Awaitable[Response]]:
+        async def carry(http: HttpRequest) -> Response:
+            return await api().handle(operation, http)
+
+        return carry
+
+    async def unknown(http: HttpRequest) -> Response:
+        return NotFoundError(f"There is no operation {http.method} {http.url.path}.").response()
+
+    found = [Route(one.path, endpoint(one), methods=[one.method]) for one in OPERATIONS]
+    return [*found, Route("/calling/{rest:path}", unknown, methods=["GET", "POST", "PUT", "PATCH", "DELETE"])]
+
+
+def _decode_body(body: bytes) -> dict[str, object]:
+    if len(body) > MAX_BODY_BYTES:
+        raise AcsError("The request body is too large.", status=413, code="RequestEntityTooLarge")
+    if not body:
+        return {}
+    try:
+        decoded = json.loads(body)
+    except ValueError as error:
+        raise InvalidArgumentError(f"The request body is not JSON: {error}") from error
+    if not isinstance(decoded, dict):
+        raise InvalidArgumentError("The request body is not a JSON object.")
+    return decoded
+
+
+def _strike(fault: RestFault) -> Response | None:
+    if fault.drop:
+        raise DroppedError
+    if fault.status is None:
+        return None
+    headers = {} if fault.retry_after is None else {"Retry-After": f"{fault.retry_after:g}"}
+    return AcsError(fault.message, status=fault.status, code=fault.code).response(headers)
+
+
+def _cut(http: HttpRequest) -> Response:
+    """Cut the connection as a broken network does; ASGI has no word for it, so the server's own transport is used."""
+    transport = getattr(getattr(http.receive, "__self__", None), "transport", None)
+    if isinstance(transport, asyncio.Transport):
+        transport.abort()
+    return Response(status_code=500)

@@ -1,0 +1,110 @@
+"""Media streaming of one call: started, stopped, lost and dialled again, with the callbacks that tell of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+
+from lab.acs import callback_events as events
+from lab.acs.callbacks import CallbackQueue
+from lab.acs.calls import MediaOptions, SimulatedCall
+from lab.acs.equipment import Equipment
+from lab.acs.media_client import NORMAL_CLOSURE, MediaLink
+from lab.acs.media_socket import RefusedError
+
+Spawn = Callable[[Coroutine[object, object, None]], asyncio.Task[None]]
+
+
+class Streaming:
+    """What the real service does when the server ends the socket is not documented. Here a close with 1000 stops
+    streaming; after anything else the same URL is dialled again by the policy `media_redial`.
+    """
+
+    def __init__(
+        self,
+        call: SimulatedCall,
+        equipment: Equipment,
+        callbacks: CallbackQueue,
+        spawn: Spawn,
+        opened: Callable[[], None],
+    ) -> None:
+        self.link = MediaLink(call, equipment, self._lost)
+        self._call = call
+        self._equipment = equipment
+        self._callbacks = callbacks
+        self._spawn = spawn
+        self._opened = opened
+        self._redial: asyncio.Task[None] | None = None
+
+    async def open(self, media: MediaOptions) -> None:
+        """Dial; raises `RefusedError` and leaves streaming inactive."""
+        try:
+            await self.link.dial(media)
+        except RefusedError as error:
+            self._call.note("media_refused", reason=str(error))
+            raise
+        self._call.media_state = "active"
+        self._opened()
+
+    def report_start(self, refused: str | None, context: str | None = None, url: str | None = None) -> None:
+        """Post how the start of streaming went; `refused` says why it failed."""
+        if refused is None:
+            self._call.note("media_streaming_started")
+            started = events.media_streaming(self._call, "Started", "subscriptionStarted", context)
+            self._callbacks.put(started, url=url)
+        else:
+            self._call.note("media_streaming_failed", sub_code=8581)
+            self._callbacks.put(events.stream_connect_failed(self._call, context), url=url)
+
+    async def start(self, media: MediaOptions, context: str | None, url: str | None) -> None:
+        """The operation startMediaStreaming, after it was accepted."""
+        try:
+            await self.open(media)
+        except RefusedError as error:
+            self._call.media_state = "inactive"
+            self.report_start(str(error), context, url)
+        else:
+            self.report_start(None, context, url)
+
+    async def stop(self, context: str | None, url: str | None) -> None:
+        """The operation stopMediaStreaming, after it was accepted."""
+        self._call.media_state = "inactive"
+        if self._redial is not None:
+            self._redial.cancel()
+        await self.link.close()
+        self._stopped(context, url)
+
+    def _stopped(self, context: str | None = None, url: str | None = None) -> None:
+        self._call.note("media_streaming_stopped")
+        self._callbacks.put(events.media_streaming(self._call, "Stopped", "subscriptionStopped", context), url=url)
+
+    def _lost(self, code: int) -> None:
+        call = self._call
+        if call.ended.is_set():
+            return
+        if code == NORMAL_CLOSURE:
+            call.media_state = "inactive"
+            self._stopped()
+        elif self._equipment.settings.media_redial == "off":
+            self._failed("streamConnectionInterrupted")
+        else:
+            self._redial = self._spawn(self._dial_again())
+
+    async def _dial_again(self) -> None:
+        call, settings = self._call, self._equipment.settings
+        assert call.media is not None
+        for _ in range(settings.media_redial_attempts):
+            await asyncio.sleep(settings.media_redial_spacing_s)
+            try:
+                await self.open(call.media)
+            except RefusedError:
+                continue
+            call.note("media_streaming_started", reestablished=True)
+            self._callbacks.put(events.media_streaming(call, "Started", "streamConnectionReestablished"))
+            return
+        self._failed("streamConnectionUnsuccessful")
+
+    def _failed(self, details: str) -> None:
+        self._call.media_state = "inactive"
+        self._call.note("media_streaming_failed", sub_code=8603)
+        self._callbacks.put(events.stream_lost(self._call, details))
