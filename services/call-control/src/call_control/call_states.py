@@ -1,0 +1,8 @@
+"""`python -m call_control.call_states > docs/call-states.md`"""
+
+import sys
+
+from call_control.core.diagram import page
+
+if __name__ == "__main__":
+    sys.stdout.write(page())

@@ -1,0 +1,242 @@
+"""What the rows of the call machine's table do and ask: guards look at the call, actions change the draft."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TypeAlias
+
+from bridge_common.call_record import CallRecord
+from bridge_common.entries import HangUp as HangUpAsked
+from bridge_common.entries import MediaLost, MediaOpen
+from call_control.core.callbacks import AcsEvent
+from call_control.core.commands import (
+    Answer,
+    HangUp,
+    LookUp,
+    Offer,
+    Redirect,
+    Reject,
+    SetTimer,
+    StartMediaStreaming,
+    StopMediaStreaming,
+)
+from call_control.core.draft import Draft, Rules, armed
+from call_control.core.events import CallEvent, CommandDone, CommandFailed
+from call_control.core.routing import Accepted, Redirected, Rejected
+
+Guard: TypeAlias = Callable[[CallRecord, CallEvent, Rules], bool]
+Action: TypeAlias = Callable[[Draft, CallEvent], None]
+
+CALLER_HUNG_UP = 560000
+"""Sub code of CallDisconnected when the phone side put the receiver down (ACS docs, "Call end codes")."""
+
+
+# -- guards -----------------------------------------------------------------------------------------------------------
+def new(record: CallRecord, event: CallEvent, rules: Rules) -> bool:
+    return record.command_seq == 0
+
+
+def new_and_at_once(record: CallRecord, event: CallEvent, rules: Rules) -> bool:
+    return new(record, event, rules) and rules.answer_at_once
+
+
+def voice_missing(record: CallRecord, event: CallEvent, rules: Rules) -> bool:
+    return not record.voice_ready
+
+
+def connection_unknown(record: CallRecord, event: CallEvent, rules: Rules) -> bool:
+    return not record.connection_id
+
+
+def not_connected_yet(record: CallRecord, event: CallEvent, rules: Rules) -> bool:
+    return record.connected_ms == 0
+
+
+def socket_new(record: CallRecord, event: CallEvent, rules: Rules) -> bool:
+    """The socket is news: none was seen before, or we wait for one and this is not a lost one."""
+    wait = armed(record, SetTimer.MEDIA)
+    if wait is None:
+        return not record.media_seen
+    return isinstance(event, MediaOpen) and event.epoch > wait.lost_epoch
+
+
+def socket_current(record: CallRecord, event: CallEvent, rules: Rules) -> bool:
+    """The lost socket is the newest: no other has attached since."""
+    wait = armed(record, SetTimer.MEDIA)
+    is_newest = isinstance(event, MediaLost) and event.epoch >= record.uplink_epoch
+    return is_newest and wait is None
+
+
+def socket_current_and_waiting(record: CallRecord, event: CallEvent, rules: Rules) -> bool:
+    """The loss arrived before the news that the socket was there."""
+    wait = armed(record, SetTimer.MEDIA)
+    is_newest = isinstance(event, MediaLost) and event.epoch >= record.uplink_epoch
+    return is_newest and wait is not None and isinstance(event, MediaLost) and event.epoch > wait.lost_epoch
+
+
+def operation_waited_for(record: CallRecord, event: CallEvent, rules: Rules) -> bool:
+    wait = armed(record, SetTimer.MEDIA)
+    return isinstance(event, AcsEvent) and wait is not None and wait.operation == event.operation_context != ""
+
+
+def restarts_left(record: CallRecord, event: CallEvent, rules: Rules) -> bool:
+    return record.media_restarts < rules.media_restarts
+
+
+def first_deadline(record: CallRecord, event: CallEvent, rules: Rules) -> bool:
+    timer = armed(record, SetTimer.CONNECT)
+    return timer is not None and not timer.last and record.connection_id != ""
+
+
+def looked_up_connected(record: CallRecord, event: CallEvent, rules: Rules) -> bool:
+    return isinstance(event, CommandDone) and event.state.lower() == "connected"
+
+
+# -- actions: the voice session ---------------------------------------------------------------------------------------
+def offer(draft: Draft, event: CallEvent) -> None:
+    if isinstance(event, Accepted):
+        draft.record = replace(draft.record, profile=event.profile)
+    draft.issue(Offer)
+    draft.arm(SetTimer.VOICE, draft.rules.voice_ms)
+
+
+def note_voice(draft: Draft, event: CallEvent) -> None:
+    draft.disarm(SetTimer.VOICE)
+    draft.record = replace(draft.record, voice_ready=True)
+
+
+# -- actions: answer, divert, hang up ---------------------------------------------------------------------------------
+def answer(draft: Draft, event: CallEvent) -> None:
+    draft.issue(Answer)
+    draft.record = replace(draft.record, answered_ms=draft.now_ms)
+    draft.arm(SetTimer.CONNECT, draft.rules.connect_ms)
+
+
+def divert(draft: Draft, event: CallEvent) -> None:
+    """To people if somebody named them, else the caller hears busy."""
+    if draft.rules.redirect_target:
+        draft.issue(Redirect, target=draft.rules.redirect_target)
+    else:
+        draft.issue(Reject, reason="busy")
+    draft.arm(SetTimer.ENDING, draft.rules.diverting_ms)
+
+
+def redirect(draft: Draft, event: CallEvent) -> None:
+    if isinstance(event, Redirected):
+        draft.issue(Redirect, target=event.target)
+    draft.arm(SetTimer.ENDING, draft.rules.diverting_ms)
+
+
+def reject(draft: Draft, event: CallEvent) -> None:
+    draft.issue(Reject, reason=event.reason if isinstance(event, Rejected) else "busy")
+    draft.arm(SetTimer.ENDING, draft.rules.diverting_ms)
+
+
+def hang_up(draft: Draft, event: CallEvent) -> None:
+    """At once if the connection is known, else when it gets known."""
+    if draft.record.connection_id:
+        draft.issue(HangUp)
+    draft.arm(SetTimer.ENDING, draft.rules.ending_ms)
+
+
+def hang_up_stray(draft: Draft, event: CallEvent) -> None:
+    """ACS connected a call that is over for us: nobody would speak with the caller."""
+    draft.issue(HangUp)
+
+
+def look_up(draft: Draft, event: CallEvent) -> None:
+    """The callback may be lost: ask, and give the answer a third of the time."""
+    draft.issue(LookUp)
+    draft.arm(SetTimer.CONNECT, draft.rules.connect_ms // 3, last=True)
+
+
+# -- actions: connection and media ------------------------------------------------------------------------------------
+def note_connection(draft: Draft, event: CallEvent) -> None:
+    if isinstance(event, CommandDone | AcsEvent) and event.connection_id:
+        draft.record = replace(draft.record, connection_id=event.connection_id)
+
+
+def note_connected(draft: Draft, event: CallEvent) -> None:
+    note_connection(draft, event)
+    draft.record = replace(draft.record, connected_ms=draft.now_ms)
+
+
+def expect_media(draft: Draft, event: CallEvent) -> None:
+    """The socket may be there before the callback that says the call is connected."""
+    draft.disarm(SetTimer.CONNECT)
+    draft.arm(SetTimer.LENGTH, draft.rules.longest_call_ms)
+    if not draft.record.media_seen and armed(draft.record, SetTimer.MEDIA) is None:
+        operation = event.operation_context if isinstance(event, AcsEvent) else ""
+        draft.arm(SetTimer.MEDIA, draft.rules.media_ms, operation=operation)
+
+
+def note_media(draft: Draft, event: CallEvent) -> None:
+    draft.disarm(SetTimer.MEDIA)
+    draft.record = replace(draft.record, media_seen=True, media_restarts=0)
+
+
+def await_redial(draft: Draft, event: CallEvent) -> None:
+    if isinstance(event, MediaLost):
+        draft.arm(SetTimer.MEDIA, draft.rules.redial_ms, lost_epoch=event.epoch)
+
+
+def note_loss(draft: Draft, event: CallEvent) -> None:
+    wait = armed(draft.record, SetTimer.MEDIA)
+    if isinstance(event, MediaLost) and wait is not None:
+        draft.annotate(replace(wait, lost_epoch=event.epoch))
+
+
+def wait_less(draft: Draft, event: CallEvent) -> None:
+    wait = armed(draft.record, SetTimer.MEDIA)
+    draft.arm(SetTimer.MEDIA, draft.rules.failed_media_ms, lost_epoch=wait.lost_epoch if wait else 0)
+
+
+def wait_on(draft: Draft, event: CallEvent) -> None:
+    wait = armed(draft.record, SetTimer.MEDIA)
+    draft.arm(SetTimer.MEDIA, draft.rules.redial_ms, lost_epoch=wait.lost_epoch if wait else 0)
+
+
+def restart_streaming(draft: Draft, event: CallEvent) -> None:
+    """ACS dials the URL given at the answer. The second time streaming is stopped first: ACS may think it runs."""
+    wait = armed(draft.record, SetTimer.MEDIA)
+    if draft.record.media_restarts > 0:
+        draft.issue(StopMediaStreaming)
+    start = draft.issue(StartMediaStreaming)
+    draft.record = replace(draft.record, media_restarts=draft.record.media_restarts + 1)
+    draft.arm(
+        SetTimer.MEDIA,
+        draft.rules.media_ms,
+        operation=start.operation_context,
+        lost_epoch=wait.lost_epoch if wait else 0,
+    )
+
+
+# -- actions: why it ended --------------------------------------------------------------------------------------------
+def because(reason: str) -> Action:
+    def note_reason(draft: Draft, event: CallEvent) -> None:
+        note_end(draft, reason)
+
+    note_reason.__name__ = f"because_{reason}"
+    return note_reason
+
+
+def because_told(draft: Draft, event: CallEvent) -> None:
+    """The reason that the event itself gives."""
+    match event:
+        case AcsEvent(sub_code=sub_code) if sub_code == CALLER_HUNG_UP:
+            note_end(draft, "caller_hung_up")
+        case AcsEvent(type=name, code=code, sub_code=sub_code):
+            note_end(draft, f"{name}_{code}_{sub_code}")
+        case HangUpAsked(by=by):
+            note_end(draft, f"hung_up_by_{by}")
+        case CommandFailed(code=code):
+            note_end(draft, f"acs_{code}")
+        case _:
+            note_end(draft, "ended")
+
+
+def note_end(draft: Draft, reason: str) -> None:
+    """The first reason stays: what follows is only its consequence."""
+    if not draft.record.end_reason:
+        draft.record = replace(draft.record, end_reason=reason)

@@ -1,0 +1,207 @@
+"""The call's state machine: one table, and how an event is applied by it.
+
+Statuses only go forward: ringing → answering → connected → ending → ended, or ringing → diverting → ended. Two things
+hold whatever the row: leaving the live statuses (ringing, answering, connected) issues `End`, once in a call's life;
+and an event that the table has no row for changes nothing but the outbox (a command's result is then known).
+
+Callbacks are delivered at least once and in any order, beside entries of gateways and relays, so every row must stand
+being asked twice: a guard says what makes the event news.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from bridge_common.call_record import CallRecord, Status
+from bridge_common.entries import Due
+from call_control.core import call_actions as do
+from call_control.core.call_actions import Action, Guard, because
+from call_control.core.commands import (
+    Answer,
+    AnyCommand,
+    End,
+    LookUp,
+    Offer,
+    Redirect,
+    Reject,
+    SetTimer,
+    StartMediaStreaming,
+    StopMediaStreaming,
+    of_pending,
+)
+from call_control.core.draft import Draft, Rules, armed, awaited, without_command
+from call_control.core.events import CallEvent, CommandDone, CommandFailed, Kind, kind_of
+
+RINGING, ANSWERING, CONNECTED = Status.RINGING, Status.ANSWERING, Status.CONNECTED
+ENDING, DIVERTING, ENDED = Status.ENDING, Status.DIVERTING, Status.ENDED
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    at: Status
+    on: Kind
+    to: Status
+    do: tuple[Action, ...] = ()
+    when: Guard | None = None
+
+
+TABLE: Final[tuple[Row, ...]] = (
+    # The first row that fits counts.
+    Row(RINGING, Kind.ACCEPTED, ANSWERING, (do.offer, do.answer), when=do.new_and_at_once),
+    Row(RINGING, Kind.ACCEPTED, RINGING, (do.offer,), when=do.new),
+    Row(RINGING, Kind.REDIRECTED, DIVERTING, (because("redirected"), do.redirect), when=do.new),
+    Row(RINGING, Kind.REJECTED, DIVERTING, (because("rejected"), do.reject), when=do.new),
+    Row(RINGING, Kind.VOICE_READY, ANSWERING, (do.note_voice, do.answer)),
+    Row(RINGING, Kind.VOICE_LOST, DIVERTING, (because("voice_lost"), do.divert)),
+    Row(RINGING, Kind.VOICE_DUE, DIVERTING, (because("no_voice"), do.divert)),
+    Row(RINGING, Kind.HANG_UP, DIVERTING, (do.because_told, do.reject)),
+    # -- the answer is asked for; callbacks, the answer's result and the media socket come in any order
+    Row(ANSWERING, Kind.ANSWER_DONE, ANSWERING, (do.note_connection,)),
+    Row(ANSWERING, Kind.ANSWER_GONE, ENDED, (do.because_told,)),
+    Row(ANSWERING, Kind.ANSWER_REFUSED, DIVERTING, (do.because_told, do.divert)),
+    Row(ANSWERING, Kind.ANSWER_FAILED, ENDED, (do.note_connection, do.because_told)),
+    Row(ANSWERING, Kind.CALL_CONNECTED, CONNECTED, (do.note_connected, do.expect_media)),
+    Row(ANSWERING, Kind.CALL_DISCONNECTED, ENDED, (do.note_connection, do.because_told)),
+    Row(ANSWERING, Kind.VOICE_READY, ANSWERING, (do.note_voice,), when=do.voice_missing),
+    Row(ANSWERING, Kind.VOICE_LOST, ENDING, (because("voice_lost"), do.hang_up)),
+    Row(ANSWERING, Kind.VOICE_DUE, ENDING, (because("no_voice"), do.hang_up)),
+    Row(ANSWERING, Kind.MEDIA_OPEN, ANSWERING, (do.note_media,), when=do.socket_new),
+    Row(ANSWERING, Kind.MEDIA_LOST, ANSWERING, (do.await_redial,), when=do.socket_current),
+    Row(ANSWERING, Kind.MEDIA_LOST, ANSWERING, (do.note_loss,), when=do.socket_current_and_waiting),
+    Row(ANSWERING, Kind.MEDIA_DUE, ANSWERING, (do.wait_on,)),
+    Row(ANSWERING, Kind.CONNECT_DUE, ANSWERING, (do.look_up,), when=do.first_deadline),
+    Row(ANSWERING, Kind.CONNECT_DUE, ENDING, (because("never_connected"), do.hang_up)),
+    Row(ANSWERING, Kind.LOOK_UP_DONE, CONNECTED, (do.note_connected, do.expect_media), when=do.looked_up_connected),
+    Row(ANSWERING, Kind.LOOK_UP_DONE, ENDING, (because("never_connected"), do.hang_up)),
+    Row(ANSWERING, Kind.LOOK_UP_GONE, ENDED, (do.because_told,)),
+    Row(ANSWERING, Kind.HANG_UP, ENDING, (do.because_told, do.hang_up)),
+    # -- connected
+    Row(CONNECTED, Kind.ANSWER_DONE, CONNECTED, (do.note_connection,), when=do.connection_unknown),
+    Row(CONNECTED, Kind.VOICE_READY, CONNECTED, (do.note_voice,), when=do.voice_missing),
+    Row(CONNECTED, Kind.VOICE_LOST, ENDING, (because("voice_lost"), do.hang_up)),
+    Row(CONNECTED, Kind.VOICE_DUE, ENDING, (because("no_voice"), do.hang_up)),
+    Row(CONNECTED, Kind.MEDIA_OPEN, CONNECTED, (do.note_media,), when=do.socket_new),
+    Row(CONNECTED, Kind.MEDIA_LOST, CONNECTED, (do.await_redial,), when=do.socket_current),
+    Row(CONNECTED, Kind.MEDIA_LOST, CONNECTED, (do.note_loss,), when=do.socket_current_and_waiting),
+    Row(CONNECTED, Kind.STREAMING_FAILED, CONNECTED, (do.wait_less,), when=do.operation_waited_for),
+    Row(CONNECTED, Kind.MEDIA_DUE, CONNECTED, (do.restart_streaming,), when=do.restarts_left),
+    Row(CONNECTED, Kind.MEDIA_DUE, ENDING, (because("media_lost"), do.hang_up)),
+    Row(CONNECTED, Kind.START_GONE, ENDED, (do.because_told,)),
+    Row(CONNECTED, Kind.LENGTH_DUE, ENDING, (because("too_long"), do.hang_up)),
+    Row(CONNECTED, Kind.HANG_UP, ENDING, (do.because_told, do.hang_up)),
+    Row(CONNECTED, Kind.CALL_DISCONNECTED, ENDED, (do.because_told,)),
+    # -- hanging up: not before ACS has told which connection it is, and again when it says that it is connected,
+    #    because it refuses to hang up earlier (400/8501)
+    Row(ENDING, Kind.ANSWER_DONE, ENDING, (do.note_connection, do.hang_up), when=do.connection_unknown),
+    Row(ENDING, Kind.ANSWER_GONE, ENDED),
+    Row(ENDING, Kind.ANSWER_REFUSED, ENDED),
+    Row(ENDING, Kind.ANSWER_FAILED, ENDED),
+    Row(ENDING, Kind.CALL_CONNECTED, ENDING, (do.note_connected, do.hang_up), when=do.not_connected_yet),
+    Row(ENDING, Kind.CALL_DISCONNECTED, ENDED, (do.note_connection,)),
+    Row(ENDING, Kind.HANG_UP_GONE, ENDED),
+    Row(ENDING, Kind.ENDING_DUE, ENDED),
+    # -- handing the caller on or away
+    Row(DIVERTING, Kind.REDIRECT_DONE, ENDED),
+    Row(DIVERTING, Kind.REDIRECT_GONE, ENDED),
+    Row(DIVERTING, Kind.REDIRECT_REFUSED, DIVERTING, (do.reject,)),
+    Row(DIVERTING, Kind.REJECT_DONE, ENDED),
+    Row(DIVERTING, Kind.REJECT_GONE, ENDED),
+    Row(DIVERTING, Kind.REJECT_REFUSED, ENDED),
+    Row(DIVERTING, Kind.CALL_CONNECTED, ENDING, (do.note_connected, do.hang_up)),
+    Row(DIVERTING, Kind.CALL_DISCONNECTED, ENDED, (do.note_connection,)),
+    Row(DIVERTING, Kind.ANSWER_FAILED, ENDED),
+    Row(DIVERTING, Kind.ENDING_DUE, ENDED),
+    # -- over; but an answer that ACS carried out late must not leave the caller alone on the line
+    Row(ENDED, Kind.ANSWER_DONE, ENDED, (do.note_connection, do.hang_up_stray), when=do.connection_unknown),
+    Row(ENDED, Kind.CALL_CONNECTED, ENDED, (do.note_connected, do.hang_up_stray), when=do.not_connected_yet),
+)
+
+_ROWS: Final[dict[tuple[Status, Kind], tuple[Row, ...]]] = {
+    (at, on): tuple(row for row in TABLE if (row.at, row.on) == (at, on)) for at, on in {(r.at, r.on) for r in TABLE}
+}
+
+_WANTED_AT: Final[dict[type[AnyCommand], frozenset[Status]]] = {
+    Offer: frozenset({RINGING, ANSWERING, CONNECTED}),
+    Answer: frozenset({ANSWERING}),
+    LookUp: frozenset({ANSWERING}),
+    Redirect: frozenset({DIVERTING}),
+    Reject: frozenset({DIVERTING}),
+    StartMediaStreaming: frozenset({CONNECTED}),
+    StopMediaStreaming: frozenset({CONNECTED}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """`ignored`: the event is not for this status, or no news; nothing changed."""
+
+    record: CallRecord
+    commands: tuple[AnyCommand, ...] = ()
+    ignored: bool = False
+
+
+def apply(record: CallRecord, event: CallEvent, now_ms: int, rules: Rules, cause: str = "") -> Step:
+    """The record after the event, and the commands to carry out then; they stand in its outbox already.
+
+    `cause` is the id of the inbox entry that is worked on.
+    """
+    command = None
+    if isinstance(event, CommandDone | CommandFailed):
+        command = awaited(record, event.seq)
+        if command is None:
+            return Step(record, ignored=True)
+    elif isinstance(event, Due):
+        timer = armed(record, event.timer)
+        if timer is None or timer.seq != event.seq:
+            return Step(record, ignored=True)
+    row = _row_for(record, event, kind_of(event, command), rules)
+    known = without_command(record, command.seq) if command is not None else record
+    if row is None:
+        return Step(known, ignored=known == record)
+    return _take(row, Draft(before=record, rules=rules, now_ms=now_ms, cause=cause, record=known), event)
+
+
+def outstanding(record: CallRecord, cause: str) -> list[AnyCommand]:
+    """The commands, oldest first, without whose result the inbox entry `cause` is not done; timers to be set too."""
+    commands = [of_pending(item) for item in record.pending]
+    return list(_releases_first([command for command in commands if command is not None and command.cause == cause]))
+
+
+def still_wanted(record: CallRecord, command: AnyCommand) -> bool:
+    """False when the call has moved on since the command was issued, so that carrying it out would do harm."""
+    if isinstance(command, SetTimer):
+        return armed(record, command.name) == command
+    return record.status in _WANTED_AT.get(type(command), frozenset(Status))
+
+
+def _row_for(record: CallRecord, event: CallEvent, kind: Kind | None, rules: Rules) -> Row | None:
+    if kind is None:
+        return None
+    for row in _ROWS.get((record.status, kind), ()):
+        if row.when is None or row.when(record, event, rules):
+            return row
+    return None
+
+
+def _take(row: Row, draft: Draft, event: CallEvent) -> Step:
+    if draft.record.status.live and not row.to.live:
+        draft.disarm_all()
+    for action in row.do:
+        action(draft, event)
+    if isinstance(event, Due) and armed(draft.record, event.timer) == armed(draft.before, event.timer):
+        draft.disarm(event.timer)
+    if row.to is ENDED:
+        draft.disarm_all()
+        if not draft.record.ended_ms:
+            draft.record = replace(draft.record, ended_ms=draft.now_ms)
+    if draft.record.status.live and not row.to.live:
+        draft.issue(End, reason=draft.record.end_reason)
+    draft.record = replace(draft.record, status=row.to)
+    return Step(draft.record, _releases_first(draft.issued))
+
+
+def _releases_first(commands: list[AnyCommand]) -> tuple[AnyCommand, ...]:
+    """Letting go of the voice session and setting deadlines must not wait for ACS."""
+    local = (End, SetTimer, Offer)
+    return tuple(sorted(commands, key=lambda command: not isinstance(command, local)))

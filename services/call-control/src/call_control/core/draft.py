@@ -1,0 +1,108 @@
+"""The call while one event is applied to it: what changes, what is asked for, what the outbox then holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+from bridge_common.call_record import CallRecord, PendingCommand
+from call_control.core.commands import AnyCommand, SetTimer, of_pending, to_pending
+
+C = TypeVar("C", bound=AnyCommand)
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What people decide about calls. Times in ms."""
+
+    answer_at_once: bool = False
+    """Answer without waiting for a voice session."""
+    redirect_target: str = ""
+    """Raw id that gets the calls which no relay can take; empty: those are rejected as busy."""
+    voice_ms: int = 8_000
+    """From the ring to a voice session. ACS lets a phone ring for about 30 s."""
+    connect_ms: int = 15_000
+    media_ms: int = 5_000
+    redial_ms: int = 2_000
+    """How long ACS may take to dial a lost media socket again by itself."""
+    failed_media_ms: int = 500
+    media_restarts: int = 2
+    ending_ms: int = 5_000
+    diverting_ms: int = 20_000
+    longest_call_ms: int = 4 * 3600 * 1000
+
+
+@dataclass(slots=True)
+class Draft:
+    """`before` is the record as it was; actions change `record`, `issued` gathers their commands in order."""
+
+    before: CallRecord
+    rules: Rules
+    now_ms: int
+    cause: str
+    record: CallRecord
+    issued: list[AnyCommand] = field(default_factory=list)
+
+    def issue(self, make: Callable[..., C], **arguments: str) -> C:
+        seq = self.record.command_seq + 1
+        command = make(seq=seq, cause=self.cause, **arguments)
+        self.record = replace(self.record, command_seq=seq, pending=(*self.record.pending, to_pending(command)))
+        self.issued.append(command)
+        return command
+
+    def arm(self, name: str, in_ms: int, *, last: bool = False, operation: str = "", lost_epoch: int = 0) -> None:
+        """Set the timer, in place of one of the same name."""
+        self.disarm(name)
+        seq = self.record.timer_seq + 1
+        timer = SetTimer(
+            seq=seq,
+            cause=self.cause,
+            name=name,
+            due_ms=self.now_ms + in_ms,
+            last=last,
+            operation=operation,
+            lost_epoch=lost_epoch,
+        )
+        self.record = replace(self.record, timer_seq=seq, pending=(*self.record.pending, to_pending(timer)))
+        self.issued.append(timer)
+
+    def annotate(self, timer: SetTimer) -> None:
+        """Replace what an armed timer remembers, without setting it again."""
+        kept = tuple(to_pending(timer) if _is_timer(item, timer.name) else item for item in self.record.pending)
+        self.record = replace(self.record, pending=kept)
+
+    def disarm(self, *names: str) -> None:
+        kept = tuple(item for item in self.record.pending if not any(_is_timer(item, name) for name in names))
+        self.record = replace(self.record, pending=kept)
+        self.issued = [item for item in self.issued if not (isinstance(item, SetTimer) and item.name in names)]
+
+    def disarm_all(self) -> None:
+        self.disarm(SetTimer.VOICE, SetTimer.CONNECT, SetTimer.MEDIA, SetTimer.LENGTH, SetTimer.ENDING)
+
+
+def armed(record: CallRecord, name: str) -> SetTimer | None:
+    for item in record.pending:
+        command = of_pending(item)
+        if isinstance(command, SetTimer) and command.name == name:
+            return command
+    return None
+
+
+def awaited(record: CallRecord, seq: int) -> AnyCommand | None:
+    """The command with this number whose result is not known yet."""
+    for item in record.pending:
+        command = of_pending(item)
+        if command is not None and command.seq == seq and not isinstance(command, SetTimer):
+            return command
+    return None
+
+
+def without_command(record: CallRecord, seq: int) -> CallRecord:
+    kept = tuple(item for item in record.pending if item.seq != seq or item.kind == SetTimer.__name__)
+    return replace(record, pending=kept)
+
+
+def _is_timer(item: PendingCommand, name: str) -> bool:
+    command = of_pending(item)
+    return isinstance(command, SetTimer) and command.name == name

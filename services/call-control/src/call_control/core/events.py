@@ -1,0 +1,115 @@
+"""What can happen to a call, as the call machine sees it, and the name of each kind in its table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, TypeAlias
+
+from bridge_common.entries import Due, HangUp, MediaLost, MediaOpen, VoiceLost, VoiceReady
+from call_control.core.callbacks import AcsEvent
+from call_control.core.commands import AcsCommand, AnyCommand, SetTimer
+from call_control.core.routing import Accepted, Redirected, Rejected
+
+
+@dataclass(frozen=True, slots=True)
+class CommandDone:
+    """A command succeeded. `connection_id` and `state` as ACS answered, empty where it says nothing of them."""
+
+    seq: int
+    connection_id: str = ""
+    state: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CommandFailed:
+    """A command failed for good. `gone`: because there is no such call any more (the caller hung up, stale context)."""
+
+    seq: int
+    code: str
+    gone: bool = False
+
+
+CallEvent: TypeAlias = (
+    Accepted
+    | Redirected
+    | Rejected
+    | VoiceReady
+    | VoiceLost
+    | MediaOpen
+    | MediaLost
+    | HangUp
+    | Due
+    | AcsEvent
+    | CommandDone
+    | CommandFailed
+)
+
+
+class Kind(StrEnum):
+    ACCEPTED = "accepted"
+    REDIRECTED = "redirected by policy"
+    REJECTED = "rejected by policy"
+    VOICE_READY = "voice ready"
+    VOICE_LOST = "voice lost"
+    MEDIA_OPEN = "media open"
+    MEDIA_LOST = "media lost"
+    HANG_UP = "hang-up asked"
+    VOICE_DUE = "voice deadline"
+    CONNECT_DUE = "connect deadline"
+    MEDIA_DUE = "media deadline"
+    LENGTH_DUE = "longest call"
+    ENDING_DUE = "ending deadline"
+    CALL_CONNECTED = "CallConnected"
+    CALL_DISCONNECTED = "CallDisconnected"
+    ANSWER_FAILED = "AnswerFailed"
+    STREAMING_FAILED = "MediaStreamingFailed"
+    ANSWER_DONE = "Answer done"
+    ANSWER_REFUSED = "Answer refused"
+    ANSWER_GONE = "Answer: call gone"
+    REDIRECT_DONE = "Redirect done"
+    REDIRECT_REFUSED = "Redirect refused"
+    REDIRECT_GONE = "Redirect: call gone"
+    REJECT_DONE = "Reject done"
+    REJECT_REFUSED = "Reject refused"
+    REJECT_GONE = "Reject: call gone"
+    HANG_UP_GONE = "HangUp: call gone"
+    LOOK_UP_DONE = "LookUp done"
+    LOOK_UP_GONE = "LookUp: call gone"
+    START_GONE = "StartMediaStreaming: call gone"
+
+
+_BY_TYPE: Final[dict[type[object], Kind]] = {
+    Accepted: Kind.ACCEPTED,
+    Redirected: Kind.REDIRECTED,
+    Rejected: Kind.REJECTED,
+    VoiceReady: Kind.VOICE_READY,
+    VoiceLost: Kind.VOICE_LOST,
+    MediaOpen: Kind.MEDIA_OPEN,
+    MediaLost: Kind.MEDIA_LOST,
+    HangUp: Kind.HANG_UP,
+}
+_BY_TIMER: Final[dict[str, Kind]] = {
+    SetTimer.VOICE: Kind.VOICE_DUE,
+    SetTimer.CONNECT: Kind.CONNECT_DUE,
+    SetTimer.MEDIA: Kind.MEDIA_DUE,
+    SetTimer.LENGTH: Kind.LENGTH_DUE,
+    SetTimer.ENDING: Kind.ENDING_DUE,
+}
+_BY_NAME: Final[dict[str, Kind]] = {kind.value: kind for kind in Kind}
+
+
+def kind_of(event: CallEvent, command: AnyCommand | None) -> Kind | None:
+    """The event's name in the table; None when the machine has no use for it. `command`: whose result this is."""
+    match event:
+        case Due(timer=timer):
+            return _BY_TIMER.get(timer)
+        case AcsEvent(type=name):
+            return _BY_NAME.get(name)
+        case CommandDone() if isinstance(command, AcsCommand):
+            return _BY_NAME.get(f"{type(command).__name__} done")
+        case CommandFailed(gone=gone) if isinstance(command, AcsCommand):
+            return _BY_NAME.get(f"{type(command).__name__}{': call gone' if gone else ' refused'}")
+        case CommandDone() | CommandFailed():
+            return None
+    return _BY_TYPE[type(event)]

@@ -1,0 +1,412 @@
+"""The call's life, row by row where it matters; test_call_machine_properties.py has what must always hold."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from bridge_common.call_record import CallRecord, Status
+from bridge_common.entries import Due, HangUp, MediaLost, MediaOpen, VoiceLost, VoiceReady
+from call_control.core import commands
+from call_control.core.call_machine import TABLE, Step, apply, outstanding, still_wanted
+from call_control.core.callbacks import AcsEvent
+from call_control.core.commands import AnyCommand, SetTimer
+from call_control.core.draft import Rules, armed, awaited
+from call_control.core.events import CallEvent, CommandDone, CommandFailed, Kind
+from call_control.core.routing import Accepted, Redirected, Rejected
+
+CALL = "call_0123456789abcdef01234567"
+CONNECTION = "441f1200"
+RULES = Rules(redirect_target="4:+18005550000")
+NOBODY_ELSE = Rules()
+
+
+class Life:
+    """One call, driven by events; each `on` returns what the machine asked for."""
+
+    def __init__(self, rules: Rules = RULES) -> None:
+        self.rules = rules
+        self.record = CallRecord(call_id=CALL, status=Status.RINGING, created_ms=1)
+        self.now_ms = 1_000
+        self.step = Step(self.record)
+
+    def on(self, event: CallEvent, cause: str = "1-0") -> list[str]:
+        self.step = apply(self.record, event, self.now_ms, self.rules, cause)
+        self.record = self.step.record
+        return [_name(command) for command in self.step.commands]
+
+    def due(self, timer: str) -> list[str]:
+        found = armed(self.record, timer)
+        assert found is not None, f"timer {timer} is not armed"
+        self.now_ms = found.due_ms
+        return self.on(Due(CALL, timer, found.seq))
+
+    def issued(self, cls: type[AnyCommand]) -> AnyCommand:
+        [found] = [command for command in self.step.commands if isinstance(command, cls)]
+        return found
+
+    def done(self, cls: type[AnyCommand], connection_id: str = "", state: str = "") -> list[str]:
+        return self.on(CommandDone(self.waiting(cls), connection_id, state))
+
+    def failed(self, cls: type[AnyCommand], code: str = "500", *, gone: bool = False) -> list[str]:
+        return self.on(CommandFailed(self.waiting(cls), code, gone))
+
+    def waiting(self, cls: type[AnyCommand]) -> int:
+        return max(item.seq for item in self.record.pending if item.kind == cls.__name__)
+
+    def attach(self, epoch: int) -> list[str]:
+        """A gateway takes the media socket, and says so."""
+        self.record = replace(self.record, uplink_epoch=epoch)
+        return self.on(MediaOpen(CALL, epoch))
+
+    def at(self, status: Status) -> bool:
+        return self.record.status is status
+
+
+def _name(command: AnyCommand) -> str:
+    return f"SetTimer {command.name}" if isinstance(command, SetTimer) else type(command).__name__
+
+
+def callback(type_: str, *, code: int = 200, sub_code: int = 0, context: str = "") -> AcsEvent:
+    return AcsEvent(type_, type_, CONNECTION, operation_context=context, code=code, sub_code=sub_code)
+
+
+def ringing(rules: Rules = RULES) -> Life:
+    life = Life(rules)
+    assert life.on(Accepted("default")) == ["Offer", "SetTimer voice"]
+    life.done(commands.Offer)
+    return life
+
+
+def answering(rules: Rules = RULES) -> Life:
+    life = ringing(rules)
+    assert life.on(VoiceReady(CALL, 5)) == ["SetTimer connect", "Answer"]
+    return life
+
+
+def connected(rules: Rules = RULES) -> Life:
+    life = answering(rules)
+    context = f"Answer-{life.waiting(commands.Answer)}"
+    life.done(commands.Answer, CONNECTION)
+    assert life.on(callback("CallConnected", context=context)) == ["SetTimer length", "SetTimer media"]
+    return life
+
+
+def talking(rules: Rules = RULES) -> Life:
+    life = connected(rules)
+    assert life.attach(10) == []
+    assert armed(life.record, SetTimer.MEDIA) is None
+    return life
+
+
+def ending() -> Life:
+    life = talking()
+    assert life.on(HangUp(CALL, "operator", "")) == ["SetTimer ending", "End", "HangUp"]
+    assert life.at(Status.ENDING)
+    return life
+
+
+def test_a_call_from_ring_to_end() -> None:
+    life = talking()
+    assert life.at(Status.CONNECTED)
+    assert life.record.connection_id == CONNECTION
+    assert life.on(callback("CallDisconnected", sub_code=560000)) == ["End"]
+    assert life.at(Status.ENDED)
+    assert life.record.end_reason == "caller_hung_up"
+    life.done(commands.End)
+    assert life.record.pending == ()
+
+
+def test_at_once_answers_before_the_voice_is_there() -> None:
+    life = Life(Rules(answer_at_once=True))
+    assert life.on(Accepted("default")) == ["Offer", "SetTimer voice", "SetTimer connect", "Answer"]
+    assert life.at(Status.ANSWERING)
+    assert life.on(VoiceReady(CALL, 5)) == []
+    assert life.record.voice_ready
+    assert armed(life.record, SetTimer.VOICE) is None
+
+
+def test_at_once_without_voice_hangs_up_at_the_deadline() -> None:
+    life = Life(Rules(answer_at_once=True))
+    life.on(Accepted("default"))
+    life.done(commands.Answer, CONNECTION)
+    life.on(callback("CallConnected"))
+    assert life.due(SetTimer.VOICE) == ["SetTimer ending", "End", "HangUp"]
+    assert life.record.end_reason == "no_voice"
+
+
+@pytest.mark.parametrize(("rules", "how"), [(RULES, "Redirect"), (NOBODY_ELSE, "Reject")])
+def test_no_voice_diverts_and_never_answers(rules: Rules, how: str) -> None:
+    for lost in (False, True):
+        life = ringing(rules)
+        asked = life.on(VoiceLost(CALL, 5, "503")) if lost else life.due(SetTimer.VOICE)
+        assert asked == ["SetTimer ending", "End", how]
+        assert life.at(Status.DIVERTING)
+        assert life.on(VoiceReady(CALL, 5)) == []
+        life.done(getattr(commands, how))
+        assert life.at(Status.ENDED)
+        assert life.record.end_reason == ("voice_lost" if lost else "no_voice")
+
+
+def test_policy_may_redirect_or_reject() -> None:
+    life = Life()
+    assert life.on(Redirected("8:acs:people")) == ["SetTimer ending", "End", "Redirect"]
+    assert getattr(life.issued(commands.Redirect), "target", "") == "8:acs:people"
+    life = Life()
+    assert life.on(Rejected("forbidden")) == ["SetTimer ending", "End", "Reject"]
+    assert getattr(life.issued(commands.Reject), "reason", "") == "forbidden"
+
+
+def test_a_redirect_that_is_refused_becomes_a_reject_and_that_an_end() -> None:
+    life = ringing()
+    life.due(SetTimer.VOICE)
+    assert life.failed(commands.Redirect) == ["SetTimer ending", "Reject"]
+    assert life.failed(commands.Reject) == []
+    assert life.at(Status.ENDED)
+
+
+def test_a_stale_context_ends_the_call_without_another_request() -> None:
+    life = answering()
+    assert life.failed(commands.Answer, "stale_context", gone=True) == ["End"]
+    assert life.at(Status.ENDED)
+    assert life.record.end_reason == "acs_stale_context"
+
+
+def test_an_answer_that_acs_refuses_diverts_the_call() -> None:
+    life = answering()
+    assert life.failed(commands.Answer, "429") == ["SetTimer ending", "End", "Redirect"]
+    assert life.at(Status.DIVERTING)
+
+
+def test_an_answer_believed_failed_that_did_connect_is_hung_up() -> None:
+    life = answering()
+    life.failed(commands.Answer, "timeout")
+    assert life.on(callback("CallConnected")) == ["SetTimer ending", "HangUp"]
+    life = answering()
+    life.failed(commands.Answer, "timeout")
+    life.failed(commands.Redirect, "8522", gone=True)
+    assert life.at(Status.ENDED)
+    assert life.on(callback("CallConnected")) == ["HangUp"]
+    assert life.on(callback("CallConnected")) == []
+    assert life.at(Status.ENDED)
+
+
+def test_answer_failed_callback_releases_everything() -> None:
+    life = answering()
+    assert life.on(callback("AnswerFailed", code=487, sub_code=540487)) == ["End"]
+    assert life.at(Status.ENDED)
+    assert life.record.end_reason == "AnswerFailed_487_540487"
+
+
+def test_callbacks_may_overtake_the_answers_result() -> None:
+    life = answering()
+    life.on(callback("CallConnected"))
+    assert life.at(Status.CONNECTED)
+    assert life.done(commands.Answer, CONNECTION) == []
+    life = answering()
+    life.on(callback("CallDisconnected"))
+    assert life.on(callback("CallConnected")) == ["HangUp"]  # asks for nothing that still exists: ACS says 404
+    assert life.at(Status.ENDED)
+    assert life.done(commands.Answer, CONNECTION) == []
+
+
+def test_the_media_socket_may_come_before_call_connected() -> None:
+    life = answering()
+    life.attach(10)
+    assert life.on(callback("CallConnected")) == ["SetTimer length"]
+    life = answering()
+    life.attach(10)
+    assert life.on(MediaLost(CALL, 10, 1006)) == ["SetTimer media"]
+    assert life.on(callback("CallConnected")) == ["SetTimer length"]
+    assert life.due(SetTimer.MEDIA) == ["SetTimer media", "StartMediaStreaming"]
+    life = answering()
+    life.attach(10)
+    life.on(MediaLost(CALL, 10, 1006))
+    assert life.due(SetTimer.MEDIA) == ["SetTimer media"]
+    assert life.at(Status.ANSWERING)
+
+
+def test_a_lost_callback_is_looked_up() -> None:
+    life = answering()
+    life.done(commands.Answer, CONNECTION)
+    assert life.due(SetTimer.CONNECT) == ["SetTimer connect", "LookUp"]
+    assert life.done(commands.LookUp, CONNECTION, "connected") == ["SetTimer length", "SetTimer media"]
+    assert life.at(Status.CONNECTED)
+
+
+def test_a_call_that_never_connects_is_hung_up() -> None:
+    life = answering()
+    life.done(commands.Answer, CONNECTION)
+    life.due(SetTimer.CONNECT)
+    life.failed(commands.LookUp)
+    assert life.due(SetTimer.CONNECT) == ["SetTimer ending", "End", "HangUp"]
+    life = answering()
+    life.done(commands.Answer, CONNECTION)
+    life.due(SetTimer.CONNECT)
+    assert life.done(commands.LookUp, CONNECTION, "connecting") == ["SetTimer ending", "End", "HangUp"]
+    life = answering()
+    life.done(commands.Answer, CONNECTION)
+    life.due(SetTimer.CONNECT)
+    assert life.failed(commands.LookUp, "8522", gone=True) == ["End"]
+    assert life.at(Status.ENDED)
+
+
+def test_media_that_never_comes_is_started_again_twice_then_hung_up() -> None:
+    life = connected()
+    assert life.due(SetTimer.MEDIA) == ["SetTimer media", "StartMediaStreaming"]
+    assert life.due(SetTimer.MEDIA) == ["SetTimer media", "StopMediaStreaming", "StartMediaStreaming"]
+    assert life.due(SetTimer.MEDIA) == ["SetTimer ending", "End", "HangUp"]
+    assert life.record.end_reason == "media_lost"
+
+
+def test_a_reported_failure_shortens_the_wait_once() -> None:
+    life = connected()
+    wait = armed(life.record, SetTimer.MEDIA)
+    assert wait is not None
+    assert wait.operation.startswith("Answer-")
+    failure = callback("MediaStreamingFailed", code=400, sub_code=8581, context=wait.operation)
+    assert life.on(failure) == ["SetTimer media"]
+    shorter = armed(life.record, SetTimer.MEDIA)
+    assert shorter is not None
+    assert shorter.due_ms == life.now_ms + RULES.failed_media_ms
+    assert life.on(failure) == []
+    assert life.step.ignored
+
+
+def test_a_lost_socket_is_awaited_then_asked_for() -> None:
+    life = talking()
+    assert life.on(MediaLost(CALL, 10, 1006)) == ["SetTimer media"]
+    wait = armed(life.record, SetTimer.MEDIA)
+    assert wait is not None
+    assert wait.due_ms == life.now_ms + RULES.redial_ms
+    assert life.due(SetTimer.MEDIA) == ["SetTimer media", "StartMediaStreaming"]
+    assert life.attach(11) == []
+    assert life.record.media_restarts == 0
+    assert armed(life.record, SetTimer.MEDIA) is None
+
+
+def test_the_loss_of_an_older_socket_is_no_loss() -> None:
+    life = talking()
+    life.attach(11)
+    assert life.on(MediaLost(CALL, 10, 1006)) == []
+    assert life.step.ignored
+
+
+def test_loss_and_open_may_come_swapped_or_again() -> None:
+    life = connected()
+    life.record = replace(life.record, uplink_epoch=10)
+    assert life.on(MediaLost(CALL, 10, 1006)) == []
+    assert life.on(MediaOpen(CALL, 10)) == []
+    assert armed(life.record, SetTimer.MEDIA) is not None, "the socket is lost, so we still wait for one"
+    life.attach(11)
+    assert armed(life.record, SetTimer.MEDIA) is None
+
+
+def test_start_streaming_on_a_call_that_is_gone_ends_it() -> None:
+    life = connected()
+    life.due(SetTimer.MEDIA)
+    assert life.failed(commands.StartMediaStreaming, "8522", gone=True) == ["End"]
+    assert life.at(Status.ENDED)
+
+
+def test_hang_up_while_ringing_rejects() -> None:
+    life = ringing()
+    assert life.on(HangUp(CALL, "operator", "")) == ["SetTimer ending", "End", "Reject"]
+    assert life.record.end_reason == "hung_up_by_operator"
+
+
+def test_hang_up_while_answering_waits_for_the_connection() -> None:
+    life = answering()
+    assert life.on(HangUp(CALL, "operator", "")) == ["SetTimer ending", "End"]
+    assert life.done(commands.Answer, CONNECTION) == ["SetTimer ending", "HangUp"]
+    life.failed(commands.HangUp, "8501")
+    assert life.on(callback("CallConnected")) == ["SetTimer ending", "HangUp"]
+    assert life.on(callback("CallDisconnected")) == []
+    assert life.at(Status.ENDED)
+
+
+def test_a_late_answer_of_an_ended_call_is_hung_up() -> None:
+    life = answering()
+    life.on(HangUp(CALL, "operator", ""))
+    life.due(SetTimer.ENDING)
+    assert life.at(Status.ENDED)
+    assert life.done(commands.Answer, CONNECTION) == ["HangUp"]
+    assert life.at(Status.ENDED)
+
+
+@pytest.mark.parametrize("how", ["disconnected", "deadline", "gone"])
+def test_ending_becomes_ended(how: str) -> None:
+    life = ending()
+    match how:
+        case "disconnected":
+            life.on(callback("CallDisconnected", code=0, sub_code=7000))
+        case "deadline":
+            life.due(SetTimer.ENDING)
+        case _:
+            life.failed(commands.HangUp, "8522", gone=True)
+    assert life.at(Status.ENDED)
+    assert life.record.end_reason == "hung_up_by_operator"
+    assert life.record.ended_ms == life.now_ms
+
+
+def test_the_longest_call_and_a_lost_voice_hang_up() -> None:
+    life = talking()
+    assert life.due(SetTimer.LENGTH) == ["SetTimer ending", "End", "HangUp"]
+    life = talking()
+    assert life.on(VoiceLost(CALL, 5, "budget")) == ["SetTimer ending", "End", "HangUp"]
+    assert life.record.end_reason == "voice_lost"
+
+
+def test_an_old_timer_is_ignored() -> None:
+    life = ringing()
+    timer = armed(life.record, SetTimer.VOICE)
+    assert timer is not None
+    assert life.on(Due(CALL, SetTimer.VOICE, timer.seq + 1)) == []
+    assert life.on(Due(CALL, "unheard-of", 1)) == []
+    assert life.step.ignored
+    life.on(VoiceReady(CALL, 5))
+    assert life.on(Due(CALL, SetTimer.VOICE, timer.seq)) == []
+    assert life.at(Status.ANSWERING)
+
+
+def test_events_without_a_row_change_nothing() -> None:
+    life = talking()
+    before = life.record
+    for type_ in ("ParticipantsUpdated", "MediaStreamingStarted", "PlayCompleted"):
+        assert life.on(callback(type_)) == []
+        assert life.step.ignored
+    assert life.record == before
+
+
+def test_the_outbox_tells_what_an_entry_still_needs() -> None:
+    life = Life()
+    life.on(Accepted("default"), cause="7-0")
+    assert [_name(c) for c in outstanding(life.record, "7-0")] == ["Offer", "SetTimer voice"]
+    life.done(commands.Offer)
+    assert [_name(c) for c in outstanding(life.record, "7-0")] == ["SetTimer voice"]
+    life.on(VoiceReady(CALL, 5), cause="8-0")
+    assert outstanding(life.record, "7-0") == []
+    assert [_name(c) for c in outstanding(life.record, "8-0")] == ["SetTimer connect", "Answer"]
+
+
+def test_commands_of_a_call_that_moved_on_are_not_wanted() -> None:
+    life = answering()
+    answer = awaited(life.record, life.waiting(commands.Answer))
+    connect = armed(life.record, SetTimer.CONNECT)
+    assert answer is not None
+    assert connect is not None
+    assert still_wanted(life.record, answer)
+    assert still_wanted(life.record, connect)
+    life.on(HangUp(CALL, "operator", ""))
+    assert not still_wanted(life.record, answer)
+    assert not still_wanted(life.record, connect)
+
+
+def test_every_kind_has_a_row_and_no_row_is_hidden_by_one_before() -> None:
+    assert {row.on for row in TABLE} == set(Kind)
+    open_ended = set()
+    for row in TABLE:
+        assert (row.at, row.on) not in open_ended, f"{row.at} on {row.on}: a row without a guard stands before it"
+        if row.when is None:
+            open_ended.add((row.at, row.on))
