@@ -47,7 +47,7 @@ def read_recording(wav: bytes) -> Recording:
 
 
 def find_speech(agent: Samples, rate_hz: int, speech: bytes, *, from_s: float = 0.0) -> Found:
-    """The place where `speech` (PCM16 at `rate_hz`) fits best, by normalized cross-correlation over its whole length."""
+    """Where `speech` (PCM16 at `rate_hz`) fits best, by normalized cross-correlation over its whole length."""
     wanted = np.frombuffer(speech, dtype="<i2").astype(np.float64)
     start = int(from_s * rate_hz)
     within = agent[start:]

@@ -1,0 +1,118 @@
+"""What a demo claims, checked: on the phone's side, on the voice side and in the recorded sound itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+from lab.heard_audio import Recording, find_speech, last_sound_s, sound_ms
+from lab.observed_call import ObservedCall
+from lab.scenario import Scenario
+from lab.speech import synthesize
+from lab.wire import Json
+
+LIKENESS: Final = 0.85
+"""Agent speech found in the recording is at least this alike to what was synthesized (1.0: the same sound)."""
+STOP_MS: Final = 100.0
+"""After StopAudio the caller hears nothing of the interrupted speech for longer than this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    claim: str
+    holds: bool
+    figure: str
+
+
+def check_call(call: ObservedCall, scenario: Scenario, recording: Recording, transcript: list[Json]) -> list[Check]:
+    """Every claim with its verdict and the figure behind it."""
+    return [
+        _answered(call),
+        _greeted(call),
+        *_turns(scenario, transcript),
+        *_barge_in(call, scenario, recording),
+        *_speech(call, recording),
+        _ended(call),
+    ]
+
+
+def _answered(call: ObservedCall) -> Check:
+    answered, ready = call.times("phone", "answered"), call.times("voice", "session_updated")
+    if not answered:
+        return Check("answered", False, f"state {call.phone.get('state')}")
+    rang = answered[0] - call.times("phone", "incoming_call_sent")[0]
+    first = bool(ready) and ready[0] <= answered[0]
+    return Check("answered once the voice session was ready", first and len(answered) == 1, f"after {rang:.2f} s")
+
+
+def _greeted(call: ObservedCall) -> Check:
+    heard, spoken = call.times("phone", "agent_starts"), call.times("phone", "caller_says")
+    opened = call.times("phone", "media_open")
+    if not heard or not opened:
+        return Check("greeting heard", False, "the caller heard nothing")
+    in_time = not spoken or heard[0] < spoken[0]
+    return Check("greeting heard before the caller spoke", in_time, f"{heard[0] - opened[0]:.2f} s after media opened")
+
+
+def _turns(scenario: Scenario, transcript: list[Json]) -> Iterator[Check]:
+    for role, said in (
+        ("caller", [reply.heard for reply in scenario.agent.replies]),
+        ("agent", [reply.say for reply in scenario.agent.replies if reply.say]),
+    ):
+        turns = [str(row.get("text", "")) for row in transcript if row.get("role") == role]
+        # An interrupted turn is cut to what was heard: its beginning must be there.
+        there = [text for text in said if any(turn and (text.startswith(turn[:24]) or turn == text) for turn in turns)]
+        yield Check(f"{role}'s turns stand in the transcript", len(there) == len(said), f"{len(there)} of {len(said)}")
+
+
+def _barge_in(call: ObservedCall, scenario: Scenario, recording: Recording) -> Iterator[Check]:
+    if not _interrupts(scenario):
+        return
+    stops, opened = call.times("phone", "stop_audio"), call.times("phone", "media_open")
+    started = call.times("voice", "speech_started")
+    if not stops or not opened or not started:
+        yield Check("StopAudio after the barge-in", False, "none was sent")
+        return
+    noticed = max((t for t in started if t <= stops[-1]), default=started[0])
+    yield Check("StopAudio after the barge-in", True, f"{(stops[-1] - noticed) * 1000:.0f} ms after speech_started")
+    stop_s = noticed - opened[0]
+    nexts = [t - opened[0] for t in call.times("phone", "agent_starts") if t > stops[-1]]
+    until_s = min([*nexts, recording.seconds]) - 0.02
+    last_s = last_sound_s(recording.agent, recording.rate_hz, stop_s, until_s)
+    late_ms = (last_s - stop_s) * 1000
+    yield Check("the agent is silent within 100 ms of the Clear", late_ms <= STOP_MS, f"{late_ms:.0f} ms")
+
+
+def _speech(call: ObservedCall, recording: Recording) -> Iterator[Check]:
+    """Each thing the voice service said must sound in the right channel, in order, as long as it was heard."""
+    cut = {row["item_id"]: float(row["audio_end_ms"]) for row in call.voice.get("truncations", [])}
+    from_s = 0.0
+    found_all: list[float] = []
+    for item in call.voice.get("said", []):
+        text, whole_ms = str(item["text"]), float(item["ms"])
+        heard_ms = min(cut.get(item["item_id"], whole_ms), whole_ms)
+        speech = synthesize(text, recording.rate_hz)[: int(heard_ms * recording.rate_hz / 1000) * 2]
+        found = find_speech(recording.agent, recording.rate_hz, speech, from_s=from_s)
+        words = text if len(text) < 32 else text[:30] + "…"
+        how_long = f"{heard_ms / 1000:.2f} of {whole_ms / 1000:.2f} s"
+        yield Check(f"heard: “{words}”", found.likeness >= LIKENESS, f"{how_long}, likeness {found.likeness:.3f}")
+        from_s = found.at_s + heard_ms / 1000
+        found_all += [found.at_s, from_s]
+    if not found_all:
+        yield Check("the agent's speech is in the recording", False, "the voice service said nothing")
+        return
+    gaps = [sound_ms(recording.agent, recording.rate_hz, a, b) for a, b in list(pairwise(found_all))[1::2]]
+    stray_ms = max([*gaps, 0.0])
+    yield Check("nothing else sounds between the agent's turns", stray_ms <= STOP_MS, f"{stray_ms:.0f} ms")
+
+
+def _ended(call: ObservedCall) -> Check:
+    return Check("ended by the caller", call.phone.get("state") == "ended", str(call.phone.get("end_reason")))
+
+
+def _interrupts(scenario: Scenario) -> bool:
+    """Whether the caller speaks while the agent does: `say` right after `wait_for: agent_starts`."""
+    steps = scenario.caller.steps
+    return any(a.wait_for == "agent_starts" and b.say for a, b in pairwise(steps))

@@ -1,0 +1,92 @@
+"""`lab`: the simulators one by one, the whole stack, a demo call, many calls at once."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from lab.redis_server import NoRedisError
+from lab.stack import API_KEY, Ports, Stack, StackError, bring_down, recall, remember
+
+FOLDER = Path(".lab")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The exit code: 0 when all went as it should, 1 when not, 2 for a wrong command line or setting."""
+    arguments = _parser().parse_args(argv)
+    # The demo's tools are imported late: a simulator must start fast and needs none of them.
+    if arguments.command == "acs":
+        from lab.acs.app import main as acs_main
+
+        return acs_main([])
+    if arguments.command == "voice-live":
+        from lab.voice_live.app import main as voice_live_main
+
+        return voice_live_main([])
+    if arguments.command == "identity":
+        from lab.identity import main as identity_main
+
+        return identity_main([])
+    if arguments.command in ("demo", "call"):
+        from lab.demo import DEFAULT_SCENARIO, demo
+
+        scenario = arguments.scenario or DEFAULT_SCENARIO
+        folder = arguments.folder / "demo" if arguments.command == "demo" else arguments.folder
+        return demo(scenario, folder, arguments.out, play=arguments.play, attach=arguments.command == "call")
+    if arguments.command == "load":
+        from lab.load import load
+
+        return load(arguments.calls, arguments.seconds, arguments.folder / "load", json_path=arguments.json)
+    return _up(arguments.folder) if arguments.command == "up" else _down(arguments.folder)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="lab", description=__doc__)
+    parser.add_argument("--folder", type=Path, default=FOLDER, help="where logs go (default: .lab)")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("acs", help="run the simulated ACS; settings from the environment")
+    commands.add_parser("voice-live", help="run the simulated Voice Live")
+    commands.add_parser("identity", help="run the simulated managed identity")
+    commands.add_parser("up", help="start the whole stack and leave it up")
+    commands.add_parser("down", help="stop what `up` started")
+    for name, about in (("demo", "start a stack, place one call, check it, stop"), ("call", "one call on `lab up`")):
+        command = commands.add_parser(name, help=about)
+        command.add_argument("scenario", type=Path, nargs="?", help="a scenario file (default: the built-in one)")
+        command.add_argument("--out", type=Path, default=Path("out"), help="where the WAV and the transcript go")
+        command.add_argument("--play", action="store_true", help="play the recording afterwards")
+    load = commands.add_parser("load", help="many calls at once, their audio checked frame by frame")
+    load.add_argument("--calls", type=int, default=20)
+    load.add_argument("--seconds", type=float, default=30.0)
+    load.add_argument("--json", type=Path, help="also write the figures here")
+    return parser
+
+
+def _up(folder: Path) -> int:
+    if recall(folder) is not None:
+        print("A stack is up already; `make down` stops it.", file=sys.stderr)
+        return 1
+    stack = Stack(Ports(), folder)
+    try:
+        stack.start()
+    except (StackError, NoRedisError) as error:
+        stack.stop()
+        print(f"The stack could not start: {error}", file=sys.stderr)
+        return 1
+    remember(stack)
+    ports = stack.ports
+    print(
+        f"""The stack is up. Logs are in {folder}/.
+  call it:       {Path(sys.executable).parent}/lab call
+  by hand:       curl -d '{{"from": "+14255550100", "to": "+18005551212"}}' http://127.0.0.1:{ports.acs}/lab/calls
+  see the calls: curl -H 'X-Api-Key: {API_KEY}' http://127.0.0.1:{ports.call_control}/api/calls
+  stop it:       make down"""
+    )
+    return 0
+
+
+def _down(folder: Path) -> int:
+    stopped = bring_down(folder)
+    print(f"Stopped {', '.join(stopped)}." if stopped else "Nothing was up.")
+    return 0

@@ -1,0 +1,98 @@
+"""One call as the outside world saw it: the phone's side, the voice service's side and what operators can read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from lab.scenario import Scenario
+from lab.stack import Stack
+from lab.wire import Json, WireError, call_json, raw
+
+FINISHED: Final = frozenset({"ended", "redirected", "rejected", "unanswered"})
+
+
+@dataclass(slots=True)
+class ObservedCall:
+    """Polls both simulators; `phone` and `voice` hold their newest answers, `new_events` what came since."""
+
+    stack: Stack
+    lab_id: str
+    sessions_before: frozenset[str]
+    phone: Json = field(default_factory=dict)
+    voice: Json = field(default_factory=dict)
+    _shown: dict[str, int] = field(default_factory=dict)
+
+    def poll(self) -> None:
+        self.phone = call_json("GET", f"{self.stack.url('acs')}/lab/calls/{self.lab_id}")
+        sessions = call_json("GET", f"{self.stack.url('voice-live')}/lab/sessions")
+        mine = [row["id"] for row in _rows(sessions) if row["id"] not in self.sessions_before]
+        if mine:
+            self.voice = call_json("GET", f"{self.stack.url('voice-live')}/lab/sessions/{mine[-1]}")
+
+    @property
+    def finished(self) -> bool:
+        return self.phone.get("state") in FINISHED
+
+    def new_events(self) -> list[tuple[str, Json]]:
+        """(side, event) not returned before, in order of time; side is `phone` or `voice`."""
+        events: list[tuple[str, Json]] = []
+        for side, source in (("phone", self.phone), ("voice", self.voice)):
+            timeline = source.get("timeline", [])
+            events += [(side, event) for event in timeline[self._shown.get(side, 0) :]]
+            self._shown[side] = len(timeline)
+        return sorted(events, key=lambda pair: float(pair[1]["t"]))
+
+    def times(self, side: str, event: str) -> list[float]:
+        """When an event happened on one side, monotonic seconds."""
+        timeline = (self.phone if side == "phone" else self.voice).get("timeline", [])
+        return [float(row["t"]) for row in timeline if row["event"] == event]
+
+    def recording(self) -> bytes:
+        return raw("GET", f"{self.stack.url('acs')}/lab/calls/{self.lab_id}/recording.wav")
+
+    def record(self) -> Json:
+        """The call as call-control's operator API shows it; empty when it does not know the call."""
+        connection = self.phone.get("call_connection_id")
+        calls = call_json("GET", f"{self.stack.url('call-control')}/api/calls")
+        for row in _rows(calls):
+            if connection and row.get("connection_id") == connection:
+                found: Json = row
+                return found
+        return {}
+
+    def transcript(self, call_id: str) -> list[Json]:
+        return _rows(call_json("GET", f"{self.stack.url('call-control')}/api/calls/{call_id}/transcript"))
+
+
+def place_call(stack: Stack, scenario: Scenario, *, audio: str = "script", mark: int = 0) -> ObservedCall:
+    """Tell the simulated agent its part and let the caller dial. Raises `WireError`."""
+    call_json("PUT", f"{stack.url('voice-live')}/lab/agent", scenario.agent.model_dump(mode="json"))
+    before = frozenset(row["id"] for row in _rows(call_json("GET", f"{stack.url('voice-live')}/lab/sessions")))
+    body = {
+        "from": scenario.caller.number,
+        "to": "+18005551212",
+        "steps": [step.model_dump(mode="json", exclude_none=True) for step in scenario.caller.steps],
+        "audio": audio,
+        "mark": mark,
+    }
+    placed = call_json("POST", f"{stack.url('acs')}/lab/calls", body)
+    return ObservedCall(stack, str(placed["id"]), before)
+
+
+def save_recording(call: ObservedCall, path: Path) -> bytes:
+    """The call's stereo WAV, also written to `path`."""
+    wav = call.recording()
+    if not wav.startswith(b"RIFF"):
+        raise WireError("the simulated ACS sent no WAV")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(wav)
+    return wav
+
+
+def _rows(answer: Any) -> list[Json]:
+    """A list, or the one list that an object wraps."""
+    if isinstance(answer, dict):
+        answer = next((value for value in answer.values() if isinstance(value, list)), [])
+    return [row for row in answer if isinstance(row, dict)]

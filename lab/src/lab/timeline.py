@@ -1,0 +1,45 @@
+"""The lines of a call's story: an event of one of the simulators, in words."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from lab.wire import Json
+
+_LINES: Final[dict[tuple[str, str], str]] = {
+    ("phone", "incoming_call_sent"): "phone     rings; Event Grid has delivered IncomingCall",
+    ("voice", "session_created"): "voice     session opened while the phone rings",
+    ("voice", "session_updated"): "voice     session ready",
+    ("phone", "answered"): "phone     answered",
+    ("phone", "media_open"): "phone     media socket open",
+    ("phone", "call_connected"): "phone     connected",
+    ("phone", "agent_starts"): "caller    hears the agent",
+    ("phone", "agent_ends"): "caller    hears the agent stop",
+    ("phone", "caller_says"): "caller    says “{text}”",
+    ("phone", "caller_ends"): "caller    has finished",
+    ("voice", "speech_started"): "voice     speech_started: the caller speaks",
+    ("voice", "speech_stopped"): "voice     speech_stopped",
+    ("voice", "response_created"): "agent     begins to answer",
+    ("voice", "response_done"): "agent     response {status}",
+    ("voice", "truncated"): "agent     is told what was heard: {audio_end_ms} ms",
+    ("phone", "stop_audio"): "phone     StopAudio, {cleared_ms} ms of the agent dropped",
+    ("phone", "dtmf"): "caller    presses {tone}",
+    ("phone", "media_closed"): "phone     media socket closed ({code})",
+    ("phone", "media_streaming_failed"): "phone     MediaStreamingFailed",
+    ("phone", "hang_up"): "phone     hung up by the {by}",
+    ("phone", "ended"): "phone     ended",
+    ("phone", "step_failed"): "caller    could not go on: {reason}",
+    ("phone", "wait_expired"): "caller    waited in vain for {wait_for}",
+    ("phone", "rejected"): "phone     rejected",
+    ("phone", "redirected"): "phone     redirected",
+    ("voice", "closed"): "voice     session closed",
+}
+
+
+def tell(side: str, event: Json) -> str:
+    """The line for one event, empty for those that are not worth a line."""
+    template = _LINES.get((side, str(event["event"])), "")
+    try:
+        return template.format_map(event)
+    except KeyError:
+        return template.split("{", maxsplit=1)[0].rstrip()
