@@ -98,9 +98,12 @@ def table(report: Report) -> str:
     """The report for people."""
     names = ("frames", "lost", "twice", "order", "foreign", "p50 ms", "p95 ms", "p99 ms", "max ms")
     columns = "".join(f"{name:>9}" for name in names)
+    summary = (
+        f"\n{report.answered} of {report.calls} calls answered, measured for {report.seconds:.0f} s on"
+        f" {os.cpu_count()} cores, load average {report.load_average:.1f} (simulators included)\n"
+    )
     lines = [
-        f"\n{report.answered} of {report.calls} calls answered, measured for {report.seconds:.0f} s"
-        f" on {os.cpu_count()} cores, load average {report.load_average:.1f} (simulators included)\n",
+        summary,
         f"{'':>10}{columns}",
     ]
     for name, direction in (("uplink", report.uplink), ("downlink", report.downlink)):
