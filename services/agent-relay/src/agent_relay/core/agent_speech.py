@@ -1,0 +1,181 @@
+"""What the agent says: from Voice Live's deltas to the downlink, and back from what was heard to the conversation.
+
+Deltas come faster than real time, so a finished response says nothing about what the caller has heard. An item stays
+open until the gateway tells what was played of it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from agent_relay.core.commands import Append, Command, Record, Send
+from agent_relay.core.heard import Heard, Item
+from agent_relay.core.history import History
+from agent_relay.core.voice_live import AudioDelta, AudioDone, truncate_item
+from bridge_common.entries import Audio, Clear, ItemEnd, Turn
+
+_CLEARED_KEPT = 256
+
+
+class AgentSpeech:
+    """`truncates`: whether it is on us to tell Voice Live what was heard (its own `auto_truncate` is off)."""
+
+    def __init__(self, history: History, *, truncates: bool, unix_ms: Callable[[float], int]) -> None:
+        self.session = 0
+        """Which voice session is current; raised when one is lost."""
+        self.speech_end_at: float | None = None
+        """When the caller's last say ended, until the answer begins."""
+        self._history = history
+        self._truncates = truncates
+        self._unix_ms = unix_ms
+        self._heard = Heard()
+        self._dropped: set[str] = set()
+        self._cleared: deque[str] = deque(maxlen=_CLEARED_KEPT)
+        self._truncations = 0
+
+    @property
+    def quiet(self) -> bool:
+        """Nothing of ours may still be unheard."""
+        return not self._heard.unheard()
+
+    def dropped(self, response_id: str) -> bool:
+        """Whether the response was interrupted and its end has not come yet."""
+        return response_id in self._dropped
+
+    def spoke(self, response_id: str) -> bool:
+        return any(item.response_id == response_id and item.generated_bytes for item in self._heard.items())
+
+    # -- from Voice Live
+    def delta(self, event: AudioDelta, now: float) -> list[Command]:
+        item = self._heard.get(event.item_id)
+        if event.response_id in self._dropped or event.item_id in self._cleared:
+            if item is not None:
+                item.generated_bytes += len(event.pcm)
+            return []
+        if item is None:
+            item = self._begin(event.item_id, event.response_id, now)
+        if item.first_delta_at is None:
+            item.first_delta_at = now
+            item.speech_end_at, self.speech_end_at = self.speech_end_at, None
+        item.generated_bytes += len(event.pcm)
+        return [Append(Audio(event.item_id, event.pcm))] if event.pcm else []
+
+    def audio_done(self, event: AudioDone) -> list[Command]:
+        item = self._heard.get(event.item_id)
+        if item is None or item.audio_whole:
+            return []
+        item.audio_whole = True
+        return [] if item.cleared or not item.generated_bytes else [Append(ItemEnd(item.item_id))]
+
+    def text(self, item_id: str, response_id: str, text: str, now: float, *, whole: bool) -> list[Command]:
+        """A piece of what is being said, or all of it."""
+        item = self._heard.get(item_id)
+        if item is None:
+            if response_id in self._dropped or item_id in self._cleared:
+                return []
+            item = self._begin(item_id, response_id, now)
+        item.text = text if whole else item.text + text
+        item.text_whole = whole
+        self._history.agent(item_id, item.heard_text())
+        return self._settle(item)
+
+    def response_done(self, response_id: str) -> list[Command]:
+        self._dropped.discard(response_id)
+        commands: list[Command] = []
+        for item in self._heard.items():
+            if item.response_id == response_id:
+                commands += self._finish(item)
+        return commands
+
+    def session_lost(self) -> list[Command]:
+        """No more of any item will come; what was sent to the downlink still plays."""
+        self.session += 1
+        self._dropped.clear()
+        commands: list[Command] = []
+        for item in self._heard.items():
+            commands += self._finish(item)
+        return commands
+
+    # -- from the caller's side
+    def interrupt(self, active_response: str) -> list[Command]:
+        """The caller speaks: whatever of ours may still be unheard must not be heard, and nothing more of it either."""
+        if active_response:
+            self._dropped.add(active_response)
+        unheard = self._heard.unheard()
+        for item in unheard:
+            item.cleared = True
+            self._cleared.append(item.item_id)
+            if not item.audio_whole:
+                self._dropped.add(item.response_id)
+        return [Append(Clear(unheard[-1].item_id))] if unheard else []
+
+    def playing(self, item_id: str, now: float) -> None:
+        item = self._heard.get(item_id)
+        if item is not None and item.first_frame_at is None:
+            item.first_frame_at = now
+
+    def played(self, item_id: str, heard_ms: int, *, complete: bool) -> list[Command]:
+        item = self._heard.played(item_id, heard_ms, complete=complete)
+        if item is None:
+            return []
+        commands: list[Command] = []
+        if not complete:
+            self._history.agent(item_id, item.heard_text())
+            commands += self._truncate(item)
+        return commands + self._settle(item)
+
+    def unheard_is_lost(self, now: float) -> list[Command]:
+        """The media socket is gone, and with it all that it had not played; nobody will tell how much that was."""
+        commands: list[Command] = []
+        for item in self._heard.items():
+            if item.may_be_unheard and item.audio_whole:
+                commands += self.played(item.item_id, item.estimated_heard_ms(now), complete=False)
+        return commands
+
+    def call_ended(self, now: float) -> list[Command]:
+        commands = self.session_lost()
+        return [c for c in commands + self.unheard_is_lost(now) if isinstance(c, Record)]
+
+    # --
+    def _begin(self, item_id: str, response_id: str, now: float) -> Item:
+        self._history.agent(item_id)
+        return self._heard.begin(item_id, response_id, self.session, now)
+
+    def _finish(self, item: Item) -> list[Command]:
+        """Nothing more of the item will come."""
+        commands: list[Command] = []
+        if not item.generated_bytes:
+            # Never spoken, so never said.
+            self._history.agent(item.item_id)
+            self._heard.forget(item.item_id)
+            return []
+        if not item.audio_whole and not item.cleared:
+            commands.append(Append(ItemEnd(item.item_id)))
+        item.audio_whole = item.text_whole = True
+        return commands + self._settle(item)
+
+    def _truncate(self, item: Item) -> list[Command]:
+        if not self._truncates or item.session != self.session:
+            return []
+        self._truncations += 1
+        return [Send(truncate_item(item.item_id, item.truncation_ms(), f"truncate-{self._truncations}"))]
+
+    def _settle(self, item: Item) -> list[Command]:
+        """Write the turn down once both its text and what was heard of it are known."""
+        if item.heard_ms is None or not item.text_whole:
+            return []
+        self._heard.forget(item.item_id)
+        text = item.heard_text()
+        self._history.agent(item.item_id, text)
+        turn = Turn(
+            role="agent",
+            item_id=item.item_id,
+            text=text,
+            at_ms=self._unix_ms(item.begun_at),
+            interrupted=not item.complete,
+            heard_ms=item.heard_ms,
+            first_delta_ms=item.latency_ms(item.first_delta_at),
+            first_frame_ms=item.latency_ms(item.first_frame_at),
+        )
+        return [Record(turn)]

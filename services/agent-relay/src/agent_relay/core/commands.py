@@ -1,0 +1,64 @@
+"""What a conversation wants done."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from agent_relay.core.voice_live import ClientEvent
+from bridge_common.entries import DownlinkEntry, TranscriptEntry
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """To the voice session."""
+
+    event: ClientEvent
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """To the downlink."""
+
+    entry: DownlinkEntry
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """To the transcript."""
+
+    entry: TranscriptEntry
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The voice session is configured: caller audio may flow."""
+
+    session_id: str
+    conversation_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class MarkGreeted:
+    """Note in the call's record that it is greeted, and tell the conversation whether this was the first note.
+
+    Marked before it is spoken, so that a relay that dies between the two never greets twice.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class RunTool:
+    call_id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class Abandon:
+    """This voice session is of no more use: close it and win another."""
+
+    reason: str
+    retry: bool = True
+
+
+Command: TypeAlias = Send | Append | Record | Ready | MarkGreeted | RunTool | Abandon

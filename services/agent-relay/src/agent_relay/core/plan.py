@@ -1,0 +1,46 @@
+"""What a conversation has to know of its profile and its way to connect."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from agent_relay.core.agent_profile import AgentProfile, Greeting, essentials, session_update
+from agent_relay.core.connection import Target
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    session: Mapping[str, object]
+    essential_session: Mapping[str, object]
+    greeting: Greeting | None = None
+    fallback: Greeting
+    speaks_fixed_text: bool = False
+    replays: bool = True
+    """A new session knows nothing: tell it the history."""
+    interrupts: bool = True
+    """The caller may interrupt the agent."""
+    truncates: bool = True
+    greeting_delay_s: float = 0.5
+    """The greeting waits for the caller's first audio, but not longer than this after the media are there."""
+    tools: frozenset[str] = field(default_factory=frozenset)
+
+
+def plan_of(
+    profile: AgentProfile, target: Target, *, greeting_delay_s: float = 0.5, tools: frozenset[str] = frozenset()
+) -> Plan:
+    session = session_update(profile, target)
+    turns = session["turn_detection"]
+    interrupts = turns.get("interrupt_response") is not False
+    return Plan(
+        session=session,
+        essential_session=essentials(session),
+        greeting=profile.greeting,
+        fallback=Greeting(text=profile.fallback_text),
+        speaks_fixed_text=target.speaks_fixed_text,
+        replays=not target.way.resumes,
+        interrupts=interrupts,
+        truncates=turns.get("auto_truncate") is not True,
+        greeting_delay_s=greeting_delay_s,
+        tools=tools,
+    )
