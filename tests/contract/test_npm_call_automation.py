@@ -1,0 +1,28 @@
+"""The npm client @azure/communication-call-automation answers, streams and hangs up against the simulated ACS."""
+
+from __future__ import annotations
+
+import pytest
+import uvicorn
+
+from lab.acs.app import create_app
+from lab.acs.settings import AcsSettings
+from lab.redis_server import free_port
+from lab_server import running
+from npm_contract import install, run, why_not
+
+pytestmark = [pytest.mark.node, pytest.mark.timeout(240), pytest.mark.skipif(bool(why_not()), reason=why_not())]
+
+
+async def test_the_npm_client_answers_streams_and_hangs_up() -> None:
+    install()
+    webhook_port, port = free_port(), free_port()
+    settings = AcsSettings(port=port, webhook_url=f"http://127.0.0.1:{webhook_port}/api/incomingCall")
+    config = uvicorn.Config(create_app(settings), host="127.0.0.1", port=port, log_config=None)
+    async with running(config) as address:
+        printed = await run(
+            "call_automation.mjs",
+            {"ACS_URL": f"http://{address}", "ACS_KEY": settings.acs_access_key, "WEBHOOK_PORT": str(webhook_port)},
+        )
+    assert "pass 5" in printed
+    assert "skipped 0" in printed
