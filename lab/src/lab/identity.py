@@ -10,9 +10,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import sys
 import time
 import uuid
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import jwt
@@ -196,3 +198,15 @@ async def serve(settings: IdentitySettings) -> None:
     """Run until SIGINT or SIGTERM."""
     config = uvicorn.Config(create_app(settings), host=settings.host, port=settings.port, log_level="warning")
     await uvicorn.Server(config).serve()
+
+
+def main(_argv: Sequence[str] | None = None) -> int:
+    """Settings come from the environment; 2 when one of them is wrong."""
+    try:
+        settings = IdentitySettings.from_env()
+    except ValueError as error:
+        print(f"PORT and TOKEN_LIFETIME_S must be whole numbers: {error}", file=sys.stderr)
+        return 2
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    asyncio.run(serve(settings))
+    return 0

@@ -10,10 +10,10 @@ import ctypes
 import threading
 from functools import cache, lru_cache
 
-import espeakng_loader  # type: ignore[import-untyped]  # ships no types
+import espeakng_loader
 import numpy as np
 import numpy.typing as npt
-import soxr  # type: ignore[import-untyped]  # ships no types
+import soxr
 
 BYTES_PER_SAMPLE = 2
 CACHED_TEXTS = 256

@@ -1,0 +1,94 @@
+"""What the simulated agent answers, decided by the script and by the conversation so far."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from lab.scenario import Agent, Reply
+from lab.voice_live.conversation import Conversation, Item
+from lab.voice_live.events import RefusedError
+
+DEFAULT_GREETING = "Hello, how can I help you?"
+AFTER_THE_SCRIPT = "Is there anything else I can do for you?"
+UNHEARD = "(speech)"
+_QUOTED = re.compile(r'["“](.+?)["”]', re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Say:
+    text: str
+
+
+@dataclass(frozen=True)
+class CallFunction:
+    name: str
+    arguments: str
+    """JSON text."""
+
+
+Plan = Say | CallFunction
+
+
+def heard_in_turn(agent: Agent, turn: int) -> str:
+    """What the transcription says of the caller's turn number `turn` (from 0)."""
+    return (agent.replies[turn].heard if turn < len(agent.replies) else "") or UNHEARD
+
+
+def next_plan(agent: Agent, conversation: Conversation, asked: Mapping[str, object]) -> Plan:
+    """The answer to the conversation as it stands; `asked` is the `response` object of `response.create`.
+
+    Raises `RefusedError` when a pre-generated message has not exactly one text.
+    """
+    if (pre_generated := asked.get("pre_generated_assistant_message")) is not None:
+        return Say(_only_text(pre_generated))
+    if quoted := _quoted(str(asked.get("instructions") or "")):
+        return Say(quoted)
+    last = conversation.items[-1] if conversation.items else None
+    if last is None:
+        return Say(agent.greeting or DEFAULT_GREETING)
+    if last.type == "function_call_output":
+        return _after_function(agent, conversation, last)
+    if last.role == "system":
+        return Say(_quoted(last.text) or agent.greeting or DEFAULT_GREETING)
+    if last.role == "assistant":
+        return Say("Understood.")  # the model believes that it has spoken already
+    return _answer(_reply(agent, conversation))
+
+
+def _answer(reply: Reply | None) -> Plan:
+    if reply is None:
+        return Say(AFTER_THE_SCRIPT)
+    if reply.call is not None:
+        return CallFunction(reply.call.name, json.dumps(reply.call.arguments))
+    return Say(reply.say or AFTER_THE_SCRIPT)
+
+
+def _after_function(agent: Agent, conversation: Conversation, last: Item) -> Plan:
+    reply = _reply(agent, conversation)
+    if reply is not None and reply.call is not None and reply.say:
+        return Say(reply.say)
+    return Say(f"I found this: {last.output or 'nothing'}"[:400])
+
+
+def _reply(agent: Agent, conversation: Conversation) -> Reply | None:
+    """The script's reply to the latest turn; before any turn there is none."""
+    turn = conversation.user_turns - 1
+    return agent.replies[turn] if 0 <= turn < len(agent.replies) else None
+
+
+def _quoted(text: str) -> str | None:
+    found = _QUOTED.search(text)
+    return found.group(1).strip() if found else None
+
+
+def _only_text(message: object) -> str:
+    parts = message.get("content") if isinstance(message, Mapping) else None
+    if isinstance(parts, list) and len(parts) == 1 and isinstance(parts[0], Mapping):
+        text = parts[0].get("text")
+        if isinstance(text, str) and text.strip():
+            return text
+    param = "response.pre_generated_assistant_message"
+    raise RefusedError("A pre-generated message needs exactly one text part", "invalid_value", param)

@@ -1,0 +1,174 @@
+"""The agent's side of one session: which response is under way, what it has said, how it ends. No I/O and no clock.
+
+`begun` hands responses that now have to be produced to the shell, which then calls `open_message` or `open_call`, the
+deltas at its own pace, and `end`. A response that was ended meanwhile (`response.over`) wants none of them any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from lab.scenario import Agent
+from lab.voice_live.agent_script import Plan, next_plan
+from lab.voice_live.events import Event, RefusedError, event
+from lab.voice_live.faults import Faults
+from lab.voice_live.handshake import AgentMode, ModelMode
+from lab.voice_live.record import SessionRecord
+from lab.voice_live.responses import COMPLETED, Ending, Response, ResponseForm, cancelled
+from lab.voice_live.session_fields import CHECKS
+from lab.voice_live.speech_plan import Delta
+
+
+@dataclass
+class Answering:
+    record: SessionRecord
+    agent: Agent
+    pre_generated_allowed: bool = True
+    active: Response | None = None
+    latest_spoken: Response | None = None
+    """The latest response with audio: what the caller may still be hearing."""
+    owed: list[Event] = field(default_factory=list)
+    """The caller's transcript, when it comes only after the response has begun."""
+    begun: list[tuple[Response, Plan]] = field(default_factory=list)
+
+    def begin(self, asked: Mapping[str, object], now: float, faults: Faults) -> list[Event]:
+        """Start to answer the conversation as it stands. Raises `RefusedError`."""
+        if self.active is not None and not asked.get("cancel_previous"):
+            text = f"Conversation already has an active response in progress: {self.active.id}"
+            raise RefusedError(text, "conversation_already_has_active_response")
+        self._refuse_in_agent_mode(asked)
+        form = self._form(asked)
+        plan = next_plan(self.agent, self.record.conversation, asked)
+        answers = self.end(self.active, cancelled("client_cancelled"), now) if self.active is not None else []
+        if self.agent.mode != "script":
+            # Echo and marks speak by themselves; a client's greeting gets an answer without sound.
+            silent = Response(form)
+            return [*answers, silent.created(), *silent.finish(COMPLETED)]
+        response = self.active = Response(form)
+        self.begun.append((response, plan))
+        self.record.note(now, "response_created", response_id=response.id)
+        answers.append(response.created())
+        if faults.odd_events is not None and faults.odd_events.take():
+            answers += [event("rate_limits.updated", rate_limits=[]), event("foo.bar", payload={"any": ["thing"]})]
+        return answers
+
+    def open_endless(self, now: float) -> tuple[Response, list[Event]]:
+        """A spoken response without an end, for echo and marks."""
+        response = self.active = Response(self._form({"modalities": ["text", "audio"]}))
+        self.record.note(now, "response_created", response_id=response.id)
+        return response, [response.created(), *self.open_message(response)]
+
+    def cancel(self, response_id: object, now: float) -> list[Event]:
+        if self.active is None or response_id not in (None, self.active.id):
+            raise RefusedError("Cancellation failed: no active response found", "response_cancel_not_active")
+        return self.end(self.active, cancelled("client_cancelled"), now)
+
+    def open_message(self, response: Response) -> list[Event]:
+        opening = list(response.open_message(self._previous_item_id(response)))
+        self._remember(response)
+        return opening
+
+    def open_call(self, response: Response, name: str) -> list[Event]:
+        opening = list(response.open_call(name, self._previous_item_id(response)))
+        self._remember(response)
+        return opening
+
+    def say(self, response: Response, delta: Delta, now: float) -> list[Event]:
+        """One slice of speech: its words, then its audio."""
+        said = [response.text_delta(word) for word in delta.words]
+        if response.first_delta_at is None:
+            self.record.note(now, "first_delta", response_id=response.id)
+            self.latest_spoken = response
+            said += self._owed()
+        said.append(response.audio_delta(delta.audio, delta.audio_bytes, delta.ms, now))
+        self._keep(response)
+        self.record.counters["deltas"] += 1
+        return said
+
+    def write(self, response: Response, text: str) -> list[Event]:
+        """Words of a response without speech."""
+        written = [response.text_delta(text), *self._owed()]
+        self._keep(response)
+        return written
+
+    def call_with(self, response: Response, arguments: str) -> list[Event]:
+        """The arguments of a function call, in two deltas as a model streams them."""
+        half = len(arguments) // 2
+        deltas = [response.arguments_delta(part) for part in (arguments[:half], arguments[half:]) if part]
+        self._keep(response)
+        return [*deltas, *self._owed()]
+
+    def end(self, response: Response, ending: Ending, now: float) -> list[Event]:
+        """Nothing happens to a response that is over already."""
+        if response.over:
+            return []
+        closing = response.finish(ending)
+        self._keep(response)
+        if self.active is response:
+            self.active = None
+        item = response.item
+        if item is not None and item.type == "message":
+            said = {"item_id": item.id, "text": item.text, "ms": item.audio_ms, "bytes": response.audio_bytes}
+            self.record.said.append({**said, "status": response.status})
+        elif item is not None:
+            self.record.note(now, "function_call", name=item.name, call_id=item.call_id, status=response.status)
+        self.record.note(now, "response_done", response_id=response.id, status=response.status)
+        return [*self._owed(), *closing]
+
+    def _owed(self) -> list[Event]:
+        owed, self.owed = self.owed, []
+        return owed
+
+    def _previous_item_id(self, response: Response) -> str | None:
+        return self.record.conversation.last_item_id if response.form.conversation_id is not None else None
+
+    def _remember(self, response: Response) -> None:
+        if response.item is not None and response.form.conversation_id is not None:
+            self.record.conversation.add(response.item)
+
+    def _keep(self, response: Response) -> None:
+        if response.item is not None and response.form.conversation_id is not None:
+            self.record.conversation.put(response.item)
+
+    def _refuse_in_agent_mode(self, asked: Mapping[str, object]) -> None:
+        if not isinstance(self.record.mode, AgentMode):
+            return
+        if asked.get("instructions") is not None:
+            raise RefusedError(
+                "Overriding instructions in response.create is not supported", param="response.instructions"
+            )
+        if asked.get("tools"):
+            text = "Overriding tools in response.create is not supported"
+            raise RefusedError(text, "tools_configuration_not_supported", "response.tools")
+        if "pre_generated_assistant_message" in asked and not self.pre_generated_allowed:
+            text = "pre_generated_assistant_message is not supported in Agent mode"
+            raise RefusedError(text, param="response.pre_generated_assistant_message")
+
+    def _form(self, asked: Mapping[str, object]) -> ResponseForm:
+        """The session's settings with those of `response.create` over them. Raises `RefusedError`."""
+        record, session = self.record, dict(self.record.session)
+        for key in ("voice", "output_audio_format", "temperature"):
+            if asked.get(key) is not None:
+                session[key] = CHECKS[key](f"response.{key}", asked[key], session, record.mode)
+        tokens = asked.get("max_output_tokens") or asked.get("max_response_output_tokens")
+        if tokens is not None:
+            tokens = CHECKS["max_response_output_tokens"]("response.max_output_tokens", tokens, session, record.mode)
+        tokens = tokens or session.get("max_response_output_tokens") or "inf"
+        modalities = asked.get("modalities") or session.get("modalities")
+        return ResponseForm(
+            conversation_id=None if asked.get("conversation") == "none" else record.conversation.id,
+            modalities=tuple(sorted(map(str, modalities))) if isinstance(modalities, list) else ("audio", "text"),
+            voice=session.get("voice"),
+            output_audio_format=str(session.get("output_audio_format") or "pcm16"),
+            temperature=session.get("temperature"),
+            max_output_tokens=tokens if isinstance(tokens, int) else "inf",
+            metadata=asked.get("metadata"),
+        )
+
+
+def audio_token_limit(response: Response, record: SessionRecord) -> int | None:
+    """Only native models count their speech in tokens."""
+    native = isinstance(record.mode, ModelMode) and record.mode.native
+    limit = response.form.max_output_tokens
+    return limit if native and isinstance(limit, int) else None

@@ -1,0 +1,134 @@
+"""The simulated Voice Live as a program: its WebSocket, the control API beside it, and how it is served."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse
+from starlette.routing import WebSocketRoute
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from lab.voice_live import events
+from lab.voice_live.connection import ReachableProtocol
+from lab.voice_live.control import control_routes
+from lab.voice_live.events import RefusedError
+from lab.voice_live.handshake import HandshakeError, Knock, Mode, admit
+from lab.voice_live.log import configure_log, log
+from lab.voice_live.record import SessionRecord
+from lab.voice_live.resource import Resource
+from lab.voice_live.session import Session
+from lab.voice_live.session_config import initial_session
+from lab.voice_live.settings import VoiceLiveSettings
+
+MAX_MESSAGE_BYTES = 24 * 1024 * 1024
+"""15 MiB of audio as base64, and room for the text around it."""
+
+
+def create_app(settings: VoiceLiveSettings) -> Starlette:
+    """Serve it with `server_config`: dropping a connection needs the protocol class that is set there."""
+    resource = Resource(settings)
+
+    async def voice_live(websocket: WebSocket) -> None:
+        await _connect(websocket, resource)
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        async with asyncio.TaskGroup() as tasks:
+            ticking = tasks.create_task(resource.ticker.run())
+            yield
+            ticking.cancel()
+
+    # Any path: clients put the service's path behind whatever their endpoint holds.
+    routes = [*control_routes(resource), WebSocketRoute("/{path:path}", voice_live)]
+    return Starlette(routes=routes, lifespan=lifespan)
+
+
+def server_config(settings: VoiceLiveSettings) -> uvicorn.Config:
+    """Deflate stays off: it costs more than it saves on base64 PCM, and clients do not need it."""
+    return uvicorn.Config(
+        create_app(settings),
+        host=settings.host,
+        port=settings.port,
+        ws=ReachableProtocol,
+        ws_max_size=MAX_MESSAGE_BYTES,
+        ws_per_message_deflate=False,
+        log_level="warning",
+        timeout_graceful_shutdown=3,
+    )
+
+
+async def serve(settings: VoiceLiveSettings) -> None:
+    """Run until SIGINT or SIGTERM."""
+    await uvicorn.Server(server_config(settings)).serve()
+
+
+def main(_argv: Sequence[str] | None = None) -> int:
+    """Settings come from the environment; 2 when one of them is wrong."""
+    try:
+        settings = VoiceLiveSettings.from_env()
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 2
+    configure_log()
+    asyncio.run(serve(settings))
+    return 0
+
+
+async def _connect(websocket: WebSocket, resource: Resource) -> None:
+    knock = Knock(websocket.url.path, dict(websocket.query_params), dict(websocket.headers))
+    try:
+        admitted = _admit(knock, resource)
+    except HandshakeError as error:
+        facts: dict[str, object] = {"status": error.status, "reason": error.reason, "path": knock.path}
+        resource.refused_handshakes.append({"t": time.monotonic(), **facts})
+        log.info("handshake_refused", extra={"facts": facts})
+        body = {"error": {"code": str(error.status), "message": error.reason}}
+        await websocket.send_denial_response(JSONResponse(body, status_code=error.status))
+        return
+    await websocket.accept()
+    if isinstance(admitted, RefusedError):
+        await _refuse(websocket, admitted, resource.settings.agent_error_close_code)
+        return
+    session = Session(websocket, resource, _new_record(knock, admitted, resource))
+    resource.keep(session)
+    await session.run()
+
+
+def _admit(knock: Knock, resource: Resource) -> Mode | RefusedError:
+    """Raises `HandshakeError`."""
+    faults = resource.faults
+    if faults.handshake is not None and faults.handshake.take():
+        raise HandshakeError(faults.handshake.status, "injected fault")
+    admitted = admit(knock, resource.credentials(time.time()))
+    if not resource.quota.take(time.monotonic()):
+        raise HandshakeError(429, "Too many new connections in the last minute")
+    if faults.refuse is not None and faults.refuse.take():
+        return RefusedError(faults.refuse.message, faults.refuse.code, fatal=True)
+    return admitted
+
+
+async def _refuse(websocket: WebSocket, refused: RefusedError, close_code: int) -> None:
+    log.info("session_refused", extra={"facts": {"code": refused.code, "message": refused.message}})
+    try:
+        await websocket.send_text(events.encode_event(events.error(refused)))
+        await websocket.close(close_code, refused.message[:120])
+    except WebSocketDisconnect:
+        pass
+
+
+def _new_record(knock: Knock, mode: Mode, resource: Resource) -> SessionRecord:
+    conversation, resumed = resource.conversation_for(mode)
+    session_id = events.new_id("sess")
+    record = SessionRecord(session_id, mode, resource.agent.mode, conversation, resumed)
+    record.client_request_id = knock.headers.get("x-ms-client-request-id") or knock.query.get("x-ms-client-request-id")
+    record.openai_beta = knock.headers.get("openai-beta")
+    expires_at_s = int(time.time() + resource.settings.session_max_s)
+    record.session = initial_session(session_id, mode, expires_at_s)
+    record.note(time.monotonic(), "connected", mode=record.kind, resumed=resumed)
+    return record

@@ -1,0 +1,74 @@
+"""Client events as they come in: JSON objects with a `type` anywhere in them and an optional `event_id`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from lab.voice_live.events import RefusedError
+
+
+@dataclass(frozen=True)
+class ClientEvent:
+    type: str
+    event_id: str | None
+    body: Mapping[str, object]
+
+
+def decode_client_event(text: str | bytes) -> ClientEvent:
+    """Raises `RefusedError`: the socket stays open, the client gets an `error`."""
+    try:
+        body = json.loads(text)
+    except (ValueError, RecursionError):
+        raise RefusedError("The message is no valid JSON", "invalid_json") from None
+    if not isinstance(body, dict):
+        raise RefusedError("The message must be a JSON object", "invalid_json")
+    kind, event_id = body.get("type"), body.get("event_id")
+    if not isinstance(kind, str):
+        raise RefusedError("'type' must be a string", "invalid_value", "type")
+    return ClientEvent(kind, event_id if isinstance(event_id, str) else None, body)
+
+
+def response_options(body: Mapping[str, object]) -> Mapping[str, object]:
+    """The `response` object of `response.create`; absent or null means all defaults."""
+    asked = body.get("response")
+    if asked is None:
+        return {}
+    if not isinstance(asked, Mapping):
+        raise RefusedError("'response' must be an object", "invalid_value", "response")
+    for key in asked.keys() - _RESPONSE_KEYS:
+        raise RefusedError(f"'response.{key}' unexpected (extra fields not permitted)", param=f"response.{key}")
+    modalities = asked.get("modalities")
+    if modalities is not None and not (
+        isinstance(modalities, list) and modalities and set(map(str, modalities)) <= _SAID
+    ):
+        raise RefusedError("'response.modalities' must be of text, audio", "invalid_value", "response.modalities")
+    return asked
+
+
+_SAID = frozenset({"text", "audio"})
+_RESPONSE_KEYS = frozenset(
+    {
+        "modalities",
+        "instructions",
+        "voice",
+        "output_audio_format",
+        "tools",
+        "tool_choice",
+        "parallel_tool_calls",
+        "temperature",
+        "max_output_tokens",
+        "max_response_output_tokens",
+        "metadata",
+        "reasoning_effort",
+        "interim_response",
+        "input_items",
+        "append_input_items",
+        "commit",
+        "cancel_previous",
+        "conversation",
+        "invoke_input",
+        "pre_generated_assistant_message",
+    }
+)

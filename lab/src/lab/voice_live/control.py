@@ -1,0 +1,121 @@
+"""The control API beside the simulated service: what the agent answers, what sessions did, which faults to inject."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from lab.scenario import Agent
+from lab.voice_live.faults import Faults
+from lab.voice_live.resource import Resource
+from lab.voice_live.session import Session
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+class CloseOrder(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    code: int = Field(default=1001, ge=1000, le=4999)
+    reason: str = Field(default="session_expired", max_length=120)
+
+
+def control_routes(resource: Resource) -> list[Route]:
+    control = _Control(resource)
+    return [
+        Route("/healthz", control.healthz),
+        Route("/lab/agent", control.get_agent),
+        Route("/lab/agent", control.set_agent, methods=["PUT"]),
+        Route("/lab/faults", control.get_faults),
+        Route("/lab/faults", control.set_faults, methods=["PUT"]),
+        Route("/lab/faults", control.clear_faults, methods=["DELETE"]),
+        Route("/lab/handshakes", control.handshakes),
+        Route("/lab/sessions", control.sessions),
+        Route("/lab/sessions/{id}", control.session),
+        Route("/lab/sessions/{id}/marks", control.marks),
+        Route("/lab/sessions/{id}/drop", control.drop, methods=["POST"]),
+        Route("/lab/sessions/{id}/close", control.close, methods=["POST"]),
+    ]
+
+
+class _Control:
+    def __init__(self, resource: Resource) -> None:
+        self._resource = resource
+
+    async def healthz(self, _request: Request) -> Response:
+        return JSONResponse({"status": "ok"})
+
+    async def get_agent(self, _request: Request) -> Response:
+        return JSONResponse(self._resource.agent.model_dump(mode="json"))
+
+    async def set_agent(self, request: Request) -> Response:
+        """What sessions opened from now on do."""
+        try:
+            self._resource.agent = Agent.model_validate_json(await request.body())
+        except ValidationError as error:
+            return _bad(error)
+        return await self.get_agent(request)
+
+    async def get_faults(self, _request: Request) -> Response:
+        return JSONResponse(self._resource.faults.model_dump(mode="json", exclude_none=True))
+
+    async def set_faults(self, request: Request) -> Response:
+        """Replaces all faults; their counts begin anew."""
+        try:
+            self._resource.faults = Faults.model_validate_json(await request.body())
+        except ValidationError as error:
+            return _bad(error)
+        return await self.get_faults(request)
+
+    async def clear_faults(self, _request: Request) -> Response:
+        self._resource.faults = Faults()
+        return Response(status_code=204)
+
+    async def handshakes(self, _request: Request) -> Response:
+        """The handshakes that were answered with an HTTP status."""
+        return JSONResponse({"refused": self._resource.refused_handshakes})
+
+    async def sessions(self, _request: Request) -> Response:
+        return JSONResponse({"sessions": [session.record.summary() for session in self._resource.sessions.values()]})
+
+    async def session(self, request: Request) -> Response:
+        session = self._find(request)
+        return _missing() if session is None else JSONResponse(session.record.to_json())
+
+    async def marks(self, request: Request) -> Response:
+        session = self._find(request)
+        if session is None:
+            return _missing()
+        return JSONResponse({"sent": session.record.marks_sent, "heard": session.record.marks_heard})
+
+    async def drop(self, request: Request) -> Response:
+        session = self._find(request)
+        if session is None:
+            return _missing()
+        session.drop()
+        return Response(status_code=204)
+
+    async def close(self, request: Request) -> Response:
+        session = self._find(request)
+        if session is None:
+            return _missing()
+        try:
+            order = CloseOrder.model_validate_json(await request.body() or b"{}")
+        except ValidationError as error:
+            return _bad(error)
+        await session.close(order.code, order.reason)
+        return Response(status_code=204)
+
+    def _find(self, request: Request) -> Session | None:
+        return self._resource.sessions.get(request.path_params["id"])
+
+
+def _missing() -> Response:
+    return JSONResponse({"error": "no such session"}, status_code=404)
+
+
+def _bad(error: ValidationError) -> Response:
+    return JSONResponse({"error": error.errors(include_url=False, include_context=False)}, status_code=400)

@@ -1,0 +1,206 @@
+"""One session without its socket: client events in, server events out. No I/O and no clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from lab.voice_live import events
+from lab.voice_live.agent_script import heard_in_turn
+from lab.voice_live.answering import Answering
+from lab.voice_live.caller_audio import CallerAudio
+from lab.voice_live.client_events import ClientEvent, response_options
+from lab.voice_live.conversation import decode_item, user_audio
+from lab.voice_live.events import Event, RefusedError, event
+from lab.voice_live.faults import Faults
+from lab.voice_live.handshake import AgentMode, ModelMode
+from lab.voice_live.record import SessionRecord
+from lab.voice_live.responses import cancelled
+from lab.voice_live.session_config import updated_session
+from lab.voice_live.turn_detection import SpeechStarted, SpeechStopped
+
+
+@dataclass
+class Dialogue:
+    record: SessionRecord
+    answering: Answering
+    faults: Callable[[], Faults] = Faults
+    accept_session_agent: bool = False
+    caller: CallerAudio = field(default_factory=CallerAudio)
+    _turn_item_id: str = ""
+
+    def open(self, now: float) -> list[Event]:
+        self.caller.configure(self.record.session)
+        self.record.note(now, "session_created")
+        return [event("session.created", session=self.record.session)]
+
+    def receive(self, given: ClientEvent, now: float) -> list[Event]:
+        """What the service answers at once. Raises `RefusedError`; then nothing has changed."""
+        answer = _ANSWERS.get(given.type)
+        if answer is None:
+            raise RefusedError(f"Unsupported event type: {given.type!r}", "invalid_value", "type")
+        return list(answer(self, given.body, now))
+
+    # Session
+
+    def _update_session(self, body: Mapping[str, object], now: float) -> Iterable[Event]:
+        record = self.record
+        updated = updated_session(
+            record.session,
+            body.get("session"),
+            record.mode,
+            spoken=self.answering.latest_spoken is not None,
+            accept_agent=self.accept_session_agent,
+        )
+        if isinstance(record.mode, AgentMode) and isinstance(agent := updated.get("agent"), Mapping):
+            updated["agent"] = {**agent, "thread_id": record.conversation.id}
+        record.session = updated
+        self.caller.configure(updated)
+        record.note(now, "session_updated")
+        return [event("session.updated", session=updated)]
+
+    # The caller's audio
+
+    def _append(self, body: Mapping[str, object], now: float) -> Iterable[Event]:
+        counters = self.record.counters
+        counters["appends"] += 1
+        if counters["appends"] == 1:
+            self.record.note(now, "first_audio_in")
+        answers: list[Event] = []
+        for edge in self.caller.append(body.get("audio")):
+            if isinstance(edge, SpeechStarted):
+                answers += self._speech_started(edge, now)
+            else:
+                answers += self._speech_stopped(edge, now)
+        return answers
+
+    def _speech_started(self, edge: SpeechStarted, now: float) -> list[Event]:
+        self._turn_item_id = events.new_id("item")
+        self.caller.turn_start_ms = edge.audio_start_ms
+        self.record.note(now, "speech_started", audio_start_ms=edge.audio_start_ms, item_id=self._turn_item_id)
+        answers = [events.speech_started(edge.audio_start_ms, self._turn_item_id)]
+        if not self._turn_switch("interrupt_response"):
+            return answers
+        if (active := self.answering.active) is not None:
+            self.record.counters["barge_ins"] += 1
+            late = self.faults().late_deltas
+            if late is not None and active.last_delta and late.take():
+                answers += [active.repeated_delta() for _ in range(late.count)]
+            answers += self.answering.end(active, cancelled("turn_detected"), now)
+        return answers + self._auto_truncate(now)
+
+    def _auto_truncate(self, now: float) -> list[Event]:
+        """The service takes the client to play in real time from the first delta on."""
+        heard = self.answering.latest_spoken
+        if (
+            heard is None
+            or heard.item is None
+            or heard.first_delta_at is None
+            or not self._turn_switch("auto_truncate")
+        ):
+            return []
+        played_ms = int((now - heard.first_delta_at) * 1000)
+        known = self.record.conversation.find(heard.item.id)
+        if known is None or played_ms >= known.audio_ms:
+            return []
+        return self._truncated(known.id, 0, played_ms, now)
+
+    def _turn_switch(self, name: str) -> bool:
+        rules = self.record.session.get("turn_detection")
+        return isinstance(rules, Mapping) and bool(rules.get(name))
+
+    def _speech_stopped(self, edge: SpeechStopped, now: float) -> list[Event]:
+        self.record.note(now, "speech_stopped", audio_end_ms=edge.audio_end_ms, item_id=self._turn_item_id)
+        stopped = events.speech_stopped(edge.audio_end_ms, self._turn_item_id)
+        answers = [stopped, *self._caller_turn(self._turn_item_id, self.caller.turn_start_ms, edge.audio_end_ms, now)]
+        if not self._turn_switch("create_response"):
+            return answers + self._overdue_transcription()
+        try:
+            return answers + self.answering.begin({}, now, self.faults())
+        except RefusedError as refused:  # a response that may not be interrupted is still under way
+            return [*answers, *self._overdue_transcription(), events.error(refused)]
+
+    def _caller_turn(self, item_id: str, start_ms: int, end_ms: int, now: float) -> list[Event]:
+        conversation = self.record.conversation
+        heard = heard_in_turn(self.answering.agent, conversation.user_turns)
+        item = user_audio(item_id, heard)
+        previous = conversation.add(item)
+        self.caller.uncommitted_ms = 0.0
+        self.record.user_turns.append({"item_id": item_id, "text": heard, "start_ms": start_ms, "end_ms": end_ms})
+        self.record.note(now, "committed", item_id=item_id)
+        answers = [events.committed(previous, item_id)]
+        answers += [events.item_event(kind, previous, item.to_wire()) for kind in ("created", "done")]
+        if self.record.session.get("input_audio_transcription") is None:
+            return answers
+        if isinstance(self.record.mode, ModelMode) and self.record.mode.native:
+            # A native model answers before the transcript is there; a cascaded one needs it to answer.
+            self.answering.owed = events.transcription(item_id, heard)
+            return answers
+        return answers + events.transcription(item_id, heard)
+
+    def _overdue_transcription(self) -> list[Event]:
+        """No response follows that the transcript could come with."""
+        owed, self.answering.owed = self.answering.owed, []
+        return owed
+
+    def _commit(self, _body: Mapping[str, object], now: float) -> Iterable[Event]:
+        start_ms = self.caller.commit()
+        answers = self._caller_turn(events.new_id("item"), start_ms, int(self.caller.heard_ms), now)
+        return answers + self._overdue_transcription()
+
+    def _clear(self, _body: Mapping[str, object], now: float) -> Iterable[Event]:
+        self.caller.clear()
+        self.record.note(now, "cleared")
+        return [event("input_audio_buffer.cleared")]
+
+    # The conversation
+
+    def _create_item(self, body: Mapping[str, object], now: float) -> Iterable[Event]:
+        item = decode_item(body.get("item"))
+        previous = self.record.conversation.add(item, body.get("previous_item_id"))
+        self.record.note(now, "item_created", item_id=item.id, item=item.type, role=item.role)
+        kinds = ("created", "done") if item.role == "user" else ("created",)
+        return [events.item_event(kind, previous, item.to_wire()) for kind in kinds]
+
+    def _retrieve_item(self, body: Mapping[str, object], _now: float) -> Iterable[Event]:
+        item = self.record.conversation.find(body.get("item_id"))
+        if item is None:
+            raise RefusedError(f"No item {body.get('item_id')!r}", "item_retrieve_invalid_item_id", "item_id")
+        return [event("conversation.item.retrieved", item=item.to_wire())]
+
+    def _delete_item(self, body: Mapping[str, object], now: float) -> Iterable[Event]:
+        self.record.conversation.delete(body.get("item_id"))
+        self.record.note(now, "item_deleted", item_id=body.get("item_id"))
+        return [event("conversation.item.deleted", item_id=body.get("item_id"))]
+
+    def _truncate_item(self, body: Mapping[str, object], now: float) -> Iterable[Event]:
+        return self._truncated(body.get("item_id"), body.get("content_index", 0), body.get("audio_end_ms"), now)
+
+    def _truncated(self, item_id: object, content_index: object, audio_end_ms: object, now: float) -> list[Event]:
+        self.record.conversation.truncate(item_id, content_index, audio_end_ms)
+        facts: Event = {"item_id": item_id, "audio_end_ms": audio_end_ms}
+        self.record.truncations.append(facts)
+        self.record.note(now, "truncated", **facts)
+        return [event("conversation.item.truncated", item_id=item_id, content_index=0, audio_end_ms=audio_end_ms)]
+
+    # Responses
+
+    def _create_response(self, body: Mapping[str, object], now: float) -> Iterable[Event]:
+        return self.answering.begin(response_options(body), now, self.faults())
+
+    def _cancel_response(self, body: Mapping[str, object], now: float) -> Iterable[Event]:
+        return self.answering.cancel(body.get("response_id"), now)
+
+
+_ANSWERS: Mapping[str, Callable[[Dialogue, Mapping[str, object], float], Iterable[Event]]] = {
+    "session.update": Dialogue._update_session,
+    "input_audio_buffer.append": Dialogue._append,
+    "input_audio_buffer.commit": Dialogue._commit,
+    "input_audio_buffer.clear": Dialogue._clear,
+    "conversation.item.create": Dialogue._create_item,
+    "conversation.item.retrieve": Dialogue._retrieve_item,
+    "conversation.item.truncate": Dialogue._truncate_item,
+    "conversation.item.delete": Dialogue._delete_item,
+    "response.create": Dialogue._create_response,
+    "response.cancel": Dialogue._cancel_response,
+}

@@ -1,0 +1,91 @@
+"""Server events of Voice Live: their builders and how they go on the wire.
+
+Field order is the order of recorded traffic (`event_id` first, then `type`), so that a human can lay both side by side.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping
+
+Event = dict[str, object]
+
+_BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+
+def new_id(kind: str) -> str:
+    """An id as the service makes them: `item_`, `resp_`, `conv_`, `sess_`, `event_`, `call_` and base62 characters."""
+    return f"{kind}_{''.join(secrets.choice(_BASE62) for _ in range(21))}"
+
+
+def event(kind: str, /, **parts: object) -> Event:
+    return {"event_id": new_id("event"), "type": kind, **parts}
+
+
+def encode_event(sent: Mapping[str, object]) -> str:
+    return json.dumps(sent, separators=(",", ":"), ensure_ascii=False)
+
+
+class RefusedError(Exception):
+    """A request that the service answers with an `error` event. Unless `fatal`, the session goes on as before."""
+
+    def __init__(
+        self,
+        message: str,
+        code: str = "invalid_request_error",
+        param: str | None = None,
+        *,
+        fatal: bool = False,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+        self.param = param
+        self.fatal = fatal
+
+
+def error(refused: RefusedError, client_event_id: str | None = None, kind: str = "invalid_request_error") -> Event:
+    """The `error` envelope. `client_event_id` names the client event that was refused, if it bore an id."""
+    body: Event = {
+        "message": refused.message,
+        "type": kind,
+        "code": refused.code,
+        "param": refused.param,
+        "event_id": client_event_id,
+    }
+    return event("error", error=body)
+
+
+def warning(message: str, code: str) -> Event:
+    return event("warning", warning={"message": message, "code": code, "param": None})
+
+
+def speech_started(audio_start_ms: int, item_id: str) -> Event:
+    return event("input_audio_buffer.speech_started", audio_start_ms=audio_start_ms, item_id=item_id)
+
+
+def speech_stopped(audio_end_ms: int, item_id: str) -> Event:
+    return event("input_audio_buffer.speech_stopped", audio_end_ms=audio_end_ms, item_id=item_id)
+
+
+def committed(previous_item_id: str | None, item_id: str) -> Event:
+    return event("input_audio_buffer.committed", previous_item_id=previous_item_id, item_id=item_id)
+
+
+def item_event(kind: str, previous_item_id: str | None, item: Mapping[str, object]) -> Event:
+    """`conversation.item.created` or `.done`."""
+    return event(f"conversation.item.{kind}", previous_item_id=previous_item_id, item=dict(item))
+
+
+def transcription(item_id: str, transcript: str) -> list[Event]:
+    """What the caller said, as the service heard it: one delta and the whole."""
+    kind = "conversation.item.input_audio_transcription"
+    return [
+        event(f"{kind}.delta", item_id=item_id, content_index=0, delta=transcript),
+        event(f"{kind}.completed", item_id=item_id, content_index=0, transcript=transcript),
+    ]
+
+
+def truncated(item_id: str, audio_end_ms: int) -> Event:
+    return event("conversation.item.truncated", item_id=item_id, content_index=0, audio_end_ms=audio_end_ms)

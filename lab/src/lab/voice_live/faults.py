@@ -1,0 +1,93 @@
+"""Faults that a test or a person injects by `PUT /lab/faults`. Each happens `times` times (null: until cleared)."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
+
+
+class Fault(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    times: int | None = Field(default=None, ge=1)
+    _taken: int = PrivateAttr(default=0)
+
+    def take(self) -> bool:
+        """Whether it happens this time."""
+        self._taken += 1
+        return self.times is None or self._taken <= self.times
+
+
+class HandshakeFault(Fault):
+    """Answer the upgrade with this status."""
+
+    status: int = Field(ge=400, le=599)
+
+
+class RefuseFault(Fault):
+    """Accept the socket, send this `error`, close: as Azure does with agents that it cannot start."""
+
+    code: str = "agent_initialization_failed"
+    message: str = "Failed to initialize the agent"
+
+
+class DropFault(Fault):
+    """Cut the connection without a close frame (1006), so many seconds after `session.created`."""
+
+    after_s: float = Field(default=0.0, ge=0)
+
+
+class CloseFault(Fault):
+    """Close properly, so many seconds after `session.created`; reason `session_expired` sends that `error` before."""
+
+    after_s: float = Field(default=0.0, ge=0)
+    code: int = Field(default=1001, ge=1000, le=4999)
+    reason: str = "session_expired"
+
+
+class DelayFault(Fault):
+    """Send `session.created` or `session.updated` so much later."""
+
+    delay_s: float = Field(ge=0, le=600)
+
+
+class LateDeltasFault(Fault):
+    """Send so many more audio deltas of a response between the barge-in and its `response.done`."""
+
+    count: int = Field(default=3, ge=1, le=100)
+
+
+class ResponseFault(Fault):
+    """End the next response as failed, without any audio."""
+
+    code: str = "message_creation_failed"
+    message: str = "Failed to create message"
+
+
+class IncompleteFault(Fault):
+    """End the next response early, after its first delta."""
+
+    reason: str = "content_filter"
+
+
+class StallFault(Fault):
+    """Send nothing any more on this socket once a response has sent so much audio."""
+
+    after_ms: int = Field(default=500, ge=0)
+
+
+class OddEventsFault(Fault):
+    """Send events that no SDK knows after `response.created`, and a `warning` after `session.updated`."""
+
+
+class Faults(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    handshake: HandshakeFault | None = None
+    refuse: RefuseFault | None = None
+    drop: DropFault | None = None
+    close: CloseFault | None = None
+    session_created: DelayFault | None = None
+    session_updated: DelayFault | None = None
+    late_deltas: LateDeltasFault | None = None
+    response_failed: ResponseFault | None = None
+    response_incomplete: IncompleteFault | None = None
+    stall: StallFault | None = None
+    odd_events: OddEventsFault | None = None

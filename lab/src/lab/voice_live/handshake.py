@@ -1,0 +1,221 @@
+"""Who may open a session, and of which kind: query and headers of the WebSocket handshake, judged without I/O.
+
+Sources: Voice Live API reference 2026-07-15 and its how-to pages (query parameters, agent mode, scopes). A wrong
+credential, path or version fails the handshake as HTTP; wrong agent or model parameters let it pass and come as an
+`error` event.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from lab.identity import TokenError, read_token
+from lab.voice_live.events import RefusedError
+
+API_VERSIONS = (
+    "2025-05-01-preview",
+    "2025-10-01",
+    "2026-01-01-preview",
+    "2026-04-10",
+    "2026-04-15",
+    "2026-06-01-preview",
+    "2026-07-15",
+)
+LAST_WITH_CLASSIC_AGENTS = "2026-01-01-preview"
+FIRST_WITH_NEW_AGENTS = "2026-01-01-preview"
+AI_AUDIENCE = "https://ai.azure.com"
+COGNITIVE_AUDIENCE = "https://cognitiveservices.azure.com"
+
+NATIVE_MODELS = frozenset(
+    {"azure-realtime", "phi4-mm-realtime"}
+    | {f"gpt-realtime{suffix}" for suffix in ("", "-mini", "-1.5", "-2.1", "-2.1-mini")}
+)
+CASCADED_MODELS = frozenset(
+    [
+        "gpt-4o",
+        "gpt-4o-mini",
+        "gpt-4.1",
+        "gpt-4.1-mini",
+        "gpt-4.1-nano",
+        "gpt-5",
+        "gpt-5-chat",
+        "gpt-5-mini",
+        "gpt-5-nano",
+        "gpt-5.1",
+        "gpt-5.2",
+        "gpt-5.4",
+        "gpt-5.6-terra",
+        "gpt-5.6-luna",
+        "phi4-mini",
+    ]
+)
+_DATE = re.compile(r"20[0-9]{2}-[0-9]{2}-[0-9]{2}(-preview)?")
+
+
+class HandshakeError(Exception):
+    """Answer the upgrade with this HTTP status instead of 101."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class AgentMode:
+    """A Foundry agent leads the conversation. `classic` ones (ids `asst_…`) cannot resume a conversation."""
+
+    name: str
+    project: str
+    api_version: str
+    classic: bool = False
+    version: str | None = None
+    conversation_id: str | None = None
+
+
+@dataclass(frozen=True)
+class ModelMode:
+    """A model answers. `openai`: the session is one of Azure OpenAI Realtime, not of Voice Live."""
+
+    model: str
+    api_version: str
+    openai: bool = False
+
+    @property
+    def native(self) -> bool:
+        """The model takes audio itself; otherwise Azure transcribes for it and speaks for it."""
+        return self.openai or self.model in NATIVE_MODELS or "realtime" in self.model
+
+
+Mode = AgentMode | ModelMode
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """What the simulated resource accepts, and the time (Unix seconds) at which tokens are judged."""
+
+    api_key: str
+    identity_secret: str
+    allow_any_bearer: bool
+    now_s: float
+
+    def audience(self, bearer: str) -> str | None:
+        """The audience of a bearer token, `"*"` for any, `None` for a token that is not valid."""
+        if self.allow_any_bearer and bearer:
+            return "*"
+        try:
+            return read_token(bearer, self.identity_secret, self.now_s).audience
+        except TokenError:
+            return None
+
+
+@dataclass(frozen=True)
+class Knock:
+    """One handshake: path, query (decoded; one value a key) and headers (lower-case names)."""
+
+    path: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+
+    @property
+    def bearer(self) -> str | None:
+        given = self.headers.get("authorization") or self.query.get("Authorization") or ""
+        scheme, _, token = given.partition(" ")
+        return token.strip() if scheme.lower() == "bearer" else None
+
+    @property
+    def api_key(self) -> str | None:
+        return self.headers.get("api-key") or self.query.get("api-key")
+
+
+def admit(knock: Knock, credentials: Credentials) -> Mode | RefusedError:
+    """The kind of session that was asked for, or the `error` that the accepted socket gets before it is closed.
+
+    Raises `HandshakeError` when the upgrade itself is refused.
+    """
+    openai = knock.path.endswith("/openai/realtime")
+    if not openai and not knock.path.endswith(("/voice-live/realtime", "/voice-agent/realtime")):
+        raise HandshakeError(404, "Resource not found")
+    api_version = knock.query.get("api-version", "")
+    if api_version not in API_VERSIONS and not (openai and _DATE.fullmatch(api_version)):
+        raise HandshakeError(404, f"API version not supported: {api_version or 'none given'}")
+    audience = _authenticated(knock, credentials)
+    if openai:
+        return _admit_openai(knock, api_version)
+    if _agent_asked_for(knock.query, api_version):
+        return _admit_agent(knock, api_version, credentials, audience)
+    return _admit_model(knock.query, api_version)
+
+
+def _authenticated(knock: Knock, credentials: Credentials) -> str | None:
+    """The bearer's audience, or `None` for a session opened with the key alone."""
+    audience = None if knock.bearer is None else credentials.audience(knock.bearer)
+    if knock.bearer is not None and audience not in {AI_AUDIENCE, COGNITIVE_AUDIENCE, "*"}:
+        raise HandshakeError(401, "Access denied: the bearer token is invalid, expired or for another audience")
+    if knock.bearer is None:
+        given = knock.api_key
+        if given is None:
+            raise HandshakeError(401, "Access denied: neither api-key nor Authorization was given")
+        if not hmac.compare_digest(given.encode(), credentials.api_key.encode()):
+            raise HandshakeError(401, "Access denied due to invalid subscription key")
+    return audience
+
+
+def _admit_openai(knock: Knock, api_version: str) -> Mode:
+    if knock.headers.get("openai-beta", "realtime=v1") != "realtime=v1":
+        raise HandshakeError(400, "OpenAI-Beta must be realtime=v1")
+    deployment = knock.query.get("deployment")
+    if not deployment:
+        raise HandshakeError(404, "DeploymentNotFound: the query has no deployment")
+    return ModelMode(deployment, api_version, openai=True)
+
+
+def _admit_model(query: Mapping[str, str], api_version: str) -> Mode | RefusedError:
+    model = query.get("model")
+    if not model:
+        return RefusedError("Missing required query parameter: model", param="model", fatal=True)
+    if "profile" not in query and model not in NATIVE_MODELS | CASCADED_MODELS:
+        return RefusedError(f"Model {model} is not supported in this region", param="model", fatal=True)
+    return ModelMode(model, api_version)
+
+
+def _agent_asked_for(query: Mapping[str, str], api_version: str) -> bool:
+    """`agent-name` is an unknown, hence ignored, key to versions before the new agents."""
+    if "agent-name" in query or "agent_name" in query:
+        return api_version >= FIRST_WITH_NEW_AGENTS
+    return "agent-id" in query or "agent_id" in query
+
+
+def _admit_agent(knock: Knock, api_version: str, credentials: Credentials, audience: str | None) -> Mode | RefusedError:
+    query = knock.query
+    if audience is None:
+        return RefusedError("Key authentication is not supported in Agent mode", fatal=True)
+    classic = "agent-name" not in query and "agent_name" not in query
+    if classic and api_version > LAST_WITH_CLASSIC_AGENTS:
+        text = "Classic foundry agent is not supported in API version 2026-04-10 and above"
+        return RefusedError(text, fatal=True)
+    project = query.get("agent-project-name")
+    if not project and not (classic and "agent-connection-string" in query):
+        hub = "agent connection string or project name" if classic and "agent_project_name" not in query else None
+        return RefusedError(f"Missing required {hub or 'agent project name'}", fatal=True)
+    agent_audience = audience
+    if classic and (own_token := query.get("agent-access-token") or query.get("agent_access_token")):
+        agent_audience = credentials.audience(own_token) or ""
+    if agent_audience not in {AI_AUDIENCE, "*"}:
+        return RefusedError("Authentication error to AI Agent service: Unauthorized", fatal=True)
+    name = query.get("agent-id") or query.get("agent_id") if classic else query.get("agent-name")
+    if not name or ":" in name:
+        # Underscore spellings of the current keys, and `name:version`, end like a missing role does.
+        return RefusedError("Failed to initialize the agent", "agent_initialization_failed", fatal=True)
+    if classic:
+        return AgentMode(name, project or "", api_version, classic=True)
+    return AgentMode(
+        name,
+        project or "",
+        api_version,
+        version=query.get("agent-version"),
+        conversation_id=query.get("conversation-id"),
+    )

@@ -1,0 +1,76 @@
+"""Echo and marks in one session: opens the endless response and ends it with the session."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from lab.voice_live.dialogue import Dialogue
+from lab.voice_live.events import encode_event
+from lab.voice_live.measuring import DeltaText, EchoLine, MarksLine
+from lab.voice_live.resource import Resource
+from lab.voice_live.responses import Response
+
+SendText = Callable[[str], Awaitable[bool]]
+
+
+class MeasuredLine(Protocol):
+    async def hear(self, audio: object, now: float) -> None:
+        """One append. Raises `RefusedError`."""
+
+    def stop(self) -> None:
+        """The session is over."""
+
+
+def measured_line(dialogue: Dialogue, resource: Resource, send: SendText) -> MeasuredLine | None:
+    """What takes the appended audio instead of turn detection; `None` for an agent with a script."""
+    mode = dialogue.answering.agent.mode
+    if mode == "echo":
+        return _Echo(dialogue, send)
+    return _Marks(dialogue, resource, send) if mode == "marks" else None
+
+
+async def _open(dialogue: Dialogue, send: SendText, now: float) -> Response:
+    response, opening = dialogue.answering.open_endless(now)
+    for one in opening:
+        await send(encode_event(one))
+    return response
+
+
+class _Echo:
+    def __init__(self, dialogue: Dialogue, send: SendText) -> None:
+        self._dialogue, self._send, self._line = dialogue, send, EchoLine()
+
+    async def hear(self, audio: object, now: float) -> None:
+        self._dialogue.record.counters["appends"] += 1
+        if self._dialogue.answering.active is None:
+            self._line.text = DeltaText(await _open(self._dialogue, self._send, now))
+        delta = self._line.hear(audio)
+        if delta is not None and await self._send(delta):
+            self._dialogue.record.counters["deltas"] += 1
+
+    def stop(self) -> None:
+        pass
+
+
+class _Marks:
+    def __init__(self, dialogue: Dialogue, resource: Resource, send: SendText) -> None:
+        self._dialogue, self._ticker, self._send = dialogue, resource.ticker, send
+        self._chunk_ms = resource.settings.marks_chunk_ms
+        self._line: MarksLine | None = None
+
+    async def hear(self, audio: object, now: float) -> None:
+        record = self._dialogue.record
+        record.counters["appends"] += 1
+        if self._line is None:  # only now is the session's format settled
+            rate_hz = self._dialogue.caller.rate_hz
+            self._line = MarksLine(record, rate_hz, self._chunk_ms, self._send)
+        if self._line.hear(audio, now):
+            record.note(now, "marks_heard", call=self._line.call)
+            self._line.speak(await _open(self._dialogue, self._send, now), time.monotonic())
+            self._ticker.add(self._line)
+
+    def stop(self) -> None:
+        if self._line is not None:
+            self._ticker.remove(self._line)

@@ -1,0 +1,76 @@
+"""What one session did, as the control API shows it. Times are `time.monotonic()` seconds, shared by one machine."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from lab.voice_live.conversation import Conversation
+from lab.voice_live.events import Event
+from lab.voice_live.handshake import AgentMode, Mode
+from lab.voice_live.log import log
+
+_QUIET = frozenset({"first_delta", "first_audio_in"})
+
+
+@dataclass
+class SessionRecord:
+    id: str
+    mode: Mode
+    script: str
+    conversation: Conversation
+    resumed: bool = False
+    client_request_id: str | None = None
+    openai_beta: str | None = None
+    state: str = "open"
+    close_code: int | None = None
+    session: Event = field(default_factory=dict)
+    timeline: list[Event] = field(default_factory=list)
+    said: list[Event] = field(default_factory=list)
+    user_turns: list[Event] = field(default_factory=list)
+    truncations: list[Event] = field(default_factory=list)
+    counters: Counter[str] = field(default_factory=Counter)
+    marks_sent: list[tuple[int, int, float]] = field(default_factory=list)
+    marks_heard: list[tuple[int, int, float]] = field(default_factory=list)
+
+    def note(self, now: float, kind: str, **facts: object) -> None:
+        """One state change: into the timeline, and one line of log."""
+        self.timeline.append({"t": now, "event": kind, **facts})
+        if kind not in _QUIET:
+            log.info(kind, extra={"session": self.id, "facts": facts})
+
+    @property
+    def kind(self) -> str:
+        if isinstance(self.mode, AgentMode):
+            return "agent"
+        return "openai" if self.mode.openai else "model"
+
+    def summary(self) -> Event:
+        agent = self.mode if isinstance(self.mode, AgentMode) else None
+        return {
+            "id": self.id,
+            "mode": self.kind,
+            "agent": agent.name if agent else None,
+            "project": agent.project if agent else None,
+            "model": None if isinstance(self.mode, AgentMode) else self.mode.model,
+            "api_version": self.mode.api_version,
+            "script": self.script,
+            "conversation_id": self.conversation.id,
+            "resumed": self.resumed,
+            "client_request_id": self.client_request_id,
+            "state": self.state,
+            "close_code": self.close_code,
+            "counters": dict(self.counters),
+        }
+
+    def to_json(self) -> Event:
+        items = [item.to_wire() | {"text": item.text, "audio_ms": item.audio_ms} for item in self.conversation.items]
+        return self.summary() | {
+            "openai_beta": self.openai_beta,
+            "timeline": self.timeline,
+            "said": self.said,
+            "user_turns": self.user_turns,
+            "truncations": self.truncations,
+            "items": items,
+            "session": self.session,
+        }

@@ -1,0 +1,78 @@
+"""The simulated Foundry resource: what outlives a socket. Its agent, conversations, quota, faults and past sessions."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from lab.scenario import Agent
+from lab.voice_live.conversation import Conversation
+from lab.voice_live.events import new_id
+from lab.voice_live.faults import Faults
+from lab.voice_live.handshake import AgentMode, Credentials, Mode
+from lab.voice_live.measuring import MarksTicker
+from lab.voice_live.settings import VoiceLiveSettings
+
+if TYPE_CHECKING:
+    from lab.voice_live.session import Session
+
+KEPT_SESSIONS = 1000
+QUOTA_WINDOW_S = 60.0
+
+
+@dataclass
+class ConnectionQuota:
+    """At most `per_minute` handshakes in any rolling minute; 0 counts nothing."""
+
+    per_minute: int
+    _taken_at: deque[float] = field(default_factory=deque)
+
+    def take(self, now: float) -> bool:
+        """Whether one more handshake is allowed now; a refused one does not count."""
+        while self._taken_at and self._taken_at[0] <= now - QUOTA_WINDOW_S:
+            self._taken_at.popleft()
+        if self.per_minute and len(self._taken_at) >= self.per_minute:
+            return False
+        self._taken_at.append(now)
+        return True
+
+
+@dataclass
+class Resource:
+    settings: VoiceLiveSettings
+    agent: Agent = field(default_factory=Agent)
+    faults: Faults = field(default_factory=Faults)
+    sessions: dict[str, Session] = field(default_factory=dict)
+    ticker: MarksTicker = field(default_factory=MarksTicker)
+    quota: ConnectionQuota = field(init=False)
+    refused_handshakes: list[dict[str, object]] = field(default_factory=list)
+    _conversations: dict[str, Conversation] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.quota = ConnectionQuota(self.settings.new_connections_per_minute)
+
+    def credentials(self, wall_s: float) -> Credentials:
+        """`wall_s`: Unix seconds."""
+        settings = self.settings
+        return Credentials(settings.api_key, settings.lab_identity_secret, settings.allow_any_bearer, wall_s)
+
+    def conversation_for(self, mode: Mode) -> tuple[Conversation, bool]:
+        """The conversation of a new session, and whether it is one that was resumed.
+
+        An id that is not known for this agent and project gives a new conversation without a word, as with Azure.
+        """
+        if not isinstance(mode, AgentMode):
+            return Conversation(new_id("conv")), False
+        owner = (mode.name, mode.project)
+        known = self._conversations.get(mode.conversation_id or "")
+        if known is not None and known.owner == owner:
+            return known, True
+        conversation = Conversation(new_id("thread" if mode.classic else "conv"), owner)
+        self._conversations[conversation.id] = conversation
+        return conversation, False
+
+    def keep(self, session: Session) -> None:
+        self.sessions[session.record.id] = session
+        while len(self.sessions) > KEPT_SESSIONS:
+            self.sessions.pop(next(iter(self.sessions)))

@@ -1,0 +1,234 @@
+"""The shell of one session: reads its socket, sends what the dialogue answers, produces responses at their pace."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Coroutine, Iterable
+
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from lab.speech import SpeechError
+from lab.voice_live import events
+from lab.voice_live.agent_script import CallFunction, Plan, Say
+from lab.voice_live.answering import Answering, audio_token_limit
+from lab.voice_live.client_events import ClientEvent, decode_client_event
+from lab.voice_live.connection import connection_of
+from lab.voice_live.dialogue import Dialogue
+from lab.voice_live.events import Event, RefusedError
+from lab.voice_live.faults import CloseFault
+from lab.voice_live.measured_line import MeasuredLine, measured_line
+from lab.voice_live.record import SessionRecord
+from lab.voice_live.resource import Resource
+from lab.voice_live.responses import COMPLETED, Ending, Response, failed, incomplete
+from lab.voice_live.speech_plan import SpeechPlan, plan_speech
+
+EXPIRED = RefusedError("Your session hit the maximum duration of 60 minutes.", "session_expired")
+
+
+class Session:
+    """`run` lasts as long as the socket does; the record stays readable afterwards."""
+
+    def __init__(self, websocket: WebSocket, resource: Resource, record: SessionRecord) -> None:
+        self.record = record
+        self._websocket = websocket
+        self._connection = connection_of(websocket)
+        self._resource = resource
+        settings = resource.settings
+        self._answering = Answering(record, resource.agent, settings.pre_generated_in_agent_mode)
+        self._dialogue = Dialogue(record, self._answering, lambda: resource.faults, settings.accept_session_agent)
+        self._line: MeasuredLine | None = None
+        self._outbox: list[str] = []
+        self._sending = asyncio.Lock()
+        self._muted = False
+        self._closed = False
+        self._background: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            try:
+                await self._converse(tasks)
+            finally:
+                if self._line is not None:
+                    self._line.stop()
+                for task in self._background:
+                    task.cancel()
+                self.record.state = "closed"
+
+    async def _converse(self, tasks: asyncio.TaskGroup) -> None:
+        await asyncio.sleep(self._resource.settings.session_setup_s + self._fault_delay_s("session_created"))
+        await self._send(self._dialogue.open(time.monotonic()))
+        self._line = measured_line(self._dialogue, self._resource, self._send_text)
+        self._start(tasks, self._expire())
+        if (drop := self._resource.faults.drop) is not None and drop.take():
+            self._start(tasks, self._drop_after(drop.after_s))
+        if (close := self._resource.faults.close) is not None and close.take():
+            self._start(tasks, self._close_after(close))
+        while (given := await self._receive()) is not None:
+            await self._answer(given)
+            for response, plan in self._answering.begun:
+                self._start(tasks, self._respond(response, plan, time.monotonic()))
+            self._answering.begun.clear()
+
+    def _start(self, tasks: asyncio.TaskGroup, work: Coroutine[None, None, None]) -> None:
+        task = tasks.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    # In
+
+    async def _receive(self) -> str | bytes | None:
+        """One message, or `None` when the socket is closed."""
+        message = await self._websocket.receive()
+        if message["type"] == "websocket.disconnect":
+            if not self._closed:
+                self._note_closed(message.get("code"), by="client")
+            return None
+        given: str | bytes | None = message.get("text")
+        return message.get("bytes") or b"" if given is None else given
+
+    async def _answer(self, given: str | bytes) -> None:
+        now = time.monotonic()
+        self.record.counters["events_in"] += 1
+        client_event: ClientEvent | None = None
+        try:
+            client_event = decode_client_event(given)
+            if self._line is not None and client_event.type == "input_audio_buffer.append":
+                await self._line.hear(client_event.body.get("audio"), now)
+                return
+            answers = self._dialogue.receive(client_event, now)
+        except RefusedError as refused:
+            answers = [events.error(refused, client_event.event_id if client_event else None)]
+        if client_event is not None and client_event.type == "session.update":
+            await asyncio.sleep(self._fault_delay_s("session_updated"))
+            if (odd := self._resource.faults.odd_events) is not None and odd.take():
+                answers.append(events.warning("This is a drill", "lab_warning"))
+        await self._send(answers)
+
+    # Out
+
+    async def _send(self, sent: Iterable[Event]) -> None:
+        """In the order in which the dialogue gave them, also when a slow socket makes one sender wait."""
+        for one in sent:
+            if one["type"] == "error" and isinstance(body := one["error"], dict):
+                self.record.counters["errors"] += 1
+                self.record.note(time.monotonic(), "error_sent", code=body["code"], message=body["message"])
+            self._outbox.append(events.encode_event(one))
+        async with self._sending:
+            while self._outbox:
+                await self._write(self._outbox.pop(0))
+
+    async def _send_text(self, text: str) -> bool:
+        """The measuring path: at once or not at all."""
+        if self._closed or self._muted or not self._connection.writable.is_set():
+            return False
+        await self._write(text)
+        return True
+
+    async def _write(self, text: str) -> None:
+        if self._closed or self._muted:
+            return
+        self.record.counters["events_out"] += 1
+        try:
+            await self._websocket.send({"type": "websocket.send", "text": text})
+        except WebSocketDisconnect:
+            self._closed = True
+
+    async def close(self, code: int, reason: str) -> None:
+        if self._closed:
+            return
+        self._note_closed(code, by="server")
+        with contextlib.suppress(WebSocketDisconnect):
+            await self._websocket.send({"type": "websocket.close", "code": code, "reason": reason})
+
+    def drop(self) -> None:
+        """Cut the connection: the client sees 1006."""
+        if not self._closed:
+            self._note_closed(1006, by="server")
+        self._connection.drop()
+
+    def _note_closed(self, code: int | None, by: str) -> None:
+        self._closed = True
+        self.record.close_code = code
+        self.record.note(time.monotonic(), "closed", code=code, by=by)
+
+    # Responses
+
+    async def _respond(self, response: Response, plan: Plan, began_at: float) -> None:
+        answering, settings, faults = self._answering, self._resource.settings, self._resource.faults
+        speech: SpeechPlan | Ending | None = None
+        if isinstance(plan, Say) and response.form.spoken:
+            speech = await asyncio.to_thread(self._plan, plan, response)
+        await _until(began_at + settings.reply_delay_s)
+        if response.over:
+            return
+        if faults.response_failed is not None and faults.response_failed.take():
+            speech = failed(faults.response_failed.code, faults.response_failed.message)
+        if isinstance(speech, Ending):
+            await self._send(answering.end(response, speech, time.monotonic()))
+        elif isinstance(plan, CallFunction):
+            opening = answering.open_call(response, plan.name) + answering.call_with(response, plan.arguments)
+            await self._send(opening + answering.end(response, COMPLETED, time.monotonic()))
+        elif speech is None:
+            written = [one for word in plan.text.split(" ") for one in answering.write(response, f"{word} ")]
+            await self._send(answering.open_message(response) + written)
+            await self._send(answering.end(response, COMPLETED, time.monotonic()))
+        else:
+            await self._speak(response, speech)
+
+    def _plan(self, plan: Say, response: Response) -> SpeechPlan | Ending:
+        """Blocking: runs in a thread."""
+        limit = audio_token_limit(response, self.record)
+        try:
+            return plan_speech(plan.text, response.form.output_audio_format, self._resource.settings.delta_ms, limit)
+        except SpeechError as error:
+            return failed("speech_synthesis_failed", str(error))
+
+    async def _speak(self, response: Response, speech: SpeechPlan) -> None:
+        answering, speed, faults = self._answering, self._resource.settings.speed, self._resource.faults
+        stall = faults.stall if faults.stall is not None and faults.stall.take() else None
+        cut = faults.response_incomplete
+        cut_reason = cut.reason if cut is not None and cut.take() else None
+        await self._send(answering.open_message(response))
+        due_at = time.monotonic()
+        for delta in speech.deltas:
+            await _until(due_at)
+            if response.over:
+                return
+            await self._send(answering.say(response, delta, time.monotonic()))
+            due_at = due_at + delta.ms / 1000 / speed if speed else 0.0
+            if stall is not None and response.item is not None and response.item.audio_ms >= stall.after_ms:
+                self._muted = True
+                self.record.note(time.monotonic(), "stalled")
+            if cut_reason is not None:
+                break
+        ending = incomplete(cut_reason or "max_output_tokens") if cut_reason or speech.cut else COMPLETED
+        await self._send(answering.end(response, ending, time.monotonic()))
+
+    # Time and faults
+
+    async def _expire(self) -> None:
+        await asyncio.sleep(self._resource.settings.session_max_s)
+        await self._send([events.error(EXPIRED)])
+        await self.close(1001, "session_expired")
+
+    async def _drop_after(self, after_s: float) -> None:
+        await asyncio.sleep(after_s)
+        self.drop()
+
+    async def _close_after(self, fault: CloseFault) -> None:
+        await asyncio.sleep(fault.after_s)
+        if fault.reason == "session_expired":
+            await self._send([events.error(EXPIRED)])
+        await self.close(fault.code, fault.reason)
+
+    def _fault_delay_s(self, name: str) -> float:
+        faults = self._resource.faults
+        fault = faults.session_created if name == "session_created" else faults.session_updated
+        return fault.delay_s if fault is not None and fault.take() else 0.0
+
+
+async def _until(at: float) -> None:
+    """Sleeps at least one turn of the loop, so that a fast reply lets others have theirs."""
+    await asyncio.sleep(max(0.0, at - time.monotonic()))

@@ -1,0 +1,114 @@
+"""The configuration of one session: its defaults, and what `session.update` does to it.
+
+Sent keys change, others stay; a nested object is replaced as a whole and filled with its defaults again; `null`
+switches a feature off; an unknown key or a bad value refuses the whole update and the old configuration stays. Sources:
+Voice Live API reference 2026-07-15, and recorded traffic for the order of keys and the defaults that are echoed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from lab.voice_live.events import Event, RefusedError
+from lab.voice_live.handshake import AgentMode, Mode, ModelMode
+from lab.voice_live.session_fields import CHECKS, transcription_echo
+from lab.voice_live.turn_config import initial_turn_detection
+from lab.voice_live.voice import default_voice
+
+NEWER_THAN_2025 = frozenset({"parallel_tool_calls", "reasoning_effort", "interim_response", "include", "metadata"})
+_READ_ONLY = frozenset({"id", "object", "expires_at", "agent"})
+_OPENAI_KEYS = frozenset(
+    [
+        "model",
+        "modalities",
+        "instructions",
+        "voice",
+        "input_audio_format",
+        "output_audio_format",
+        "input_audio_transcription",
+        "turn_detection",
+        "tools",
+        "tool_choice",
+        "temperature",
+        "max_response_output_tokens",
+    ]
+)
+
+
+def initial_session(session_id: str, mode: Mode, expires_at_s: int) -> Event:
+    """The session of `session.created`; `expires_at_s` in Unix seconds."""
+    native = isinstance(mode, ModelMode) and mode.native
+    session: Event = {
+        "id": session_id,
+        "model": mode.name if isinstance(mode, AgentMode) else mode.model,
+        "modalities": ["audio"] if native else ["text", "audio"],
+        "instructions": None if isinstance(mode, AgentMode) else "You are a helpful voice assistant.",
+        "voice": default_voice(mode),
+        "input_audio_format": "pcm16",
+        "output_audio_format": None if native else "pcm16",
+        "input_audio_transcription": None if native else transcription_echo({"model": "azure-speech"}),
+        "input_audio_noise_reduction": None,
+        "turn_detection": initial_turn_detection(mode),
+        "tools": [],
+        "tool_choice": "auto",
+        "temperature": None if native else 0.8,
+        "max_response_output_tokens": "inf",
+        "expires_at": expires_at_s,
+        "object": "realtime.session",
+        "input_audio_sampling_rate": 24000,
+        "animation": None,
+        "input_audio_echo_cancellation": None,
+        "avatar": None,
+        "output_audio_timestamp_types": None,
+        "truncation_strategy": None,
+        "include": None,
+        "greeting": None,
+    }
+    if isinstance(mode, AgentMode):
+        agent_id = mode.name if mode.classic else f"{mode.name}:{mode.version or '1'}"
+        session["agent"] = {
+            "type": "agent",
+            "name": mode.name,
+            "description": None,
+            "agent_id": agent_id,
+            "thread_id": None,
+        }
+    if isinstance(mode, ModelMode) and mode.openai:
+        session = {key: value for key, value in session.items() if key in _OPENAI_KEYS | _READ_ONLY}
+    return session
+
+
+def updated_session(
+    session: Mapping[str, object], update: object, mode: Mode, *, spoken: bool, accept_agent: bool = False
+) -> Event:
+    """The whole session after `update`. Raises `RefusedError`. `spoken`: assistant audio exists already."""
+    if not isinstance(update, Mapping):
+        raise RefusedError("'session' must be an object", "invalid_session_update_message", "session")
+    changed = dict(session)
+    for key, value in update.items():
+        if key == "agent" and accept_agent:
+            continue
+        _refuse_key(key, mode)
+        changed[key] = CHECKS[key](f"session.{key}", value, changed, mode)
+    if spoken and _openai_voice(session) and changed["voice"] != session["voice"]:
+        raise RefusedError("Cannot update a conversation's voice if assistant audio is present", "cannot_update_voice")
+    return changed
+
+
+def _openai_voice(session: Mapping[str, object]) -> bool:
+    voice = session.get("voice")
+    return isinstance(voice, str) or (isinstance(voice, Mapping) and voice.get("type") == "openai")
+
+
+def _refuse_key(key: str, mode: Mode) -> None:
+    if isinstance(mode, ModelMode) and mode.openai:
+        if key not in _OPENAI_KEYS:
+            raise RefusedError(f"Unknown parameter: 'session.{key}'.", "unknown_parameter", f"session.{key}")
+        return
+    if isinstance(mode, AgentMode) and key in {"instructions", "tools"}:
+        text = f"Setting {key} is not supported in Agent mode"
+        raise RefusedError(text, f"{key}_configuration_not_supported", f"session.{key}")
+    too_new = key in NEWER_THAN_2025 and mode.api_version < "2026"
+    if key not in CHECKS or too_new:
+        text = f"'session.{key}' unexpected (extra fields not permitted)"
+        raise RefusedError(text, "invalid_session_update_message", f"session.{key}")

@@ -1,0 +1,82 @@
+"""What the simulated Voice Live resource is set to; read once from the environment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields
+
+from lab.identity import DEFAULT_SECRET
+
+DEFAULT_API_KEY = "lab-voice-live-key"
+
+
+@dataclass(frozen=True)
+class VoiceLiveSettings:
+    """Each field is set by the environment variable of the same name in capitals, e.g. `REPLY_DELAY_S`.
+
+    What Azure has not documented (`agent_error_close_code`, `pre_generated_in_agent_mode`) is a setting too.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8091
+    api_key: str = DEFAULT_API_KEY
+    lab_identity_secret: str = DEFAULT_SECRET
+    allow_any_bearer: bool = False
+    """Take any bearer token as one for every audience: for clients that bring a token of their own."""
+
+    session_setup_s: float = 0.05
+    """From the accepted handshake to `session.created`."""
+    reply_delay_s: float = 0.25
+    """From `response.created` to its first delta: stands for the model and the first chunk of speech."""
+    speed: float = 8.0
+    """How many times faster than real time replies are sent; 0 sends as fast as possible."""
+    delta_ms: int = 250
+    marks_chunk_ms: int = 20
+    """Pace and size of the deltas in marks mode: 20 for every frame by itself, 250 as Voice Live batches."""
+
+    new_connections_per_minute: int = 0
+    """HTTP 429 beyond this many handshakes in a rolling minute; 0 does not count. Azure's own default is 30."""
+    session_max_s: float = 3600.0
+    accept_session_agent: bool = False
+    """Take `session.agent` in `session.update` without an error, as clients of 2025 send it. Azure refuses it."""
+    pre_generated_in_agent_mode: bool = True
+    agent_error_close_code: int = 1008
+
+    @classmethod
+    def from_env(cls, environment: Mapping[str, str] | None = None) -> VoiceLiveSettings:
+        """Raises `ValueError` that names every variable with a value of the wrong kind."""
+        environment = os.environ if environment is None else environment
+        values: dict[str, str | int | float | bool] = {}
+        wrong: list[str] = []
+        for setting in fields(cls):
+            given = environment.get(setting.name.upper())
+            if given is None or setting.default is MISSING:
+                continue
+            try:
+                values[setting.name] = _like(setting.default, given)
+            except ValueError:
+                wrong.append(f"{setting.name.upper()}={given!r}")
+        if wrong:
+            raise ValueError(f"settings with a value of the wrong kind: {', '.join(wrong)}")
+        return cls(**values)  # type: ignore[arg-type]  # each value has the kind of its field's default
+
+
+def _like(default: object, given: str) -> str | int | float | bool:
+    if isinstance(default, bool):
+        words = {
+            "1": True,
+            "true": True,
+            "yes": True,
+            "on": True,
+            "0": False,
+            "false": False,
+            "no": False,
+            "off": False,
+        }
+        if given.lower() not in words:
+            raise ValueError(given)
+        return words[given.lower()]
+    if isinstance(default, int):
+        return int(given)
+    return float(given) if isinstance(default, float) else given

@@ -1,0 +1,63 @@
+"""How a spoken reply is cut into deltas: slices of audio, each with the words that lead it."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from functools import lru_cache
+
+from lab.speech import synthesize
+from lab.voice_live.audio_formats import SPEECH_RATE_HZ, encode_speech, output_bytes_per_ms
+from lab.voice_live.responses import AUDIO_TOKENS_PER_S
+
+WORDS_AHEAD_MS = 600
+"""The transcript runs ahead of its audio: it is no playback position."""
+
+
+@dataclass(frozen=True)
+class Delta:
+    """One slice: `audio` is base64 in the session's output format and plays for `ms`; `words` go out before it."""
+
+    words: tuple[str, ...]
+    audio: str
+    audio_bytes: int
+    ms: float
+
+
+@dataclass(frozen=True)
+class SpeechPlan:
+    deltas: tuple[Delta, ...]
+    cut: bool = False
+    """The token limit left something unsaid."""
+
+
+@lru_cache(maxsize=64)
+def plan_speech(text: str, audio_format: str, delta_ms: int, max_tokens: int | None) -> SpeechPlan:
+    """Speak `text` (blocking: synthesis) and cut it into slices. `max_tokens` limits the audio, 20 tokens a second."""
+    audio = encode_speech(synthesize(text, SPEECH_RATE_HZ), audio_format)
+    bytes_per_ms = output_bytes_per_ms(audio_format)
+    limit = len(audio) if max_tokens is None else _whole_samples(max_tokens * 1000 / AUDIO_TOKENS_PER_S * bytes_per_ms)
+    return cut_into_deltas(text, audio[:limit], bytes_per_ms, delta_ms, cut=limit < len(audio))
+
+
+def cut_into_deltas(text: str, audio: bytes, bytes_per_ms: float, delta_ms: int, *, cut: bool = False) -> SpeechPlan:
+    """Every byte of `audio` and every word of `text` (unless `cut`) appears once, in order."""
+    step = max(2, _whole_samples(delta_ms * bytes_per_ms))
+    words = [word if number == 0 else f" {word}" for number, word in enumerate(text.split())]
+    deltas: list[Delta] = []
+    spoken = 0
+    for start in range(0, len(audio), step):
+        piece = audio[start : start + step]
+        ahead_bytes = start + len(piece) + WORDS_AHEAD_MS * bytes_per_ms
+        until = min(len(words), int(len(words) * ahead_bytes / len(audio)) + 1)
+        if start + step >= len(audio) and not cut:
+            until = len(words)
+        deltas.append(
+            Delta(tuple(words[spoken:until]), base64.b64encode(piece).decode(), len(piece), len(piece) / bytes_per_ms)
+        )
+        spoken = max(spoken, until)
+    return SpeechPlan(tuple(deltas), cut)
+
+
+def _whole_samples(size: float) -> int:
+    return int(size) // 2 * 2

@@ -1,0 +1,56 @@
+"""Which voices a session may speak with (Voice Live API reference, `voice`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from lab.voice_live.events import Event, RefusedError
+from lab.voice_live.handshake import AgentMode, Mode, ModelMode
+
+OPENAI_VOICES = frozenset(["alloy", "ash", "ballad", "coral", "echo", "sage", "shimmer", "verse", "marin", "cedar"])
+_AZURE_TYPES = frozenset({"azure-standard", "azure-platform", "azure-custom", "custom", "azure-personal"})
+_NATIVE_TYPES = _AZURE_TYPES | {"openai", "avatar-voice-sync"}
+_NAMELESS = frozenset({"avatar-voice-sync"})
+
+
+def default_voice(mode: Mode) -> str | Event:
+    if isinstance(mode, AgentMode) or not mode.native:
+        return {"name": "en-US-AvaMultilingualNeural", "type": "azure-standard"}
+    if mode.openai:
+        return "alloy"
+    if mode.model == "azure-realtime":
+        return {"name": "ava", "type": "azure-realtime-native"}
+    return {"name": "alloy", "type": "openai"}
+
+
+def checked_voice(param: str, value: object, _session: Mapping[str, object], mode: Mode) -> str | Event:
+    """The voice as the service echoes it: a name alone becomes an object. Raises `RefusedError`."""
+    if isinstance(mode, ModelMode) and mode.openai:
+        if not isinstance(value, str) or value not in OPENAI_VOICES:
+            raise RefusedError(
+                f"Invalid value: {param} must be one of {', '.join(sorted(OPENAI_VOICES))}", "invalid_value", param
+            )
+        return value
+    if isinstance(value, str):
+        value = {"name": value, "type": "openai" if value in OPENAI_VOICES else "azure-standard"}
+    if not isinstance(value, Mapping):
+        raise RefusedError("The voice must be a name or an object", "invalid_voice_type", param)
+    kind = value.get("type")
+    _refuse_type(param, kind, mode)
+    if kind not in _NAMELESS and not (isinstance(value.get("name"), str) and value["name"]):
+        raise RefusedError(f"A voice of type {kind} needs a name", "invalid_session_update_message", f"{param}.name")
+    temperature = value.get("temperature")
+    if temperature is not None and not (isinstance(temperature, int | float) and 0 <= temperature <= 1):
+        raise RefusedError("The voice's temperature must be from 0 to 1", "invalid_session_update_message", param)
+    return dict(value)
+
+
+def _refuse_type(param: str, kind: object, mode: Mode) -> None:
+    if isinstance(mode, AgentMode) or not mode.native:
+        if kind not in _AZURE_TYPES:
+            raise RefusedError("Only Azure voice is supported", "invalid_voice_type", param)
+        return
+    allowed = frozenset({"azure-realtime-native"}) if mode.model == "azure-realtime" else _NATIVE_TYPES
+    if kind not in allowed:
+        text = f"Voice type {kind!r} is not supported with {mode.model}; allowed: {', '.join(sorted(allowed))}"
+        raise RefusedError(text, "invalid_voice_type", param)
