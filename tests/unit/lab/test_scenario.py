@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from lab.demo import DEFAULT_SCENARIO
+from lab.scenario import Reply, Step, load_scenario
+
+
+def test_the_built_in_scenario_has_a_greeting_two_turns_and_a_barge_in() -> None:
+    scenario = load_scenario(DEFAULT_SCENARIO)
+    assert scenario.agent.greeting
+    assert [bool(step.say) for step in scenario.caller.steps].count(True) == 2
+    assert len(scenario.agent.replies) == 2
+
+
+@pytest.mark.parametrize("step", [{}, {"say": "a", "dtmf": "1"}, {"dtmf": "x"}, {"wait_for": "nothing"}, {"sing": "a"}])
+def test_a_step_is_exactly_one_known_thing(step: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        Step.model_validate(step)
+
+
+def test_a_reply_says_or_calls_something() -> None:
+    with pytest.raises(ValidationError, match="needs `say`, `call`"):
+        Reply(heard="hello")
+
+
+def test_every_mistake_in_a_file_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "wrong.yaml"
+    path.write_text("name: x\ncaller: {number: '12', steps: [{say: a, hang_up: true}]}\n")
+    with pytest.raises(ValidationError) as caught:
+        load_scenario(path)
+    assert caught.value.error_count() == 2
