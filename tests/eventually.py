@@ -6,19 +6,28 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar, overload
 
 T = TypeVar("T")
 
 
+@overload
 async def eventually(
-    fact: Callable[[], T | Awaitable[T]], *, within_s: float = 5.0, every_s: float = 0.01, what: str = ""
-) -> T:
+    fact: Callable[[], Awaitable[T]], *, within_s: float = 5.0, every_s: float = 0.01, what: str = ""
+) -> T: ...
+
+
+@overload
+async def eventually(fact: Callable[[], T], *, within_s: float = 5.0, every_s: float = 0.01, what: str = "") -> T: ...
+
+
+async def eventually(fact: Callable[[], Any], *, within_s: float = 5.0, every_s: float = 0.01, what: str = "") -> Any:
     """Return the first truthy value of `fact()`; fail with its last value when none came within `within_s` seconds."""
     deadline = time.monotonic() + within_s
     while True:
-        result = fact()
-        value: T = await result if inspect.isawaitable(result) else result
+        value = fact()
+        if inspect.isawaitable(value):
+            value = await value
         if value:
             return value
         if time.monotonic() > deadline:

@@ -1,0 +1,28 @@
+"""The whole stack, once for all end-to-end tests: three services, a Redis and the simulators as processes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lab.stack import Ports, Stack, running
+from lab.wire import call_json
+
+
+@pytest.fixture(scope="session")
+def whole_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("REDIS_URL", raising=False)
+        with running(Stack(Ports.free(), Path(tmp_path_factory.mktemp("stack")))) as stack:
+            yield stack
+
+
+@pytest.fixture
+def stack(whole_stack: Stack) -> Iterator[Stack]:
+    """The stack, free of faults before and after; a process that died in the test fails it."""
+    yield whole_stack
+    for simulator in ("acs", "voice-live"):
+        call_json("DELETE", f"{whole_stack.url(simulator)}/lab/faults")
+    assert [process.name for process in whole_stack.dead()] == []

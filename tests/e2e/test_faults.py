@@ -1,0 +1,104 @@
+"""What a caller gets when something is wrong: never silence, never a call left behind."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.error
+import urllib.request
+
+import pytest
+from redis.asyncio import Redis
+
+from eventually import eventually
+from lab.observed_call import FINISHED
+from lab.stack import Stack
+from lab.wire import Json, call_json
+
+
+def _place(stack: Stack, number: str, **body: object) -> str:
+    call = {"from": number, "to": "+18005551212", "audio": "silence", **body}
+    return str(call_json("POST", f"{stack.url('acs')}/lab/calls", call)["id"])
+
+
+def _phone(stack: Stack, lab_id: str) -> Json:
+    found: Json = call_json("GET", f"{stack.url('acs')}/lab/calls/{lab_id}")
+    return found
+
+
+def _events(stack: Stack, lab_id: str) -> list[str]:
+    return [row["event"] for row in _phone(stack, lab_id)["timeline"]]
+
+
+async def _released(stack: Stack) -> bool:
+    """Nobody holds or waits for any call: no lease, no open voice session."""
+    redis = Redis.from_url(stack.redis_url)
+    try:
+        leases = await redis.zcard("{s00}:leases")
+    finally:
+        await redis.aclose()
+    sessions = call_json("GET", f"{stack.url('voice-live')}/lab/sessions")
+    rows = sessions if isinstance(sessions, list) else next(iter(sessions.values()))
+    return leases == 0 and all(row["state"] != "open" for row in rows)
+
+
+@pytest.mark.timeout(90)
+@pytest.mark.parametrize("status", [401, 403, 503])
+async def test_a_voice_service_that_refuses_means_the_call_is_not_answered(stack: Stack, status: int) -> None:
+    faults = {"handshake": {"status": status, "times": 1000}}
+    call_json("PUT", f"{stack.url('voice-live')}/lab/faults", faults)
+    lab_id = _place(stack, "+14255550111")
+    await eventually(lambda: _phone(stack, lab_id)["state"] in FINISHED, within_s=25, every_s=0.1)
+    assert _phone(stack, lab_id)["state"] == "rejected"
+    assert "answered" not in _events(stack, lab_id)
+    await eventually(lambda: _released(stack), within_s=3)
+
+
+@pytest.mark.timeout(60)
+async def test_everything_of_a_call_is_released_soon_after_the_caller_hangs_up(stack: Stack) -> None:
+    lab_id = _place(stack, "+14255550112")
+    await eventually(lambda: "call_connected" in _events(stack, lab_id), within_s=20)
+    call_json("POST", f"{stack.url('acs')}/lab/calls/{lab_id}/hangup", {})
+    hung_up = time.monotonic()
+    await eventually(lambda: _released(stack), within_s=2)
+    assert time.monotonic() - hung_up < 2
+
+
+@pytest.mark.timeout(60)
+async def test_a_caller_who_gives_up_while_it_rings_leaves_nothing_behind(stack: Stack) -> None:
+    call_json("PUT", f"{stack.url('voice-live')}/lab/faults", {"session_created": {"delay_s": 3.0, "times": 1}})
+    lab_id = _place(stack, "+14255550113")
+    call_json("POST", f"{stack.url('acs')}/lab/calls/{lab_id}/hangup", {})
+    await eventually(lambda: _phone(stack, lab_id)["state"] in FINISHED, within_s=20)
+    await eventually(lambda: _released(stack), within_s=15)
+
+
+@pytest.mark.timeout(60)
+async def test_an_operator_ends_a_call(stack: Stack) -> None:
+    lab_id = _place(stack, "+14255550114")
+    await eventually(lambda: "call_connected" in _events(stack, lab_id), within_s=20)
+    connection = _phone(stack, lab_id)["call_connection_id"]
+    calls = call_json("GET", f"{stack.url('call-control')}/api/calls")
+    rows = calls if isinstance(calls, list) else next(iter(calls.values()))
+    call_id = next(row["call_id"] for row in rows if row["connection_id"] == connection)
+    call_json("POST", f"{stack.url('call-control')}/api/calls/{call_id}/hangup")
+    await eventually(lambda: _phone(stack, lab_id)["state"] == "ended", within_s=5)
+    await eventually(lambda: _released(stack), within_s=3)
+
+
+def test_each_service_tells_its_state_and_its_metrics(stack: Stack) -> None:
+    for service in ("call-control", "media-gateway", "agent-relay"):
+        assert call_json("GET", f"{stack.url(service)}/livez") == {"status": "alive"}
+        assert call_json("GET", f"{stack.url(service)}/readyz") == {"status": "ready"}
+        with urllib.request.urlopen(f"{stack.url(service)}/metrics") as reply:
+            assert b"bridge_active_calls" in reply.read()
+
+
+def test_a_stranger_gets_neither_calls_nor_a_webhook(stack: Stack) -> None:
+    for path, body in (("/api/calls", None), ("/api/incomingCall", b"[]"), (f"/api/callbacks/call_{'0' * 24}", b"[]")):
+        request = urllib.request.Request(f"{stack.url('call-control')}{path}", data=body)
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            urllib.request.urlopen(request)
+        with caught.value as refusal:
+            assert refusal.code in (401, 403)
+            assert json.loads(refusal.read())["error"]["code"]
