@@ -282,7 +282,7 @@ class PlayoutMachine(RuleBasedStateMachine):
         for item in self.pushed:
             self.playout.end(item)
         self.now += 1000
-        for _ in range(4):
+        for _ in range(10):
             self.drive()
             self.now += 1000
         assert set(self.played) >= set(self.pushed)
