@@ -1,0 +1,53 @@
+"""What a frame costs in the codecs it passes: ACS JSON in and out, and the Redis entry between."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from functools import partial
+
+from bench.table import Table, best_us
+from bridge_common import entries
+from media_gateway.core import acs_media
+
+
+def measure(repeats: int) -> list[Table]:
+    rows: list[list[str | float]] = []
+    for rate_hz in (16_000, 24_000):
+        pcm = os.urandom(rate_hz // 50 * 2)
+        message = _acs_audio(pcm)
+        pascal = acs_media.encode_audio(pcm)
+        rows += [
+            [f"decode an ACS frame, {rate_hz // 1000} kHz", best_us(partial(acs_media.decode, message), repeats)],
+            ["  same, json.loads and b64decode", best_us(partial(_plain_decode, message), repeats)],
+            ["  same, keys in another case", best_us(partial(acs_media.decode, pascal), repeats)],
+            [f"encode an ACS frame, {rate_hz // 1000} kHz", best_us(partial(acs_media.encode_audio, pcm), repeats)],
+            ["  same, json.dumps and b64encode", best_us(partial(_plain_encode, pcm), repeats)],
+        ]
+    frame = entries.AudioFrame(os.urandom(960))
+    packed = entries.encode(frame)
+    rows += [
+        ["encode an AudioFrame entry", best_us(partial(entries.encode, frame), repeats)],
+        ["decode an AudioFrame entry", best_us(partial(entries.decode, packed), repeats)],
+    ]
+    return [Table("Codecs, 20 ms of audio", ["", "µs"], rows)]
+
+
+def _acs_audio(pcm: bytes) -> str:
+    body = {
+        "timestamp": "2026-11-22T05:00:02.925Z",
+        "participantRawID": "4:+14255550100",
+        "data": base64.b64encode(pcm).decode(),
+        "silent": False,
+    }
+    return json.dumps({"kind": "AudioData", "audioData": body}, separators=(",", ":"))
+
+
+def _plain_decode(message: str) -> bytes:
+    return base64.b64decode(json.loads(message)["audioData"]["data"])
+
+
+def _plain_encode(pcm: bytes) -> str:
+    data = base64.b64encode(pcm).decode()
+    return json.dumps({"Kind": "AudioData", "AudioData": {"Data": data}, "StopAudio": None})
