@@ -49,6 +49,7 @@ async def run(script: str, environment: Mapping[str, str]) -> str:
     process = await asyncio.create_subprocess_exec(
         "node",
         "--test",
+        "--test-force-exit",
         "--test-reporter=spec",
         script,
         cwd=FOLDER,
@@ -58,6 +59,8 @@ async def run(script: str, environment: Mapping[str, str]) -> str:
     )
     try:
         output, _ = await asyncio.wait_for(process.communicate(), _RUN_S)
+    except TimeoutError:
+        pytest.fail(f"{script} did not end within {_RUN_S} s", pytrace=False)
     finally:
         if process.returncode is None:
             process.kill()
