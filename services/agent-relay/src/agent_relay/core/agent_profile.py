@@ -53,7 +53,8 @@ class AgentProfile(_Strict):
     """Of the transcription: one, or several with commas."""
     instructions: Text | None = None
     """Model modes only; an agent has its own."""
-    greeting: Greeting | None = None
+    greeting: Greeting | None = Greeting(say_how="Use one short sentence and ask how you can help.")
+    """None: the caller speaks first."""
     fallback_text: Text = "Sorry, something went wrong. Could you say that again?"
     """Spoken when the agent could not answer twice."""
     turn_detection: Json = Field(default_factory=dict)

@@ -77,7 +77,7 @@ class Way:
     query_token: TokenScope | None = None
     """Scope of the `agent-access-token`."""
     query: Callable[[Target], Mapping[str, str]]
-    headers: Mapping[str, str] = MappingProxyType({})
+    headers: tuple[tuple[str, str], ...] = ()
     takes_key: bool = False
     agent: bool = False
     """The agent brings its instructions and tools; a session.update that holds them is refused."""
@@ -122,7 +122,7 @@ WAYS: Final[Mapping[Mode, Way]] = MappingProxyType(
             default_version="2024-10-01-preview",
             header_token=TokenScope.COGNITIVE_SERVICES,
             query=lambda t: {"deployment": t.deployment},
-            headers=MappingProxyType({"OpenAI-Beta": "realtime=v1"}),
+            headers=(("OpenAI-Beta", "realtime=v1"),),
             takes_key=True,
             azure_voices=False,
             pre_generated=False,
@@ -147,7 +147,7 @@ def connect_request(
         query["agent-access-token"] = tokens[way.query_token]
     if way.resumes:
         query["conversation-id"] = conversation_id
-    headers = {"x-ms-client-request-id": request_id, **way.headers}
+    headers = {"x-ms-client-request-id": request_id, **dict(way.headers)}
     if target.scopes():
         headers["Authorization"] = f"Bearer {tokens[way.header_token]}"
     else:

@@ -198,7 +198,7 @@ class Conversation:
         return commands
 
     def _refused_while_opening(self, event: vl.ErrorEvent, now: float) -> list[Command]:
-        self.last_error = event.message or event.code
+        self.last_error = f"{event.code}: {event.message}"
         if not self._setup.concerns(event):
             # Of an agent that cannot be had; the service closes the socket itself.
             return []
@@ -209,7 +209,7 @@ class Conversation:
 
     def _refused(self, event: vl.ErrorEvent, now: float) -> list[Command]:
         """Only a refused request needs something done; truncations that came too late and the like are harmless."""
-        self.last_error = event.message or event.code
+        self.last_error = f"{event.code}: {event.message}"
         request = self._responses.refused(event, now)
         if request is None:
             return []

@@ -1,0 +1,133 @@
+"""The agent-relay process: what it is made of, started and stopped in order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import sys
+from collections.abc import Coroutine, Sequence
+from typing import Final
+
+from starlette.routing import BaseRoute
+
+from agent_relay.core.backoff import Backoff
+from agent_relay.credentials import Tokens
+from agent_relay.desk import Desk
+from agent_relay.settings import RelaySettings
+from agent_relay.voice_link import Dialer
+from agent_relay.worker import KIND, Worker
+from bridge_common.call_store import CallStore
+from bridge_common.errors import OutsideError
+from bridge_common.fleet import Fleet
+from bridge_common.ids import process_name
+from bridge_common.inbox import Inbox
+from bridge_common.keys import Keys
+from bridge_common.leases import Leases
+from bridge_common.log import fields, setup_logging
+from bridge_common.redis_clients import RedisClients, open_clients
+from bridge_common.service import serve
+from bridge_common.settings import load_settings
+from bridge_common.streams import StreamReader, StreamWriter
+
+log = logging.getLogger(__name__)
+
+_RELEASE_MARGIN_S: Final = 3.0
+"""Kept of the drain's time to release what nobody took."""
+
+
+class AgentRelay:
+    def __init__(self, settings: RelaySettings) -> None:
+        self.draining = False
+        self._settings = settings
+        self._name = process_name(KIND)
+        self._clients: RedisClients | None = None
+        self._tokens: Tokens | None = None
+        self._fleet: Fleet | None = None
+        self._worker: Worker | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def routes(self) -> Sequence[BaseRoute]:
+        return []
+
+    async def ready(self) -> str:
+        if self._clients is None or self._tokens is None:
+            return "starting"
+        if any(task.done() for task in self._tasks):
+            return "a part of the process has stopped"
+        if missing := self._tokens.missing:
+            return f"no token for {', '.join(missing)}"
+        return "" if await self._clients.ping() else "Redis does not answer"
+
+    async def start(self) -> None:
+        settings = self._settings
+        clients = self._clients = open_clients(settings.redis_url)
+        tokens = self._tokens = Tokens(settings.scopes)
+        keys = Keys(settings.redis_shards)
+        self._fleet = Fleet(clients.control, self._name, KIND)
+        desk = Desk(
+            dialer=Dialer(
+                settings.target, tokens, settings.voice_live_open_timeout_s, settings.voice_live_ping_interval_s
+            ),
+            profiles=settings.profiles(),
+            reader=StreamReader(clients.blocking),
+            writer=StreamWriter(clients.media),
+            store=CallStore(clients.control, keys),
+            inbox=Inbox(clients.control, clients.blocking, keys, self._name),
+            leases=Leases(clients.control, keys, self._name),
+            keys=keys,
+            backoff=Backoff(budget_s=settings.reconnect_budget_s),
+            greeting_delay_s=settings.greeting_delay_ms / 1000,
+            history_turns=settings.history_turns,
+        )
+        self._worker = Worker(desk, self._fleet, clients.blocking, name=self._name, capacity=settings.relay_capacity)
+        # In the order of their end: the worker's last words still need the writer.
+        self._tasks = [
+            self._part("worker", self._worker.run()),
+            self._part("reader", desk.reader.run()),
+            self._part("writer", desk.writer.run()),
+        ]
+        if settings.scopes:
+            self._tasks.append(self._part("tokens", tokens.run()))
+        target = settings.target
+        log.info("relay started", extra=fields(mode=target.mode, api_version=target.api_version))
+
+    def _part(self, name: str, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work, name=name)
+        task.add_done_callback(_report_end)
+        return task
+
+    async def drain(self) -> None:
+        if self._worker is None:
+            return
+        try:
+            async with asyncio.timeout(max(self._settings.drain_timeout_s - _RELEASE_MARGIN_S, 0)):
+                await self._worker.drain()
+        except TimeoutError:
+            self._worker.hand_over()
+            while self._worker.active:  # noqa: ASYNC110  # each call leaves in its own time
+                await asyncio.sleep(0.05)
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError, Exception):
+                await task
+        if self._fleet is not None:
+            with contextlib.suppress(OutsideError):
+                await self._fleet.leave()
+        if self._tokens is not None:
+            await self._tokens.aclose()
+        if self._clients is not None:
+            await self._clients.aclose()
+
+
+def _report_end(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.critical("a part of the process has stopped", extra=fields(part=task.get_name()), exc_info=error)
+
+
+def main() -> None:
+    settings = load_settings(RelaySettings)
+    setup_logging(KIND, settings.log_level, settings.log_format)
+    sys.exit(serve(AgentRelay(settings), settings))

@@ -1,0 +1,69 @@
+"""What all calls of a process share, and how one of them is begun."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from agent_relay import metrics
+from agent_relay.core.agent_profile import AgentProfile
+from agent_relay.core.backoff import Backoff
+from agent_relay.core.conversation import Conversation
+from agent_relay.core.history import from_transcript
+from agent_relay.core.plan import plan_of
+from agent_relay.profiles import DEFAULT
+from agent_relay.tools import Tool
+from agent_relay.voice_link import Dialer
+from bridge_common.call_record import CallRecord
+from bridge_common.call_store import CallStore
+from bridge_common.inbox import Inbox
+from bridge_common.keys import Keys
+from bridge_common.leases import Leases
+from bridge_common.log import fields
+from bridge_common.streams import StreamReader, StreamWriter
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    dialer: Dialer
+    profiles: Mapping[str, AgentProfile]
+    reader: StreamReader
+    writer: StreamWriter
+    store: CallStore
+    inbox: Inbox
+    leases: Leases
+    keys: Keys
+    backoff: Backoff = field(default_factory=Backoff)
+    greeting_delay_s: float = 0.5
+    history_turns: int = 40
+    tools: Mapping[str, Tool] = field(default_factory=dict)
+
+
+def was_held(record: CallRecord) -> bool:
+    """Whether another relay has driven this call before: then it is resumed, not begun."""
+    return bool(record.greeted or record.conversation_id or record.voice_session_id)
+
+
+async def begin_conversation(desk: Desk, record: CallRecord) -> Conversation:
+    """The conversation of a claimed call, with what another relay left of it. Raises `OutsideError`."""
+    resumed = was_held(record)
+    metrics.CLAIMS.labels("taken over" if resumed else "new").inc()
+    transcript = await desk.store.read_transcript(record.call_id) if resumed else []
+    profile = desk.profiles.get(record.profile)
+    if profile is None:
+        log.warning("unknown profile", extra=fields(call_id=record.call_id, profile=record.profile))
+        profile = desk.profiles[DEFAULT]
+    return Conversation(
+        plan_of(profile, desk.dialer.target, greeting_delay_s=desk.greeting_delay_s, tools=frozenset(desk.tools)),
+        from_transcript((entry for _, entry in transcript), desk.history_turns),
+        greeted=record.greeted,
+        taken_over=resumed,
+        media_attached=record.media_seen,
+        conversation_id=record.conversation_id,
+        unix_offset_s=time.time() - asyncio.get_running_loop().time(),
+    )

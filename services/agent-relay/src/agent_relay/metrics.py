@@ -1,0 +1,24 @@
+"""What a relay counts."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bridge_common import telemetry
+
+SESSIONS: Final = telemetry.counter("relay_voice_sessions_total", "Voice sessions opened, by result", "result")
+LOST_SESSIONS: Final = telemetry.counter("relay_voice_sessions_lost_total", "Voice sessions that broke during a call")
+BARGE_INS: Final = telemetry.counter("relay_barge_ins_total", "Times a caller interrupted the agent")
+BAD_EVENTS: Final = telemetry.counter("relay_bad_events_total", "Malformed messages from Voice Live, dropped")
+DROPPED_FRAMES: Final = telemetry.counter(
+    "relay_dropped_frames_total", "Caller frames too old to send after the session was away"
+)
+CLAIMS: Final = telemetry.counter("relay_claims_total", "Calls claimed, new ones and taken over", "kind")
+_LATENCY_BUCKETS: Final = (0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
+FIRST_DELTA: Final = telemetry.histogram(
+    "relay_first_delta_seconds", "From the end of the caller's say to the first audio from Voice Live", _LATENCY_BUCKETS
+)
+FIRST_FRAME: Final = telemetry.histogram(
+    "relay_first_frame_seconds", "From the end of the caller's say to the first frame that left for the caller",
+    _LATENCY_BUCKETS,
+)  # fmt: skip

@@ -1,0 +1,149 @@
+"""The settings of agent-relay, and which way to connect they mean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final, Self
+
+from pydantic import Field, ModelWrapValidatorHandler, SecretStr, ValidationError, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from agent_relay.core.agent_profile import AgentProfile
+from agent_relay.core.connection import (
+    LAST_CLASSIC_VERSION,
+    WAYS,
+    Mode,
+    Target,
+    TokenScope,
+    is_endpoint,
+    is_version,
+    version_date,
+)
+from agent_relay.profiles import load_profiles
+from bridge_common.errors import InputError
+from bridge_common.settings import ServiceSettings
+
+_CHOICES: Final[Mapping[str, Mode]] = {
+    "agent_name": Mode.AGENT,
+    "agent_id": Mode.CLASSIC_AGENT,
+    "voice_live_model": Mode.MODEL,
+    "azure_openai_deployment": Mode.AZURE_OPENAI,
+}
+"""The setting that chooses each way to connect."""
+
+
+class RelaySettings(ServiceSettings):
+    port: int = Field(default=8082, ge=0, le=65535)
+
+    azure_voice_live_endpoint: str
+    azure_voice_live_api_key: SecretStr = SecretStr("")
+    voice_live_api_version: str = ""
+    agent_name: str = ""
+    agent_project_name: str = ""
+    agent_version: str = ""
+    agent_id: str = ""
+    voice_live_model: str = ""
+    azure_openai_deployment: str = ""
+    azure_ai_scope: str = "https://ai.azure.com/.default"
+    azure_cognitive_services_scope: str = "https://cognitiveservices.azure.com/.default"
+
+    agent_profiles_file: Path | None = None
+    history_turns: int = Field(default=40, ge=1, le=1000)
+    greeting_delay_ms: int = Field(default=500, ge=0, le=10_000)
+
+    relay_capacity: int = Field(default=40, ge=1, le=1000)
+    reconnect_budget_s: float = Field(default=20.0, ge=0, le=300)
+    voice_live_open_timeout_s: float = Field(default=5.0, gt=0, le=60)
+    voice_live_ping_interval_s: float = Field(default=20.0, gt=0, le=60)
+
+    @property
+    def target(self) -> Target:
+        mode = next(mode for name, mode in _CHOICES.items() if getattr(self, name))
+        return Target(
+            mode=mode,
+            endpoint=self.azure_voice_live_endpoint,
+            api_version=self.voice_live_api_version or WAYS[mode].default_version,
+            agent_name=self.agent_name,
+            agent_project_name=self.agent_project_name,
+            agent_version=self.agent_version,
+            agent_id=self.agent_id,
+            model=self.voice_live_model,
+            deployment=self.azure_openai_deployment,
+            api_key=self.azure_voice_live_api_key.get_secret_value(),
+        )
+
+    @property
+    def scopes(self) -> Mapping[TokenScope, str]:
+        """Of the tokens that the target needs."""
+        names = {
+            TokenScope.AI: self.azure_ai_scope,
+            TokenScope.COGNITIVE_SERVICES: self.azure_cognitive_services_scope,
+        }
+        return {scope: names[scope] for scope in self.target.scopes()}
+
+    def profiles(self) -> Mapping[str, AgentProfile]:
+        return load_profiles(self.agent_profiles_file)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _name_every_mistake(cls, values: Any, check_fields: ModelWrapValidatorHandler[Self]) -> Self:
+        """Mistakes between the fields are told together with those of single fields, not after they were mended."""
+        given = {name: str(value or "") for name, value in values.items()}
+        problems = [_problem(name, message) for name, message in _mistakes(given)]
+        try:
+            settings = check_fields(values)
+        except ValidationError as error:
+            problems = [_repeat(dict(problem)) for problem in error.errors(include_url=False)] + problems
+            raise ValidationError.from_exception_data(cls.__name__, problems) from None
+        if problems:
+            raise ValidationError.from_exception_data(cls.__name__, problems)
+        return settings
+
+
+def _mistakes(given: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    endpoint = given.get("azure_voice_live_endpoint", "")
+    if endpoint and not is_endpoint(endpoint):
+        yield "azure_voice_live_endpoint", "has to begin with https://, wss://, http:// or ws:// and name a host"
+    version = given.get("voice_live_api_version", "")
+    if version and not is_version(version):
+        yield "voice_live_api_version", "is a date like 2026-07-15, with -preview or without"
+        version = ""
+    chosen = [name for name in _CHOICES if given.get(name)]
+    spelled = ", ".join(name.upper() for name in chosen or _CHOICES)
+    if len(chosen) != 1:
+        message = "are both set; keep one" if chosen else "has to be set: it chooses the way to connect"
+        yield "", f"{spelled}: {message if chosen else 'one of them ' + message}"
+        chosen = []
+    yield from (mistake for name in chosen for mistake in _mistakes_of(name, version, given))
+    path = given.get("agent_profiles_file", "")
+    if path:
+        try:
+            load_profiles(Path(path))
+        except InputError as error:
+            yield "agent_profiles_file", error.message
+
+
+def _mistakes_of(chosen: str, version: str, given: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    way = WAYS[_CHOICES[chosen]]
+    if way.agent and not given.get("agent_project_name"):
+        yield "agent_project_name", f"is needed with {chosen.upper()}"
+    if way.agent and given.get("azure_voice_live_api_key"):
+        yield "azure_voice_live_api_key", f"is refused with {chosen.upper()}: agents take no keys, only tokens"
+    if chosen == "agent_id" and version and version_date(version) > version_date(LAST_CLASSIC_VERSION):
+        yield "voice_live_api_version", f"classic agents (AGENT_ID) end with {LAST_CLASSIC_VERSION}; use AGENT_NAME"
+    if chosen == "agent_name" and version and version_date(version) < version_date(LAST_CLASSIC_VERSION):
+        yield "voice_live_api_version", f"agents by AGENT_NAME begin with {LAST_CLASSIC_VERSION}"
+    if chosen == "agent_name" and ":" in given["agent_name"]:
+        yield "agent_name", "is the bare name; put the version into AGENT_VERSION"
+
+
+def _problem(name: str, message: str) -> InitErrorDetails:
+    escaped = message.replace("{", "{{").replace("}", "}}")
+    return InitErrorDetails(type=PydanticCustomError("setting", escaped), loc=(name,) if name else (), input="")
+
+
+def _repeat(problem: dict[str, Any]) -> InitErrorDetails:
+    return InitErrorDetails(
+        type=problem["type"], loc=problem["loc"], input=problem["input"], ctx=problem.get("ctx") or {}
+    )

@@ -1,0 +1,210 @@
+"""Claims calls up to the capacity and keeps their leases, each in a task of its own, so that neither waits for the
+other; hands the calls over when the process drains."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from redis.asyncio import Redis
+
+from agent_relay.desk import Desk
+from agent_relay.relay import FAILED, LEASE_LOST, RELEASED, Relay, open_relay
+from bridge_common import telemetry
+from bridge_common.call_record import CallRecord
+from bridge_common.errors import BridgeError, OutsideError
+from bridge_common.fleet import BEAT_S, Fleet
+from bridge_common.leases import HEARTBEAT_MS, LEASE_MS, POLL_MS, Claim
+from bridge_common.log import fields
+
+log = logging.getLogger(__name__)
+
+KIND: Final = "agent-relay"
+_HEARTBEAT_S: Final = HEARTBEAT_MS / 1000
+_SILENT_AFTER_S: Final = 0.8 * LEASE_MS / 1000
+"""Without a renewal for so long the call may soon be somebody else's."""
+_FENCE_CHECK_S: Final = 0.05
+_HOLD_OFF_S: Final = 2 * _HEARTBEAT_S
+"""After trouble with Redis all leases are overdue at once: their owners come first."""
+_LOAD_S: Final = 2.0
+_PATIENCE_S: Final = 5.0
+"""How long a draining relay waits for a call to fall quiet before it hands it over in the middle of a turn."""
+_FLUSH_S: Final = 1.0
+
+
+@dataclass(slots=True)
+class Holding:
+    claim: Claim
+    renewed_at: float
+    task: asyncio.Task[None] | None = None
+    relay: Relay | None = None
+
+    def stop(self, why: str) -> None:
+        if self.relay is not None:
+            self.relay.stop(why)
+        elif self.task is not None:
+            self.task.cancel()
+
+
+class Worker:
+    """`run` works until cancelled. `drain` first admits nothing new, then returns when no call is left here."""
+
+    def __init__(self, desk: Desk, fleet: Fleet, blocking: Redis, *, name: str, capacity: int) -> None:
+        self._desk = desk
+        self._fleet = fleet
+        self._blocking = blocking
+        self._name = name
+        self._capacity = capacity
+        self._holdings: dict[Claim, Holding] = {}
+        self._draining = False
+        self._hold_off_until = 0.0
+
+    @property
+    def active(self) -> int:
+        return len(self._holdings)
+
+    async def run(self) -> None:
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for part in (self._claim_calls(), self._renew_leases(), self._fence_overdue(), self._beat()):
+                    tasks.create_task(part)
+        finally:
+            await self._stop_all()
+
+    async def _stop_all(self) -> None:
+        """Silently: whoever drives the calls next finds the leases past their deadlines."""
+        tasks = [holding.task for holding in self._holdings.values() if holding.task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    # -- claiming
+    async def _claim_calls(self) -> None:
+        cursors: dict[str, str] = {}
+        while True:
+            try:
+                if not self._draining and self._now() >= self._hold_off_until:
+                    await self._claim_some()
+                await self._desk.leases.wait_wake(self._blocking, cursors, POLL_MS)
+            except OutsideError as error:
+                log.warning("cannot claim calls", extra=fields(error=error.message))
+                await asyncio.sleep(POLL_MS / 1000)
+                self._hold_off_until = self._now() + _HOLD_OFF_S
+
+    async def _claim_some(self) -> None:
+        free = self._capacity - len(self._holdings)
+        if free <= 0:
+            return
+        began = self._now()
+        for claim in await self._desk.leases.claim(free):
+            holding = self._holdings[claim] = Holding(claim, began)
+            holding.task = asyncio.create_task(self._drive(holding))
+            telemetry.ACTIVE_CALLS.set(len(self._holdings))
+
+    async def _drive(self, holding: Holding) -> None:
+        """One claimed call, from its record to its end here."""
+        claim = holding.claim
+        why = FAILED
+        try:
+            record = await self._load(claim)
+            if record is None:
+                await self._desk.leases.end(claim.call_id)
+                return
+            log.info("call claimed", extra=fields(call_id=claim.call_id, epoch=claim.epoch))
+            holding.relay = await open_relay(self._desk, claim, record)
+            why = await holding.relay.run()
+            log.info("call left", extra=fields(call_id=claim.call_id, why=why))
+            if why == RELEASED:
+                await self._release(claim)
+        except (BridgeError, TimeoutError) as error:
+            log.warning("call cannot be driven", extra=fields(call_id=claim.call_id, error=str(error)))
+        except Exception:
+            log.exception("call cannot be driven", extra=fields(call_id=claim.call_id))
+        finally:
+            del self._holdings[claim]
+            telemetry.ACTIVE_CALLS.set(len(self._holdings))
+
+    async def _load(self, claim: Claim) -> CallRecord | None:
+        """The record, or None for a call that needs no relay any more."""
+        async with asyncio.timeout(_LOAD_S):
+            record = await self._desk.store.load(claim.call_id)
+        return record if record is not None and record.status.live else None
+
+    async def _release(self, claim: Claim) -> None:
+        """What we said goes out before another relay may speak: its epoch would fence the rest."""
+        async with asyncio.timeout(_FLUSH_S):
+            await self._desk.writer.flush()
+        await self._desk.leases.release(claim)
+
+    # -- leases
+    async def _renew_leases(self) -> None:
+        while True:
+            began = self._now()
+            claims = list(self._holdings)
+            try:
+                async with asyncio.timeout(_HEARTBEAT_S):
+                    lost = await self._desk.leases.renew(claims) if claims else []
+                self._renewed(claims, lost, began)
+            except (OutsideError, TimeoutError) as error:
+                log.warning("cannot renew leases", extra=fields(calls=len(claims), error=str(error)))
+                self._hold_off_until = self._now() + _HOLD_OFF_S
+            await asyncio.sleep(max(began + _HEARTBEAT_S - self._now(), 0.01))
+
+    def _renewed(self, claims: Iterable[Claim], lost: Iterable[Claim], at: float) -> None:
+        for claim in claims:
+            if holding := self._holdings.get(claim):
+                holding.renewed_at = at
+        for claim in lost:
+            if holding := self._holdings.get(claim):
+                holding.stop(LEASE_LOST)
+
+    async def _fence_overdue(self) -> None:
+        while True:
+            overdue = self._now() - _SILENT_AFTER_S
+            for holding in self._holdings.values():
+                if holding.relay is not None:
+                    holding.relay.mute(holding.renewed_at < overdue)
+            await asyncio.sleep(_FENCE_CHECK_S)
+
+    async def _beat(self) -> None:
+        while True:
+            try:
+                await self._fleet.beat(capacity=self._capacity, active=self.active, draining=self._draining)
+            except OutsideError as error:
+                log.warning("no heartbeat", extra=fields(error=error.message))
+            await asyncio.sleep(BEAT_S)
+
+    # -- draining
+    async def drain(self) -> None:
+        """Hand every call to another relay, at a quiet moment if one comes soon; keep them while there is none."""
+        self._draining = True
+        began = self._now()
+        while self._holdings:
+            if await self._others_have_room():
+                impatient = self._now() - began >= _PATIENCE_S
+                self.hand_over(only_quiet=not impatient)
+            await asyncio.sleep(POLL_MS / 1000)
+
+    def hand_over(self, *, only_quiet: bool = False) -> None:
+        for holding in self._holdings.values():
+            relay = holding.relay
+            if relay is not None and (relay.quiet or not only_quiet):
+                relay.stop(RELEASED)
+
+    async def _others_have_room(self) -> bool:
+        try:
+            members = await self._fleet.live()
+        except OutsideError:
+            return False
+        room = sum(
+            max(member.capacity - member.active, 0)
+            for name, member in members.items()
+            if member.kind == KIND and name != self._name and not member.draining
+        )
+        return room >= len(self._holdings)
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
