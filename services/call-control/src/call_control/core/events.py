@@ -97,6 +97,10 @@ _BY_TIMER: Final[dict[str, Kind]] = {
     SetTimer.ENDING: Kind.ENDING_DUE,
 }
 _BY_NAME: Final[dict[str, Kind]] = {kind.value: kind for kind in Kind}
+KNOWN_CALLBACKS: Final = frozenset(
+    {Kind.CALL_CONNECTED.value, Kind.CALL_DISCONNECTED.value, Kind.ANSWER_FAILED.value, Kind.STREAMING_FAILED.value}
+)
+"""The callbacks that the table has rows for; others need not go through the inbox."""
 
 
 def kind_of(event: CallEvent, command: AnyCommand | None) -> Kind | None:
@@ -105,7 +109,7 @@ def kind_of(event: CallEvent, command: AnyCommand | None) -> Kind | None:
         case Due(timer=timer):
             return _BY_TIMER.get(timer)
         case AcsEvent(type=name):
-            return _BY_NAME.get(name)
+            return _BY_NAME[name] if name in KNOWN_CALLBACKS else None
         case CommandDone() if isinstance(command, AcsCommand):
             return _BY_NAME.get(f"{type(command).__name__} done")
         case CommandFailed(gone=gone) if isinstance(command, AcsCommand):

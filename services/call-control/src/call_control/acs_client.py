@@ -1,0 +1,252 @@
+"""Call Automation through its official client, with deadlines and errors of our own.
+
+The SDK's defaults wait 300 s for a connection and 300 s for a reply; a phone rings for 30 s. It also leaves POSTs that
+got no reply alone, while ours may be asked again: the Repeatability-Request-ID makes a repeat harmless.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, TypeVar
+
+from azure.communication.callautomation import (
+    AudioFormat,
+    CallConnectionProperties,
+    CommunicationUserIdentifier,
+    MediaStreamingAudioChannelType,
+    MediaStreamingContentType,
+    MediaStreamingOptions,
+    MicrosoftTeamsAppIdentifier,
+    MicrosoftTeamsUserIdentifier,
+    PhoneNumberIdentifier,
+    StreamingTransportType,
+)
+from azure.communication.callautomation.aio import CallAutomationClient
+from azure.core.credentials import AzureKeyCredential
+from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
+from azure.core.pipeline import PipelineRequest
+from azure.core.pipeline.policies import SansIOHTTPPolicy
+from azure.identity.aio import DefaultAzureCredential
+
+from bridge_common.errors import OutsideError
+from bridge_common.log import fields
+from call_control.core.connection_string import AcsAddress
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+CONNECT_TIMEOUT_S: Final = 2.0
+READ_TIMEOUT_S: Final = 5.0
+DEADLINE_S: Final = 10.0
+"""All attempts at one command together."""
+_FIRST_PAUSE_S: Final = 0.2
+_STALE_CONTEXT: Final = "IDX23010"
+_TERMINATED: Final = "8528"
+_FORMATS: Final = {"pcm16k": AudioFormat.PCM16_K_MONO, "pcm24k": AudioFormat.PCM24_K_MONO}
+
+
+class Refusal(StrEnum):
+    """Why ACS did not do it."""
+
+    STALE_CONTEXT = "stale_context"
+    """The incoming-call context is older than the ring."""
+    GONE = "gone"
+    """No such call any more."""
+    AUTH = "auth"
+    THROTTLED = "throttled"
+    UNAVAILABLE = "unavailable"
+    """No reply, or a server error. It may have been carried out."""
+    REFUSED = "refused"
+
+
+class AcsError(OutsideError):
+    code = "acs"
+
+    def __init__(self, message: str, refusal: Refusal, *, acs_code: str = "", retry_after_s: float = 0.0) -> None:
+        super().__init__(message, retry=refusal in (Refusal.THROTTLED, Refusal.UNAVAILABLE))
+        self.refusal = refusal
+        self.acs_code = acs_code
+        self.retry_after_s = retry_after_s
+
+    @property
+    def gone(self) -> bool:
+        return self.refusal in (Refusal.GONE, Refusal.STALE_CONTEXT)
+
+
+@dataclass(frozen=True, slots=True)
+class MediaFormat:
+    audio_format: str
+    """`pcm16k` or `pcm24k`, both directions."""
+    channels: str
+    """`mixed` or `unmixed`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A call as ACS describes it; `state` is e.g. `connecting`, `connected`."""
+
+    connection_id: str
+    state: str
+
+
+class AcsClient:
+    """One for the process; close it. Every method raises `AcsError`."""
+
+    def __init__(self, address: AcsAddress, media: MediaFormat, *, deadline_s: float = DEADLINE_S) -> None:
+        self._media = media
+        self._deadline_s = deadline_s
+        self._identity = None if address.access_key else DefaultAzureCredential()
+        self._client = CallAutomationClient(
+            address.endpoint,
+            self._identity or AzureKeyCredential(address.access_key),
+            connection_timeout=CONNECT_TIMEOUT_S,
+            read_timeout=READ_TIMEOUT_S,
+            retry_total=0,
+            per_call_policies=[_AllowHttp()] if self._identity and address.endpoint.startswith("http://") else [],
+        )
+
+    async def answer(
+        self, context: str, *, callback_url: str, media_url: str, operation_context: str, request_id: str
+    ) -> Connection:
+        media = MediaStreamingOptions(
+            transport_url=media_url,
+            transport_type=StreamingTransportType.WEBSOCKET,
+            content_type=MediaStreamingContentType.AUDIO,
+            audio_channel_type=MediaStreamingAudioChannelType(self._media.channels),
+            start_media_streaming=True,
+            enable_bidirectional=True,
+            audio_format=_FORMATS[self._media.audio_format],
+            enable_dtmf_tones=True,
+        )
+        headers = _repeatable(request_id)
+        properties = await self._ask(
+            "answer",
+            lambda: self._client.answer_call(
+                context, callback_url, media_streaming=media, operation_context=operation_context, headers=headers
+            ),
+        )
+        return _connection(properties)
+
+    async def reject(self, context: str, reason: str, *, request_id: str) -> None:
+        headers = _repeatable(request_id)
+        await self._ask("reject", lambda: self._client.reject_call(context, call_reject_reason=reason, headers=headers))
+
+    async def redirect(self, context: str, target: str, *, request_id: str) -> None:
+        """`target`: raw id."""
+        headers = _repeatable(request_id)
+        party = _party(target)
+        await self._ask("redirect", lambda: self._client.redirect_call(context, party, headers=headers))
+
+    async def hang_up(self, connection_id: str, *, request_id: str) -> None:
+        """For everyone: the caller's line goes dead, too."""
+        headers = _repeatable(request_id)
+        call = self._client.get_call_connection(connection_id)
+        await self._ask("hang up", lambda: call.hang_up(True, headers=headers))
+
+    async def start_media_streaming(self, connection_id: str, *, operation_context: str) -> None:
+        """ACS dials the media URL given at the answer."""
+        call = self._client.get_call_connection(connection_id)
+        await self._ask(
+            "start media streaming", lambda: call.start_media_streaming(operation_context=operation_context)
+        )
+
+    async def stop_media_streaming(self, connection_id: str, *, operation_context: str) -> None:
+        call = self._client.get_call_connection(connection_id)
+        await self._ask("stop media streaming", lambda: call.stop_media_streaming(operation_context=operation_context))
+
+    async def look_up(self, connection_id: str) -> Connection:
+        call = self._client.get_call_connection(connection_id)
+        return _connection(await self._ask("look up", call.get_call_properties))
+
+    async def aclose(self) -> None:
+        await self._client.close()
+        if self._identity is not None:
+            await self._identity.close()
+
+    async def _ask(self, doing: str, request: Callable[[], Awaitable[T]]) -> T:
+        """Ask, and ask again while that can help and the deadline has not passed."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._deadline_s
+        pause_s = _FIRST_PAUSE_S
+        while True:
+            try:
+                async with asyncio.timeout_at(deadline):
+                    return await request()
+            except TimeoutError as error:
+                raise AcsError(f"ACS did not {doing} within {self._deadline_s} s", Refusal.UNAVAILABLE) from error
+            except (AzureError, ValueError) as error:
+                # ValueErrors are replies that the SDK cannot read.
+                refused = refusal_of(error, doing)
+                wait_s = max(pause_s, refused.retry_after_s)
+                if not refused.retry or loop.time() + wait_s >= deadline:
+                    raise refused from error
+            log.warning("asking ACS again", extra=fields(doing=doing, reason=refused.message, wait_s=wait_s))
+            await asyncio.sleep(wait_s)
+            pause_s *= 2
+
+
+def refusal_of(error: AzureError | ValueError, doing: str) -> AcsError:
+    """What an SDK error means for the call."""
+    if isinstance(error, ClientAuthenticationError):
+        return AcsError(f"ACS did not let us {doing}: {error.message}", Refusal.AUTH)
+    if not isinstance(error, HttpResponseError):
+        return AcsError(f"ACS did not {doing}: {error}", Refusal.UNAVAILABLE)
+    status = error.status_code or 0
+    acs_code = (error.error.code if error.error else "") or ""
+    message = f"ACS refused to {doing}: {status} {acs_code} {error.message}".strip()
+    headers: Mapping[str, str] = getattr(error.response, "headers", {})
+    retry_after = headers.get("Retry-After", "")
+    refusal = _refusal(status, acs_code, error.message or "")
+    return AcsError(
+        message,
+        refusal,
+        acs_code=acs_code or str(status),
+        retry_after_s=float(retry_after) if retry_after.isdigit() else 0.0,
+    )
+
+
+def _refusal(status: int, acs_code: str, message: str) -> Refusal:
+    if status == 400 and _STALE_CONTEXT in message:
+        return Refusal.STALE_CONTEXT
+    if status == 404 or acs_code == _TERMINATED:
+        return Refusal.GONE
+    if status == 403:
+        return Refusal.AUTH
+    if status == 429:
+        return Refusal.THROTTLED
+    return Refusal.UNAVAILABLE if status in (0, 408) or status >= 500 else Refusal.REFUSED
+
+
+def _party(
+    raw_id: str,
+) -> PhoneNumberIdentifier | CommunicationUserIdentifier | MicrosoftTeamsUserIdentifier | MicrosoftTeamsAppIdentifier:
+    """A redirect target as the SDK names it; `raw_id` as `core.targets` lets through."""
+    if raw_id.startswith("4:"):
+        return PhoneNumberIdentifier(raw_id.removeprefix("4:"), raw_id=raw_id)
+    if raw_id.startswith("8:orgid:"):
+        return MicrosoftTeamsUserIdentifier(raw_id.removeprefix("8:orgid:"), raw_id=raw_id)
+    if raw_id.startswith("28:orgid:"):
+        return MicrosoftTeamsAppIdentifier(raw_id.removeprefix("28:orgid:"), raw_id=raw_id)
+    return CommunicationUserIdentifier(raw_id, raw_id=raw_id)
+
+
+def _repeatable(request_id: str) -> dict[str, str]:
+    """The SDK adds Repeatability-First-Sent to this dict at the first attempt; later attempts repeat both."""
+    return {"Repeatability-Request-ID": request_id}
+
+
+def _connection(properties: CallConnectionProperties) -> Connection:
+    state = properties.call_connection_state
+    return Connection(properties.call_connection_id or "", str(getattr(state, "value", state) or ""))
+
+
+class _AllowHttp(SansIOHTTPPolicy[object, object]):
+    """Lets a bearer token travel to an http endpoint: a simulator's, since ACS itself has only https."""
+
+    def on_request(self, request: PipelineRequest[object]) -> None:
+        request.context.options["enforce_https"] = False

@@ -1,0 +1,105 @@
+"""The operator API: look at calls and hang them up. Described for people in docs/api.md."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from bridge_common.call_record import CallRecord, Status
+from bridge_common.call_store import CallStore
+from bridge_common.entries import HangUp, TranscriptEntry, Turn
+from bridge_common.errors import InputError
+from bridge_common.ids import is_call_id
+from bridge_common.inbox import Inbox
+from call_control.authentication import OperatorGuard
+from call_control.replies import ConflictError, Endpoint, NotFoundError, telling
+
+DEFAULT_LIMIT: Final = 100
+HIGHEST_LIMIT: Final = 1000
+
+
+class OperatorApi:
+    def __init__(self, store: CallStore, inbox: Inbox, guard: OperatorGuard) -> None:
+        self._store = store
+        self._inbox = inbox
+        self._guard = guard
+
+    def routes(self) -> list[Route]:
+        return [
+            Route("/api/calls", self._for_operators(self.calls), methods=["GET"]),
+            Route("/api/calls/{call_id}", self._for_operators(self.call), methods=["GET"]),
+            Route("/api/calls/{call_id}/transcript", self._for_operators(self.transcript), methods=["GET"]),
+            Route("/api/calls/{call_id}/hangup", self._for_operators(self.hang_up), methods=["POST"]),
+        ]
+
+    async def calls(self, request: Request) -> Response:
+        text = request.query_params.get("limit", str(DEFAULT_LIMIT))
+        if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= HIGHEST_LIMIT):
+            raise InputError(f"limit is a number from 1 to {HIGHEST_LIMIT}")
+        records = await self._store.list_calls(int(text))
+        return JSONResponse({"calls": [call_json(record) for record in records]})
+
+    async def call(self, request: Request) -> Response:
+        return JSONResponse(call_json(await self._record(request)))
+
+    async def transcript(self, request: Request) -> Response:
+        record = await self._record(request)
+        entries = await self._store.read_transcript(record.call_id)
+        return JSONResponse(
+            {"call_id": record.call_id, "entries": [entry_json(entry_id, entry) for entry_id, entry in entries]}
+        )
+
+    async def hang_up(self, request: Request) -> Response:
+        """202: the request is in the inbox, and what came of it shows in the call's status."""
+        record = await self._record(request)
+        if record.status is Status.ENDED:
+            raise ConflictError("the call has ended already")
+        await self._inbox.put(HangUp(record.call_id, by="operator", reason=""))
+        return JSONResponse({"call_id": record.call_id, "status": record.status.value}, 202)
+
+    async def _record(self, request: Request) -> CallRecord:
+        call_id = request.path_params["call_id"]
+        record = await self._store.load(call_id) if is_call_id(call_id) else None
+        if record is None:
+            raise NotFoundError("there is no such call, or it ended too long ago")
+        return record
+
+    def _for_operators(self, endpoint: Endpoint) -> Endpoint:
+        async def guarded(request: Request) -> Response:
+            self._guard.check(request)
+            return await endpoint(request)
+
+        return telling(guarded, "operator API")
+
+
+def call_json(record: CallRecord) -> dict[str, object]:
+    """What operators see of a call; not the incoming-call context, with which it could be answered."""
+    return {
+        "call_id": record.call_id,
+        "status": record.status.value,
+        "caller": record.caller,
+        "callee": record.callee,
+        "profile": record.profile,
+        "correlation_id": record.correlation_id,
+        "server_call_id": record.server_call_id,
+        "connection_id": record.connection_id,
+        "conversation_id": record.conversation_id,
+        "voice_session_id": record.voice_session_id,
+        "voice_ready": record.voice_ready,
+        "media_seen": record.media_seen,
+        "greeted": record.greeted,
+        "created_ms": record.created_ms,
+        "answered_ms": record.answered_ms,
+        "connected_ms": record.connected_ms,
+        "ended_ms": record.ended_ms,
+        "end_reason": record.end_reason,
+    }
+
+
+def entry_json(entry_id: str, entry: TranscriptEntry) -> dict[str, object]:
+    kind = "turn" if isinstance(entry, Turn) else "notice"
+    return {"id": entry_id, "kind": kind, **asdict(entry)}

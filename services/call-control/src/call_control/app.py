@@ -1,0 +1,120 @@
+"""call-control: the service put together, and its console script."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Sequence
+
+from starlette.routing import BaseRoute
+
+from bridge_common.acs_jwt import JwtMode, JwtVerifier
+from bridge_common.call_store import CallStore
+from bridge_common.errors import OutsideError
+from bridge_common.fleet import Fleet
+from bridge_common.ids import process_name
+from bridge_common.inbox import Inbox
+from bridge_common.keys import Keys
+from bridge_common.leases import Leases
+from bridge_common.log import fields, setup_logging
+from bridge_common.redis_clients import open_clients
+from bridge_common.service import serve
+from bridge_common.settings import load_settings
+from call_control.acs_client import AcsClient, MediaFormat
+from call_control.api import OperatorApi
+from call_control.authentication import EventGridGuard, OperatorGuard, entra_verifier
+from call_control.effects import CallUrls, Effects
+from call_control.settings import CallControlSettings
+from call_control.webhooks import Webhooks
+from call_control.worker import Worker
+
+log = logging.getLogger(__name__)
+
+KIND = "call-control"
+
+
+class CallControl:
+    """One replica. Builds its clients in `start`, inside the running loop."""
+
+    def __init__(self, settings: CallControlSettings) -> None:
+        self.draining = False
+        self.name = process_name(KIND)
+        self._settings = settings
+        keys = Keys(settings.redis_shards)
+        self._clients = open_clients(settings.redis_url)
+        control = self._clients.control
+        self._inbox = Inbox(control, self._clients.blocking, keys, self.name)
+        self._store = CallStore(control, keys)
+        self._leases = Leases(control, keys, self.name)
+        self._fleet = Fleet(control, self.name, KIND)
+        self._grid_guard = EventGridGuard(settings.event_grid_secrets, _event_grid_tokens(settings))
+        self._acs_tokens = JwtVerifier(
+            settings.acs_jwks_url, [settings.acs_jwt_issuer], settings.acs_jwt_audience, mode=settings.acs_jwt_mode
+        )
+        self._acs: AcsClient | None = None
+        self._worker: Worker | None = None
+        self._working: asyncio.Task[None] | None = None
+
+    def routes(self) -> Sequence[BaseRoute]:
+        webhooks = Webhooks(self._inbox, self._grid_guard, self._acs_tokens)
+        api = OperatorApi(self._store, self._inbox, OperatorGuard(self._settings.api_keys))
+        return [*webhooks.routes(), *api.routes()]
+
+    async def ready(self) -> str:
+        if self._working is None or self._working.done():
+            return "the worker does not run"
+        return "" if await self._clients.ping() else "Redis does not answer"
+
+    async def start(self) -> None:
+        settings = self._settings
+        if self._grid_guard.open:
+            log.warning("the webhook is open to anybody: set EVENT_GRID_SECRETS or EVENT_GRID_TENANT_ID")
+        if settings.acs_jwt_mode is not JwtMode.ENFORCE:
+            log.warning("callbacks are accepted without a good token", extra=fields(mode=settings.acs_jwt_mode.value))
+        self._acs = AcsClient(settings.acs_address, MediaFormat(settings.acs_audio_format, settings.acs_audio_channels))
+        urls = CallUrls(settings.base_url, settings.media_base_url, settings.media_token_keys, settings.max_call_s)
+        effects = Effects(self._acs, self._leases, self._store, self._inbox, urls)
+        self._worker = Worker(
+            self._inbox,
+            self._store,
+            self._fleet,
+            effects,
+            name=self.name,
+            rules=settings.rules,
+            routing=settings.routing,
+        )
+        self._working = asyncio.create_task(self._work(self._worker), name="call-control worker")
+
+    async def drain(self) -> None:
+        if self._worker is not None:
+            await self._worker.drain()
+
+    async def stop(self) -> None:
+        if self._working is not None:
+            self._working.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._working
+        with contextlib.suppress(OutsideError):
+            await self._fleet.leave()
+        if self._acs is not None:
+            await self._acs.aclose()
+        await self._clients.aclose()
+
+    async def _work(self, worker: Worker) -> None:
+        with contextlib.suppress(OutsideError):
+            # Redis may come later than we do: the worker makes the group then.
+            await self._inbox.ensure_group()
+        await worker.run()
+
+
+def _event_grid_tokens(settings: CallControlSettings) -> JwtVerifier | None:
+    if not settings.event_grid_tenant_id:
+        return None
+    return entra_verifier(settings.event_grid_tenant_id, settings.event_grid_audience, settings.event_grid_jwks_url)
+
+
+def main() -> int:
+    settings = load_settings(CallControlSettings)
+    setup_logging(KIND, settings.log_level, settings.log_format)
+    return serve(CallControl(settings), settings)

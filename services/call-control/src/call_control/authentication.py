@@ -1,0 +1,83 @@
+"""Who may post to the webhooks and who may use the operator API."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from starlette.requests import Request
+
+from bridge_common.acs_jwt import JwtMode, JwtVerifier
+from bridge_common.errors import AuthError
+
+EVENT_GRID_ROLE: Final = "AzureEventGridSecureWebhookSubscriber"
+"""The app role that Event Grid's own application holds (Event Grid docs, "Secure webhook delivery")."""
+
+
+class ForbiddenError(AuthError):
+    """Nobody may, as things are set up; becomes 403."""
+
+    code = "forbidden"
+
+
+class EventGridGuard:
+    """The secret in the webhook's URL, Event Grid's Entra token, both, or nothing: as the settings ask."""
+
+    def __init__(self, secrets: Sequence[str], verifier: JwtVerifier | None) -> None:
+        self._secrets = secrets
+        self._verifier = verifier
+
+    @property
+    def open(self) -> bool:
+        """Nobody is turned away."""
+        return not self._secrets and self._verifier is None
+
+    def check_secret(self, request: Request) -> None:
+        """Raises `AuthError`. Enough for the OPTIONS handshake, which carries no token."""
+        if self._secrets and not is_one_of(request.query_params.get("code", ""), self._secrets):
+            raise AuthError("the code in the webhook's URL is missing or wrong")
+
+    async def check(self, request: Request) -> None:
+        """Raises `AuthError`; `OutsideError` when Entra's keys cannot be had."""
+        self.check_secret(request)
+        if self._verifier is None:
+            return
+        claims = await self._verifier.check(request.headers.get("authorization"))
+        roles = claims.get("roles")
+        if not isinstance(roles, list) or EVENT_GRID_ROLE not in roles:
+            raise AuthError(f"the token lacks the role {EVENT_GRID_ROLE}")
+
+
+class OperatorGuard:
+    """API keys, as `Authorization: Bearer <key>` or `X-Api-Key: <key>`."""
+
+    def __init__(self, keys: Sequence[str]) -> None:
+        self._keys = keys
+
+    def check(self, request: Request) -> None:
+        """Raises `ForbiddenError` when no key is set up, `AuthError` for a missing or wrong one."""
+        if not self._keys:
+            raise ForbiddenError("the operator API is closed: set API_KEYS to one key or more to open it")
+        scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
+        given = request.headers.get("x-api-key") or (bearer if scheme.lower() == "bearer" else "")
+        if not is_one_of(given, self._keys):
+            raise AuthError("send an API key as `Authorization: Bearer …` or `X-Api-Key: …`")
+
+
+def is_one_of(given: str, good: Iterable[str]) -> bool:
+    """In a time that tells nothing about the good ones."""
+    found = False
+    for one in good:
+        found |= hmac.compare_digest(given.encode(), one.encode())
+    return found
+
+
+def entra_verifier(tenant_id: str, audience: str, jwks_url: str = "") -> JwtVerifier:
+    """For tokens of a tenant, version 1 or 2, as Event Grid's subscription asks for them."""
+    return JwtVerifier(
+        jwks_url or f"https://login.microsoftonline.com/{tenant_id}/discovery/v2.0/keys",
+        [f"https://sts.windows.net/{tenant_id}/", f"https://login.microsoftonline.com/{tenant_id}/v2.0"],
+        audience,
+        mode=JwtMode.ENFORCE,
+    )

@@ -1,0 +1,43 @@
+"""The connection string of an ACS resource: `endpoint=https://…/;accesskey=…`.
+
+Read here and not by the SDK, which turns an http endpoint into https.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from bridge_common.errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class AcsAddress:
+    """`endpoint` has no trailing slash: the SDK signs it as given, and the signature must match the Host header."""
+
+    endpoint: str
+    access_key: str = field(default="", repr=False)
+    """Empty: authenticate by managed identity."""
+
+
+def parse_connection_string(text: str) -> AcsAddress:
+    """Raises `InputError` without repeating the text: it holds a secret."""
+    parts: dict[str, str] = {}
+    for part in text.strip().rstrip(";").split(";"):
+        name, found, value = part.partition("=")
+        if not found:
+            raise InputError("the form is endpoint=https://…/;accesskey=…")
+        parts[name.strip().lower()] = value.strip()
+    if not parts.get("accesskey"):
+        raise InputError("accesskey= is missing")
+    return AcsAddress(endpoint_of(parts.get("endpoint", "")), parts["accesskey"])
+
+
+def endpoint_of(text: str) -> str:
+    """An http or https address without path and trailing slash; https where no scheme is given."""
+    address = text.strip().rstrip("/")
+    if "://" not in address:
+        address = f"https://{address}"
+    scheme, _, host = address.partition("://")
+    if scheme.lower() not in ("http", "https") or not host or "/" in host or "?" in host:
+        raise InputError("the endpoint is https://<resource>.communication.azure.com, without a path")
+    return address

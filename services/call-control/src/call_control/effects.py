@@ -1,0 +1,161 @@
+"""Carries out the call machine's commands: toward ACS, the lease table, the streams and the timers."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from typing import Protocol, assert_never
+
+from bridge_common import media_token
+from bridge_common.call_record import CallRecord
+from bridge_common.call_store import CallStore
+from bridge_common.entries import Due
+from bridge_common.ids import request_id_of
+from bridge_common.inbox import Inbox
+from bridge_common.leases import Leases
+from bridge_common.log import fields
+from bridge_common.telemetry import counter
+from call_control.acs_client import AcsError, Connection
+from call_control.core.call_machine import still_wanted
+from call_control.core.commands import (
+    AcsCommand,
+    Answer,
+    AnyCommand,
+    End,
+    HangUp,
+    LookUp,
+    Offer,
+    Redirect,
+    Reject,
+    SetTimer,
+    StartMediaStreaming,
+    StopMediaStreaming,
+)
+from call_control.core.events import CommandDone, CommandFailed
+
+log = logging.getLogger(__name__)
+
+_ASKED = counter("bridge_acs_requests", "Commands to ACS by outcome", "command", "outcome")
+_TOKEN_MARGIN_S = 300
+"""How much longer than the longest call a media URL is good."""
+
+
+class Acs(Protocol):
+    """`AcsClient`, as far as commands need it."""
+
+    async def answer(
+        self, context: str, *, callback_url: str, media_url: str, operation_context: str, request_id: str
+    ) -> Connection: ...
+    async def reject(self, context: str, reason: str, *, request_id: str) -> None: ...
+    async def redirect(self, context: str, target: str, *, request_id: str) -> None: ...
+    async def hang_up(self, connection_id: str, *, request_id: str) -> None: ...
+    async def start_media_streaming(self, connection_id: str, *, operation_context: str) -> None: ...
+    async def stop_media_streaming(self, connection_id: str, *, operation_context: str) -> None: ...
+    async def look_up(self, connection_id: str) -> Connection: ...
+
+
+@dataclass(frozen=True, slots=True)
+class CallUrls:
+    """The addresses that ACS gets for one call: made from settings, never from a request's Host header."""
+
+    base_url: str
+    media_base_url: str
+    token_keys: tuple[str, ...]
+    longest_call_s: float
+
+    def callback(self, call_id: str) -> str:
+        return f"{self.base_url}/api/callbacks/{call_id}"
+
+    def media(self, call_id: str, answered_s: float) -> str:
+        """The same for every attempt at the answer: a repeated request must say what the first one said."""
+        token = media_token.mint(self.token_keys, call_id, int(answered_s + self.longest_call_s + _TOKEN_MARGIN_S))
+        return f"{self.media_base_url}/ws/{call_id}/{token}"
+
+
+@dataclass(frozen=True, slots=True)
+class Effects:
+    acs: Acs
+    leases: Leases
+    store: CallStore
+    inbox: Inbox
+    urls: CallUrls
+
+    async def run(self, record: CallRecord, command: AnyCommand) -> CommandDone | CommandFailed | None:
+        """The command's result; None for a timer, whose result is that it fires.
+
+        Doing a command twice does no more than doing it once. Raises `OutsideError` when Redis does not answer.
+        """
+        if not still_wanted(record, command):
+            return None if isinstance(command, SetTimer) else CommandFailed(command.seq, "overtaken")
+        if isinstance(command, SetTimer):
+            due = Due(record.call_id, command.name, command.seq)
+            await self.inbox.set_timer(due, max(0, command.due_ms - round(time.time() * 1000)))
+            return None
+        if isinstance(command, AcsCommand):
+            return await self._ask(record, command)
+        await self._local(record, command)
+        return CommandDone(command.seq)
+
+    async def _local(self, record: CallRecord, command: Offer | End) -> None:
+        call_id = record.call_id
+        if isinstance(command, End):
+            await self.leases.end(call_id)
+            await self.store.end_streams(call_id, command.reason)
+            return
+        await self.leases.offer(call_id)
+        now = await self.store.load(call_id)
+        if now is None or not now.status.live:
+            # The call ended between our look at the record and the offer: nobody else would take the offer back.
+            await self.leases.end(call_id)
+
+    async def _ask(
+        self,
+        record: CallRecord,
+        command: Answer | Reject | Redirect | HangUp | StartMediaStreaming | StopMediaStreaming | LookUp,
+    ) -> CommandDone | CommandFailed:
+        name = type(command).__name__
+        try:
+            connection = await self._request(record, command)
+        except AcsError as error:
+            _ASKED.labels(name, error.refusal.value).inc()
+            log.warning(
+                "ACS did not carry out a command",
+                extra=fields(call_id=record.call_id, command=name, refusal=error.refusal.value, reason=error.message),
+            )
+            code = error.refusal.value if error.refusal.value != "refused" else error.acs_code
+            return CommandFailed(command.seq, code, gone=error.gone)
+        _ASKED.labels(name, "done").inc()
+        return CommandDone(command.seq, connection.connection_id, connection.state)
+
+    async def _request(
+        self,
+        record: CallRecord,
+        command: Answer | Reject | Redirect | HangUp | StartMediaStreaming | StopMediaStreaming | LookUp,
+    ) -> Connection:
+        acs, context, connection_id = self.acs, record.incoming_call_context, record.connection_id
+        request_id = request_id_of(record.call_id, command.seq)
+        match command:
+            case Answer():
+                return await acs.answer(
+                    context,
+                    callback_url=self.urls.callback(record.call_id),
+                    media_url=self.urls.media(record.call_id, record.answered_ms / 1000),
+                    operation_context=command.operation_context,
+                    request_id=request_id,
+                )
+            case LookUp():
+                return await acs.look_up(connection_id)
+            case Reject():
+                await acs.reject(context, command.reason, request_id=request_id)
+            case Redirect():
+                await acs.redirect(context, command.target, request_id=request_id)
+            case HangUp():
+                await acs.hang_up(connection_id, request_id=request_id)
+            case StartMediaStreaming():
+                await acs.start_media_streaming(connection_id, operation_context=command.operation_context)
+            case StopMediaStreaming():
+                await acs.stop_media_streaming(connection_id, operation_context=command.operation_context)
+            case _:
+                assert_never(command)
+        return Connection("", "")

@@ -1,0 +1,308 @@
+"""Works off the inbox: each entry is applied to its call, the commands that follow are carried out, then it is done.
+
+Any number of replicas do this side by side. The record is saved by compare-and-swap together with its outbox; an entry
+is acknowledged only when no command that it caused is left there. When a replica dies, another claims its entries and
+carries on with exactly those commands.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Final, Protocol
+
+from bridge_common.call_record import CallRecord, Status
+from bridge_common.call_store import CallStore
+from bridge_common.entries import Callback, InboxEntry, IncomingCall
+from bridge_common.errors import BridgeError, OutsideError
+from bridge_common.fleet import BEAT_S, Fleet
+from bridge_common.inbox import Delivery, Inbox
+from bridge_common.log import fields, phone
+from bridge_common.telemetry import ACTIVE_CALLS, counter
+from call_control.core.call_machine import Step, apply, outstanding
+from call_control.core.callbacks import decode_data
+from call_control.core.commands import AnyCommand, SetTimer
+from call_control.core.draft import Rules
+from call_control.core.events import CallEvent, CommandDone, CommandFailed
+from call_control.core.routing import RoutingPolicy
+
+log = logging.getLogger(__name__)
+
+CAPACITY: Final = 256
+"""Entries worked on at once. Most take a few ms; those that wait for ACS must not hold up the others."""
+READ_BLOCK_MS: Final = 500
+TIMER_POLL_S: Final = 0.1
+ORPHAN_POLL_S: Final = 0.5
+_PAUSE_S: Final = 0.2
+_LONGEST_PAUSE_S: Final = 2.0
+_SWAPS: Final = 50
+"""Attempts to save a record that others write at the same time."""
+
+_ENDED = counter("bridge_calls_ended", "Calls that are over, by reason", "reason")
+_ENTRIES = counter("bridge_inbox_entries", "Inbox entries worked off, by kind", "kind")
+
+
+class CommandRunner(Protocol):
+    """`Effects`, as the worker sees it."""
+
+    async def run(self, record: CallRecord, command: AnyCommand) -> CommandDone | CommandFailed | None: ...
+
+
+class Worker:
+    """`run` until cancelled; `drain` first, so that what was begun gets finished."""
+
+    def __init__(
+        self,
+        inbox: Inbox,
+        store: CallStore,
+        fleet: Fleet,
+        effects: CommandRunner,
+        *,
+        name: str,
+        rules: Rules,
+        routing: RoutingPolicy,
+    ) -> None:
+        self._inbox = inbox
+        self._store = store
+        self._fleet = fleet
+        self._effects = effects
+        self._name = name
+        self._rules = rules
+        self._routing = routing
+        self._free = asyncio.Semaphore(CAPACITY)
+        self._turns: dict[str, _Turn] = {}
+        self._in_hand: set[str] = set()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._draining = False
+        self._reads_no_more = asyncio.Event()
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+
+            async def take(deliveries: list[Delivery]) -> None:
+                for delivery in deliveries:
+                    if delivery.entry_id in self._in_hand:
+                        continue
+                    self._in_hand.add(delivery.entry_id)
+                    self._idle.clear()
+                    await self._free.acquire()
+                    group.create_task(self._work_off(delivery))
+
+            async def read() -> None:
+                if self._draining:
+                    self._reads_no_more.set()
+                    await asyncio.sleep(_PAUSE_S)
+                    return
+                await take(await self._inbox.read(block_ms=READ_BLOCK_MS))
+
+            async def adopt_orphans() -> None:
+                await asyncio.sleep(ORPHAN_POLL_S)
+                if not self._draining:
+                    await take(await self._inbox.claim_orphans({*await self._fleet.live(), self._name}))
+
+            async def fire_timers() -> None:
+                await asyncio.sleep(TIMER_POLL_S)
+                await self._inbox.fire_due_timers()
+
+            async def beat() -> None:
+                await self._fleet.beat(capacity=CAPACITY, active=len(self._in_hand), draining=self._draining)
+                ACTIVE_CALLS.set(len(self._turns))
+                await asyncio.sleep(BEAT_S)
+
+            for loop in (beat, read, adopt_orphans, fire_timers):
+                group.create_task(self._forever(loop))
+
+    async def drain(self) -> None:
+        """Take nothing new; return when all that was taken is done."""
+        self._draining = True
+        await self._reads_no_more.wait()
+        await self._idle.wait()
+
+    async def _forever(self, loop: Callable[[], Awaitable[None]]) -> None:
+        """Go on through outages of Redis, saying so once for each."""
+        outage = False
+        while True:
+            try:
+                await loop()
+                outage = False
+            except OutsideError as error:
+                if not outage:
+                    log.error("the worker waits for Redis", extra=fields(doing=loop.__name__, reason=error.message))
+                outage = True
+                await asyncio.sleep(_PAUSE_S)
+                await self._restore_group()
+            except Exception:
+                log.exception("a loop of the worker goes on after a failure", extra=fields(doing=loop.__name__))
+                await asyncio.sleep(_LONGEST_PAUSE_S)
+
+    async def _restore_group(self) -> None:
+        """Redis may have come back empty: then there is no consumer group to read from."""
+        try:
+            await self._inbox.ensure_group()
+        except OutsideError as error:
+            log.debug("no consumer group yet", extra=fields(reason=error.message))
+
+    # -- one entry ---------------------------------------------------------------------------------------------------
+    async def _work_off(self, delivery: Delivery) -> None:
+        """Act until it is done, however long Redis is away; an entry that cannot be acted on is dropped aloud."""
+        pause_s = _PAUSE_S
+        try:
+            while True:
+                try:
+                    await self._act(delivery)
+                    await self._inbox.ack(delivery)
+                    _ENTRIES.labels(type(delivery.entry).__name__).inc()
+                    return
+                except OutsideError as error:
+                    log.warning("will act on the entry again", extra=_about(delivery, error.message))
+                    await asyncio.sleep(pause_s)
+                    pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+                except Exception as error:
+                    # Trying for ever would help nobody: the call's deadlines still bring it to an end.
+                    log.exception("an inbox entry is dropped", extra=_about(delivery, str(error)))
+                    await self._drop(delivery)
+                    return
+        finally:
+            self._in_hand.discard(delivery.entry_id)
+            self._free.release()
+            if not self._in_hand:
+                self._idle.set()
+
+    async def _drop(self, delivery: Delivery) -> None:
+        try:
+            await self._inbox.ack(delivery)
+        except BridgeError as error:
+            log.warning("a dropped entry stays pending", extra=_about(delivery, error.message))
+
+    async def _act(self, delivery: Delivery) -> None:
+        entry, cause = delivery.entry, delivery.entry_id
+        async with self._turn(entry.call_id):
+            record = await self._commit_entry(entry, cause)
+        carried_out: set[tuple[bool, int]] = set()
+        while record is not None:
+            todo = [c for c in outstanding(record, cause) if _number(c) not in carried_out]
+            if not todo:
+                return
+            results: list[CallEvent] = []
+            for command in todo:
+                result = await self._effects.run(record, command)
+                carried_out.add(_number(command))
+                if result is not None:
+                    results.append(result)
+            async with self._turn(entry.call_id):
+                record = await self._commit(entry.call_id, results, cause)
+
+    async def _commit_entry(self, entry: InboxEntry, cause: str) -> CallRecord | None:
+        if isinstance(entry, IncomingCall):
+            return await self._arrive(entry, cause)
+        if isinstance(entry, Callback):
+            return await self._commit(entry.call_id, [decode_data(entry.event_id, entry.type, entry.data)], cause)
+        return await self._commit(entry.call_id, [entry], cause)
+
+    async def _arrive(self, entry: IncomingCall, cause: str) -> CallRecord | None:
+        blank = CallRecord(
+            call_id=entry.call_id,
+            status=Status.RINGING,
+            created_ms=entry.received_ms,
+            caller=entry.caller,
+            callee=entry.callee,
+            correlation_id=entry.correlation_id,
+            server_call_id=entry.server_call_id,
+            incoming_call_context=entry.incoming_call_context,
+        )
+        decision = self._routing.decide(entry)
+        step = apply(blank, decision, _now_ms(), self._rules, cause)
+        if await self._store.create(step.record):
+            log.info(
+                "call arrived",
+                extra=fields(
+                    call_id=entry.call_id,
+                    caller=phone(entry.caller),
+                    callee=phone(entry.callee),
+                    decision=type(decision).__name__.lower(),
+                    waited_ms=_now_ms() - entry.received_ms,
+                ),
+            )
+            _tell(blank, step, decision)
+            return step.record
+        return await self._store.load(entry.call_id)
+
+    async def _commit(self, call_id: str, events: list[CallEvent], cause: str) -> CallRecord | None:
+        """Apply the events and save; None when there is no such call (any more)."""
+        for _ in range(_SWAPS):
+            before = await self._store.load(call_id)
+            if before is None:
+                log.info("an event for a call that is not there", extra=fields(call_id=call_id, cause=cause))
+                return None
+            record, steps = before, []
+            for event in events:
+                step = apply(record, event, _now_ms(), self._rules, cause)
+                steps.append((record, step, event))
+                record = step.record
+            if record == before:
+                return before
+            if await self._store.save(before, record):
+                for was, step, event in steps:
+                    _tell(was, step, event)
+                return record
+        raise OutsideError("the call's record is written by others all the time", retry=True)
+
+    @asynccontextmanager
+    async def _turn(self, call_id: str) -> AsyncIterator[None]:
+        """One entry of a call at a time, in the order they were read."""
+        turn = self._turns.setdefault(call_id, _Turn())
+        turn.waiting += 1
+        try:
+            async with turn.lock:
+                yield
+        finally:
+            turn.waiting -= 1
+            if not turn.waiting:
+                del self._turns[call_id]
+
+
+class _Turn:
+    def __init__(self) -> None:
+        self.lock = asyncio.Lock()
+        self.waiting = 0
+
+
+def _tell(was: CallRecord, step: Step, event: CallEvent) -> None:
+    """One line for each change of status."""
+    now = step.record
+    if was.status is now.status:
+        return
+    log.info(
+        "call changed status",
+        extra=fields(
+            call_id=now.call_id,
+            was=was.status.value,
+            status=now.status.value,
+            event=_event_name(event),
+            reason=now.end_reason,
+        ),
+    )
+    if now.status is Status.ENDED:
+        _ENDED.labels(now.end_reason if now.end_reason.isidentifier() else "other").inc()
+
+
+def _event_name(event: CallEvent) -> str:
+    return str(getattr(event, "type", "") or type(event).__name__)
+
+
+def _number(command: AnyCommand) -> tuple[bool, int]:
+    return isinstance(command, SetTimer), command.seq
+
+
+def _about(delivery: Delivery, reason: str) -> dict[str, object]:
+    return fields(
+        call_id=delivery.entry.call_id, entry=type(delivery.entry).__name__, cause=delivery.entry_id, reason=reason
+    )
+
+
+def _now_ms() -> int:
+    return round(time.time() * 1000)

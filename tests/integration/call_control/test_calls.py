@@ -1,0 +1,252 @@
+"""Calls from ring to end through the real service: what Azure is asked, and what is released."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+import httpx
+
+from bridge_common import media_token
+from bridge_common.call_record import Status
+from bridge_common.entries import MediaLost, MediaOpen, VoiceLost
+from bridge_common.redis_clients import RedisClients
+from eventually import eventually
+from scripted_acs import STALE_CONTEXT, ScriptedAcs, Twist
+from switchboard import OPERATOR, PhoneCall, Switchboard, environment, replica, settings_of, switchboard
+
+TOKEN_KEYS = ("media-token-key-of-the-tests",)
+
+
+async def test_answered_when_the_voice_is_ready(board: Switchboard) -> None:
+    call = PhoneCall()
+    assert (await board.ring(call)).status_code == 200
+    await board.reaches(call, Status.RINGING)
+    assert board.acs.asked == []
+    await board.voice_ready(call)
+    connection_id = await board.answered(call)
+    [asked] = board.acs.of("answer")
+    assert asked.body["incomingCallContext"] == call.context
+    assert asked.body["callbackUri"] == f"http://control.test/api/callbacks/{call.call_id}"
+    media = asked.body["mediaStreamingOptions"]
+    assert isinstance(media, dict)
+    url = media.pop("transportUrl")
+    assert media == {
+        "transportType": "websocket",
+        "contentType": "audio",
+        "audioChannelType": "unmixed",
+        "startMediaStreaming": True,
+        "enableBidirectional": True,
+        "audioFormat": "pcm16KMono",
+        "enableDtmfTones": True,
+    }
+    address, _, token = url.rpartition("/")
+    assert address == f"ws://media.test/ws/{call.call_id}"
+    media_token.check(TOKEN_KEYS, call.call_id, token, 0)
+    await board.call_back(call, call.callback("CallConnected", connection_id))
+    await board.reaches(call, Status.CONNECTED)
+    hung_up = {"resultInformation": {"code": 200, "subCode": 560000, "message": "The conversation has ended."}}
+    await board.call_back(call, call.callback("CallDisconnected", connection_id, **hung_up))
+    record = await board.reaches(call, Status.ENDED, within_s=2)
+    assert record.end_reason == "caller_hung_up"
+    await eventually(lambda: board.released(call), within_s=2, what="everything is released")
+    await eventually(board.idle, what="nothing is left in the inbox")
+    record = await board.reaches(call, Status.ENDED)
+    assert record.pending == ()
+
+
+async def test_answered_at_once(redis_url: str, clients: RedisClients, acs: ScriptedAcs) -> None:
+    async with switchboard(redis_url, clients, acs, ANSWER_WHEN="at_once", ACS_AUDIO_FORMAT="pcm24k") as board:
+        call = PhoneCall()
+        await board.ring(call)
+        connection_id = await board.answered(call)
+        media = acs.of("answer")[0].body["mediaStreamingOptions"]
+        assert isinstance(media, dict)
+        assert media["audioFormat"] == "pcm24KMono"
+        await board.call_back(call, call.callback("CallConnected", connection_id))
+        await board.voice_ready(call)
+
+        async def voice_noted() -> bool:
+            record = await board.store.load(call.call_id)
+            return record is not None and record.voice_ready
+
+        await eventually(voice_noted)
+
+
+async def test_duplicates_and_disorder_answer_once(board: Switchboard) -> None:
+    call = PhoneCall()
+    event = call.incoming("one-event")
+    again = [board.http.post("/api/incomingCall", json=[event]) for _ in range(10)]
+    other_ids = [board.ring(call) for _ in range(10)]
+    for reply in await asyncio.gather(*again, *other_ids):
+        assert reply.status_code == 200
+    await board.voice_ready(call)
+    connection_id = await board.answered(call)
+    events = [
+        call.callback("CallConnected", connection_id, "c"),
+        call.callback("ParticipantsUpdated", connection_id, "p", participants=[], sequenceNumber=1),
+        call.callback("MediaStreamingStarted", connection_id, "m"),
+        call.callback("CallDisconnected", connection_id, "d"),
+    ]
+    posts = [[event] for event in events for _ in range(10)]
+    random.Random(7).shuffle(posts)
+    for reply in await asyncio.gather(*(board.call_back(call, *post) for post in posts)):
+        assert reply.status_code == 200
+    await board.reaches(call, Status.ENDED)
+    await eventually(board.idle)
+    assert board.acs.done["answer"] == 1
+    assert len(board.acs.of("answer")) == 1
+    assert await board.released(call)
+
+
+async def test_a_stale_context_is_asked_for_once(board: Switchboard) -> None:
+    call = PhoneCall()
+    board.acs.script("answer", Twist(400, "400", STALE_CONTEXT))
+    await board.ring(call)
+    await board.voice_ready(call)
+    record = await board.reaches(call, Status.ENDED)
+    assert record.end_reason == "acs_stale_context"
+    await eventually(board.idle)
+    assert [asked.operation for asked in board.acs.asked] == ["answer"]
+    assert await board.released(call)
+
+
+async def test_the_caller_gave_up_while_it_rang(board: Switchboard) -> None:
+    call = PhoneCall()
+    board.acs.script("answer", Twist(404, "8522", "Call not found."))
+    await board.ring(call)
+    await board.voice_ready(call)
+    await board.reaches(call, Status.ENDED)
+    await eventually(lambda: board.released(call), within_s=2)
+
+
+async def test_the_caller_gave_up_while_it_was_answered(board: Switchboard) -> None:
+    call = PhoneCall()
+    await board.ring(call)
+    await board.voice_ready(call)
+    connection_id = await board.answered(call)
+    canceled = {"resultInformation": {"code": 487, "subCode": 540487, "message": "Request terminated"}}
+    await board.call_back(call, call.callback("AnswerFailed", connection_id, **canceled))
+    record = await board.reaches(call, Status.ENDED)
+    assert record.end_reason == "AnswerFailed_487_540487"
+    await eventually(lambda: board.released(call), within_s=2)
+
+
+async def test_no_relay_in_time_rejects_busy(redis_url: str, clients: RedisClients, acs: ScriptedAcs) -> None:
+    async with switchboard(redis_url, clients, acs, ANSWER_DEADLINE_S="0.3") as board:
+        call = PhoneCall()
+        await board.ring(call)
+        record = await board.reaches(call, Status.ENDED)
+        assert record.end_reason == "no_voice"
+        [asked] = acs.asked
+        assert asked.body == {"incomingCallContext": call.context, "callRejectReason": "busy"}
+        await eventually(lambda: board.released(call), within_s=2)
+
+
+async def test_voice_lost_redirects_to_people(redis_url: str, clients: RedisClients, acs: ScriptedAcs) -> None:
+    async with switchboard(redis_url, clients, acs, REDIRECT_TARGET="+18005550000") as board:
+        call = PhoneCall()
+        await board.ring(call)
+        claim = await board.claim(call)
+        await board.inbox.put(VoiceLost(call.call_id, claim.epoch, "503"))
+        await board.reaches(call, Status.ENDED)
+        [asked] = acs.asked
+        assert asked.operation == "redirect"
+        target = asked.body["target"]
+        assert isinstance(target, dict)
+        assert target["rawId"] == "4:+18005550000"
+        assert target["phoneNumber"]["value"] == "+18005550000"
+
+
+async def test_refused_callers_are_rejected(redis_url: str, clients: RedisClients, acs: ScriptedAcs) -> None:
+    async with switchboard(redis_url, clients, acs, REFUSED_CALLERS="+14255550100") as board:
+        call = PhoneCall()
+        await board.ring(call)
+        await board.reaches(call, Status.ENDED)
+        [asked] = acs.asked
+        assert asked.body["callRejectReason"] == "forbidden"
+        assert await board.relay.claim(1) == []
+
+
+async def test_throttling_and_dropped_replies_are_asked_again_with_the_same_id(board: Switchboard) -> None:
+    call = PhoneCall()
+    board.acs.script("answer", Twist(429, "8516", "slow down"), Twist(503), Twist())
+    await board.ring(call)
+    await board.voice_ready(call)
+    await board.answered(call)
+    asked = board.acs.of("answer")
+    assert len(asked) == 3
+    assert len({one.request_id for one in asked}) == 1
+    assert len({one.headers["repeatability-first-sent"] for one in asked}) == 1
+    assert board.acs.done["answer"] == 1
+
+
+async def test_an_operator_hangs_up(board: Switchboard) -> None:
+    call = PhoneCall()
+    connection_id = await board.connect(call)
+    reply = await board.http.post(f"/api/calls/{call.call_id}/hangup", headers=OPERATOR)
+    assert reply.status_code == 202
+    await board.reaches(call, Status.ENDING)
+    await eventually(lambda: len(board.acs.of("terminate")) == 1)
+    assert board.acs.of("terminate")[0].connection_id == connection_id
+    await eventually(lambda: board.released(call), within_s=2)
+    await board.call_back(call, call.callback("CallDisconnected", connection_id))
+    record = await board.reaches(call, Status.ENDED)
+    assert record.end_reason == "hung_up_by_operator"
+    again = await board.http.post(f"/api/calls/{call.call_id}/hangup", headers=OPERATOR)
+    assert again.status_code == 409
+
+
+async def test_a_lost_media_socket_is_asked_for_again(board: Switchboard) -> None:
+    call = PhoneCall()
+    await board.connect(call)
+    grant = await board.store.attach_media(call.call_id)
+    assert grant is not None
+    await board.inbox.put(MediaOpen(call.call_id, grant.epoch))
+    await board.inbox.put(MediaLost(call.call_id, grant.epoch, 1006))
+    await eventually(lambda: board.acs.done["startMediaStreaming"] == 1)
+    assert str(board.acs.of("startMediaStreaming")[0].body["operationContext"]).startswith("StartMediaStreaming-")
+
+
+async def test_a_slow_acs_holds_up_one_call_only(board: Switchboard) -> None:
+    slow, quick = PhoneCall(), PhoneCall()
+    board.acs.script("answer", Twist(delay_s=3))
+    await board.ring(slow)
+    await board.voice_ready(slow)
+    await eventually(lambda: len(board.acs.of("answer")) == 1)
+    await board.ring(quick)
+    await board.voice_ready(quick)
+    async with asyncio.timeout(2):
+        await board.answered(quick)
+    record = await board.store.load(slow.call_id)
+    assert record is not None
+    assert record.connection_id == ""
+    # The slow call's own entries are not held up either: it is over the moment that somebody says so.
+    await board.http.post(f"/api/calls/{slow.call_id}/hangup", headers=OPERATOR)
+    await board.reaches(slow, Status.ENDING, within_s=1)
+    await eventually(lambda: board.acs.done["terminate"] == 1, what="hung up as soon as the connection is known")
+
+
+async def test_two_replicas_share_the_work(
+    board: Switchboard, redis_url: str, clients: RedisClients, acs: ScriptedAcs
+) -> None:
+    settings = settings_of(environment(redis_url, acs))
+    async with replica(settings) as address, httpx.AsyncClient(base_url=address, trust_env=False) as http:
+        other = Switchboard(acs, clients, http)
+        calls = [PhoneCall() for _ in range(20)]
+        for index, call in enumerate(calls):
+            await (board if index % 2 else other).ring(call)
+        for call in calls:
+            await board.reaches(call, Status.RINGING)
+        claims = await board.relay.claim(50)
+        assert {claim.call_id for claim in claims} == {call.call_id for call in calls}
+        for call in calls:
+            record = await board.store.load(call.call_id)
+            assert record is not None
+            await board.inbox.put(VoiceLost(call.call_id, 1, "test"))
+            await other.inbox.put(VoiceLost(call.call_id, 1, "test"))
+        for call in calls:
+            await board.reaches(call, Status.ENDED)
+        await eventually(board.idle)
+    assert acs.done["reject"] == 20
+    assert len(acs.of("reject")) == 20
