@@ -39,8 +39,9 @@ def create_app(settings: AcsSettings) -> Starlette:
             finally:
                 exchange().stop()
 
-    async def openid_configuration(_: Request) -> Response:
-        return JSONResponse(exchange().equipment.tokens.openid_configuration(settings.base_url))
+    async def openid_configuration(request: Request) -> Response:
+        here = str(request.base_url).rstrip("/")
+        return JSONResponse(exchange().equipment.tokens.openid_configuration(here))
 
     async def keys(_: Request) -> Response:
         return JSONResponse(exchange().equipment.tokens.jwks())

@@ -6,6 +6,7 @@ import asyncio
 from datetime import UTC, datetime
 
 import aiohttp
+from yarl import URL
 
 from lab.acs.calls import SimulatedCall
 from lab.acs.equipment import Equipment
@@ -78,7 +79,7 @@ class CallbackQueue:
         token = self._equipment.tokens.acs_token(datetime.now(UTC), settings.callback_token_s)
         try:
             async with self._equipment.http.post(
-                url,
+                URL(url, encoded=True),
                 json=events,
                 headers={"Authorization": f"Bearer {token}"},
                 timeout=aiohttp.ClientTimeout(total=settings.callback_timeout_s),

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from urllib.parse import quote
 
 import aiohttp
+from yarl import URL
 
 from lab.acs.calls import SimulatedCall
 from lab.acs.equipment import Equipment
@@ -133,7 +134,7 @@ class EventGrid:
             headers["Authorization"] = f"Bearer {token}"
         try:
             async with self._equipment.http.request(
-                method, url, json=body, headers=headers, timeout=_TIMEOUT
+                method, URL(url, encoded=True), json=body, headers=headers, timeout=_TIMEOUT
             ) as response:
                 text = await response.text(errors="replace")
                 if method == "OPTIONS":

@@ -54,19 +54,22 @@ class Leg:
         self._tones = 0
 
     async def run(self) -> None:
-        async with asyncio.TaskGroup() as self._tasks:
-            await self._ring()
-            if self.call.state not in {CallState.CONNECTING, CallState.CONNECTED, CallState.ENDED}:
-                return
-            sender = self._tasks.create_task(self.callbacks.run())
-            life = self.spawn(self._live())
-            await self.call.ended.wait()
-            life.cancel()
-            for task in tuple(self._spawned):
-                task.cancel()
-            await self._finish()
-            self.callbacks.finish()
-            await sender
+        try:
+            async with asyncio.TaskGroup() as self._tasks:
+                await self._ring()
+                if not self.call.ended.is_set():
+                    self.spawn(self._live())
+                sender = self._tasks.create_task(self.callbacks.run())
+                await self.call.ended.wait()
+                for task in tuple(self._spawned):
+                    task.cancel()
+                await self._finish()
+                self.callbacks.finish()
+                await sender
+        finally:
+            self._tasks = None
+            self.equipment.ticker.leave(self._tick)
+            self._link.cut()
 
     def spawn(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
         """Run `work` beside the call and cancel it when the call ends; its failure is logged and harms nothing else."""
@@ -206,15 +209,14 @@ class Leg:
                 waiter.set_result(None)
 
     async def _finish(self) -> None:
-        call = self.call
+        call, end = self.call, self.call.end
         self.equipment.ticker.leave(self._tick)
-        end = call.end
         if end is not None and call.answered:
             if call.media_state == "active":
                 self.callbacks.put(events.media_streaming(call, "Stopped", "subscriptionStopped"))
-            failed = call.outbound and end.by == "callee" and call.line is None
+            failed = call.outbound and end.by == "callee"
             self.callbacks.put(events.create_call_failed(call, end) if failed else events.call_disconnected(call, end))
         call.media_state = "inactive"
         await self._link.close()
-        call.note("ended", reason=end.reason if end else None)
-        log("call ended", call=call.id, reason=end.reason if end else None)
+        call.note("ended", reason=call.state.value if end is None else end.reason)
+        log("call ended", call=call.id)

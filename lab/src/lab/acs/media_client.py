@@ -91,6 +91,14 @@ class MediaLink:
         if self._socket is not None:
             self._socket.send_text(encode_dtmf(tone))
 
+    def cut(self) -> None:
+        """End the socket without a close frame, as the end of ACS's own process does."""
+        socket, self._socket = self._socket, None
+        self._settled = False
+        self._stop_drop_timer()
+        if socket is not None:
+            socket.cut()
+
     async def close(self) -> None:
         """Close the socket as ACS does at the end of a call or of streaming."""
         socket, self._socket = self._socket, None

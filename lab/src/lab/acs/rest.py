@@ -187,7 +187,7 @@ def _decode_body(body: bytes) -> dict[str, object]:
         return {}
     try:
         decoded = json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidArgumentError(f"The request body is not JSON: {error}") from error
     if not isinstance(decoded, dict):
         raise InvalidArgumentError("The request body is not a JSON object.")

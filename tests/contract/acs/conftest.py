@@ -1,0 +1,15 @@
+"""One simulated ACS for each test, with its stage."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from acs_stage import Stage, acs_stage
+
+
+@pytest.fixture
+async def stage() -> AsyncIterator[Stage]:
+    async with acs_stage() as stage:
+        yield stage

@@ -1,0 +1,138 @@
+"""Media streaming started and stopped by the unmodified Python SDK, and lost by the network."""
+
+from __future__ import annotations
+
+import pytest
+from azure.communication.callautomation import AudioFormat
+from azure.core.exceptions import HttpResponseError
+
+from acs_stage import Stage, acs_stage, data
+from eventually import eventually
+
+
+def details(event: dict[str, object]) -> tuple[object, object]:
+    update = data(event)["mediaStreamingUpdate"]
+    assert isinstance(update, dict)
+    return update["mediaStreamingStatus"], update["mediaStreamingStatusDetails"]
+
+
+async def test_streaming_is_stopped_and_started_again_on_the_same_url(stage: Stage) -> None:
+    call_id, connection = await stage.connected()
+    first = await stage.media.connection()
+    await stage.reception.event("MediaStreamingStarted")
+    with pytest.raises(HttpResponseError) as refused:
+        await connection.start_media_streaming()
+    assert refused.value.error is not None
+    assert refused.value.error.code == "8585"
+    await connection.stop_media_streaming(operation_context="stop")
+    stopped = await stage.reception.event("MediaStreamingStopped")
+    assert data(stopped)["operationContext"] == "stop"
+    await eventually(lambda: first.socket.close_code == 1000)
+    await connection.start_media_streaming(
+        operation_context="again", operation_callback_url=stage.url_of("/callbacks/other")
+    )
+    await eventually(lambda: len(stage.reception.events("MediaStreamingStarted")) == 2)
+    assert stage.reception.callbacks[-1].path == "/callbacks/other"
+    assert data(stage.reception.events("MediaStreamingStarted")[1])["operationContext"] == "again"
+    second = await stage.media.connection(2)
+    assert second.path == first.path
+    assert second.headers["authorization"] != first.headers["authorization"]
+    await eventually(lambda: second.of_kind("AudioData"))
+    assert second.messages[0][1]["kind"] == "AudioMetadata"
+    assert (await stage.call(call_id))["state"] == "connected"
+
+
+async def test_without_start_there_is_no_socket_until_streaming_is_started(stage: Stage) -> None:
+    call_id = await stage.place()
+    client = stage.client()
+    answer = await client.answer_call(
+        stage.context(),
+        stage.callback_url,
+        media_streaming=stage.streaming(start=False, audio_format=AudioFormat.PCM24_K_MONO),
+    )
+    await stage.reception.event("CallConnected")
+    assert stage.media.connections == []
+    assert answer.call_connection_id is not None
+    await client.get_call_connection(answer.call_connection_id).start_media_streaming()
+    media = await stage.media.connection()
+    await eventually(lambda: media.of_kind("AudioMetadata"))
+    metadata = media.of_kind("AudioMetadata")[0]["audioMetadata"]
+    assert isinstance(metadata, dict)
+    assert (metadata["sampleRate"], metadata["length"], metadata["channels"]) == (24_000, 960, 1)
+    await stage.noted(call_id, "media_streaming_started")
+
+
+async def test_streaming_that_was_not_configured_cannot_be_started(stage: Stage) -> None:
+    call_id = await stage.place()
+    client = stage.client()
+    answer = await client.answer_call(stage.context(), stage.callback_url)
+    await stage.state(call_id, "connected")
+    assert answer.call_connection_id is not None
+    with pytest.raises(HttpResponseError) as refused:
+        await client.get_call_connection(answer.call_connection_id).start_media_streaming()
+    assert (refused.value.status_code, refused.value.error and refused.value.error.code) == (405, "8522")
+
+
+@pytest.mark.parametrize("fault", ["refused", "slow", "nobody"])
+async def test_a_socket_that_does_not_open_in_time_is_8581(fault: str) -> None:
+    async with acs_stage(media_connect_timeout_s=0.2) as stage:
+        if fault == "refused":
+            stage.media.refuse_status = 403
+        elif fault == "slow":
+            stage.media.accept_delay_s = 1.0
+        url = "ws://127.0.0.1:1/ws" if fault == "nobody" else ""
+        call_id = await stage.place()
+        await stage.client().answer_call(stage.context(), stage.callback_url, media_streaming=stage.streaming(url=url))
+        failed = await stage.reception.event("MediaStreamingFailed")
+        assert details(failed) == ("mediaStreamingFailed", "initialWebSocketConnectionFailed")
+        info = data(failed)["resultInformation"]
+        assert isinstance(info, dict)
+        assert (info["code"], info["subCode"]) == (400, 8581)
+        assert (await stage.call(call_id))["state"] == "connected"
+        assert len(await stage.timeline(call_id, "media_refused")) == 1
+
+
+async def test_a_lost_socket_is_dialled_again(stage: Stage) -> None:
+    call_id, _ = await stage.connected()
+    first = await stage.media.connection()
+    await eventually(lambda: first.of_kind("AudioData"))
+    await first.socket.close(1012)
+    second = await stage.media.connection(2)
+    assert second.path == first.path
+    assert second.headers["authorization"] != first.headers["authorization"]
+    await eventually(lambda: len(stage.reception.events("MediaStreamingStarted")) == 2)
+    again = stage.reception.events("MediaStreamingStarted")[1]
+    assert details(again) == ("mediaStreamingStarted", "streamConnectionReestablished")
+    assert [entry["code"] for entry in await stage.timeline(call_id, "media_closed")] == [1012]
+    await eventually(lambda: second.of_kind("AudioData"))
+
+
+async def test_after_three_failed_dials_streaming_has_failed_and_can_be_started_again(stage: Stage) -> None:
+    call_id, connection = await stage.connected()
+    media = await stage.media.connection()
+    stage.media.refuse_status = 503
+    media.socket.transport.abort()
+    failed = await stage.reception.event("MediaStreamingFailed")
+    assert details(failed) == ("mediaStreamingFailed", "streamConnectionUnsuccessful")
+    assert len(await stage.timeline(call_id, "media_refused")) == 3
+    assert [entry["code"] for entry in await stage.timeline(call_id, "media_closed")] == [1006]
+    stage.media.refuse_status = None
+    await connection.start_media_streaming()
+    await stage.media.connection(2)
+
+
+async def test_without_redial_a_lost_socket_ends_streaming() -> None:
+    async with acs_stage(media_redial="off") as stage:
+        await stage.connected()
+        await (await stage.media.connection()).socket.close(1011)
+        failed = await stage.reception.event("MediaStreamingFailed")
+        assert details(failed) == ("mediaStreamingFailed", "streamConnectionInterrupted")
+
+
+async def test_a_server_that_closes_normally_stops_streaming(stage: Stage) -> None:
+    call_id, _ = await stage.connected()
+    await (await stage.media.connection()).socket.close(1000)
+    stopped = await stage.reception.event("MediaStreamingStopped")
+    assert details(stopped) == ("mediaStreamingStopped", "subscriptionStopped")
+    assert (await stage.call(call_id))["state"] == "connected"
+    assert len(stage.media.connections) == 1
