@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from lab.voice_live.events import Event, RefusedError, new_id
+from lab.voice_live.wire_values import is_one_of
 
 _TEXT_PARTS = {
     "user": frozenset({"input_text", "text"}),
@@ -87,9 +88,9 @@ def _decode_message(item_id: str, given: Mapping[str, object]) -> Item:
 
 def _decode_part(role: str, part: object) -> Event:
     kind = part.get("type") if isinstance(part, Mapping) else None
-    if isinstance(part, Mapping) and kind in _TEXT_PARTS[role] and isinstance(part.get("text"), str):
+    if isinstance(part, Mapping) and is_one_of(kind, _TEXT_PARTS[role]) and isinstance(part.get("text"), str):
         return {"type": "text" if role == "assistant" else "input_text", "text": part["text"]}
-    if isinstance(part, Mapping) and role == "user" and kind in _OTHER_USER_PARTS:
+    if isinstance(part, Mapping) and role == "user" and is_one_of(kind, _OTHER_USER_PARTS):
         return {key: value for key, value in part.items() if key != "audio"}
     raise RefusedError(f"Invalid content part {kind!r} of a {role} message", "invalid_value", "item.content")
 
@@ -144,8 +145,9 @@ class Conversation:
             raise RefusedError(f"No item {item_id!r}", "item_delete_invalid_item_id", "item_id")
         self.items.remove(item)
 
-    def truncate(self, item_id: object, content_index: object, audio_end_ms: object) -> None:
-        """Forget the audio of an assistant message after `audio_end_ms`, and as much of its transcript."""
+    def truncate(self, item_id: object, content_index: object, audio_end_ms: object) -> Item:
+        """Forget the audio of an assistant message after `audio_end_ms`, and as much of its transcript. Gives what is
+        left; raises `RefusedError`."""
         item = self.find(item_id)
         if item is None or item.role != "assistant":
             raise RefusedError(f"No assistant item {item_id!r}", "item_truncate_invalid_item_id", "item_id")
@@ -156,7 +158,9 @@ class Conversation:
         if audio_end_ms > item.audio_ms:
             text = f"Audio content of {item.audio_ms}ms is already shorter than {audio_end_ms}ms"
             raise RefusedError(text, "invalid_value", "audio_end_ms")
-        self.put(_shortened(item, audio_end_ms))
+        left = _shortened(item, audio_end_ms)
+        self.put(left)
+        return left
 
 
 def _shortened(item: Item, audio_end_ms: int) -> Item:

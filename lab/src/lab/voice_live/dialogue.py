@@ -177,11 +177,10 @@ class Dialogue:
         return self._truncated(body.get("item_id"), body.get("content_index", 0), body.get("audio_end_ms"), now)
 
     def _truncated(self, item_id: object, content_index: object, audio_end_ms: object, now: float) -> list[Event]:
-        self.record.conversation.truncate(item_id, content_index, audio_end_ms)
-        facts: Event = {"item_id": item_id, "audio_end_ms": audio_end_ms}
-        self.record.truncations.append(facts)
-        self.record.note(now, "truncated", **facts)
-        return [event("conversation.item.truncated", item_id=item_id, content_index=0, audio_end_ms=audio_end_ms)]
+        left = self.record.conversation.truncate(item_id, content_index, audio_end_ms)
+        self.record.truncations.append({"item_id": left.id, "audio_end_ms": left.audio_ms})
+        self.record.note(now, "truncated", item_id=left.id, audio_end_ms=left.audio_ms)
+        return [events.truncated(left.id, left.audio_ms)]
 
     # Responses
 
@@ -204,3 +203,4 @@ _ANSWERS: Mapping[str, Callable[[Dialogue, Mapping[str, object], float], Iterabl
     "response.create": Dialogue._create_response,
     "response.cancel": Dialogue._cancel_response,
 }
+CLIENT_EVENTS = frozenset(_ANSWERS)

@@ -14,6 +14,7 @@ from lab.voice_live.handshake import AgentMode, Mode, ModelMode
 from lab.voice_live.session_fields import CHECKS, transcription_echo
 from lab.voice_live.turn_config import initial_turn_detection
 from lab.voice_live.voice import default_voice
+from lab.voice_live.wire_values import unexpected
 
 NEWER_THAN_2025 = frozenset({"parallel_tool_calls", "reasoning_effort", "interim_response", "include", "metadata"})
 _READ_ONLY = frozenset({"id", "object", "expires_at", "agent"})
@@ -110,5 +111,4 @@ def _refuse_key(key: str, mode: Mode) -> None:
         raise RefusedError(text, f"{key}_configuration_not_supported", f"session.{key}")
     too_new = key in NEWER_THAN_2025 and mode.api_version < "2026"
     if key not in CHECKS or too_new:
-        text = f"'session.{key}' unexpected (extra fields not permitted)"
-        raise RefusedError(text, "invalid_session_update_message", f"session.{key}")
+        raise unexpected(f"session.{key}")

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from lab.voice_live.audio_formats import INPUT_FORMATS, INPUT_RATES_HZ, OPENAI_OUTPUT_FORMATS, OUTPUT_RATES_HZ
-from lab.voice_live.events import Event, RefusedError
+from lab.voice_live.events import Event
 from lab.voice_live.handshake import Mode, ModelMode
 from lab.voice_live.turn_config import checked_turn_detection
 from lab.voice_live.voice import checked_voice
+from lab.voice_live.wire_values import bad_session_value, is_number, is_one_of, is_whole, unexpected
 
 Check = Callable[[str, object, Mapping[str, object], Mode], object]
 """(path of the field, given value, session so far, mode) -> value to keep. Raises `RefusedError`."""
@@ -21,38 +22,30 @@ def transcription_echo(given: Mapping[str, object]) -> Event:
     return {key: given.get(key) for key in _TRANSCRIPTION_KEYS}
 
 
-def _bad(param: str, wanted: str) -> RefusedError:
-    return RefusedError(f"'{param}' must be {wanted}", "invalid_session_update_message", param)
-
-
-def _is_number(value: object, low: float, high: float) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
-
-
 def _model(param: str, value: object, session: Mapping[str, object], _mode: Mode) -> object:
     if value != session["model"]:
-        raise _bad(param, f"{session['model']!r}: the model of a session cannot change")
+        raise bad_session_value(param, f"{session['model']!r}: the model of a session cannot change")
     return value
 
 
 def _modalities(param: str, value: object, _session: Mapping[str, object], _mode: Mode) -> object:
     known = {"text", "audio", "animation", "avatar"}
     if not isinstance(value, list) or not value or not all(isinstance(part, str) and part in known for part in value):
-        raise _bad(param, f"a list of {', '.join(sorted(known))}")
+        raise bad_session_value(param, f"a list of {', '.join(sorted(known))}")
     if "text" not in value:
-        raise _bad(param, '["text"] or ["text","audio"]')
+        raise bad_session_value(param, '["text"] or ["text","audio"]')
     return value
 
 
 def _text(param: str, value: object, session: Mapping[str, object], _mode: Mode) -> object:
     if value is not None and not isinstance(value, str):
-        raise _bad(param, "a string")
+        raise bad_session_value(param, "a string")
     return value or session["instructions"]
 
 
 def _input_format(param: str, value: object, _session: Mapping[str, object], _mode: Mode) -> object:
-    if value not in INPUT_FORMATS:
-        raise _bad(param, " or ".join(sorted(INPUT_FORMATS)))
+    if not is_one_of(value, INPUT_FORMATS):
+        raise bad_session_value(param, " or ".join(sorted(INPUT_FORMATS)))
     return value
 
 
@@ -60,13 +53,13 @@ def _output_format(param: str, value: object, _session: Mapping[str, object], mo
     name = str(value).replace("pcm16-", "pcm16_")  # how early documentation spelled it
     allowed = OPENAI_OUTPUT_FORMATS if isinstance(mode, ModelMode) and mode.openai else OUTPUT_RATES_HZ.keys()
     if name not in allowed:
-        raise _bad(param, " or ".join(sorted(allowed)))
+        raise bad_session_value(param, " or ".join(sorted(allowed)))
     return name
 
 
 def _sampling_rate(param: str, value: object, _session: Mapping[str, object], _mode: Mode) -> object:
-    if value not in INPUT_RATES_HZ:
-        raise _bad(param, " or ".join(map(str, sorted(INPUT_RATES_HZ))))
+    if not is_one_of(value, INPUT_RATES_HZ):
+        raise bad_session_value(param, " or ".join(map(str, sorted(INPUT_RATES_HZ))))
     return value
 
 
@@ -74,22 +67,21 @@ def _input_transcription(param: str, value: object, _session: Mapping[str, objec
     if value is None:
         return None
     if not isinstance(value, Mapping) or not isinstance(value.get("model"), str):
-        raise _bad(param, "an object with a model, or null")
+        raise bad_session_value(param, "an object with a model, or null")
     for key in value.keys() - set(_TRANSCRIPTION_KEYS):
-        text = f"'{param}.{key}' unexpected (extra fields not permitted)"
-        raise RefusedError(text, "invalid_session_update_message", f"{param}.{key}")
+        raise unexpected(f"{param}.{key}")
     native = isinstance(mode, ModelMode) and mode.native
     azure = value["model"] == "azure-speech" or str(value["model"]).startswith("mai-transcribe")
     if native == azure:
         kind = "native audio" if native else "cascaded"
-        raise _bad(f"{param}.model", f"one for {kind} models, not {value['model']!r}")
+        raise bad_session_value(f"{param}.model", f"one for {kind} models, not {value['model']!r}")
     return transcription_echo(value)
 
 
 def _of_type(kinds: frozenset[str]) -> Check:
     def check(param: str, value: object, _session: Mapping[str, object], _mode: Mode) -> object:
-        if value is not None and (not isinstance(value, Mapping) or value.get("type") not in kinds):
-            raise _bad(param, f"an object of type {' or '.join(sorted(kinds))}, or null")
+        if value is not None and (not isinstance(value, Mapping) or not is_one_of(value.get("type"), kinds)):
+            raise bad_session_value(param, f"an object of type {' or '.join(sorted(kinds))}, or null")
         return value
 
     return check
@@ -97,30 +89,30 @@ def _of_type(kinds: frozenset[str]) -> Check:
 
 def _tools(param: str, value: object, _session: Mapping[str, object], _mode: Mode) -> object:
     if not isinstance(value, list):
-        raise _bad(param, "a list")
+        raise bad_session_value(param, "a list")
     for number, tool in enumerate(value):
-        if not isinstance(tool, Mapping) or tool.get("type") not in {"function", "mcp", "foundry_agent"}:
-            raise _bad(f"{param}[{number}]", "a tool of type function, mcp or foundry_agent")
+        if not isinstance(tool, Mapping) or not is_one_of(tool.get("type"), ("function", "mcp", "foundry_agent")):
+            raise bad_session_value(f"{param}[{number}]", "a tool of type function, mcp or foundry_agent")
         if tool["type"] == "function" and not isinstance(tool.get("name"), str):
-            raise _bad(f"{param}[{number}].name", "a string: function tools are flat")
+            raise bad_session_value(f"{param}[{number}].name", "a string: function tools are flat")
     return value
 
 
 def _temperature(param: str, value: object, _session: Mapping[str, object], _mode: Mode) -> object:
-    if value is not None and not _is_number(value, 0.0, 1.2):
-        raise _bad(param, "a number from 0 to 1.2")
+    if value is not None and not is_number(value, 0.0, 1.2):
+        raise bad_session_value(param, "a number from 0 to 1.2")
     return value
 
 
 def _max_tokens(param: str, value: object, _session: Mapping[str, object], _mode: Mode) -> object:
-    if value != "inf" and not (isinstance(value, int) and _is_number(value, 1, 4096)):
-        raise _bad(param, 'a whole number from 1 to 4096, or "inf"')
+    if value != "inf" and not is_whole(value, 1, 4096):
+        raise bad_session_value(param, 'a whole number from 1 to 4096, or "inf"')
     return value
 
 
 def _words_only(param: str, value: object, _session: Mapping[str, object], _mode: Mode) -> object:
     if value is not None and value != ["word"]:
-        raise _bad(param, '["word"] or null')
+        raise bad_session_value(param, '["word"] or null')
     return value
 
 

@@ -36,12 +36,17 @@ def plan_speech(text: str, audio_format: str, delta_ms: int, max_tokens: int | N
     """Speak `text` (blocking: synthesis) and cut it into slices. `max_tokens` limits the audio, 20 tokens a second."""
     audio = encode_speech(synthesize(text, SPEECH_RATE_HZ), audio_format)
     bytes_per_ms = output_bytes_per_ms(audio_format)
-    limit = len(audio) if max_tokens is None else _whole_samples(max_tokens * 1000 / AUDIO_TOKENS_PER_S * bytes_per_ms)
-    return cut_into_deltas(text, audio[:limit], bytes_per_ms, delta_ms, cut=limit < len(audio))
+    if max_tokens is None or (limit := _whole_samples(max_tokens * 1000 / AUDIO_TOKENS_PER_S * bytes_per_ms)) >= len(
+        audio
+    ):
+        return SpeechPlan(cut_into_deltas(text, audio, bytes_per_ms, delta_ms))
+    words = text.split()
+    said = " ".join(words[: len(words) * limit // len(audio)])
+    return SpeechPlan(cut_into_deltas(said, audio[:limit], bytes_per_ms, delta_ms), cut=True)
 
 
-def cut_into_deltas(text: str, audio: bytes, bytes_per_ms: float, delta_ms: int, *, cut: bool = False) -> SpeechPlan:
-    """Every byte of `audio` and every word of `text` (unless `cut`) appears once, in order."""
+def cut_into_deltas(text: str, audio: bytes, bytes_per_ms: float, delta_ms: int) -> tuple[Delta, ...]:
+    """Every byte of `audio` and every word of `text` appears once, in order."""
     step = max(2, _whole_samples(delta_ms * bytes_per_ms))
     words = [word if number == 0 else f" {word}" for number, word in enumerate(text.split())]
     deltas: list[Delta] = []
@@ -50,13 +55,13 @@ def cut_into_deltas(text: str, audio: bytes, bytes_per_ms: float, delta_ms: int,
         piece = audio[start : start + step]
         ahead_bytes = start + len(piece) + WORDS_AHEAD_MS * bytes_per_ms
         until = min(len(words), int(len(words) * ahead_bytes / len(audio)) + 1)
-        if start + step >= len(audio) and not cut:
+        if start + step >= len(audio):
             until = len(words)
         deltas.append(
             Delta(tuple(words[spoken:until]), base64.b64encode(piece).decode(), len(piece), len(piece) / bytes_per_ms)
         )
         spoken = max(spoken, until)
-    return SpeechPlan(tuple(deltas), cut)
+    return tuple(deltas)
 
 
 def _whole_samples(size: float) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from lab.voice_live.events import Event, RefusedError
 from lab.voice_live.handshake import AgentMode, Mode, ModelMode
 from lab.voice_live.turn_detection import TurnRules
+from lab.voice_live.wire_values import bad_session_value, is_number, is_one_of, is_whole, unexpected
 
 AZURE_KINDS = frozenset({"azure_semantic_vad", "azure_semantic_vad_en", "azure_semantic_vad_multilingual"})
 _DURATIONS = (
@@ -68,17 +69,16 @@ def checked_turn_detection(param: str, value: object, _session: Mapping[str, obj
     if value is None:
         return None
     if not isinstance(value, Mapping):
-        raise _bad(param, "an object with a type, or null")
+        raise bad_session_value(param, "an object with a type, or null")
     kind = value.get("type")
-    if kind not in _kinds(mode):
-        raise _bad(f"{param}.type", f"one of {', '.join(sorted(_kinds(mode)))}")
+    if not is_one_of(kind, _kinds(mode)):
+        raise bad_session_value(f"{param}.type", f"one of {', '.join(sorted(_kinds(mode)))}")
     for key in value.keys() - _KNOWN:
-        text = f"'{param}.{key}' unexpected (extra fields not permitted)"
-        raise RefusedError(text, "invalid_session_update_message", f"{param}.{key}")
+        raise unexpected(f"{param}.{key}")
     _check_values(param, value, mode)
     merged = _defaults(str(kind), mode) | {key: given for key, given in value.items() if given is not None}
     if merged.get("auto_truncate") and not merged.get("interrupt_response"):
-        raise _bad(f"{param}.auto_truncate", "false while interrupt_response is false")
+        raise bad_session_value(f"{param}.auto_truncate", "false while interrupt_response is false")
     return merged
 
 
@@ -110,34 +110,26 @@ def _defaults(kind: str, mode: Mode) -> Event:
 
 def _check_values(param: str, value: Mapping[str, object], mode: Mode) -> None:
     threshold = value.get("threshold")
-    if threshold is not None and not (_is_number(threshold) and 0 <= float(str(threshold)) <= 1):
-        raise _bad(f"{param}.threshold", "a number from 0 to 1")
+    if threshold is not None and not is_number(threshold, 0, 1):
+        raise bad_session_value(f"{param}.threshold", "a number from 0 to 1")
     for key in _DURATIONS:
         given = value.get(key)
-        if given is not None and not (isinstance(given, int) and _is_number(given) and 0 <= given <= 60_000):
-            raise _bad(f"{param}.{key}", "whole milliseconds from 0 to 60000")
+        if given is not None and not is_whole(given, 0, 60_000):
+            raise bad_session_value(f"{param}.{key}", "whole milliseconds from 0 to 60000")
     for key in _SWITCHES:
         if value.get(key) is not None and not isinstance(value[key], bool):
-            raise _bad(f"{param}.{key}", "true or false")
+            raise bad_session_value(f"{param}.{key}", "true or false")
     _check_end_of_utterance(f"{param}.end_of_utterance_detection", value.get("end_of_utterance_detection"), mode)
 
 
 def _check_end_of_utterance(param: str, value: object, mode: Mode) -> None:
     if value is None:
         return
-    if not isinstance(value, Mapping) or value.get("model") not in _EOU_MODELS:
-        raise _bad(param, f"an object with a model of {', '.join(sorted(_EOU_MODELS))}")
+    if not isinstance(value, Mapping) or not is_one_of(value.get("model"), _EOU_MODELS):
+        raise bad_session_value(param, f"an object with a model of {', '.join(sorted(_EOU_MODELS))}")
     if isinstance(mode, ModelMode) and mode.native:
         text = (
             "Text-based end-of-utterance detection requires a local speech recognizer and is only supported on "
             "cascaded pipelines"
         )
         raise RefusedError(text, param=param)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _bad(param: str, wanted: str) -> RefusedError:
-    return RefusedError(f"'{param}' must be {wanted}", "invalid_session_update_message", param)

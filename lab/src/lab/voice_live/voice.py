@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from lab.voice_live.events import Event, RefusedError
 from lab.voice_live.handshake import AgentMode, Mode, ModelMode
+from lab.voice_live.wire_values import is_number, is_one_of
 
 OPENAI_VOICES = frozenset(["alloy", "ash", "ballad", "coral", "echo", "sage", "shimmer", "verse", "marin", "cedar"])
 _AZURE_TYPES = frozenset({"azure-standard", "azure-platform", "azure-custom", "custom", "azure-personal"})
@@ -37,20 +38,20 @@ def checked_voice(param: str, value: object, _session: Mapping[str, object], mod
         raise RefusedError("The voice must be a name or an object", "invalid_voice_type", param)
     kind = value.get("type")
     _refuse_type(param, kind, mode)
-    if kind not in _NAMELESS and not (isinstance(value.get("name"), str) and value["name"]):
+    if not is_one_of(kind, _NAMELESS) and not (isinstance(value.get("name"), str) and value["name"]):
         raise RefusedError(f"A voice of type {kind} needs a name", "invalid_session_update_message", f"{param}.name")
     temperature = value.get("temperature")
-    if temperature is not None and not (isinstance(temperature, int | float) and 0 <= temperature <= 1):
+    if temperature is not None and not is_number(temperature, 0, 1):
         raise RefusedError("The voice's temperature must be from 0 to 1", "invalid_session_update_message", param)
     return dict(value)
 
 
 def _refuse_type(param: str, kind: object, mode: Mode) -> None:
     if isinstance(mode, AgentMode) or not mode.native:
-        if kind not in _AZURE_TYPES:
+        if not is_one_of(kind, _AZURE_TYPES):
             raise RefusedError("Only Azure voice is supported", "invalid_voice_type", param)
         return
     allowed = frozenset({"azure-realtime-native"}) if mode.model == "azure-realtime" else _NATIVE_TYPES
-    if kind not in allowed:
+    if not is_one_of(kind, allowed):
         text = f"Voice type {kind!r} is not supported with {mode.model}; allowed: {', '.join(sorted(allowed))}"
         raise RefusedError(text, "invalid_voice_type", param)

@@ -1,0 +1,93 @@
+"""What the agent answers, by the conversation as it stands."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from lab.scenario import Agent
+from lab.voice_live.agent_script import (
+    AFTER_THE_SCRIPT,
+    DEFAULT_GREETING,
+    UNHEARD,
+    CallFunction,
+    Say,
+    heard_in_turn,
+    next_plan,
+)
+from lab.voice_live.conversation import Conversation, Item, user_audio
+from lab.voice_live.events import Event, RefusedError
+
+AGENT = Agent.model_validate(
+    {
+        "greeting": "Welcome to the shop.",
+        "replies": [
+            {"heard": "Hello", "say": "What do you need?"},
+            {"heard": "Order 7", "call": {"name": "find", "arguments": {"id": 7}}, "say": "It is on its way."},
+            {"call": {"name": "find", "arguments": {}}},
+        ],
+    }
+)
+
+
+def conversation(*roles: str, text: str = "") -> Conversation:
+    items = [Item(f"item_{number}", "message", role, text=text) for number, role in enumerate(roles)]
+    return Conversation("conv_1", items=items)
+
+
+def pre_generated(*parts: Event) -> Event:
+    return {"pre_generated_assistant_message": {"type": "message", "role": "assistant", "content": list(parts)}}
+
+
+def test_each_turn_has_its_reply_and_then_the_default() -> None:
+    assert next_plan(AGENT, conversation("user"), {}) == Say("What do you need?")
+    asked = next_plan(AGENT, conversation("user", "assistant", "user"), {})
+    assert isinstance(asked, CallFunction)
+    assert (asked.name, json.loads(asked.arguments)) == ("find", {"id": 7})
+    assert next_plan(AGENT, conversation(*["user"] * 4), {}) == Say(AFTER_THE_SCRIPT)
+
+
+def test_after_a_function_it_says_what_comes_next_or_the_result() -> None:
+    output = Item("item_o", "function_call_output", call_id="c", output='{"state": "late"}')
+    known = conversation("user", "assistant", "user")
+    known.items.append(output)
+    assert next_plan(AGENT, known, {}) == Say("It is on its way.")
+    silent = conversation("user", "user", "user")
+    silent.items.append(output)
+    assert next_plan(AGENT, silent, {}) == Say('I found this: {"state": "late"}')
+
+
+def test_greetings() -> None:
+    assert next_plan(AGENT, conversation(), {}) == Say("Welcome to the shop.")
+    assert next_plan(Agent(), conversation(), {}) == Say(DEFAULT_GREETING)
+    assert next_plan(AGENT, conversation("system", text="Greet the caller."), {}) == Say("Welcome to the shop.")
+    quoted = conversation("system", text='Say: "Good day to you."')
+    assert next_plan(AGENT, quoted, {}) == Say("Good day to you.")
+    assert next_plan(AGENT, conversation(), pre_generated({"type": "text", "text": "Hi!"})) == Say("Hi!")
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [[], [{"type": "text", "text": ""}], [{"type": "text", "text": 7}], [{"type": "text", "text": "a"}] * 2],
+)
+def test_a_pre_generated_message_needs_one_text(parts: list[Event]) -> None:
+    with pytest.raises(RefusedError, match="exactly one text part"):
+        next_plan(AGENT, conversation(), pre_generated(*parts))
+    with pytest.raises(RefusedError, match="exactly one text part"):
+        next_plan(AGENT, conversation(), {"pre_generated_assistant_message": "Hi"})
+
+
+def test_after_its_own_words_the_model_believes_to_have_spoken() -> None:
+    assert next_plan(AGENT, conversation("user", "assistant"), {}) == Say("Understood.")
+
+
+def test_what_was_heard_in_a_turn() -> None:
+    assert [heard_in_turn(AGENT, turn) for turn in range(4)] == ["Hello", "Order 7", UNHEARD, UNHEARD]
+
+
+def test_the_caller_is_counted_by_messages_of_the_user() -> None:
+    resumed = Conversation(
+        "conv_1", items=[user_audio("u1", "Hello"), Item("a", "message", "assistant"), user_audio("u2")]
+    )
+    assert isinstance(next_plan(AGENT, resumed, {}), CallFunction)

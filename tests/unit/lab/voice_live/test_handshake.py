@@ -1,0 +1,152 @@
+"""Who gets in, as what, and how the others are turned away."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from lab.identity import DEFAULT_SECRET, Token, mint_token
+from lab.voice_live.events import RefusedError
+from lab.voice_live.handshake import (
+    AI_AUDIENCE,
+    COGNITIVE_AUDIENCE,
+    AgentMode,
+    Credentials,
+    HandshakeError,
+    Knock,
+    Mode,
+    ModelMode,
+    admit,
+)
+
+NOW = time.time()
+CREDENTIALS = Credentials("key-1", DEFAULT_SECRET, allow_any_bearer=False, now_s=NOW)
+PATH = "/voice-live/realtime"
+V = {"api-version": "2026-07-15"}
+MODEL = V | {"model": "gpt-realtime"}
+NEW_AGENT = V | {"agent-name": "clerk", "agent-project-name": "my project"}
+CLASSIC = {"api-version": "2025-05-01-preview", "agent-id": "asst_1", "agent-project-name": "p"}
+
+
+def bearer(audience: str, lifetime_s: int = 600) -> str:
+    return mint_token(Token(audience, "app", int(NOW) + lifetime_s), DEFAULT_SECRET, NOW)
+
+
+def with_token(audience: str = AI_AUDIENCE, lifetime_s: int = 600) -> dict[str, str]:
+    return {"authorization": f"Bearer {bearer(audience, lifetime_s)}"}
+
+
+WITH_KEY = {"api-key": "key-1"}
+
+
+def knock(query: dict[str, str], headers: dict[str, str], path: str = PATH) -> Mode | RefusedError:
+    return admit(Knock(path, query, headers), CREDENTIALS)
+
+
+@pytest.mark.parametrize("path", [PATH, "/voice-agent/realtime", "/some/prefix/voice-live/realtime"])
+def test_model_mode_by_key_or_either_token_on_any_prefix(path: str) -> None:
+    for headers in (WITH_KEY, with_token(AI_AUDIENCE), with_token(COGNITIVE_AUDIENCE)):
+        assert knock(MODEL, headers, path) == ModelMode("gpt-realtime", "2026-07-15")
+    assert knock(MODEL | {"api-key": "key-1"}, {}, path) == ModelMode("gpt-realtime", "2026-07-15")
+    assert isinstance(knock(MODEL | {"Authorization": f"Bearer {bearer(AI_AUDIENCE)}"}, {}, path), ModelMode)
+
+
+@pytest.mark.parametrize(
+    ("query", "headers", "path", "status"),
+    [
+        (MODEL, {}, PATH, 401),
+        (MODEL, {"api-key": "wrong"}, PATH, 401),
+        (MODEL, {"authorization": "Bearer nonsense"}, PATH, 401),
+        (MODEL, with_token(lifetime_s=-5), PATH, 401),
+        (MODEL, with_token("https://vault.azure.net"), PATH, 401),
+        (NEW_AGENT, {}, PATH, 401),
+        (MODEL, WITH_KEY, "/voice-live/other", 404),
+        ({"model": "gpt-realtime"}, WITH_KEY, PATH, 404),
+        ({"api-version": "2019-01-01", "model": "gpt-realtime"}, WITH_KEY, PATH, 404),
+        ({"api-version": "2024-10-01-preview"}, WITH_KEY, "/openai/realtime", 404),
+        ({"api-version": "soon", "deployment": "d"}, WITH_KEY, "/openai/realtime", 404),
+        ({"api-version": "2024-10-01-preview", "deployment": "d"}, {}, "/openai/realtime", 401),
+    ],
+)
+def test_the_handshake_itself_fails(query: dict[str, str], headers: dict[str, str], path: str, status: int) -> None:
+    with pytest.raises(HandshakeError) as failure:
+        knock(query, headers, path)
+    assert failure.value.status == status
+
+
+def test_new_agents_by_token() -> None:
+    asked = NEW_AGENT | {"agent-version": "3", "conversation-id": "conv_9", "model": "nonsense", "unknown": "x"}
+    expected = AgentMode("clerk", "my project", "2026-07-15", version="3", conversation_id="conv_9")
+    assert knock(asked, with_token()) == expected
+
+
+def test_classic_agents_on_the_versions_that_know_them() -> None:
+    expected = AgentMode("asst_1", "p", "2025-05-01-preview", classic=True)
+    assert knock(CLASSIC, with_token()) == expected
+    both = CLASSIC | {"agent-access-token": bearer(AI_AUDIENCE)}
+    assert knock(both, with_token(COGNITIVE_AUDIENCE)) == expected
+    underscored = {"api-version": CLASSIC["api-version"], "agent_id": "asst_1", "agent-project-name": "p"}
+    assert knock(underscored | {"agent_access_token": bearer(AI_AUDIENCE)}, with_token(COGNITIVE_AUDIENCE)) == expected
+
+
+@pytest.mark.parametrize(
+    ("query", "headers", "message"),
+    [
+        (NEW_AGENT, WITH_KEY, "Key authentication is not supported in Agent mode"),
+        (NEW_AGENT, with_token(COGNITIVE_AUDIENCE), "Authentication error to AI Agent service: Unauthorized"),
+        (CLASSIC, with_token(COGNITIVE_AUDIENCE), "Authentication error to AI Agent service: Unauthorized"),
+        (V | {"agent-name": "clerk"}, with_token(), "Missing required agent project name"),
+        (V | {"agent-name": "a", "agent_project_name": "p"}, with_token(), "Missing required agent project name"),
+        (
+            {"api-version": "2025-10-01", "agent-id": "asst_1"},
+            with_token(),
+            "Missing required agent connection string or project name",
+        ),
+        (
+            V | {"agent-id": "asst_1", "agent-project-name": "p"},
+            with_token(),
+            "Classic foundry agent is not supported in API version 2026-04-10 and above",
+        ),
+        (V, WITH_KEY, "Missing required query parameter: model"),
+        (V | {"model": "gpt-9"}, WITH_KEY, "Model gpt-9 is not supported in this region"),
+        (NEW_AGENT | {"api-version": "2025-10-01"}, with_token(), "Missing required query parameter: model"),
+    ],
+)
+def test_wrong_parameters_come_as_an_error_on_the_open_socket(
+    query: dict[str, str], headers: dict[str, str], message: str
+) -> None:
+    refused = knock(query, headers)
+    assert isinstance(refused, RefusedError)
+    assert refused.message == message
+    assert refused.fatal
+
+
+@pytest.mark.parametrize(
+    "query", [NEW_AGENT | {"agent-name": "clerk:3"}, V | {"agent_name": "a", "agent-project-name": "p"}]
+)
+def test_misspelt_agents_read_like_a_missing_role(query: dict[str, str]) -> None:
+    refused = knock(query, with_token())
+    assert isinstance(refused, RefusedError)
+    assert refused.code == "agent_initialization_failed"
+
+
+def test_a_deployment_of_ones_own_may_have_any_name() -> None:
+    asked = V | {"model": "my-deployment", "profile": "byom-azure-openai-realtime"}
+    assert knock(asked, WITH_KEY) == ModelMode("my-deployment", "2026-07-15")
+
+
+def test_the_handshake_of_azure_openai_realtime() -> None:
+    asked = {"api-version": "2024-10-01-preview", "deployment": "gpt-4o-realtime-preview"}
+    mode = knock(asked, WITH_KEY | {"openai-beta": "realtime=v1"}, "/openai/realtime")
+    assert mode == ModelMode("gpt-4o-realtime-preview", "2024-10-01-preview", openai=True)
+    with pytest.raises(HandshakeError) as failure:
+        knock(asked, WITH_KEY | {"openai-beta": "realtime=v2"}, "/openai/realtime")
+    assert failure.value.status == 400
+
+
+def test_any_bearer_passes_where_the_resource_is_set_to_allow_it() -> None:
+    lenient = Credentials("key-1", DEFAULT_SECRET, allow_any_bearer=True, now_s=NOW)
+    headers = {"authorization": "Bearer whatever"}
+    assert isinstance(admit(Knock(PATH, NEW_AGENT, headers), lenient), AgentMode)
+    assert isinstance(admit(Knock(PATH, MODEL, headers), lenient), ModelMode)

@@ -1,0 +1,84 @@
+"""What each field of a session may hold."""
+
+from __future__ import annotations
+
+import pytest
+
+from lab.voice_live.events import RefusedError
+from lab.voice_live.handshake import Mode
+from lab.voice_live.session_config import initial_session
+from lab.voice_live.session_fields import CHECKS, transcription_echo
+from voice_live_stage import AGENT, CASCADED, NATIVE, OPENAI
+
+
+def checked(key: str, value: object, mode: Mode = CASCADED) -> object:
+    return CHECKS[key](f"session.{key}", value, initial_session("s", mode, 1), mode)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("model", "gpt-4o"),
+        ("modalities", ["text"]),
+        ("input_audio_format", "g711_ulaw"),
+        ("input_audio_sampling_rate", 16000),
+        ("output_audio_format", "pcm16_8000hz"),
+        ("input_audio_echo_cancellation", {"type": "server_echo_cancellation", "channels": 1}),
+        ("tools", [{"type": "function", "name": "f", "parameters": {}}, {"type": "mcp", "server_label": "l"}]),
+        ("temperature", 0.7),
+        ("max_response_output_tokens", "inf"),
+        ("max_response_output_tokens", 200),
+        ("output_audio_timestamp_types", ["word"]),
+        ("metadata", {"k": "v"}),
+    ],
+)
+def test_good_values_are_echoed(key: str, value: object) -> None:
+    assert checked(key, value) == value
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("model", "gpt-5"),
+        ("modalities", ["audio"]),
+        ("modalities", []),
+        ("modalities", "text"),
+        ("modalities", [{}]),
+        ("instructions", 7),
+        ("input_audio_format", "mp3"),
+        ("input_audio_sampling_rate", 11025),
+        ("output_audio_format", None),
+        ("input_audio_noise_reduction", {"type": "magic"}),
+        ("input_audio_echo_cancellation", True),
+        ("input_audio_transcription", {"model": "whisper-1"}),
+        ("input_audio_transcription", {"model": "azure-speech", "typo": 1}),
+        ("input_audio_transcription", {}),
+        ("tools", {}),
+        ("tools", [{"type": "function", "function": {"name": "nested"}}]),
+        ("tools", ["x"]),
+        ("temperature", 3),
+        ("temperature", True),
+        ("max_response_output_tokens", 0),
+        ("max_response_output_tokens", 4097),
+        ("output_audio_timestamp_types", ["letter"]),
+    ],
+)
+def test_bad_values_are_refused_with_their_place(key: str, value: object) -> None:
+    with pytest.raises(RefusedError) as refusal:
+        checked(key, value)
+    assert str(refusal.value.param).startswith(f"session.{key}")
+
+
+def test_transcription_fits_the_kind_of_model() -> None:
+    assert checked("input_audio_transcription", {"model": "whisper-1"}, NATIVE) == transcription_echo(
+        {"model": "whisper-1"}
+    )
+    assert checked("input_audio_transcription", {"model": "azure-speech"}, AGENT)
+    with pytest.raises(RefusedError):
+        checked("input_audio_transcription", {"model": "azure-speech"}, NATIVE)
+
+
+def test_early_spellings_of_formats_are_understood() -> None:
+    assert checked("output_audio_format", "pcm16-8000hz") == "pcm16_8000hz"
+    with pytest.raises(RefusedError):
+        checked("output_audio_format", "pcm16_8000hz", OPENAI)
