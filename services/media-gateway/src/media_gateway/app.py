@@ -1,0 +1,126 @@
+"""media-gateway: the service put together, and its console script."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Sequence
+from typing import Final
+
+from starlette.routing import BaseRoute
+
+from bridge_common.acs_jwt import JwtMode, JwtVerifier
+from bridge_common.call_store import CallStore
+from bridge_common.errors import OutsideError
+from bridge_common.fleet import BEAT_S, Fleet
+from bridge_common.ids import process_name
+from bridge_common.inbox import Inbox
+from bridge_common.keys import Keys
+from bridge_common.log import fields, setup_logging
+from bridge_common.redis_clients import open_clients
+from bridge_common.service import serve
+from bridge_common.settings import load_settings
+from bridge_common.streams import StreamReader, StreamWriter
+from media_gateway import metrics
+from media_gateway.admission import Admission
+from media_gateway.drain import drain
+from media_gateway.media_session import MediaSession, Surroundings
+from media_gateway.media_socket import MediaSockets
+from media_gateway.settings import GatewaySettings
+from media_gateway.ticker import Ticker
+
+log = logging.getLogger(__name__)
+
+KIND: Final = "media-gateway"
+_LAST_WORDS_S: Final = 1.0
+
+
+class MediaGateway:
+    """One replica. Any socket of any call may come to any replica: what it needs is in Redis."""
+
+    def __init__(self, settings: GatewaySettings) -> None:
+        self.draining = False
+        self.name = process_name(KIND)
+        self._settings = settings
+        self._clients = open_clients(settings.redis_url)
+        control = self._clients.control
+        keys = Keys(settings.redis_shards)
+        self._around = Surroundings(
+            settings=settings,
+            keys=keys,
+            store=CallStore(control, keys),
+            inbox=Inbox(control, self._clients.blocking, keys, self.name),
+            reader=StreamReader(self._clients.blocking),
+            writer=StreamWriter(self._clients.media),
+            ticker=Ticker(),
+            admission=Admission(settings.gateway_capacity),
+        )
+        self._fleet = Fleet(control, self.name, KIND)
+        self._tokens = JwtVerifier(
+            settings.acs_jwks_url, [settings.acs_jwt_issuer], settings.acs_jwt_audience, mode=settings.acs_jwt_mode
+        )
+        self._working: asyncio.Task[None] | None = None
+
+    def routes(self) -> Sequence[BaseRoute]:
+        return [MediaSockets(self._around, self._tokens).route()]
+
+    async def ready(self) -> str:
+        if self._working is None or self._working.done():
+            return "the gateway does not run"
+        refusal = self._around.admission.refusal()
+        return refusal or ("" if await self._clients.ping() else "Redis does not answer")
+
+    async def start(self) -> None:
+        metrics.WAITING_S.set_function(self._waiting_s)
+        if self._settings.acs_jwt_mode is JwtMode.ENFORCE:
+            try:
+                await self._tokens.fetch()
+            except OutsideError as error:
+                # The first socket will ask again.
+                log.warning("signing keys not there yet", extra=fields(error=error.message))
+        else:
+            mode = self._settings.acs_jwt_mode.value
+            log.warning("media sockets are accepted without a good ACS token", extra=fields(mode=mode))
+        self._working = asyncio.create_task(self._work(), name=KIND)
+
+    async def drain(self) -> None:
+        await drain(self._around.admission, self._settings.drain_timeout_s)
+
+    async def stop(self) -> None:
+        if self._working is not None:
+            with contextlib.suppress(TimeoutError):
+                # What the sockets said last, when they were closed.
+                await asyncio.wait_for(self._around.writer.flush(), _LAST_WORDS_S)
+            self._working.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._working
+        with contextlib.suppress(OutsideError):
+            await self._fleet.leave()
+        await self._clients.aclose()
+
+    async def _work(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._around.reader.run())
+            tasks.create_task(self._around.writer.run())
+            tasks.create_task(self._around.ticker.run())
+            tasks.create_task(self._beat())
+
+    async def _beat(self) -> None:
+        admission = self._around.admission
+        while True:
+            with contextlib.suppress(OutsideError):
+                await self._fleet.beat(
+                    capacity=admission.capacity, active=admission.active, draining=self.draining or admission.draining
+                )
+            await asyncio.sleep(BEAT_S)
+
+    def _waiting_s(self) -> float:
+        sockets = self._around.admission.sockets()
+        return sum(socket.waiting_s for socket in sockets if isinstance(socket, MediaSession))
+
+
+def main() -> int:
+    settings = load_settings(GatewaySettings)
+    setup_logging(KIND, settings.log_level, settings.log_format)
+    return serve(MediaGateway(settings), settings)

@@ -1,0 +1,98 @@
+"""AI → caller: entries of the call's downlink stream become messages to ACS at the pace of the playout."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from bridge_common.audio import VOICE_RATE_HZ, ms_of_bytes
+from bridge_common.entries import Audio, Clear, Ended, Entry, Hold, ItemEnd
+from media_gateway import metrics
+from media_gateway.core.acs_media import STOP_AUDIO, encode_audio
+from media_gateway.core.playout import Playout, Report
+from media_gateway.core.resampler import RateChange, rate_change
+from media_gateway.outbox import Outbox
+from media_gateway.settings import GatewaySettings
+
+
+class Downlink:
+    """One media socket's share of the downlink. `take` is the sink of the stream, `tick` is called at every beat."""
+
+    def __init__(
+        self,
+        rate_hz: int,
+        settings: GatewaySettings,
+        *,
+        clock: Callable[[], float],
+        outbox: Outbox,
+        report: Callable[[Report], None],
+        on_ended: Callable[[str], None],
+    ) -> None:
+        self._rate: RateChange = rate_change(VOICE_RATE_HZ, rate_hz)
+        self._playout = Playout(
+            lead_ms=settings.playout_lead_ms,
+            frame_ms=settings.playout_frame_ms,
+            delay_ms=self._rate.delay_ms,
+            queue_ms=settings.playout_queue_s * 1000,
+        )
+        self._clock = clock
+        self._outbox = outbox
+        self._report = report
+        self._on_ended = on_ended
+
+    @property
+    def waiting_s(self) -> float:
+        return ms_of_bytes(self._playout.waiting_bytes, VOICE_RATE_HZ) / 1000
+
+    def take(self, _entry_id: str, entry: Entry) -> None:
+        match entry:
+            case Audio():
+                self._push(entry)
+            case ItemEnd():
+                self._playout.end(entry.item_id)
+            case Clear():
+                self.clear(entry.item_id)
+            case Hold():
+                self._playout.hold(entry.on)
+            case Ended():
+                self._on_ended(entry.reason)
+                return
+            case _:
+                return
+        self.tick(self._clock())
+
+    def tick(self, now: float) -> None:
+        """Send what is due and report what was heard."""
+        next_at = self._playout.next_at()
+        if next_at is None or next_at > now:
+            return
+        due = self._playout.due(now)
+        for chunk in due.chunks:
+            pcm = self._rate.feed(chunk.pcm24k)
+            if chunk.final:
+                pcm += self._rate.flush()
+            if pcm:
+                self._outbox.put(encode_audio(pcm))
+                metrics.FRAMES_OUT.inc()
+        for report in due.reports:
+            self._report(report)
+
+    def clear(self, item_id: str) -> None:
+        """Silence at once: what ACS holds, what waits for the socket, what waits here, what the resampler held back."""
+        self._outbox.put_instead(STOP_AUDIO)
+        metrics.CLEARS.inc()
+        self._rate.reset()
+        self.give_up(item_id)
+
+    def give_up(self, item_id: str = "") -> None:
+        """Report how much was heard of each item; the rest will not be played by this socket."""
+        for report in self._playout.clear(item_id, self._clock()):
+            self._report(report)
+
+    def _push(self, audio: Audio) -> None:
+        totals = self._playout.totals
+        late, refused = totals.late, totals.refused
+        self._playout.push(audio.item_id, audio.pcm24k)
+        if totals.late != late:
+            metrics.LATE_BYTES.inc(totals.late - late)
+        if totals.refused != refused:
+            metrics.REFUSED_BYTES.inc(totals.refused - refused)

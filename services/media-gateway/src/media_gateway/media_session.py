@@ -1,0 +1,256 @@
+"""One media socket of one call, from the moment it has the right to speak for the call until it is closed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from dataclasses import dataclass
+from typing import Final
+
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+
+from bridge_common.audio import FRAME_MS, PHONE_RATE_HZ, VOICE_RATE_HZ, ms_of_bytes
+from bridge_common.call_store import CallStore, MediaGrant
+from bridge_common.entries import Dtmf, InboxEntry, MediaAttached, MediaDetached, MediaLost, MediaOpen
+from bridge_common.errors import FrameError, OutsideError
+from bridge_common.inbox import Inbox
+from bridge_common.keys import Keys
+from bridge_common.log import fields, phone
+from bridge_common.streams import StreamReader, StreamWriter
+from media_gateway import metrics
+from media_gateway.admission import Admission
+from media_gateway.core.acs_media import AudioData, AudioMetadata, DtmfData, decode
+from media_gateway.core.pace import Pace
+from media_gateway.downlink import Downlink
+from media_gateway.outbox import Outbox
+from media_gateway.settings import GatewaySettings
+from media_gateway.ticker import Ticker
+from media_gateway.uplink import Uplink
+
+log = logging.getLogger(__name__)
+
+NORMAL: Final = 1000
+UNSUPPORTED: Final = 1003
+NO_STATUS: Final = 1005
+ABRUPT: Final = 1006
+POLICY: Final = 1008
+INTERNAL: Final = 1011
+TAKEN_OVER: Final = 4001
+"""Our own: a newer socket has the call."""
+
+REASON_BYTES: Final = 120
+"""A close frame has room for 123."""
+FIRST_MESSAGE_S: Final = 5.0
+IDLE_S: Final = 10.0
+BAD_FRAMES_IN_A_ROW: Final = 10
+_TELL_ATTEMPTS: Final = 4
+_TELL_PAUSE_S: Final = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What all sockets of the process share."""
+
+    settings: GatewaySettings
+    keys: Keys
+    store: CallStore
+    inbox: Inbox
+    reader: StreamReader
+    writer: StreamWriter
+    ticker: Ticker
+    admission: Admission
+
+
+class MediaSession:
+    """Everything but `run` returns at once; whatever ends the session calls `end`, and the first reason counts."""
+
+    def __init__(self, websocket: WebSocket, grant: MediaGrant, around: Surroundings) -> None:
+        self._websocket = websocket
+        self._around = around
+        self._call_id = grant.record.call_id
+        self._caller = grant.record.caller
+        self.epoch = grant.epoch
+        self._cursor = grant.downlink_cursor
+        self._clock = asyncio.get_running_loop().time
+        self._outlet = around.writer.outlet(around.keys.uplink(self._call_id), grant.epoch, self._fenced)
+        self._outbox = Outbox()
+        self._uplink: Uplink | None = None
+        self._downlink: Downlink | None = None
+        self._rate_hz = 0
+        self._ending = asyncio.Event()
+        self._code = ABRUPT
+        self._reason = ""
+        self._lost = True
+        """The call goes on without its media."""
+        self._detached = False
+        self._bad_in_a_row = 0
+        self._began_at = self._heard_at = self._clock()
+        self._pace = Pace(self._began_at)
+
+    @property
+    def waiting_s(self) -> float:
+        return self._downlink.waiting_s if self._downlink is not None else 0.0
+
+    async def run(self) -> None:
+        """Carry the call's audio until the socket ends."""
+        if not self._detached:
+            self._around.ticker.add(self._tick)
+        log.info(
+            "media socket attached", extra=fields(call_id=self._call_id, epoch=self.epoch, caller=phone(self._caller))
+        )
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._tell(MediaOpen(self._call_id, self.epoch)))
+                working = [tasks.create_task(self._receive()), tasks.create_task(self._send())]
+                await self._ending.wait()
+                for task in working:
+                    task.cancel()
+        finally:
+            self._detach()
+            await self._close()
+
+    def end(self, code: int, reason: str, *, lost: bool = True) -> None:
+        if not self._ending.is_set():
+            self._code, self._reason, self._lost = code, reason, lost
+            self._ending.set()
+
+    def displace(self) -> None:
+        self._fenced()
+        self._detach()
+
+    # -- from ACS
+    async def _receive(self) -> None:
+        while not self._ending.is_set():
+            message = await self._websocket.receive()
+            if message["type"] == "websocket.disconnect":
+                code = message.get("code") or ABRUPT
+                self.end(ABRUPT if code == NO_STATUS else code, "closed by ACS")
+                return
+            text = message.get("text")
+            self._take(text if text is not None else message.get("bytes") or b"")
+
+    def _take(self, text: str | bytes) -> None:
+        now = self._heard_at = self._clock()
+        try:
+            message = decode(text)
+        except FrameError as error:
+            self._bad_frame(error)
+            return
+        self._bad_in_a_row = 0
+        length_ms: float = FRAME_MS
+        match message:
+            case AudioData():
+                length_ms = max(length_ms, ms_of_bytes(len(message.pcm), self._rate_hz or PHONE_RATE_HZ))
+                self._audio(message)
+            case AudioMetadata():
+                self._metadata(message)
+            case DtmfData():
+                self._outlet.append(Dtmf(message.tone))
+        if not self._pace.keeps(length_ms / 1000, now):
+            self.end(POLICY, "much faster than real time")
+
+    def _bad_frame(self, error: FrameError) -> None:
+        metrics.BAD_FRAMES.inc()
+        self._bad_in_a_row += 1
+        if self._bad_in_a_row == 1:
+            log.warning("bad frame dropped", extra=fields(call_id=self._call_id, reason=error.message))
+        if self._bad_in_a_row >= BAD_FRAMES_IN_A_ROW:
+            self.end(POLICY, f"{BAD_FRAMES_IN_A_ROW} bad frames in a row")
+
+    def _metadata(self, message: AudioMetadata) -> None:
+        known = message.rate_hz in (PHONE_RATE_HZ, VOICE_RATE_HZ)
+        if not known or message.channels != 1 or message.encoding.upper() != "PCM":
+            self.end(UNSUPPORTED, "PCM, one channel, 16000 or 24000 Hz")
+        elif self._uplink is None:
+            self._open(message.rate_hz)
+        elif message.rate_hz != self._rate_hz:
+            self.end(UNSUPPORTED, "the rate cannot change")
+
+    def _audio(self, message: AudioData) -> None:
+        if self._around.settings.accept_participants == "caller" and message.participant not in ("", self._caller):
+            metrics.FOREIGN_FRAMES.inc()
+            return
+        uplink = self._uplink or self._open(self._around.settings.agreed_rate_hz)
+        metrics.FRAMES_IN.inc()
+        uplink.audio(message)
+
+    def _open(self, rate_hz: int) -> Uplink:
+        """The rate is known: audio may flow both ways."""
+        self._rate_hz = rate_hz
+        self._outlet.append(MediaAttached(rate_hz))
+        self._uplink = Uplink(self._outlet, rate_hz)
+        self._downlink = Downlink(
+            rate_hz,
+            self._around.settings,
+            clock=self._clock,
+            outbox=self._outbox,
+            report=self._outlet.append,
+            on_ended=lambda reason: self.end(NORMAL, f"the call has ended: {reason}", lost=False),
+        )
+        if not self._detached:
+            self._around.reader.add(self._around.keys.downlink(self._call_id), self._cursor, self._downlink.take)
+        return self._uplink
+
+    # -- to ACS
+    async def _send(self) -> None:
+        try:
+            await self._outbox.send_all(self._websocket.send_text)
+        except (WebSocketDisconnect, RuntimeError, OSError):
+            # The other end is gone without a word; starlette says so in one of these ways.
+            self.end(ABRUPT, "the connection broke")
+
+    def _tick(self, now: float) -> None:
+        if self._downlink is not None:
+            self._downlink.tick(now)
+        if self._outbox.overfull:
+            self.end(POLICY, "does not read")
+        if now - self._heard_at > (IDLE_S if self._heard_at > self._began_at else FIRST_MESSAGE_S):
+            self.end(POLICY, "nothing was sent for too long")
+
+    # -- the end
+    def _fenced(self) -> None:
+        self.end(TAKEN_OVER, "a newer socket has the call", lost=False)
+
+    def _detach(self) -> None:
+        """Let go of the call's streams; the last words go onto the uplink before."""
+        if self._detached:
+            return
+        self._detached = True
+        self._around.ticker.remove(self._tick)
+        if self._downlink is not None:
+            self._around.reader.remove(self._around.keys.downlink(self._call_id))
+            self._downlink.give_up()
+        self._outlet.append(MediaDetached(self._reason))
+        self._outlet.close()
+        self._around.admission.leave(self._call_id, self)
+
+    async def _close(self) -> None:
+        """Close the socket, and tell call-control when the call has lost its media."""
+        if self._code == TAKEN_OVER and not await self._call_lives():
+            self._code, self._reason = NORMAL, "the call has ended"
+        metrics.SOCKETS.labels(str(self._code)).inc()
+        log.info("media socket closed", extra=fields(call_id=self._call_id, code=self._code, reason=self._reason))
+        if self._websocket.client_state is not WebSocketState.DISCONNECTED:
+            with contextlib.suppress(WebSocketDisconnect, RuntimeError, OSError):
+                reason = self._reason.encode()[:REASON_BYTES].decode(errors="ignore")
+                await self._websocket.close(INTERNAL if self._code == ABRUPT else self._code, reason)
+        if self._lost:
+            await self._tell(MediaLost(self._call_id, self.epoch, self._code))
+
+    async def _call_lives(self) -> bool:
+        """A fenced writer cannot know whether a newer socket or the end of the call was it."""
+        try:
+            record = await self._around.store.load(self._call_id)
+        except OutsideError:
+            return True
+        return record is not None and record.status.live
+
+    async def _tell(self, entry: InboxEntry) -> None:
+        for attempt in range(_TELL_ATTEMPTS):
+            try:
+                await self._around.inbox.put(entry)
+                return
+            except OutsideError as error:
+                log.warning("inbox write failed", extra=fields(call_id=self._call_id, error=error.message))
+                await asyncio.sleep(_TELL_PAUSE_S * (attempt + 1))
