@@ -1,0 +1,90 @@
+""".env.example names every setting of every service, with a comment; deployments set nothing that no service reads."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from bridge_common.settings import ServiceSettings
+
+SERVICES = ("call-control", "media-gateway", "agent-relay")
+
+# Read by azure-identity inside agent-relay and call-control, not by the services.
+CREDENTIALS = {
+    "AZURE_CLIENT_ID",
+    "AZURE_CLIENT_SECRET",
+    "AZURE_TENANT_ID",
+    "IDENTITY_ENDPOINT",
+    "IDENTITY_HEADER",
+}
+_LINE = re.compile(r"^# ?([A-Z][A-Z0-9_]+)=|^([A-Z][A-Z0-9_]+)=")
+
+
+def _settings_of(service: str) -> dict[str, bool]:
+    """Names of the environment variables of a service → whether it does without."""
+    module = importlib.import_module(f"{service.replace('-', '_')}.settings")
+    (cls,) = (
+        value
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, ServiceSettings) and value is not ServiceSettings
+    )
+    return {name.upper(): not field.is_required() for name, field in cls.model_fields.items()}
+
+
+@pytest.fixture(scope="module")
+def example(root: Path) -> dict[str, str]:
+    """Setting → the comment above it, from .env.example."""
+    found: dict[str, str] = {}
+    comment: list[str] = []
+    for line in (root / ".env.example").read_text(encoding="utf-8").splitlines():
+        if match := _LINE.match(line):
+            found[match.group(1) or match.group(2)] = " ".join(comment)
+        elif line.startswith("#"):
+            comment = [*comment, line.lstrip("# ")]
+            continue
+        if not line.strip():
+            comment = []
+    return found
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_setting_is_in_the_example_with_a_comment(service: str, example: dict[str, str]) -> None:
+    missing = sorted(set(_settings_of(service)) - set(example))
+    assert not missing
+    bare = sorted(name for name in _settings_of(service) if len(example[name]) < 10)
+    assert not bare, "without a comment"
+
+
+def test_the_example_names_nothing_else(example: dict[str, str]) -> None:
+    known = {name for service in SERVICES for name in _settings_of(service)} | CREDENTIALS
+    assert not sorted(set(example) - known)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_compose_sets_what_the_service_reads(service: str, root: Path) -> None:
+    compose = yaml.safe_load((root / "docker-compose.yml").read_text(encoding="utf-8"))
+    given = set(compose["services"][service]["environment"])
+    settings = _settings_of(service)
+    assert not given - set(settings) - CREDENTIALS
+    assert not {name for name, optional in settings.items() if not optional} - given, "required, and not given"
+
+
+@pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not installed")
+@pytest.mark.parametrize("overlay", ["local", "aks"])
+def test_kubernetes_sets_what_somebody_reads(overlay: str, root: Path) -> None:
+    folder = root / "k8s/overlays" / overlay
+    built = subprocess.run(["kubectl", "kustomize", str(folder)], capture_output=True, text=True, check=True).stdout
+    every = {name for service in SERVICES for name in _settings_of(service)}
+    for manifest in yaml.safe_load_all(built):
+        if manifest["kind"] not in {"ConfigMap", "Secret"}:
+            continue
+        name = re.sub(r"-[a-z0-9]{10}$", "", manifest["metadata"]["name"])
+        service = name.removesuffix("-settings")
+        known = set(_settings_of(service)) if service in SERVICES else every
+        assert not set(manifest["data"]) - known - CREDENTIALS, name
