@@ -15,8 +15,8 @@ def log(event: str, **fields: object) -> None:
 
 def configure(level: str) -> None:
     """Send this program's log to stderr; raises `ValueError` for an unknown level."""
+    logger.setLevel(level.upper())
     output = logging.StreamHandler(sys.stderr)
     output.setFormatter(logging.Formatter("%(message)s"))
     logger.handlers[:] = [output]
-    logger.setLevel(level.upper())
     logger.propagate = False

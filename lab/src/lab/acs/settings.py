@@ -82,7 +82,7 @@ class AcsSettings:
         settings = cls(
             host=env.text("HOST", cls.host),
             port=int(env.number("PORT", cls.port)),
-            log_level=env.text("LOG_LEVEL", cls.log_level),
+            log_level=env.choice("LOG_LEVEL", ("info", "debug", "warning", "error")).upper(),
             webhook_url=env.text("WEBHOOK_URL", cls.webhook_url),
             webhook_wait_s=env.number("WEBHOOK_WAIT_S", cls.webhook_wait_s),
             event_schema=cast(EventSchema, env.choice("EVENT_SCHEMA", ("eventgrid", "cloudevents"))),

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from lab.acs.calls import TRANSITIONS, CallBook, CallState, MediaOptions, SimulatedCall
+from lab.acs.identifiers import Identifier
+
+
+def call() -> SimulatedCall:
+    return SimulatedCall(Identifier("4:+1425"), Identifier("4:+1800"), Identifier("8:acs:res_app"))
+
+
+@pytest.mark.parametrize(("before", "after"), [*itertools.product(CallState, CallState)])
+def test_only_the_changes_in_the_table_happen(before: CallState, after: CallState) -> None:
+    one = call()
+    one.state = before
+    if after in TRANSITIONS[before]:
+        one.become(after)
+        assert one.state is after
+        assert one.decided.is_set()
+        assert one.ended.is_set() == (not TRANSITIONS[after])
+    else:
+        with pytest.raises(ValueError, match="cannot become"):
+            one.become(after)
+        assert one.state is before
+
+
+def test_properties_name_the_parties_of_an_inbound_call() -> None:
+    one = call()
+    one.media = MediaOptions("ws://x", 16_000, start=True, bidirectional=True, unmixed=True, dtmf=False)
+    properties = one.properties()
+    assert properties["answeredFor"] == {"value": "+1800"}
+    assert properties["answeredBy"] == {"id": "8:acs:res_app"}
+    subscription = properties["mediaStreamingSubscription"]
+    assert isinstance(subscription, dict)
+    assert subscription["state"] == "inactive"
+    shown = one.json()
+    assert (shown["from"], shown["to"], shown["call_connection_id"]) == ("+1425", "+1800", None)
+
+
+def test_an_outbound_call_is_from_the_app_to_the_lab() -> None:
+    one = call()
+    one.outbound = True
+    assert one.properties()["targets"] == [Identifier("4:+1425").json()]
+    assert one.properties()["sourceCallerIdNumber"] == {"value": "+1800"}
+    assert (one.json()["from"], one.json()["to"]) == ("+1800", "+1425")
+
+
+def test_the_book_finds_calls_by_each_name_and_forgets_the_oldest_ended() -> None:
+    book = CallBook(keep=2)
+    calls = [call() for _ in range(3)]
+    for one in calls[:2]:
+        book.add(one)
+    assert book.by_context(calls[0].context) is book.by_connection(calls[0].connection_id) is calls[0]
+    calls[1].become(CallState.REJECTED)
+    book.add(calls[2])
+    assert [one.id for one in book.all()] == [calls[0].id, calls[2].id]
+    assert book.by_id(calls[1].id) is book.by_context(calls[1].context) is None
+    book.add(call())
+    assert len(book.all()) == 3

@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from lab.acs import errors
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code"),
+    [
+        (errors.UnauthorizedError("m"), 401, "7509"),
+        (errors.NotFoundError("m"), 404, "8522"),
+        (errors.InvalidArgumentError("m"), 400, "8523"),
+        (errors.TooEarlyError("m"), 400, "8501"),
+        (errors.WrongStateError("m"), 400, "8585"),
+        (errors.ConflictError("m"), 409, "8519"),
+        (errors.NotConfiguredError("m"), 405, "8522"),
+        (errors.NotSimulatedError("m"), 405, "8520"),
+        (errors.AcsError("m", status=429, code="8516"), 429, "8516"),
+    ],
+)
+def test_errors_have_the_form_of_acs(error: errors.AcsError, status: int, code: str) -> None:
+    response = error.response({"Retry-After": "1"})
+    assert response.status_code == status
+    assert response.headers["retry-after"] == "1"
+    body = json.loads(bytes(response.body))
+    assert body == {"error": {"code": code, "message": "m", "target": None, "details": []}}
+
+
+def test_a_stale_context_has_the_words_that_clients_look_for() -> None:
+    error = errors.StaleContextError(
+        datetime(2026, 11, 22, 5, 1, tzinfo=UTC), datetime(2026, 11, 22, 5, 0, 30, tzinfo=UTC)
+    )
+    assert error.message.startswith("IDX23010: Lifetime validation of the signed http request failed. Current time: '")
+    assert "'11/22/2026 05:00:30' UTC" in error.message

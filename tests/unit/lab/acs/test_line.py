@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import io
+import wave
+
+import numpy as np
+import pytest
+
+from lab.acs.hearing import AgentEnds, AgentStarts
+from lab.acs.line import Line
+from lab.acs.uplink import CallerEnds, CallerSays, Marks, Speech
+from lab.marks import encode_mark
+
+RATE_HZ = 16_000
+
+
+def constant(level: int, duration_s: float) -> bytes:
+    return np.full(int(duration_s * RATE_HZ), level, dtype="<i2").tobytes()
+
+
+def speaking_line(record: bool = True) -> Line:
+    return Line(RATE_HZ, 100.0, Speech(RATE_HZ), threshold=200, record=record)
+
+
+def run(line: Line, ticks: range) -> tuple[list[bytes | None], list[object]]:
+    frames, changes = [], list[object]()
+    for n in ticks:
+        frame, changed = line.tick(100.0 + n / 50)
+        frames.append(frame)
+        changes += changed
+    return frames, changes
+
+
+def channels(line: Line) -> np.ndarray[tuple[int, ...], np.dtype[np.int16]]:
+    assert line.recording is not None
+    with wave.open(io.BytesIO(line.recording.wav())) as reader:
+        return np.frombuffer(reader.readframes(reader.getnframes()), dtype="<i2").reshape(-1, 2)
+
+
+def test_what_is_said_and_heard_is_recorded_on_one_time_axis() -> None:
+    line = speaking_line()
+    run(line, range(1, 51))
+    line.say(constant(500, 0.2), "hello")
+    line.play(constant(3000, 0.4), 101.0)
+    frames, changes = run(line, range(51, 101))
+    assert frames[0] == constant(500, 0.02)
+    assert frames[10] is None
+    kinds = [type(change) for change in changes]
+    assert kinds == [AgentStarts, CallerSays, CallerEnds, AgentEnds]
+    both = channels(line)
+    assert len(both) == 2 * RATE_HZ
+    left, right = np.flatnonzero(both[:, 0]), np.flatnonzero(both[:, 1])
+    assert (left[0], left[-1]) == (RATE_HZ, int(1.2 * RATE_HZ) - 1)
+    assert (right[0], right[-1]) == (RATE_HZ, int(1.4 * RATE_HZ) - 1)
+
+
+def test_stop_audio_ends_what_is_heard_at_once() -> None:
+    line = speaking_line()
+    line.play(constant(3000, 2.0), 100.0)
+    run(line, range(1, 26))
+    assert line.clear(100.51) == pytest.approx(1490)
+    run(line, range(26, 51))
+    assert np.flatnonzero(channels(line)[:, 1])[-1] == int(0.51 * RATE_HZ) - 1
+
+
+def test_a_muted_caller_is_recorded_but_not_sent() -> None:
+    line = speaking_line()
+    line.muted = True
+    line.say(constant(500, 0.1), "hello")
+    frames, _ = run(line, range(1, 6))
+    assert frames == [None] * 5
+    assert channels(line)[:, 0].any()
+
+
+def test_on_hold_neither_hears_the_other() -> None:
+    line = speaking_line()
+    line.on_hold = True
+    line.say(constant(500, 0.1), "hello")
+    line.play(constant(3000, 0.1), 100.0)
+    frames, changes = run(line, range(1, 6))
+    assert frames == [None] * 5
+    assert not channels(line)[:, 1].any()
+    assert [type(change) for change in changes] == [CallerSays, CallerEnds]
+
+
+def test_prompts_are_mixed_with_the_agent_and_clipped() -> None:
+    line = speaking_line()
+    line.play(constant(30_000, 0.1), 100.0)
+    line.prompts.add(constant(30_000, 0.2), 100.0)
+    run(line, range(1, 16))
+    right = channels(line)[:, 1]
+    assert right[800] == 32_767
+    assert right[2400] == 30_000
+    assert right[4000] == 0
+
+
+def test_after_a_stall_the_callers_side_catches_up_with_silence() -> None:
+    line = speaking_line()
+    run(line, range(1, 11))
+    line.say(constant(500, 0.02), "late")
+    run(line, range(111, 121))
+    both = channels(line)
+    assert np.flatnonzero(both[:, 0])[0] == 110 * 320
+    assert len(both) == 120 * 320
+
+
+def test_marks_are_read_as_they_arrive_not_as_they_are_played() -> None:
+    line = Line(RATE_HZ, 0.0, Marks(3, RATE_HZ), threshold=200, record=False)
+    line.play(b"".join(encode_mark(3, n, RATE_HZ) for n in range(5)), 7.0)
+    assert line.marks_heard == [(3, n, 7.0) for n in range(5)]
+    with pytest.raises(ValueError, match="marks"):
+        line.say(b"", "no")

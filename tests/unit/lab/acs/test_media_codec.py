@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import base64
+import json
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lab.acs.media_codec import (
+    AudioEncoder,
+    AudioIn,
+    Malformed,
+    StopAudio,
+    Unknown,
+    decode,
+    encode_dtmf,
+    encode_metadata,
+    encode_timestamp,
+)
+
+PCM = bytes(range(256)) * 5
+DATA = base64.b64encode(PCM).decode()
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"Kind": "AudioData", "AudioData": {"Data": DATA}, "StopAudio": None},
+        {
+            "Kind": "AudioData",
+            "AudioData": {
+                "Data": DATA,
+                "Timestamp": "0001-01-01T00:00:00+00:00",
+                "Participant": None,
+                "IsSilent": False,
+            },
+            "StopAudio": None,
+        },
+        {"kind": "audioData", "audioData": {"data": DATA, "isSilent": False}, "stopAudio": {}},
+        {"kind": "AudioData", "audioData": {"data": DATA}},
+    ],
+)
+def test_audio_in_the_forms_of_all_official_helpers(message: dict[str, object]) -> None:
+    assert decode(json.dumps(message).encode()) == AudioIn(PCM)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"Kind": "StopAudio", "AudioData": None, "StopAudio": {}},
+        {"kind": "stopAudio", "stopAudio": {}},
+        {"kind": "StopAudio"},
+    ],
+)
+def test_stop_audio_goes_by_the_kind_alone(message: dict[str, object]) -> None:
+    assert decode(json.dumps(message).encode()) == StopAudio()
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        (b"", "not JSON"),
+        (b"\xff", "not JSON"),
+        (b"[" * 200_000, "not JSON"),
+        (b"[]", "no kind"),
+        (b'{"kind": 1}', "no kind"),
+        (b'{"kind": "AudioData"}', "no audio data"),
+        (b'{"kind": "AudioData", "audioData": {"data": null}}', "no audio data"),
+        (b'{"kind": "AudioData", "audioData": {"data": "#!"}}', "bad base64"),
+        ('{"kind": "AudioData", "audioData": {"data": "é"}}'.encode(), "bad base64"),
+        (b'{"kind": "AudioData", "audioData": {"data": "AAAA"}}', "odd number of bytes"),
+    ],
+)
+def test_what_cannot_be_read_has_a_reason(message: bytes, reason: str) -> None:
+    assert decode(message) == Malformed(reason)
+
+
+def test_unknown_kinds_are_named() -> None:
+    assert decode(b'{"kind": "MarkData"}') == Unknown("MarkData")
+
+
+@given(st.one_of(st.binary(), st.text().map(str.encode)))
+def test_nothing_makes_the_decoder_fail(message: bytes) -> None:
+    decode(message)
+
+
+def test_encoded_audio_has_the_keys_in_the_documented_case_and_order() -> None:
+    at = encode_timestamp(datetime(2026, 11, 22, 5, 0, 2, 925_999, tzinfo=UTC))
+    message = AudioEncoder("4:+14255550100").encode(PCM, at)
+    assert json.loads(message) == {
+        "kind": "AudioData",
+        "audioData": {
+            "timestamp": "2026-11-22T05:00:02.925Z",
+            "participantRawID": "4:+14255550100",
+            "data": DATA,
+            "silent": False,
+        },
+    }
+    mixed = json.loads(AudioEncoder("").encode(b"", at, silent=True))["audioData"]
+    assert mixed == {"timestamp": "2026-11-22T05:00:02.925Z", "data": "", "silent": True}
+
+
+@pytest.mark.parametrize(("rate_hz", "length"), [(16_000, 640), (24_000, 960)])
+def test_metadata_and_tones(rate_hz: int, length: int) -> None:
+    assert json.loads(encode_metadata("sub", rate_hz)) == {
+        "kind": "AudioMetadata",
+        "audioMetadata": {
+            "subscriptionId": "sub", "encoding": "PCM", "sampleRate": rate_hz, "channels": 1, "length": length,
+        },
+    }  # fmt: skip
+    assert json.loads(encode_dtmf("#")) == {"kind": "DtmfData", "dtmfData": {"data": "#"}}
