@@ -5,33 +5,39 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from lab.cli import main
-from lab.stack import Ports, bring_down, probe_status, recall
+from lab.stack import bring_down, probe_status, recall
+
+
+def _lab(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [str(Path(sys.executable).parent / "lab"), *arguments]
+    environment = {name: value for name, value in os.environ.items() if name != "REDIS_URL"}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
 
 
 @pytest.mark.timeout(90)
-def test_up_keeps_the_stack_up_and_down_stops_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    ports = Ports.free()
-    monkeypatch.delenv("REDIS_URL", raising=False)
-    monkeypatch.setattr("lab.cli.Ports", lambda: ports)
-    assert main(["--folder", str(tmp_path), "up"]) == 0
+def test_up_keeps_the_stack_up_and_down_stops_it(tmp_path: Path) -> None:
+    folder = ("--folder", str(tmp_path))
+    up = _lab(*folder, "up", "--free-ports")
+    assert up.returncode == 0, up.stderr
     try:
-        assert str(ports.acs) in capsys.readouterr().out
-        assert probe_status(f"http://127.0.0.1:{ports.call_control}/readyz") == 200
-        assert main(["--folder", str(tmp_path), "up"]) == 1
-        assert recall(tmp_path) is not None
+        stack = recall(tmp_path)
+        assert stack is not None
+        assert str(stack.ports.acs) in up.stdout
+        ready = f"http://127.0.0.1:{stack.ports.call_control}/readyz"
+        assert probe_status(ready) == 200
+        assert "up already" in _lab(*folder, "up", "--free-ports").stderr
     finally:
-        assert main(["--folder", str(tmp_path), "down"]) == 0
-    assert "Stopped agent-relay" in capsys.readouterr().out
-    assert probe_status(f"http://127.0.0.1:{ports.call_control}/readyz") == 0
-    assert main(["--folder", str(tmp_path), "down"]) == 0
-    assert "Nothing was up" in capsys.readouterr().out
+        down = _lab(*folder, "down")
+    assert "Stopped agent-relay" in down.stdout
+    assert probe_status(ready) == 0
+    assert "Nothing was up" in _lab(*folder, "down").stdout
 
 
 def test_a_pid_that_is_gone_does_not_stop_down(tmp_path: Path) -> None:

@@ -39,7 +39,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         from lab.load import load
 
         return load(arguments.calls, arguments.seconds, arguments.folder / "load", json_path=arguments.json)
-    return _up(arguments.folder) if arguments.command == "up" else _down(arguments.folder)
+    if arguments.command == "up":
+        return _up(arguments.folder, Ports.free() if arguments.free_ports else Ports())
+    return _down(arguments.folder)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -49,7 +51,8 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("acs", help="run the simulated ACS; settings from the environment")
     commands.add_parser("voice-live", help="run the simulated Voice Live")
     commands.add_parser("identity", help="run the simulated managed identity")
-    commands.add_parser("up", help="start the whole stack and leave it up")
+    up = commands.add_parser("up", help="start the whole stack and leave it up")
+    up.add_argument("--free-ports", action="store_true", help="on any free ports instead of the documented ones")
     commands.add_parser("down", help="stop what `up` started")
     for name, about in (("demo", "start a stack, place one call, check it, stop"), ("call", "one call on `lab up`")):
         command = commands.add_parser(name, help=about)
@@ -63,11 +66,11 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _up(folder: Path) -> int:
+def _up(folder: Path, ports: Ports) -> int:
     if recall(folder) is not None:
         print("A stack is up already; `make down` stops it.", file=sys.stderr)
         return 1
-    stack = Stack(Ports(), folder)
+    stack = Stack(ports, folder)
     try:
         stack.start()
     except (StackError, NoRedisError) as error:
@@ -75,7 +78,6 @@ def _up(folder: Path) -> int:
         print(f"The stack could not start: {error}", file=sys.stderr)
         return 1
     remember(stack)
-    ports = stack.ports
     print(
         f"""The stack is up. Logs are in {folder}/.
   call it:       {Path(sys.executable).parent}/lab call

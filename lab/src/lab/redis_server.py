@@ -39,17 +39,17 @@ def server_binary() -> Path:
 
 def start_server(port: int, *, log_path: Path | None = None) -> subprocess.Popen[bytes]:
     """Start our own server on 127.0.0.1, nothing saved to disk, and return when it answers."""
-    out = log_path.open("wb") if log_path else subprocess.DEVNULL
-    process = subprocess.Popen(
-        [
-            *(str(server_binary()), "--bind", "127.0.0.1", "--port", str(port)),
-            *("--save", "", "--appendonly", "no", "--dir", tempfile.gettempdir()),
-            *("--enable-debug-command", "local"),
-        ],
-        stdin=subprocess.DEVNULL,
-        stdout=out,
-        stderr=subprocess.STDOUT,
-    )
+    with contextlib.ExitStack() as files:
+        process = subprocess.Popen(
+            [
+                *(str(server_binary()), "--bind", "127.0.0.1", "--port", str(port)),
+                *("--save", "", "--appendonly", "no", "--dir", tempfile.gettempdir()),
+                *("--enable-debug-command", "local"),
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=files.enter_context(log_path.open("wb")) if log_path else subprocess.DEVNULL,
+            stderr=subprocess.STDOUT,
+        )
     deadline = time.monotonic() + _START_TIMEOUT_S
     while not _answers(port):
         if process.poll() is not None or time.monotonic() > deadline:
