@@ -40,7 +40,3 @@ class Waits:
         wait = step * (0.5 + self._random() / 2)
         left = self._since + self._backoff.budget_s - now
         return wait if wait < left else None
-
-    def left_s(self, now: float) -> float:
-        """Of the budget; all of it before the first failure."""
-        return self._backoff.budget_s if self._since is None else self._since + self._backoff.budget_s - now

@@ -38,7 +38,7 @@ class Item:
 
     def latency_ms(self, at: float | None) -> int:
         """From the end of the caller's say; -1 when there was none or `at` did not happen."""
-        return -1 if at is None or self.speech_end_at is None else int((at - self.speech_end_at) * 1000)
+        return -1 if at is None or self.speech_end_at is None else round((at - self.speech_end_at) * 1000)
 
     def truncation_ms(self) -> int:
         """Where to truncate: never beyond what was generated, which Voice Live refuses."""
@@ -90,9 +90,9 @@ class Heard:
         return [i for i in self._items.values() if i.may_be_unheard and i.generated_bytes and not i.cleared]
 
     def played(self, item_id: str, heard_ms: int, *, complete: bool) -> Item | None:
-        """Note what was heard; None for an item that is not ours or was told before."""
+        """Note what was heard; None for an item that is not ours, has no audio or was told of before."""
         item = self._items.get(item_id)
-        if item is None or item.heard_ms is not None:
+        if item is None or item.heard_ms is not None or not item.generated_bytes:
             return None
         item.heard_ms = heard_ms
         item.complete = complete

@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+from agent_relay.core.agent_speech import AgentSpeech
+from agent_relay.core.commands import Append, Command, Record, Send
+from agent_relay.core.history import History
+from agent_relay.core.voice_live import AudioDelta, AudioDone, create_message, truncate_item
+from bridge_common.audio import bytes_of_ms
+from bridge_common.entries import Audio, Clear, ItemEnd, Turn
+
+SECOND = bytes(bytes_of_ms(1000, 24_000))
+WORDS = "one two three four"
+
+
+def _speech(*, truncates: bool = True) -> tuple[AgentSpeech, History]:
+    history = History()
+    return AgentSpeech(history, truncates=truncates, unix_ms=lambda now: int(now * 1000)), history
+
+
+def _say(speech: AgentSpeech, item: str = "a1", response: str = "r1", at: float = 10.0) -> list[Command]:
+    commands = speech.text(item, response, WORDS, at, whole=True)
+    commands += speech.delta(AudioDelta(response, item, SECOND), at)
+    commands += speech.audio_done(AudioDone(response, item))
+    return commands + speech.response_done(response)
+
+
+def test_a_say_passes_to_the_downlink_and_is_written_down_when_it_was_heard() -> None:
+    speech, history = _speech()
+    speech.speech_end_at = 9.0
+    assert _say(speech) == [Append(Audio("a1", SECOND)), Append(ItemEnd("a1"))]
+    speech.playing("a1", 10.2)
+    turn = Turn("agent", "a1", WORDS, 10_000, heard_ms=1000, first_delta_ms=1000, first_frame_ms=1200)
+    assert speech.played("a1", 1000, complete=True) == [Record(turn)]
+    assert speech.quiet
+    assert history.replay() == [create_message("assistant", WORDS)]
+
+
+def test_only_the_first_item_answers_the_caller() -> None:
+    speech, _ = _speech()
+    speech.speech_end_at = 9.0
+    _say(speech, "a1", "r1")
+    _say(speech, "a2", "r2")
+    speech.played("a1", 1000, complete=True)
+    (record,) = speech.played("a2", 1000, complete=True)
+    assert isinstance(record, Record)
+    assert isinstance(record.entry, Turn)
+    assert record.entry.first_delta_ms == -1
+
+
+def test_an_interruption_clears_what_was_not_heard_although_the_response_is_done() -> None:
+    speech, history = _speech()
+    _say(speech)
+    assert speech.interrupt("") == [Append(Clear("a1"))]
+    assert speech.interrupt("") == [], "cleared already"
+    commands = speech.played("a1", 500, complete=False)
+    turn = Turn("agent", "a1", "one two", 10_000, interrupted=True, heard_ms=500)
+    assert commands == [Send(truncate_item("a1", 500, "truncate-1")), Record(turn)]
+    assert history.replay() == [create_message("assistant", "one two")]
+
+
+def test_deltas_that_come_late_are_dropped_until_the_response_is_done() -> None:
+    speech, _ = _speech()
+    speech.delta(AudioDelta("r1", "a1", SECOND), 10.0)
+    assert speech.interrupt("r1") == [Append(Clear("a1"))]
+    assert speech.dropped("r1")
+    assert speech.delta(AudioDelta("r1", "a1", SECOND), 10.1) == []
+    assert speech.delta(AudioDelta("r1", "a2", SECOND), 10.1) == []
+    assert speech.audio_done(AudioDone("r1", "a1")) == []
+    assert speech.response_done("r1") == []
+    assert not speech.dropped("r1")
+    assert len(speech.delta(AudioDelta("r2", "a3", SECOND), 10.2)) == 1
+
+
+def test_nothing_of_a_cleared_item_follows_even_without_its_response() -> None:
+    speech, _ = _speech()
+    _say(speech)
+    speech.interrupt("")
+    speech.played("a1", 0, complete=False)
+    assert speech.delta(AudioDelta("r1", "a1", SECOND), 11.0) == []
+    assert speech.text("a1", "r1", "x", 11.0, whole=True) == []
+
+
+def test_a_truncation_is_bounded_by_what_was_generated() -> None:
+    speech, _ = _speech()
+    _say(speech)
+    speech.interrupt("")
+    assert speech.played("a1", 5000, complete=False)[0] == Send(truncate_item("a1", 1000, "truncate-1"))
+
+
+def test_voice_live_truncates_by_itself_when_it_was_asked_to() -> None:
+    speech, _ = _speech(truncates=False)
+    _say(speech)
+    speech.interrupt("")
+    assert not [c for c in speech.played("a1", 500, complete=False) if isinstance(c, Send)]
+
+
+def test_items_of_a_lost_session_are_ended_and_never_truncated() -> None:
+    speech, _ = _speech()
+    speech.delta(AudioDelta("r1", "a1", SECOND), 10.0)
+    assert speech.session_lost() == [Append(ItemEnd("a1"))]
+    speech.interrupt("")
+    assert not [c for c in speech.played("a1", 500, complete=False) if isinstance(c, Send)]
+
+
+def test_a_response_that_ends_early_ends_its_item() -> None:
+    speech, _ = _speech()
+    speech.delta(AudioDelta("r1", "a1", SECOND), 10.0)
+    assert speech.spoke("r1")
+    assert speech.response_done("r1") == [Append(ItemEnd("a1"))]
+
+
+def test_what_was_never_spoken_was_never_said() -> None:
+    speech, history = _speech()
+    speech.text("a1", "r1", "Hello", 10.0, whole=False)
+    assert speech.response_done("r1") == []
+    assert history.replay() == []
+    assert speech.quiet
+
+
+def test_a_lost_media_socket_takes_what_it_had_not_played() -> None:
+    speech, _ = _speech()
+    _say(speech)
+    speech.playing("a1", 10.0)
+    commands = speech.unheard_is_lost(10.5)
+    assert commands[0] == Send(truncate_item("a1", 500, "truncate-1"))
+    assert speech.quiet
+
+
+def test_at_the_end_of_the_call_only_the_transcript_is_written() -> None:
+    speech, _ = _speech()
+    speech.delta(AudioDelta("r1", "a1", SECOND), 10.0)
+    speech.text("a1", "r1", WORDS, 10.0, whole=False)
+    speech.playing("a1", 10.0)
+    turn = Turn("agent", "a1", "one two", 10_000, interrupted=True, heard_ms=500)
+    assert speech.call_ended(10.5) == [Record(turn)]

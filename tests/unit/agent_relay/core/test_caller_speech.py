@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+from agent_relay.core.caller_speech import CallerSpeech
+from agent_relay.core.commands import Record
+from agent_relay.core.history import History
+from agent_relay.core.voice_live import UserTranscript, UserTranscriptFailed, create_message
+from bridge_common.entries import Notice, Turn
+
+
+def _speech(history: History) -> CallerSpeech:
+    return CallerSpeech(history, unix_ms=lambda now: int(now * 1000))
+
+
+def test_a_turn_is_dated_by_its_beginning() -> None:
+    history = History()
+    speech = _speech(history)
+    speech.started("u1", 1.0)
+    assert speech.speaks
+    speech.stopped("u1")
+    assert (speech.speaks, speech.take_unanswered(), speech.unanswered) == (False, "u1", "")
+    assert speech.told(UserTranscript("u1", " Hello. "), 3.0) == [Record(Turn("caller", "u1", "Hello.", 1000))]
+    assert history.replay() == [create_message("user", "Hello.")]
+
+
+def test_what_was_not_understood_is_noted() -> None:
+    speech = _speech(History())
+    assert speech.told(UserTranscriptFailed("u1", "noise"), 3.0) == [Record(Notice("not_transcribed", "noise", 3000))]
+    assert speech.told(UserTranscript("u1", "  "), 3.0) == []
+
+
+def test_says_without_a_transcript_do_not_pile_up() -> None:
+    speech = _speech(History())
+    for n in range(1000):
+        speech.started(f"u{n}", float(n))
+    assert speech.told(UserTranscript("u0", "old"), 2000.0) == [Record(Turn("caller", "u0", "old", 2_000_000))]

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from agent_relay.core.history import History, ToolUse, from_transcript, tool_notice
+from agent_relay.core.voice_live import create_function_call, create_function_output, create_message
+from bridge_common.entries import Notice, TranscriptEntry, Turn
+
+
+def test_replay_keeps_the_order_in_which_things_were_begun() -> None:
+    history = History()
+    history.caller("u1")
+    history.agent("a1", "Your order is on its way.")
+    history.caller("u1", "Where is my order?")
+    assert history.replay() == [
+        create_message("user", "Where is my order?"),
+        create_message("assistant", "Your order is on its way."),
+    ]
+
+
+def test_what_was_never_understood_is_not_replayed() -> None:
+    history = History()
+    history.caller("u1")
+    assert history.replay() == []
+
+
+def test_an_interrupted_say_is_replayed_as_it_was_heard() -> None:
+    history = History()
+    history.agent("a1", "We are open from nine to five.")
+    history.agent("a1", "We are open")
+    assert history.replay() == [create_message("assistant", "We are open")]
+    history.agent("a1")
+    assert history.replay() == []
+
+
+def test_tools_are_replayed_as_pairs() -> None:
+    history = History()
+    history.tool(ToolUse("c1", "lookup", '{"id":1}', "found"))
+    assert history.replay() == [
+        create_function_call("c1", "lookup", '{"id":1}'),
+        create_function_output("c1", "found"),
+    ]
+
+
+def test_only_the_last_is_kept() -> None:
+    history = History(last=2)
+    for n in range(5):
+        history.caller(f"u{n}", f"say {n}")
+    assert history.replay() == [create_message("user", "say 3"), create_message("user", "say 4")]
+
+
+def test_a_transcript_is_put_in_order_of_its_beginnings() -> None:
+    use = ToolUse("c1", "lookup", "{}", "found")
+    transcript: list[TranscriptEntry] = [
+        Notice("greeting", "Say hello to the caller.", 1),
+        Turn("caller", "u1", "Where is it?", 100),
+        tool_notice(use, 150),
+        Turn("caller", "u2", "Thanks.", 300),
+        Turn("agent", "a1", "On its way", 200, interrupted=True, heard_ms=400),
+        Notice("tones", "12#", 400),
+        Notice("voice_lost", "1006", 500),
+        Notice("tool_call", "no json", 600),
+        Notice("tool_call", '{"call_id":1,"name":2,"arguments":3,"output":4}', 600),
+    ]
+    assert from_transcript(transcript).replay() == [
+        create_message("user", "Where is it?"),
+        create_function_call("c1", "lookup", "{}"),
+        create_function_output("c1", "found"),
+        create_message("assistant", "On its way"),
+        create_message("user", "Thanks."),
+        create_message("user", "[keypad] 12#"),
+    ]

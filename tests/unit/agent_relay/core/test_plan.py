@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+from agent_relay.core.agent_profile import AgentProfile
+from agent_relay.core.connection import Mode, Target
+from agent_relay.core.plan import plan_of
+
+
+def _target(mode: Mode) -> Target:
+    return Target(mode=mode, endpoint="https://res", api_version="2026-07-15", model="m")
+
+
+def test_only_agents_by_name_resume_by_themselves() -> None:
+    assert {mode: plan_of(AgentProfile(), _target(mode)).replays for mode in Mode} == {
+        Mode.AGENT: False,
+        Mode.CLASSIC_AGENT: True,
+        Mode.MODEL: True,
+        Mode.AZURE_OPENAI: True,
+    }
+
+
+def test_turn_detection_says_who_truncates_and_whether_one_may_interrupt() -> None:
+    assert plan_of(AgentProfile(), _target(Mode.MODEL)).truncates
+    assert plan_of(AgentProfile(), _target(Mode.MODEL)).interrupts
+    own = plan_of(
+        AgentProfile(turn_detection={"auto_truncate": True, "interrupt_response": False}), _target(Mode.MODEL)
+    )
+    assert not own.truncates
+    assert not own.interrupts
