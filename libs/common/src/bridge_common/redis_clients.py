@@ -3,20 +3,40 @@
 redis-py 8 retries silently up to ten times and ends any reply after 5 s: a blocking read then fails only after a
 minute, and a retried append without explicit ids stands twice in the stream. So: `media` never retries and gives up
 fast, `blocking` waits for longer than any BLOCK we send, `control` retries scripts that may run twice.
+
+Under Python 3.11 the library also swallows the cancellation of a task that is sending: its `asyncio.wait_for` answers
+a cancellation that comes as the inner future ends with the result (python/cpython#86296). A loop would then run for
+ever. Our connections raise it again.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.connection import (
+    AbstractConnection,
+    Connection,
+    SSLConnection,
+    UnixDomainSocketConnection,
+    parse_url,
+)
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff, NoBackoff
+from redis.exceptions import (
+    ClusterDownError,
+    MasterDownError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+    TryAgainError,
+)
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from bridge_common.errors import OutsideError
@@ -26,6 +46,11 @@ MAX_BLOCK_MS: Final = 1000
 _MEDIA_TIMEOUT_S: Final = 0.5
 _BLOCKING_TIMEOUT_S: Final = MAX_BLOCK_MS / 1000 + 0.5
 _CONTROL_TIMEOUT_S: Final = 1.0
+_PING_TIMEOUT_S: Final = 0.9
+"""A probe has one second by default."""
+_CONNECTIONS: Final = 64
+"""Of one client. When all are busy the next command waits for one; in the library's default pool it fails."""
+_POOL_TIMEOUT_S: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +62,18 @@ class RedisClients:
     control: Redis
 
     async def ping(self) -> bool:
-        """Whether Redis answers now."""
+        """Whether Redis answers now; in less than a second in any case."""
         try:
-            return bool(await self.control.ping())
-        except RedisError:
+            async with asyncio.timeout(_PING_TIMEOUT_S):
+                return bool(await self.control.ping())
+        except (RedisError, OSError):
             return False
 
     async def aclose(self) -> None:
-        for client in (self.media, self.blocking, self.control):
-            await client.aclose()
+        """Close all three, also when closing one of them fails."""
+        async with AsyncExitStack() as stack:
+            for client in (self.media, self.blocking, self.control):
+                stack.push_async_callback(client.aclose)
 
 
 def open_clients(url: str) -> RedisClients:
@@ -57,17 +85,50 @@ def open_clients(url: str) -> RedisClients:
     )
 
 
+class _CancellableConnection(AbstractConnection):
+    async def send_packed_command(self, command: bytes | str | Iterable[bytes], check_health: bool = True) -> None:
+        task = asyncio.current_task()
+        before = task.cancelling() if task else 0
+        await super().send_packed_command(command, check_health)
+        if task and task.cancelling() > before:
+            # The reply to what was sent is not read any more: the connection is of no use.
+            await self.disconnect(nowait=True)
+            raise asyncio.CancelledError
+
+
+class _TcpConnection(_CancellableConnection, Connection): ...
+
+
+class _TlsConnection(_CancellableConnection, SSLConnection): ...
+
+
+class _UnixConnection(_CancellableConnection, UnixDomainSocketConnection): ...
+
+
+_CONNECTION_CLASSES: Final[dict[type[AbstractConnection], type[AbstractConnection]]] = {
+    Connection: _TcpConnection,
+    SSLConnection: _TlsConnection,
+    UnixDomainSocketConnection: _UnixConnection,
+}
+
+
 def _client(url: str, *, timeout_s: float, retries: int) -> Redis:
     backoff = ExponentialBackoff(cap=0.2, base=0.02) if retries else NoBackoff()
-    return Redis.from_url(
-        url,
-        protocol=3,
-        socket_timeout=timeout_s,
-        socket_connect_timeout=1.0,
-        socket_keepalive=True,
-        retry=Retry(backoff, retries, supported_errors=(RedisConnectionError, RedisTimeoutError)),
-        health_check_interval=0,
-    )
+    address: dict[str, Any] = dict(parse_url(url))
+    ours = {
+        "connection_class": _CONNECTION_CLASSES[address.get("connection_class", Connection)],
+        "max_connections": _CONNECTIONS,
+        "timeout": _POOL_TIMEOUT_S,
+        "protocol": 3,
+        "socket_timeout": timeout_s,
+        "socket_connect_timeout": 1.0,
+        "socket_keepalive": True,
+        "retry": Retry(backoff, retries, supported_errors=(RedisConnectionError, RedisTimeoutError)),
+        "health_check_interval": 0,
+    }
+    if "path" in address:
+        del ours["socket_keepalive"]
+    return Redis.from_pool(BlockingConnectionPool(**(address | ours)))
 
 
 async def command(redis: Redis, *args: str | bytes | int, **options: object) -> Any:
@@ -79,12 +140,19 @@ async def command(redis: Redis, *args: str | bytes | int, **options: object) -> 
     return await redis.execute_command(*args, **options)  # type: ignore[no-untyped-call]  # redis-py leaves it bare
 
 
+def is_passing(error: ResponseError) -> bool:
+    """Whether the server refused for a state of its own (failover, full memory, failed save), not for the command."""
+    if isinstance(error, ReadOnlyError | OutOfMemoryError | ClusterDownError | MasterDownError | TryAgainError):
+        return True
+    return str(error).startswith(("MISCONF", "NOREPLICAS"))
+
+
 @asynccontextmanager
 async def redis_errors(doing: str) -> AsyncIterator[None]:
-    """Turns what redis-py raises into `OutsideError`; a refused command is ours to fix and not worth a retry."""
+    """Turns what redis-py raises into `OutsideError`; a command refused for its content is not worth a retry."""
     try:
         yield
     except ResponseError as error:
-        raise OutsideError(f"Redis refused {doing}: {error}", retry=False) from error
+        raise OutsideError(f"Redis refused {doing}: {error}", retry=is_passing(error)) from error
     except (RedisError, OSError) as error:
         raise OutsideError(f"Redis did not answer while {doing}: {error}", retry=True) from error
