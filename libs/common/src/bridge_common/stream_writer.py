@@ -18,6 +18,7 @@ from redis.exceptions import RedisError, ResponseError
 from bridge_common.entries import FIELD, Entry, encode
 from bridge_common.keys import MEDIA_STREAM_LENGTH
 from bridge_common.log import fields
+from bridge_common.redis_clients import is_passing
 
 log = logging.getLogger(__name__)
 
@@ -47,24 +48,35 @@ class Outlet:
             self._writer.queue(self, f"{self.epoch}-{self._seq}", encode(entry))
 
     def close(self) -> None:
+        """Append no more; what was appended before is still written."""
         self.closed = True
 
     def fenced(self) -> None:
         """Redis refused the epoch, or the stream is gone."""
-        if not self.closed:
-            self.closed = True
+        if self.closed:
+            return
+        self.closed = True
+        try:
             self._on_fenced()
+        except Exception:
+            # One call's fault must not stop the writing of all others.
+            log.exception("on_fenced failed", extra=fields(key=self.key, epoch=self.epoch))
 
 
 class StreamWriter:
-    """All outlets of a process; `run` writes until cancelled."""
+    """All outlets of a process; `run` writes until cancelled, one `run` at a time."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
         self._waiting: deque[tuple[Outlet, str, bytes]] = deque()
+        self._batch: list[tuple[Outlet, str, bytes]] = []
+        self._in_doubt = False
+        """Whether an attempt at `_batch` was made whose result we do not know."""
         self._something = asyncio.Event()
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self._queued = 0
+        self._settled = 0
+        self._progress = asyncio.Event()
+        self._ended = False
         self.dropped = 0
 
     def outlet(self, key: str, epoch: int, on_fenced: Callable[[], None]) -> Outlet:
@@ -73,44 +85,82 @@ class StreamWriter:
     def queue(self, outlet: Outlet, entry_id: str, payload: bytes) -> None:
         if len(self._waiting) >= MAX_WAITING:
             self._waiting.popleft()
+            self._settled += 1
             self.dropped += 1
         self._waiting.append((outlet, entry_id, payload))
+        self._queued += 1
         self._something.set()
-        self._idle.clear()
 
     async def flush(self) -> None:
-        """Return when all that was appended so far has been written or given up."""
-        await self._idle.wait()
+        """Return when all that was appended so far has been written or given up; while Redis is away, that is long.
+
+        Returns at once after `run` has ended: nobody writes any more.
+        """
+        target = self._queued
+        while self._settled < target and not self._ended:
+            await self._progress.wait()
 
     async def run(self) -> None:
-        while True:
-            await self._something.wait()
-            self._something.clear()
-            while self._waiting:
-                await self._write([self._waiting.popleft() for _ in range(min(_BATCH, len(self._waiting)))])
-            self._idle.set()
+        """Write until cancelled; run again, it goes on with the batch it was cancelled in."""
+        self._ended = False
+        try:
+            while True:
+                if not self._batch:
+                    await self._take_batch()
+                await self._write_batch()
+                self._settled += len(self._batch)
+                self._batch = []
+                self._tell_progress()
+        finally:
+            self._ended = True
+            self._tell_progress()
 
-    async def _write(self, batch: list[tuple[Outlet, str, bytes]]) -> None:
+    async def _take_batch(self) -> None:
+        while not self._waiting:
+            self._something.clear()
+            await self._something.wait()
+        self._batch = [self._waiting.popleft() for _ in range(min(_BATCH, len(self._waiting)))]
+        self._in_doubt = False
+
+    def _tell_progress(self) -> None:
+        self._progress.set()
+        self._progress = asyncio.Event()
+
+    async def _write_batch(self) -> None:
         """Write one batch; when Redis does not answer, try the same batch again: explicit ids make that harmless."""
-        repeated = False
+        failing = False
         while True:
+            repeated, self._in_doubt = self._in_doubt, True
             try:
-                pipeline = self._redis.pipeline(transaction=False)
-                for outlet, entry_id, payload in batch:
-                    pipeline.xadd(
-                        outlet.key,
-                        {FIELD: payload},
-                        id=entry_id,
-                        maxlen=MEDIA_STREAM_LENGTH,
-                        approximate=True,
-                        nomkstream=True,
-                    )
-                results = await pipeline.execute(raise_on_error=False)
+                results = await self._attempt()
                 break
             except (RedisError, OSError) as error:
-                log.warning("stream write failed", extra=fields(entries=len(batch), error=str(error)))
-                repeated = True
+                if not failing:
+                    log.warning("stream write failing", extra=fields(entries=len(self._batch), error=str(error)))
+                failing = True
                 await asyncio.sleep(_RETRY_S)
-        for (outlet, _, _), result in zip(batch, results, strict=True):
+        if failing:
+            log.warning("stream write works again", extra=fields(dropped=self.dropped))
+        for (outlet, _, _), result in zip(self._batch, results, strict=True):
+            # After an attempt in doubt a refused id may be our own entry; a writer that was fenced meanwhile learns
+            # it with the next batch.
             if result is None or (isinstance(result, ResponseError) and not repeated):
                 outlet.fenced()
+
+    async def _attempt(self) -> list[object]:
+        """One reply for each entry: its id, None where the stream is gone, or the error that refused it."""
+        pipeline = self._redis.pipeline(transaction=False)
+        for outlet, entry_id, payload in self._batch:
+            pipeline.xadd(
+                outlet.key,
+                {FIELD: payload},
+                id=entry_id,
+                maxlen=MEDIA_STREAM_LENGTH,
+                approximate=True,
+                nomkstream=True,
+            )
+        results: list[object] = await pipeline.execute(raise_on_error=False)
+        for result in results:
+            if isinstance(result, ResponseError) and is_passing(result):
+                raise result
+        return results
