@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 import time
+import uuid
 from dataclasses import dataclass
 
 from redis.asyncio import Redis
 
 from bridge_common import scripts
 from bridge_common.call_record import FOREIGN_FIELDS, CallRecord, Status, decode_record, encode_record
-from bridge_common.entries import FIELD, Ended, Notice, Opened, TranscriptEntry, Turn, decode, encode
+from bridge_common.entries import Ended, Notice, Opened, TranscriptEntry, Turn, encode
+from bridge_common.errors import EntryError
 from bridge_common.keys import ENDED_TTL_S, FINAL_EPOCH, LIVE_TTL_S, TRANSCRIPT_LENGTH, Keys
 from bridge_common.leases import Claim
+from bridge_common.log import fields
 from bridge_common.redis_clients import command, redis_errors
-from bridge_common.stream_reader import Fields
+from bridge_common.stream_reader import Fields, decode_fields
+
+log = logging.getLogger(__name__)
 
 DAY_S = 24 * 3600
 
@@ -39,12 +45,13 @@ class CallStore:
         self._attach = redis.register_script(scripts.ATTACH_MEDIA)
         self._note_voice = redis.register_script(scripts.NOTE_VOICE)
         self._mark_greeted = redis.register_script(scripts.MARK_GREETED)
+        self._append_transcript = redis.register_script(scripts.APPEND_TRANSCRIPT)
         self._end_streams = redis.register_script(scripts.END_STREAMS)
 
     async def create(self, record: CallRecord) -> bool:
         """Store a new call with its two streams; False when the call exists already."""
         keys, call_id = self._keys, record.call_id
-        args: list[str | bytes | int] = [call_id, record.created_ms, LIVE_TTL_S, encode(Opened())]
+        args: list[str | bytes | int] = [_token(), call_id, record.created_ms, LIVE_TTL_S, encode(Opened())]
         for name, value in encode_record(record).items():
             args += [name, value]
         async with redis_errors("creating a call"):
@@ -65,13 +72,16 @@ class CallStore:
         return decode_record(stored) if stored else None
 
     async def save(self, old: CallRecord, new: CallRecord) -> bool:
-        """Write what differs if nobody wrote since `old` was loaded; False when somebody did or the call is gone."""
+        """Write what differs if nobody wrote since `old` was loaded; False when somebody did or the call is gone.
+
+        The stored version is one higher afterwards than that of `old`.
+        """
         before = encode_record(old)
-        args: list[str | int] = [old.version]
+        args: list[str | int] = [_token(), old.version]
         for name, value in encode_record(new).items():
             if name != "version" and name not in FOREIGN_FIELDS and before[name] != value:
                 args += [name, value]
-        if len(args) == 1:
+        if len(args) == 2:
             return True
         async with redis_errors("saving a call"):
             saved: int = await self._save(keys=[self._keys.record(new.call_id)], args=args)
@@ -90,7 +100,7 @@ class CallStore:
     async def mark_greeted(self, call_id: str) -> bool:
         """True for the first relay that asks: it greets."""
         async with redis_errors("marking the greeting"):
-            return bool(await self._mark_greeted(keys=[self._keys.record(call_id)]))
+            return bool(await self._mark_greeted(keys=[self._keys.record(call_id)], args=[_token()]))
 
     async def note_voice(self, claim: Claim, owner_text: str, *, conversation_id: str, voice_session_id: str) -> bool:
         """Remember the voice session of a call, as long as the lease is still this claim's (`Leases.owner_text`)."""
@@ -103,7 +113,7 @@ class CallStore:
         return bool(noted)
 
     async def end_streams(self, call_id: str, reason: str) -> None:
-        """Close both streams for good and let all keys of the call expire. Doing it again changes nothing."""
+        """Close both streams for good and let all keys of the call expire. Doing it again adds nothing."""
         keys = self._keys
         async with redis_errors("ending the streams"):
             await self._end_streams(
@@ -114,20 +124,25 @@ class CallStore:
                 await self._redis.expire(key, self._kept_s)
 
     async def append_transcript(self, call_id: str, entry: TranscriptEntry) -> None:
-        key = self._keys.transcript(call_id)
         async with redis_errors("writing the transcript"):
-            await self._redis.xadd(key, {FIELD: encode(entry)}, maxlen=TRANSCRIPT_LENGTH, approximate=True)
-            await self._redis.expire(key, max(LIVE_TTL_S, self._kept_s), nx=True)
+            await self._append_transcript(
+                keys=[self._keys.transcript(call_id)],
+                args=[encode(entry), TRANSCRIPT_LENGTH, max(LIVE_TTL_S, self._kept_s)],
+            )
 
     async def read_transcript(self, call_id: str) -> list[tuple[str, TranscriptEntry]]:
-        """All entries with their ids, oldest first."""
+        """All entries with their ids, oldest first, without what is no transcript entry."""
         async with redis_errors("reading the transcript"):
             stored: list[tuple[bytes, Fields]] = await command(
                 self._redis, "XRANGE", self._keys.transcript(call_id), "-", "+"
             )
         found: list[tuple[str, TranscriptEntry]] = []
         for entry_id, content in stored:
-            entry = decode(content[FIELD])
+            try:
+                entry = decode_fields(content)
+            except EntryError as error:
+                log.warning("bad entry skipped", extra=fields(call_id=call_id, error=error.message))
+                continue
             if isinstance(entry, Turn | Notice):
                 found.append((entry_id.decode(), entry))
         return found
@@ -141,7 +156,16 @@ class CallStore:
                 await self._redis.zremrangebyscore(self._keys.calls(tag), "-inf", oldest_kept)
                 newest: list[bytes] = await command(self._redis, "ZRANGE", self._keys.calls(tag), 0, limit - 1, "REV")
             for call_id in newest:
-                record = await self.load(call_id.decode())
+                try:
+                    record = await self.load(call_id.decode())
+                except EntryError as error:
+                    log.warning("bad record skipped", extra=fields(call_id=call_id.decode(), error=error.message))
+                    continue
                 if record is not None:
                     records.append(record)
         return sorted(records, key=lambda record: record.created_ms, reverse=True)[:limit]
+
+
+def _token() -> str:
+    """Tells one attempt, with its repetitions by the Redis client, from every other."""
+    return uuid.uuid4().hex

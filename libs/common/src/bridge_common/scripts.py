@@ -1,4 +1,8 @@
-"""The Lua scripts of the project. All times are Redis's own, so no client's clock matters."""
+"""The Lua scripts of the project. All times are Redis's own, so no client's clock matters.
+
+A script whose answer was lost on the way is sent again. Where the second run would answer differently ("it exists
+already", "somebody was faster") it gets a token of the attempt, stores it, and gives the same answer to the same token.
+"""
 
 from __future__ import annotations
 
@@ -13,24 +17,28 @@ local function as_int(n) return string.format('%.0f', n) end
 """
 
 CREATE_CALL: Final = """
--- KEYS record, uplink, downlink, calls; ARGV call_id, created_ms, ttl_s, opened entry, field, value, ...
-if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
-redis.call('HSET', KEYS[1], unpack(ARGV, 5))
-for i = 2, 3 do
-  redis.call('XADD', KEYS[i], '0-1', 'e', ARGV[4])
-  redis.call('EXPIRE', KEYS[i], ARGV[3])
+-- KEYS record, uplink, downlink, calls; ARGV token, call_id, created_ms, ttl_s, opened entry, field, value, ...
+if redis.call('EXISTS', KEYS[1]) == 1 then
+  return redis.call('HGET', KEYS[1], 'created_by') == ARGV[1] and 1 or 0
 end
-redis.call('EXPIRE', KEYS[1], ARGV[3])
-redis.call('ZADD', KEYS[4], ARGV[2], ARGV[1])
+redis.call('HSET', KEYS[1], 'created_by', ARGV[1], unpack(ARGV, 6))
+for i = 2, 3 do
+  redis.call('DEL', KEYS[i])
+  redis.call('XADD', KEYS[i], '0-1', 'e', ARGV[5])
+  redis.call('EXPIRE', KEYS[i], ARGV[4])
+end
+redis.call('EXPIRE', KEYS[1], ARGV[4])
+redis.call('ZADD', KEYS[4], ARGV[3], ARGV[2])
 return 1
 """
 
 SAVE_CALL: Final = """
--- KEYS record; ARGV expected version, field, value, ...   -> 1 saved, 0 somebody was faster, -1 no such call
+-- KEYS record; ARGV token, expected version, field, value, ...   -> 1 saved, 0 somebody was faster, -1 no such call
 local version = redis.call('HGET', KEYS[1], 'version')
 if not version then return -1 end
-if version ~= ARGV[1] then return 0 end
-redis.call('HSET', KEYS[1], 'version', tonumber(version) + 1, unpack(ARGV, 2))
+if redis.call('HGET', KEYS[1], 'saved_by') == ARGV[1] then return 1 end
+if version ~= ARGV[2] then return 0 end
+redis.call('HSET', KEYS[1], 'saved_by', ARGV[1], 'version', tonumber(version) + 1, unpack(ARGV, 3))
 return 1
 """
 
@@ -58,10 +66,21 @@ return 1
 """
 
 MARK_GREETED: Final = """
--- KEYS record   -> 1 for the first who asks
+-- KEYS record; ARGV token   -> 1 for the first who asks
 if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
-if redis.call('HGET', KEYS[1], 'greeted') == '1' then return 0 end
-redis.call('HSET', KEYS[1], 'greeted', '1')
+if redis.call('HGET', KEYS[1], 'greeted') == '1' then
+  return redis.call('HGET', KEYS[1], 'greeted_by') == ARGV[1] and 1 or 0
+end
+redis.call('HSET', KEYS[1], 'greeted', '1', 'greeted_by', ARGV[1])
+return 1
+"""
+
+APPEND_TRANSCRIPT: Final = """
+-- KEYS transcript; ARGV entry, length, ttl_s   The same bytes again are the same entry sent again.
+local last = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 8)
+for _, stored in ipairs(last) do if stored[2][2] == ARGV[1] then return 0 end end
+redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[2], '*', 'e', ARGV[1])
+if redis.call('TTL', KEYS[1]) < 0 then redis.call('EXPIRE', KEYS[1], ARGV[3]) end
 return 1
 """
 
