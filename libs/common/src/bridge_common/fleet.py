@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -55,7 +56,7 @@ class Fleet:
         async with redis_errors("reading the fleet"):
             now_ms = await self._now_ms()
             rows: dict[bytes, bytes] = await command(self._redis, "HGETALL", FLEET)
-            members = {name.decode(): Member(name=name.decode(), **json.loads(row)) for name, row in rows.items()}
+            members = {name.decode(): _member(name.decode(), row) for name, row in rows.items()}
             gone = [name for name, member in members.items() if now_ms - member.beat_ms > _FORGET_AFTER_MS]
             if gone:
                 await self._redis.hdel(FLEET, *gone)
@@ -64,3 +65,21 @@ class Fleet:
     async def _now_ms(self) -> int:
         seconds, micros = await self._redis.time()
         return int(seconds) * 1000 + int(micros) // 1000
+
+
+def _member(name: str, row: bytes) -> Member:
+    """Fields of a newer version are ignored; a row that is no heartbeat counts as one of long ago and is forgotten."""
+    try:
+        found = json.loads(row)
+        if isinstance(found, Mapping):
+            return Member(
+                name=name,
+                kind=str(found["kind"]),
+                capacity=int(found["capacity"]),
+                active=int(found["active"]),
+                draining=bool(found["draining"]),
+                beat_ms=int(found["beat_ms"]),
+            )
+    except (ValueError, TypeError, KeyError):
+        pass
+    return Member(name=name, kind="", capacity=0, active=0, draining=False, beat_ms=0)

@@ -6,6 +6,7 @@ claims it. So every entry is acted on at least once, whichever process dies.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final, TypedDict
@@ -25,23 +26,34 @@ from bridge_common.entries import (
     MediaOpen,
     VoiceLost,
     VoiceReady,
-    decode,
     encode,
 )
-from bridge_common.errors import EntryError
+from bridge_common.errors import EntryError, OutsideError
 from bridge_common.keys import INBOX_GROUP, INBOX_LENGTH, SEEN_TTL_S, Keys
+from bridge_common.log import fields
 from bridge_common.redis_clients import MAX_BLOCK_MS, command, redis_errors
-from bridge_common.stream_reader import Fields, Reply, entries_of
+from bridge_common.stream_reader import Fields, Reply, decode_fields, entries_of
+
+log = logging.getLogger(__name__)
 
 _INBOX_KINDS: Final = (IncomingCall, Callback, VoiceReady, VoiceLost, MediaLost, MediaOpen, HangUp, Due)
 _STUCK_MS: Final = 30_000
 """An entry pending this long is claimed even from a live consumer: it hangs."""
+_MIN_IDLE_MS: Final = 200
+_PAGE: Final = 100
+
+
+class _Consumer(TypedDict):
+    name: bytes
+    pending: int
+
+
+class _Summary(TypedDict):
+    consumers: list[_Consumer]
 
 
 class _Pending(TypedDict):
     message_id: bytes
-    consumer: bytes
-    time_since_delivered: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +71,15 @@ class Inbox:
         self._blocking = blocking
         self._keys = keys
         self._consumer = consumer
+        self._held: set[tuple[str, str]] = set()
+        """What was delivered here and is not acknowledged yet, as (tag, entry id)."""
+        self._reply_lost = False
         self._put_once = control.register_script(scripts.PUT_ONCE)
         self._set_timer = control.register_script(scripts.SET_TIMER)
         self._fire_timers = control.register_script(scripts.FIRE_TIMERS)
 
     async def put(self, entry: InboxEntry) -> None:
+        """Append the entry; after a dropped connection it may stand twice, as every delivery may come twice."""
         inbox = self._keys.inbox(self._keys.tag(entry.call_id))
         async with redis_errors("writing to the inbox"):
             await self._control.xadd(inbox, {FIELD: encode(entry)}, maxlen=INBOX_LENGTH, approximate=True)
@@ -81,54 +97,63 @@ class Inbox:
     async def ensure_group(self) -> None:
         """Make the consumer group of every shard if it is missing (also after Redis came back empty)."""
         for tag in self._keys.all_tags():
-            try:
-                async with redis_errors("making the consumer group"):
+            async with redis_errors("making the consumer group"):
+                try:
                     await self._control.xgroup_create(self._keys.inbox(tag), INBOX_GROUP, id="0", mkstream=True)
-            except Exception as error:
-                if not (isinstance(error.__cause__, ResponseError) and "BUSYGROUP" in str(error.__cause__)):
-                    raise
+                except ResponseError as error:
+                    if not str(error).startswith("BUSYGROUP"):
+                        raise
 
     async def read(self, block_ms: int = MAX_BLOCK_MS, count: int = 32) -> list[Delivery]:
-        """New entries for this consumer, waiting up to `block_ms` for the first."""
-        by_inbox = {self._keys.inbox(tag): tag for tag in self._keys.all_tags()}
+        """New entries for this consumer, waiting up to `block_ms` for the first.
+
+        When the reply to an earlier read was lost on its way, what Redis had put into it comes first. Makes the groups
+        again when Redis came back empty.
+        """
+        tags = self._keys.all_tags()
         async with redis_errors("reading the inbox"):
-            reply: Reply | None = await command(
-                self._blocking,
-                *("XREADGROUP", "GROUP", INBOX_GROUP, self._consumer, "COUNT", count),
-                *("BLOCK", min(block_ms, MAX_BLOCK_MS), "STREAMS"),
-                *by_inbox,
-                *[">"] * len(by_inbox),
-            )
-        deliveries: list[Delivery] = []
-        for inbox, entry_id, content in entries_of(reply):
-            deliveries += await self._deliveries(by_inbox[inbox], [(entry_id, content)])
+            try:
+                if self._reply_lost:
+                    lost = await self._read_lost()
+                    self._reply_lost = False
+                    if lost:
+                        return lost
+                self._reply_lost = True
+                deliveries = await self._deliveries(await self._read_group(tags, ">", count, block_ms))
+                self._reply_lost = False
+            except ResponseError as error:
+                if not _has_no_group(error):
+                    raise
+                self._reply_lost = False
+                await self.ensure_group()
+                return []
         return deliveries
 
     async def ack(self, delivery: Delivery) -> None:
         await self._ack(delivery.tag, delivery.entry_id)
+        self._held.discard((delivery.tag, delivery.entry_id))
 
     async def claim_orphans(self, live_consumers: Collection[str], count: int = 32) -> list[Delivery]:
         """Pending entries of consumers that no longer live (or that hang), now this consumer's."""
         deliveries: list[Delivery] = []
         for tag in self._keys.all_tags():
-            inbox = self._keys.inbox(tag)
-            async with redis_errors("claiming orphans"):
-                pending: list[_Pending] = await command(
-                    self._control, "XPENDING", inbox, INBOX_GROUP, "-", "+", count * 4, parse_detail=True
-                )
-                orphans = [
-                    row["message_id"]
-                    for row in pending
-                    if row["consumer"].decode() not in live_consumers or row["time_since_delivered"] > _STUCK_MS
-                ][:count]
-                if not orphans:
-                    continue
-                # XCLAIM with min-idle 0 could take an entry from a replica that claimed it a moment ago: ask for the
-                # idle time of one beat, which a fresh claim resets.
-                claimed: list[tuple[bytes, Fields]] = await command(
-                    self._control, "XCLAIM", inbox, INBOX_GROUP, self._consumer, 200, *orphans
-                )
-            deliveries += await self._deliveries(tag, [(entry_id.decode(), content) for entry_id, content in claimed])
+            try:
+                async with redis_errors("claiming orphans"):
+                    orphans = await self._orphans(tag, live_consumers, count)
+                    if not orphans:
+                        continue
+                    # XCLAIM with min-idle 0 could take an entry from a replica that claimed it a moment ago: ask for
+                    # an idle time, which a fresh claim resets.
+                    claimed: list[tuple[bytes, Fields]] = await command(
+                        self._control,
+                        *("XCLAIM", self._keys.inbox(tag), INBOX_GROUP, self._consumer, _MIN_IDLE_MS),
+                        *orphans,
+                    )
+            except OutsideError as error:
+                if not _has_no_group(error.__cause__):
+                    raise
+                continue
+            deliveries += await self._deliveries([(tag, entry_id.decode(), content) for entry_id, content in claimed])
         return deliveries
 
     async def set_timer(self, due: Due, in_ms: int) -> None:
@@ -147,22 +172,79 @@ class Inbox:
                 )
         return fired
 
-    async def _deliveries(self, tag: str, stored: Sequence[tuple[str, Fields]]) -> list[Delivery]:
+    async def _read_group(
+        self, tags: Sequence[str], after: str, count: int, block_ms: int | None
+    ) -> list[tuple[str, str, Fields]]:
+        """(tag, entry id, fields): never delivered ones after `>`, else those pending for this consumer."""
+        by_inbox = {self._keys.inbox(tag): tag for tag in tags}
+        # BLOCK 0 would mean for ever.
+        block = () if block_ms is None else ("BLOCK", min(max(block_ms, 1), MAX_BLOCK_MS))
+        reply: Reply | None = await command(
+            self._blocking,
+            *("XREADGROUP", "GROUP", INBOX_GROUP, self._consumer, "COUNT", count, *block, "STREAMS"),
+            *by_inbox,
+            *[after] * len(by_inbox),
+        )
+        return [(by_inbox[inbox], entry_id, content) for inbox, entry_id, content in entries_of(reply)]
+
+    async def _read_lost(self) -> list[Delivery]:
+        """Entries that Redis holds as delivered to this consumer, but that never arrived here."""
+        lost: list[tuple[str, str, Fields]] = []
+        for tag in self._keys.all_tags():
+            after = "0"
+            while pending := await self._read_group([tag], after, _PAGE, None):
+                after = pending[-1][1]
+                lost += [row for row in pending if row[:2] not in self._held]
+        if lost:
+            log.warning("entries of a lost reply read again", extra=fields(entries=len(lost)))
+        return await self._deliveries(lost)
+
+    async def _orphans(self, tag: str, live_consumers: Collection[str], count: int) -> list[bytes]:
+        """Ids of entries that are pending for a dead consumer, or for too long."""
+        pending = ("XPENDING", self._keys.inbox(tag), INBOX_GROUP)
+        summary: _Summary = await command(self._control, *pending)
+        ranges: list[tuple[int, tuple[bytes, ...]]] = [(_STUCK_MS, ())] if summary["consumers"] else []
+        for row in summary["consumers"]:
+            name = row["name"].decode()
+            if name not in live_consumers and name != self._consumer:
+                ranges.append((_MIN_IDLE_MS, (row["name"],)))
+        found: list[bytes] = []
+        for idle_ms, consumer in ranges:
+            rows: list[_Pending] = await command(
+                self._control, *pending, "IDLE", idle_ms, "-", "+", count, *consumer, parse_detail=True
+            )
+            found += [row["message_id"] for row in rows]
+        return found[:count]
+
+    async def _deliveries(self, stored: Sequence[tuple[str, str, Fields]]) -> list[Delivery]:
         """Decode; what is no inbox entry can never be acted on and is acknowledged at once."""
         deliveries: list[Delivery] = []
-        for entry_id, content in stored:
+        for tag, entry_id, content in stored:
             try:
-                entry = decode(content.get(FIELD, b""))
+                entry = decode_fields(content)
             except EntryError:
                 entry = None
             if isinstance(entry, _INBOX_KINDS):
                 deliveries.append(Delivery(tag, entry_id, entry))
             else:
-                await self._ack(tag, entry_id)
+                await self._discard(tag, entry_id)
+        self._held.update((delivery.tag, delivery.entry_id) for delivery in deliveries)
         return deliveries
+
+    async def _discard(self, tag: str, entry_id: str) -> None:
+        log.warning("bad entry skipped", extra=fields(tag=tag, entry_id=entry_id))
+        try:
+            await self._ack(tag, entry_id)
+        except OutsideError as error:
+            # The good entries beside it must still be delivered; this one is claimed as an orphan later.
+            log.warning("bad entry not acknowledged", extra=fields(entry_id=entry_id, error=error.message))
 
     async def _ack(self, tag: str, entry_id: str) -> None:
         inbox = self._keys.inbox(tag)
         async with redis_errors("acknowledging"):
             await self._control.xack(inbox, INBOX_GROUP, entry_id)
             await self._control.xdel(inbox, entry_id)
+
+
+def _has_no_group(error: BaseException | None) -> bool:
+    return isinstance(error, ResponseError) and str(error).startswith("NOGROUP")

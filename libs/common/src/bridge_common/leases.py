@@ -6,6 +6,7 @@ all "a lease past its deadline".
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -14,9 +15,13 @@ from typing import Final
 from redis.asyncio import Redis
 
 from bridge_common import scripts
+from bridge_common.errors import OutsideError
 from bridge_common.keys import WAKE_LENGTH, Keys
+from bridge_common.log import fields
 from bridge_common.redis_clients import MAX_BLOCK_MS, redis_errors
 from bridge_common.stream_reader import entries_of, xread
+
+log = logging.getLogger(__name__)
 
 LEASE_MS: Final = 1000
 HEARTBEAT_MS: Final = 250
@@ -52,15 +57,24 @@ class Leases:
             await self._offer(keys=[self._keys.leases(tag), self._keys.wake(tag)], args=[call_id, WAKE_LENGTH])
 
     async def claim(self, limit: int) -> list[Claim]:
-        """Up to `limit` calls whose lease is past its deadline, now ours for `lease_ms`."""
+        """Up to `limit` calls whose lease is past its deadline, now ours for `lease_ms`.
+
+        When a later shard fails, the claims that were made already are returned: nobody else could drive those calls.
+        """
         claims: list[Claim] = []
         for tag in self._keys.all_tags():
             if limit - len(claims) <= 0:
                 break
-            async with redis_errors("claiming calls"):
-                found: Sequence[bytes] = await self._claim(
-                    keys=self._tables(tag), args=[self._owner, limit - len(claims), self._lease_ms]
-                )
+            try:
+                async with redis_errors("claiming calls"):
+                    found: Sequence[bytes] = await self._claim(
+                        keys=self._tables(tag), args=[self._owner, limit - len(claims), self._lease_ms]
+                    )
+            except OutsideError as error:
+                if not claims:
+                    raise
+                log.warning("claiming stopped half way", extra=fields(claimed=len(claims), error=error.message))
+                break
             claims += [Claim(found[i].decode(), int(found[i + 1])) for i in range(0, len(found), 2)]
         return claims
 
@@ -100,10 +114,11 @@ class Leases:
     async def wait_wake(self, blocking: Redis, cursors: dict[str, str], timeout_ms: int) -> None:
         """Return when something became claimable or after `timeout_ms`.
 
-        `cursors` is the caller's memory of what it saw; start with an empty dict.
+        `cursors` is the caller's memory of what it saw; start with an empty dict. The first wait ends at once when
+        anything ever became claimable: waiting for news only would miss what comes between two waits.
         """
         if not cursors:
-            cursors.update({self._keys.wake(tag): "$" for tag in self._keys.all_tags()})
+            cursors.update({self._keys.wake(tag): "0-0" for tag in self._keys.all_tags()})
         async with redis_errors("waiting for calls"):
             reply = await xread(blocking, cursors, count=WAKE_LENGTH, block_ms=min(timeout_ms, MAX_BLOCK_MS))
         cursors.update({key: entry_id for key, entry_id, _ in entries_of(reply)})
