@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 COOLDOWN_S: Final = 30.0
 RETRY_S: Final = 1.0
-"""The cooldown while no key was ever loaded."""
+"""The cooldown after an attempt that failed."""
 _FETCH_TIMEOUT_S: Final = 3.0
 _MAX_JWKS_BYTES: Final = 256 * 1024
 
@@ -49,7 +49,9 @@ class JwtVerifier:
         self._mode = mode
         self._leeway_s = leeway_s
         self._keys: dict[str, jwt.PyJWK] = {}
-        self._fetched_at = float("-inf")
+        self._ask_again_at = float("-inf")
+        self._failure = ""
+        """Why the last fetch failed; empty when it did not."""
         self._fetching = asyncio.Lock()
 
     async def check(self, authorization: str | None) -> dict[str, Any]:
@@ -69,23 +71,29 @@ class JwtVerifier:
             return {}
 
     async def fetch(self) -> None:
-        """Load the keys unless they were loaded a moment ago. Raises `OutsideError`."""
+        """Load the keys, unless that was tried a moment ago. Raises `OutsideError` when that or this attempt failed."""
         async with self._fetching:
-            if time.monotonic() - self._fetched_at < COOLDOWN_S:
-                return
-            self._fetched_at = time.monotonic()
-            timeout = aiohttp.ClientTimeout(total=_FETCH_TIMEOUT_S)
-            try:
-                async with aiohttp.ClientSession(timeout=timeout) as session, session.get(self._jwks_url) as reply:
-                    reply.raise_for_status()
-                    body = await reply.content.read(_MAX_JWKS_BYTES)
-                self._keys = {key.key_id: key for key in jwt.PyJWKSet.from_json(body.decode()).keys if key.key_id}
-            except (aiohttp.ClientError, TimeoutError, ValueError, jwt.PyJWTError) as error:
-                if not self._keys:
-                    self._fetched_at = float("-inf")
-                raise OutsideError(
-                    f"the signing keys at {self._jwks_url} cannot be had: {error}", retry=True
-                ) from error
+            if time.monotonic() >= self._ask_again_at:
+                try:
+                    self._keys = _decode_jwks(await self._download())
+                    self._failure = ""
+                    self._ask_again_at = time.monotonic() + COOLDOWN_S
+                except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+                    self._failure = str(error) or type(error).__name__
+                    self._ask_again_at = time.monotonic() + RETRY_S
+            if self._failure:
+                raise OutsideError(f"the signing keys at {self._jwks_url} cannot be had: {self._failure}", retry=True)
+
+    async def _download(self) -> bytes:
+        body = b""
+        timeout = aiohttp.ClientTimeout(total=_FETCH_TIMEOUT_S)
+        async with aiohttp.ClientSession(timeout=timeout) as session, session.get(self._jwks_url) as reply:
+            reply.raise_for_status()
+            async for piece in reply.content.iter_any():
+                body += piece
+                if len(body) > _MAX_JWKS_BYTES:
+                    raise ValueError(f"more than {_MAX_JWKS_BYTES} bytes")
+        return body
 
     async def _check(self, authorization: str | None) -> dict[str, Any]:
         scheme, _, token = (authorization or "").partition(" ")
@@ -107,6 +115,16 @@ class JwtVerifier:
                 leeway=self._leeway_s,
                 options={"require": ["exp", "iss", "aud"]},
             )
-        except jwt.PyJWTError as error:
+        except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError) as error:
+            # Beside its own errors PyJWT lets through what json and int() raise, for example at 1,000 nested brackets.
             raise AuthError(f"the token is not valid: {error}") from error
         return claims
+
+
+def _decode_jwks(body: bytes) -> dict[str, jwt.PyJWK]:
+    """The keys by their id, without those we cannot use. Raises `ValueError` when there is none."""
+    try:
+        key_set = jwt.PyJWKSet.from_json(body.decode())
+    except (jwt.PyJWTError, AttributeError, TypeError, RecursionError) as error:
+        raise ValueError(f"this is no JWKS: {error}") from error
+    return {key.key_id: key for key in key_set.keys if key.key_id}
