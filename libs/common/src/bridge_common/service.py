@@ -28,10 +28,14 @@ log = logging.getLogger(__name__)
 
 MAX_WS_MESSAGE_BYTES: Final = 64 * 1024
 _START_TIMEOUT_S: Final = 30
+_CANCEL_TIMEOUT_S: Final = 2
 
 
 class Service(Protocol):
-    """One process's work. `start` returns when it is ready; `drain` when nothing of it is needed any more."""
+    """One process's work. `start` returns when it is ready; `drain` when nothing of it is needed any more.
+
+    `stop` releases everything; it is called after a `start` that failed or was cancelled as well.
+    """
 
     draining: bool
 
@@ -99,17 +103,33 @@ class RunningService:
     async def __aenter__(self) -> RunningService:
         # The port is taken before the service starts: a taken port must not leave a worker claiming calls behind.
         self._socket = self._server.config.bind_socket()
-        await asyncio.wait_for(self._service.start(), _START_TIMEOUT_S)
-        self._serving = asyncio.create_task(self._server.serve(sockets=[self._socket]))
-        while not self._server.started and not self._serving.done():  # noqa: ASYNC110  # uvicorn has no event for it
-            await asyncio.sleep(0.005)
+        try:
+            async with asyncio.timeout(_START_TIMEOUT_S):
+                await self._service.start()
+            self._serving = asyncio.create_task(self._server.serve(sockets=[self._socket]))
+            while not self._server.started:  # uvicorn has no event for it
+                if self._serving.done():
+                    await self._serving
+                    raise RuntimeError("the server ended before it started")
+                await asyncio.sleep(0.005)
+        except BaseException:
+            await self._end()
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        await self._end()
+
+    async def _end(self) -> None:
+        """Close the server with its sockets, then stop the service, whatever became of the server."""
         self._server.should_exit = True
-        if self._serving is not None:
-            await self._serving
-        await self._service.stop()
+        try:
+            if self._serving is not None:
+                await self._serving
+        finally:
+            if self._socket is not None:
+                self._socket.close()
+            await self._service.stop()
 
     async def until_signalled(self) -> None:
         """Wait for SIGTERM or SIGINT, then drain within the time the settings give; a second signal ends the drain."""
@@ -125,13 +145,26 @@ class RunningService:
         self._service.draining = True
         telemetry.DRAINING.set(1)
         log.info("draining", extra=fields(timeout_s=self._settings.drain_timeout_s))
-        drain = asyncio.ensure_future(self._service.drain())
-        impatient = asyncio.ensure_future(again.wait())
-        await asyncio.wait({drain, impatient}, timeout=self._settings.drain_timeout_s, return_when="FIRST_COMPLETED")
-        for task in (drain, impatient):
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        drain = asyncio.create_task(self._drain())
+        impatient = asyncio.create_task(again.wait())
+        try:
+            await asyncio.wait(
+                {drain, impatient}, timeout=self._settings.drain_timeout_s, return_when=asyncio.FIRST_COMPLETED
+            )
+        finally:
+            drain.cancel()
+            impatient.cancel()
+            # A drain that does not let itself be cancelled must not keep the process.
+            await asyncio.wait({drain, impatient}, timeout=_CANCEL_TIMEOUT_S)
+
+    async def _drain(self) -> None:
+        try:
+            await self._service.drain()
+        except Exception:
+            log.exception("drain failed")
+        except asyncio.CancelledError:
+            log.warning("drain cut short")
+            raise
 
 
 def serve(service: Service, settings: ServiceSettings) -> int:
