@@ -239,8 +239,16 @@ _REQUIRED: Final = {cls: sum(f.default is MISSING for f in fields(cls)) for cls 
 
 
 def encode(entry: Entry) -> bytes:
+    """Half a surrogate pair, which JSON can carry into a text, becomes `?`: it must not cost the whole turn.
+
+    Raises `EntryError` for a number beyond 64 bit.
+    """
     cls = type(entry)
-    packed: bytes = msgpack.packb([_NUMBERS[cls], *(getattr(entry, name) for name, _ in _FIELDS[cls])])
+    values = [_NUMBERS[cls], *(getattr(entry, name) for name, _ in _FIELDS[cls])]
+    try:
+        packed: bytes = msgpack.packb(values, unicode_errors="replace")
+    except OverflowError as error:
+        raise EntryError(f"a number in {cls.__name__} is beyond 64 bit") from error
     return packed
 
 

@@ -9,7 +9,7 @@ import socket
 import uuid
 import zlib
 
-_CALL_ID = re.compile(r"^call_[0-9a-f]{24}$")
+_CALL_ID = re.compile(r"call_[0-9a-f]{24}")
 
 
 def call_id_of(correlation_id: str) -> str:
@@ -18,11 +18,11 @@ def call_id_of(correlation_id: str) -> str:
     Deriving it instead of drawing it makes every delivery of one incoming call name the same call, on any replica and
     after a crash between two steps.
     """
-    return "call_" + hashlib.sha256(correlation_id.encode()).hexdigest()[:24]
+    return "call_" + hashlib.sha256(correlation_id.encode(errors="surrogatepass")).hexdigest()[:24]
 
 
 def is_call_id(text: str) -> bool:
-    return _CALL_ID.match(text) is not None
+    return _CALL_ID.fullmatch(text) is not None
 
 
 def shard_of(call_id: str, shards: int) -> int:

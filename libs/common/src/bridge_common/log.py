@@ -30,12 +30,12 @@ class _JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, object] = {
+            **getattr(record, _EXTRA, {}),
             "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z",
             "level": record.levelname,
             "service": self._service,
             "logger": record.name,
             "message": record.getMessage(),
-            **getattr(record, _EXTRA, {}),
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
@@ -50,12 +50,16 @@ class _TextFormatter(logging.Formatter):
 
 
 def setup_logging(service: str, level: str = "INFO", form: LogFormat = "json") -> None:
-    """Send every logger of the process to stderr. Libraries speak at WARNING unless we listen at DEBUG."""
+    """Send every logger of the process to stderr. Libraries speak at WARNING unless we listen at DEBUG.
+
+    Those that would print media tokens (in paths) or API keys (in headers) stay at WARNING even then.
+    """
     out = logging.StreamHandler(sys.stderr)
     out.setFormatter(_JsonFormatter(service) if form == "json" else _TextFormatter())
     root = logging.getLogger()
     root.handlers[:] = [out]
     root.setLevel(level)
-    if level != "DEBUG":
-        for noisy in ("azure", "uvicorn.access", "uvicorn.error", "websockets", "aiohttp", "httpx"):
-            logging.getLogger(noisy).setLevel(logging.WARNING)
+    telling = ("uvicorn", "uvicorn.access", "uvicorn.error", "websockets", "websockets.client", "websockets.server")
+    noisy = ("azure", "aiohttp", "httpx")
+    for name in telling if level == "DEBUG" else (*telling, *noisy):
+        logging.getLogger(name).setLevel(logging.WARNING)

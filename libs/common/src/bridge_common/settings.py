@@ -6,7 +6,7 @@ import sys
 from typing import Annotated, Literal, NoReturn, TypeVar
 
 from pydantic import BeforeValidator, Field, ValidationError
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
 
 def _split(value: object) -> object:
@@ -39,14 +39,24 @@ def load_settings(cls: type[S]) -> S:
     try:
         return cls()
     except ValidationError as error:
-        _refuse(error)
+        _refuse(_name_problems(error))
+    except SettingsError as error:
+        # A variable that should hold JSON and does not: found before validation, so it stands alone.
+        _refuse([str(error)])
 
 
-def _refuse(error: ValidationError) -> NoReturn:
-    lines = ["These settings are missing or wrong; set them in the environment (see .env.example):"]
+def _name_problems(error: ValidationError) -> list[str]:
+    """One line for each mistake, without the values: some are secrets."""
+    problems: list[str] = []
     for problem in error.errors(include_url=False, include_input=False):
         name = "_".join(str(part) for part in problem["loc"]).upper()
         message = "is not set" if problem["type"] == "missing" else problem["msg"].removeprefix("Value error, ")
-        lines.append(f"  {name}: {message}" if name else f"  {message}")
+        problems.append(f"{name}: {message}" if name else message)
+    return problems
+
+
+def _refuse(problems: list[str]) -> NoReturn:
+    lines = ["These settings are missing or wrong; set them in the environment (see .env.example):"]
+    lines += [f"  {problem}" for problem in problems]
     print("\n".join(lines), file=sys.stderr)  # noqa: T201  # the logger is not set up yet
     raise SystemExit(2)

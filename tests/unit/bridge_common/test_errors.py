@@ -1,0 +1,62 @@
+"""The error tree: who is whose child, and what each error carries."""
+
+from __future__ import annotations
+
+import pytest
+
+from bridge_common import errors
+from bridge_common.errors import (
+    AuthError,
+    BridgeError,
+    EntryError,
+    FencedError,
+    FrameError,
+    GoneError,
+    InputError,
+    OutsideError,
+    PayloadTooLargeError,
+)
+
+ALL: list[type[BridgeError]] = [
+    AuthError,
+    BridgeError,
+    EntryError,
+    FencedError,
+    FrameError,
+    GoneError,
+    InputError,
+    OutsideError,
+    PayloadTooLargeError,
+]
+
+
+@pytest.mark.parametrize("cls", [EntryError, FrameError, PayloadTooLargeError])
+def test_bad_input_is_one_branch(cls: type[BridgeError]) -> None:
+    assert issubclass(cls, InputError)
+
+
+def test_a_fence_means_that_the_stream_is_gone_for_us() -> None:
+    assert issubclass(FencedError, GoneError)
+
+
+def test_every_error_has_a_code_of_its_own() -> None:
+    assert len({cls.code for cls in ALL}) == len(ALL)
+
+
+def test_the_tree_in_the_docstring_names_every_error() -> None:
+    assert errors.__doc__ is not None
+    for cls in ALL:
+        assert cls.__name__ in errors.__doc__
+
+
+def test_an_error_carries_its_message_and_details() -> None:
+    error = FrameError("an odd number of bytes", count=3)
+    assert str(error) == error.message == "an odd number of bytes"
+    assert error.details == {"count": 3}
+
+
+@pytest.mark.parametrize("retry", [True, False])
+def test_an_outside_error_says_whether_to_retry(retry: bool) -> None:
+    error = OutsideError("Redis did not answer", retry=retry, attempt=2)
+    assert error.retry is retry
+    assert error.details == {"attempt": 2}
