@@ -261,11 +261,11 @@ class Stage:
         return await eventually(reached, within_s=within_s, every_s=0.02, what=f"state {state}")
 
     async def connected(self, **call: object) -> tuple[str, CallConnectionClient]:
-        """A call that was answered with media streaming and is connected."""
+        """A call that was answered with media streaming and got connected; with steps it may be over by now."""
         call_id = await self.place(**call)
         client = self.client()
         answer = await client.answer_call(self.context(), self.callback_url, media_streaming=self.streaming())
-        await self.state(call_id, "connected")
+        await self.noted(call_id, "call_connected")
         assert answer.call_connection_id is not None
         return call_id, client.get_call_connection(answer.call_connection_id)
 

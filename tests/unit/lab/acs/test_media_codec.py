@@ -81,6 +81,18 @@ def test_unknown_kinds_are_named() -> None:
     assert decode(b'{"kind": "MarkData"}') == Unknown("MarkData")
 
 
+@given(
+    st.one_of(st.binary(), st.text().map(str.encode), st.binary().map(base64.b64encode)),
+)
+def test_the_short_cut_for_documented_audio_changes_no_result(data: bytes) -> None:
+    usual = b'{"Kind":"AudioData","AudioData":{"Data":"' + data + b'"},"StopAudio":null}'
+    spelt_otherwise = b'{"KIND":"AudioData","AudioData":{"Data":"' + data + b'"},"StopAudio":null}'
+    if isinstance(decode(spelt_otherwise), AudioIn):
+        assert decode(usual) == decode(spelt_otherwise)
+    else:
+        assert isinstance(decode(usual), Malformed)
+
+
 @given(st.one_of(st.binary(), st.text().map(str.encode)))
 def test_nothing_makes_the_decoder_fail(message: bytes) -> None:
     decode(message)
