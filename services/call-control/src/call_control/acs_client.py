@@ -192,11 +192,10 @@ class AcsClient:
 
 def refusal_of(error: AzureError | ValueError, doing: str) -> AcsError:
     """What an SDK error means for the call."""
-    if isinstance(error, ClientAuthenticationError):
-        return AcsError(f"ACS did not let us {doing}: {error.message}", Refusal.AUTH)
-    if not isinstance(error, HttpResponseError):
-        return AcsError(f"ACS did not {doing}: {error}", Refusal.UNAVAILABLE)
-    status = error.status_code or 0
+    if not isinstance(error, HttpResponseError) or error.status_code is None:
+        no_token = isinstance(error, ClientAuthenticationError)
+        return AcsError(f"ACS did not {doing}: {error}", Refusal.AUTH if no_token else Refusal.UNAVAILABLE)
+    status = error.status_code
     acs_code = (error.error.code if error.error else "") or ""
     message = f"ACS refused to {doing}: {status} {acs_code} {error.message}".strip()
     headers: Mapping[str, str] = getattr(error.response, "headers", {})
@@ -215,11 +214,11 @@ def _refusal(status: int, acs_code: str, message: str) -> Refusal:
         return Refusal.STALE_CONTEXT
     if status == 404 or acs_code == _TERMINATED:
         return Refusal.GONE
-    if status == 403:
+    if status in (401, 403):
         return Refusal.AUTH
     if status == 429:
         return Refusal.THROTTLED
-    return Refusal.UNAVAILABLE if status in (0, 408) or status >= 500 else Refusal.REFUSED
+    return Refusal.UNAVAILABLE if status == 408 or status >= 500 else Refusal.REFUSED
 
 
 def _party(

@@ -6,6 +6,7 @@ Read here and not by the SDK, which turns an http endpoint into https.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 from bridge_common.errors import InputError
 
@@ -34,10 +35,8 @@ def parse_connection_string(text: str) -> AcsAddress:
 
 def endpoint_of(text: str) -> str:
     """An http or https address without path and trailing slash; https where no scheme is given."""
-    address = text.strip().rstrip("/")
-    if "://" not in address:
-        address = f"https://{address}"
-    scheme, _, host = address.partition("://")
-    if scheme.lower() not in ("http", "https") or not host or "/" in host or "?" in host:
+    text = text.strip()
+    parts = urlsplit(text if "://" in text else f"https://{text}")
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/") or parts.query:
         raise InputError("the endpoint is https://<resource>.communication.azure.com, without a path")
-    return address
+    return f"{parts.scheme}://{parts.netloc}"

@@ -1,0 +1,160 @@
+"""The official client behind our deadlines and errors, against a server that fails as told."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from call_control.acs_client import AcsClient, AcsError, MediaFormat, Refusal
+from call_control.core.connection_string import AcsAddress, parse_connection_string
+from lab_server import running
+from scripted_acs import STALE_CONTEXT, ScriptedAcs, Twist
+
+MEDIA = MediaFormat("pcm16k", "mixed")
+
+
+@asynccontextmanager
+async def _identity() -> AsyncIterator[str]:
+    async def token(request: Request) -> Response:
+        resource = request.query_params["resource"]
+        assert resource == "https://communication.azure.com/"
+        expires_on = str(int(time.time()) + 3600)
+        return JSONResponse(
+            {"access_token": "a-token", "expires_on": expires_on, "resource": resource, "token_type": "Bearer"}
+        )
+
+    app = Starlette(routes=[Route("/msi/token", token)])
+    config = uvicorn.Config(app, host="127.0.0.1", port=0, lifespan="off", access_log=False, log_config=None)
+    async with running(config) as address:
+        yield f"http://{address}/msi/token"
+
+
+@pytest.fixture
+async def client(acs: ScriptedAcs) -> AsyncIterator[AcsClient]:
+    client = AcsClient(parse_connection_string(acs.connection_string), MEDIA, deadline_s=2)
+    yield client
+    await client.aclose()
+
+
+async def answer(client: AcsClient, request_id: str = "11111111-0000-4000-8000-000000000000") -> str:
+    connection = await client.answer(
+        "context",
+        callback_url="http://c/cb",
+        media_url="ws://m/ws",
+        operation_context="Answer-1",
+        request_id=request_id,
+    )
+    return connection.connection_id
+
+
+async def test_commands_on_the_wire(client: AcsClient, acs: ScriptedAcs) -> None:
+    connection_id = await answer(client, "id-1")
+    assert connection_id == acs.connections["context"]
+    await client.start_media_streaming(connection_id, operation_context="StartMediaStreaming-2")
+    await client.stop_media_streaming(connection_id, operation_context="StopMediaStreaming-3")
+    assert (await client.look_up(connection_id)).state == "connecting"
+    await client.hang_up(connection_id, request_id="id-4")
+    await client.reject("context", "busy", request_id="id-5")
+    await client.redirect("context", "8:orgid:1-2", request_id="id-6")
+    assert [asked.operation for asked in acs.asked] == [
+        "answer",
+        "startMediaStreaming",
+        "stopMediaStreaming",
+        "look up",
+        "terminate",
+        "reject",
+        "redirect",
+    ]
+    assert [asked.request_id for asked in acs.asked] == ["id-1", "", "", "", "id-4", "id-5", "id-6"]
+    assert all(asked.connection_id == connection_id for asked in acs.asked[:5])
+    assert acs.asked[0].headers["authorization"].startswith("HMAC-SHA256 ")
+    assert acs.asked[1].body == {"operationContext": "StartMediaStreaming-2"}
+
+
+@pytest.mark.parametrize("target", ["4:+18005550000", "8:acs:r_u", "8:orgid:1-2", "28:orgid:1-2"])
+async def test_every_kind_of_target(client: AcsClient, acs: ScriptedAcs, target: str) -> None:
+    await client.redirect("context", target, request_id="id")
+    sent = acs.asked[0].body["target"]
+    assert isinstance(sent, dict)
+    assert sent["rawId"] == target
+
+
+@pytest.mark.parametrize(
+    ("twist", "refusal", "gone"),
+    [
+        (Twist(400, "400", STALE_CONTEXT), Refusal.STALE_CONTEXT, True),
+        (Twist(404, "8522", "Call not found."), Refusal.GONE, True),
+        (Twist(400, "8528", "Call was terminated."), Refusal.GONE, True),
+        (Twist(400, "8501", "Call is not established."), Refusal.REFUSED, False),
+        (Twist(409, "8519", "Conflict."), Refusal.REFUSED, False),
+        (Twist(401, "7509", "HMAC invalid."), Refusal.AUTH, False),
+        (Twist(403, "7504", "No permission."), Refusal.AUTH, False),
+    ],
+)
+async def test_what_cannot_succeed_is_asked_once(
+    client: AcsClient, acs: ScriptedAcs, twist: Twist, refusal: Refusal, gone: bool
+) -> None:
+    acs.script("answer", twist)
+    with pytest.raises(AcsError) as caught:
+        await answer(client)
+    assert (caught.value.refusal, caught.value.gone, caught.value.acs_code) == (refusal, gone, twist.code)
+    assert len(acs.asked) == 1
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
+async def test_what_may_pass_is_asked_again(client: AcsClient, acs: ScriptedAcs, status: int) -> None:
+    acs.script("answer", Twist(status, "x"), Twist())
+    await answer(client)
+    assert len({asked.request_id for asked in acs.of("answer")}) == 1
+    assert len(acs.asked) == 2
+
+
+async def test_retry_after_is_waited_for(client: AcsClient, acs: ScriptedAcs) -> None:
+    acs.script("answer", Twist(429, "8516", "slow down", headers={"Retry-After": "1"}))
+    started = time.monotonic()
+    await answer(client)
+    assert time.monotonic() - started >= 1
+    acs.script("answer", Twist(429, "8516", "slow down", headers={"Retry-After": "30"}))
+    with pytest.raises(AcsError) as caught:
+        await answer(client)
+    assert caught.value.refusal is Refusal.THROTTLED
+
+
+async def test_no_reply_within_the_deadline(client: AcsClient, acs: ScriptedAcs) -> None:
+    acs.script("answer", Twist(delay_s=2.5))
+    started = time.monotonic()
+    with pytest.raises(AcsError) as caught:
+        await answer(client)
+    assert caught.value.refusal is Refusal.UNAVAILABLE
+    assert time.monotonic() - started < 2.4
+
+
+async def test_no_server_at_all() -> None:
+    client = AcsClient(AcsAddress("http://127.0.0.1:1", "a2V5"), MEDIA, deadline_s=0.3)
+    with pytest.raises(AcsError) as caught:
+        await answer(client)
+    assert caught.value.refusal is Refusal.UNAVAILABLE
+    await client.aclose()
+
+
+async def test_a_managed_identity_signs_for_an_http_simulator(
+    acs: ScriptedAcs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`DefaultAzureCredential` itself, with an App Service identity endpoint in its environment."""
+    async with _identity() as endpoint:
+        monkeypatch.setenv("IDENTITY_ENDPOINT", endpoint)
+        monkeypatch.setenv("IDENTITY_HEADER", "secret")
+        client = AcsClient(AcsAddress(acs.endpoint), MEDIA)
+        await answer(client)
+        connection = acs.connections["context"]
+        await client.start_media_streaming(connection, operation_context="x")
+        await client.aclose()
+    assert [asked.headers["authorization"] for asked in acs.asked] == ["Bearer a-token"] * 2

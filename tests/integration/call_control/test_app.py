@@ -1,0 +1,97 @@
+"""The console script as people run it: a process with an environment, signals and an exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+
+from bridge_common.keys import FLEET, INBOX_GROUP
+from bridge_common.redis_clients import RedisClients
+from eventually import eventually
+from lab.redis_server import free_port
+from scripted_acs import ScriptedAcs, Twist
+from switchboard import PhoneCall, Switchboard, environment
+
+COMMAND = Path(sys.executable).with_name("call-control")
+
+
+@asynccontextmanager
+async def process(variables: dict[str, str]) -> AsyncIterator[Process]:
+    keep = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    started = await asyncio.create_subprocess_exec(COMMAND, env=keep | variables, stdout=PIPE, stderr=PIPE)
+    try:
+        yield started
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            started.kill()
+        await started.communicate()
+
+
+@asynccontextmanager
+async def ready(variables: dict[str, str]) -> AsyncIterator[tuple[Process, httpx.AsyncClient]]:
+    port = free_port()
+    async with (
+        process(variables | {"PORT": str(port)}) as started,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as http,
+    ):
+
+        async def is_ready() -> bool:
+            with contextlib.suppress(httpx.TransportError):
+                return (await http.get("/readyz")).status_code == 200
+            return False
+
+        await eventually(is_ready, within_s=20)
+        yield started, http
+
+
+async def test_missing_settings_exit_2_and_are_all_named() -> None:
+    async with process({}) as started:
+        _, said = await started.communicate()
+    assert started.returncode == 2
+    for name in ("REDIS_URL", "BASE_URL", "MEDIA_TOKEN_KEYS", "ACS_CONNECTION_STRING", "ACS_JWT_AUDIENCE"):
+        assert name in said.decode()
+
+
+async def test_it_stops_on_sigterm_and_leaves_the_fleet(
+    redis_url: str, clients: RedisClients, acs: ScriptedAcs
+) -> None:
+    async with ready(environment(redis_url, acs)) as (started, http):
+        assert "bridge_active_calls" in (await http.get("/metrics")).text
+        started.send_signal(signal.SIGTERM)
+        _, said = await asyncio.wait_for(started.communicate(), 10)
+    assert started.returncode == 0
+    lines = [json.loads(line) for line in said.decode().splitlines()]
+    assert [line["message"] for line in lines][-2:] == ["draining", "stopped"]
+    assert await clients.control.hgetall(FLEET) == {}
+
+
+async def test_the_replica_that_answers_is_killed(redis_url: str, clients: RedisClients, acs: ScriptedAcs) -> None:
+    """Two processes; one is killed while its answer is on the way. The other asks again, with the same request id."""
+    variables = environment(redis_url, acs, ANSWER_WHEN="at_once")
+    acs.script("answer", Twist(delay_s=2))
+    async with ready(variables) as (one, http), ready(variables) as (two, _):
+        board = Switchboard(acs, clients, http)
+        call = PhoneCall()
+        await board.ring(call)
+        await eventually(lambda: len(acs.of("answer")) == 1)
+        pending = await clients.control.xpending_range(
+            board.keys.inbox(board.keys.tag(call.call_id)), INBOX_GROUP, "-", "+", 10
+        )
+        [consumer] = {str(row["consumer"], "utf-8") for row in pending}
+        victim = one if int(consumer.rsplit("-", 2)[1]) == one.pid else two
+        victim.kill()
+        await eventually(lambda: len(acs.of("answer")) == 2, within_s=4)
+        connection_id = await board.answered(call)
+    assert connection_id == acs.connections[call.context]
+    assert acs.done["answer"] == 1
+    assert len({asked.request_id for asked in acs.of("answer")}) == 1

@@ -1,0 +1,153 @@
+"""Commands against real Redis, where doing them at the wrong moment could leave something behind."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import pytest
+
+from bridge_common import media_token
+from bridge_common.call_record import CallRecord, Status
+from bridge_common.call_store import CallStore
+from bridge_common.errors import AuthError
+from bridge_common.inbox import Inbox
+from bridge_common.keys import Keys
+from bridge_common.leases import Leases
+from bridge_common.redis_clients import RedisClients
+from call_control.acs_client import AcsError, Connection, Refusal
+from call_control.core.call_machine import apply
+from call_control.core.commands import Answer, AnyCommand, End, HangUp, Offer, Reject, SetTimer, of_pending, to_pending
+from call_control.core.draft import Rules
+from call_control.core.events import CommandDone, CommandFailed
+from call_control.core.routing import Accepted
+from call_control.effects import CallUrls, Effects
+from eventually import eventually
+
+CALL = "call_0123456789abcdef01234567"
+URLS = CallUrls("http://control.test", "ws://media.test", ("media-token-key-of-the-tests",), 60)
+RINGING = CallRecord(call_id=CALL, status=Status.RINGING, incoming_call_context="ctx")
+
+
+class RefusingAcs:
+    """Refuses everything for one reason; remembers what was asked."""
+
+    def __init__(self, error: AcsError) -> None:
+        self._error = error
+        self.asked: list[str] = []
+
+    async def _refuse(self, what: str) -> Connection:
+        self.asked.append(what)
+        raise self._error
+
+    async def answer(
+        self, context: str, *, callback_url: str, media_url: str, operation_context: str, request_id: str
+    ) -> Connection:
+        return await self._refuse("answer")
+
+    async def reject(self, context: str, reason: str, *, request_id: str) -> None:
+        await self._refuse("reject")
+
+    async def redirect(self, context: str, target: str, *, request_id: str) -> None:
+        await self._refuse("redirect")
+
+    async def hang_up(self, connection_id: str, *, request_id: str) -> None:
+        await self._refuse("hang up")
+
+    async def start_media_streaming(self, connection_id: str, *, operation_context: str) -> None:
+        await self._refuse("start")
+
+    async def stop_media_streaming(self, connection_id: str, *, operation_context: str) -> None:
+        await self._refuse("stop")
+
+    async def look_up(self, connection_id: str) -> Connection:
+        return await self._refuse("look up")
+
+
+@pytest.fixture
+def leases(clients: RedisClients, keys: Keys) -> Leases:
+    return Leases(clients.control, keys, "relay")
+
+
+@pytest.fixture
+def effects(clients: RedisClients, keys: Keys, leases: Leases) -> Effects:
+    acs = RefusingAcs(AcsError("no", Refusal.GONE, acs_code="8522"))
+    return Effects(
+        acs, leases, CallStore(clients.control, keys), Inbox(clients.control, clients.blocking, keys, "c"), URLS
+    )
+
+
+async def test_an_offer_is_taken_back_when_the_call_ended_meanwhile(effects: Effects, leases: Leases) -> None:
+    """We looked at the record, it rang; before we offer it, another replica ends the call."""
+    await effects.store.create(replace(RINGING, status=Status.ENDED))
+    assert await effects.run(RINGING, Offer(seq=1, cause="1-0")) == CommandDone(1)
+    assert await leases.claim(5) == []
+
+
+async def test_an_offer_makes_the_call_claimable(effects: Effects, leases: Leases) -> None:
+    await effects.store.create(RINGING)
+    for _ in range(2):
+        assert await effects.run(RINGING, Offer(seq=1, cause="1-0")) == CommandDone(1)
+    assert [claim.call_id for claim in await leases.claim(5)] == [CALL]
+
+
+async def test_end_twice_is_end(effects: Effects, leases: Leases, clients: RedisClients, keys: Keys) -> None:
+    await effects.store.create(RINGING)
+    await effects.run(RINGING, Offer(seq=1, cause="1-0"))
+    ended = replace(RINGING, status=Status.ENDED)
+    for _ in range(2):
+        assert await effects.run(ended, End(seq=2, cause="1-0", reason="r")) == CommandDone(2)
+    assert await leases.claim(5) == []
+    assert await clients.control.xlen(keys.uplink(CALL)) == 2  # Opened, Ended
+
+
+@pytest.mark.parametrize(
+    ("status", "command"),
+    [
+        (Status.ENDING, Answer(seq=1, cause="1-0")),
+        (Status.ENDED, Answer(seq=1, cause="1-0")),
+        (Status.ANSWERING, Reject(seq=1, cause="1-0", reason="busy")),
+        (Status.ENDED, Offer(seq=1, cause="1-0")),
+    ],
+)
+async def test_what_the_call_left_behind_is_not_asked(effects: Effects, status: Status, command: AnyCommand) -> None:
+    assert await effects.run(replace(RINGING, status=status), command) == CommandFailed(1, "overtaken")
+    assert isinstance(effects.acs, RefusingAcs)
+    assert effects.acs.asked == []
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "gone"),
+    [
+        (AcsError("m", Refusal.STALE_CONTEXT, acs_code="400"), "stale_context", True),
+        (AcsError("m", Refusal.GONE, acs_code="8522"), "gone", True),
+        (AcsError("m", Refusal.REFUSED, acs_code="8501"), "8501", False),
+        (AcsError("m", Refusal.UNAVAILABLE), "unavailable", False),
+    ],
+)
+async def test_refusals_become_results(effects: Effects, error: AcsError, code: str, gone: bool) -> None:
+    refusing = replace(effects, acs=RefusingAcs(error))
+    command = HangUp(seq=3, cause="1-0")
+    assert await refusing.run(replace(RINGING, status=Status.ENDING), command) == CommandFailed(3, code, gone)
+
+
+async def test_a_timer_fires_into_the_inbox_at_its_time(effects: Effects, clients: RedisClients, keys: Keys) -> None:
+    step = apply(RINGING, Accepted("default"), round(time.time() * 1000), Rules(voice_ms=300), "1-0")
+    timer = next(c for c in map(of_pending, step.record.pending) if isinstance(c, SetTimer))
+    for _ in range(2):
+        assert await effects.run(step.record, timer) is None
+    assert await effects.inbox.fire_due_timers() == 0
+    assert await eventually(effects.inbox.fire_due_timers) == 1
+    gone = replace(step.record, pending=tuple(p for p in step.record.pending if p != to_pending(timer)))
+    assert await effects.run(gone, timer) is None
+    assert await clients.control.zcard(keys.timers(keys.tag(CALL))) == 0, "a disarmed timer is not set"
+
+
+def test_the_media_url_is_good_for_the_call_and_the_same_each_time() -> None:
+    url = URLS.media(CALL, 1000.9)
+    assert url == URLS.media(CALL, 1000.9)
+    prefix, _, token = url.rpartition("/")
+    assert prefix == f"ws://media.test/ws/{CALL}"
+    media_token.check(URLS.token_keys, CALL, token, 1000 + 60 + 299)
+    with pytest.raises(AuthError):
+        media_token.check(URLS.token_keys, CALL, token, 1000 + 60 + 301)

@@ -1,0 +1,237 @@
+"""The inbox worker: what a replica leaves undone when it dies, another does, once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import pytest
+
+from bridge_common.call_record import CallRecord, Status
+from bridge_common.call_store import CallStore
+from bridge_common.entries import Callback, HangUp, IncomingCall, VoiceReady
+from bridge_common.fleet import Fleet
+from bridge_common.inbox import Inbox
+from bridge_common.keys import Keys
+from bridge_common.leases import Leases
+from bridge_common.redis_clients import RedisClients
+from call_control.acs_client import AcsClient, MediaFormat
+from call_control.core.commands import AnyCommand
+from call_control.core.connection_string import parse_connection_string
+from call_control.core.draft import Rules
+from call_control.core.events import CommandDone, CommandFailed
+from call_control.core.routing import RoutingPolicy
+from call_control.effects import CallUrls, Effects
+from call_control.worker import CommandRunner, Worker
+from eventually import eventually
+from scripted_acs import ScriptedAcs
+from switchboard import PhoneCall
+
+AT_ONCE = Rules(answer_at_once=True)
+
+
+class Replica:
+    """A worker with its own place in the fleet, that can be lost without a word."""
+
+    def __init__(self, name: str, clients: RedisClients, acs: AcsClient, rules: Rules = AT_ONCE) -> None:
+        keys = Keys(1)
+        self.name = name
+        self.inbox = Inbox(clients.control, clients.blocking, keys, name)
+        self.store = CallStore(clients.control, keys)
+        self.leases = Leases(clients.control, keys, name)
+        self.fleet = Fleet(clients.control, name, "call-control")
+        urls = CallUrls("http://control.test", "ws://media.test", ("media-token-key-of-the-tests",), 60)
+        self.effects = Effects(acs, self.leases, self.store, self.inbox, urls)
+        self.rules = rules
+
+    @asynccontextmanager
+    async def working(self, effects: CommandRunner | None = None) -> AsyncIterator[Worker]:
+        await self.inbox.ensure_group()
+        worker = Worker(
+            self.inbox,
+            self.store,
+            self.fleet,
+            effects or self.effects,
+            name=self.name,
+            rules=self.rules,
+            routing=RoutingPolicy(),
+        )
+        running = asyncio.create_task(worker.run())
+        try:
+            yield worker
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+
+
+class DyingEffects:
+    """Carries out some commands, then hangs for good: before the next one, or after it with its result unsaved."""
+
+    def __init__(self, effects: Effects, commands: int, *, after: bool) -> None:
+        self._effects = effects
+        self._left = commands
+        self._after = after
+        self.died = asyncio.Event()
+
+    async def run(self, record: CallRecord, command: AnyCommand) -> CommandDone | CommandFailed | None:
+        self._left -= 1
+        if self._left >= 0:
+            return await self._effects.run(record, command)
+        if self._after and not self.died.is_set():
+            await self._effects.run(record, command)
+        self.died.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+
+def arrival(call: PhoneCall) -> IncomingCall:
+    return IncomingCall(call.call_id, "e", call.caller, call.callee, call.context, call.correlation_id, "", 1)
+
+
+@pytest.fixture
+async def client(acs: ScriptedAcs) -> AsyncIterator[AcsClient]:
+    client = AcsClient(parse_connection_string(acs.connection_string), MediaFormat("pcm16k", "unmixed"))
+    yield client
+    await client.aclose()
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("commands", range(4))
+async def test_a_replica_dies_between_inbox_and_answer(
+    clients: RedisClients, acs: ScriptedAcs, client: AcsClient, commands: int, after: bool
+) -> None:
+    """At once: Offer, voice timer, connect timer, Answer. Wherever the first replica dies, there is one answer."""
+    call = PhoneCall()
+    first, second = Replica("first", clients, client), Replica("second", clients, client)
+    dying = DyingEffects(first.effects, commands, after=after)
+    async with first.working(dying):
+        await first.inbox.put_once(arrival(call), "e")
+        await asyncio.wait_for(dying.died.wait(), 5)
+    await first.fleet.leave()
+    async with second.working():
+
+        async def answered() -> bool:
+            record = await second.store.load(call.call_id)
+            return record is not None and record.connection_id == acs.connections.get(call.context)
+
+        await eventually(answered)
+        assert await eventually(lambda: second.leases.claim(5)), "the call was offered"
+        assert await eventually(lambda: _timers(clients, 2)), "both deadlines are set"
+        await eventually(lambda: _inbox_is_empty(clients))
+    assert acs.done["answer"] == 1
+    assert len({asked.request_id for asked in acs.of("answer")}) == 1
+
+
+async def _timers(clients: RedisClients, count: int) -> bool:
+    return int(await clients.control.zcard(Keys(1).timers("{s00}"))) == count
+
+
+async def _inbox_is_empty(clients: RedisClients) -> bool:
+    return int(await clients.control.xlen(Keys(1).inbox("{s00}"))) == 0
+
+
+async def test_a_replica_that_was_only_slow_changes_nothing_when_it_wakes(
+    clients: RedisClients, acs: ScriptedAcs, client: AcsClient
+) -> None:
+    """Frozen with an unfinished answer; the other finishes it and the call ends; then the first goes on."""
+    call = PhoneCall()
+    first, second = Replica("first", clients, client), Replica("second", clients, client)
+    dying = DyingEffects(first.effects, 3, after=False)
+    async with first.working(dying):
+        await first.inbox.put_once(arrival(call), "e")
+        await dying.died.wait()
+        frozen = await first.store.load(call.call_id)
+    assert frozen is not None
+    await first.fleet.leave()
+    async with second.working():
+        connection_id = await eventually(lambda: _connection(second, call))
+        data = f'{{"callConnectionId": "{connection_id}"}}'
+        await second.inbox.put(Callback(call.call_id, "d", "CallDisconnected", data))
+        await eventually(lambda: _has_status(second, call, Status.ENDED))
+    assert not await first.store.save(frozen, replace(frozen, status=Status.CONNECTED))
+    assert acs.done["answer"] == 1
+
+
+async def _connection(replica: Replica, call: PhoneCall) -> str:
+    record = await replica.store.load(call.call_id)
+    return record.connection_id if record else ""
+
+
+async def _has_status(replica: Replica, call: PhoneCall, status: Status) -> bool:
+    record = await replica.store.load(call.call_id)
+    return record is not None and record.status is status
+
+
+async def test_entries_of_one_call_keep_their_order(clients: RedisClients, acs: ScriptedAcs, client: AcsClient) -> None:
+    call = PhoneCall()
+    only = Replica("only", clients, client, Rules())
+    await only.inbox.put_once(arrival(call), "e")
+    await only.inbox.put(VoiceReady(call.call_id, 1))
+    await only.inbox.put(HangUp(call.call_id, "operator", ""))
+    async with only.working():
+        await eventually(lambda: _inbox_is_empty(clients))
+    record = await only.store.load(call.call_id)
+    assert record is not None
+    assert record.voice_ready, "had the hang-up been first, the call would have been rejected while it rang"
+    assert acs.done["reject"] == 0
+
+
+async def test_an_entry_that_cannot_be_read_holds_nobody_up(
+    clients: RedisClients, acs: ScriptedAcs, client: AcsClient
+) -> None:
+    bad, good = PhoneCall(), PhoneCall()
+    only = Replica("only", clients, client)
+    await only.inbox.put_once(arrival(bad), "e1")
+    await only.inbox.put(Callback(bad.call_id, "x", "CallConnected", "{no json"))
+    await only.inbox.put(Callback(bad.call_id, "y", "CallConnected", "[]"))
+    await only.inbox.put_once(arrival(good), "e2")
+    async with only.working():
+        await eventually(lambda: _connection(only, good))
+        await eventually(lambda: _inbox_is_empty(clients))
+
+
+async def test_timers_fire_whoever_set_them(clients: RedisClients, acs: ScriptedAcs, client: AcsClient) -> None:
+    call = PhoneCall()
+    rules = Rules(voice_ms=1500)
+    first, second = Replica("first", clients, client, rules), Replica("second", clients, client, rules)
+    async with first.working():
+        await first.inbox.put_once(arrival(call), "e")
+        await eventually(lambda: _timers(clients, 1))
+    async with second.working():
+        await eventually(lambda: _has_status(second, call, Status.ENDED))
+    assert acs.done["reject"] == 1
+
+
+async def test_drain_finishes_what_was_begun(clients: RedisClients, acs: ScriptedAcs, client: AcsClient) -> None:
+    call, late = PhoneCall(), PhoneCall()
+    only = Replica("only", clients, client)
+    gate = asyncio.Event()
+
+    class Gated:
+        async def run(self, record: CallRecord, command: AnyCommand) -> CommandDone | CommandFailed | None:
+            await gate.wait()
+            return await only.effects.run(record, command)
+
+    async with only.working(Gated()) as worker:
+        await only.inbox.put_once(arrival(call), "e1")
+        await eventually(lambda: only.store.load(call.call_id))
+        drained = asyncio.create_task(worker.drain())
+        await asyncio.wait({drained}, timeout=0.7)
+        assert not drained.done()
+        await only.inbox.put_once(arrival(late), "e2")
+        gate.set()
+        await asyncio.wait_for(drained, 5)
+    assert acs.done["answer"] == 1
+    assert await only.store.load(late.call_id) is None, "left for another replica"
+
+
+async def test_redis_came_back_empty(clients: RedisClients, acs: ScriptedAcs, client: AcsClient) -> None:
+    call = PhoneCall()
+    only = Replica("only", clients, client)
+    async with only.working():
+        await eventually(only.fleet.live)
+        await clients.control.flushall()
+        await only.inbox.put_once(arrival(call), "e")
+        await eventually(lambda: _connection(only, call), within_s=10)

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import pytest
+
+from bridge_common.entries import Due, HangUp, MediaLost, MediaOpen, VoiceLost, VoiceReady
+from call_control.core.callbacks import AcsEvent
+from call_control.core.commands import Answer, AnyCommand, LookUp, Offer, StopMediaStreaming
+from call_control.core.commands import HangUp as HangUpCommand
+from call_control.core.events import KNOWN_CALLBACKS, CallEvent, CommandDone, CommandFailed, Kind, kind_of
+from call_control.core.routing import Accepted
+
+CALL = "call_0123456789abcdef01234567"
+
+
+@pytest.mark.parametrize(
+    ("event", "kind"),
+    [
+        (Accepted("default"), Kind.ACCEPTED),
+        (VoiceReady(CALL, 1), Kind.VOICE_READY),
+        (VoiceLost(CALL, 1, ""), Kind.VOICE_LOST),
+        (MediaOpen(CALL, 1), Kind.MEDIA_OPEN),
+        (MediaLost(CALL, 1, 1006), Kind.MEDIA_LOST),
+        (HangUp(CALL, "operator", ""), Kind.HANG_UP),
+        (Due(CALL, "voice", 1), Kind.VOICE_DUE),
+        (Due(CALL, "unheard-of", 1), None),
+        (AcsEvent("1", "CallConnected", "c"), Kind.CALL_CONNECTED),
+        (AcsEvent("1", "PlayCompleted", "c"), None),
+        (AcsEvent("1", "accepted", "c"), None),
+        (AcsEvent("1", "Answer done", "c"), None),
+    ],
+)
+def test_kinds(event: CallEvent, kind: Kind | None) -> None:
+    assert kind_of(event, None) is kind
+
+
+@pytest.mark.parametrize(
+    ("command", "done", "failed", "gone"),
+    [
+        (Answer(seq=1, cause=""), Kind.ANSWER_DONE, Kind.ANSWER_REFUSED, Kind.ANSWER_GONE),
+        (HangUpCommand(seq=1, cause=""), None, None, Kind.HANG_UP_GONE),
+        (LookUp(seq=1, cause=""), Kind.LOOK_UP_DONE, None, Kind.LOOK_UP_GONE),
+        (StopMediaStreaming(seq=1, cause=""), None, None, None),
+        (Offer(seq=1, cause=""), None, None, None),
+    ],
+)
+def test_results(command: AnyCommand, done: Kind | None, failed: Kind | None, gone: Kind | None) -> None:
+    assert kind_of(CommandDone(1), command) is done
+    assert kind_of(CommandFailed(1, "500"), command) is failed
+    assert kind_of(CommandFailed(1, "8522", gone=True), command) is gone
+
+
+def test_known_callbacks_are_those_of_acs() -> None:
+    assert frozenset({"CallConnected", "CallDisconnected", "AnswerFailed", "MediaStreamingFailed"}) == KNOWN_CALLBACKS

@@ -1,0 +1,121 @@
+"""What the environment may say, and what is said about a bad one."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from bridge_common.acs_jwt import JwtMode
+from bridge_common.settings import load_settings
+from call_control.core.connection_string import AcsAddress
+from call_control.core.routing import RoutingPolicy
+from call_control.settings import CallControlSettings
+
+GOOD = {
+    "REDIS_URL": "redis://127.0.0.1:6379/0",
+    "BASE_URL": "https://calls.example.com/",
+    "MEDIA_TOKEN_KEYS": "0123456789abcdef,fedcba9876543210",
+    "ACS_CONNECTION_STRING": "endpoint=http://127.0.0.1:8090/;accesskey=a2V5",
+    "ACS_JWT_AUDIENCE": "89e8cb59-b991-48b0-b154-1db84f16a077",
+}
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    for name in CallControlSettings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    for name, value in GOOD.items():
+        monkeypatch.setenv(name, value)
+    return monkeypatch
+
+
+def test_defaults(environment: pytest.MonkeyPatch) -> None:
+    settings = load_settings(CallControlSettings)
+    assert settings.port == 8080
+    assert settings.base_url == "https://calls.example.com"
+    assert settings.media_base_url == "wss://calls.example.com"
+    assert settings.acs_address == AcsAddress("http://127.0.0.1:8090", "a2V5")
+    assert settings.acs_jwt_mode is JwtMode.ENFORCE
+    assert settings.acs_jwks_url == "https://acscallautomation.communication.azure.com/calling/keys"
+    assert (settings.acs_audio_format, settings.acs_audio_channels) == ("pcm16k", "unmixed")
+    assert not settings.rules.answer_at_once
+    assert settings.rules.voice_ms == 8_000
+    assert settings.routing == RoutingPolicy("default")
+    assert "a2V5" not in repr(settings)
+
+
+def test_what_people_set(environment: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "BASE_URL": "http://127.0.0.1:8080",
+        "ANSWER_WHEN": "AT_ONCE",
+        "ANSWER_DEADLINE_S": "2.5",
+        "REDIRECT_TARGET": "+18005550000",
+        "MAX_CALL_S": "60",
+        "ACS_AUDIO_FORMAT": "PCM24K",
+        "ACS_JWT_MODE": "Log",
+        "EVENT_GRID_SECRETS": "new, old",
+        "REFUSED_CALLERS": "+14255550100,8:acs:r_u",
+        "DEFAULT_PROFILE": "front-desk",
+    }.items():
+        environment.setenv(name, value)
+    settings = load_settings(CallControlSettings)
+    assert settings.media_base_url == "ws://127.0.0.1:8080"
+    rules = settings.rules
+    assert (rules.answer_at_once, rules.voice_ms, rules.longest_call_ms) == (True, 2500, 60_000)
+    assert rules.redirect_target == "4:+18005550000"
+    assert settings.acs_audio_format == "pcm24k"
+    assert settings.event_grid_secrets == ("new", "old")
+    assert settings.routing == RoutingPolicy("front-desk", frozenset({"+14255550100", "8:acs:r_u"}))
+
+
+def test_a_managed_identity_needs_only_the_endpoint(environment: pytest.MonkeyPatch) -> None:
+    environment.delenv("ACS_CONNECTION_STRING")
+    environment.setenv("ACS_ENDPOINT", "r.communication.azure.com/")
+    assert load_settings(CallControlSettings).acs_address == AcsAddress("https://r.communication.azure.com")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "complaint"),
+    [
+        ("BASE_URL", "calls.example.com", "http:// or https://"),
+        ("MEDIA_BASE_URL", "https://media.example.com", "ws:// or wss://"),
+        ("MEDIA_TOKEN_KEYS", "short", "16 characters"),
+        ("ACS_CONNECTION_STRING", "geheim", "endpoint=https"),
+        ("ACS_ENDPOINT", "https://r/path", "without a path"),
+        ("ACS_AUDIO_FORMAT", "mp3", "pcm16k"),
+        ("ACS_JWT_AUDIENCE", "", "immutable resource id"),
+        ("ANSWER_WHEN", "never", "ready"),
+        ("ANSWER_DEADLINE_S", "60", "25"),
+        ("REDIRECT_TARGET", "1800", "neither"),
+        ("EVENT_GRID_AUDIENCE", "api://x", "EVENT_GRID_TENANT_ID"),
+        ("EVENT_GRID_TENANT_ID", "t", "EVENT_GRID_AUDIENCE"),
+    ],
+)
+def test_bad_values_are_named(
+    environment: pytest.MonkeyPatch, name: str, value: str, complaint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    environment.setenv(name, value)
+    with pytest.raises(SystemExit) as caught:
+        load_settings(CallControlSettings)
+    assert caught.value.code == 2
+    said = capsys.readouterr().err
+    assert complaint in said
+    assert "geheim" not in said
+
+
+def test_everything_that_is_missing_is_named_at_once(
+    environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in GOOD:
+        environment.delenv(name)
+    environment.setenv("REDIRECT_TARGET", "nobody")
+    with pytest.raises(SystemExit):
+        load_settings(CallControlSettings)
+    said = capsys.readouterr().err
+    for name in (*GOOD, "REDIRECT_TARGET"):
+        assert f"  {name}: " in said
+
+
+def test_settings_do_not_change(environment: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ValidationError):
+        load_settings(CallControlSettings).port = 1
