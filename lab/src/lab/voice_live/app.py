@@ -15,7 +15,7 @@ from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from lab.voice_live import events
-from lab.voice_live.connection import ReachableProtocol
+from lab.voice_live.connection import ReachableProtocol, connection_of
 from lab.voice_live.control import control_routes
 from lab.voice_live.events import RefusedError
 from lab.voice_live.handshake import HandshakeError, Knock, Mode, admit
@@ -90,6 +90,7 @@ async def _connect(websocket: WebSocket, resource: Resource) -> None:
         log.info("handshake_refused", extra={"facts": facts})
         body = {"error": {"code": str(error.status), "message": error.reason}}
         await websocket.send_denial_response(JSONResponse(body, status_code=error.status))
+        connection_of(websocket).note_refused()
         return
     await websocket.accept()
     if isinstance(admitted, RefusedError):

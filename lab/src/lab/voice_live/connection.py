@@ -15,6 +15,11 @@ _KEY = "lab_connection"
 class Connection:
     transport: asyncio.Transport
     writable: asyncio.Event
+    _protocol: ReachableProtocol
+
+    def note_refused(self) -> None:
+        """After an HTTP answer to the upgrade: else uvicorn logs an error about a handshake never completed."""
+        self._protocol.handshake_complete = True
 
     def drop(self) -> None:
         """No close frame, no FIN after the rest of the buffer: the other side sees 1006."""
@@ -25,7 +30,7 @@ class ReachableProtocol(WebSocketsSansIOProtocol):
     """uvicorn's own protocol; it also leaves a `Connection` in the scope."""
 
     async def run_asgi(self) -> None:
-        self.scope.setdefault("state", {})[_KEY] = Connection(self.transport, self.writable)
+        self.scope.setdefault("state", {})[_KEY] = Connection(self.transport, self.writable, self)
         await super().run_asgi()
 
 

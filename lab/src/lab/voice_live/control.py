@@ -118,4 +118,6 @@ def _missing() -> Response:
 
 
 def _bad(error: ValidationError) -> Response:
-    return JSONResponse({"error": error.errors(include_url=False, include_context=False)}, status_code=400)
+    return JSONResponse(
+        {"error": error.errors(include_url=False, include_context=False, include_input=False)}, status_code=400
+    )

@@ -171,8 +171,9 @@ class Session:
             opening = answering.open_call(response, plan.name) + answering.call_with(response, plan.arguments)
             await self._send(opening + answering.end(response, COMPLETED, time.monotonic()))
         elif speech is None:
-            written = [one for word in plan.text.split(" ") for one in answering.write(response, f"{word} ")]
-            await self._send(answering.open_message(response) + written)
+            await self._send(answering.open_message(response))
+            for number, word in enumerate(plan.text.split()):
+                await self._send(answering.write(response, f" {word}" if number else word))
             await self._send(answering.end(response, COMPLETED, time.monotonic()))
         else:
             await self._speak(response, speech)

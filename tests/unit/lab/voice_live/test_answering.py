@@ -1,0 +1,155 @@
+"""The agent's side: one response at a time, its speech kept in the conversation, what may be asked of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from lab.scenario import Agent
+from lab.voice_live.agent_script import CallFunction, Say
+from lab.voice_live.answering import Answering, audio_token_limit
+from lab.voice_live.conversation import user_audio
+from lab.voice_live.events import Event, RefusedError
+from lab.voice_live.faults import Faults
+from lab.voice_live.handshake import Mode
+from lab.voice_live.responses import COMPLETED, cancelled
+from lab.voice_live.speech_plan import Delta
+from voice_live_stage import AGENT, CASCADED, NATIVE, kinds, part, staged
+
+DELTA = Delta(("Hello", " there"), "AAAA", 12_000, 250.0)
+
+
+def answering(mode: Mode = CASCADED, agent: Agent | None = None) -> Answering:
+    return staged(mode, agent).answering
+
+
+def begin(on: Answering, **asked: object) -> list[Event]:
+    return on.begin(asked, 1.0, Faults())
+
+
+def test_one_response_at_a_time() -> None:
+    stage = answering()
+    assert kinds(begin(stage)) == ["response.created"]
+    with pytest.raises(RefusedError, match="already has an active response in progress: resp_") as refusal:
+        begin(stage)
+    assert refusal.value.code == "conversation_already_has_active_response"
+    replaced = begin(stage, cancel_previous=True)
+    assert kinds(replaced) == ["response.done", "response.created"]
+    assert part(replaced[0], "response", "status_details", "reason") == "client_cancelled"
+    assert len(stage.begun) == 2
+
+
+def test_what_is_said_is_kept_in_the_conversation_as_it_grows() -> None:
+    stage = answering()
+    begin(stage)
+    response, plan = stage.begun[0]
+    assert plan == Say("Hello, how can I help you?")
+    stage.open_message(response)
+    stage.say(response, DELTA, 2.0)
+    item = stage.record.conversation.items[-1]
+    assert (item.text, item.audio_ms, item.status) == ("Hello there", 250, "in_progress")
+    assert stage.latest_spoken is response
+    stage.end(response, COMPLETED, 3.0)
+    assert stage.record.conversation.items[-1].status == "completed"
+    assert stage.record.said == [
+        {"item_id": item.id, "text": "Hello there", "ms": 250, "bytes": 12_000, "status": "completed"}
+    ]
+    assert stage.active is None
+    assert stage.end(response, cancelled("turn_detected"), 4.0) == []
+
+
+def test_cancelling() -> None:
+    stage = answering()
+    with pytest.raises(RefusedError) as refusal:
+        stage.cancel(None, 1.0)
+    assert refusal.value.code == "response_cancel_not_active"
+    begin(stage)
+    with pytest.raises(RefusedError):
+        stage.cancel("resp_other", 1.0)
+    done = stage.cancel(stage.begun[0][0].id, 1.0)
+    assert part(done[-1], "response", "status_details", "reason") == "client_cancelled"
+
+
+def test_the_callers_transcript_comes_with_the_first_words() -> None:
+    stage = answering()
+    begin(stage)
+    stage.owed = [{"type": "transcript"}]
+    response = stage.begun[0][0]
+    stage.open_message(response)
+    said = kinds(stage.say(response, DELTA, 1.0))
+    assert said == ["response.audio_transcript.delta"] * 2 + ["transcript", "response.audio.delta"]
+    assert stage.owed == []
+
+
+def test_a_function_call_is_an_item_too() -> None:
+    agent = Agent.model_validate({"replies": [{"call": {"name": "find", "arguments": {"id": 7}}}]})
+    stage = answering(agent=agent)
+    stage.record.conversation.add(user_audio("u1"))
+    begin(stage)
+    response, plan = stage.begun[0]
+    assert isinstance(plan, CallFunction)
+    stage.open_call(response, plan.name)
+    stage.call_with(response, plan.arguments)
+    stage.end(response, COMPLETED, 2.0)
+    item = stage.record.conversation.items[-1]
+    assert (item.type, item.arguments, item.status) == ("function_call", '{"id": 7}', "completed")
+    assert [row["event"] for row in stage.record.timeline].count("function_call") == 1
+
+
+def test_agents_take_no_orders_in_a_response() -> None:
+    stage = answering(AGENT)
+    with pytest.raises(RefusedError, match=r"Overriding instructions in response\.create is not supported"):
+        begin(stage, instructions="Answer in French.")
+    with pytest.raises(RefusedError) as refusal:
+        begin(stage, tools=[{"type": "function", "name": "f"}])
+    assert refusal.value.code == "tools_configuration_not_supported"
+    message = {"content": [{"type": "text", "text": "Hi"}]}
+    assert begin(stage, pre_generated_assistant_message=message)
+    strict = answering(AGENT)
+    strict.pre_generated_allowed = False
+    with pytest.raises(RefusedError, match="pre_generated"):
+        begin(strict, pre_generated_assistant_message=message)
+
+
+def test_a_refused_order_leaves_the_active_response_alone() -> None:
+    stage = answering()
+    begin(stage)
+    with pytest.raises(RefusedError):
+        begin(stage, cancel_previous=True, pre_generated_assistant_message={"content": []})
+    assert stage.active is stage.begun[0][0]
+
+
+def test_settings_of_the_response_go_over_those_of_the_session() -> None:
+    stage = answering()
+    created = begin(stage, modalities=["text"], max_output_tokens=50, metadata={"k": "v"}, conversation="none")[0]
+    assert part(created, "response", "modalities") == ["text"]
+    assert part(created, "response", "max_output_tokens") == 50
+    assert part(created, "response", "conversation_id") is None
+    response = stage.begun[0][0]
+    stage.open_message(response)
+    stage.write(response, "Hi")
+    stage.end(response, COMPLETED, 1.0)
+    assert stage.record.conversation.items == []
+    with pytest.raises(RefusedError):
+        begin(stage, voice="alloy")
+
+
+def test_only_native_models_count_their_speech_in_tokens() -> None:
+    for mode, limit in ((NATIVE, 60), (CASCADED, None)):
+        stage = answering(mode)
+        begin(stage, max_response_output_tokens=60)
+        assert audio_token_limit(stage.begun[0][0], stage.record) == limit
+
+
+def test_echo_and_marks_answer_a_greeting_without_sound() -> None:
+    stage = answering(agent=Agent(mode="marks"))
+    assert kinds(begin(stage)) == ["response.created", "response.done"]
+    assert stage.begun == []
+    response, opening = stage.open_endless(1.0)
+    assert kinds(opening)[-1] == "response.content_part.added"
+    assert stage.active is response
+
+
+def test_odd_events_can_be_injected() -> None:
+    stage = answering()
+    faults = Faults.model_validate({"odd_events": {"times": 1}})
+    assert kinds(stage.begin({}, 1.0, faults)) == ["response.created", "rate_limits.updated", "foo.bar"]

@@ -1,0 +1,42 @@
+"""The resource: its quota, and who may resume which conversation."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from lab.voice_live.resource import ConnectionQuota, Resource
+from lab.voice_live.settings import VoiceLiveSettings
+from voice_live_stage import AGENT, CASCADED
+
+
+def test_the_quota_counts_a_rolling_minute() -> None:
+    quota = ConnectionQuota(2)
+    assert [quota.take(at) for at in (0.0, 30.0, 59.9, 60.0, 60.1, 90.0)] == [True, True, False, True, False, True]
+    unlimited = ConnectionQuota(0)
+    assert all(unlimited.take(1.0) for _ in range(100))
+
+
+def test_a_conversation_is_resumed_by_its_own_agent_and_project_only() -> None:
+    resource = Resource(VoiceLiveSettings())
+    first, resumed = resource.conversation_for(AGENT)
+    assert not resumed
+    asked = replace(AGENT, conversation_id=first.id)
+    assert resource.conversation_for(asked) == (first, True)
+    for other in (
+        replace(asked, name="thief"),
+        replace(asked, project="other"),
+        replace(asked, conversation_id="conv_x"),
+    ):
+        stranger, resumed = resource.conversation_for(other)
+        assert not resumed
+        assert stranger.id != first.id
+
+
+def test_model_mode_starts_anew_each_time() -> None:
+    resource = Resource(VoiceLiveSettings())
+    assert resource.conversation_for(CASCADED)[0].id != resource.conversation_for(CASCADED)[0].id
+
+
+def test_classic_agents_have_threads() -> None:
+    classic = replace(AGENT, classic=True)
+    assert Resource(VoiceLiveSettings()).conversation_for(classic)[0].id.startswith("thread_")
