@@ -6,105 +6,17 @@ from dataclasses import replace
 
 import pytest
 
-from bridge_common.call_record import CallRecord, Status
+from bridge_common.call_record import Status
 from bridge_common.entries import Due, HangUp, MediaLost, MediaOpen, VoiceLost, VoiceReady
 from call_control.core import commands
-from call_control.core.call_machine import TABLE, Step, apply, outstanding, still_wanted
-from call_control.core.callbacks import AcsEvent
-from call_control.core.commands import AnyCommand, SetTimer
+from call_control.core.call_machine import TABLE, outstanding, still_wanted
+from call_control.core.commands import SetTimer
 from call_control.core.draft import Rules, armed, awaited
-from call_control.core.events import CallEvent, CommandDone, CommandFailed, Kind
+from call_control.core.events import Kind
 from call_control.core.routing import Accepted, Redirected, Rejected
+from call_life import CALL, CONNECTION, RULES, Life, answering, callback, connected, ending, name_of, ringing, talking
 
-CALL = "call_0123456789abcdef01234567"
-CONNECTION = "441f1200"
-RULES = Rules(redirect_target="4:+18005550000")
 NOBODY_ELSE = Rules()
-
-
-class Life:
-    """One call, driven by events; each `on` returns what the machine asked for."""
-
-    def __init__(self, rules: Rules = RULES) -> None:
-        self.rules = rules
-        self.record = CallRecord(call_id=CALL, status=Status.RINGING, created_ms=1)
-        self.now_ms = 1_000
-        self.step = Step(self.record)
-
-    def on(self, event: CallEvent, cause: str = "1-0") -> list[str]:
-        self.step = apply(self.record, event, self.now_ms, self.rules, cause)
-        self.record = self.step.record
-        return [_name(command) for command in self.step.commands]
-
-    def due(self, timer: str) -> list[str]:
-        found = armed(self.record, timer)
-        assert found is not None, f"timer {timer} is not armed"
-        self.now_ms = found.due_ms
-        return self.on(Due(CALL, timer, found.seq))
-
-    def issued(self, cls: type[AnyCommand]) -> AnyCommand:
-        [found] = [command for command in self.step.commands if isinstance(command, cls)]
-        return found
-
-    def done(self, cls: type[AnyCommand], connection_id: str = "", state: str = "") -> list[str]:
-        return self.on(CommandDone(self.waiting(cls), connection_id, state))
-
-    def failed(self, cls: type[AnyCommand], code: str = "500", *, gone: bool = False) -> list[str]:
-        return self.on(CommandFailed(self.waiting(cls), code, gone))
-
-    def waiting(self, cls: type[AnyCommand]) -> int:
-        return max(item.seq for item in self.record.pending if item.kind == cls.__name__)
-
-    def attach(self, epoch: int) -> list[str]:
-        """A gateway takes the media socket, and says so."""
-        self.record = replace(self.record, uplink_epoch=epoch)
-        return self.on(MediaOpen(CALL, epoch))
-
-    def at(self, status: Status) -> bool:
-        return self.record.status is status
-
-
-def _name(command: AnyCommand) -> str:
-    return f"SetTimer {command.name}" if isinstance(command, SetTimer) else type(command).__name__
-
-
-def callback(type_: str, *, code: int = 200, sub_code: int = 0, context: str = "") -> AcsEvent:
-    return AcsEvent(type_, type_, CONNECTION, operation_context=context, code=code, sub_code=sub_code)
-
-
-def ringing(rules: Rules = RULES) -> Life:
-    life = Life(rules)
-    assert life.on(Accepted("default")) == ["Offer", "SetTimer voice"]
-    life.done(commands.Offer)
-    return life
-
-
-def answering(rules: Rules = RULES) -> Life:
-    life = ringing(rules)
-    assert life.on(VoiceReady(CALL, 5)) == ["SetTimer connect", "Answer"]
-    return life
-
-
-def connected(rules: Rules = RULES) -> Life:
-    life = answering(rules)
-    context = f"Answer-{life.waiting(commands.Answer)}"
-    life.done(commands.Answer, CONNECTION)
-    assert life.on(callback("CallConnected", context=context)) == ["SetTimer length", "SetTimer media"]
-    return life
-
-
-def talking(rules: Rules = RULES) -> Life:
-    life = connected(rules)
-    assert life.attach(10) == []
-    assert armed(life.record, SetTimer.MEDIA) is None
-    return life
-
-
-def ending() -> Life:
-    life = talking()
-    assert life.on(HangUp(CALL, "operator", "")) == ["SetTimer ending", "End", "HangUp"]
-    assert life.at(Status.ENDING)
-    return life
 
 
 def test_a_call_from_ring_to_end() -> None:
@@ -382,12 +294,12 @@ def test_events_without_a_row_change_nothing() -> None:
 def test_the_outbox_tells_what_an_entry_still_needs() -> None:
     life = Life()
     life.on(Accepted("default"), cause="7-0")
-    assert [_name(c) for c in outstanding(life.record, "7-0")] == ["Offer", "SetTimer voice"]
+    assert [name_of(c) for c in outstanding(life.record, "7-0")] == ["Offer", "SetTimer voice"]
     life.done(commands.Offer)
-    assert [_name(c) for c in outstanding(life.record, "7-0")] == ["SetTimer voice"]
+    assert [name_of(c) for c in outstanding(life.record, "7-0")] == ["SetTimer voice"]
     life.on(VoiceReady(CALL, 5), cause="8-0")
     assert outstanding(life.record, "7-0") == []
-    assert [_name(c) for c in outstanding(life.record, "8-0")] == ["SetTimer connect", "Answer"]
+    assert [name_of(c) for c in outstanding(life.record, "8-0")] == ["SetTimer connect", "Answer"]
 
 
 def test_commands_of_a_call_that_moved_on_are_not_wanted() -> None:
