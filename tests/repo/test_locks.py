@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
+import sys
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -56,3 +59,40 @@ def test_the_lock_of_the_node_contract_has_hashes_and_no_address(root: Path) -> 
 def _versions(lock: Path) -> dict[str, str]:
     pattern = re.compile(r"^([A-Za-z0-9][\w.-]*)(?:\[[^\]]*\])?==([\w.!+-]+)", re.MULTILINE)
     return {name.lower(): version for name, version in pattern.findall(lock.read_text(encoding="utf-8"))}
+
+
+# What a package needs although it never imports it: words in its source → distribution.
+_UNSEEN = {"websockets-sansio": "websockets"}
+
+
+@pytest.mark.parametrize("image", ["call-control", "media-gateway", "agent-relay", "lab"])
+def test_an_image_installs_everything_its_code_imports(image: str, modules: dict[Path, ast.Module], root: Path) -> None:
+    """The tests run with everything installed; an image has its own lock only."""
+    own = {image.replace("-", "_"), *(() if image == "lab" else ("bridge_common",))}
+    distributions = packages_distributions()
+    locked = {_normal(name) for name in _versions(root / f"requirements/{image}.txt")}
+    missing = set()
+    for path, tree in modules.items():
+        if path.parts[path.parts.index("src") + 1] not in own:
+            continue
+        for package in _imported_packages(tree) - own - set(sys.stdlib_module_names):
+            names = {_normal(name) for name in distributions.get(package, [package])}
+            if not names & locked:
+                missing.add(f"{path}: {package}")
+        text = (root / path).read_text(encoding="utf-8")
+        missing |= {f"{path}: {name}" for word, name in _UNSEEN.items() if word in text and name not in locked}
+    assert not missing
+
+
+def _imported_packages(tree: ast.Module) -> set[str]:
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module.split(".")[0])
+    return found
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
