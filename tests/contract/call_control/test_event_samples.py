@@ -1,0 +1,83 @@
+"""Bodies as Event Grid and ACS post them (Microsoft's docs and public logs), one file each, through our decoders."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from azure.core.messaging import CloudEvent
+
+from bridge_common.ids import call_id_of
+from call_control.core.callbacks import AcsEvent, decode_callbacks, decode_data
+from call_control.core.event_grid import GridEvent, Ignored, IncomingCallEvent, ValidationRequest, decode_events
+from call_control.core.events import KNOWN_CALLBACKS
+
+SAMPLES = Path(__file__).parent / "samples"
+CALLBACKS = sorted(path.stem for path in SAMPLES.glob("callback_*.json"))
+
+
+def sample(name: str) -> bytes:
+    return (SAMPLES / f"{name}.json").read_bytes()
+
+
+def incoming(caller: str, callee: str = "4:+18005551212") -> IncomingCallEvent:
+    return IncomingCallEvent(
+        event_id="d5546be8-227a-4db8-b2c3-4f06fd675fd6",
+        caller=caller,
+        callee=callee,
+        incoming_call_context="eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.eyJjYyI6Ikg0c0lB",
+        correlation_id="d732db64-4803-462d-be9c-518943ea2b7a",
+        server_call_id="aHR0cHM6Ly9hcGkuZmxpZ2h0cHJveHkuc2t5cGUuY29tLy4uLg==",
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "event"),
+    [
+        ("grid_validation", ValidationRequest("512d38b6-c7b8-40c8-89fe-f46f9e9622b6")),
+        ("grid_incoming_pstn", incoming("4:+14255550100")),
+        ("cloud_incoming", incoming("4:+14255550100")),
+        ("grid_incoming_older_kind", incoming("4:+14255550100")),
+        ("grid_incoming_anonymous", incoming("4:anonymous")),
+        ("grid_incoming_voip", incoming("8:acs:1111_3333", "8:acs:1111_2222")),
+        ("grid_call_started", Ignored("Microsoft.Communication.CallStarted")),
+        ("grid_subscription_deleted", Ignored("Microsoft.EventGrid.SubscriptionDeletedEvent")),
+    ],
+)
+def test_event_grid(name: str, event: GridEvent) -> None:
+    assert decode_events(sample(name)) == [event]
+
+
+def test_every_delivery_of_one_call_names_the_same_call() -> None:
+    schemas = [decode_events(sample(name))[0] for name in ("grid_incoming_pstn", "cloud_incoming")]
+    assert len({call_id_of(event.correlation_id) for event in schemas if isinstance(event, IncomingCallEvent)}) == 1
+
+
+@pytest.mark.parametrize("name", CALLBACKS)
+def test_callbacks(name: str) -> None:
+    raw = json.loads(sample(name))
+    events = decode_callbacks(sample(name))
+    assert [event.connection_id for event in events] == ["441f1200-fd54-422e-9566-a867d187dca7"] * len(raw)
+    for event, one in zip(events, raw, strict=True):
+        envelope: CloudEvent[dict[str, object]] = CloudEvent.from_dict(one)
+        assert (event.id, f"Microsoft.Communication.{event.type}") == (envelope.id, envelope.type)
+        assert json.loads(event.data) == envelope.data
+        assert decode_data(event.id, event.type, event.data) == event
+        assert event.operation_context == "Answer-2"
+
+
+def test_results_and_media_updates() -> None:
+    def first(name: str) -> AcsEvent:
+        return decode_callbacks(sample(name))[0]
+
+    assert first("callback_disconnected").sub_code == 560000
+    assert (first("callback_answer_failed").code, first("callback_answer_failed").sub_code) == (487, 540487)
+    failed = first("callback_streaming_failed")
+    assert (failed.code, failed.sub_code, failed.media_details) == (400, 8581, "initialWebSocketConnectionFailed")
+    assert first("callback_streaming_started").media_status == "mediaStreamingStarted"
+
+
+def test_all_that_the_machine_knows_is_among_the_samples() -> None:
+    seen = {event.type for name in CALLBACKS for event in decode_callbacks(sample(name))}
+    assert seen > KNOWN_CALLBACKS
