@@ -1,0 +1,300 @@
+"""One call at a real relay over real Redis, with a Voice Live that follows a script."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+
+from agent_relay.core.agent_profile import AgentProfile, Greeting
+from bridge_common.audio import bytes_of_ms
+from bridge_common.entries import (
+    Audio,
+    Clear,
+    Dtmf,
+    Ended,
+    Hold,
+    ItemEnd,
+    Played,
+    Playing,
+    VoiceLost,
+    VoiceReady,
+)
+from bridge_common.redis_clients import RedisClients
+from eventually import eventually
+from relay_call import Call, agent_target, calls, minted_tokens, model_target, relay_process
+from scripted_voice_live import (
+    Script,
+    Step,
+    caller_said,
+    created,
+    opened,
+    reply,
+    scripted,
+    until_open,
+)
+
+SECOND = bytes(range(250)) * (bytes_of_ms(1000, 24_000) // 250)
+
+
+@pytest.fixture
+async def call(clients: RedisClients) -> AsyncIterator[Call]:
+    async with calls(clients) as ten:
+        yield ten[0]
+
+
+async def test_a_call_is_greeted_heard_answered_and_left(clients: RedisClients, call: Call) -> None:
+    greeting = reply("resp_1", "item_1", "Welcome!", SECOND)
+    script = opened(Step("response.create", greeting, where=lambda e: "Welcome!" in str(e)))
+    profile = AgentProfile(greeting=Greeting(text="Welcome!"))
+    async with scripted(script) as service, relay_process(clients, model_target(service.url), profile=profile):
+        await call.begin()
+        ready = await call.told(VoiceReady)
+        assert isinstance(ready, VoiceReady)
+        session = await until_open(service, 0)
+        assert session.types() == ["session.update"], "no greeting into a ringing phone"
+        await call.attach()
+        call.speak(3)
+        await eventually(lambda: call.of(ItemEnd))
+        assert b"".join(e.pcm24k for e in call.downlink if isinstance(e, Audio)) == SECOND
+        call.send(Playing("item_1"), Played("item_1", 1000, True))
+        await eventually(call.turns)
+        await eventually(lambda: len(session.audio) == 3 * 960)
+        await session.push(*caller_said("item_2", "Where is my order?"), *reply("resp_2", "item_3", "Here.", SECOND))
+        await eventually(lambda: len(call.of(ItemEnd)) == 2)
+        call.send(Playing("item_3"), Played("item_3", 1000, True))
+        turns = await eventually(lambda: _turns(call, 3))
+        assert [(turn[0], turn[1]) for turn in turns] == [
+            ("agent", "Welcome!"),
+            ("caller", "Where is my order?"),
+            ("agent", "Here."),
+        ]
+        assert turns[2][2] >= 0, "the answer has its latency"
+        record = await call.store.load(call.call_id)
+        assert record is not None
+        assert record.greeted
+        assert record.voice_session_id == "sess_1"
+        began = time.monotonic()
+        await call.end()
+        assert session.connection is not None
+        await asyncio.wait_for(session.connection.wait_closed(), 2)
+        assert time.monotonic() - began < 1.0
+        assert session.connection.close_code == 1000
+
+
+async def test_barge_in_clears_and_truncates_to_what_was_heard(clients: RedisClients, call: Call) -> None:
+    truncate = Step("conversation.item.truncate", where=lambda e: e["audio_end_ms"] == 420 and e["item_id"] == "item_1")
+    async with scripted(opened(truncate)) as service, relay_process(clients, model_target(service.url)):
+        await call.begin()
+        session = await until_open(service, 0)
+        await call.attach()
+        call.speak()
+        await session.push(*reply("resp_1", "item_1", "one two three four", SECOND))
+        await eventually(lambda: call.of(ItemEnd))
+        await session.push({"type": "input_audio_buffer.speech_started", "item_id": "item_2"})
+        await eventually(lambda: call.of(Clear))
+        late = {"type": "response.audio.delta", "response_id": "resp_1", "item_id": "item_1", "delta": "AAAAAA=="}
+        await session.push(late)
+        call.send(Played("item_1", 420, False))
+        await eventually(lambda: session.used == 2)
+        (turn,) = await eventually(call.turns)
+        assert (turn.text, turn.interrupted, turn.heard_ms) == ("one two", True, 420)
+        assert not call.of(Audio)[4:], "nothing of a cleared item follows"
+        await call.end()
+
+
+async def test_a_lost_session_is_won_back_with_its_history_and_no_second_greeting(
+    clients: RedisClients, call: Call
+) -> None:
+    first = opened(Step("response.create", reply("resp_1", "item_1", "Welcome!", SECOND)))
+    said = [
+        Step("conversation.item.create", where=lambda e: "Welcome!" in str(e) and e["item"]["role"] == "assistant"),
+        Step("conversation.item.create", where=lambda e: "Where is it?" in str(e) and e["item"]["role"] == "user"),
+        Step("response.create", reply("resp_2", "item_3", "It is here.", SECOND)),
+    ]
+    profile = AgentProfile(greeting=Greeting(text="Welcome!"))
+    async with (
+        scripted(first, Script(refuses=503), opened(*said, session_id="sess_2")) as service,
+        relay_process(clients, model_target(service.url), profile=profile),
+    ):
+        await call.begin()
+        session = await until_open(service, 0)
+        await call.attach()
+        call.speak()
+        await eventually(lambda: call.of(ItemEnd))
+        call.send(Played("item_1", 1000, True))
+        await eventually(call.turns)
+        await session.push(*caller_said("item_2", "Where is it?"))
+        await eventually(lambda: _turns(call, 2))
+        session.drop()
+        await eventually(lambda: _noticed(call, "voice_lost"))
+        call.speak(2)
+        await until_open(service, 2)
+        await eventually(lambda: len(call.of(ItemEnd)) == 2)
+        await eventually(lambda: len(service.sessions[2].audio) == 2 * 960)
+        assert (await call.notices()).count("greeting") == 1
+        assert {"voice_lost", "voice_resumed"} <= set(await call.notices())
+        await call.end()
+
+
+async def test_an_agents_conversation_goes_on_by_its_id(clients: RedisClients, call: Call) -> None:
+    scripts = [opened(conversation_id="conv_7"), opened(session_id="sess_2", conversation_id="conv_7")]
+    async with scripted(*scripts) as service, relay_process(clients, agent_target(service.url), tokens=minted_tokens()):
+        await call.begin()
+        session = await until_open(service, 0)
+        assert "conversation-id" not in session.path
+        await eventually(lambda: _conversation(call, "conv_7"))
+        await session.close(1001, "session_expired")
+        second = await until_open(service, 1)
+        assert "conversation-id=conv_7" in second.path
+        assert "agent-name=agent" in second.path
+        await call.end()
+
+
+async def test_a_long_gap_plays_the_hold_tone_and_keeps_the_callers_last_words(
+    clients: RedisClients, call: Call
+) -> None:
+    tones_told = [Step("conversation.item.create"), Step("response.create")]
+    silent = Script(greets=[created()], steps=[Step("session.update"), *tones_told])
+    async with scripted(opened(), silent) as service, relay_process(clients, model_target(service.url)):
+        await call.begin()
+        session = await until_open(service, 0)
+        await call.attach()
+        call.speak()
+        await eventually(lambda: len(session.audio) == 960)
+        session.drop()
+        await eventually(lambda: Hold(True) in call.downlink)
+        call.speak(150)
+        call.send(Dtmf("#"))
+        await eventually(lambda: _noticed(call, "tones"), what="the relay has read all of it")
+        second = await until_open(service, 1)
+        assert not second.audio, "no audio before the session is configured"
+        await second.push({"type": "session.updated", "session": {"id": "sess_2"}})
+        await eventually(lambda: Hold(False) in call.downlink)
+        await eventually(lambda: len(second.audio) == 100 * 960, what="the last two seconds")
+        await call.end()
+
+
+async def test_a_service_that_refuses_for_good_loses_the_voice_at_once(clients: RedisClients, call: Call) -> None:
+    async with scripted(Script(refuses=404)) as service, relay_process(clients, model_target(service.url)):
+        await call.begin()
+        lost = await call.told(VoiceLost)
+        assert isinstance(lost, VoiceLost)
+        assert "404" in lost.reason
+        await call.end()
+
+
+async def test_a_wrong_agent_is_refused_on_the_open_socket(clients: RedisClients, call: Call) -> None:
+    error = {"type": "error", "error": {"code": "agent_initialization_failed", "message": "no such agent"}}
+    async with scripted(Script(greets=[error])) as service, relay_process(clients, model_target(service.url)):
+        await call.begin()
+        await eventually(lambda: service.sessions and service.sessions[0].connection)
+        await service.sessions[0].close(1008)
+        lost = await call.told(VoiceLost)
+        assert isinstance(lost, VoiceLost)
+        assert "no such agent" in lost.reason
+        await call.end()
+
+
+async def test_the_budget_bounds_the_attempts(clients: RedisClients, call: Call) -> None:
+    async with relay_process(clients, model_target("ws://127.0.0.1:1"), budget_s=0.5):
+        await call.begin()
+        began = time.monotonic()
+        await call.told(VoiceLost)
+        assert time.monotonic() - began < 3
+        await call.end()
+
+
+async def test_tones_reach_the_agent(clients: RedisClients, call: Call) -> None:
+    steps = [
+        Step("conversation.item.create", where=lambda e: e["item"]["content"][0]["text"] == "[keypad] 12#"),
+        Step("response.create"),
+    ]
+    async with scripted(opened(*steps)) as service, relay_process(clients, model_target(service.url)):
+        await call.begin()
+        session = await until_open(service, 0)
+        await call.attach()
+        call.send(Dtmf("1"), Dtmf("2"), Dtmf("#"))
+        await eventually(lambda: session.used == 3)
+        assert "tones" in await call.notices()
+        await call.end()
+
+
+async def test_a_tool_answers_the_agent(clients: RedisClients, call: Call) -> None:
+    async def lookup(arguments: str) -> str:
+        return f"found {arguments}"
+
+    steps = [
+        Step("conversation.item.create", where=lambda e: e["item"]["output"] == 'found {"id":7}'),
+        Step("response.create"),
+    ]
+    calling = {
+        "type": "response.function_call_arguments.done",
+        "response_id": "resp_1",
+        "item_id": "item_1",
+        "call_id": "call_1",
+        "name": "lookup",
+        "arguments": '{"id":7}',
+    }
+    async with (
+        scripted(opened(*steps)) as service,
+        relay_process(clients, model_target(service.url), tools={"lookup": lookup}),
+    ):
+        await call.begin()
+        session = await until_open(service, 0)
+        done = {"type": "response.done", "response": {"id": "resp_1", "status": "completed"}}
+        await session.push({"type": "response.created", "response": {"id": "resp_1"}}, calling, done)
+        await eventually(lambda: session.used == 3)
+        await eventually(call.notices)
+        await call.end()
+
+
+async def test_malformed_events_cost_nothing(clients: RedisClients, call: Call) -> None:
+    async with scripted(opened()) as service, relay_process(clients, model_target(service.url)):
+        await call.begin()
+        session = await until_open(service, 0)
+        await call.attach()
+        call.speak()
+        assert session.connection is not None
+        for bad in ("no json", "[]", '{"type":"response.audio.delta"}', b"\x00\x01"):
+            await session.connection.send(bad)
+        await session.push(*reply("resp_1", "item_1", "Still here.", SECOND))
+        await eventually(lambda: call.of(ItemEnd))
+        await call.end()
+
+
+async def test_a_call_that_ends_while_its_session_is_being_opened(clients: RedisClients, call: Call) -> None:
+    never = Script(greets=[], steps=[])
+    async with scripted(never) as service, relay_process(clients, model_target(service.url)) as relay:
+        await call.begin()
+        await eventually(lambda: service.sessions and service.sessions[0].connection)
+        assert relay.worker.active == 1
+        await call.end()
+        await eventually(lambda: relay.worker.active == 0, within_s=1.5)
+
+
+async def test_the_end_of_the_streams_is_enough(clients: RedisClients, call: Call) -> None:
+    """Without the lease's end as well: the uplink tells it faster than a renewal would."""
+    async with scripted(opened()) as service, relay_process(clients, model_target(service.url)) as relay:
+        await call.begin()
+        await until_open(service, 0)
+        await call.store.end_streams(call.call_id, "over")
+        await eventually(lambda: relay.worker.active == 0, within_s=1.0)
+        assert Ended("over") not in call.downlink
+        await call.leases.end(call.call_id)
+
+
+async def _turns(call: Call, count: int) -> list[tuple[str, str, int]]:
+    turns = await call.turns()
+    return [(turn.role, turn.text, turn.first_delta_ms) for turn in turns] if len(turns) == count else []
+
+
+async def _noticed(call: Call, what: str) -> bool:
+    return what in await call.notices()
+
+
+async def _conversation(call: Call, conversation_id: str) -> bool:
+    record = await call.store.load(call.call_id)
+    return record is not None and record.conversation_id == conversation_id
