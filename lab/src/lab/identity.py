@@ -8,6 +8,7 @@ Voice Live knows as well: so the audience and the expiry of a bearer token can b
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import sys
@@ -208,5 +209,6 @@ def main(_argv: Sequence[str] | None = None) -> int:
         print(f"PORT and TOKEN_LIFETIME_S must be whole numbers: {error}", file=sys.stderr)
         return 2
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
-    asyncio.run(serve(settings))
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(serve(settings))
     return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -76,7 +77,8 @@ def main(_argv: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     configure_log()
-    asyncio.run(serve(settings))
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(serve(settings))
     return 0
 
 
