@@ -9,7 +9,7 @@ PACKAGES := libs/common services/call-control services/media-gateway services/ag
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up down test check format bench load lock clean
+.PHONY: help install demo up down test check format bench load images lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 12
@@ -50,6 +50,9 @@ bench: install ## measure the parts, side by side with their alternatives
 
 load: install ## CALLS calls at once for SECONDS seconds, audio checked frame by frame
 	$(BIN)/lab load --calls $(CALLS) --seconds $(SECONDS)
+
+images: ## build the container images (needs docker compose)
+	docker compose --profile sim build
 
 lock: install ## write the requirements anew from the pyproject files
 	$(BIN)/python -m pip install --quiet uv

@@ -15,3 +15,4 @@ for service in "${services[@]}"; do
   compile "services/$service/pyproject.toml" -c requirements/dev.txt -o "requirements/$service.txt"
 done
 compile lab/pyproject.toml -c requirements/dev.txt -o requirements/lab.txt
+compile requirements/build.in -c requirements/dev.txt -o requirements/build.txt

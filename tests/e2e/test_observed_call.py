@@ -1,0 +1,50 @@
+"""A call seen from three sides."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from eventually import eventually
+from lab.observed_call import ObservedCall, place_call, save_recording
+from lab.scenario import Agent, Caller, Reply, Scenario, Step
+from lab.stack import Stack
+
+SCENARIO = Scenario(
+    name="short",
+    caller=Caller(
+        number="+14255550142",
+        steps=(
+            Step(wait_for="agent_ends", ms=400),
+            Step(dtmf="42#"),
+            Step(wait_for="agent_ends", ms=400),
+            Step(hang_up=True),
+        ),
+    ),
+    agent=Agent(greeting="Hello there.", replies=(Reply(heard="", say="Thank you for the number."),)),
+)
+
+
+def _finished(call: ObservedCall) -> bool:
+    call.poll()
+    return call.finished
+
+
+@pytest.mark.timeout(90)
+async def test_phone_voice_and_operators_tell_of_the_same_call(stack: Stack, tmp_path: Path) -> None:
+    call = place_call(stack, SCENARIO)
+    await eventually(lambda: _finished(call), within_s=40, every_s=0.1)
+    events = call.new_events()
+    assert [float(event["t"]) for _, event in events] == sorted(float(event["t"]) for _, event in events)
+    assert {side for side, _ in events} == {"phone", "voice"}
+    assert call.new_events() == []
+    await eventually(lambda: call.record().get("status") == "ended")
+    record = call.record()
+    assert record["connection_id"] == call.phone["call_connection_id"]
+    transcript = call.transcript(str(record["call_id"]))
+    assert [row["text"] for row in transcript if row.get("role") == "agent"] == [
+        *("Hello there.", "Thank you for the number.")
+    ]
+    assert any("42#" in str(row) for row in transcript)
+    assert save_recording(call, tmp_path / "out" / "call.wav") == (tmp_path / "out" / "call.wav").read_bytes()
