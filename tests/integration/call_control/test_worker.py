@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
+from redis.asyncio import Redis
 
 from bridge_common.call_record import CallRecord, Status
 from bridge_common.call_store import CallStore
@@ -84,6 +86,24 @@ class DyingEffects:
         self.died.set()
         await asyncio.Event().wait()
         raise AssertionError
+
+
+class SlowStore(CallStore):
+    """Takes its time to create a call, unless somebody wants to read it meanwhile."""
+
+    def __init__(self, redis: Redis, keys: Keys) -> None:
+        super().__init__(redis, keys)
+        self.wanted = asyncio.Event()
+
+    async def create(self, record: CallRecord) -> bool:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.wanted.wait(), 0.2)
+        return await super().create(record)
+
+    async def load(self, call_id: str) -> CallRecord | None:
+        found = await super().load(call_id)
+        self.wanted.set()
+        return found
 
 
 def arrival(call: PhoneCall) -> IncomingCall:
@@ -167,6 +187,7 @@ async def _has_status(replica: Replica, call: PhoneCall, status: Status) -> bool
 async def test_entries_of_one_call_keep_their_order(clients: RedisClients, acs: ScriptedAcs, client: AcsClient) -> None:
     call = PhoneCall()
     only = Replica("only", clients, client, Rules())
+    only.store = SlowStore(clients.control, Keys(1))
     await only.inbox.put_once(arrival(call), "e")
     await only.inbox.put(VoiceReady(call.call_id, 1))
     await only.inbox.put(HangUp(call.call_id, "operator", ""))

@@ -41,10 +41,6 @@ def new_and_at_once(record: CallRecord, event: CallEvent, rules: Rules) -> bool:
     return new(record, event, rules) and rules.answer_at_once
 
 
-def voice_missing(record: CallRecord, event: CallEvent, rules: Rules) -> bool:
-    return not record.voice_ready
-
-
 def connection_unknown(record: CallRecord, event: CallEvent, rules: Rules) -> bool:
     return not record.connection_id
 

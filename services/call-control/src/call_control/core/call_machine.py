@@ -63,7 +63,7 @@ TABLE: Final[tuple[Row, ...]] = (
     Row(ANSWERING, Kind.ANSWER_FAILED, ENDED, (do.note_connection, do.because_told)),
     Row(ANSWERING, Kind.CALL_CONNECTED, CONNECTED, (do.note_connected, do.expect_media)),
     Row(ANSWERING, Kind.CALL_DISCONNECTED, ENDED, (do.note_connection, do.because_told)),
-    Row(ANSWERING, Kind.VOICE_READY, ANSWERING, (do.note_voice,), when=do.voice_missing),
+    Row(ANSWERING, Kind.VOICE_READY, ANSWERING, (do.note_voice,)),
     Row(ANSWERING, Kind.VOICE_LOST, ENDING, (because("voice_lost"), do.hang_up)),
     Row(ANSWERING, Kind.VOICE_DUE, ENDING, (because("no_voice"), do.hang_up)),
     Row(ANSWERING, Kind.MEDIA_OPEN, ANSWERING, (do.note_media,), when=do.socket_new),
@@ -78,7 +78,7 @@ TABLE: Final[tuple[Row, ...]] = (
     Row(ANSWERING, Kind.HANG_UP, ENDING, (do.because_told, do.hang_up)),
     # -- connected
     Row(CONNECTED, Kind.ANSWER_DONE, CONNECTED, (do.note_connection,), when=do.connection_unknown),
-    Row(CONNECTED, Kind.VOICE_READY, CONNECTED, (do.note_voice,), when=do.voice_missing),
+    Row(CONNECTED, Kind.VOICE_READY, CONNECTED, (do.note_voice,)),
     Row(CONNECTED, Kind.VOICE_LOST, ENDING, (because("voice_lost"), do.hang_up)),
     Row(CONNECTED, Kind.VOICE_DUE, ENDING, (because("no_voice"), do.hang_up)),
     Row(CONNECTED, Kind.MEDIA_OPEN, CONNECTED, (do.note_media,), when=do.socket_new),
