@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 from azure.core.messaging import CloudEvent
 
+from bridge_common.entries import Callback, IncomingCall, encode
+from bridge_common.errors import InputError
 from bridge_common.ids import call_id_of
 from call_control.core.callbacks import AcsEvent, decode_callbacks, decode_data
 from call_control.core.event_grid import GridEvent, Ignored, IncomingCallEvent, ValidationRequest, decode_events
 from call_control.core.events import KNOWN_CALLBACKS
+from fuzzing import survives
 
 SAMPLES = Path(__file__).parent / "samples"
 CALLBACKS = sorted(path.stem for path in SAMPLES.glob("callback_*.json"))
@@ -81,3 +85,34 @@ def test_results_and_media_updates() -> None:
 def test_all_that_the_machine_knows_is_among_the_samples() -> None:
     seen = {event.type for name in CALLBACKS for event in decode_callbacks(sample(name))}
     assert seen > KNOWN_CALLBACKS
+
+
+@pytest.mark.timeout(300)
+def test_event_grid_bodies_are_decoded_or_refused_whatever_they_are() -> None:
+    """And what is decoded can be put into the inbox."""
+
+    def admit(text: str) -> None:
+        for event in decode_events(text.encode()):
+            if isinstance(event, IncomingCallEvent):
+                encode(IncomingCall(call_id=call_id_of(event.correlation_id), received_ms=0, **asdict(event)))
+
+    decoded, refused = survives(admit, _texts("grid_*", "cloud_*"), InputError)
+    assert decoded > 0
+    assert refused > decoded
+
+
+@pytest.mark.timeout(300)
+def test_callbacks_are_decoded_or_refused_whatever_they_are() -> None:
+    def pass_on(text: str) -> None:
+        for event in decode_callbacks(text.encode()):
+            encode(Callback(call_id="call_0", event_id=event.id, type=event.type, data=event.data))
+
+    decoded, refused = survives(pass_on, _texts("callback_*"), InputError)
+    assert decoded > 0
+    assert refused > decoded
+
+
+def _texts(*patterns: str) -> list[str]:
+    """The samples as they stand on the wire, without the files' line breaks."""
+    paths = [path for pattern in patterns for path in sorted(SAMPLES.glob(f"{pattern}.json"))]
+    return [json.dumps(json.loads(path.read_bytes()), ensure_ascii=False) for path in paths]
