@@ -14,11 +14,12 @@ from redis.asyncio import Redis
 from bridge_common.call_record import CallRecord, Status
 from bridge_common.call_store import CallStore
 from bridge_common.entries import Callback, HangUp, IncomingCall, VoiceReady
+from bridge_common.errors import OutsideError
 from bridge_common.fleet import Fleet
 from bridge_common.inbox import Inbox
 from bridge_common.keys import Keys
 from bridge_common.leases import Leases
-from bridge_common.redis_clients import RedisClients
+from bridge_common.redis_clients import RedisClients, open_clients
 from call_control.acs_client import AcsClient, MediaFormat
 from call_control.core.commands import AnyCommand
 from call_control.core.connection_string import parse_connection_string
@@ -28,6 +29,7 @@ from call_control.core.routing import RoutingPolicy
 from call_control.effects import CallUrls, Effects
 from call_control.worker import CommandRunner, Worker
 from eventually import eventually
+from lab.redis_server import free_port, start_server
 from scripted_acs import ScriptedAcs
 from switchboard import PhoneCall
 
@@ -256,3 +258,28 @@ async def test_redis_came_back_empty(clients: RedisClients, acs: ScriptedAcs, cl
         await clients.control.flushall()
         await only.inbox.put_once(arrival(call), "e")
         await eventually(lambda: _connection(only, call), within_s=10)
+
+
+async def test_redis_was_away_for_a_while(acs: ScriptedAcs, client: AcsClient) -> None:
+    """Stopped with calls in hand, started again empty: the worker goes on by itself."""
+    port = free_port()
+    server = start_server(port)
+    clients = open_clients(f"redis://127.0.0.1:{port}/0")
+    before, after = PhoneCall(), PhoneCall()
+    only = Replica("only", clients, client)
+    try:
+        async with only.working():
+            await only.inbox.put_once(arrival(before), "e1")
+            await eventually(lambda: _connection(only, before))
+            server.kill()
+            server.wait()
+            with pytest.raises(OutsideError):
+                await only.inbox.put_once(arrival(after), "e2")
+            server = start_server(port)
+            await only.inbox.put_once(arrival(after), "e2")
+            await eventually(lambda: _connection(only, after), within_s=10)
+    finally:
+        await clients.aclose()
+        server.kill()
+        server.wait()
+    assert acs.done["answer"] == 2
