@@ -153,6 +153,9 @@ class Call:
         for entry in entries:
             self._uplink.append(entry)
 
+    async def flush(self) -> None:
+        await self._writer.flush()
+
     def speak(self, frames: int = 1) -> None:
         self.send(*[AudioFrame(FRAME)] * frames)
 

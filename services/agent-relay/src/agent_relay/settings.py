@@ -139,8 +139,7 @@ def _mistakes_of(chosen: str, version: str, given: Mapping[str, str]) -> Iterato
 
 
 def _problem(name: str, message: str) -> InitErrorDetails:
-    escaped = message.replace("{", "{{").replace("}", "}}")
-    return InitErrorDetails(type=PydanticCustomError("setting", escaped), loc=(name,) if name else (), input="")
+    return InitErrorDetails(type=PydanticCustomError("setting", message), loc=(name,) if name else (), input="")
 
 
 def _repeat(problem: dict[str, Any]) -> InitErrorDetails:

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from agent_relay.core.agent_profile import AgentProfile
+from agent_relay.profiles import load_profiles
+from bridge_common.errors import InputError
+
+
+def _file(folder: Path, text: str) -> Path:
+    path = folder / "profiles.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_without_a_file_there_is_the_default() -> None:
+    assert load_profiles(None) == {"default": AgentProfile()}
+
+
+def test_profiles_have_names(tmp_path: Path) -> None:
+    text = """
+    sales:
+      voice: {type: azure-standard, name: de-DE-SeraphinaMultilingualNeural}
+      language: de-DE
+      greeting: {text: "Guten Tag!"}
+      turn_detection: {silence_duration_ms: 350}
+    night:
+    """
+    profiles = load_profiles(_file(tmp_path, text))
+    assert set(profiles) == {"default", "sales", "night"}
+    assert profiles["sales"].language == "de-DE"
+    assert profiles["sales"].greeting is not None
+    assert profiles["sales"].greeting.text == "Guten Tag!"
+    assert profiles["night"] == AgentProfile()
+
+
+def test_every_mistake_is_named(tmp_path: Path) -> None:
+    text = "a: {voise: x}\nb: {temperature: hot, greeting: {}}\n"
+    with pytest.raises(InputError) as caught:
+        load_profiles(_file(tmp_path, text))
+    assert "a.voise" in caught.value.message
+    assert "b.temperature" in caught.value.message
+    assert "b.greeting" in caught.value.message
+
+
+@pytest.mark.parametrize("text", ["- a\n- b\n", "just text", "a: [", "\x00"])
+def test_what_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(InputError):
+        load_profiles(_file(tmp_path, text))
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot be read"):
+        load_profiles(tmp_path / "nowhere.yaml")

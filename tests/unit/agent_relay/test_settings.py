@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from agent_relay.core.connection import Mode, TokenScope
+from agent_relay.settings import RelaySettings
+from bridge_common.settings import load_settings
+
+BASE = {"REDIS_URL": "redis://localhost", "AZURE_VOICE_LIVE_ENDPOINT": "https://res.services.ai.azure.com"}
+OURS = [name.upper() for name in RelaySettings.model_fields]
+
+
+@pytest.fixture(autouse=True)
+def empty_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in OURS:
+        monkeypatch.delenv(name, raising=False)
+
+
+def _load(monkeypatch: pytest.MonkeyPatch, **settings: str) -> RelaySettings:
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    return load_settings(RelaySettings)
+
+
+def _refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], **settings: str) -> str:
+    with pytest.raises(SystemExit) as caught:
+        _load(monkeypatch, **settings)
+    assert caught.value.code == 2
+    return capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("chosen", "mode", "version", "scopes"),
+    [
+        ({"AGENT_NAME": "a", "AGENT_PROJECT_NAME": "p"}, Mode.AGENT, "2026-07-15", {TokenScope.AI}),
+        (
+            {"AGENT_ID": "asst_1", "AGENT_PROJECT_NAME": "p"},
+            Mode.CLASSIC_AGENT,
+            "2026-01-01-preview",
+            {TokenScope.AI, TokenScope.COGNITIVE_SERVICES},
+        ),
+        ({"VOICE_LIVE_MODEL": "gpt-realtime"}, Mode.MODEL, "2026-07-15", {TokenScope.AI}),
+        ({"VOICE_LIVE_MODEL": "m", "AZURE_VOICE_LIVE_API_KEY": "k"}, Mode.MODEL, "2026-07-15", set()),
+        (
+            {"AZURE_OPENAI_DEPLOYMENT": "d"},
+            Mode.AZURE_OPENAI,
+            "2024-10-01-preview",
+            {TokenScope.COGNITIVE_SERVICES},
+        ),
+    ],
+)
+def test_one_setting_chooses_the_way_to_connect(
+    monkeypatch: pytest.MonkeyPatch, chosen: dict[str, str], mode: Mode, version: str, scopes: set[TokenScope]
+) -> None:
+    settings = _load(monkeypatch, **BASE, **chosen)
+    assert (settings.target.mode, settings.target.api_version) == (mode, version)
+    assert set(settings.scopes) == scopes
+    assert settings.port == 8082
+
+
+def test_scopes_can_be_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = _load(monkeypatch, **BASE, VOICE_LIVE_MODEL="m", AZURE_AI_SCOPE="https://other/.default")
+    assert settings.scopes == {TokenScope.AI: "https://other/.default"}
+
+
+def test_every_mistake_is_named_at_once(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    told = _refused(
+        monkeypatch,
+        capsys,
+        AZURE_VOICE_LIVE_ENDPOINT="res.azure.com",
+        VOICE_LIVE_API_VERSION="latest",
+        AGENT_NAME="a",
+        VOICE_LIVE_MODEL="m",
+        PORT="x",
+        RELAY_CAPACITY="0",
+        AGENT_PROFILES_FILE="/nowhere.yaml",
+    )
+    for name in (
+        "REDIS_URL",
+        "AZURE_VOICE_LIVE_ENDPOINT",
+        "VOICE_LIVE_API_VERSION",
+        "AGENT_NAME, VOICE_LIVE_MODEL",
+        "PORT",
+        "RELAY_CAPACITY",
+        "AGENT_PROFILES_FILE",
+    ):
+        assert f"  {name}: " in told
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({}, "AGENT_NAME, AGENT_ID, VOICE_LIVE_MODEL, AZURE_OPENAI_DEPLOYMENT"),
+        ({"AGENT_NAME": "a"}, "AGENT_PROJECT_NAME"),
+        ({"AGENT_NAME": "a:3", "AGENT_PROJECT_NAME": "p"}, "AGENT_NAME"),
+        (
+            {"AGENT_ID": "asst_1", "AGENT_PROJECT_NAME": "p", "VOICE_LIVE_API_VERSION": "2026-04-10"},
+            "VOICE_LIVE_API_VERSION",
+        ),
+        (
+            {"AGENT_NAME": "a", "AGENT_PROJECT_NAME": "p", "VOICE_LIVE_API_VERSION": "2025-10-01"},
+            "VOICE_LIVE_API_VERSION",
+        ),
+        (
+            {"AGENT_NAME": "a", "AGENT_PROJECT_NAME": "p", "AZURE_VOICE_LIVE_API_KEY": "k"},
+            "AZURE_VOICE_LIVE_API_KEY",
+        ),
+    ],
+)
+def test_ways_that_cannot_work_are_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], settings: dict[str, str], named: str
+) -> None:
+    assert f"  {named}: " in _refused(monkeypatch, capsys, **BASE, **settings)
+
+
+def test_wrong_profiles_are_told_with_their_braces(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "{braces}.yaml"
+    path.write_text("a: {x: 1}", encoding="utf-8")
+    told = _refused(monkeypatch, capsys, **BASE, VOICE_LIVE_MODEL="m", AGENT_PROFILES_FILE=str(path))
+    assert "{braces}.yaml: a.x" in told
+
+
+def test_a_key_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = _load(monkeypatch, **BASE, VOICE_LIVE_MODEL="m", AZURE_VOICE_LIVE_API_KEY="secret-key")
+    assert "secret-key" not in repr(settings)
