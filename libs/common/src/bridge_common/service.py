@@ -102,7 +102,7 @@ class RunningService:
 
     async def __aenter__(self) -> RunningService:
         # The port is taken before the service starts: a taken port must not leave a worker claiming calls behind.
-        self._socket = self._server.config.bind_socket()
+        self._socket = _bind(self._settings.host, self._settings.port)
         try:
             async with asyncio.timeout(_START_TIMEOUT_S):
                 await self._service.start()
@@ -165,6 +165,18 @@ class RunningService:
         except asyncio.CancelledError:
             log.warning("drain cut short")
             raise
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    """uvicorn's own way to do this leaves the socket open when the port is taken."""
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise SystemExit(f"{host}:{port} (HOST, PORT) cannot be listened on: {error.strerror}") from error
+    return listener
 
 
 def serve(service: Service, settings: ServiceSettings) -> int:
