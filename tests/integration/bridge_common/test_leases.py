@@ -1,0 +1,255 @@
+"""Leases on a real server: who drives a call, and who does not any more."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+from bridge_common.errors import OutsideError
+from bridge_common.ids import call_id_of
+from bridge_common.keys import Keys
+from bridge_common.leases import Claim, Leases
+from bridge_common.redis_clients import RedisClients
+from eventually import eventually
+from tcp_proxy import TcpProxy
+
+CALL = call_id_of("a")
+LONG_MS = 60_000
+
+
+@pytest.fixture
+def mine(clients: RedisClients, keys: Keys) -> Leases:
+    return Leases(clients.control, keys, "relay-1", LONG_MS)
+
+
+@pytest.fixture
+def rival(clients: RedisClients, keys: Keys) -> Leases:
+    return Leases(clients.control, keys, "relay-2", LONG_MS)
+
+
+async def test_an_offered_call_is_claimed_once(mine: Leases, rival: Leases) -> None:
+    assert await mine.claim(10) == []
+    await mine.offer(CALL)
+    [claim] = await mine.claim(10)
+    assert claim.call_id == CALL
+    assert await rival.claim(10) == []
+    assert await mine.claim(10) == []
+
+
+async def test_among_many_rivals_every_call_has_one_owner(clients: RedisClients, keys: Keys) -> None:
+    calls = {call_id_of(str(n)) for n in range(60)}
+    relays = [Leases(clients.control, keys, f"relay-{n}", LONG_MS) for n in range(8)]
+    for call_id in calls:
+        await relays[0].offer(call_id)
+
+    async def claim_all(relay: Leases) -> list[str]:
+        claimed: list[str] = []
+        while claims := await relay.claim(3):
+            assert len(claims) <= 3
+            claimed += [claim.call_id for claim in claims]
+        return claimed
+
+    per_relay = await asyncio.gather(*(claim_all(relay) for relay in relays))
+    claimed = [call_id for calls in per_relay for call_id in calls]
+    assert sorted(claimed) == sorted(calls)
+    assert sum(bool(some) for some in per_relay) > 1
+
+
+async def test_the_limit_holds_over_all_shards(clients: RedisClients) -> None:
+    relay = Leases(clients.control, Keys(shards=4), "relay-1", LONG_MS)
+    for n in range(12):
+        await relay.offer(call_id_of(str(n)))
+    assert len(await relay.claim(5)) == 5
+    assert len(await relay.claim(100)) == 7
+    assert await relay.claim(0) == []
+
+
+async def test_offering_again_takes_nothing_away(mine: Leases, rival: Leases) -> None:
+    await mine.offer(CALL)
+    [claim] = await mine.claim(1)
+    await rival.offer(CALL)
+    assert await rival.claim(1) == []
+    assert await mine.renew([claim]) == []
+
+
+async def test_an_expired_lease_goes_to_a_rival_under_a_higher_epoch(
+    clients: RedisClients, keys: Keys, rival: Leases
+) -> None:
+    short = Leases(clients.control, keys, "relay-1", 60)
+    await short.offer(CALL)
+    [claim] = await short.claim(1)
+    [taken] = await eventually(lambda: rival.claim(1))
+    assert taken.call_id == CALL
+    assert taken.epoch > claim.epoch
+    assert await short.renew([claim]) == [claim]
+    assert await rival.renew([taken]) == []
+
+
+async def test_a_renewed_lease_does_not_expire(clients: RedisClients, keys: Keys, rival: Leases) -> None:
+    relay = Leases(clients.control, keys, "relay-1", 300)
+    await relay.offer(CALL)
+    [claim] = await relay.claim(1)
+    until = time.monotonic() + 1.0
+    while time.monotonic() < until:
+        assert await relay.renew([claim]) == []
+        assert await rival.claim(1) == []
+        await asyncio.sleep(0.02)
+
+
+async def test_an_expired_lease_that_nobody_took_can_still_be_renewed(
+    clients: RedisClients, keys: Keys, rival: Leases
+) -> None:
+    """After an outage of Redis the same relay goes on."""
+    short = Leases(clients.control, keys, "relay-1", 1)
+    await short.offer(CALL)
+    [claim] = await short.claim(1)
+    again = Leases(clients.control, keys, "relay-1", LONG_MS)
+    assert await again.renew([claim]) == []
+    assert await rival.claim(1) == []
+
+
+async def test_renewing_names_the_lost_among_the_kept(mine: Leases) -> None:
+    calls = [call_id_of(str(n)) for n in range(6)]
+    for call_id in calls:
+        await mine.offer(call_id)
+    claims = await mine.claim(10)
+    await mine.end(calls[2])
+    older = [Claim(claim.call_id, claim.epoch - 1) for claim in claims if claim.call_id == calls[4]]
+    kept = [claim for claim in claims if claim.call_id not in (calls[2], calls[4])]
+    ended = [claim for claim in claims if claim.call_id == calls[2]]
+    assert set(await mine.renew([*kept, *ended, *older])) == {*ended, *older}
+    assert await mine.renew([]) == []
+
+
+async def test_renewing_works_over_all_shards(clients: RedisClients) -> None:
+    relay = Leases(clients.control, Keys(shards=4), "relay-1", LONG_MS)
+    for n in range(12):
+        await relay.offer(call_id_of(str(n)))
+    claims = await relay.claim(100)
+    await relay.end(claims[3].call_id)
+    assert await relay.renew(claims) == [claims[3]]
+
+
+async def test_a_released_call_is_claimed_at_once(mine: Leases, rival: Leases) -> None:
+    await mine.offer(CALL)
+    [claim] = await mine.claim(1)
+    await mine.release(claim)
+    [taken] = await rival.claim(1)
+    assert taken.epoch > claim.epoch
+
+
+async def test_until_somebody_takes_it_a_released_call_is_still_ours(mine: Leases, rival: Leases) -> None:
+    await mine.offer(CALL)
+    [claim] = await mine.claim(1)
+    await mine.release(claim)
+    assert await mine.renew([claim]) == []
+    assert await rival.claim(1) == []
+
+
+async def test_releasing_what_another_has_changes_nothing(mine: Leases, rival: Leases) -> None:
+    await mine.offer(CALL)
+    [claim] = await mine.claim(1)
+    await mine.release(claim)
+    [taken] = await rival.claim(1)
+    await mine.release(claim)
+    assert await mine.claim(1) == []
+    assert await rival.renew([taken]) == []
+
+
+async def test_an_ended_call_is_claimed_by_nobody(mine: Leases, rival: Leases) -> None:
+    await mine.offer(CALL)
+    [claim] = await mine.claim(1)
+    await rival.end(CALL)
+    assert await mine.renew([claim]) == [claim]
+    await mine.release(claim)
+    assert await rival.claim(1) == []
+    await rival.end(CALL)
+
+
+async def test_epochs_grow_with_each_holder(mine: Leases, rival: Leases) -> None:
+    """Also when they come within one millisecond."""
+    await mine.offer(CALL)
+    epochs = []
+    for n in range(40):
+        relay = (mine, rival)[n % 2]
+        [claim] = await relay.claim(1)
+        epochs.append(claim.epoch)
+        await relay.release(claim)
+    assert epochs == sorted(set(epochs))
+
+
+async def test_an_epoch_is_not_used_again_after_the_call_was_forgotten(mine: Leases) -> None:
+    await mine.offer(CALL)
+    [first] = await mine.claim(1)
+    await mine.end(CALL)
+    await asyncio.sleep(0.002)
+    await mine.offer(CALL)
+    [second] = await mine.claim(1)
+    assert second.epoch > first.epoch
+
+
+async def test_an_offer_wakes_who_waits(clients: RedisClients, mine: Leases) -> None:
+    cursors: dict[str, str] = {}
+    await mine.wait_wake(clients.blocking, cursors, 1)
+    waiting = asyncio.create_task(mine.wait_wake(clients.blocking, cursors, 1000))
+    began = time.monotonic()
+    await mine.offer(CALL)
+    await waiting
+    assert time.monotonic() - began < 0.5
+
+
+async def test_a_release_wakes_who_waits(clients: RedisClients, mine: Leases, rival: Leases) -> None:
+    await mine.offer(CALL)
+    [claim] = await mine.claim(1)
+    cursors: dict[str, str] = {}
+    await rival.wait_wake(clients.blocking, cursors, 1000)
+    waiting = asyncio.create_task(rival.wait_wake(clients.blocking, cursors, 1000))
+    began = time.monotonic()
+    await mine.release(claim)
+    await waiting
+    assert time.monotonic() - began < 0.5
+
+
+async def test_what_comes_between_two_waits_is_not_missed(clients: RedisClients, mine: Leases) -> None:
+    cursors: dict[str, str] = {}
+    await mine.wait_wake(clients.blocking, cursors, 1)
+    await mine.offer(CALL)
+    began = time.monotonic()
+    await mine.wait_wake(clients.blocking, cursors, 1000)
+    assert time.monotonic() - began < 0.5
+
+
+async def test_a_wake_is_seen_once(clients: RedisClients, mine: Leases) -> None:
+    await mine.offer(CALL)
+    cursors: dict[str, str] = {}
+    await mine.wait_wake(clients.blocking, cursors, 1000)
+    began = time.monotonic()
+    await mine.wait_wake(clients.blocking, cursors, 150)
+    assert time.monotonic() - began > 0.1
+
+
+async def test_claims_of_one_shard_are_not_lost_when_another_fails(clients: RedisClients) -> None:
+    keys = Keys(shards=2)
+    relay = Leases(clients.control, keys, "relay-1", LONG_MS)
+    of_first = next(call_id for n in range(99) if keys.tag(call_id := call_id_of(str(n))) == "{s00}")
+    await relay.offer(of_first)
+    await clients.control.set(keys.leases("{s01}"), "not a table")
+    assert [claim.call_id for claim in await relay.claim(10)] == [of_first]
+    with pytest.raises(OutsideError):
+        await relay.claim(10)
+
+
+async def test_an_absent_redis_is_an_outside_error(proxy: TcpProxy, shaky_clients: RedisClients, keys: Keys) -> None:
+    relay = Leases(shaky_clients.control, keys, "relay-1")
+    proxy.refusing = True
+    proxy.cut()
+    for attempt in (relay.offer(CALL), relay.claim(1), relay.renew([Claim(CALL, 1)]), relay.end(CALL)):
+        with pytest.raises(OutsideError) as caught:
+            await attempt
+        assert caught.value.retry
+
+
+def test_the_owner_is_spelled_with_its_epoch(mine: Leases) -> None:
+    assert mine.owner_text(Claim(CALL, 7)) == "relay-1|7"

@@ -1,0 +1,274 @@
+"""The frame around every service: probes, metrics, signals, drain, clean-up."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import AsyncIterator, Sequence
+
+import aiohttp
+import pytest
+from starlette.responses import PlainTextResponse
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from bridge_common import service as service_module
+from bridge_common.service import MAX_WS_MESSAGE_BYTES, RunningService
+from bridge_common.settings import ServiceSettings
+from eventually import eventually
+from lab.redis_server import free_port
+
+
+class Echo:
+    """A tiny service: a WebSocket that echoes, and a drain that the test ends."""
+
+    def __init__(self) -> None:
+        self.draining = False
+        self.reason = ""
+        self.life: list[str] = []
+        self.failing_start = False
+        self.slow_start = False
+        self.failing_drain = False
+        self.drained = asyncio.Event()
+
+    def routes(self) -> Sequence[BaseRoute]:
+        return [WebSocketRoute("/ws", self._echo), Route("/hello", lambda _: PlainTextResponse("hello"))]
+
+    async def ready(self) -> str:
+        return self.reason
+
+    async def start(self) -> None:
+        self.life.append("start")
+        if self.failing_start:
+            raise RuntimeError("no such thing")
+        if self.slow_start:
+            await asyncio.Event().wait()
+
+    async def drain(self) -> None:
+        self.life.append("drain")
+        if self.failing_drain:
+            raise RuntimeError("cannot let go")
+        await self.drained.wait()
+        self.life.append("drained")
+
+    async def stop(self) -> None:
+        self.life.append("stop")
+
+    async def _echo(self, ws: WebSocket) -> None:
+        await ws.accept()
+        try:
+            while True:
+                await ws.send_text(await ws.receive_text())
+        except WebSocketDisconnect as closed:
+            self.life.append(f"closed {closed.code}")
+
+
+def settings_of(port: int = 0, drain_timeout_s: float = 20.0) -> ServiceSettings:
+    return ServiceSettings(
+        redis_url="redis://127.0.0.1:1/0", host="127.0.0.1", port=port, drain_timeout_s=drain_timeout_s
+    )
+
+
+@pytest.fixture
+def echo() -> Echo:
+    return Echo()
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession() as session:
+        yield session
+
+
+@pytest.fixture(autouse=True)
+async def signals_as_before() -> AsyncIterator[None]:
+    yield
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.remove_signal_handler(number)
+
+
+def url_of(running: RunningService, path: str) -> str:
+    return f"http://127.0.0.1:{running.port}{path}"
+
+
+async def test_the_probes_answer(echo: Echo, http: aiohttp.ClientSession) -> None:
+    async with RunningService(echo, settings_of()) as running:
+        async with http.get(url_of(running, "/livez")) as reply:
+            assert (reply.status, await reply.json()) == (200, {"status": "alive"})
+        async with http.get(url_of(running, "/readyz")) as reply:
+            assert (reply.status, await reply.json()) == (200, {"status": "ready"})
+        echo.reason = "Redis does not answer"
+        async with http.get(url_of(running, "/readyz")) as reply:
+            assert reply.status == 503
+            assert await reply.json() == {"status": "not ready", "reason": "Redis does not answer"}
+        echo.draining, echo.reason = True, ""
+        async with http.get(url_of(running, "/readyz")) as reply:
+            assert (reply.status, (await reply.json())["reason"]) == (503, "draining")
+        async with http.get(url_of(running, "/livez")) as reply:
+            assert reply.status == 200
+    assert echo.life == ["start", "stop"]
+
+
+async def test_metrics_are_there_beside_the_services_own_routes(echo: Echo, http: aiohttp.ClientSession) -> None:
+    async with RunningService(echo, settings_of()) as running:
+        async with http.get(url_of(running, "/metrics")) as reply:
+            assert reply.headers["content-type"].startswith("text/plain; version=0.0.4")
+            assert "bridge_active_calls" in await reply.text()
+        async with http.get(url_of(running, "/hello")) as reply:
+            assert await reply.text() == "hello"
+            assert "server" not in reply.headers
+
+
+async def test_a_message_beyond_the_limit_closes_its_socket_only(echo: Echo, http: aiohttp.ClientSession) -> None:
+    async with (
+        RunningService(echo, settings_of()) as running,
+        http.ws_connect(url_of(running, "/ws")) as small,
+        http.ws_connect(url_of(running, "/ws")) as big,
+    ):
+        await big.send_str("x" * (MAX_WS_MESSAGE_BYTES + 1))
+        closed = await big.receive(timeout=5)
+        assert closed.type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED)
+        assert big.close_code == 1009
+        await small.send_str("y" * MAX_WS_MESSAGE_BYTES)
+        assert len((await small.receive(timeout=5)).data) == MAX_WS_MESSAGE_BYTES
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_drains_while_the_sockets_are_still_open(
+    echo: Echo, http: aiohttp.ClientSession, number: signal.Signals
+) -> None:
+    async with RunningService(echo, settings_of()) as running:
+        ending = asyncio.create_task(running.until_signalled())
+        async with http.ws_connect(url_of(running, "/ws")) as ws:
+            await asyncio.sleep(0)
+            os.kill(os.getpid(), number)
+            await eventually(lambda: "drain" in echo.life)
+            await ws.send_str("still there?")
+            assert (await ws.receive(timeout=5)).data == "still there?"
+            async with http.get(url_of(running, "/readyz")) as reply:
+                assert reply.status == 503
+            async with http.get(url_of(running, "/metrics")) as reply:
+                assert "bridge_draining 1.0" in await reply.text()
+            assert not ending.done()
+            echo.drained.set()
+            await ending
+            assert "stop" not in echo.life
+            leaving = asyncio.create_task(running.__aexit__())
+            assert (await ws.receive(timeout=5)).type is aiohttp.WSMsgType.CLOSE
+            assert ws.close_code == 1012
+        await leaving
+    assert echo.life[:4] == ["start", "drain", "drained", "closed 1012"]
+
+
+async def test_a_second_signal_ends_the_drain(echo: Echo) -> None:
+    async with RunningService(echo, settings_of()) as running:
+        ending = asyncio.create_task(running.until_signalled())
+        await asyncio.sleep(0)
+        os.kill(os.getpid(), signal.SIGTERM)
+        await eventually(lambda: "drain" in echo.life)
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.wait_for(ending, 5)
+    assert echo.life == ["start", "drain", "stop"]
+
+
+async def test_the_drain_has_a_deadline(echo: Echo) -> None:
+    async with RunningService(echo, settings_of(drain_timeout_s=0.1)) as running:
+        ending = asyncio.create_task(running.until_signalled())
+        await asyncio.sleep(0)
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.wait_for(ending, 5)
+    assert echo.life == ["start", "drain", "stop"]
+
+
+async def test_a_drain_that_fails_still_ends_in_order(echo: Echo, caplog: pytest.LogCaptureFixture) -> None:
+    echo.failing_drain = True
+    async with RunningService(echo, settings_of()) as running:
+        ending = asyncio.create_task(running.until_signalled())
+        await asyncio.sleep(0)
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.wait_for(ending, 5)
+    assert echo.life == ["start", "drain", "stop"]
+    assert "drain failed" in caplog.messages
+
+
+async def test_a_drain_that_is_cancelled_leaves_no_task_behind(echo: Echo) -> None:
+    async with RunningService(echo, settings_of()) as running:
+        ending = asyncio.create_task(running.until_signalled())
+        await asyncio.sleep(0)
+        os.kill(os.getpid(), signal.SIGTERM)
+        await eventually(lambda: "drain" in echo.life)
+        ending.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await ending
+
+
+async def test_a_start_that_fails_releases_the_port_and_the_service(echo: Echo) -> None:
+    echo.failing_start = True
+    port = free_port()
+    with pytest.raises(RuntimeError, match="no such thing"):
+        async with RunningService(echo, settings_of(port)):
+            pytest.fail("it started")
+    assert echo.life == ["start", "stop"]
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", port))
+
+
+async def test_a_start_that_takes_too_long_is_given_up(echo: Echo, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service_module, "_START_TIMEOUT_S", 0.05)
+    echo.slow_start = True
+    with pytest.raises(TimeoutError):
+        async with RunningService(echo, settings_of()):
+            pytest.fail("it started")
+    assert echo.life == ["start", "stop"]
+
+
+async def test_a_taken_port_ends_before_the_service_starts(echo: Echo) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(SystemExit, match="cannot be listened on: Address already in use"):
+            async with RunningService(echo, settings_of(taken.getsockname()[1])):
+                pytest.fail("it started")
+    assert echo.life == []
+
+
+PROCESS = textwrap.dedent(
+    """
+    import asyncio, sys
+    from bridge_common.service import serve
+    from bridge_common.settings import ServiceSettings, load_settings
+
+    class Silent:
+        draining = False
+        def routes(self): return []
+        async def ready(self): return ""
+        async def start(self): print("started", flush=True)
+        async def drain(self): print("draining", flush=True); await asyncio.sleep(0.05)
+        async def stop(self): print("stopped", flush=True)
+
+    sys.exit(serve(Silent(), load_settings(ServiceSettings)))
+    """
+)
+
+
+def test_a_process_ends_with_code_0_after_a_signal() -> None:
+    port = free_port()
+    environment = {**os.environ, "REDIS_URL": "redis://127.0.0.1:1/0", "HOST": "127.0.0.1", "PORT": str(port)}
+    process = subprocess.Popen([sys.executable, "-c", PROCESS], env=environment, stdout=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                break
+        time.sleep(0.02)
+    process.send_signal(signal.SIGTERM)
+    out, _ = process.communicate(timeout=20)
+    assert out.split() == ["started", "draining", "stopped"]
+    assert process.returncode == 0

@@ -1,0 +1,45 @@
+"""The Lua scripts: each is used, says what it takes, and asks no client for the time."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import bridge_common
+from bridge_common import scripts
+
+SCRIPTS = {name: text for name, text in vars(scripts).items() if name.isupper() and not name.startswith("_")}
+PACKAGE = Path(bridge_common.__file__).parent
+
+
+def test_there_are_scripts() -> None:
+    assert len(SCRIPTS) > 10
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_every_script_is_used(name: str) -> None:
+    users = [path for path in PACKAGE.glob("*.py") if path.name != "scripts.py"]
+    assert any(f"scripts.{name})" in path.read_text(encoding="utf-8") for path in users)
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_every_script_says_which_keys_it_takes(name: str) -> None:
+    assert re.search(r"^-- KEYS \w+", SCRIPTS[name], re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_every_key_comes_from_the_caller(name: str) -> None:
+    """A key spelled in a script lies in another slot of a cluster."""
+    for called in re.findall(r"redis\.call\((.*?)\)", SCRIPTS[name]):
+        command, *first = [part.strip() for part in called.split(",")]
+        assert command == "'TIME'" or first[0].startswith("KEYS["), called
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_brackets_and_blocks_are_closed(name: str) -> None:
+    text = re.sub(r"--.*", "", SCRIPTS[name])
+    assert text.count("(") == text.count(")")
+    opened = len(re.findall(r"\b(?:then|do|function)\b", text))
+    assert opened == len(re.findall(r"\bend\b", text))
