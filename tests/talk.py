@@ -1,0 +1,71 @@
+"""A conversation in a test, driven step by step, and readers of the commands that each step brought."""
+
+from __future__ import annotations
+
+from agent_relay.core import voice_live as vl
+from agent_relay.core.agent_profile import AgentProfile, Greeting
+from agent_relay.core.commands import Append, Command, Record, Send
+from agent_relay.core.connection import Mode, Target
+from agent_relay.core.conversation import Conversation
+from agent_relay.core.history import History
+from agent_relay.core.plan import Plan, plan_of
+from bridge_common.audio import bytes_of_ms
+from bridge_common.entries import Notice
+
+SECOND = bytes(bytes_of_ms(1000, 24_000))
+GREETING = Greeting(text="Welcome!")
+
+
+def plan_for(mode: Mode = Mode.MODEL, greeting: Greeting | None = None, tools: frozenset[str] = frozenset()) -> Plan:
+    target = Target(mode=mode, endpoint="https://res", api_version="2026-07-15", model="gpt-4.1")
+    return plan_of(AgentProfile(greeting=greeting), target, tools=tools)
+
+
+def updated(conversation_id: str = "") -> vl.SessionUpdated:
+    return vl.SessionUpdated("sess_1", conversation_id, 0)
+
+
+class Talk:
+    """A conversation and the commands that each step of it brought."""
+
+    def __init__(self, plan: Plan, *, greeted: bool = False, taken_over: bool = False, history: History | None = None):
+        self.core = Conversation(plan, history or History(), greeted=greeted, taken_over=taken_over)
+        self.core.begin(0.0)
+        self.now = 1.0
+
+    def open(self, conversation_id: str = "") -> list[Command]:
+        self.core.connected(self.now)
+        self.hear(vl.SessionCreated("sess_1", "", 0))
+        return self.hear(updated(conversation_id))
+
+    def hear(self, *events: vl.ServerEvent) -> list[Command]:
+        return [command for event in events for command in self.core.voice_event(event, self.now)]
+
+    def turn(self, text: str = "Where is my order?", item: str = "u1") -> list[Command]:
+        started, stopped = vl.SpeechStarted(item), vl.SpeechStopped(item)
+        return self.hear(started, stopped, vl.UserTranscript(item, text))
+
+    def reply(self, item: str = "a1", response: str = "r1", status: str = "completed") -> list[Command]:
+        return self.hear(
+            vl.ResponseCreated(response),
+            vl.AgentTranscriptDone(response, item, "It is on its way."),
+            vl.AudioDelta(response, item, SECOND),
+            vl.AudioDone(response, item),
+            vl.ResponseDone(response, status, ""),
+        )
+
+
+def sent(commands: list[Command]) -> list[vl.ClientEvent]:
+    return [c.event for c in commands if isinstance(c, Send)]
+
+
+def types(commands: list[Command]) -> list[object]:
+    return [event["type"] for event in sent(commands)]
+
+
+def notices(commands: list[Command]) -> list[str]:
+    return [c.entry.what for c in commands if isinstance(c, Record) and isinstance(c.entry, Notice)]
+
+
+def appended(commands: list[Command]) -> list[object]:
+    return [c.entry for c in commands if isinstance(c, Append)]

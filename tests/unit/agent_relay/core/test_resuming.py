@@ -1,0 +1,98 @@
+"""A conversation over several voice sessions, relays and media sockets."""
+
+from __future__ import annotations
+
+from agent_relay.core import voice_live as vl
+from agent_relay.core.commands import Abandon, Append, Record
+from agent_relay.core.connection import Mode
+from agent_relay.core.conversation import STALL_S
+from agent_relay.core.history import History
+from bridge_common.entries import Hold, MediaDetached, Playing
+from talk import GREETING, SECOND, Talk, notices, plan_for, sent, types
+
+
+def test_a_model_is_told_what_was_said_and_asked_for_the_owed_answer() -> None:
+    talk = Talk(plan_for())
+    talk.open()
+    talk.turn("Where is my order?")
+    lost = talk.core.session_lost("1006", 2.0)
+    assert notices(lost) == ["voice_lost"]
+    commands = talk.open()
+    assert sent(commands)[0] == vl.create_message("user", "Where is my order?")
+    assert types(commands) == ["conversation.item.create", "response.create"]
+    assert notices(commands) == ["voice_resumed"]
+
+
+def test_a_say_that_was_never_understood_is_asked_for_again() -> None:
+    talk = Talk(plan_for())
+    talk.open()
+    talk.hear(vl.SpeechStarted("u1"), vl.SpeechStopped("u1"))
+    talk.core.session_lost("1006", 2.0)
+    assert "say that again" in str(sent(talk.open()))
+
+
+def test_an_agent_remembers_by_itself() -> None:
+    talk = Talk(plan_for(Mode.AGENT))
+    talk.open("conv_1")
+    talk.turn()
+    talk.reply()
+    talk.core.session_lost("1006", 2.0)
+    assert talk.core.conversation_id == "conv_1"
+    assert sent(talk.open("conv_1")) == []
+
+
+def test_an_agent_that_forgot_is_told() -> None:
+    talk = Talk(plan_for(Mode.AGENT))
+    talk.open("conv_1")
+    talk.turn()
+    talk.reply()
+    talk.core.session_lost("1006", 2.0)
+    assert len(sent(talk.open("conv_other"))) == 2
+    assert talk.core.conversation_id == "conv_other"
+
+
+def test_a_long_gap_is_filled_with_the_hold_tone() -> None:
+    talk = Talk(plan_for())
+    talk.core.caller_audio(0.5)
+    talk.open()
+    talk.core.session_lost("1006", 2.0)
+    assert talk.core.next_at() == 2.5
+    assert talk.core.tick(2.5) == [Append(Hold(True))]
+    assert Append(Hold(False)) in talk.open()
+
+
+def test_a_takeover_replays_the_transcript_and_ends_the_hold() -> None:
+    history = History()
+    history.caller("u1", "Where is my order?")
+    talk = Talk(plan_for(greeting=GREETING), greeted=True, taken_over=True, history=history)
+    talk.core.caller_audio(0.2)
+    assert talk.core.tick(0.5) == [Append(Hold(True))]
+    commands = talk.open()
+    assert Append(Hold(False)) in commands
+    assert sent(commands) == [vl.create_message("user", "Where is my order?")]
+
+
+def test_a_response_that_stops_coming_ends_the_session() -> None:
+    talk = Talk(plan_for())
+    talk.open()
+    talk.hear(vl.ResponseCreated("r1"), vl.AudioDelta("r1", "a1", SECOND))
+    assert talk.core.next_at() == 1.0 + STALL_S
+    assert talk.core.tick(1.0 + STALL_S) == [Abandon("the voice session has stalled")]
+
+
+def test_media_that_is_lost_settles_what_was_playing() -> None:
+    talk = Talk(plan_for())
+    talk.open()
+    talk.reply()
+    talk.core.from_caller(Playing("a1"), 1.0)
+    commands = talk.core.from_caller(MediaDetached("gone"), 1.3)
+    assert sent(commands) == [vl.truncate_item("a1", 300, "truncate-1")]
+
+
+def test_the_end_writes_down_what_was_being_said() -> None:
+    talk = Talk(plan_for())
+    talk.open()
+    talk.reply()
+    (record,) = talk.core.call_ended(1.5)
+    assert isinstance(record, Record)
+    assert talk.hear(vl.AudioDelta("r2", "a2", SECOND)) == []
