@@ -1,0 +1,120 @@
+"""The downlink with a clock in the test's hand."""
+
+from __future__ import annotations
+
+import base64
+import json
+
+import pytest
+
+from bridge_common.entries import Audio, AudioFrame, Clear, Ended, Hold, ItemEnd, Played, Playing
+from media_gateway.core.acs_media import STOP_AUDIO
+from media_gateway.core.playout import Report
+from media_gateway.downlink import Downlink
+from media_gateway.outbox import Outbox
+from media_gateway.settings import GatewaySettings
+
+SPEECH = b"\x00\x10" * 480 * 50
+
+
+class Kept(Outbox):
+    """An outbox whose messages nobody has taken yet."""
+
+    @property
+    def messages(self) -> list[str]:
+        return list(self._waiting)
+
+    def pcm(self) -> bytes:
+        bodies = [json.loads(message)["AudioData"] for message in self.messages]
+        return b"".join(base64.b64decode(body["Data"]) for body in bodies if body)
+
+
+class Call:
+    def __init__(self, rate_hz: int = 24_000, **changes: object) -> None:
+        values = {"redis_url": "redis://x", "media_token_keys": ("k",), "acs_jwt_mode": "off", **changes}
+        self.now = 100.0
+        self.outbox = Kept()
+        self.reports: list[Report] = []
+        self.ended: list[str] = []
+        self.downlink = Downlink(
+            rate_hz,
+            GatewaySettings.model_validate(values),
+            clock=lambda: self.now,
+            outbox=self.outbox,
+            report=self.reports.append,
+            on_ended=self.ended.append,
+        )
+
+    def run(self, seconds: float) -> None:
+        end = self.now + seconds
+        while self.now < end:
+            self.now += 0.02
+            self.downlink.tick(self.now)
+
+
+def test_the_lead_is_sent_when_the_audio_comes() -> None:
+    call = Call()
+    call.downlink.take("1-1", Audio("a", SPEECH))
+    assert len(call.outbox.pcm()) == 11 * 960
+    assert call.reports == [Playing("a")]
+    assert call.downlink.waiting_s == pytest.approx(0.78)
+    call.run(0.5)
+    assert len(call.outbox.pcm()) == pytest.approx(36 * 960, abs=960)
+
+
+def test_the_lead_and_the_frame_are_settings() -> None:
+    call = Call(playout_lead_ms=400, playout_frame_ms=100)
+    call.downlink.take("1-1", Audio("a", SPEECH))
+    assert [len(json.loads(message)["AudioData"]["Data"]) for message in call.outbox.messages] == [6400] * 5
+
+
+@pytest.mark.parametrize(("rate_hz", "least"), [(24_000, len(SPEECH)), (16_000, len(SPEECH) * 2 // 3)])
+def test_nothing_of_an_item_is_lost(rate_hz: int, least: int) -> None:
+    call = Call(rate_hz)
+    call.downlink.take("1-1", Audio("a", SPEECH))
+    call.downlink.take("1-2", ItemEnd("a"))
+    call.run(2)
+    assert least <= len(call.outbox.pcm()) <= least + 60
+    assert call.reports == [Playing("a"), Played("a", 1000, complete=True)]
+
+
+def test_clear_throws_away_what_still_waits_for_the_socket() -> None:
+    call = Call(16_000)
+    call.downlink.take("1-1", Audio("a", SPEECH))
+    call.now += 0.1
+    call.downlink.take("1-2", Clear("a"))
+    assert call.outbox.messages == [STOP_AUDIO]
+    assert call.reports[1:] == [Played("a", 98, complete=False)]
+    call.downlink.take("1-3", Audio("a", SPEECH))
+    call.run(2)
+    assert call.outbox.messages == [STOP_AUDIO]
+    call.downlink.take("1-4", Audio("b", bytes(960)))
+    assert not any(call.outbox.pcm()), "nothing of the old sound is left in the resampler"
+
+
+def test_give_up_reports_without_stopping_anything() -> None:
+    call = Call()
+    call.downlink.take("1-1", Audio("a", SPEECH))
+    call.now += 0.0501
+    call.downlink.give_up()
+    assert call.reports[-1] == Played("a", 50, complete=False)
+    assert STOP_AUDIO not in call.outbox.messages
+
+
+def test_hold_sounds_at_the_next_beats() -> None:
+    call = Call()
+    call.downlink.take("1-1", Hold(on=True))
+    call.run(0.3)
+    assert any(call.outbox.pcm())
+
+
+def test_the_end_is_passed_on() -> None:
+    call = Call()
+    call.downlink.take("1-1", Ended("hung up"))
+    assert call.ended == ["hung up"]
+
+
+def test_other_entries_are_ignored() -> None:
+    call = Call()
+    call.downlink.take("1-1", AudioFrame(bytes(960)))
+    assert call.outbox.messages == []
