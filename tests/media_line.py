@@ -1,4 +1,4 @@
-"""media-gateway in a test: the real service on a real port and Redis; the test stands for the relay and call-control."""
+"""media-gateway in a test: the real service on a port and a real Redis; the test stands for relay and call-control."""
 
 from __future__ import annotations
 
