@@ -24,6 +24,7 @@ from starlette.routing import Route
 from bridge_common import acs_jwt
 from bridge_common.acs_jwt import JwtMode, JwtVerifier
 from bridge_common.errors import AuthError, OutsideError
+from eventually import eventually
 from lab.redis_server import free_port
 from lab_server import running
 
@@ -306,6 +307,20 @@ async def test_a_failed_fetch_is_not_repeated_at_once_but_soon(
     await asyncio.sleep(0.2)
     await verifier.check(bearer())
     assert server.asked == 2
+
+
+async def test_warming_up_goes_on_until_the_keys_are_there(
+    verifier: JwtVerifier, server: KeyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(acs_jwt, "RETRY_S", 0.01)
+    server.status = 503
+    warming = asyncio.create_task(verifier.warm_up())
+    await eventually(lambda: server.asked >= 3)
+    server.status = 200
+    await warming
+    asked = server.asked
+    await verifier.check(bearer())
+    assert server.asked == asked
 
 
 async def test_known_keys_serve_while_the_endpoint_is_down(

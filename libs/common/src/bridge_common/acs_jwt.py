@@ -23,7 +23,7 @@ from bridge_common.log import fields
 log = logging.getLogger(__name__)
 
 COOLDOWN_S: Final = 30.0
-RETRY_S: Final = 1.0
+RETRY_S: Final = 0.25
 """The cooldown after an attempt that failed."""
 _FETCH_TIMEOUT_S: Final = 3.0
 _MAX_JWKS_BYTES: Final = 256 * 1024
@@ -83,6 +83,15 @@ class JwtVerifier:
                     self._ask_again_at = time.monotonic() + RETRY_S
             if self._failure:
                 raise OutsideError(f"the signing keys at {self._jwks_url} cannot be had: {self._failure}", retry=True)
+
+    async def warm_up(self) -> None:
+        """Load the keys before anyone needs them, trying until they are there; the task of a service that starts."""
+        while self._mode is not JwtMode.OFF and not self._keys:
+            try:
+                await self.fetch()
+            except OutsideError as error:
+                log.warning("signing keys not there yet", extra=fields(error=error.message))
+                await asyncio.sleep(4 * RETRY_S)
 
     async def _download(self) -> bytes:
         body = b""

@@ -131,7 +131,10 @@ class CallStore:
             )
 
     async def read_transcript(self, call_id: str) -> list[tuple[str, TranscriptEntry]]:
-        """All entries with their ids, oldest first, without what is no transcript entry."""
+        """All entries with their ids, in the order in which they were said, without what is no transcript entry.
+
+        They are written in another order: an interrupted turn is known only once it is known what was heard of it.
+        """
         async with redis_errors("reading the transcript"):
             stored: list[tuple[bytes, Fields]] = await command(
                 self._redis, "XRANGE", self._keys.transcript(call_id), "-", "+"
@@ -145,7 +148,7 @@ class CallStore:
                 continue
             if isinstance(entry, Turn | Notice):
                 found.append((entry_id.decode(), entry))
-        return found
+        return sorted(found, key=lambda row: row[1].at_ms)
 
     async def list_calls(self, limit: int = 100) -> list[CallRecord]:
         """The newest calls that are still kept, newest first."""

@@ -49,9 +49,7 @@ class CallControl:
         self._leases = Leases(control, keys, self.name)
         self._fleet = Fleet(control, self.name, KIND)
         self._grid_guard = EventGridGuard(settings.event_grid_secrets, _event_grid_tokens(settings))
-        self._acs_tokens = JwtVerifier(
-            settings.acs_jwks_url, [settings.acs_jwt_issuer], settings.acs_jwt_audience, mode=settings.acs_jwt_mode
-        )
+        self._acs_tokens = settings.acs_tokens()
         self._acs: AcsClient | None = None
         self._worker: Worker | None = None
         self._working: asyncio.Task[None] | None = None
@@ -105,7 +103,9 @@ class CallControl:
         with contextlib.suppress(OutsideError):
             # Redis may come later than we do: the worker makes the group then.
             await self._inbox.ensure_group()
-        await worker.run()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._acs_tokens.warm_up())
+            tasks.create_task(worker.run())
 
 
 def _event_grid_tokens(settings: CallControlSettings) -> JwtVerifier | None:

@@ -8,45 +8,29 @@ from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
 
-from bridge_common.acs_jwt import JwtMode
+from bridge_common.acs_settings import AcsTrustSettings, lower
 from bridge_common.errors import InputError
-from bridge_common.settings import CommaSeparated, ServiceSettings
+from bridge_common.settings import CommaSeparated
 from call_control.core.connection_string import AcsAddress, endpoint_of, parse_connection_string
 from call_control.core.draft import Rules
 from call_control.core.routing import RoutingPolicy
 from call_control.core.targets import raw_id_of
 
-ACS_ISSUER = "https://acscallautomation.communication.azure.com"
-_SHORTEST_SECRET = 16
-
 T = TypeVar("T")
 
 
-def _lower(value: object) -> object:
-    return value.lower() if isinstance(value, str) else value
-
-
-class CallControlSettings(ServiceSettings):
+class CallControlSettings(AcsTrustSettings):
     port: int = Field(default=8080, ge=0, le=65535)
 
     base_url: str
     """Where ACS reaches this service: https in Azure."""
     media_base_url: str = Field(default="", validate_default=True)
     """Where ACS reaches the media gateways; empty: `base_url` as ws or wss."""
-    media_token_keys: CommaSeparated
-    """The first signs, all verify."""
-
     acs_endpoint: str = ""
     """With this instead of a connection string, requests are signed by managed identity."""
     acs_connection_string: SecretStr = Field(default=SecretStr(""), validate_default=True)
-    acs_audio_format: Annotated[Literal["pcm16k", "pcm24k"], BeforeValidator(_lower)] = "pcm16k"
-    acs_audio_channels: Annotated[Literal["mixed", "unmixed"], BeforeValidator(_lower)] = "unmixed"
-
-    acs_jwt_mode: Annotated[JwtMode, BeforeValidator(_lower)] = JwtMode.ENFORCE
-    acs_jwt_audience: str = Field(default="", validate_default=True)
-    """The immutable resource id of the ACS resource."""
-    acs_jwt_issuer: str = ACS_ISSUER
-    acs_jwks_url: str = f"{ACS_ISSUER}/calling/keys"
+    acs_audio_format: Annotated[Literal["pcm16k", "pcm24k"], BeforeValidator(lower)] = "pcm16k"
+    acs_audio_channels: Annotated[Literal["mixed", "unmixed"], BeforeValidator(lower)] = "unmixed"
 
     event_grid_secrets: CommaSeparated = ()
     """Good values of `?code=` on the webhook's URL; two while one replaces the other."""
@@ -57,7 +41,7 @@ class CallControlSettings(ServiceSettings):
     api_keys: CommaSeparated = ()
     """Of operators; empty: the operator API answers 403."""
 
-    answer_when: Annotated[Literal["ready", "at_once"], BeforeValidator(_lower)] = "ready"
+    answer_when: Annotated[Literal["ready", "at_once"], BeforeValidator(lower)] = "ready"
     answer_deadline_s: float = Field(default=8.0, gt=0, le=25)
     """From the ring to a voice session; ACS lets a phone ring for about 30 s."""
     redirect_target: str = ""
@@ -78,15 +62,6 @@ class CallControlSettings(ServiceSettings):
             return "ws" + str(info.data["base_url"]).removeprefix("http")
         return _address(value, "ws", "wss") if value else ""
 
-    @field_validator("media_token_keys")
-    @classmethod
-    def _long_enough(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if not value or any(len(key) < _SHORTEST_SECRET for key in value):
-            raise ValueError(
-                f"one key or more of at least {_SHORTEST_SECRET} characters, e.g. from openssl rand -hex 32"
-            )
-        return value
-
     @field_validator("acs_endpoint")
     @classmethod
     def _acs_endpoint(cls, value: str) -> str:
@@ -99,13 +74,6 @@ class CallControlSettings(ServiceSettings):
             _plain(parse_connection_string, value.get_secret_value())
         elif not info.data.get("acs_endpoint"):
             raise ValueError("is not set (or set ACS_ENDPOINT, to use a managed identity)")
-        return value
-
-    @field_validator("acs_jwt_audience")
-    @classmethod
-    def _audience(cls, value: str, info: ValidationInfo) -> str:
-        if not value and info.data.get("acs_jwt_mode") is not JwtMode.OFF:
-            raise ValueError("is not set: the immutable resource id of the ACS resource (or ACS_JWT_MODE=off)")
         return value
 
     @field_validator("event_grid_audience")

@@ -10,7 +10,7 @@ from typing import Final
 
 from starlette.routing import BaseRoute
 
-from bridge_common.acs_jwt import JwtMode, JwtVerifier
+from bridge_common.acs_jwt import JwtMode
 from bridge_common.call_store import CallStore
 from bridge_common.errors import OutsideError
 from bridge_common.fleet import BEAT_S, Fleet
@@ -57,9 +57,7 @@ class MediaGateway:
             admission=Admission(settings.gateway_capacity),
         )
         self._fleet = Fleet(control, self.name, KIND)
-        self._tokens = JwtVerifier(
-            settings.acs_jwks_url, [settings.acs_jwt_issuer], settings.acs_jwt_audience, mode=settings.acs_jwt_mode
-        )
+        self._tokens = settings.acs_tokens()
         self._working: asyncio.Task[None] | None = None
 
     def routes(self) -> Sequence[BaseRoute]:
@@ -73,13 +71,7 @@ class MediaGateway:
 
     async def start(self) -> None:
         metrics.WAITING_S.set_function(self._waiting_s)
-        if self._settings.acs_jwt_mode is JwtMode.ENFORCE:
-            try:
-                await self._tokens.fetch()
-            except OutsideError as error:
-                # The first socket will ask again.
-                log.warning("signing keys not there yet", extra=fields(error=error.message))
-        else:
+        if self._settings.acs_jwt_mode is not JwtMode.ENFORCE:
             mode = self._settings.acs_jwt_mode.value
             log.warning("media sockets are accepted without a good ACS token", extra=fields(mode=mode))
         self._working = asyncio.create_task(self._work(), name=KIND)
@@ -91,7 +83,8 @@ class MediaGateway:
         if self._working is not None:
             with contextlib.suppress(TimeoutError):
                 # What the sockets said last, when they were closed.
-                await asyncio.wait_for(self._around.writer.flush(), _LAST_WORDS_S)
+                async with asyncio.timeout(_LAST_WORDS_S):
+                    await self._around.writer.flush()
             self._working.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._working
@@ -105,6 +98,7 @@ class MediaGateway:
             tasks.create_task(self._around.writer.run())
             tasks.create_task(self._around.ticker.run())
             tasks.create_task(self._beat())
+            tasks.create_task(self._tokens.warm_up())
 
     async def _beat(self) -> None:
         admission = self._around.admission

@@ -1,0 +1,46 @@
+"""Settings of the services that ACS calls: how they know that it is ACS."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
+
+from bridge_common.acs_jwt import JwtMode, JwtVerifier
+from bridge_common.settings import CommaSeparated, ServiceSettings
+
+ACS_ISSUER: Final = "https://acscallautomation.communication.azure.com"
+_SHORTEST_KEY: Final = 16
+
+
+def lower(value: object) -> object:
+    """For settings with a closed set of values: their case does not matter."""
+    return value.lower() if isinstance(value, str) else value
+
+
+class AcsTrustSettings(ServiceSettings):
+    media_token_keys: CommaSeparated
+    """Of the signatures in media URLs: call-control signs with the first, the gateways take any."""
+    acs_jwt_mode: Annotated[JwtMode, BeforeValidator(lower)] = JwtMode.ENFORCE
+    acs_jwt_audience: str = Field(default="", validate_default=True)
+    """The immutable resource id of the ACS resource."""
+    acs_jwt_issuer: str = ACS_ISSUER
+    acs_jwks_url: str = f"{ACS_ISSUER}/calling/keys"
+
+    @field_validator("media_token_keys")
+    @classmethod
+    def _long_enough(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value or any(len(key) < _SHORTEST_KEY for key in value):
+            raise ValueError(f"one key or more of at least {_SHORTEST_KEY} characters, e.g. from openssl rand -hex 32")
+        return value
+
+    @field_validator("acs_jwt_audience")
+    @classmethod
+    def _audience(cls, value: str, info: ValidationInfo) -> str:
+        if not value and info.data.get("acs_jwt_mode") is not JwtMode.OFF:
+            raise ValueError("is not set: the immutable resource id of the ACS resource (or ACS_JWT_MODE=off)")
+        return value
+
+    def acs_tokens(self) -> JwtVerifier:
+        """The verifier of the tokens on callbacks and media sockets."""
+        return JwtVerifier(self.acs_jwks_url, [self.acs_jwt_issuer], self.acs_jwt_audience, mode=self.acs_jwt_mode)
