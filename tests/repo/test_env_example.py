@@ -32,7 +32,7 @@ def _settings_of(service: str) -> dict[str, bool]:
     (cls,) = (
         value
         for value in vars(module).values()
-        if isinstance(value, type) and issubclass(value, ServiceSettings) and value is not ServiceSettings
+        if isinstance(value, type) and issubclass(value, ServiceSettings) and value.__module__ == module.__name__
     )
     return {name.upper(): not field.is_required() for name, field in cls.model_fields.items()}
 
