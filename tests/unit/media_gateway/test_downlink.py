@@ -31,7 +31,12 @@ class Kept(Outbox):
 
 class Call:
     def __init__(self, rate_hz: int = 24_000, **changes: object) -> None:
-        values = {"redis_url": "redis://x", "media_token_keys": ("k",), "acs_jwt_mode": "off", **changes}
+        values = {
+            "redis_url": "redis://x",
+            "media_token_keys": ("a-key-only-for-tests",),
+            "acs_jwt_mode": "off",
+            **changes,
+        }
         self.now = 100.0
         self.outbox = Kept()
         self.reports: list[Report] = []

@@ -6,7 +6,11 @@ from bridge_common.acs_jwt import JwtMode
 from bridge_common.settings import load_settings
 from media_gateway.settings import GatewaySettings
 
-NEEDED = {"REDIS_URL": "redis://localhost:6379/0", "MEDIA_TOKEN_KEYS": "new,old", "ACS_JWT_AUDIENCE": "resource"}
+NEEDED = {
+    "REDIS_URL": "redis://localhost:6379/0",
+    "MEDIA_TOKEN_KEYS": "a-new-key-only-for-tests,an-old-key-only-for-tests",
+    "ACS_JWT_AUDIENCE": "resource",
+}
 
 
 @pytest.fixture(autouse=True)
@@ -20,7 +24,7 @@ def test_what_is_needed_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, value)
     settings = load_settings(GatewaySettings)
     assert settings.port == 8081
-    assert settings.media_token_keys == ("new", "old")
+    assert settings.media_token_keys == ("a-new-key-only-for-tests", "an-old-key-only-for-tests")
     assert settings.acs_jwt_mode is JwtMode.ENFORCE
     assert settings.agreed_rate_hz == 16_000
     assert settings.playout_lead_ms == 200
