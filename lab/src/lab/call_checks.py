@@ -7,14 +7,17 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
+import numpy as np
+import soxr
+from numpy.typing import NDArray
+
 from lab.heard_audio import Recording, find_speech, last_sound_s, sound_ms
 from lab.observed_call import ObservedCall
 from lab.scenario import Scenario
-from lab.speech import synthesize
 from lab.wire import Json
 
 LIKENESS: Final = 0.85
-"""Agent speech found in the recording is at least this alike to what was synthesized (1.0: the same sound)."""
+"""Agent speech found in the recording is at least this alike to what the voice service sent (1.0: the same sound)."""
 STOP_MS: Final = 100.0
 """After StopAudio the caller hears nothing of the interrupted speech for longer than this."""
 
@@ -93,7 +96,8 @@ def _speech(call: ObservedCall, recording: Recording) -> Iterator[Check]:
     for item in call.voice.get("said", []):
         text, whole_ms = str(item["text"]), float(item["ms"])
         heard_ms = min(cut.get(item["item_id"], whole_ms), whole_ms)
-        speech = synthesize(text, recording.rate_hz)[: int(heard_ms * recording.rate_hz / 1000) * 2]
+        speech = _at_rate(call.speech(item["item_id"]), recording.rate_hz)
+        speech = speech[: int(heard_ms * recording.rate_hz / 1000) * 2]
         found = find_speech(recording.agent, recording.rate_hz, speech, from_s=from_s)
         words = text if len(text) < 32 else text[:30] + "…"
         how_long = f"{heard_ms / 1000:.2f} of {whole_ms / 1000:.2f} s"
@@ -106,6 +110,11 @@ def _speech(call: ObservedCall, recording: Recording) -> Iterator[Check]:
     gaps = [sound_ms(recording.agent, recording.rate_hz, a, b) for a, b in list(pairwise(found_all))[1::2]]
     stray_ms = max([*gaps, 0.0])
     yield Check("nothing else sounds between the agent's turns", stray_ms <= STOP_MS, f"{stray_ms:.0f} ms")
+
+
+def _at_rate(pcm24k: bytes, rate_hz: int) -> bytes:
+    samples: NDArray[np.int16] = soxr.resample(np.frombuffer(pcm24k, dtype="<i2"), 24_000, rate_hz)
+    return samples.astype("<i2").tobytes()
 
 
 def _ended(call: ObservedCall) -> Check:

@@ -49,6 +49,10 @@ class ObservedCall:
         timeline = (self.phone if side == "phone" else self.voice).get("timeline", [])
         return [float(row["t"]) for row in timeline if row["event"] == event]
 
+    def speech(self, item_id: str) -> bytes:
+        """The agent's audio of one item as the voice service sent it: PCM16 at 24 kHz."""
+        return raw("GET", f"{self.stack.url('voice-live')}/lab/sessions/{self.voice['id']}/speech/{item_id}")
+
     def recording(self) -> bytes:
         return raw("GET", f"{self.stack.url('acs')}/lab/calls/{self.lab_id}/recording.wav")
 

@@ -1,7 +1,8 @@
 """Speech for the lab: espeak-ng (shipped by the wheel `espeakng-loader`) through ctypes, resampled with soxr.
 
 PCM is 16-bit signed little-endian mono everywhere. espeak-ng keeps its state in globals, so one lock guards it; a
-sentence takes a few milliseconds, and results are cached.
+sentence takes a few milliseconds, and results are cached. It never speaks a text twice with the same samples: its
+waves go on where the sentence before left them. So what was said has to be kept to be compared with.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soxr
 
 from lab.call_checks import check_call
 from lab.demo import DEFAULT_SCENARIO
@@ -23,11 +24,19 @@ GREETING = str(SCENARIO.agent.greeting)
 HEARD_MS = 1500
 
 
+class SpokenCall(ObservedCall):
+    """A call whose speech needs no simulator."""
+
+    def speech(self, item_id: str) -> bytes:
+        return next(synthesize(row["text"], 24_000) for row in self.voice["said"] if row["item_id"] == item_id)
+
+
 def _call() -> tuple[ObservedCall, Recording, list[Json]]:
     """Greeting at 0.5 s, the first reply at 8 s cut after 1.5 s, the second at 14 s."""
     agent = np.zeros(20 * RATE_HZ)
     for at_s, text, ms in ((0.5, GREETING, None), (8.0, FIRST, HEARD_MS), (14.0, SECOND, None)):
-        speech = np.frombuffer(synthesize(text, RATE_HZ), dtype="<i2").astype(np.float64)
+        sent = np.frombuffer(synthesize(text, 24_000), dtype="<i2")
+        speech = np.asarray(soxr.resample(sent, 24_000, RATE_HZ), dtype=np.float64)
         speech = speech[: int(ms * RATE_HZ / 1000)] if ms else speech
         agent[int(at_s * RATE_HZ) :][: len(speech)] = speech
     said = [
@@ -42,7 +51,7 @@ def _call() -> tuple[ObservedCall, Recording, list[Json]]:
         "voice": [(0.9, "session_updated"), (6.1, "speech_started"), (11.48, "speech_started")],
     }
     timelines = {side: [{"t": t, "event": event} for t, event in rows] for side, rows in times.items()}
-    call = ObservedCall(Stack(Ports(), Path()), "lab", frozenset())
+    call = SpokenCall(Stack(Ports(), Path()), "lab", frozenset())
     call.phone = {"state": "ended", "end_reason": "caller_hung_up", "timeline": timelines["phone"]}
     truncations = [{"item_id": "item_2", "audio_end_ms": HEARD_MS}]
     call.voice = {"timeline": timelines["voice"], "said": said, "truncations": truncations}

@@ -6,6 +6,7 @@ deltas at its own pace, and `end`. A response that was ended meanwhile (`respons
 
 from __future__ import annotations
 
+from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -83,6 +84,8 @@ class Answering:
             said += self._owed()
         said.append(response.audio_delta(delta.audio, delta.audio_bytes, delta.ms, now))
         self._keep(response)
+        if response.item is not None:
+            self.record.speech.setdefault(response.item.id, bytearray()).extend(b64decode(delta.audio))
         self.record.counters["deltas"] += 1
         return said
 

@@ -36,6 +36,7 @@ def control_routes(resource: Resource) -> list[Route]:
         Route("/lab/sessions", control.sessions),
         Route("/lab/sessions/{id}", control.session),
         Route("/lab/sessions/{id}/marks", control.marks),
+        Route("/lab/sessions/{id}/speech/{item_id}", control.speech),
         Route("/lab/sessions/{id}/drop", control.drop, methods=["POST"]),
         Route("/lab/sessions/{id}/close", control.close, methods=["POST"]),
     ]
@@ -89,7 +90,14 @@ class _Control:
         session = self._find(request)
         if session is None:
             return _missing()
-        return JSONResponse({"sent": session.record.marks_sent, "heard": session.record.marks_heard})
+        record = session.record
+        marks = {"sent": record.marks_sent, "heard": record.marks_heard, "shift_ms": record.marks_shift_ms}
+        return JSONResponse(marks | {"interrupted_at": record.interrupted_at})
+
+    async def speech(self, request: Request) -> Response:
+        session = self._find(request)
+        audio = session.record.speech.get(request.path_params["item_id"]) if session else None
+        return _missing() if audio is None else Response(bytes(audio), media_type="application/octet-stream")
 
     async def drop(self, request: Request) -> Response:
         session = self._find(request)

@@ -27,11 +27,17 @@ class SessionRecord:
     session: Event = field(default_factory=dict)
     timeline: list[Event] = field(default_factory=list)
     said: list[Event] = field(default_factory=list)
+    speech: dict[str, bytearray] = field(default_factory=dict)
+    """The audio of each item as it was sent, in the session's output format. Synthesis never sounds the same twice."""
     user_turns: list[Event] = field(default_factory=list)
     truncations: list[Event] = field(default_factory=list)
     counters: Counter[str] = field(default_factory=Counter)
     marks_sent: list[tuple[int, int, float]] = field(default_factory=list)
     marks_heard: list[tuple[int, int, float]] = field(default_factory=list)
+    marks_shift_ms: float | None = None
+    """How much later in their frames the heard marks stand than they were sent."""
+    interrupted_at: list[float] = field(default_factory=list)
+    """When `speech_started` was written to the socket for interruptions of marks."""
 
     def note(self, now: float, kind: str, **facts: object) -> None:
         """One state change: into the timeline, and one line of log."""
