@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from typing import Final
 
 LITERALS: Final = (
@@ -39,7 +40,7 @@ def survives(decode: Callable[[str], object], samples: Sequence[str], refusal: t
     Returns how many were decoded and how many refused.
     """
     decoded = refused = 0
-    for text in (*samples, *_extremes(samples), *mutations(samples, inputs())):
+    for text in chain(samples, _extremes(samples), mutations(samples, inputs())):
         try:
             decode(text)
             decoded += 1
