@@ -215,7 +215,7 @@ async def test_ten_bad_frames_close_the_socket_and_no_other(gateway: Gateway, op
     ):
         await bad.metadata(24_000)
         await good.metadata(24_000)
-        nonsense: list[str | bytes] = ["no json", b"\x00\x01", "[]", '{"kind":"AudioData"}', "x" * 65_536]
+        nonsense: list[str | bytes] = ["no json", b"\x00\x01", "[]", '{"kind":"AudioData"}', "x" * 100_000]
         for message in nonsense + nonsense[:4]:
             await bad.socket.send(message)
         await bad.frame(b"\x01\x00" * 480)
