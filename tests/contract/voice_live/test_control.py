@@ -56,7 +56,8 @@ async def test_sessions_are_listed_shown_dropped_and_closed(address: str, lab: h
         shown = (await lab.get(f"/lab/sessions/{listed[0]['id']}")).json()
         assert shown["state"] == "open"
         assert [row["event"] for row in shown["timeline"]] == ["connected", "session_created"]
-        assert (await lab.get(f"/lab/sessions/{listed[0]['id']}/marks")).json() == {"sent": [], "heard": []}
+        marks = (await lab.get(f"/lab/sessions/{listed[0]['id']}/marks")).json()
+        assert marks == {"sent": [], "heard": [], "shift_ms": None, "interrupted_at": []}
         assert (await lab.post(f"/lab/sessions/{listed[0]['id']}/drop")).status_code == 204
         bad = await lab.post(f"/lab/sessions/{listed[1]['id']}/close", json={"code": 7})
         assert bad.status_code == 400

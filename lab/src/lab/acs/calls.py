@@ -115,6 +115,8 @@ class SimulatedCall:
     participants: dict[str, Participant] = field(default_factory=dict)
     participants_sequence: int = 0
     line: Line | None = None
+    first_audio_at: float | None = None
+    """When the first audio of the agent arrived, monotonic seconds; what was heard of it is on the timeline."""
     created: float = field(default_factory=time.monotonic)
     created_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     timeline: list[Json] = field(default_factory=list)
@@ -183,6 +185,7 @@ class SimulatedCall:
             "call_connection_id": self.connection_id if self.answered else None,
             "correlation_id": self.correlation_id,
             "end_reason": self.end.reason if self.end else None,
+            "first_audio_at": self.first_audio_at,
             "line_opened": self.line.opened if self.line else None,
             "timeline": self.timeline,
             "counters": dict(self.counters),

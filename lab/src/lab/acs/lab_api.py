@@ -123,7 +123,8 @@ class LabApi:
         line = self._call(request).line
         if line is None or not isinstance(line.uplink, Marks):
             raise RefusedRequestError(404, "this call carries no marks")
-        return JSONResponse({"sent": line.uplink.sent, "heard": line.marks_heard})
+        shift_ms = line.mark_reader.shift_ms if line.mark_reader is not None else None
+        return JSONResponse({"sent": line.uplink.sent, "heard": line.marks_heard, "shift_ms": shift_ms})
 
     async def hang_up(self, request: Request) -> Response:
         call = self._call(request)

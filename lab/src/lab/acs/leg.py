@@ -190,6 +190,10 @@ class Leg:
         call = self.call
         if call.line is None:
             return
+        if isinstance(call.line.uplink, Marks):
+            if call.media_state == "active" and not call.line.muted and not call.line.on_hold:
+                self._link.send_mark(call.line.uplink)
+            return
         frame, changes = call.line.tick(now)
         if call.media_state == "active":
             self._link.send_frame(frame)

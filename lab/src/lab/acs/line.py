@@ -15,7 +15,7 @@ from lab.acs.media_codec import frame_bytes
 from lab.acs.playout import Playout
 from lab.acs.recording import Recording
 from lab.acs.uplink import CallerEnds, CallerSays, Marks, Speech, Uplink, Utterance
-from lab.marks import MarkReader
+from lab.mark_stream import MarkStream
 
 Change = AgentStarts | AgentEnds | CallerSays | CallerEnds
 
@@ -34,7 +34,7 @@ class Line:
         self.prompts = Playout(rate_hz, opened)
         self.hearing = Hearing(rate_hz, threshold)
         self.recording = Recording(rate_hz) if record else None
-        self.mark_reader = MarkReader(rate_hz) if isinstance(uplink, Marks) else None
+        self.mark_reader = MarkStream(rate_hz) if isinstance(uplink, Marks) else None
         self.marks_heard: list[tuple[int, int, float]] = []
         self.muted = False
         self.on_hold = False
@@ -47,10 +47,12 @@ class Line:
         return self.uplink.say(pcm, text)
 
     def play(self, pcm: bytes, now: float) -> None:
-        """Take agent audio that arrived at `now`."""
-        if self.mark_reader is not None:
-            self.marks_heard += [(mark.call, mark.seq, now) for mark in self.mark_reader.feed(pcm)]
-        self.playout.add(pcm, now)
+        """Take agent audio that arrived at `now`. Marks are read as they arrive and not played."""
+        if self.mark_reader is None:
+            self.playout.add(pcm, now)
+            return
+        for call, seq in self.mark_reader.feed(pcm):
+            self.marks_heard.append((call, seq, now))
 
     def clear(self, now: float) -> float:
         """Drop agent audio that was not heard by `now`; answer its milliseconds."""

@@ -23,9 +23,11 @@ from lab.acs.media_codec import (
     encode_dtmf,
     encode_metadata,
     encode_timestamp,
+    encode_unix_time,
     frame_bytes,
 )
 from lab.acs.media_socket import MediaSocket, RefusedError, open_media_socket
+from lab.acs.uplink import Marks
 
 NORMAL_CLOSURE = 1000
 
@@ -87,6 +89,18 @@ class MediaLink:
         self._socket.send_text(self._encoder.encode(frame or self._silence, timestamp, silent=flagged))
         self._call.counters["frames_sent"] += 1
 
+    def send_mark(self, marks: Marks) -> None:
+        """Put the next 20 ms of marks on the wire, with the time of the write to the socket."""
+        socket = self._socket
+        if socket is None or not socket.is_open:
+            self._call.counters["frames_lost"] += 1
+            return
+        message = self._encoder.encode_base64(marks.next_base64(), encode_unix_time(time.time()))
+        now = time.monotonic()
+        if socket.send_text(message):
+            marks.was_sent(now)
+            self._call.counters["frames_sent"] += 1
+
     def send_dtmf(self, tone: str) -> None:
         if self._socket is not None:
             self._socket.send_text(encode_dtmf(tone))
@@ -114,6 +128,8 @@ class MediaLink:
             return
         match decode(message):
             case AudioIn(pcm):
+                if call.first_audio_at is None:
+                    call.first_audio_at = now
                 call.counters["frames_heard"] += 1
                 call.counters["bytes_heard"] += len(pcm)
                 if call.line is not None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import binascii
 import json
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from functools import lru_cache
 
 FRAME_MS = 20
 
@@ -68,26 +69,45 @@ class AudioEncoder:
         end = b'","silent":true}}' if silent else b'","silent":false}}'
         return b"".join((self._before_time, timestamp, self._before_data, data, end))
 
+    def encode_base64(self, data: bytes, timestamp: bytes) -> bytes:
+        """Of audio that is base64 already."""
+        return b"".join((self._before_time, timestamp, self._before_data, data, b'","silent":false}}'))
+
 
 def encode_timestamp(at: datetime) -> bytes:
     """ISO 8601 in UTC with milliseconds and `Z`; `at` is in UTC."""
     return f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03d}Z".encode()
 
 
+def encode_unix_time(at_s: float) -> bytes:
+    """The same of Unix seconds, for many frames a second."""
+    second = int(at_s)
+    return b"%b.%03dZ" % (_encode_second(second), int((at_s - second) * 1000))
+
+
+@lru_cache(maxsize=4)
+def _encode_second(unix_s: int) -> bytes:
+    return f"{datetime.fromtimestamp(unix_s, UTC):%Y-%m-%dT%H:%M:%S}".encode()
+
+
 def encode_dtmf(tone: str) -> bytes:
     return _compact({"kind": "DtmfData", "dtmfData": {"data": tone}})
 
 
-_USUAL_START = b'{"Kind":"AudioData","AudioData":{"Data":"'
-_USUAL_END = b'"},"StopAudio":null}'
+_USUAL = (
+    (b'{"Kind":"AudioData","AudioData":{"Data":"', b'"},"StopAudio":null}'),
+    (b'{"Kind": "AudioData", "AudioData": {"Data": "', b'"}, "StopAudio": null}'),
+)
+"""The documented spelling, without and with the spaces that json.dumps makes."""
 
 
 def decode(text: bytes) -> AudioIn | StopAudio | Unknown | Malformed:
     """Read one message. Audio in the documented spelling takes a short cut, with the same result."""
-    if text.startswith(_USUAL_START) and text.endswith(_USUAL_END):
-        data = text[len(_USUAL_START) : -len(_USUAL_END)]
-        if b'"' not in data and b"\\" not in data:
-            return _decode_pcm(data)
+    for start, end in _USUAL:
+        if text.startswith(start) and text.endswith(end):
+            data = text[len(start) : -len(end)]
+            if b'"' not in data and b"\\" not in data:
+                return _decode_pcm(data)
     try:
         message = json.loads(text)
     except (ValueError, RecursionError):

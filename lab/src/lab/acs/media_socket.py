@@ -1,7 +1,8 @@
 """A WebSocket client for media: websockets' Sans-I/O protocol on an asyncio transport.
 
 No task for each connection or message, sending never waits, and the connection can be cut without a close frame:
-what one clock for many calls and injected faults need, and `websockets.connect` does not offer.
+what one clock for many calls and injected faults need, and `websockets.connect` does not offer. Whole text messages
+pass beside the protocol object, which would cost more than all else that is done with a frame.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from websockets.frames import Frame, Opcode
 from websockets.http11 import Response
 from websockets.protocol import State
 from websockets.uri import parse_uri
+
+from lab.text_frames import FrameSplitter, encode_client_text
 
 MAX_BACKLOG_BYTES = 1 << 20
 """Unsent bytes at which a peer that does not read is given up (about 20 s of audio)."""
@@ -42,6 +45,8 @@ class MediaSocket(asyncio.Protocol):
         self._on_closed = on_closed
         self._transport: asyncio.Transport | None = None
         self._fragments: list[bytes] = []
+        self._frames: FrameSplitter | None = None
+        """Once the library has nothing of a frame any more, whole text messages are read without it."""
         loop = asyncio.get_running_loop()
         self._upgraded: asyncio.Future[None] = loop.create_future()
         self._lost: asyncio.Future[None] = loop.create_future()
@@ -61,6 +66,18 @@ class MediaSocket(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         now = time.monotonic()
+        if self._frames is None:
+            self._receive(data, now)
+            if self.is_open and not self._protocol.reader.buffer:
+                self._frames = FrameSplitter(MAX_BACKLOG_BYTES)
+            return
+        for frame in self._frames.feed(data):
+            if frame.text is None or self._fragments or not self.is_open:
+                self._receive(frame.raw, now)
+            else:
+                self._on_text(frame.text, now)
+
+    def _receive(self, data: bytes, now: float) -> None:
         self._protocol.receive_data(data)
         for event in self._protocol.events_received():
             if isinstance(event, Response):
@@ -95,8 +112,7 @@ class MediaSocket(asyncio.Protocol):
         if transport.get_write_buffer_size() > MAX_BACKLOG_BYTES:
             transport.abort()
             return False
-        self._protocol.send_text(message)
-        self._write()
+        transport.write(encode_client_text(message))
         return True
 
     def send_binary(self, message: bytes) -> None:

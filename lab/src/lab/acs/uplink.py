@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from lab.acs.media_codec import frame_bytes
-from lab.marks import encode_mark
+from lab.mark_text import mark_base64
+from lab.marks import MAX_SEQ, encode_mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +87,16 @@ class Marks:
 
     def next_frame(self, now: float) -> bytes:
         frame = encode_mark(self._call, self._seq, self._rate_hz)
-        self.sent.append((self._seq, now))
-        self._seq += 1
+        self.was_sent(now)
         return frame
+
+    def next_base64(self) -> bytes:
+        """The next frame as base64; `was_sent` has to follow."""
+        return mark_base64(self._call, self._seq, self._rate_hz)
+
+    def was_sent(self, now: float) -> None:
+        self.sent.append((self._seq, now))
+        self._seq = (self._seq + 1) & MAX_SEQ
 
     def changes(self) -> list[CallerSays | CallerEnds]:
         return []

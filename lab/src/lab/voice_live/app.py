@@ -83,6 +83,7 @@ def main(_argv: Sequence[str] | None = None) -> int:
 
 
 async def _connect(websocket: WebSocket, resource: Resource) -> None:
+    knocked_at = time.monotonic()
     knock = Knock(websocket.url.path, dict(websocket.query_params), dict(websocket.headers))
     try:
         admitted = _admit(knock, resource)
@@ -98,7 +99,7 @@ async def _connect(websocket: WebSocket, resource: Resource) -> None:
     if isinstance(admitted, RefusedError):
         await _refuse(websocket, admitted, resource.settings.agent_error_close_code)
         return
-    session = Session(websocket, resource, _new_record(knock, admitted, resource))
+    session = Session(websocket, resource, _new_record(knock, admitted, resource, knocked_at))
     resource.keep(session)
     await session.run()
 
@@ -125,7 +126,7 @@ async def _refuse(websocket: WebSocket, refused: RefusedError, close_code: int) 
         pass
 
 
-def _new_record(knock: Knock, mode: Mode, resource: Resource) -> SessionRecord:
+def _new_record(knock: Knock, mode: Mode, resource: Resource, knocked_at: float) -> SessionRecord:
     conversation, resumed = resource.conversation_for(mode)
     session_id = events.new_id("sess")
     record = SessionRecord(session_id, mode, resource.agent.mode, conversation, resumed)
@@ -133,5 +134,5 @@ def _new_record(knock: Knock, mode: Mode, resource: Resource) -> SessionRecord:
     record.openai_beta = knock.headers.get("openai-beta")
     expires_at_s = int(time.time() + resource.settings.session_max_s)
     record.session = initial_session(session_id, mode, expires_at_s)
-    record.note(time.monotonic(), "connected", mode=record.kind, resumed=resumed)
+    record.note(knocked_at, "connected", mode=record.kind, resumed=resumed)
     return record

@@ -30,6 +30,18 @@ def decode_client_event(text: str | bytes) -> ClientEvent:
     return ClientEvent(kind, event_id if isinstance(event_id, str) else None, body)
 
 
+_APPENDS = (b'{"type":"input_audio_buffer.append","audio":"', b'{"type": "input_audio_buffer.append", "audio": "')
+
+
+def plain_append(text: bytes) -> bytes | None:
+    """The base64 of an append in one of the two spellings of common encoders; `None`: read it as any other event."""
+    for head in _APPENDS:
+        if text.startswith(head) and text.endswith(b'"}'):
+            audio = text[len(head) : -2]
+            return None if b'"' in audio or b"\\" in audio else audio
+    return None
+
+
 def response_options(body: Mapping[str, object]) -> Mapping[str, object]:
     """The `response` object of `response.create`; absent or null means all defaults."""
     asked = body.get("response")

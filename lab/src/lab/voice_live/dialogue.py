@@ -41,6 +41,17 @@ class Dialogue:
             raise RefusedError(f"Unsupported event type: {given.type!r}", "invalid_value", "type")
         return list(answer(self, given.body, now))
 
+    def begin_turn(self, at_ms: int, now: float) -> list[Event]:
+        """As if turn detection had heard the caller begin to speak; the first event is `speech_started`."""
+        return self._speech_started(SpeechStarted(at_ms), now)
+
+    def end_turn(self, at_ms: int, now: float) -> list[Event]:
+        """The end of such a turn; what answers it is up to the caller of this."""
+        self.record.note(now, "speech_stopped", audio_end_ms=at_ms, item_id=self._turn_item_id)
+        stopped = events.speech_stopped(at_ms, self._turn_item_id)
+        turn = self._caller_turn(self._turn_item_id, self.caller.turn_start_ms, at_ms, now)
+        return [stopped, *turn, *self._overdue_transcription()]
+
     # Session
 
     def _update_session(self, body: Mapping[str, object], now: float) -> Iterable[Event]:

@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from lab.voice_live.dialogue import Dialogue
 from lab.voice_live.events import encode_event
-from lab.voice_live.measuring import DeltaText, EchoLine, MarksLine
+from lab.voice_live.interruptions import Interruptions
+from lab.voice_live.measuring import DeltaText, EchoLine, MarksLine, SendNow
 from lab.voice_live.resource import Resource
 from lab.voice_live.responses import Response
 
-SendText = Callable[[str], Awaitable[bool]]
-
 
 class MeasuredLine(Protocol):
-    async def hear(self, audio: object, now: float) -> None:
+    def hear(self, audio: object, now: float) -> None:
         """One append. Raises `RefusedError`."""
+
+    def hear_at_once(self, audio: bytes, now: float) -> bool:
+        """The same for plain base64, without anything around it; false when it has to be heard by `hear`."""
 
     def stop(self) -> None:
         """The session is over."""
 
 
-def measured_line(dialogue: Dialogue, resource: Resource, send: SendText) -> MeasuredLine | None:
+def measured_line(dialogue: Dialogue, resource: Resource, send: SendNow) -> MeasuredLine | None:
     """What takes the appended audio instead of turn detection; `None` for an agent with a script."""
     mode = dialogue.answering.agent.mode
     if mode == "echo":
@@ -31,36 +32,40 @@ def measured_line(dialogue: Dialogue, resource: Resource, send: SendText) -> Mea
     return _Marks(dialogue, resource, send) if mode == "marks" else None
 
 
-async def _open(dialogue: Dialogue, send: SendText, now: float) -> Response:
+def _open(dialogue: Dialogue, send: SendNow, now: float) -> Response:
     response, opening = dialogue.answering.open_endless(now)
     for one in opening:
-        await send(encode_event(one))
+        send(encode_event(one).encode())
     return response
 
 
 class _Echo:
-    def __init__(self, dialogue: Dialogue, send: SendText) -> None:
+    def __init__(self, dialogue: Dialogue, send: SendNow) -> None:
         self._dialogue, self._send, self._line = dialogue, send, EchoLine()
 
-    async def hear(self, audio: object, now: float) -> None:
+    def hear(self, audio: object, now: float) -> None:
         self._dialogue.record.counters["appends"] += 1
         if self._dialogue.answering.active is None:
-            self._line.text = DeltaText(await _open(self._dialogue, self._send, now))
+            self._line.text = DeltaText(_open(self._dialogue, self._send, now))
         delta = self._line.hear(audio)
-        if delta is not None and await self._send(delta):
+        if delta is not None and self._send(delta):
             self._dialogue.record.counters["deltas"] += 1
+
+    def hear_at_once(self, audio: bytes, now: float) -> bool:
+        return False
 
     def stop(self) -> None:
         pass
 
 
 class _Marks:
-    def __init__(self, dialogue: Dialogue, resource: Resource, send: SendText) -> None:
+    def __init__(self, dialogue: Dialogue, resource: Resource, send: SendNow) -> None:
         self._dialogue, self._ticker, self._send = dialogue, resource.ticker, send
         self._chunk_ms = resource.settings.marks_chunk_ms
+        self._interrupt_s = resource.settings.marks_interrupt_s
         self._line: MarksLine | None = None
 
-    async def hear(self, audio: object, now: float) -> None:
+    def hear(self, audio: object, now: float) -> None:
         record = self._dialogue.record
         record.counters["appends"] += 1
         if self._line is None:  # only now is the session's format settled
@@ -68,8 +73,16 @@ class _Marks:
             self._line = MarksLine(record, rate_hz, self._chunk_ms, self._send)
         if self._line.hear(audio, now):
             record.note(now, "marks_heard", call=self._line.call)
-            self._line.speak(await _open(self._dialogue, self._send, now), time.monotonic())
+            if self._interrupt_s:
+                self._line.turns = Interruptions(self._dialogue, self._send, self._interrupt_s, time.monotonic())
+            self._line.speak(_open(self._dialogue, self._send, now), time.monotonic())
             self._ticker.add(self._line)
+
+    def hear_at_once(self, audio: bytes, now: float) -> bool:
+        if self._line is None or not self._line.hear_at_once(audio, now):
+            return False
+        self._dialogue.record.counters["appends"] += 1
+        return True
 
     def stop(self) -> None:
         if self._line is not None:

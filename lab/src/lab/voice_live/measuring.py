@@ -1,24 +1,30 @@
 """Echo and marks: one response without an end, for measuring loss, order and delay of audio.
 
-No frame costs a task, a log line or a JSON encoder: one ticker serves all lines, the text around a delta is prebuilt.
+No frame costs a task, a log line or a JSON encoder: one ticker serves all lines, the text around a delta is prebuilt,
+and what is sent is written to the socket at once, so that the time of a mark is the time of its write.
 """
 
 from __future__ import annotations
 
 import asyncio
-import base64
 import binascii
 import heapq
 import itertools
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
-from lab.marks import FRAME_MS, MAX_SEQ, MarkReader, encode_mark
+from lab.mark_stream import MarkStream
+from lab.mark_text import mark_base64
+from lab.marks import FRAME_MS, MAX_SEQ
 from lab.voice_live.audio_formats import SPEECH_RATE_HZ
 from lab.voice_live.events import RefusedError
 from lab.voice_live.record import SessionRecord
 from lab.voice_live.responses import Response
+
+SendNow = Callable[[bytes], bool]
+"""Writes one message to the socket; false when the connection cannot take it now."""
 
 GRID_S = 0.005
 """Due times are rounded up to this grid, so that one wake-up serves several lines."""
@@ -37,12 +43,22 @@ class DeltaText:
         self._tail = (
             f'","type":"response.audio.delta","response_id":"{self.response.id}","item_id":"{item_id}",'
             '"output_index":0,"content_index":0,"delta":"'
-        )
+        ).encode()
 
-    def encode(self, audio: str) -> str:
+    def encode(self, audio: bytes) -> bytes:
         """`audio`: base64."""
         self._count += 1
-        return f'{{"event_id":"event_{self._count}{self._tail}{audio}"}}'
+        return b'{"event_id":"event_%d%b%b"}' % (self._count, self._tail, audio)
+
+
+class Turns(Protocol):
+    """Somebody who makes the agent pause and go on."""
+
+    @property
+    def next_at(self) -> float: ...
+
+    def act(self, line: MarksLine) -> None:
+        """It is `next_at`."""
 
 
 @dataclass(eq=False)
@@ -52,51 +68,88 @@ class MarksLine:
     record: SessionRecord
     uplink_rate_hz: int
     chunk_ms: int
-    send: Callable[[str], Awaitable[bool]]
-    """Sends one delta; false when the connection cannot take it now."""
+    send: SendNow
+    turns: Turns | None = None
     call: int | None = None
     text: DeltaText | None = None
+    """Of the response that is spoken; `None` in a pause."""
     stopped: bool = False
     started_at: float = 0.0
     _chunks: int = 0
     _frames: int = 0
-    _reader: MarkReader = field(init=False, repr=False)
+    _frames_before: int = 0
+    """Of earlier responses: the numbers go on."""
+    _reader: MarkStream = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self._reader = MarkReader(self.uplink_rate_hz)
+        self._reader = MarkStream(self.uplink_rate_hz)
 
     def hear(self, audio: object, now: float) -> bool:
-        """One append. True when it told the call's number for the first time."""
-        heard = self._reader.feed(_decoded(audio))
-        self.record.marks_heard += [(mark.call, mark.seq, now) for mark in heard]
-        if self.call is not None or not heard:
+        """One append. True when it told the call's number for the first time. Raises `RefusedError`."""
+        return self._hear(_decoded(audio), now)
+
+    def hear_at_once(self, audio: bytes, now: float) -> bool:
+        """One append of a call that is known already; false when it has to be heard by `hear`."""
+        if self.call is None:
             return False
-        self.call = heard[0].call
+        try:
+            pcm = binascii.a2b_base64(audio, strict_mode=True)
+        except ValueError:
+            return False
+        if len(pcm) % 2:
+            return False
+        self._hear(pcm, now)
+        return True
+
+    def _hear(self, pcm: bytes, now: float) -> bool:
+        for call, seq in self._reader.feed(pcm):
+            self.record.marks_heard.append((call, seq, now))
+        if self.call is not None or not self.record.marks_heard:
+            return False
+        self.call = self.record.marks_heard[0][0]
+        self.record.marks_shift_ms = self._reader.shift_ms
         return True
 
     def speak(self, response: Response, now: float) -> None:
         self.text = DeltaText(response)
         self.started_at = now
+        self._frames_before += self._frames
+        self._chunks = self._frames = 0
+
+    def pause(self) -> None:
+        self.text = None
+
+    @property
+    def spoken_ms(self) -> int:
+        """Of this response."""
+        return self._frames * FRAME_MS
 
     @property
     def due_at(self) -> float:
-        return self.started_at + self._chunks * self.chunk_ms / 1000
+        chunk_at = self.started_at + self._chunks * self.chunk_ms / 1000 if self.text is not None else float("inf")
+        return min(chunk_at, self.turns.next_at) if self.turns is not None else chunk_at
 
-    async def tick(self) -> None:
+    def tick(self) -> None:
         """Send the chunk that is due; after a pause of the connection, all that gathered meanwhile in one."""
+        if self.turns is not None and self.turns.next_at <= time.monotonic():
+            self.turns.act(self)
+            return
         if self.text is None or self.call is None:
             return
         due = min((self._chunks + 1) * self.chunk_ms // FRAME_MS - self._frames, MAX_FRAMES_AT_ONCE)
-        first, self._chunks = self._frames, self._chunks + 1
+        self._chunks += 1
         if due <= 0:
             return
+        call, first = self.call, self._frames_before + self._frames
         numbers = [(first + index) & MAX_SEQ for index in range(due)]
-        pcm = b"".join(encode_mark(self.call, number, SPEECH_RATE_HZ) for number in numbers)
-        if await self.send(self.text.encode(base64.b64encode(pcm).decode())):
-            now = time.monotonic()
+        audio = b"".join(mark_base64(call, number, SPEECH_RATE_HZ) for number in numbers)
+        message = self.text.encode(audio)
+        now = time.monotonic()
+        if self.send(message):
             self._frames += due
-            self.record.marks_sent += [(self.call, number, now) for number in numbers]
-            self.text.response.audio_bytes += len(pcm)
+            self.record.counters["deltas"] += 1
+            self.record.marks_sent += [(call, number, now) for number in numbers]
+            self.text.response.audio_bytes += due * SPEECH_RATE_HZ * FRAME_MS // 1000 * 2
 
 
 @dataclass
@@ -127,7 +180,7 @@ class MarksTicker:
             now = time.monotonic()
             while self._lines and self._lines[0][0] <= now:
                 _, order, line = heapq.heappop(self._lines)
-                await line.tick()
+                line.tick()
                 if not line.stopped:
                     heapq.heappush(self._lines, (_on_grid(line.due_at), order, line))
 
@@ -138,13 +191,13 @@ class EchoLine:
 
     text: DeltaText | None = None
 
-    def hear(self, audio: object) -> str | None:
+    def hear(self, audio: object) -> bytes | None:
         """The delta for one append, as text; the caller has opened the response before. Raises `RefusedError`."""
         if self.text is None or self.text.response.over:
             return None
         raw = _decoded(audio)
         self.text.response.audio_bytes += len(raw)
-        return self.text.encode(str(audio))
+        return self.text.encode(str(audio).encode())
 
 
 def _decoded(audio: object) -> bytes:

@@ -13,7 +13,7 @@ from lab.speech import SpeechError
 from lab.voice_live import events
 from lab.voice_live.agent_script import CallFunction, Plan, Say
 from lab.voice_live.answering import Answering, audio_token_limit
-from lab.voice_live.client_events import ClientEvent, decode_client_event
+from lab.voice_live.client_events import ClientEvent, decode_client_event, plain_append
 from lab.voice_live.connection import connection_of
 from lab.voice_live.dialogue import Dialogue
 from lab.voice_live.events import Event, RefusedError
@@ -59,7 +59,8 @@ class Session:
     async def _converse(self, tasks: asyncio.TaskGroup) -> None:
         await asyncio.sleep(self._resource.settings.session_setup_s + self._fault_delay_s("session_created"))
         await self._send(self._dialogue.open(time.monotonic()))
-        self._line = measured_line(self._dialogue, self._resource, self._send_text)
+        self._line = measured_line(self._dialogue, self._resource, self._send_now)
+        self._connection.tap = self._hear_at_once if self._line is not None else None
         self._start(tasks, self._expire())
         if (drop := self._resource.faults.drop) is not None and drop.take():
             self._start(tasks, self._drop_after(drop.after_s))
@@ -95,7 +96,7 @@ class Session:
         try:
             client_event = decode_client_event(given)
             if self._line is not None and client_event.type == "input_audio_buffer.append":
-                await self._line.hear(client_event.body.get("audio"), now)
+                self._line.hear(client_event.body.get("audio"), now)
                 return
             answers = self._dialogue.receive(client_event, now)
         except RefusedError as refused:
@@ -105,6 +106,14 @@ class Session:
             if (odd := self._resource.faults.odd_events) is not None and odd.take():
                 answers.append(events.warning("This is a drill", "lab_warning"))
         await self._send(answers)
+
+    def _hear_at_once(self, text: bytes, now: float) -> bool:
+        """The measuring path: plain appends."""
+        audio = plain_append(text)
+        if audio is None or self._line is None or self._closed or not self._line.hear_at_once(audio, now):
+            return False
+        self.record.counters["events_in"] += 1
+        return True
 
     # Out
 
@@ -119,11 +128,11 @@ class Session:
             while self._outbox:
                 await self._write(self._outbox.pop(0))
 
-    async def _send_text(self, text: str) -> bool:
+    def _send_now(self, text: bytes) -> bool:
         """The measuring path: at once or not at all."""
-        if self._closed or self._muted or not self._connection.writable.is_set():
+        if self._closed or self._muted or not self._connection.send_now(text):
             return False
-        await self._write(text)
+        self.record.counters["events_out"] += 1
         return True
 
     async def _write(self, text: str) -> None:

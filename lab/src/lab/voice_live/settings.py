@@ -34,6 +34,8 @@ class VoiceLiveSettings:
     delta_ms: int = 250
     marks_chunk_ms: int = 20
     """Pace and size of the deltas in marks mode: 20 for every frame by itself, 250 as Voice Live batches."""
+    marks_interrupt_s: float = 0.0
+    """Mean seconds between the interruptions of a session in marks mode; 0: nobody interrupts."""
 
     new_connections_per_minute: int = 0
     """HTTP 429 beyond this many handshakes in a rolling minute; 0 does not count. Azure's own default is 30."""

@@ -18,6 +18,7 @@ from lab.acs.media_codec import (
     encode_dtmf,
     encode_metadata,
     encode_timestamp,
+    encode_unix_time,
 )
 
 PCM = bytes(range(256)) * 5
@@ -28,6 +29,7 @@ DATA = base64.b64encode(PCM).decode()
     "message",
     [
         {"Kind": "AudioData", "AudioData": {"Data": DATA}, "StopAudio": None},
+        {"Kind": "AudioData", "AudioData": {"Data": DATA}},
         {
             "Kind": "AudioData",
             "AudioData": {
@@ -123,3 +125,20 @@ def test_metadata_and_tones(rate_hz: int, length: int) -> None:
         },
     }  # fmt: skip
     assert json.loads(encode_dtmf("#")) == {"kind": "DtmfData", "dtmfData": {"data": "#"}}
+
+
+def test_audio_that_is_base64_already_makes_the_same_message() -> None:
+    encoder, at = AudioEncoder(""), b"t"
+    assert encoder.encode_base64(DATA.encode(), at) == encoder.encode(PCM, at)
+
+
+@pytest.mark.parametrize("spaces", [(",", ":"), (", ", ": ")])
+def test_both_spellings_of_the_short_cut_check_their_base64(spaces: tuple[str, str]) -> None:
+    for data, read in ((DATA, AudioIn(PCM)), ("?", Malformed("bad base64")), ('A"', Malformed("bad base64"))):
+        text = json.dumps({"Kind": "AudioData", "AudioData": {"Data": data}, "StopAudio": None}, separators=spaces)
+        assert decode(text.encode()) == read
+
+
+def test_unix_seconds_are_written_like_other_times() -> None:
+    at = datetime(2026, 11, 22, 5, 0, 2, 925_000, tzinfo=UTC)
+    assert encode_unix_time(at.timestamp() + 0.0001) == encode_timestamp(at)

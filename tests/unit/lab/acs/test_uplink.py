@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from base64 import b64decode
+
 from lab.acs.uplink import CallerEnds, CallerSays, Marks, Speech
 from lab.marks import Mark, MarkReader
 
@@ -32,3 +34,14 @@ def test_marks_are_numbered_from_zero_and_remembered_with_their_times() -> None:
     assert MarkReader(24_000).feed(pcm) == [Mark(9, n) for n in range(4)]
     assert marks.sent == [(n, n / 50) for n in range(4)]
     assert marks.changes() == []
+
+
+def test_marks_as_text_count_when_they_were_sent() -> None:
+    marks = Marks(9, 16_000)
+    first = marks.next_base64()
+    assert marks.next_base64() == first
+    assert marks.sent == []
+    marks.was_sent(1.5)
+    assert marks.sent == [(0, 1.5)]
+    second = b64decode(marks.next_base64())
+    assert MarkReader(16_000).feed(b64decode(first) + second + second[:2] + bytes(640))[:1] == [Mark(9, 0)]

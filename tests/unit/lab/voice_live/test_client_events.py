@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lab.voice_live.client_events import ClientEvent, decode_client_event, response_options
+from lab.voice_live.client_events import ClientEvent, decode_client_event, plain_append, response_options
 from lab.voice_live.dialogue import CLIENT_EVENTS
 from lab.voice_live.events import RefusedError
 from voice_live_stage import staged
@@ -27,6 +27,15 @@ def test_type_may_be_anywhere_and_the_id_is_optional() -> None:
 def test_what_is_no_event_is_refused(text: str | bytes) -> None:
     with pytest.raises(RefusedError):
         decode_client_event(text)
+
+
+def test_plain_appends_are_read_without_json_and_nothing_else_is() -> None:
+    append = {"type": "input_audio_buffer.append", "audio": "AAAA"}
+    assert plain_append(json.dumps(append).encode()) == b"AAAA"
+    assert plain_append(json.dumps(append, separators=(",", ":")).encode()) == b"AAAA"
+    for other in (append | {"event_id": "e"}, append | {"audio": 'A"A'}, {"type": "x"}):
+        text = json.dumps(other).encode()
+        assert plain_append(text) is None or json.loads(text) == append
 
 
 def test_response_options_are_checked() -> None:

@@ -29,10 +29,10 @@ class Wire:
     """Takes what is sent; `blocked` plays a connection that cannot take more."""
 
     def __init__(self) -> None:
-        self.sent: list[str] = []
+        self.sent: list[bytes] = []
         self.blocked = False
 
-    async def send(self, text: str) -> bool:
+    def send(self, text: bytes) -> bool:
         if not self.blocked:
             self.sent.append(text)
         return not self.blocked
@@ -56,7 +56,7 @@ def speaking(wire: Wire, chunk_ms: int = 20) -> MarksLine:
 
 def test_prebuilt_text_is_what_the_encoder_would_make() -> None:
     response = opened()
-    built = json.loads(DeltaText(response).encode("AAAA"))
+    built = json.loads(DeltaText(response).encode(b"AAAA"))
     regular = response.audio_delta("AAAA", 2, 1.0, 0.0)
     assert list(built) == list(regular)
     assert {**built, "event_id": ""} == {**regular, "event_id": ""}
@@ -74,31 +74,61 @@ def test_the_first_mark_tells_the_call_once() -> None:
         made.hear("?", 3.0)
 
 
+def test_plain_appends_of_a_known_call_need_no_json() -> None:
+    made = line(Wire())
+    frames = [b64(encode_mark(9, seq, 24_000)).encode() for seq in range(6)]
+    assert not made.hear_at_once(frames[0], 1.0)
+    assert made.hear(b64(b"".join(encode_mark(9, seq, 24_000) for seq in range(4))), 1.0)
+    assert made.hear_at_once(frames[4], 2.0)
+    assert made.record.marks_heard[-1] == (9, 4, 2.0)
+    assert made.record.marks_shift_ms == 0.0
+    for bad in (b"?", b"AAA=AAAA", b"AAAA"):
+        assert not made.hear_at_once(bad, 3.0)
+
+
 @pytest.mark.parametrize(("chunk_ms", "sizes"), [(20, [1, 1, 1, 1]), (250, [12, 13, 12, 13])])
-async def test_chunks_have_their_pace_and_lose_no_frame(chunk_ms: int, sizes: list[int]) -> None:
+def test_chunks_have_their_pace_and_lose_no_frame(chunk_ms: int, sizes: list[int]) -> None:
     wire = Wire()
     made = speaking(wire, chunk_ms)
     dues = []
     for _ in sizes:
         dues.append(made.due_at)
-        await made.tick()
+        made.tick()
     assert dues == pytest.approx([100.0 + index * chunk_ms / 1000 for index in range(len(sizes))])
     assert [len(base64.b64decode(json.loads(text)["delta"])) // 960 for text in wire.sent] == sizes
     assert wire.marks() == [(7, seq) for seq in range(sum(sizes))]
     assert [mark[:2] for mark in made.record.marks_sent] == [(7, seq) for seq in range(sum(sizes))]
 
 
-async def test_a_slow_connection_gets_later_what_it_could_not_take() -> None:
+def test_a_slow_connection_gets_later_what_it_could_not_take() -> None:
     wire = Wire()
     made = speaking(wire)
     wire.blocked = True
     for _ in range(MAX_FRAMES_AT_ONCE + 5):
-        await made.tick()
+        made.tick()
     assert made.record.marks_sent == []
     wire.blocked = False
     for _ in range(7):
-        await made.tick()
+        made.tick()
     assert wire.marks() == [(7, seq) for seq in range(MAX_FRAMES_AT_ONCE + 12)]
+
+
+def test_after_a_pause_the_numbers_go_on_in_a_new_response() -> None:
+    wire = Wire()
+    made = speaking(wire)
+    for _ in range(3):
+        made.tick()
+    assert made.spoken_ms == 60
+    made.pause()
+    assert made.due_at == float("inf")
+    made.tick()
+    made.speak(opened(), 200.0)
+    assert (made.due_at, made.spoken_ms) == (200.0, 0)
+    for _ in range(2):
+        made.tick()
+    assert wire.marks() == [(7, seq) for seq in range(5)]
+    items = [json.loads(text)["item_id"] for text in wire.sent]
+    assert [len(set(items[:3])), len(set(items))] == [1, 2]
 
 
 async def test_one_ticker_serves_many_lines_and_lets_them_go() -> None:

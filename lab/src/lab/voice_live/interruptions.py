@@ -1,0 +1,67 @@
+"""A caller who interrupts the agent's marks again and again, at random times: for measuring barge-in under load.
+
+On the wire it looks as turn detection makes it: `speech_started` and the cancelled response at once; after a pause
+`speech_stopped`, the caller's turn, and a new response, in which the marks' numbers go on.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from lab.voice_live.dialogue import Dialogue
+from lab.voice_live.events import Event, encode_event
+from lab.voice_live.measuring import MarksLine, SendNow
+
+SPEAKS_S = 0.4
+"""How long the caller speaks."""
+
+
+@dataclass
+class Interruptions:
+    """`every_s`: the mean time between two, from half of it to one and a half."""
+
+    dialogue: Dialogue
+    send: SendNow
+    every_s: float
+    began_at: float
+    next_at: float = field(init=False)
+    _speaks: bool = False
+
+    def __post_init__(self) -> None:
+        self.next_at = self.began_at + self._wait_s()
+
+    def act(self, line: MarksLine) -> None:
+        now = time.monotonic()
+        heard_ms = int((now - self.began_at) * 1000)
+        if self._speaks:
+            self._send_all(self.dialogue.end_turn(heard_ms, now))
+            response, opening = self.dialogue.answering.open_endless(now)
+            self._send_all(opening)
+            line.speak(response, time.monotonic())
+        else:
+            self._interrupt(line, heard_ms, now)
+        self._speaks = not self._speaks
+        self.next_at = time.monotonic() + (SPEAKS_S if self._speaks else self._wait_s())
+
+    def _interrupt(self, line: MarksLine, heard_ms: int, now: float) -> None:
+        spoken = self.dialogue.answering.active
+        if spoken is not None and spoken.item is not None:
+            spoken.item = replace(spoken.item, audio_ms=line.spoken_ms)
+        first, *others = self.dialogue.begin_turn(heard_ms, now)
+        encoded = encode_event(first).encode()
+        written_at = time.monotonic()
+        if self.send(encoded):
+            self.dialogue.record.interrupted_at.append(written_at)
+        self._send_all(others)
+        if spoken is None or spoken.over:
+            line.pause()
+
+    def _send_all(self, sent: Sequence[Event]) -> None:
+        for one in sent:
+            self.send(encode_event(one).encode())
+
+    def _wait_s(self) -> float:
+        return self.every_s * random.uniform(0.5, 1.5)
