@@ -159,9 +159,14 @@ async def test_a_read_under_way_does_not_move_the_cursor_of_a_stream_added_again
     reader, listener = StreamReader(shaky_clients.blocking), Listener()
     await write(clients.control, "s", 0, 10)
     reader.add("s", "1-10", listener.sink("first"))
-    proxy.silent = True
+
+    async def reads() -> bool:
+        return bool((await clients.control.info("clients"))["blocked_clients"])
+
     async with running(reader):
-        await eventually(lambda: shaky_clients.blocking.connection_pool._in_use_connections)
+        await eventually(reads)
+        proxy.silent = True
+        await eventually(reads)
         await write(clients.control, "s", 10, 5)
         reader.add("s", "0-0", listener.sink("second"))
         proxy.silent = False

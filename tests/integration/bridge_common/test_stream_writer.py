@@ -318,17 +318,19 @@ async def test_a_writer_cancelled_in_a_batch_goes_on_with_it_when_run_again(
 ) -> None:
     key, writer, fences = await make_stream(clients.control), StreamWriter(shaky_clients.media), Fences()
     outlet = fences.outlet(writer, key, 1)
-    proxy.silent = True
     async with running(writer):
         outlet.append(Dtmf("1"))
+        await writer.flush()
+        proxy.silent = True
+        outlet.append(Dtmf("2"))
 
         async def written() -> bool:
-            return await clients.control.xlen(key) == 2
+            return await clients.control.xlen(key) == 3
 
         await eventually(written)
-        outlet.append(Dtmf("2"))
+        outlet.append(Dtmf("3"))
     proxy.silent = False
     async with running(writer):
         await writer.flush()
     assert fences.fenced == []
-    assert await content(clients.control) == [("1-1", Dtmf("1")), ("1-2", Dtmf("2"))]
+    assert await content(clients.control) == [("1-1", Dtmf("1")), ("1-2", Dtmf("2")), ("1-3", Dtmf("3"))]

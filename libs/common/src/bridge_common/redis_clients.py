@@ -52,6 +52,10 @@ _CONNECTIONS: Final = 64
 """Of one client. When all are busy the next command waits for one; in the library's default pool it fails."""
 _POOL_TIMEOUT_S: Final = 2.0
 
+_PASSING: Final = frozenset(
+    {"READONLY", "OOM", "CLUSTERDOWN", "MASTERDOWN", "TRYAGAIN", "MISCONF", "NOREPLICAS", "LOADING", "BUSY", "MOVED"}
+)
+
 
 @dataclass(frozen=True, slots=True)
 class RedisClients:
@@ -144,7 +148,12 @@ def is_passing(error: ResponseError) -> bool:
     """Whether the server refused for a state of its own (failover, full memory, failed save), not for the command."""
     if isinstance(error, ReadOnlyError | OutOfMemoryError | ClusterDownError | MasterDownError | TryAgainError):
         return True
-    return str(error).startswith(("MISCONF", "NOREPLICAS"))
+    return refusal_is_passing(str(error))
+
+
+def refusal_is_passing(text: str) -> bool:
+    """The same of an error reply as it came: its first word is Redis's code."""
+    return text.partition(" ")[0] in _PASSING
 
 
 @asynccontextmanager

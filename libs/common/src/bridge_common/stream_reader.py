@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
+from hiredis import ReplyError
 from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
@@ -17,7 +17,8 @@ from bridge_common.entries import FIELD, Entry, decode
 from bridge_common.errors import EntryError
 from bridge_common.keys import READER_STREAMS
 from bridge_common.log import fields
-from bridge_common.redis_clients import command, is_passing
+from bridge_common.redis_clients import command, is_passing, refusal_is_passing
+from bridge_common.redis_wire import RedisWire, pack
 
 log = logging.getLogger(__name__)
 
@@ -28,11 +29,12 @@ Reply: TypeAlias = Mapping[bytes, Sequence[Sequence[tuple[bytes, Fields | None]]
 
 _BEAT_S: Final = 0.004
 """Under load a read waits this long after the one before it: fuller replies, for at most 4 ms of delay."""
-_BLOCK_MS: Final = 40
+_BLOCK_MS: Final = 20
 """A stream added while a read is blocked is seen after this time at the latest."""
 _COUNT: Final = 64
 _COUNT_AFTER_FAILURE: Final = 4
 """Entries a stream after a failed read: a reply too large for the time-out would otherwise fail for ever."""
+_PATIENCE_S: Final = 0.5
 _RETRY_S: Final = 0.05
 _ENTRY_ID: Final = re.compile(r"\d+(-\d+)?")
 
@@ -108,85 +110,135 @@ class StreamReader:
 class _Subscription:
     """One reading of a stream: another one of the same key is not this one."""
 
-    cursor: str
+    key: str
+    cursor: bytes
     sink: Sink
 
 
 class _Part:
-    """Up to `READER_STREAMS` streams on one connection."""
+    """Up to `READER_STREAMS` streams on one connection. One read is under way at a time, driven by its reply."""
 
     def __init__(self, redis: Redis, on_bad_entry: Callable[[], None]) -> None:
         self._redis = redis
         self._on_bad_entry = on_bad_entry
-        self._subscriptions: dict[str, _Subscription] = {}
-        self._something = asyncio.Event()
+        self._subscriptions: dict[bytes, _Subscription] = {}
+        self._asked: dict[bytes, _Subscription] | None = None
+        """What the read under way asked for, by object: a stream removed and added again has another cursor."""
+        self._wire: RedisWire | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._last_read = 0.0
         self._failing = False
+        self._one_is_refused = False
 
     def __len__(self) -> int:
         return len(self._subscriptions)
 
     def add(self, key: str, cursor: str, sink: Sink) -> None:
-        self._subscriptions[key] = _Subscription(cursor, sink)
-        self._something.set()
+        self._subscriptions[key.encode()] = _Subscription(key, cursor.encode(), sink)
+        self._read_soon()
 
     def remove(self, key: str) -> None:
-        self._subscriptions.pop(key, None)
+        self._subscriptions.pop(key.encode(), None)
 
     async def run(self) -> None:
         while True:
-            while not self._subscriptions:
-                self._something.clear()
-                await self._something.wait()
-            began = time.monotonic()
-            try:
-                await self._read_once()
-            except (RedisError, OSError) as error:
-                if not self._failing:
-                    log.warning("stream read failing", extra=fields(streams=len(self), error=str(error)))
-                self._failing = True
-                if isinstance(error, ResponseError) and not is_passing(error):
-                    await self._drop_refused()
-                await asyncio.sleep(_RETRY_S)
-                continue
-            rest = _BEAT_S - (time.monotonic() - began)
-            if rest > 0:
-                await asyncio.sleep(rest)
+            await self._serve_one_connection()
+            await asyncio.sleep(_RETRY_S)
 
-    async def _read_once(self) -> None:
-        # What was asked for, by object: a stream removed and added again meanwhile has another cursor.
-        asked = dict(self._subscriptions)
-        cursors = {key: subscription.cursor for key, subscription in asked.items()}
-        count = _COUNT_AFTER_FAILURE if self._failing else _COUNT
-        reply = await xread(self._redis, cursors, count=count, block_ms=_BLOCK_MS)
-        if self._failing:
-            log.warning("stream read works again", extra=fields(streams=len(self)))
-            self._failing = False
-        for key, entry_id, content in entries_of(reply):
-            subscription = asked[key]
-            if self._subscriptions.get(key) is subscription:
-                subscription.cursor = entry_id
-                self._hand_out(key, subscription.sink, entry_id, content)
-
-    def _hand_out(self, key: str, sink: Sink, entry_id: str, content: Fields) -> None:
+    async def _serve_one_connection(self) -> None:
         try:
-            entry = decode_fields(content)
-            if entry is not None:
-                sink(entry_id, entry)
+            if self._one_is_refused:
+                await self._drop_refused()
+            self._wire = wire = await RedisWire.open(self._redis, self._answered)
+        except (RedisError, OSError) as error:
+            self._tell_failing(str(error))
+            return
+        try:
+            self._read_soon()
+            reason = await wire.until_lost(_BLOCK_MS / 1000 + _PATIENCE_S)
+        finally:
+            self._disconnect()
+        self._tell_failing(reason)
+
+    def _disconnect(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._wire is not None:
+            self._wire.abort()
+            self._wire = None
+        self._asked = None
+
+    # -- on a connection
+    def _read_soon(self) -> None:
+        """At the next beat, unless a read is under way or nothing is there to be read."""
+        if self._wire is None or self._asked is not None or self._timer is not None or not self._subscriptions:
+            return
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_at(max(self._last_read + _BEAT_S, loop.time()), self._read)
+
+    def _read(self) -> None:
+        self._timer = None
+        if self._wire is None or not self._subscriptions:
+            return
+        self._asked = asked = self._subscriptions.copy()
+        self._last_read = asyncio.get_running_loop().time()
+        count = _COUNT_AFTER_FAILURE if self._failing else _COUNT
+        cursors = [subscription.cursor for subscription in asked.values()]
+        self._wire.send(pack(b"XREAD", b"COUNT", count, b"BLOCK", _BLOCK_MS, b"STREAMS", *asked, *cursors))
+
+    def _answered(self, reply: Any) -> None:
+        asked, self._asked = self._asked, None
+        if isinstance(reply, ReplyError):
+            self._refused(str(reply))
+            return
+        if self._failing:
+            self._failing = False
+            log.warning("stream read works again", extra=fields(streams=len(self)))
+        for key, entries in (reply or {}).items():
+            subscription = (asked or {})[key]
+            for entry_id, content in entries:
+                if self._subscriptions.get(key) is not subscription:
+                    break
+                subscription.cursor = entry_id
+                if content is not None:
+                    self._hand_out(subscription, entry_id.decode(), content)
+        self._read_soon()
+
+    def _hand_out(self, subscription: _Subscription, entry_id: str, content: Sequence[bytes]) -> None:
+        """`content`: field, value, field, value, …"""
+        try:
+            entry = decode(content[1] if content[0] == FIELD else b"")
         except EntryError as error:
             self._on_bad_entry()
-            log.warning("bad entry skipped", extra=fields(key=key, entry_id=entry_id, error=error.message))
+            log.warning("bad entry skipped", extra=fields(key=subscription.key, entry_id=entry_id, error=error.message))
+            return
+        if entry is None:
+            return
+        try:
+            subscription.sink(entry_id, entry)
         except Exception:
             # One call's fault must not stop the reading of all others.
-            log.exception("sink failed", extra=fields(key=key, entry_id=entry_id))
+            log.exception("sink failed", extra=fields(key=subscription.key, entry_id=entry_id))
+
+    # -- when Redis is away or refuses
+    def _refused(self, reason: str) -> None:
+        self._tell_failing(reason)
+        self._one_is_refused = not refusal_is_passing(reason)
+        self._disconnect()
 
     async def _drop_refused(self) -> None:
         """One key that Redis refuses to read would end every read of all: find it and read it no more."""
         for key, subscription in list(self._subscriptions.items()):
             try:
-                await xread(self._redis, {key: subscription.cursor}, count=1, block_ms=1)
+                await xread(self._redis, {subscription.key: subscription.cursor.decode()}, count=1, block_ms=1)
             except ResponseError as error:
                 if not is_passing(error) and self._subscriptions.get(key) is subscription:
-                    self.remove(key)
-                    log.error("stream refused", extra=fields(key=key, error=str(error)))
-            except (RedisError, OSError):
-                return
+                    self.remove(subscription.key)
+                    log.error("stream refused", extra=fields(key=subscription.key, error=str(error)))
+        self._one_is_refused = False
+
+    def _tell_failing(self, reason: str) -> None:
+        if not self._failing:
+            log.warning("stream read failing", extra=fields(streams=len(self), error=reason))
+        self._failing = True

@@ -1,4 +1,4 @@
-"""The writing end of the media streams: what a loop turn produced, over all calls, goes out in one pipeline.
+"""The writing end of the media streams: what came in a moment, over all calls, goes out in one write.
 
 The stream is the fence. Every entry carries the id `<epoch>-<seq>`: Redis refuses a writer with a lower epoch and a
 repeated append alike, so a writer that lost its call is silenced by the server and a retry never doubles anything.
@@ -10,22 +10,30 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final, TypeAlias
 
+from hiredis import ReplyError
 from redis.asyncio import Redis
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import RedisError
 
 from bridge_common.entries import FIELD, Entry, encode
 from bridge_common.keys import MEDIA_STREAM_LENGTH
 from bridge_common.log import fields
-from bridge_common.redis_clients import is_passing
+from bridge_common.redis_clients import refusal_is_passing
+from bridge_common.redis_wire import RedisWire, pack
 
 log = logging.getLogger(__name__)
 
 MAX_WAITING: Final = 20_000
 """Entries kept while Redis does not answer: 2 s of 100 calls both ways. Beyond it the oldest go."""
+_BEAT_S: Final = 0.002
+"""A write waits this long after the one before it: under load fewer and fuller ones, for at most 2 ms of delay."""
 _BATCH: Final = 512
+_PATIENCE_S: Final = 0.5
 _RETRY_S: Final = 0.05
+
+_Item: TypeAlias = tuple["Outlet", bytes, bytes]
+"""Whose entry, its id, its payload."""
 
 
 class Outlet:
@@ -45,7 +53,7 @@ class Outlet:
         """Queue the entry; after `close` or a fence it is dropped."""
         if not self.closed:
             self._seq += 1
-            self._writer.queue(self, f"{self.epoch}-{self._seq}", encode(entry))
+            self._writer.queue(self, b"%d-%d" % (self.epoch, self._seq), encode(entry))
 
     def close(self) -> None:
         """Append no more; what was appended before is still written."""
@@ -68,11 +76,17 @@ class StreamWriter:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        self._waiting: deque[tuple[Outlet, str, bytes]] = deque()
-        self._batch: list[tuple[Outlet, str, bytes]] = []
-        self._in_doubt = False
-        """Whether an attempt at `_batch` was made whose result we do not know."""
-        self._something = asyncio.Event()
+        self._waiting: deque[_Item] = deque()
+        self._sent: deque[_Item] = deque()
+        """Written, and not answered yet."""
+        self._doubtful = 0
+        """So many of the next replies are to entries that an attempt before may have stored already."""
+        self._in_doubt = 0
+        """So many at the head of `_waiting` were sent over a connection that was lost."""
+        self._wire: RedisWire | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._last_write = 0.0
+        self._failing = False
         self._queued = 0
         self._settled = 0
         self._progress = asyncio.Event()
@@ -82,14 +96,16 @@ class StreamWriter:
     def outlet(self, key: str, epoch: int, on_fenced: Callable[[], None]) -> Outlet:
         return Outlet(self, key, epoch, on_fenced)
 
-    def queue(self, outlet: Outlet, entry_id: str, payload: bytes) -> None:
+    def queue(self, outlet: Outlet, entry_id: bytes, payload: bytes) -> None:
         if len(self._waiting) >= MAX_WAITING:
             self._waiting.popleft()
+            self._in_doubt = max(0, self._in_doubt - 1)
             self._settled += 1
             self.dropped += 1
         self._waiting.append((outlet, entry_id, payload))
         self._queued += 1
-        self._something.set()
+        if self._timer is None and self._wire is not None:
+            self._write_soon()
 
     async def flush(self) -> None:
         """Return when all that was appended so far has been written or given up; while Redis is away, that is long.
@@ -101,66 +117,95 @@ class StreamWriter:
             await self._progress.wait()
 
     async def run(self) -> None:
-        """Write until cancelled; run again, it goes on with the batch it was cancelled in."""
+        """Write until cancelled; run again, it goes on with what was not answered."""
         self._ended = False
         try:
             while True:
-                if not self._batch:
-                    await self._take_batch()
-                await self._write_batch()
-                self._settled += len(self._batch)
-                self._batch = []
-                self._tell_progress()
+                await self._serve_one_connection()
+                await asyncio.sleep(_RETRY_S)
         finally:
+            self._disconnect()
             self._ended = True
             self._tell_progress()
 
-    async def _take_batch(self) -> None:
-        while not self._waiting:
-            self._something.clear()
-            await self._something.wait()
-        self._batch = [self._waiting.popleft() for _ in range(min(_BATCH, len(self._waiting)))]
-        self._in_doubt = False
+    async def _serve_one_connection(self) -> None:
+        try:
+            self._wire = wire = await RedisWire.open(self._redis, self._answered)
+        except (RedisError, OSError) as error:
+            self._tell_failing(str(error))
+            return
+        try:
+            self._write_soon()
+            reason = await wire.until_lost(_PATIENCE_S)
+        finally:
+            self._disconnect()
+        self._tell_failing(reason)
+
+    def _disconnect(self) -> None:
+        """What was sent and not answered may be stored or not: it goes first on the next connection."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._wire is not None:
+            self._wire.abort()
+            self._wire = None
+        self._in_doubt += len(self._sent)
+        self._waiting.extendleft(reversed(self._sent))
+        self._sent.clear()
+        self._doubtful = 0
+
+    # -- on a connection
+    def _write_soon(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_at(max(self._last_write + _BEAT_S, loop.time()), self._write)
+
+    def _write(self) -> None:
+        self._timer = None
+        if self._wire is None or not self._waiting:
+            return
+        batch = [self._waiting.popleft() for _ in range(min(_BATCH, len(self._waiting)))]
+        doubtful = min(self._in_doubt, len(batch))
+        self._in_doubt -= doubtful
+        self._doubtful += doubtful
+        self._sent += batch
+        self._last_write = asyncio.get_running_loop().time()
+        self._wire.send(b"".join([_append_command(*item) for item in batch]), replies=len(batch))
+        if self._waiting:
+            self._write_soon()
+
+    def _answered(self, reply: Any) -> None:
+        if isinstance(reply, ReplyError) and refusal_is_passing(str(reply)):
+            # The server is in no state to store anything: all that is open is tried again on another connection.
+            self._tell_failing(str(reply))
+            self._disconnect()
+            return
+        outlet = self._sent.popleft()[0]
+        repeated = self._doubtful > 0
+        if repeated:
+            self._doubtful -= 1
+        self._settled += 1
+        # After an attempt in doubt a refused id may be our own entry; a writer that was fenced meanwhile learns it
+        # with its next entry.
+        if reply is None or (isinstance(reply, ReplyError) and not repeated):
+            outlet.fenced()
+        if not self._sent:
+            self._tell_progress()
+            if self._failing:
+                self._failing = False
+                log.warning("stream write works again", extra=fields(dropped=self.dropped))
 
     def _tell_progress(self) -> None:
         self._progress.set()
         self._progress = asyncio.Event()
 
-    async def _write_batch(self) -> None:
-        """Write one batch; when Redis does not answer, try the same batch again: explicit ids make that harmless."""
-        failing = False
-        while True:
-            repeated, self._in_doubt = self._in_doubt, True
-            try:
-                results = await self._attempt()
-                break
-            except (RedisError, OSError) as error:
-                if not failing:
-                    log.warning("stream write failing", extra=fields(entries=len(self._batch), error=str(error)))
-                failing = True
-                await asyncio.sleep(_RETRY_S)
-        if failing:
-            log.warning("stream write works again", extra=fields(dropped=self.dropped))
-        for (outlet, _, _), result in zip(self._batch, results, strict=True):
-            # After an attempt in doubt a refused id may be our own entry; a writer that was fenced meanwhile learns
-            # it with the next batch.
-            if result is None or (isinstance(result, ResponseError) and not repeated):
-                outlet.fenced()
+    def _tell_failing(self, reason: str) -> None:
+        if not self._failing:
+            log.warning("stream write failing", extra=fields(entries=len(self._waiting), error=reason))
+        self._failing = True
 
-    async def _attempt(self) -> list[object]:
-        """One reply for each entry: its id, None where the stream is gone, or the error that refused it."""
-        pipeline = self._redis.pipeline(transaction=False)
-        for outlet, entry_id, payload in self._batch:
-            pipeline.xadd(
-                outlet.key,
-                {FIELD: payload},
-                id=entry_id,
-                maxlen=MEDIA_STREAM_LENGTH,
-                approximate=True,
-                nomkstream=True,
-            )
-        results: list[object] = await pipeline.execute(raise_on_error=False)
-        for result in results:
-            if isinstance(result, ResponseError) and is_passing(result):
-                raise result
-        return results
+
+def _append_command(outlet: Outlet, entry_id: bytes, payload: bytes) -> bytes:
+    return pack(
+        *(b"XADD", outlet.key, b"NOMKSTREAM", b"MAXLEN", b"~", MEDIA_STREAM_LENGTH),
+        *(entry_id, FIELD, payload),
+    )

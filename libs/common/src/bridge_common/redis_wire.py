@@ -1,0 +1,112 @@
+"""A Redis connection for the media path: commands leave as bytes, replies arrive by callback, in order.
+
+redis-py opens it, so that addresses, TLS, authentication and protocol version are those of every other connection; then
+its socket gets this protocol instead of the library's streams. What is left out is the library's work for each command:
+packing in Python, a task's wake-up for each reply, a timer for each command. Why that is worth a module of its own
+stands in docs/adr/0009.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+import hiredis
+from redis.asyncio import Redis
+from redis.asyncio.connection import AbstractConnection
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+WATCH_S: Final = 0.1
+"""How often a silent connection is noticed."""
+
+
+class RedisWire(asyncio.Protocol):
+    """One open connection. `on_reply` gets each reply: bytes, int, None, list, dict, or a `hiredis.ReplyError`.
+
+    Nothing is retried here: when the connection is gone, whoever sent something decides.
+    """
+
+    def __init__(self, on_reply: Callable[[Any], None]) -> None:
+        self._lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._on_reply = on_reply
+        self._parser = hiredis.Reader()
+        self._transport: asyncio.WriteTransport | None = None
+        self._connection: AbstractConnection | None = None
+        self._unanswered = 0
+        self._waits_since = 0.0
+
+    @classmethod
+    async def open(cls, redis: Redis, on_reply: Callable[[Any], None]) -> RedisWire:
+        """A connection as the client `redis` would open it. Raises what redis-py raises."""
+        wire = cls(on_reply)
+        make: Callable[[], AbstractConnection] = redis.connection_pool.make_connection
+        connection = make()
+        await connection.connect()  # type: ignore[no-untyped-call]  # redis-py leaves it bare
+        writer = connection._writer
+        transport = writer.transport if writer is not None else None
+        if transport is None or transport.is_closing():
+            raise RedisConnectionError("the connection closed as soon as it was open")
+        # The library's objects have to live as long as the socket: their finalizers would close it.
+        wire._connection, wire._transport = connection, transport
+        transport.set_protocol(wire)
+        return wire
+
+    @property
+    def is_open(self) -> bool:
+        return not self._lost.done()
+
+    def send(self, packed: bytes, replies: int = 1) -> None:
+        """Write packed commands that will get so many replies; on a lost connection they go nowhere."""
+        if self._transport is None or not self.is_open:
+            return
+        if self._unanswered == 0:
+            self._waits_since = time.monotonic()
+        self._unanswered += replies
+        self._transport.write(packed)
+
+    async def until_lost(self, patience_s: float) -> str:
+        """Return why the connection ended; ends it when a reply is due for longer than `patience_s`."""
+        while self.is_open:
+            await asyncio.wait([self._lost], timeout=WATCH_S)
+            if self._unanswered and time.monotonic() - self._waits_since > patience_s:
+                self._end(f"no reply for {patience_s} s")
+                self.abort()
+        return self._lost.result()
+
+    def abort(self) -> None:
+        """Drop the connection now; not even a reply that has come already is handed out any more."""
+        self._end("dropped by us")
+        if self._transport is not None:
+            self._transport.abort()
+
+    # -- asyncio.Protocol
+    def data_received(self, data: bytes) -> None:
+        self._waits_since = time.monotonic()
+        self._parser.feed(data)
+        try:
+            while (reply := self._parser.gets()) is not False and self.is_open:
+                if not isinstance(reply, hiredis.PushNotification):
+                    self._unanswered -= 1
+                    self._on_reply(reply)
+        except hiredis.ProtocolError as error:
+            self._end(f"this is not the Redis protocol: {error}")
+            self.abort()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._end(str(error) if error else "closed by the server")
+
+    def _end(self, reason: str) -> None:
+        if not self._lost.done():
+            self._lost.set_result(reason)
+        if self._connection is not None:
+            # Not `disconnect`: that would wait for a protocol that is no longer the socket's.
+            self._connection._close()  # type: ignore[no-untyped-call]
+            self._connection = None
+
+
+def pack(*parts: bytes | str | int) -> bytes:
+    """One command as Redis reads it."""
+    packed: bytes = hiredis.pack_command(parts)  # type: ignore[arg-type]  # its stub says a tuple of one
+    return packed
