@@ -45,15 +45,20 @@ def ms_of(pcm: bytes, rate_hz: int) -> int:
 
 @lru_cache(maxsize=CACHED_TEXTS)
 def _spoken(text: str, rate_hz: int, voice: str) -> bytes:
+    samples = np.frombuffer(_native(text, voice), dtype="<i2")
+    if samples.size == 0 or rate_hz == _engine().rate_hz:
+        return samples.tobytes()
+    resampled: npt.NDArray[np.int16] = soxr.resample(samples, _engine().rate_hz, rate_hz)
+    return resampled.astype("<i2", copy=False).tobytes()
+
+
+@lru_cache(maxsize=CACHED_TEXTS)
+def _native(text: str, voice: str) -> bytes:
+    """One utterance at the engine's rate, kept so that it is the same one at every other rate."""
     if not text:
         return b""
     with _lock:
-        native = _engine().speak(text, voice)
-    samples = np.frombuffer(native, dtype="<i2")
-    if samples.size == 0 or rate_hz == _engine().rate_hz:
-        return native
-    resampled: npt.NDArray[np.int16] = soxr.resample(samples, _engine().rate_hz, rate_hz)
-    return resampled.astype("<i2", copy=False).tobytes()
+        return _engine().speak(text, voice)
 
 
 class _Engine:
