@@ -11,6 +11,7 @@ import pytest
 
 import fuzzing
 from agent_relay.core import voice_live as vl
+from agent_relay.core.voice_codec import decode, encode, encode_append
 from bridge_common.errors import FrameError
 
 _SESSION = (
@@ -155,8 +156,8 @@ SAMPLES: list[tuple[str, vl.ServerEvent]] = [
 
 @pytest.mark.parametrize(("message", "event"), SAMPLES, ids=lambda value: type(value).__name__)
 def test_a_recorded_message_decodes(message: str, event: vl.ServerEvent) -> None:
-    assert vl.decode(message) == event
-    assert vl.decode(message.encode()) == event
+    assert decode(message) == event
+    assert decode(message.encode()) == event
 
 
 @pytest.mark.parametrize(
@@ -219,11 +220,11 @@ def test_a_recorded_message_decodes(message: str, event: vl.ServerEvent) -> None
     ],
 )
 def test_client_events_are_as_documented(event: vl.ClientEvent, documented: str) -> None:
-    assert vl.encode(event) == documented.encode()
+    assert encode(event) == documented.encode()
 
 
 def test_appended_audio_is_as_documented() -> None:
-    assert json.loads(vl.encode_append(b"\x00\x00\x01\x00")) == {
+    assert json.loads(encode_append(b"\x00\x00\x01\x00")) == {
         "type": "input_audio_buffer.append",
         "audio": "AAABAA==",
     }
@@ -231,6 +232,6 @@ def test_appended_audio_is_as_documented() -> None:
 
 @pytest.mark.timeout(180)
 def test_the_decoder_survives_a_million_mutations() -> None:
-    decoded, refused = fuzzing.survives(vl.decode, [message for message, _ in SAMPLES], FrameError)
+    decoded, refused = fuzzing.survives(decode, [message for message, _ in SAMPLES], FrameError)
     assert decoded > 1000
     assert refused > 1000

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Final
 
-from agent_relay.core.voice_live import encode_append
+from agent_relay.core.voice_codec import encode_append
 
 KEPT_FRAMES: Final = 100
 """2 s. Speech that is older answers a question that nobody remembers."""

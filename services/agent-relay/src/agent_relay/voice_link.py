@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from agent_relay import metrics
 from agent_relay.core.connection import Target, TokenScope, connect_request
-from agent_relay.core.voice_live import ClientEvent, ServerEvent, decode, encode
+from agent_relay.core.voice_codec import decode, encode
+from agent_relay.core.voice_live import ClientEvent, ServerEvent
 from agent_relay.credentials import Tokens
 from agent_relay.uplink_audio import UplinkAudio
 from agent_relay.voice_live_client import VoiceSocket, connect

@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import base64
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent_relay.core import voice_live as vl
+from agent_relay.core.voice_codec import decode, encode, encode_append
+from bridge_common.errors import FrameError
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "nonsense",
+        "[]",
+        "3",
+        '"text"',
+        "{}",
+        '{"type":3}',
+        '{"type":"session.created"}',
+        '{"type":"session.created","session":[]}',
+        '{"type":"session.created","session":{"id":7}}',
+        '{"type":"session.created","session":{"id":"s","expires_at":"soon"}}',
+        '{"type":"session.created","session":{"id":"s","expires_at":true}}',
+        '{"type":"session.created","session":{"id":"s","expires_at":1e999}}',
+        '{"type":"response.audio.delta","response_id":"r","item_id":"i","delta":"####"}',
+        '{"type":"response.audio.delta","response_id":"r","item_id":"i","delta":"é"}',
+        '{"type":"response.audio.delta","response_id":"r","item_id":"i"}',
+        '{"type":"response.audio.delta","item_id":"i","delta":"AAAA"}',
+        '{"type":"response.done","response":{"id":"r"}}',
+        '{"type":"error","error":"boom"}',
+        "[" * 100_000,
+    ],
+)
+def test_malformed_events_are_refused(text: str) -> None:
+    with pytest.raises(FrameError):
+        decode(text)
+
+
+def test_half_a_sample_is_refused() -> None:
+    delta = base64.b64encode(b"abc").decode()
+    with pytest.raises(FrameError, match="3 bytes"):
+        decode(json.dumps({"type": "response.audio.delta", "response_id": "r", "item_id": "i", "delta": delta}))
+
+
+def test_unknown_events_are_passed_over() -> None:
+    assert decode('{"type":"rate_limits.updated","rate_limits":[]}') == vl.Other("rate_limits.updated")
+
+
+def test_the_type_may_stand_anywhere_and_the_message_may_be_binary() -> None:
+    assert decode(b'{"item_id":"i","type":"input_audio_buffer.speech_started"}') == vl.SpeechStarted("i")
+
+
+def test_an_error_without_a_code_has_its_type() -> None:
+    event = decode('{"type":"error","error":{"type":"invalid_request_error","message":"no","param":null}}')
+    assert event == vl.ErrorEvent("invalid_request_error", "no", "", "")
+
+
+def test_a_failed_response_tells_the_code_of_its_error() -> None:
+    details = {"type": "failed", "error": {"type": "server_error", "code": "message_creation_failed"}}
+    response = {"id": "r", "status": "failed", "status_details": details}
+    event = decode(json.dumps({"type": "response.done", "response": response}))
+    assert event == vl.ResponseDone("r", "failed", "message_creation_failed")
+
+
+def test_append_is_what_a_json_encoder_would_write() -> None:
+    pcm = bytes(range(256)) * 4
+    assert json.loads(encode_append(pcm)) == {
+        "type": "input_audio_buffer.append",
+        "audio": base64.b64encode(pcm).decode(),
+    }
+
+
+def test_a_delta_decodes_to_the_audio_that_went_in() -> None:
+    pcm = bytes(range(200))
+    event = decode(
+        json.dumps(
+            {
+                "type": "response.audio.delta",
+                "response_id": "r",
+                "item_id": "i",
+                "delta": base64.b64encode(pcm).decode(),
+            }
+        )
+    )
+    assert event == vl.AudioDelta("r", "i", pcm)
+
+
+def test_client_events_are_text_as_it_is_spoken() -> None:
+    assert "Grüße" in encode(vl.create_message("user", "Grüße")).decode()
+
+
+def test_half_a_surrogate_pair_does_not_cost_the_message() -> None:
+    assert json.loads(encode(vl.create_message("user", "so \ud83d")))["item"]["content"][0]["text"] == "so ?"
+
+
+def _delta(**fields: object) -> str:
+    return json.dumps({"type": "response.audio.delta", "response_id": "r", "item_id": "i", **fields})
+
+
+@given(st.binary(max_size=600).map(lambda pcm: pcm[: len(pcm) // 2 * 2]))
+def test_escaped_base64_is_the_same_audio(pcm: bytes) -> None:
+    """.NET's JSON encoder writes the `+` of base64 as an escape by default."""
+    message = _delta(delta=base64.b64encode(pcm).decode()).replace("+", "\\u002B").replace("/", "\\/")
+    assert decode(message) == vl.AudioDelta("r", "i", pcm)
+
+
+def test_a_message_may_be_a_view_of_a_buffer_that_is_used_again() -> None:
+    for message, event in (
+        (_delta(delta="AAABAA==", unknown={"a": [1]}), vl.AudioDelta("r", "i", b"\0\0\x01\0")),
+        ('{"type":"response.created","response":{"id":"r"}}', vl.ResponseCreated("r")),
+    ):
+        buffer = bytearray(message.encode())
+        decoded = decode(memoryview(buffer))
+        buffer[:] = b"#" * len(buffer)
+        assert decoded == event
+
+
+@pytest.mark.parametrize("delta", ["AAA", "AA==AA", "AAAA\n", "A===", "=AAA", "AA AA", "AAAA####", None, 7, ["AAAA"]])
+def test_audio_that_is_no_base64_is_refused(delta: object) -> None:
+    with pytest.raises(FrameError, match="`delta`"):
+        decode(_delta(delta=delta))
