@@ -1,4 +1,4 @@
-"""The frame around every service: probes, metrics, signals, drain, clean-up."""
+"""The frame around every service: signals, drain, clean-up, exit."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from bridge_common import service as service_module
-from bridge_common.service import MAX_WS_MESSAGE_BYTES, RunningService
+from bridge_common.service import RunningService
 from bridge_common.settings import ServiceSettings
 from eventually import eventually
 from lab.redis_server import free_port
@@ -96,48 +96,6 @@ async def signals_as_before() -> AsyncIterator[None]:
 
 def url_of(running: RunningService, path: str) -> str:
     return f"http://127.0.0.1:{running.port}{path}"
-
-
-async def test_the_probes_answer(echo: Echo, http: aiohttp.ClientSession) -> None:
-    async with RunningService(echo, settings_of()) as running:
-        async with http.get(url_of(running, "/livez")) as reply:
-            assert (reply.status, await reply.json()) == (200, {"status": "alive"})
-        async with http.get(url_of(running, "/readyz")) as reply:
-            assert (reply.status, await reply.json()) == (200, {"status": "ready"})
-        echo.reason = "Redis does not answer"
-        async with http.get(url_of(running, "/readyz")) as reply:
-            assert reply.status == 503
-            assert await reply.json() == {"status": "not ready", "reason": "Redis does not answer"}
-        echo.draining, echo.reason = True, ""
-        async with http.get(url_of(running, "/readyz")) as reply:
-            assert (reply.status, (await reply.json())["reason"]) == (503, "draining")
-        async with http.get(url_of(running, "/livez")) as reply:
-            assert reply.status == 200
-    assert echo.life == ["start", "stop"]
-
-
-async def test_metrics_are_there_beside_the_services_own_routes(echo: Echo, http: aiohttp.ClientSession) -> None:
-    async with RunningService(echo, settings_of()) as running:
-        async with http.get(url_of(running, "/metrics")) as reply:
-            assert reply.headers["content-type"].startswith("text/plain; version=0.0.4")
-            assert "bridge_active_calls" in await reply.text()
-        async with http.get(url_of(running, "/hello")) as reply:
-            assert await reply.text() == "hello"
-            assert "server" not in reply.headers
-
-
-async def test_a_message_beyond_the_limit_closes_its_socket_only(echo: Echo, http: aiohttp.ClientSession) -> None:
-    async with (
-        RunningService(echo, settings_of()) as running,
-        http.ws_connect(url_of(running, "/ws")) as small,
-        http.ws_connect(url_of(running, "/ws")) as big,
-    ):
-        await big.send_str("x" * (MAX_WS_MESSAGE_BYTES + 1))
-        closed = await big.receive(timeout=5)
-        assert closed.type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED)
-        assert big.close_code == 1009
-        await small.send_str("y" * MAX_WS_MESSAGE_BYTES)
-        assert len((await small.receive(timeout=5)).data) == MAX_WS_MESSAGE_BYTES
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -1,33 +1,30 @@
-"""What every service does around its work: probes, metrics, signals, drain, exit.
+"""What every service does around its work: signals, drain, exit; and the event loop it runs on.
 
-uvicorn closes open WebSockets the moment it is told to exit, and lifespan teardown runs only afterwards. So the
-signals are ours: first the service drains, then uvicorn learns that it should go.
+A server closes what is open the moment it is told to exit. So the signals are ours: first the service drains, then its
+server learns that it should go. What listens on the port is a `Server`: uvicorn with the service's routes, unless the
+service brings one of its own.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import signal
 import socket
-from collections.abc import Iterator, Sequence
-from typing import Final, Protocol
-
-import uvicorn
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route
+from typing import Final, Protocol, runtime_checkable
 
 from bridge_common import telemetry
 from bridge_common.log import fields
 from bridge_common.settings import ServiceSettings
+from bridge_common.web_server import Web, WebServer
+
+try:
+    import uvloop as loops
+except ImportError:  # not made for every platform; asyncio's own loop does the same, slower
+    loops = asyncio  # type: ignore[misc]  # the two have `new_event_loop` in common
 
 log = logging.getLogger(__name__)
 
-MAX_WS_MESSAGE_BYTES: Final = 256 * 1024
-"""Above the 64 KB that the media codec takes: a frame too large is dropped and counted there, not a lost call."""
 _START_TIMEOUT_S: Final = 30
 _CANCEL_TIMEOUT_S: Final = 2
 
@@ -40,12 +37,6 @@ class Service(Protocol):
 
     draining: bool
 
-    def routes(self) -> Sequence[BaseRoute]: ...
-
-    async def ready(self) -> str:
-        """Empty when new work may come, else the reason why not."""
-        ...
-
     async def start(self) -> None: ...
 
     async def drain(self) -> None: ...
@@ -53,47 +44,28 @@ class Service(Protocol):
     async def stop(self) -> None: ...
 
 
-def application(service: Service) -> Starlette:
-    """The service's routes with /livez, /readyz and /metrics beside them."""
+@runtime_checkable
+class WebService(Service, Web, Protocol):
+    """A service that answers through starlette routes."""
 
-    async def livez(_: Request) -> Response:
-        return JSONResponse({"status": "alive"})
 
-    async def readyz(_: Request) -> Response:
-        reason = "draining" if service.draining else await service.ready()
-        return JSONResponse(
-            {"status": "not ready", "reason": reason} if reason else {"status": "ready"}, 503 if reason else 200
-        )
+class Server(Protocol):
+    """What listens on the service's port, with /livez, /readyz and /metrics among its answers."""
 
-    async def metrics(_: Request) -> Response:
-        return Response(telemetry.render(), media_type=telemetry.CONTENT_TYPE)
+    async def open(self, bound: socket.socket) -> None:
+        """Listen on this socket; return when connections are taken."""
 
-    probes = [Route("/livez", livez), Route("/readyz", readyz), Route("/metrics", metrics)]
-    return Starlette(routes=[*probes, *service.routes()])
+    async def close(self) -> None:
+        """Take no more, end what is still open, and return when all of it is done. Also after an `open` that failed."""
 
 
 class RunningService:
-    """A service behind uvicorn. Tests use it as a context manager and read `port`; processes call `serve`."""
+    """A service behind its server. Tests use it as a context manager and read `port`; processes call `serve`."""
 
-    def __init__(self, service: Service, settings: ServiceSettings) -> None:
+    def __init__(self, service: Service, settings: ServiceSettings, server: Server | None = None) -> None:
         self._service = service
         self._settings = settings
-        config = uvicorn.Config(
-            application(service),
-            host=settings.host,
-            port=settings.port,
-            ws="websockets-sansio",
-            ws_max_size=MAX_WS_MESSAGE_BYTES,
-            ws_per_message_deflate=False,
-            lifespan="off",
-            access_log=False,
-            log_config=None,
-            server_header=False,
-            timeout_keep_alive=65,
-            timeout_graceful_shutdown=5,
-        )
-        self._server = _Server(config)
-        self._serving: asyncio.Task[None] | None = None
+        self._server = server or _web_server(service)
         self._socket: socket.socket | None = None
 
     @property
@@ -107,12 +79,7 @@ class RunningService:
         try:
             async with asyncio.timeout(_START_TIMEOUT_S):
                 await self._service.start()
-            self._serving = asyncio.create_task(self._server.serve(sockets=[self._socket]))
-            while not self._server.started:  # uvicorn has no event for it
-                if self._serving.done():
-                    await self._serving
-                    raise RuntimeError("the server ended before it started")
-                await asyncio.sleep(0.005)
+            await self._server.open(self._socket)
         except BaseException:
             await self._end()
             raise
@@ -123,10 +90,8 @@ class RunningService:
 
     async def _end(self) -> None:
         """Close the server with its sockets, then stop the service, whatever became of the server."""
-        self._server.should_exit = True
         try:
-            if self._serving is not None:
-                await self._serving
+            await self._server.close()
         finally:
             if self._socket is not None:
                 self._socket.close()
@@ -169,7 +134,7 @@ class RunningService:
 
 
 def _bind(host: str, port: int) -> socket.socket:
-    """uvicorn's own way to do this leaves the socket open when the port is taken."""
+    """Raises `SystemExit` with the reason when the port cannot be had."""
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -180,22 +145,20 @@ def _bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-def serve(service: Service, settings: ServiceSettings) -> int:
+def _web_server(service: Service) -> WebServer:
+    assert isinstance(service, WebService), "a service without routes brings a server of its own"
+    return WebServer(service)
+
+
+def serve(service: Service, settings: ServiceSettings, server: Server | None = None) -> int:
     """Run until a signal; the process's exit code."""
 
     async def main() -> None:
-        async with RunningService(service, settings) as running:
+        async with RunningService(service, settings, server) as running:
             log.info("ready", extra=fields(port=running.port))
             await running.until_signalled()
         log.info("stopped")
 
-    asyncio.run(main())
+    with asyncio.Runner(loop_factory=loops.new_event_loop) as runner:
+        runner.run(main())
     return 0
-
-
-class _Server(uvicorn.Server):
-    """uvicorn without its signal handlers: `until_signalled` has them."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield

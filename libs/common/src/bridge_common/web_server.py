@@ -1,0 +1,91 @@
+"""The port of a service that speaks HTTP through starlette and uvicorn: its routes, with the probes beside them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Iterator, Sequence
+from typing import Final, Protocol
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from bridge_common import telemetry
+
+MAX_WS_MESSAGE_BYTES: Final = 256 * 1024
+
+
+class Web(Protocol):
+    """What of a service answers requests."""
+
+    draining: bool
+
+    def routes(self) -> Sequence[BaseRoute]: ...
+
+    async def ready(self) -> str:
+        """Empty when new work may come, else the reason why not."""
+        ...
+
+
+def application(web: Web) -> Starlette:
+    """The service's routes with /livez, /readyz and /metrics beside them."""
+
+    async def livez(_: Request) -> Response:
+        return JSONResponse({"status": "alive"})
+
+    async def readyz(_: Request) -> Response:
+        reason = "draining" if web.draining else await web.ready()
+        return JSONResponse(
+            {"status": "not ready", "reason": reason} if reason else {"status": "ready"}, 503 if reason else 200
+        )
+
+    async def metrics(_: Request) -> Response:
+        return Response(telemetry.render(), media_type=telemetry.CONTENT_TYPE)
+
+    probes = [Route("/livez", livez), Route("/readyz", readyz), Route("/metrics", metrics)]
+    return Starlette(routes=[*probes, *web.routes()])
+
+
+class WebServer:
+    """uvicorn on a socket that is bound already."""
+
+    def __init__(self, web: Web) -> None:
+        config = uvicorn.Config(
+            application(web),
+            ws="websockets-sansio",
+            ws_max_size=MAX_WS_MESSAGE_BYTES,
+            ws_per_message_deflate=False,
+            lifespan="off",
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            timeout_keep_alive=65,
+            timeout_graceful_shutdown=5,
+        )
+        self._server = _Server(config)
+        self._serving: asyncio.Task[None] | None = None
+
+    async def open(self, bound: socket.socket) -> None:
+        self._serving = asyncio.create_task(self._server.serve(sockets=[bound]))
+        while not self._server.started:  # uvicorn has no event for it
+            if self._serving.done():
+                await self._serving
+                raise RuntimeError("the server ended before it started")
+            await asyncio.sleep(0.005)
+
+    async def close(self) -> None:
+        self._server.should_exit = True
+        if self._serving is not None:
+            await self._serving
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handlers: the service has them."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield

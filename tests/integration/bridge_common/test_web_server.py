@@ -1,0 +1,98 @@
+"""uvicorn with a service's routes: the probes, the metrics, and how large a WebSocket message may be."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import aiohttp
+import pytest
+from starlette.responses import PlainTextResponse
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.websockets import WebSocket
+
+from bridge_common.web_server import MAX_WS_MESSAGE_BYTES, Web, WebServer
+
+
+class Answering:
+    def __init__(self) -> None:
+        self.draining = False
+        self.reason = ""
+
+    def routes(self) -> Sequence[BaseRoute]:
+        return [WebSocketRoute("/ws", self._echo), Route("/hello", lambda _: PlainTextResponse("hello"))]
+
+    async def ready(self) -> str:
+        return self.reason
+
+    async def _echo(self, ws: WebSocket) -> None:
+        await ws.accept()
+        async for text in ws.iter_text():
+            await ws.send_text(text)
+
+
+@asynccontextmanager
+async def listening(web: Web) -> AsyncIterator[str]:
+    server = WebServer(web)
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        await server.open(bound)
+        yield f"http://127.0.0.1:{bound.getsockname()[1]}"
+        await server.close()
+
+
+@pytest.fixture
+def answering() -> Answering:
+    return Answering()
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession() as session:
+        yield session
+
+
+async def test_the_probes_answer(answering: Answering, http: aiohttp.ClientSession) -> None:
+    async with listening(answering) as url:
+        async with http.get(url + "/livez") as reply:
+            assert (reply.status, await reply.json()) == (200, {"status": "alive"})
+        async with http.get(url + "/readyz") as reply:
+            assert (reply.status, await reply.json()) == (200, {"status": "ready"})
+        answering.reason = "Redis does not answer"
+        async with http.get(url + "/readyz") as reply:
+            assert reply.status == 503
+            assert await reply.json() == {"status": "not ready", "reason": "Redis does not answer"}
+        answering.draining, answering.reason = True, ""
+        async with http.get(url + "/readyz") as reply:
+            assert (reply.status, (await reply.json())["reason"]) == (503, "draining")
+        async with http.get(url + "/livez") as reply:
+            assert reply.status == 200
+
+
+async def test_metrics_are_there_beside_the_services_own_routes(
+    answering: Answering, http: aiohttp.ClientSession
+) -> None:
+    async with listening(answering) as url:
+        async with http.get(url + "/metrics") as reply:
+            assert reply.headers["content-type"].startswith("text/plain; version=0.0.4")
+            assert "bridge_active_calls" in await reply.text()
+        async with http.get(url + "/hello") as reply:
+            assert await reply.text() == "hello"
+            assert "server" not in reply.headers
+
+
+async def test_a_message_beyond_the_limit_closes_its_socket_only(
+    answering: Answering, http: aiohttp.ClientSession
+) -> None:
+    async with (
+        listening(answering) as url,
+        http.ws_connect(url + "/ws") as small,
+        http.ws_connect(url + "/ws") as big,
+    ):
+        await big.send_str("x" * (MAX_WS_MESSAGE_BYTES + 1))
+        closed = await big.receive(timeout=5)
+        assert closed.type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED)
+        assert big.close_code == 1009
+        await small.send_str("y" * MAX_WS_MESSAGE_BYTES)
+        assert len((await small.receive(timeout=5)).data) == MAX_WS_MESSAGE_BYTES
