@@ -11,15 +11,17 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, NoReturn, Protocol
 
 import hiredis
 from redis.asyncio import Redis
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
 
 WATCH_S: Final = 0.1
 """How often a silent connection is noticed."""
+RETRY_S: Final = 0.05
 
 
 class RedisWire(asyncio.Protocol):
@@ -104,6 +106,42 @@ class RedisWire(asyncio.Protocol):
             # Not `disconnect`: that would wait for a protocol that is no longer the socket's.
             self._connection._close()  # type: ignore[no-untyped-call]
             self._connection = None
+
+
+class WireUser(Protocol):
+    """Who speaks over a connection that is made again whenever it is lost."""
+
+    def answered(self, reply: Any) -> None: ...
+
+    def opened(self, wire: RedisWire) -> None: ...
+
+    def closed(self) -> None:
+        """The connection is of no use any more; what was sent and not answered may have been done or not."""
+
+    def failed(self, reason: str) -> None:
+        """Why there is no connection. Called at each attempt."""
+
+    async def before_open(self) -> None:
+        """What has to be put right before another connection can serve. May raise what redis-py raises."""
+
+
+async def keep_open(redis: Redis, user: WireUser, patience_s: float) -> NoReturn:
+    """Give `user` a connection, one after the other, until cancelled. `patience_s`: see `RedisWire.until_lost`."""
+    while True:
+        try:
+            await user.before_open()
+            wire = await RedisWire.open(redis, user.answered)
+        except (RedisError, OSError) as error:
+            user.failed(str(error))
+        else:
+            try:
+                user.opened(wire)
+                reason = await wire.until_lost(patience_s)
+            finally:
+                wire.abort()
+                user.closed()
+            user.failed(reason)
+        await asyncio.sleep(RETRY_S)
 
 
 def pack(*parts: bytes | str | int) -> bytes:

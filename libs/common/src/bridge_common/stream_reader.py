@@ -11,14 +11,14 @@ from typing import Any, Final, TypeAlias
 
 from hiredis import ReplyError
 from redis.asyncio import Redis
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import ResponseError
 
 from bridge_common.entries import FIELD, Entry, decode
 from bridge_common.errors import EntryError
 from bridge_common.keys import READER_STREAMS
 from bridge_common.log import fields
 from bridge_common.redis_clients import command, is_passing, refusal_is_passing
-from bridge_common.redis_wire import RedisWire, pack
+from bridge_common.redis_wire import RedisWire, keep_open, pack
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,6 @@ _COUNT: Final = 64
 _COUNT_AFTER_FAILURE: Final = 4
 """Entries a stream after a failed read: a reply too large for the time-out would otherwise fail for ever."""
 _PATIENCE_S: Final = 0.5
-_RETRY_S: Final = 0.05
 _ENTRY_ID: Final = re.compile(r"\d+(-\d+)?")
 
 
@@ -141,35 +140,30 @@ class _Part:
         self._subscriptions.pop(key.encode(), None)
 
     async def run(self) -> None:
-        while True:
-            await self._serve_one_connection()
-            await asyncio.sleep(_RETRY_S)
+        await keep_open(self._redis, self, _BLOCK_MS / 1000 + _PATIENCE_S)
 
-    async def _serve_one_connection(self) -> None:
-        try:
-            if self._one_is_refused:
-                await self._drop_refused()
-            self._wire = wire = await RedisWire.open(self._redis, self._answered)
-        except (RedisError, OSError) as error:
-            self._tell_failing(str(error))
-            return
-        try:
-            self._read_soon()
-            reason = await wire.until_lost(_BLOCK_MS / 1000 + _PATIENCE_S)
-        finally:
-            self._disconnect()
-        self._tell_failing(reason)
+    # -- as the user of a connection
+    async def before_open(self) -> None:
+        if self._one_is_refused:
+            await self._drop_refused()
 
-    def _disconnect(self) -> None:
+    def opened(self, wire: RedisWire) -> None:
+        self._wire = wire
+        self._read_soon()
+
+    def closed(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._wire is not None:
-            self._wire.abort()
-            self._wire = None
+        self._wire = None
         self._asked = None
 
-    # -- on a connection
+    def failed(self, reason: str) -> None:
+        if not self._failing:
+            log.warning("stream read failing", extra=fields(streams=len(self), error=reason))
+        self._failing = True
+
+    # -- reading
     def _read_soon(self) -> None:
         """At the next beat, unless a read is under way or nothing is there to be read."""
         if self._wire is None or self._asked is not None or self._timer is not None or not self._subscriptions:
@@ -187,7 +181,7 @@ class _Part:
         cursors = [subscription.cursor for subscription in asked.values()]
         self._wire.send(pack(b"XREAD", b"COUNT", count, b"BLOCK", _BLOCK_MS, b"STREAMS", *asked, *cursors))
 
-    def _answered(self, reply: Any) -> None:
+    def answered(self, reply: Any) -> None:
         asked, self._asked = self._asked, None
         if isinstance(reply, ReplyError):
             self._refused(str(reply))
@@ -221,11 +215,13 @@ class _Part:
             # One call's fault must not stop the reading of all others.
             log.exception("sink failed", extra=fields(key=subscription.key, entry_id=entry_id))
 
-    # -- when Redis is away or refuses
+    # -- when Redis refuses
     def _refused(self, reason: str) -> None:
-        self._tell_failing(reason)
+        self.failed(reason)
         self._one_is_refused = not refusal_is_passing(reason)
-        self._disconnect()
+        if self._wire is not None:
+            self._wire.abort()
+        self.closed()
 
     async def _drop_refused(self) -> None:
         """One key that Redis refuses to read would end every read of all: find it and read it no more."""
@@ -237,8 +233,3 @@ class _Part:
                     self.remove(subscription.key)
                     log.error("stream refused", extra=fields(key=subscription.key, error=str(error)))
         self._one_is_refused = False
-
-    def _tell_failing(self, reason: str) -> None:
-        if not self._failing:
-            log.warning("stream read failing", extra=fields(streams=len(self), error=reason))
-        self._failing = True

@@ -14,13 +14,12 @@ from typing import Any, Final, TypeAlias
 
 from hiredis import ReplyError
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from bridge_common.entries import FIELD, Entry, encode
 from bridge_common.keys import MEDIA_STREAM_LENGTH
 from bridge_common.log import fields
 from bridge_common.redis_clients import refusal_is_passing
-from bridge_common.redis_wire import RedisWire, pack
+from bridge_common.redis_wire import RedisWire, keep_open, pack
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +29,6 @@ _BEAT_S: Final = 0.002
 """A write waits this long after the one before it: under load fewer and fuller ones, for at most 2 ms of delay."""
 _BATCH: Final = 512
 _PATIENCE_S: Final = 0.5
-_RETRY_S: Final = 0.05
 
 _Item: TypeAlias = tuple["Outlet", bytes, bytes]
 """Whose entry, its id, its payload."""
@@ -120,41 +118,36 @@ class StreamWriter:
         """Write until cancelled; run again, it goes on with what was not answered."""
         self._ended = False
         try:
-            while True:
-                await self._serve_one_connection()
-                await asyncio.sleep(_RETRY_S)
+            await keep_open(self._redis, self, _PATIENCE_S)
         finally:
-            self._disconnect()
             self._ended = True
             self._tell_progress()
 
-    async def _serve_one_connection(self) -> None:
-        try:
-            self._wire = wire = await RedisWire.open(self._redis, self._answered)
-        except (RedisError, OSError) as error:
-            self._tell_failing(str(error))
-            return
-        try:
-            self._write_soon()
-            reason = await wire.until_lost(_PATIENCE_S)
-        finally:
-            self._disconnect()
-        self._tell_failing(reason)
+    # -- as the user of a connection
+    async def before_open(self) -> None:
+        pass
 
-    def _disconnect(self) -> None:
+    def opened(self, wire: RedisWire) -> None:
+        self._wire = wire
+        self._write_soon()
+
+    def closed(self) -> None:
         """What was sent and not answered may be stored or not: it goes first on the next connection."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._wire is not None:
-            self._wire.abort()
-            self._wire = None
+        self._wire = None
         self._in_doubt += len(self._sent)
         self._waiting.extendleft(reversed(self._sent))
         self._sent.clear()
         self._doubtful = 0
 
-    # -- on a connection
+    def failed(self, reason: str) -> None:
+        if not self._failing:
+            log.warning("stream write failing", extra=fields(entries=len(self._waiting), error=reason))
+        self._failing = True
+
+    # -- writing
     def _write_soon(self) -> None:
         loop = asyncio.get_running_loop()
         self._timer = loop.call_at(max(self._last_write + _BEAT_S, loop.time()), self._write)
@@ -173,11 +166,13 @@ class StreamWriter:
         if self._waiting:
             self._write_soon()
 
-    def _answered(self, reply: Any) -> None:
+    def answered(self, reply: Any) -> None:
         if isinstance(reply, ReplyError) and refusal_is_passing(str(reply)):
             # The server is in no state to store anything: all that is open is tried again on another connection.
-            self._tell_failing(str(reply))
-            self._disconnect()
+            self.failed(str(reply))
+            if self._wire is not None:
+                self._wire.abort()
+            self.closed()
             return
         outlet = self._sent.popleft()[0]
         repeated = self._doubtful > 0
@@ -197,11 +192,6 @@ class StreamWriter:
     def _tell_progress(self) -> None:
         self._progress.set()
         self._progress = asyncio.Event()
-
-    def _tell_failing(self, reason: str) -> None:
-        if not self._failing:
-            log.warning("stream write failing", extra=fields(entries=len(self._waiting), error=reason))
-        self._failing = True
 
 
 def _append_command(outlet: Outlet, entry_id: bytes, payload: bytes) -> bytes:
