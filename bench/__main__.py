@@ -1,53 +1,127 @@
-"""Runs the measurements named on the command line, or all."""
+"""Runs the measurements that are named, or all but the ramp; or writes bench/RESULTS.md from what they stored."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import os
-import platform
 import sys
 import time
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
 # numpy's BLAS reads this when it is loaded: a thread pool would measure the machine, not the code.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-from bench import frame_codecs, resampler
+from bench import barge_in, calls, frame_codecs, limits, ramp, resampler, set_up
+from bench.machine import describe, machine
+from bench.results import markdown
 from bench.table import Bench
+from bench.whole import Measurement, Options
+from lab.redis_server import NoRedisError
+from lab.stack import StackError
+from lab.wire import WireError
 
 BENCHES: Final[dict[str, Bench]] = {
     "resampler": resampler.measure,
     "codecs": frame_codecs.measure,
 }
+"""Parts of the code, each by itself."""
+WHOLE: Final[dict[str, Measurement]] = {
+    "calls": calls.measure,
+    "barge-in": barge_in.measure,
+    "answer": set_up.measure_answer,
+    "greeting": set_up.measure_greeting,
+    "ramp": ramp.measure,
+}
+"""The whole system, as processes, between the simulators."""
+ON_REQUEST: Final = frozenset({"ramp"})
+JSON_PATH: Final = Path("out/bench.json")
+RESULTS_PATH: Final = Path(__file__).with_name("RESULTS.md")
+QUICK: Final = Options(calls=(10,), seconds=5.0, runs=1, ramp_s=40.0)
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="name", help=f"one of: {', '.join(BENCHES)}; default: all")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the tables there as well")
-    parser.add_argument("--repeats", type=int, default=7, help="how often each timing is repeated; the best counts")
-    chosen = parser.parse_args()
-    unknown = [name for name in chosen.names if name not in BENCHES]
-    if unknown:
-        parser.error(f"no such measurement: {', '.join(unknown)}; there are: {', '.join(BENCHES)}")
-    machine = _machine()
-    print(f"{machine}\n{chosen.repeats} repeats of each timing, the best counts\n")
-    results: dict[str, object] = {"machine": machine, "repeats": chosen.repeats, "at_unix_s": int(time.time())}
-    for name in chosen.names or BENCHES:
-        tables = BENCHES[name](chosen.repeats)
-        results[name] = [table.as_dict() for table in tables]
-        for table in tables:
-            print(table.render(), "\n")
-    if chosen.json:
-        chosen.json.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    chosen = _parser().parse_args()
+    if chosen.write_results:
+        return _write_results(chosen.json)
+    names = chosen.names or [name for name in (*BENCHES, *WHOLE) if name not in ON_REQUEST]
+    if chosen.ramp and "ramp" not in names:
+        names.append("ramp")
+    options = QUICK if chosen.quick else Options(tuple(chosen.calls), chosen.seconds, chosen.runs)
+    facts = machine()
+    print("\n".join(describe(facts)), "\n")
+    tables: dict[str, object] = {}
+    figures: dict[str, object] = {}
+    for name in names:
+        try:
+            stored = _run(name, options, chosen.repeats, figures)
+        except (StackError, NoRedisError, WireError) as error:
+            print(f"{name} could not be measured: {error}", file=sys.stderr)
+            return 1
+        tables[name] = stored
+    kept = limits.table(figures)
+    if kept is not None:
+        print(kept.render(), "\n")
+    facts["load_average_after"] = [round(value, 2) for value in os.getloadavg()]
+    told = {key: value for key, value in asdict(options).items() if key != "folder"} | {"repeats": chosen.repeats}
+    results = {"at_unix_s": int(time.time()), "machine": facts, "options": told, "tables": tables, "whole": figures}
+    chosen.json.parent.mkdir(parents=True, exist_ok=True)
+    chosen.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    print(f"Stored in {chosen.json}.")
     return 0
 
 
-def _machine() -> str:
-    load = ", ".join(f"{value:.2f}" for value in os.getloadavg())
-    return f"{platform.machine()}, {os.cpu_count()} CPUs, load {load}, Python {platform.python_version()}"
+def _run(name: str, options: Options, repeats: int, figures: dict[str, object]) -> list[dict[str, object]]:
+    """Measure, print, and hand back the tables for storing."""
+    if name in BENCHES:
+        tables = BENCHES[name](repeats)
+    else:
+        print(f"{name}:", flush=True)
+        outcome = WHOLE[name](options)
+        tables, figures[name] = outcome.tables, outcome.figures
+        print()
+    for table in tables:
+        print(table.render(), "\n", flush=True)
+    return [table.as_dict() for table in tables]
+
+
+def _write_results(json_path: Path) -> int:
+    try:
+        results = json.loads(json_path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        print(f"There is no {json_path}: measure first.", file=sys.stderr)
+        return 1
+    RESULTS_PATH.write_text(markdown(results), encoding="utf-8")
+    print(f"Wrote {RESULTS_PATH}.")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    known = (*BENCHES, *WHOLE)
+    parser.add_argument("names", nargs="*", metavar="name", choices=[*known, []], help=f"of {', '.join(known)}")
+    parser.add_argument("--json", type=Path, default=JSON_PATH, metavar="FILE", help=f"default: {JSON_PATH}")
+    parser.add_argument("--repeats", type=int, default=7, help="how often each timing of a part is repeated")
+    parser.add_argument("--calls", type=_positive(int), nargs="+", default=[20, 40], help="calls at once")
+    parser.add_argument("--seconds", type=_positive(float), default=10.0, help="of each run of the whole system")
+    parser.add_argument("--runs", type=_positive(int), default=3, help="of the whole system; medians count")
+    parser.add_argument("--ramp", action="store_true", help="also find out how many calls this machine carries")
+    parser.add_argument("--quick", action="store_true", help="10 calls, 5 seconds, once: to see that everything runs")
+    parser.add_argument("--write-results", action="store_true", help="write bench/RESULTS.md from the stored JSON")
+    return parser
+
+
+def _positive(kind: Callable[[str], float]) -> Callable[[str], float]:
+    def read(text: str) -> float:
+        value = kind(text)
+        if value <= 0:
+            raise argparse.ArgumentTypeError(f"{text} is not above 0")
+        return value
+
+    return read
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ class Table:
     notes: Sequence[str] = field(default_factory=tuple)
 
     def render(self) -> str:
-        cells = [list(self.columns), *([_text(cell) for cell in row] for row in self.rows)]
+        cells = [list(self.columns), *([cell_text(cell) for cell in row] for row in self.rows)]
         widths = [max(len(row[column]) for row in cells) for column in range(len(self.columns))]
         lines = [
             "  ".join(
@@ -42,7 +42,7 @@ def best_us(step: Callable[[], object], repeats: int, calls: int = 1000) -> floa
     return min(timeit.repeat(step, number=calls, repeat=repeats)) / calls * 1e6
 
 
-def _text(cell: Cell) -> str:
+def cell_text(cell: Cell) -> str:
     return f"{cell:.1f}" if isinstance(cell, float) else str(cell)
 
 

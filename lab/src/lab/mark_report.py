@@ -48,10 +48,7 @@ class Direction:
 
     def percentile(self, share: float) -> float:
         """The delay that this share of the frames does not exceed, ms; 0 without frames."""
-        if not self.delays_ms:
-            return 0.0
-        ordered = sorted(self.delays_ms)
-        return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+        return percentile(self.delays_ms, share)
 
     def as_row(self) -> dict[str, float | int]:
         return {
@@ -65,3 +62,9 @@ class Direction:
             "p99_ms": round(self.percentile(0.99), 2),
             "max_ms": round(max(self.delays_ms, default=0.0), 2),
         }
+
+
+def percentile(values: Iterable[float], share: float) -> float:
+    """The value that this share of all does not exceed; 0 of none."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0

@@ -84,15 +84,12 @@ class Stack:
         """Start everything and return when all are ready. Raises `StackError`, `NoRedisError`."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self._start_redis()
-        for name, port, probe in (
-            ("identity", self.ports.identity, "/healthz"),
-            ("voice-live", self.ports.voice_live, "/healthz"),
-            ("acs", self.ports.acs, "/healthz"),
-            ("call-control", self.ports.call_control, "/readyz"),
-            ("media-gateway", self.ports.media_gateway, "/readyz"),
-            ("agent-relay", self.ports.agent_relay, "/readyz"),
-        ):
-            self._start(name, port, probe)
+        for name in ("identity", "voice-live", "acs", "call-control", "media-gateway", "agent-relay"):
+            self.launch_part(name)
+        self.await_ready()
+
+    def await_ready(self) -> None:
+        """Until every process that was launched is ready for work. Raises `StackError`."""
         deadline = time.monotonic() + _READY_TIMEOUT_S
         for process in self.processes:
             if process.probe:
@@ -128,21 +125,23 @@ class Stack:
         server = start_server(self.ports.redis, log_path=log_path)
         self.processes.append(Process("redis", self.ports.redis, server, log_path))
 
-    def _start(self, name: str, port: int, probe: str) -> None:
-        log_path = self.folder / f"{name}.log"
+    def launch_part(self, name: str) -> None:
+        """Start one of the simulators or services."""
         scripts = Path(sys.executable).parent
-        command = [str(scripts / "lab"), name] if name in _SIMULATORS else [str(scripts / name)]
-        environment = {
-            **_inherited(),
-            "HOST": "127.0.0.1",
-            "PORT": str(port),
-            **self._environment(name),
-            **self.extra.get(name, {}),
-        }
+        port: int = getattr(self.ports, name.replace("-", "_"))
+        if name in _SIMULATORS:
+            self.launch(name, [str(scripts / "lab"), name], port, "/healthz", self._environment(name))
+        else:
+            self.launch(name, [str(scripts / name)], port, "/readyz", self._environment(name))
+
+    def launch(self, name: str, command: list[str], port: int, probe: str, environment: Mapping[str, str]) -> None:
+        """Start a process that serves on `PORT`; `probe` is the path that answers 200 once it is ready."""
+        log_path = self.folder / f"{name}.log"
+        own = {"HOST": "127.0.0.1", "PORT": str(port), **environment, **self.extra.get(name, {})}
         with log_path.open("wb") as log:
             popen = subprocess.Popen(
                 command,
-                env=environment,
+                env={**_inherited(), **own},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from lab.mark_report import Direction
+from lab.mark_report import Direction, percentile
 
 WINDOW = (0.0, 10.0)
 SENT = [(seq, seq * 0.02) for seq in range(5)]
@@ -47,3 +47,8 @@ def test_only_what_was_sent_within_the_window_counts() -> None:
 
 def test_no_frame_at_all_is_not_clean() -> None:
     assert not Direction().clean
+
+
+def test_a_percentile_is_a_value_that_was_there() -> None:
+    assert [percentile(range(100), share) for share in (0.0, 0.5, 0.99, 1.0)] == [0, 50, 99, 99]
+    assert percentile([], 0.5) == 0.0

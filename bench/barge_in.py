@@ -1,0 +1,80 @@
+"""Barge-in: from `speech_started` on the voice socket to StopAudio on the media socket, while all calls talk.
+
+In every session the simulated caller interrupts at random times, every two seconds in the mean; the agent talks in
+250 ms deltas before and after. Both times are taken at the simulators' sockets.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+
+from bench.bridges import Bridge, Shape, stack_of
+from bench.call_run import warm_up
+from bench.spread import Delays
+from bench.table import Cell, Table
+from bench.whole import Options, Outcome, progress
+from lab.stack import Stack, running
+from lab.traffic import await_talking, collect, hang_up, place_calls
+from lab.wire import call_json
+
+EVERY_S = 2.0
+_EDGE_S = 0.5
+_LONGEST_S = 0.4
+"""What comes later belongs to nothing: the agent has begun to talk again."""
+
+
+@dataclass(slots=True)
+class BargeIns:
+    delays_ms: list[float] = field(default_factory=list)
+    missed: int = 0
+    """No StopAudio followed."""
+
+    def add(self, interrupted_at: Sequence[float], stopped_at: Sequence[float], window: tuple[float, float]) -> None:
+        """One call's. Monotonic seconds, both in order."""
+        for t in interrupted_at:
+            if window[0] <= t <= window[1]:
+                stop = next((at for at in stopped_at if at >= t), None)
+                if stop is None or stop - t > _LONGEST_S:
+                    self.missed += 1
+                else:
+                    self.delays_ms.append((stop - t) * 1000)
+
+
+def measure(options: Options) -> Outcome:
+    calls = max(options.calls)
+    seconds = options.seconds * options.runs
+    rows: list[list[Cell]] = []
+    figures: dict[str, object] = {"calls": calls, "seconds": seconds}
+    for bridge in Bridge:
+        found = _barge_ins(bridge, calls, seconds, options)
+        delays = Delays.of(found.delays_ms)
+        progress(f"{bridge}: {delays.count} barge-ins, p99 {delays.p99:.1f} ms, missed {found.missed}")
+        rows.append([str(bridge), delays.count, found.missed, delays.p50, delays.p95, delays.p99, delays.most])
+        figures[str(bridge)] = {**asdict(delays), "missed": found.missed}
+    columns = ["", "barge-ins", "missed", "p50", "p95", "p99", "most"]
+    notes = ("Milliseconds from speech_started on the voice socket to StopAudio on the media socket.",)
+    return Outcome([Table(f"Barge-in, {calls} calls", columns, rows, notes)], figures)
+
+
+def _barge_ins(bridge: Bridge, calls: int, seconds: float, options: Options) -> BargeIns:
+    extra = {"voice-live": {**Shape.DELTAS.voice_live, "MARKS_INTERRUPT_S": str(EVERY_S)}}
+    found = BargeIns()
+    with running(stack_of(bridge, calls, options.folder, extra)) as stack:
+        call_json("PUT", f"{stack.url('voice-live')}/lab/agent", {"mode": "marks"})
+        warm_up(stack)
+        placed = place_calls(stack, range(1, calls + 1))
+        await_talking(stack, placed)
+        began = time.monotonic()
+        time.sleep(seconds)
+        window = (began, time.monotonic() - _EDGE_S)
+        hang_up(stack, placed)
+        for call in collect(stack, placed):
+            found.add(call.interrupted_at, _stops(stack, call.lab_id), window)
+    return found
+
+
+def _stops(stack: Stack, lab_id: str) -> list[float]:
+    call = call_json("GET", f"{stack.url('acs')}/lab/calls/{lab_id}")
+    return [float(row["t"]) for row in call["timeline"] if row["event"] == "stop_audio"]

@@ -1,0 +1,89 @@
+"""The two systems under test, each with the simulators around it: our services over Redis, and the reference bridge."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from lab.acs.settings import LAB_ACCESS_KEY
+from lab.redis_server import free_port
+from lab.stack import Ports, Stack
+from lab.voice_live.settings import DEFAULT_API_KEY
+from media_gateway.settings import GatewaySettings
+
+SIMULATORS: Final = frozenset({"acs", "voice-live", "identity"})
+REFERENCE: Final = "reference-bridge"
+_ROOT: Final = Path(__file__).resolve().parents[1]
+
+Environment = Mapping[str, Mapping[str, str]]
+"""Variables by process name."""
+
+
+class Bridge(StrEnum):
+    OURS = "ours"
+    REFERENCE = "reference"
+
+    @property
+    def lead_s(self) -> float | None:
+        """How far ahead of real time its playout sends; None: it sends everything at once."""
+        return PLAYOUT_LEAD_S if self is Bridge.OURS else None
+
+
+PLAYOUT_LEAD_S: Final = float(GatewaySettings.model_fields["playout_lead_ms"].default) / 1000
+
+
+class Shape(StrEnum):
+    """What the agent's speech looks like on the voice socket. The caller's comes in frames of 20 ms in both."""
+
+    ECHO = "echo"
+    """50 frames of 20 ms a second."""
+    DELTAS = "deltas"
+    """4 deltas of 250 ms a second, as Voice Live sends them."""
+
+    @property
+    def voice_live(self) -> Mapping[str, str]:
+        return {"MARKS_CHUNK_MS": "20" if self is Shape.ECHO else "250"}
+
+
+@dataclass(slots=True)
+class ReferenceStack(Stack):
+    """The reference bridge between the same simulators; it needs no Redis and no identity."""
+
+    def start(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        port = free_port()
+        self.launch_part("voice-live")
+        webhook = {"WEBHOOK_URL": f"http://127.0.0.1:{port}/api/incomingCall"}
+        self.extra = {**self.extra, "acs": {**webhook, **self.extra.get("acs", {})}}
+        self.launch_part("acs")
+        query = "api-version=2026-07-15&model=gpt-4o"
+        environment = {
+            "BASE_URL": f"http://127.0.0.1:{port}",
+            "ACS_ENDPOINT": f"http://127.0.0.1:{self.ports.acs}",
+            "ACS_ACCESS_KEY": LAB_ACCESS_KEY,
+            "VOICE_LIVE_URL": f"ws://127.0.0.1:{self.ports.voice_live}/voice-live/realtime?{query}",
+            "VOICE_LIVE_API_KEY": DEFAULT_API_KEY,
+            "PYTHONPATH": str(_ROOT),
+        }
+        self.launch(REFERENCE, [sys.executable, "-m", "bench.reference_bridge"], port, "/healthz", environment)
+        self.await_ready()
+
+
+def stack_of(bridge: Bridge, calls: int, folder: Path, extra: Environment) -> Stack:
+    """Not started yet; big enough for so many calls."""
+    if bridge is Bridge.REFERENCE:
+        return ReferenceStack(Ports.free(), folder / bridge, extra)
+    capacity = str(calls + 20)
+    room: Environment = {
+        "agent-relay": {"RELAY_CAPACITY": capacity},
+        "media-gateway": {"GATEWAY_CAPACITY": capacity},
+    }
+    return Stack(Ports.free(), folder / bridge, merged(room, extra))
+
+
+def merged(first: Environment, second: Environment) -> Environment:
+    return {name: {**first.get(name, {}), **second.get(name, {})} for name in {*first, *second}}

@@ -1,0 +1,154 @@
+"""How fast a call gets going: from IncomingCall to the answer request, and from the open media socket to the greeting.
+
+Calls come at ten a second, one by one, and hang up after a little more than a second.
+
+**Answer**: from the IncomingCall request to the answer request at ACS, less the set-up of the voice session as the
+voice service sees it (from its handshake to `session.updated`). The time of the webhook's own answer counts.
+
+**Greeting**: from the upgrade of the media socket to the first audio on it. The voice session is ready by then (that
+is when a call is answered), the voice service begins to speak at once (`REPLY_DELAY_S=0`), and the greeting does not
+wait for the line (`GREETING_DELAY_MS=0`). What the voice service takes from `response.created` to its first delta is in
+the figure, and told beside it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from typing import Final
+
+from bench.bridges import Bridge, Environment, stack_of
+from bench.spread import Delays
+from bench.table import Cell, Table
+from bench.whole import Options, Outcome, progress
+from lab.stack import Stack, running
+from lab.traffic import place_call, rows
+from lab.wire import Json, WireError, call_json
+
+PER_SECOND: Final = 10.0
+HOLD_S: Final = 1.2
+_AT_ONCE: Final = 40
+_END_S: Final = 2.0
+"""Until everything of the last calls is over."""
+_ACS: Final = {"MEDIA_OPEN_DELAY_S": "0.05"}
+
+
+def measure_answer(options: Options) -> Outcome:
+    extra = {"voice-live": {"SESSION_SETUP_S": "0"}, "acs": _ACS}
+    with running(stack_of(Bridge.OURS, _AT_ONCE, options.folder, extra)) as stack:
+        call_json("PUT", f"{stack.url('voice-live')}/lab/agent", {"mode": "marks"})
+        calls = arrivals(stack, _count(options), audio="marks")
+        sessions = _sessions(stack)
+    set_up_s = session_set_up_s(sessions)
+    gross = {number: answer_s(call) for number, call in calls.items()}
+    net = [(s - set_up_s[number]) * 1000 for number, s in gross.items() if s is not None and number in set_up_s]
+    rows = [
+        _row("IncomingCall to answer request, without the session's set-up", net),
+        _row("the same with it", [s * 1000 for s in gross.values() if s is not None]),
+        _row("the session's set-up", [s * 1000 for number, s in set_up_s.items() if number in calls]),
+    ]
+    progress(f"answer: {len(net)} of {len(calls)} calls, p99 {Delays.of(net).p99:.1f} ms")
+    notes = (f"Milliseconds, {len(calls)} calls at {PER_SECOND:.0f} a second; {len(net)} were answered and heard.",)
+    figures: dict[str, object] = {"calls": len(calls), "answered": len(net), **asdict(Delays.of(net))}
+    return Outcome([Table("Answering", _COLUMNS, rows, notes)], figures)
+
+
+def measure_greeting(options: Options) -> Outcome:
+    extra: Environment = {
+        "voice-live": {"REPLY_DELAY_S": "0"},
+        "agent-relay": {"GREETING_DELAY_MS": "0"},
+        "acs": _ACS,
+    }
+    with running(stack_of(Bridge.OURS, _AT_ONCE, options.folder, extra)) as stack:
+        call_json("PUT", f"{stack.url('voice-live')}/lab/agent", {"mode": "script"})
+        arrivals(stack, 3, audio="silence", first_number=60_000)
+        known = {session["id"] for session in rows(call_json("GET", f"{stack.url('voice-live')}/lab/sessions"))}
+        calls = arrivals(stack, _count(options), audio="silence")
+        sessions = [session for session in _sessions(stack) if session["id"] not in known]
+    greeted = [s * 1000 for call in calls.values() if (s := greeting_s(call)) is not None]
+    voice = [s * 1000 for session in sessions if (s := reply_s(session)) is not None]
+    table = [
+        _row("media socket open to the greeting's first frame", greeted),
+        _row("of which the simulated voice service", voice),
+    ]
+    progress(f"greeting: {len(greeted)} of {len(calls)} calls, p99 {Delays.of(greeted).p99:.1f} ms")
+    notes = (f"Milliseconds, {len(calls)} calls at {PER_SECOND:.0f} a second; {len(greeted)} were greeted.",)
+    figures: dict[str, object] = {"calls": len(calls), "greeted": len(greeted), **asdict(Delays.of(greeted))}
+    return Outcome([Table("Greeting", _COLUMNS, table, notes)], figures)
+
+
+_COLUMNS: Final = ["", "calls", "p50", "p95", "p99", "most"]
+
+
+def _count(options: Options) -> int:
+    return max(10, int(PER_SECOND * options.seconds * options.runs))
+
+
+def _row(name: str, values_ms: Sequence[float]) -> list[Cell]:
+    delays = Delays.of(values_ms)
+    return [name, delays.count, delays.p50, delays.p95, delays.p99, delays.most]
+
+
+def arrivals(stack: Stack, count: int, *, audio: str, first_number: int = 1) -> dict[int, Json]:
+    """Let so many callers dial, evenly spaced, and hang up; what the simulated ACS knows of each call afterwards."""
+    acs = stack.url("acs")
+
+    def one(number: int) -> str:
+        lab_id = place_call(acs, number, audio)
+        time.sleep(HOLD_S)
+        with contextlib.suppress(WireError):  # over already: it was not answered
+            call_json("POST", f"{acs}/lab/calls/{lab_id}/hangup", {})
+        return lab_id
+
+    began = time.monotonic()
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        placed = {}
+        for index in range(count):
+            time.sleep(max(0.0, began + index / PER_SECOND - time.monotonic()))
+            placed[first_number + index] = pool.submit(one, first_number + index)
+    time.sleep(_END_S)
+    return {number: call_json("GET", f"{acs}/lab/calls/{future.result()}") for number, future in placed.items()}
+
+
+def _sessions(stack: Stack) -> list[Json]:
+    voice = stack.url("voice-live")
+    return [
+        call_json("GET", f"{voice}/lab/sessions/{row['id']}") for row in rows(call_json("GET", f"{voice}/lab/sessions"))
+    ]
+
+
+def between_s(row: Mapping[str, object], first: str, second: str) -> float | None:
+    """Seconds from the first time of one event to the first of another on a simulator's timeline."""
+    timeline = row.get("timeline")
+    found: dict[str, float] = {}
+    for event in timeline if isinstance(timeline, list) else []:
+        found.setdefault(str(event["event"]), float(event["t"]))
+    return found[second] - found[first] if first in found and second in found else None
+
+
+def answer_s(call: Json) -> float | None:
+    return between_s(call, "incoming_call_sent", "answered")
+
+
+def session_set_up_s(sessions: Sequence[Json]) -> dict[int, float]:
+    """Call number → seconds from the handshake to `session.updated`, of sessions that heard a call's marks."""
+    found: dict[int, float] = {}
+    for session in sessions:
+        number = next((event["call"] for event in session["timeline"] if event["event"] == "marks_heard"), None)
+        took_s = between_s(session, "connected", "session_updated")
+        if number is not None and took_s is not None:
+            found[int(number)] = took_s
+    return found
+
+
+def greeting_s(call: Json) -> float | None:
+    opened = next((float(event["t"]) for event in call["timeline"] if event["event"] == "media_open"), None)
+    first = call.get("first_audio_at")
+    return first - opened if opened is not None and first is not None else None
+
+
+def reply_s(session: Json) -> float | None:
+    return between_s(session, "response_created", "first_delta")

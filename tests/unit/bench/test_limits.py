@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+from bench.bridges import Bridge, Shape
+from bench.limits import table
+from bench_runs import made_run
+
+
+def kept(whole: dict[str, object]) -> dict[str, str]:
+    found = table(json.loads(json.dumps(whole)))
+    assert found is not None
+    return {str(row[0]): str(row[3]) for row in found.rows}
+
+
+def measured(cpu_ms: float, lost: int = 0) -> dict[str, object]:
+    runs = [
+        asdict(made_run(bridge, shape=shape, cpu_ms=cpu_ms if bridge is Bridge.OURS else 9.0, lost=lost))
+        for bridge in Bridge
+        for shape in Shape
+    ]
+    return {"runs": runs}
+
+
+def test_what_is_within_its_limit_is_kept() -> None:
+    whole = {
+        "calls": measured(7.5),
+        "barge-in": {"calls": 40, "ours": {"p99": 9.0, "missed": 0}},
+        "answer": {"p99": 49.0},
+        "greeting": {"p99": 59.0},
+    }
+    rows = kept(whole)
+    assert set(rows.values()) == {"yes"}
+    assert len(rows) == 2 * 7 + 4 + 4
+
+
+def test_what_is_not_is_told() -> None:
+    rows = kept({"calls": measured(12.0, lost=2), "answer": {"p99": 51.0}})
+    assert {name for name, yes in rows.items() if yes == "NO"} == {
+        "deltas: CPU of all our processes and Redis, ms/s/call",
+        "deltas: the same, to the reference bridge, ratio",
+        "deltas: frames lost, repeated, disordered or foreign, count",
+        "echo: CPU of all our processes and Redis, ms/s/call",
+        "echo: the same, to the reference bridge, ratio",
+        "echo: frames lost, repeated, disordered or foreign, count",
+        "IncomingCall to answer request, p99, ms",
+    }
+
+
+def test_other_sizes_are_not_judged() -> None:
+    assert table({"calls": {"runs": [json.loads(json.dumps(asdict(made_run(calls=20))))]}}) is None
+    assert table({}) is None

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import pytest
+
+from bench.set_up import answer_s, between_s, greeting_s, reply_s, session_set_up_s
+
+TIMELINE = [{"t": 1.0, "event": "a"}, {"t": 1.5, "event": "b"}, {"t": 2.0, "event": "b"}, {"t": 3.0, "event": "a"}]
+
+
+def test_the_first_of_each_event_counts() -> None:
+    assert between_s({"timeline": TIMELINE}, "a", "b") == 0.5
+    assert between_s({"timeline": TIMELINE}, "a", "c") is None
+    assert between_s({}, "a", "b") is None
+
+
+def test_an_answer_is_timed_from_the_event_that_told_of_the_call() -> None:
+    timeline = [{"t": 5.0, "event": "incoming_call_sent"}, {"t": 5.03, "event": "answered"}]
+    assert answer_s({"timeline": timeline}) == pytest.approx(0.03)
+    assert answer_s({"timeline": timeline[:1]}) is None
+
+
+def test_sessions_are_known_by_the_call_they_heard() -> None:
+    begun = [{"t": 1.0, "event": "connected"}, {"t": 1.004, "event": "session_updated"}]
+    heard = {"timeline": [*begun, {"t": 2.0, "event": "marks_heard", "call": 7}]}
+    assert session_set_up_s([heard, {"timeline": begun}]) == {7: pytest.approx(0.004)}
+
+
+def test_a_greeting_is_timed_from_the_open_socket_to_the_first_audio() -> None:
+    timeline = [{"t": 2.0, "event": "media_open"}]
+    assert greeting_s({"timeline": timeline, "first_audio_at": 2.04}) == pytest.approx(0.04)
+    assert greeting_s({"timeline": timeline, "first_audio_at": None}) is None
+    assert greeting_s({"timeline": [], "first_audio_at": 2.0}) is None
+
+
+def test_the_voice_services_own_share() -> None:
+    timeline = [{"t": 2.0, "event": "response_created"}, {"t": 2.01, "event": "first_delta"}]
+    assert reply_s({"timeline": timeline}) == pytest.approx(0.01)
