@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from agent_relay import metrics
-from agent_relay.core.connection import Target, TokenScope, connect_request
+from agent_relay.core.connection import ConnectRequest, Target, TokenScope, connect_request
 from agent_relay.core.voice_codec import decode, encode
 from agent_relay.core.voice_live import ClientEvent, ServerEvent
 from agent_relay.credentials import Tokens
 from agent_relay.uplink_audio import UplinkAudio
-from agent_relay.voice_live_client import VoiceSocket, connect
+from agent_relay.voice_live_client import SocketClosedError, VoiceSocket, connect
 from bridge_common.errors import AuthError, FrameError, OutsideError
 from bridge_common.log import fields
 
@@ -29,6 +30,8 @@ class Dialer:
     tokens: Tokens
     open_timeout_s: float = 5.0
     ping_interval_s: float = 20.0
+    tls: ssl.SSLContext | None = None
+    """Made once: loading the certificates that are trusted takes longer than a handshake."""
 
     async def dial(self, request_id: str, conversation_id: str) -> VoiceSocket:
         """An open socket. A refused token is replaced once; raises `AuthError` or `OutsideError`."""
@@ -44,12 +47,20 @@ class Dialer:
         return await self._open(fresh, request_id, conversation_id)
 
     async def _open(self, tokens: Mapping[TokenScope, str], request_id: str, conversation_id: str) -> VoiceSocket:
-        request = connect_request(self.target, tokens, request_id=request_id, conversation_id=conversation_id)
-        return await connect(request, open_timeout_s=self.open_timeout_s, ping_interval_s=self.ping_interval_s)
+        request: ConnectRequest = connect_request(
+            self.target, tokens, request_id=request_id, conversation_id=conversation_id
+        )
+        return await connect(
+            request, open_timeout_s=self.open_timeout_s, ping_interval_s=self.ping_interval_s, tls=self.tls
+        )
 
 
 class VoiceLink:
-    """`audio` is sent whenever `audio_flows` says so; call `nudge` when either has changed."""
+    """Listens to the socket for as long as `run` runs.
+
+    `audio` is sent whenever `audio_flows` says so; call `nudge` when either has changed. Nothing here waits: what the
+    service does not take yet is kept, caller audio for as long as `UplinkAudio` keeps it.
+    """
 
     def __init__(
         self,
@@ -62,62 +73,58 @@ class VoiceLink:
         self._audio = audio
         self._audio_flows = audio_flows
         self._on_event = on_event
-        self._outgoing: deque[ClientEvent] = deque()
-        self._something = asyncio.Event()
-        self._abandoned: asyncio.Future[OutsideError] = asyncio.get_running_loop().create_future()
+        self._kept: deque[ClientEvent] = deque()
+        self._over: asyncio.Future[OutsideError] = asyncio.get_running_loop().create_future()
 
     def send(self, event: ClientEvent) -> None:
-        self._outgoing.append(event)
-        self._something.set()
+        if self._socket.writable and not self._kept:
+            self._socket.send(encode(event))
+        else:
+            self._kept.append(event)
 
     def nudge(self) -> None:
-        self._something.set()
+        socket = self._socket
+        while self._kept and socket.writable:
+            socket.send(encode(self._kept.popleft()))
+        if self._kept or not self._audio_flows():
+            return
+        while socket.writable and (append := self._audio.take()) is not None:
+            socket.send(append)
 
     def abandon(self, why: OutsideError) -> None:
-        if not self._abandoned.done():
-            self._abandoned.set_result(why)
+        if not self._over.done():
+            self._over.set_result(why)
 
     async def run(self) -> OutsideError:
-        """Until the session is lost; returns why. The socket is closed then, also when cancelled."""
-        reading = asyncio.create_task(self._read())
-        writing = asyncio.create_task(self._write())
+        """Until the session is lost; returns why. The socket is closed then, also when cancelled.
+
+        Raises what `on_event` raised: a call's fault ends this call's session and no other.
+        """
         try:
-            done, _ = await asyncio.wait({reading, writing, self._abandoned}, return_when=asyncio.FIRST_COMPLETED)
-            return done.pop().result()
+            self._socket.listen(self)
+            return await self._over
         finally:
-            for task in (reading, writing):
-                task.cancel()
-            await asyncio.gather(reading, writing, return_exceptions=True)
+            self._over.cancel()
             await self._socket.close()
 
-    async def _read(self) -> OutsideError:
-        while True:
-            try:
-                message = await self._socket.receive()
-            except OutsideError as error:
-                return error
-            try:
-                event = decode(message)
-            except FrameError as error:
-                metrics.BAD_EVENTS.inc()
-                log.warning("malformed event from Voice Live", extra=fields(error=error.message))
-                continue
-            self._on_event(event)
-
-    async def _write(self) -> OutsideError:
+    # -- voice_live_client.Listener
+    def on_message(self, message: memoryview | bytes) -> None:
+        if self._over.done():
+            return
         try:
-            while True:
-                await self._something.wait()
-                self._something.clear()
-                await self._drain()
-        except OutsideError as error:
-            return error
+            event = decode(message)
+        except FrameError as error:
+            metrics.BAD_EVENTS.inc()
+            log.warning("malformed event from Voice Live", extra=fields(error=error.message))
+            return
+        try:
+            self._on_event(event)
+        except Exception as error:
+            if not self._over.done():
+                self._over.set_exception(error)
 
-    async def _drain(self) -> None:
-        while True:
-            while self._outgoing:
-                await self._socket.send(encode(self._outgoing.popleft()))
-            append = self._audio.take() if self._audio_flows() else None
-            if append is None:
-                return
-            await self._socket.send(append)
+    def on_writable(self) -> None:
+        self.nudge()
+
+    def on_lost(self, why: SocketClosedError) -> None:
+        self.abandon(why)
