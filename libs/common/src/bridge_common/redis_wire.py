@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from typing import Any, Final, NoReturn, Protocol
+from typing import Any, Final, NoReturn, Protocol, cast
 
 import hiredis
 from redis.asyncio import Redis
@@ -30,24 +30,29 @@ class RedisWire(asyncio.Protocol):
     Nothing is retried here: when the connection is gone, whoever sent something decides.
     """
 
-    def __init__(self, on_reply: Callable[[Any], None]) -> None:
+    def __init__(self, on_reply: Callable[[Any], None], gather_s: float = 0.0) -> None:
+        """`gather_s`: after replies were read, leave those that follow in the socket for so long. Each wake-up of a
+        process costs more than the reading of many replies, and to an append the reply is seldom news.
+        """
+        self._gather_s = gather_s
+        self._gathering: asyncio.TimerHandle | None = None
         self._lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._on_reply = on_reply
         self._parser = hiredis.Reader()
-        self._transport: asyncio.WriteTransport | None = None
+        self._transport: asyncio.Transport | None = None
         self._connection: AbstractConnection | None = None
         self._unanswered = 0
         self._waits_since = 0.0
 
     @classmethod
-    async def open(cls, redis: Redis, on_reply: Callable[[Any], None]) -> RedisWire:
+    async def open(cls, redis: Redis, on_reply: Callable[[Any], None], gather_s: float = 0.0) -> RedisWire:
         """A connection as the client `redis` would open it. Raises what redis-py raises."""
-        wire = cls(on_reply)
+        wire = cls(on_reply, gather_s)
         make: Callable[[], AbstractConnection] = redis.connection_pool.make_connection
         connection = make()
         await connection.connect()  # type: ignore[no-untyped-call]  # redis-py leaves it bare
         writer = connection._writer
-        transport = writer.transport if writer is not None else None
+        transport = cast(asyncio.Transport, writer.transport) if writer is not None else None
         if transport is None or transport.is_closing():
             raise RedisConnectionError("the connection closed as soon as it was open")
         # The library's objects have to live as long as the socket: their finalizers would close it.
@@ -95,6 +100,9 @@ class RedisWire(asyncio.Protocol):
         except hiredis.ProtocolError as error:
             self._end(f"this is not the Redis protocol: {error}")
             self.abort()
+        if self._gather_s and self._transport is not None and self.is_open:
+            self._transport.pause_reading()
+            self._gathering = asyncio.get_running_loop().call_later(self._gather_s, self._transport.resume_reading)
 
     def connection_lost(self, error: Exception | None) -> None:
         self._end(str(error) if error else "closed by the server")
@@ -102,6 +110,8 @@ class RedisWire(asyncio.Protocol):
     def _end(self, reason: str) -> None:
         if not self._lost.done():
             self._lost.set_result(reason)
+        if self._gathering is not None:
+            self._gathering.cancel()
         if self._connection is not None:
             # Not `disconnect`: that would wait for a protocol that is no longer the socket's.
             self._connection._close()  # type: ignore[no-untyped-call]
@@ -125,12 +135,15 @@ class WireUser(Protocol):
         """What has to be put right before another connection can serve. May raise what redis-py raises."""
 
 
-async def keep_open(redis: Redis, user: WireUser, patience_s: float) -> NoReturn:
-    """Give `user` a connection, one after the other, until cancelled. `patience_s`: see `RedisWire.until_lost`."""
+async def keep_open(redis: Redis, user: WireUser, *, patience_s: float, gather_s: float = 0.0) -> NoReturn:
+    """Give `user` a connection, one after the other, until cancelled.
+
+    `patience_s`: see `RedisWire.until_lost`; `gather_s`: see `RedisWire`.
+    """
     while True:
         try:
             await user.before_open()
-            wire = await RedisWire.open(redis, user.answered)
+            wire = await RedisWire.open(redis, user.answered, gather_s)
         except (RedisError, OSError) as error:
             user.failed(str(error))
         else:

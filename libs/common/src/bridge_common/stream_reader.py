@@ -140,7 +140,7 @@ class _Part:
         self._subscriptions.pop(key.encode(), None)
 
     async def run(self) -> None:
-        await keep_open(self._redis, self, _BLOCK_MS / 1000 + _PATIENCE_S)
+        await keep_open(self._redis, self, patience_s=_BLOCK_MS / 1000 + _PATIENCE_S)
 
     # -- as the user of a connection
     async def before_open(self) -> None:

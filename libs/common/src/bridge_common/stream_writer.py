@@ -25,8 +25,10 @@ log = logging.getLogger(__name__)
 
 MAX_WAITING: Final = 20_000
 """Entries kept while Redis does not answer: 2 s of 100 calls both ways. Beyond it the oldest go."""
-_BEAT_S: Final = 0.002
+_BEAT_S: Final = 0.001
 """A write waits this long after the one before it: under load fewer and fuller ones, for at most 2 ms of delay."""
+_GATHER_S: Final = 0.01
+"""Replies are read this seldom: a fence may be noticed so much later, and the server keeps it meanwhile."""
 _BATCH: Final = 512
 _PATIENCE_S: Final = 0.5
 
@@ -118,7 +120,7 @@ class StreamWriter:
         """Write until cancelled; run again, it goes on with what was not answered."""
         self._ended = False
         try:
-            await keep_open(self._redis, self, _PATIENCE_S)
+            await keep_open(self._redis, self, patience_s=_PATIENCE_S, gather_s=_GATHER_S)
         finally:
             self._ended = True
             self._tell_progress()
