@@ -77,7 +77,7 @@ async def running_gateway(redis_url: str, **changes: object) -> AsyncIterator[Ga
     }
     settings = GatewaySettings.model_validate({**values, **changes})
     service = MediaGateway(settings)
-    async with RunningService(service, settings) as running:
+    async with RunningService(service, settings, service.server()) as running:
         yield Gateway(service, running)
 
 

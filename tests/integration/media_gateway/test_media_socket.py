@@ -123,11 +123,11 @@ async def test_a_full_gateway_sends_to_another_but_lets_a_call_come_back(
     start_gateway: StartGateway, open_line: OpenLine
 ) -> None:
     async with start_gateway(gateway_capacity=1) as gateway, open_line("a") as one, open_line("b") as two:
-        assert await gateway.service.ready() == ""
+        assert gateway.service.ready() == ""
         async with gateway.dial(one.call_id) as first:
             await first.metadata()
             await eventually(lambda: one.said(MediaAttached))
-            assert await gateway.service.ready() == "at capacity"
+            assert gateway.service.ready() == "at capacity"
             async with gateway.dial(two.call_id) as acs:
                 assert await acs.closed() == 1013
             async with gateway.dial(one.call_id) as again:

@@ -13,6 +13,7 @@ from media_gateway.core.playout import Report
 from media_gateway.downlink import Downlink
 from media_gateway.outbox import Outbox
 from media_gateway.settings import GatewaySettings
+from media_gateway.ticker import Ticked, Ticker
 
 SPEECH = b"\x00\x10" * 480 * 50
 
@@ -20,13 +21,26 @@ SPEECH = b"\x00\x10" * 480 * 50
 class Kept(Outbox):
     """An outbox whose messages nobody has taken yet."""
 
+    def __init__(self) -> None:
+        super().__init__(lambda _: None, lambda: None)
+        self.paused(True)
+
     @property
-    def messages(self) -> list[str]:
+    def messages(self) -> list[bytes]:
         return list(self._waiting)
 
     def pcm(self) -> bytes:
         bodies = [json.loads(message)["AudioData"] for message in self.messages]
         return b"".join(base64.b64decode(body["Data"]) for body in bodies if body)
+
+
+class Due(Ticker):
+    """Remembers when it is to call, and leaves the calling to the test."""
+
+    at: float | None = None
+
+    def wake(self, ticked: Ticked, at: float | None) -> None:
+        self.at = at
 
 
 class Call:
@@ -39,12 +53,14 @@ class Call:
         }
         self.now = 100.0
         self.outbox = Kept()
+        self.due = Due()
         self.reports: list[Report] = []
         self.ended: list[str] = []
         self.downlink = Downlink(
             rate_hz,
             GatewaySettings.model_validate(values),
             clock=lambda: self.now,
+            ticker=self.due,
             outbox=self.outbox,
             report=self.reports.append,
             on_ended=self.ended.append,
@@ -54,7 +70,8 @@ class Call:
         end = self.now + seconds
         while self.now < end:
             self.now += 0.02
-            self.downlink.tick(self.now)
+            if self.due.at is not None and self.due.at <= self.now:
+                self.downlink.tick(self.now)
 
 
 def test_the_lead_is_sent_when_the_audio_comes() -> None:
@@ -123,3 +140,17 @@ def test_other_entries_are_ignored() -> None:
     call = Call()
     call.downlink.take("1-1", AudioFrame(bytes(960)))
     assert call.outbox.messages == []
+
+
+def test_the_ticker_is_asked_only_while_something_is_due() -> None:
+    call = Call()
+    assert call.due.at is None
+    call.downlink.take("1-1", Audio("a", SPEECH))
+    call.downlink.take("1-2", ItemEnd("a"))
+    assert call.due.at == pytest.approx(call.now + 0.02)
+    call.run(2)
+    assert call.reports[-1] == Played("a", 1000, complete=True)
+    assert call.due.at is None
+    call.downlink.take("1-3", Audio("b", SPEECH))
+    call.downlink.give_up()
+    assert call.due.at is None

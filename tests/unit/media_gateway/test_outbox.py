@@ -1,63 +1,63 @@
 from __future__ import annotations
 
-import asyncio
-
-import pytest
-
-from eventually import eventually
 from media_gateway.outbox import LIMIT, Outbox
 
 
-async def test_messages_are_sent_in_order_as_they_come() -> None:
-    outbox, sent = Outbox(), list[str]()
+class Connection:
+    """Takes messages, and pauses the outbox after so many."""
 
-    async def send(message: str) -> None:
-        sent.append(message)
+    def __init__(self, takes: int = 1_000_000) -> None:
+        self.sent: list[bytes] = []
+        self.takes = takes
+        self.overfull = 0
+        self.outbox = Outbox(self.write, self.on_overfull)
 
-    sending = asyncio.create_task(outbox.send_all(send))
-    outbox.put("a")
-    outbox.put("b")
-    await eventually(lambda: sent == ["a", "b"])
-    outbox.put("c")
-    await eventually(lambda: sent == ["a", "b", "c"])
-    sending.cancel()
-    await asyncio.wait([sending])
+    def write(self, message: bytes) -> None:
+        self.sent.append(message)
+        self.takes -= 1
+        if self.takes == 0:
+            self.outbox.paused(True)
 
-
-async def test_put_instead_overtakes_what_waits() -> None:
-    outbox, sent, gate = Outbox(), list[str](), asyncio.Event()
-
-    async def send(message: str) -> None:
-        await gate.wait()
-        sent.append(message)
-
-    for message in ("a", "b", "c"):
-        outbox.put(message)
-    outbox.put_instead("stop")
-    outbox.put("d")
-    sending = asyncio.create_task(outbox.send_all(send))
-    gate.set()
-    await eventually(lambda: len(sent) == 2)
-    sending.cancel()
-    await asyncio.wait([sending])
-    assert sent == ["stop", "d"]
+    def on_overfull(self) -> None:
+        self.overfull += 1
 
 
-async def test_a_broken_connection_ends_the_sending() -> None:
-    outbox = Outbox()
+def test_messages_go_out_as_they_come() -> None:
+    connection = Connection()
+    connection.outbox.put(b"a")
+    assert connection.sent == [b"a"]
+    connection.outbox.put(b"b")
+    assert connection.sent == [b"a", b"b"]
 
-    async def send(_: str) -> None:
-        raise ConnectionResetError
 
-    outbox.put("a")
-    with pytest.raises(ConnectionResetError):
-        await outbox.send_all(send)
+def test_while_paused_they_wait_in_order() -> None:
+    connection = Connection(takes=1)
+    for message in (b"a", b"b", b"c", b"d"):
+        connection.outbox.put(message)
+    assert connection.sent == [b"a"]
+    connection.takes = 2
+    connection.outbox.paused(False)
+    assert connection.sent == [b"a", b"b", b"c"], "paused again in the middle"
+    connection.outbox.paused(False)
+    assert connection.sent == [b"a", b"b", b"c", b"d"]
+
+
+def test_put_instead_overtakes_what_waits() -> None:
+    connection = Connection()
+    connection.outbox.paused(True)
+    for message in (b"a", b"b", b"c"):
+        connection.outbox.put(message)
+    connection.outbox.put_instead(b"stop")
+    connection.outbox.put(b"d")
+    connection.outbox.paused(False)
+    assert connection.sent == [b"stop", b"d"]
 
 
 def test_a_peer_that_does_not_read_is_noticed() -> None:
-    outbox = Outbox()
+    connection = Connection()
+    connection.outbox.paused(True)
     for _ in range(LIMIT):
-        outbox.put("frame")
-    assert not outbox.overfull
-    outbox.put("frame")
-    assert outbox.overfull
+        connection.outbox.put(b"frame")
+    assert not connection.overfull
+    connection.outbox.put(b"frame")
+    assert connection.overfull

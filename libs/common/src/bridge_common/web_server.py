@@ -11,10 +11,10 @@ from typing import Final, Protocol
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from bridge_common import telemetry
+from bridge_common import probes
 
 MAX_WS_MESSAGE_BYTES: Final = 256 * 1024
 
@@ -35,19 +35,20 @@ def application(web: Web) -> Starlette:
     """The service's routes with /livez, /readyz and /metrics beside them."""
 
     async def livez(_: Request) -> Response:
-        return JSONResponse({"status": "alive"})
+        return _response(probes.livez())
 
     async def readyz(_: Request) -> Response:
-        reason = "draining" if web.draining else await web.ready()
-        return JSONResponse(
-            {"status": "not ready", "reason": reason} if reason else {"status": "ready"}, 503 if reason else 200
-        )
+        return _response(probes.readyz("draining" if web.draining else await web.ready()))
 
     async def metrics(_: Request) -> Response:
-        return Response(telemetry.render(), media_type=telemetry.CONTENT_TYPE)
+        return _response(probes.metrics())
 
-    probes = [Route("/livez", livez), Route("/readyz", readyz), Route("/metrics", metrics)]
-    return Starlette(routes=[*probes, *web.routes()])
+    ours = [Route("/livez", livez), Route("/readyz", readyz), Route("/metrics", metrics)]
+    return Starlette(routes=[*ours, *web.routes()])
+
+
+def _response(answer: probes.Answer) -> Response:
+    return Response(answer.body, answer.status, headers={"content-type": answer.content_type})
 
 
 class WebServer:

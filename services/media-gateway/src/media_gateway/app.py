@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Sequence
+import time
 from typing import Final
 
-from starlette.routing import BaseRoute
-
+from bridge_common import probes
 from bridge_common.acs_jwt import JwtMode
 from bridge_common.call_store import CallStore
 from bridge_common.errors import OutsideError
@@ -26,14 +25,17 @@ from media_gateway import metrics
 from media_gateway.admission import Admission
 from media_gateway.drain import drain
 from media_gateway.media_session import MediaSession, Surroundings
-from media_gateway.media_socket import MediaSockets
+from media_gateway.media_socket import PATH, MediaSockets
 from media_gateway.settings import GatewaySettings
+from media_gateway.socket_server import SocketServer
 from media_gateway.ticker import Ticker
 
 log = logging.getLogger(__name__)
 
 KIND: Final = "media-gateway"
 _LAST_WORDS_S: Final = 1.0
+_REDIS_AGE_S: Final = 1.5
+"""Six heartbeats: when none of them was answered, Redis is away."""
 
 
 class MediaGateway:
@@ -58,22 +60,37 @@ class MediaGateway:
         )
         self._fleet = Fleet(control, self.name, KIND)
         self._tokens = settings.acs_tokens()
+        self._redis_answered_at = float("-inf")
         self._working: asyncio.Task[None] | None = None
 
-    def routes(self) -> Sequence[BaseRoute]:
-        return [MediaSockets(self._around, self._tokens).route()]
+    def server(self) -> SocketServer:
+        """What listens on the port. Its pages wait for nothing, so readiness goes by the last heartbeat."""
+        sockets = MediaSockets(self._around, self._tokens)
+        pages = {"/livez": probes.livez, "/readyz": self._readyz, "/metrics": probes.metrics}
+        return SocketServer(PATH, sockets.serve, pages)
 
-    async def ready(self) -> str:
+    def ready(self) -> str:
+        """Empty when new sockets may come, else the reason why not."""
+        if self.draining:
+            return "draining"
         if self._working is None or self._working.done():
             return "the gateway does not run"
         refusal = self._around.admission.refusal()
-        return refusal or ("" if await self._clients.ping() else "Redis does not answer")
+        return refusal or ("" if self._redis_age_s() < _REDIS_AGE_S else "Redis does not answer")
+
+    def _readyz(self) -> probes.Answer:
+        return probes.readyz(self.ready(), redis_answered_s_ago=round(min(self._redis_age_s(), 999.0), 3))
+
+    def _redis_age_s(self) -> float:
+        return time.monotonic() - self._redis_answered_at
 
     async def start(self) -> None:
         metrics.WAITING_S.set_function(self._waiting_s)
         if self._settings.acs_jwt_mode is not JwtMode.ENFORCE:
             mode = self._settings.acs_jwt_mode.value
             log.warning("media sockets are accepted without a good ACS token", extra=fields(mode=mode))
+        if await self._clients.ping():
+            self._redis_answered_at = time.monotonic()
         self._working = asyncio.create_task(self._work(), name=KIND)
 
     async def drain(self) -> None:
@@ -85,6 +102,7 @@ class MediaGateway:
                 # What the sockets said last, when they were closed.
                 async with asyncio.timeout(_LAST_WORDS_S):
                     await self._around.writer.flush()
+            self._around.ticker.stop()
             self._working.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._working
@@ -96,7 +114,6 @@ class MediaGateway:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._around.reader.run())
             tasks.create_task(self._around.writer.run())
-            tasks.create_task(self._around.ticker.run())
             tasks.create_task(self._beat())
             tasks.create_task(self._tokens.warm_up())
 
@@ -107,6 +124,7 @@ class MediaGateway:
                 await self._fleet.beat(
                     capacity=admission.capacity, active=admission.active, draining=self.draining or admission.draining
                 )
+                self._redis_answered_at = time.monotonic()
             await asyncio.sleep(BEAT_S)
 
     def _waiting_s(self) -> float:
@@ -117,4 +135,5 @@ class MediaGateway:
 def main() -> int:
     settings = load_settings(GatewaySettings)
     setup_logging(KIND, settings.log_level, settings.log_format)
-    return serve(MediaGateway(settings), settings)
+    gateway = MediaGateway(settings)
+    return serve(gateway, settings, gateway.server())

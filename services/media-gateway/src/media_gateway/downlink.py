@@ -12,10 +12,11 @@ from media_gateway.core.playout import Playout, Report
 from media_gateway.core.resampler import RateChange, rate_change
 from media_gateway.outbox import Outbox
 from media_gateway.settings import GatewaySettings
+from media_gateway.ticker import Ticker
 
 
 class Downlink:
-    """One media socket's share of the downlink. `take` is the sink of the stream, `tick` is called at every beat."""
+    """One media socket's share of the downlink. `take` is the sink of the stream; the ticker calls when more is due."""
 
     def __init__(
         self,
@@ -23,6 +24,7 @@ class Downlink:
         settings: GatewaySettings,
         *,
         clock: Callable[[], float],
+        ticker: Ticker,
         outbox: Outbox,
         report: Callable[[Report], None],
         on_ended: Callable[[str], None],
@@ -35,6 +37,7 @@ class Downlink:
             queue_ms=settings.playout_queue_s * 1000,
         )
         self._clock = clock
+        self._ticker = ticker
         self._outbox = outbox
         self._report = report
         self._on_ended = on_ended
@@ -63,18 +66,19 @@ class Downlink:
     def tick(self, now: float) -> None:
         """Send what is due and report what was heard."""
         next_at = self._playout.next_at()
-        if next_at is None or next_at > now:
-            return
-        due = self._playout.due(now)
-        for chunk in due.chunks:
-            pcm = self._rate.feed(chunk.pcm24k)
-            if chunk.final:
-                pcm += self._rate.flush()
-            if pcm:
-                self._outbox.put(encode_audio(pcm))
-                metrics.FRAMES_OUT.inc()
-        for report in due.reports:
-            self._report(report)
+        if next_at is not None and next_at <= now:
+            due = self._playout.due(now)
+            for chunk in due.chunks:
+                pcm = self._rate.feed(chunk.pcm24k)
+                if chunk.final:
+                    pcm += self._rate.flush()
+                if pcm:
+                    self._outbox.put(encode_audio(pcm))
+                    metrics.FRAMES.sent += 1
+            for report in due.reports:
+                self._report(report)
+            next_at = self._playout.next_at()
+        self._ticker.wake(self, next_at)
 
     def clear(self, item_id: str) -> None:
         """Silence at once: what ACS holds, what waits for the socket, what waits here, what the resampler held back."""
@@ -85,6 +89,7 @@ class Downlink:
 
     def give_up(self, item_id: str = "") -> None:
         """Report how much was heard of each item; the rest will not be played by this socket."""
+        self._ticker.wake(self, None)
         for report in self._playout.clear(item_id, self._clock()):
             self._report(report)
 

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from dataclasses import dataclass
 from typing import Final
-
-from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from bridge_common.audio import FRAME_MS, PHONE_RATE_HZ, VOICE_RATE_HZ, ms_of_bytes
 from bridge_common.call_store import CallStore, MediaGrant
@@ -27,23 +24,20 @@ from media_gateway.outbox import Outbox
 from media_gateway.settings import GatewaySettings
 from media_gateway.ticker import Ticker
 from media_gateway.uplink import Uplink
+from media_gateway.web_socket import ABRUPT, NO_STATUS, NORMAL, WebSocket
 
 log = logging.getLogger(__name__)
 
-NORMAL: Final = 1000
 UNSUPPORTED: Final = 1003
-NO_STATUS: Final = 1005
-ABRUPT: Final = 1006
 POLICY: Final = 1008
 INTERNAL: Final = 1011
 TAKEN_OVER: Final = 4001
 """Our own: a newer socket has the call."""
 
-REASON_BYTES: Final = 120
-"""A close frame has room for 123."""
 FIRST_MESSAGE_S: Final = 5.0
 IDLE_S: Final = 10.0
 BAD_FRAMES_IN_A_ROW: Final = 10
+_FRAME_S: Final = FRAME_MS / 1000
 _TELL_ATTEMPTS: Final = 4
 _TELL_PAUSE_S: Final = 0.2
 
@@ -74,10 +68,11 @@ class MediaSession:
         self._cursor = grant.downlink_cursor
         self._clock = asyncio.get_running_loop().time
         self._outlet = around.writer.outlet(around.keys.uplink(self._call_id), grant.epoch, self._fenced)
-        self._outbox = Outbox()
+        self._outbox = Outbox(websocket.send, lambda: self.end(POLICY, "does not read"))
         self._uplink: Uplink | None = None
         self._downlink: Downlink | None = None
         self._rate_hz = 0
+        self._s_per_byte = ms_of_bytes(1, PHONE_RATE_HZ) / 1000
         self._ending = asyncio.Event()
         self._code = ABRUPT
         self._reason = ""
@@ -94,18 +89,15 @@ class MediaSession:
 
     async def run(self) -> None:
         """Carry the call's audio until the socket ends."""
-        if not self._detached:
-            self._around.ticker.add(self._tick)
         log.info(
             "media socket attached", extra=fields(call_id=self._call_id, epoch=self.epoch, caller=phone(self._caller))
         )
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._tell(MediaOpen(self._call_id, self.epoch)))
-                working = [tasks.create_task(self._receive()), tasks.create_task(self._send())]
+                self.tick(self._began_at)
+                self._websocket.listen(self)
                 await self._ending.wait()
-                for task in working:
-                    task.cancel()
         finally:
             self._detach()
             await self._close()
@@ -120,41 +112,40 @@ class MediaSession:
         self._detach()
 
     # -- from ACS
-    async def _receive(self) -> None:
-        while not self._ending.is_set():
-            message = await self._websocket.receive()
-            if message["type"] == "websocket.disconnect":
-                code = message.get("code") or ABRUPT
-                self.end(ABRUPT if code == NO_STATUS else code, "closed by ACS")
-                return
-            text = message.get("text")
-            self._take(text if text is not None else message.get("bytes") or b"")
-
-    def _take(self, text: str | bytes) -> None:
+    def text(self, message: memoryview) -> None:
         now = self._heard_at = self._clock()
         try:
-            message = decode(text)
+            heard = decode(message)
         except FrameError as error:
-            self._bad_frame(error)
+            self._bad_frame(error.message)
             return
         self._bad_in_a_row = 0
-        length_ms: float = FRAME_MS
-        match message:
-            case AudioData():
-                length_ms = max(length_ms, ms_of_bytes(len(message.pcm), self._rate_hz or PHONE_RATE_HZ))
-                self._audio(message)
-            case AudioMetadata():
-                self._metadata(message)
-            case DtmfData():
-                self._outlet.append(Dtmf(message.tone))
-        if not self._pace.keeps(length_ms / 1000, now):
+        length_s = _FRAME_S
+        if type(heard) is AudioData:
+            length_s = max(length_s, len(heard.pcm) * self._s_per_byte)
+            self._audio(heard)
+        elif type(heard) is AudioMetadata:
+            self._metadata(heard)
+        elif type(heard) is DtmfData:
+            self._outlet.append(Dtmf(heard.tone))
+        if not self._pace.keeps(length_s, now):
             self.end(POLICY, "much faster than real time")
 
-    def _bad_frame(self, error: FrameError) -> None:
+    def binary(self) -> None:
+        self._heard_at = self._clock()
+        self._bad_frame("media messages are text, this one is binary")
+
+    def paused(self, paused: bool) -> None:
+        self._outbox.paused(paused)
+
+    def closed(self, code: int) -> None:
+        self.end(ABRUPT if code == NO_STATUS else code, "closed by ACS")
+
+    def _bad_frame(self, reason: str) -> None:
         metrics.BAD_FRAMES.inc()
         self._bad_in_a_row += 1
         if self._bad_in_a_row == 1:
-            log.warning("bad frame dropped", extra=fields(call_id=self._call_id, reason=error.message))
+            log.warning("bad frame dropped", extra=fields(call_id=self._call_id, reason=reason))
         if self._bad_in_a_row >= BAD_FRAMES_IN_A_ROW:
             self.end(POLICY, f"{BAD_FRAMES_IN_A_ROW} bad frames in a row")
 
@@ -172,18 +163,20 @@ class MediaSession:
             metrics.FOREIGN_FRAMES.inc()
             return
         uplink = self._uplink or self._open(self._around.settings.agreed_rate_hz)
-        metrics.FRAMES_IN.inc()
+        metrics.FRAMES.heard += 1
         uplink.audio(message)
 
     def _open(self, rate_hz: int) -> Uplink:
         """The rate is known: audio may flow both ways."""
         self._rate_hz = rate_hz
+        self._s_per_byte = ms_of_bytes(1, rate_hz) / 1000
         self._outlet.append(MediaAttached(rate_hz))
         self._uplink = Uplink(self._outlet, rate_hz)
         self._downlink = Downlink(
             rate_hz,
             self._around.settings,
             clock=self._clock,
+            ticker=self._around.ticker,
             outbox=self._outbox,
             report=self._outlet.append,
             on_ended=lambda reason: self.end(NORMAL, f"the call has ended: {reason}", lost=False),
@@ -192,21 +185,13 @@ class MediaSession:
             self._around.reader.add(self._around.keys.downlink(self._call_id), self._cursor, self._downlink.take)
         return self._uplink
 
-    # -- to ACS
-    async def _send(self) -> None:
-        try:
-            await self._outbox.send_all(self._websocket.send_text)
-        except (WebSocketDisconnect, RuntimeError, OSError):
-            # The other end is gone without a word; starlette says so in one of these ways.
-            self.end(ABRUPT, "the connection broke")
-
-    def _tick(self, now: float) -> None:
-        if self._downlink is not None:
-            self._downlink.tick(now)
-        if self._outbox.overfull:
-            self.end(POLICY, "does not read")
-        if now - self._heard_at > (IDLE_S if self._heard_at > self._began_at else FIRST_MESSAGE_S):
+    def tick(self, now: float) -> None:
+        """Whether the peer still speaks; looked at when it could have been silent for too long."""
+        limit_s = IDLE_S if self._heard_at > self._began_at else FIRST_MESSAGE_S
+        if now - self._heard_at >= limit_s:
             self.end(POLICY, "nothing was sent for too long")
+        elif not self._detached:
+            self._around.ticker.wake(self, self._heard_at + limit_s)
 
     # -- the end
     def _fenced(self) -> None:
@@ -217,7 +202,7 @@ class MediaSession:
         if self._detached:
             return
         self._detached = True
-        self._around.ticker.remove(self._tick)
+        self._around.ticker.wake(self, None)
         if self._downlink is not None:
             self._around.reader.remove(self._around.keys.downlink(self._call_id))
             self._downlink.give_up()
@@ -231,10 +216,7 @@ class MediaSession:
             self._code, self._reason = NORMAL, "the call has ended"
         metrics.SOCKETS.labels(str(self._code)).inc()
         log.info("media socket closed", extra=fields(call_id=self._call_id, code=self._code, reason=self._reason))
-        if self._websocket.client_state is not WebSocketState.DISCONNECTED:
-            with contextlib.suppress(WebSocketDisconnect, RuntimeError, OSError):
-                reason = self._reason.encode()[:REASON_BYTES].decode(errors="ignore")
-                await self._websocket.close(INTERNAL if self._code == ABRUPT else self._code, reason)
+        self._websocket.close(INTERNAL if self._code == ABRUPT else self._code, self._reason)
         if self._lost:
             await self._tell(MediaLost(self._call_id, self.epoch, self._code))
 

@@ -6,13 +6,9 @@ not come in is closed with 1008 (ACS documentation: secure webhook endpoint, Web
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import time
 from typing import Final
-
-from starlette.routing import WebSocketRoute
-from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from bridge_common import media_token
 from bridge_common.acs_jwt import JwtVerifier
@@ -22,9 +18,12 @@ from bridge_common.ids import is_call_id
 from bridge_common.log import fields
 from media_gateway import metrics
 from media_gateway.media_session import INTERNAL, POLICY, MediaSession, Surroundings
+from media_gateway.web_socket import WebSocket
 
 log = logging.getLogger(__name__)
 
+PATH: Final = "/ws/"
+"""What follows is `<call id>/<token>`."""
 TRY_AGAIN_LATER: Final = 1013
 CONNECTION_HEADER: Final = "x-ms-call-connection-id"
 
@@ -34,35 +33,31 @@ class MediaSockets:
         self._around = around
         self._tokens = tokens
 
-    def route(self) -> WebSocketRoute:
-        return WebSocketRoute("/ws/{call_id}/{token}", self.serve)
-
     async def serve(self, websocket: WebSocket) -> None:
-        await websocket.accept()
-        call_id = websocket.path_params["call_id"]
+        call_id, _, token = websocket.path.partition("/")
         admission = self._around.admission
         try:
-            await self._check(websocket, call_id)
+            await self._check(websocket, call_id, token)
             refusal = admission.refusal(call_id)
             if refusal:
-                await self._refuse(websocket, TRY_AGAIN_LATER, call_id, refusal)
+                self._refuse(websocket, TRY_AGAIN_LATER, call_id, refusal)
                 return
             with admission.opening():
                 session = MediaSession(websocket, await self._attach(websocket, call_id), self._around)
                 admission.enter(call_id, session)
         except (AuthError, GoneError) as error:
-            await self._refuse(websocket, POLICY, call_id, error.message)
+            self._refuse(websocket, POLICY, call_id, error.message)
         except OutsideError as error:
-            await self._refuse(websocket, INTERNAL, call_id, error.message)
+            self._refuse(websocket, INTERNAL, call_id, error.message)
         else:
             await session.run()
 
-    async def _check(self, websocket: WebSocket, call_id: str) -> None:
+    async def _check(self, websocket: WebSocket, call_id: str, token: str) -> None:
         """Raises `AuthError`, or `OutsideError` when ACS's keys cannot be had."""
         if not is_call_id(call_id):
             raise AuthError("this is no call id")
         keys = self._around.settings.media_token_keys
-        media_token.check(keys, call_id, websocket.path_params["token"], time.time())
+        media_token.check(keys, call_id, token, time.time())
         await self._tokens.check(websocket.headers.get("authorization"))
 
     async def _attach(self, websocket: WebSocket, call_id: str) -> MediaGrant:
@@ -75,10 +70,9 @@ class MediaSockets:
             log.warning("media socket of another leg", extra=fields(call_id=call_id, connection_id=told))
         return grant
 
-    async def _refuse(self, websocket: WebSocket, code: int, call_id: str, reason: str) -> None:
+    def _refuse(self, websocket: WebSocket, code: int, call_id: str, reason: str) -> None:
         """The reason goes to our log; the peer gets only the code."""
         metrics.SOCKETS.labels(str(code)).inc()
         shown = call_id if is_call_id(call_id) else "?"
         log.warning("media socket refused", extra=fields(call_id=shown, code=code, reason=reason))
-        with contextlib.suppress(WebSocketDisconnect, RuntimeError, OSError):
-            await websocket.close(code)
+        websocket.close(code)

@@ -1,10 +1,9 @@
-"""Messages on their way to one media socket."""
+"""Messages on their way to one media socket: straight to it, unless the peer does not read."""
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Final
 
 LIMIT: Final = 500
@@ -12,29 +11,29 @@ LIMIT: Final = 500
 
 
 class Outbox:
-    """`put` never blocks; `send_all` runs beside it."""
+    """`put` never blocks. `on_overfull` is called when more than `LIMIT` messages wait."""
 
-    def __init__(self) -> None:
-        self._waiting: deque[str] = deque()
-        self._something = asyncio.Event()
+    def __init__(self, write: Callable[[bytes], None], on_overfull: Callable[[], None]) -> None:
+        self._write = write
+        self._on_overfull = on_overfull
+        self._paused = False
+        self._waiting: deque[bytes] = deque()
 
-    @property
-    def overfull(self) -> bool:
-        return len(self._waiting) > LIMIT
-
-    def put(self, message: str) -> None:
+    def put(self, message: bytes) -> None:
+        if not self._paused:
+            self._write(message)
+            return
         self._waiting.append(message)
-        self._something.set()
+        if len(self._waiting) > LIMIT:
+            self._on_overfull()
 
-    def put_instead(self, message: str) -> None:
+    def put_instead(self, message: bytes) -> None:
         """Send this next and nothing of what was waiting."""
         self._waiting.clear()
         self.put(message)
 
-    async def send_all(self, send: Callable[[str], Awaitable[None]]) -> None:
-        """Until cancelled, or `send` raises."""
-        while True:
-            await self._something.wait()
-            self._something.clear()
-            while self._waiting:
-                await send(self._waiting.popleft())
+    def paused(self, paused: bool) -> None:
+        """The connection takes no more for now, or takes what waited."""
+        self._paused = paused
+        while self._waiting and not self._paused:
+            self._write(self._waiting.popleft())

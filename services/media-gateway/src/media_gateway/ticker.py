@@ -1,43 +1,92 @@
-"""One beat for all calls of the process, instead of a timer for each."""
+"""One beat for all calls of the process: a single timer, and at each beat only those that are due."""
 
 from __future__ import annotations
 
 import asyncio
+import heapq
 import logging
-from collections.abc import Callable
-from typing import Final, TypeAlias
+import math
+from typing import Final, Protocol
 
 log = logging.getLogger(__name__)
 
 BEAT_S: Final = 0.02
 
-OnBeat: TypeAlias = Callable[[float], None]
-"""Called with the loop's time. Must not block."""
+
+class Ticked(Protocol):
+    def tick(self, now: float) -> None:
+        """Called with the loop's time. Must not block."""
 
 
 class Ticker:
+    """Due times are rounded up to whole beats, so that calls share wake-ups."""
+
     def __init__(self, beat_s: float = BEAT_S) -> None:
         self._beat_s = beat_s
-        self._listeners: list[OnBeat] = []
+        self._due: dict[int, dict[Ticked, None]] = {}
+        """Who is due at which beat, counted from the loop's time 0."""
+        self._beats: list[int] = []
+        """A heap of the keys above."""
+        self._beat_of: dict[Ticked, int] = {}
+        self._last = -1
+        """The newest beat that was. What is due by then comes with the next one."""
+        self._beating = False
+        self._timer: asyncio.TimerHandle | None = None
 
-    def add(self, on_beat: OnBeat) -> None:
-        self._listeners.append(on_beat)
+    def wake(self, ticked: Ticked, at: float | None) -> None:
+        """Tick it once, at the first beat that is not before `at` (None: not at all), instead of when it was due."""
+        beat = None if at is None else max(math.ceil(max(at, 0.0) / self._beat_s), self._last + 1)
+        known = self._beat_of.get(ticked)
+        if beat == known:
+            return
+        if known is not None:
+            del self._beat_of[ticked]
+            del self._due[known][ticked]
+        if beat is None:
+            return
+        self._beat_of[ticked] = beat
+        together = self._due.get(beat)
+        if together is not None:
+            together[ticked] = None
+            return
+        self._due[beat] = {ticked: None}
+        heapq.heappush(self._beats, beat)
+        if self._beats[0] == beat and not self._beating:
+            self._set_timer()
 
-    def remove(self, on_beat: OnBeat) -> None:
-        if on_beat in self._listeners:
-            self._listeners.remove(on_beat)
+    def stop(self) -> None:
+        """Forget everybody."""
+        self._due.clear()
+        self._beats.clear()
+        self._beat_of.clear()
+        self._set_timer()
 
-    async def run(self) -> None:
-        """Beat until cancelled, by the clock: a late beat does not move those after it."""
+    def _set_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
         loop = asyncio.get_running_loop()
-        due = loop.time()
-        while True:
-            due = max(due + self._beat_s, loop.time())
-            await asyncio.sleep(due - loop.time())
-            now = loop.time()
-            for on_beat in tuple(self._listeners):
-                try:
-                    on_beat(now)
-                except Exception:
-                    # One call's fault must not stop the audio of all others.
-                    log.exception("beat failed")
+        self._timer = loop.call_at(self._beats[0] * self._beat_s, self._beat) if self._beats else None
+
+    def _beat(self) -> None:
+        now = asyncio.get_running_loop().time()
+        # A timer may come a hair early, by the loop's resolution.
+        self._last = math.floor(now / self._beat_s + 0.1)
+        self._beating = True
+        while self._beats and self._beats[0] <= self._last:
+            together = self._due[self._beats[0]]
+            while together:
+                ticked = next(iter(together))
+                del together[ticked], self._beat_of[ticked]
+                _tick(ticked, now)
+            if self._beats:
+                del self._due[heapq.heappop(self._beats)]
+        self._beating = False
+        self._set_timer()
+
+
+def _tick(ticked: Ticked, now: float) -> None:
+    try:
+        ticked.tick(now)
+    except Exception:
+        # One call's fault must not stop the audio of all others.
+        log.exception("beat failed")

@@ -6,10 +6,12 @@ we send has the documented PascalCase form.
 
 from __future__ import annotations
 
-import binascii
 import json
 from dataclasses import dataclass
 from typing import Final, TypeAlias
+
+import msgspec
+import pybase64
 
 from bridge_common.errors import FrameError
 
@@ -17,10 +19,10 @@ MESSAGE_LIMIT_BYTES: Final = 64 * 1024
 """A 20 ms frame takes under 2 KB; nothing that ACS sends comes near this."""
 TONES: Final = frozenset("0123456789*#ABCD")
 
-STOP_AUDIO: Final = '{"Kind":"StopAudio","AudioData":null,"StopAudio":{}}'
+STOP_AUDIO: Final = b'{"Kind":"StopAudio","AudioData":null,"StopAudio":{}}'
 """Makes ACS forget the audio it has not played yet. It does not hold back what is sent afterwards."""
-_AUDIO_HEAD: Final = '{"Kind":"AudioData","AudioData":{"Data":"'
-_AUDIO_TAIL: Final = '"},"StopAudio":null}'
+_AUDIO_HEAD: Final = b'{"Kind":"AudioData","AudioData":{"Data":"'
+_AUDIO_TAIL: Final = b'"},"StopAudio":null}'
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +34,21 @@ class AudioMetadata:
     channels: int
 
 
-@dataclass(frozen=True, slots=True)
-class AudioData:
-    """A piece of the caller's sound, whole samples. Of a silent one ACS may leave `pcm` empty: it lasts 20 ms."""
+class AudioData(msgspec.Struct, frozen=True, gc=False):
+    """A piece of the caller's sound, whole samples. Of a silent one ACS may leave `pcm` empty: it lasts 20 ms.
 
-    pcm: bytes
-    silent: bool
-    participant: str
+    The names on the wire are those of the documented form, so that most messages are decoded straight into this.
+    """
+
+    pcm: bytes = msgspec.field(name="data", default=b"")
+    silent: bool = False
+    participant: str = msgspec.field(name="participantRawID", default="")
     """Raw id such as `4:+14255550100`; empty when ACS did not say (mixed audio)."""
-    timestamp: str
+    timestamp: str = ""
+
+
+class _AudioMessage(msgspec.Struct, tag_field="kind", tag="AudioData", frozen=True, gc=False):
+    audio: AudioData = msgspec.field(name="audioData")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,48 +65,35 @@ class Unknown:
 
 MediaMessage: TypeAlias = AudioMetadata | AudioData | DtmfData | Unknown
 
-_raw_decode = json.JSONDecoder().raw_decode
+_decode_documented = msgspec.json.Decoder(_AudioMessage).decode
 
 
-def decode(message: str | bytes) -> MediaMessage:
-    """Raises `FrameError` for everything that ACS would not send: binary, no JSON, wrong types, 64 KB and more."""
-    if not isinstance(message, str):
-        raise FrameError("media messages are text, this one is binary")
+def decode(message: str | bytes | memoryview) -> MediaMessage:
+    """A text message, as text or in UTF-8.
+
+    Raises `FrameError` for everything that ACS would not send: no JSON, wrong types, 64 KB and more.
+    """
     if len(message) >= MESSAGE_LIMIT_BYTES:
-        raise FrameError("a media message stays below 64 KB", characters=len(message))
-    outer = _object(message)
-    kind = outer.get("kind")
-    if kind == "AudioData":
-        body = outer.get("audioData")
-        if type(body) is dict and "data" in body:
-            return _audio_data(body)
-    return _decode_any_case(outer)
-
-
-def encode_audio(pcm: bytes) -> str:
-    return _AUDIO_HEAD + binascii.b2a_base64(pcm, newline=False).decode("ascii") + _AUDIO_TAIL
-
-
-def _object(message: str) -> dict[str, object]:
+        raise FrameError("a media message stays below 64 KB", length=len(message))
     try:
-        value, end = _raw_decode(message)
-        if end != len(message):
-            value = json.loads(message)
-    except json.JSONDecodeError:
-        value = _lenient(message)
+        audio = _decode_documented(message).audio
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        return _decode_any_case(_object(message))
+    _check_samples(audio.pcm, silent=audio.silent)
+    return audio
+
+
+def encode_audio(pcm: bytes) -> bytes:
+    return b"%b%b%b" % (_AUDIO_HEAD, pybase64.b64encode(pcm), _AUDIO_TAIL)
+
+
+def _object(message: str | bytes | memoryview) -> dict[str, object]:
+    try:
+        value = json.loads(message if isinstance(message, str) else str(message, "utf-8"))
     except (ValueError, RecursionError) as error:
         raise FrameError("the media message is no JSON") from error
     if type(value) is not dict:
         raise FrameError("a media message is a JSON object")
-    return value
-
-
-def _lenient(message: str) -> object:
-    """JSON with white space around it, which the fast path does not skip."""
-    try:
-        value: object = json.loads(message)
-    except (ValueError, RecursionError) as error:
-        raise FrameError("the media message is no JSON") from error
     return value
 
 
@@ -154,17 +149,23 @@ def _audio_data(body: dict[str, object]) -> AudioData:
 
 
 def _pcm(data: object, *, silent: bool) -> bytes:
-    if silent and (data is None or data == ""):
+    if silent and data is None:
         return b""
-    if type(data) is not str or not data:
+    if type(data) is not str:
         raise FrameError("AudioData carries no audio")
     try:
-        pcm = binascii.a2b_base64(data, strict_mode=True)
+        pcm = pybase64.b64decode(data, validate=True)
     except ValueError as error:
         raise FrameError("the audio is no base64") from error
+    _check_samples(pcm, silent=silent)
+    return pcm
+
+
+def _check_samples(pcm: bytes, *, silent: bool) -> None:
+    if not pcm and not silent:
+        raise FrameError("AudioData carries no audio")
     if len(pcm) % 2:
         raise FrameError("16-bit audio has an even number of bytes", length=len(pcm))
-    return pcm
 
 
 def _audio_metadata(body: dict[str, object]) -> AudioMetadata:

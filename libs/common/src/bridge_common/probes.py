@@ -1,0 +1,32 @@
+"""What a process answers about itself at /livez, /readyz and /metrics, whatever server carries the answer."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Final
+
+from bridge_common import telemetry
+
+_JSON: Final = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    body: bytes
+    content_type: str
+
+
+def livez() -> Answer:
+    return Answer(200, b'{"status":"alive"}', _JSON)
+
+
+def readyz(reason: str, **more: object) -> Answer:
+    """Ready when `reason` is empty, else not, for this reason; `more` is shown beside it."""
+    told = {"status": "not ready", "reason": reason} if reason else {"status": "ready"}
+    return Answer(503 if reason else 200, json.dumps(told | more, separators=(",", ":")).encode(), _JSON)
+
+
+def metrics() -> Answer:
+    return Answer(200, telemetry.render(), telemetry.CONTENT_TYPE)

@@ -1,0 +1,198 @@
+"""One WebSocket of a peer, as picows delivers it: whole messages in, frames out, and an orderly end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Final, Protocol
+
+from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
+from picows.picows import WSCloseHandshake, WSCloseInfo
+
+NORMAL: Final = 1000
+PROTOCOL: Final = 1002
+NO_STATUS: Final = 1005
+ABRUPT: Final = 1006
+TOO_BIG: Final = 1009
+
+LARGEST_MESSAGE_BYTES: Final = 256 * 1024
+"""Above what the media codec takes: a message too large for it is dropped and counted there, not a lost call."""
+WRITE_HIGH_BYTES: Final = 32 * 1024
+"""So much may wait beside the kernel's buffer; then the peer counts as not reading."""
+REASON_BYTES: Final = 120
+"""A close frame has room for 123."""
+CLOSE_S: Final = 1.0
+"""Time for the peer to answer a close frame."""
+
+_TEXT: Final = WSMsgType.TEXT
+
+
+class Receiver(Protocol):
+    """Whom a socket tells what comes. Nothing here may block."""
+
+    def text(self, message: memoryview) -> None:
+        """A whole text message; the bytes are there during the call only."""
+
+    def binary(self) -> None:
+        """A whole binary message, which is of no use here."""
+
+    def paused(self, paused: bool) -> None:
+        """The peer does not read fast enough for what is sent, or does again."""
+
+    def closed(self, code: int) -> None:
+        """The connection is gone: the peer's close code, or ours, or 1006 when it ended without a word."""
+
+
+class WebSocket(WSListener):
+    """Reads nothing until `listen` names the receiver; sends from the start."""
+
+    def __init__(self, path: str, headers: Mapping[str, str], on_open: Callable[[WebSocket], None]) -> None:
+        self.path = path
+        """What follows the server's prefix, with its escapes resolved."""
+        self.headers = headers
+        self._on_open = on_open
+        self._transport: WSTransport | None = None
+        self._receiver: Receiver | None = None
+        self._early: list[bytes | None] = []
+        """Messages that came with the request, None for a binary one; no more than one read's worth."""
+        self._parts: list[bytes] = []
+        self._parts_bytes = 0
+        self._parts_are_text = False
+        self._paused = False
+        self._closing = False
+        self._gone = False
+        self._code = ABRUPT
+        self._deadline: asyncio.TimerHandle | None = None
+
+    def listen(self, receiver: Receiver) -> None:
+        """From now on everything goes to `receiver`, what came before first."""
+        self._receiver = receiver
+        for message in self._early:
+            self._deliver(message)
+        self._early.clear()
+        if self._gone:
+            receiver.closed(self._code)
+        elif self._transport is not None:
+            self._transport.underlying_transport.resume_reading()
+
+    def send(self, message: bytes) -> None:
+        """A text message in UTF-8, straight to the connection. After the end it goes nowhere."""
+        if self._transport is not None:
+            self._transport.send(_TEXT, message)
+
+    def close(self, code: int = NORMAL, reason: str = "") -> None:
+        """Say goodbye; the connection ends when the peer has answered, or after `CLOSE_S`. The first call counts."""
+        if self._closing or self._gone or self._transport is None:
+            return
+        self._closing = True
+        told = reason.encode()[:REASON_BYTES].decode(errors="ignore")
+        self._transport.send_close(code, told)  # type: ignore[arg-type]  # an enumeration that takes any number
+        self._transport.underlying_transport.resume_reading()
+        self._drop_later()
+
+    async def wait_gone(self) -> None:
+        if self._transport is not None:
+            await self._transport.wait_disconnected()
+
+    # -- picows
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        self._transport = transport
+        transport.underlying_transport.set_write_buffer_limits(WRITE_HIGH_BYTES)
+        transport.underlying_transport.pause_reading()
+        self._on_open(self)
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        if frame.rsv1 or frame.rsv2 or frame.rsv3:
+            self.close(PROTOCOL, "no extension was agreed")
+        elif frame.msg_type is _TEXT and frame.fin and not self._parts and self._receiver is not None:
+            if not self._closing:
+                self._receiver.text(frame.get_payload_as_memoryview())
+        else:
+            self._uncommon(transport, frame)
+
+    def on_ws_disconnected(self, transport: WSTransport) -> None:
+        self._gone = True
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._code = _code_of(transport)
+        if self._receiver is not None:
+            self._receiver.closed(self._code)
+
+    def pause_writing(self) -> None:
+        self._tell_paused(True)
+
+    def resume_writing(self) -> None:
+        self._tell_paused(False)
+
+    # -- what is not a whole text message in one frame
+    def _uncommon(self, transport: WSTransport, frame: WSFrame) -> None:
+        match frame.msg_type:
+            case WSMsgType.CLOSE:
+                self._answer_close(transport, frame)
+            case WSMsgType.PING:
+                if not self._paused:  # else a peer that pings and does not read would fill the memory
+                    transport.send_pong(frame.get_payload_as_bytes())
+            case WSMsgType.PONG:
+                pass
+            case _ if not self._closing:
+                self._assemble(frame)
+
+    def _assemble(self, frame: WSFrame) -> None:
+        """RFC 6455, 5.4: a message is one frame, or a first one without FIN and continuations up to one with FIN."""
+        continued = frame.msg_type is WSMsgType.CONTINUATION
+        if continued != bool(self._parts):
+            self.close(PROTOCOL, "fragments out of order")
+            return
+        if not continued:
+            self._parts_are_text, self._parts_bytes = frame.msg_type is _TEXT, 0
+        self._parts.append(frame.get_payload_as_bytes())
+        self._parts_bytes += frame.payload_size
+        if self._parts_bytes > LARGEST_MESSAGE_BYTES or len(self._parts) > LARGEST_MESSAGE_BYTES // 64:
+            self._parts.clear()
+            self.close(TOO_BIG)
+        elif frame.fin:
+            message = b"".join(self._parts)
+            self._parts.clear()
+            self._deliver(message if self._parts_are_text else None)
+
+    def _deliver(self, message: bytes | None) -> None:
+        if self._receiver is None:
+            self._early.append(message)
+        elif self._closing:
+            return
+        elif message is None:
+            self._receiver.binary()
+        else:
+            self._receiver.text(memoryview(message))
+
+    def _answer_close(self, transport: WSTransport, frame: WSFrame) -> None:
+        """Whoever began, after both close frames the server ends the connection (RFC 6455, 7.1.1)."""
+        if not self._closing:
+            self._closing = True
+            code = frame.get_close_code()
+            transport.send_close(WSCloseCode.OK if code is WSCloseCode.NO_INFO else code)
+            self._drop_later()
+        transport.disconnect()
+
+    def _drop_later(self) -> None:
+        self._deadline = asyncio.get_running_loop().call_later(CLOSE_S, self._drop)
+
+    def _drop(self) -> None:
+        if self._transport is not None:
+            self._transport.disconnect(graceful=False)
+
+    def _tell_paused(self, paused: bool) -> None:
+        self._paused = paused
+        if self._receiver is not None:
+            self._receiver.paused(paused)
+
+
+def _code_of(transport: WSTransport) -> int:
+    """The peer's code counts before ours; picows closes by itself what breaks the protocol."""
+    handshake: WSCloseHandshake | None = transport.close_handshake
+    if handshake is None:
+        return ABRUPT
+    told: WSCloseInfo | None = handshake.recv or handshake.sent
+    if told is None:
+        return ABRUPT
+    return NO_STATUS if told.code is WSCloseCode.NO_INFO else int(told.code.value)
