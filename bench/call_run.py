@@ -77,7 +77,7 @@ class Run:
     """Cores that bridge and simulators used together, of those that there are."""
     uplink: Delays
     downlink: Delays
-    """One way, socket to socket, the resampler's delay included; of deltas only first frames, less the plan."""
+    """One way, socket to socket, the resampler's delay included; of deltas only first frames, see `playout_plan`."""
     resampler_ms: tuple[float, float]
     """Up and down, as measured on the marks; part of the delays."""
     lead: Delays

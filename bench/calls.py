@@ -95,8 +95,8 @@ def _delay_table(groups: Groups) -> Table:
         f"includes the resamplers' delay (measured on the marks: up {shifts[0]}, down {shifts[1]})."
     )
     playout = (
-        "Down: the first frame of each delta, less what the playout plans. Lead: how long before it sounds a frame is "
-        "at the caller's end; gaps: how often that ran dry (bench/playout_plan.py says how both are meant)."
+        "Down: the first frame of each delta that the playout lets leave at once. Lead: how long before it sounds a "
+        "frame is at the caller's end; gaps: how often that ran dry (bench/playout_plan.py says how both are meant)."
     )
     return Table("One-way delay", columns, rows, (sockets, playout))
 

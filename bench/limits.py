@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf, isfinite
 from statistics import median
 from typing import Any, Final
 
@@ -24,9 +25,10 @@ class Limit:
     unit: str = "ms"
 
     def row(self) -> list[Cell]:
-        digits = 2 if self.at_most < 10 else 1
+        digits = 0 if self.unit == "count" else 2 if self.at_most < 10 else 1
         kept = "yes" if self.measured <= self.at_most else "NO"
-        return [f"{self.what}, {self.unit}", f"{self.measured:.{digits}f}", f"{self.at_most:g}", kept]
+        told = f"{self.measured:.{digits}f}" if isfinite(self.measured) else "nothing"
+        return [f"{self.what}, {self.unit}", told, f"{self.at_most:g}", kept]
 
 
 def table(whole: Figures) -> Table | None:
@@ -45,14 +47,22 @@ def _limits(whole: Figures) -> Iterator[Limit]:
     yield from _memory([run for run in runs if run["bridge"] == "ours"])
     barge_in = whole.get("barge-in", {})
     if barge_in.get("calls") == CALLS:
-        yield Limit("speech_started to StopAudio, p99", barge_in["ours"]["p99"], 10.0)
+        yield Limit("speech_started to StopAudio, p99", _share(barge_in["ours"], "p99"), 10.0)
         yield Limit("barge-ins without StopAudio", barge_in["ours"]["missed"], 0, "count")
     for name, what, most in (
-        ("answer", "IncomingCall to answer request, p99", 50.0),
-        ("greeting", "media socket open to greeting, p99", 60.0),
+        ("answer", "IncomingCall to answer request", 50.0),
+        ("greeting", "media socket open to greeting", 60.0),
     ):
         if name in whole:
-            yield Limit(what, whole[name]["p99"], most)
+            yield Limit(f"{what}, p99", _share(whole[name], "p99"), most)
+            yield Limit(
+                f"{what}: calls that did not come so far", whole[name]["calls"] - whole[name]["count"], 0, "count"
+            )
+
+
+def _share(delays: Figures, share: str) -> float:
+    """Of nothing at all there is no delay that could keep a limit."""
+    return float(delays[share]) if delays["count"] else inf
 
 
 def _of_shape(shape: str, most: float, runs: Sequence[Figures]) -> Iterator[Limit]:
@@ -66,13 +76,14 @@ def _of_shape(shape: str, most: float, runs: Sequence[Figures]) -> Iterator[Limi
         yield Limit(f"{shape}: the same, to the reference bridge", cpu / median(reference), 1.0, "ratio")
     for way in ("uplink", "downlink"):
         for share, at_most in (("p50", 4.0), ("p99", 8.0)):
-            yield Limit(f"{shape}: {way} delay {share}", median(run[way][share] for run in ours), at_most)
+            yield Limit(f"{shape}: {way} delay {share}", median(_share(run[way], share) for run in ours), at_most)
     wrong = sum(
         run[f"{way}_counts"][kind]
         for run in ours
         for way in ("uplink", "downlink")
         for kind in ("lost", "repeated", "disordered", "foreign")
     )
+    yield Limit(f"{shape}: calls not answered", sum(run["calls"] - run["answered"] for run in ours), 0, "count")
     yield Limit(f"{shape}: frames lost, repeated, disordered or foreign", wrong, 0, "count")
 
 

@@ -55,10 +55,14 @@ def describe(facts: Mapping[str, object]) -> list[str]:
     listed = ", ".join(f"{name} {version}" for name, version in packages.items()) if isinstance(packages, dict) else ""
     return [
         f"{facts.get('cpu')}, {facts.get('cores')} cores, {facts.get('system')}",
-        f"load average before {facts.get('load_average_before')}, after {facts.get('load_average_after')}",
+        f"load average before {facts.get('load_average_before')}{_after(facts)}",
         f"Python {facts.get('python')}, {facts.get('redis_server')}",
         listed,
     ]
+
+
+def _after(facts: Mapping[str, object]) -> str:
+    return f", after {facts['load_average_after']}" if "load_average_after" in facts else ""
 
 
 def _cpu_model() -> str:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
@@ -51,8 +52,8 @@ def measure_answer(options: Options) -> Outcome:
         _row("the session's set-up", [s * 1000 for number, s in set_up_s.items() if number in calls]),
     ]
     progress(f"answer: {len(net)} of {len(calls)} calls, p99 {Delays.of(net).p99:.1f} ms")
-    notes = (f"Milliseconds, {len(calls)} calls at {PER_SECOND:.0f} a second; {len(net)} were answered and heard.",)
-    figures: dict[str, object] = {"calls": len(calls), "answered": len(net), **asdict(Delays.of(net))}
+    notes = _notes(calls, [number for number in calls if gross[number] is None or number not in set_up_s], "answered")
+    figures: dict[str, object] = {"calls": len(calls), **asdict(Delays.of(net))}
     return Outcome([Table("Answering", _COLUMNS, rows, notes)], figures)
 
 
@@ -75,8 +76,8 @@ def measure_greeting(options: Options) -> Outcome:
         _row("of which the simulated voice service", voice),
     ]
     progress(f"greeting: {len(greeted)} of {len(calls)} calls, p99 {Delays.of(greeted).p99:.1f} ms")
-    notes = (f"Milliseconds, {len(calls)} calls at {PER_SECOND:.0f} a second; {len(greeted)} were greeted.",)
-    figures: dict[str, object] = {"calls": len(calls), "greeted": len(greeted), **asdict(Delays.of(greeted))}
+    notes = _notes(calls, [number for number, call in calls.items() if greeting_s(call) is None], "greeted")
+    figures: dict[str, object] = {"calls": len(calls), **asdict(Delays.of(greeted))}
     return Outcome([Table("Greeting", _COLUMNS, table, notes)], figures)
 
 
@@ -90,6 +91,25 @@ def _count(options: Options) -> int:
 def _row(name: str, values_ms: Sequence[float]) -> list[Cell]:
     delays = Delays.of(values_ms)
     return [name, delays.count, delays.p50, delays.p95, delays.p99, delays.most]
+
+
+def _notes(calls: Mapping[int, Json], missing: Sequence[int], done: str) -> list[str]:
+    """Calls without a figure are told with how far they came: a figure of those that went well alone would flatter."""
+    notes = [f"Milliseconds, {len(calls)} calls at {PER_SECOND:.0f} a second."]
+    if missing:
+        ends = Counter(f"{calls[number]['state']} after {furthest(calls[number])}" for number in missing)
+        told = ", ".join(f"{count} {end}" for end, count in ends.most_common())
+        notes.append(f"{len(missing)} NOT {done} within {HOLD_S} s and not in the figures: {told}.")
+    return notes
+
+
+_MILESTONES: Final = ("incoming_call_sent", "answered", "media_open", "call_connected", "media_closed")
+
+
+def furthest(call: Json) -> str:
+    """The last thing that a call came to before it was hung up."""
+    seen = {str(event["event"]) for event in call["timeline"]}
+    return next((name for name in reversed(_MILESTONES) if name in seen), "nothing")
 
 
 def arrivals(stack: Stack, count: int, *, audio: str, first_number: int = 1) -> dict[int, Json]:

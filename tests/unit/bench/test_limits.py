@@ -26,17 +26,17 @@ def measured(cpu_ms: float, lost: int = 0) -> dict[str, object]:
 def test_what_is_within_its_limit_is_kept() -> None:
     whole = {
         "calls": measured(7.5),
-        "barge-in": {"calls": 40, "ours": {"p99": 9.0, "missed": 0}},
-        "answer": {"p99": 49.0},
-        "greeting": {"p99": 59.0},
+        "barge-in": {"calls": 40, "ours": {"p99": 9.0, "count": 100, "missed": 0}},
+        "answer": {"p99": 49.0, "count": 100, "calls": 100},
+        "greeting": {"p99": 59.0, "count": 100, "calls": 100},
     }
     rows = kept(whole)
     assert set(rows.values()) == {"yes"}
-    assert len(rows) == 2 * 7 + 4 + 4
+    assert len(rows) == 2 * 8 + 4 + 6
 
 
 def test_what_is_not_is_told() -> None:
-    rows = kept({"calls": measured(12.0, lost=2), "answer": {"p99": 51.0}})
+    rows = kept({"calls": measured(12.0, lost=2), "answer": {"p99": 51.0, "count": 99, "calls": 100}})
     assert {name for name, yes in rows.items() if yes == "NO"} == {
         "deltas: CPU of all our processes and Redis, ms/s/call",
         "deltas: the same, to the reference bridge, ratio",
@@ -45,7 +45,13 @@ def test_what_is_not_is_told() -> None:
         "echo: the same, to the reference bridge, ratio",
         "echo: frames lost, repeated, disordered or foreign, count",
         "IncomingCall to answer request, p99, ms",
+        "IncomingCall to answer request: calls that did not come so far, count",
     }
+
+
+def test_of_nothing_no_limit_is_kept() -> None:
+    rows = kept({"answer": {"p99": 0.0, "count": 0, "calls": 100}})
+    assert set(rows.values()) == {"NO"}
 
 
 def test_other_sizes_are_not_judged() -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.playout_plan import Lead, delays_ms, first_frames, planned
+from bench.playout_plan import Lead, at_once, delays_ms
 
 ALWAYS = (0.0, 100.0)
 
@@ -15,30 +15,23 @@ def deltas(*sizes: int, every_s: float = 0.25) -> list[tuple[int, float]]:
     return sent
 
 
-def test_within_the_lead_everything_leaves_at_once_and_then_in_real_time() -> None:
-    plan = planned(deltas(13), lead_s=0.2)
-    assert [plan[seq] for seq in range(11)] == pytest.approx([1.0] * 11)
-    assert [plan[11], plan[12]] == pytest.approx([1.02, 1.04])
-
-
 def test_a_delta_in_time_finds_the_queue_within_the_lead() -> None:
-    plan = planned(deltas(12, 13, 12), lead_s=0.2)
-    assert [plan[seq] for seq in (0, 12, 25)] == pytest.approx([1.0, 1.25, 1.5])
+    assert [seq for seq, _ in at_once(deltas(12, 13, 12), 0.2)] == [0, 12, 25]
 
 
-def test_a_reply_faster_than_real_time_waits_for_its_turn() -> None:
-    plan = planned(deltas(50, 50, every_s=0.0), lead_s=0.2)
-    assert plan[99] == pytest.approx(1.0 + 99 * 0.02 - 0.2)
+def test_after_a_hiccup_the_sound_is_ahead_and_first_frames_wait() -> None:
+    sent = [(seq, t + 0.2 if seq < 12 else t) for seq, t in deltas(12, 13, 12, 13)]
+    assert [seq for seq, _ in at_once(sent, 0.2)] == [0]
+    assert [seq for seq, _ in at_once(sent, None)] == [0, 12, 25, 37]
 
 
-def test_without_a_playout_nothing_waits() -> None:
-    assert set(planned(deltas(13, 12), lead_s=None).values()) == {1.0, 1.25}
+def test_a_reply_faster_than_real_time_leaves_at_once_only_in_the_beginning() -> None:
+    assert [seq for seq, _ in at_once(deltas(12, 13, 12, every_s=0.03), 0.2)] == [0]
 
 
-def test_only_first_frames_are_judged_and_against_the_plan() -> None:
+def test_only_what_was_sent_within_the_window_and_heard_counts() -> None:
     sent = deltas(12, 13, 12)
-    assert [seq for seq, _ in first_frames(sent)] == [0, 12, 25]
-    heard_at = {seq: t + 0.004 for seq, t in planned(sent, 0.2).items()}
+    heard_at = {seq: t + 0.004 for seq, t in sent}
     assert delays_ms(sent, heard_at, 0.2, ALWAYS) == pytest.approx([4.0, 4.0, 4.0])
     assert delays_ms(sent, heard_at, 0.2, (1.2, 1.3)) == pytest.approx([4.0])
     del heard_at[12]

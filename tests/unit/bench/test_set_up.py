@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.set_up import answer_s, between_s, greeting_s, reply_s, session_set_up_s
+from bench.set_up import answer_s, between_s, furthest, greeting_s, reply_s, session_set_up_s
 
 TIMELINE = [{"t": 1.0, "event": "a"}, {"t": 1.5, "event": "b"}, {"t": 2.0, "event": "b"}, {"t": 3.0, "event": "a"}]
 
@@ -35,3 +35,11 @@ def test_a_greeting_is_timed_from_the_open_socket_to_the_first_audio() -> None:
 def test_the_voice_services_own_share() -> None:
     timeline = [{"t": 2.0, "event": "response_created"}, {"t": 2.01, "event": "first_delta"}]
     assert reply_s({"timeline": timeline}) == pytest.approx(0.01)
+
+
+def test_how_far_a_call_came() -> None:
+    assert (
+        furthest({"timeline": [{"event": "incoming_call_sent"}, {"event": "answered"}, {"event": "ended"}]})
+        == "answered"
+    )
+    assert furthest({"timeline": []}) == "nothing"
