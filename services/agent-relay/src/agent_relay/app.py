@@ -12,10 +12,14 @@ from typing import Final
 from starlette.routing import BaseRoute
 
 from agent_relay.core.backoff import Backoff
+from agent_relay.core.plan import plan_of
 from agent_relay.credentials import Tokens
 from agent_relay.desk import Desk
+from agent_relay.profiles import DEFAULT
 from agent_relay.settings import RelaySettings
 from agent_relay.voice_link import Dialer
+from agent_relay.voice_live_client import trusted_certificates
+from agent_relay.warm_sessions import Shelf, WarmSessions
 from agent_relay.worker import KIND, Worker
 from bridge_common.call_store import CallStore
 from bridge_common.errors import OutsideError
@@ -46,6 +50,7 @@ class AgentRelay:
         self._fleet: Fleet | None = None
         self._worker: Worker | None = None
         self._tasks: list[asyncio.Task[None]] = []
+        self._warming: asyncio.Task[None] | None = None
 
     def routes(self) -> Sequence[BaseRoute]:
         return []
@@ -65,17 +70,25 @@ class AgentRelay:
         tokens = self._tokens = Tokens(settings.scopes)
         keys = Keys(settings.redis_shards)
         self._fleet = Fleet(clients.control, self._name, KIND)
+        target, profiles = settings.target, settings.profiles()
+        dialer = Dialer(
+            target,
+            tokens,
+            settings.voice_live_open_timeout_s,
+            settings.voice_live_ping_interval_s,
+            trusted_certificates(target.endpoint),
+        )
+        plan = plan_of(profiles[DEFAULT], target)
         desk = Desk(
-            dialer=Dialer(
-                settings.target, tokens, settings.voice_live_open_timeout_s, settings.voice_live_ping_interval_s
-            ),
-            profiles=settings.profiles(),
+            dialer=dialer,
+            profiles=profiles,
             reader=StreamReader(clients.blocking),
             writer=StreamWriter(clients.media),
             store=CallStore(clients.control, keys),
             inbox=Inbox(clients.control, clients.blocking, keys, self._name),
             leases=Leases(clients.control, keys, self._name),
             keys=keys,
+            warm=WarmSessions(Shelf(dialer, plan, settings.relay_warm_sessions)),
             backoff=Backoff(budget_s=settings.reconnect_budget_s),
             greeting_delay_s=settings.greeting_delay_ms / 1000,
             history_turns=settings.history_turns,
@@ -89,7 +102,9 @@ class AgentRelay:
         ]
         if settings.scopes:
             self._tasks.append(self._part("tokens", tokens.run()))
-        target = settings.target
+        if settings.relay_warm_sessions:
+            self._warming = self._part("warm sessions", desk.warm.run())
+            self._tasks.append(self._warming)
         log.info("relay started", extra=fields(mode=target.mode, api_version=target.api_version))
 
     def _part(self, name: str, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
@@ -98,6 +113,8 @@ class AgentRelay:
         return task
 
     async def drain(self) -> None:
+        if self._warming is not None:
+            self._warming.cancel()
         if self._worker is None:
             return
         try:

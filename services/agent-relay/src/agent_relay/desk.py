@@ -17,6 +17,7 @@ from agent_relay.core.plan import plan_of
 from agent_relay.profiles import DEFAULT
 from agent_relay.tools import Tool
 from agent_relay.voice_link import Dialer
+from agent_relay.warm_sessions import WarmSessions
 from bridge_common.call_record import CallRecord
 from bridge_common.call_store import CallStore
 from bridge_common.inbox import Inbox
@@ -38,6 +39,7 @@ class Desk:
     inbox: Inbox
     leases: Leases
     keys: Keys
+    warm: WarmSessions = field(default_factory=WarmSessions)
     backoff: Backoff = field(default_factory=Backoff)
     greeting_delay_s: float = 0.5
     history_turns: int = 40

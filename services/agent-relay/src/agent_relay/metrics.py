@@ -7,6 +7,7 @@ from typing import Final
 from bridge_common import telemetry
 
 SESSIONS: Final = telemetry.counter("relay_voice_sessions_total", "Voice sessions opened, by result", "result")
+WARM_SESSIONS: Final = telemetry.gauge("relay_warm_sessions", "Voice sessions that wait, configured, for a call")
 LOST_SESSIONS: Final = telemetry.counter("relay_voice_sessions_lost_total", "Voice sessions that broke during a call")
 BARGE_INS: Final = telemetry.counter("relay_barge_ins_total", "Times a caller interrupted the agent")
 BAD_EVENTS: Final = telemetry.counter("relay_bad_events_total", "Malformed messages from Voice Live, dropped")

@@ -1,7 +1,7 @@
 """One call at this relay: from the claim to the end of the call, or until another relay has it.
 
 Everything the call does is decided by its `Conversation`. Here its commands are carried out: those that only put
-something into a queue at once, those that wait for Redis one after the other in a task of their own.
+something into a queue or a socket at once, those that wait for Redis as errands, in a task of their own.
 """
 
 from __future__ import annotations
@@ -10,18 +10,18 @@ import asyncio
 import logging
 import random
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
-from functools import partial
+from collections.abc import Coroutine, Iterable
 from typing import Final
 
 from agent_relay import metrics
-from agent_relay.core.commands import Abandon, Append, Command, MarkGreeted, Ready, Record, RunTool, Send
+from agent_relay.core.commands import Abandon, Append, Command, Ready, Send
 from agent_relay.core.conversation import Conversation, Phase
-from agent_relay.core.voice_live import ErrorEvent, ServerEvent, WarningEvent
+from agent_relay.core.voice_live import AudioDelta, ErrorEvent, ServerEvent, WarningEvent
 from agent_relay.desk import Desk, begin_conversation, was_held
-from agent_relay.tools import run_tool
+from agent_relay.errands import Errands
 from agent_relay.uplink_audio import UplinkAudio
 from agent_relay.voice_link import VoiceLink
+from agent_relay.warm_sessions import WarmSession
 from bridge_common.call_record import CallRecord
 from bridge_common.entries import (
     AudioFrame,
@@ -34,10 +34,6 @@ from bridge_common.entries import (
     MediaDetached,
     Played,
     Playing,
-    TranscriptEntry,
-    Turn,
-    VoiceLost,
-    VoiceReady,
 )
 from bridge_common.errors import AuthError, BridgeError, OutsideError
 from bridge_common.leases import Claim
@@ -53,7 +49,6 @@ _SETTLED_S: Final = 5.0
 """A session that was ready for so long ends a series of failed attempts."""
 _LAST_WORDS_S: Final = 1.0
 """What an ended call may still take to close its socket and to write its transcript."""
-_REDIS_RETRY_S: Final = 0.2
 
 
 async def open_relay(desk: Desk, claim: Claim, record: CallRecord) -> Relay:
@@ -76,9 +71,8 @@ class Relay:
         """Tones that stand in the uplink already may have been told by the relay before us."""
         self._link: VoiceLink | None = None
         self._ready_since: float | None = None
-        self._announced = False
-        self._slow: asyncio.Queue[Command | None] = asyncio.Queue()
-        self._timer: asyncio.TimerHandle | None = None
+        self._just_ready = False
+        self._errands = Errands(desk, claim, conversation, self._do, lambda: self.stop(LEASE_LOST))
         self._muted: list[DownlinkEntry] | None = None
         downlink = desk.keys.downlink(claim.call_id)
         self._downlink = desk.writer.outlet(downlink, claim.epoch, lambda: self.stop(LEASE_LOST))
@@ -90,6 +84,17 @@ class Relay:
     def stop(self, why: str) -> None:
         if not self._over.done():
             self._over.set_result(why)
+
+    def tick(self, now: float) -> None:
+        """To be called some twenty times a second: the conversation does what has become due."""
+        due = self._conversation.next_at()
+        if due is None or now < due or self._over.done():
+            return
+        try:
+            self._do(self._conversation.tick(now))
+        except Exception:
+            log.exception("relay failed", extra=fields(call_id=self.claim.call_id))
+            self.stop(FAILED)
 
     def mute(self, muted: bool) -> None:
         """While it is not sure that the call is still ours nothing is said; it is said once it is sure again."""
@@ -107,20 +112,17 @@ class Relay:
         self._conversation.begin(self._now())
         self._desk.reader.add(uplink, "0-0", self._on_uplink)
         voice = asyncio.create_task(self._guarded(self._hold_voice()))
-        slow = asyncio.create_task(self._guarded(self._do_slow_ones()))
-        self._set_timer()
+        errands = asyncio.create_task(self._guarded(self._errands.run()))
         try:
             return await self._over
         finally:
             self._desk.reader.remove(uplink)
-            if self._timer is not None:
-                self._timer.cancel()
             voice.cancel()
-            for command in (*self._conversation.call_ended(self._now()), None):
-                self._slow.put_nowait(command)
-            await asyncio.wait({voice, slow}, timeout=_LAST_WORDS_S)
-            slow.cancel()
-            await asyncio.gather(voice, slow, return_exceptions=True)
+            self._do(self._conversation.call_ended(self._now()))
+            self._errands.finish()
+            await asyncio.wait({voice, errands}, timeout=_LAST_WORDS_S)
+            errands.cancel()
+            await asyncio.gather(voice, errands, return_exceptions=True)
             self._downlink.close()
             metrics.DROPPED_FRAMES.inc(self._audio.dropped)
 
@@ -151,24 +153,27 @@ class Relay:
             where = fields(call_id=self.claim.call_id, error=failure.message, retry_in_s=wait)
             log.warning("voice session lost", extra=where)
             if wait is None:
-                await self._lose_voice(failure.message)
+                await self._errands.tell_voice_lost(failure.message)
                 return
             await asyncio.sleep(wait)
 
     async def _one_session(self) -> BridgeError:
         """A session from its handshake to its loss; returns why it was lost."""
-        request_id = str(uuid.uuid4())
+        warm = self._desk.warm.take(self._conversation.takes)
+        request_id = warm.request_id if warm else str(uuid.uuid4())
         try:
-            socket = await self._desk.dialer.dial(request_id, self._conversation.conversation_id)
+            socket = (
+                warm.socket if warm else await self._desk.dialer.dial(request_id, self._conversation.conversation_id)
+            )
         except (AuthError, OutsideError) as error:
             metrics.SESSIONS.labels("refused").inc()
             return error
-        metrics.SESSIONS.labels("open").inc()
+        metrics.SESSIONS.labels("warm" if warm else "open").inc()
         log.info("voice socket open", extra=fields(call_id=self.claim.call_id, request_id=request_id))
-        self._link = VoiceLink(socket, self._audio, self._audio_flows, self._on_voice)
-        self._do(self._conversation.connected(self._now()))
+        link = self._link = VoiceLink(socket, self._audio, self._audio_flows, self._on_voice)
         try:
-            failure = await self._link.run()
+            self._do(self._begin(warm))
+            failure = await link.run()
         finally:
             self._link = None
         refusal = self._conversation.last_error
@@ -177,30 +182,26 @@ class Relay:
             return OutsideError(f"Voice Live refused the session: {refusal}", retry="server_error" in refusal)
         return failure
 
-    async def _lose_voice(self, reason: str) -> None:
-        """Tell call-control and keep the lease until it ends the call, so that no other relay tries all this again."""
-        lost = VoiceLost(self.claim.call_id, self.claim.epoch, reason)
-        await self._insist(lambda: self._desk.inbox.put(lost))
+    def _begin(self, warm: WarmSession | None) -> Iterable[Command]:
+        if warm is None:
+            return self._conversation.connected(self._now())
+        return self._conversation.connected_to_configured(warm.configured, warm.refusals, self._now())
 
     def _audio_flows(self) -> bool:
         return self._conversation.phase is Phase.READY
 
     def _on_voice(self, event: ServerEvent) -> None:
-        if isinstance(event, ErrorEvent | WarningEvent):
+        if type(event) is not AudioDelta and isinstance(event, ErrorEvent | WarningEvent):
             where = fields(call_id=self.claim.call_id, code=event.code, error=event.message)
             log.warning("Voice Live complains", extra=where)
         self._do(self._conversation.voice_event(event, self._now()))
 
     # -- the caller's side
     def _on_uplink(self, _: str, entry: Entry) -> None:
+        if type(entry) is AudioFrame:
+            self._on_frame(entry)
+            return
         match entry:
-            case AudioFrame():
-                self._audio.add(entry.pcm24k)
-                if not self._audio_seen:
-                    self._audio_seen = True
-                    self._do(self._conversation.caller_audio(self._now()))
-                if self._link is not None:
-                    self._link.nudge()
             case Ended():
                 self.stop(ENDED)
             case Dtmf() if self._catching_up:
@@ -209,6 +210,15 @@ class Relay:
                 self._do(self._conversation.from_caller(entry, self._now()))
             case _:
                 pass
+
+    def _on_frame(self, frame: AudioFrame) -> None:
+        if self._link is not None:
+            self._link.pass_on(frame.pcm24k)
+        else:
+            self._audio.add(frame.pcm24k)
+        if not self._audio_seen:
+            self._audio_seen = True
+            self._do(self._conversation.caller_audio(self._now()))
 
     # -- commands
     def _do(self, commands: Iterable[Command]) -> None:
@@ -222,99 +232,29 @@ class Relay:
                 case Abandon():
                     if self._link is not None:
                         self._link.abandon(OutsideError(command.reason, retry=command.retry))
+                case Ready():
+                    self._on_ready()
+                    self._errands.put(command)
                 case _:
-                    if isinstance(command, Ready):
-                        self._on_ready()
-                    self._slow.put_nowait(command)
-        self._set_timer()
+                    self._errands.put(command)
+        if self._just_ready:
+            # Caller audio follows what the session has to be told first.
+            self._just_ready = False
+            if self._link is not None:
+                self._link.nudge()
 
     def _append(self, entry: DownlinkEntry) -> None:
-        if isinstance(entry, Clear):
-            metrics.BARGE_INS.inc()
         if self._muted is None:
             self._downlink.append(entry)
         else:
             self._muted.append(entry)
+        if type(entry) is Clear:
+            metrics.BARGE_INS.inc()
 
     def _on_ready(self) -> None:
         self._ready_since = self._now()
-        self._promised = True
+        self._promised = self._just_ready = True
         self._catching_up = False
-        if self._link is not None:
-            self._link.nudge()
-
-    def _set_timer(self) -> None:
-        """Wake up when the conversation has something to do; too early does no harm, so only an earlier time counts."""
-        at = None if self._over.done() else self._conversation.next_at()
-        if at is None or (self._timer is not None and not self._timer.cancelled() and self._timer.when() <= at):
-            return
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = self._loop.call_at(at, self._tick)
-
-    def _tick(self) -> None:
-        self._timer = None
-        self._do(self._conversation.tick(self._now()))
-
-    async def _do_slow_ones(self) -> None:
-        async with asyncio.TaskGroup() as tools:
-            while command := await self._slow.get():
-                match command:
-                    case Record():
-                        await self._note(command.entry)
-                    case Ready():
-                        await self._insist(partial(self._announce, command))
-                    case MarkGreeted():
-                        await self._insist(self._mark_greeted)
-                    case RunTool():
-                        tools.create_task(self._run_tool(command))
-
-    async def _note(self, entry: TranscriptEntry) -> None:
-        if isinstance(entry, Turn):
-            for histogram, ms in (
-                (metrics.FIRST_DELTA, entry.first_delta_ms),
-                (metrics.FIRST_FRAME, entry.first_frame_ms),
-            ):
-                if ms >= 0:
-                    histogram.observe(ms / 1000)
-        else:
-            log.info("notice", extra=fields(call_id=self.claim.call_id, what=entry.what))
-        await self._insist(lambda: self._desk.store.append_transcript(self.claim.call_id, entry))
-
-    async def _announce(self, ready: Ready) -> None:
-        claim, desk = self.claim, self._desk
-        ours = await desk.store.note_voice(
-            claim,
-            desk.leases.owner_text(claim),
-            conversation_id=ready.conversation_id,
-            voice_session_id=ready.session_id,
-        )
-        if not ours:
-            self.stop(LEASE_LOST)
-        elif not self._announced:
-            await desk.inbox.put(VoiceReady(claim.call_id, claim.epoch))
-            self._announced = True
-            log.info("voice session ready", extra=fields(call_id=claim.call_id, session_id=ready.session_id))
-
-    async def _mark_greeted(self) -> None:
-        granted = await self._desk.store.mark_greeted(self.claim.call_id)
-        self._do(self._conversation.greeting_granted(granted, self._now()))
-
-    async def _run_tool(self, command: RunTool) -> None:
-        output = await run_tool(self._desk.tools, command.name, command.arguments)
-        self._do(self._conversation.tool_answered(command.call_id, output, self._now()))
-
-    async def _insist(self, attempt: Callable[[], Awaitable[object]]) -> None:
-        """Until Redis has done it. What it refuses is given up: trying again would bring the same refusal."""
-        while True:
-            try:
-                await attempt()
-                return
-            except OutsideError as error:
-                log.warning("not written", extra=fields(call_id=self.claim.call_id, error=error.message))
-                if not error.retry:
-                    return
-            await asyncio.sleep(_REDIS_RETRY_S)
 
 
 def _may_pass(failure: BridgeError) -> bool:

@@ -53,6 +53,7 @@ class RelaySettings(ServiceSettings):
     greeting_delay_ms: int = Field(default=500, ge=0, le=10_000)
 
     relay_capacity: int = Field(default=40, ge=1, le=1000)
+    relay_warm_sessions: int = Field(default=0, ge=0, le=100)
     reconnect_budget_s: float = Field(default=20.0, ge=0, le=300)
     voice_live_open_timeout_s: float = Field(default=5.0, gt=0, le=60)
     voice_live_ping_interval_s: float = Field(default=20.0, gt=0, le=60)

@@ -1,4 +1,4 @@
-"""The caller's frames on their way to a voice session: passed on at once, and kept for a moment while there is none."""
+"""The caller's frames that cannot be passed on yet: kept for a moment, then sent several at a time."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ class UplinkAudio:
     def __init__(self) -> None:
         self._frames: deque[bytes] = deque()
         self.dropped = 0
+
+    def __len__(self) -> int:
+        return len(self._frames)
 
     def add(self, pcm24k: bytes) -> None:
         self._frames.append(pcm24k)

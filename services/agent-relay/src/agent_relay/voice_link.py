@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from agent_relay import metrics
 from agent_relay.core.connection import ConnectRequest, Target, TokenScope, connect_request
-from agent_relay.core.voice_codec import decode, encode
+from agent_relay.core.voice_codec import decode, encode, encode_append
 from agent_relay.core.voice_live import ClientEvent, ServerEvent
 from agent_relay.credentials import Tokens
 from agent_relay.uplink_audio import UplinkAudio
@@ -81,6 +81,14 @@ class VoiceLink:
             self._socket.send(encode(event))
         else:
             self._kept.append(event)
+
+    def pass_on(self, pcm24k: bytes) -> None:
+        """A frame of the caller: on its way at once, or with those that wait already."""
+        if self._audio or self._kept or not self._socket.writable or not self._audio_flows():
+            self._audio.add(pcm24k)
+            self.nudge()
+        else:
+            self._socket.send(encode_append(pcm24k))
 
     def nudge(self) -> None:
         socket = self._socket

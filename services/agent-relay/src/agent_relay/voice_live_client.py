@@ -10,6 +10,8 @@ import asyncio
 import contextlib
 import logging
 import ssl
+from collections.abc import Callable
+from functools import partial
 from typing import Final, Protocol, cast
 from urllib.parse import SplitResult, urlsplit
 
@@ -32,6 +34,7 @@ from bridge_common.errors import AuthError, OutsideError
 MAX_MESSAGE_BYTES: Final = 16 * 2**20
 CLOSE_S: Final = 0.8
 """A close that takes longer is cut short: everything of an ended call goes within a second."""
+_TEXT: Final = WSMsgType.TEXT
 _NO_CODE: Final = 1005
 _LOST: Final = 1006
 _READ_BUFFER_BYTES: Final = 32 * 1024
@@ -73,6 +76,8 @@ class VoiceSocket(WSListener):
         self.writable = True
         """False while the service does not take what we send; whatever is sent meanwhile waits in memory."""
         self.lost: SocketClosedError | None = None
+        self.send: Callable[[bytes], None] = _nowhere
+        """One text message. On a lost socket it goes nowhere: the listener learns of the loss by itself."""
         self._transport: WSTransport | None = None
         self._listener: Listener | None = None
         self._early: list[bytes] = []
@@ -85,11 +90,6 @@ class VoiceSocket(WSListener):
             listener.on_message(message)
         if self.lost is not None:
             listener.on_lost(self.lost)
-
-    def send(self, message: bytes) -> None:
-        """One text message. On a lost socket it goes nowhere: the listener learns of the loss by itself."""
-        assert self._transport is not None
-        self._transport.send(WSMsgType.TEXT, message)
 
     async def close(self) -> None:
         """Say goodbye and wait a moment for the answer; then the socket is gone in any case."""
@@ -105,6 +105,7 @@ class VoiceSocket(WSListener):
     # -- picows.WSListener
     def on_ws_connected(self, transport: WSTransport) -> None:
         self._transport = transport
+        self.send = partial(transport.send, _TEXT)
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         """Raises `WSProtocolError`, on which picows closes the socket with its code."""
@@ -112,20 +113,15 @@ class VoiceSocket(WSListener):
             return
         if frame.rsv1 or frame.rsv2 or frame.rsv3:
             raise WSProtocolError(WSCloseCode.PROTOCOL_ERROR, "an extension that was not agreed on")
-        match frame.msg_type:
-            case WSMsgType.TEXT | WSMsgType.BINARY:
-                if self._fragments is not None:
-                    raise WSProtocolError(WSCloseCode.PROTOCOL_ERROR, "a message within another")
-                if frame.fin:
-                    self._deliver(frame.get_payload_as_memoryview())
-                else:
-                    self._fragments = bytearray(frame.get_payload_as_memoryview())
-            case WSMsgType.CONTINUATION:
-                self._continue(frame)
-            case WSMsgType.CLOSE:
-                self._closed_by_peer(transport, frame.get_payload_as_bytes())
-            case _:
-                pass
+        kind = frame.msg_type
+        if kind == _TEXT and frame.fin and self._fragments is None and self._listener is not None:
+            self._listener.on_message(frame.get_payload_as_memoryview())
+        elif kind in (_TEXT, WSMsgType.BINARY):
+            self._begin(frame)
+        elif kind == WSMsgType.CONTINUATION:
+            self._continue(frame)
+        elif kind == WSMsgType.CLOSE:
+            self._closed_by_peer(transport, frame.get_payload_as_bytes())
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         # Its stub says that there always is one.
@@ -141,6 +137,14 @@ class VoiceSocket(WSListener):
             self._listener.on_writable()
 
     # --
+    def _begin(self, frame: WSFrame) -> None:
+        if self._fragments is not None:
+            raise WSProtocolError(WSCloseCode.PROTOCOL_ERROR, "a message within another")
+        if frame.fin:
+            self._deliver(frame.get_payload_as_memoryview())
+        else:
+            self._fragments = bytearray(frame.get_payload_as_memoryview())
+
     def _continue(self, frame: WSFrame) -> None:
         if self._fragments is None:
             raise WSProtocolError(WSCloseCode.PROTOCOL_ERROR, "the rest of no message")
@@ -171,13 +175,17 @@ class VoiceSocket(WSListener):
             self._listener.on_lost(self.lost)
 
 
+def _nowhere(message: bytes) -> None:
+    raise RuntimeError("the voice socket is not open yet")
+
+
 async def connect(
     request: ConnectRequest, *, open_timeout_s: float, ping_interval_s: float, tls: ssl.SSLContext | None = None
 ) -> VoiceSocket:
     """Raises `AuthError` on 401 and `OutsideError` on everything else that is no open socket.
 
-    `open_timeout_s` is for all of it: name, TCP, TLS and handshake. `tls` is needed for a wss address. No proxy of the
-    environment is used.
+    `open_timeout_s` is for all of it: name, TCP, TLS and handshake. A wss address without `tls` gets a context of its
+    own. No proxy of the environment is used.
     """
     address = _address(request)
     socket = VoiceSocket()
@@ -192,6 +200,11 @@ async def connect(
     if status != 101:
         raise _refused(status, handshake.body)
     return socket
+
+
+def trusted_certificates(endpoint: str) -> ssl.SSLContext | None:
+    """For `connect`, when the endpoint is reached by TLS: what the system trusts, with names checked. Takes a while."""
+    return ssl.create_default_context() if urlsplit(endpoint).scheme in ("https", "wss") else None
 
 
 def _address(request: ConnectRequest) -> SplitResult:

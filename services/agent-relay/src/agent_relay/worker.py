@@ -26,7 +26,7 @@ KIND: Final = "agent-relay"
 _HEARTBEAT_S: Final = HEARTBEAT_MS / 1000
 _SILENT_AFTER_S: Final = 0.8 * LEASE_MS / 1000
 """Without a renewal for so long the call may soon be somebody else's."""
-_FENCE_CHECK_S: Final = 0.05
+_WATCH_S: Final = 0.05
 _HOLD_OFF_S: Final = 2 * _HEARTBEAT_S
 """After trouble with Redis all leases are overdue at once: their owners come first."""
 _LOAD_S: Final = 2.0
@@ -69,7 +69,7 @@ class Worker:
     async def run(self) -> None:
         try:
             async with asyncio.TaskGroup() as tasks:
-                for part in (self._claim_calls(), self._renew_leases(), self._fence_overdue(), self._beat()):
+                for part in (self._claim_calls(), self._renew_leases(), self._watch_calls(), self._beat()):
                     tasks.create_task(part)
         finally:
             await self._stop_all()
@@ -161,13 +161,15 @@ class Worker:
             if holding := self._holdings.get(claim):
                 holding.stop(LEASE_LOST)
 
-    async def _fence_overdue(self) -> None:
+    async def _watch_calls(self) -> None:
+        """The one timer of all calls: silence those that may be somebody else's, let each do what has become due."""
         while True:
-            overdue = self._now() - _SILENT_AFTER_S
-            for holding in self._holdings.values():
+            now = self._now()
+            for holding in list(self._holdings.values()):
                 if holding.relay is not None:
-                    holding.relay.mute(holding.renewed_at < overdue)
-            await asyncio.sleep(_FENCE_CHECK_S)
+                    holding.relay.mute(holding.renewed_at < now - _SILENT_AFTER_S)
+                    holding.relay.tick(now)
+            await asyncio.sleep(_WATCH_S)
 
     async def _beat(self) -> None:
         while True:

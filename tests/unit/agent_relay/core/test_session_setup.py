@@ -3,10 +3,22 @@ from __future__ import annotations
 import pytest
 
 from agent_relay.core.session_setup import ATTEMPTS, SessionSetup
-from agent_relay.core.voice_live import ErrorEvent
+from agent_relay.core.voice_live import ClientEvent, ErrorEvent, Other, SessionCreated
 
 SESSION = {"modalities": ["text", "audio"], "voice": {"name": "x"}, "turn_detection": None}
 ESSENTIAL = {"modalities": ["text", "audio"]}
+CREATED = SessionCreated("sess_1", "", 0)
+
+
+def _begun() -> SessionSetup:
+    setup = SessionSetup(SESSION, ESSENTIAL)
+    setup.begin()
+    assert _sessions(setup.answer(CREATED)) == [SESSION]
+    return setup
+
+
+def _sessions(events: list[ClientEvent]) -> list[object]:
+    return [event["session"] for event in events]
 
 
 def _refusal(param: str = "", message: str = "", event_id: str = "update-1") -> ErrorEvent:
@@ -18,38 +30,48 @@ def _refusal(param: str = "", message: str = "", event_id: str = "update-1") -> 
     [_refusal("session.voice"), _refusal(message="'session.voice' unexpected (extra fields not permitted)")],
 )
 def test_the_refused_field_is_left_out(refusal: ErrorEvent) -> None:
-    setup = SessionSetup(SESSION, ESSENTIAL)
-    assert setup.update()["session"] == SESSION
-    assert setup.simplify(refusal)
-    assert setup.update() == {
-        "type": "session.update",
-        "event_id": "update-2",
-        "session": {"modalities": ["text", "audio"], "turn_detection": None},
-    }
+    setup = _begun()
+    assert setup.answer(refusal) == [
+        {
+            "type": "session.update",
+            "event_id": "update-2",
+            "session": {"modalities": ["text", "audio"], "turn_detection": None},
+        }
+    ]
+    assert setup.refusals == ["voice: invalid_request_error"]
 
 
 def test_without_a_name_only_the_essentials_stay() -> None:
-    setup = SessionSetup(SESSION, ESSENTIAL)
-    setup.update()
-    assert setup.simplify(_refusal(message="no"))
-    assert setup.update()["session"] == ESSENTIAL
+    setup = _begun()
+    assert _sessions(setup.answer(_refusal(message="no"))) == [ESSENTIAL]
+    assert setup.refusals == ["all but the essentials: invalid_request_error"]
 
 
 def test_attempts_are_bounded_and_begin_anew_with_a_socket() -> None:
-    setup = SessionSetup(SESSION, ESSENTIAL)
-    tries = 0
-    while tries < 10:
-        setup.update()
-        tries += 1
-        if not setup.simplify(_refusal()):
-            break
-    assert tries == ATTEMPTS
+    setup = _begun()
+    asked = 1
+    while setup.answer(_refusal()):
+        asked += 1
+        assert asked < 10
+    assert asked == ATTEMPTS
+    assert setup.hopeless
     setup.begin()
-    assert setup.update()["session"] == SESSION
+    assert not setup.hopeless
+    assert _sessions(setup.answer(CREATED)) == [SESSION]
+    assert setup.refusals == []
 
 
-def test_only_errors_about_the_session_concern_it() -> None:
-    setup = SessionSetup(SESSION, ESSENTIAL)
-    assert setup.concerns(_refusal())
-    assert setup.concerns(_refusal("session.voice", event_id=""))
-    assert not setup.concerns(_refusal(message="Missing required agent project name", event_id=""))
+def test_only_errors_about_the_session_make_it_simpler() -> None:
+    assert _begun().answer(_refusal("session.voice", event_id=""))
+    setup = _begun()
+    assert setup.answer(_refusal(message="Missing required agent project name", event_id="")) == []
+    assert "Missing required" in setup.error
+    assert not setup.hopeless
+    assert setup.answer(Other("rate_limits.updated")) == []
+
+
+def test_it_knows_what_it_was_asked_for() -> None:
+    setup = _begun()
+    setup.answer(_refusal("session.voice"))
+    assert setup.wants(dict(SESSION))
+    assert not setup.wants(ESSENTIAL)

@@ -6,7 +6,6 @@ open until the gateway tells what was played of it.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 
 from agent_relay.core.commands import Append, Command, Record, Send
@@ -31,7 +30,8 @@ class AgentSpeech:
         self._unix_ms = unix_ms
         self._heard = Heard()
         self._dropped: set[str] = set()
-        self._cleared: deque[str] = deque(maxlen=_CLEARED_KEPT)
+        self._cleared: dict[str, None] = {}
+        """Ids, oldest first. Looked into for each delta."""
         self._truncations = 0
 
     @property
@@ -105,7 +105,9 @@ class AgentSpeech:
         unheard = self._heard.unheard()
         for item in unheard:
             item.cleared = True
-            self._cleared.append(item.item_id)
+            self._cleared[item.item_id] = None
+            if len(self._cleared) > _CLEARED_KEPT:
+                del self._cleared[next(iter(self._cleared))]
             if not item.audio_whole:
                 self._dropped.add(item.response_id)
         return [Append(Clear(unheard[-1].item_id))] if unheard else []

@@ -96,6 +96,15 @@ class Conversation:
         self._setup.begin()
         return []
 
+    def takes(self, setup: SessionSetup) -> bool:
+        """Whether a session that was set up like this will do: one by conversation id has to be opened with the id."""
+        return (self._plan.replays or not self.conversation_id) and setup.wants(self._plan.session)
+
+    def connected_to_configured(self, session: vl.SessionUpdated, refusals: Iterable[str], now: float) -> list[Command]:
+        """A socket is open whose session was configured, without what was refused, before there was a call for it."""
+        self.connected(now)
+        return [self._notice("setting_refused", what, now) for what in refusals] + self._ready(session, now)
+
     def voice_event(self, event: vl.ServerEvent, now: float) -> list[Command]:
         self._last_event_at = now
         if self.phase is Phase.READY:
@@ -105,15 +114,16 @@ class Conversation:
         return []
 
     def _on_opening(self, event: vl.ServerEvent, now: float) -> list[Command]:
-        match event:
-            case vl.SessionCreated():
-                return [Send(self._setup.update())]
-            case vl.SessionUpdated():
-                return self._ready(event, now)
-            case vl.ErrorEvent():
-                return self._refused_while_opening(event, now)
-            case _:
-                return []
+        if isinstance(event, vl.SessionUpdated):
+            return self._ready(event, now)
+        commands = _sends(self._setup.answer(event))
+        if isinstance(event, vl.ErrorEvent):
+            self.last_error = self._setup.error
+            if self._setup.hopeless:
+                return [Abandon(f"session.update refused: {self.last_error}", retry=False)]
+            if commands:
+                commands.insert(0, self._notice("setting_refused", self._setup.refusals[-1], now))
+        return commands
 
     def _on_talk(self, event: vl.ServerEvent, now: float) -> list[Command]:
         match event:
@@ -196,16 +206,6 @@ class Conversation:
             unknown = unanswered and self._plan.replays and not self._history.text_of(unanswered)
             commands += self._say_fallback(now) if unknown else self._ask(now)
         return commands
-
-    def _refused_while_opening(self, event: vl.ErrorEvent, now: float) -> list[Command]:
-        self.last_error = f"{event.code}: {event.message}"
-        if not self._setup.concerns(event):
-            # Of an agent that cannot be had; the service closes the socket itself.
-            return []
-        if not self._setup.simplify(event):
-            return [Abandon(f"session.update refused: {self.last_error}", retry=False)]
-        detail = f"{self._setup.left_out}: {event.code}"
-        return [self._notice("setting_refused", detail, now), Send(self._setup.update())]
 
     def _refused(self, event: vl.ErrorEvent, now: float) -> list[Command]:
         """Only a refused request needs something done; truncations that came too late and the like are harmless."""

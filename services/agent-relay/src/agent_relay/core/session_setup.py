@@ -6,46 +6,62 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from agent_relay.core.voice_live import ClientEvent, ErrorEvent, update_session
+from agent_relay.core.voice_live import ClientEvent, ErrorEvent, ServerEvent, SessionCreated, update_session
 
 ATTEMPTS: Final = 3
 _FIELD: Final = re.compile(r"'?session\.([a-z_]+)")
 
 
 class SessionSetup:
+    """From `session.created` to `session.updated` on one socket after the other."""
+
     def __init__(self, session: Mapping[str, object], essential: Mapping[str, object]) -> None:
         self._wanted = self._session = session
         self._essential = essential
         self._attempts = 0
-        self.left_out = ""
-        """What the last refusal made us leave out."""
+        self.error = ""
+        """What the service said last against this session."""
+        self.refusals: list[str] = []
+        """What had to be left out, each with the code of the refusal."""
+        self.hopeless = False
+        """Nothing is left to try."""
 
     def begin(self) -> None:
         """A new socket: everything is asked for again."""
         self._session, self._attempts = self._wanted, 0
+        self.error, self.refusals, self.hopeless = "", [], False
 
-    def update(self) -> ClientEvent:
+    def wants(self, session: Mapping[str, object]) -> bool:
+        return self._wanted == session
+
+    def answer(self, event: ServerEvent) -> list[ClientEvent]:
+        """What to send on an event that came before `session.updated`."""
+        if isinstance(event, SessionCreated):
+            return [self._update()]
+        if not isinstance(event, ErrorEvent):
+            return []
+        self.error = f"{event.code}: {event.message}"
+        if not (event.event_id.startswith("update-") or _field_of(event)):
+            # Of an agent that cannot be had; the service closes the socket itself.
+            return []
+        if self._attempts >= ATTEMPTS:
+            self.hopeless = True
+            return []
+        self._leave_out(event)
+        return [self._update()]
+
+    def _update(self) -> ClientEvent:
         self._attempts += 1
         return update_session(self._session, f"update-{self._attempts}")
 
-    def concerns(self, error: ErrorEvent) -> bool:
-        return error.event_id.startswith("update-") or bool(_field_of(error))
-
-    def simplify(self, error: ErrorEvent) -> bool:
-        """Better a call with a plainer voice than none: leave out what was refused, or all that can be.
-
-        False when nothing is left to try.
-        """
-        if self._attempts >= ATTEMPTS:
-            return False
+    def _leave_out(self, error: ErrorEvent) -> None:
+        """Better a call with a plainer voice than none: leave out what was refused, or all that can be."""
         name = _field_of(error)
         if name in self._session and name not in self._essential:
             self._session = {key: value for key, value in self._session.items() if key != name}
-            self.left_out = name
         else:
-            self._session = self._essential
-            self.left_out = "all but the essentials"
-        return True
+            self._session, name = self._essential, "all but the essentials"
+        self.refusals.append(f"{name}: {error.code}")
 
 
 def _field_of(error: ErrorEvent) -> str:

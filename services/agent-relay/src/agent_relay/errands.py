@@ -1,0 +1,119 @@
+"""What a call has to have done in Redis or by a tool: one after the other, in a task of the call's own."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
+from typing import Final, TypeAlias
+
+from agent_relay import metrics
+from agent_relay.core.commands import Command, MarkGreeted, Ready, Record, RunTool
+from agent_relay.core.conversation import Conversation
+from agent_relay.desk import Desk
+from agent_relay.tools import run_tool
+from bridge_common.entries import TranscriptEntry, Turn, VoiceLost, VoiceReady
+from bridge_common.errors import OutsideError
+from bridge_common.leases import Claim
+from bridge_common.log import fields
+
+log = logging.getLogger(__name__)
+
+Errand: TypeAlias = Record | Ready | MarkGreeted | RunTool
+_REDIS_RETRY_S: Final = 0.2
+
+
+class Errands:
+    """`do` carries out what the conversation wants on an answer; `lease_lost` is called when the call is not ours."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        claim: Claim,
+        conversation: Conversation,
+        do: Callable[[Iterable[Command]], None],
+        lease_lost: Callable[[], None],
+    ) -> None:
+        self._desk = desk
+        self._claim = claim
+        self._conversation = conversation
+        self._do = do
+        self._lease_lost = lease_lost
+        self._announced = False
+        self._waiting: asyncio.Queue[Errand | None] = asyncio.Queue()
+
+    def put(self, errand: Errand) -> None:
+        self._waiting.put_nowait(errand)
+
+    def finish(self) -> None:
+        """`run` returns when all that was put is done."""
+        self._waiting.put_nowait(None)
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as tools:
+            while errand := await self._waiting.get():
+                match errand:
+                    case Record():
+                        await self._note(errand.entry)
+                    case Ready():
+                        await self._insist(partial(self._announce, errand))
+                    case MarkGreeted():
+                        await self._insist(self._mark_greeted)
+                    case RunTool():
+                        tools.create_task(self._run_tool(errand))
+
+    async def tell_voice_lost(self, reason: str) -> None:
+        """Tell call-control and keep the lease until it ends the call, so that no other relay tries all this again."""
+        lost = VoiceLost(self._claim.call_id, self._claim.epoch, reason)
+        await self._insist(lambda: self._desk.inbox.put(lost))
+
+    async def _note(self, entry: TranscriptEntry) -> None:
+        if isinstance(entry, Turn):
+            for histogram, ms in (
+                (metrics.FIRST_DELTA, entry.first_delta_ms),
+                (metrics.FIRST_FRAME, entry.first_frame_ms),
+            ):
+                if ms >= 0:
+                    histogram.observe(ms / 1000)
+        else:
+            log.info("notice", extra=fields(call_id=self._claim.call_id, what=entry.what))
+        await self._insist(lambda: self._desk.store.append_transcript(self._claim.call_id, entry))
+
+    async def _announce(self, ready: Ready) -> None:
+        claim, desk = self._claim, self._desk
+        ours = await desk.store.note_voice(
+            claim,
+            desk.leases.owner_text(claim),
+            conversation_id=ready.conversation_id,
+            voice_session_id=ready.session_id,
+        )
+        if not ours:
+            self._lease_lost()
+        elif not self._announced:
+            await desk.inbox.put(VoiceReady(claim.call_id, claim.epoch))
+            self._announced = True
+            log.info("voice session ready", extra=fields(call_id=claim.call_id, session_id=ready.session_id))
+
+    async def _mark_greeted(self) -> None:
+        granted = await self._desk.store.mark_greeted(self._claim.call_id)
+        self._do(self._conversation.greeting_granted(granted, self._now()))
+
+    async def _run_tool(self, errand: RunTool) -> None:
+        output = await run_tool(self._desk.tools, errand.name, errand.arguments)
+        self._do(self._conversation.tool_answered(errand.call_id, output, self._now()))
+
+    async def _insist(self, attempt: Callable[[], Awaitable[object]]) -> None:
+        """Until Redis has done it. What it refuses is given up: trying again would bring the same refusal."""
+        while True:
+            try:
+                await attempt()
+                return
+            except OutsideError as error:
+                log.warning("not written", extra=fields(call_id=self._claim.call_id, error=error.message))
+                if not error.retry:
+                    return
+            await asyncio.sleep(_REDIS_RETRY_S)
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
