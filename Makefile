@@ -5,11 +5,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 CALLS ?= 20
 SECONDS ?= 30
+REPEATS ?= 5
 PACKAGES := libs/common services/call-control services/media-gateway services/agent-relay lab
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up down test check format bench load images lock clean
+.PHONY: help install demo up down test check format bench load chaos images lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 12
@@ -50,6 +51,9 @@ bench: install ## measure the parts, side by side with their alternatives
 
 load: install ## CALLS calls at once for SECONDS seconds, audio checked frame by frame
 	$(BIN)/lab load --calls $(CALLS) --seconds $(SECONDS)
+
+chaos: install ## inject each fault under CALLS calls, REPEATS times, and judge what the callers noticed (ROWS=a,b)
+	$(BIN)/lab chaos --calls $(CALLS) --repeats $(REPEATS) --rows "$(ROWS)" --json out/chaos.json
 
 images: ## build the container images (needs docker compose)
 	docker compose --profile sim build

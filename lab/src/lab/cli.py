@@ -1,4 +1,4 @@
-"""`lab`: the simulators one by one, the whole stack, a demo call, many calls at once."""
+"""`lab`: the simulators one by one, the whole stack, a demo call, many calls at once, faults under calls."""
 
 from __future__ import annotations
 
@@ -39,6 +39,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         from lab.load import load
 
         return load(arguments.calls, arguments.seconds, arguments.folder / "load", json_path=arguments.json)
+    if arguments.command == "chaos":
+        from lab.chaos.chaos import chaos
+
+        return chaos(
+            arguments.rows,
+            arguments.folder / "chaos",
+            calls=arguments.calls,
+            repeats=arguments.repeats,
+            json_path=arguments.json,
+            quick=arguments.quick,
+        )
     if arguments.command == "up":
         return _up(arguments.folder, Ports.free() if arguments.free_ports else Ports())
     return _down(arguments.folder)
@@ -63,6 +74,12 @@ def _parser() -> argparse.ArgumentParser:
     load.add_argument("--calls", type=int, default=20)
     load.add_argument("--seconds", type=float, default=30.0)
     load.add_argument("--json", type=Path, help="also write the figures here")
+    chaos = commands.add_parser("chaos", help="faults under calls: what the callers noticed, against what must hold")
+    chaos.add_argument("--rows", default="", help="names, separated by commas (default: all)")
+    chaos.add_argument("--calls", type=int, default=20)
+    chaos.add_argument("--repeats", type=int, default=5)
+    chaos.add_argument("--quick", action="store_true", help="only the rows that a regression shows in first")
+    chaos.add_argument("--json", type=Path, help="also write the figures here")
     return parser
 
 

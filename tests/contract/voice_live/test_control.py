@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import httpx
@@ -79,3 +80,21 @@ async def test_an_unknown_session_is_404(lab: httpx.AsyncClient, path: str) -> N
     assert (await lab.get(f"/lab/sessions/sess_x{path}")).status_code == 404
     assert (await lab.post("/lab/sessions/sess_x/drop")).status_code == 404
     assert (await lab.post("/lab/sessions/sess_x/close")).status_code == 404
+
+
+async def test_a_mute_session_keeps_its_socket_and_sends_nothing(address: str, lab: httpx.AsyncClient) -> None:
+    async with raw_client(address) as client:
+        await client.until("session.created")
+        session_id = (await lab.get("/lab/sessions")).json()["sessions"][0]["id"]
+        assert (await lab.post(f"/lab/sessions/{session_id}/mute")).status_code == 204
+        await client.tell(type="session.update", session={})
+
+        async def heard() -> bool:
+            shown = (await lab.get(f"/lab/sessions/{session_id}")).json()
+            return bool(shown["counters"]["events_in"])
+
+        await eventually(heard)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await client.next()
+    assert (await lab.post("/lab/sessions/sess_x/mute")).status_code == 404

@@ -71,3 +71,21 @@ async def test_marks_can_come_in_quarter_seconds() -> None:
             await client.hear(encode_mark(3, seq, 24_000))
         sizes = [len(base64.b64decode(str((await client.until("response.audio.delta"))["delta"]))) for _ in range(3)]
     assert [size // 960 for size in sizes] == [12, 13, 12]
+
+
+async def test_a_second_session_of_a_call_goes_on_with_other_numbers() -> None:
+    async with measured("marks") as (client, lab):
+        for seq in range(5):
+            await client.hear(encode_mark(12, seq, 24_000))
+        await client.until("response.audio.delta")
+        async with raw_client(lab.base_url.netloc.decode()) as second:
+            await second.until("session.created")
+            for seq in range(5, 10):
+                await second.hear(encode_mark(12, seq, 24_000))
+            reader = MarkReader(24_000)
+            heard: list[Mark] = []
+            while not heard:
+                delta = await second.until("response.audio.delta")
+                heard += reader.feed(base64.b64decode(str(delta["delta"])))
+            assert heard[0].call == 12
+            assert heard[0].seq >= 1000

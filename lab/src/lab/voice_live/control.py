@@ -38,6 +38,7 @@ def control_routes(resource: Resource) -> list[Route]:
         Route("/lab/sessions/{id}/marks", control.marks),
         Route("/lab/sessions/{id}/speech/{item_id}", control.speech),
         Route("/lab/sessions/{id}/drop", control.drop, methods=["POST"]),
+        Route("/lab/sessions/{id}/mute", control.mute, methods=["POST"]),
         Route("/lab/sessions/{id}/close", control.close, methods=["POST"]),
     ]
 
@@ -104,6 +105,13 @@ class _Control:
         if session is None:
             return _missing()
         session.drop()
+        return Response(status_code=204)
+
+    async def mute(self, request: Request) -> Response:
+        session = self._find(request)
+        if session is None:
+            return _missing()
+        session.mute()
         return Response(status_code=204)
 
     async def close(self, request: Request) -> Response:

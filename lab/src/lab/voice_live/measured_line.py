@@ -61,6 +61,7 @@ class _Echo:
 class _Marks:
     def __init__(self, dialogue: Dialogue, resource: Resource, send: SendNow) -> None:
         self._dialogue, self._ticker, self._send = dialogue, resource.ticker, send
+        self._resource = resource
         self._chunk_ms = resource.settings.marks_chunk_ms
         self._interrupt_s = resource.settings.marks_interrupt_s
         self._line: MarksLine | None = None
@@ -73,6 +74,7 @@ class _Marks:
             self._line = MarksLine(record, rate_hz, self._chunk_ms, self._send)
         if self._line.hear(audio, now):
             record.note(now, "marks_heard", call=self._line.call)
+            self._line.begin_at(self._resource.first_mark(self._line.call))
             if self._interrupt_s:
                 self._line.turns = Interruptions(self._dialogue, self._send, self._interrupt_s, time.monotonic())
             self._line.speak(_open(self._dialogue, self._send, now), time.monotonic())

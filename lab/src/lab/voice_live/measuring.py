@@ -110,6 +110,10 @@ class MarksLine:
         self.record.marks_shift_ms = self._reader.shift_ms
         return True
 
+    def begin_at(self, number: int) -> None:
+        """The number of the first mark to be spoken."""
+        self._frames_before = number
+
     def speak(self, response: Response, now: float) -> None:
         self.text = DeltaText(response)
         self.started_at = now

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 KEPT_SESSIONS = 1000
 QUOTA_WINDOW_S = 60.0
+MARKS_APART = 1000
+"""Numbers left free between two sessions of a call: what the older one sends beside the newer one stays its own."""
 
 
 @dataclass
@@ -71,6 +73,11 @@ class Resource:
         conversation = Conversation(new_id("thread" if mode.classic else "conv"), owner)
         self._conversations[conversation.id] = conversation
         return conversation, False
+
+    def first_mark(self, call: int | None) -> int:
+        """Where a new session of this call begins to number its marks: every mark names the session that sent it."""
+        sent = [session.record.marks_sent[-1] for session in self.sessions.values() if session.record.marks_sent]
+        return max((number + MARKS_APART for of_call, number, _ in sent if of_call == call), default=0)
 
     def keep(self, session: Session) -> None:
         self.sessions[session.record.id] = session

@@ -157,6 +157,11 @@ class Session:
             self._note_closed(1006, by="server")
         self._connection.drop()
 
+    def mute(self) -> None:
+        """Send nothing any more, and leave the socket open."""
+        self._muted = True
+        self.record.note(time.monotonic(), "muted")
+
     def _note_closed(self, code: int | None, by: str) -> None:
         self._closed = True
         self.record.close_code = code

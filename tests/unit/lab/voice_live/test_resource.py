@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from unittest.mock import Mock
 
 from lab.voice_live.resource import ConnectionQuota, Resource
 from lab.voice_live.settings import VoiceLiveSettings
@@ -40,3 +41,14 @@ def test_model_mode_starts_anew_each_time() -> None:
 def test_classic_agents_have_threads() -> None:
     classic = replace(AGENT, classic=True)
     assert Resource(VoiceLiveSettings()).conversation_for(classic)[0].id.startswith("thread_")
+
+
+def test_the_marks_of_a_call_are_numbered_over_all_its_sessions() -> None:
+    resource = Resource(VoiceLiveSettings())
+    assert resource.first_mark(7) == 0
+    for name, call, last in (("one", 7, 40), ("two", 7, 1100), ("other", 8, 9000)):
+        session = Mock()
+        session.record.id, session.record.marks_sent = name, [(call, last, 1.0)]
+        resource.keep(session)
+    assert resource.first_mark(7) == 2100
+    assert resource.first_mark(9) == 0

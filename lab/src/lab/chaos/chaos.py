@@ -1,0 +1,108 @@
+"""`lab chaos`: runs rows of the table on fleets of their own, prints what was measured and says whether it holds."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from lab.chaos.call_trace import outcome
+from lab.chaos.crowd import Crowd
+from lab.chaos.fleet import Fleet, running_fleet
+from lab.chaos.result import RowResult, head, line
+from lab.chaos.row import Facts, Row, Scene
+from lab.chaos.rows import chosen
+from lab.redis_server import NoRedisError
+from lab.stack import StackError
+from lab.wire import WireError, call_json
+
+SETTLE_S: Final = 1.5
+"""The calls talk for so long before the fault."""
+
+
+def chaos(
+    names: str, folder: Path, *, calls: int, repeats: int, json_path: Path | None = None, quick: bool = False
+) -> int:
+    """Exit code 0 when every target of every row holds, 1 when not, 2 for a row that does not exist."""
+    try:
+        rows = chosen(names, quick=quick)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(f"{calls} calls, {repeats} repetitions, {os.cpu_count()} cores; logs in {folder}\n\n{head()}", flush=True)
+    results: list[RowResult] = []
+    for row in rows:
+        results.append(run_row(row, folder / row.name, calls=row.calls or calls, repeats=row.repeats or repeats))
+        print(line(results[-1]), flush=True)
+        if json_path:
+            json_path.parent.mkdir(parents=True, exist_ok=True)
+            json_path.write_text(json.dumps(report(results, calls), indent=1) + "\n")
+    missed = [result.row.name for result in results if not result.passed]
+    print(
+        f"\n{len(results) - len(missed)} of {len(results)} rows hold" + (f"; not {', '.join(missed)}" if missed else "")
+    )
+    return 1 if missed else 0
+
+
+def report(results: Sequence[RowResult], calls: int) -> dict[str, Any]:
+    machine = {"cores": os.cpu_count(), "system": platform.platform(), "python": platform.python_version()}
+    return {"calls": calls, "machine": machine, "rows": [result.as_json() for result in results]}
+
+
+def run_row(row: Row, folder: Path, *, calls: int, repeats: int) -> RowResult:
+    """All repetitions on one fleet, which is made whole before each."""
+    result = RowResult(row)
+    try:
+        with running_fleet(row.plan, folder) as fleet:
+            for turn in range(repeats):
+                _repeat(row, fleet, result, turn, calls)
+    except (StackError, NoRedisError, WireError, OSError) as error:
+        result.failure = f"{type(error).__name__}: {error}"
+    return result
+
+
+def _repeat(row: Row, fleet: Fleet, result: RowResult, turn: int, calls: int) -> None:
+    fleet.heal()
+    _forget_faults(fleet)
+    crowd = Crowd(fleet, first=1 + turn * calls, count=calls)
+    scene = Scene(fleet, crowd, turn)
+    if row.dials:
+        crowd.dial()
+        crowd.await_talking()
+        if crowd.answered < calls:
+            raise StackError(f"only {crowd.answered} of {calls} callers were spoken to before the fault")
+        time.sleep(SETTLE_S)
+    owners = fleet.owners()
+    began = time.monotonic()
+    facts = row.inject(scene)
+    if not row.dials:
+        crowd.await_talking()
+        began = time.monotonic()
+    time.sleep(row.watch_s)
+    ended = time.monotonic()
+    connected = crowd.connected()
+    facts |= _owner_changes(fleet, owners)
+    _forget_faults(fleet)
+    crowd.hang_up()
+    traces = crowd.traces(connected)
+    facts |= row.examine(scene, traces)
+    result.add([outcome(trace, began, ended) for trace in traces], len(crowd.placed), facts)
+
+
+def _owner_changes(fleet: Fleet, before: dict[str, tuple[str, int]]) -> Facts:
+    """Calls that another process drives than before, or the same one anew."""
+    try:
+        now = fleet.owners()
+    except OSError:
+        return {}
+    return {"owner_changes": float(sum(1 for call_id, owner in before.items() if now.get(call_id) != owner))}
+
+
+def _forget_faults(fleet: Fleet) -> None:
+    for simulator in ("acs", "voice-live"):
+        call_json("DELETE", f"{fleet.url(simulator)}/lab/faults")

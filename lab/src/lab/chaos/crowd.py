@@ -1,0 +1,131 @@
+"""The callers of one run: they dial, talk in marks, and are looked at from both ends."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Final
+
+from lab.chaos.call_trace import CallTrace, MediaSocket, VoiceSession
+from lab.stack import Stack
+from lab.traffic import await_talking, hang_up, place_call, place_calls, rows
+from lab.wire import Json, WireError, call_json
+
+_FOREVER: Final = float("inf")
+
+
+@dataclass(slots=True)
+class Crowd:
+    """`first` is the number of the first caller: every call of a fleet's life has another."""
+
+    stack: Stack
+    first: int
+    count: int
+    placed: dict[int, str] = field(default_factory=dict)
+    answered: int = 0
+    _sessions_before: frozenset[str] = frozenset()
+
+    def dial(self) -> None:
+        voice = self.stack.url("voice-live")
+        call_json("PUT", f"{voice}/lab/agent", {"mode": "marks"})
+        self._sessions_before = frozenset(row["id"] for row in rows(call_json("GET", f"{voice}/lab/sessions")))
+        self.placed = place_calls(self.stack, range(self.first, self.first + self.count))
+
+    def dial_at_risk(self) -> None:
+        """Dial while nobody may be there to hear of it: the calls are found afterwards by who calls."""
+        acs = self.stack.url("acs")
+        call_json("PUT", f"{self.stack.url('voice-live')}/lab/agent", {"mode": "marks"})
+        numbers = {f"+1425555{number:05d}": number for number in range(self.first, self.first + self.count)}
+        with ThreadPoolExecutor(self.count) as pool:
+            for placing in [pool.submit(place_call, acs, number) for number in numbers.values()]:
+                with contextlib.suppress(WireError):
+                    placing.result()
+        listed = rows(call_json("GET", f"{acs}/lab/calls"))
+        self.placed = {numbers[row["from"]]: row["id"] for row in listed if row["from"] in numbers}
+
+    def await_talking(self) -> None:
+        """Raises `StackError`."""
+        self.answered = await_talking(self.stack, self.placed)
+
+    def keep(self, lab_ids: Sequence[str]) -> None:
+        """Look only at these calls from now on."""
+        self.placed = {number: lab_id for number, lab_id in self.placed.items() if lab_id in lab_ids}
+
+    def hang_up(self) -> None:
+        hang_up(self.stack, {number: lab_id for number, lab_id in self.placed.items() if self._talks(lab_id)})
+
+    def phone(self, lab_id: str) -> Json:
+        found: Json = call_json("GET", f"{self.stack.url('acs')}/lab/calls/{lab_id}")
+        return found
+
+    def phones(self) -> list[Json]:
+        return [self.phone(lab_id) for lab_id in self.placed.values()]
+
+    def sessions(self) -> list[Json]:
+        """The voice sessions that were opened since these callers dialled."""
+        listed = rows(call_json("GET", f"{self.stack.url('voice-live')}/lab/sessions"))
+        return [row for row in listed if row["id"] not in self._sessions_before]
+
+    def traces(self, connected: frozenset[str]) -> list[CallTrace]:
+        """`connected`: the calls that were still connected when the watch ended."""
+        voice = self.stack.url("voice-live")
+        opened: dict[int, list[VoiceSession]] = {number: [] for number in self.placed}
+        for row in self.sessions():
+            marks = call_json("GET", f"{voice}/lab/sessions/{row['id']}/marks")
+            if marks["heard"] and marks["heard"][0][0] in opened:
+                timeline = call_json("GET", f"{voice}/lab/sessions/{row['id']}")["timeline"]
+                opened[marks["heard"][0][0]].append(_session(marks, timeline))
+        return [self._trace(number, lab_id, opened[number], connected) for number, lab_id in self.placed.items()]
+
+    def _trace(self, number: int, lab_id: str, sessions: list[VoiceSession], connected: frozenset[str]) -> CallTrace:
+        try:
+            marks = call_json("GET", f"{self.stack.url('acs')}/lab/calls/{lab_id}/marks")
+        except WireError:  # it never had a line
+            marks = {}
+        return CallTrace(
+            number=number,
+            connected=lab_id in connected,
+            sent=[(seq, t) for seq, t in marks.get("sent", ())],
+            heard=[(call, seq, t) for call, seq, t in marks.get("heard", ())],
+            sessions=sorted(sessions, key=lambda session: session.opened_at),
+            breaks=media_breaks(self.phone(lab_id)["timeline"]),
+        )
+
+    def _talks(self, lab_id: str) -> bool:
+        return bool(self.phone(lab_id)["state"] == "connected")
+
+    def connected(self) -> frozenset[str]:
+        listed = rows(call_json("GET", f"{self.stack.url('acs')}/lab/calls"))
+        mine = set(self.placed.values())
+        return frozenset(row["id"] for row in listed if row["id"] in mine and row["state"] == "connected")
+
+
+def media_breaks(timeline: Sequence[Json]) -> list[MediaSocket]:
+    """Each loss of the media socket, from the call's timeline at the simulated ACS."""
+    breaks: list[MediaSocket] = []
+    lost_at = dialled_at = 0.0
+    for row in timeline:
+        event, t = row["event"], float(row["t"])
+        if event == "media_closed" and not lost_at:
+            lost_at, dialled_at = t, 0.0
+        elif event in ("media_refused", "media_open") and lost_at:
+            dialled_at = dialled_at or t
+            if event == "media_open":
+                breaks.append(MediaSocket(lost_at, dialled_at, t))
+                lost_at = 0.0
+    if lost_at:
+        breaks.append(MediaSocket(lost_at, dialled_at or _FOREVER, _FOREVER))
+    return breaks
+
+
+def _session(marks: Json, timeline: Sequence[Json]) -> VoiceSession:
+    closed = [float(row["t"]) for row in timeline if row["event"] == "closed"]
+    return VoiceSession(
+        opened_at=float(timeline[0]["t"]) if timeline else time.monotonic(),
+        closed_at=closed[-1] if closed else _FOREVER,
+        sent=[(seq, t) for _, seq, t in marks["sent"]],
+        heard=[(call, seq, t) for call, seq, t in marks["heard"]],
+    )

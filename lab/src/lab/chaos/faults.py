@@ -1,0 +1,250 @@
+"""What is done to a fleet. Each function blocks as long as the fault lasts and returns what it measured itself."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from lab.chaos.call_trace import CallTrace
+from lab.chaos.fleet import CONTROL, GATEWAY, RELAY
+from lab.chaos.redis_line import RedisRefusedError, ask
+from lab.chaos.row import Facts, Inject, Scene
+from lab.wire import call_json
+
+FROZEN_S: Final = 5.0
+REDIS_DOWN_S: Final = 1.0
+CUT_OFF_S: Final = 10.0
+
+
+def nothing(_: Scene) -> Facts:
+    """How it looks without a fault: what of a figure is the machine's."""
+    return {}
+
+
+# -- processes
+def kill(kind: str) -> Inject:
+    """kill -9 of the replica that has the most calls."""
+
+    def inject(scene: Scene) -> Facts:
+        scene.fleet.kill(busiest(scene, kind))
+        return {}
+
+    return inject
+
+
+def drain(kind: str) -> Inject:
+    """SIGTERM to the replica that has the most calls."""
+
+    def inject(scene: Scene) -> Facts:
+        return {"exit_s": scene.fleet.drain(busiest(scene, kind))}
+
+    return inject
+
+
+def freeze_relay(scene: Scene) -> Facts:
+    name = busiest(scene, RELAY)
+    scene.fleet.freeze(name)
+    time.sleep(FROZEN_S)
+    scene.fleet.thaw(name)
+    scene.moments["thawed"] = time.monotonic()
+    return {}
+
+
+def zombie_life(scene: Scene, traces: Sequence[CallTrace]) -> Facts:
+    """How long the relay that woke up kept a voice session that was not its own any more."""
+    thawed = scene.moments["thawed"]
+    old = [session for trace in traces for session in trace.sessions[:-1]]
+    return {"zombie_s": max((session.closed_at - thawed for session in old), default=0.0)}
+
+
+def restart_all(scene: Scene) -> Facts:
+    """One process after the other: SIGTERM, wait for its end, start it again, wait until it is ready."""
+    fleet = scene.fleet
+    slowest = 0.0
+    for kind in (CONTROL, GATEWAY, RELAY):
+        for name in fleet.running(kind):
+            slowest = max(slowest, fleet.drain(name))
+            fleet.launch_replica(name)
+            fleet.await_ready()
+    return {"exit_s": slowest}
+
+
+def busiest(scene: Scene, kind: str) -> str:
+    """The replica with the most calls; any of call-control, where none has calls of its own."""
+    fleet = scene.fleet
+    if kind == RELAY:
+        counts = fleet.owned_by_pid()
+        return max(counts, key=lambda name: counts[name])
+    if kind == GATEWAY:
+        return max(fleet.running(GATEWAY), key=fleet.active_calls)
+    return fleet.running(kind)[scene.turn % len(fleet.running(kind))]
+
+
+# -- Redis
+def redis_restarts_empty(scene: Scene) -> Facts:
+    scene.fleet.kill("redis")
+    down = time.monotonic()
+    time.sleep(REDIS_DOWN_S)
+    scene.fleet.start_redis_again()
+    return {"down_s": time.monotonic() - down}
+
+
+def redis_stalls(seconds: float) -> Inject:
+    """`DEBUG SLEEP`: the server answers nobody for so long."""
+
+    def inject(scene: Scene) -> Facts:
+        ask(scene.fleet.ports.redis, "DEBUG", "SLEEP", str(seconds), timeout_s=seconds + 5)
+        return {}
+
+    return inject
+
+
+def connections_cut(seconds: float) -> Inject:
+    """All connections to Redis reset each second."""
+
+    def inject(scene: Scene) -> Facts:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            with contextlib.suppress(RedisRefusedError, OSError):
+                ask(scene.fleet.ports.redis, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+            time.sleep(1.0)
+        return {}
+
+    return inject
+
+
+def relay_cut_off(scene: Scene) -> Facts:
+    """No byte passes between one relay and Redis, and nobody is told."""
+    name = busiest(scene, RELAY)
+    link = scene.fleet.links[name]
+    scene.fleet.net.run(link.silence(True))
+    scene.moments["cut"] = time.monotonic()
+    time.sleep(CUT_OFF_S)
+    scene.fleet.net.run(link.silence(False))
+    scene.moments["thawed"] = time.monotonic()
+    return {}
+
+
+# -- Voice Live
+def voice_sessions(order: str) -> Inject:
+    """`drop`, `mute` or `close` each session that is open."""
+
+    def inject(scene: Scene) -> Facts:
+        voice = scene.fleet.url("voice-live")
+        for row in scene.crowd.sessions():
+            if row["state"] == "open":
+                call_json("POST", f"{voice}/lab/sessions/{row['id']}/{order}")
+        scene.moments[order] = time.monotonic()
+        return {}
+
+    return inject
+
+
+def voice_refuses(status: int, seconds: float) -> Inject:
+    """Every session drops, and new ones are refused for a while."""
+
+    def inject(scene: Scene) -> Facts:
+        voice = scene.fleet.url("voice-live")
+        call_json("PUT", f"{voice}/lab/faults", {"handshake": {"status": status}})
+        voice_sessions("drop")(scene)
+        time.sleep(seconds)
+        call_json("DELETE", f"{voice}/lab/faults")
+        scene.moments["reachable"] = time.monotonic()
+        return {}
+
+    return inject
+
+
+def resumed_after(moment: str) -> Callable[[Scene, Sequence[CallTrace]], Facts]:
+    """Seconds from a moment of the fault until the last call was spoken to again."""
+
+    def examine(scene: Scene, traces: Sequence[CallTrace]) -> Facts:
+        since = scene.moments[moment]
+        longest = 0.0
+        for trace in traces:
+            begun = [t for session in trace.sessions for _, t in session.sent[:1] if t >= since]
+            heard = [t for _, _, t in trace.heard if begun and t >= begun[0]]
+            longest = max(longest, heard[0] - since if heard else float("inf"))
+        return {"resumed_s": longest}
+
+    return examine
+
+
+# -- ringing calls
+def crash_while_ringing(scene: Scene) -> Facts:
+    """call-control dies at another moment of each repetition: from the delivery of IncomingCall to the answer."""
+    fleet, crowd = scene.fleet, scene.crowd
+    name = fleet.running(CONTROL)[scene.turn % 2]
+    dialling = threading.Thread(target=crowd.dial_at_risk)
+    dialling.start()
+    time.sleep(0.01 + 0.04 * (scene.turn % 16))
+    fleet.kill(name)
+    dialling.join()
+    fleet.launch_replica(name)
+    return {}
+
+
+def answers(scene: Scene, _: Sequence[CallTrace]) -> Facts:
+    """How often and how soon the calls were answered, from the delivery that was taken."""
+    slowest, once = 0.0, 0
+    phones = scene.crowd.phones()
+    for phone in phones:
+        times: dict[str, list[float]] = {"incoming_call_sent": [], "answered": []}
+        for row in phone["timeline"]:
+            times.setdefault(row["event"], []).append(float(row["t"]))
+        answered = times["answered"]
+        once += len(answered) == 1
+        sent = [t for t in times["incoming_call_sent"] if answered and t <= answered[0]]
+        slowest = max(slowest, answered[0] - sent[-1] if sent else float("inf"))
+    return {"answered_once_pct": 100 * once / max(len(phones), 1), "answered_s": slowest}
+
+
+def webhooks_gone_wild(scene: Scene) -> Facts:
+    """Every event ten times more, callbacks late and in reverse order."""
+    faults = {
+        "event_grid": {"duplicates": 10},
+        "callbacks": {"duplicates": 10, "reorder": True},
+    }
+    call_json("PUT", f"{scene.fleet.url('acs')}/lab/faults", faults)
+    scene.crowd.dial()
+    scene.crowd.await_talking()
+    return {"backward_states": _backward_states(scene, watch_s=3.0)}
+
+
+_RANKS: Final = ("ringing", "answering", "connected", "ending", "diverting", "ended")
+
+
+def _backward_states(scene: Scene, watch_s: float) -> float:
+    seen: dict[str, int] = {}
+    backward = 0
+    end = time.monotonic() + watch_s
+    while time.monotonic() < end:
+        answer = call_json("GET", f"{scene.fleet.url(CONTROL)}/api/calls")
+        for row in next(iter(answer.values())) if isinstance(answer, dict) else answer:
+            rank = _RANKS.index(row["status"])
+            backward += rank < seen.get(row["call_id"], 0)
+            seen[row["call_id"]] = rank
+        time.sleep(0.1)
+    return backward
+
+
+def over_capacity(scene: Scene) -> Facts:
+    """More callers than the fleet has room for."""
+    scene.crowd.dial()
+    deadline = time.monotonic() + 20
+    while any(phone["state"] in ("ringing", "connecting") for phone in scene.crowd.phones()):
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.2)
+    phones = scene.crowd.phones()
+    diverted = [phone for phone in phones if phone["state"] in ("rejected", "redirected")]
+    answered = [any(row["event"] == "answered" for row in phone["timeline"]) for phone in diverted]
+    scene.crowd.keep([phone["id"] for phone in phones if phone["state"] == "connected"])
+    return {
+        "admitted": len(scene.crowd.placed),
+        "diverted": len(diverted),
+        "diverted_after_answer": sum(answered),
+    }

@@ -1,0 +1,47 @@
+"""A Redis as an operator's command line sees it: one command, one answer, no retries."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any, BinaryIO, Final
+
+_TIMEOUT_S: Final = 5.0
+
+
+class RedisRefusedError(RuntimeError):
+    """The server answered with an error."""
+
+
+def ask(port: int, *command: str | int, timeout_s: float = _TIMEOUT_S) -> Any:
+    """Text, int, None or a list of them. Raises `RedisRefusedError`, `OSError`."""
+    parts = [str(part).encode() for part in command]
+    packed = b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%b\r\n" % (len(part), part) for part in parts)
+    with socket.create_connection(("127.0.0.1", port), timeout=timeout_s) as line:
+        line.sendall(packed)
+        with line.makefile("rb") as answer:
+            return _decode(answer)
+
+
+def ask_map(port: int, *command: str | int) -> dict[str, str]:
+    """A command that answers with a flat list of names and values."""
+    flat = ask(port, *command)
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+def _decode(answer: BinaryIO) -> Any:
+    head = answer.readline()
+    if not head.endswith(b"\r\n"):
+        raise ConnectionResetError("the server closed the connection")
+    kind, rest = head[:1], head[1:-2].decode()
+    if kind == b"-":
+        raise RedisRefusedError(rest)
+    if kind == b"+":
+        return rest
+    if kind == b":":
+        return int(rest)
+    size = int(rest)
+    if size < 0:
+        return None
+    if kind == b"*":
+        return [_decode(answer) for _ in range(size)]
+    return answer.read(size + 2)[:-2].decode(errors="replace")

@@ -1,0 +1,82 @@
+"""What a row of the table is: a fault, the fleet it strikes, and what must hold."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
+
+from lab.chaos.call_trace import CallTrace
+from lab.chaos.crowd import Crowd
+from lab.chaos.fleet import Fleet, FleetPlan
+
+Facts: TypeAlias = dict[str, float]
+"""Figures that are no property of one call; over repetitions the largest counts."""
+
+SETUP: Final = {"voice-live": {"SESSION_SETUP_S": "0.3"}}
+"""How long the set-up of a voice session takes."""
+USUAL: Final = FleetPlan(extra=SETUP)
+_COMPARE: Final[dict[str, Callable[[float, float], bool]]] = {"<=": operator.le, ">=": operator.ge, "==": operator.eq}
+
+
+@dataclass(slots=True)
+class Scene:
+    """A fleet with its callers. `moments`: monotonic seconds of what the fault did."""
+
+    fleet: Fleet
+    crowd: Crowd
+    turn: int = 0
+    """Which repetition this is, from 0."""
+    moments: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """`figure` of the row's result, compared with `limit` by `<=`, `>=` or `==`."""
+
+    figure: str
+    compare: str
+    limit: float
+
+    def holds(self, figures: Facts) -> bool:
+        """A figure that was not measured does not hold."""
+        value = figures.get(self.figure)
+        return value is not None and _COMPARE[self.compare](value, self.limit)
+
+    def __str__(self) -> str:
+        return f"{self.figure} {self.compare} {self.limit:g}"
+
+
+Inject: TypeAlias = Callable[[Scene], Facts]
+"""Does the fault, and returns when it is over; what it returns are facts."""
+Examine: TypeAlias = Callable[[Scene, Sequence[CallTrace]], Facts]
+"""Facts that only the traces show."""
+
+
+def nothing_more(_: Scene, __: Sequence[CallTrace]) -> Facts:
+    return {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    name: str
+    fault: str
+    """In words, as the table says it."""
+    inject: Inject
+    watch_s: float
+    """How long the calls are watched after the fault."""
+    targets: tuple[Target, ...]
+    examine: Examine = nothing_more
+    plan: FleetPlan = USUAL
+    dials: bool = True
+    """The callers talk before the fault; otherwise `inject` lets them dial."""
+    quick: bool = False
+    """Part of `--quick`."""
+    calls: int | None = None
+    """Where the number of calls belongs to the fault."""
+    repeats: int | None = None
+
+
+GOES_ON: Final = (Target("went_on_pct", "==", 100), Target("foreign", "==", 0), Target("stale", "==", 0))
+NOTHING_TWICE: Final = Target("repeated", "==", 0)

@@ -1,0 +1,212 @@
+"""The table: every fault, what it strikes, and what must hold. A target that a machine cannot show stays as it is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from lab.chaos import faults as do
+from lab.chaos.fleet import CONTROL, GATEWAY, RELAY
+from lab.chaos.row import GOES_ON, NOTHING_TWICE, SETUP, USUAL, Row, Target
+
+_NO_CHANGE: Final = Target("owner_changes", "==", 0)
+_CAPACITY: Final = 8
+
+
+def _gap(p99: float, most: float | None = None) -> tuple[Target, ...]:
+    found = (Target("gap_p99_ms", "<=", p99),)
+    return found if most is None else (*found, Target("gap_max_ms", "<=", most))
+
+
+ROWS: Final = (
+    Row(
+        name="calm",
+        fault="none: what the machine itself does",
+        inject=do.nothing,
+        watch_s=10,
+        targets=(*GOES_ON, NOTHING_TWICE, _NO_CHANGE, *_gap(200)),
+    ),
+    Row(
+        name="relay-crash",
+        fault="relay: kill -9",
+        inject=do.kill(RELAY),
+        watch_s=8,
+        targets=(*GOES_ON, *_gap(2000, 3000)),
+        quick=True,
+    ),
+    Row(
+        name="relay-frozen",
+        fault="relay: SIGSTOP 5 s, SIGCONT",
+        inject=do.freeze_relay,
+        watch_s=6,
+        targets=(*GOES_ON, *_gap(2000, 3000), Target("zombie_s", "<=", 1.0)),
+        examine=do.zombie_life,
+    ),
+    Row(
+        name="relay-drain",
+        fault="relay: SIGTERM",
+        inject=do.drain(RELAY),
+        watch_s=5,
+        targets=(*GOES_ON, *_gap(200), Target("exit_s", "<=", 30)),
+        quick=True,
+    ),
+    Row(
+        name="gateway-crash",
+        fault="gateway: kill -9",
+        inject=do.kill(GATEWAY),
+        watch_s=8,
+        targets=(*GOES_ON, Target("after_dial_p99_ms", "<=", 300)),
+    ),
+    Row(
+        name="gateway-drain",
+        fault="gateway: SIGTERM",
+        inject=do.drain(GATEWAY),
+        watch_s=6,
+        targets=(*GOES_ON, Target("own_gap_p99_ms", "<=", 300), Target("exit_s", "<=", 60)),
+    ),
+    Row(
+        name="control-crash",
+        fault="call-control: kill -9 in the middle of calls",
+        inject=do.kill(CONTROL),
+        watch_s=4,
+        targets=(*GOES_ON, NOTHING_TWICE, Target("lost", "==", 0), _NO_CHANGE, *_gap(200)),
+    ),
+    Row(
+        name="answer-crash",
+        fault="call-control: kill -9 between IncomingCall and answer",
+        inject=do.crash_while_ringing,
+        watch_s=4,
+        targets=(
+            Target("answered_once_pct", "==", 100),
+            Target("answered_s", "<=", 3.0),
+            Target("went_on_pct", "==", 100),
+        ),
+        examine=do.answers,
+        dials=False,
+        repeats=16,
+    ),
+    Row(
+        name="redis-empty",
+        fault="Redis: kill -9, started again empty after 1 s",
+        inject=do.redis_restarts_empty,
+        watch_s=8,
+        targets=(*GOES_ON, NOTHING_TWICE, Target("gap_beyond_down_ms", "<=", 1000)),
+    ),
+    Row(
+        name="redis-stall-short",
+        fault="Redis: DEBUG SLEEP 0.5",
+        inject=do.redis_stalls(0.5),
+        watch_s=5,
+        targets=(*GOES_ON, NOTHING_TWICE, _NO_CHANGE, Target("gap_max_ms", "<=", 700)),
+    ),
+    Row(
+        name="redis-stall-long",
+        fault="Redis: DEBUG SLEEP 3",
+        inject=do.redis_stalls(3.0),
+        watch_s=7,
+        targets=(*GOES_ON, NOTHING_TWICE, _NO_CHANGE, Target("gap_max_ms", "<=", 3500)),
+    ),
+    Row(
+        name="redis-cut",
+        fault="Redis: all connections cut every second for a minute",
+        inject=do.connections_cut(60),
+        watch_s=4,
+        targets=(*GOES_ON, NOTHING_TWICE, Target("lost_pct", "<=", 1.0)),
+        repeats=1,
+    ),
+    Row(
+        name="relay-cut-off",
+        fault="relay: cut off from Redis for 10 s without a reset",
+        inject=do.relay_cut_off,
+        watch_s=6,
+        targets=(*GOES_ON, *_gap(2000, 3000), Target("zombie_s", "<=", 1.0)),
+        examine=do.zombie_life,
+        plan=replace(USUAL, relay_links=True),
+    ),
+    Row(
+        name="voice-drop",
+        fault="Voice Live: every session drops (1006)",
+        inject=do.voice_sessions("drop"),
+        watch_s=6,
+        targets=(*GOES_ON, *_gap(1500)),
+        examine=do.resumed_after("drop"),
+    ),
+    Row(
+        name="voice-503",
+        fault="Voice Live: sessions drop, 503 for 3 s",
+        inject=do.voice_refuses(503, 3.0),
+        watch_s=9,
+        targets=(*GOES_ON, Target("resumed_s", "<=", 1.5)),
+        examine=do.resumed_after("reachable"),
+    ),
+    Row(
+        name="voice-429",
+        fault="Voice Live: sessions drop, 429 for 3 s",
+        inject=do.voice_refuses(429, 3.0),
+        watch_s=9,
+        targets=(*GOES_ON, Target("resumed_s", "<=", 1.5)),
+        examine=do.resumed_after("reachable"),
+    ),
+    Row(
+        name="voice-mute",
+        fault="Voice Live: every session goes mute",
+        inject=do.voice_sessions("mute"),
+        watch_s=10,
+        targets=(*GOES_ON, Target("resumed_s", "<=", 4.0), *_gap(5000)),
+        examine=do.resumed_after("mute"),
+    ),
+    Row(
+        name="voice-expiry",
+        fault="Voice Live: every session expires",
+        inject=do.voice_sessions("close"),
+        watch_s=6,
+        targets=(*GOES_ON, *_gap(200)),
+        examine=do.resumed_after("close"),
+    ),
+    Row(
+        name="rolling-restart",
+        fault="all services: SIGTERM one by one under calls",
+        inject=do.restart_all,
+        watch_s=6,
+        targets=(*GOES_ON, Target("own_gap_p99_ms", "<=", 300)),
+    ),
+    Row(
+        name="webhooks",
+        fault="webhooks ten times more, late and reordered",
+        inject=do.webhooks_gone_wild,
+        watch_s=3,
+        targets=(
+            Target("answered_once_pct", "==", 100),
+            Target("backward_states", "==", 0),
+            Target("went_on_pct", "==", 100),
+        ),
+        examine=do.answers,
+        dials=False,
+    ),
+    Row(
+        name="over-capacity",
+        fault="150 % of the fleet's capacity",
+        inject=do.over_capacity,
+        watch_s=8,
+        targets=(
+            *GOES_ON,
+            Target("admitted", "==", _CAPACITY),
+            Target("diverted", "==", _CAPACITY // 2),
+            Target("diverted_after_answer", "==", 0),
+            Target("delay_p99_ms", "<=", 20),
+        ),
+        plan=replace(USUAL, relays=2, extra={**SETUP, RELAY: {"RELAY_CAPACITY": str(_CAPACITY // 2)}}),
+        dials=False,
+        calls=_CAPACITY * 3 // 2,
+    ),
+)
+
+
+def chosen(names: str, *, quick: bool) -> list[Row]:
+    """The rows of a comma-separated list, all of them for an empty one. Raises `ValueError` for a name that is none."""
+    wanted = [name.strip() for name in names.split(",") if name.strip()]
+    known = {row.name: row for row in ROWS}
+    if unknown := [name for name in wanted if name not in known]:
+        raise ValueError(f"no row is called {', '.join(unknown)}; there are {', '.join(known)}")
+    found = [known[name] for name in wanted] if wanted else list(ROWS)
+    return [row for row in found if row.quick] if quick and not wanted else found

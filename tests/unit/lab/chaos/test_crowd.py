@@ -1,0 +1,29 @@
+"""What a call's timeline tells of its media sockets."""
+
+from __future__ import annotations
+
+from lab.chaos.call_trace import MediaSocket
+from lab.chaos.crowd import media_breaks
+
+
+def timeline(*rows: tuple[float, str]) -> list[dict[str, object]]:
+    return [{"t": t, "event": event} for t, event in rows]
+
+
+def test_a_call_with_one_socket_has_no_break() -> None:
+    assert media_breaks(timeline((1.0, "media_open"), (2.0, "call_connected"))) == []
+
+
+def test_a_break_ends_with_the_next_open_socket() -> None:
+    found = media_breaks(
+        timeline(
+            *((1.0, "media_open"), (5.0, "media_closed"), (5.5, "media_refused"), (6.0, "media_open")),
+            *((8.0, "media_closed"), (8.5, "media_open")),
+        )
+    )
+    assert found == [MediaSocket(5.0, 5.5, 6.0), MediaSocket(8.0, 8.5, 8.5)]
+
+
+def test_a_socket_that_never_comes_back_is_a_break_without_end() -> None:
+    (found,) = media_breaks(timeline((1.0, "media_open"), (5.0, "media_closed"), (5.5, "media_refused")))
+    assert (found.lost_at, found.dialled_at, found.open_at) == (5.0, 5.5, float("inf"))

@@ -1,0 +1,56 @@
+"""What is read out of traces and timelines after a fault; the faults themselves are for the end-to-end tests."""
+
+from __future__ import annotations
+
+from unittest.mock import Mock
+
+import pytest
+
+from lab.chaos import faults
+from lab.chaos.call_trace import CallTrace, VoiceSession
+from lab.chaos.row import Scene
+
+FOREVER = float("inf")
+
+
+def scene(**moments: float) -> Scene:
+    return Scene(Mock(), Mock(), moments=moments)
+
+
+def trace(*sessions: VoiceSession, heard: tuple[tuple[int, int, float], ...] = ()) -> CallTrace:
+    return CallTrace(1, True, [], heard, sessions)
+
+
+def test_a_zombie_lives_until_its_session_is_closed() -> None:
+    taken_over = trace(VoiceSession(0.0, 10.4, [], []), VoiceSession(6.0, FOREVER, [], []))
+    alone = trace(VoiceSession(0.0, FOREVER, [], []))
+    assert faults.zombie_life(scene(thawed=10.0), [taken_over, alone]) == {"zombie_s": pytest.approx(0.4)}
+    assert faults.zombie_life(scene(thawed=10.0), [alone]) == {"zombie_s": 0.0}
+
+
+def test_the_last_call_that_is_spoken_to_again_counts() -> None:
+    soon = trace(VoiceSession(5.2, FOREVER, [(1, 5.5)], []), heard=((1, 1, 5.6),))
+    late = trace(VoiceSession(6.2, FOREVER, [(1, 6.5)], []), heard=((1, 0, 5.1), (1, 1, 6.6)))
+    examine = faults.resumed_after("drop")
+    assert examine(scene(drop=5.0), [soon, late]) == {"resumed_s": pytest.approx(1.6)}
+    assert examine(scene(drop=5.0), [soon, trace()]) == {"resumed_s": FOREVER}
+
+
+def test_answers_are_counted_and_timed_from_the_delivery_that_was_taken() -> None:
+    def phone(*rows: tuple[str, float]) -> dict[str, object]:
+        return {"timeline": [{"event": event, "t": t} for event, t in rows]}
+
+    there = scene()
+    there.crowd = Mock()
+    there.crowd.phones.return_value = [
+        phone(
+            ("incoming_call_sent", 1.0),
+            ("incoming_call_refused", 1.1),
+            ("incoming_call_sent", 11.0),
+            ("answered", 12.0),
+        ),
+        phone(("incoming_call_sent", 1.0), ("answered", 1.5), ("incoming_call_sent", 2.0)),
+    ]
+    assert faults.answers(there, []) == {"answered_once_pct": 100, "answered_s": pytest.approx(1.0)}
+    there.crowd.phones.return_value.append(phone(("incoming_call_sent", 1.0)))
+    assert faults.answers(there, []) == {"answered_once_pct": pytest.approx(200 / 3), "answered_s": FOREVER}

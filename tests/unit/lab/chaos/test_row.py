@@ -1,0 +1,21 @@
+"""Targets against figures."""
+
+from __future__ import annotations
+
+import pytest
+
+from lab.chaos.row import Target
+
+
+@pytest.mark.parametrize(
+    ("compare", "value", "holds"),
+    [("<=", 2.0, True), ("<=", 2.1, False), (">=", 2.0, True), (">=", 1.9, False), ("==", 2.0, True), ("==", 0, False)],
+)
+def test_a_target_holds_or_not(compare: str, value: float, holds: bool) -> None:
+    assert Target("gap", compare, 2.0).holds({"gap": value}) is holds
+
+
+def test_what_was_not_measured_does_not_hold() -> None:
+    target = Target("gap", "<=", 2.0)
+    assert not target.holds({})
+    assert str(target) == "gap <= 2"
