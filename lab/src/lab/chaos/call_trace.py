@@ -26,7 +26,7 @@ Heard = Sequence[tuple[int, int, float]]
 
 @dataclass(frozen=True, slots=True)
 class VoiceSession:
-    """One session of the call at the simulated Voice Live."""
+    """One session of the call at the simulated Voice Live. It was opened, for the call, when it first heard it."""
 
     opened_at: float
     closed_at: float

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -34,6 +35,7 @@ def chaos(
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that no fleet is left behind
     print(f"{calls} calls, {repeats} repetitions, {os.cpu_count()} cores; logs in {folder}\n\n{head()}", flush=True)
     results: list[RowResult] = []
     for row in rows:

@@ -26,18 +26,17 @@ class Crowd:
     count: int
     placed: dict[int, str] = field(default_factory=dict)
     answered: int = 0
-    _sessions_before: frozenset[str] = frozenset()
+    _over_before: frozenset[str] = frozenset()
 
     def dial(self) -> None:
         voice = self.stack.url("voice-live")
-        call_json("PUT", f"{voice}/lab/agent", {"mode": "marks"})
-        self._sessions_before = frozenset(row["id"] for row in rows(call_json("GET", f"{voice}/lab/sessions")))
+        listed = rows(call_json("GET", f"{voice}/lab/sessions"))
+        self._over_before = frozenset(row["id"] for row in listed if row["state"] == "closed")
         self.placed = place_calls(self.stack, range(self.first, self.first + self.count))
 
     def dial_at_risk(self) -> None:
         """Dial while nobody may be there to hear of it: the calls are found afterwards by who calls."""
         acs = self.stack.url("acs")
-        call_json("PUT", f"{self.stack.url('voice-live')}/lab/agent", {"mode": "marks"})
         numbers = {f"+1425555{number:05d}": number for number in range(self.first, self.first + self.count)}
         with ThreadPoolExecutor(self.count) as pool:
             for placing in [pool.submit(place_call, acs, number) for number in numbers.values()]:
@@ -65,9 +64,9 @@ class Crowd:
         return [self.phone(lab_id) for lab_id in self.placed.values()]
 
     def sessions(self) -> list[Json]:
-        """The voice sessions that were opened since these callers dialled."""
+        """The voice sessions that may have heard these callers: some were opened before they dialled."""
         listed = rows(call_json("GET", f"{self.stack.url('voice-live')}/lab/sessions"))
-        return [row for row in listed if row["id"] not in self._sessions_before]
+        return [row for row in listed if row["id"] not in self._over_before and row["counters"].get("appends")]
 
     def traces(self, connected: frozenset[str]) -> list[CallTrace]:
         """`connected`: the calls that were still connected when the watch ended."""
@@ -123,8 +122,9 @@ def media_breaks(timeline: Sequence[Json]) -> list[MediaSocket]:
 
 def _session(marks: Json, timeline: Sequence[Json]) -> VoiceSession:
     closed = [float(row["t"]) for row in timeline if row["event"] == "closed"]
+    met = [float(row["t"]) for row in timeline if row["event"] == "marks_heard"]
     return VoiceSession(
-        opened_at=float(timeline[0]["t"]) if timeline else time.monotonic(),
+        opened_at=met[0] if met else time.monotonic(),
         closed_at=closed[-1] if closed else _FOREVER,
         sent=[(seq, t) for _, seq, t in marks["sent"]],
         heard=[(call, seq, t) for call, seq, t in marks["heard"]],

@@ -18,6 +18,7 @@ from lab.chaos.network import Network, Passage, network
 from lab.chaos.redis_line import ask_map
 from lab.redis_server import free_port, start_server
 from lab.stack import Ports, Process, Stack, StackError
+from lab.wire import call_json
 
 RELAY: Final = "agent-relay"
 GATEWAY: Final = "media-gateway"
@@ -62,6 +63,9 @@ class Fleet(Stack):
             self.processes.append(Process(kind, port, None))
         for name in _SIMULATORS:
             self.launch_part(name)
+        self.await_ready()
+        # Before any relay is there: it may open voice sessions ahead of its calls.
+        call_json("PUT", f"{self.url('voice-live')}/lab/agent", {"mode": "marks"})
         for name in self._ports:
             if self.plan.relay_links and kind_of(name) == RELAY:
                 self.links[name] = self.net.passage([self.ports.redis])
@@ -85,9 +89,7 @@ class Fleet(Stack):
 
     def heal(self) -> None:
         """Everything runs, is ready and has no fault. Raises `StackError`."""
-        for process in self.processes:
-            if process.popen is not None and process.popen.poll() is None:
-                process.popen.send_signal(signal.SIGCONT)
+        self.thaw_all()
         self.processes = [one for one in self.processes if one.popen is None or one.popen.poll() is None]
         there = {process.name for process in self.processes}
         if "redis" not in there:
@@ -121,6 +123,11 @@ class Fleet(Stack):
 
     def thaw(self, name: str) -> None:
         os.kill(self.process(name).pid, signal.SIGCONT)
+
+    def thaw_all(self) -> None:
+        for process in self.processes:
+            if process.popen is not None and process.popen.poll() is None:
+                process.popen.send_signal(signal.SIGCONT)
 
     def drain(self, name: str, within_s: float = 40.0) -> float:
         """SIGTERM; the seconds until the process had exited. Raises `StackError` when it does not."""
@@ -182,7 +189,5 @@ def running_fleet(plan: FleetPlan, folder: Path) -> Iterator[Fleet]:
             fleet.start()
             yield fleet
         finally:
-            with contextlib.suppress(StackError):
-                for name in [process.name for process in fleet.processes if process.popen]:
-                    fleet.thaw(name)
+            fleet.thaw_all()
             fleet.stop()
