@@ -112,6 +112,15 @@ class _Subscription:
     key: str
     cursor: bytes
     sink: Sink
+    packed_cursor: bytes = b""
+    """As a part of a command. Most cursors stand still between two reads."""
+
+    def __post_init__(self) -> None:
+        self.move(self.cursor)
+
+    def move(self, cursor: bytes) -> None:
+        self.cursor = cursor
+        self.packed_cursor = b"$%d\r\n%b\r\n" % (len(cursor), cursor)
 
 
 class _Part:
@@ -121,8 +130,12 @@ class _Part:
         self._redis = redis
         self._on_bad_entry = on_bad_entry
         self._subscriptions: dict[bytes, _Subscription] = {}
+        self._command_start = b""
+        """The read command up to its cursors, made again when the streams change."""
         self._asked: dict[bytes, _Subscription] | None = None
         """What the read under way asked for, by object: a stream removed and added again has another cursor."""
+        self._streams: dict[bytes, _Subscription] = {}
+        """Those of `_command_start`."""
         self._wire: RedisWire | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._last_read = 0.0
@@ -134,10 +147,12 @@ class _Part:
 
     def add(self, key: str, cursor: str, sink: Sink) -> None:
         self._subscriptions[key.encode()] = _Subscription(key, cursor.encode(), sink)
+        self._command_start = b""
         self._read_soon()
 
     def remove(self, key: str) -> None:
         self._subscriptions.pop(key.encode(), None)
+        self._command_start = b""
 
     async def run(self) -> None:
         await keep_open(self._redis, self, patience_s=_BLOCK_MS / 1000 + _PATIENCE_S)
@@ -162,6 +177,7 @@ class _Part:
         if not self._failing:
             log.warning("stream read failing", extra=fields(streams=len(self), error=reason))
         self._failing = True
+        self._command_start = b""
 
     # -- reading
     def _read_soon(self) -> None:
@@ -175,11 +191,12 @@ class _Part:
         self._timer = None
         if self._wire is None or not self._subscriptions:
             return
-        self._asked = asked = self._subscriptions.copy()
+        if not self._command_start:
+            self._streams = self._subscriptions.copy()
+            self._command_start = _read_command(self._streams, _COUNT_AFTER_FAILURE if self._failing else _COUNT)
+        self._asked = asked = self._streams
         self._last_read = asyncio.get_running_loop().time()
-        count = _COUNT_AFTER_FAILURE if self._failing else _COUNT
-        cursors = [subscription.cursor for subscription in asked.values()]
-        self._wire.send(pack(b"XREAD", b"COUNT", count, b"BLOCK", _BLOCK_MS, b"STREAMS", *asked, *cursors))
+        self._wire.send(self._command_start + b"".join([stream.packed_cursor for stream in asked.values()]))
 
     def answered(self, reply: Any) -> None:
         asked, self._asked = self._asked, None
@@ -188,13 +205,14 @@ class _Part:
             return
         if self._failing:
             self._failing = False
+            self._command_start = b""
             log.warning("stream read works again", extra=fields(streams=len(self)))
         for key, entries in (reply or {}).items():
             subscription = (asked or {})[key]
             for entry_id, content in entries:
                 if self._subscriptions.get(key) is not subscription:
                     break
-                subscription.cursor = entry_id
+                subscription.move(entry_id)
                 if content is not None:
                     self._hand_out(subscription, entry_id.decode(), content)
         self._read_soon()
@@ -233,3 +251,11 @@ class _Part:
                     self.remove(subscription.key)
                     log.error("stream refused", extra=fields(key=subscription.key, error=str(error)))
         self._one_is_refused = False
+
+
+def _read_command(streams: Mapping[bytes, _Subscription], count: int) -> bytes:
+    """XREAD of these streams, up to its cursors."""
+    parts: list[bytes | str | int] = [b"XREAD", b"COUNT", count, b"BLOCK", _BLOCK_MS, b"STREAMS", *streams]
+    packed = pack(*parts)
+    # The number of parts stands first; the cursors count as well.
+    return b"*%d\r\n" % (len(parts) + len(streams)) + packed.partition(b"\r\n")[2]
