@@ -3,7 +3,8 @@
 Calls come at ten a second, one by one, and hang up after a little more than a second.
 
 **Answer**: from the IncomingCall request to the answer request at ACS, less the set-up of the voice session as the
-voice service sees it (from its handshake to `session.updated`). The time of the webhook's own answer counts.
+voice service sees it (from its handshake to `session.updated`), as far as it fell between the two: a session that was
+kept warm is no part of it. The time of the webhook's own answer counts.
 
 **Greeting**: from the upgrade of the media socket to the first audio on it. The voice session is ready by then (that
 is when a call is answered), the voice service begins to speak at once (`REPLY_DELAY_S=0`), and the greeting does not
@@ -43,18 +44,20 @@ def measure_answer(options: Options) -> Outcome:
         call_json("PUT", f"{stack.url('voice-live')}/lab/agent", {"mode": "marks"})
         calls = arrivals(stack, _count(options), audio="marks")
         sessions = _sessions(stack)
-    set_up_s = session_set_up_s(sessions)
-    gross = {number: answer_s(call) for number, call in calls.items()}
-    net = [(s - set_up_s[number]) * 1000 for number, s in gross.items() if s is not None and number in set_up_s]
-    rows = [
+    set_up = session_set_up(sessions)
+    spans = {number: span for number, call in calls.items() if (span := times(call, "incoming_call_sent", "answered"))}
+    gross = {number: (span[1] - span[0]) * 1000 for number, span in spans.items()}
+    within = {number: overlap_s(span, set_up[number]) * 1000 for number, span in spans.items() if number in set_up}
+    net = [gross[number] - ms for number, ms in within.items()]
+    table = [
         _row("IncomingCall to answer request, without the session's set-up", net),
-        _row("the same with it", [s * 1000 for s in gross.values() if s is not None]),
-        _row("the session's set-up", [s * 1000 for number, s in set_up_s.items() if number in calls]),
+        _row("the same with it", list(gross.values())),
+        _row("the session's set-up, as far as it fell between the two", list(within.values())),
     ]
     progress(f"answer: {len(net)} of {len(calls)} calls, p99 {Delays.of(net).p99:.1f} ms")
-    notes = _notes(calls, [number for number in calls if gross[number] is None or number not in set_up_s], "answered")
+    notes = _notes(calls, [number for number in calls if number not in within], "answered")
     figures: dict[str, object] = {"calls": len(calls), **asdict(Delays.of(net))}
-    return Outcome([Table("Answering", _COLUMNS, rows, notes)], figures)
+    return Outcome([Table("Answering", _COLUMNS, table, notes)], figures)
 
 
 def measure_greeting(options: Options) -> Outcome:
@@ -140,27 +143,31 @@ def _sessions(stack: Stack) -> list[Json]:
     ]
 
 
-def between_s(row: Mapping[str, object], first: str, second: str) -> float | None:
-    """Seconds from the first time of one event to the first of another on a simulator's timeline."""
+Span = tuple[float, float]
+"""Beginning and end, monotonic seconds."""
+
+
+def times(row: Mapping[str, object], first: str, second: str) -> Span | None:
+    """When each of two events first was on a simulator's timeline."""
     timeline = row.get("timeline")
     found: dict[str, float] = {}
     for event in timeline if isinstance(timeline, list) else []:
         found.setdefault(str(event["event"]), float(event["t"]))
-    return found[second] - found[first] if first in found and second in found else None
+    return (found[first], found[second]) if first in found and second in found else None
 
 
-def answer_s(call: Json) -> float | None:
-    return between_s(call, "incoming_call_sent", "answered")
+def overlap_s(one: Span, other: Span) -> float:
+    return max(0.0, min(one[1], other[1]) - max(one[0], other[0]))
 
 
-def session_set_up_s(sessions: Sequence[Json]) -> dict[int, float]:
-    """Call number → seconds from the handshake to `session.updated`, of sessions that heard a call's marks."""
-    found: dict[int, float] = {}
+def session_set_up(sessions: Sequence[Json]) -> dict[int, Span]:
+    """Call number → from the handshake to `session.updated`, of sessions that heard a call's marks."""
+    found: dict[int, Span] = {}
     for session in sessions:
         number = next((event["call"] for event in session["timeline"] if event["event"] == "marks_heard"), None)
-        took_s = between_s(session, "connected", "session_updated")
-        if number is not None and took_s is not None:
-            found[int(number)] = took_s
+        span = times(session, "connected", "session_updated")
+        if number is not None and span is not None:
+            found[int(number)] = span
     return found
 
 
@@ -171,4 +178,5 @@ def greeting_s(call: Json) -> float | None:
 
 
 def reply_s(session: Json) -> float | None:
-    return between_s(session, "response_created", "first_delta")
+    span = times(session, "response_created", "first_delta")
+    return span[1] - span[0] if span else None

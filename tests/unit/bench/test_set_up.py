@@ -2,27 +2,27 @@ from __future__ import annotations
 
 import pytest
 
-from bench.set_up import answer_s, between_s, furthest, greeting_s, reply_s, session_set_up_s
+from bench.set_up import furthest, greeting_s, overlap_s, reply_s, session_set_up, times
 
 TIMELINE = [{"t": 1.0, "event": "a"}, {"t": 1.5, "event": "b"}, {"t": 2.0, "event": "b"}, {"t": 3.0, "event": "a"}]
 
 
 def test_the_first_of_each_event_counts() -> None:
-    assert between_s({"timeline": TIMELINE}, "a", "b") == 0.5
-    assert between_s({"timeline": TIMELINE}, "a", "c") is None
-    assert between_s({}, "a", "b") is None
+    assert times({"timeline": TIMELINE}, "a", "b") == (1.0, 1.5)
+    assert times({"timeline": TIMELINE}, "a", "c") is None
+    assert times({}, "a", "b") is None
 
 
-def test_an_answer_is_timed_from_the_event_that_told_of_the_call() -> None:
-    timeline = [{"t": 5.0, "event": "incoming_call_sent"}, {"t": 5.03, "event": "answered"}]
-    assert answer_s({"timeline": timeline}) == pytest.approx(0.03)
-    assert answer_s({"timeline": timeline[:1]}) is None
+def test_a_set_up_counts_as_far_as_it_fell_between() -> None:
+    assert overlap_s((1.0, 3.0), (1.5, 2.0)) == 0.5
+    assert overlap_s((1.0, 3.0), (0.0, 2.0)) == 1.0
+    assert overlap_s((1.0, 3.0), (0.0, 0.5)) == 0.0
 
 
 def test_sessions_are_known_by_the_call_they_heard() -> None:
     begun = [{"t": 1.0, "event": "connected"}, {"t": 1.004, "event": "session_updated"}]
     heard = {"timeline": [*begun, {"t": 2.0, "event": "marks_heard", "call": 7}]}
-    assert session_set_up_s([heard, {"timeline": begun}]) == {7: pytest.approx(0.004)}
+    assert session_set_up([heard, {"timeline": begun}]) == {7: (1.0, 1.004)}
 
 
 def test_a_greeting_is_timed_from_the_open_socket_to_the_first_audio() -> None:

@@ -11,6 +11,7 @@ import asyncio
 import ssl
 import time
 from collections.abc import Callable, Mapping
+from typing import cast
 
 from websockets.client import ClientProtocol
 from websockets.exceptions import WebSocketException
@@ -56,8 +57,7 @@ class MediaSocket(asyncio.Protocol):
         return self._protocol.state is State.OPEN
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by its type
         request = self._protocol.connect()
         for name, value in self._headers.items():
             request.headers[name] = value

@@ -206,6 +206,6 @@ def _strike(fault: RestFault) -> Response | None:
 def _cut(http: HttpRequest) -> Response:
     """Cut the connection as a broken network does; ASGI has no word for it, so the server's own transport is used."""
     transport = getattr(getattr(http.receive, "__self__", None), "transport", None)
-    if isinstance(transport, asyncio.Transport):
+    if transport is not None and hasattr(transport, "abort"):
         transport.abort()
     return Response(status_code=500)

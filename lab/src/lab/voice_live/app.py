@@ -15,7 +15,6 @@ from starlette.responses import JSONResponse
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from lab.event_loop import run
 from lab.voice_live import events
 from lab.voice_live.connection import ReachableProtocol, connection_of
 from lab.voice_live.control import control_routes
@@ -79,7 +78,7 @@ def main(_argv: Sequence[str] | None = None) -> int:
         return 2
     configure_log()
     with contextlib.suppress(KeyboardInterrupt):
-        run(serve(settings))
+        asyncio.run(serve(settings))
     return 0
 
 
