@@ -19,6 +19,7 @@ from agent_relay.desk import Desk
 from agent_relay.profiles import DEFAULT
 from agent_relay.tools import Tool
 from agent_relay.voice_link import Dialer
+from agent_relay.warm_sessions import WarmSessions
 from agent_relay.worker import KIND, Worker
 from bridge_common.call_record import CallRecord, Status
 from bridge_common.call_store import CallStore
@@ -92,6 +93,7 @@ async def relay_process(
     budget_s: float = 5.0,
     capacity: int = 10,
     tools: Mapping[str, Tool] | None = None,
+    warm: WarmSessions | None = None,
 ) -> AsyncIterator[RelayProcess]:
     keys = Keys(1)
     desk = Desk(
@@ -106,6 +108,7 @@ async def relay_process(
         backoff=Backoff(first_s=0.02, most_s=0.3, budget_s=budget_s),
         greeting_delay_s=0.3,
         tools=tools or {},
+        warm=warm if warm is not None else WarmSessions(),
     )
     worker = Worker(desk, Fleet(clients.control, name, KIND), clients.blocking, name=name, capacity=capacity)
     parts = (worker.run(), desk.reader.run(), desk.writer.run())

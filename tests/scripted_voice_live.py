@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import ssl
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -83,8 +84,10 @@ class Session:
 
 
 class ScriptedVoiceLive:
-    def __init__(self, scripts: Sequence[Script]) -> None:
+    def __init__(self, scripts: Sequence[Script], *, then_full: bool) -> None:
         self._scripts = list(scripts)
+        self._then_full = then_full
+        self.turned_away = 0
         self.sessions: list[Session] = []
         self.url = ""
 
@@ -97,6 +100,9 @@ class ScriptedVoiceLive:
 
     def admit(self, connection: ServerConnection, request: Request) -> Response | None:
         number = len(self.sessions)
+        if self._then_full and number >= len(self._scripts):
+            self.turned_away += 1
+            return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, "no script is left\n")
         script = self._scripts[number] if number < len(self._scripts) else Script(refuses=503)
         self.sessions.append(Session(request.path, request.headers, script))
         if script.refuses:
@@ -114,10 +120,13 @@ class ScriptedVoiceLive:
 
 
 @contextlib.asynccontextmanager
-async def scripted(*scripts: Script) -> AsyncIterator[ScriptedVoiceLive]:
-    """Serves the scripts; at the end of the context they must have been used."""
-    service = ScriptedVoiceLive(scripts)
-    async with serve(service.talk, "127.0.0.1", 0, process_request=service.admit, max_size=2**24) as server:
+async def scripted(
+    *scripts: Script, tls: ssl.SSLContext | None = None, then_full: bool = False
+) -> AsyncIterator[ScriptedVoiceLive]:
+    """Serves the scripts; at the end of the context they must have been used. `then_full`: further connections are
+    turned away; otherwise they fail the test."""
+    service = ScriptedVoiceLive(scripts, then_full=then_full)
+    async with serve(service.talk, "127.0.0.1", 0, process_request=service.admit, max_size=2**24, ssl=tls) as server:
         host, port = server.sockets[0].getsockname()[:2]
         service.url = f"ws://{host}:{port}"
         yield service

@@ -1,11 +1,27 @@
-"""A listener to a voice socket that only writes down what it hears."""
+"""The two ends of a voice socket in a test: a listener that writes down what it hears, a service that sends bytes."""
 
 from __future__ import annotations
 
+import asyncio
+import base64
+import contextlib
+import datetime
+import hashlib
+import re
+import ssl
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from agent_relay.voice_live_client import SocketClosedError, VoiceSocket
 from eventually import eventually
+
+_ACCEPT = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
 @dataclass
@@ -38,3 +54,85 @@ def listening(socket: VoiceSocket) -> Ear:
     ear = Ear()
     socket.listen(ear)
     return ear
+
+
+class RawService(asyncio.Protocol):
+    """One connection, byte by byte. `answers`: agree to the handshake."""
+
+    def __init__(self, *, answers: bool) -> None:
+        self.url = ""
+        self.received = bytearray()
+        self.gone = False
+        self._answers = answers
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport  # type: ignore[assignment]  # uvloop's are no subclass
+
+    def data_received(self, data: bytes) -> None:
+        self.received += data
+        if self._answers and b"\r\n\r\n" in self.received:
+            self._answers = False
+            key = re.search(rb"Sec-WebSocket-Key: (\S+)", self.received)
+            assert key is not None
+            accept = base64.b64encode(hashlib.sha1(key.group(1) + _ACCEPT).digest())
+            self.send(
+                b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                b"Sec-WebSocket-Accept: " + accept + b"\r\n\r\n"
+            )
+            self.received.clear()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.gone = True
+
+    def send(self, data: bytes) -> None:
+        assert self._transport is not None
+        self._transport.write(data)
+
+    def abort(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+
+    async def until_close_frame(self) -> int:
+        """The code of the client's close frame, which has to be its first frame."""
+        await eventually(lambda: len(self.received) >= 8, what="a close frame")
+        assert self.received[0] == 0x88
+        mask = self.received[2:6]
+        return (self.received[6] ^ mask[0]) << 8 | (self.received[7] ^ mask[1])
+
+
+@contextlib.asynccontextmanager
+async def raw_service(*, answers: bool = True) -> AsyncIterator[RawService]:
+    service = RawService(answers=answers)
+    async with await asyncio.get_running_loop().create_server(lambda: service, "127.0.0.1", 0) as server:
+        service.url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        try:
+            yield service
+        finally:
+            service.abort()
+
+
+def certified(folder: Path, name: str) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """TLS for a server called `name`, and for a client that trusts it."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(now + datetime.timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    chain, secret = folder / "certificate.pem", folder / "key.pem"
+    chain.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    secret.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(chain, secret)
+    return server, ssl.create_default_context(cafile=str(chain))

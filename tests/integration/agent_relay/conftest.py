@@ -1,10 +1,23 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Final
 
 import pytest
+import uvloop
 
 from simulators import Simulator, simulator
+
+_ON_BOTH_LOOPS: Final = ("test_voice_live_client", "test_voice_handshake")
+"""They take over a socket from the loop's own transports."""
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """The loop that the services run on, and for some the one that is always there as well."""
+    if item.path.stem in _ON_BOTH_LOOPS:
+        return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+    return {"uvloop": uvloop.new_event_loop}
 
 
 @pytest.fixture

@@ -91,3 +91,61 @@ async def test_a_refused_key_is_not_tried_again() -> None:
     async with scripted(Script(refuses=401)) as service:
         with pytest.raises(AuthError):
             await Dialer(model_target(service.url), minted_tokens()).dial("req-1", "")
+
+
+async def test_a_fault_of_the_call_ends_its_session_and_is_told() -> None:
+    async with scripted(Script(greets=[created(), created("sess_2")])) as service:
+        line = Line()
+        seen: list[vl.ServerEvent] = []
+
+        def fail(event: vl.ServerEvent) -> None:
+            seen.append(event)
+            raise LookupError("a fault of ours")
+
+        socket = await Dialer(model_target(service.url), minted_tokens()).dial("req-1", "")
+        link = VoiceLink(socket, line.audio, lambda: False, fail)
+        with pytest.raises(LookupError, match="ours"):
+            await link.run()
+        assert len(seen) == 1, "nothing follows a fault"
+        connection = service.sessions[0].connection
+        assert connection is not None
+        await asyncio.wait_for(connection.wait_closed(), 2)
+
+
+async def test_malformed_events_are_dropped_and_the_next_one_counts() -> None:
+    async with scripted(Script()) as service:
+        line = Line()
+        running = await line.open(service)
+        await eventually(lambda: service.sessions[0].connection)
+        connection = service.sessions[0].connection
+        assert connection is not None
+        for message in ("nonsense", '{"type":"response.audio.delta"}', b"\xff\xfe", '{"type":"response.created"}'):
+            await connection.send(message)
+        await service.sessions[0].push(created())
+        await eventually(lambda: line.events)
+        assert isinstance(line.events[0], vl.SessionCreated)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_what_a_slow_service_does_not_take_goes_out_in_order_later() -> None:
+    async with scripted(Script(steps=[Step("response.create"), Step("response.cancel")])) as service:
+        line = Line()
+        running = await line.open(service)
+        await eventually(lambda: service.sessions[0].connection)
+        line.flows = True
+        connection = service.sessions[0].connection
+        assert connection is not None
+        connection.transport.pause_reading()
+        frame, passed = bytes(9600), 0
+        while not line.audio:
+            line.link.pass_on(frame)
+            passed += 1
+            assert passed < 10_000
+        line.link.send(vl.create_response())
+        line.link.send({"type": "response.cancel"})
+        connection.transport.resume_reading()
+        await eventually(lambda: service.sessions[0].used == 2)
+        await eventually(lambda: len(service.sessions[0].audio) == passed * 9600)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)

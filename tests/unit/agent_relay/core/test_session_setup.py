@@ -56,7 +56,6 @@ def test_attempts_are_bounded_and_begin_anew_with_a_socket() -> None:
     assert asked == ATTEMPTS
     assert setup.hopeless
     setup.begin()
-    assert not setup.hopeless
     assert _sessions(setup.answer(CREATED)) == [SESSION]
     assert setup.refusals == []
 

@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any, cast
+
+from agent_relay.core.commands import Command, MarkGreeted, Ready, Record, RunTool
+from agent_relay.core.conversation import Conversation
+from agent_relay.desk import Desk
+from agent_relay.errands import Errands
+from bridge_common.entries import InboxEntry, Notice, TranscriptEntry, VoiceLost, VoiceReady
+from bridge_common.errors import OutsideError
+from bridge_common.leases import Claim
+
+CLAIM = Claim("call_1", 7)
+
+
+@dataclass
+class Redis:
+    """A store, an inbox and leases that write down what reaches them, and fail as often as they are told."""
+
+    done: list[object] = field(default_factory=list)
+    fails: int = 0
+    retry: bool = True
+    ours: bool = True
+
+    def _reached(self, what: object) -> None:
+        if self.fails:
+            self.fails -= 1
+            raise OutsideError("Redis is away", retry=self.retry)
+        self.done.append(what)
+
+    async def append_transcript(self, call_id: str, entry: TranscriptEntry) -> None:
+        self._reached(entry)
+
+    async def note_voice(self, claim: Claim, owner: str, *, conversation_id: str, voice_session_id: str) -> bool:
+        self._reached((claim, owner, conversation_id, voice_session_id))
+        return self.ours
+
+    async def mark_greeted(self, call_id: str) -> bool:
+        self._reached("greeted")
+        return True
+
+    async def put(self, entry: InboxEntry) -> None:
+        self._reached(entry)
+
+    def owner_text(self, claim: Claim) -> str:
+        return f"me|{claim.epoch}"
+
+
+class Talk:
+    """A conversation that is told the answers."""
+
+    def greeting_granted(self, granted: bool, now: float) -> list[Command]:
+        return [Record(Notice("greeting", str(granted), 1))]
+
+    def tool_answered(self, call_id: str, output: str, now: float) -> list[Command]:
+        return [Record(Notice("tool", f"{call_id} {output}", 1))]
+
+
+@dataclass
+class Stage:
+    redis: Redis
+    errands: Errands
+    did: list[Command]
+    lost: list[str]
+
+    async def run(self, *errands: Any) -> None:
+        for errand in errands:
+            self.errands.put(errand)
+        self.errands.finish()
+        await asyncio.wait_for(self.errands.run(), 5)
+
+
+def _stage(**redis: Any) -> Stage:
+    one = Redis(**redis)
+
+    async def answer(arguments: str) -> str:
+        return f"<{arguments}>"
+
+    desk = SimpleNamespace(store=one, inbox=one, leases=one, tools={"look": answer})
+    did: list[Command] = []
+    lost: list[str] = []
+
+    def do(commands: Iterable[Command]) -> None:
+        did.extend(commands)
+
+    errands = Errands(cast(Desk, desk), CLAIM, cast(Conversation, Talk()), do, lambda: lost.append("lease"))
+    return Stage(one, errands, did, lost)
+
+
+def _notice(what: str) -> Record:
+    return Record(Notice(what, "", 1))
+
+
+async def test_they_are_done_in_order_and_all_before_the_end() -> None:
+    stage = _stage()
+    await stage.run(_notice("a"), Ready("sess_1", "conv_1"), _notice("b"), MarkGreeted())
+    assert stage.redis.done == [
+        Notice("a", "", 1),
+        (CLAIM, "me|7", "conv_1", "sess_1"),
+        VoiceReady("call_1", 7),
+        Notice("b", "", 1),
+        "greeted",
+    ]
+    assert stage.did == [Record(Notice("greeting", "True", 1))]
+
+
+async def test_call_control_is_told_once_that_there_is_a_voice() -> None:
+    stage = _stage()
+    await stage.run(Ready("sess_1", ""), Ready("sess_2", ""))
+    assert stage.redis.done.count(VoiceReady("call_1", 7)) == 1
+    assert [what[3] for what in stage.redis.done if isinstance(what, tuple)] == ["sess_1", "sess_2"]
+
+
+async def test_a_lost_lease_is_noticed_before_anybody_is_told() -> None:
+    stage = _stage(ours=False)
+    await stage.run(Ready("sess_1", ""))
+    assert stage.lost == ["lease"]
+    assert VoiceReady("call_1", 7) not in stage.redis.done
+
+
+async def test_what_redis_did_not_do_is_tried_again() -> None:
+    stage = _stage(fails=2)
+    await stage.run(_notice("a"), _notice("b"))
+    assert stage.redis.done == [Notice("a", "", 1), Notice("b", "", 1)]
+
+
+async def test_what_redis_refuses_is_given_up() -> None:
+    stage = _stage(fails=1, retry=False)
+    await stage.run(_notice("a"), _notice("b"))
+    assert stage.redis.done == [Notice("b", "", 1)]
+
+
+async def test_tools_run_beside_the_rest() -> None:
+    stage = _stage()
+    await stage.run(RunTool("c1", "look", "{}"), _notice("a"))
+    assert stage.did == [Record(Notice("tool", "c1 <{}>", 1))]
+
+
+async def test_a_lost_voice_goes_to_the_inbox() -> None:
+    stage = _stage(fails=1)
+    await stage.errands.tell_voice_lost("gone")
+    assert stage.redis.done == [VoiceLost("call_1", 7, "gone")]
