@@ -15,7 +15,7 @@ from typing import Final
 # numpy's BLAS reads this when it is loaded: a thread pool would measure the machine, not the code.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-from bench import barge_in, calls, frame_codecs, limits, ramp, resampler, set_up
+from bench import barge_in, calls, frame_codecs, limits, playout, ramp, resampler, set_up, sockets, streams
 from bench.machine import describe, machine
 from bench.results import markdown
 from bench.table import Bench
@@ -27,6 +27,9 @@ from lab.wire import WireError
 BENCHES: Final[dict[str, Bench]] = {
     "resampler": resampler.measure,
     "codecs": frame_codecs.measure,
+    "playout": playout.measure,
+    "streams": streams.measure,
+    "sockets": sockets.measure,
 }
 """Parts of the code, each by itself."""
 WHOLE: Final[dict[str, Measurement]] = {
