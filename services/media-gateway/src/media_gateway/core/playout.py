@@ -13,6 +13,8 @@ from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
+import msgspec
+
 from bridge_common.audio import VOICE_RATE_HZ, bytes_of_ms, ms_of_bytes
 from bridge_common.entries import Played, Playing
 from media_gateway.core.hold_tone import HoldTone
@@ -26,16 +28,14 @@ _AT_ONCE: Final = float("-inf")
 Report: TypeAlias = Playing | Played
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
+class Chunk(msgspec.Struct, frozen=True, gc=False):
     """Sound to send now. After a `final` one there may be a pause: send the resampler's rest with it."""
 
     pcm24k: bytes
     final: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Due:
+class Due(msgspec.Struct, frozen=True):
     chunks: list[Chunk]
     reports: list[Report]
 
@@ -81,6 +81,8 @@ class Playout:
         self._clock = PlayClock(delay_ms / 1000)
         self._pieces: deque[_Piece] = deque()
         self._items: dict[str, _Item] = {}
+        self._ended = 0
+        """How many of the items have ended and are not completely heard."""
         self._closed: OrderedDict[str, None] = OrderedDict()
         self._tone = HoldTone(self._frame_bytes)
         self._rest_held = False
@@ -96,21 +98,25 @@ class Playout:
         if self.waiting_bytes + len(pcm24k) > self._queue_bytes:
             self.totals.refused += len(pcm24k)
             return
-        item = self._items.setdefault(item_id, _Item(item_id))
-        pcm = item.half_sample + pcm24k
-        whole = len(pcm) & ~1
-        item.half_sample = pcm[whole:]
-        if whole:
-            self._pieces.append(_Piece(item, pcm[:whole]))
-            item.pushed_bytes += whole
-            self.waiting_bytes += whole
-            self.totals.pushed += whole
+        item = self._items.get(item_id)
+        if item is None:
+            item = self._items[item_id] = _Item(item_id)
+        if item.half_sample or len(pcm24k) % 2:
+            pcm24k = item.half_sample + pcm24k
+            whole = len(pcm24k) & ~1
+            pcm24k, item.half_sample = pcm24k[:whole], pcm24k[whole:]
+        if pcm24k:
+            self._pieces.append(_Piece(item, pcm24k))
+            item.pushed_bytes += len(pcm24k)
+            self.waiting_bytes += len(pcm24k)
+            self.totals.pushed += len(pcm24k)
 
     def end(self, item_id: str) -> None:
         """No more audio of this item will come."""
         item = self._items.get(item_id)
-        if item is not None:
+        if item is not None and not item.ended:
             item.ended = True
+            self._ended += 1
 
     def hold(self, on: bool) -> None:
         self._tone.on = on
@@ -135,8 +141,8 @@ class Playout:
         """What has to leave now, and what the play clock has to report."""
         due = Due([], self._completed(now))
         while self._clock.ends_at - self._lead_s <= now and self._has_frame():
-            due.chunks.append(self._fade_tone(now) or self._frame(now, due.reports))
-        while self._clock.ends_at - TONE_LEAD_S <= now and self._tone.sounds and not self._has_frame():
+            due.chunks.append(self._fade_tone(now) if self._tone.audible else self._frame(now, due.reports))
+        while self._tone.sounds and self._clock.ends_at - TONE_LEAD_S <= now and not self._has_frame():
             due.chunks.append(self._tone_frame(now))
         if self._rest_is_due():
             self._clock.sent_rest(now)
@@ -149,12 +155,17 @@ class Playout:
         """When `due` will next have something; None while nothing is going on."""
         if self._rest_is_due():
             return _AT_ONCE
-        times = [self._clock.end_of(item.item_id) for item in self._items.values() if self._all_sent(item)]
+        next_at = None
         if self._has_frame():
-            times.append(self._clock.ends_at - self._lead_s)
+            next_at = self._clock.ends_at - self._lead_s
         elif self._tone.sounds:
-            times.append(self._clock.ends_at - TONE_LEAD_S)
-        return min(times, default=None)
+            next_at = self._clock.ends_at - TONE_LEAD_S
+        if self._ended:
+            ends = [self._clock.end_of(item.item_id) for item in self._items.values() if self._all_sent(item)]
+            if next_at is not None:
+                ends.append(next_at)
+            return min(ends, default=None)
+        return next_at
 
     # -- what leaves
     def _has_frame(self) -> bool:
@@ -163,8 +174,9 @@ class Playout:
 
     def _rest_is_due(self) -> bool:
         """A pause begins: nothing waits and what was sent last has come to its end."""
-        ended = self._last_sent is None or self._last_sent.ended
-        return self._rest_held and not self._pieces and not self._tone.sounds and ended
+        if not self._rest_held or self._pieces or self._tone.sounds:
+            return False
+        return self._last_sent is None or self._last_sent.ended
 
     def _frame(self, now: float, reports: list[Report]) -> Chunk:
         parts: list[bytes] = []
@@ -194,10 +206,8 @@ class Playout:
         self._rest_held = True
         return Chunk(self._tone.next_frame(), final=False)
 
-    def _fade_tone(self, now: float) -> Chunk | None:
+    def _fade_tone(self, now: float) -> Chunk:
         """Speech takes over from a tone that sounds: one frame of fading first, so that nothing clicks."""
-        if not self._tone.audible:
-            return None
         self._clock.sent("", self._frame_bytes, now)
         return Chunk(self._tone.fade_out(), final=False)
 
@@ -207,6 +217,8 @@ class Playout:
 
     def _completed(self, now: float) -> list[Report]:
         """Items heard to their end."""
+        if not self._ended:
+            return []
         return [
             self._played(item, now, complete=True)
             for item in list(self._items.values())
@@ -219,7 +231,9 @@ class Playout:
         return Played(item.item_id, heard_ms, complete)
 
     def _close(self, item_id: str) -> None:
-        self._items.pop(item_id, None)
+        item = self._items.pop(item_id, None)
+        if item is not None and item.ended:
+            self._ended -= 1
         self._clock.forget(item_id)
         self._closed[item_id] = None
         self._closed.move_to_end(item_id)

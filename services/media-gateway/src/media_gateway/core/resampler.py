@@ -17,6 +17,8 @@ from typing import Final, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from bridge_common.audio import BYTES_PER_SAMPLE, FRAME_MS
+
 Floats: TypeAlias = NDArray[np.float32]
 
 COMMON_RATE_HZ: Final = 48_000
@@ -27,6 +29,7 @@ STOP_HZ: Final = 8_000
 _PERIODS_PER_ROW: Final = 8
 _ROWS_PER_PRODUCT: Final = 64
 """Keeps each product so small that a threaded BLAS computes it in the calling thread."""
+_PCM: Final = np.dtype("<i2")
 _HIGHEST: Final = np.float32(32_767)
 _LOWEST: Final = np.float32(-32_768)
 
@@ -65,14 +68,17 @@ class SameRate:
 
 
 class Resampler:
-    """One direction of one call. Output depends on the samples alone, never on how they were cut into blocks."""
+    """One direction of one call. Output depends on the samples alone, never on how they were cut into blocks.
+
+    Not for several threads: all resamplers of a direction share their working memory.
+    """
 
     def __init__(self, from_hz: int, to_hz: int) -> None:
         self.delay_ms = (TAPS - 1) / 2 / COMMON_RATE_HZ * 1000
-        up, self._step_in = _ratio(from_hz, to_hz)
-        self._step_out = up
-        self._matrix, self._past = _matrix(up, self._step_in)
-        self._tail_in = -(-(TAPS - 1) // 2 // up)
+        self._step_out, self._step_in = _ratio(from_hz, to_hz)
+        self._matrix, self._past = _matrix(self._step_out, self._step_in)
+        self._tail_in = -(-(TAPS - 1) // 2 // self._step_out)
+        self._frame = _frame_work(from_hz, to_hz)
         self.reset()
 
     def reset(self) -> None:
@@ -80,16 +86,18 @@ class Resampler:
         """The past that the filter still needs, then samples too few for a whole step."""
 
     def feed(self, pcm: bytes) -> bytes:
+        if len(pcm) == self._frame.pcm_bytes and len(self._kept) == self._past:
+            return self._frame.resample(pcm, self._kept)
         rows_bytes = 2 * _ROWS_PER_PRODUCT * _PERIODS_PER_ROW * self._step_in
         if len(pcm) <= rows_bytes:
-            return self._feed(np.frombuffer(pcm, "<i2"))
+            return self._feed(np.frombuffer(pcm, _PCM))
         pieces = (pcm[start : start + rows_bytes] for start in range(0, len(pcm), rows_bytes))
-        return b"".join(self._feed(np.frombuffer(piece, "<i2")) for piece in pieces)
+        return b"".join(self._feed(np.frombuffer(piece, _PCM)) for piece in pieces)
 
     def flush(self) -> bytes:
         waiting = len(self._kept) - self._past
         zeros = -(-(waiting + self._tail_in) // self._step_in) * self._step_in - waiting
-        rest = self._feed(np.zeros(zeros, "<i2"))
+        rest = self._feed(np.zeros(zeros, _PCM))
         self.reset()
         return rest
 
@@ -104,13 +112,53 @@ class Resampler:
         self._kept = buffer[periods * self._step_in : held].copy()
         if not periods:
             return b""
-        item = buffer.itemsize
-        windows: Floats = np.ndarray((rows, self._past + hop), np.float32, buffer.data, strides=(hop * item, item))
-        out = np.dot(windows, self._matrix).reshape(-1)[: periods * self._step_out]
-        np.rint(out, out=out)
-        out.clip(_LOWEST, _HIGHEST, out=out)
-        pcm: bytes = out.astype("<i2").tobytes()
-        return pcm
+        out = np.dot(_windows(buffer, rows, self._past + hop, hop), self._matrix)
+        return _pcm(out.reshape(-1)[: periods * self._step_out])
+
+
+class _FrameWork:
+    """The same for one whole frame after whole frames: as nearly all audio comes, in memory that is there already."""
+
+    def __init__(self, from_hz: int, to_hz: int) -> None:
+        step_out, step_in = _ratio(from_hz, to_hz)
+        self._matrix, past = _matrix(step_out, step_in)
+        samples = from_hz * FRAME_MS // 1000
+        hop = _PERIODS_PER_ROW * step_in
+        rows = samples // hop
+        self.pcm_bytes = samples * BYTES_PER_SAMPLE
+        buffer: Floats = np.zeros(past + samples, np.float32)
+        self._before, self._frame, self._after = buffer[:past], buffer[past:], buffer[samples:]
+        self._overlapping = _windows(buffer, rows, past + hop, hop)
+        self._rows: Floats = np.zeros((rows, past + hop), np.float32)
+        self._out: Floats = np.zeros((rows, _PERIODS_PER_ROW * step_out), np.float32)
+
+    def resample(self, pcm: bytes, kept: Floats) -> bytes:
+        """`kept` is the past before the frame, and afterwards the one before the next."""
+        self._before[:] = kept
+        self._frame[:] = np.frombuffer(pcm, _PCM)
+        kept[:] = self._after
+        self._rows[:] = self._overlapping
+        np.dot(self._rows, self._matrix, out=self._out)
+        return _pcm(self._out)
+
+
+@lru_cache
+def _frame_work(from_hz: int, to_hz: int) -> _FrameWork:
+    return _FrameWork(from_hz, to_hz)
+
+
+def _windows(buffer: Floats, rows: int, width: int, hop: int) -> Floats:
+    """Rows of `width` samples that begin `hop` samples apart."""
+    item = buffer.itemsize
+    return np.ndarray((rows, width), np.float32, buffer.data, strides=(hop * item, item))
+
+
+def _pcm(out: Floats) -> bytes:
+    """Rounded and clipped in place."""
+    np.rint(out, out=out)
+    out.clip(_LOWEST, _HIGHEST, out=out)  # less than half the price of `np.clip`
+    pcm: bytes = out.astype(_PCM).tobytes()
+    return pcm
 
 
 def _ratio(from_hz: int, to_hz: int) -> tuple[int, int]:
