@@ -100,3 +100,31 @@ def test_a_process_without_settings_names_them_all_and_exits_with_2() -> None:
     assert ended.returncode == 2
     for name in ("REDIS_URL", "AZURE_VOICE_LIVE_ENDPOINT", "AGENT_NAME"):
         assert name in ended.stderr
+
+
+async def test_a_process_keeps_sessions_ready_until_it_drains(monkeypatch: pytest.MonkeyPatch, redis_url: str) -> None:
+    async with scripted(opened(), opened()) as service:
+        model = {"VOICE_LIVE_MODEL": "m", "AZURE_VOICE_LIVE_API_KEY": "k", "RELAY_WARM_SESSIONS": "2"}
+        settings = _settings(monkeypatch, redis_url, service.url, **model)
+        relay = AgentRelay(settings)
+        async with RunningService(relay, settings) as running:
+
+            async def stocked() -> bool:
+                return "relay_warm_sessions 2.0" in (await _probe(running, "/metrics")).text
+
+            await eventually(stocked)
+            relay.draining = True
+            await asyncio.wait_for(relay.drain(), 5)
+            for session in service.sessions:
+                assert session.connection is not None
+                await asyncio.wait_for(session.connection.wait_closed(), 2)
+                assert session.connection.close_code == 1000
+
+
+async def test_sessions_that_cannot_be_kept_ready_do_not_make_a_process_unready(
+    monkeypatch: pytest.MonkeyPatch, redis_url: str
+) -> None:
+    model = {"VOICE_LIVE_MODEL": "m", "AZURE_VOICE_LIVE_API_KEY": "k", "RELAY_WARM_SESSIONS": "1"}
+    settings = _settings(monkeypatch, redis_url, "ws://127.0.0.1:1", **model)
+    async with RunningService(AgentRelay(settings), settings) as running:
+        assert (await _probe(running, "/readyz")).json() == {"status": "ready"}

@@ -12,16 +12,19 @@ import pytest
 
 from agent_relay.core.agent_profile import AgentProfile, Greeting
 from agent_relay.core.backoff import Backoff
-from agent_relay.core.connection import Target
+from agent_relay.core.connection import Target, TokenScope
 from agent_relay.core.plan import plan_of
 from agent_relay.core.session_setup import SessionSetup
+from agent_relay.credentials import Tokens
 from agent_relay.voice_link import Dialer
 from agent_relay.warm_sessions import BACKOFF, Shelf, WarmSession, WarmSessions
 from bridge_common.entries import ItemEnd, VoiceReady
 from bridge_common.redis_clients import RedisClients
 from eventually import eventually
+from lab.voice_live.settings import DEFAULT_API_KEY
 from relay_call import Call, agent_target, calls, minted_tokens, model_target, relay_process
 from scripted_voice_live import Event, Script, Step, created, opened, reply, scripted, updated
+from simulators import Simulator
 
 QUICK = Backoff(first_s=0.01, most_s=0.05)
 
@@ -199,3 +202,44 @@ async def test_without_any_nothing_happens() -> None:
     warm = WarmSessions()
     await warm.run()
     assert warm.take(_any) is None
+
+
+@pytest.mark.parametrize("agent", [False, True])
+async def test_calls_talk_over_warm_sessions_of_the_simulated_service(
+    clients: RedisClients, voice_live: Simulator, identity: Simulator, agent: bool
+) -> None:
+    """Two calls at once, two sessions, and in agent mode a conversation of its own for each."""
+    await voice_live.put("/lab/agent", {"mode": "script", "greeting": "Welcome to Contoso.", "replies": []})
+    target = (
+        agent_target(voice_live.url)
+        if agent
+        else dataclasses.replace(model_target(voice_live.url), api_key=DEFAULT_API_KEY)
+    )
+    tokens = Tokens({TokenScope.AI: "https://ai.azure.com/.default"} if agent else {})
+    profile = AgentProfile(greeting=Greeting(say_how="Greet the caller."))
+    shelf = Shelf(Dialer(target, tokens), plan_of(profile, target), 2, backoff=QUICK)
+    async with (
+        _warming(shelf) as warm,
+        calls(clients) as (one, two, *_),
+        relay_process(clients, target, profile=profile, tokens=tokens, warm=warm),
+    ):
+        await eventually(lambda: len(warm) == 2, within_s=10)
+        sessions = (await voice_live.get("/lab/sessions"))["sessions"]
+        assert isinstance(sessions, list)
+        waiting = {session["id"] for session in sessions}
+        for call in (one, two):
+            await call.begin()
+            await call.told(VoiceReady)
+            await call.attach()
+            call.speak()
+        for call in (one, two):
+            await eventually(lambda: call.of(ItemEnd), within_s=10)  # noqa: B023  # awaited within the turn
+        records = [await call.store.load(call.call_id) for call in (one, two)]
+        assert {record.voice_session_id for record in records if record} == waiting
+        conversations = {record.conversation_id for record in records if record}
+        assert len(conversations) == (2 if agent else 1)
+        assert ("" in conversations) is not agent
+        await eventually(lambda: len(warm) == 2, within_s=10)
+        for call in (one, two):
+            await call.end()
+    await tokens.aclose()
