@@ -1,14 +1,27 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
 from functools import partial
+from typing import Final
 
 import pytest
+import uvloop
 
 from bridge_common.keys import Keys
 from bridge_common.redis_clients import RedisClients
 from media_line import Gateway, Line, OpenLine, StartGateway, running_gateway
 from media_line import open_line as open_line_
+
+_ON_BOTH_LOOPS: Final = ("test_socket_server", "test_web_socket")
+"""They lean on what the loop's transports do."""
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """The loop that the services run on, and for some the one that is always there as well."""
+    if item.path.stem in _ON_BOTH_LOOPS:
+        return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+    return {"uvloop": uvloop.new_event_loop}
 
 
 @pytest.fixture

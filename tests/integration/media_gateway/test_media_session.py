@@ -131,7 +131,7 @@ async def test_the_agent_is_heard_to_the_last_sample_and_reported(gateway: Gatew
             expected = 510 * 16
             assert expected <= len(acs.pcm) / 2 <= expected + 40
             assert level(acs.pcm) == pytest.approx(level(speech), rel=0.02)
-        assert {len(piece) for piece in acs.heard[:20] if piece} == {rate_hz // 50 * 2}
+        assert {len(piece) for piece in acs.heard[:4] if piece} == {rate_hz // 10 * 2}
 
 
 async def test_audio_leaves_a_short_lead_ahead_of_real_time(gateway: Gateway, line: Line) -> None:
@@ -151,7 +151,7 @@ async def test_clear_stops_at_once_and_nothing_late_is_heard(gateway: Gateway, l
         await acs.metadata(24_000)
         await eventually(lambda: line.said(MediaAttached))
         line.downlink.append(Audio("item_1", b"\x01\x00" * 24_000 * 5))
-        await eventually(lambda: len(acs.heard) >= 30, every_s=0.002)
+        await eventually(lambda: len(acs.heard) >= 6, every_s=0.002)
         before = len(acs.heard)
         line.downlink.append(Clear("item_1"))
         line.downlink.append(Audio("item_1", b"\x01\x00" * 24_000))
@@ -160,13 +160,13 @@ async def test_clear_stops_at_once_and_nothing_late_is_heard(gateway: Gateway, l
         line.downlink.append(ItemEnd("item_2"))
         await eventually(lambda: len(line.said(Played)) == 2)
         stop = acs.heard.index(None)
-        assert stop - before <= 10, "StopAudio comes within 200 ms of frames"
+        assert stop - before <= 2, "StopAudio comes within 200 ms of audio"
         assert acs.heard.count(None) == 1
         assert b"".join(piece or b"" for piece in acs.heard[stop:]) == b"\x02\x00" * 4800
         cleared, complete = line.said(Played)
         assert complete == Played("item_2", 200, complete=True)
         assert isinstance(cleared, Played)
-        sent_ms = stop * 20
+        sent_ms = sum(len(piece or b"") for piece in acs.heard[:stop]) / 48
         assert not cleared.complete
         assert sent_ms - 260 <= cleared.heard_ms <= sent_ms
 

@@ -51,7 +51,7 @@ class Call:
             "acs_jwt_mode": "off",
             **changes,
         }
-        self.now = 100.0
+        self.began = self.now = 100.0
         self.outbox = Kept()
         self.due = Due()
         self.reports: list[Report] = []
@@ -77,17 +77,27 @@ class Call:
 def test_the_lead_is_sent_when_the_audio_comes() -> None:
     call = Call()
     call.downlink.take("1-1", Audio("a", SPEECH))
-    assert len(call.outbox.pcm()) == 11 * 960
+    assert len(call.outbox.pcm()) == 10 * 960
     assert call.reports == [Playing("a")]
-    assert call.downlink.waiting_s == pytest.approx(0.78)
-    call.run(0.5)
-    assert len(call.outbox.pcm()) == pytest.approx(36 * 960, abs=960)
+    assert call.downlink.waiting_s == pytest.approx(0.8)
+    for _ in range(25):
+        call.run(0.02)
+        ahead_s = len(call.outbox.pcm()) / 48_000 - (call.now - call.began)
+        assert 0.1 < ahead_s <= 0.221
 
 
-def test_the_lead_and_the_frame_are_settings() -> None:
-    call = Call(playout_lead_ms=400, playout_frame_ms=100)
+def test_the_lead_and_the_message_are_settings() -> None:
+    call = Call(playout_lead_ms=400, playout_message_ms=60)
     call.downlink.take("1-1", Audio("a", SPEECH))
-    assert [len(json.loads(message)["AudioData"]["Data"]) for message in call.outbox.messages] == [6400] * 5
+    assert [len(json.loads(message)["AudioData"]["Data"]) for message in call.outbox.messages] == [3840] * 7
+
+
+def test_audio_in_small_pieces_leaves_as_it_comes() -> None:
+    call = Call()
+    for number in range(1, 5):
+        call.downlink.take(f"1-{number}", Audio("a", SPEECH[:960]))
+        assert len(call.outbox.messages) == number
+        call.run(0.02)
 
 
 @pytest.mark.parametrize(("rate_hz", "least"), [(24_000, len(SPEECH)), (16_000, len(SPEECH) * 2 // 3)])
@@ -147,7 +157,7 @@ def test_the_ticker_is_asked_only_while_something_is_due() -> None:
     assert call.due.at is None
     call.downlink.take("1-1", Audio("a", SPEECH))
     call.downlink.take("1-2", ItemEnd("a"))
-    assert call.due.at == pytest.approx(call.now + 0.02)
+    assert call.due.at == pytest.approx(call.now + 0.08)
     call.run(2)
     assert call.reports[-1] == Played("a", 1000, complete=True)
     assert call.due.at is None

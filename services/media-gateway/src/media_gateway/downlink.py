@@ -32,7 +32,7 @@ class Downlink:
         self._rate: RateChange = rate_change(VOICE_RATE_HZ, rate_hz)
         self._playout = Playout(
             lead_ms=settings.playout_lead_ms,
-            frame_ms=settings.playout_frame_ms,
+            message_ms=settings.playout_message_ms,
             delay_ms=self._rate.delay_ms,
             queue_ms=settings.playout_queue_s * 1000,
         )

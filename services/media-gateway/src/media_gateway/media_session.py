@@ -140,6 +140,7 @@ class MediaSession:
 
     def closed(self, code: int) -> None:
         self.end(ABRUPT if code == NO_STATUS else code, "closed by ACS")
+        self._detach()
 
     def _bad_frame(self, reason: str) -> None:
         metrics.BAD_FRAMES.inc()

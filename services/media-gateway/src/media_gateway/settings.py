@@ -22,7 +22,8 @@ class GatewaySettings(AcsTrustSettings):
     """Media sockets at the same time."""
     playout_lead_ms: int = Field(default=200, ge=40, le=5000)
     """How far ahead of real time audio is sent to ACS."""
-    playout_frame_ms: int = Field(default=20, ge=10, le=100)
+    playout_message_ms: int = Field(default=100, ge=20, le=200)
+    """The most audio in one message to ACS. Fewer and larger ones cost less; what a clear reaches does not change."""
     playout_queue_s: int = Field(default=300, ge=5, le=3600)
     """Audio of one call that may wait; more is refused."""
 

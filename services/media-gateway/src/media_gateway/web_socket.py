@@ -40,7 +40,7 @@ class Receiver(Protocol):
         """The peer does not read fast enough for what is sent, or does again."""
 
     def closed(self, code: int) -> None:
-        """The connection is gone: the peer's close code, or ours, or 1006 when it ended without a word."""
+        """Nothing more will come: the peer's close code, or ours, or 1006 when the end came without a word."""
 
 
 class WebSocket(WSListener):
@@ -60,8 +60,8 @@ class WebSocket(WSListener):
         self._parts_are_text = False
         self._paused = False
         self._closing = False
-        self._gone = False
-        self._code = ABRUPT
+        self._end_code: int | None = None
+        """How it ended, once that is known."""
         self._deadline: asyncio.TimerHandle | None = None
 
     def listen(self, receiver: Receiver) -> None:
@@ -70,8 +70,8 @@ class WebSocket(WSListener):
         for message in self._early:
             self._deliver(message)
         self._early.clear()
-        if self._gone:
-            receiver.closed(self._code)
+        if self._end_code is not None:
+            receiver.closed(self._end_code)
         elif self._transport is not None:
             self._transport.underlying_transport.resume_reading()
 
@@ -82,7 +82,7 @@ class WebSocket(WSListener):
 
     def close(self, code: int = NORMAL, reason: str = "") -> None:
         """Say goodbye; the connection ends when the peer has answered, or after `CLOSE_S`. The first call counts."""
-        if self._closing or self._gone or self._transport is None:
+        if self._closing or self._end_code is not None or self._transport is None:
             return
         self._closing = True
         told = reason.encode()[:REASON_BYTES].decode(errors="ignore")
@@ -111,12 +111,9 @@ class WebSocket(WSListener):
             self._uncommon(transport, frame)
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
-        self._gone = True
         if self._deadline is not None:
             self._deadline.cancel()
-        self._code = _code_of(transport)
-        if self._receiver is not None:
-            self._receiver.closed(self._code)
+        self._ended(_code_of(transport))
 
     def pause_writing(self) -> None:
         self._tell_paused(True)
@@ -170,9 +167,16 @@ class WebSocket(WSListener):
         if not self._closing:
             self._closing = True
             code = frame.get_close_code()
+            self._ended(_code_of(transport))  # first, so that a peer that sees our answer may come again
             transport.send_close(WSCloseCode.OK if code is WSCloseCode.NO_INFO else code)
             self._drop_later()
         transport.disconnect()
+
+    def _ended(self, code: int) -> None:
+        if self._end_code is None:
+            self._end_code = code
+            if self._receiver is not None:
+                self._receiver.closed(code)
 
     def _drop_later(self) -> None:
         self._deadline = asyncio.get_running_loop().call_later(CLOSE_S, self._drop)

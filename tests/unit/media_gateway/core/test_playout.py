@@ -47,12 +47,24 @@ def sound(happened: list[tuple[float, Chunk | Report]]) -> bytes:
 
 
 def test_a_lead_leaves_at_once_and_the_rest_in_real_time() -> None:
-    playout = Playout(lead_ms=200)
+    playout = Playout(lead_ms=200, message_ms=20)
     playout.push("a", pcm(1000))
     happened = list(run(playout, T, T + 2))
     left_at = [now for now, what in happened if isinstance(what, Chunk)]
     assert left_at[:11] == [T] * 11
     assert left_at[11:] == pytest.approx([T + 0.02 * n for n in range(1, 40)])
+
+
+def test_large_messages_keep_to_the_same_lead() -> None:
+    playout = Playout(lead_ms=200, message_ms=100)
+    playout.push("a", pcm(1000))
+    sent_ms = 0.0
+    for now, what in run(playout, T, T + 2):
+        if isinstance(what, Chunk):
+            assert len(what.pcm24k) == 4800
+            sent_ms += 100
+            assert 0 < sent_ms - (now - T) * 1000 <= 220.1
+    assert sent_ms == 1000
 
 
 def test_an_item_is_reported_at_its_first_frame_and_when_it_was_heard() -> None:
@@ -66,7 +78,7 @@ def test_an_item_is_reported_at_its_first_frame_and_when_it_was_heard() -> None:
 
 
 def test_the_last_chunk_before_a_pause_is_final_and_no_other() -> None:
-    playout = Playout()
+    playout = Playout(message_ms=20)
     playout.push("a", pcm(30))
     playout.end("a")
     playout.push("b", pcm(30))

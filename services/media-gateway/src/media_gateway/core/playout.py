@@ -1,6 +1,6 @@
 """The queue between an AI that speaks faster than real time and a caller who hears in real time.
 
-Frames leave a short lead ahead of the play clock: enough that the network's jitter is not heard, and so little that a
+Sound leaves in messages, a short lead ahead of the play clock: enough that the network's jitter is not heard, and so little that a
 clear finds almost everything still here. The queue holds 24 kHz PCM; the driver resamples what leaves, so a clear needs
 only to reset its resampler and nothing of the cleared sound is left anywhere.
 
@@ -15,7 +15,7 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from bridge_common.audio import VOICE_RATE_HZ, bytes_of_ms, ms_of_bytes
+from bridge_common.audio import FRAME_MS, VOICE_RATE_HZ, bytes_of_ms, ms_of_bytes
 from bridge_common.entries import Played, Playing
 from media_gateway.core.hold_tone import HoldTone
 from media_gateway.core.play_clock import PlayClock
@@ -73,10 +73,12 @@ class Playout:
     """One call's audio toward the caller."""
 
     def __init__(
-        self, *, lead_ms: float = 200, frame_ms: float = 20, delay_ms: float = 0, queue_ms: float = 300_000
+        self, *, lead_ms: float = 200, message_ms: float = 100, delay_ms: float = 0, queue_ms: float = 300_000
     ) -> None:
-        self._lead_s = lead_ms / 1000
-        self._frame_bytes = bytes_of_ms(frame_ms, VOICE_RATE_HZ)
+        # With the message that leaves then, the lead is reached and never passed by more than a frame.
+        self._send_below_s = (lead_ms - max(0.0, message_ms - FRAME_MS)) / 1000
+        self._message_bytes = bytes_of_ms(message_ms, VOICE_RATE_HZ)
+        self._frame_bytes = min(self._message_bytes, bytes_of_ms(FRAME_MS, VOICE_RATE_HZ))
         self._queue_bytes = bytes_of_ms(queue_ms, VOICE_RATE_HZ)
         self._clock = PlayClock(delay_ms / 1000)
         self._pieces: deque[_Piece] = deque()
@@ -140,7 +142,7 @@ class Playout:
     def due(self, now: float) -> Due:
         """What has to leave now, and what the play clock has to report."""
         due = Due([], self._completed(now))
-        while self._clock.ends_at - self._lead_s <= now and self._has_frame():
+        while self._clock.ends_at - self._send_below_s <= now and self._has_frame():
             due.chunks.append(self._fade_tone(now) if self._tone.audible else self._frame(now, due.reports))
         while self._tone.sounds and self._clock.ends_at - TONE_LEAD_S <= now and not self._has_frame():
             due.chunks.append(self._tone_frame(now))
@@ -157,7 +159,7 @@ class Playout:
             return _AT_ONCE
         next_at = None
         if self._has_frame():
-            next_at = self._clock.ends_at - self._lead_s
+            next_at = self._clock.ends_at - self._send_below_s
         elif self._tone.sounds:
             next_at = self._clock.ends_at - TONE_LEAD_S
         if self._ended:
@@ -169,8 +171,13 @@ class Playout:
 
     # -- what leaves
     def _has_frame(self) -> bool:
-        """A whole frame waits, or the shorter end of an item."""
+        """A whole frame waits, or the shorter end of an item. More leaves at once if more waits, up to a message."""
         return self.waiting_bytes >= self._frame_bytes or (bool(self._pieces) and self._pieces[-1].item.ended)
+
+    def _room(self) -> int:
+        """Bytes of the next message: whole frames, unless they are an item's last."""
+        room = min(self._message_bytes, self.waiting_bytes)
+        return room if self._pieces[-1].item.ended else room - room % self._frame_bytes
 
     def _rest_is_due(self) -> bool:
         """A pause begins: nothing waits and what was sent last has come to its end."""
@@ -180,8 +187,8 @@ class Playout:
 
     def _frame(self, now: float, reports: list[Report]) -> Chunk:
         parts: list[bytes] = []
-        room = self._frame_bytes
-        while room and self._pieces:
+        length = room = self._room()
+        while room:
             piece = self._pieces[0]
             part = piece.pcm[piece.start : piece.start + room]
             piece.start += len(part)
@@ -194,7 +201,6 @@ class Playout:
             piece.item.sent_bytes += len(part)
             self._last_sent = piece.item
             self._clock.sent(piece.item.item_id, len(part), now)
-        length = self._frame_bytes - room
         self.waiting_bytes -= length
         self.totals.sent += length
         self._rest_held = True
