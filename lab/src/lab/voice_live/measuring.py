@@ -29,6 +29,7 @@ SendNow = Callable[[bytes], bool]
 GRID_S = 0.005
 """Due times are rounded up to this grid, so that one wake-up serves several lines."""
 MAX_FRAMES_AT_ONCE = 25
+_IDLE_S = 60.0
 
 
 @dataclass
@@ -174,19 +175,20 @@ class MarksTicker:
         heapq.heapify(self._lines)
 
     async def run(self) -> None:
+        loop = asyncio.get_running_loop()
         while True:
-            if not self._lines:
-                self._woken.clear()
-                await self._woken.wait()
-                continue
-            wait_s = self._lines[0][0] - time.monotonic()
-            await asyncio.sleep(max(0.0, wait_s))
             now = time.monotonic()
             while self._lines and self._lines[0][0] <= now:
                 _, order, line = heapq.heappop(self._lines)
                 line.tick()
                 if not line.stopped:
                     heapq.heappush(self._lines, (_on_grid(line.due_at), order, line))
+            # A line that is added meanwhile may be due before all others.
+            self._woken.clear()
+            wait_s = self._lines[0][0] - time.monotonic() if self._lines else _IDLE_S
+            alarm = loop.call_later(max(0.0, wait_s), self._woken.set)
+            await self._woken.wait()
+            alarm.cancel()
 
 
 @dataclass

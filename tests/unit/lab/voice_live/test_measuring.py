@@ -151,6 +151,19 @@ async def test_one_ticker_serves_many_lines_and_lets_them_go() -> None:
     await asyncio.wait([running])
 
 
+async def test_a_new_line_does_not_wait_for_the_next_delta_of_another() -> None:
+    ticker, first, second = MarksTicker(), Wire(), Wire()
+    running = asyncio.create_task(ticker.run())
+    for wire in (first, second):
+        made = speaking(wire, chunk_ms=10_000)
+        made.started_at = time.monotonic()
+        ticker.add(made)
+        await eventually(lambda: len(first.sent) == 1, within_s=2)
+    await eventually(lambda: len(second.sent) == 1, within_s=2)
+    running.cancel()
+    await asyncio.wait([running])
+
+
 def test_echo_sends_back_what_came() -> None:
     echo = EchoLine()
     assert echo.hear("AAAA") is None
