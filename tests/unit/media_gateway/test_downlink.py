@@ -87,9 +87,9 @@ def test_the_lead_is_sent_when_the_audio_comes() -> None:
 
 
 def test_the_lead_and_the_message_are_settings() -> None:
-    call = Call(playout_lead_ms=400, playout_message_ms=60)
+    call = Call(playout_lead_ms=390, playout_message_ms=60)
     call.downlink.take("1-1", Audio("a", SPEECH))
-    assert [len(json.loads(message)["AudioData"]["Data"]) for message in call.outbox.messages] == [3840] * 7
+    assert [len(json.loads(message)["AudioData"]["Data"]) for message in call.outbox.messages] == [3840] * 6
 
 
 def test_audio_in_small_pieces_leaves_as_it_comes() -> None:
