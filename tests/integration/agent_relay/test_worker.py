@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 
 import pytest
 
@@ -17,7 +17,7 @@ from bridge_common.leases import Claim
 from bridge_common.redis_clients import RedisClients, command
 from eventually import eventually
 from relay_call import Call, agent_target, calls, minted_tokens, model_target, relay_process
-from scripted_voice_live import Step, opened, reply, scripted, until_open
+from scripted_voice_live import Script, Step, created, opened, reply, scripted, until_open, updated
 
 SECOND = bytes(48_000)
 
@@ -105,6 +105,73 @@ async def test_a_draining_relay_hands_its_call_over_at_once(clients: RedisClient
             await ten[0].end()
 
 
+async def test_a_call_that_is_handed_over_goes_on_here_until_it_does_there(
+    clients: RedisClients, ten: list[Call]
+) -> None:
+    """The second session is asked for and not configured yet: the first one hears and speaks."""
+    hesitant = Script(greets=[created("sess_2")], steps=[Step("session.update", [])])
+    async with scripted(opened(), hesitant) as service:
+        target = model_target(service.url)
+        async with relay_process(clients, target) as here:
+            await ten[0].begin()
+            old = await until_open(service, 0)
+            await ten[0].attach()
+            await eventually(lambda: _announced(ten[0]))
+            async with relay_process(clients, target, name="relay-2"):
+                draining = asyncio.create_task(here.worker.drain())
+                await eventually(lambda: len(service.sessions) == 2)
+                ten[0].speak(10)
+                await eventually(lambda: len(old.audio) == 10 * 960)
+                await old.push(*reply("resp_1", "item_1", "One moment.", SECOND))
+                await eventually(lambda: ten[0].of(ItemEnd))
+                assert not draining.done()
+                assert here.worker.active == 1
+                new = service.sessions[1]
+                await new.push(updated("sess_2", ""))
+                await asyncio.wait_for(draining, 2)
+                ten[0].speak(10)
+                await eventually(lambda: len(new.audio) >= 10 * 960)
+                assert len(old.audio) == 10 * 960
+                await ten[0].end()
+
+
+async def test_the_next_relay_reads_on_where_the_last_one_was(clients: RedisClients, ten: list[Call]) -> None:
+    async with scripted(opened(), opened(session_id="sess_2")) as service:
+        target = model_target(service.url)
+        async with relay_process(clients, target) as first:
+            await ten[0].begin()
+            old = await until_open(service, 0)
+            await ten[0].attach()
+            ten[0].speak(50)
+            await eventually(lambda: len(old.audio) == 50 * 960)
+
+            async def noted() -> bool:
+                cursors: dict[bytes, bytes] = await command(clients.control, "HGETALL", Keys(1).owners("{s00}"))
+                return any(value.endswith(b"-51") for value in cursors.values())
+
+            await eventually(noted)
+            await first.kill()
+            ten[0].speak(7)
+            await ten[0].flush()
+        async with relay_process(clients, target, name="relay-2"):
+            new = await until_open(service, 1)
+            await eventually(lambda: len(new.audio) >= 7 * 960)
+            assert len(new.audio) == 7 * 960
+            await ten[0].end()
+
+
+async def test_calls_that_come_at_once_spread_over_the_relays(clients: RedisClients, ten: list[Call]) -> None:
+    async with scripted(*[opened()] * 10) as service:
+        target = model_target(service.url)
+        async with relay_process(clients, target) as first, relay_process(clients, target, name="relay-2") as second:
+            for call in ten:
+                await call.begin()
+            await eventually(lambda: first.worker.active + second.worker.active == 10)
+            assert min(first.worker.active, second.worker.active) >= 2
+            for call in ten:
+                await call.end()
+
+
 async def test_a_draining_relay_keeps_its_call_while_nobody_else_can_have_it(
     clients: RedisClients, ten: list[Call]
 ) -> None:
@@ -140,7 +207,7 @@ async def test_without_renewal_a_relay_is_silent_and_then_says_what_it_held_back
         await eventually(lambda: _announced(ten[0]))
         renew = relay.desk.leases.renew
 
-        async def no_answer(_: Iterable[Claim]) -> list[Claim]:
+        async def no_answer(_: Iterable[Claim], __: Mapping[str, str]) -> list[Claim]:
             raise OutsideError("Redis is away", retry=True)
 
         monkeypatch.setattr(relay.desk.leases, "renew", no_answer)

@@ -140,6 +140,24 @@ async def test_a_released_call_is_claimed_at_once(mine: Leases, rival: Leases) -
     assert taken.epoch > claim.epoch
 
 
+async def test_a_claim_tells_how_far_the_uplink_was_read(mine: Leases, rival: Leases) -> None:
+    other = call_id_of("b")
+    for call_id in (CALL, other):
+        await mine.offer(call_id)
+    claims = await mine.claim(2)
+    assert {claim.uplink_cursor for claim in claims} == {"0-0"}
+    assert await mine.renew(claims, {CALL: "7-40"}) == []
+    assert await mine.renew(claims) == []
+    for claim in claims:
+        await mine.release(claim, "7-55" if claim.call_id == other else "")
+    assert {claim.call_id: claim.uplink_cursor for claim in await rival.claim(2)} == {CALL: "7-40", other: "7-55"}
+    await mine.renew(claims, {CALL: "9-1"})
+    await rival.end(CALL)
+    await mine.offer(CALL)
+    [again] = await mine.claim(1)
+    assert again.uplink_cursor == "0-0", "nothing of an ended call is left, and who lost it writes nothing"
+
+
 async def test_until_somebody_takes_it_a_released_call_is_still_ours(mine: Leases, rival: Leases) -> None:
     await mine.offer(CALL)
     [claim] = await mine.claim(1)

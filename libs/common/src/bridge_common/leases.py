@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from redis.asyncio import Redis
@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 LEASE_MS: Final = 1000
 HEARTBEAT_MS: Final = 250
 POLL_MS: Final = 100
+BEGINNING: Final = "0-0"
+"""The cursor of a stream that nobody has read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,8 @@ class Claim:
 
     call_id: str
     epoch: int
+    uplink_cursor: str = field(default=BEGINNING, compare=False)
+    """How far the relay before had passed the caller's audio on; where to begin reading."""
 
 
 class Leases:
@@ -75,11 +79,16 @@ class Leases:
                     raise
                 log.warning("claiming stopped half way", extra=fields(claimed=len(claims), error=error.message))
                 break
-            claims += [Claim(found[i].decode(), int(found[i + 1])) for i in range(0, len(found), 2)]
+            claims += [
+                Claim(found[i].decode(), int(found[i + 1]), found[i + 2].decode()) for i in range(0, len(found), 3)
+            ]
         return claims
 
-    async def renew(self, claims: Iterable[Claim]) -> list[Claim]:
-        """Extend the leases; returns those that are lost: the call ended or somebody else drives it."""
+    async def renew(self, claims: Iterable[Claim], uplink_cursors: Mapping[str, str] | None = None) -> list[Claim]:
+        """Extend the leases; returns those that are lost: the call ended, somebody else drives it, or Redis forgot it.
+
+        `uplink_cursors`: by call, the last entry of the uplink that no relay after us has to read again.
+        """
         by_tag: dict[str, list[Claim]] = defaultdict(list)
         for claim in claims:
             by_tag[self._keys.tag(claim.call_id)].append(claim)
@@ -87,19 +96,19 @@ class Leases:
         for tag, ours in by_tag.items():
             args: list[str | int] = [self._lease_ms, self._owner]
             for claim in ours:
-                args += [claim.call_id, claim.epoch]
+                args += [claim.call_id, claim.epoch, (uplink_cursors or {}).get(claim.call_id, "")]
             async with redis_errors("renewing leases"):
                 gone = {call_id.decode() for call_id in await self._renew(keys=self._tables(tag), args=args)}
             lost += [claim for claim in ours if claim.call_id in gone]
         return lost
 
-    async def release(self, claim: Claim) -> None:
+    async def release(self, claim: Claim, uplink_cursor: str = "") -> None:
         """Let another relay take the call at once; the epoch stays ours until it does."""
         tag = self._keys.tag(claim.call_id)
         async with redis_errors("releasing a lease"):
             await self._release(
                 keys=[*self._tables(tag), self._keys.wake(tag)],
-                args=[claim.call_id, self.owner_text(claim), WAKE_LENGTH],
+                args=[claim.call_id, self.owner_text(claim), WAKE_LENGTH, uplink_cursor],
             )
 
     async def end(self, call_id: str) -> None:
@@ -118,7 +127,7 @@ class Leases:
         anything ever became claimable: waiting for news only would miss what comes between two waits.
         """
         if not cursors:
-            cursors.update({self._keys.wake(tag): "0-0" for tag in self._keys.all_tags()})
+            cursors.update({self._keys.wake(tag): BEGINNING for tag in self._keys.all_tags()})
         async with redis_errors("waiting for calls"):
             reply = await xread(blocking, cursors, count=WAKE_LENGTH, block_ms=min(timeout_ms, MAX_BLOCK_MS))
         cursors.update({key: entry_id for key, entry_id, _ in entries_of(reply)})

@@ -110,7 +110,7 @@ return 1
 CLAIM: Final = (
     _NOW
     + """
--- KEYS leases, owners; ARGV owner, limit, lease_ms   -> {call_id, epoch, call_id, epoch, ...}
+-- KEYS leases, owners; ARGV owner, limit, lease_ms   -> {call_id, epoch, uplink cursor, ...}
 local now = now_ms()
 local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', as_int(now), 'LIMIT', 0, ARGV[2])
 local claimed = {}
@@ -122,6 +122,7 @@ for _, call_id in ipairs(due) do
   redis.call('ZADD', KEYS[1], as_int(now + tonumber(ARGV[3])), call_id)
   claimed[#claimed + 1] = call_id
   claimed[#claimed + 1] = as_int(epoch)
+  claimed[#claimed + 1] = redis.call('HGET', KEYS[2], call_id .. ':uplink') or '0-0'
 end
 return claimed
 """
@@ -130,12 +131,14 @@ return claimed
 RENEW: Final = (
     _NOW
     + """
--- KEYS leases, owners; ARGV lease_ms, owner, call_id, epoch, ...   -> the call_ids that are no longer ours
+-- KEYS leases, owners; ARGV lease_ms, owner, call_id, epoch, uplink cursor or '', ...
+-- -> the call_ids that are no longer ours
 local deadline = as_int(now_ms() + tonumber(ARGV[1]))
 local lost = {}
-for i = 3, #ARGV, 2 do
+for i = 3, #ARGV, 3 do
   if redis.call('HGET', KEYS[2], ARGV[i]) == ARGV[2] .. '|' .. ARGV[i + 1] then
     redis.call('ZADD', KEYS[1], 'XX', deadline, ARGV[i])
+    if ARGV[i + 2] ~= '' then redis.call('HSET', KEYS[2], ARGV[i] .. ':uplink', ARGV[i + 2]) end
   else
     lost[#lost + 1] = ARGV[i]
   end
@@ -147,8 +150,10 @@ return lost
 RELEASE: Final = (
     _NOW
     + """
--- KEYS leases, owners, wake; ARGV call_id, owner|epoch, wake length   Another relay may take it now.
+-- KEYS leases, owners, wake; ARGV call_id, owner|epoch, wake length, uplink cursor or ''
+-- Another relay may take it now.
 if redis.call('HGET', KEYS[2], ARGV[1]) ~= ARGV[2] then return 0 end
+if ARGV[4] ~= '' then redis.call('HSET', KEYS[2], ARGV[1] .. ':uplink', ARGV[4]) end
 redis.call('ZADD', KEYS[1], 'XX', as_int(now_ms()), ARGV[1])
 redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[3], '*', 'e', ARGV[1])
 return 1
@@ -158,7 +163,7 @@ return 1
 END_LEASE: Final = """
 -- KEYS leases, owners; ARGV call_id
 redis.call('ZREM', KEYS[1], ARGV[1])
-redis.call('HDEL', KEYS[2], ARGV[1])
+redis.call('HDEL', KEYS[2], ARGV[1], ARGV[1] .. ':uplink')
 return 1
 """
 

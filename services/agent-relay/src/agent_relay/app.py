@@ -121,7 +121,7 @@ class AgentRelay:
             async with asyncio.timeout(max(self._settings.drain_timeout_s - _RELEASE_MARGIN_S, 0)):
                 await self._worker.drain()
         except TimeoutError:
-            self._worker.hand_over()
+            self._worker.let_go()
             while self._worker.active:  # noqa: ASYNC110  # each call leaves in its own time
                 await asyncio.sleep(0.05)
 

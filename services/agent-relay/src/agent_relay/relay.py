@@ -16,7 +16,9 @@ from typing import Final
 from agent_relay import metrics
 from agent_relay.core.commands import Abandon, Append, Command, Ready, Send
 from agent_relay.core.conversation import Conversation, Phase
-from agent_relay.core.voice_live import AudioDelta, ErrorEvent, ServerEvent, WarningEvent
+from agent_relay.core.pulse import answers_probe
+from agent_relay.core.uplink_cursor import UplinkCursor
+from agent_relay.core.voice_live import ErrorEvent, ServerEvent, WarningEvent
 from agent_relay.desk import Desk, begin_conversation, was_held
 from agent_relay.errands import Errands
 from agent_relay.uplink_audio import UplinkAudio
@@ -36,7 +38,7 @@ from bridge_common.entries import (
     Playing,
 )
 from bridge_common.errors import AuthError, BridgeError, OutsideError
-from bridge_common.leases import Claim
+from bridge_common.leases import BEGINNING, Claim
 from bridge_common.log import fields
 
 log = logging.getLogger(__name__)
@@ -67,8 +69,10 @@ class Relay:
         self._audio_seen = False
         self._promised = taken_over
         """call-control counts on a voice session: from now on even hopeless failures are tried again."""
-        self._catching_up = taken_over
+        self._cursor = UplinkCursor(claim.uplink_cursor)
+        self._catching_up = taken_over and claim.uplink_cursor == BEGINNING
         """Tones that stand in the uplink already may have been told by the relay before us."""
+        self.voice_session_id = ""
         self._link: VoiceLink | None = None
         self._ready_since: float | None = None
         self._just_ready = False
@@ -80,6 +84,11 @@ class Relay:
     @property
     def quiet(self) -> bool:
         return self._conversation.quiet
+
+    @property
+    def uplink_cursor(self) -> str:
+        """From where a relay after this one has to read the caller's audio."""
+        return self._cursor.text
 
     def stop(self, why: str) -> None:
         if not self._over.done():
@@ -110,7 +119,7 @@ class Relay:
         """Until the call is over here; returns why: `ENDED`, `LEASE_LOST`, `RELEASED` or `FAILED`."""
         uplink = self._desk.keys.uplink(self.claim.call_id)
         self._conversation.begin(self._now())
-        self._desk.reader.add(uplink, "0-0", self._on_uplink)
+        self._desk.reader.add(uplink, self.claim.uplink_cursor, self._on_uplink)
         voice = asyncio.create_task(self._guarded(self._hold_voice()))
         errands = asyncio.create_task(self._guarded(self._errands.run()))
         try:
@@ -191,15 +200,17 @@ class Relay:
         return self._conversation.phase is Phase.READY
 
     def _on_voice(self, event: ServerEvent) -> None:
-        if type(event) is not AudioDelta and isinstance(event, ErrorEvent | WarningEvent):
+        if type(event) is WarningEvent or (type(event) is ErrorEvent and not answers_probe(event)):
             where = fields(call_id=self.claim.call_id, code=event.code, error=event.message)
             log.warning("Voice Live complains", extra=where)
         self._do(self._conversation.voice_event(event, self._now()))
 
     # -- the caller's side
-    def _on_uplink(self, _: str, entry: Entry) -> None:
+    def _on_uplink(self, entry_id: str, entry: Entry) -> None:
         if type(entry) is AudioFrame:
             self._on_frame(entry)
+            if self._audio_flows():
+                self._cursor.passed(entry_id, caller_waits=self._conversation.caller.waits)
             return
         match entry:
             case Ended():
@@ -233,7 +244,7 @@ class Relay:
                     if self._link is not None:
                         self._link.abandon(OutsideError(command.reason, retry=command.retry))
                 case Ready():
-                    self._on_ready()
+                    self._on_ready(command)
                     self._errands.put(command)
                 case _:
                     self._errands.put(command)
@@ -251,7 +262,8 @@ class Relay:
         if type(entry) is Clear:
             metrics.BARGE_INS.inc()
 
-    def _on_ready(self) -> None:
+    def _on_ready(self, ready: Ready) -> None:
+        self.voice_session_id = ready.session_id
         self._ready_since = self._now()
         self._promised = self._just_ready = True
         self._catching_up = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
@@ -33,6 +34,13 @@ _LOAD_S: Final = 2.0
 _PATIENCE_S: Final = 5.0
 """How long a draining relay waits for a call to fall quiet before it hands it over in the middle of a turn."""
 _FLUSH_S: Final = 1.0
+_OVERLAP_S: Final = 8.0
+"""How long a call that is handed over goes on here until the next relay's voice session is ready."""
+_OVERLAP_POLL_S: Final = 0.03
+_YIELD_S: Final = 0.04
+"""A relay that is full lets all others claim for so long before it does, a half-full one for half of it."""
+_SHARE: Final = 4
+"""At once at most this part of the room is filled, so that the calls of a dead relay spread."""
 
 
 @dataclass(slots=True)
@@ -41,6 +49,7 @@ class Holding:
     renewed_at: float
     task: asyncio.Task[None] | None = None
     relay: Relay | None = None
+    handing_over: asyncio.Task[None] | None = None
 
     def stop(self, why: str) -> None:
         if self.relay is not None:
@@ -95,14 +104,23 @@ class Worker:
                 self._hold_off_until = self._now() + _HOLD_OFF_S
 
     async def _claim_some(self) -> None:
-        free = self._capacity - len(self._holdings)
-        if free <= 0:
-            return
+        """The least loaded comes first."""
+        claimed = limit = 0
+        while claimed == limit and len(self._holdings) < self._capacity:
+            await asyncio.sleep(_YIELD_S * len(self._holdings) / self._capacity)
+            if self._draining:
+                return
+            limit = math.ceil((self._capacity - len(self._holdings)) / _SHARE)
+            claimed = await self._claim(limit)
+
+    async def _claim(self, limit: int) -> int:
         began = self._now()
-        for claim in await self._desk.leases.claim(free):
+        claims = await self._desk.leases.claim(limit)
+        for claim in claims:
             holding = self._holdings[claim] = Holding(claim, began)
             holding.task = asyncio.create_task(self._drive(holding))
             telemetry.ACTIVE_CALLS.set(len(self._holdings))
+        return len(claims)
 
     async def _drive(self, holding: Holding) -> None:
         """One claimed call, from its record to its end here."""
@@ -124,6 +142,8 @@ class Worker:
         except Exception:
             log.exception("call cannot be driven", extra=fields(call_id=claim.call_id))
         finally:
+            if holding.handing_over is not None:
+                holding.handing_over.cancel()
             del self._holdings[claim]
             telemetry.ACTIVE_CALLS.set(len(self._holdings))
 
@@ -143,10 +163,12 @@ class Worker:
     async def _renew_leases(self) -> None:
         while True:
             began = self._now()
-            claims = list(self._holdings)
+            kept = {claim: one for claim, one in self._holdings.items() if one.handing_over is None}
+            claims = list(kept)
+            cursors = {claim.call_id: one.relay.uplink_cursor for claim, one in kept.items() if one.relay}
             try:
                 async with asyncio.timeout(_HEARTBEAT_S):
-                    lost = await self._desk.leases.renew(claims) if claims else []
+                    lost = await self._desk.leases.renew(claims, cursors) if claims else []
                 self._renewed(claims, lost, began)
             except (OutsideError, TimeoutError) as error:
                 log.warning("cannot renew leases", extra=fields(calls=len(claims), error=str(error)))
@@ -167,7 +189,8 @@ class Worker:
             now = self._now()
             for holding in list(self._holdings.values()):
                 if holding.relay is not None:
-                    holding.relay.mute(holding.renewed_at < now - _SILENT_AFTER_S)
+                    unsure = holding.handing_over is None and holding.renewed_at < now - _SILENT_AFTER_S
+                    holding.relay.mute(unsure)
                     holding.relay.tick(now)
             await asyncio.sleep(_WATCH_S)
 
@@ -190,11 +213,44 @@ class Worker:
                 self.hand_over(only_quiet=not impatient)
             await asyncio.sleep(POLL_MS / 1000)
 
+    def let_go(self) -> None:
+        """Leave every call at once, whether another relay is there or not."""
+        for holding in self._holdings.values():
+            holding.stop(RELEASED)
+
     def hand_over(self, *, only_quiet: bool = False) -> None:
         for holding in self._holdings.values():
             relay = holding.relay
-            if relay is not None and (relay.quiet or not only_quiet):
-                relay.stop(RELEASED)
+            if relay is not None and holding.handing_over is None and (relay.quiet or not only_quiet):
+                holding.handing_over = asyncio.create_task(self._hand_over(holding, relay))
+
+    async def _hand_over(self, holding: Holding, relay: Relay) -> None:
+        """Make before break: the call goes on here until another relay's voice session is ready.
+
+        Until then both may write: from its first entry on the other's epoch silences ours.
+        """
+        claim = holding.claim
+        try:
+            await self._desk.leases.release(claim, relay.uplink_cursor)
+            if not await self._is_taken(relay, self._now() + _OVERLAP_S):
+                began = self._now()
+                if not await self._desk.leases.renew([claim]):
+                    log.warning("nobody takes the call", extra=fields(call_id=claim.call_id))
+                    holding.renewed_at, holding.handing_over = began, None
+                    return
+        except (BridgeError, TimeoutError) as error:
+            log.warning("hand-over failed", extra=fields(call_id=claim.call_id, error=str(error)))
+            holding.handing_over = None
+            return
+        relay.stop(RELEASED)
+
+    async def _is_taken(self, relay: Relay, deadline: float) -> bool:
+        while self._now() < deadline:
+            record = await self._desk.store.load(relay.claim.call_id)
+            if record is None or record.voice_session_id not in ("", relay.voice_session_id):
+                return True
+            await asyncio.sleep(_OVERLAP_POLL_S)
+        return False
 
     async def _others_have_room(self) -> bool:
         try:

@@ -9,6 +9,7 @@ from agent_relay.core.agent_profile import Greeting
 from agent_relay.core.commands import Abandon, Append, MarkGreeted, Ready, Record, RunTool, Send
 from agent_relay.core.connection import Mode
 from agent_relay.core.conversation import OPENING_S, Phase
+from agent_relay.core.pulse import PROBE_S
 from agent_relay.core.responses import ANSWER_S
 from agent_relay.core.tool_calls import NOT_AVAILABLE
 from bridge_common.entries import Audio, Clear, Dtmf, MediaAttached, Played, Playing, Turn
@@ -239,7 +240,7 @@ def test_a_request_that_is_never_answered_does_not_block_the_next() -> None:
     talk.open()
     talk.core.from_caller(Dtmf("#"), 2.0)
     assert types(talk.core.from_caller(Dtmf("#"), 3.0)) == ["conversation.item.create"]
-    assert talk.core.next_at() == 2.0 + ANSWER_S
+    assert talk.core.next_at() == 2.0 + PROBE_S
     assert types(talk.core.tick(2.0 + ANSWER_S)) == ["response.create"]
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from agent_relay.core import voice_live as vl
 from agent_relay.core.commands import Abandon, Append, Record
 from agent_relay.core.connection import Mode
-from agent_relay.core.conversation import STALL_S
 from agent_relay.core.history import History
+from agent_relay.core.pulse import ANSWER_S, PROBE_S, STALL_S
 from bridge_common.entries import Hold, MediaDetached, Playing
 from talk import GREETING, SECOND, Talk, notices, plan_for, sent, types
 
@@ -76,8 +76,43 @@ def test_a_response_that_stops_coming_ends_the_session() -> None:
     talk = Talk(plan_for())
     talk.open()
     talk.hear(vl.ResponseCreated("r1"), vl.AudioDelta("r1", "a1", SECOND))
-    assert talk.core.next_at() == 1.0 + STALL_S
-    assert talk.core.tick(1.0 + STALL_S) == [Abandon("the voice session has stalled")]
+    now = 1.0
+    while talk.core.tick(now) != [Abandon("the voice session has stalled")]:
+        now = talk.core.next_at() or 0.0
+        assert now <= 1.0 + STALL_S + PROBE_S
+        for probe in sent(talk.core.tick(now)):
+            answer = vl.ErrorEvent("item_retrieve_invalid_item_id", "No item", "item_id", str(probe["event_id"]))
+            assert talk.core.voice_event(answer, now + 0.01) == []
+    assert talk.core.last_error == ""
+    assert now >= 1.0 + STALL_S
+
+
+def test_a_session_that_goes_mute_in_a_response_is_given_up_soon() -> None:
+    talk = Talk(plan_for())
+    talk.open()
+    talk.hear(vl.ResponseCreated("r1"), vl.AudioDelta("r1", "a1", SECOND))
+    assert talk.core.tick(1.0 + PROBE_S - 0.1) == []
+    (probe,) = sent(talk.core.tick(1.0 + PROBE_S))
+    assert probe["type"] == "conversation.item.retrieve"
+    assert talk.core.next_at() == 1.0 + PROBE_S + ANSWER_S
+    (command,) = talk.core.tick(1.0 + PROBE_S + ANSWER_S)
+    assert isinstance(command, Abandon)
+    assert command.retry
+
+
+def test_a_session_from_which_nothing_is_due_may_be_silent() -> None:
+    talk = Talk(plan_for())
+    talk.open()
+    assert talk.core.next_at() is None
+    assert talk.core.tick(3600.0) == []
+
+
+def test_a_caller_who_was_heard_and_gets_no_answer_makes_the_session_prove_itself() -> None:
+    talk = Talk(plan_for())
+    talk.open()
+    talk.hear(vl.SpeechStarted("u1"), vl.SpeechStopped("u1"))
+    assert talk.core.caller.waits
+    assert len(sent(talk.core.tick(1.0 + PROBE_S))) == 1
 
 
 def test_media_that_is_lost_settles_what_was_playing() -> None:

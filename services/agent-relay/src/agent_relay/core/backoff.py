@@ -10,7 +10,8 @@ from dataclasses import dataclass
 class Backoff:
     first_s: float = 0.1
     factor: float = 2.0
-    most_s: float = 4.0
+    most_s: float = 1.0
+    """A caller is waiting: once the service can be reached again, nobody should notice it much later."""
     budget_s: float = 20.0
 
     def waits(self, random: Callable[[], float]) -> Waits:

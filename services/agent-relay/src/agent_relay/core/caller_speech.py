@@ -22,6 +22,11 @@ class CallerSpeech:
         self._unix_ms = unix_ms
         self._began_at: dict[str, float] = {}
 
+    @property
+    def waits(self) -> bool:
+        """For the end of their own say, or for an answer: whoever takes the call over needs to hear it."""
+        return self.speaks or bool(self.unanswered)
+
     def started(self, item_id: str, now: float) -> None:
         self.speaks = True
         self._began_at[item_id] = now

@@ -23,6 +23,7 @@ from agent_relay.core.history import TONES, History, keypad_text, tool_notice
 from agent_relay.core.keypad import Keypad
 from agent_relay.core.line import Line
 from agent_relay.core.plan import Plan
+from agent_relay.core.pulse import Pulse
 from agent_relay.core.responses import Purpose, Responses
 from agent_relay.core.session_setup import SessionSetup
 from agent_relay.core.tool_calls import NOT_AVAILABLE, ToolCalls
@@ -30,8 +31,6 @@ from bridge_common.entries import Dtmf, Hold, MediaAttached, MediaDetached, Noti
 
 OPENING_S: Final = 8.0
 """A session that is not configured by then is given up."""
-STALL_S: Final = 15.0
-"""A response without any event for so long has died on the way."""
 
 FromCaller: TypeAlias = Dtmf | Playing | Played | MediaAttached | MediaDetached
 
@@ -68,10 +67,11 @@ class Conversation:
         self._keypad = Keypad()
         self._setup = SessionSetup(plan.session, plan.essential_session)
         self._first_session = not taken_over
-        self._phase_since = self._last_event_at = 0.0
+        self._pulse = Pulse()
+        self._phase_since = 0.0
         # The relay before us may have left the hold tone on.
         self._line = Line(plan.greeting_delay_s, media_attached=media_attached, maybe_holding=taken_over)
-        self._caller = CallerSpeech(history, unix_ms=self._unix_ms)
+        self.caller = CallerSpeech(history, unix_ms=self._unix_ms)
         self._owed = False
         self._unsent: list[vl.ClientEvent] = []
         self._failures = 0
@@ -92,7 +92,8 @@ class Conversation:
         """A socket is open; the service speaks first."""
         self.phase = Phase.OPENING
         self.last_error = ""
-        self._phase_since = self._last_event_at = now
+        self._phase_since = now
+        self._pulse.begin(now)
         self._setup.begin()
         return []
 
@@ -106,7 +107,8 @@ class Conversation:
         return [self._notice("setting_refused", what, now) for what in refusals] + self._ready(session, now)
 
     def voice_event(self, event: vl.ServerEvent, now: float) -> list[Command]:
-        self._last_event_at = now
+        if self._pulse.is_own(event, now):
+            return []
         if self.phase is Phase.READY:
             return self._on_talk(event, now)
         if self.phase is Phase.OPENING:
@@ -139,14 +141,14 @@ class Conversation:
             case vl.SpeechStarted():
                 return self._speech_started(event, now)
             case vl.SpeechStopped():
-                self._caller.stopped(event.item_id)
+                self.caller.stopped(event.item_id)
                 self._speech.speech_end_at = now
                 self._failures = 0
                 return []
             case vl.UserTranscript() | vl.UserTranscriptFailed():
-                return self._caller.told(event, now)
+                return self.caller.told(event, now)
             case vl.ResponseCreated():
-                self._caller.unanswered = ""
+                self.caller.unanswered = ""
                 self._responses.created(event.response_id)
                 return []
             case vl.ResponseDone():
@@ -167,8 +169,8 @@ class Conversation:
         if Purpose.GREETING in owed and not self._greeting_spoken:
             self._greeting_waits = True
             owed.remove(Purpose.GREETING)
-        self._owed = self._owed or bool(owed) or bool(self._caller.unanswered) or self._tools.drop_answer()
-        self._caller.speaks = False
+        self._owed = self._owed or bool(owed) or bool(self.caller.unanswered) or self._tools.drop_answer()
+        self.caller.speaks = False
         if was_ready:
             self._line.session_lost(now)
             commands.append(self._notice("voice_lost", why, now))
@@ -202,7 +204,7 @@ class Conversation:
             commands += self._greet(now)
         if self._owed:
             self._owed = False
-            unanswered = self._caller.take_unanswered()
+            unanswered = self.caller.take_unanswered()
             unknown = unanswered and self._plan.replays and not self._history.text_of(unanswered)
             commands += self._say_fallback(now) if unknown else self._ask(now)
         return commands
@@ -221,7 +223,7 @@ class Conversation:
 
     # -- turns
     def _speech_started(self, event: vl.SpeechStarted, now: float) -> list[Command]:
-        self._caller.started(event.item_id, now)
+        self.caller.started(event.item_id, now)
         return self._speech.interrupt(self._responses.active) if self._plan.interrupts else []
 
     def _response_done(self, event: vl.ResponseDone, now: float) -> list[Command]:
@@ -349,7 +351,12 @@ class Conversation:
     @property
     def quiet(self) -> bool:
         """Nobody speaks and nobody is about to: a good moment to hand the call over."""
-        return self._speech.quiet and self._responses.idle and not self._caller.speaks and not self._caller.unanswered
+        return self._speech.quiet and self._responses.idle and not self.caller.waits
+
+    @property
+    def _is_due(self) -> bool:
+        """Something has to come from the voice session."""
+        return not self._responses.idle or bool(self.caller.unanswered)
 
     def next_at(self) -> float | None:
         """When `tick` has something to do, as far as is known now."""
@@ -359,8 +366,8 @@ class Conversation:
         elif self.phase is Phase.READY:
             if not self._greeted:
                 times.append(self._line.opens_at)
-            if self._responses.active:
-                times.append(self._last_event_at + STALL_S)
+            if self._is_due:
+                times.append(self._pulse.next_at(self._responses.asked_at))
         return min((at for at in times if at is not None), default=None)
 
     def tick(self, now: float) -> list[Command]:
@@ -373,8 +380,7 @@ class Conversation:
             return [*commands, Abandon("the voice session was not configured in time")]
         if self.phase is Phase.READY:
             commands += _sends(self._responses.expired(now)) + self._greet_when_due(now)
-            if self._responses.active and now >= self._last_event_at + STALL_S:
-                commands.append(Abandon("the voice session has stalled"))
+            commands += self._pulse.feel(self._responses.asked_at, now) if self._is_due else []
         return commands
 
     def call_ended(self, now: float) -> list[Command]:

@@ -52,6 +52,11 @@ class Responses:
     def next_at(self) -> float | None:
         return self._waits_since + ANSWER_S if self._asked or self.active == UNKNOWN else None
 
+    @property
+    def asked_at(self) -> float:
+        """When the last request was sent."""
+        return self._waits_since
+
     def ask(self, event: ClientEvent, purpose: Purpose, now: float) -> list[ClientEvent]:
         """What to send now: the request, or nothing while it has to wait. One bare request waiting is enough."""
         if purpose is not Purpose.ANSWER or all(waiting is not purpose for _, waiting in self._waiting):
