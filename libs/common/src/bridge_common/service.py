@@ -8,6 +8,7 @@ service brings one of its own.
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 import socket
@@ -26,6 +27,8 @@ except ImportError:  # not made for every platform; asyncio's own loop does the 
 log = logging.getLogger(__name__)
 
 _START_TIMEOUT_S: Final = 30
+_GC_ALLOCATIONS: Final = 20_000
+"""Container objects made, less those freed, before the youngest are looked through."""
 _CANCEL_TIMEOUT_S: Final = 2
 
 
@@ -150,13 +153,26 @@ def _web_server(service: Service) -> WebServer:
     return WebServer(service)
 
 
+def _calm_garbage_collector() -> None:
+    """What is there after the start stays for the life of the process: looking through it again and again took a
+    sixth of a busy relay's time. Cycles that calls leave behind are still found, only in larger batches.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_GC_ALLOCATIONS, 20, 50)
+
+
 def serve(service: Service, settings: ServiceSettings, server: Server | None = None) -> int:
     """Run until a signal; the process's exit code."""
 
     async def main() -> None:
         async with RunningService(service, settings, server) as running:
+            signalled = asyncio.ensure_future(running.until_signalled())
+            # Signals are heard from here on; what comes next may take its time.
+            await asyncio.sleep(0)
+            _calm_garbage_collector()
             log.info("ready", extra=fields(port=running.port))
-            await running.until_signalled()
+            await signalled
         log.info("stopped")
 
     with asyncio.Runner(loop_factory=loops.new_event_loop) as runner:

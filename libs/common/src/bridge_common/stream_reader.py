@@ -27,10 +27,16 @@ Sink: TypeAlias = Callable[[str, Entry], None]
 Fields: TypeAlias = Mapping[bytes, bytes]
 Reply: TypeAlias = Mapping[bytes, Sequence[Sequence[tuple[bytes, Fields | None]]]]
 
-_BEAT_S: Final = 0.004
-"""Under load a read waits this long after the one before it: fuller replies, for at most 4 ms of delay."""
+_BEAT_S: Final = 0.002
+"""Under load a read waits this long after the one before it: fuller replies, for at most 2 ms of delay."""
 _BLOCK_MS: Final = 20
 """A stream added while a read is blocked is seen after this time at the latest."""
+_EMPTY_READS: Final = 3
+"""So many reads without anything, and the next one blocks: an idle process sleeps.
+
+A busy one never blocks. Redis wakes a blocked read with the first entry of many that come together, and holding a read
+at many streams costs it more than answering that nothing is there.
+"""
 _COUNT: Final = 64
 _COUNT_AFTER_FAILURE: Final = 4
 """Entries a stream after a failed read: a reply too large for the time-out would otherwise fail for ever."""
@@ -130,8 +136,9 @@ class _Part:
         self._redis = redis
         self._on_bad_entry = on_bad_entry
         self._subscriptions: dict[bytes, _Subscription] = {}
-        self._command_start = b""
-        """The read command up to its cursors, made again when the streams change."""
+        self._command_starts: tuple[bytes, bytes] | None = None
+        """The read command up to its cursors, without and with BLOCK; made again when the streams change."""
+        self._empty_reads = 0
         self._asked: dict[bytes, _Subscription] | None = None
         """What the read under way asked for, by object: a stream removed and added again has another cursor."""
         self._streams: dict[bytes, _Subscription] = {}
@@ -147,12 +154,12 @@ class _Part:
 
     def add(self, key: str, cursor: str, sink: Sink) -> None:
         self._subscriptions[key.encode()] = _Subscription(key, cursor.encode(), sink)
-        self._command_start = b""
+        self._command_starts = None
         self._read_soon()
 
     def remove(self, key: str) -> None:
         self._subscriptions.pop(key.encode(), None)
-        self._command_start = b""
+        self._command_starts = None
 
     async def run(self) -> None:
         await keep_open(self._redis, self, patience_s=_BLOCK_MS / 1000 + _PATIENCE_S)
@@ -177,7 +184,7 @@ class _Part:
         if not self._failing:
             log.warning("stream read failing", extra=fields(streams=len(self), error=reason))
         self._failing = True
-        self._command_start = b""
+        self._command_starts = None
 
     # -- reading
     def _read_soon(self) -> None:
@@ -191,12 +198,14 @@ class _Part:
         self._timer = None
         if self._wire is None or not self._subscriptions:
             return
-        if not self._command_start:
+        if self._command_starts is None:
             self._streams = self._subscriptions.copy()
-            self._command_start = _read_command(self._streams, _COUNT_AFTER_FAILURE if self._failing else _COUNT)
+            count = _COUNT_AFTER_FAILURE if self._failing else _COUNT
+            self._command_starts = _read_command(self._streams, count), _read_command(self._streams, count, _BLOCK_MS)
+        start = self._command_starts[self._empty_reads >= _EMPTY_READS]
         self._asked = asked = self._streams
         self._last_read = asyncio.get_running_loop().time()
-        self._wire.send(self._command_start + b"".join([stream.packed_cursor for stream in asked.values()]))
+        self._wire.send(start + b"".join([stream.packed_cursor for stream in asked.values()]))
 
     def answered(self, reply: Any) -> None:
         asked, self._asked = self._asked, None
@@ -205,8 +214,9 @@ class _Part:
             return
         if self._failing:
             self._failing = False
-            self._command_start = b""
+            self._command_starts = None
             log.warning("stream read works again", extra=fields(streams=len(self)))
+        self._empty_reads = 0 if reply else self._empty_reads + 1
         for key, entries in (reply or {}).items():
             subscription = (asked or {})[key]
             for entry_id, content in entries:
@@ -253,9 +263,9 @@ class _Part:
         self._one_is_refused = False
 
 
-def _read_command(streams: Mapping[bytes, _Subscription], count: int) -> bytes:
+def _read_command(streams: Mapping[bytes, _Subscription], count: int, block_ms: int | None = None) -> bytes:
     """XREAD of these streams, up to its cursors."""
-    parts: list[bytes | str | int] = [b"XREAD", b"COUNT", count, b"BLOCK", _BLOCK_MS, b"STREAMS", *streams]
-    packed = pack(*parts)
+    block: list[bytes | str | int] = [] if block_ms is None else [b"BLOCK", block_ms]
+    parts: list[bytes | str | int] = [b"XREAD", b"COUNT", count, *block, b"STREAMS", *streams]
     # The number of parts stands first; the cursors count as well.
-    return b"*%d\r\n" % (len(parts) + len(streams)) + packed.partition(b"\r\n")[2]
+    return b"*%d\r\n" % (len(parts) + len(streams)) + pack(*parts).partition(b"\r\n")[2]
