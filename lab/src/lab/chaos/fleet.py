@@ -149,7 +149,11 @@ class Fleet(Stack):
     def owners(self) -> dict[str, tuple[str, int]]:
         """Who drives each call: call id → (name of the process, epoch)."""
         rows = ask_map(self.ports.redis, "HGETALL", OWNERS)
-        return {call_id: (row.rpartition("|")[0], int(row.rpartition("|")[2])) for call_id, row in rows.items() if "|" in row}
+        return {
+            call_id: (row.rpartition("|")[0], int(row.rpartition("|")[2]))
+            for call_id, row in rows.items()
+            if "|" in row
+        }
 
     def owned_by_pid(self) -> dict[str, int]:
         """How many calls each relay drives, by the name of the replica."""

@@ -1,8 +1,8 @@
 """The queue between an AI that speaks faster than real time and a caller who hears in real time.
 
-Sound leaves in messages, a short lead ahead of the play clock: enough that the network's jitter is not heard, and so little that a
-clear finds almost everything still here. The queue holds 24 kHz PCM; the driver resamples what leaves, so a clear needs
-only to reset its resampler and nothing of the cleared sound is left anywhere.
+Sound leaves in messages, a short lead ahead of the play clock: enough that the network's jitter is not heard, and so
+little that a clear finds almost everything still here. The queue holds 24 kHz PCM; the driver resamples what leaves, so
+a clear needs only to reset its resampler and nothing of the cleared sound is left anywhere.
 
 Driver: call `due` at `next_at` and after every change; send the chunks, then pass on the reports.
 """
