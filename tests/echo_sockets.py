@@ -11,6 +11,7 @@ import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import cast
 
 from bridge_common.probes import Answer
 from media_gateway.socket_server import SocketServer
@@ -127,6 +128,10 @@ class RawPeer:
             if first == FIN | CLOSE:
                 return int.from_bytes(payload[:2], "big")
 
+    def reads(self, reads: bool) -> None:
+        transport = cast(asyncio.Transport, self.writer.transport)
+        (transport.resume_reading if reads else transport.pause_reading)()
+
     async def ended(self, within_s: float = 5.0) -> bool:
         """Whether the server ends the connection in time; what it still sends is passed over."""
         try:
@@ -157,8 +162,14 @@ def frame(opcode: int, payload: bytes = b"", *, masked: bool = True) -> bytes:
 
 
 @asynccontextmanager
-async def raw_peer(port: int) -> AsyncIterator[RawPeer]:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+async def raw_peer(port: int, *, receives_bytes: int = 0) -> AsyncIterator[RawPeer]:
+    """`receives_bytes`: of the kernel's buffer; then it does not grow as it fills."""
+    connection = socket.socket()
+    connection.setblocking(False)
+    if receives_bytes:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receives_bytes)
+    await asyncio.get_running_loop().sock_connect(connection, ("127.0.0.1", port))
+    reader, writer = await asyncio.open_connection(sock=connection)
     try:
         yield RawPeer(reader, writer)
     finally:

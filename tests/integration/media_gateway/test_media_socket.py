@@ -17,11 +17,12 @@ from jwt.algorithms import RSAAlgorithm
 from acs_media_peer import dial
 from bridge_common import media_token
 from bridge_common.call_record import Status
-from bridge_common.entries import MediaAttached, MediaLost
+from bridge_common.entries import Audio, MediaAttached, MediaLost
 from bridge_common.ids import call_id_of
 from bridge_common.log import setup_logging
+from echo_sockets import FIN, TEXT, raw_peer
 from eventually import eventually
-from media_gateway import media_session
+from media_gateway import media_session, outbox, socket_server
 from media_line import TOKEN_KEY, Gateway, Line, OpenLine, StartGateway
 
 ISSUER = "http://acs.test"
@@ -150,6 +151,30 @@ async def test_who_says_nothing_is_closed(
             assert await mute.closed() == 1008
             assert await idle.closed() == 1008
         assert len(await one.told(MediaLost)) == 2
+
+
+async def test_who_does_not_read_is_closed(
+    start_gateway: StartGateway, open_line: OpenLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(socket_server, "SEND_BUFFER_BYTES", 4096)
+    monkeypatch.setattr(outbox, "LIMIT", 5)
+    async with (
+        start_gateway(playout_lead_ms=5000) as gateway,
+        open_line("a") as deaf,
+        open_line("b") as other,
+        gateway.dial(other.call_id) as acs,
+        raw_peer(gateway.running.port, receives_bytes=4096) as peer,
+    ):
+        await acs.metadata(24_000)
+        await peer.request(gateway.url(deaf.call_id).removeprefix(f"ws://127.0.0.1:{gateway.running.port}"))
+        peer.send(FIN | TEXT, b'{"kind":"AudioMetadata","audioMetadata":{"sampleRate":24000}}')
+        await eventually(lambda: deaf.said(MediaAttached) and other.said(MediaAttached))
+        peer.reads(False)
+        deaf.downlink.append(Audio("item", bytes(48_000 * 10)))
+        lost = await eventually(lambda: deaf.told(MediaLost))
+        assert [entry.close_code for entry in lost if isinstance(entry, MediaLost)] == [1008]
+        other.downlink.append(Audio("item", bytes(9600)))
+        await eventually(lambda: len(acs.pcm) == 9600)
 
 
 async def test_the_token_is_never_logged(gateway: Gateway, line: Line, capfd: pytest.CaptureFixture[str]) -> None:
