@@ -10,7 +10,7 @@ import pytest
 
 from agent_relay.core.agent_profile import AgentProfile, Greeting
 from bridge_common.call_record import Status
-from bridge_common.entries import Audio, ItemEnd, Played
+from bridge_common.entries import Audio, ItemEnd, Played, Restored, VoiceReady
 from bridge_common.errors import OutsideError
 from bridge_common.keys import Keys
 from bridge_common.leases import Claim
@@ -220,6 +220,31 @@ async def test_without_renewal_a_relay_is_silent_and_then_says_what_it_held_back
         await eventually(lambda: ten[0].of(ItemEnd))
         assert len(ten[0].of(Audio)) == 4
         await ten[0].end()
+
+
+async def test_when_redis_comes_back_empty_the_relay_writes_its_calls_again(
+    clients: RedisClients, ten: list[Call]
+) -> None:
+    async with scripted(opened()) as service, relay_process(clients, model_target(service.url)) as relay:
+        call = ten[0]
+        await call.begin()
+        session = await until_open(service, 0)
+        await call.attach()
+        await eventually(lambda: _announced(call))
+        (claim,) = relay.worker._holdings
+        await clients.control.flushall()
+        assert await call.told(Restored) == Restored(call.call_id)
+        assert await call.told(VoiceReady) == VoiceReady(call.call_id, claim.epoch)
+        record = await call.store.load(call.call_id)
+        assert record is not None
+        assert record.voice_session_id == "sess_1"
+        call.speak(3)
+        await eventually(lambda: len(session.audio) == 3 * 960)
+        await session.push(*reply("resp_1", "item_1", "Still here.", SECOND))
+        await eventually(lambda: call.of(ItemEnd))
+        assert list(relay.worker._holdings) == [claim], "nobody else has had it"
+        await call.end()
+        await eventually(lambda: relay.worker.active == 0)
 
 
 async def test_a_relay_that_was_overtaken_falls_silent(clients: RedisClients, ten: list[Call]) -> None:

@@ -14,7 +14,7 @@ from bridge_common.entries import Ended, Notice, Opened, TranscriptEntry, Turn, 
 from bridge_common.errors import OutsideError
 from bridge_common.ids import call_id_of
 from bridge_common.keys import ENDED_TTL_S, FINAL_EPOCH, LIVE_TTL_S, Keys
-from bridge_common.leases import Leases
+from bridge_common.leases import Claim, Leases
 from bridge_common.redis_clients import RedisClients
 from tcp_proxy import TcpProxy
 
@@ -53,6 +53,33 @@ async def test_a_call_is_created_once(store: CallStore, clients: RedisClients, k
     for stream in (keys.uplink(CALL), keys.downlink(CALL)):
         assert await written(clients, stream) == [("0-1", Opened())]
         assert LIVE_TTL_S - 5 < await clients.control.ttl(stream) <= LIVE_TTL_S
+
+
+async def test_a_call_that_redis_lost_is_written_again_with_its_lease(
+    store: CallStore, clients: RedisClients, keys: Keys
+) -> None:
+    leases = Leases(clients.control, keys, "relay-1")
+    record = replace(RECORD, created_ms=int(time.time() * 1000), version=7, greeted=True, uplink_epoch=123)
+    claim = Claim(CALL, 1_800_000_000_000)
+    assert await store.restore(record, leases.owner_text(claim))
+    assert await store.load(CALL) == record
+    for stream in (keys.uplink(CALL), keys.downlink(CALL)):
+        assert await written(clients, stream) == [("0-1", Opened())]
+        assert LIVE_TTL_S - 5 < await clients.control.ttl(stream) <= LIVE_TTL_S
+    assert await leases.renew([claim]) == []
+    assert await leases.claim(1) == [], "the lease is not due"
+    assert [found.call_id for found in await store.list_calls()] == [CALL]
+    assert await store.restore(replace(record, version=1), leases.owner_text(claim)), "once more, after a lost reply"
+    assert not await store.restore(record, Leases(clients.control, keys, "relay-2").owner_text(claim))
+    assert await store.load(CALL) == record
+
+
+async def test_what_is_still_there_is_not_restored(store: CallStore, clients: RedisClients, keys: Keys) -> None:
+    ended = replace(RECORD, status=Status.ENDED)
+    await store.create(ended)
+    assert not await store.restore(RECORD, "relay-1|7")
+    assert await store.load(CALL) == ended
+    assert await clients.control.exists(keys.owners(keys.tag(CALL))) == 0
 
 
 async def test_of_many_creators_one_succeeds(store: CallStore) -> None:

@@ -106,6 +106,25 @@ async def test_a_stream_that_is_gone_fences_and_is_not_made_again(clients: Redis
     assert await clients.control.exists("never-made") == 0
 
 
+async def test_who_asks_to_be_told_goes_on_when_the_stream_is_there_again(clients: RedisClients) -> None:
+    writer, fences, missed = StreamWriter(clients.media), Fences(), list[str]()
+    outlet = writer.outlet("stream", 7, lambda: fences.fenced.append("fenced"), lambda: missed.append("missed"))
+    async with running(writer):
+        outlet.append(Dtmf("1"))
+        outlet.append(Dtmf("2"))
+        await writer.flush()
+        assert (missed, outlet.closed) == (["missed"] * 2, False)
+        key = await make_stream(clients.control)
+        outlet.append(Dtmf("3"))
+        await writer.flush()
+        assert await content(clients.control) == [("7-3", Dtmf("3"))]
+        await clients.control.delete(key)
+        outlet.append(Dtmf("4"))
+        outlet.close()
+        await writer.flush()
+    assert (missed, fences.fenced) == (["missed"] * 2, [])
+
+
 async def test_one_key_of_another_type_fences_only_its_own_call(clients: RedisClients) -> None:
     await clients.control.set("text", "1")
     key, writer, fences = await make_stream(clients.control), StreamWriter(clients.media), Fences()
@@ -134,7 +153,7 @@ async def test_a_fence_callback_that_fails_costs_no_other_call(
         good.append(Dtmf("3"))
         await writer.flush()
     assert [entry for _, entry in await content(clients.control)] == [Dtmf("2"), Dtmf("3")]
-    assert "on_fenced failed" in caplog.messages
+    assert "telling of a refused entry failed" in caplog.messages
 
 
 async def test_a_closed_outlet_writes_what_it_had_and_nothing_more(clients: RedisClients) -> None:

@@ -24,7 +24,9 @@ from bridge_common.entries import (
     Played,
     Playing,
 )
+from bridge_common.redis_clients import RedisClients
 from eventually import eventually
+from media_gateway import media_session
 from media_line import Gateway, Line, OpenLine, StartGateway
 
 
@@ -204,6 +206,45 @@ async def test_the_end_of_the_call_closes_the_socket_normally(gateway: Gateway, 
         assert await acs.closed() == 1000
         assert "hung up" in acs.close_reason
     assert await line.told(MediaLost) == []
+
+
+async def test_a_call_that_redis_lost_goes_on_when_it_is_written_again(
+    gateway: Gateway, line: Line, clients: RedisClients
+) -> None:
+    async with gateway.dial(line.call_id) as acs:
+        await acs.metadata(24_000)
+        await acs.frame(b"\x01\x00" * 480)
+        await eventually(lambda: len(audio_of(line)) == 1)
+        record = await line.store.load(line.call_id)
+        assert record is not None
+        await clients.control.flushall()
+        await acs.frame(b"\x02\x00" * 480)
+        await eventually(lambda: gateway.service._around.writer._settled == gateway.service._around.writer._queued)
+        assert await line.store.restore(record, "relay-1|7")
+        await acs.frame(b"\x03\x00" * 480)
+        await eventually(lambda: len(audio_of(line)) == 2)
+        line.downlink.append(Audio("item_1", bytes(960)))
+        line.downlink.append(ItemEnd("item_1"))
+        await eventually(lambda: line.said(Played))
+        assert acs.close_code is None
+
+
+async def test_a_call_that_nobody_writes_again_is_over(
+    gateway: Gateway, line: Line, clients: RedisClients, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(media_session, "RESTORED_WITHIN_S", 0.05)
+    async with gateway.dial(line.call_id) as acs:
+        await acs.metadata(24_000)
+        await eventually(lambda: line.said(MediaAttached))
+        await clients.control.flushall()
+
+        async def speak() -> bool:
+            with contextlib.suppress(ConnectionClosed):
+                await acs.frame(b"\x01\x00" * 480)
+            return acs.close_code is not None
+
+        await eventually(speak, every_s=0.02)
+        assert await acs.closed() == 1000, "the call has ended"
 
 
 async def test_ten_bad_frames_close_the_socket_and_no_other(gateway: Gateway, open_line: OpenLine) -> None:

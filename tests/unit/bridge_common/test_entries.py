@@ -42,6 +42,7 @@ NUMBERS = {
     "MediaOpen": 35,
     "HangUp": 36,
     "Due": 37,
+    "Restored": 38,
     "Turn": 50,
     "Notice": 51,
 }

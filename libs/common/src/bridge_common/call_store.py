@@ -14,7 +14,7 @@ from bridge_common.call_record import FOREIGN_FIELDS, CallRecord, Status, decode
 from bridge_common.entries import Ended, Notice, Opened, TranscriptEntry, Turn, encode
 from bridge_common.errors import EntryError
 from bridge_common.keys import ENDED_TTL_S, FINAL_EPOCH, LIVE_TTL_S, TRANSCRIPT_LENGTH, Keys
-from bridge_common.leases import Claim
+from bridge_common.leases import LEASE_MS, Claim
 from bridge_common.log import fields
 from bridge_common.redis_clients import command, redis_errors
 from bridge_common.stream_reader import Fields, decode_fields
@@ -41,6 +41,7 @@ class CallStore:
         self._keys = keys
         self._kept_s = kept_s
         self._create = redis.register_script(scripts.CREATE_CALL)
+        self._restore = redis.register_script(scripts.RESTORE_CALL)
         self._save = redis.register_script(scripts.SAVE_CALL)
         self._attach = redis.register_script(scripts.ATTACH_MEDIA)
         self._note_voice = redis.register_script(scripts.NOTE_VOICE)
@@ -65,6 +66,26 @@ class CallStore:
                 args=args,
             )
         return bool(created)
+
+    async def restore(self, record: CallRecord, owner_text: str, lease_ms: int = LEASE_MS) -> bool:
+        """Write a call that Redis has lost again, with both streams and the lease of its relay (`Leases.owner_text`).
+
+        What is there already stays as it is; True when the lease is that relay's afterwards.
+        """
+        keys, call_id = self._keys, record.call_id
+        tag = keys.tag(call_id)
+        args: list[str | bytes | int] = [call_id, record.created_ms, LIVE_TTL_S, encode(Opened()), owner_text, lease_ms]
+        for name, value in encode_record(record).items():
+            args += [name, value]
+        async with redis_errors("restoring a call"):
+            ours = await self._restore(
+                keys=[
+                    *(keys.record(call_id), keys.uplink(call_id), keys.downlink(call_id)),
+                    *(keys.calls(tag), keys.leases(tag), keys.owners(tag)),
+                ],
+                args=args,
+            )
+        return bool(ours)
 
     async def load(self, call_id: str) -> CallRecord | None:
         async with redis_errors("loading a call"):

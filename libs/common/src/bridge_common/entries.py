@@ -169,6 +169,13 @@ class HangUp:
 
 
 @dataclass(frozen=True, slots=True)
+class Restored:
+    """Redis had lost the call, and its relay has written the record again from memory: timers are to be set again."""
+
+    call_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Due:
     """A deadline of the call has passed. `seq` tells a timer from an older one of the same name."""
 
@@ -204,7 +211,9 @@ class Notice:
 
 UplinkEntry: TypeAlias = Opened | Ended | AudioFrame | Dtmf | Playing | Played | MediaAttached | MediaDetached
 DownlinkEntry: TypeAlias = Opened | Ended | Audio | ItemEnd | Clear | Hold
-InboxEntry: TypeAlias = IncomingCall | Callback | VoiceReady | VoiceLost | MediaLost | MediaOpen | HangUp | Due
+InboxEntry: TypeAlias = (
+    IncomingCall | Callback | VoiceReady | VoiceLost | MediaLost | MediaOpen | HangUp | Due | Restored
+)
 TranscriptEntry: TypeAlias = Turn | Notice
 Entry: TypeAlias = UplinkEntry | DownlinkEntry | InboxEntry | TranscriptEntry
 
@@ -229,6 +238,7 @@ _KINDS: Final[dict[int, type[Entry]]] = {
     35: MediaOpen,
     36: HangUp,
     37: Due,
+    38: Restored,
     50: Turn,
     51: Notice,
 }

@@ -24,6 +24,7 @@ from bridge_common.entries import (
     IncomingCall,
     MediaLost,
     MediaOpen,
+    Restored,
     VoiceLost,
     VoiceReady,
     encode,
@@ -36,7 +37,7 @@ from bridge_common.stream_reader import Fields, Reply, decode_fields, entries_of
 
 log = logging.getLogger(__name__)
 
-_INBOX_KINDS: Final = (IncomingCall, Callback, VoiceReady, VoiceLost, MediaLost, MediaOpen, HangUp, Due)
+_INBOX_KINDS: Final = (IncomingCall, Callback, VoiceReady, VoiceLost, MediaLost, MediaOpen, HangUp, Due, Restored)
 _STUCK_MS: Final = 30_000
 """An entry pending this long is claimed even from a live consumer: it hangs."""
 _MIN_IDLE_MS: Final = 200

@@ -37,17 +37,29 @@ _Item: TypeAlias = tuple["Outlet", bytes, bytes]
 
 
 class Outlet:
-    """One call's stream under one epoch. `append` never blocks; a refusal is reported once through `on_fenced`."""
+    """One call's stream under one epoch. `append` never blocks; a refusal is reported once through `on_fenced`.
 
-    __slots__ = ("_on_fenced", "_seq", "_writer", "closed", "epoch", "key")
+    `on_missing` is told of each entry that found no stream: who gives it goes on, and the stream may be made again.
+    Without it a missing stream is a fence.
+    """
 
-    def __init__(self, writer: StreamWriter, key: str, epoch: int, on_fenced: Callable[[], None]) -> None:
+    __slots__ = ("_on_fenced", "_on_missing", "_seq", "_writer", "closed", "epoch", "key")
+
+    def __init__(
+        self,
+        writer: StreamWriter,
+        key: str,
+        epoch: int,
+        on_fenced: Callable[[], None],
+        on_missing: Callable[[], None] | None = None,
+    ) -> None:
         self.key = key
         self.epoch = epoch
         self.closed = False
         self._seq = 0
         self._writer = writer
         self._on_fenced = on_fenced
+        self._on_missing = on_missing
 
     def append(self, entry: Entry) -> None:
         """Queue the entry; after `close` or a fence it is dropped."""
@@ -60,15 +72,24 @@ class Outlet:
         self.closed = True
 
     def fenced(self) -> None:
-        """Redis refused the epoch, or the stream is gone."""
-        if self.closed:
-            return
-        self.closed = True
+        """Redis refused the epoch."""
+        if not self.closed:
+            self.closed = True
+            self._tell(self._on_fenced)
+
+    def missing(self) -> None:
+        """There is no such stream."""
+        if self._on_missing is None:
+            self.fenced()
+        elif not self.closed:
+            self._tell(self._on_missing)
+
+    def _tell(self, told: Callable[[], None]) -> None:
         try:
-            self._on_fenced()
+            told()
         except Exception:
             # One call's fault must not stop the writing of all others.
-            log.exception("on_fenced failed", extra=fields(key=self.key, epoch=self.epoch))
+            log.exception("telling of a refused entry failed", extra=fields(key=self.key, epoch=self.epoch))
 
 
 class StreamWriter:
@@ -93,8 +114,10 @@ class StreamWriter:
         self._ended = False
         self.dropped = 0
 
-    def outlet(self, key: str, epoch: int, on_fenced: Callable[[], None]) -> Outlet:
-        return Outlet(self, key, epoch, on_fenced)
+    def outlet(
+        self, key: str, epoch: int, on_fenced: Callable[[], None], on_missing: Callable[[], None] | None = None
+    ) -> Outlet:
+        return Outlet(self, key, epoch, on_fenced, on_missing)
 
     def queue(self, outlet: Outlet, entry_id: bytes, payload: bytes) -> None:
         if len(self._waiting) >= MAX_WAITING:
@@ -183,7 +206,9 @@ class StreamWriter:
         self._settled += 1
         # After an attempt in doubt a refused id may be our own entry; a writer that was fenced meanwhile learns it
         # with its next entry.
-        if reply is None or (isinstance(reply, ReplyError) and not repeated):
+        if reply is None:
+            outlet.missing()
+        elif isinstance(reply, ReplyError) and not repeated:
             outlet.fenced()
         if not self._sent:
             self._tell_progress()

@@ -11,6 +11,7 @@ import logging
 import random
 import uuid
 from collections.abc import Coroutine, Iterable
+from dataclasses import replace
 from typing import Final
 
 from agent_relay import metrics
@@ -79,7 +80,8 @@ class Relay:
         self._errands = Errands(desk, claim, conversation, self._do, lambda: self.stop(LEASE_LOST))
         self._muted: list[DownlinkEntry] | None = None
         downlink = desk.keys.downlink(claim.call_id)
-        self._downlink = desk.writer.outlet(downlink, claim.epoch, lambda: self.stop(LEASE_LOST))
+        # A stream that is missing is made again when the lease is renewed next, or the call is over.
+        self._downlink = desk.writer.outlet(downlink, claim.epoch, lambda: self.stop(LEASE_LOST), lambda: None)
 
     @property
     def quiet(self) -> bool:
@@ -89,6 +91,15 @@ class Relay:
     def uplink_cursor(self) -> str:
         """From where a relay after this one has to read the caller's audio."""
         return self._cursor.text
+
+    def amended(self, record: CallRecord) -> CallRecord:
+        """With what this relay knows better."""
+        return replace(
+            record,
+            greeted=record.greeted or self._conversation.greeted,
+            conversation_id=self._conversation.conversation_id,
+            voice_session_id=self.voice_session_id,
+        )
 
     def stop(self, why: str) -> None:
         if not self._over.done():

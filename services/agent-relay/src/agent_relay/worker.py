@@ -16,6 +16,7 @@ from agent_relay.desk import Desk
 from agent_relay.relay import FAILED, LEASE_LOST, RELEASED, Relay, open_relay
 from bridge_common import telemetry
 from bridge_common.call_record import CallRecord
+from bridge_common.entries import Restored, VoiceReady
 from bridge_common.errors import BridgeError, OutsideError
 from bridge_common.fleet import BEAT_S, Fleet
 from bridge_common.leases import HEARTBEAT_MS, LEASE_MS, POLL_MS, Claim
@@ -34,6 +35,8 @@ _LOAD_S: Final = 2.0
 _PATIENCE_S: Final = 5.0
 """How long a draining relay waits for a call to fall quiet before it hands it over in the middle of a turn."""
 _FLUSH_S: Final = 1.0
+_REMEMBER_S: Final = 1.0
+"""How old the memory of a call's record may be."""
 _OVERLAP_S: Final = 8.0
 """How long a call that is handed over goes on here until the next relay's voice session is ready."""
 _OVERLAP_POLL_S: Final = 0.03
@@ -49,6 +52,8 @@ class Holding:
     renewed_at: float
     task: asyncio.Task[None] | None = None
     relay: Relay | None = None
+    record: CallRecord | None = None
+    """As it was a moment ago, for the case that Redis loses it."""
     handing_over: asyncio.Task[None] | None = None
 
     def stop(self, why: str) -> None:
@@ -78,7 +83,13 @@ class Worker:
     async def run(self) -> None:
         try:
             async with asyncio.TaskGroup() as tasks:
-                for part in (self._claim_calls(), self._renew_leases(), self._watch_calls(), self._beat()):
+                for part in (
+                    self._claim_calls(),
+                    self._renew_leases(),
+                    self._watch_calls(),
+                    self._remember(),
+                    self._beat(),
+                ):
                     tasks.create_task(part)
         finally:
             await self._stop_all()
@@ -131,6 +142,7 @@ class Worker:
             if record is None:
                 await self._desk.leases.end(claim.call_id)
                 return
+            holding.record = record
             log.info("call claimed", extra=fields(call_id=claim.call_id, epoch=claim.epoch))
             holding.relay = await open_relay(self._desk, claim, record)
             why = await holding.relay.run()
@@ -169,19 +181,42 @@ class Worker:
             try:
                 async with asyncio.timeout(_HEARTBEAT_S):
                     lost = await self._desk.leases.renew(claims, cursors) if claims else []
-                self._renewed(claims, lost, began)
+                await self._renewed(claims, lost, began)
             except (OutsideError, TimeoutError) as error:
                 log.warning("cannot renew leases", extra=fields(calls=len(claims), error=str(error)))
                 self._hold_off_until = self._now() + _HOLD_OFF_S
             await asyncio.sleep(max(began + _HEARTBEAT_S - self._now(), 0.01))
 
-    def _renewed(self, claims: Iterable[Claim], lost: Iterable[Claim], at: float) -> None:
+    async def _renewed(self, claims: Iterable[Claim], lost: Iterable[Claim], at: float) -> None:
         for claim in claims:
             if holding := self._holdings.get(claim):
                 holding.renewed_at = at
         for claim in lost:
-            if holding := self._holdings.get(claim):
+            holding = self._holdings.get(claim)
+            if holding is not None and not await self._restored(holding):
                 holding.stop(LEASE_LOST)
+
+    async def _restored(self, holding: Holding) -> bool:
+        """Whether it was Redis that lost the lease, with the call itself, and now has both again."""
+        record, relay, claim = holding.record, holding.relay, holding.claim
+        if record is None or relay is None or await self._desk.store.load(claim.call_id) is not None:
+            return False
+        if not await self._desk.store.restore(relay.amended(record), self._desk.leases.owner_text(claim)):
+            return False
+        log.warning("call restored from memory", extra=fields(call_id=claim.call_id, epoch=claim.epoch))
+        await self._desk.inbox.put(Restored(claim.call_id))
+        await self._desk.inbox.put(VoiceReady(claim.call_id, claim.epoch))
+        return True
+
+    async def _remember(self) -> None:
+        while True:
+            await asyncio.sleep(_REMEMBER_S)
+            for claim, holding in list(self._holdings.items()):
+                try:
+                    holding.record = await self._desk.store.load(claim.call_id) or holding.record
+                except BridgeError as error:
+                    log.info("record not refreshed", extra=fields(call_id=claim.call_id, error=error.message))
+                    break
 
     async def _watch_calls(self) -> None:
         """The one timer of all calls: silence those that may be somebody else's, let each do what has become due."""

@@ -36,6 +36,8 @@ TAKEN_OVER: Final = 4001
 
 FIRST_MESSAGE_S: Final = 5.0
 IDLE_S: Final = 10.0
+RESTORED_WITHIN_S: Final = 5.0
+_ANOTHER_LOSS_S: Final = 1.0
 BAD_FRAMES_IN_A_ROW: Final = 10
 _FRAME_S: Final = FRAME_MS / 1000
 _TELL_ATTEMPTS: Final = 4
@@ -67,7 +69,7 @@ class MediaSession:
         self.epoch = grant.epoch
         self._cursor = grant.downlink_cursor
         self._clock = asyncio.get_running_loop().time
-        self._outlet = around.writer.outlet(around.keys.uplink(self._call_id), grant.epoch, self._fenced)
+        self._outlet = around.writer.outlet(around.keys.uplink(self._call_id), grant.epoch, self._fenced, self._missing)
         self._outbox = Outbox(websocket.send, lambda: self.end(POLICY, "does not read"))
         self._uplink: Uplink | None = None
         self._downlink: Downlink | None = None
@@ -79,6 +81,7 @@ class MediaSession:
         self._lost = True
         """The call goes on without its media."""
         self._detached = False
+        self._missing_since = self._missed_at = float("-inf")
         self._bad_in_a_row = 0
         self._began_at = self._heard_at = self._clock()
         self._pace = Pace(self._began_at)
@@ -197,6 +200,16 @@ class MediaSession:
     # -- the end
     def _fenced(self) -> None:
         self.end(TAKEN_OVER, "a newer socket has the call", lost=False)
+
+    def _missing(self) -> None:
+        """Redis has lost the call: its relay will write it again. If nobody does, the call is over."""
+        now = self._clock()
+        if now - self._missed_at > _ANOTHER_LOSS_S:
+            self._missing_since = now
+            log.warning("the call's stream is missing", extra=fields(call_id=self._call_id))
+        self._missed_at = now
+        if now - self._missing_since > RESTORED_WITHIN_S:
+            self._fenced()
 
     def _detach(self) -> None:
         """Let go of the call's streams; the last words go onto the uplink before."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from bridge_common.call_record import Status
-from bridge_common.entries import Due, HangUp, MediaLost, MediaOpen, VoiceLost, VoiceReady
+from bridge_common.entries import Due, HangUp, MediaLost, MediaOpen, Restored, VoiceLost, VoiceReady
 from call_control.core import commands
 from call_control.core.call_machine import TABLE, outstanding, still_wanted
 from call_control.core.commands import SetTimer
@@ -322,3 +322,20 @@ def test_every_kind_has_a_row_and_no_row_is_hidden_by_one_before() -> None:
         assert (row.at, row.on) not in open_ended, f"{row.at} on {row.on}: a row without a guard stands before it"
         if row.when is None:
             open_ended.add((row.at, row.on))
+
+
+def test_what_a_restored_call_was_waiting_for_is_set_and_asked_again() -> None:
+    life = answering()
+    assert sorted(life.on(Restored(CALL), cause="9-1")) == ["Answer", "SetTimer connect"]
+    assert {type(command) for command in outstanding(life.record, "9-1")} == {commands.Answer, SetTimer}
+    assert life.at(Status.ANSWERING)
+    life.done(commands.Answer, CONNECTION)
+    life.on(callback("CallConnected"))
+    assert "SetTimer length" in life.on(Restored(CALL), cause="9-2")
+
+
+def test_a_call_that_is_over_is_not_restored() -> None:
+    life = ending()
+    before = life.record
+    assert life.on(Restored(CALL), cause="9-1") == []
+    assert life.record == before

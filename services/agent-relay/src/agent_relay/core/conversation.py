@@ -75,7 +75,7 @@ class Conversation:
         self._owed = False
         self._unsent: list[vl.ClientEvent] = []
         self._failures = 0
-        self._greeted = greeted or plan.greeting is None
+        self.greeted = greeted or plan.greeting is None
         self._greeting = Saying(plan.greeting or plan.fallback, speaks_fixed_text=plan.speaks_fixed_text)
         self._greeting_waits = False
         self._greeting_spoken = False
@@ -269,9 +269,9 @@ class Conversation:
 
     # -- greeting
     def _greet_when_due(self, now: float) -> list[Command]:
-        if self._greeted or self.phase is not Phase.READY or not self._line.open(now):
+        if self.greeted or self.phase is not Phase.READY or not self._line.open(now):
             return []
-        self._greeted = True
+        self.greeted = True
         return [MarkGreeted()]
 
     def greeting_granted(self, granted: bool, now: float) -> list[Command]:
@@ -364,7 +364,7 @@ class Conversation:
         if self.phase is Phase.OPENING:
             times.append(self._phase_since + OPENING_S)
         elif self.phase is Phase.READY:
-            if not self._greeted:
+            if not self.greeted:
                 times.append(self._line.opens_at)
             if self._is_due:
                 times.append(self._pulse.next_at(self._responses.asked_at))

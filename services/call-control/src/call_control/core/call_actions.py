@@ -102,6 +102,10 @@ def note_voice(draft: Draft, event: CallEvent) -> None:
     draft.record = replace(draft.record, voice_ready=True)
 
 
+def adopt_outbox(draft: Draft, event: CallEvent) -> None:
+    draft.adopt_outbox()
+
+
 # -- actions: answer, divert, hang up ---------------------------------------------------------------------------------
 def answer(draft: Draft, event: CallEvent) -> None:
     draft.issue(Answer)

@@ -55,6 +55,7 @@ TABLE: Final[tuple[Row, ...]] = (
     Row(RINGING, Kind.VOICE_READY, ANSWERING, (do.note_voice, do.answer)),
     Row(RINGING, Kind.VOICE_LOST, DIVERTING, (because("voice_lost"), do.divert)),
     Row(RINGING, Kind.VOICE_DUE, DIVERTING, (because("no_voice"), do.divert)),
+    Row(RINGING, Kind.RESTORED, RINGING, (do.adopt_outbox,)),
     Row(RINGING, Kind.HANG_UP, DIVERTING, (do.because_told, do.reject)),
     # -- the answer is asked for; callbacks, the answer's result and the media socket come in any order
     Row(ANSWERING, Kind.ANSWER_DONE, ANSWERING, (do.note_connection,)),
@@ -75,6 +76,7 @@ TABLE: Final[tuple[Row, ...]] = (
     Row(ANSWERING, Kind.LOOK_UP_DONE, CONNECTED, (do.note_connected, do.expect_media), when=do.looked_up_connected),
     Row(ANSWERING, Kind.LOOK_UP_DONE, ENDING, (because("never_connected"), do.hang_up)),
     Row(ANSWERING, Kind.LOOK_UP_GONE, ENDED, (do.because_told,)),
+    Row(ANSWERING, Kind.RESTORED, ANSWERING, (do.adopt_outbox,)),
     Row(ANSWERING, Kind.HANG_UP, ENDING, (do.because_told, do.hang_up)),
     # -- connected
     Row(CONNECTED, Kind.ANSWER_DONE, CONNECTED, (do.note_connection,), when=do.connection_unknown),
@@ -89,6 +91,7 @@ TABLE: Final[tuple[Row, ...]] = (
     Row(CONNECTED, Kind.MEDIA_DUE, ENDING, (because("media_lost"), do.hang_up)),
     Row(CONNECTED, Kind.START_GONE, ENDED, (do.because_told,)),
     Row(CONNECTED, Kind.LENGTH_DUE, ENDING, (because("too_long"), do.hang_up)),
+    Row(CONNECTED, Kind.RESTORED, CONNECTED, (do.adopt_outbox,)),
     Row(CONNECTED, Kind.HANG_UP, ENDING, (do.because_told, do.hang_up)),
     Row(CONNECTED, Kind.CALL_DISCONNECTED, ENDED, (do.because_told,)),
     # -- hanging up: not before ACS has told which connection it is, and again when it says that it is connected,

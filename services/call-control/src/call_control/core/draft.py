@@ -72,6 +72,18 @@ class Draft:
         kept = tuple(to_pending(timer) if _is_timer(item, timer.name) else item for item in self.record.pending)
         self.record = replace(self.record, pending=kept)
 
+    def adopt_outbox(self) -> None:
+        """The entries that stood for what is waited for are lost: from now on this one does."""
+        kept: list[PendingCommand] = []
+        for item in self.record.pending:
+            command = of_pending(item)
+            if command is not None:
+                adopted = replace(command, cause=self.cause)
+                self.issued.append(adopted)
+                item = to_pending(adopted)
+            kept.append(item)
+        self.record = replace(self.record, pending=tuple(kept))
+
     def disarm(self, *names: str) -> None:
         kept = tuple(item for item in self.record.pending if not any(_is_timer(item, name) for name in names))
         self.record = replace(self.record, pending=kept)

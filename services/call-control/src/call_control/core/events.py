@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, TypeAlias
 
-from bridge_common.entries import Due, HangUp, MediaLost, MediaOpen, VoiceLost, VoiceReady
+from bridge_common.entries import Due, HangUp, MediaLost, MediaOpen, Restored, VoiceLost, VoiceReady
 from call_control.core.callbacks import AcsEvent
 from call_control.core.commands import AcsCommand, AnyCommand, SetTimer
 from call_control.core.routing import Accepted, Redirected, Rejected
@@ -40,6 +40,7 @@ CallEvent: TypeAlias = (
     | MediaLost
     | HangUp
     | Due
+    | Restored
     | AcsEvent
     | CommandDone
     | CommandFailed
@@ -55,6 +56,7 @@ class Kind(StrEnum):
     MEDIA_OPEN = "media open"
     MEDIA_LOST = "media lost"
     HANG_UP = "hang-up asked"
+    RESTORED = "restored"
     VOICE_DUE = "voice deadline"
     CONNECT_DUE = "connect deadline"
     MEDIA_DUE = "media deadline"
@@ -88,6 +90,7 @@ _BY_TYPE: Final[dict[type[object], Kind]] = {
     MediaOpen: Kind.MEDIA_OPEN,
     MediaLost: Kind.MEDIA_LOST,
     HangUp: Kind.HANG_UP,
+    Restored: Kind.RESTORED,
 }
 _BY_TIMER: Final[dict[str, Kind]] = {
     SetTimer.VOICE: Kind.VOICE_DUE,
