@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
+from itertools import product
 
 from bench.bridges import REFERENCE, Bridge, Shape
 from bench.call_run import Run, run_calls
 from bench.spread import Repeated
 from bench.table import Cell, Table
 from bench.whole import Options, Outcome, progress
+from lab.stack import StackError
+from lab.wire import WireError
 
 OURS = ("call-control", "media-gateway", "agent-relay", "redis")
 
@@ -17,14 +20,17 @@ OURS = ("call-control", "media-gateway", "agent-relay", "redis")
 def measure(options: Options) -> Outcome:
     """Repeats are interleaved: what else the machine does meanwhile strikes all of them alike."""
     runs: list[Run] = []
-    for _ in range(options.runs):
-        for calls in options.calls:
-            for shape in Shape:
-                for bridge in Bridge:
-                    run = run_calls(bridge, shape, calls, options.seconds, options.folder)
-                    progress(told(run))
-                    runs.append(run)
-    return Outcome(tables(runs), {"runs": [asdict(run) for run in runs]})
+    failures: list[str] = []
+    for _, calls, shape, bridge in product(range(options.runs), options.calls, Shape, Bridge):
+        try:
+            run = run_calls(bridge, shape, calls, options.seconds, options.folder)
+        except (StackError, WireError) as error:
+            failures.append(f"{bridge}, {shape}, {calls} calls: {error}")
+            progress(f"FAILED: {failures[-1]}")
+            continue
+        progress(told(run))
+        runs.append(run)
+    return Outcome(tables(runs, failures), {"runs": [asdict(run) for run in runs], "failed": failures})
 
 
 def told(run: Run) -> str:
@@ -36,9 +42,10 @@ def told(run: Run) -> str:
     )
 
 
-def tables(runs: Sequence[Run]) -> list[Table]:
+def tables(runs: Sequence[Run], failures: Sequence[str] = ()) -> list[Table]:
+    """`failures`: runs that came to no figures; they are told, not left out."""
     groups = _groups(runs)
-    return [_cpu_table(groups), _delay_table(groups), _memory_table(groups), _frames_table(groups)]
+    return [_cpu_table(groups), _delay_table(groups), _memory_table(groups), _frames_table(groups, failures)]
 
 
 Groups = dict[tuple[int, Shape, Bridge], list[Run]]
@@ -116,14 +123,16 @@ def _memory_table(groups: Groups) -> Table:
     return Table("Memory", ["", "without calls", "with calls", "growth per call"], rows, notes)
 
 
-def _frames_table(groups: Groups) -> Table:
+def _frames_table(groups: Groups, failures: Sequence[str]) -> Table:
     rows: list[list[Cell]] = []
     for (calls, shape, bridge), runs in groups.items():
         for way in ("uplink", "downlink"):
             counts = [run.uplink_counts if way == "uplink" else run.downlink_counts for run in runs]
             sums = [sum(getattr(one, name) for one in counts) for name in _COUNTS]
             rows.append([f"{calls} calls, {shape}, {bridge}, {way}", *sums])
-    return Table("Frames, of all runs", ["", *_COUNTS], rows, ("Foreign: a frame of one call heard in another.",))
+    notes = ["Foreign: a frame of one call heard in another."]
+    notes += [f"A run FAILED and has no figures: {failure}" for failure in failures]
+    return Table("Frames, of all runs", ["", *_COUNTS], rows, notes)
 
 
 _COUNTS = ("sent", "lost", "repeated", "disordered", "foreign")

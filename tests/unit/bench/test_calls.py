@@ -1,8 +1,16 @@
 from __future__ import annotations
 
-from bench.bridges import Bridge
+from pathlib import Path
+
+import pytest
+
+from bench import calls
+from bench.bridges import Bridge, Shape
+from bench.call_run import Run
 from bench.calls import tables, told
+from bench.whole import Options
 from bench_runs import made_run
+from lab.wire import WireError
 
 
 def test_repeats_become_medians_and_ratios_to_the_reference() -> None:
@@ -28,3 +36,22 @@ def test_ours_alone_has_no_ratio() -> None:
 def test_a_run_is_told_in_one_line() -> None:
     assert "8.0 ms/s/call" in told(made_run())
     assert "NOT CLEAN" in told(made_run(lost=1))
+
+
+def test_a_run_that_failed_is_told_and_costs_no_other() -> None:
+    frames = tables([made_run()], ["ours, echo, 40 calls: timed out"])[-1]
+    assert len(frames.rows) == 2
+    assert "ours, echo, 40 calls: timed out" in frames.notes[-1]
+
+
+def test_failures_are_kept_and_the_rest_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(bridge: Bridge, shape: Shape, count: int, _seconds: float, _folder: Path) -> Run:
+        if bridge is Bridge.OURS and shape is Shape.ECHO:
+            raise WireError("timed out")
+        return made_run(bridge, shape=shape, calls=count)
+
+    monkeypatch.setattr(calls, "run_calls", run)
+    outcome = calls.measure(Options(calls=(10,), runs=2))
+    assert outcome.figures["failed"] == ["ours, echo, 10 calls: timed out"] * 2
+    assert isinstance(outcome.figures["runs"], list)
+    assert len(outcome.figures["runs"]) == 2 * 3
