@@ -89,7 +89,7 @@ async def test_an_operator_ends_a_call(stack: Stack) -> None:
 def test_each_service_tells_its_state_and_its_metrics(stack: Stack) -> None:
     for service in ("call-control", "media-gateway", "agent-relay"):
         assert call_json("GET", f"{stack.url(service)}/livez") == {"status": "alive"}
-        assert call_json("GET", f"{stack.url(service)}/readyz") == {"status": "ready"}
+        assert call_json("GET", f"{stack.url(service)}/readyz")["status"] == "ready"
         with urllib.request.urlopen(f"{stack.url(service)}/metrics") as reply:
             assert b"bridge_active_calls" in reply.read()
 
