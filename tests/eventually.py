@@ -13,15 +13,15 @@ T = TypeVar("T")
 
 @overload
 async def eventually(
-    fact: Callable[[], Awaitable[T]], *, within_s: float = 5.0, every_s: float = 0.01, what: str = ""
+    fact: Callable[[], Awaitable[T]], *, within_s: float = 10.0, every_s: float = 0.01, what: str = ""
 ) -> T: ...
 
 
 @overload
-async def eventually(fact: Callable[[], T], *, within_s: float = 5.0, every_s: float = 0.01, what: str = "") -> T: ...
+async def eventually(fact: Callable[[], T], *, within_s: float = 10.0, every_s: float = 0.01, what: str = "") -> T: ...
 
 
-async def eventually(fact: Callable[[], Any], *, within_s: float = 5.0, every_s: float = 0.01, what: str = "") -> Any:
+async def eventually(fact: Callable[[], Any], *, within_s: float = 10.0, every_s: float = 0.01, what: str = "") -> Any:
     """Return the first truthy value of `fact()`; fail with its last value when none came within `within_s` seconds."""
     deadline = time.monotonic() + within_s
     while True:
