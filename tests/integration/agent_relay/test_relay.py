@@ -34,6 +34,7 @@ from scripted_voice_live import (
     reply,
     scripted,
     until_open,
+    updated,
 )
 
 SECOND = bytes(range(250)) * (bytes_of_ms(1000, 24_000) // 250)
@@ -150,6 +151,38 @@ async def test_an_agents_conversation_goes_on_by_its_id(clients: RedisClients, c
         second = await until_open(service, 1)
         assert "conversation-id=conv_7" in second.path
         assert "agent-name=agent" in second.path
+        await call.end()
+
+
+async def test_before_a_session_expires_the_next_one_takes_its_place(clients: RedisClients, call: Call) -> None:
+    expiring = updated("sess_1", "conv_1")
+    expiring["session"]["expires_at"] = int(time.time()) + 3
+    first = Script(greets=[created("sess_1")], steps=[Step("session.update", [expiring])])
+    second = opened(session_id="sess_2", conversation_id="conv_1")
+    async with (
+        scripted(first, second) as service,
+        relay_process(clients, agent_target(service.url), tokens=minted_tokens()),
+    ):
+        await call.begin()
+        old = await until_open(service, 0)
+        await call.attach()
+        call.speak(5)
+        await eventually(lambda: len(old.audio) == 5 * 960)
+        new = await until_open(service, 1)
+        assert time.time() < expiring["session"]["expires_at"], "in time"
+        assert "conversation-id=conv_1" in new.path
+
+        async def heard_by_the_new() -> bool:
+            call.speak()
+            return len(new.audio) > 0
+
+        await eventually(heard_by_the_new)
+        call.speak(5)
+        frames = len(old.audio) + len(new.audio)
+        await eventually(lambda: len(old.audio) + len(new.audio) >= frames + 5 * 960)
+        await eventually(lambda: old.connection is not None and old.connection.close_code == 1000)
+        assert await call.notices() == ["voice_lost", "voice_resumed"]
+        assert not call.of(Hold)
         await call.end()
 
 

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import re
 import signal
+import socket
 import sys
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Final
 
 from lab.chaos.network import Network, Passage, network
 from lab.chaos.redis_line import ask_map
-from lab.redis_server import free_port, start_server
+from lab.redis_server import start_server
 from lab.stack import Ports, Process, Stack, StackError
 from lab.wire import call_json
 
@@ -25,6 +27,7 @@ GATEWAY: Final = "media-gateway"
 CONTROL: Final = "call-control"
 OWNERS: Final = "{s00}:owners"
 READY_S: Final = 30.0
+_STEADY_PORTS: Final = range(20_000, 32_000)
 _SIMULATORS: Final = ("identity", "voice-live", "acs")
 
 
@@ -48,10 +51,10 @@ class Fleet(Stack):
     ingress."""
 
     def __init__(self, plan: FleetPlan, folder: Path, net: Network) -> None:
-        super().__init__(Ports.free(), folder, plan.extra)
+        super().__init__(Ports(*(steady_port() for _ in fields(Ports))), folder, plan.extra)
         self.plan = plan
         self.net = net
-        self._ports = {name: free_port() for name in plan.replicas()}
+        self._ports = {name: steady_port() for name in plan.replicas()}
         self.links: dict[str, Passage] = {}
 
     def start(self) -> None:
@@ -176,6 +179,15 @@ class Fleet(Stack):
         self.redis_url = f"redis://127.0.0.1:{self.ports.redis}/0"
         log_path = self.folder / "redis.log"
         self.processes.insert(0, Process("redis", self.ports.redis, start_server(self.ports.redis, log_path=log_path)))
+
+
+def steady_port() -> int:
+    """A port that nobody else gets while its process is away: none of those that the system hands out by itself."""
+    while True:
+        port = random.randrange(_STEADY_PORTS.start, _STEADY_PORTS.stop)
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def kind_of(name: str) -> str:

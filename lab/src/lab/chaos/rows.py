@@ -157,11 +157,11 @@ ROWS: Final = (
     ),
     Row(
         name="voice-expiry",
-        fault="Voice Live: every session expires",
-        inject=do.voice_sessions("close"),
-        watch_s=6,
-        targets=(*GOES_ON, *_gap(200)),
-        examine=do.resumed_after("close"),
+        fault="Voice Live: sessions live for 12 s only",
+        inject=do.nothing,
+        watch_s=14,
+        targets=(*GOES_ON, *_gap(200), Target("sessions_max", ">=", 2)),
+        plan=replace(USUAL, extra={"voice-live": {**SETUP["voice-live"], "SESSION_MAX_S": "12"}}),
     ),
     Row(
         name="rolling-restart",

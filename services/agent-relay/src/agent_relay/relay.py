@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import time
 import uuid
-from collections.abc import Coroutine, Iterable
+from collections.abc import Awaitable, Coroutine, Iterable
 from dataclasses import replace
 from typing import Final
 
@@ -22,9 +23,10 @@ from agent_relay.core.uplink_cursor import UplinkCursor
 from agent_relay.core.voice_live import ErrorEvent, ServerEvent, WarningEvent
 from agent_relay.desk import Desk, begin_conversation, was_held
 from agent_relay.errands import Errands
+from agent_relay.roll_over import next_session
 from agent_relay.uplink_audio import UplinkAudio
 from agent_relay.voice_link import VoiceLink
-from agent_relay.warm_sessions import WarmSession
+from agent_relay.warm_sessions import WarmSession, open_session
 from bridge_common.call_record import CallRecord
 from bridge_common.entries import (
     AudioFrame,
@@ -77,6 +79,9 @@ class Relay:
         self._link: VoiceLink | None = None
         self._ready_since: float | None = None
         self._just_ready = False
+        self._next: WarmSession | None = None
+        """Made ready to take the place of the current session."""
+        self._rolling: asyncio.Task[None] | None = None
         self._errands = Errands(desk, claim, conversation, self._do, lambda: self.stop(LEASE_LOST))
         self._muted: list[DownlinkEntry] | None = None
         downlink = desk.keys.downlink(claim.call_id)
@@ -144,6 +149,8 @@ class Relay:
             errands.cancel()
             await asyncio.gather(voice, errands, return_exceptions=True)
             self._downlink.close()
+            if self._next is not None:
+                await self._next.socket.close()
             metrics.DROPPED_FRAMES.inc(self._audio.dropped)
 
     async def _guarded(self, part: Coroutine[None, None, None]) -> None:
@@ -169,6 +176,8 @@ class Relay:
                     waits = self._desk.backoff.waits(random.random)
                 self._ready_since = None
             self._do(self._conversation.session_lost(failure.message, now))
+            if self._next is not None:
+                continue
             wait = waits.after_failure(now) if self._promised or _may_pass(failure) else None
             where = fields(call_id=self.claim.call_id, error=failure.message, retry_in_s=wait)
             log.warning("voice session lost", extra=where)
@@ -179,7 +188,7 @@ class Relay:
 
     async def _one_session(self) -> BridgeError:
         """A session from its handshake to its loss; returns why it was lost."""
-        warm = self._desk.warm.take(self._conversation.takes)
+        warm, self._next = self._next or self._desk.warm.take(self._conversation.takes), None
         request_id = warm.request_id if warm else str(uuid.uuid4())
         try:
             socket = (
@@ -196,6 +205,8 @@ class Relay:
             failure = await link.run()
         finally:
             self._link = None
+            if self._rolling is not None:
+                self._rolling.cancel()
         refusal = self._conversation.last_error
         if self._conversation.phase is Phase.OPENING and refusal:
             # A wrong agent is refused on the open socket: an error, then the close.
@@ -206,6 +217,18 @@ class Relay:
         if warm is None:
             return self._conversation.connected(self._now())
         return self._conversation.connected_to_configured(warm.configured, warm.refusals, self._now())
+
+    async def _roll_over(self, link: VoiceLink, life_s: float) -> None:
+        """Before the session expires the next one takes its place."""
+
+        def open_next() -> Awaitable[WarmSession]:
+            return open_session(self._desk.dialer, self._conversation.plan, self._conversation.conversation_id)
+
+        self._next = await next_session(life_s, lambda: self.quiet, open_next)
+        log.info("voice session rolled over", extra=fields(call_id=self.claim.call_id))
+        # From now on the caller's audio is kept for the next one.
+        self._link = None
+        link.abandon(OutsideError("rolled over before it expires", retry=True))
 
     def _audio_flows(self) -> bool:
         return self._conversation.phase is Phase.READY
@@ -278,6 +301,9 @@ class Relay:
         self._ready_since = self._now()
         self._promised = self._just_ready = True
         self._catching_up = False
+        if ready.expires_at_s and self._link is not None:
+            rolling = self._roll_over(self._link, ready.expires_at_s - time.time())
+            self._rolling = asyncio.create_task(self._guarded(rolling))
 
 
 def _may_pass(failure: BridgeError) -> bool:

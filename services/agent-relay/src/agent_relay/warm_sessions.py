@@ -165,7 +165,7 @@ class WarmSessions:
     async def _one(self, shelf: Shelf) -> str:
         """A session from its handshake until it was taken, grew old or was lost; why, when it failed."""
         try:
-            session = await _open(shelf)
+            session = await open_session(shelf.dialer, shelf.plan)
         except BridgeError as error:
             return error.message
         except Exception:
@@ -183,10 +183,11 @@ class WarmSessions:
         return "" if why == _TAKEN else why
 
 
-async def _open(shelf: Shelf) -> WarmSession:
+async def open_session(dialer: Dialer, plan: Plan, conversation_id: str = "") -> WarmSession:
+    """A session that is configured and waits for a call. Raises `BridgeError`."""
     request_id = str(uuid.uuid4())
-    socket = await shelf.dialer.dial(request_id, "")
-    session = WarmSession(socket, request_id, SessionSetup(shelf.plan.session, shelf.plan.essential_session))
+    socket = await dialer.dial(request_id, conversation_id)
+    session = WarmSession(socket, request_id, SessionSetup(plan.session, plan.essential_session))
     try:
         await session.configure()
     except BaseException:

@@ -36,6 +36,8 @@ class Ready:
 
     session_id: str
     conversation_id: str
+    expires_at_s: int = 0
+    """Unix time, 0 when not told."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,7 @@ class Conversation:
         self.conversation_id = conversation_id
         self.last_error = ""
         """What the service said last against this session, for the reason of a failed connection."""
-        self._plan = plan
+        self.plan = plan
         self._history = history
         self._unix_offset_s = unix_offset_s
         self._speech = AgentSpeech(history, truncates=plan.truncates, unix_ms=self._unix_ms)
@@ -99,7 +99,7 @@ class Conversation:
 
     def takes(self, setup: SessionSetup) -> bool:
         """Whether a session that was set up like this will do: one by conversation id has to be opened with the id."""
-        return (self._plan.replays or not self.conversation_id) and setup.wants(self._plan.session)
+        return (self.plan.replays or not self.conversation_id) and setup.wants(self.plan.session)
 
     def connected_to_configured(self, session: vl.SessionUpdated, refusals: Iterable[str], now: float) -> list[Command]:
         """A socket is open whose session was configured, without what was refused, before there was a call for it."""
@@ -180,13 +180,13 @@ class Conversation:
         self.phase, self._phase_since = Phase.READY, now
         expected, told = self.conversation_id, event.conversation_id
         self.conversation_id = told or expected
-        commands: list[Command] = [Ready(event.session_id, self.conversation_id)]
+        commands: list[Command] = [Ready(event.session_id, self.conversation_id, event.expires_at_s)]
         if self._line.session_back():
             commands.append(Append(Hold(False)))
         replayed = False
         if not self._first_session:
             # A conversation id that the service does not know makes a new conversation without a word.
-            replayed = self._plan.replays or not expected or told not in ("", expected)
+            replayed = self.plan.replays or not expected or told not in ("", expected)
             commands.append(self._notice("voice_resumed", "replayed" if replayed else "continued", now))
             commands += _sends(self._history.replay() if replayed else self._unsent)
         else:
@@ -205,7 +205,7 @@ class Conversation:
         if self._owed:
             self._owed = False
             unanswered = self.caller.take_unanswered()
-            unknown = unanswered and self._plan.replays and not self._history.text_of(unanswered)
+            unknown = unanswered and self.plan.replays and not self._history.text_of(unanswered)
             commands += self._say_fallback(now) if unknown else self._ask(now)
         return commands
 
@@ -224,7 +224,7 @@ class Conversation:
     # -- turns
     def _speech_started(self, event: vl.SpeechStarted, now: float) -> list[Command]:
         self.caller.started(event.item_id, now)
-        return self._speech.interrupt(self._responses.active) if self._plan.interrupts else []
+        return self._speech.interrupt(self._responses.active) if self.plan.interrupts else []
 
     def _response_done(self, event: vl.ResponseDone, now: float) -> list[Command]:
         interrupted = self._speech.dropped(event.response_id)
@@ -232,7 +232,7 @@ class Conversation:
         commands: list[Command] = []
         if event.status == "cancelled":
             self._tools.drop_answer()
-            if event.reason == "turn_detected" and self._plan.interrupts and not interrupted:
+            if event.reason == "turn_detected" and self.plan.interrupts and not interrupted:
                 commands += self._speech.interrupt(event.response_id)
         commands += self._speech.response_done(event.response_id)
         commands += _sends(self._responses.done(event.response_id, now))
@@ -276,7 +276,7 @@ class Conversation:
 
     def greeting_granted(self, granted: bool, now: float) -> list[Command]:
         """The answer to `MarkGreeted`: False when another relay has greeted this caller."""
-        greeting = self._plan.greeting
+        greeting = self.plan.greeting
         if not granted or greeting is None:
             return []
         notice = self._notice("greeting", greeting.text or greeting.say_how or "", now)
@@ -291,7 +291,7 @@ class Conversation:
     # -- functions
     def _function_call(self, event: vl.FunctionCall, now: float) -> list[Command]:
         self._tools.begin(event, self._speech.session)
-        if event.name in self._plan.tools:
+        if event.name in self.plan.tools:
             return [RunTool(event.call_id, event.name, event.arguments)]
         return self.tool_answered(event.call_id, NOT_AVAILABLE, now)
 

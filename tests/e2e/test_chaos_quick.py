@@ -1,0 +1,20 @@
+"""The rows of the chaos table in which a regression shows first, with a few calls: a relay dies, a relay is drained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lab.chaos.chaos import run_row
+from lab.chaos.result import line
+from lab.chaos.rows import chosen
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("name", [row.name for row in chosen("", quick=True)])
+def test_callers_notice_at_most_a_short_pause(name: str, tmp_path: Path) -> None:
+    (row,) = chosen(name, quick=False)
+    result = run_row(row, tmp_path, calls=4, repeats=1)
+    assert result.passed, line(result)
+    assert result.figures()["owner_changes"] >= 1, "the fault struck no call"
