@@ -10,14 +10,30 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 # numpy's BLAS reads this when it is loaded: a thread pool would measure the machine, not the code.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-from bench import barge_in, calls, frame_codecs, limits, playout, ramp, resampler, set_up, sockets, streams
+from bench import (
+    alone,
+    arrivals,
+    barge_in,
+    calls,
+    frame_codecs,
+    limits,
+    playout,
+    ramp,
+    resampler,
+    set_up,
+    sockets,
+    streams,
+)
 from bench.machine import describe, machine
 from bench.results import markdown
+from bench.sizing import NotMeasuredError
+from bench.sizing_page import PAGE_PATH, with_figures
+from bench.sizing_tables import tables as sizing_tables
 from bench.table import Bench
 from bench.whole import Measurement, Options
 from lab.redis_server import NoRedisError
@@ -37,19 +53,25 @@ WHOLE: Final[dict[str, Measurement]] = {
     "barge-in": barge_in.measure,
     "answer": set_up.measure_answer,
     "greeting": set_up.measure_greeting,
+    "alone": alone.measure,
+    "arrivals": arrivals.measure,
     "ramp": ramp.measure,
 }
 """The whole system, as processes, between the simulators."""
+SIZING: Final = "sizing"
+"""No measurement: the plan that follows from the stored figures."""
 ON_REQUEST: Final = frozenset({"ramp"})
 JSON_PATH: Final = Path("out/bench.json")
 RESULTS_PATH: Final = Path(__file__).with_name("RESULTS.md")
-QUICK: Final = Options(calls=(10,), seconds=5.0, runs=1, ramp_s=40.0)
+QUICK: Final = Options(calls=(10,), seconds=5.0, runs=1, ramp_s=40.0, alone_calls=(20,))
 
 
 def main() -> int:
     chosen = _parser().parse_args()
     if chosen.write_results:
         return _write_results(chosen.json)
+    if chosen.names == [SIZING]:
+        return _print_sizing(chosen.json)
     names = chosen.names or [name for name in (*BENCHES, *WHOLE) if name not in ON_REQUEST]
     if chosen.ramp and "ramp" not in names:
         names.append("ramp")
@@ -92,19 +114,47 @@ def _run(name: str, options: Options, repeats: int, figures: dict[str, object]) 
 
 
 def _write_results(json_path: Path) -> int:
-    try:
-        results = json.loads(json_path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        print(f"There is no {json_path}: measure first.", file=sys.stderr)
+    results = _stored(json_path)
+    if results is None:
         return 1
     RESULTS_PATH.write_text(markdown(results), encoding="utf-8")
     print(f"Wrote {RESULTS_PATH}.")
+    try:
+        page = with_figures(PAGE_PATH.read_text(encoding="utf-8"), results)
+    except NotMeasuredError as error:
+        print(f"{PAGE_PATH} stays as it is: {error}")
+        return 0
+    PAGE_PATH.write_text(page, encoding="utf-8")
+    print(f"Wrote the figures of {PAGE_PATH}.")
     return 0
+
+
+def _print_sizing(json_path: Path) -> int:
+    results = _stored(json_path)
+    if results is None:
+        return 1
+    try:
+        plans = sizing_tables(results["whole"])
+    except NotMeasuredError as error:
+        print(error, file=sys.stderr)
+        return 1
+    for table in plans:
+        print(table.render(), "\n")
+    return 0
+
+
+def _stored(json_path: Path) -> dict[str, Any] | None:
+    try:
+        results: dict[str, Any] = json.loads(json_path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        print(f"There is no {json_path}: measure first.", file=sys.stderr)
+        return None
+    return results
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    known = (*BENCHES, *WHOLE)
+    known = (*BENCHES, *WHOLE, SIZING)
     parser.add_argument("names", nargs="*", metavar="name", choices=[*known, []], help=f"of {', '.join(known)}")
     parser.add_argument("--json", type=Path, default=JSON_PATH, metavar="FILE", help=f"default: {JSON_PATH}")
     parser.add_argument("--repeats", type=int, default=7, help="how often each timing of a part is repeated")

@@ -49,6 +49,7 @@ def _limits(whole: Figures) -> Iterator[Limit]:
     if barge_in.get("calls") == CALLS:
         yield Limit("speech_started to StopAudio, p99", _share(barge_in["ours"], "p99"), 10.0)
         yield Limit("barge-ins without StopAudio", barge_in["ours"]["missed"], 0, "count")
+    yield from _alone(whole.get("alone", {}))
     for name, what, most in (
         ("answer", "IncomingCall to answer request", 50.0),
         ("greeting", "media socket open to greeting", 60.0),
@@ -85,6 +86,16 @@ def _of_shape(shape: str, most: float, runs: Sequence[Figures]) -> Iterator[Limi
     )
     yield Limit(f"{shape}: calls not answered", sum(run["calls"] - run["answered"] for run in ours), 0, "count")
     yield Limit(f"{shape}: frames lost, repeated, disordered or foreign", wrong, 0, "count")
+
+
+def _alone(alone: Figures) -> Iterator[Limit]:
+    """What a call costs in a process with many, to what it costs in one with few. Of other traffic than was due there
+    is no figure.
+    """
+    for service, shapes in alone.get("growth", {}).items():
+        for shape, found in shapes.items():
+            ratio = found["ratio"] if found["kept_up"] else inf
+            yield Limit(f"{service} alone, {shape}: CPU per call at 200 calls to that at 20", ratio, 1.1, "ratio")
 
 
 def _memory(runs: Sequence[Figures]) -> Iterator[Limit]:

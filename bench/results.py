@@ -29,14 +29,14 @@ def markdown(results: Mapping[str, Any]) -> str:
     lines += [f"- {fact}" for fact in describe(results["machine"])]
     lines += [f"- options: {', '.join(f'{name} {value}' for name, value in results['options'].items())}", ""]
     limits = limits_table(results["whole"])
-    lines += _section(limits) if limits is not None else []
+    lines += section(limits) if limits is not None else []
     for tables in results["tables"].values():
         for stored in tables:
-            lines += _section(Table(**stored))
+            lines += section(Table(**stored))
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _section(table: Table) -> list[str]:
+def section(table: Table) -> list[str]:
     rule = ["---", *("--:" for _ in table.columns[1:])]
     rows: list[Sequence[str]] = [table.columns, rule, *([cell_text(cell) for cell in row] for row in table.rows)]
     return [

@@ -20,6 +20,8 @@ class Options:
     """Where the logs of the processes go."""
     ramp_s: float = 300.0
     """What a ramp may take."""
+    alone_calls: tuple[int, ...] = (20, 50, 100, 200)
+    """Calls in one service by itself."""
 
 
 @dataclass(frozen=True, slots=True)
