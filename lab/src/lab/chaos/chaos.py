@@ -82,6 +82,8 @@ def _repeat(row: Row, fleet: Fleet, result: RowResult, turn: int, calls: int) ->
     owners = fleet.owners()
     began = time.monotonic()
     facts = row.inject(scene)
+    if scene.crowd is not crowd:
+        crowd, began = scene.crowd, time.monotonic()
     if not row.dials:
         crowd.await_talking()
         began = time.monotonic()

@@ -109,6 +109,10 @@ class Fleet(Stack):
                 return process
         raise StackError(f"{name} does not run")
 
+    def port_of(self, name: str) -> int:
+        """The replica's own port, behind the ingress."""
+        return self._ports[name]
+
     def running(self, kind: str) -> list[str]:
         """The replicas of a service that have a process."""
         return [one.name for one in self.processes if one.popen is not None and kind_of(one.name) == kind]

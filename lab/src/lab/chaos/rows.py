@@ -6,8 +6,10 @@ from dataclasses import replace
 from typing import Final
 
 from lab.chaos import faults as do
+from lab.chaos.attack import added_delay, hostile_sockets
 from lab.chaos.fleet import CONTROL, GATEWAY, RELAY
 from lab.chaos.row import GOES_ON, NOTHING_TWICE, SETUP, USUAL, Row, Target
+from lab.chaos.soak import keys_left, soak
 
 _NO_CHANGE: Final = Target("owner_changes", "==", 0)
 _CAPACITY: Final = 8
@@ -198,6 +200,34 @@ ROWS: Final = (
         plan=replace(USUAL, relays=2, extra={**SETUP, RELAY: {"RELAY_CAPACITY": str(_CAPACITY // 2)}}),
         dials=False,
         calls=_CAPACITY * 3 // 2,
+    ),
+    Row(
+        name="hostile-sockets",
+        fault="a gateway: 500 handshakes that never end, 50 wrong tokens that flood",
+        inject=hostile_sockets,
+        watch_s=2,
+        targets=(
+            *GOES_ON,
+            NOTHING_TWICE,
+            Target("added_p99_ms", "<=", 5),
+            Target("attackers_closed_s", "<=", 5.5),
+            Target("memory_mb", "<=", 50),
+        ),
+        examine=added_delay,
+    ),
+    Row(
+        name="soak",
+        fault="nothing but time: calls renewed every minute for 20 minutes",
+        inject=soak(20),
+        watch_s=5,
+        targets=(
+            *GOES_ON,
+            Target("memory_growth_pct_worst", "<=", 2),
+            Target("files_growth_worst", "<=", 2),
+            Target("keys_left", "==", 0),
+        ),
+        examine=lambda scene, _: keys_left(scene.fleet),
+        repeats=1,
     ),
 )
 
