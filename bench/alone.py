@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from itertools import product
 from typing import Any, Final
 
 import redis
@@ -21,6 +22,7 @@ from bench.stream_memory import StreamMemory, full_streams
 from bench.table import Cell, Table
 from bench.whole import Options, Outcome, progress
 from lab.redis_server import redis_server
+from lab.stack import StackError
 
 FEW: Final = 20
 MANY: Final = 200
@@ -29,19 +31,23 @@ _CORE_MS: Final = 1000.0
 
 def measure(options: Options) -> Outcome:
     """Repeats are interleaved, as those of whole calls are."""
-    runs = []
-    for _ in range(options.runs):
-        for calls in options.alone_calls:
-            for shape in Shape:
-                for service in SERVICES:
-                    run = run_alone(service, shape, calls, options.seconds, options.folder)
-                    progress(told(run))
-                    runs.append(run)
+    runs: list[AloneRun] = []
+    failures: list[str] = []
+    for _, calls, shape, service in product(range(options.runs), options.alone_calls, Shape, SERVICES):
+        try:
+            run = run_alone(service, shape, calls, options.seconds, options.folder)
+        except StackError as error:
+            failures.append(f"{shape}, {calls} calls: {error}")
+            progress(f"FAILED: {failures[-1]}")
+            continue
+        progress(told(run))
+        runs.append(run)
     memory = _full_streams()
-    figures = summary(runs) | {
-        "stream_memory": {shape: asdict(found) | {"mb": found.together_mb} for shape, found in memory.items()}
+    figures = summary(runs, options.alone_calls) | {
+        "failed": failures,
+        "stream_memory": {shape: asdict(found) | {"mb": found.together_mb} for shape, found in memory.items()},
     }
-    return Outcome([cpu_table(runs), memory_table(runs, memory)], figures)
+    return Outcome([cpu_table(runs, failures), memory_table(runs, memory)], figures)
 
 
 def _full_streams() -> dict[Shape, StreamMemory]:
@@ -66,27 +72,37 @@ def _groups(runs: Sequence[AloneRun]) -> dict[Group, list[AloneRun]]:
     return groups
 
 
-def summary(runs: Sequence[AloneRun]) -> dict[str, Any]:
-    """All runs, and of each service and shape: how its cost at many calls compares with that at few."""
+def summary(runs: Sequence[AloneRun], sizes: Sequence[int]) -> dict[str, Any]:
+    """All runs, and of each service and shape: how its cost at many calls compares with that at few.
+
+    `sizes`: what was to be measured. Where no run of a size came to figures there is no ratio, and nothing was kept up.
+    """
+    if not {FEW, MANY} <= set(sizes):
+        return {"runs": [asdict(run) | {"kept_up": run.kept_up} for run in runs], "growth": {}}
     growth: dict[str, dict[str, object]] = {}
     for service in SERVICES:
         for shape in Shape:
             few, many = (_chosen(runs, service, shape, calls) for calls in (FEW, MANY))
-            if few and many:
-                least, most = (Repeated.of(run.cpu_ms[service] for run in some).middle for some in (few, many))
-                growth.setdefault(service, {})[shape] = {
-                    "ratio": round(most / least, 3),
-                    "calls_per_core": int(_CORE_MS / most),
-                    "kept_up": all(run.kept_up for run in (*few, *many)),
-                }
+            growth.setdefault(service, {})[shape] = _growth(service, few, many)
     return {"runs": [asdict(run) | {"kept_up": run.kept_up} for run in runs], "growth": growth}
+
+
+def _growth(service: str, few: Sequence[AloneRun], many: Sequence[AloneRun]) -> dict[str, object]:
+    if not few or not many:
+        return {"ratio": None, "calls_per_core": None, "kept_up": False}
+    least, most = (Repeated.of(run.cpu_ms[service] for run in some).middle for some in (few, many))
+    return {
+        "ratio": round(most / least, 3),
+        "calls_per_core": int(_CORE_MS / most),
+        "kept_up": all(run.kept_up for run in (*few, *many)),
+    }
 
 
 def _chosen(runs: Sequence[AloneRun], service: str, shape: Shape, calls: int) -> list[AloneRun]:
     return [run for run in runs if (run.service, run.shape, run.calls) == (service, shape, calls)]
 
 
-def cpu_table(runs: Sequence[AloneRun]) -> Table:
+def cpu_table(runs: Sequence[AloneRun], failures: Sequence[str] = ()) -> Table:
     groups = _groups(runs)
     rows: list[list[Cell]] = []
     for (service, shape, calls), some in groups.items():
@@ -99,12 +115,13 @@ def cpu_table(runs: Sequence[AloneRun]) -> Table:
         per_core = int(_CORE_MS / own.middle)
         rows.append([f"{service}, {shape}, {calls} calls", own.text(2), *others, ratio, per_core, *shares, kept])
     columns = ["", "service", "redis", "driver", f"to {FEW} calls", "calls per core", *_SHARES, "kept up"]
-    notes = (
+    notes = [
         "CPU ms per second and call, the median of the runs (least–most). Calls per core: 1,000 ms by that figure.",
         "Sent: % of the traffic not later than 5 ms; handled: % of it that came out at the other end.",
         "Waited: % of the time in which the service was ready to run and had no core.",
         "Redis serves the driver's appends as well.",
-    )
+        *(f"A run FAILED and has no figures: {failure}" for failure in failures),
+    ]
     return Table("Each service by itself", columns, rows, notes)
 
 

@@ -4,8 +4,10 @@ from alone_runs import alone_run
 from bench.alone import cpu_table, memory_table, summary, told
 from bench.alone_driver import GATEWAY, RELAY
 from bench.bridges import Shape
+from bench.limits import table
 from bench.stream_memory import StreamMemory
 
+SIZES = (20, 50, 100, 200)
 RUNS = [
     alone_run(service, calls, ms)
     for service in (RELAY, GATEWAY)
@@ -14,21 +16,36 @@ RUNS = [
 
 
 def test_growth_compares_medians_at_many_and_few() -> None:
-    growth = summary(RUNS)["growth"]
-    assert growth[GATEWAY] == {Shape.DELTAS: {"ratio": 0.6, "calls_per_core": 370, "kept_up": True}}
+    growth = summary(RUNS, SIZES)["growth"]
+    assert growth[GATEWAY][Shape.DELTAS] == {"ratio": 0.6, "calls_per_core": 370, "kept_up": True}
     assert set(growth) == {GATEWAY, RELAY}
+    limits = table({"alone": summary(RUNS, SIZES)})
+    assert limits is not None
+    assert [row for row in limits.rows if row[3] == "yes"] == [
+        [f"{service} alone, deltas: CPU per call at 200 calls to that at 20, ratio", "0.60", "1.1", "yes"]
+        for service in (GATEWAY, RELAY)
+    ]
 
 
 def test_a_run_that_did_not_keep_up_is_told_everywhere() -> None:
     slow = alone_run(GATEWAY, 200, 1.0, handled=0.5)
     assert "DID NOT KEEP UP" in told(slow)
     assert "DID NOT" not in told(RUNS[0])
-    assert summary([alone_run(GATEWAY, 20, 4.0), slow])["growth"][GATEWAY][Shape.DELTAS]["kept_up"] is False
+    assert summary([alone_run(GATEWAY, 20, 4.0), slow], SIZES)["growth"][GATEWAY][Shape.DELTAS]["kept_up"] is False
     assert cpu_table([slow]).rows[0][-1] == "NO"
 
 
 def test_without_both_sizes_there_is_no_growth() -> None:
-    assert summary([alone_run(GATEWAY, 20, 4.0)])["growth"] == {}
+    assert summary([alone_run(GATEWAY, 20, 4.0)], (20,))["growth"] == {}
+
+
+def test_a_size_that_failed_is_no_ratio_that_was_kept() -> None:
+    failed = summary([alone_run(GATEWAY, 20, 4.0)], SIZES)
+    assert failed["growth"][GATEWAY][Shape.DELTAS] == {"ratio": None, "calls_per_core": None, "kept_up": False}
+    limits = table({"alone": failed})
+    assert limits is not None
+    assert {row[3] for row in limits.rows} == {"NO"}
+    assert cpu_table(RUNS, ["200 calls: it died"]).notes[-1].endswith("it died")
 
 
 def test_tables_have_a_row_for_each_service_and_size() -> None:
@@ -40,5 +57,5 @@ def test_tables_have_a_row_for_each_service_and_size() -> None:
     memory = memory_table(RUNS, {Shape.DELTAS: StreamMemory(0.24, 2.88)})
     assert memory.rows[0][1:] == ["80.0", "82.0", "0.100", "110", "50"]
     assert "3.12 MB" in memory.notes[0]
-    for table in (cpu, memory):
-        assert all(len(row) == len(table.columns) for row in table.rows)
+    for made in (cpu, memory):
+        assert all(len(row) == len(made.columns) for row in made.rows)
