@@ -1,0 +1,120 @@
+"""The turns of a conversation: what a voice session that is ready tells of the caller's says and the agent's."""
+
+from __future__ import annotations
+
+from agent_relay.core import voice_live as vl
+from agent_relay.core.agent_speech import AgentSpeech
+from agent_relay.core.caller_speech import CallerSpeech
+from agent_relay.core.commands import Command, Record, RunTool
+from agent_relay.core.history import History, tool_notice
+from agent_relay.core.plan import Plan
+from agent_relay.core.prompts import Prompts, sends
+from agent_relay.core.tool_calls import NOT_AVAILABLE, ToolCalls
+from agent_relay.core.wall_clock import WallClock
+
+
+class Turns:
+    def __init__(self, plan: Plan, history: History, prompts: Prompts, clock: WallClock) -> None:
+        self.speech = AgentSpeech(history, truncates=plan.truncates, unix_ms=clock.unix_ms)
+        self.caller = CallerSpeech(history, unix_ms=clock.unix_ms)
+        self._plan = plan
+        self._history = history
+        self._prompts = prompts
+        self._responses = prompts.responses
+        self._clock = clock
+        self._tools = ToolCalls()
+
+    def voice_event(self, event: vl.ServerEvent, now: float) -> list[Command]:
+        match event:
+            case vl.AudioDelta():
+                self._prompts.audio_began()
+                return self.speech.delta(event, now)
+            case vl.AudioDone():
+                return self.speech.audio_done(event)
+            case vl.AgentTranscriptDelta() | vl.AgentTranscriptDone():
+                whole = isinstance(event, vl.AgentTranscriptDone)
+                return self.speech.text(event.item_id, event.response_id, event.text, now, whole=whole)
+            case vl.SpeechStarted():
+                return self._speech_started(event, now)
+            case vl.SpeechStopped():
+                self.caller.stopped(event.item_id)
+                self.speech.speech_end_at = now
+                self._prompts.caller_spoke()
+                return []
+            case vl.UserTranscript() | vl.UserTranscriptFailed():
+                return self.caller.told(event, now)
+            case vl.ResponseCreated():
+                self.caller.unanswered = ""
+                self._responses.created(event.response_id)
+                return []
+            case vl.ResponseDone():
+                return self._response_done(event, now)
+            case vl.FunctionCall():
+                return self._function_call(event, now)
+            case vl.ErrorEvent():
+                return self._prompts.refused(event, now)
+            case _:
+                return []
+
+    # -- the voice session
+    def session_lost(self) -> list[Command]:
+        commands = self.speech.session_lost()
+        prompts = self._prompts
+        prompts.session_lost()
+        prompts.owes_answer = prompts.owes_answer or bool(self.caller.unanswered) or self._tools.drop_answer()
+        self.caller.speaks = False
+        return commands
+
+    def pay_owed(self, now: float) -> list[Command]:
+        """Ask for what the lost session did not say any more."""
+        commands = self._prompts.greet_if_owed(now)
+        if self._prompts.take_owed():
+            unanswered = self.caller.take_unanswered()
+            unknown = unanswered and self._plan.replays and not self._history.text_of(unanswered)
+            commands += self._prompts.apologize(now) if unknown else self._prompts.ask(now)
+        return commands
+
+    # -- turns
+    def _speech_started(self, event: vl.SpeechStarted, now: float) -> list[Command]:
+        self.caller.started(event.item_id, now)
+        return self.speech.interrupt(self._responses.active) if self._plan.interrupts else []
+
+    def _response_done(self, event: vl.ResponseDone, now: float) -> list[Command]:
+        interrupted = self.speech.dropped(event.response_id)
+        empty = not self.speech.spoke(event.response_id) and not self._tools.called_in(event.response_id)
+        commands: list[Command] = []
+        if event.status == "cancelled":
+            self._tools.drop_answer()
+            if event.reason == "turn_detected" and self._plan.interrupts and not interrupted:
+                commands += self.speech.interrupt(event.response_id)
+        commands += self.speech.response_done(event.response_id)
+        commands += sends(self._responses.done(event.response_id, now))
+        if event.status == "completed":
+            self._prompts.succeeded()
+        elif not interrupted and (event.status == "failed" or (event.status == "incomplete" and empty)):
+            commands.append(self._clock.notice("response_failed", event.reason or event.status, now))
+            commands += self._prompts.failed(now)
+        return commands + self._ask_after_tools(now)
+
+    # -- functions
+    def _function_call(self, event: vl.FunctionCall, now: float) -> list[Command]:
+        self._tools.begin(event, self.speech.session)
+        if event.name in self._plan.tools:
+            return [RunTool(event.call_id, event.name, event.arguments)]
+        return self.tool_answered(event.call_id, NOT_AVAILABLE, now)
+
+    def tool_answered(self, call_id: str, output: str, now: float) -> list[Command]:
+        """The answer to `RunTool`."""
+        answer = self._tools.answer(call_id, output, self.speech.session)
+        if answer is None:
+            return []
+        use, events = answer
+        self._history.tool(use)
+        commands = [Record(tool_notice(use, self._clock.unix_ms(now))), *self._prompts.to_session(events)]
+        return commands + self._ask_after_tools(now)
+
+    def _ask_after_tools(self, now: float) -> list[Command]:
+        if not self._prompts.ready:
+            self._tools.drop_answer()
+            return []
+        return self._prompts.ask(now) if not self._responses.active and self._tools.response_due() else []
