@@ -34,7 +34,8 @@ down: install ## stop what `make up` started
 	$(BIN)/lab down
 
 test: install check ## check the code and run all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/e2e
+	$(BIN)/python -m pytest tests/e2e
 
 check: install ## format, lint, types and import contracts, without tests
 	$(BIN)/ruff format --check .
