@@ -63,20 +63,16 @@ class CallRecord:
     command_seq: int = 0
     timer_seq: int = 0
     pending: tuple[PendingCommand, ...] = ()
+    traceparent: str = ""
+    """Joins what the three services trace of this call (W3C Trace Context); empty when it is not traced."""
 
     uplink_epoch: int = 0
     greeted: bool = False
     conversation_id: str = ""
     voice_session_id: str = ""
-    voice_epoch: int = 0
-    """Of the relay that had the newest voice session."""
-    voice_resource: str = ""
-    """The Voice Live resource on which the conversation began: only there it goes on by its id."""
 
 
-FOREIGN_FIELDS = frozenset(
-    {"uplink_epoch", "greeted", "conversation_id", "voice_session_id", "voice_epoch", "voice_resource"}
-)
+FOREIGN_FIELDS = frozenset({"uplink_epoch", "greeted", "conversation_id", "voice_session_id"})
 """Fields that call-control reads but never writes."""
 
 

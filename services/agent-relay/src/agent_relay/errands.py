@@ -65,11 +65,8 @@ class Errands:
 
     async def tell_voice_lost(self, reason: str) -> None:
         """Tell call-control and keep the lease until it ends the call, so that no other relay tries all this again."""
-        await self._insist(partial(self._tell_voice_lost, VoiceLost(self._claim.call_id, self._claim.epoch, reason)))
-
-    async def _tell_voice_lost(self, lost: VoiceLost) -> None:
-        if not await self._desk.inbox.put_as_owner(lost, self._desk.leases.owner_text(self._claim)):
-            self._lease_lost()
+        lost = VoiceLost(self._claim.call_id, self._claim.epoch, reason)
+        await self._insist(lambda: self._desk.inbox.put(lost))
 
     async def _note(self, entry: TranscriptEntry) -> None:
         if isinstance(entry, Turn):
@@ -90,7 +87,6 @@ class Errands:
             desk.leases.owner_text(claim),
             conversation_id=ready.conversation_id,
             voice_session_id=ready.session_id,
-            voice_resource=ready.resource,
         )
         if not ours:
             self._lease_lost()
@@ -112,11 +108,13 @@ class Errands:
         while True:
             try:
                 await attempt()
+                self._desk.noting.worked()
                 return
             except OutsideError as error:
-                log.warning("not written", extra=fields(call_id=self._claim.call_id, error=error.message))
                 if not error.retry:
+                    log.warning("not written", extra=fields(call_id=self._claim.call_id, error=error.message))
                     return
+                self._desk.noting.failed(call_id=self._claim.call_id, error=error.message)
             await asyncio.sleep(_REDIS_RETRY_S)
 
     def _now(self) -> float:
