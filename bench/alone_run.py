@@ -69,6 +69,7 @@ def environment(calls: int, folder: Path) -> Environment:
             "AGENT_PROJECT_NAME": "",
             "VOICE_LIVE_MODEL": "recorded",
             "AZURE_VOICE_LIVE_API_KEY": "recorded",
+            "VOICE_LIVE_CONNECTIONS_PER_MIN": "0",
             "AGENT_PROFILES_FILE": str(folder / "profiles.yaml"),
         },
     }

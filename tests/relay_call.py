@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import dataclasses
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 
 from azure.core.credentials import AccessToken
 from azure.core.credentials_async import AsyncTokenCredential
@@ -17,8 +17,10 @@ from agent_relay.core.connection import Mode, Target, TokenScope
 from agent_relay.credentials import Tokens
 from agent_relay.desk import Desk
 from agent_relay.profiles import DEFAULT
+from agent_relay.quota import ConnectionQuota, Grant, Quota, Urgency
 from agent_relay.tools import Tool
 from agent_relay.voice_link import Dialer
+from agent_relay.voice_resources import VoiceResources
 from agent_relay.warm_sessions import WarmSessions
 from agent_relay.worker import KIND, Worker
 from bridge_common.call_record import CallRecord, Status
@@ -66,6 +68,22 @@ def minted_tokens(mint: TokenMint | None = None) -> Tokens:
     return Tokens({TokenScope.AI: "ai-scope"}, lambda: one)
 
 
+class NoLimits:
+    """A quota that grants everything: for what has no Redis."""
+
+    async def take(self, resource: str, urgency: Urgency) -> Grant:
+        return Grant("token")
+
+    async def give_back(self, resource: str, grant: Grant) -> None: ...
+
+    async def pause(self, resource: str, for_s: float) -> bool:
+        return True
+
+
+def resources(*targets: Target, tokens: Tokens, quota: Quota | None = None) -> VoiceResources:
+    return VoiceResources([Dialer(target, tokens, open_timeout_s=2.0) for target in targets], quota or NoLimits())
+
+
 @dataclasses.dataclass
 class RelayProcess:
     """What an agent-relay process consists of, under a name of its own."""
@@ -94,10 +112,14 @@ async def relay_process(
     capacity: int = 10,
     tools: Mapping[str, Tool] | None = None,
     warm: WarmSessions | None = None,
+    further: Sequence[Target] = (),
+    per_minute: int = 0,
 ) -> AsyncIterator[RelayProcess]:
     keys = Keys(1)
     desk = Desk(
-        dialer=Dialer(target, tokens or Tokens({}), open_timeout_s=2.0),
+        voice=resources(
+            target, *further, tokens=tokens or Tokens({}), quota=ConnectionQuota(clients.control, per_minute)
+        ),
         profiles={DEFAULT: profile or AgentProfile(greeting=None)},
         reader=StreamReader(clients.blocking),
         writer=StreamWriter(clients.media),

@@ -39,6 +39,7 @@ class Script:
     """Sent unprompted when the socket opens."""
     refuses: int = 0
     """Answer the handshake with this status."""
+    retry_after_s: int = 0
 
 
 @dataclass
@@ -106,7 +107,10 @@ class ScriptedVoiceLive:
         script = self._scripts[number] if number < len(self._scripts) else Script(refuses=503)
         self.sessions.append(Session(request.path, request.headers, script))
         if script.refuses:
-            return connection.respond(HTTPStatus(script.refuses), "scripted refusal\n")
+            response = connection.respond(HTTPStatus(script.refuses), "scripted refusal\n")
+            if script.retry_after_s:
+                response.headers["Retry-After"] = str(script.retry_after_s)
+            return response
         connection.username = str(number)
         return None
 

@@ -173,6 +173,7 @@ class Stack:
             "agent-relay": {
                 **service,
                 "AZURE_VOICE_LIVE_ENDPOINT": f"http://127.0.0.1:{ports.voice_live}",
+                "VOICE_LIVE_CONNECTIONS_PER_MIN": "0",
                 "AGENT_NAME": "lab-agent",
                 "AGENT_PROJECT_NAME": "lab-project",
                 "IDENTITY_ENDPOINT": identity,

@@ -16,13 +16,12 @@ from agent_relay.core.connection import Target, TokenScope
 from agent_relay.core.plan import plan_of
 from agent_relay.core.session_setup import SessionSetup
 from agent_relay.credentials import Tokens
-from agent_relay.voice_link import Dialer
 from agent_relay.warm_sessions import BACKOFF, Shelf, WarmSession, WarmSessions
 from bridge_common.entries import ItemEnd, VoiceReady
 from bridge_common.redis_clients import RedisClients
 from eventually import eventually
 from lab.voice_live.settings import DEFAULT_API_KEY
-from relay_call import Call, agent_target, calls, minted_tokens, model_target, relay_process
+from relay_call import Call, agent_target, calls, minted_tokens, model_target, relay_process, resources
 from scripted_voice_live import Event, Script, Step, created, opened, reply, scripted, updated
 from simulators import Simulator
 
@@ -36,9 +35,8 @@ async def call(clients: RedisClients) -> AsyncIterator[Call]:
 
 
 def _shelf(target: Target, count: int = 1, *, most_age_s: float = 60.0, backoff: Backoff = BACKOFF) -> Shelf:
-    dialer = Dialer(target, minted_tokens(), open_timeout_s=2.0)
     profile = AgentProfile(greeting=None)
-    return Shelf(dialer, plan_of(profile, target), count, most_age_s, backoff)
+    return Shelf(resources(target, tokens=minted_tokens()), plan_of(profile, target), count, most_age_s, backoff)
 
 
 @contextlib.asynccontextmanager
@@ -217,7 +215,7 @@ async def test_calls_talk_over_warm_sessions_of_the_simulated_service(
     )
     tokens = Tokens({TokenScope.AI: "https://ai.azure.com/.default"} if agent else {})
     profile = AgentProfile(greeting=Greeting(say_how="Greet the caller."))
-    shelf = Shelf(Dialer(target, tokens), plan_of(profile, target), 2, backoff=QUICK)
+    shelf = Shelf(resources(target, tokens=tokens), plan_of(profile, target), 2, backoff=QUICK)
     async with (
         _warming(shelf) as warm,
         calls(clients) as (one, two, *_),

@@ -226,16 +226,17 @@ async def test_only_who_holds_the_lease_notes_its_voice_session(
     mine, rival = Leases(clients.control, keys, "relay-1"), Leases(clients.control, keys, "relay-2")
     await mine.offer(CALL)
     [claim] = await mine.claim(1)
-    noted = {"conversation_id": "conv-1", "voice_session_id": "sess-1"}
+    noted = {"conversation_id": "conv-1", "voice_session_id": "sess-1", "voice_resource": "res-1"}
     assert await store.note_voice(claim, mine.owner_text(claim), **noted)
     await mine.release(claim)
     [taken] = await rival.claim(1)
-    late = {"conversation_id": "conv-2", "voice_session_id": "sess-2"}
+    late = {"conversation_id": "conv-2", "voice_session_id": "sess-2", "voice_resource": "res-2"}
     assert not await store.note_voice(claim, mine.owner_text(claim), **late)
     assert not await store.note_voice(taken, mine.owner_text(taken), **late)
     loaded = await store.load(CALL)
     assert loaded is not None
     assert (loaded.conversation_id, loaded.voice_session_id) == ("conv-1", "sess-1")
+    assert (loaded.voice_resource, loaded.voice_epoch) == ("res-1", claim.epoch)
     assert await store.note_voice(taken, rival.owner_text(taken), **late)
     assert loaded.version == 0
 
@@ -246,7 +247,8 @@ async def test_noting_makes_no_record_of_a_call_that_is_gone(
     relay = Leases(clients.control, keys, "relay-1")
     await relay.offer(CALL)
     [claim] = await relay.claim(1)
-    assert not await store.note_voice(claim, relay.owner_text(claim), conversation_id="c", voice_session_id="s")
+    noted = {"conversation_id": "c", "voice_session_id": "s", "voice_resource": "r"}
+    assert not await store.note_voice(claim, relay.owner_text(claim), **noted)
     assert await store.load(CALL) is None
 
 

@@ -37,7 +37,9 @@ class Redis:
     async def append_transcript(self, call_id: str, entry: TranscriptEntry) -> None:
         self._reached(entry)
 
-    async def note_voice(self, claim: Claim, owner: str, *, conversation_id: str, voice_session_id: str) -> bool:
+    async def note_voice(
+        self, claim: Claim, owner: str, *, conversation_id: str, voice_session_id: str, voice_resource: str
+    ) -> bool:
         self._reached((claim, owner, conversation_id, voice_session_id))
         return self.ours
 
@@ -47,6 +49,10 @@ class Redis:
 
     async def put(self, entry: InboxEntry) -> None:
         self._reached(entry)
+
+    async def put_as_owner(self, entry: InboxEntry, owner: str) -> bool:
+        self._reached(entry)
+        return self.ours
 
     def owner_text(self, claim: Claim) -> str:
         return f"me|{claim.epoch}"
@@ -147,3 +153,10 @@ async def test_a_lost_voice_goes_to_the_inbox() -> None:
     stage = _stage(fails=1)
     await stage.errands.tell_voice_lost("gone")
     assert stage.redis.done == [VoiceLost("call_1", 7, "gone")]
+    assert not stage.lost
+
+
+async def test_who_has_lost_the_lease_does_not_end_the_call() -> None:
+    stage = _stage(ours=False)
+    await stage.errands.tell_voice_lost("gone")
+    assert stage.lost == ["lease"]

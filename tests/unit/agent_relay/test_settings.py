@@ -127,3 +127,31 @@ def test_wrong_profiles_are_told_with_their_braces(
 def test_a_key_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = _load(monkeypatch, **BASE, VOICE_LIVE_MODEL="m", AZURE_VOICE_LIVE_API_KEY="secret-key")
     assert "secret-key" not in repr(settings)
+
+
+def test_further_resources_are_used_in_the_same_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    further = {
+        "AZURE_VOICE_LIVE_FURTHER_ENDPOINTS": "https://two.services.ai.azure.com, https://three.services.ai.azure.com",
+        "AZURE_VOICE_LIVE_FURTHER_API_KEYS": "k2,k3",
+    }
+    settings = _load(monkeypatch, **BASE, VOICE_LIVE_MODEL="m", AZURE_VOICE_LIVE_API_KEY="k", **further)
+    assert [(target.endpoint, target.api_key, target.model) for target in settings.further_targets] == [
+        ("https://two.services.ai.azure.com", "k2", "m"),
+        ("https://three.services.ai.azure.com", "k3", "m"),
+    ]
+    assert "k2" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"ENDPOINTS": "two.azure.com"}, "AZURE_VOICE_LIVE_FURTHER_ENDPOINTS: two.azure.com has to begin with"),
+        ({"ENDPOINTS": "https://res.services.ai.azure.com"}, "AZURE_VOICE_LIVE_FURTHER_ENDPOINTS: a resource is named"),
+        ({"ENDPOINTS": "https://two.azure.com", "API_KEYS": "k"}, "AZURE_VOICE_LIVE_FURTHER_API_KEYS"),
+    ],
+)
+def test_mistakes_about_further_resources_are_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], given: dict[str, str], told: str
+) -> None:
+    further = {f"AZURE_VOICE_LIVE_FURTHER_{name}": value for name, value in given.items()}
+    assert told in _refused(monkeypatch, capsys, **BASE, VOICE_LIVE_MODEL="m", **further)

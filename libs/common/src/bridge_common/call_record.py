@@ -70,9 +70,15 @@ class CallRecord:
     greeted: bool = False
     conversation_id: str = ""
     voice_session_id: str = ""
+    voice_epoch: int = 0
+    """Of the relay that had the newest voice session."""
+    voice_resource: str = ""
+    """The Voice Live resource on which the conversation began: only there it goes on by its id."""
 
 
-FOREIGN_FIELDS = frozenset({"uplink_epoch", "greeted", "conversation_id", "voice_session_id"})
+FOREIGN_FIELDS = frozenset(
+    {"uplink_epoch", "greeted", "conversation_id", "voice_session_id", "voice_epoch", "voice_resource"}
+)
 """Fields that call-control reads but never writes."""
 
 

@@ -123,15 +123,23 @@ class CallStore:
         async with redis_errors("marking the greeting"):
             return bool(await self._mark_greeted(keys=[self._keys.record(call_id)], args=[_token()]))
 
-    async def note_voice(self, claim: Claim, owner_text: str, *, conversation_id: str, voice_session_id: str) -> bool:
+    async def note_voice(
+        self, claim: Claim, owner_text: str, *, conversation_id: str, voice_session_id: str, voice_resource: str
+    ) -> bool:
         """Remember the voice session of a call, as long as the lease is still this claim's (`Leases.owner_text`)."""
         call_id = claim.call_id
+        noted: dict[str, str | int] = {
+            "conversation_id": conversation_id,
+            "voice_session_id": voice_session_id,
+            "voice_epoch": claim.epoch,
+            "voice_resource": voice_resource,
+        }
         async with redis_errors("noting the voice session"):
-            noted = await self._note_voice(
+            ours = await self._note_voice(
                 keys=[self._keys.record(call_id), self._keys.owners(self._keys.tag(call_id))],
-                args=[call_id, owner_text, "conversation_id", conversation_id, "voice_session_id", voice_session_id],
+                args=[call_id, owner_text, *(part for row in noted.items() for part in row)],
             )
-        return bool(noted)
+        return bool(ours)
 
     async def end_streams(self, call_id: str, reason: str) -> None:
         """Close both streams for good and let all keys of the call expire. Doing it again adds nothing."""

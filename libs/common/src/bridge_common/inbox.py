@@ -41,6 +41,7 @@ _INBOX_KINDS: Final = (IncomingCall, Callback, VoiceReady, VoiceLost, MediaLost,
 _STUCK_MS: Final = 30_000
 """An entry pending this long is claimed even from a live consumer: it hangs."""
 _MIN_IDLE_MS: Final = 200
+FORGET_AFTER_MS: Final = 60_000
 _PAGE: Final = 100
 
 
@@ -76,6 +77,8 @@ class Inbox:
         """What was delivered here and is not acknowledged yet, as (tag, entry id)."""
         self._reply_lost = False
         self._put_once = control.register_script(scripts.PUT_ONCE)
+        self._put_as_owner = control.register_script(scripts.PUT_AS_OWNER)
+        self._forget_consumers = control.register_script(scripts.FORGET_CONSUMERS)
         self._set_timer = control.register_script(scripts.SET_TIMER)
         self._fire_timers = control.register_script(scripts.FIRE_TIMERS)
 
@@ -94,6 +97,16 @@ class Inbox:
                 keys=[self._keys.inbox(tag), *seen], args=[encode(entry), INBOX_LENGTH, SEEN_TTL_S]
             )
         return put is not None
+
+    async def put_as_owner(self, entry: InboxEntry, owner_text: str) -> bool:
+        """Append it if the call's lease is that owner's (`Leases.owner_text`); False when somebody else has it."""
+        tag = self._keys.tag(entry.call_id)
+        async with redis_errors("writing to the inbox"):
+            put = await self._put_as_owner(
+                keys=[self._keys.inbox(tag), self._keys.owners(tag)],
+                args=[entry.call_id, owner_text, encode(entry), INBOX_LENGTH],
+            )
+        return bool(put)
 
     async def ensure_group(self) -> None:
         """Make the consumer group of every shard if it is missing (also after Redis came back empty)."""
@@ -156,6 +169,20 @@ class Inbox:
                 continue
             deliveries += await self._deliveries([(tag, entry_id.decode(), content) for entry_id, content in claimed])
         return deliveries
+
+    async def forget_dead_consumers(self, live_consumers: Collection[str], idle_ms: int = FORGET_AFTER_MS) -> int:
+        """Take the names of processes that are long gone, and have nothing pending, out of the groups; how many."""
+        forgotten = 0
+        for tag in self._keys.all_tags():
+            try:
+                async with redis_errors("forgetting consumers"):
+                    forgotten += await self._forget_consumers(
+                        keys=[self._keys.inbox(tag)], args=[INBOX_GROUP, idle_ms, self._consumer, *live_consumers]
+                    )
+            except OutsideError as error:
+                if not _has_no_group(error.__cause__):
+                    raise
+        return forgotten
 
     async def set_timer(self, due: Due, in_ms: int) -> None:
         """Put `due` into the inbox after `in_ms`, whatever processes live then."""

@@ -79,5 +79,10 @@ class Keys:
         return f"{tag}:seen:{event_id}"
 
 
+def quota(resource: str) -> str:
+    """The connections that a Voice Live resource has taken in the last minute, of the whole fleet."""
+    return f"quota:{resource}"
+
+
 def _tag(shard: int) -> str:
     return f"{{s{shard:02d}}}"

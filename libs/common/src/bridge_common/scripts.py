@@ -195,6 +195,29 @@ for i = 2, #KEYS do redis.call('SET', KEYS[i], '1', 'EX', ARGV[3]) end
 return redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[2], '*', 'e', ARGV[1])
 """
 
+PUT_AS_OWNER: Final = """
+-- KEYS inbox, owners; ARGV call_id, owner|epoch, entry, inbox length   -> 1 put, 0 the lease is not the owner's
+if redis.call('HGET', KEYS[2], ARGV[1]) ~= ARGV[2] then return 0 end
+redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[4], '*', 'e', ARGV[3])
+return 1
+"""
+
+FORGET_CONSUMERS: Final = """
+-- KEYS inbox; ARGV group, idle_ms, consumer that stays, ...   -> how many are gone
+local stays = {}
+for i = 3, #ARGV do stays[ARGV[i]] = true end
+local gone = 0
+for _, row in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])) do
+  local consumer = {}
+  for i = 1, #row, 2 do consumer[row[i]] = row[i + 1] end
+  if not stays[consumer.name] and consumer.pending == 0 and consumer.idle > tonumber(ARGV[2]) then
+    redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], consumer.name)
+    gone = gone + 1
+  end
+end
+return gone
+"""
+
 SET_TIMER: Final = (
     _NOW
     + """
@@ -213,5 +236,46 @@ for _, member in ipairs(due) do
   redis.call('ZREM', KEYS[1], member)
 end
 return #due
+"""
+)
+
+TAKE_CONNECTION: Final = (
+    _NOW
+    + """
+-- KEYS quota; ARGV token, how many may be out, ms until it is back, ttl_ms   -> {1, 0} or {0, ms to wait}
+-- A member is a connection, its score the time when it no longer counts; the member `pause` ends at its score.
+local now = now_ms()
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', as_int(now))
+if redis.call('ZSCORE', KEYS[1], ARGV[1]) then return {1, 0} end
+local pause = redis.call('ZSCORE', KEYS[1], 'pause')
+if pause then return {0, math.max(1, tonumber(pause) - now)} end
+local surplus = redis.call('ZCARD', KEYS[1]) - tonumber(ARGV[2])
+if surplus < 0 then
+  redis.call('ZADD', KEYS[1], as_int(now + tonumber(ARGV[3])), ARGV[1])
+  redis.call('PEXPIRE', KEYS[1], ARGV[4])
+  return {1, 0}
+end
+local back = redis.call('ZRANGE', KEYS[1], surplus, surplus, 'WITHSCORES')
+return {0, math.max(1, tonumber(back[2]) - now)}
+"""
+)
+
+GIVE_BACK_CONNECTION: Final = (
+    _NOW
+    + """
+-- KEYS quota; ARGV token, ms until it is back
+return redis.call('ZADD', KEYS[1], 'XX', 'LT', as_int(now_ms() + tonumber(ARGV[2])), ARGV[1])
+"""
+)
+
+PAUSE_CONNECTIONS: Final = (
+    _NOW
+    + """
+-- KEYS quota; ARGV ms, ttl_ms   -> 1 when it was not paused before
+local now = now_ms()
+local known = redis.call('ZSCORE', KEYS[1], 'pause')
+redis.call('ZADD', KEYS[1], 'GT', as_int(now + tonumber(ARGV[1])), 'pause')
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+return (known and tonumber(known) > now) and 0 or 1
 """
 )

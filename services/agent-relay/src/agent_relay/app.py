@@ -16,9 +16,11 @@ from agent_relay.core.plan import plan_of
 from agent_relay.credentials import Tokens
 from agent_relay.desk import Desk
 from agent_relay.profiles import DEFAULT
+from agent_relay.quota import ConnectionQuota
 from agent_relay.settings import RelaySettings
 from agent_relay.voice_link import Dialer
 from agent_relay.voice_live_client import trusted_certificates
+from agent_relay.voice_resources import VoiceResources
 from agent_relay.warm_sessions import Shelf, WarmSessions
 from agent_relay.worker import KIND, Worker
 from bridge_common.call_store import CallStore
@@ -72,16 +74,20 @@ class AgentRelay:
         keys = Keys(settings.redis_shards)
         self._fleet = Fleet(clients.control, self._name, KIND)
         target, profiles = settings.target, settings.profiles()
-        dialer = Dialer(
-            target,
-            tokens,
-            settings.voice_live_open_timeout_s,
-            settings.voice_live_ping_interval_s,
-            trusted_certificates(target.endpoint),
-        )
+        dialers = [
+            Dialer(
+                one,
+                tokens,
+                settings.voice_live_open_timeout_s,
+                settings.voice_live_ping_interval_s,
+                trusted_certificates(one.endpoint),
+            )
+            for one in (target, *settings.further_targets)
+        ]
+        voice = VoiceResources(dialers, ConnectionQuota(clients.control, settings.voice_live_connections_per_min))
         plan = plan_of(profiles[DEFAULT], target)
         desk = Desk(
-            dialer=dialer,
+            voice=voice,
             profiles=profiles,
             reader=StreamReader(clients.blocking),
             writer=StreamWriter(clients.media),
@@ -89,7 +95,7 @@ class AgentRelay:
             inbox=Inbox(clients.control, clients.blocking, keys, self._name),
             leases=Leases(clients.control, keys, self._name),
             keys=keys,
-            warm=WarmSessions(Shelf(dialer, plan, settings.relay_warm_sessions)),
+            warm=WarmSessions(Shelf(voice, plan, settings.relay_warm_sessions)),
             backoff=Backoff(budget_s=settings.reconnect_budget_s),
             greeting_delay_s=settings.greeting_delay_ms / 1000,
             history_turns=settings.history_turns,

@@ -16,7 +16,7 @@ from agent_relay.core.history import from_transcript
 from agent_relay.core.plan import plan_of
 from agent_relay.profiles import DEFAULT
 from agent_relay.tools import Tool
-from agent_relay.voice_link import Dialer
+from agent_relay.voice_resources import VoiceResources
 from agent_relay.warm_sessions import WarmSessions
 from bridge_common.call_record import CallRecord
 from bridge_common.call_store import CallStore
@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
-    dialer: Dialer
+    voice: VoiceResources
     profiles: Mapping[str, AgentProfile]
     reader: StreamReader
     writer: StreamWriter
@@ -64,7 +64,7 @@ async def begin_conversation(desk: Desk, record: CallRecord) -> Conversation:
         log.warning("unknown profile", extra=fields(call_id=record.call_id, profile=record.profile))
         profile = desk.profiles[DEFAULT]
     return Conversation(
-        plan_of(profile, desk.dialer.target, greeting_delay_s=desk.greeting_delay_s, tools=frozenset(desk.tools)),
+        plan_of(profile, desk.voice.target, greeting_delay_s=desk.greeting_delay_s, tools=frozenset(desk.tools)),
         from_transcript((entry for _, entry in transcript), desk.history_turns),
         greeted=record.greeted,
         taken_over=resumed,

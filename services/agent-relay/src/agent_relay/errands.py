@@ -65,8 +65,11 @@ class Errands:
 
     async def tell_voice_lost(self, reason: str) -> None:
         """Tell call-control and keep the lease until it ends the call, so that no other relay tries all this again."""
-        lost = VoiceLost(self._claim.call_id, self._claim.epoch, reason)
-        await self._insist(lambda: self._desk.inbox.put(lost))
+        await self._insist(partial(self._tell_voice_lost, VoiceLost(self._claim.call_id, self._claim.epoch, reason)))
+
+    async def _tell_voice_lost(self, lost: VoiceLost) -> None:
+        if not await self._desk.inbox.put_as_owner(lost, self._desk.leases.owner_text(self._claim)):
+            self._lease_lost()
 
     async def _note(self, entry: TranscriptEntry) -> None:
         if isinstance(entry, Turn):
@@ -87,6 +90,7 @@ class Errands:
             desk.leases.owner_text(claim),
             conversation_id=ready.conversation_id,
             voice_session_id=ready.session_id,
+            voice_resource=ready.resource,
         )
         if not ours:
             self._lease_lost()

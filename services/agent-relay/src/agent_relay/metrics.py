@@ -9,6 +9,13 @@ from bridge_common import telemetry
 SESSIONS: Final = telemetry.counter("relay_voice_sessions_total", "Voice sessions opened, by result", "result")
 WARM_SESSIONS: Final = telemetry.gauge("relay_warm_sessions", "Voice sessions that wait, configured, for a call")
 LOST_SESSIONS: Final = telemetry.counter("relay_voice_sessions_lost_total", "Voice sessions that broke during a call")
+QUOTA_WAITS: Final = telemetry.counter(
+    "relay_quota_waits_total", "Times no connection was left on a resource, by who asked", "resource", "urgency"
+)
+PAUSES: Final = telemetry.counter(
+    "relay_resource_pauses_total", "Times a resource was left alone by the fleet, by the refusal's status",
+    "resource", "status",
+)  # fmt: skip
 BARGE_INS: Final = telemetry.counter("relay_barge_ins_total", "Times a caller interrupted the agent")
 BAD_EVENTS: Final = telemetry.counter("relay_bad_events_total", "Malformed messages from Voice Live, dropped")
 DROPPED_FRAMES: Final = telemetry.counter(

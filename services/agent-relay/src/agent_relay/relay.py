@@ -16,6 +16,7 @@ from dataclasses import replace
 from typing import Final
 
 from agent_relay import metrics, wire_log
+from agent_relay.core.backoff import Waits
 from agent_relay.core.commands import Abandon, Append, Command, Ready, Send
 from agent_relay.core.conversation import Conversation, Phase
 from agent_relay.core.pulse import answers_probe
@@ -23,9 +24,12 @@ from agent_relay.core.uplink_cursor import UplinkCursor
 from agent_relay.core.voice_live import ErrorEvent, ServerEvent, WarningEvent
 from agent_relay.desk import Desk, begin_conversation, was_held
 from agent_relay.errands import Errands
+from agent_relay.quota import Urgency
 from agent_relay.roll_over import next_session
 from agent_relay.uplink_audio import UplinkAudio
 from agent_relay.voice_link import VoiceLink
+from agent_relay.voice_live_client import VoiceSocket
+from agent_relay.voice_resources import NoConnectionError
 from agent_relay.warm_sessions import WarmSession, open_session
 from bridge_common.call_record import CallRecord
 from bridge_common.entries import (
@@ -52,17 +56,23 @@ RELEASED: Final = "released"
 FAILED: Final = "failed"
 _SETTLED_S: Final = 5.0
 """A session that was ready for so long ends a series of failed attempts."""
+PATIENCE_S: Final = 5.0
+"""Longer than this a phone does not ring for a connection that the quota does not have: the call is diverted."""
 _LAST_WORDS_S: Final = 1.0
 """What an ended call may still take to close its socket and to write its transcript."""
 
 
 async def open_relay(desk: Desk, claim: Claim, record: CallRecord) -> Relay:
     conversation = await begin_conversation(desk, record)
-    return Relay(desk, claim, conversation, taken_over=was_held(record))
+    return Relay(desk, claim, conversation, taken_over=was_held(record), resource=record.voice_resource)
 
 
 class Relay:
-    def __init__(self, desk: Desk, claim: Claim, conversation: Conversation, *, taken_over: bool) -> None:
+    """`resource`: on which Voice Live resource the conversation began, "" when it has not."""
+
+    def __init__(
+        self, desk: Desk, claim: Claim, conversation: Conversation, *, taken_over: bool, resource: str = ""
+    ) -> None:
         self.claim = claim
         self._desk = desk
         self._conversation = conversation
@@ -70,6 +80,7 @@ class Relay:
         self._over: asyncio.Future[str] = self._loop.create_future()
         self._audio = UplinkAudio()
         self._audio_seen = False
+        self._resource = resource
         self._promised = taken_over
         """call-control counts on a voice session: from now on even hopeless failures are tried again."""
         self._cursor = UplinkCursor(claim.uplink_cursor)
@@ -104,6 +115,7 @@ class Relay:
             greeted=record.greeted or self._conversation.greeted,
             conversation_id=self._conversation.conversation_id,
             voice_session_id=self.voice_session_id,
+            voice_resource=self._resource,
         )
 
     def stop(self, why: str) -> None:
@@ -178,7 +190,7 @@ class Relay:
             self._do(self._conversation.session_lost(failure.message, now))
             if self._next is not None:
                 continue
-            wait = waits.after_failure(now) if self._promised or _may_pass(failure) else None
+            wait = self._wait_after(failure, waits, now)
             where = fields(call_id=self.claim.call_id, error=failure.message, retry_in_s=wait)
             log.warning("voice session lost", extra=where)
             if wait is None:
@@ -186,14 +198,19 @@ class Relay:
                 return
             await asyncio.sleep(wait)
 
+    def _wait_after(self, failure: BridgeError, waits: Waits, now: float) -> float | None:
+        """Until the next attempt; None when there is none."""
+        if isinstance(failure, NoConnectionError):
+            patient = self._promised or failure.wait_s <= PATIENCE_S
+            return waits.told(failure.wait_s, now) if patient else None
+        return waits.after_failure(now) if self._promised or _may_pass(failure) else None
+
     async def _one_session(self) -> BridgeError:
         """A session from its handshake to its loss; returns why it was lost."""
         warm, self._next = self._next or self._desk.warm.take(self._conversation.takes), None
         request_id = warm.request_id if warm else str(uuid.uuid4())
         try:
-            socket = (
-                warm.socket if warm else await self._desk.dialer.dial(request_id, self._conversation.conversation_id)
-            )
+            socket = self._from_stock(warm) if warm else await self._dial(request_id)
         except (AuthError, OutsideError) as error:
             metrics.SESSIONS.labels("refused").inc()
             return error
@@ -212,8 +229,32 @@ class Relay:
         refusal = self._conversation.last_error
         if self._conversation.phase is Phase.OPENING and refusal:
             # A wrong agent is refused on the open socket: an error, then the close.
-            return OutsideError(f"Voice Live refused the session: {refusal}", retry="server_error" in refusal)
+            return await self._refused(f"Voice Live refused the session: {refusal}", retry="server_error" in refusal)
         return failure
+
+    async def _dial(self, request_id: str) -> VoiceSocket:
+        urgency = Urgency.RUNNING if self._promised else Urgency.NEW
+        opened = await self._desk.voice.dial(
+            request_id, urgency, conversation_id=self._conversation.conversation_id, begun_on=self._resource
+        )
+        self._is_on(opened.resource)
+        return opened.socket
+
+    def _from_stock(self, warm: WarmSession) -> VoiceSocket:
+        self._is_on(warm.resource)
+        return warm.socket
+
+    def _is_on(self, resource: str) -> None:
+        if self._resource and self._resource != resource:
+            # Nobody knows it there: it is told what was said.
+            self._conversation.conversation_id = ""
+        self._resource = resource
+
+    async def _refused(self, why: str, *, retry: bool) -> OutsideError:
+        """A missing role of an agent is told like this, and each attempt costs one of the connections."""
+        error = OutsideError(why, retry=retry, status=0 if retry else 403)
+        await self._desk.voice.leave_alone(self._resource, error)
+        return error
 
     def _begin(self, warm: WarmSession | None) -> Iterable[Command]:
         if warm is None:
@@ -224,7 +265,12 @@ class Relay:
         """Before the session expires the next one takes its place."""
 
         def open_next() -> Awaitable[WarmSession]:
-            return open_session(self._desk.dialer, self._conversation.plan, self._conversation.conversation_id)
+            return open_session(
+                self._desk.voice,
+                self._conversation.plan,
+                conversation_id=self._conversation.conversation_id,
+                begun_on=self._resource,
+            )
 
         self._next = await next_session(life_s, lambda: self.quiet, open_next)
         log.info("voice session rolled over", extra=fields(call_id=self.claim.call_id))
@@ -282,7 +328,7 @@ class Relay:
                         self._link.abandon(OutsideError(command.reason, retry=command.retry))
                 case Ready():
                     self._on_ready(command)
-                    self._errands.put(command)
+                    self._errands.put(replace(command, resource=self._resource))
                 case _:
                     self._errands.put(command)
         if self._just_ready:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, ModelWrapValidatorHandler, SecretStr, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
@@ -22,7 +24,7 @@ from agent_relay.core.connection import (
 )
 from agent_relay.profiles import load_profiles
 from bridge_common.errors import InputError
-from bridge_common.settings import ServiceSettings
+from bridge_common.settings import CommaSeparated, ServiceSettings
 
 _CHOICES: Final[Mapping[str, Mode]] = {
     "agent_name": Mode.AGENT,
@@ -38,6 +40,12 @@ class RelaySettings(ServiceSettings):
 
     azure_voice_live_endpoint: str
     azure_voice_live_api_key: SecretStr = SecretStr("")
+    azure_voice_live_further_endpoints: CommaSeparated = ()
+    """Resources that are used when the first has no connection left; agents, projects and models are named alike."""
+    azure_voice_live_further_api_keys: CommaSeparated = Field(default=(), repr=False)
+    """Their keys in the same order, where the first has one."""
+    voice_live_connections_per_min: int = Field(default=30, ge=0, le=100_000)
+    """New connections that the fleet opens on each resource; 0: no limit."""
     voice_live_api_version: str = ""
     agent_name: str = ""
     agent_project_name: str = ""
@@ -75,6 +83,14 @@ class RelaySettings(ServiceSettings):
         )
 
     @property
+    def further_targets(self) -> list[Target]:
+        keys = self.azure_voice_live_further_api_keys or [""] * len(self.azure_voice_live_further_endpoints)
+        return [
+            replace(self.target, endpoint=endpoint, api_key=key)
+            for endpoint, key in zip(self.azure_voice_live_further_endpoints, keys, strict=True)
+        ]
+
+    @property
     def scopes(self) -> Mapping[TokenScope, str]:
         """Of the tokens that the target needs."""
         names = {
@@ -106,6 +122,7 @@ def _mistakes(given: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     endpoint = given.get("azure_voice_live_endpoint", "")
     if endpoint and not is_endpoint(endpoint):
         yield "azure_voice_live_endpoint", "has to begin with https://, wss://, http:// or ws:// and name a host"
+    yield from _mistakes_of_further(given)
     version = given.get("voice_live_api_version", "")
     if version and not is_version(version):
         yield "voice_live_api_version", "is a date like 2026-07-15, with -preview or without"
@@ -123,6 +140,23 @@ def _mistakes(given: Mapping[str, str]) -> Iterator[tuple[str, str]]:
             load_profiles(Path(path))
         except InputError as error:
             yield "agent_profiles_file", error.message
+
+
+def _mistakes_of_further(given: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    first = given.get("azure_voice_live_endpoint", "")
+    endpoints, keys = (_parts(given.get(f"azure_voice_live_further_{name}", "")) for name in ("endpoints", "api_keys"))
+    for endpoint in endpoints:
+        if not is_endpoint(endpoint):
+            yield "azure_voice_live_further_endpoints", f"{endpoint} has to begin with https:// and name a host"
+    hosts = [urlsplit(endpoint).netloc for endpoint in (first, *endpoints)]
+    if len(set(hosts)) != len(hosts):
+        yield "azure_voice_live_further_endpoints", "a resource is named twice"
+    if len(keys) != (len(endpoints) if given.get("azure_voice_live_api_key") else 0):
+        yield "azure_voice_live_further_api_keys", "has to hold one key for each further endpoint, if the first has one"
+
+
+def _parts(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def _mistakes_of(chosen: str, version: str, given: Mapping[str, str]) -> Iterator[tuple[str, str]]:

@@ -22,6 +22,7 @@ _BODY_S: Final = 0.5
 _MOST_BODY_BYTES: Final = 1024
 _MOST_HEAD_BYTES: Final = 16 * 1024
 _STATUS: Final = re.compile(rb"HTTP/1\.\d (\d{3})\b")
+_RETRY_AFTER: Final = re.compile(rb"\r\nretry-after:[ \t]*(\d{1,6})[ \t]*(?:\r\n|$)", re.IGNORECASE)
 _LENGTH: Final = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,9})[ \t]*(?:\r\n|$)", re.IGNORECASE)
 
 
@@ -38,6 +39,12 @@ class Handshake(asyncio.Protocol):
     def body(self) -> bytes:
         """Of a refusal, as far as it came."""
         return bytes(self._received.partition(b"\r\n\r\n")[2])
+
+    @property
+    def retry_after_s(self) -> int:
+        """Of a refusal, when it says so in seconds; 0 otherwise. A date would need a clock that both sides share."""
+        found = _RETRY_AFTER.search(self._received.partition(b"\r\n\r\n")[0])
+        return int(found.group(1)) if found else 0
 
     async def run(self, address: SplitResult, tls: ssl.SSLContext | None) -> int:
         """The status of the answer: the WebSocket is open when it is 101, and gone in any other case.

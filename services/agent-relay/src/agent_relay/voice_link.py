@@ -8,6 +8,7 @@ import ssl
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from agent_relay import metrics
 from agent_relay.core.connection import ConnectRequest, Target, TokenScope, connect_request
@@ -24,7 +25,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Dialer:
-    """Opens voice sockets for all calls of a process."""
+    """Opens voice sockets to one resource for all calls of a process."""
 
     target: Target
     tokens: Tokens
@@ -32,6 +33,11 @@ class Dialer:
     ping_interval_s: float = 20.0
     tls: ssl.SSLContext | None = None
     """Made once: loading the certificates that are trusted takes longer than a handshake."""
+
+    @property
+    def resource(self) -> str:
+        """The resource's name: its host."""
+        return urlsplit(self.target.endpoint).netloc
 
     async def dial(self, request_id: str, conversation_id: str) -> VoiceSocket:
         """An open socket. A refused token is replaced once; raises `AuthError` or `OutsideError`."""

@@ -198,7 +198,7 @@ async def connect(
     except (OSError, WSError) as error:
         raise OutsideError(f"Voice Live cannot be reached: {error}", retry=True) from error
     if status != 101:
-        raise _refused(status, handshake.body)
+        raise _refused(status, handshake.body, handshake.retry_after_s)
     return socket
 
 
@@ -252,9 +252,9 @@ def _quiet_log() -> logging.Logger:
     return log
 
 
-def _refused(status: int, body: bytes) -> AuthError | OutsideError:
+def _refused(status: int, body: bytes, retry_after_s: int) -> AuthError | OutsideError:
     why = body[:200].decode(errors="replace").strip()
     if status == 401:
         return AuthError(f"Voice Live refused the credentials: {status} {why}".rstrip(), status=status)
     message = f"Voice Live refused the connection: {status} {why}".rstrip()
-    return OutsideError(message, retry=status not in _HOPELESS, status=status)
+    return OutsideError(message, retry=status not in _HOPELESS, status=status, retry_after_s=retry_after_s)

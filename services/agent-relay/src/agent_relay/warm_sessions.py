@@ -23,8 +23,9 @@ from agent_relay.core.plan import Plan
 from agent_relay.core.session_setup import SessionSetup
 from agent_relay.core.voice_codec import decode, encode
 from agent_relay.core.voice_live import SessionUpdated
-from agent_relay.voice_link import Dialer
+from agent_relay.quota import Urgency
 from agent_relay.voice_live_client import SocketClosedError, VoiceSocket
+from agent_relay.voice_resources import NoConnectionError, VoiceResources
 from bridge_common.errors import BridgeError, FrameError, OutsideError
 from bridge_common.log import fields
 
@@ -43,8 +44,9 @@ BACKOFF: Final = Backoff(first_s=0.5, most_s=30.0, budget_s=math.inf)
 class WarmSession:
     """Listens to its socket until a call's link does."""
 
-    def __init__(self, socket: VoiceSocket, request_id: str, setup: SessionSetup) -> None:
+    def __init__(self, socket: VoiceSocket, resource: str, request_id: str, setup: SessionSetup) -> None:
         self.socket = socket
+        self.resource = resource
         self.request_id = request_id
         self.setup = setup
         loop = asyncio.get_running_loop()
@@ -113,7 +115,7 @@ class WarmSession:
 class Shelf:
     """How many sessions to keep, and how each is opened and configured."""
 
-    dialer: Dialer
+    voice: VoiceResources
     plan: Plan
     count: int
     most_age_s: float = MOST_AGE_S
@@ -165,7 +167,10 @@ class WarmSessions:
     async def _one(self, shelf: Shelf) -> str:
         """A session from its handshake until it was taken, grew old or was lost; why, when it failed."""
         try:
-            session = await open_session(shelf.dialer, shelf.plan)
+            session = await open_session(shelf.voice, shelf.plan)
+        except NoConnectionError as error:
+            await asyncio.sleep(error.wait_s)
+            return error.message
         except BridgeError as error:
             return error.message
         except Exception:
@@ -183,11 +188,19 @@ class WarmSessions:
         return "" if why == _TAKEN else why
 
 
-async def open_session(dialer: Dialer, plan: Plan, conversation_id: str = "") -> WarmSession:
+async def open_session(
+    voice: VoiceResources,
+    plan: Plan,
+    urgency: Urgency = Urgency.SPARE,
+    *,
+    conversation_id: str = "",
+    begun_on: str = "",
+) -> WarmSession:
     """A session that is configured and waits for a call. Raises `BridgeError`."""
     request_id = str(uuid.uuid4())
-    socket = await dialer.dial(request_id, conversation_id)
-    session = WarmSession(socket, request_id, SessionSetup(plan.session, plan.essential_session))
+    opened = await voice.dial(request_id, urgency, conversation_id=conversation_id, begun_on=begun_on)
+    socket = opened.socket
+    session = WarmSession(socket, opened.resource, request_id, SessionSetup(plan.session, plan.essential_session))
     try:
         await session.configure()
     except BaseException:

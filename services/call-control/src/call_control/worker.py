@@ -36,6 +36,7 @@ CAPACITY: Final = 256
 READ_BLOCK_MS: Final = 500
 TIMER_POLL_S: Final = 0.1
 ORPHAN_POLL_S: Final = 0.5
+FORGET_POLL_S: Final = 30.0
 _PAUSE_S: Final = 0.2
 _LONGEST_PAUSE_S: Final = 2.0
 _SWAPS: Final = 50
@@ -104,6 +105,10 @@ class Worker:
                 if not self._draining:
                     await take(await self._inbox.claim_orphans({*await self._fleet.live(), self._name}))
 
+            async def forget_consumers() -> None:
+                await asyncio.sleep(FORGET_POLL_S)
+                await self._inbox.forget_dead_consumers({*await self._fleet.live(), self._name})
+
             async def fire_timers() -> None:
                 await asyncio.sleep(TIMER_POLL_S)
                 await self._inbox.fire_due_timers()
@@ -113,7 +118,7 @@ class Worker:
                 ACTIVE_CALLS.set(len(self._turns))
                 await asyncio.sleep(BEAT_S)
 
-            for loop in (beat, read, adopt_orphans, fire_timers):
+            for loop in (beat, read, adopt_orphans, forget_consumers, fire_timers):
                 group.create_task(self._forever(loop))
 
     async def drain(self) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -39,3 +40,10 @@ def test_any_series_of_failures_ends_within_the_budget(seed: int, each_takes_s: 
         assert 0 < wait <= 4.0
         now += wait
     assert now <= BACKOFF.budget_s + 2 * each_takes_s
+
+
+def test_who_knows_when_waits_until_then_or_gives_up_at_once() -> None:
+    waits = BACKOFF.waits(lambda: 0.5)
+    assert waits.told(7.0, 100.0) == 7.05
+    assert waits.after_failure(107.05) == pytest.approx(0.075), "it was no failed attempt"
+    assert waits.told(15.0, 108.0) is None, "the budget would be over"

@@ -38,6 +38,8 @@ class Ready:
     conversation_id: str
     expires_at_s: int = 0
     """Unix time, 0 when not told."""
+    resource: str = ""
+    """Which Voice Live resource has the session."""
 
 
 @dataclass(frozen=True, slots=True)
