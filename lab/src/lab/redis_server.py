@@ -37,15 +37,23 @@ def server_binary() -> Path:
     raise NoRedisError(_NONE_FOUND)
 
 
-def start_server(port: int, *, log_path: Path | None = None) -> subprocess.Popen[bytes]:
-    """Start our own server on 127.0.0.1, nothing saved to disk, and return when it answers."""
+def start_server(port: int, *options: str, log_path: Path | None = None) -> subprocess.Popen[bytes]:
+    """Start our own server on 127.0.0.1, nothing saved to disk, and return when it answers. `options`: more of the
+    command line, e.g. "--cluster-enabled", "yes".
+    """
+    return start_process(
+        port,
+        *("--bind", "127.0.0.1", "--port", str(port), "--save", "", "--appendonly", "no"),
+        *("--dir", tempfile.gettempdir(), "--enable-debug-command", "local", *options),
+        log_path=log_path,
+    )
+
+
+def start_process(port: int, *options: str, log_path: Path | None = None) -> subprocess.Popen[bytes]:
+    """Start the server's program with these options alone; return when it answers on `port`. Raises `NoRedisError`."""
     with contextlib.ExitStack() as files:
         process = subprocess.Popen(
-            [
-                *(str(server_binary()), "--bind", "127.0.0.1", "--port", str(port)),
-                *("--save", "", "--appendonly", "no", "--dir", tempfile.gettempdir()),
-                *("--enable-debug-command", "local"),
-            ],
+            [str(server_binary()), *options],
             stdin=subprocess.DEVNULL,
             stdout=files.enter_context(log_path.open("wb")) if log_path else subprocess.DEVNULL,
             stderr=subprocess.STDOUT,

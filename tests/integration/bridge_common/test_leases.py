@@ -110,6 +110,32 @@ async def test_an_expired_lease_that_nobody_took_can_still_be_renewed(
     assert await rival.claim(1) == []
 
 
+async def test_after_redis_was_away_the_owners_come_first(clients: RedisClients, keys: Keys) -> None:
+    """All leases are overdue at once then; what nobody has is claimed as ever."""
+    owner, rival = (Leases(clients.control, keys, name, 2000) for name in ("relay-1", "relay-2"))
+    await owner.offer(CALL)
+    [claim] = await owner.claim(1)
+    tag = keys.tag(CALL)
+    await clients.control.hincrby(keys.owners(tag), ":served", -5000)
+    await clients.control.zadd(keys.leases(tag), {CALL: 1})
+    assert await rival.claim(10) == []
+    await rival.offer(call_id_of("new"))
+    assert [one.call_id for one in await rival.claim(1)] == [call_id_of("new")]
+    assert await owner.renew([claim]) == []
+    assert await rival.claim(10) == []
+
+
+async def test_when_the_owner_does_not_come_back_either_the_call_is_claimed(clients: RedisClients, keys: Keys) -> None:
+    owner, rival = (Leases(clients.control, keys, name, 400) for name in ("relay-1", "relay-2"))
+    await owner.offer(CALL)
+    [claim] = await owner.claim(1)
+    await clients.control.hincrby(keys.owners(keys.tag(CALL)), ":served", -5000)
+    await clients.control.zadd(keys.leases(keys.tag(CALL)), {CALL: 1})
+    assert await rival.claim(10) == []
+    [taken] = await eventually(lambda: rival.claim(10))
+    assert taken.epoch > claim.epoch
+
+
 async def test_renewing_names_the_lost_among_the_kept(mine: Leases) -> None:
     calls = [call_id_of(str(n)) for n in range(6)]
     for call_id in calls:

@@ -10,8 +10,8 @@ from typing import Final
 
 from lab.chaos.call_trace import CallTrace
 from lab.chaos.fleet import CONTROL, GATEWAY, RELAY
-from lab.chaos.redis_line import RedisRefusedError, ask
 from lab.chaos.row import Facts, Inject, Scene
+from lab.redis_line import RedisRefusedError, ask
 from lab.wire import call_json
 
 FROZEN_S: Final = 5.0
@@ -92,11 +92,23 @@ def redis_restarts_empty(scene: Scene) -> Facts:
     return {"down_s": time.monotonic() - down}
 
 
+def primary_crash(scene: Scene) -> Facts:
+    assert scene.fleet.group is not None, "the plan has no sentinels"
+    scene.fleet.group.kill_primary()
+    return {}
+
+
+def fail_over(scene: Scene) -> Facts:
+    assert scene.fleet.group is not None, "the plan has no sentinels"
+    scene.fleet.group.fail_over()
+    return {}
+
+
 def redis_stalls(seconds: float) -> Inject:
     """`DEBUG SLEEP`: the server answers nobody for so long."""
 
     def inject(scene: Scene) -> Facts:
-        ask(scene.fleet.ports.redis, "DEBUG", "SLEEP", str(seconds), timeout_s=seconds + 5)
+        ask(scene.fleet.redis_port, "DEBUG", "SLEEP", str(seconds), timeout_s=seconds + 5)
         return {}
 
     return inject
@@ -109,7 +121,7 @@ def connections_cut(seconds: float) -> Inject:
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             with contextlib.suppress(RedisRefusedError, OSError):
-                ask(scene.fleet.ports.redis, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+                ask(scene.fleet.redis_port, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
             time.sleep(1.0)
         return {}
 

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Final
 
 from lab.chaos.network import Network, Passage, network
-from lab.chaos.redis_line import ask_map
+from lab.redis_group import RedisGroup
+from lab.redis_line import ask_map
 from lab.redis_server import start_server
 from lab.stack import Ports, Process, Stack, StackError
 from lab.wire import call_json
@@ -36,6 +37,8 @@ class FleetPlan:
     relays: int = 3
     gateways: int = 2
     controls: int = 2
+    sentinel: bool = False
+    """Redis is a primary with a replica, watched by three sentinels."""
     relay_links: bool = False
     """Each relay reaches Redis through a link of its own, which can be cut."""
     extra: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
@@ -56,6 +59,7 @@ class Fleet(Stack):
         self.net = net
         self._ports = {name: steady_port() for name in plan.replicas()}
         self.links: dict[str, Passage] = {}
+        self.group = RedisGroup(folder / "redis", steady_port) if plan.sentinel else None
 
     def start(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -95,7 +99,9 @@ class Fleet(Stack):
         self.thaw_all()
         self.processes = [one for one in self.processes if one.popen is None or one.popen.poll() is None]
         there = {process.name for process in self.processes}
-        if "redis" not in there:
+        if self.group is not None:
+            self.group.heal()
+        elif "redis" not in there:
             self._start_own_redis()
         for name in self._ports:
             if name not in there:
@@ -153,9 +159,14 @@ class Fleet(Stack):
     def start_redis_again(self) -> None:
         self._start_own_redis()
 
+    @property
+    def redis_port(self) -> int:
+        """Of the server in charge."""
+        return self.group.primary() if self.group is not None else self.ports.redis
+
     def owners(self) -> dict[str, tuple[str, int]]:
         """Who drives each call: call id → (name of the process, epoch)."""
-        rows = ask_map(self.ports.redis, "HGETALL", OWNERS)
+        rows = ask_map(self.redis_port, "HGETALL", OWNERS)
         return {
             call_id: (row.rpartition("|")[0], int(row.rpartition("|")[2]))
             for call_id, row in rows.items()
@@ -178,8 +189,17 @@ class Fleet(Stack):
             found = re.search(r"^bridge_active_calls (\S+)", reply.read().decode(), re.MULTILINE)
         return int(float(found.group(1))) if found else 0
 
+    def stop(self) -> None:
+        super().stop()
+        if self.group is not None:
+            self.group.stop()
+
     def _start_own_redis(self) -> None:
         """Never the one of `REDIS_URL`: this one is going to suffer."""
+        if self.group is not None:
+            self.group.start()
+            self.redis_url = self.group.url
+            return
         self.redis_url = f"redis://127.0.0.1:{self.ports.redis}/0"
         log_path = self.folder / "redis.log"
         self.processes.insert(0, Process("redis", self.ports.redis, start_server(self.ports.redis, log_path=log_path)))

@@ -88,6 +88,22 @@ ROWS: Final = (
         repeats=16,
     ),
     Row(
+        name="redis-primary-crash",
+        fault="Redis: kill -9 of the primary under Sentinel, down-after 1 s",
+        inject=do.primary_crash,
+        watch_s=7,
+        targets=(*GOES_ON, NOTHING_TWICE, _NO_CHANGE, *_gap(3500)),
+        plan=replace(USUAL, sentinel=True),
+    ),
+    Row(
+        name="redis-failover",
+        fault="Redis: SENTINEL FAILOVER",
+        inject=do.fail_over,
+        watch_s=3,
+        targets=(*GOES_ON, NOTHING_TWICE, _NO_CHANGE, *_gap(250)),
+        plan=replace(USUAL, sentinel=True),
+    ),
+    Row(
         name="redis-empty",
         fault="Redis: kill -9, started again empty after 1 s",
         inject=do.redis_restarts_empty,

@@ -10,8 +10,8 @@ import psutil
 
 from lab.chaos.crowd import Crowd
 from lab.chaos.fleet import Fleet
-from lab.chaos.redis_line import ask
 from lab.chaos.row import Facts, Inject, Scene
+from lab.redis_line import ask
 
 RENEWED_EVERY_S: Final = 60.0
 FORGOTTEN_AFTER_S: Final = 65.0
@@ -64,7 +64,7 @@ def soak(minutes: float) -> Inject:
 def keys_left(fleet: Fleet) -> Facts:
     """Keys of calls a minute after the last of them, without records and transcripts, which are kept for a day."""
     time.sleep(FORGOTTEN_AFTER_S)
-    keys = [str(key) for key in ask(fleet.ports.redis, "KEYS", "*:call:*")]
+    keys = [str(key) for key in ask(fleet.redis_port, "KEYS", "*:call:*")]
     return {"keys_left": float(sum(1 for key in keys if key.endswith((":uplink", ":downlink"))))}
 
 

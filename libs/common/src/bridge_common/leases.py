@@ -63,6 +63,7 @@ class Leases:
     async def claim(self, limit: int) -> list[Claim]:
         """Up to `limit` calls whose lease is past its deadline, now ours for `lease_ms`.
 
+        After Redis was away all leases are overdue at once: for two heartbeats calls that have an owner are left to it.
         When a later shard fails, the claims that were made already are returned: nobody else could drive those calls.
         """
         claims: list[Claim] = []

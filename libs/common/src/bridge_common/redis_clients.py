@@ -3,28 +3,18 @@
 redis-py 8 retries silently up to ten times and ends any reply after 5 s: a blocking read then fails only after a
 minute, and a retried append without explicit ids stands twice in the stream. So: `media` never retries and gives up
 fast, `blocking` waits for longer than any BLOCK we send, `control` retries scripts that may run twice.
-
-Under Python 3.11 the library also swallows the cancellation of a task that is sending: its `asyncio.wait_for` answers
-a cancellation that comes as the inner future ends with the result (python/cpython#86296). A loop would then run for
-ever. Our connections raise it again.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.connection import (
-    AbstractConnection,
-    Connection,
-    SSLConnection,
-    UnixDomainSocketConnection,
-    parse_url,
-)
+from redis.asyncio import BlockingConnectionPool, ConnectionPool, Redis
+from redis.asyncio.connection import Connection, parse_url
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.exceptions import (
@@ -40,12 +30,16 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from bridge_common.errors import OutsideError
+from bridge_common.redis_address import RedisAddress, parse_address
+from bridge_common.redis_connections import OWN_CLASSES
+from bridge_common.redis_places import Place, SentinelPlace
 
 MAX_BLOCK_MS: Final = 1000
 """No command of ours blocks for longer: a pooled connection must come back to be re-authenticated."""
 _MEDIA_TIMEOUT_S: Final = 0.5
 _BLOCKING_TIMEOUT_S: Final = MAX_BLOCK_MS / 1000 + 0.5
 _CONTROL_TIMEOUT_S: Final = 1.0
+_SENTINEL_TIMEOUT_S: Final = 0.5
 _PING_TIMEOUT_S: Final = 0.9
 """A probe has one second by default."""
 _CONNECTIONS: Final = 64
@@ -64,6 +58,8 @@ class RedisClients:
     media: Redis
     blocking: Redis
     control: Redis
+    place: Place | None = None
+    """Where they connect to, if that may change."""
 
     async def ping(self) -> bool:
         """Whether Redis answers now; in less than a second in any case."""
@@ -74,53 +70,32 @@ class RedisClients:
             return False
 
     async def aclose(self) -> None:
-        """Close all three, also when closing one of them fails."""
+        """Close all three, also when closing one of them fails. What looks after their place ends first."""
         async with AsyncExitStack() as stack:
             for client in (self.media, self.blocking, self.control):
                 stack.push_async_callback(client.aclose)
+            if self.place is not None:
+                stack.push_async_callback(self.place.aclose)
 
 
 def open_clients(url: str) -> RedisClients:
-    """Makes the clients of one process; connects at first use. `url`: redis://, rediss:// or unix://."""
+    """Makes the clients of one process; connects at first use. `url`: see `parse_address`."""
+    address = parse_address(url)
+    place = _sentinel_place(address) if address.sentinels else None
     return RedisClients(
-        media=_client(url, timeout_s=_MEDIA_TIMEOUT_S, retries=0),
-        blocking=_client(url, timeout_s=_BLOCKING_TIMEOUT_S, retries=0),
-        control=_client(url, timeout_s=_CONTROL_TIMEOUT_S, retries=2),
+        media=_client(address.url, place, timeout_s=_MEDIA_TIMEOUT_S, retries=0),
+        blocking=_client(address.url, place, timeout_s=_BLOCKING_TIMEOUT_S, retries=0),
+        control=_client(address.url, place, timeout_s=_CONTROL_TIMEOUT_S, retries=2),
+        place=place,
     )
 
 
-class _CancellableConnection(AbstractConnection):
-    async def send_packed_command(self, command: bytes | str | Iterable[bytes], check_health: bool = True) -> None:
-        task = asyncio.current_task()
-        before = task.cancelling() if task else 0
-        await super().send_packed_command(command, check_health)
-        if task and task.cancelling() > before:
-            # The reply to what was sent is not read any more: the connection is of no use.
-            await self.disconnect(nowait=True)
-            raise asyncio.CancelledError
-
-
-class _TcpConnection(_CancellableConnection, Connection): ...
-
-
-class _TlsConnection(_CancellableConnection, SSLConnection): ...
-
-
-class _UnixConnection(_CancellableConnection, UnixDomainSocketConnection): ...
-
-
-_CONNECTION_CLASSES: Final[dict[type[AbstractConnection], type[AbstractConnection]]] = {
-    Connection: _TcpConnection,
-    SSLConnection: _TlsConnection,
-    UnixDomainSocketConnection: _UnixConnection,
-}
-
-
-def _client(url: str, *, timeout_s: float, retries: int) -> Redis:
+def _client(url: str, place: Place | None = None, *, timeout_s: float, retries: int) -> Redis:
     backoff = ExponentialBackoff(cap=0.2, base=0.02) if retries else NoBackoff()
     address: dict[str, Any] = dict(parse_url(url))
     ours = {
-        "connection_class": _CONNECTION_CLASSES[address.get("connection_class", Connection)],
+        "connection_class": OWN_CLASSES[address.get("connection_class", Connection)],
+        "place": place,
         "max_connections": _CONNECTIONS,
         "timeout": _POOL_TIMEOUT_S,
         "protocol": 3,
@@ -133,6 +108,26 @@ def _client(url: str, *, timeout_s: float, retries: int) -> Redis:
     if "path" in address:
         del ours["socket_keepalive"]
     return Redis.from_pool(BlockingConnectionPool(**(address | ours)))
+
+
+def _sentinel_place(address: RedisAddress) -> SentinelPlace:
+    sentinels = []
+    for host, port in address.sentinels:
+        options: dict[str, Any] = dict(parse_url(address.url))
+        ours = {
+            "connection_class": OWN_CLASSES[options.get("connection_class", Connection)],
+            "host": host,
+            "port": port,
+            "db": 0,
+            "username": address.sentinel_username or None,
+            "password": address.sentinel_password or None,
+            "protocol": 3,
+            "socket_timeout": _SENTINEL_TIMEOUT_S,
+            "socket_connect_timeout": _SENTINEL_TIMEOUT_S,
+            "retry": Retry(NoBackoff(), 0),
+        }
+        sentinels.append(Redis.from_pool(ConnectionPool(**(options | ours))))
+    return SentinelPlace(sentinels, address.service)
 
 
 async def command(redis: Redis, *args: str | bytes | int, **options: object) -> Any:

@@ -128,22 +128,45 @@ return 1
 """
 )
 
+_OUTAGE: Final = """
+-- Whether nobody was served for so long that all leases are overdue at once: Redis was away, stood still, or this
+-- server is the replica of a moment ago. For two heartbeats the owners come first then.
+local function owners_first(lease_ms)
+  local now = now_ms()
+  local served = tonumber(redis.call('HGET', KEYS[2], ':served') or now)
+  local quiet_until = tonumber(redis.call('HGET', KEYS[2], ':quiet_until') or 0)
+  if math.abs(now - served) > 0.4 * lease_ms then
+    quiet_until = now + 0.5 * lease_ms
+    redis.call('HSET', KEYS[2], ':quiet_until', as_int(quiet_until))
+  end
+  if served == now or math.abs(now - served) > 0.05 * lease_ms then
+    redis.call('HSET', KEYS[2], ':served', as_int(now))
+  end
+  return now < quiet_until
+end
+"""
+
 CLAIM: Final = (
     _NOW
+    + _OUTAGE
     + """
 -- KEYS leases, owners; ARGV owner, limit, lease_ms   -> {call_id, epoch, uplink cursor, ...}
 local now = now_ms()
-local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', as_int(now), 'LIMIT', 0, ARGV[2])
+local limit = tonumber(ARGV[2])
+local quiet = owners_first(tonumber(ARGV[3]))
+local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', as_int(now), 'LIMIT', 0, quiet and 1000 or limit)
 local claimed = {}
 for _, call_id in ipairs(due) do
   local previous = redis.call('HGET', KEYS[2], call_id)
-  local epoch = now
-  if previous then epoch = math.max(tonumber(string.match(previous, '|(%d+)$')) + 1, now) end
-  redis.call('HSET', KEYS[2], call_id, ARGV[1] .. '|' .. as_int(epoch))
-  redis.call('ZADD', KEYS[1], as_int(now + tonumber(ARGV[3])), call_id)
-  claimed[#claimed + 1] = call_id
-  claimed[#claimed + 1] = as_int(epoch)
-  claimed[#claimed + 1] = redis.call('HGET', KEYS[2], call_id .. ':uplink') or '0-0'
+  if #claimed < 3 * limit and not (quiet and previous) then
+    local epoch = now
+    if previous then epoch = math.max(tonumber(string.match(previous, '|(%d+)$')) + 1, now) end
+    redis.call('HSET', KEYS[2], call_id, ARGV[1] .. '|' .. as_int(epoch))
+    redis.call('ZADD', KEYS[1], as_int(now + tonumber(ARGV[3])), call_id)
+    claimed[#claimed + 1] = call_id
+    claimed[#claimed + 1] = as_int(epoch)
+    claimed[#claimed + 1] = redis.call('HGET', KEYS[2], call_id .. ':uplink') or '0-0'
+  end
 end
 return claimed
 """
@@ -151,9 +174,11 @@ return claimed
 
 RENEW: Final = (
     _NOW
+    + _OUTAGE
     + """
 -- KEYS leases, owners; ARGV lease_ms, owner, call_id, epoch, uplink cursor or '', ...
 -- -> the call_ids that are no longer ours
+owners_first(tonumber(ARGV[1]))
 local deadline = as_int(now_ms() + tonumber(ARGV[1]))
 local lost = {}
 for i = 3, #ARGV, 3 do

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Final, Literal, NoReturn, TypeVar
+from typing import Annotated, Literal, NoReturn, TypeVar
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
-_SHORTEST_KEY: Final = 16
+from bridge_common.errors import InputError
+from bridge_common.redis_address import parse_address
 
 
 def _split(value: object) -> object:
@@ -19,41 +20,27 @@ CommaSeparated = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 """A list in one variable: `one,two`."""
 
 
+def _is_redis_url(value: str) -> str:
+    try:
+        parse_address(value)
+    except InputError as error:
+        # pydantic collects `ValueError`s, not ours.
+        raise ValueError(error.message) from None
+    return value
+
+
 class ServiceSettings(BaseSettings):
     """What every service reads. A field's environment variable is its name in capitals; empty counts as not set."""
 
     model_config = SettingsConfigDict(frozen=True, env_ignore_empty=True, extra="ignore")
 
-    redis_url: str = Field(pattern=r"^(rediss?|unix)://")
+    redis_url: Annotated[str, AfterValidator(_is_redis_url)]
     redis_shards: int = Field(default=1, ge=1, le=256)
     host: str = "0.0.0.0"
     port: int = Field(ge=0, le=65535)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["json", "text"] = "json"
-    log_phone_key: SecretStr = Field(default=SecretStr(""))
-    """Key of the hashes that stand for phone numbers in the log; empty: random, another one in each process."""
-    log_transcripts: bool = False
-    """Whether the log may show what was said."""
-    otel_exporter_otlp_endpoint: str = Field(default="", pattern=r"^(https?://.+)?$")
-    """Where traces go, as OTLP over HTTP; empty: nowhere. The SDK reads the other OTEL_ variables by itself."""
-    applicationinsights_connection_string: SecretStr = SecretStr("")
-    """Of the Application Insights resource that traces go to; empty: nowhere."""
     drain_timeout_s: float = Field(default=25.0, ge=0)
-
-    @field_validator("log_phone_key")
-    @classmethod
-    def _phone_key_is_long(cls, value: SecretStr) -> SecretStr:
-        if 0 < len(value.get_secret_value()) < _SHORTEST_KEY:
-            raise ValueError(f"has to have {_SHORTEST_KEY} characters or more")
-        return value
-
-    @field_validator("applicationinsights_connection_string")
-    @classmethod
-    def _resource_is_named(cls, value: SecretStr) -> SecretStr:
-        text = value.get_secret_value()
-        if text and "instrumentationkey=" not in text.lower():
-            raise ValueError("is copied whole from the resource: InstrumentationKey=...;IngestionEndpoint=https://...")
-        return value
 
 
 S = TypeVar("S", bound=BaseSettings)

@@ -21,7 +21,6 @@ from bridge_common.errors import BridgeError, OutsideError
 from bridge_common.fleet import BEAT_S, Fleet
 from bridge_common.leases import HEARTBEAT_MS, LEASE_MS, POLL_MS, Claim
 from bridge_common.log import fields
-from bridge_common.outage import Outage
 
 log = logging.getLogger(__name__)
 
@@ -30,8 +29,6 @@ _HEARTBEAT_S: Final = HEARTBEAT_MS / 1000
 _SILENT_AFTER_S: Final = 0.8 * LEASE_MS / 1000
 """Without a renewal for so long the call may soon be somebody else's."""
 _WATCH_S: Final = 0.05
-_HOLD_OFF_S: Final = 2 * _HEARTBEAT_S
-"""After trouble with Redis all leases are overdue at once: their owners come first."""
 _LOAD_S: Final = 2.0
 _PATIENCE_S: Final = 5.0
 """How long a draining relay waits for a call to fall quiet before it hands it over in the middle of a turn."""
@@ -75,11 +72,6 @@ class Worker:
         self._capacity = capacity
         self._holdings: dict[Claim, Holding] = {}
         self._draining = False
-        self._hold_off_until = 0.0
-        self._claiming = Outage(log, "claiming calls")
-        self._renewing = Outage(log, "renewing leases")
-        self._remembering = Outage(log, "reading records")
-        self._beating = Outage(log, "the heartbeat")
 
     @property
     def active(self) -> int:
@@ -111,14 +103,12 @@ class Worker:
         cursors: dict[str, str] = {}
         while True:
             try:
-                if not self._draining and self._now() >= self._hold_off_until:
+                if not self._draining:
                     await self._claim_some()
                 await self._desk.leases.wait_wake(self._blocking, cursors, POLL_MS)
-                self._claiming.worked()
             except OutsideError as error:
-                self._claiming.failed(error=error.message)
+                log.warning("cannot claim calls", extra=fields(error=error.message))
                 await asyncio.sleep(POLL_MS / 1000)
-                self._hold_off_until = self._now() + _HOLD_OFF_S
 
     async def _claim_some(self) -> None:
         """The least loaded comes first."""
@@ -188,11 +178,8 @@ class Worker:
                 async with asyncio.timeout(_HEARTBEAT_S):
                     lost = await self._desk.leases.renew(claims, cursors) if claims else []
                 await self._renewed(claims, lost, began)
-                if claims:
-                    self._renewing.worked()
             except (OutsideError, TimeoutError) as error:
-                self._renewing.failed(calls=len(claims), error=str(error))
-                self._hold_off_until = self._now() + _HOLD_OFF_S
+                log.warning("cannot renew leases", extra=fields(calls=len(claims), error=str(error)))
             await asyncio.sleep(max(began + _HEARTBEAT_S - self._now(), 0.01))
 
     async def _renewed(self, claims: Iterable[Claim], lost: Iterable[Claim], at: float) -> None:
@@ -222,9 +209,8 @@ class Worker:
             for claim, holding in list(self._holdings.items()):
                 try:
                     holding.record = await self._desk.store.load(claim.call_id) or holding.record
-                    self._remembering.worked()
                 except BridgeError as error:
-                    self._remembering.failed(call_id=claim.call_id, error=error.message)
+                    log.info("record not refreshed", extra=fields(call_id=claim.call_id, error=error.message))
                     break
 
     async def _watch_calls(self) -> None:
@@ -242,9 +228,8 @@ class Worker:
         while True:
             try:
                 await self._fleet.beat(capacity=self._capacity, active=self.active, draining=self._draining)
-                self._beating.worked()
             except OutsideError as error:
-                self._beating.failed(error=error.message)
+                log.warning("no heartbeat", extra=fields(error=error.message))
             await asyncio.sleep(BEAT_S)
 
     # -- draining

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from lab.chaos.redis_line import RedisRefusedError, ask, ask_map
+from lab.redis_line import RedisRefusedError, ask, ask_map
 from lab.redis_server import free_port, redis_server
 
 

@@ -1,0 +1,99 @@
+"""`REDIS_URL`, read: one server, a primary that sentinels know, or the first node of a cluster. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlsplit
+
+from bridge_common.errors import InputError
+
+Address: TypeAlias = tuple[str, int]
+"""Host and port."""
+
+SCHEMES: Final = ("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel")
+_SENTINEL: Final = "+sentinel"
+_SENTINEL_PORT: Final = 26379
+_REDIS_PORT: Final = 6379
+_OF_SENTINELS: Final = ("sentinel_username", "sentinel_password")
+
+
+@dataclass(frozen=True, slots=True)
+class RedisAddress:
+    """`url` is what redis-py reads: options, credentials and a first host, which with `sentinels` is one of them."""
+
+    url: str
+    sentinels: tuple[Address, ...] = ()
+    service: str = ""
+    """What the sentinels call the primary."""
+    sentinel_username: str = ""
+    sentinel_password: str = ""
+
+    @property
+    def scheme(self) -> str:
+        return urlsplit(self.url).scheme
+
+    @property
+    def host(self) -> str:
+        return urlsplit(self.url).hostname or ""
+
+    @property
+    def port(self) -> int:
+        return urlsplit(self.url).port or _REDIS_PORT
+
+    @property
+    def database(self) -> int:
+        parts = urlsplit(self.url)
+        return int(parts.path.strip("/") or dict(parse_qsl(parts.query)).get("db", "0"))
+
+    @property
+    def has_credentials(self) -> bool:
+        return "@" in urlsplit(self.url).netloc
+
+
+def parse_address(url: str) -> RedisAddress:
+    """Raises `InputError`, whose message holds nothing of the URL: there may be a password in it."""
+    try:
+        parts = urlsplit(url)
+        scheme = parts.scheme
+        if scheme not in SCHEMES:
+            raise InputError("has to begin with " + ", ".join(f"{scheme}://" for scheme in SCHEMES))
+        if scheme.endswith(_SENTINEL):
+            return _behind_sentinels(parts)
+        if scheme == "unix":
+            return RedisAddress(url)
+        if not parts.hostname:
+            raise InputError("names no host")
+        address = RedisAddress(url)
+        # Both are read, so that a wrong one is found now.
+        _ = parts.port, address.database
+        return address
+    except ValueError:
+        raise InputError("has a port or a database that is no number, or something else that no URL has") from None
+
+
+def _behind_sentinels(parts: SplitResult) -> RedisAddress:
+    """redis+sentinel://[user:password@]host[:port],host[:port]/service[/database][?option=value]"""
+    login, _, hosts = parts.netloc.rpartition("@")
+    sentinels = tuple(_host_and_port(text) for text in hosts.split(",") if text)
+    if not sentinels:
+        raise InputError("names no sentinel")
+    service, _, database = parts.path.strip("/").partition("/")
+    if not service:
+        raise InputError("names no service after the sentinels: redis+sentinel://host:26379,host:26379/mymaster")
+    options = dict(parse_qsl(parts.query))
+    of_sentinels = {name: options.pop(name, "") for name in _OF_SENTINELS}
+    scheme = parts.scheme.removesuffix(_SENTINEL)
+    host, port = sentinels[0]
+    before = f"{login}@" if login else ""
+    spelled = f"[{host}]" if ":" in host else host
+    after = f"?{urlencode(options)}" if options else ""
+    url = f"{scheme}://{before}{spelled}:{port}/{int(database or 0)}{after}"
+    return RedisAddress(url, sentinels, unquote(service), **of_sentinels)
+
+
+def _host_and_port(text: str) -> Address:
+    found = urlsplit(f"//{text}")
+    if not found.hostname:
+        raise InputError("names a sentinel without a host")
+    return found.hostname, found.port or _SENTINEL_PORT

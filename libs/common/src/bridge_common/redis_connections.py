@@ -1,0 +1,171 @@
+"""Our connections: those of redis-py, which follow a server that moves and are signed in anew with a new token.
+
+Under Python 3.11 the library also swallows the cancellation of a task that is sending: its `asyncio.wait_for` answers
+a cancellation that comes as the inner future ends with the result (python/cpython#86296). A loop would then run for
+ever. Our connections raise it again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from redis.asyncio.connection import (
+    AbstractConnection,
+    Connection,
+    SSLConnection,
+    UnixDomainSocketConnection,
+)
+from redis.credentials import CredentialProvider
+from redis.exceptions import AuthenticationError, ReadOnlyError, ResponseError
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from bridge_common.redis_address import Address
+from bridge_common.redis_places import Place
+
+
+class RenewedCredentials(CredentialProvider):
+    """Credentials whose password is a token that runs out, and is renewed in time."""
+
+    @property
+    def token(self) -> str:
+        """The newest one, empty before the first was asked for."""
+        raise NotImplementedError
+
+    async def get_credentials_async(self) -> tuple[str, str]:
+        """User and token; raises `RedisConnectionError` when there is none to be had."""
+        raise NotImplementedError
+
+    def refused(self, token: str) -> None:
+        """Redis did not take this one: another one is needed before its time."""
+        raise NotImplementedError
+
+
+class OwnConnection(AbstractConnection):
+    """`place`: who knows where the server is; without one it is where the URL says."""
+
+    def __init__(self, *, place: Place | None = None, **kwargs: Any) -> None:
+        self._place = place
+        self._signed_in_with = ""
+        super().__init__(**kwargs)
+        credentials = self.credential_provider
+        self._renewed = credentials if isinstance(credentials, RenewedCredentials) else None
+
+    @property
+    def address(self) -> Address:
+        return getattr(self, "host", ""), getattr(self, "port", 0)
+
+    @property
+    def outdated(self) -> bool:
+        """Whether there is a newer token than the one this connection signed in with."""
+        return self._renewed is not None and self._renewed.token != self._signed_in_with
+
+    def abort(self) -> None:
+        """End it now; whoever waits for a reply is told."""
+        if self._writer is not None:
+            self._writer.transport.abort()
+
+    # -- as redis-py calls it
+    async def _connect(self) -> None:
+        if self._place is None:
+            await self._connect_there()
+            return
+        address = await self._place.find()
+        self.host, self.port = address
+        try:
+            await self._connect_there()
+        except (OSError, TimeoutError):
+            self._place.doubt(address)
+            raise
+        self._place.joined(self)
+
+    async def _connect_there(self) -> None:
+        # Of the class beside this one. redis-py leaves it bare.
+        await super()._connect()  # type: ignore[safe-super, no-untyped-call]
+
+    async def on_connect_check_health(self, check_health: bool = True) -> None:
+        try:
+            await super().on_connect_check_health(check_health)
+        except (RedisConnectionError, RedisTimeoutError) as error:
+            if self._renewed is not None and isinstance(error, AuthenticationError):
+                self._renewed.refused(self._signed_in_with)
+            if self._place is not None:
+                self._place.doubt(self.address)
+            raise
+        if self._renewed is not None:
+            self._signed_in_with = self._renewed.token
+        if self._place is not None:
+            await self._check(self._place)
+
+    async def _check(self, place: Place) -> None:
+        try:
+            await place.check(self._ask)
+        except (RedisConnectionError, ResponseError):
+            place.leave(self.address)
+            raise
+
+    async def send_packed_command(self, command: bytes | str | Iterable[bytes], check_health: bool = True) -> None:
+        if self._writer is not None and self._writer.transport.is_closing():
+            await self.disconnect(nowait=True)
+        if self._renewed is not None and self.outdated and check_health and self.is_connected:
+            await self._sign_in_again(self._renewed)
+        task = asyncio.current_task()
+        before = task.cancelling() if task else 0
+        try:
+            await super().send_packed_command(command, check_health)
+        except RuntimeError as error:
+            # What uvloop says of a transport that was aborted a moment ago, where asyncio drops what is written.
+            raise RedisConnectionError(f"the connection was ended: {error}") from error
+        if task and task.cancelling() > before:
+            # The reply to what was sent is not read any more: the connection is of no use.
+            await self.disconnect(nowait=True)
+            raise asyncio.CancelledError
+
+    async def _sign_in_again(self, renewed: RenewedCredentials) -> None:
+        user, token = await renewed.get_credentials_async()
+        await self._ask("AUTH", user, token)
+        self._signed_in_with = token
+
+    async def _ask(self, *command: str) -> Any:
+        await self.send_command(*command, check_health=False)
+        return await self.read_response()
+
+    async def read_response(self, *args: Any, **kwargs: Any) -> Any:
+        """A refusal that says "not me" ends this connection: the next one leads to the right server."""
+        try:
+            return await super().read_response(*args, **kwargs)
+        except ResponseError as error:
+            if not _is_misled(error):
+                raise
+            if self._place is not None:
+                self._place.leave(self.address)
+            await self.disconnect(nowait=True)
+            raise RedisConnectionError(f"another server is in charge now: {error}") from error
+
+
+def _is_misled(error: ResponseError) -> bool:
+    return isinstance(error, ReadOnlyError) or str(error).startswith("MOVED ")
+
+
+class TcpConnection(OwnConnection, Connection): ...
+
+
+class TlsConnection(OwnConnection, SSLConnection):
+    def _connection_arguments(self) -> Mapping[str, Any]:
+        arguments = dict(super()._connection_arguments())
+        if self._place is not None and self._place.server_name is not None:
+            arguments["server_hostname"] = self._place.server_name
+        return arguments
+
+
+class UnixConnection(OwnConnection, UnixDomainSocketConnection): ...
+
+
+OWN_CLASSES: Final[Mapping[type[AbstractConnection], type[OwnConnection]]] = {
+    Connection: TcpConnection,
+    SSLConnection: TlsConnection,
+    UnixDomainSocketConnection: UnixConnection,
+}
+"""Ours in place of the one that redis-py chose for a URL."""
