@@ -10,9 +10,9 @@ compile() {
 services=(call-control media-gateway agent-relay)
 projects=(libs/common/pyproject.toml lab/pyproject.toml)
 for service in "${services[@]}"; do projects+=("services/$service/pyproject.toml"); done
-compile "${projects[@]}" requirements/dev.in -o requirements/dev.txt
+compile --all-extras "${projects[@]}" requirements/dev.in -o requirements/dev.txt
 for service in "${services[@]}"; do
-  compile "services/$service/pyproject.toml" -c requirements/dev.txt -o "requirements/$service.txt"
+  compile --extra telemetry "services/$service/pyproject.toml" -c requirements/dev.txt -o "requirements/$service.txt"
 done
 compile lab/pyproject.toml -c requirements/dev.txt -o requirements/lab.txt
 compile requirements/build.in -c requirements/dev.txt -o requirements/build.txt

@@ -18,6 +18,7 @@ from bridge_common.entries import VoiceReady
 from bridge_common.redis_clients import RedisClients
 from bridge_common.service import RunningService
 from bridge_common.settings import load_settings
+from bridge_common.streams import StreamReader
 from eventually import eventually
 from relay_call import Call, calls
 from scripted_voice_live import opened, scripted, until_open
@@ -68,6 +69,20 @@ async def test_a_process_takes_a_call_and_drains(monkeypatch: pytest.MonkeyPatch
         claims = await call.leases.claim(10)
         assert [claim.call_id for claim in claims] == [call.call_id], "another relay may have it at once"
         await call.end()
+
+
+async def test_a_dead_reader_ends_the_process(monkeypatch: pytest.MonkeyPatch, redis_url: str) -> None:
+    async def die(_: StreamReader) -> None:
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(StreamReader, "run", die)
+    model = {"VOICE_LIVE_MODEL": "m", "AZURE_VOICE_LIVE_API_KEY": "k"}
+    settings = _settings(monkeypatch, redis_url, "ws://127.0.0.1:1", **model)
+    async with RunningService(AgentRelay(settings), settings) as running:
+        assert await asyncio.wait_for(running.until_told(), 10) == 1
+        livez = await _probe(running, "/livez")
+        assert (livez.status_code, livez.json()["reason"]) == (503, "reader has stopped")
+        assert (await _probe(running, "/readyz")).json()["reason"] == "reader has stopped"
 
 
 async def test_readiness_waits_for_the_token(

@@ -19,8 +19,10 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from bridge_common import service as service_module
+from bridge_common.parts import Parts
 from bridge_common.service import RunningService
 from bridge_common.settings import ServiceSettings
+from bridge_common.telemetry import REGISTRY
 from eventually import eventually
 from lab.redis_server import free_port
 
@@ -30,6 +32,7 @@ class Echo:
 
     def __init__(self) -> None:
         self.draining = False
+        self.parts = Parts()
         self.reason = ""
         self.life: list[str] = []
         self.failing_start = False
@@ -59,6 +62,7 @@ class Echo:
 
     async def stop(self) -> None:
         self.life.append("stop")
+        await self.parts.stop()
 
     async def _echo(self, ws: WebSocket) -> None:
         await ws.accept()
@@ -103,7 +107,7 @@ async def test_a_signal_drains_while_the_sockets_are_still_open(
     echo: Echo, http: aiohttp.ClientSession, number: signal.Signals
 ) -> None:
     async with RunningService(echo, settings_of()) as running:
-        ending = asyncio.create_task(running.until_signalled())
+        ending = asyncio.create_task(running.until_told())
         async with http.ws_connect(url_of(running, "/ws")) as ws:
             await asyncio.sleep(0)
             os.kill(os.getpid(), number)
@@ -127,7 +131,7 @@ async def test_a_signal_drains_while_the_sockets_are_still_open(
 
 async def test_a_second_signal_ends_the_drain(echo: Echo) -> None:
     async with RunningService(echo, settings_of()) as running:
-        ending = asyncio.create_task(running.until_signalled())
+        ending = asyncio.create_task(running.until_told())
         await asyncio.sleep(0)
         os.kill(os.getpid(), signal.SIGTERM)
         await eventually(lambda: "drain" in echo.life)
@@ -138,7 +142,7 @@ async def test_a_second_signal_ends_the_drain(echo: Echo) -> None:
 
 async def test_the_drain_has_a_deadline(echo: Echo) -> None:
     async with RunningService(echo, settings_of(drain_timeout_s=0.1)) as running:
-        ending = asyncio.create_task(running.until_signalled())
+        ending = asyncio.create_task(running.until_told())
         await asyncio.sleep(0)
         os.kill(os.getpid(), signal.SIGTERM)
         await asyncio.wait_for(ending, 5)
@@ -148,7 +152,7 @@ async def test_the_drain_has_a_deadline(echo: Echo) -> None:
 async def test_a_drain_that_fails_still_ends_in_order(echo: Echo, caplog: pytest.LogCaptureFixture) -> None:
     echo.failing_drain = True
     async with RunningService(echo, settings_of()) as running:
-        ending = asyncio.create_task(running.until_signalled())
+        ending = asyncio.create_task(running.until_told())
         await asyncio.sleep(0)
         os.kill(os.getpid(), signal.SIGTERM)
         await asyncio.wait_for(ending, 5)
@@ -158,13 +162,47 @@ async def test_a_drain_that_fails_still_ends_in_order(echo: Echo, caplog: pytest
 
 async def test_a_drain_that_is_cancelled_leaves_no_task_behind(echo: Echo) -> None:
     async with RunningService(echo, settings_of()) as running:
-        ending = asyncio.create_task(running.until_signalled())
+        ending = asyncio.create_task(running.until_told())
         await asyncio.sleep(0)
         os.kill(os.getpid(), signal.SIGTERM)
         await eventually(lambda: "drain" in echo.life)
         ending.cancel()
         with pytest.raises(asyncio.CancelledError):
             await ending
+
+
+async def test_a_dead_part_fails_livez_and_ends_the_process_without_a_drain(
+    echo: Echo, http: aiohttp.ClientSession
+) -> None:
+    async def die() -> None:
+        await ripe.wait()
+        raise RuntimeError("broken")
+
+    ripe = asyncio.Event()
+    async with RunningService(echo, settings_of()) as running:
+        echo.parts.start("reader", die())
+        ending = asyncio.create_task(running.until_told())
+        async with http.get(url_of(running, "/livez")) as reply:
+            assert reply.status == 200
+        ripe.set()
+        assert await asyncio.wait_for(ending, 10) == 1
+        async with http.get(url_of(running, "/livez")) as reply:
+            assert reply.status == 503
+            assert await reply.json() == {"status": "failed", "reason": "reader has stopped"}
+    assert echo.life == ["start", "stop"]
+
+
+async def test_the_lag_of_the_loop_is_watched_while_the_service_runs(
+    echo: Echo, http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge_common.loop_lag.PERIOD_S", 0.01)
+    before = looks_at_the_lag()
+    async with RunningService(echo, settings_of()):
+        await eventually(lambda: looks_at_the_lag() > before + 2)
+
+
+def looks_at_the_lag() -> float:
+    return REGISTRY.get_sample_value("bridge_event_loop_lag_seconds_count") or 0.0
 
 
 async def test_a_start_that_fails_releases_the_port_and_the_service(echo: Echo) -> None:
@@ -200,11 +238,13 @@ async def test_a_taken_port_ends_before_the_service_starts(echo: Echo) -> None:
 PROCESS = textwrap.dedent(
     """
     import asyncio, sys
+    from bridge_common.parts import Parts
     from bridge_common.service import serve
     from bridge_common.settings import ServiceSettings, load_settings
 
     class Silent:
         draining = False
+        parts = Parts()
         def routes(self): return []
         async def ready(self): return ""
         async def start(self): print("started", flush=True)

@@ -12,12 +12,14 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
+from bridge_common.parts import Parts
 from bridge_common.web_server import MAX_WS_MESSAGE_BYTES, Web, WebServer
 
 
 class Answering:
     def __init__(self) -> None:
         self.draining = False
+        self.parts = Parts()
         self.reason = ""
 
     def routes(self) -> Sequence[BaseRoute]:

@@ -11,14 +11,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import httpx
+import pytest
 
 from acs_media_peer import dial
 from bridge_common.entries import MediaAttached, MediaDetached, MediaLost
 from bridge_common.fleet import Fleet
 from bridge_common.redis_clients import RedisClients
+from bridge_common.streams import StreamWriter
 from eventually import eventually
 from lab.redis_server import free_port
-from media_line import TOKEN_KEY, Gateway, Line
+from media_line import TOKEN_KEY, Gateway, Line, running_gateway
 
 
 @asynccontextmanager
@@ -74,6 +76,19 @@ async def test_a_signal_lets_calls_end_and_then_closes_the_rest(redis_url: str, 
         assert await asyncio.wait_for(running.wait(), 5) == 0
         await eventually(lambda: line.said(MediaDetached))
         assert len(await line.told(MediaLost)) == 1
+
+
+async def test_a_dead_writer_ends_the_process(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def die(_: StreamWriter) -> None:
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(StreamWriter, "run", die)
+    async with running_gateway(redis_url) as gateway, httpx.AsyncClient(trust_env=False) as client:
+        assert await asyncio.wait_for(gateway.running.until_told(), 10) == 1
+        base = f"http://127.0.0.1:{gateway.running.port}"
+        livez = await client.get(f"{base}/livez")
+        assert (livez.status_code, livez.json()["reason"]) == (503, "writer has stopped")
+        assert (await client.get(f"{base}/readyz")).json()["reason"] == "writer has stopped"
 
 
 async def test_without_settings_it_says_what_is_missing() -> None:

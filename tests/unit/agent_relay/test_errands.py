@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -13,6 +14,7 @@ from agent_relay.errands import Errands
 from bridge_common.entries import InboxEntry, Notice, TranscriptEntry, VoiceLost, VoiceReady
 from bridge_common.errors import OutsideError
 from bridge_common.leases import Claim
+from bridge_common.outage import Outage
 
 CLAIM = Claim("call_1", 7)
 
@@ -86,7 +88,8 @@ def _stage(**redis: Any) -> Stage:
     async def answer(arguments: str) -> str:
         return f"<{arguments}>"
 
-    desk = SimpleNamespace(store=one, inbox=one, leases=one, tools={"look": answer})
+    noting = Outage(logging.getLogger("errands"), "writing of calls")
+    desk = SimpleNamespace(store=one, inbox=one, leases=one, tools={"look": answer}, noting=noting)
     did: list[Command] = []
     lost: list[str] = []
 

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge_common.log import fields, phone, setup_logging
+from bridge_common import log as log_module
+from bridge_common.log import fields, phone, setup_logging, words
 
 LIBRARIES = (
     "azure",
@@ -28,6 +29,7 @@ LIBRARIES = (
 
 @pytest.fixture(autouse=True)
 def logging_as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(log_module, "_privacy", log_module._Privacy())
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     levels = {name: logging.getLogger(name).level for name in LIBRARIES}
@@ -142,3 +144,22 @@ def test_no_more_than_two_digits_of_a_number_are_shown(raw_id: str) -> None:
     assert len(shown) == 11
     assert raw_id[2:] not in shown
     assert raw_id[-3:] not in shown.partition("…")[2]
+
+
+def test_with_a_key_every_process_has_the_same_hash_and_without_one_nobody_can_guess_it() -> None:
+    setup_logging("call-control", phone_key="the same key everywhere")
+    ours = phone("4:+14255550100")
+    log_module._privacy.phone_key = b"random"
+    setup_logging("media-gateway")
+    assert phone("4:+14255550100") != ours, "no key, no common hash"
+    setup_logging("media-gateway", phone_key="the same key everywhere")
+    assert phone("4:+14255550100") == ours
+    assert log_module._Privacy().phone_key != log_module._Privacy().phone_key
+
+
+def test_what_was_said_is_shown_only_when_it_may_be() -> None:
+    assert words("my card number is") == "(17 characters)"
+    setup_logging("agent-relay", shows_words=True)
+    assert words("my card number is") == "my card number is"
+    setup_logging("agent-relay")
+    assert words("") == "(0 characters)"

@@ -9,6 +9,11 @@ def test_a_process_that_answers_is_alive() -> None:
     assert (probes.livez().status, json.loads(probes.livez().body)) == (200, {"status": "alive"})
 
 
+def test_a_process_with_a_dead_part_is_not() -> None:
+    answer = probes.livez("reader has stopped")
+    assert (answer.status, json.loads(answer.body)) == (503, {"status": "failed", "reason": "reader has stopped"})
+
+
 def test_ready_without_a_reason_against_it() -> None:
     answer = probes.readyz("", redis_age_s=0.1)
     assert answer.status == 200

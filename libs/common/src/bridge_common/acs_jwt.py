@@ -19,6 +19,7 @@ import jwt
 
 from bridge_common.errors import AuthError, OutsideError
 from bridge_common.log import fields
+from bridge_common.outage import Outage
 
 log = logging.getLogger(__name__)
 
@@ -86,11 +87,13 @@ class JwtVerifier:
 
     async def warm_up(self) -> None:
         """Load the keys before anyone needs them, trying until they are there; the task of a service that starts."""
+        fetching = Outage(log, "fetching signing keys")
         while self._mode is not JwtMode.OFF and not self._keys:
             try:
                 await self.fetch()
+                fetching.worked()
             except OutsideError as error:
-                log.warning("signing keys not there yet", extra=fields(error=error.message))
+                fetching.failed(error=error.message)
                 await asyncio.sleep(4 * RETRY_S)
 
     async def _download(self) -> bytes:

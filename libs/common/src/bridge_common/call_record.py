@@ -63,6 +63,8 @@ class CallRecord:
     command_seq: int = 0
     timer_seq: int = 0
     pending: tuple[PendingCommand, ...] = ()
+    traceparent: str = ""
+    """Joins what the three services trace of this call (W3C Trace Context); empty when it is not traced."""
 
     uplink_epoch: int = 0
     greeted: bool = False

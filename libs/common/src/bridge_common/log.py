@@ -1,12 +1,17 @@
-"""JSON log lines on stderr: a static message, values in fields. Phone numbers only through `phone`."""
+"""JSON log lines on stderr: a static message, values in fields. Phone numbers only through `phone`, what was said
+only through `words`: what of them is shown is for the settings to say.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
 import logging
+import secrets
 import sys
 import time
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 _EXTRA: Final = "bridge_fields"
@@ -18,9 +23,32 @@ def fields(**values: object) -> dict[str, object]:
     return {_EXTRA: values}
 
 
+@dataclass(slots=True)
+class _Privacy:
+    """Set once, at the start of the process."""
+
+    phone_key: bytes = field(default_factory=lambda: secrets.token_bytes(32))
+    """Random unless one is given: then the same number has another hash in each process, and after each restart."""
+    shows_words: bool = False
+
+
+_privacy: Final = _Privacy()
+
+
 def phone(raw_id: str) -> str:
-    """A party as logs may show it: a short hash that stays the same for the same party, and its last two digits."""
-    return f"{hashlib.sha256(raw_id.encode()).hexdigest()[:8]}…{raw_id[-2:]}" if raw_id else ""
+    """A party as logs may show it: a short keyed hash, the same for the same party, and its last two digits.
+
+    Keyed, because all phone numbers there are can be hashed in a minute.
+    """
+    if not raw_id:
+        return ""
+    digest = hmac.new(_privacy.phone_key, raw_id.encode(errors="replace"), hashlib.sha256).hexdigest()
+    return f"{digest[:8]}…{raw_id[-2:]}"
+
+
+def words(text: str) -> str:
+    """What somebody said, if the settings allow it in the log, else only how long it was."""
+    return text if _privacy.shows_words else f"({len(text)} characters)"
 
 
 class _JsonFormatter(logging.Formatter):
@@ -49,11 +77,16 @@ class _TextFormatter(logging.Formatter):
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 
-def setup_logging(service: str, level: str = "INFO", form: LogFormat = "json") -> None:
+def setup_logging(
+    service: str, level: str = "INFO", form: LogFormat = "json", *, phone_key: str = "", shows_words: bool = False
+) -> None:
     """Send every logger of the process to stderr. Libraries speak at WARNING unless we listen at DEBUG.
 
     Those that would print media tokens (in paths) or API keys (in headers) stay at WARNING even then.
     """
+    if phone_key:
+        _privacy.phone_key = phone_key.encode()
+    _privacy.shows_words = shows_words
     out = logging.StreamHandler(sys.stderr)
     out.setFormatter(_JsonFormatter(service) if form == "json" else _TextFormatter())
     root = logging.getLogger()

@@ -18,7 +18,10 @@ class Answer:
     content_type: str
 
 
-def livez() -> Answer:
+def livez(failure: str = "") -> Answer:
+    """Alive unless a part of the process has failed: then nothing but a restart helps."""
+    if failure:
+        return Answer(503, json.dumps({"status": "failed", "reason": failure}, separators=(",", ":")).encode(), _JSON)
     return Answer(200, b'{"status":"alive"}', _JSON)
 
 

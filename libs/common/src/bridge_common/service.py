@@ -14,8 +14,11 @@ import signal
 import socket
 from typing import Final, Protocol, runtime_checkable
 
-from bridge_common import telemetry
-from bridge_common.log import fields
+from bridge_common import telemetry, tracing
+from bridge_common.ids import process_name
+from bridge_common.log import fields, setup_logging
+from bridge_common.loop_lag import LoopLag
+from bridge_common.parts import Parts
 from bridge_common.settings import ServiceSettings
 from bridge_common.web_server import Web, WebServer
 
@@ -39,6 +42,8 @@ class Service(Protocol):
     """
 
     draining: bool
+    parts: Parts
+    """What runs in the background; when one of them dies, so does the process."""
 
     async def start(self) -> None: ...
 
@@ -70,6 +75,7 @@ class RunningService:
         self._settings = settings
         self._server = server or _web_server(service)
         self._socket: socket.socket | None = None
+        self._loop_lag = LoopLag()
 
     @property
     def port(self) -> int:
@@ -83,6 +89,7 @@ class RunningService:
             async with asyncio.timeout(_START_TIMEOUT_S):
                 await self._service.start()
             await self._server.open(self._socket)
+            self._loop_lag.start()
         except BaseException:
             await self._end()
             raise
@@ -93,6 +100,7 @@ class RunningService:
 
     async def _end(self) -> None:
         """Close the server with its sockets, then stop the service, whatever became of the server."""
+        self._loop_lag.stop()
         try:
             await self._server.close()
         finally:
@@ -100,8 +108,12 @@ class RunningService:
                 self._socket.close()
             await self._service.stop()
 
-    async def until_signalled(self) -> None:
-        """Wait for SIGTERM or SIGINT, then drain within the time the settings give; a second signal ends the drain."""
+    async def until_told(self) -> int:
+        """Wait for a reason to end; the process's exit code.
+
+        After SIGTERM or SIGINT drain within the time the settings give; a second signal ends the drain. When a part
+        has died there is no drain: what it carried is with others all the sooner.
+        """
         loop = asyncio.get_running_loop()
         signalled, again = asyncio.Event(), asyncio.Event()
 
@@ -110,7 +122,9 @@ class RunningService:
 
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, on_signal)
-        await signalled.wait()
+        if not await self._is_signalled(signalled):
+            log.critical("ending: %s", self._service.parts.failure)
+            return 1
         self._service.draining = True
         telemetry.DRAINING.set(1)
         log.info("draining", extra=fields(timeout_s=self._settings.drain_timeout_s))
@@ -125,6 +139,19 @@ class RunningService:
             impatient.cancel()
             # A drain that does not let itself be cancelled must not keep the process.
             await asyncio.wait({drain, impatient}, timeout=_CANCEL_TIMEOUT_S)
+        return 0
+
+    async def _is_signalled(self, signalled: asyncio.Event) -> bool:
+        """Wait for a signal; False when a part of the service failed first."""
+        told = asyncio.create_task(signalled.wait())
+        failed = asyncio.create_task(self._service.parts.failed())
+        try:
+            await asyncio.wait({told, failed}, return_when=asyncio.FIRST_COMPLETED)
+            return signalled.is_set()
+        finally:
+            told.cancel()
+            failed.cancel()
+            await asyncio.wait({told, failed})
 
     async def _drain(self) -> None:
         try:
@@ -162,19 +189,39 @@ def _calm_garbage_collector() -> None:
     gc.set_threshold(_GC_ALLOCATIONS, 20, 50)
 
 
-def serve(service: Service, settings: ServiceSettings, server: Server | None = None) -> int:
-    """Run until a signal; the process's exit code."""
+def set_up(kind: str, settings: ServiceSettings) -> None:
+    """What a process tells of itself, from its first moment on: its log, and its traces if they are switched on."""
+    setup_logging(
+        kind,
+        settings.log_level,
+        settings.log_format,
+        phone_key=settings.log_phone_key.get_secret_value(),
+        shows_words=settings.log_transcripts,
+    )
+    tracing.start(
+        kind,
+        process_name(kind),
+        otlp=bool(settings.otel_exporter_otlp_endpoint),
+        connection_string=settings.applicationinsights_connection_string.get_secret_value(),
+    )
 
-    async def main() -> None:
+
+def serve(service: Service, settings: ServiceSettings, server: Server | None = None) -> int:
+    """Run until a signal, or until a part of the service dies; the process's exit code."""
+
+    async def main() -> int:
         async with RunningService(service, settings, server) as running:
-            signalled = asyncio.ensure_future(running.until_signalled())
+            told = asyncio.ensure_future(running.until_told())
             # Signals are heard from here on; what comes next may take its time.
             await asyncio.sleep(0)
             _calm_garbage_collector()
             log.info("ready", extra=fields(port=running.port))
-            await signalled
+            code = await told
         log.info("stopped")
+        return code
 
-    with asyncio.Runner(loop_factory=loops.new_event_loop) as runner:
-        runner.run(main())
-    return 0
+    try:
+        with asyncio.Runner(loop_factory=loops.new_event_loop) as runner:
+            return runner.run(main())
+    finally:
+        tracing.stop()

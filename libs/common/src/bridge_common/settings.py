@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Literal, NoReturn, TypeVar
+from typing import Annotated, Final, Literal, NoReturn, TypeVar
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
 from bridge_common.errors import InputError
 from bridge_common.redis_address import parse_address
+
+_SHORTEST_KEY: Final = 16
 
 
 def _split(value: object) -> object:
@@ -40,7 +42,30 @@ class ServiceSettings(BaseSettings):
     port: int = Field(ge=0, le=65535)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["json", "text"] = "json"
+    log_phone_key: SecretStr = Field(default=SecretStr(""))
+    """Key of the hashes that stand for phone numbers in the log; empty: random, another one in each process."""
+    log_transcripts: bool = False
+    """Whether the log may show what was said."""
+    otel_exporter_otlp_endpoint: str = Field(default="", pattern=r"^(https?://.+)?$")
+    """Where traces go, as OTLP over HTTP; empty: nowhere. The SDK reads the other OTEL_ variables by itself."""
+    applicationinsights_connection_string: SecretStr = SecretStr("")
+    """Of the Application Insights resource that traces go to; empty: nowhere."""
     drain_timeout_s: float = Field(default=25.0, ge=0)
+
+    @field_validator("log_phone_key")
+    @classmethod
+    def _phone_key_is_long(cls, value: SecretStr) -> SecretStr:
+        if 0 < len(value.get_secret_value()) < _SHORTEST_KEY:
+            raise ValueError(f"has to have {_SHORTEST_KEY} characters or more")
+        return value
+
+    @field_validator("applicationinsights_connection_string")
+    @classmethod
+    def _resource_is_named(cls, value: SecretStr) -> SecretStr:
+        text = value.get_secret_value()
+        if text and "instrumentationkey=" not in text.lower():
+            raise ValueError("is copied whole from the resource: InstrumentationKey=...;IngestionEndpoint=https://...")
+        return value
 
 
 S = TypeVar("S", bound=BaseSettings)

@@ -15,6 +15,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from bridge_common import probes
+from bridge_common.parts import Parts
 
 MAX_WS_MESSAGE_BYTES: Final = 256 * 1024
 
@@ -23,6 +24,7 @@ class Web(Protocol):
     """What of a service answers requests."""
 
     draining: bool
+    parts: Parts
 
     def routes(self) -> Sequence[BaseRoute]: ...
 
@@ -35,7 +37,7 @@ def application(web: Web) -> Starlette:
     """The service's routes with /livez, /readyz and /metrics beside them."""
 
     async def livez(_: Request) -> Response:
-        return _response(probes.livez())
+        return _response(probes.livez(web.parts.failure))
 
     async def readyz(_: Request) -> Response:
         return _response(probes.readyz("draining" if web.draining else await web.ready()))

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import sys
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from starlette.routing import BaseRoute
@@ -30,9 +30,10 @@ from bridge_common.ids import process_name
 from bridge_common.inbox import Inbox
 from bridge_common.keys import Keys
 from bridge_common.leases import Leases
-from bridge_common.log import fields, setup_logging
+from bridge_common.log import fields
+from bridge_common.parts import Parts
 from bridge_common.redis_clients import RedisClients, open_clients
-from bridge_common.service import serve
+from bridge_common.service import serve, set_up
 from bridge_common.settings import load_settings
 from bridge_common.streams import StreamReader, StreamWriter
 
@@ -45,13 +46,13 @@ _RELEASE_MARGIN_S: Final = 3.0
 class AgentRelay:
     def __init__(self, settings: RelaySettings) -> None:
         self.draining = False
+        self.parts = Parts()
         self._settings = settings
         self._name = process_name(KIND)
         self._clients: RedisClients | None = None
         self._tokens: Tokens | None = None
         self._fleet: Fleet | None = None
         self._worker: Worker | None = None
-        self._tasks: list[asyncio.Task[None]] = []
         self._warming: asyncio.Task[None] | None = None
 
     def routes(self) -> Sequence[BaseRoute]:
@@ -60,8 +61,8 @@ class AgentRelay:
     async def ready(self) -> str:
         if self._clients is None or self._tokens is None:
             return "starting"
-        if any(task.done() for task in self._tasks):
-            return "a part of the process has stopped"
+        if self.parts.failure:
+            return self.parts.failure
         if missing := self._tokens.missing:
             return f"no token for {', '.join(missing)}"
         return "" if await self._clients.ping() else "Redis does not answer"
@@ -101,22 +102,14 @@ class AgentRelay:
         )
         self._worker = Worker(desk, self._fleet, clients.blocking, name=self._name, capacity=settings.relay_capacity)
         # In the order of their end: the worker's last words still need the writer.
-        self._tasks = [
-            self._part("worker", self._worker.run()),
-            self._part("reader", desk.reader.run()),
-            self._part("writer", desk.writer.run()),
-        ]
+        self.parts.start("worker", self._worker.run())
+        self.parts.start("reader", desk.reader.run())
+        self.parts.start("writer", desk.writer.run())
         if settings.scopes:
-            self._tasks.append(self._part("tokens", tokens.run()))
+            self.parts.start("tokens", tokens.run())
         if settings.relay_warm_sessions:
-            self._warming = self._part("warm sessions", desk.warm.run())
-            self._tasks.append(self._warming)
+            self._warming = self.parts.start("warm sessions", desk.warm.run())
         log.info("relay started", extra=fields(mode=target.mode, api_version=target.api_version))
-
-    def _part(self, name: str, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
-        task = asyncio.create_task(work, name=name)
-        task.add_done_callback(_report_end)
-        return task
 
     async def drain(self) -> None:
         if self._warming is not None:
@@ -132,10 +125,7 @@ class AgentRelay:
                 await asyncio.sleep(0.05)
 
     async def stop(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError, Exception):
-                await task
+        await self.parts.stop()
         if self._fleet is not None:
             with contextlib.suppress(OutsideError):
                 await self._fleet.leave()
@@ -145,12 +135,7 @@ class AgentRelay:
             await self._clients.aclose()
 
 
-def _report_end(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and (error := task.exception()) is not None:
-        log.critical("a part of the process has stopped", extra=fields(part=task.get_name()), exc_info=error)
-
-
 def main() -> None:
     settings = load_settings(RelaySettings)
-    setup_logging(KIND, settings.log_level, settings.log_format)
+    set_up(KIND, settings)
     sys.exit(serve(AgentRelay(settings), settings))

@@ -20,6 +20,7 @@ from azure.identity.aio import DefaultAzureCredential
 from agent_relay.core.connection import TokenScope
 from bridge_common.errors import OutsideError
 from bridge_common.log import fields
+from bridge_common.outage import Outage
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +50,7 @@ class Tokens:
         self._credential: AsyncTokenCredential | None = None
         self._tokens: dict[TokenScope, Token] = {}
         self._fetching = asyncio.Lock()
+        self._fetches = Outage(log, "fetching tokens")
 
     async def get(self, scope: TokenScope) -> str:
         """The token in store; fetches only when there is none or it has expired. Raises `OutsideError`."""
@@ -82,8 +84,9 @@ class Tokens:
     async def _refresh(self, scope: TokenScope, token: Token | None) -> None:
         try:
             await self._fetch(scope, instead_of=token)
+            self._fetches.worked()
         except OutsideError as error:
-            log.warning("no token", extra=fields(scope=self._scopes[scope], error=error.message))
+            self._fetches.failed(scope=self._scopes[scope], error=error.message)
 
     def _pause_s(self) -> float:
         now = time.time()

@@ -24,6 +24,7 @@ from bridge_common.inbox import Inbox
 from bridge_common.keys import Keys
 from bridge_common.leases import Leases
 from bridge_common.log import fields
+from bridge_common.outage import Outage
 from bridge_common.streams import StreamReader, StreamWriter
 
 log = logging.getLogger(__name__)
@@ -44,6 +45,8 @@ class Desk:
     greeting_delay_s: float = 0.5
     history_turns: int = 40
     tools: Mapping[str, Tool] = field(default_factory=dict)
+    noting: Outage = field(default_factory=lambda: Outage(log, "writing of calls"))
+    """Of all calls together: when Redis is away it is away for all."""
 
 
 def was_held(record: CallRecord) -> bool:

@@ -112,11 +112,13 @@ class Errands:
         while True:
             try:
                 await attempt()
+                self._desk.noting.worked()
                 return
             except OutsideError as error:
-                log.warning("not written", extra=fields(call_id=self._claim.call_id, error=error.message))
                 if not error.retry:
+                    log.warning("not written", extra=fields(call_id=self._claim.call_id, error=error.message))
                     return
+                self._desk.noting.failed(call_id=self._claim.call_id, error=error.message)
             await asyncio.sleep(_REDIS_RETRY_S)
 
     def _now(self) -> float:

@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Coroutine, Iterable
 from dataclasses import replace
 from typing import Final
 
-from agent_relay import metrics
+from agent_relay import metrics, wire_log
 from agent_relay.core.backoff import Waits
 from agent_relay.core.commands import Abandon, Append, Command, Ready, Send
 from agent_relay.core.conversation import Conversation, Phase
@@ -216,7 +216,9 @@ class Relay:
             return error
         metrics.SESSIONS.labels("warm" if warm else "open").inc()
         log.info("voice socket open", extra=fields(call_id=self.claim.call_id, request_id=request_id))
-        link = self._link = VoiceLink(socket, self._audio, self._audio_flows, self._on_voice)
+        link = self._link = VoiceLink(
+            socket, self._audio, self._audio_flows, wire_log.hearing(self.claim.call_id, self._on_voice)
+        )
         try:
             self._do(self._begin(warm))
             failure = await link.run()
@@ -319,6 +321,7 @@ class Relay:
                     self._append(command.entry)
                 case Send():
                     if self._link is not None:
+                        wire_log.sent(self.claim.call_id, command.event)
                         self._link.send(command.event)
                 case Abandon():
                     if self._link is not None:

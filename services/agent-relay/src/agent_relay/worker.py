@@ -21,6 +21,7 @@ from bridge_common.errors import BridgeError, OutsideError
 from bridge_common.fleet import BEAT_S, Fleet
 from bridge_common.leases import HEARTBEAT_MS, LEASE_MS, POLL_MS, Claim
 from bridge_common.log import fields
+from bridge_common.outage import Outage
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +73,10 @@ class Worker:
         self._capacity = capacity
         self._holdings: dict[Claim, Holding] = {}
         self._draining = False
+        self._claiming = Outage(log, "claiming calls")
+        self._renewing = Outage(log, "renewing leases")
+        self._remembering = Outage(log, "reading records")
+        self._beating = Outage(log, "the heartbeat")
 
     @property
     def active(self) -> int:
@@ -106,8 +111,9 @@ class Worker:
                 if not self._draining:
                     await self._claim_some()
                 await self._desk.leases.wait_wake(self._blocking, cursors, POLL_MS)
+                self._claiming.worked()
             except OutsideError as error:
-                log.warning("cannot claim calls", extra=fields(error=error.message))
+                self._claiming.failed(error=error.message)
                 await asyncio.sleep(POLL_MS / 1000)
 
     async def _claim_some(self) -> None:
@@ -178,8 +184,10 @@ class Worker:
                 async with asyncio.timeout(_HEARTBEAT_S):
                     lost = await self._desk.leases.renew(claims, cursors) if claims else []
                 await self._renewed(claims, lost, began)
+                if claims:
+                    self._renewing.worked()
             except (OutsideError, TimeoutError) as error:
-                log.warning("cannot renew leases", extra=fields(calls=len(claims), error=str(error)))
+                self._renewing.failed(calls=len(claims), error=str(error))
             await asyncio.sleep(max(began + _HEARTBEAT_S - self._now(), 0.01))
 
     async def _renewed(self, claims: Iterable[Claim], lost: Iterable[Claim], at: float) -> None:
@@ -209,8 +217,9 @@ class Worker:
             for claim, holding in list(self._holdings.items()):
                 try:
                     holding.record = await self._desk.store.load(claim.call_id) or holding.record
+                    self._remembering.worked()
                 except BridgeError as error:
-                    log.info("record not refreshed", extra=fields(call_id=claim.call_id, error=error.message))
+                    self._remembering.failed(call_id=claim.call_id, error=error.message)
                     break
 
     async def _watch_calls(self) -> None:
@@ -228,8 +237,9 @@ class Worker:
         while True:
             try:
                 await self._fleet.beat(capacity=self._capacity, active=self.active, draining=self._draining)
+                self._beating.worked()
             except OutsideError as error:
-                log.warning("no heartbeat", extra=fields(error=error.message))
+                self._beating.failed(error=error.message)
             await asyncio.sleep(BEAT_S)
 
     # -- draining

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
 from collections.abc import Sequence
@@ -17,9 +16,10 @@ from bridge_common.ids import process_name
 from bridge_common.inbox import Inbox
 from bridge_common.keys import Keys
 from bridge_common.leases import Leases
-from bridge_common.log import fields, setup_logging
+from bridge_common.log import fields
+from bridge_common.parts import Parts
 from bridge_common.redis_clients import open_clients
-from bridge_common.service import serve
+from bridge_common.service import serve, set_up
 from bridge_common.settings import load_settings
 from call_control.acs_client import AcsClient, MediaFormat
 from call_control.api import OperatorApi
@@ -39,6 +39,7 @@ class CallControl:
 
     def __init__(self, settings: CallControlSettings) -> None:
         self.draining = False
+        self.parts = Parts()
         self.name = process_name(KIND)
         self._settings = settings
         keys = Keys(settings.redis_shards)
@@ -52,7 +53,6 @@ class CallControl:
         self._acs_tokens = settings.acs_tokens()
         self._acs: AcsClient | None = None
         self._worker: Worker | None = None
-        self._working: asyncio.Task[None] | None = None
 
     def routes(self) -> Sequence[BaseRoute]:
         webhooks = Webhooks(self._inbox, self._grid_guard, self._acs_tokens)
@@ -60,8 +60,8 @@ class CallControl:
         return [*webhooks.routes(), *api.routes()]
 
     async def ready(self) -> str:
-        if self._working is None or self._working.done():
-            return "the worker does not run"
+        if not self.parts.running:
+            return self.parts.failure or "starting"
         return "" if await self._clients.ping() else "Redis does not answer"
 
     async def start(self) -> None:
@@ -82,17 +82,15 @@ class CallControl:
             rules=settings.rules,
             routing=settings.routing,
         )
-        self._working = asyncio.create_task(self._work(self._worker), name="call-control worker")
+        self.parts.start("worker", self._work(self._worker))
+        self.parts.start("signing keys", self._acs_tokens.warm_up(), may_end=True)
 
     async def drain(self) -> None:
         if self._worker is not None:
             await self._worker.drain()
 
     async def stop(self) -> None:
-        if self._working is not None:
-            self._working.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._working
+        await self.parts.stop()
         with contextlib.suppress(OutsideError):
             await self._fleet.leave()
         if self._acs is not None:
@@ -103,9 +101,7 @@ class CallControl:
         with contextlib.suppress(OutsideError):
             # Redis may come later than we do: the worker makes the group then.
             await self._inbox.ensure_group()
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._acs_tokens.warm_up())
-            tasks.create_task(worker.run())
+        await worker.run()
 
 
 def _event_grid_tokens(settings: CallControlSettings) -> JwtVerifier | None:
@@ -116,5 +112,5 @@ def _event_grid_tokens(settings: CallControlSettings) -> JwtVerifier | None:
 
 def main() -> int:
     settings = load_settings(CallControlSettings)
-    setup_logging(KIND, settings.log_level, settings.log_format)
+    set_up(KIND, settings)
     return serve(CallControl(settings), settings)

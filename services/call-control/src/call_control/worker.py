@@ -163,7 +163,8 @@ class Worker:
                     _ENTRIES.labels(type(delivery.entry).__name__).inc()
                     return
                 except OutsideError as error:
-                    log.warning("will act on the entry again", extra=_about(delivery, error.message))
+                    if pause_s == _PAUSE_S:
+                        log.warning("will act on the entry until it works", extra=_about(delivery, error.message))
                     await asyncio.sleep(pause_s)
                     pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
                 except Exception as error:

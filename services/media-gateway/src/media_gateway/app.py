@@ -16,9 +16,10 @@ from bridge_common.fleet import BEAT_S, Fleet
 from bridge_common.ids import process_name
 from bridge_common.inbox import Inbox
 from bridge_common.keys import Keys
-from bridge_common.log import fields, setup_logging
+from bridge_common.log import fields
+from bridge_common.parts import Parts
 from bridge_common.redis_clients import open_clients
-from bridge_common.service import serve
+from bridge_common.service import serve, set_up
 from bridge_common.settings import load_settings
 from bridge_common.streams import StreamReader, StreamWriter
 from media_gateway import metrics
@@ -43,6 +44,7 @@ class MediaGateway:
 
     def __init__(self, settings: GatewaySettings) -> None:
         self.draining = False
+        self.parts = Parts()
         self.name = process_name(KIND)
         self._settings = settings
         self._clients = open_clients(settings.redis_url)
@@ -61,22 +63,24 @@ class MediaGateway:
         self._fleet = Fleet(control, self.name, KIND)
         self._tokens = settings.acs_tokens()
         self._redis_answered_at = float("-inf")
-        self._working: asyncio.Task[None] | None = None
 
     def server(self) -> SocketServer:
         """What listens on the port. Its pages wait for nothing, so readiness goes by the last heartbeat."""
         sockets = MediaSockets(self._around, self._tokens)
-        pages = {"/livez": probes.livez, "/readyz": self._readyz, "/metrics": probes.metrics}
+        pages = {"/livez": self._livez, "/readyz": self._readyz, "/metrics": probes.metrics}
         return SocketServer(PATH, sockets.serve, pages)
 
     def ready(self) -> str:
         """Empty when new sockets may come, else the reason why not."""
         if self.draining:
             return "draining"
-        if self._working is None or self._working.done():
-            return "the gateway does not run"
+        if not self.parts.running:
+            return self.parts.failure or "starting"
         refusal = self._around.admission.refusal()
         return refusal or ("" if self._redis_age_s() < _REDIS_AGE_S else "Redis does not answer")
+
+    def _livez(self) -> probes.Answer:
+        return probes.livez(self.parts.failure)
 
     def _readyz(self) -> probes.Answer:
         return probes.readyz(self.ready(), redis_answered_s_ago=round(min(self._redis_age_s(), 999.0), 3))
@@ -91,31 +95,25 @@ class MediaGateway:
             log.warning("media sockets are accepted without a good ACS token", extra=fields(mode=mode))
         if await self._clients.ping():
             self._redis_answered_at = time.monotonic()
-        self._working = asyncio.create_task(self._work(), name=KIND)
+        self.parts.start("reader", self._around.reader.run())
+        self.parts.start("writer", self._around.writer.run())
+        self.parts.start("heartbeat", self._beat())
+        self.parts.start("signing keys", self._tokens.warm_up(), may_end=True)
 
     async def drain(self) -> None:
         await drain(self._around.admission, self._settings.drain_timeout_s)
 
     async def stop(self) -> None:
-        if self._working is not None:
+        if self.parts.running:
             with contextlib.suppress(TimeoutError):
                 # What the sockets said last, when they were closed.
                 async with asyncio.timeout(_LAST_WORDS_S):
                     await self._around.writer.flush()
-            self._around.ticker.stop()
-            self._working.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._working
+        self._around.ticker.stop()
+        await self.parts.stop()
         with contextlib.suppress(OutsideError):
             await self._fleet.leave()
         await self._clients.aclose()
-
-    async def _work(self) -> None:
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._around.reader.run())
-            tasks.create_task(self._around.writer.run())
-            tasks.create_task(self._beat())
-            tasks.create_task(self._tokens.warm_up())
 
     async def _beat(self) -> None:
         admission = self._around.admission
@@ -134,6 +132,6 @@ class MediaGateway:
 
 def main() -> int:
     settings = load_settings(GatewaySettings)
-    setup_logging(KIND, settings.log_level, settings.log_format)
+    set_up(KIND, settings)
     gateway = MediaGateway(settings)
     return serve(gateway, settings, gateway.server())

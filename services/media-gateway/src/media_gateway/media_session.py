@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from bridge_common.audio import FRAME_MS, PHONE_RATE_HZ, VOICE_RATE_HZ, ms_of_bytes
@@ -14,6 +14,7 @@ from bridge_common.errors import FrameError, OutsideError
 from bridge_common.inbox import Inbox
 from bridge_common.keys import Keys
 from bridge_common.log import fields, phone
+from bridge_common.outage import Outage
 from bridge_common.streams import StreamReader, StreamWriter
 from media_gateway import metrics
 from media_gateway.admission import Admission
@@ -56,6 +57,7 @@ class Surroundings:
     writer: StreamWriter
     ticker: Ticker
     admission: Admission
+    telling: Outage = field(default_factory=lambda: Outage(log, "writing to the inbox"))
 
 
 class MediaSession:
@@ -130,6 +132,7 @@ class MediaSession:
         elif type(heard) is AudioMetadata:
             self._metadata(heard)
         elif type(heard) is DtmfData:
+            log.debug("tone from ACS", extra=fields(call_id=self._call_id))
             self._outlet.append(Dtmf(heard.tone))
         if not self._pace.keeps(length_s, now):
             self.end(POLICY, "much faster than real time")
@@ -154,6 +157,8 @@ class MediaSession:
             self.end(POLICY, f"{BAD_FRAMES_IN_A_ROW} bad frames in a row")
 
     def _metadata(self, message: AudioMetadata) -> None:
+        about = fields(call_id=self._call_id, rate_hz=message.rate_hz, channels=message.channels)
+        log.debug("audio metadata from ACS", extra=about)
         known = message.rate_hz in (PHONE_RATE_HZ, VOICE_RATE_HZ)
         if not known or message.channels != 1 or message.encoding.upper() != "PCM":
             self.end(UNSUPPORTED, "PCM, one channel, 16000 or 24000 Hz")
@@ -246,7 +251,8 @@ class MediaSession:
         for attempt in range(_TELL_ATTEMPTS):
             try:
                 await self._around.inbox.put(entry)
+                self._around.telling.worked()
                 return
             except OutsideError as error:
-                log.warning("inbox write failed", extra=fields(call_id=self._call_id, error=error.message))
+                self._around.telling.failed(call_id=self._call_id, error=error.message)
                 await asyncio.sleep(_TELL_PAUSE_S * (attempt + 1))

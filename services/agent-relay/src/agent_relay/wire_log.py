@@ -1,0 +1,58 @@
+"""What goes over a voice session, one line an event, when the log is at DEBUG: names and ids, never audio.
+
+Without DEBUG there is nothing between the socket and the call: the choice is made when the session opens.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import fields as fields_of
+from typing import Final
+
+from agent_relay.core.voice_live import AudioDelta, ClientEvent, Other, ServerEvent
+from bridge_common.log import fields, words
+
+log = logging.getLogger(__name__)
+
+_SAID: Final = frozenset({"text", "arguments"})
+_SHOWN_OF_CLIENT: Final = ("event_id", "item_id", "response_id", "audio_end_ms", "previous_item_id")
+"""Everything else may hold instructions, or what somebody said."""
+
+
+def hearing(call_id: str, on_event: Callable[[ServerEvent], None]) -> Callable[[ServerEvent], None]:
+    """`on_event`, with a line before each event if the log is at DEBUG now."""
+    if not log.isEnabledFor(logging.DEBUG):
+        return on_event
+
+    def told(event: ServerEvent) -> None:
+        log.debug("from Voice Live", extra=fields(call_id=call_id, **_shown(event)))
+        on_event(event)
+
+    return told
+
+
+def sent(call_id: str, event: ClientEvent) -> None:
+    """A line for an event that is not audio."""
+    if log.isEnabledFor(logging.DEBUG):
+        shown: dict[str, object] = {name: event[name] for name in _SHOWN_OF_CLIENT if name in event}
+        item = event.get("item")
+        if isinstance(item, Mapping):
+            shown |= {f"item_{name}": item[name] for name in ("type", "role", "name", "call_id") if name in item}
+        log.debug("to Voice Live", extra=fields(call_id=call_id, event=event["type"], **shown))
+
+
+def _shown(event: ServerEvent) -> dict[str, object]:
+    name = event.type if isinstance(event, Other) else type(event).__name__
+    shown: dict[str, object] = {"event": name}
+    for field in fields_of(event):
+        value = getattr(event, field.name)
+        if isinstance(event, AudioDelta) and field.name == "pcm":
+            shown["pcm_bytes"] = len(value)
+        elif field.name in _SAID:
+            shown[field.name] = words(value)
+        elif field.name == "call_id":
+            shown["function_call_id"] = value
+        elif field.name != "type":
+            shown[field.name] = value
+    return shown

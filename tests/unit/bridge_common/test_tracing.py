@@ -1,0 +1,80 @@
+"""Traces are off until somebody switches them on, and then told where the switch says."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from bridge_common import tracing
+from bridge_common.tracing import Span
+
+SPAN = Span(name="answer", began_ms=1, ended_ms=2)
+
+
+class Told:
+    """Remembers what it is told."""
+
+    def __init__(self) -> None:
+        self.spans: list[tuple[str, Span]] = []
+        self.stopped = False
+
+    def begin(self, span: Span) -> str:
+        self.spans.append(("", span))
+        return "00-1-2-01"
+
+    def tell(self, traceparent: str, span: Span) -> None:
+        self.spans.append((traceparent, span))
+
+    def stop(self) -> None:
+        self.stopped = True
+
+
+@pytest.fixture(autouse=True)
+def off_again() -> Iterator[None]:
+    yield
+    tracing.use(None)
+
+
+def test_off_means_nothing() -> None:
+    assert not tracing.is_on()
+    assert tracing.begin(SPAN) == ""
+    tracing.tell("00-1-2-01", SPAN)
+    tracing.stop()
+
+
+def test_on_means_told() -> None:
+    told = Told()
+    tracing.use(told)
+    assert tracing.is_on()
+    assert tracing.begin(SPAN) == "00-1-2-01"
+    tracing.tell("00-1-2-01", SPAN)
+    assert told.spans == [("", SPAN), ("00-1-2-01", SPAN)]
+    tracing.stop()
+    assert told.stopped
+    assert not tracing.is_on()
+
+
+def test_a_call_that_is_not_traced_stays_so() -> None:
+    told = Told()
+    tracing.use(told)
+    tracing.tell("", SPAN)
+    assert told.spans == []
+
+
+def test_a_process_that_does_not_trace_does_not_load_the_libraries() -> None:
+    program = (
+        "import sys; from bridge_common import service, tracing;"
+        "tracing.start('x', 'x-1', otlp=False, connection_string='');"
+        "print([name for name in sys.modules if name.partition('.')[0] in ('opentelemetry', 'google', 'requests')])"
+    )
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "[]"
+
+
+def test_without_the_libraries_the_start_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "bridge_common.trace_export", None)
+    with pytest.raises(SystemExit, match=r"bridge-common\[telemetry,azure-monitor\]"):
+        tracing.start("x", "x-1", otlp=True, connection_string="")
