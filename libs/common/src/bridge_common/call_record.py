@@ -74,10 +74,12 @@ class CallRecord:
     """Of the relay that had the newest voice session."""
     voice_resource: str = ""
     """The Voice Live resource on which the conversation began: only there it goes on by its id."""
+    said: str = ""
+    """How far the text of a say is spoken, as `<say id>:<characters>`."""
 
 
 FOREIGN_FIELDS = frozenset(
-    {"uplink_epoch", "greeted", "conversation_id", "voice_session_id", "voice_epoch", "voice_resource"}
+    {"uplink_epoch", "greeted", "conversation_id", "voice_session_id", "voice_epoch", "voice_resource", "said"}
 )
 """Fields that call-control reads but never writes."""
 

@@ -146,7 +146,7 @@ class CallStore:
         keys = self._keys
         async with redis_errors("ending the streams"):
             await self._end_streams(
-                keys=[keys.uplink(call_id), keys.downlink(call_id)],
+                keys=[keys.uplink(call_id), keys.downlink(call_id), keys.say(call_id)],
                 args=[f"{FINAL_EPOCH}-0", encode(Ended(reason)), ENDED_TTL_S],
             )
             for key in (keys.record(call_id), keys.transcript(call_id)):

@@ -209,13 +209,28 @@ class Notice:
     at_ms: int
 
 
+# -- say: what somebody outside wants said in the call ---------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class Say:
+    """A piece of a text that may still be written while its beginning is spoken."""
+
+    say_id: str
+    at: int
+    """How many characters of the text come before this piece."""
+    text: str
+    last: bool = False
+    """The text is whole with this piece."""
+    interrupt: bool = False
+    """In the first piece: what the agent says now, and what waits to be said, is dropped for it."""
+
+
 UplinkEntry: TypeAlias = Opened | Ended | AudioFrame | Dtmf | Playing | Played | MediaAttached | MediaDetached
 DownlinkEntry: TypeAlias = Opened | Ended | Audio | ItemEnd | Clear | Hold
 InboxEntry: TypeAlias = (
     IncomingCall | Callback | VoiceReady | VoiceLost | MediaLost | MediaOpen | HangUp | Due | Restored
 )
 TranscriptEntry: TypeAlias = Turn | Notice
-Entry: TypeAlias = UplinkEntry | DownlinkEntry | InboxEntry | TranscriptEntry
+Entry: TypeAlias = UplinkEntry | DownlinkEntry | InboxEntry | TranscriptEntry | Say
 
 _KINDS: Final[dict[int, type[Entry]]] = {
     0: Opened,
@@ -241,6 +256,7 @@ _KINDS: Final[dict[int, type[Entry]]] = {
     38: Restored,
     50: Turn,
     51: Notice,
+    60: Say,
 }
 _NUMBERS: Final = {cls: number for number, cls in _KINDS.items()}
 _TYPES: Final = {"bytes": bytes, "str": str, "int": int, "bool": bool}

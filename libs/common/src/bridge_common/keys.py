@@ -15,7 +15,11 @@ MEDIA_STREAM_LENGTH: Final = 250
 """Entries kept of an uplink or downlink: 5 s of frames. Older audio is worth nothing."""
 INBOX_LENGTH: Final = 100_000
 WAKE_LENGTH: Final = 100
+WAKE_SAY: Final = b"say"
+"""The field of a wake entry that names a call in which something is to be said."""
 TRANSCRIPT_LENGTH: Final = 10_000
+SAY_LENGTH: Final = 2_000
+"""Pieces of text that may wait to be said in one call."""
 READER_STREAMS: Final = 64
 """Streams one reader asks for with one XREAD; beyond this the delay grows faster than the saving."""
 
@@ -51,6 +55,10 @@ class Keys:
 
     def downlink(self, call_id: str) -> str:
         return f"{self.record(call_id)}:downlink"
+
+    def say(self, call_id: str) -> str:
+        """What is still to be said in the call, as others want it."""
+        return f"{self.record(call_id)}:say"
 
     def transcript(self, call_id: str) -> str:
         return f"{self.record(call_id)}:transcript"

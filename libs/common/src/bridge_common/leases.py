@@ -16,7 +16,7 @@ from redis.asyncio import Redis
 
 from bridge_common import scripts
 from bridge_common.errors import OutsideError
-from bridge_common.keys import WAKE_LENGTH, Keys
+from bridge_common.keys import WAKE_LENGTH, WAKE_SAY, Keys
 from bridge_common.log import fields
 from bridge_common.redis_clients import MAX_BLOCK_MS, redis_errors
 from bridge_common.stream_reader import entries_of, xread
@@ -121,8 +121,8 @@ class Leases:
         """How the owners table spells us as the holder of this claim."""
         return f"{self._owner}|{claim.epoch}"
 
-    async def wait_wake(self, blocking: Redis, cursors: dict[str, str], timeout_ms: int) -> None:
-        """Return when something became claimable or after `timeout_ms`.
+    async def wait_wake(self, blocking: Redis, cursors: dict[str, str], timeout_ms: int) -> list[str]:
+        """Return when something became claimable or after `timeout_ms`; the ids of calls with something to be said.
 
         `cursors` is the caller's memory of what it saw; start with an empty dict. The first wait ends at once when
         anything ever became claimable: waiting for news only would miss what comes between two waits.
@@ -131,7 +131,12 @@ class Leases:
             cursors.update({self._keys.wake(tag): BEGINNING for tag in self._keys.all_tags()})
         async with redis_errors("waiting for calls"):
             reply = await xread(blocking, cursors, count=WAKE_LENGTH, block_ms=min(timeout_ms, MAX_BLOCK_MS))
-        cursors.update({key: entry_id for key, entry_id, _ in entries_of(reply)})
+        calls: list[str] = []
+        for key, entry_id, content in entries_of(reply):
+            cursors[key] = entry_id
+            if WAKE_SAY in content:
+                calls.append(content[WAKE_SAY].decode())
+        return calls
 
     def _tables(self, tag: str) -> list[str]:
         return [self._keys.leases(tag), self._keys.owners(tag)]

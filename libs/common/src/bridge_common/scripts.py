@@ -96,6 +96,44 @@ redis.call('HSET', KEYS[1], 'greeted', '1', 'greeted_by', ARGV[1])
 return 1
 """
 
+ADD_SAY: Final = (
+    _NOW
+    + """
+-- KEYS record, say, wake
+-- ARGV call_id, say id, entry, first, ttl_s, most waiting, most a minute, wake length, status that is live, ...
+-- -> {what became of it, ms until another try}   A piece that is added twice is one to its reader.
+local status = redis.call('HGET', KEYS[1], 'status')
+if not status then return {'unknown', 0} end
+local live = false
+for i = 9, #ARGV do if status == ARGV[i] then live = true end end
+if not live then return {'ended', 0} end
+if string.find(redis.call('HGET', KEYS[1], 'dropped_says') or '', ARGV[2], 1, true) then return {'interrupted', 0} end
+if redis.call('XLEN', KEYS[2]) >= tonumber(ARGV[6]) then return {'full', 5000} end
+if ARGV[4] == '1' then
+  local now = now_ms()
+  local minute = as_int(math.floor(now / 60000))
+  if redis.call('HGET', KEYS[1], 'say_minute') ~= minute then
+    redis.call('HSET', KEYS[1], 'say_minute', minute, 'says', '0')
+  end
+  if redis.call('HINCRBY', KEYS[1], 'says', 1) > tonumber(ARGV[7]) then return {'often', 60000 - now % 60000} end
+end
+redis.call('XADD', KEYS[2], '*', 'e', ARGV[3])
+if redis.call('TTL', KEYS[2]) < 0 then redis.call('EXPIRE', KEYS[2], ARGV[5]) end
+if ARGV[4] == '1' then redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[8], '*', 'say', ARGV[1]) end
+return {'added', 0}
+"""
+)
+
+NOTE_SAID: Final = """
+-- KEYS record, owners, say; ARGV call_id, owner|epoch, said, dropped say ids, oldest piece to keep or ''
+-- -> 1 noted, 0 the lease is not ours
+if redis.call('HGET', KEYS[2], ARGV[1]) ~= ARGV[2] then return 0 end
+if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+redis.call('HSET', KEYS[1], 'said', ARGV[3], 'dropped_says', ARGV[4])
+if ARGV[5] ~= '' then redis.call('XTRIM', KEYS[3], 'MINID', ARGV[5]) end
+return 1
+"""
+
 APPEND_TRANSCRIPT: Final = """
 -- KEYS transcript; ARGV entry, length, ttl_s   The same bytes again are the same entry sent again.
 local last = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 8)
@@ -106,7 +144,7 @@ return 1
 """
 
 END_STREAMS: Final = """
--- KEYS uplink, downlink; ARGV final id, ended entry, ttl_s
+-- KEYS uplink, downlink, say; ARGV final id, ended entry, ttl_s
 for i = 1, 2 do
   if redis.call('EXISTS', KEYS[i]) == 1 then
     local last = redis.call('XREVRANGE', KEYS[i], '+', '-', 'COUNT', 1)
@@ -114,6 +152,7 @@ for i = 1, 2 do
     redis.call('EXPIRE', KEYS[i], ARGV[3])
   end
 end
+redis.call('EXPIRE', KEYS[3], ARGV[3])
 return 1
 """
 

@@ -19,12 +19,14 @@ from bridge_common.leases import Leases
 from bridge_common.log import fields
 from bridge_common.parts import Parts
 from bridge_common.redis_clients import open_clients
+from bridge_common.say_store import SayStore
 from bridge_common.service import serve, set_up
 from bridge_common.settings import load_settings
 from call_control.acs_client import AcsClient, MediaFormat
 from call_control.api import OperatorApi
 from call_control.authentication import EventGridGuard, OperatorGuard, entra_verifier
 from call_control.effects import CallUrls, Effects
+from call_control.say import SayApi
 from call_control.settings import CallControlSettings
 from call_control.webhooks import Webhooks
 from call_control.worker import Worker
@@ -47,6 +49,7 @@ class CallControl:
         control = self._clients.control
         self._inbox = Inbox(control, self._clients.blocking, keys, self.name)
         self._store = CallStore(control, keys)
+        self._says = SayStore(control, keys)
         self._leases = Leases(control, keys, self.name)
         self._fleet = Fleet(control, self.name, KIND)
         self._grid_guard = EventGridGuard(settings.event_grid_secrets, _event_grid_tokens(settings))
@@ -57,7 +60,13 @@ class CallControl:
     def routes(self) -> Sequence[BaseRoute]:
         webhooks = Webhooks(self._inbox, self._grid_guard, self._acs_tokens)
         api = OperatorApi(self._store, self._inbox, OperatorGuard(self._settings.api_keys))
-        return [*webhooks.routes(), *api.routes()]
+        says = SayApi(
+            self._says,
+            OperatorGuard(self._settings.api_keys),
+            most_characters=self._settings.say_max_characters,
+            most_a_minute=self._settings.say_per_minute,
+        )
+        return [*webhooks.routes(), *api.routes(), *says.routes()]
 
     async def ready(self) -> str:
         if not self.parts.running:

@@ -36,8 +36,26 @@ class ConflictError(InputError):
     code = "conflict"
 
 
+class InterruptedSayError(ConflictError):
+    code = "interrupted"
+
+
 class SlowBodyError(InputError):
     code = "request_timeout"
+
+
+class UnsupportedMediaError(InputError):
+    code = "unsupported_media_type"
+
+
+class BusyError(InputError):
+    """Too much at once; becomes 429."""
+
+    code = "too_many_requests"
+
+    def __init__(self, message: str, *, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 _STATUS: Final[tuple[tuple[type[BridgeError], int], ...]] = (
@@ -45,6 +63,8 @@ _STATUS: Final[tuple[tuple[type[BridgeError], int], ...]] = (
     (NotFoundError, 404),
     (ConflictError, 409),
     (SlowBodyError, 408),
+    (UnsupportedMediaError, 415),
+    (BusyError, 429),
     (InputError, 400),
     (ForbiddenError, 403),
     (AuthError, 401),
@@ -72,6 +92,8 @@ def telling(endpoint: Endpoint, name: str) -> Endpoint:
 
 def error_reply(status: int, error: BridgeError) -> Response:
     headers = {"Retry-After": str(RETRY_AFTER_S)} if status == 503 else {}
+    if isinstance(error, BusyError):
+        headers["Retry-After"] = str(error.retry_after_s)
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     # What Redis or ACS said stays in the log.

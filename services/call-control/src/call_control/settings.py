@@ -41,6 +41,11 @@ class CallControlSettings(AcsTrustSettings):
     api_keys: CommaSeparated = ()
     """Of operators; empty: the operator API answers 403."""
 
+    say_max_characters: int = Field(default=20_000, ge=1, le=100_000)
+    """Of one text that operators want said; 20,000 take about 20 minutes to speak."""
+    say_per_minute: int = Field(default=60, ge=1, le=6000)
+    """Such texts for one call in one minute."""
+
     answer_when: Annotated[Literal["ready", "at_once"], BeforeValidator(lower)] = "ready"
     answer_deadline_s: float = Field(default=8.0, gt=0, le=25)
     """From the ring to a voice session; ACS lets a phone ring for about 30 s."""

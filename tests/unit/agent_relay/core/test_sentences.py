@@ -80,12 +80,11 @@ def test_paragraphs_and_items_of_a_list_end_without_a_stop() -> None:
 def test_text_that_pauses_can_be_flushed() -> None:
     cutter = SentenceCutter()
     cutter.feed("Please hold")
-    assert cutter.waiting
-    assert not cutter.at_stop
+    assert (cutter.waiting, cutter.at_stop) == (True, False)
     cutter.feed(" the line.")
-    assert cutter.at_stop
+    assert (cutter.waiting, cutter.at_stop) == (True, True)
     assert [sentence.text for sentence in cutter.flush()] == ["Please hold the line."]
-    assert not cutter.waiting
+    assert (cutter.waiting, cutter.at_stop) == (False, False)
     assert cutter.flush() == []
     assert [(sentence.text, sentence.end) for sentence in cutter.feed(" Thanks! A")] == [("Thanks!", 30)]
 
