@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import json
 from typing import Final, Protocol, cast
 
@@ -25,13 +24,19 @@ class PlainText:
     """UTF-8; a character may be cut anywhere."""
 
     def __init__(self) -> None:
-        self._decoder = codecs.getincrementaldecoder("utf-8")()
+        self._rest = b""
 
     def feed(self, body: bytes, *, last: bool = False) -> str:
+        body = self._rest + body
         try:
-            return sayable(self._decoder.decode(body, last))
+            whole = len(body)
+            body.decode()
         except UnicodeDecodeError as error:
-            raise InputError("the text is not UTF-8") from error
+            if last or error.reason != "unexpected end of data":
+                raise InputError("the text is not UTF-8") from error
+            whole = error.start
+        self._rest = body[whole:]
+        return sayable(body[:whole].decode())
 
 
 class JsonLines:
