@@ -268,6 +268,7 @@ return 1
 
 FORGET_CONSUMERS: Final = """
 -- KEYS inbox; ARGV group, idle_ms, consumer that stays, ...   -> how many are gone
+if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
 local stays = {}
 for i = 3, #ARGV do stays[ARGV[i]] = true end
 local gone = 0
