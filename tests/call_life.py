@@ -71,7 +71,7 @@ def callback(type_: str, *, code: int = 200, sub_code: int = 0, context: str = "
 
 def ringing(rules: Rules = RULES) -> Life:
     life = Life(rules)
-    assert life.on(Accepted("default")) == ["Offer", "SetTimer voice"]
+    assert life.on(Accepted("default")) == ["Offer", "SetTimer voice", "SetTimer claim"]
     life.done(commands.Offer)
     return life
 

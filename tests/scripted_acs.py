@@ -113,6 +113,8 @@ class ScriptedAcs:
 
     def _carry_out(self, asked: Asked) -> Response:
         self.done[asked.operation] += 1
+        if asked.operation == "transferToParticipant":
+            return JSONResponse({"operationContext": asked.body.get("operationContext")}, 202)
         if asked.operation not in ("answer", "look up"):
             return Response(status_code=_OK.get(asked.operation, 202))
         if asked.operation == "answer":

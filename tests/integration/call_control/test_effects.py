@@ -11,13 +11,26 @@ from bridge_common import media_token
 from bridge_common.call_record import CallRecord, Status
 from bridge_common.call_store import CallStore
 from bridge_common.errors import AuthError
+from bridge_common.fleet import Fleet
 from bridge_common.inbox import Inbox
 from bridge_common.keys import Keys
 from bridge_common.leases import Leases
 from bridge_common.redis_clients import RedisClients
 from call_control.acs_client import AcsError, Connection, Refusal
 from call_control.core.call_machine import apply
-from call_control.core.commands import Answer, AnyCommand, End, HangUp, Offer, Reject, SetTimer, of_pending, to_pending
+from call_control.core.commands import (
+    Answer,
+    AnyCommand,
+    End,
+    FindRelay,
+    HangUp,
+    Offer,
+    Reject,
+    SetTimer,
+    Transfer,
+    of_pending,
+    to_pending,
+)
 from call_control.core.draft import Rules
 from call_control.core.events import CommandDone, CommandFailed
 from call_control.core.routing import Accepted
@@ -54,6 +67,11 @@ class RefusingAcs:
     async def hang_up(self, connection_id: str, *, request_id: str) -> None:
         await self._refuse("hang up")
 
+    async def transfer(
+        self, connection_id: str, target: str, *, callee: str, operation_context: str, request_id: str
+    ) -> None:
+        await self._refuse("transfer")
+
     async def start_media_streaming(self, connection_id: str, *, operation_context: str) -> None:
         await self._refuse("start")
 
@@ -72,9 +90,8 @@ def leases(clients: RedisClients, keys: Keys) -> Leases:
 @pytest.fixture
 def effects(clients: RedisClients, keys: Keys, leases: Leases) -> Effects:
     acs = RefusingAcs(AcsError("no", Refusal.GONE, acs_code="8522"))
-    return Effects(
-        acs, leases, CallStore(clients.control, keys), Inbox(clients.control, clients.blocking, keys, "c"), URLS
-    )
+    store, inbox = CallStore(clients.control, keys), Inbox(clients.control, clients.blocking, keys, "c")
+    return Effects(acs, leases, store, inbox, Fleet(clients.control, "c", "call-control"), URLS)
 
 
 async def test_an_offer_is_taken_back_when_the_call_ended_meanwhile(effects: Effects, leases: Leases) -> None:
@@ -89,6 +106,26 @@ async def test_an_offer_makes_the_call_claimable(effects: Effects, leases: Lease
     for _ in range(2):
         assert await effects.run(RINGING, Offer(seq=1, cause="1-0")) == CommandDone(1)
     assert [claim.call_id for claim in await leases.claim(5)] == [CALL]
+
+
+async def test_whether_a_relay_has_the_call_or_none_has_room(
+    effects: Effects, leases: Leases, clients: RedisClients
+) -> None:
+    find = FindRelay(seq=1, cause="1-0")
+    relays = [Fleet(clients.control, f"relay-{number}", "agent-relay") for number in range(2)]
+    await effects.store.create(RINGING)
+    await effects.run(RINGING, Offer(seq=1, cause="1-0"))
+    assert await effects.run(RINGING, find) == CommandDone(1, state=FindRelay.UNCLAIMED), "none lives: one may come"
+    await relays[0].beat(capacity=4, active=4)
+    await effects.fleet.beat(capacity=256)
+    assert await effects.run(RINGING, find) == CommandDone(1, state=FindRelay.FULL)
+    await relays[1].beat(capacity=4, active=3, draining=True)
+    assert await effects.run(RINGING, find) == CommandDone(1, state=FindRelay.FULL), "one that drains takes none"
+    await relays[1].beat(capacity=4, active=3)
+    assert await effects.run(RINGING, find) == CommandDone(1, state=FindRelay.UNCLAIMED)
+    assert len(await leases.claim(1)) == 1
+    await relays[1].beat(capacity=4, active=4)
+    assert await effects.run(RINGING, find) == CommandDone(1, state=FindRelay.CLAIMED)
 
 
 async def test_end_twice_is_end(effects: Effects, leases: Leases, clients: RedisClients, keys: Keys) -> None:
@@ -108,6 +145,8 @@ async def test_end_twice_is_end(effects: Effects, leases: Leases, clients: Redis
         (Status.ENDED, Answer(seq=1, cause="1-0")),
         (Status.ANSWERING, Reject(seq=1, cause="1-0", reason="busy")),
         (Status.ENDED, Offer(seq=1, cause="1-0")),
+        (Status.ENDING, Transfer(seq=1, cause="1-0", target="4:+1")),
+        (Status.ANSWERING, FindRelay(seq=1, cause="1-0")),
     ],
 )
 async def test_what_the_call_left_behind_is_not_asked(effects: Effects, status: Status, command: AnyCommand) -> None:

@@ -47,7 +47,7 @@ class Replica:
         self.leases = Leases(clients.control, keys, name)
         self.fleet = Fleet(clients.control, name, "call-control")
         urls = CallUrls("http://control.test", "ws://media.test", ("media-token-key-of-the-tests",), 60)
-        self.effects = Effects(acs, self.leases, self.store, self.inbox, urls)
+        self.effects = Effects(acs, self.leases, self.store, self.inbox, self.fleet, urls)
         self.rules = rules
 
     @asynccontextmanager

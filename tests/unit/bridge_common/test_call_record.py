@@ -91,6 +91,7 @@ def test_any_hash_gives_a_record_or_an_error(damage: dict[bytes, bytes]) -> None
         (Status.RINGING, True),
         (Status.ANSWERING, True),
         (Status.CONNECTED, True),
+        (Status.TRANSFERRING, True),
         (Status.ENDING, False),
         (Status.DIVERTING, False),
         (Status.ENDED, False),

@@ -55,7 +55,7 @@ class Call:
         self.outbox = Kept()
         self.due = Due()
         self.reports: list[Report] = []
-        self.ended: list[str] = []
+        self.ended: list[Ended] = []
         self.downlink = Downlink(
             rate_hz,
             GatewaySettings.model_validate(values),
@@ -143,7 +143,7 @@ def test_hold_sounds_at_the_next_beats() -> None:
 def test_the_end_is_passed_on() -> None:
     call = Call()
     call.downlink.take("1-1", Ended("hung up"))
-    assert call.ended == ["hung up"]
+    assert call.ended == [Ended("hung up")]
 
 
 def test_other_entries_are_ignored() -> None:

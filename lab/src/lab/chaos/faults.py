@@ -226,7 +226,7 @@ def webhooks_gone_wild(scene: Scene) -> Facts:
     return {"backward_states": _backward_states(scene, watch_s=3.0)}
 
 
-_RANKS: Final = ("ringing", "answering", "connected", "ending", "diverting", "ended")
+_RANKS: Final = ("ringing", "answering", "connected", "transferring", "ending", "diverting", "ended")
 
 
 def _backward_states(scene: Scene, watch_s: float) -> float:

@@ -19,6 +19,8 @@ class Status(StrEnum):
     RINGING = "ringing"
     ANSWERING = "answering"
     CONNECTED = "connected"
+    TRANSFERRING = "transferring"
+    """The caller holds the line while people are rung."""
     ENDING = "ending"
     DIVERTING = "diverting"
     ENDED = "ended"
@@ -26,7 +28,7 @@ class Status(StrEnum):
     @property
     def live(self) -> bool:
         """Whether relays and gateways should work for the call."""
-        return self in (Status.RINGING, Status.ANSWERING, Status.CONNECTED)
+        return self in (Status.RINGING, Status.ANSWERING, Status.CONNECTED, Status.TRANSFERRING)
 
 
 @dataclass(frozen=True, slots=True)

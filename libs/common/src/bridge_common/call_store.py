@@ -141,16 +141,27 @@ class CallStore:
             )
         return bool(ours)
 
-    async def end_streams(self, call_id: str, reason: str) -> None:
+    async def end_streams(self, call_id: str, reason: str, *, apologize: bool = False) -> None:
         """Close both streams for good and let all keys of the call expire. Doing it again adds nothing."""
         keys = self._keys
         async with redis_errors("ending the streams"):
             await self._end_streams(
                 keys=[keys.uplink(call_id), keys.downlink(call_id), keys.say(call_id)],
-                args=[f"{FINAL_EPOCH}-0", encode(Ended(reason)), ENDED_TTL_S],
+                args=[f"{FINAL_EPOCH}-0", encode(Ended(reason, apologize)), ENDED_TTL_S],
             )
             for key in (keys.record(call_id), keys.transcript(call_id)):
                 await self._redis.expire(key, self._kept_s)
+
+    async def how_it_ended(self, call_id: str) -> Ended | None:
+        """What the call's streams say last; None while it goes on."""
+        async with redis_errors("looking how a call ended"):
+            last: list[tuple[bytes, Fields]] = await command(
+                self._redis, "XREVRANGE", self._keys.downlink(call_id), "+", "-", "COUNT", 1
+            )
+        if not last:
+            return Ended("gone")
+        entry = decode_fields(last[0][1])
+        return entry if isinstance(entry, Ended) else None
 
     async def append_transcript(self, call_id: str, entry: TranscriptEntry) -> None:
         async with redis_errors("writing the transcript"):

@@ -25,9 +25,13 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The last entry: the call is over. Written under the final epoch, so nothing can follow it."""
+    """The last entry: the call is over. Written under the final epoch, so nothing can follow it.
+
+    `apologize`: the gateway tells the caller that we are sorry, and then call-control that it may hang up.
+    """
 
     reason: str
+    apologize: bool = False
 
 
 # -- uplink: caller → AI ------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from redis.asyncio import Redis
 
@@ -40,6 +40,19 @@ class Claim:
     """How far the relay before had passed the caller's audio on; where to begin reading."""
 
 
+@dataclass(frozen=True, slots=True)
+class Overdue:
+    """A call whose relay has not renewed its lease; `owner_text` is how the table spells that relay."""
+
+    call_id: str
+    since_s: float
+    owner_text: str
+
+    @property
+    def epoch(self) -> int:
+        return int(self.owner_text.rpartition("|")[2] or 0)
+
+
 class Leases:
     """One relay's view of the lease table. `owner` is the process's name."""
 
@@ -52,6 +65,7 @@ class Leases:
         self._claim = redis.register_script(scripts.CLAIM)
         self._renew = redis.register_script(scripts.RENEW)
         self._release = redis.register_script(scripts.RELEASE)
+        self._overdue = redis.register_script(scripts.OVERDUE)
         self._end = redis.register_script(scripts.END_LEASE)
 
     async def offer(self, call_id: str) -> None:
@@ -102,6 +116,25 @@ class Leases:
                 gone = {call_id.decode() for call_id in await self._renew(keys=self._tables(tag), args=args)}
             lost += [claim for claim in ours if claim.call_id in gone]
         return lost
+
+    async def overdue(self, call_ids: Iterable[str]) -> list[Overdue]:
+        """Those of the calls that no relay drives at the moment."""
+        by_tag: dict[str, list[str]] = defaultdict(list)
+        for call_id in call_ids:
+            by_tag[self._keys.tag(call_id)].append(call_id)
+        found: list[Overdue] = []
+        for tag, ours in by_tag.items():
+            async with redis_errors("looking for calls without a relay"):
+                rows: Sequence[Any] = await self._overdue(keys=self._tables(tag), args=ours)
+            found += [
+                Overdue(rows[i].decode(), int(rows[i + 1]) / 1000, rows[i + 2].decode()) for i in range(0, len(rows), 3)
+            ]
+        return found
+
+    async def claimed(self, call_id: str) -> bool:
+        """Whether any relay has taken the call."""
+        async with redis_errors("looking for the relay of a call"):
+            return bool(await self._redis.hexists(self._keys.owners(self._keys.tag(call_id)), call_id))
 
     async def release(self, claim: Claim, uplink_cursor: str = "") -> None:
         """Let another relay take the call at once; the epoch stays ours until it does."""

@@ -148,6 +148,24 @@ class AcsClient:
         call = self._client.get_call_connection(connection_id)
         await self._ask("hang up", lambda: call.hang_up(True, headers=headers))
 
+    async def transfer(
+        self, connection_id: str, target: str, *, callee: str, operation_context: str, request_id: str
+    ) -> None:
+        """Ring `target` for the caller. A phone sees the number that was called, which is one of the resource's own."""
+        call = self._client.get_call_connection(connection_id)
+        to_phone = target.startswith("4:") and callee.startswith("4:")
+        source = PhoneNumberIdentifier(callee.removeprefix("4:")) if to_phone else None
+        party, headers = _party(target), _repeatable(request_id)
+        await self._ask(
+            "transfer",
+            lambda: call.transfer_call_to_participant(
+                party,
+                operation_context=operation_context,
+                source_caller_id_number=source,
+                headers=headers,
+            ),
+        )
+
     async def start_media_streaming(self, connection_id: str, *, operation_context: str) -> None:
         """ACS dials the media URL given at the answer."""
         call = self._client.get_call_connection(connection_id)

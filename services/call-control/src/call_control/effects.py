@@ -11,6 +11,7 @@ from bridge_common import media_token
 from bridge_common.call_record import CallRecord
 from bridge_common.call_store import CallStore
 from bridge_common.entries import Due
+from bridge_common.fleet import Fleet
 from bridge_common.ids import request_id_of
 from bridge_common.inbox import Inbox
 from bridge_common.leases import Leases
@@ -23,6 +24,7 @@ from call_control.core.commands import (
     Answer,
     AnyCommand,
     End,
+    FindRelay,
     HangUp,
     LookUp,
     Offer,
@@ -31,12 +33,14 @@ from call_control.core.commands import (
     SetTimer,
     StartMediaStreaming,
     StopMediaStreaming,
+    Transfer,
 )
 from call_control.core.events import CommandDone, CommandFailed
 
 log = logging.getLogger(__name__)
 
 _ASKED = counter("bridge_acs_requests", "Commands to ACS by outcome", "command", "outcome")
+_RELAY = "agent-relay"
 _TOKEN_MARGIN_S = 300
 """How much longer than the longest call a media URL is good."""
 
@@ -50,6 +54,9 @@ class Acs(Protocol):
     async def reject(self, context: str, reason: str, *, request_id: str) -> None: ...
     async def redirect(self, context: str, target: str, *, request_id: str) -> None: ...
     async def hang_up(self, connection_id: str, *, request_id: str) -> None: ...
+    async def transfer(
+        self, connection_id: str, target: str, *, callee: str, operation_context: str, request_id: str
+    ) -> None: ...
     async def start_media_streaming(self, connection_id: str, *, operation_context: str) -> None: ...
     async def stop_media_streaming(self, connection_id: str, *, operation_context: str) -> None: ...
     async def look_up(self, connection_id: str) -> Connection: ...
@@ -79,6 +86,7 @@ class Effects:
     leases: Leases
     store: CallStore
     inbox: Inbox
+    fleet: Fleet
     urls: CallUrls
 
     async def run(self, record: CallRecord, command: AnyCommand) -> CommandDone | CommandFailed | None:
@@ -94,14 +102,23 @@ class Effects:
             return None
         if isinstance(command, AcsCommand):
             return await self._ask(record, command)
+        if isinstance(command, FindRelay):
+            return CommandDone(command.seq, state=await self._find_relay(record.call_id))
         await self._local(record, command)
         return CommandDone(command.seq)
+
+    async def _find_relay(self, call_id: str) -> str:
+        if await self.leases.claimed(call_id):
+            return FindRelay.CLAIMED
+        relays = [member for member in (await self.fleet.live()).values() if member.kind == _RELAY]
+        rooms = [member.capacity - member.active for member in relays if not member.draining]
+        return FindRelay.FULL if rooms and max(rooms) <= 0 else FindRelay.UNCLAIMED
 
     async def _local(self, record: CallRecord, command: Offer | End) -> None:
         call_id = record.call_id
         if isinstance(command, End):
             await self.leases.end(call_id)
-            await self.store.end_streams(call_id, command.reason)
+            await self.store.end_streams(call_id, command.reason, apologize=command.apologize)
             return
         await self.leases.offer(call_id)
         now = await self.store.load(call_id)
@@ -112,7 +129,7 @@ class Effects:
     async def _ask(
         self,
         record: CallRecord,
-        command: Answer | Reject | Redirect | HangUp | StartMediaStreaming | StopMediaStreaming | LookUp,
+        command: Answer | Reject | Redirect | HangUp | Transfer | StartMediaStreaming | StopMediaStreaming | LookUp,
     ) -> CommandDone | CommandFailed:
         name = type(command).__name__
         try:
@@ -131,7 +148,7 @@ class Effects:
     async def _request(
         self,
         record: CallRecord,
-        command: Answer | Reject | Redirect | HangUp | StartMediaStreaming | StopMediaStreaming | LookUp,
+        command: Answer | Reject | Redirect | HangUp | Transfer | StartMediaStreaming | StopMediaStreaming | LookUp,
     ) -> Connection:
         acs, context, connection_id = self.acs, record.incoming_call_context, record.connection_id
         request_id = request_id_of(record.call_id, command.seq)
@@ -152,6 +169,14 @@ class Effects:
                 await acs.redirect(context, command.target, request_id=request_id)
             case HangUp():
                 await acs.hang_up(connection_id, request_id=request_id)
+            case Transfer():
+                await acs.transfer(
+                    connection_id,
+                    command.target,
+                    callee=record.callee,
+                    operation_context=command.operation_context,
+                    request_id=request_id,
+                )
             case StartMediaStreaming():
                 await acs.start_media_streaming(connection_id, operation_context=command.operation_context)
             case StopMediaStreaming():

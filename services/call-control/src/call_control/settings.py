@@ -51,6 +51,8 @@ class CallControlSettings(AcsTrustSettings):
     """From the ring to a voice session; ACS lets a phone ring for about 30 s."""
     redirect_target: str = ""
     """Who gets the calls that no relay can take; empty: they hear busy."""
+    transfer_target: str = ""
+    """Who gets a running call whose voice session cannot be won back; empty: the caller hears an apology."""
     max_call_s: float = Field(default=4 * 3600, gt=0, le=24 * 3600)
     default_profile: str = "default"
     refused_callers: CommaSeparated = ()
@@ -88,7 +90,7 @@ class CallControlSettings(AcsTrustSettings):
             raise ValueError("set EVENT_GRID_TENANT_ID and EVENT_GRID_AUDIENCE, or neither")
         return value
 
-    @field_validator("redirect_target")
+    @field_validator("redirect_target", "transfer_target")
     @classmethod
     def _party(cls, value: str) -> str:
         return _plain(raw_id_of, value) if value else ""
@@ -103,6 +105,7 @@ class CallControlSettings(AcsTrustSettings):
         return Rules(
             answer_at_once=self.answer_when == "at_once",
             redirect_target=self.redirect_target,
+            transfer_target=self.transfer_target,
             voice_ms=round(self.answer_deadline_s * 1000),
             longest_call_ms=round(self.max_call_s * 1000),
         )

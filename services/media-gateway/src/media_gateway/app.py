@@ -16,6 +16,7 @@ from bridge_common.fleet import BEAT_S, Fleet
 from bridge_common.ids import process_name
 from bridge_common.inbox import Inbox
 from bridge_common.keys import Keys
+from bridge_common.leases import Leases
 from bridge_common.log import fields
 from bridge_common.parts import Parts
 from bridge_common.redis_clients import open_clients
@@ -24,9 +25,11 @@ from bridge_common.settings import load_settings
 from bridge_common.streams import StreamReader, StreamWriter
 from media_gateway import metrics
 from media_gateway.admission import Admission
+from media_gateway.apology import load_apology
 from media_gateway.drain import drain
 from media_gateway.media_session import MediaSession, Surroundings
 from media_gateway.media_socket import PATH, MediaSockets
+from media_gateway.relay_watch import RelayWatch
 from media_gateway.settings import GatewaySettings
 from media_gateway.socket_server import SocketServer
 from media_gateway.ticker import Ticker
@@ -59,8 +62,10 @@ class MediaGateway:
             writer=StreamWriter(self._clients.media),
             ticker=Ticker(),
             admission=Admission(settings.gateway_capacity),
+            apology=load_apology(settings.apology_audio),
         )
         self._fleet = Fleet(control, self.name, KIND)
+        self._watch = RelayWatch(Leases(control, keys, self.name), self._around.inbox, self._sessions)
         self._tokens = settings.acs_tokens()
         self._redis_answered_at = float("-inf")
 
@@ -98,6 +103,7 @@ class MediaGateway:
         self.parts.start("reader", self._around.reader.run())
         self.parts.start("writer", self._around.writer.run())
         self.parts.start("heartbeat", self._beat())
+        self.parts.start("relay watch", self._watch.run())
         self.parts.start("signing keys", self._tokens.warm_up(), may_end=True)
 
     async def drain(self) -> None:
@@ -125,9 +131,11 @@ class MediaGateway:
                 self._redis_answered_at = time.monotonic()
             await asyncio.sleep(BEAT_S)
 
+    def _sessions(self) -> list[MediaSession]:
+        return [socket for socket in self._around.admission.sockets() if isinstance(socket, MediaSession)]
+
     def _waiting_s(self) -> float:
-        sockets = self._around.admission.sockets()
-        return sum(socket.waiting_s for socket in sockets if isinstance(socket, MediaSession))
+        return sum(session.waiting_s for session in self._sessions())
 
 
 def main() -> int:

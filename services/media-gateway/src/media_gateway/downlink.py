@@ -27,7 +27,7 @@ class Downlink:
         ticker: Ticker,
         outbox: Outbox,
         report: Callable[[Report], None],
-        on_ended: Callable[[str], None],
+        on_ended: Callable[[Ended], None],
     ) -> None:
         self._rate: RateChange = rate_change(VOICE_RATE_HZ, rate_hz)
         self._playout = Playout(
@@ -41,6 +41,9 @@ class Downlink:
         self._outbox = outbox
         self._report = report
         self._on_ended = on_ended
+        self._holds = False
+        """The relay wants the hold tone."""
+        self._alone = False
 
     @property
     def waiting_s(self) -> float:
@@ -55,9 +58,10 @@ class Downlink:
             case Clear():
                 self.clear(entry.item_id)
             case Hold():
-                self._playout.hold(entry.on)
+                self._holds = entry.on
+                self._playout.hold(self._holds or self._alone)
             case Ended():
-                self._on_ended(entry.reason)
+                self._on_ended(entry)
                 return
             case _:
                 return
@@ -79,6 +83,13 @@ class Downlink:
                 self._report(report)
             next_at = self._playout.next_at()
         self._ticker.wake(self, next_at)
+
+    def alone(self, alone: bool) -> None:
+        """Whether no relay drives the call: then nobody else lets the caller hear that the line lives."""
+        if alone is not self._alone:
+            self._alone = alone
+            self._playout.hold(self._holds or alone)
+            self.tick(self._clock())
 
     def clear(self, item_id: str) -> None:
         """Silence at once: what ACS holds, what waits for the socket, what waits here, what the resampler held back."""

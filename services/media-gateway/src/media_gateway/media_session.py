@@ -4,13 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
 from bridge_common.audio import FRAME_MS, PHONE_RATE_HZ, VOICE_RATE_HZ, ms_of_bytes
 from bridge_common.call_store import CallStore, MediaGrant
-from bridge_common.entries import Dtmf, InboxEntry, MediaAttached, MediaDetached, MediaLost, MediaOpen
-from bridge_common.errors import FrameError, OutsideError
+from bridge_common.entries import (
+    Audio,
+    Dtmf,
+    Ended,
+    HangUp,
+    InboxEntry,
+    ItemEnd,
+    MediaAttached,
+    MediaDetached,
+    MediaLost,
+    MediaOpen,
+    Played,
+)
+from bridge_common.errors import BridgeError, FrameError, OutsideError
 from bridge_common.inbox import Inbox
 from bridge_common.keys import Keys
 from bridge_common.log import fields, phone
@@ -20,6 +33,7 @@ from media_gateway import metrics
 from media_gateway.admission import Admission
 from media_gateway.core.acs_media import AudioData, AudioMetadata, DtmfData, decode
 from media_gateway.core.pace import Pace
+from media_gateway.core.playout import Report
 from media_gateway.downlink import Downlink
 from media_gateway.outbox import Outbox
 from media_gateway.settings import GatewaySettings
@@ -41,6 +55,8 @@ RESTORED_WITHIN_S: Final = 5.0
 _ANOTHER_LOSS_S: Final = 1.0
 BAD_FRAMES_IN_A_ROW: Final = 10
 _FRAME_S: Final = FRAME_MS / 1000
+APOLOGY: Final = "apology"
+_APOLOGY_MARGIN_S: Final = 1.0
 _TELL_ATTEMPTS: Final = 4
 _TELL_PAUSE_S: Final = 0.2
 
@@ -58,6 +74,8 @@ class Surroundings:
     ticker: Ticker
     admission: Admission
     telling: Outage = field(default_factory=lambda: Outage(log, "writing to the inbox"))
+    apology: bytes = b""
+    """24 kHz PCM; empty: nothing is said."""
 
 
 class MediaSession:
@@ -78,6 +96,9 @@ class MediaSession:
         self._rate_hz = 0
         self._s_per_byte = ms_of_bytes(1, PHONE_RATE_HZ) / 1000
         self._ending = asyncio.Event()
+        self._gone = asyncio.Event()
+        """The peer has closed."""
+        self._ended: Ended | None = None
         self._code = ABRUPT
         self._reason = ""
         self._lost = True
@@ -87,6 +108,10 @@ class MediaSession:
         self._bad_in_a_row = 0
         self._began_at = self._heard_at = self._clock()
         self._pace = Pace(self._began_at)
+
+    @property
+    def call_id(self) -> str:
+        return self._call_id
 
     @property
     def waiting_s(self) -> float:
@@ -145,6 +170,7 @@ class MediaSession:
         self._outbox.paused(paused)
 
     def closed(self, code: int) -> None:
+        self._gone.set()
         self.end(ABRUPT if code == NO_STATUS else code, "closed by ACS")
         self._detach()
 
@@ -181,18 +207,26 @@ class MediaSession:
         self._s_per_byte = ms_of_bytes(1, rate_hz) / 1000
         self._outlet.append(MediaAttached(rate_hz))
         self._uplink = Uplink(self._outlet, rate_hz)
-        self._downlink = Downlink(
-            rate_hz,
+        self._downlink = self._new_downlink(self._outlet.append)
+        if not self._detached:
+            self._around.reader.add(self._around.keys.downlink(self._call_id), self._cursor, self._downlink.take)
+        return self._uplink
+
+    def _new_downlink(self, report: Callable[[Report], None]) -> Downlink:
+        return Downlink(
+            self._rate_hz,
             self._around.settings,
             clock=self._clock,
             ticker=self._around.ticker,
             outbox=self._outbox,
-            report=self._outlet.append,
-            on_ended=lambda reason: self.end(NORMAL, f"the call has ended: {reason}", lost=False),
+            report=report,
+            on_ended=self._call_ended,
         )
-        if not self._detached:
-            self._around.reader.add(self._around.keys.downlink(self._call_id), self._cursor, self._downlink.take)
-        return self._uplink
+
+    def alone(self, alone: bool) -> None:
+        """Whether no relay drives the call."""
+        if self._downlink is not None and not self._detached:
+            self._downlink.alone(alone)
 
     def tick(self, now: float) -> None:
         """Whether the peer still speaks; looked at when it could have been silent for too long."""
@@ -203,6 +237,10 @@ class MediaSession:
             self._around.ticker.wake(self, self._heard_at + limit_s)
 
     # -- the end
+    def _call_ended(self, ended: Ended) -> None:
+        self._ended = ended
+        self.end(NORMAL, f"the call has ended: {ended.reason}", lost=False)
+
     def _fenced(self) -> None:
         self.end(TAKEN_OVER, "a newer socket has the call", lost=False)
 
@@ -231,21 +269,43 @@ class MediaSession:
 
     async def _close(self) -> None:
         """Close the socket, and tell call-control when the call has lost its media."""
-        if self._code == TAKEN_OVER and not await self._call_lives():
-            self._code, self._reason = NORMAL, "the call has ended"
+        if self._code == TAKEN_OVER and (ended := await self._how_it_ended()) is not None:
+            self._ended, self._code, self._reason = ended, NORMAL, f"the call has ended: {ended.reason}"
+        if self._ended is not None and self._ended.apologize:
+            await self._apologize()
         metrics.SOCKETS.labels(str(self._code)).inc()
         log.info("media socket closed", extra=fields(call_id=self._call_id, code=self._code, reason=self._reason))
         self._websocket.close(INTERNAL if self._code == ABRUPT else self._code, self._reason)
         if self._lost:
             await self._tell(MediaLost(self._call_id, self.epoch, self._code))
 
-    async def _call_lives(self) -> bool:
+    async def _how_it_ended(self) -> Ended | None:
         """A fenced writer cannot know whether a newer socket or the end of the call was it."""
         try:
-            record = await self._around.store.load(self._call_id)
-        except OutsideError:
-            return True
-        return record is not None and record.status.live
+            return await self._around.store.how_it_ended(self._call_id)
+        except BridgeError:
+            return None
+
+    async def _apologize(self) -> None:
+        """Nobody else can speak to the caller any more: say that we are sorry, then ask to hang up."""
+        pcm, reports = self._around.apology, asyncio.Queue[Report]()
+        if pcm and self._downlink is not None:
+            log.info("apologizing to the caller", extra=fields(call_id=self._call_id))
+            saying = self._new_downlink(reports.put_nowait)
+            saying.take("", Audio(APOLOGY, pcm))
+            saying.take("", ItemEnd(APOLOGY))
+            said = asyncio.create_task(_until_played(reports))
+            gone = asyncio.create_task(self._gone.wait())
+            await asyncio.wait(
+                {said, gone},
+                timeout=ms_of_bytes(len(pcm), VOICE_RATE_HZ) / 1000 + _APOLOGY_MARGIN_S,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            for task in (said, gone):
+                task.cancel()
+            await asyncio.gather(said, gone, return_exceptions=True)
+            self._around.ticker.wake(saying, None)
+        await self._tell(HangUp(self._call_id, "media-gateway", APOLOGY))
 
     async def _tell(self, entry: InboxEntry) -> None:
         for attempt in range(_TELL_ATTEMPTS):
@@ -256,3 +316,8 @@ class MediaSession:
             except OutsideError as error:
                 self._around.telling.failed(call_id=self._call_id, error=error.message)
                 await asyncio.sleep(_TELL_PAUSE_S * (attempt + 1))
+
+
+async def _until_played(reports: asyncio.Queue[Report]) -> None:
+    while not isinstance(await reports.get(), Played):
+        pass

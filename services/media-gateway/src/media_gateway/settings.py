@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, field_validator
 
 from bridge_common.acs_settings import AcsTrustSettings, lower
 from bridge_common.audio import PHONE_RATE_HZ, VOICE_RATE_HZ
+from bridge_common.errors import InputError
+from media_gateway.apology import load_apology
 
 
 class GatewaySettings(AcsTrustSettings):
@@ -26,6 +28,18 @@ class GatewaySettings(AcsTrustSettings):
     """The most audio in one message to ACS. Fewer and larger ones cost less; what a clear reaches does not change."""
     playout_queue_s: int = Field(default=300, ge=5, le=3600)
     """Audio of one call that may wait; more is refused."""
+
+    apology_audio: str = ""
+    """A WAV file with what a caller hears whose voice session cannot be had back; empty: our own, `none`: nothing."""
+
+    @field_validator("apology_audio")
+    @classmethod
+    def _apology(cls, value: str) -> str:
+        try:
+            load_apology(value)
+        except InputError as error:
+            raise ValueError(error.message) from error
+        return value
 
     @property
     def agreed_rate_hz(self) -> int:

@@ -262,12 +262,10 @@ def test_ending_becomes_ended(how: str) -> None:
     assert life.record.ended_ms == life.now_ms
 
 
-def test_the_longest_call_and_a_lost_voice_hang_up() -> None:
+def test_the_longest_call_is_hung_up() -> None:
     life = talking()
     assert life.due(SetTimer.LENGTH) == ["SetTimer ending", "End", "HangUp"]
-    life = talking()
-    assert life.on(VoiceLost(CALL, 5, "budget")) == ["SetTimer ending", "End", "HangUp"]
-    assert life.record.end_reason == "voice_lost"
+    assert life.record.end_reason == "too_long"
 
 
 def test_an_old_timer_is_ignored() -> None:
@@ -294,9 +292,9 @@ def test_events_without_a_row_change_nothing() -> None:
 def test_the_outbox_tells_what_an_entry_still_needs() -> None:
     life = Life()
     life.on(Accepted("default"), cause="7-0")
-    assert [name_of(c) for c in outstanding(life.record, "7-0")] == ["Offer", "SetTimer voice"]
+    assert [name_of(c) for c in outstanding(life.record, "7-0")] == ["Offer", "SetTimer voice", "SetTimer claim"]
     life.done(commands.Offer)
-    assert [name_of(c) for c in outstanding(life.record, "7-0")] == ["SetTimer voice"]
+    assert [name_of(c) for c in outstanding(life.record, "7-0")] == ["SetTimer voice", "SetTimer claim"]
     life.on(VoiceReady(CALL, 5), cause="8-0")
     assert outstanding(life.record, "7-0") == []
     assert [name_of(c) for c in outstanding(life.record, "8-0")] == ["SetTimer connect", "Answer"]

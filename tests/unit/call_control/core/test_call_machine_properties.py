@@ -13,7 +13,17 @@ from bridge_common.call_record import CallRecord, Status
 from bridge_common.entries import Due, HangUp, MediaLost, MediaOpen, VoiceLost, VoiceReady
 from call_control.core.call_machine import apply
 from call_control.core.callbacks import AcsEvent
-from call_control.core.commands import Answer, AnyCommand, End, Redirect, Reject, SetTimer, of_pending, to_pending
+from call_control.core.commands import (
+    Answer,
+    AnyCommand,
+    End,
+    Redirect,
+    Reject,
+    SetTimer,
+    Transfer,
+    of_pending,
+    to_pending,
+)
 from call_control.core.draft import Rules
 from call_control.core.events import CallEvent, CommandDone, CommandFailed
 from call_control.core.routing import Accepted, Decision, Redirected, Rejected
@@ -24,10 +34,13 @@ RANK = {
     Status.ANSWERING: 1,
     Status.DIVERTING: 2,
     Status.CONNECTED: 2,
-    Status.ENDING: 3,
-    Status.ENDED: 4,
+    Status.TRANSFERRING: 3,
+    Status.ENDING: 4,
+    Status.ENDED: 5,
 }
-TIMERS = ("voice", "connect", "media", "length", "ending")
+OPERATIONS = ("Answer", "Start", "Transfer")
+STATES = ("connected", "connecting", "full", "unclaimed")
+TIMERS = SetTimer.ALL
 CALLBACKS = (
     "CallConnected",
     "CallDisconnected",
@@ -36,6 +49,8 @@ CALLBACKS = (
     "MediaStreamingStopped",
     "MediaStreamingFailed",
     "ParticipantsUpdated",
+    "CallTransferAccepted",
+    "CallTransferFailed",
     "Invented",
 )
 
@@ -54,9 +69,10 @@ class AnyLife(RuleBasedStateMachine):
         decision=st.sampled_from([Accepted("a"), Accepted("a"), Accepted("a"), Redirected("4:+1"), Rejected("busy")]),
         at_once=st.booleans(),
         people=st.sampled_from(["", "4:+18005550000"]),
+        helpers=st.sampled_from(["", "4:+18005550001"]),
     )
-    def arrives(self, decision: Decision, at_once: bool, people: str) -> None:
-        self.house_rules = Rules(answer_at_once=at_once, redirect_target=people)
+    def arrives(self, decision: Decision, at_once: bool, people: str, helpers: str) -> None:
+        self.house_rules = Rules(answer_at_once=at_once, redirect_target=people, transfer_target=helpers)
         self.happens(decision)
 
     def happens(self, event: CallEvent) -> None:
@@ -112,12 +128,19 @@ class AnyLife(RuleBasedStateMachine):
             timer = data.draw(st.sampled_from(timers))
             self.happens(Due(CALL, timer.name, timer.seq))
 
-    @rule(type_=st.sampled_from(CALLBACKS), context=st.integers(0, 6), by=st.sampled_from(["Answer", "Start"]))
+    @rule(
+        type_=st.sampled_from(CALLBACKS), context=st.integers(0, 6), by=st.sampled_from(["Answer", "Start", "Transfer"])
+    )
     def acs_calls_back(self, type_: str, context: int, by: str) -> None:
         name = "StartMediaStreaming" if by == "Start" else by
         self.happens(AcsEvent(f"{type_}{context}", type_, "connection", operation_context=f"{name}-{context}"))
 
-    @rule(data=st.data(), good=st.booleans(), gone=st.booleans(), state=st.sampled_from(["connected", "connecting"]))
+    @rule(
+        data=st.data(),
+        good=st.booleans(),
+        gone=st.booleans(),
+        state=st.sampled_from(["connected", "connecting", "full", "unclaimed"]),
+    )
     def result_comes(self, data: st.DataObject, good: bool, gone: bool, state: str) -> None:
         waiting = [c for c in map(of_pending, self.record.pending) if c is not None and not isinstance(c, SetTimer)]
         if waiting:
@@ -130,6 +153,10 @@ class AnyLife(RuleBasedStateMachine):
         assert kinds.count(Answer) <= 1
         diverted = [index for index, kind in enumerate(kinds) if kind in (Redirect, Reject)]
         assert not (diverted and Answer in kinds[diverted[0] :])
+
+    @invariant()
+    def people_are_rung_at_most_once(self) -> None:
+        assert sum(isinstance(command, Transfer) for command in self.issued) <= 1
 
     @invariant()
     def released_exactly_once_when_no_longer_live(self) -> None:
@@ -148,14 +175,18 @@ class AnyLife(RuleBasedStateMachine):
         match self.record.status:
             case Status.ENDED:
                 assert timers == set()
-            case Status.ENDING | Status.DIVERTING:
+            case Status.ENDING:
+                assert timers in ({"ending"}, {"apology"})
+            case Status.DIVERTING:
                 assert timers == {"ending"}
+            case Status.TRANSFERRING:
+                assert {"transfer", "length"} <= timers
             case Status.CONNECTED:
                 assert "length" in timers
             case Status.ANSWERING:
                 assert "connect" in timers
             case Status.RINGING:
-                assert timers == {"voice"} or self.record.command_seq == 0
+                assert timers in ({"voice"}, {"voice", "claim"}) or self.record.command_seq == 0
 
 
 TestAnyLife = AnyLife.TestCase

@@ -8,10 +8,11 @@ from typing import TypeAlias
 
 from bridge_common.call_record import CallRecord
 from bridge_common.entries import HangUp as HangUpAsked
-from bridge_common.entries import MediaLost, MediaOpen
+from bridge_common.entries import MediaLost, MediaOpen, VoiceLost
 from call_control.core.callbacks import AcsEvent
 from call_control.core.commands import (
     Answer,
+    FindRelay,
     HangUp,
     LookUp,
     Offer,
@@ -20,6 +21,7 @@ from call_control.core.commands import (
     SetTimer,
     StartMediaStreaming,
     StopMediaStreaming,
+    Transfer,
 )
 from call_control.core.draft import Draft, Rules, armed
 from call_control.core.events import CallEvent, CommandDone, CommandFailed
@@ -71,6 +73,32 @@ def socket_current_and_waiting(record: CallRecord, event: CallEvent, rules: Rule
     return is_newest and wait is not None and isinstance(event, MediaLost) and event.epoch > wait.lost_epoch
 
 
+def voice_current(record: CallRecord, event: CallEvent, rules: Rules) -> bool:
+    """Not told by a relay after which another has had a voice session."""
+    return not isinstance(event, VoiceLost) or event.epoch >= record.voice_epoch
+
+
+def people_may_help(record: CallRecord, event: CallEvent, rules: Rules) -> bool:
+    return voice_current(record, event, rules) and bool(rules.transfer_target and record.connection_id)
+
+
+def fleet_full(record: CallRecord, event: CallEvent, rules: Rules) -> bool:
+    return isinstance(event, CommandDone) and event.state == FindRelay.FULL
+
+
+def unclaimed(record: CallRecord, event: CallEvent, rules: Rules) -> bool:
+    return isinstance(event, CommandDone) and event.state == FindRelay.UNCLAIMED
+
+
+def transfer_asked(record: CallRecord, event: CallEvent, rules: Rules) -> bool:
+    wait = armed(record, SetTimer.TRANSFER)
+    return isinstance(event, AcsEvent) and wait is not None and event.operation_context in ("", wait.operation)
+
+
+def apologizing(record: CallRecord, event: CallEvent, rules: Rules) -> bool:
+    return armed(record, SetTimer.APOLOGY) is not None
+
+
 def operation_waited_for(record: CallRecord, event: CallEvent, rules: Rules) -> bool:
     wait = armed(record, SetTimer.MEDIA)
     return isinstance(event, AcsEvent) and wait is not None and wait.operation == event.operation_context != ""
@@ -95,10 +123,20 @@ def offer(draft: Draft, event: CallEvent) -> None:
         draft.record = replace(draft.record, profile=event.profile)
     draft.issue(Offer)
     draft.arm(SetTimer.VOICE, draft.rules.voice_ms)
+    if not draft.rules.answer_at_once:
+        await_claim(draft, event)
+
+
+def await_claim(draft: Draft, event: CallEvent) -> None:
+    draft.arm(SetTimer.CLAIM, draft.rules.claim_ms)
+
+
+def find_relay(draft: Draft, event: CallEvent) -> None:
+    draft.issue(FindRelay)
 
 
 def note_voice(draft: Draft, event: CallEvent) -> None:
-    draft.disarm(SetTimer.VOICE)
+    draft.disarm(SetTimer.VOICE, SetTimer.CLAIM)
     draft.record = replace(draft.record, voice_ready=True)
 
 
@@ -135,9 +173,30 @@ def reject(draft: Draft, event: CallEvent) -> None:
 
 def hang_up(draft: Draft, event: CallEvent) -> None:
     """At once if the connection is known, else when it gets known."""
+    draft.disarm(SetTimer.APOLOGY)
     if draft.record.connection_id:
         draft.issue(HangUp)
     draft.arm(SetTimer.ENDING, draft.rules.ending_ms)
+
+
+def transfer(draft: Draft, event: CallEvent) -> None:
+    """To people; meanwhile the caller hears that the line lives."""
+    asked = draft.issue(Transfer, target=draft.rules.transfer_target)
+    draft.disarm(SetTimer.VOICE)
+    draft.arm(SetTimer.TRANSFER, draft.rules.transfer_ms, operation=asked.operation_context)
+
+
+def await_end(draft: Draft, event: CallEvent) -> None:
+    """ACS ends our part of the call by itself."""
+    draft.arm(SetTimer.ENDING, draft.rules.ending_ms)
+
+
+def apologize(draft: Draft, event: CallEvent) -> None:
+    """The gateway says that we are sorry, if the caller can hear it, and asks to hang up then."""
+    if draft.record.media_seen:
+        draft.arm(SetTimer.APOLOGY, draft.rules.apology_ms)
+    else:
+        hang_up(draft, event)
 
 
 def hang_up_stray(draft: Draft, event: CallEvent) -> None:

@@ -1,8 +1,9 @@
 """The call's state machine: one table, and how an event is applied by it.
 
-Statuses only go forward: ringing → answering → connected → ending → ended, or ringing → diverting → ended. Two things
-hold whatever the row: leaving the live statuses (ringing, answering, connected) issues `End`, once in a call's life;
-and an event that the table has no row for changes nothing but the outbox (a command's result is then known).
+Statuses only go forward: ringing → answering → connected → transferring → ending → ended, or ringing → diverting →
+ended. Two things hold whatever the row: leaving the live statuses (all before ending and diverting) issues `End`, once
+in a call's life; and an event that the table has no row for changes nothing but the outbox (a command's result is then
+known).
 
 Callbacks are delivered at least once and in any order, beside entries of gateways and relays, so every row must stand
 being asked twice: a guard says what makes the event news.
@@ -21,6 +22,7 @@ from call_control.core.commands import (
     Answer,
     AnyCommand,
     End,
+    FindRelay,
     LookUp,
     Offer,
     Redirect,
@@ -28,13 +30,14 @@ from call_control.core.commands import (
     SetTimer,
     StartMediaStreaming,
     StopMediaStreaming,
+    Transfer,
     of_pending,
 )
 from call_control.core.draft import Draft, Rules, armed, awaited, without_command
 from call_control.core.events import CallEvent, CommandDone, CommandFailed, Kind, kind_of
 
 RINGING, ANSWERING, CONNECTED = Status.RINGING, Status.ANSWERING, Status.CONNECTED
-ENDING, DIVERTING, ENDED = Status.ENDING, Status.DIVERTING, Status.ENDED
+TRANSFERRING, ENDING, DIVERTING, ENDED = Status.TRANSFERRING, Status.ENDING, Status.DIVERTING, Status.ENDED
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,10 @@ TABLE: Final[tuple[Row, ...]] = (
     Row(RINGING, Kind.REDIRECTED, DIVERTING, (because("redirected"), do.redirect), when=do.new),
     Row(RINGING, Kind.REJECTED, DIVERTING, (because("rejected"), do.reject), when=do.new),
     Row(RINGING, Kind.VOICE_READY, ANSWERING, (do.note_voice, do.answer)),
-    Row(RINGING, Kind.VOICE_LOST, DIVERTING, (because("voice_lost"), do.divert)),
+    Row(RINGING, Kind.VOICE_LOST, DIVERTING, (because("voice_lost"), do.divert), when=do.voice_current),
+    Row(RINGING, Kind.CLAIM_DUE, RINGING, (do.find_relay,)),
+    Row(RINGING, Kind.FIND_RELAY_DONE, DIVERTING, (because("no_capacity"), do.divert), when=do.fleet_full),
+    Row(RINGING, Kind.FIND_RELAY_DONE, RINGING, (do.await_claim,), when=do.unclaimed),
     Row(RINGING, Kind.VOICE_DUE, DIVERTING, (because("no_voice"), do.divert)),
     Row(RINGING, Kind.RESTORED, RINGING, (do.adopt_outbox,)),
     Row(RINGING, Kind.HANG_UP, DIVERTING, (do.because_told, do.reject)),
@@ -65,7 +71,7 @@ TABLE: Final[tuple[Row, ...]] = (
     Row(ANSWERING, Kind.CALL_CONNECTED, CONNECTED, (do.note_connected, do.expect_media)),
     Row(ANSWERING, Kind.CALL_DISCONNECTED, ENDED, (do.note_connection, do.because_told)),
     Row(ANSWERING, Kind.VOICE_READY, ANSWERING, (do.note_voice,)),
-    Row(ANSWERING, Kind.VOICE_LOST, ENDING, (because("voice_lost"), do.hang_up)),
+    Row(ANSWERING, Kind.VOICE_LOST, ENDING, (because("voice_lost"), do.hang_up), when=do.voice_current),
     Row(ANSWERING, Kind.VOICE_DUE, ENDING, (because("no_voice"), do.hang_up)),
     Row(ANSWERING, Kind.MEDIA_OPEN, ANSWERING, (do.note_media,), when=do.socket_new),
     Row(ANSWERING, Kind.MEDIA_LOST, ANSWERING, (do.await_redial,), when=do.socket_current),
@@ -81,8 +87,10 @@ TABLE: Final[tuple[Row, ...]] = (
     # -- connected
     Row(CONNECTED, Kind.ANSWER_DONE, CONNECTED, (do.note_connection,), when=do.connection_unknown),
     Row(CONNECTED, Kind.VOICE_READY, CONNECTED, (do.note_voice,)),
-    Row(CONNECTED, Kind.VOICE_LOST, ENDING, (because("voice_lost"), do.hang_up)),
-    Row(CONNECTED, Kind.VOICE_DUE, ENDING, (because("no_voice"), do.hang_up)),
+    Row(CONNECTED, Kind.VOICE_LOST, TRANSFERRING, (do.transfer,), when=do.people_may_help),
+    Row(CONNECTED, Kind.VOICE_LOST, ENDING, (because("voice_lost"), do.apologize), when=do.voice_current),
+    Row(CONNECTED, Kind.VOICE_DUE, TRANSFERRING, (do.transfer,), when=do.people_may_help),
+    Row(CONNECTED, Kind.VOICE_DUE, ENDING, (because("no_voice"), do.apologize)),
     Row(CONNECTED, Kind.MEDIA_OPEN, CONNECTED, (do.note_media,), when=do.socket_new),
     Row(CONNECTED, Kind.MEDIA_LOST, CONNECTED, (do.await_redial,), when=do.socket_current),
     Row(CONNECTED, Kind.MEDIA_LOST, CONNECTED, (do.note_loss,), when=do.socket_current_and_waiting),
@@ -94,6 +102,16 @@ TABLE: Final[tuple[Row, ...]] = (
     Row(CONNECTED, Kind.RESTORED, CONNECTED, (do.adopt_outbox,)),
     Row(CONNECTED, Kind.HANG_UP, ENDING, (do.because_told, do.hang_up)),
     Row(CONNECTED, Kind.CALL_DISCONNECTED, ENDED, (do.because_told,)),
+    # -- nobody of ours speaks any more, and people are rung
+    Row(TRANSFERRING, Kind.TRANSFER_ACCEPTED, ENDING, (because("transferred"), do.await_end), when=do.transfer_asked),
+    Row(TRANSFERRING, Kind.TRANSFER_FAILED, ENDING, (because("not_transferred"), do.apologize), when=do.transfer_asked),
+    Row(TRANSFERRING, Kind.TRANSFER_REFUSED, ENDING, (because("not_transferred"), do.apologize)),
+    Row(TRANSFERRING, Kind.TRANSFER_DUE, ENDING, (because("not_transferred"), do.apologize)),
+    Row(TRANSFERRING, Kind.TRANSFER_GONE, ENDED, (do.because_told,)),
+    Row(TRANSFERRING, Kind.CALL_DISCONNECTED, ENDED, (do.because_told,)),
+    Row(TRANSFERRING, Kind.LENGTH_DUE, ENDING, (because("too_long"), do.hang_up)),
+    Row(TRANSFERRING, Kind.RESTORED, TRANSFERRING, (do.adopt_outbox,)),
+    Row(TRANSFERRING, Kind.HANG_UP, ENDING, (do.because_told, do.hang_up)),
     # -- hanging up: not before ACS has told which connection it is, and again when it says that it is connected,
     #    because it refuses to hang up earlier (400/8501)
     Row(ENDING, Kind.ANSWER_DONE, ENDING, (do.note_connection, do.hang_up), when=do.connection_unknown),
@@ -103,6 +121,8 @@ TABLE: Final[tuple[Row, ...]] = (
     Row(ENDING, Kind.CALL_CONNECTED, ENDING, (do.note_connected, do.hang_up), when=do.not_connected_yet),
     Row(ENDING, Kind.CALL_DISCONNECTED, ENDED, (do.note_connection,)),
     Row(ENDING, Kind.HANG_UP_GONE, ENDED),
+    Row(ENDING, Kind.HANG_UP, ENDING, (do.hang_up,), when=do.apologizing),
+    Row(ENDING, Kind.APOLOGY_DUE, ENDING, (do.hang_up,)),
     Row(ENDING, Kind.ENDING_DUE, ENDED),
     # -- handing the caller on or away
     Row(DIVERTING, Kind.REDIRECT_DONE, ENDED),
@@ -126,6 +146,8 @@ _ROWS: Final[dict[tuple[Status, Kind], tuple[Row, ...]]] = {
 
 _WANTED_AT: Final[dict[type[AnyCommand], frozenset[Status]]] = {
     Offer: frozenset({RINGING, ANSWERING, CONNECTED}),
+    FindRelay: frozenset({RINGING}),
+    Transfer: frozenset({TRANSFERRING}),
     Answer: frozenset({ANSWERING}),
     LookUp: frozenset({ANSWERING}),
     Redirect: frozenset({DIVERTING}),
@@ -199,12 +221,13 @@ def _take(row: Row, draft: Draft, event: CallEvent) -> Step:
         if not draft.record.ended_ms:
             draft.record = replace(draft.record, ended_ms=draft.now_ms)
     if draft.record.status.live and not row.to.live:
-        draft.issue(End, reason=draft.record.end_reason)
+        apologize = armed(draft.record, SetTimer.APOLOGY) is not None
+        draft.issue(End, reason=draft.record.end_reason, apologize=apologize)
     draft.record = replace(draft.record, status=row.to)
     return Step(draft.record, _releases_first(draft.issued))
 
 
 def _releases_first(commands: list[AnyCommand]) -> tuple[AnyCommand, ...]:
     """Letting go of the voice session and setting deadlines must not wait for ACS."""
-    local = (End, SetTimer, Offer)
+    local = (End, SetTimer, Offer, FindRelay)
     return tuple(sorted(commands, key=lambda command: not isinstance(command, local)))

@@ -54,6 +54,14 @@ class HangUp(AcsCommand):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Transfer(AcsCommand):
+    """Let people take over; ACS rings them and lets us go when they answer."""
+
+    target: str
+    """Raw id."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StartMediaStreaming(AcsCommand):
     pass
 
@@ -74,10 +82,22 @@ class Offer(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FindRelay(Command):
+    """Look whether a relay has claimed the call, and else whether any has room."""
+
+    CLAIMED: ClassVar[str] = "claimed"
+    FULL: ClassVar[str] = "full"
+    """All relays that live are."""
+    UNCLAIMED: ClassVar[str] = "unclaimed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class End(Command):
     """Release everything of the call: its lease and its streams."""
 
     reason: str
+    apologize: bool = False
+    """The gateway has to say that we are sorry."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,14 +115,29 @@ class SetTimer(Command):
     """Media timer: the newest uplink epoch known to be lost; only a newer one ends the wait."""
 
     VOICE: ClassVar[str] = "voice"
+    CLAIM: ClassVar[str] = "claim"
+    TRANSFER: ClassVar[str] = "transfer"
+    APOLOGY: ClassVar[str] = "apology"
     CONNECT: ClassVar[str] = "connect"
     MEDIA: ClassVar[str] = "media"
     LENGTH: ClassVar[str] = "length"
     ENDING: ClassVar[str] = "ending"
+    ALL: ClassVar[tuple[str, ...]] = (VOICE, CLAIM, CONNECT, MEDIA, TRANSFER, APOLOGY, LENGTH, ENDING)
 
 
 AnyCommand: TypeAlias = (
-    Answer | Reject | Redirect | HangUp | StartMediaStreaming | StopMediaStreaming | LookUp | Offer | End | SetTimer
+    Answer
+    | Reject
+    | Redirect
+    | HangUp
+    | Transfer
+    | StartMediaStreaming
+    | StopMediaStreaming
+    | LookUp
+    | Offer
+    | FindRelay
+    | End
+    | SetTimer
 )
 
 _CLASSES: Final[dict[str, type[AnyCommand]]] = {
@@ -112,10 +147,12 @@ _CLASSES: Final[dict[str, type[AnyCommand]]] = {
         Reject,
         Redirect,
         HangUp,
+        Transfer,
         StartMediaStreaming,
         StopMediaStreaming,
         LookUp,
         Offer,
+        FindRelay,
         End,
         SetTimer,
     )

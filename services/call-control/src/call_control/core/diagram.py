@@ -9,7 +9,7 @@ _TITLE = """# The states of a call
 
 Made from the table in `services/call-control/src/call_control/core/call_machine.py` by
 `python -m call_control.call_states`; a test compares them. `End` releases the call's relay and closes its streams; it
-is issued once, whenever a call leaves ringing, answering and connected.
+is issued once, whenever a call leaves ringing, answering, connected and transferring.
 """
 
 

@@ -20,6 +20,14 @@ class Rules:
     """Answer without waiting for a voice session."""
     redirect_target: str = ""
     """Raw id that gets the calls which no relay can take; empty: those are rejected as busy."""
+    transfer_target: str = ""
+    """Raw id that gets a caller whose voice session cannot be had back; empty: they hear an apology."""
+    claim_ms: int = 500
+    """How long a relay may take to claim a call before we ask whether any has room."""
+    transfer_ms: int = 65_000
+    """ACS gives up a transfer after a minute."""
+    apology_ms: int = 12_000
+    """The gateway hangs up when it has said that we are sorry; when it does not, we do."""
     voice_ms: int = 8_000
     """From the ring to a voice session. ACS lets a phone ring for about 30 s."""
     connect_ms: int = 15_000
@@ -44,7 +52,7 @@ class Draft:
     record: CallRecord
     issued: list[AnyCommand] = field(default_factory=list)
 
-    def issue(self, make: Callable[..., C], **arguments: str) -> C:
+    def issue(self, make: Callable[..., C], **arguments: str | bool) -> C:
         seq = self.record.command_seq + 1
         command = make(seq=seq, cause=self.cause, **arguments)
         self.record = replace(self.record, command_seq=seq, pending=(*self.record.pending, to_pending(command)))
@@ -90,7 +98,7 @@ class Draft:
         self.issued = [item for item in self.issued if not (isinstance(item, SetTimer) and item.name in names)]
 
     def disarm_all(self) -> None:
-        self.disarm(SetTimer.VOICE, SetTimer.CONNECT, SetTimer.MEDIA, SetTimer.LENGTH, SetTimer.ENDING)
+        self.disarm(*SetTimer.ALL)
 
 
 def armed(record: CallRecord, name: str) -> SetTimer | None:

@@ -8,13 +8,16 @@ from typing import Final, TypeAlias
 
 from bridge_common.entries import Due, HangUp, MediaLost, MediaOpen, Restored, VoiceLost, VoiceReady
 from call_control.core.callbacks import AcsEvent
-from call_control.core.commands import AcsCommand, AnyCommand, SetTimer
+from call_control.core.commands import AcsCommand, AnyCommand, FindRelay, SetTimer
 from call_control.core.routing import Accepted, Redirected, Rejected
 
 
 @dataclass(frozen=True, slots=True)
 class CommandDone:
-    """A command succeeded. `connection_id` and `state` as ACS answered, empty where it says nothing of them."""
+    """A command succeeded. `connection_id` and `state` as ACS answered, empty where it says nothing of them.
+
+    `state` of a `FindRelay`: what was found.
+    """
 
     seq: int
     connection_id: str = ""
@@ -58,6 +61,9 @@ class Kind(StrEnum):
     HANG_UP = "hang-up asked"
     RESTORED = "restored"
     VOICE_DUE = "voice deadline"
+    CLAIM_DUE = "claim deadline"
+    TRANSFER_DUE = "transfer deadline"
+    APOLOGY_DUE = "apology deadline"
     CONNECT_DUE = "connect deadline"
     MEDIA_DUE = "media deadline"
     LENGTH_DUE = "longest call"
@@ -66,6 +72,9 @@ class Kind(StrEnum):
     CALL_DISCONNECTED = "CallDisconnected"
     ANSWER_FAILED = "AnswerFailed"
     STREAMING_FAILED = "MediaStreamingFailed"
+    TRANSFER_ACCEPTED = "CallTransferAccepted"
+    TRANSFER_FAILED = "CallTransferFailed"
+    FIND_RELAY_DONE = "FindRelay done"
     ANSWER_DONE = "Answer done"
     ANSWER_REFUSED = "Answer refused"
     ANSWER_GONE = "Answer: call gone"
@@ -76,6 +85,8 @@ class Kind(StrEnum):
     REJECT_REFUSED = "Reject refused"
     REJECT_GONE = "Reject: call gone"
     HANG_UP_GONE = "HangUp: call gone"
+    TRANSFER_REFUSED = "Transfer refused"
+    TRANSFER_GONE = "Transfer: call gone"
     LOOK_UP_DONE = "LookUp done"
     LOOK_UP_GONE = "LookUp: call gone"
     START_GONE = "StartMediaStreaming: call gone"
@@ -94,6 +105,9 @@ _BY_TYPE: Final[dict[type[object], Kind]] = {
 }
 _BY_TIMER: Final[dict[str, Kind]] = {
     SetTimer.VOICE: Kind.VOICE_DUE,
+    SetTimer.CLAIM: Kind.CLAIM_DUE,
+    SetTimer.TRANSFER: Kind.TRANSFER_DUE,
+    SetTimer.APOLOGY: Kind.APOLOGY_DUE,
     SetTimer.CONNECT: Kind.CONNECT_DUE,
     SetTimer.MEDIA: Kind.MEDIA_DUE,
     SetTimer.LENGTH: Kind.LENGTH_DUE,
@@ -101,7 +115,15 @@ _BY_TIMER: Final[dict[str, Kind]] = {
 }
 _BY_NAME: Final[dict[str, Kind]] = {kind.value: kind for kind in Kind}
 KNOWN_CALLBACKS: Final = frozenset(
-    {Kind.CALL_CONNECTED.value, Kind.CALL_DISCONNECTED.value, Kind.ANSWER_FAILED.value, Kind.STREAMING_FAILED.value}
+    kind.value
+    for kind in (
+        Kind.CALL_CONNECTED,
+        Kind.CALL_DISCONNECTED,
+        Kind.ANSWER_FAILED,
+        Kind.STREAMING_FAILED,
+        Kind.TRANSFER_ACCEPTED,
+        Kind.TRANSFER_FAILED,
+    )
 )
 """The callbacks that the table has rows for; others need not go through the inbox."""
 
@@ -113,7 +135,7 @@ def kind_of(event: CallEvent, command: AnyCommand | None) -> Kind | None:
             return _BY_TIMER.get(timer)
         case AcsEvent(type=name):
             return _BY_NAME[name] if name in KNOWN_CALLBACKS else None
-        case CommandDone() if isinstance(command, AcsCommand):
+        case CommandDone() if isinstance(command, AcsCommand | FindRelay):
             return _BY_NAME.get(f"{type(command).__name__} done")
         case CommandFailed(gone=gone) if isinstance(command, AcsCommand):
             return _BY_NAME.get(f"{type(command).__name__}{': call gone' if gone else ' refused'}")

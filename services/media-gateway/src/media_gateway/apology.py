@@ -1,0 +1,38 @@
+"""What a caller hears at last when no voice session can be had back: a recording, since nobody is there to speak."""
+
+from __future__ import annotations
+
+import wave
+from pathlib import Path
+from typing import Final
+
+from bridge_common.audio import BYTES_PER_SAMPLE, PHONE_RATE_HZ, VOICE_RATE_HZ
+from bridge_common.errors import InputError
+from media_gateway.core.resampler import rate_change
+
+OURS: Final = Path(__file__).with_name("apology.wav")
+NONE: Final = "none"
+LONGEST_S: Final = 10.0
+"""call-control hangs up after 12 s in any case."""
+
+
+def load_apology(setting: str = "") -> bytes:
+    """24 kHz PCM of a WAV file, of our own when `setting` is empty, nothing for `none`. Raises `InputError`."""
+    if setting == NONE:
+        return b""
+    path = Path(setting) if setting else OURS
+    try:
+        with wave.open(str(path), "rb") as recording:
+            kind = (recording.getnchannels(), recording.getsampwidth(), recording.getframerate())
+            pcm = recording.readframes(recording.getnframes())
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from error
+    except (wave.Error, EOFError) as error:
+        raise InputError(f"{path} is no PCM WAV file: {error}") from error
+    channels, width, rate_hz = kind
+    if channels != 1 or width != BYTES_PER_SAMPLE or rate_hz not in (PHONE_RATE_HZ, VOICE_RATE_HZ):
+        raise InputError(f"{path} has to be 16-bit PCM, one channel, 16000 or 24000 Hz")
+    if len(pcm) > LONGEST_S * rate_hz * BYTES_PER_SAMPLE:
+        raise InputError(f"{path} is longer than {LONGEST_S:.0f} s")
+    rate = rate_change(rate_hz, VOICE_RATE_HZ)
+    return rate.feed(pcm) + rate.flush()

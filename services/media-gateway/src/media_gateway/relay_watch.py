@@ -1,0 +1,73 @@
+"""Notices calls that no relay drives: their callers hear the hold tone from here, and are not kept for ever.
+
+A relay that wins a voice session back lets the caller hear the hold tone. One that has died lets nobody hear anything,
+until another takes its calls; if none is left, only the gateway is still there. The lease table tells.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from typing import Final, Protocol
+
+from bridge_common.entries import VoiceLost
+from bridge_common.errors import OutsideError
+from bridge_common.inbox import Inbox
+from bridge_common.leases import Leases
+from bridge_common.log import fields
+
+log = logging.getLogger(__name__)
+
+LOOK_S: Final = 0.5
+ALONE_AFTER_S: Final = 0.5
+"""Past the deadline of the lease, which is 1 s: another relay would have claimed the call by then."""
+REDIS_AWAY_S: Final = 2.5
+"""Without an answer of Redis for so long nobody speaks to any caller either."""
+GIVEN_UP_AFTER_S: Final = 20.0
+"""No relay for so long: call-control is told that there is no voice any more."""
+
+
+class Session(Protocol):
+    @property
+    def call_id(self) -> str: ...
+
+    def alone(self, alone: bool) -> None:
+        """Whether no relay drives the call. Said again and again."""
+
+
+class RelayWatch:
+    """`sessions`: the calls whose media socket is here. `run` until cancelled."""
+
+    def __init__(self, leases: Leases, inbox: Inbox, sessions: Callable[[], Iterable[Session]]) -> None:
+        self._leases = leases
+        self._inbox = inbox
+        self._sessions = sessions
+        self._told: set[str] = set()
+
+    async def run(self) -> None:
+        loop = asyncio.get_running_loop()
+        answered_at = loop.time()
+        while True:
+            try:
+                async with asyncio.timeout(REDIS_AWAY_S):
+                    await self.look()
+                answered_at = loop.time()
+            except (OutsideError, TimeoutError):
+                if loop.time() - answered_at >= REDIS_AWAY_S:
+                    for session in self._sessions():
+                        session.alone(True)
+            await asyncio.sleep(LOOK_S)
+
+    async def look(self) -> None:
+        sessions = {session.call_id: session for session in self._sessions()}
+        overdue = {one.call_id: one for one in await self._leases.overdue(sessions)} if sessions else {}
+        for call_id, session in sessions.items():
+            one = overdue.get(call_id)
+            session.alone(one is not None and one.since_s >= ALONE_AFTER_S)
+        for call_id, one in overdue.items():
+            if one.since_s >= GIVEN_UP_AFTER_S and one.owner_text and one.owner_text not in self._told:
+                log.warning("no relay drives the call", extra=fields(call_id=call_id, since_s=one.since_s))
+                await self._inbox.put_as_owner(VoiceLost(call_id, one.epoch, "no relay"), one.owner_text)
+                self._told.add(one.owner_text)
+        self._told &= {one.owner_text for one in overdue.values()}

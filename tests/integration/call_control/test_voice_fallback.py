@@ -1,0 +1,77 @@
+"""A running call that has lost its voice, at the real service: handed to people, or ended with an apology."""
+
+from __future__ import annotations
+
+from bridge_common.call_record import Status
+from bridge_common.entries import HangUp, MediaOpen, VoiceLost
+from bridge_common.fleet import Fleet
+from bridge_common.redis_clients import RedisClients
+from eventually import eventually
+from scripted_acs import ScriptedAcs, Twist
+from switchboard import PhoneCall, Switchboard, switchboard
+
+PEOPLE = "+14255550177"
+
+
+async def _loses_its_voice(board: Switchboard, call: PhoneCall) -> str:
+    connection_id = await board.connect(call)
+    grant = await board.store.attach_media(call.call_id)
+    assert grant is not None
+    await board.inbox.put(MediaOpen(call.call_id, grant.epoch))
+    await board.inbox.put(VoiceLost(call.call_id, 2**62, "budget spent"))
+    return connection_id
+
+
+async def test_people_are_rung_with_the_number_that_was_called(
+    redis_url: str, clients: RedisClients, acs: ScriptedAcs
+) -> None:
+    async with switchboard(redis_url, clients, acs, TRANSFER_TARGET=PEOPLE) as board:
+        call = PhoneCall()
+        connection_id = await _loses_its_voice(board, call)
+        await board.reaches(call, Status.TRANSFERRING)
+        await eventually(lambda: acs.of("transferToParticipant"))
+        [asked] = acs.of("transferToParticipant")
+        assert asked.connection_id == connection_id
+        assert f"'rawId': '4:{PEOPLE}'" in str(asked.body["targetParticipant"])
+        assert call.callee[2:] in str(asked.body["sourceCallerIdNumber"])
+        assert asked.request_id
+        context = asked.body["operationContext"]
+        await board.call_back(call, call.callback("CallTransferAccepted", connection_id, operationContext=context))
+        await board.call_back(call, call.callback("CallDisconnected", connection_id))
+        record = await board.reaches(call, Status.ENDED)
+        assert record.end_reason == "transferred"
+        assert not acs.of("terminate")
+
+
+async def test_when_people_cannot_be_had_the_gateway_apologizes(
+    redis_url: str, clients: RedisClients, acs: ScriptedAcs
+) -> None:
+    async with switchboard(redis_url, clients, acs, TRANSFER_TARGET=PEOPLE) as board:
+        call = PhoneCall()
+        acs.script("transferToParticipant", Twist(400, "8523", "no such number"))
+        await _loses_its_voice(board, call)
+        record = await board.reaches(call, Status.ENDING)
+        assert record.end_reason == "not_transferred"
+        await eventually(lambda: board.released(call))
+        ended = await board.store.how_it_ended(call.call_id)
+        assert ended is not None
+        assert ended.apologize
+        assert not acs.of("terminate"), "not before it was said"
+        await board.inbox.put(HangUp(call.call_id, "media-gateway", "apology"))
+        await eventually(lambda: len(acs.of("terminate")) == 1)
+
+
+async def test_a_full_fleet_diverts_at_once(redis_url: str, clients: RedisClients, acs: ScriptedAcs) -> None:
+    fleet = Fleet(clients.control, "relay-1", "agent-relay")
+    async with switchboard(redis_url, clients, acs, ANSWER_DEADLINE_S="20") as board:
+        call = PhoneCall()
+
+        async def rejected() -> bool:
+            await fleet.beat(capacity=4, active=4)
+            return bool(acs.of("reject"))
+
+        await board.ring(call)
+        await eventually(rejected, within_s=5)
+        record = await board.reaches(call, Status.ENDED)
+        assert record.end_reason == "no_capacity"
+        assert not acs.of("answer")

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import wave
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bridge_common.audio import VOICE_RATE_HZ, ms_of_bytes
+from bridge_common.errors import InputError
+from media_gateway.apology import LONGEST_S, NONE, load_apology
+
+
+def _recording(path: Path, *, channels: int = 1, width: int = 2, rate_hz: int = 16_000, seconds: float = 1.0) -> str:
+    with wave.open(str(path), "wb") as recording:
+        recording.setnchannels(channels)
+        recording.setsampwidth(width)
+        recording.setframerate(rate_hz)
+        recording.writeframes(bytes(int(seconds * rate_hz) * channels * width))
+    return str(path)
+
+
+def test_our_own_is_speech_of_a_few_seconds() -> None:
+    pcm = load_apology()
+    assert 2_000 < ms_of_bytes(len(pcm), VOICE_RATE_HZ) < 6_000
+    samples = np.frombuffer(pcm, "<i2").astype(float)
+    assert np.sqrt(np.mean(samples**2)) > 500
+    assert np.abs(samples).max() < 32_000
+
+
+@pytest.mark.parametrize("rate_hz", [16_000, 24_000])
+def test_another_recording_is_brought_to_our_rate(tmp_path: Path, rate_hz: int) -> None:
+    pcm = load_apology(_recording(tmp_path / "sorry.wav", rate_hz=rate_hz, seconds=2.0))
+    assert ms_of_bytes(len(pcm), VOICE_RATE_HZ) == pytest.approx(2000, abs=5)
+
+
+def test_it_may_be_nothing() -> None:
+    assert load_apology(NONE) == b""
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        ({"channels": 2}, "one channel"),
+        ({"width": 1}, "16-bit"),
+        ({"rate_hz": 8_000}, "16000 or 24000"),
+        ({"seconds": LONGEST_S + 1}, "longer than 10 s"),
+    ],
+)
+def test_what_cannot_be_played_is_refused(tmp_path: Path, kind: dict[str, int], told: str) -> None:
+    path = _recording(tmp_path / "sorry.wav", **kind)
+    with pytest.raises(InputError, match=told):
+        load_apology(path)
+
+
+def test_what_is_no_recording_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot be read"):
+        load_apology(str(tmp_path / "nothing.wav"))
+    (tmp_path / "text.wav").write_text("sorry")
+    with pytest.raises(InputError, match="no PCM WAV"):
+        load_apology(str(tmp_path / "text.wav"))
