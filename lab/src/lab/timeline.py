@@ -31,7 +31,7 @@ _LINES: Final[dict[tuple[str, str], str]] = {
     ("phone", "step_failed"): "caller    could not go on: {reason}",
     ("phone", "wait_expired"): "caller    waited in vain for {wait_for}",
     ("phone", "rejected"): "phone     rejected",
-    ("phone", "redirected"): "phone     redirected",
+    ("phone", "redirected"): "phone     redirected to {target}",
     ("voice", "closed"): "voice     session closed",
 }
 

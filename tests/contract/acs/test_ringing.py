@@ -110,6 +110,7 @@ async def test_reject_and_redirect_end_the_ringing_without_callbacks(stage: Stag
     assert (await stage.call(rejected))["state"] == "rejected"
     assert (await stage.timeline(rejected, "rejected"))[0]["reason"] == "busy"
     assert (await stage.call(redirected))["state"] == "redirected"
+    assert (await stage.call(redirected))["redirected_to"] == "4:+14255550199"
     assert (await stage.timeline(redirected, "redirected"))[0]["target"] == "4:+14255550199"
     with pytest.raises(ResourceExistsError):
         await client.answer_call(stage.context(), stage.callback_url)

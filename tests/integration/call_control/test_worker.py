@@ -25,8 +25,10 @@ from call_control.core.commands import AnyCommand
 from call_control.core.connection_string import parse_connection_string
 from call_control.core.draft import Rules
 from call_control.core.events import CommandDone, CommandFailed
-from call_control.core.routing import RoutingPolicy
+from call_control.core.routing import Routing
 from call_control.effects import CallUrls, Effects
+from call_control.policy_store import PolicyStore
+from call_control.routing_desk import RoutingDesk
 from call_control.worker import CommandRunner, Worker
 from eventually import eventually
 from lab.redis_server import free_port, start_server
@@ -49,6 +51,7 @@ class Replica:
         urls = CallUrls("http://control.test", "ws://media.test", ("media-token-key-of-the-tests",), 60)
         self.effects = Effects(acs, self.leases, self.store, self.inbox, self.fleet, urls)
         self.rules = rules
+        self.routing = RoutingDesk(PolicyStore(clients.control), Routing())
 
     @asynccontextmanager
     async def working(self, effects: CommandRunner | None = None) -> AsyncIterator[Worker]:
@@ -60,7 +63,7 @@ class Replica:
             effects or self.effects,
             name=self.name,
             rules=self.rules,
-            routing=RoutingPolicy(),
+            routing=self.routing,
         )
         running = asyncio.create_task(worker.run())
         try:

@@ -12,7 +12,16 @@ from starlette.types import Message
 
 from bridge_common.errors import AuthError, BridgeError, GoneError, InputError, OutsideError, PayloadTooLargeError
 from call_control.authentication import ForbiddenError
-from call_control.replies import ConflictError, NotFoundError, SlowBodyError, read_body, telling
+from call_control.core.policy_in_force import OutdatedError
+from call_control.core.routing_policy import PolicyError
+from call_control.replies import (
+    ConflictError,
+    NotFoundError,
+    PreconditionRequiredError,
+    SlowBodyError,
+    read_body,
+    telling,
+)
 
 
 def request_of(*parts: bytes, length: str = "") -> tuple[Request, list[bytes]]:
@@ -36,7 +45,10 @@ def request_of(*parts: bytes, length: str = "") -> tuple[Request, list[bytes]]:
         (NotFoundError("x"), 404),
         (SlowBodyError("x"), 408),
         (ConflictError("x"), 409),
+        (OutdatedError("x"), 412),
         (PayloadTooLargeError("x"), 413),
+        (PolicyError(["x"]), 422),
+        (PreconditionRequiredError("x"), 428),
         (GoneError("secret"), 500),
         (OutsideError("secret", retry=True), 503),
     ],

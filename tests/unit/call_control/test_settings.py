@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
 from bridge_common.acs_jwt import JwtMode
 from bridge_common.settings import load_settings
 from call_control.core.connection_string import AcsAddress
-from call_control.core.routing import RoutingPolicy
+from call_control.core.routing import Routing
 from call_control.settings import CallControlSettings
 
 GOOD = {
@@ -40,7 +42,7 @@ def test_defaults(environment: pytest.MonkeyPatch) -> None:
     assert (settings.acs_audio_format, settings.acs_audio_channels) == ("pcm16k", "unmixed")
     assert not settings.rules.answer_at_once
     assert settings.rules.voice_ms == 8_000
-    assert settings.routing == RoutingPolicy("default")
+    assert settings.routing == Routing("default")
     assert "a2V5" not in repr(settings)
 
 
@@ -65,7 +67,7 @@ def test_what_people_set(environment: pytest.MonkeyPatch) -> None:
     assert rules.redirect_target == "4:+18005550000"
     assert settings.acs_audio_format == "pcm24k"
     assert settings.event_grid_secrets == ("new", "old")
-    assert settings.routing == RoutingPolicy("front-desk", frozenset({"+14255550100", "8:acs:r_u"}))
+    assert settings.routing == Routing("front-desk", frozenset({"+14255550100", "8:acs:r_u"}))
 
 
 def test_a_managed_identity_needs_only_the_endpoint(environment: pytest.MonkeyPatch) -> None:
@@ -87,6 +89,8 @@ def test_a_managed_identity_needs_only_the_endpoint(environment: pytest.MonkeyPa
         ("ANSWER_WHEN", "never", "ready"),
         ("ANSWER_DEADLINE_S", "60", "25"),
         ("REDIRECT_TARGET", "1800", "neither"),
+        ("ROUTING_KEY", "geheim", "16 characters"),
+        ("ROUTING_POLICY", "/nowhere.yaml", "cannot be read"),
         ("EVENT_GRID_AUDIENCE", "api://x", "EVENT_GRID_TENANT_ID"),
         ("EVENT_GRID_TENANT_ID", "t", "EVENT_GRID_AUDIENCE"),
     ],
@@ -101,6 +105,47 @@ def test_bad_values_are_named(
     said = capsys.readouterr().err
     assert complaint in said
     assert "geheim" not in said
+
+
+def test_a_routing_policy_with_its_key(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    path = tmp_path / "routing.yaml"
+    path.write_text("rules: [{name: some, percent: 25, agent: x}, {name: rest, reject: busy}]")
+    environment.setenv("ROUTING_POLICY", str(path))
+    environment.setenv("ROUTING_KEY", "0123456789abcdef")
+    routing = load_settings(CallControlSettings).routing
+    assert routing.key == b"0123456789abcdef"
+    assert routing.policy is not None
+    assert routing.policy.shares == ("some",)
+
+
+def test_a_share_without_a_key_is_refused(
+    environment: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "routing.yaml"
+    path.write_text("rules: [{name: some, percent: 25, agent: x}, {name: rest, reject: busy}]")
+    environment.setenv("ROUTING_POLICY", str(path))
+    with pytest.raises(SystemExit) as caught:
+        load_settings(CallControlSettings)
+    assert caught.value.code == 2
+    assert "percent needs ROUTING_KEY (rule some)" in capsys.readouterr().err
+
+
+def test_every_mistake_of_a_policy_is_told_in_a_line_of_its_own(
+    environment: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "routing.yaml"
+    path.write_text("rules: [{name: a, hours: 9-5, agent: x}, {name: b}]")
+    environment.setenv("ROUTING_POLICY", str(path))
+    environment.setenv("REDIRECT_TARGET", "nobody")
+    with pytest.raises(SystemExit) as caught:
+        load_settings(CallControlSettings)
+    assert caught.value.code == 2
+    lines = [line.strip() for line in capsys.readouterr().err.splitlines()]
+    for start in (
+        *("REDIRECT_TARGET:", f"ROUTING_POLICY: {path}:", "rules[0] (a).hours[0]:", "rules[0] (a).time_zone:"),
+        "rules[1] (b): needs exactly one",
+    ):
+        assert any(line.startswith(start) for line in lines), start
 
 
 def test_everything_that_is_missing_is_named_at_once(

@@ -105,6 +105,8 @@ class SimulatedCall:
     event_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     state: CallState = CallState.RINGING
     end: End | None = None
+    redirected_to: str | None = None
+    """Raw id."""
     media: MediaOptions | None = None
     callback: CallbackOptions | None = None
     answered: bool = False
@@ -185,6 +187,7 @@ class SimulatedCall:
             "call_connection_id": self.connection_id if self.answered else None,
             "correlation_id": self.correlation_id,
             "end_reason": self.end.reason if self.end else None,
+            "redirected_to": self.redirected_to,
             "first_audio_at": self.first_audio_at,
             "line_opened": self.line.opened if self.line else None,
             "timeline": self.timeline,

@@ -105,7 +105,7 @@ class LabApi:
         return JSONResponse({"id": call.id}, status_code=201)
 
     async def list_calls(self, _: Request) -> Response:
-        keys = ("id", "state", "from", "to", "call_connection_id", "end_reason", "counters")
+        keys = ("id", "state", "from", "to", "call_connection_id", "end_reason", "redirected_to", "counters")
         calls = [call.json() for call in self._exchange().equipment.calls.all()]
         return JSONResponse({"calls": [{key: call[key] for key in keys} for call in calls]})
 

@@ -54,6 +54,7 @@ async def redirect(request: Request) -> Answer:
     call = _ringing(request)
     target = request.identifier("target")
     call.note("redirected", target=target.raw_id)
+    call.redirected_to = target.raw_id
     call.become(CallState.REDIRECTED)
     return Answer(204)
 

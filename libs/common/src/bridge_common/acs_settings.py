@@ -10,7 +10,8 @@ from bridge_common.acs_jwt import JwtMode, JwtVerifier
 from bridge_common.settings import CommaSeparated, ServiceSettings
 
 ACS_ISSUER: Final = "https://acscallautomation.communication.azure.com"
-_SHORTEST_KEY: Final = 16
+SHORTEST_KEY: Final = 16
+"""Characters of a secret that signs."""
 
 
 def lower(value: object) -> object:
@@ -30,8 +31,8 @@ class AcsTrustSettings(ServiceSettings):
     @field_validator("media_token_keys")
     @classmethod
     def _long_enough(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if not value or any(len(key) < _SHORTEST_KEY for key in value):
-            raise ValueError(f"one key or more of at least {_SHORTEST_KEY} characters, e.g. from openssl rand -hex 32")
+        if not value or any(len(key) < SHORTEST_KEY for key in value):
+            raise ValueError(f"one key or more of at least {SHORTEST_KEY} characters, e.g. from openssl rand -hex 32")
         return value
 
     @field_validator("acs_jwt_audience")

@@ -55,6 +55,9 @@ class CallRecord:
     incoming_call_context: str = ""
     connection_id: str = ""
     profile: str = "default"
+    route: str = ""
+    """The routing rule, or the setting, that took the call."""
+    route_reason: str = ""
     answered_ms: int = 0
     connected_ms: int = 0
     ended_ms: int = 0

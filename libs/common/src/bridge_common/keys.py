@@ -27,6 +27,8 @@ FINAL_EPOCH: Final = 2**63
 """The epoch of the `Ended` entry: above every real one (ms since 1970), so it fences every writer for good."""
 
 FLEET: Final = "fleet"
+ROUTING: Final = "routing"
+"""The routing policy in force, with its version (JSON)."""
 SEEN_TTL_S: Final = 24 * 3600
 LIVE_TTL_S: Final = 26 * 3600
 """Life of the keys of a running call: refreshed by nothing, so above any call's length."""

@@ -84,6 +84,7 @@ def call_json(record: CallRecord) -> dict[str, object]:
         "caller": record.caller,
         "callee": record.callee,
         "profile": record.profile,
+        "route": {"rule": record.route, "reason": record.route_reason},
         "correlation_id": record.correlation_id,
         "server_call_id": record.server_call_id,
         "connection_id": record.connection_id,

@@ -26,6 +26,9 @@ from call_control.acs_client import AcsClient, MediaFormat
 from call_control.api import OperatorApi
 from call_control.authentication import EventGridGuard, OperatorGuard, entra_verifier
 from call_control.effects import CallUrls, Effects
+from call_control.policy_store import PolicyStore
+from call_control.routing_api import RoutingApi
+from call_control.routing_desk import RoutingDesk
 from call_control.say import SayApi
 from call_control.settings import CallControlSettings
 from call_control.webhooks import Webhooks
@@ -52,6 +55,8 @@ class CallControl:
         self._says = SayStore(control, keys)
         self._leases = Leases(control, keys, self.name)
         self._fleet = Fleet(control, self.name, KIND)
+        source = f"file {settings.routing_policy}" if settings.routing_policy else "settings"
+        self._routing = RoutingDesk(PolicyStore(control), settings.routing, source)
         self._grid_guard = EventGridGuard(settings.event_grid_secrets, _event_grid_tokens(settings))
         self._acs_tokens = settings.acs_tokens()
         self._acs: AcsClient | None = None
@@ -59,14 +64,16 @@ class CallControl:
 
     def routes(self) -> Sequence[BaseRoute]:
         webhooks = Webhooks(self._inbox, self._grid_guard, self._acs_tokens)
-        api = OperatorApi(self._store, self._inbox, OperatorGuard(self._settings.api_keys))
+        guard = OperatorGuard(self._settings.api_keys)
+        api = OperatorApi(self._store, self._inbox, guard)
+        routing = RoutingApi(self._routing, guard)
         says = SayApi(
             self._says,
-            OperatorGuard(self._settings.api_keys),
+            guard,
             most_characters=self._settings.say_max_characters,
             most_a_minute=self._settings.say_per_minute,
         )
-        return [*webhooks.routes(), *api.routes(), *says.routes()]
+        return [*webhooks.routes(), *api.routes(), *routing.routes(), *says.routes()]
 
     async def ready(self) -> str:
         if not self.parts.running:
@@ -89,7 +96,7 @@ class CallControl:
             effects,
             name=self.name,
             rules=settings.rules,
-            routing=settings.routing,
+            routing=self._routing,
         )
         self.parts.start("worker", self._work(self._worker))
         self.parts.start("signing keys", self._acs_tokens.warm_up(), may_end=True)

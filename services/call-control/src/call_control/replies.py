@@ -14,6 +14,8 @@ from bridge_common.errors import AuthError, BridgeError, InputError, OutsideErro
 from bridge_common.log import fields
 from bridge_common.telemetry import counter
 from call_control.authentication import ForbiddenError
+from call_control.core.policy_in_force import OutdatedError
+from call_control.core.routing_policy import PolicyError
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +42,10 @@ class InterruptedSayError(ConflictError):
     code = "interrupted"
 
 
+class PreconditionRequiredError(InputError):
+    code = "precondition_required"
+
+
 class SlowBodyError(InputError):
     code = "request_timeout"
 
@@ -63,7 +69,10 @@ _STATUS: Final[tuple[tuple[type[BridgeError], int], ...]] = (
     (NotFoundError, 404),
     (ConflictError, 409),
     (SlowBodyError, 408),
+    (OutdatedError, 412),
     (UnsupportedMediaError, 415),
+    (PolicyError, 422),
+    (PreconditionRequiredError, 428),
     (BusyError, 429),
     (InputError, 400),
     (ForbiddenError, 403),
@@ -98,7 +107,10 @@ def error_reply(status: int, error: BridgeError) -> Response:
         headers["WWW-Authenticate"] = "Bearer"
     # What Redis or ACS said stays in the log.
     message = "try again in a moment" if status >= 500 else error.message
-    return JSONResponse({"error": {"code": error.code, "message": message}}, status, headers)
+    told: dict[str, object] = {"code": error.code, "message": message}
+    if isinstance(error, PolicyError):
+        told["mistakes"] = list(error.mistakes)
+    return JSONResponse({"error": told}, status, headers)
 
 
 async def read_body(request: Request, limit: int = MAX_BODY_BYTES) -> bytes:

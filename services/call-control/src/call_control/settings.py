@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
 
-from bridge_common.acs_settings import AcsTrustSettings, lower
+from bridge_common.acs_settings import SHORTEST_KEY, AcsTrustSettings, lower
 from bridge_common.errors import InputError
 from bridge_common.settings import CommaSeparated
 from call_control.core.connection_string import AcsAddress, endpoint_of, parse_connection_string
 from call_control.core.draft import Rules
-from call_control.core.routing import RoutingPolicy
+from call_control.core.routing import Routing
+from call_control.core.routing_policy import Policy, PolicyError
 from call_control.core.targets import raw_id_of
+from call_control.policy_file import load_policy
 
 T = TypeVar("T")
 
@@ -56,6 +59,10 @@ class CallControlSettings(AcsTrustSettings):
     max_call_s: float = Field(default=4 * 3600, gt=0, le=24 * 3600)
     default_profile: str = "default"
     refused_callers: CommaSeparated = ()
+    routing_key: SecretStr = SecretStr("")
+    """Of the hash that tells which callers belong to a share; the same on all replicas."""
+    routing_policy: Path | None = None
+    """A YAML file. Unset: every call goes to `default_profile`."""
 
     @field_validator("base_url")
     @classmethod
@@ -95,6 +102,25 @@ class CallControlSettings(AcsTrustSettings):
     def _party(cls, value: str) -> str:
         return _plain(raw_id_of, value) if value else ""
 
+    @field_validator("routing_key")
+    @classmethod
+    def _key_long_enough(cls, value: SecretStr) -> SecretStr:
+        if 0 < len(value.get_secret_value()) < SHORTEST_KEY:
+            raise ValueError(f"at least {SHORTEST_KEY} characters, e.g. from openssl rand -hex 32")
+        return value
+
+    @field_validator("routing_policy")
+    @classmethod
+    def _good_policy(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        try:
+            policy = load_policy(value) if value else None
+        except PolicyError as error:
+            raise ValueError("".join([f"{value}:", *(f"\n    {mistake}" for mistake in error.mistakes)])) from error
+        key = info.data.get("routing_key")
+        if policy and policy.shares and isinstance(key, SecretStr) and not key.get_secret_value():
+            raise ValueError(f"{value}: percent needs ROUTING_KEY (rule {', '.join(policy.shares)})")
+        return value
+
     @property
     def acs_address(self) -> AcsAddress:
         secret = self.acs_connection_string.get_secret_value()
@@ -111,8 +137,13 @@ class CallControlSettings(AcsTrustSettings):
         )
 
     @property
-    def routing(self) -> RoutingPolicy:
-        return RoutingPolicy(self.default_profile, frozenset(self.refused_callers))
+    def routing(self) -> Routing:
+        """With the policy of the file, which is read again."""
+        key = self.routing_key.get_secret_value().encode()
+        return Routing(self.default_profile, frozenset(self.refused_callers), key, self._policy())
+
+    def _policy(self) -> Policy | None:
+        return load_policy(self.routing_policy) if self.routing_policy else None
 
 
 def _address(value: str, *schemes: str) -> str:

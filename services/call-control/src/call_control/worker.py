@@ -12,6 +12,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Final, Protocol
 
 from bridge_common.call_record import CallRecord, Status
@@ -27,7 +28,7 @@ from call_control.core.callbacks import decode_data
 from call_control.core.commands import AnyCommand, SetTimer
 from call_control.core.draft import Rules
 from call_control.core.events import CallEvent, CommandDone, CommandFailed
-from call_control.core.routing import RoutingPolicy
+from call_control.core.routing import Routed, Routing
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +38,8 @@ READ_BLOCK_MS: Final = 500
 TIMER_POLL_S: Final = 0.1
 ORPHAN_POLL_S: Final = 0.5
 FORGET_POLL_S: Final = 30.0
+ROUTING_POLL_S: Final = 0.25
+"""A new policy has to be in force everywhere within a second."""
 _PAUSE_S: Final = 0.2
 _LONGEST_PAUSE_S: Final = 2.0
 _SWAPS: Final = 50
@@ -52,6 +55,16 @@ class CommandRunner(Protocol):
     async def run(self, record: CallRecord, command: AnyCommand) -> CommandDone | CommandFailed | None: ...
 
 
+class RoutingSource(Protocol):
+    """`RoutingDesk`, as the worker sees it."""
+
+    async def routing(self) -> Routing: ...
+
+    def count(self, routed: Routed) -> None: ...
+
+    async def sync(self) -> None: ...
+
+
 class Worker:
     """`run` until cancelled; `drain` first, so that what was begun gets finished."""
 
@@ -64,7 +77,7 @@ class Worker:
         *,
         name: str,
         rules: Rules,
-        routing: RoutingPolicy,
+        routing: RoutingSource,
     ) -> None:
         self._inbox = inbox
         self._store = store
@@ -113,12 +126,16 @@ class Worker:
                 await asyncio.sleep(TIMER_POLL_S)
                 await self._inbox.fire_due_timers()
 
+            async def follow_routing() -> None:
+                await self._routing.sync()
+                await asyncio.sleep(ROUTING_POLL_S)
+
             async def beat() -> None:
                 await self._fleet.beat(capacity=CAPACITY, active=len(self._in_hand), draining=self._draining)
                 ACTIVE_CALLS.set(len(self._turns))
                 await asyncio.sleep(BEAT_S)
 
-            for loop in (beat, read, adopt_orphans, forget_consumers, fire_timers):
+            for loop in (beat, read, adopt_orphans, forget_consumers, fire_timers, follow_routing):
                 group.create_task(self._forever(loop))
 
     async def drain(self) -> None:
@@ -210,6 +227,8 @@ class Worker:
         return await self._commit(entry.call_id, [entry], cause)
 
     async def _arrive(self, entry: IncomingCall, cause: str) -> CallRecord | None:
+        routing = await self._routing.routing()
+        routed = routing.route(entry)
         blank = CallRecord(
             call_id=entry.call_id,
             status=Status.RINGING,
@@ -219,26 +238,32 @@ class Worker:
             correlation_id=entry.correlation_id,
             server_call_id=entry.server_call_id,
             incoming_call_context=entry.incoming_call_context,
+            route=routed.rule,
+            route_reason=routed.reason,
         )
-        decision = self._routing.decide(entry)
-        step = apply(blank, decision, _now_ms(), self._rules, cause)
+        step = apply(blank, routed.decision, _now_ms(), self._rules, cause)
         if await self._store.create(step.record):
+            self._routing.count(routed)
             log.info(
                 "call arrived",
                 extra=fields(
                     call_id=entry.call_id,
                     caller=phone(entry.caller),
                     callee=phone(entry.callee),
-                    decision=type(decision).__name__.lower(),
+                    action=routed.action,
+                    route=routed.rule,
+                    route_reason=routed.reason,
                     waited_ms=_now_ms() - entry.received_ms,
                 ),
             )
-            _tell(blank, step, decision)
+            _tell(blank, step, routed.decision)
             return step.record
         return await self._store.load(entry.call_id)
 
     async def _commit(self, call_id: str, events: list[CallEvent], cause: str) -> CallRecord | None:
         """Apply the events and save; None when there is no such call (any more)."""
+        people = (await self._routing.routing()).people
+        rules = replace(self._rules, redirect_target=people) if people else self._rules
         for _ in range(_SWAPS):
             before = await self._store.load(call_id)
             if before is None:
@@ -246,7 +271,7 @@ class Worker:
                 return None
             record, steps = before, []
             for event in events:
-                step = apply(record, event, _now_ms(), self._rules, cause)
+                step = apply(record, event, _now_ms(), rules, cause)
                 steps.append((record, step, event))
                 record = step.record
             if record == before:
