@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+import uuid
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
@@ -119,7 +120,7 @@ class RoutingDesk:
             there = decode_in_force(stored) if stored else PolicyInForce()
         except EntryError as error:
             log.error("the routing policy stays as it was", extra=fields(reason=error.message))
-            self._newest = version_in(stored)
+            self._newest = max(version_in(stored), self._held.version)
             return True
         self._newest = max(there.version, self._held.version)
         file = digest_of(self._settings.policy)
@@ -141,7 +142,7 @@ class RoutingDesk:
 
     def _next(self, policy: Policy | None, by: str) -> PolicyInForce:
         key = fingerprint(self._settings.key)
-        return PolicyInForce(self._newest + 1, policy, round(time.time() * 1000), by, key=key)
+        return PolicyInForce(self._newest + 1, policy, round(time.time() * 1000), by, key=key, id=uuid.uuid4().hex[:8])
 
     def _take(self, held: PolicyInForce) -> None:
         self._held = held

@@ -50,16 +50,16 @@ def test_refused_callers_by_number_or_raw_id_with_and_without_a_policy() -> None
     assert Routing(refused_callers=frozenset({"+1425"})).route(CALL).decision == Accepted("default")
 
 
-@pytest.mark.parametrize(
-    ("action", "decision"),
-    [
-        ({"agent": "night"}, Accepted("night")),
-        ({"reject": "busy"}, Rejected("busy")),
-        ({"reject": "forbidden"}, Rejected("forbidden")),
-        ({"redirect": "people"}, Redirected(PEOPLE)),
-        ({"redirect": {"acs_user": "8:acs:r_u"}}, Redirected("8:acs:r_u")),
-    ],
-)
+ACTIONS: list[tuple[dict[str, object], Decision]] = [
+    ({"agent": "night"}, Accepted("night")),
+    ({"reject": "busy"}, Rejected("busy")),
+    ({"reject": "forbidden"}, Rejected("forbidden")),
+    ({"redirect": "people"}, Redirected(PEOPLE)),
+    ({"redirect": {"acs_user": "8:acs:r_u"}}, Redirected("8:acs:r_u")),
+]
+
+
+@pytest.mark.parametrize(("action", "decision"), ACTIONS)
 def test_actions(action: dict[str, object], decision: Decision) -> None:
     routed = routing(rest(**action)).route(CALL)
     assert routed.decision == decision
@@ -101,7 +101,7 @@ def test_the_time_of_arrival_on_the_clock_of_the_zone(arrived: datetime, rule: s
 
 
 def test_a_rule_may_have_a_clock_of_its_own() -> None:
-    rule = {"name": "tokyo", "hours": "04:00-04:01", "time_zone": "Asia/Tokyo", "agent": "x"}
+    rule: dict[str, object] = {"name": "tokyo", "hours": "04:00-04:01", "time_zone": "Asia/Tokyo", "agent": "x"}
     arrived = datetime(2026, 11, 20, 19, 0, tzinfo=UTC)
     assert routing(rule, rest()).route(replace(CALL, received_ms=round(arrived.timestamp() * 1000))).rule == "tokyo"
 

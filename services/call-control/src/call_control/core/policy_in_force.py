@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 
@@ -29,11 +28,12 @@ class PolicyInForce:
     """Digest of the policy that ROUTING_POLICY held when a replica last took it from there, empty for none."""
     key: str = ""
     """Fingerprint of the ROUTING_KEY of who wrote this."""
+    id: str = ""
+    """No other policy has it: two operators who both make version 7 of 6 do not make the same."""
 
     @property
     def etag(self) -> str:
-        """Two operators who both made version 7 of 6 do not get the same."""
-        return f'"{self.version}-{hashlib.sha256(encode_in_force(self)).hexdigest()[:8]}"'
+        return f'"{self.version}-{self.id}"'
 
 
 def encode_in_force(held: PolicyInForce) -> bytes:
@@ -44,6 +44,7 @@ def encode_in_force(held: PolicyInForce) -> bytes:
             "by": held.by,
             "file": held.file,
             "key": held.key,
+            "id": held.id,
             "policy": encode_policy(held.policy) if held.policy else None,
         }
     ).encode()
@@ -60,6 +61,7 @@ def decode_in_force(stored: bytes) -> PolicyInForce:
             by=str(found["by"]),
             file=str(found["file"]),
             key=str(found["key"]),
+            id=str(found["id"]),
         )
     except InputError as error:
         raise EntryError(f"the routing policy in Redis is none: {error.message}") from error
