@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
@@ -38,6 +39,13 @@ def test_json_and_yaml_say_the_same() -> None:
     policy = policy_of_text(POLICY)
     text = json.dumps(encode_policy(policy)).encode()
     assert policy_of_text(text, as_json=True) == policy_of_text(text) == policy
+
+
+def test_the_example_of_the_documentation_is_good() -> None:
+    documentation = Path(__file__).parents[4] / "docs" / "routing.md"
+    example = documentation.read_text(encoding="utf-8").partition("```yaml\n")[2].partition("```")[0]
+    policy = policy_of_text(example.encode())
+    assert [rule.name for rule in policy.rules] == ["refused", "night", "main-line", "the-rest"]
 
 
 @pytest.mark.parametrize(
