@@ -14,7 +14,6 @@ from azure.core.credentials_async import AsyncTokenCredential
 from agent_relay.core.agent_profile import AgentProfile
 from agent_relay.core.backoff import Backoff
 from agent_relay.core.connection import Mode, Target, TokenScope
-from agent_relay.credentials import Tokens
 from agent_relay.desk import Desk
 from agent_relay.profiles import DEFAULT
 from agent_relay.quota import ConnectionQuota, Grant, Quota, Urgency
@@ -25,6 +24,7 @@ from agent_relay.warm_sessions import WarmSessions
 from agent_relay.worker import KIND, Worker
 from bridge_common.call_record import CallRecord, Status
 from bridge_common.call_store import CallStore
+from bridge_common.entra_tokens import Tokens
 from bridge_common.entries import AudioFrame, Entry, InboxEntry, MediaAttached, Notice, Turn, UplinkEntry
 from bridge_common.fleet import Fleet
 from bridge_common.inbox import Inbox

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -92,10 +93,10 @@ class TcpProxy:
 
 
 @asynccontextmanager
-async def tcp_proxy(target_port: int) -> AsyncIterator[TcpProxy]:
-    """A proxy on a port that the system picks."""
+async def tcp_proxy(target_port: int, encrypted: ssl.SSLContext | None = None) -> AsyncIterator[TcpProxy]:
+    """A proxy on a port that the system picks; with `encrypted` it is spoken to over TLS."""
     proxy = TcpProxy(target_port)
-    server = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(proxy.serve, "127.0.0.1", 0, ssl=encrypted)
     proxy.port = server.sockets[0].getsockname()[1]
     try:
         yield proxy

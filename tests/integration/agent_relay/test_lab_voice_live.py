@@ -9,8 +9,8 @@ import pytest
 
 from agent_relay.core.agent_profile import AgentProfile, Greeting
 from agent_relay.core.connection import Mode, Target, TokenScope
-from agent_relay.credentials import Tokens
 from bridge_common.audio import FRAME_MS, ms_of_bytes
+from bridge_common.entra_tokens import Tokens
 from bridge_common.entries import Audio, AudioFrame, Clear, ItemEnd, Played, Playing, VoiceLost, VoiceReady
 from bridge_common.redis_clients import RedisClients
 from eventually import eventually

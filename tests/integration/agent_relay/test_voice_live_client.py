@@ -12,9 +12,10 @@ from websockets.asyncio.server import ServerConnection
 from agent_relay.core.connection import ConnectRequest
 from agent_relay.voice_live_client import CLOSE_S, MAX_MESSAGE_BYTES, VoiceSocket, connect, trusted_certificates
 from bridge_common.errors import AuthError, BridgeError, OutsideError
+from certificates import certified
 from eventually import eventually
 from scripted_voice_live import Script, ScriptedVoiceLive, created, scripted
-from voice_socket import RawService, certified, listening, raw_service
+from voice_socket import RawService, listening, raw_service
 
 
 async def _connect(service: ScriptedVoiceLive, path: str = "/voice-live/realtime?model=m") -> VoiceSocket:

@@ -15,8 +15,8 @@ from agent_relay.core.backoff import Backoff
 from agent_relay.core.connection import Target, TokenScope
 from agent_relay.core.plan import plan_of
 from agent_relay.core.session_setup import SessionSetup
-from agent_relay.credentials import Tokens
 from agent_relay.warm_sessions import BACKOFF, Shelf, WarmSession, WarmSessions
+from bridge_common.entra_tokens import Tokens
 from bridge_common.entries import ItemEnd, VoiceReady
 from bridge_common.redis_clients import RedisClients
 from eventually import eventually

@@ -9,7 +9,7 @@ from bridge_common.redis_address import RedisAddress, parse_address
 
 
 @pytest.mark.parametrize(
-    ("url", "scheme", "host", "port", "database", "credentials"),
+    ("url", "scheme", "host", "port", "database", "password"),
     [
         ("redis://localhost", "redis", "localhost", 6379, 0, False),
         ("redis://localhost:6390/3", "redis", "localhost", 6390, 3, False),
@@ -17,10 +17,10 @@ from bridge_common.redis_address import RedisAddress, parse_address
         ("rediss://user:p%40ss@cache.example:10000/0?ssl_ca_certs=ca.pem", "rediss", "cache.example", 10000, 0, True),
     ],
 )
-def test_one_server(url: str, scheme: str, host: str, port: int, database: int, credentials: bool) -> None:
+def test_one_server(url: str, scheme: str, host: str, port: int, database: int, password: bool) -> None:
     address = parse_address(url)
     assert (address.scheme, address.host, address.port) == (scheme, host, port)
-    assert (address.database, address.has_credentials) == (database, credentials)
+    assert (address.database, address.has_password) == (database, password)
     assert (address.url, address.sentinels) == (url, ())
 
 

@@ -137,3 +137,31 @@ def test_variables_of_others_are_no_mistake(environment: pytest.MonkeyPatch) -> 
     environment.setenv("REDIS_URLS", "x")
     assert Sample.model_config == SettingsConfigDict(**ServiceSettings.model_config)
     load_settings(Sample)
+
+
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("http://secret", "REDIS_URL: has to begin with redis://"),
+        ("redis+sentinel://secret:26379", "REDIS_URL: names no service"),
+        ("rediss://user:secret@cache.example:10000/0", "REDIS_ENTRA: takes no password in REDIS_URL"),
+        ("redis://cache.example:6379/0", "REDIS_ENTRA: wants TLS"),
+    ],
+)
+def test_what_is_wrong_about_redis_is_named(
+    environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], url: str, problem: str
+) -> None:
+    environment.setenv("REDIS_URL", url)
+    environment.setenv("REDIS_ENTRA", "true")
+    told = refusal(capsys)
+    assert problem in told
+    assert "secret" not in told
+
+
+@pytest.mark.parametrize("url", ["rediss://principal@cache.example:10000", "redis://localhost:6379"])
+def test_tokens_for_redis_travel_unseen(environment: pytest.MonkeyPatch, url: str) -> None:
+    environment.setenv("REDIS_URL", url)
+    environment.setenv("REDIS_ENTRA", "true")
+    settings = load_settings(Sample)
+    assert settings.redis_entra
+    assert settings.redis_entra_scope == "https://redis.azure.com/.default"

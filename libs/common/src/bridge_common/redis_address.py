@@ -47,8 +47,17 @@ class RedisAddress:
         return int(parts.path.strip("/") or dict(parse_qsl(parts.query)).get("db", "0"))
 
     @property
-    def has_credentials(self) -> bool:
-        return "@" in urlsplit(self.url).netloc
+    def user(self) -> str:
+        return unquote(urlsplit(self.url).username or "")
+
+    @property
+    def has_password(self) -> bool:
+        return bool(urlsplit(self.url).password)
+
+    @property
+    def is_private(self) -> bool:
+        """Whether nobody on the way can listen: TLS, or a server on this machine."""
+        return self.scheme != "redis" or self.host in ("localhost", "127.0.0.1", "::1")
 
 
 def parse_address(url: str) -> RedisAddress:

@@ -31,8 +31,9 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from bridge_common.errors import OutsideError
 from bridge_common.redis_address import RedisAddress, parse_address
-from bridge_common.redis_connections import OWN_CLASSES
+from bridge_common.redis_connections import OWN_CLASSES, RenewedCredentials
 from bridge_common.redis_places import Place, SentinelPlace
+from bridge_common.settings import ServiceSettings
 
 MAX_BLOCK_MS: Final = 1000
 """No command of ours blocks for longer: a pooled connection must come back to be re-authenticated."""
@@ -60,6 +61,8 @@ class RedisClients:
     control: Redis
     place: Place | None = None
     """Where they connect to, if that may change."""
+    credentials: RenewedCredentials | None = None
+    """What they sign in with, if that is renewed."""
 
     async def ping(self) -> bool:
         """Whether Redis answers now; in less than a second in any case."""
@@ -70,30 +73,52 @@ class RedisClients:
             return False
 
     async def aclose(self) -> None:
-        """Close all three, also when closing one of them fails. What looks after their place ends first."""
+        """Close all three, also when closing one of them fails. What they rely on ends first."""
         async with AsyncExitStack() as stack:
             for client in (self.media, self.blocking, self.control):
                 stack.push_async_callback(client.aclose)
-            if self.place is not None:
-                stack.push_async_callback(self.place.aclose)
+            for kept in (self.place, self.credentials):
+                if kept is not None:
+                    stack.push_async_callback(kept.aclose)
 
 
-def open_clients(url: str) -> RedisClients:
+def open_clients(url: str, *, credentials: RenewedCredentials | None = None) -> RedisClients:
     """Makes the clients of one process; connects at first use. `url`: see `parse_address`."""
     address = parse_address(url)
     place = _sentinel_place(address) if address.sentinels else None
+
+    def client(timeout_s: float, retries: int) -> Redis:
+        return _client(address.url, place, credentials, timeout_s=timeout_s, retries=retries)
+
     return RedisClients(
-        media=_client(address.url, place, timeout_s=_MEDIA_TIMEOUT_S, retries=0),
-        blocking=_client(address.url, place, timeout_s=_BLOCKING_TIMEOUT_S, retries=0),
-        control=_client(address.url, place, timeout_s=_CONTROL_TIMEOUT_S, retries=2),
+        media=client(_MEDIA_TIMEOUT_S, 0),
+        blocking=client(_BLOCKING_TIMEOUT_S, 0),
+        control=client(_CONTROL_TIMEOUT_S, 2),
         place=place,
+        credentials=credentials,
     )
 
 
-def _client(url: str, place: Place | None = None, *, timeout_s: float, retries: int) -> Redis:
+def clients_of(settings: ServiceSettings) -> RedisClients:
+    """The clients that the settings ask for."""
+    return open_clients(settings.redis_url, credentials=_credentials_of(settings))
+
+
+def _credentials_of(settings: ServiceSettings) -> RenewedCredentials | None:
+    if not settings.redis_entra:
+        return None
+    # azure-identity is much to load where it is not used.
+    from bridge_common.redis_credentials import EntraCredentials
+
+    return EntraCredentials(settings.redis_entra_scope, parse_address(settings.redis_url).user)
+
+
+def _client(
+    url: str, place: Place | None, credentials: RenewedCredentials | None, *, timeout_s: float, retries: int
+) -> Redis:
     backoff = ExponentialBackoff(cap=0.2, base=0.02) if retries else NoBackoff()
     address: dict[str, Any] = dict(parse_url(url))
-    ours = {
+    ours: dict[str, Any] = {
         "connection_class": OWN_CLASSES[address.get("connection_class", Connection)],
         "place": place,
         "max_connections": _CONNECTIONS,
@@ -105,6 +130,8 @@ def _client(url: str, place: Place | None = None, *, timeout_s: float, retries: 
         "retry": Retry(backoff, retries, supported_errors=(RedisConnectionError, RedisTimeoutError)),
         "health_check_interval": 0,
     }
+    if credentials is not None:
+        ours |= {"credential_provider": credentials, "username": None, "password": None}
     if "path" in address:
         del ours["socket_keepalive"]
     return Redis.from_pool(BlockingConnectionPool(**(address | ours)))

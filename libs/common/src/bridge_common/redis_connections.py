@@ -42,6 +42,10 @@ class RenewedCredentials(CredentialProvider):
         """Redis did not take this one: another one is needed before its time."""
         raise NotImplementedError
 
+    async def aclose(self) -> None:
+        """Renew no more."""
+        raise NotImplementedError
+
 
 class OwnConnection(AbstractConnection):
     """`place`: who knows where the server is; without one it is where the URL says."""
@@ -90,7 +94,7 @@ class OwnConnection(AbstractConnection):
             await super().on_connect_check_health(check_health)
         except (RedisConnectionError, RedisTimeoutError) as error:
             if self._renewed is not None and isinstance(error, AuthenticationError):
-                self._renewed.refused(self._signed_in_with)
+                self._renewed.refused(self._renewed.token)
             if self._place is not None:
                 self._place.doubt(self.address)
             raise

@@ -19,6 +19,8 @@ from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
+from bridge_common.redis_connections import OwnConnection
+
 WATCH_S: Final = 0.1
 """How often a silent connection is noticed."""
 RETRY_S: Final = 0.05
@@ -77,6 +79,10 @@ class RedisWire(asyncio.Protocol):
         """Return why the connection ended; ends it when a reply is due for longer than `patience_s`."""
         while self.is_open:
             await asyncio.wait([self._lost], timeout=WATCH_S)
+            if isinstance(self._connection, OwnConnection) and self._connection.outdated:
+                # Another connection signs in with the new token; what is unanswered here is sent again there.
+                self._end("the token was renewed")
+                self.abort()
             if self._unanswered and time.monotonic() - self._waits_since > patience_s:
                 self._end(f"no reply for {patience_s} s")
                 self.abort()

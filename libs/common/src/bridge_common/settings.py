@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Annotated, Final, Literal, NoReturn, TypeVar
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
 from bridge_common.errors import InputError
@@ -38,6 +38,9 @@ class ServiceSettings(BaseSettings):
 
     redis_url: Annotated[str, AfterValidator(_is_redis_url)]
     redis_shards: int = Field(default=1, ge=1, le=256)
+    redis_entra: bool = False
+    """Sign in to Redis with Entra tokens of the process's identity."""
+    redis_entra_scope: str = "https://redis.azure.com/.default"
     host: str = "0.0.0.0"
     port: int = Field(ge=0, le=65535)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
@@ -51,6 +54,17 @@ class ServiceSettings(BaseSettings):
     applicationinsights_connection_string: SecretStr = SecretStr("")
     """Of the Application Insights resource that traces go to; empty: nowhere."""
     drain_timeout_s: float = Field(default=25.0, ge=0)
+
+    @field_validator("redis_entra")
+    @classmethod
+    def _fits_entra(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and "redis_url" in info.data:
+            address = parse_address(info.data["redis_url"])
+            if address.has_password:
+                raise ValueError("takes no password in REDIS_URL: the token is the password")
+            if not address.is_private:
+                raise ValueError("wants TLS, or everybody on the way could read the token: rediss:// in REDIS_URL")
+        return value
 
     @field_validator("log_phone_key")
     @classmethod

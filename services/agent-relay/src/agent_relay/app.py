@@ -13,7 +13,6 @@ from starlette.routing import BaseRoute
 
 from agent_relay.core.backoff import Backoff
 from agent_relay.core.plan import plan_of
-from agent_relay.credentials import Tokens
 from agent_relay.desk import Desk
 from agent_relay.profiles import DEFAULT
 from agent_relay.quota import ConnectionQuota
@@ -24,6 +23,7 @@ from agent_relay.voice_resources import VoiceResources
 from agent_relay.warm_sessions import Shelf, WarmSessions
 from agent_relay.worker import KIND, Worker
 from bridge_common.call_store import CallStore
+from bridge_common.entra_tokens import Tokens
 from bridge_common.errors import OutsideError
 from bridge_common.fleet import Fleet
 from bridge_common.ids import process_name
@@ -32,7 +32,7 @@ from bridge_common.keys import Keys
 from bridge_common.leases import Leases
 from bridge_common.log import fields
 from bridge_common.parts import Parts
-from bridge_common.redis_clients import RedisClients, open_clients
+from bridge_common.redis_clients import RedisClients, clients_of
 from bridge_common.service import serve, set_up
 from bridge_common.settings import load_settings
 from bridge_common.streams import StreamReader, StreamWriter
@@ -69,7 +69,7 @@ class AgentRelay:
 
     async def start(self) -> None:
         settings = self._settings
-        clients = self._clients = open_clients(settings.redis_url)
+        clients = self._clients = clients_of(settings)
         tokens = self._tokens = Tokens(settings.scopes)
         keys = Keys(settings.redis_shards)
         self._fleet = Fleet(clients.control, self._name, KIND)

@@ -14,9 +14,9 @@ from agent_relay import metrics
 from agent_relay.core.connection import ConnectRequest, Target, TokenScope, connect_request
 from agent_relay.core.voice_codec import decode, encode, encode_append
 from agent_relay.core.voice_live import ClientEvent, ServerEvent
-from agent_relay.credentials import Tokens
 from agent_relay.uplink_audio import UplinkAudio
 from agent_relay.voice_live_client import SocketClosedError, VoiceSocket, connect
+from bridge_common.entra_tokens import Tokens
 from bridge_common.errors import AuthError, FrameError, OutsideError
 from bridge_common.log import fields
 

@@ -18,7 +18,7 @@ from bridge_common.keys import Keys
 from bridge_common.leases import Leases
 from bridge_common.log import fields
 from bridge_common.parts import Parts
-from bridge_common.redis_clients import open_clients
+from bridge_common.redis_clients import clients_of
 from bridge_common.say_store import SayStore
 from bridge_common.service import serve, set_up
 from bridge_common.settings import load_settings
@@ -48,7 +48,7 @@ class CallControl:
         self.name = process_name(KIND)
         self._settings = settings
         keys = Keys(settings.redis_shards)
-        self._clients = open_clients(settings.redis_url)
+        self._clients = clients_of(settings)
         control = self._clients.control
         self._inbox = Inbox(control, self._clients.blocking, keys, self.name)
         self._store = CallStore(control, keys)

@@ -19,7 +19,7 @@ from bridge_common.keys import Keys
 from bridge_common.leases import Leases
 from bridge_common.log import fields
 from bridge_common.parts import Parts
-from bridge_common.redis_clients import open_clients
+from bridge_common.redis_clients import clients_of
 from bridge_common.service import serve, set_up
 from bridge_common.settings import load_settings
 from bridge_common.streams import StreamReader, StreamWriter
@@ -50,7 +50,7 @@ class MediaGateway:
         self.parts = Parts()
         self.name = process_name(KIND)
         self._settings = settings
-        self._clients = open_clients(settings.redis_url)
+        self._clients = clients_of(settings)
         control = self._clients.control
         keys = Keys(settings.redis_shards)
         self._around = Surroundings(

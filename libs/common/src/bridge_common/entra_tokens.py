@@ -11,18 +11,20 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import AzureError
 from azure.identity.aio import DefaultAzureCredential
 
-from agent_relay.core.connection import TokenScope
 from bridge_common.errors import OutsideError
 from bridge_common.log import fields
 from bridge_common.outage import Outage
 
 log = logging.getLogger(__name__)
+
+K = TypeVar("K", bound=str)
+"""What a process calls its scopes."""
 
 _FETCH_TIMEOUT_S: Final = 10.0
 _MARGIN_S: Final = 600.0
@@ -42,26 +44,31 @@ class Tokens:
 
     def __init__(
         self,
-        scopes: Mapping[TokenScope, str],
+        scopes: Mapping[K, str],
         make_credential: Callable[[], AsyncTokenCredential] = DefaultAzureCredential,
     ) -> None:
-        self._scopes = scopes
+        self._scopes = dict[str, str](scopes.items())
         self._make_credential = make_credential
         self._credential: AsyncTokenCredential | None = None
-        self._tokens: dict[TokenScope, Token] = {}
+        self._tokens: dict[str, Token] = {}
         self._fetching = asyncio.Lock()
         self._fetches = Outage(log, "fetching tokens")
 
-    async def get(self, scope: TokenScope) -> str:
+    async def get(self, scope: str) -> str:
         """The token in store; fetches only when there is none or it has expired. Raises `OutsideError`."""
         token = self._tokens.get(scope)
         if token is None or token.expires_at_s <= time.time():
             token = await self._fetch(scope, instead_of=token)
         return token.text
 
-    async def fresh(self, scope: TokenScope, rejected: str) -> str:
+    async def fresh(self, scope: str, rejected: str) -> str:
         """Another token than the one that was rejected. Many calls may ask at once: one request serves them all."""
         return (await self._fetch(scope, instead_of=Token(rejected, 0, 0))).text
+
+    def stored(self, scope: str) -> str:
+        """The newest token, also when it has expired; empty before the first."""
+        token = self._tokens.get(scope)
+        return "" if token is None else token.text
 
     @property
     def missing(self) -> list[str]:
@@ -81,7 +88,7 @@ class Tokens:
     async def aclose(self) -> None:
         await self._replace_credential(None)
 
-    async def _refresh(self, scope: TokenScope, token: Token | None) -> None:
+    async def _refresh(self, scope: str, token: Token | None) -> None:
         try:
             await self._fetch(scope, instead_of=token)
             self._fetches.worked()
@@ -94,11 +101,11 @@ class Tokens:
         waits = [_RETRY_S if wait <= 0 else wait for wait in due]
         return min(waits)
 
-    def _valid(self, scope: TokenScope, now: float) -> bool:
+    def _valid(self, scope: str, now: float) -> bool:
         token = self._tokens.get(scope)
         return token is not None and token.expires_at_s > now
 
-    async def _fetch(self, scope: TokenScope, *, instead_of: Token | None) -> Token:
+    async def _fetch(self, scope: str, *, instead_of: Token | None) -> Token:
         async with self._fetching:
             known = self._tokens.get(scope)
             if known is not None and (instead_of is None or known.text != instead_of.text):
@@ -111,7 +118,7 @@ class Tokens:
             log.info("token fetched", extra=fields(scope=self._scopes[scope], expires_at_s=int(token.expires_at_s)))
             return token
 
-    async def _ask(self, scope: TokenScope) -> Token:
+    async def _ask(self, scope: str) -> Token:
         if self._credential is None:
             self._credential = self._make_credential()
         now = time.time()

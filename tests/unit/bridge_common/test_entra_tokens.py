@@ -10,7 +10,7 @@ from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import ClientAuthenticationError
 
 from agent_relay.core.connection import TokenScope
-from agent_relay.credentials import Tokens
+from bridge_common.entra_tokens import Tokens
 from bridge_common.errors import OutsideError
 from eventually import eventually
 

@@ -8,7 +8,7 @@ import contextlib
 import pytest
 
 from agent_relay.core.connection import TokenScope
-from agent_relay.credentials import Tokens
+from bridge_common.entra_tokens import Tokens
 from bridge_common.errors import OutsideError
 from eventually import eventually
 from lab.identity import DEFAULT_SECRET, read_token
