@@ -198,7 +198,18 @@ _SIMULATORS: Final = frozenset({"acs", "voice-live", "identity"})
 
 def _inherited() -> dict[str, str]:
     """Our environment without what is meant for real services: a stray key must not reach a simulated call."""
-    ours = ("ACS_", "AZURE_", "AGENT_", "VOICE_LIVE_", "EVENT_GRID_", "API_KEYS", "BASE_URL", "MEDIA_", "IDENTITY_")
+    ours = (
+        "ACS_",
+        "AZURE_",
+        "AGENT_",
+        "VOICE_LIVE_",
+        "EVENT_GRID_",
+        "API_KEYS",
+        "BASE_URL",
+        "MEDIA_",
+        "IDENTITY_",
+        "ROUTING_",
+    )
     return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
 
 

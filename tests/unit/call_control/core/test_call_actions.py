@@ -10,7 +10,7 @@ from bridge_common.call_record import CallRecord, Status
 from bridge_common.entries import HangUp, MediaLost, MediaOpen
 from call_control.core import call_actions as do
 from call_control.core.callbacks import AcsEvent
-from call_control.core.commands import SetTimer
+from call_control.core.commands import AnyCommand, Redirect, Reject, SetTimer
 from call_control.core.draft import Draft, Rules, armed
 from call_control.core.events import CallEvent, CommandFailed
 
@@ -43,6 +43,17 @@ def test_reasons(event: CallEvent, reason: str) -> None:
     draft = draft_of()
     do.because_told(draft, event)
     assert draft.record.end_reason == reason
+
+
+@pytest.mark.parametrize(
+    ("people", "command"), [("4:+18005550000", Redirect), ("4:+18005551212", Reject), ("", Reject)]
+)
+def test_nobody_is_diverted_to_the_number_they_called(people: str, command: type[AnyCommand]) -> None:
+    """It would ring here again, and again."""
+    ringing = CallRecord(call_id=CALL, status=Status.RINGING, callee="4:+18005551212")
+    draft = replace(draft_of(ringing), rules=Rules(redirect_target=people))
+    do.divert(draft, MediaOpen(CALL, 1))
+    assert isinstance(draft.issued[0], command)
 
 
 def test_the_first_reason_stays() -> None:

@@ -152,8 +152,8 @@ def answer(draft: Draft, event: CallEvent) -> None:
 
 
 def divert(draft: Draft, event: CallEvent) -> None:
-    """To people if somebody named them, else the caller hears busy."""
-    if draft.rules.redirect_target:
+    """To people if somebody named them and they are not who was called, else the caller hears busy."""
+    if draft.rules.redirect_target not in ("", draft.record.callee):
         draft.issue(Redirect, target=draft.rules.redirect_target)
     else:
         draft.issue(Reject, reason="busy")

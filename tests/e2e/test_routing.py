@@ -1,0 +1,256 @@
+"""A share of the callers, over the wire: two replicas of call-control, a gateway and the simulated ACS as processes.
+
+The relay is the test's: it has a voice session for every call at once. So the calls that go to the agent are answered,
+and hung up by their callers as soon as they are connected.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import re
+import sys
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import pytest
+
+from bridge_common.entries import VoiceReady
+from bridge_common.inbox import Inbox
+from bridge_common.keys import Keys
+from bridge_common.leases import Leases
+from bridge_common.redis_clients import RedisClients
+from eventually import eventually
+from lab.redis_server import free_port
+from lab.stack import API_KEY, Ports, Stack
+from lab.wire import Json
+
+PEOPLE = "+18005550000"
+CALLERS = [f"+1425555{number:04d}" for number in range(400)]
+RUNNING = [f"+1999555{number:04d}" for number in range(3)]
+KEY = "the routing key of the end-to-end test"
+POLICY = """
+people: {phone: %s}
+rules:
+  - {name: running, caller: +1999*, agent: default}
+  - {name: main-line, called: +18005551212, percent: 25, agent: default}
+  - {name: the-rest, redirect: people}
+"""
+OPERATOR = {"X-Api-Key": API_KEY}
+WAVE = 250
+"""Calls placed before their fate is looked at: the simulated ACS remembers the last 1,000."""
+LONG_S = 60.0
+
+
+class Replicas(Stack):
+    """Two of call-control on one Redis."""
+
+    def start_both(self) -> list[str]:
+        for part in ("acs", "media-gateway", "call-control"):
+            self.launch_part(part)
+        environment = self._environment("call-control") | dict(self.extra["call-control"])
+        command = [str(Path(sys.executable).parent / "call-control")]
+        self.launch("call-control-2", command, free_port(), "/readyz", environment)
+        self.await_ready()
+        return [self.url("call-control"), self.url("call-control-2")]
+
+
+@dataclass
+class Line:
+    """The test's hands on the callers, the operators and the relay."""
+
+    acs: httpx.AsyncClient
+    replicas: list[httpx.AsyncClient]
+    fates: dict[str, set[str]] = field(default_factory=dict)
+    """By caller: `agent`, or whom they were redirected to."""
+
+    async def place(self, callers: Sequence[str]) -> list[Json]:
+        """All of them call; what became of the calls, when something has."""
+        rows: list[Json] = []
+        for first in range(0, len(callers), WAVE):
+            rows += await self._wave(callers[first : first + WAVE])
+        for row in rows:
+            self.fates.setdefault(row["from"], set()).add(fate_of(row))
+        return rows
+
+    async def _wave(self, callers: Sequence[str]) -> list[Json]:
+        busy = asyncio.Semaphore(16)
+
+        async def place(caller: str) -> str:
+            body = {"from": caller, "to": "+18005551212", "steps": [{"hang_up": True}]}
+            async with busy:
+                reply = await self.acs.post("/lab/calls", json=body)
+            assert reply.status_code == 201, reply.text
+            return str(reply.json()["id"])
+
+        ids = set(await asyncio.gather(*map(place, callers)))
+
+        async def over() -> list[Json]:
+            rows = (await self.acs.get("/lab/calls")).json()["calls"]
+            found = [
+                row for row in rows if row["id"] in ids and row["state"] not in ("ringing", "connecting", "connected")
+            ]
+            return found if len(found) == len(ids) else []
+
+        return await eventually(over, within_s=LONG_S, every_s=0.5, what="all calls of the wave are over")
+
+    async def in_force(self) -> list[Json]:
+        return [(await replica.get("/api/routing")).raise_for_status().json() for replica in self.replicas]
+
+    async def routed(self) -> list[dict[str, int]]:
+        """By replica: calls by rule."""
+        found = []
+        for replica in self.replicas:
+            text = (await replica.get("/metrics")).text
+            lines = re.findall(r'^bridge_calls_routed_total{action="\w+",rule="([^"]+)"} (\S+)$', text, re.MULTILINE)
+            found.append({rule: int(float(count)) for rule, count in lines})
+        return found
+
+    async def switch(self, on: bool) -> float:
+        """The kill switch, at the second replica; seconds until it is in force on both."""
+        began = time.monotonic()
+        reply = await self.replicas[1].put("/api/routing/everyone_to_people", content=b"true" if on else b"false")
+        version = reply.raise_for_status().json()["version"]
+
+        async def everywhere() -> bool:
+            return all(held["version"] >= version for held in await self.in_force())
+
+        await eventually(everywhere, what="the kill switch is in force on both replicas")
+        return time.monotonic() - began
+
+
+def fate_of(row: Json) -> str:
+    if row["state"] == "redirected":
+        return str(row["redirected_to"])
+    return "agent" if row["state"] == "ended" and row["call_connection_id"] else str(row["state"])
+
+
+@contextlib.asynccontextmanager
+async def relay(clients: RedisClients) -> AsyncIterator[None]:
+    """Has a voice session for every call that is offered, and keeps it."""
+    leases = Leases(clients.control, Keys(1), "agent-relay-of-the-test", lease_ms=600_000)
+    inbox = Inbox(clients.control, clients.blocking, Keys(1), "nobody")
+
+    async def serve() -> None:
+        while True:
+            for claim in await leases.claim(100):
+                await inbox.put(VoiceReady(claim.call_id, claim.epoch))
+            await asyncio.sleep(0.02)
+
+    serving = asyncio.create_task(serve())
+    yield
+    assert not serving.done(), "the relay of the test has failed"
+    serving.cancel()
+    await asyncio.gather(serving, return_exceptions=True)
+
+
+@pytest.fixture
+async def line(redis_url: str, clients: RedisClients, tmp_path: Path) -> AsyncIterator[Line]:
+    file = tmp_path / "routing.yaml"
+    file.write_text(POLICY % PEOPLE)
+    control = {"ROUTING_POLICY": str(file), "ROUTING_KEY": KEY, "ANSWER_DEADLINE_S": "25"}
+    acs = {"RING_TIMEOUT_S": "120", "MEDIA_OPEN_DELAY_S": "0.02", "MEDIA_STARTED_DELAY_S": "0.02"}
+    stack = Replicas(Ports.free(), tmp_path, extra={"call-control": control, "acs": acs})
+    stack.redis_url = redis_url
+    async with contextlib.AsyncExitStack() as opened:
+        opened.push_async_callback(asyncio.to_thread, stack.stop)
+        addresses = await asyncio.to_thread(stack.start_both)
+        http = [
+            await opened.enter_async_context(
+                httpx.AsyncClient(base_url=address, headers=OPERATOR, timeout=30, trust_env=False)
+            )
+            for address in (stack.url("acs"), *addresses)
+        ]
+        await opened.enter_async_context(relay(clients))
+        yield Line(http[0], http[1:])
+        assert stack.dead() == []
+    for name in ("call-control", "call-control-2"):
+        said = (tmp_path / f"{name}.log").read_text()
+        assert '"call arrived"' in said
+        assert not re.search(r"\+?1425555\d|\+?18005550000", said), "a phone number in the log"
+
+
+async def talking(line: Line) -> list[str]:
+    """Callers who stay on the line; their ids at the simulated ACS."""
+    placed = [await line.acs.post("/lab/calls", json={"from": caller, "audio": "silence"}) for caller in RUNNING]
+    ids = [str(reply.json()["id"]) for reply in placed]
+
+    async def connected() -> bool:
+        rows = [(await line.acs.get(f"/lab/calls/{one}")).json() for one in ids]
+        return all(row["state"] == "connected" and row["counters"].get("media_connects") for row in rows)
+
+    await eventually(connected, within_s=LONG_S, what="the running calls are connected")
+    return ids
+
+
+@pytest.mark.timeout(240)
+async def test_a_quarter_of_the_callers_then_half_of_them_then_nobody(line: Line) -> None:
+    running = await talking(line)
+    before = (await line.replicas[0].get("/api/calls")).json()["calls"]
+
+    # A quarter of 400 callers, in 1,000 calls.
+    again = random.Random(1000).sample(CALLERS, 200)
+    rows = await line.place([*CALLERS, *again, *CALLERS])
+    assert len(rows) == 1000
+    assert {fate for fates in line.fates.values() for fate in fates} == {"agent", f"4:{PEOPLE}"}
+    assert all(len(fates) == 1 for fates in line.fates.values()), "each repeat caller goes the same way"
+    quarter = {caller for caller, fates in line.fates.items() if fates == {"agent"}}
+    assert 0.22 <= len(quarter) / len(CALLERS) <= 0.28
+    one, two = await line.routed()
+    assert sum(one.values()) + sum(two.values()) == 1000 + len(RUNNING)
+    assert min(sum(one.values()), sum(two.values())) > 100, "both replicas took their part"
+    calls = (await line.replicas[1].get("/api/calls?limit=1000")).json()["calls"]
+    for call in calls:
+        if (caller := call["caller"].removeprefix("4:")) in line.fates:
+            share = r"25 %, bucket [\d.]+"
+            reason = f"{share}: agent default" if caller in quarter else rf"redirect \(not main-line: {share}\)"
+            assert call["route"]["rule"] == ("main-line" if caller in quarter else "the-rest")
+            assert re.fullmatch(reason, call["route"]["reason"]), call["route"]
+
+    # Half of them.
+    seen = await line.replicas[0].get("/api/routing")
+    half_policy = (POLICY % PEOPLE).replace("percent: 25", "percent: 50")
+    put = await line.replicas[0].put("/api/routing", content=half_policy, headers={"If-Match": seen.headers["etag"]})
+    assert put.status_code == 200, put.text
+    await eventually(lambda: _same_everywhere(line, put.json()["version"]))
+    line.fates.clear()
+    await line.place(CALLERS[:100])
+    half = {caller for caller, fates in line.fates.items() if fates == {"agent"}}
+    assert quarter & set(CALLERS[:100]) < half, "the first quarter is still in"
+    assert 0.35 <= len(half) / 100 <= 0.65
+
+    # Nobody.
+    took = [await line.switch(on) for on in (True, False, True)]
+    assert min(took) < 1.0, f"in force on both replicas after {took} s"
+    line.fates.clear()
+
+    async def both_have_sent_callers_to_people() -> bool:
+        await line.place(CALLERS[:20])
+        return all(by_rule.get("everyone_to_people") for by_rule in await line.routed())
+
+    await eventually(both_have_sent_callers_to_people, within_s=LONG_S)
+    assert {fate for fates in line.fates.values() for fate in fates} == {f"4:{PEOPLE}"}
+
+    # And nobody who was on the line has noticed.
+    for lab_id in running:
+        row = (await line.acs.get(f"/lab/calls/{lab_id}")).json()
+        assert (row["state"], row["counters"]["media_connects"]) == ("connected", 1)
+    after = {call["call_id"]: call for call in [await _record(line, call["call_id"]) for call in before]}
+    for call in before:
+        assert call["route"]["rule"] == "running"
+        for name in ("connection_id", "answered_ms", "profile", "route"):
+            assert after[call["call_id"]][name] == call[name]
+        assert after[call["call_id"]]["status"] == "connected"
+
+
+async def _same_everywhere(line: Line, version: int) -> bool:
+    return all(held["version"] == version for held in await line.in_force())
+
+
+async def _record(line: Line, call_id: str) -> Json:
+    found: Json = (await line.replicas[0].get(f"/api/calls/{call_id}")).raise_for_status().json()
+    return found
