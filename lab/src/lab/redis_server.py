@@ -44,7 +44,10 @@ def start_server(port: int, *options: str, log_path: Path | None = None) -> subp
     return start_process(
         port,
         *("--bind", "127.0.0.1", "--port", str(port), "--save", "", "--appendonly", "no"),
-        *("--dir", tempfile.gettempdir(), "--enable-debug-command", "local", *options),
+        # Begin with nobody's data: a replica may write to disk what it is given, and the next server would load it.
+        *("--dir", tempfile.gettempdir(), "--dbfilename", f"lab-{port}-{time.time_ns()}.rdb"),
+        *("--repl-diskless-load", "on-empty-db", "--rdb-del-sync-files", "yes"),
+        *("--enable-debug-command", "local", *options),
         log_path=log_path,
     )
 
