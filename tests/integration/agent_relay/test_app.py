@@ -125,7 +125,7 @@ async def test_a_process_keeps_sessions_ready_until_it_drains(monkeypatch: pytes
         async with RunningService(relay, settings) as running:
 
             async def stocked() -> bool:
-                return "relay_warm_sessions 2.0" in (await _probe(running, "/metrics")).text
+                return "bridge_relay_warm_sessions 2.0" in (await _probe(running, "/metrics")).text
 
             await eventually(stocked)
             relay.draining = True

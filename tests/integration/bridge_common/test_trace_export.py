@@ -41,7 +41,10 @@ def otlp(receiver: SpanReceiver, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_spans_of_a_call_arrive_as_one_trace(receiver: SpanReceiver) -> None:
     control = open_tracing("call-control", "control-1", otlp=True, connection_string="")
     relay = open_tracing("agent-relay", "relay-1", otlp=True, connection_string="")
-    traceparent = control.begin(Span(name="incoming call", began_ms=1, ended_ms=2, kind="consumer"))
+    control.begin(Span(name="a call that another replica had already", began_ms=1, ended_ms=2))
+    begun = control.begin(Span(name="incoming call", began_ms=1, ended_ms=2, kind="consumer"))
+    traceparent = begun.traceparent
+    begun.tell()
     control.tell(traceparent, ANSWER)
     relay.tell(traceparent, Span(name="voice session", began_ms=5, ended_ms=3, failure="refused: 403"))
     control.stop()
@@ -67,7 +70,7 @@ def test_what_is_sampled_is_decided_once_for_a_call(receiver: SpanReceiver, monk
     control = open_tracing("call-control", "control-1", otlp=True, connection_string="")
     monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", "1")
     relay = open_tracing("agent-relay", "relay-1", otlp=True, connection_string="")
-    traceparent = control.begin(ANSWER)
+    traceparent = control.begin(ANSWER).traceparent
     assert not is_sampled(traceparent)
     relay.tell(traceparent, ANSWER)
     relay.tell("this is no traceparent", ANSWER)
@@ -85,7 +88,7 @@ def test_a_collector_that_is_away_neither_fails_nor_keeps_anybody(monkeypatch: p
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")
     monkeypatch.setattr("bridge_common.trace_export._STOP_S", 0.2)
     tracing = open_tracing("call-control", "control-1", otlp=True, connection_string="")
-    tracing.tell(tracing.begin(ANSWER), ANSWER)
+    tracing.tell(tracing.begin(ANSWER).traceparent, ANSWER)
     tracing.stop()
 
 
@@ -96,8 +99,10 @@ AZURE = textwrap.dedent(
     from bridge_common.tracing import Span
 
     tracing.start("call-control", "control-1", otlp=False, connection_string=sys.argv[1])
-    traceparent = tracing.begin(Span(name="incoming call", began_ms=1_700_000_000_000, ended_ms=1_700_000_000_250,
-                                     kind="consumer", attributes={"call_id": "call_1"}))
+    begun = tracing.begin(Span(name="incoming call", began_ms=1_700_000_000_000, ended_ms=1_700_000_000_250,
+                               kind="consumer", attributes={"call_id": "call_1"}))
+    begun.tell()
+    traceparent = begun.traceparent
     tracing.tell(traceparent, Span(name="answer", began_ms=1_700_000_000_000, ended_ms=1_700_000_000_500))
     tracing.stop()
     print(traceparent)

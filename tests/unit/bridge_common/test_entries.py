@@ -24,6 +24,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
 NUMBERS = {
     "Opened": 0,
     "Ended": 1,
+    "Stamp": 2,
     "AudioFrame": 10,
     "Dtmf": 11,
     "Playing": 12,

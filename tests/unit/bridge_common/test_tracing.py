@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from bridge_common import tracing
-from bridge_common.tracing import Span
+from bridge_common.tracing import Begun, Span
 
 SPAN = Span(name="answer", began_ms=1, ended_ms=2)
 
@@ -21,9 +21,8 @@ class Told:
         self.spans: list[tuple[str, Span]] = []
         self.stopped = False
 
-    def begin(self, span: Span) -> str:
-        self.spans.append(("", span))
-        return "00-1-2-01"
+    def begin(self, span: Span) -> Begun:
+        return Begun("00-1-2-01", lambda: self.spans.append(("", span)))
 
     def tell(self, traceparent: str, span: Span) -> None:
         self.spans.append((traceparent, span))
@@ -40,7 +39,9 @@ def off_again() -> Iterator[None]:
 
 def test_off_means_nothing() -> None:
     assert not tracing.is_on()
-    assert tracing.begin(SPAN) == ""
+    begun = tracing.begin(SPAN)
+    begun.tell()
+    assert begun.traceparent == ""
     tracing.tell("00-1-2-01", SPAN)
     tracing.stop()
 
@@ -49,7 +50,10 @@ def test_on_means_told() -> None:
     told = Told()
     tracing.use(told)
     assert tracing.is_on()
-    assert tracing.begin(SPAN) == "00-1-2-01"
+    begun = tracing.begin(SPAN)
+    assert begun.traceparent == "00-1-2-01"
+    assert told.spans == []
+    begun.tell()
     tracing.tell("00-1-2-01", SPAN)
     assert told.spans == [("", SPAN), ("00-1-2-01", SPAN)]
     tracing.stop()

@@ -55,6 +55,7 @@ class Call:
         self.outbox = Kept()
         self.due = Due()
         self.reports: list[Report] = []
+        self.stopped: list[Clear] = []
         self.ended: list[Ended] = []
         self.downlink = Downlink(
             rate_hz,
@@ -63,6 +64,7 @@ class Call:
             ticker=self.due,
             outbox=self.outbox,
             report=self.reports.append,
+            on_stopped=self.stopped.append,
             on_ended=self.ended.append,
         )
 

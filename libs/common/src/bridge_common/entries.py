@@ -34,6 +34,14 @@ class Ended:
     apologize: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """Says when it was written: the reader learns how long entries are under way. One a second, between audio."""
+
+    at_us: int
+    """Unix time in µs, of the writer's clock."""
+
+
 # -- uplink: caller → AI ------------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class AudioFrame:
@@ -96,6 +104,8 @@ class Clear:
     """Drop all audio not yet played, and whatever still comes of `item_id`."""
 
     item_id: str
+    at_us: int = 0
+    """Unix time in µs when the caller was heard to speak, 0 when nobody told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,8 +238,8 @@ class Say:
     """In the first piece: what the agent says now, and what waits to be said, is dropped for it."""
 
 
-UplinkEntry: TypeAlias = Opened | Ended | AudioFrame | Dtmf | Playing | Played | MediaAttached | MediaDetached
-DownlinkEntry: TypeAlias = Opened | Ended | Audio | ItemEnd | Clear | Hold
+UplinkEntry: TypeAlias = Opened | Ended | Stamp | AudioFrame | Dtmf | Playing | Played | MediaAttached | MediaDetached
+DownlinkEntry: TypeAlias = Opened | Ended | Stamp | Audio | ItemEnd | Clear | Hold
 InboxEntry: TypeAlias = (
     IncomingCall | Callback | VoiceReady | VoiceLost | MediaLost | MediaOpen | HangUp | Due | Restored
 )
@@ -239,6 +249,7 @@ Entry: TypeAlias = UplinkEntry | DownlinkEntry | InboxEntry | TranscriptEntry | 
 _KINDS: Final[dict[int, type[Entry]]] = {
     0: Opened,
     1: Ended,
+    2: Stamp,
     10: AudioFrame,
     11: Dtmf,
     12: Playing,

@@ -66,6 +66,11 @@ class Delivery:
     entry_id: str
     entry: InboxEntry
 
+    @property
+    def at_ms(self) -> int:
+        """When it came into the inbox, on Redis's clock."""
+        return int(self.entry_id.partition("-")[0])
+
 
 class Inbox:
     def __init__(self, control: Redis, blocking: Redis, keys: Keys, consumer: str) -> None:
@@ -107,6 +112,14 @@ class Inbox:
                 args=[entry.call_id, owner_text, encode(entry), INBOX_LENGTH],
             )
         return bool(put)
+
+    async def depth(self) -> int:
+        """Entries that nobody has acknowledged: those waiting to be read, and those being worked on."""
+        depth = 0
+        for tag in self._keys.all_tags():
+            async with redis_errors("looking at the inbox"):
+                depth += await self._control.xlen(self._keys.inbox(tag))
+        return depth
 
     async def ensure_group(self) -> None:
         """Make the consumer group of every shard if it is missing (also after Redis came back empty)."""

@@ -19,6 +19,7 @@ from bridge_common.keys import READER_STREAMS
 from bridge_common.log import fields
 from bridge_common.redis_clients import command, is_passing, refusal_is_passing
 from bridge_common.redis_wire import RedisWire, keep_open, pack
+from bridge_common.telemetry import BAD_ENTRIES, REDIS_OUTAGES
 
 log = logging.getLogger(__name__)
 
@@ -109,6 +110,7 @@ class StreamReader:
 
     def _count_bad_entry(self) -> None:
         self.bad_entries += 1
+        BAD_ENTRIES.inc()
 
 
 @dataclass(slots=True, eq=False)
@@ -182,6 +184,7 @@ class _Part:
 
     def failed(self, reason: str) -> None:
         if not self._failing:
+            REDIS_OUTAGES.labels("read").inc()
             log.warning("stream read failing", extra=fields(streams=len(self), error=reason))
         self._failing = True
         self._command_starts = None

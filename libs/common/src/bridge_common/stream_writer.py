@@ -20,6 +20,7 @@ from bridge_common.keys import MEDIA_STREAM_LENGTH
 from bridge_common.log import fields
 from bridge_common.redis_clients import refusal_is_passing
 from bridge_common.redis_wire import RedisWire, keep_open, pack
+from bridge_common.telemetry import REDIS_OUTAGES, WRITER_DROPPED
 
 log = logging.getLogger(__name__)
 
@@ -125,10 +126,16 @@ class StreamWriter:
             self._in_doubt = max(0, self._in_doubt - 1)
             self._settled += 1
             self.dropped += 1
+            WRITER_DROPPED.inc()
         self._waiting.append((outlet, entry_id, payload))
         self._queued += 1
         if self._timer is None and self._wire is not None:
             self._write_soon()
+
+    @property
+    def waiting(self) -> int:
+        """Entries not written yet, or not answered."""
+        return len(self._waiting) + len(self._sent)
 
     async def flush(self) -> None:
         """Return when all that was appended so far has been written or given up; while Redis is away, that is long.
@@ -169,6 +176,7 @@ class StreamWriter:
 
     def failed(self, reason: str) -> None:
         if not self._failing:
+            REDIS_OUTAGES.labels("write").inc()
             log.warning("stream write failing", extra=fields(entries=len(self._waiting), error=reason))
         self._failing = True
 

@@ -11,6 +11,7 @@ import threading
 from typing import Final, cast
 
 from opentelemetry import trace
+from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
@@ -18,9 +19,10 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import SpanKind, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from bridge_common.tracing import Span
+from bridge_common.tracing import Begun, Span
 
 _KINDS: Final = {"internal": SpanKind.INTERNAL, "client": SpanKind.CLIENT, "consumer": SpanKind.CONSUMER}
+_NO_PARENT: Final = trace.set_span_in_context(trace.INVALID_SPAN)
 _STOP_S: Final = 3.0
 _NOT_OURS: Final = (
     "azure_sdk",
@@ -45,13 +47,15 @@ class OpenTelemetry:
         self._tracer = provider.get_tracer("bridge")
         self._propagator = TraceContextTextMapPropagator()
 
-    def begin(self, span: Span) -> str:
+    def begin(self, span: Span) -> Begun:
+        first = self._begun(span, _NO_PARENT)
         carrier: dict[str, str] = {}
-        self._propagator.inject(carrier, trace.set_span_in_context(self._told(span, None)))
-        return carrier.get("traceparent", "")
+        self._propagator.inject(carrier, trace.set_span_in_context(first))
+        return Begun(carrier.get("traceparent", ""), lambda: _end(first, span))
 
     def tell(self, traceparent: str, span: Span) -> None:
-        self._told(span, traceparent)
+        parent = self._propagator.extract({"traceparent": traceparent}, context=_NO_PARENT)
+        _end(self._begun(span, parent), span)
 
     def stop(self) -> None:
         # A collector that does not answer must not keep the process: the SDK would try for half a minute.
@@ -59,12 +63,8 @@ class OpenTelemetry:
         stopping.start()
         stopping.join(_STOP_S)
 
-    def _told(self, span: Span, traceparent: str | None) -> trace.Span:
-        """Begun and ended at once, under the parent if there is one."""
-        parent = trace.set_span_in_context(trace.INVALID_SPAN)
-        if traceparent is not None:
-            parent = self._propagator.extract({"traceparent": traceparent}, context=parent)
-        told = self._tracer.start_span(
+    def _begun(self, span: Span, parent: Context) -> trace.Span:
+        begun = self._tracer.start_span(
             span.name,
             context=parent,
             kind=_KINDS[span.kind],
@@ -72,11 +72,10 @@ class OpenTelemetry:
             start_time=_ns(span.began_ms),
         )
         for moment in span.moments:
-            told.add_event(moment.name, dict(moment.attributes), timestamp=_ns(moment.at_ms))
+            begun.add_event(moment.name, dict(moment.attributes), timestamp=_ns(moment.at_ms))
         if span.failure:
-            told.set_status(StatusCode.ERROR, span.failure)
-        told.end(_ns(max(span.ended_ms, span.began_ms)))
-        return told
+            begun.set_status(StatusCode.ERROR, span.failure)
+        return begun
 
 
 def open_tracing(service: str, instance: str, *, otlp: bool, connection_string: str) -> OpenTelemetry:
@@ -113,6 +112,10 @@ def _azure_monitor(connection_string: str, resource: Resource, processors: list[
         disable_offline_storage=True,
     )
     return cast(TracerProvider, trace.get_tracer_provider())
+
+
+def _end(begun: trace.Span, span: Span) -> None:
+    begun.end(_ns(max(span.ended_ms, span.began_ms)))
 
 
 def _ns(ms: float) -> int:

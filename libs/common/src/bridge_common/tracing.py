@@ -10,7 +10,7 @@ Times are Unix ms.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol, TypeAlias
 
@@ -41,11 +41,19 @@ class Span:
     failure: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """The start of a trace. Its first span counts once `tell` is called; without that there is no such trace."""
+
+    traceparent: str
+    tell: Callable[[], None]
+
+
 class Tracing(Protocol):
     """Where spans go. Nothing here blocks or raises."""
 
-    def begin(self, span: Span) -> str:
-        """A trace that starts with this span; its traceparent."""
+    def begin(self, span: Span) -> Begun:
+        """A trace that starts with this span."""
 
     def tell(self, traceparent: str, span: Span) -> None:
         """One more span of the trace."""
@@ -55,8 +63,8 @@ class Tracing(Protocol):
 
 
 class _Off:
-    def begin(self, span: Span) -> str:
-        return ""
+    def begin(self, span: Span) -> Begun:
+        return Begun("", lambda: None)
 
     def tell(self, traceparent: str, span: Span) -> None:
         pass
@@ -80,8 +88,8 @@ def is_on() -> bool:
     return _switch.on
 
 
-def begin(span: Span) -> str:
-    """Start a call's trace with this span; its traceparent, empty when traces are off."""
+def begin(span: Span) -> Begun:
+    """Start a call's trace with this span; the traceparent is empty when traces are off."""
     return _switch.tracing.begin(span)
 
 

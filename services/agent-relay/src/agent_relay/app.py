@@ -22,6 +22,7 @@ from agent_relay.voice_live_client import trusted_certificates
 from agent_relay.voice_resources import VoiceResources
 from agent_relay.warm_sessions import Shelf, WarmSessions
 from agent_relay.worker import KIND, Worker
+from bridge_common import telemetry
 from bridge_common.call_store import CallStore
 from bridge_common.entra_tokens import Tokens
 from bridge_common.errors import OutsideError
@@ -101,6 +102,7 @@ class AgentRelay:
             history_turns=settings.history_turns,
         )
         self._worker = Worker(desk, self._fleet, clients.blocking, name=self._name, capacity=settings.relay_capacity)
+        telemetry.WRITER_WAITING.set_function(lambda: desk.writer.waiting)
         # In the order of their end: the worker's last words still need the writer.
         self.parts.start("worker", self._worker.run())
         self.parts.start("reader", desk.reader.run())

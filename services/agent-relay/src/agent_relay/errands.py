@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from typing import Final, TypeAlias
 
-from agent_relay import metrics
 from agent_relay.core.commands import Command, MarkGreeted, Ready, Record, RunTool
 from agent_relay.core.conversation import Conversation
 from agent_relay.desk import Desk
@@ -72,14 +71,7 @@ class Errands:
             self._lease_lost()
 
     async def _note(self, entry: TranscriptEntry) -> None:
-        if isinstance(entry, Turn):
-            for histogram, ms in (
-                (metrics.FIRST_DELTA, entry.first_delta_ms),
-                (metrics.FIRST_FRAME, entry.first_frame_ms),
-            ):
-                if ms >= 0:
-                    histogram.observe(ms / 1000)
-        else:
+        if not isinstance(entry, Turn):
             log.info("notice", extra=fields(call_id=self._claim.call_id, what=entry.what))
         await self._insist(lambda: self._desk.store.append_transcript(self._claim.call_id, entry))
 

@@ -6,27 +6,36 @@ from typing import Final
 
 from bridge_common import telemetry
 
-SESSIONS: Final = telemetry.counter("relay_voice_sessions_total", "Voice sessions opened, by result", "result")
-WARM_SESSIONS: Final = telemetry.gauge("relay_warm_sessions", "Voice sessions that wait, configured, for a call")
-LOST_SESSIONS: Final = telemetry.counter("relay_voice_sessions_lost_total", "Voice sessions that broke during a call")
+SESSIONS: Final = telemetry.counter("bridge_relay_voice_sessions_total", "Voice sessions opened, by result", "result")
+WARM_SESSIONS: Final = telemetry.gauge("bridge_relay_warm_sessions", "Voice sessions that wait, configured, for a call")
+LOST_SESSIONS: Final = telemetry.counter(
+    "bridge_relay_voice_sessions_lost_total", "Voice sessions that broke during a call"
+)
 QUOTA_WAITS: Final = telemetry.counter(
-    "relay_quota_waits_total", "Times no connection was left on a resource, by who asked", "resource", "urgency"
+    "bridge_relay_quota_waits_total", "Times no connection was left on a resource, by who asked", "resource", "urgency"
 )
 PAUSES: Final = telemetry.counter(
-    "relay_resource_pauses_total", "Times a resource was left alone by the fleet, by the refusal's status",
+    "bridge_relay_resource_pauses_total", "Times a resource was left alone by the fleet, by the refusal's status",
     "resource", "status",
 )  # fmt: skip
-BARGE_INS: Final = telemetry.counter("relay_barge_ins_total", "Times a caller interrupted the agent")
-BAD_EVENTS: Final = telemetry.counter("relay_bad_events_total", "Malformed messages from Voice Live, dropped")
+BARGE_INS: Final = telemetry.counter("bridge_relay_barge_ins_total", "Times a caller interrupted the agent")
+BAD_EVENTS: Final = telemetry.counter("bridge_relay_bad_events_total", "Malformed messages from Voice Live, dropped")
 DROPPED_FRAMES: Final = telemetry.counter(
-    "relay_dropped_frames_total", "Caller frames too old to send after the session was away"
+    "bridge_relay_dropped_frames_total", "Caller frames too old to send after the session was away"
 )
-CLAIMS: Final = telemetry.counter("relay_claims_total", "Calls claimed, new ones and taken over", "kind")
+CLAIMS: Final = telemetry.counter("bridge_relay_claims_total", "Calls claimed, new ones and taken over", "kind")
+TURNS: Final = telemetry.counter("bridge_relay_turns_total", "Turns that were said and heard, by who said them", "role")
+SESSION_SETUP: Final = telemetry.histogram(
+    "bridge_relay_session_setup_seconds", "From the beginning of a voice session's handshake until it is configured",
+    (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 8.0), "kind",
+)  # fmt: skip
 _LATENCY_BUCKETS: Final = (0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
 FIRST_DELTA: Final = telemetry.histogram(
-    "relay_first_delta_seconds", "From the end of the caller's say to the first audio from Voice Live", _LATENCY_BUCKETS
+    "bridge_relay_first_delta_seconds",
+    "From the end of the caller's say to the first audio from Voice Live",
+    _LATENCY_BUCKETS,
 )
 FIRST_FRAME: Final = telemetry.histogram(
-    "relay_first_frame_seconds", "From the end of the caller's say to the first frame that left for the caller",
+    "bridge_relay_first_frame_seconds", "From the end of the caller's say to the first frame that left for the caller",
     _LATENCY_BUCKETS,
 )  # fmt: skip

@@ -16,8 +16,9 @@ from dataclasses import replace
 from typing import Final
 
 from agent_relay import metrics, wire_log
+from agent_relay.call_trace import CallTrace
 from agent_relay.core.backoff import Waits
-from agent_relay.core.commands import Abandon, Append, Command, Ready, Send
+from agent_relay.core.commands import Abandon, Append, Command, Ready, Record, Send
 from agent_relay.core.conversation import Conversation, Phase
 from agent_relay.core.pulse import answers_probe
 from agent_relay.core.uplink_cursor import UplinkCursor
@@ -31,6 +32,7 @@ from agent_relay.voice_link import VoiceLink
 from agent_relay.voice_live_client import VoiceSocket
 from agent_relay.voice_resources import NoConnectionError
 from agent_relay.warm_sessions import WarmSession, open_session
+from bridge_common import telemetry
 from bridge_common.call_record import CallRecord
 from bridge_common.entries import (
     AudioFrame,
@@ -43,6 +45,8 @@ from bridge_common.entries import (
     MediaDetached,
     Played,
     Playing,
+    Stamp,
+    Turn,
 )
 from bridge_common.errors import AuthError, BridgeError, OutsideError
 from bridge_common.leases import BEGINNING, Claim
@@ -64,17 +68,32 @@ _LAST_WORDS_S: Final = 1.0
 
 async def open_relay(desk: Desk, claim: Claim, record: CallRecord) -> Relay:
     conversation = await begin_conversation(desk, record)
-    return Relay(desk, claim, conversation, taken_over=was_held(record), resource=record.voice_resource)
+    return Relay(
+        desk,
+        claim,
+        conversation,
+        taken_over=was_held(record),
+        resource=record.voice_resource,
+        traceparent=record.traceparent,
+    )
 
 
 class Relay:
     """`resource`: on which Voice Live resource the conversation began, "" when it has not."""
 
     def __init__(
-        self, desk: Desk, claim: Claim, conversation: Conversation, *, taken_over: bool, resource: str = ""
+        self,
+        desk: Desk,
+        claim: Claim,
+        conversation: Conversation,
+        *,
+        taken_over: bool,
+        resource: str = "",
+        traceparent: str = "",
     ) -> None:
         self.claim = claim
         self._desk = desk
+        self._trace = CallTrace(claim, traceparent)
         self._conversation = conversation
         self._loop = asyncio.get_running_loop()
         self._over: asyncio.Future[str] = self._loop.create_future()
@@ -132,6 +151,11 @@ class Relay:
         except Exception:
             log.exception("relay failed", extra=fields(call_id=self.claim.call_id))
             self.stop(FAILED)
+
+    def stamp(self) -> None:
+        """To be called once a second: so the gateway knows how long our entries are under way."""
+        if self._muted is None and not self._over.done():
+            self._downlink.append(Stamp(telemetry.now_us()))
 
     def mute(self, muted: bool) -> None:
         """While it is not sure that the call is still ours nothing is said; it is said once it is sure again."""
@@ -209,19 +233,21 @@ class Relay:
         """A session from its handshake to its loss; returns why it was lost."""
         warm, self._next = self._next or self._desk.warm.take(self._conversation.takes), None
         request_id = warm.request_id if warm else str(uuid.uuid4())
+        self._trace.session_begins(request_id, kind="warm" if warm else "open")
         try:
             socket = self._from_stock(warm) if warm else await self._dial(request_id)
         except (AuthError, OutsideError) as error:
             metrics.SESSIONS.labels("refused").inc()
+            self._trace.session_over(error.message)
             return error
         metrics.SESSIONS.labels("warm" if warm else "open").inc()
         log.info("voice socket open", extra=fields(call_id=self.claim.call_id, request_id=request_id))
-        link = self._link = VoiceLink(
-            socket, self._audio, self._audio_flows, wire_log.hearing(self.claim.call_id, self._on_voice)
-        )
+        on_voice = wire_log.hearing(self.claim.call_id, self._trace.following(self._on_voice))
+        link = self._link = VoiceLink(socket, self._audio, self._audio_flows, on_voice)
         try:
             self._do(self._begin(warm))
             failure = await link.run()
+            self._trace.session_over(failure.message)
         finally:
             self._link = None
             if self._rolling is not None:
@@ -297,6 +323,8 @@ class Relay:
         match entry:
             case Ended():
                 self.stop(ENDED)
+            case Stamp():
+                telemetry.observe_stamp("uplink", entry.at_us)
             case Dtmf() if self._catching_up:
                 pass
             case Dtmf() | Playing() | Played() | MediaAttached() | MediaDetached():
@@ -329,6 +357,9 @@ class Relay:
                 case Ready():
                     self._on_ready(command)
                     self._errands.put(replace(command, resource=self._resource))
+                case Record(entry=Turn() as turn):
+                    self._trace.turn(turn)
+                    self._errands.put(command)
                 case _:
                     self._errands.put(command)
         if self._just_ready:
@@ -338,15 +369,17 @@ class Relay:
                 self._link.nudge()
 
     def _append(self, entry: DownlinkEntry) -> None:
+        if type(entry) is Clear:
+            entry = replace(entry, at_us=telemetry.now_us())
+            self._trace.barge_in(entry.item_id)
         if self._muted is None:
             self._downlink.append(entry)
         else:
             self._muted.append(entry)
-        if type(entry) is Clear:
-            metrics.BARGE_INS.inc()
 
     def _on_ready(self, ready: Ready) -> None:
         self.voice_session_id = ready.session_id
+        self._trace.session_ready(ready.session_id)
         self._ready_since = self._now()
         self._promised = self._just_ready = True
         self._catching_up = False

@@ -36,6 +36,7 @@ _PATIENCE_S: Final = 5.0
 _FLUSH_S: Final = 1.0
 _REMEMBER_S: Final = 1.0
 """How old the memory of a call's record may be."""
+_STAMP_S: Final = 1.0
 _OVERLAP_S: Final = 8.0
 """How long a call that is handed over goes on here until the next relay's voice session is ready."""
 _OVERLAP_POLL_S: Final = 0.03
@@ -91,6 +92,7 @@ class Worker:
                     self._watch_calls(),
                     self._remember(),
                     self._beat(),
+                    self._stamp(),
                 ):
                     tasks.create_task(part)
         finally:
@@ -241,6 +243,13 @@ class Worker:
             except OutsideError as error:
                 self._beating.failed(error=error.message)
             await asyncio.sleep(BEAT_S)
+
+    async def _stamp(self) -> None:
+        while True:
+            await asyncio.sleep(_STAMP_S)
+            for holding in self._holdings.values():
+                if holding.relay is not None:
+                    holding.relay.stamp()
 
     # -- draining
     async def drain(self) -> None:

@@ -86,6 +86,7 @@ def call_json(record: CallRecord) -> dict[str, object]:
         "profile": record.profile,
         "route": {"rule": record.route, "reason": record.route_reason},
         "correlation_id": record.correlation_id,
+        "trace_id": record.traceparent[3:35],
         "server_call_id": record.server_call_id,
         "connection_id": record.connection_id,
         "conversation_id": record.conversation_id,

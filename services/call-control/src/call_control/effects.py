@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import Protocol, assert_never
 
-from bridge_common import media_token
+from bridge_common import media_token, tracing
 from bridge_common.call_record import CallRecord
 from bridge_common.call_store import CallStore
 from bridge_common.entries import Due
@@ -16,8 +16,8 @@ from bridge_common.ids import request_id_of
 from bridge_common.inbox import Inbox
 from bridge_common.leases import Leases
 from bridge_common.log import fields
-from bridge_common.telemetry import counter
 from call_control.acs_client import AcsError, Connection
+from call_control.call_trace import tell_command
 from call_control.core.call_machine import still_wanted
 from call_control.core.commands import (
     AcsCommand,
@@ -39,7 +39,6 @@ from call_control.core.events import CommandDone, CommandFailed
 
 log = logging.getLogger(__name__)
 
-_ASKED = counter("bridge_acs_requests", "Commands to ACS by outcome", "command", "outcome")
 _RELAY = "agent-relay"
 _TOKEN_MARGIN_S = 300
 """How much longer than the longest call a media URL is good."""
@@ -131,18 +130,18 @@ class Effects:
         record: CallRecord,
         command: Answer | Reject | Redirect | HangUp | Transfer | StartMediaStreaming | StopMediaStreaming | LookUp,
     ) -> CommandDone | CommandFailed:
-        name = type(command).__name__
+        name, began_ms = type(command).__name__, tracing.now_ms()
         try:
             connection = await self._request(record, command)
         except AcsError as error:
-            _ASKED.labels(name, error.refusal.value).inc()
+            tell_command(record, name, began_ms, error.refusal.value, failure=error.message)
             log.warning(
                 "ACS did not carry out a command",
                 extra=fields(call_id=record.call_id, command=name, refusal=error.refusal.value, reason=error.message),
             )
             code = error.refusal.value if error.refusal.value != "refused" else error.acs_code
             return CommandFailed(command.seq, code, gone=error.gone)
-        _ASKED.labels(name, "done").inc()
+        tell_command(record, name, began_ms, "done")
         return CommandDone(command.seq, connection.connection_id, connection.state)
 
     async def _request(

@@ -16,7 +16,7 @@ from bridge_common.errors import InputError
 from bridge_common.ids import call_id_of, is_call_id
 from bridge_common.inbox import Inbox
 from bridge_common.log import fields
-from bridge_common.telemetry import counter
+from call_control import metrics
 from call_control.authentication import EventGridGuard
 from call_control.core.callbacks import AcsEvent, decode_callbacks
 from call_control.core.event_grid import IncomingCallEvent, ValidationRequest, decode_events
@@ -25,9 +25,6 @@ from call_control.replies import NotFoundError, read_body, telling
 
 log = logging.getLogger(__name__)
 
-_RECEIVED = counter(
-    "bridge_webhook_events", "Events that Azure posted, by kind and what became of them", "kind", "fate"
-)
 _ANY_RATE: Final = "*"
 
 
@@ -88,18 +85,18 @@ class Webhooks:
             received_ms=received_ms,
         )
         fresh = await self._inbox.put_once(entry, f"grid:{event.event_id}", f"correlation:{event.correlation_id}")
-        _RECEIVED.labels("IncomingCall", "new" if fresh else "duplicate").inc()
+        metrics.WEBHOOK_EVENTS.labels("IncomingCall", "new" if fresh else "duplicate").inc()
         if not fresh:
             log.info("incoming call was delivered again", extra=fields(call_id=entry.call_id))
 
     async def _pass_on(self, call_id: str, event: AcsEvent) -> None:
         if event.type not in KNOWN_CALLBACKS:
-            _RECEIVED.labels("other", "ignored").inc()
+            metrics.WEBHOOK_EVENTS.labels("other", "ignored").inc()
             log.debug("callback ignored", extra=fields(call_id=call_id, type=event.type))
             return
         entry = Callback(call_id=call_id, event_id=event.id, type=event.type, data=event.data)
         fresh = await self._inbox.put_once(entry, f"callback:{call_id}:{event.id}")
-        _RECEIVED.labels(event.type, "new" if fresh else "duplicate").inc()
+        metrics.WEBHOOK_EVENTS.labels(event.type, "new" if fresh else "duplicate").inc()
         log.debug(
             "callback received",
             extra=fields(call_id=call_id, type=event.type, code=event.code, sub_code=event.sub_code, fresh=fresh),

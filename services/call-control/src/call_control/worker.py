@@ -21,9 +21,11 @@ from bridge_common.entries import Callback, InboxEntry, IncomingCall
 from bridge_common.errors import BridgeError, OutsideError
 from bridge_common.fleet import BEAT_S, Fleet
 from bridge_common.inbox import Delivery, Inbox
-from bridge_common.log import fields, phone
-from bridge_common.telemetry import ACTIVE_CALLS, counter
-from call_control.core.call_machine import Step, apply, outstanding
+from bridge_common.log import fields
+from bridge_common.telemetry import ACTIVE_CALLS
+from call_control import metrics
+from call_control.call_trace import begin_trace, tell_arrival, tell_step
+from call_control.core.call_machine import apply, outstanding
 from call_control.core.callbacks import decode_data
 from call_control.core.commands import AnyCommand, SetTimer
 from call_control.core.draft import Rules
@@ -37,6 +39,7 @@ CAPACITY: Final = 256
 READ_BLOCK_MS: Final = 500
 TIMER_POLL_S: Final = 0.1
 ORPHAN_POLL_S: Final = 0.5
+DEPTH_POLL_S: Final = 2.0
 FORGET_POLL_S: Final = 30.0
 ROUTING_POLL_S: Final = 0.25
 """A new policy has to be in force everywhere within a second."""
@@ -44,9 +47,6 @@ _PAUSE_S: Final = 0.2
 _LONGEST_PAUSE_S: Final = 2.0
 _SWAPS: Final = 50
 """Attempts to save a record that others write at the same time."""
-
-_ENDED = counter("bridge_calls_ended", "Calls that are over, by reason", "reason")
-_ENTRIES = counter("bridge_inbox_entries", "Inbox entries worked off, by kind", "kind")
 
 
 class CommandRunner(Protocol):
@@ -172,12 +172,13 @@ class Worker:
     async def _work_off(self, delivery: Delivery) -> None:
         """Act until it is done, however long Redis is away; an entry that cannot be acted on is dropped aloud."""
         pause_s = _PAUSE_S
+        metrics.INBOX_WAIT.observe(max(time.time() - delivery.at_ms / 1000, 0.0))
         try:
             while True:
                 try:
                     await self._act(delivery)
                     await self._inbox.ack(delivery)
-                    _ENTRIES.labels(type(delivery.entry).__name__).inc()
+                    metrics.ENTRIES.labels(type(delivery.entry).__name__).inc()
                     return
                 except OutsideError as error:
                     if pause_s == _PAUSE_S:
@@ -229,6 +230,7 @@ class Worker:
     async def _arrive(self, entry: IncomingCall, cause: str) -> CallRecord | None:
         routing = await self._routing.routing()
         routed = routing.route(entry)
+        trace = begin_trace(entry)
         blank = CallRecord(
             call_id=entry.call_id,
             status=Status.RINGING,
@@ -240,23 +242,14 @@ class Worker:
             incoming_call_context=entry.incoming_call_context,
             route=routed.rule,
             route_reason=routed.reason,
+            traceparent=trace.traceparent,
         )
         step = apply(blank, routed.decision, _now_ms(), self._rules, cause)
         if await self._store.create(step.record):
             self._routing.count(routed)
-            log.info(
-                "call arrived",
-                extra=fields(
-                    call_id=entry.call_id,
-                    caller=phone(entry.caller),
-                    callee=phone(entry.callee),
-                    action=routed.action,
-                    route=routed.rule,
-                    route_reason=routed.reason,
-                    waited_ms=_now_ms() - entry.received_ms,
-                ),
-            )
-            _tell(blank, step, routed.decision)
+            trace.tell()
+            tell_arrival(entry, routed)
+            tell_step(blank, step.record, routed.decision)
             return step.record
         return await self._store.load(entry.call_id)
 
@@ -278,7 +271,7 @@ class Worker:
                 return before
             if await self._store.save(before, record):
                 for was, step, event in steps:
-                    _tell(was, step, event)
+                    tell_step(was, step.record, event)
                 return record
         raise OutsideError("the call's record is written by others all the time", retry=True)
 
@@ -300,29 +293,6 @@ class _Turn:
     def __init__(self) -> None:
         self.lock = asyncio.Lock()
         self.waiting = 0
-
-
-def _tell(was: CallRecord, step: Step, event: CallEvent) -> None:
-    """One line for each change of status."""
-    now = step.record
-    if was.status is now.status:
-        return
-    log.info(
-        "call changed status",
-        extra=fields(
-            call_id=now.call_id,
-            was=was.status.value,
-            status=now.status.value,
-            event=_event_name(event),
-            reason=now.end_reason,
-        ),
-    )
-    if now.status is Status.ENDED:
-        _ENDED.labels(now.end_reason if now.end_reason.isidentifier() else "other").inc()
-
-
-def _event_name(event: CallEvent) -> str:
-    return str(getattr(event, "type", "") or type(event).__name__)
 
 
 def _number(command: AnyCommand) -> tuple[bool, int]:

@@ -8,7 +8,7 @@ import logging
 import time
 from typing import Final
 
-from bridge_common import probes
+from bridge_common import probes, telemetry
 from bridge_common.acs_jwt import JwtMode
 from bridge_common.call_store import CallStore
 from bridge_common.errors import OutsideError
@@ -38,6 +38,7 @@ log = logging.getLogger(__name__)
 
 KIND: Final = "media-gateway"
 _LAST_WORDS_S: Final = 1.0
+_STAMP_S: Final = 1.0
 _REDIS_AGE_S: Final = 1.5
 """Six heartbeats: when none of them was answered, Redis is away."""
 
@@ -95,6 +96,7 @@ class MediaGateway:
 
     async def start(self) -> None:
         metrics.WAITING_S.set_function(self._waiting_s)
+        telemetry.WRITER_WAITING.set_function(lambda: self._around.writer.waiting)
         if self._settings.acs_jwt_mode is not JwtMode.ENFORCE:
             mode = self._settings.acs_jwt_mode.value
             log.warning("media sockets are accepted without a good ACS token", extra=fields(mode=mode))
@@ -104,6 +106,7 @@ class MediaGateway:
         self.parts.start("writer", self._around.writer.run())
         self.parts.start("heartbeat", self._beat())
         self.parts.start("relay watch", self._watch.run())
+        self.parts.start("stamps", self._stamp())
         self.parts.start("signing keys", self._tokens.warm_up(), may_end=True)
 
     async def drain(self) -> None:
@@ -130,6 +133,12 @@ class MediaGateway:
                 )
                 self._redis_answered_at = time.monotonic()
             await asyncio.sleep(BEAT_S)
+
+    async def _stamp(self) -> None:
+        while True:
+            await asyncio.sleep(_STAMP_S)
+            for session in self._sessions():
+                session.stamp()
 
     def _sessions(self) -> list[MediaSession]:
         return [socket for socket in self._around.admission.sockets() if isinstance(socket, MediaSession)]

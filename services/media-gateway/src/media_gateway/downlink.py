@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from bridge_common.audio import VOICE_RATE_HZ, ms_of_bytes
-from bridge_common.entries import Audio, Clear, Ended, Entry, Hold, ItemEnd
+from bridge_common.entries import Audio, Clear, Ended, Entry, Hold, ItemEnd, Stamp
+from bridge_common.telemetry import observe_stamp
 from media_gateway import metrics
 from media_gateway.core.acs_media import STOP_AUDIO, encode_audio
 from media_gateway.core.playout import Playout, Report
@@ -27,6 +28,7 @@ class Downlink:
         ticker: Ticker,
         outbox: Outbox,
         report: Callable[[Report], None],
+        on_stopped: Callable[[Clear], None],
         on_ended: Callable[[Ended], None],
     ) -> None:
         self._rate: RateChange = rate_change(VOICE_RATE_HZ, rate_hz)
@@ -40,6 +42,7 @@ class Downlink:
         self._ticker = ticker
         self._outbox = outbox
         self._report = report
+        self._on_stopped = on_stopped
         self._on_ended = on_ended
         self._holds = False
         """The relay wants the hold tone."""
@@ -57,9 +60,13 @@ class Downlink:
                 self._playout.end(entry.item_id)
             case Clear():
                 self.clear(entry.item_id)
+                self._on_stopped(entry)
             case Hold():
                 self._holds = entry.on
                 self._playout.hold(self._holds or self._alone)
+            case Stamp():
+                observe_stamp("downlink", entry.at_us)
+                return
             case Ended():
                 self._on_ended(entry)
                 return
@@ -81,6 +88,8 @@ class Downlink:
                     metrics.FRAMES.sent += 1
             for report in due.reports:
                 self._report(report)
+            if self._playout.totals.gaps:
+                self._tell_gaps()
             next_at = self._playout.next_at()
         self._ticker.wake(self, next_at)
 
@@ -103,6 +112,12 @@ class Downlink:
         self._ticker.wake(self, None)
         for report in self._playout.clear(item_id, self._clock()):
             self._report(report)
+
+    def _tell_gaps(self) -> None:
+        gaps = self._playout.totals.gaps
+        for gap_s in gaps:
+            metrics.GAPS.labels("out").observe(gap_s)
+        gaps.clear()
 
     def _push(self, audio: Audio) -> None:
         totals = self._playout.totals

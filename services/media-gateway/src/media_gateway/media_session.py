@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
+from bridge_common import telemetry
 from bridge_common.audio import FRAME_MS, PHONE_RATE_HZ, VOICE_RATE_HZ, ms_of_bytes
 from bridge_common.call_store import CallStore, MediaGrant
 from bridge_common.entries import (
@@ -22,6 +23,7 @@ from bridge_common.entries import (
     MediaLost,
     MediaOpen,
     Played,
+    Stamp,
 )
 from bridge_common.errors import BridgeError, FrameError, OutsideError
 from bridge_common.inbox import Inbox
@@ -35,6 +37,7 @@ from media_gateway.core.acs_media import AudioData, AudioMetadata, DtmfData, dec
 from media_gateway.core.pace import Pace
 from media_gateway.core.playout import Report
 from media_gateway.downlink import Downlink
+from media_gateway.media_trace import MediaTrace
 from media_gateway.outbox import Outbox
 from media_gateway.settings import GatewaySettings
 from media_gateway.ticker import Ticker
@@ -51,6 +54,8 @@ TAKEN_OVER: Final = 4001
 
 FIRST_MESSAGE_S: Final = 5.0
 IDLE_S: Final = 10.0
+GAP_S: Final = 0.1
+"""ACS sends 20 ms at a time; a pause of more is one that an agent could take for silence."""
 RESTORED_WITHIN_S: Final = 5.0
 _ANOTHER_LOSS_S: Final = 1.0
 BAD_FRAMES_IN_A_ROW: Final = 10
@@ -108,6 +113,7 @@ class MediaSession:
         self._bad_in_a_row = 0
         self._began_at = self._heard_at = self._clock()
         self._pace = Pace(self._began_at)
+        self._trace = MediaTrace(grant)
 
     @property
     def call_id(self) -> str:
@@ -143,7 +149,10 @@ class MediaSession:
 
     # -- from ACS
     def text(self, message: memoryview) -> None:
-        now = self._heard_at = self._clock()
+        now = self._clock()
+        if now - self._heard_at > GAP_S and self._uplink is not None:
+            metrics.GAPS.labels("in").observe(now - self._heard_at)
+        self._heard_at = now
         try:
             heard = decode(message)
         except FrameError as error:
@@ -206,6 +215,7 @@ class MediaSession:
         self._rate_hz = rate_hz
         self._s_per_byte = ms_of_bytes(1, rate_hz) / 1000
         self._outlet.append(MediaAttached(rate_hz))
+        self._trace.opened(rate_hz)
         self._uplink = Uplink(self._outlet, rate_hz)
         self._downlink = self._new_downlink(self._outlet.append)
         if not self._detached:
@@ -220,6 +230,7 @@ class MediaSession:
             ticker=self._around.ticker,
             outbox=self._outbox,
             report=report,
+            on_stopped=self._trace.stopped,
             on_ended=self._call_ended,
         )
 
@@ -227,6 +238,11 @@ class MediaSession:
         """Whether no relay drives the call."""
         if self._downlink is not None and not self._detached:
             self._downlink.alone(alone)
+
+    def stamp(self) -> None:
+        """To be called once a second: so the relay knows how long our entries are under way."""
+        if self._uplink is not None and not self._detached:
+            self._outlet.append(Stamp(telemetry.now_us()))
 
     def tick(self, now: float) -> None:
         """Whether the peer still speaks; looked at when it could have been silent for too long."""
@@ -274,6 +290,7 @@ class MediaSession:
         if self._ended is not None and self._ended.apologize:
             await self._apologize()
         metrics.SOCKETS.labels(str(self._code)).inc()
+        self._trace.closed(self._code, self._reason)
         log.info("media socket closed", extra=fields(call_id=self._call_id, code=self._code, reason=self._reason))
         self._websocket.close(INTERNAL if self._code == ABRUPT else self._code, self._reason)
         if self._lost:

@@ -51,6 +51,8 @@ class Totals:
     """Came after its item was cleared or complete; never queued."""
     refused: int = 0
     """Came while the queue was full; never queued."""
+    gaps: list[float] = field(default_factory=list)
+    """Seconds of silence within an item, because the rest of it came too late. For who looks at them to clear."""
 
 
 @dataclass(slots=True)
@@ -188,6 +190,8 @@ class Playout:
     def _frame(self, now: float, reports: list[Report]) -> Chunk:
         parts: list[bytes] = []
         length = room = self._room()
+        if self._pieces[0].item is self._last_sent and now > self._clock.ends_at:
+            self.totals.gaps.append(now - self._clock.ends_at)
         while room:
             piece = self._pieces[0]
             part = piece.pcm[piece.start : piece.start + room]
