@@ -9,13 +9,23 @@ import pytest
 
 from lab.stack import Ports, Stack, running
 from lab.wire import call_json
+from span_receiver import SpanReceiver, receiving_spans
 
 
 @pytest.fixture(scope="session")
-def whole_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def spans() -> Iterator[SpanReceiver]:
+    """What the services trace; they do in all of these tests."""
+    with receiving_spans() as receiver:
+        yield receiver
+
+
+@pytest.fixture(scope="session")
+def whole_stack(tmp_path_factory: pytest.TempPathFactory, spans: SpanReceiver) -> Iterator[Stack]:
+    traced = {"OTEL_EXPORTER_OTLP_ENDPOINT": spans.url, "OTEL_BSP_SCHEDULE_DELAY": "300"}
+    extra = dict.fromkeys(("call-control", "media-gateway", "agent-relay"), traced)
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("REDIS_URL", raising=False)
-        with running(Stack(Ports.free(), Path(tmp_path_factory.mktemp("stack")))) as stack:
+        with running(Stack(Ports.free(), Path(tmp_path_factory.mktemp("stack")), extra)) as stack:
             yield stack
 
 

@@ -2,30 +2,96 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from eventually import eventually
+from lab.acs.settings import LAB_ACCESS_KEY
 from lab.call_checks import check_call
 from lab.demo import DEFAULT_SCENARIO, demo
 from lab.heard_audio import Recording, read_recording
 from lab.observed_call import ObservedCall, place_call, save_recording
 from lab.scenario import load_scenario
-from lab.stack import Stack, remember
+from lab.stack import API_KEY, EVENT_GRID_SECRET, IDENTITY_HEADER, MEDIA_TOKEN_KEY, Stack, remember
+from span_receiver import SpanReceiver
+
+SERVICES = ("call-control", "media-gateway", "agent-relay")
 
 
 @pytest.mark.timeout(120)
-def test_a_call_with_two_turns_and_a_barge_in_passes_every_check(
-    stack: Stack, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+async def test_a_call_with_two_turns_and_a_barge_in_passes_every_check(
+    stack: Stack, spans: SpanReceiver, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     remember(stack)
+    logged = {service: len(_log(stack, service)) for service in SERVICES}
     code = demo(DEFAULT_SCENARIO, stack.folder, tmp_path, attach=True)
     told = "".join(capsys.readouterr())
     assert code == 0, told
     for line in ("answered", "hears the agent", "StopAudio", "hung up by the caller", "claims hold"):
         assert line in told
+    for service in SERVICES:
+        assert f"ok   /metrics of {service} tell the same" in told
     assert (tmp_path / "opening-hours.wav").stat().st_size > 100_000
+    logs = {service: _log(stack, service)[start:] for service, start in logged.items()}
+    [arrival] = [line for line in _lines(logs["call-control"]) if line["message"] == "call arrived"]
+    _check_what_logs_tell(logs, str(arrival["call_id"]))
+    await _check_trace(spans, str(arrival["call_id"]))
+
+
+def _check_what_logs_tell(logs: dict[str, str], call_id: str) -> None:
+    """At INFO each service tells of the call, and nothing of who spoke and what was said."""
+    for service, log in logs.items():
+        assert sum(line.get("call_id") == call_id for line in _lines(log)) >= 2, service
+        for secret in (
+            *("14255550100", "4255550100", "18005551212", "8005551212"),
+            *("Contoso", "Friday", "Saturday", "holiday", "branches", "afternoon", "Sunday", "opening hours"),
+            *(MEDIA_TOKEN_KEY, EVENT_GRID_SECRET, API_KEY, IDENTITY_HEADER, LAB_ACCESS_KEY),
+            *("eyJ", "Bearer", "/ws/call_", "accesskey"),
+        ):
+            assert secret.lower() not in log.lower(), f"{secret} in the log of {service}"
+    turns = [line for line in _lines(logs["agent-relay"]) if line["message"] == "turn"]
+    assert [line["role"] for line in turns].count("caller") == 2
+    assert [line["interrupted"] for line in turns if line["role"] == "agent"].count(True) == 1
+
+
+async def _check_trace(spans: SpanReceiver, call_id: str) -> None:
+    """One trace through all three services: the answer, the set-up of voice and media, each turn, the barge-in."""
+    await eventually(lambda: _has(spans, call_id, "call") and _has(spans, call_id, "media socket"), within_s=20)
+    await eventually(lambda: sum(span.name == "agent turn" for span in spans.of_call(call_id)) == 3, within_s=20)
+    of_call = spans.of_call(call_id)
+    [root] = [span for span in of_call if not span.parent_id]
+    assert root.name == "incoming call"
+    assert {span.trace_id for span in of_call} == {root.trace_id}
+    assert {span.parent_id for span in of_call} == {"", root.span_id}
+    names = {service: {span.name for span in of_call if span.service == service} for service in SERVICES}
+    assert names == {
+        "call-control": {"incoming call", "answer", "ACS Answer", "call"},
+        "media-gateway": {"media set-up", "media socket"},
+        "agent-relay": {"voice session", "caller turn", "agent turn"},
+    }
+    assert [span.name for span in of_call].count("caller turn") == 2
+    cut = [span for span in of_call if "barge-in" in span.moments]
+    assert [span.name for span in cut] == ["agent turn"]
+    assert "StopAudio" in next(span for span in of_call if span.name == "media socket").moments
+    [whole] = [span for span in of_call if span.name == "call"]
+    for span in of_call:
+        assert whole.began_ms <= span.began_ms <= span.ended_ms <= whole.ended_ms + 2000, span.name
+        assert "4255550100" not in str(span)
+
+
+def _has(spans: SpanReceiver, call_id: str, name: str) -> bool:
+    return any(span.name == name for span in spans.of_call(call_id))
+
+
+def _log(stack: Stack, service: str) -> str:
+    return (stack.folder / f"{service}.log").read_text(encoding="utf-8")
+
+
+def _lines(log: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in log.splitlines() if line.startswith("{")]
 
 
 @pytest.mark.timeout(120)

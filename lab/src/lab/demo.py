@@ -12,6 +12,7 @@ from typing import Final
 
 from lab.call_checks import Check, check_call
 from lab.heard_audio import read_recording
+from lab.metric_checks import MetricsBefore
 from lab.observed_call import ObservedCall, place_call, save_recording
 from lab.redis_server import NoRedisError
 from lab.scenario import Scenario, load_scenario
@@ -55,6 +56,7 @@ def demo(scenario_path: Path, folder: Path, out: Path, *, play: bool = False, at
 
 def _one_call(stack: Stack, scenario: Scenario, out: Path, *, play: bool) -> int:
     began = time.monotonic()
+    before = MetricsBefore.read(stack)
     call = place_call(stack, scenario)
     print(f"Calling, scenario “{scenario.name}”. Seconds since the phone began to ring:\n")
     _follow(stack, call, began)
@@ -66,6 +68,7 @@ def _one_call(stack: Stack, scenario: Scenario, out: Path, *, play: bool) -> int
     checks.append(
         Check("call-control knows the call as ended", record.get("status") == "ended", str(record.get("end_reason")))
     )
+    checks += before.checks(call, transcript)
     print("\nTranscript\n" + transcript_path.read_text(encoding="utf-8"))
     print(f"Listen to {wav_path} (caller left, agent right, {recording.seconds:.1f} s); read {transcript_path}\n")
     for check in checks:

@@ -209,6 +209,7 @@ def _inherited() -> dict[str, str]:
         "MEDIA_",
         "IDENTITY_",
         "ROUTING_",
+        "APPLICATIONINSIGHTS_",
     )
     return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
 

@@ -11,7 +11,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge_common.entries import AudioFrame, Callback, Clear, Entry, Notice, Opened, Played, Turn, decode, encode
+from bridge_common.entries import (
+    AudioFrame,
+    Callback,
+    Clear,
+    Entry,
+    ItemEnd,
+    Notice,
+    Opened,
+    Played,
+    Turn,
+    decode,
+    encode,
+)
 from bridge_common.errors import EntryError
 
 KINDS: tuple[type[Entry], ...] = get_args(Entry)
@@ -83,7 +95,9 @@ def test_kinds_of_a_newer_version_are_skipped() -> None:
 
 
 def test_fields_of_a_newer_version_are_ignored() -> None:
-    assert decode(msgpack.packb([22, "item", "news"])) == Clear("item")
+    assert decode(msgpack.packb([21, "item", "news"])) == ItemEnd("item")
+    assert decode(msgpack.packb([22, "item", 17, "news"])) == Clear("item", 17)
+    assert decode(msgpack.packb([22, "item"])) == Clear("item")
 
 
 def test_missing_fields_take_their_defaults() -> None:

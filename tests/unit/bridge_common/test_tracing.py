@@ -9,26 +9,10 @@ from collections.abc import Iterator
 import pytest
 
 from bridge_common import tracing
-from bridge_common.tracing import Begun, Span
+from bridge_common.tracing import Span
+from told_spans import TRACEPARENT, ToldSpans
 
 SPAN = Span(name="answer", began_ms=1, ended_ms=2)
-
-
-class Told:
-    """Remembers what it is told."""
-
-    def __init__(self) -> None:
-        self.spans: list[tuple[str, Span]] = []
-        self.stopped = False
-
-    def begin(self, span: Span) -> Begun:
-        return Begun("00-1-2-01", lambda: self.spans.append(("", span)))
-
-    def tell(self, traceparent: str, span: Span) -> None:
-        self.spans.append((traceparent, span))
-
-    def stop(self) -> None:
-        self.stopped = True
 
 
 @pytest.fixture(autouse=True)
@@ -42,27 +26,27 @@ def test_off_means_nothing() -> None:
     begun = tracing.begin(SPAN)
     begun.tell()
     assert begun.traceparent == ""
-    tracing.tell("00-1-2-01", SPAN)
+    tracing.tell(TRACEPARENT, SPAN)
     tracing.stop()
 
 
 def test_on_means_told() -> None:
-    told = Told()
+    told = ToldSpans()
     tracing.use(told)
     assert tracing.is_on()
     begun = tracing.begin(SPAN)
-    assert begun.traceparent == "00-1-2-01"
+    assert begun.traceparent == TRACEPARENT
     assert told.spans == []
     begun.tell()
-    tracing.tell("00-1-2-01", SPAN)
-    assert told.spans == [("", SPAN), ("00-1-2-01", SPAN)]
+    tracing.tell(TRACEPARENT, SPAN)
+    assert told.spans == [("", SPAN), (TRACEPARENT, SPAN)]
     tracing.stop()
     assert told.stopped
     assert not tracing.is_on()
 
 
 def test_a_call_that_is_not_traced_stays_so() -> None:
-    told = Told()
+    told = ToldSpans()
     tracing.use(told)
     tracing.tell("", SPAN)
     assert told.spans == []

@@ -7,13 +7,15 @@ import json
 
 import pytest
 
-from bridge_common.entries import Audio, AudioFrame, Clear, Ended, Hold, ItemEnd, Played, Playing
+from bridge_common.entries import Audio, AudioFrame, Clear, Ended, Hold, ItemEnd, Played, Playing, Stamp
+from bridge_common.telemetry import now_us
 from media_gateway.core.acs_media import STOP_AUDIO
 from media_gateway.core.playout import Report
 from media_gateway.downlink import Downlink
 from media_gateway.outbox import Outbox
 from media_gateway.settings import GatewaySettings
 from media_gateway.ticker import Ticked, Ticker
+from told_spans import Growth
 
 SPEECH = b"\x00\x10" * 480 * 50
 
@@ -166,3 +168,32 @@ def test_the_ticker_is_asked_only_while_something_is_due() -> None:
     call.downlink.take("1-3", Audio("b", SPEECH))
     call.downlink.give_up()
     assert call.due.at is None
+
+
+def test_a_clear_is_told_once_stop_audio_has_left() -> None:
+    call = Call()
+    call.downlink.take("1-1", Clear("a", at_us=17))
+    assert call.outbox.messages == [STOP_AUDIO]
+    assert call.stopped == [Clear("a", at_us=17)]
+
+
+def test_a_stamp_is_measured_and_changes_nothing() -> None:
+    call, grown = Call(), Growth()
+    call.downlink.take("1-1", Stamp(now_us() - 50_000))
+    call.downlink.take("1-2", Stamp(now_us() + 60_000_000))
+    assert call.outbox.messages == []
+    assert grown('bridge_frame_delay_seconds_count{direction="downlink"}') == 2
+    assert 0.05 <= grown('bridge_frame_delay_seconds_sum{direction="downlink"}') < 10, "clocks differ; no negative time"
+
+
+def test_silence_within_an_item_is_measured() -> None:
+    call, grown = Call(), Growth()
+    call.downlink.take("1-1", Audio("a", SPEECH))
+    call.run(len(SPEECH) / 48_000 + 0.5)
+    call.downlink.take("1-2", Audio("a", SPEECH))
+    assert grown('bridge_gap_seconds_count{direction="out"}') == 1
+    assert grown('bridge_gap_seconds_sum{direction="out"}') == pytest.approx(0.5, abs=0.05)
+    call.downlink.take("1-3", ItemEnd("a"))
+    call.run(len(SPEECH) / 48_000 + 0.5)
+    call.downlink.take("1-4", Audio("b", SPEECH))
+    assert grown('bridge_gap_seconds_count{direction="out"}') == 1, "a pause between items is none"

@@ -24,7 +24,7 @@ class MediaTrace:
         self._epoch = grant.epoch
         self._began_ms = tracing.now_ms()
         self._moments: list[Moment] = []
-        metrics.ATTACHES.labels("first" if grant.epoch == 1 else "again").inc()
+        metrics.ATTACHES.labels("again" if grant.record.media_seen else "first").inc()
 
     def opened(self, rate_hz: int) -> None:
         """Audio may flow: the socket's set-up is over."""

@@ -1,0 +1,107 @@
+"""Whether the services' own metrics tell of a call what the simulators and the transcript tell of it."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from lab.call_checks import Check
+from lab.observed_call import ObservedCall
+from lab.stack import Stack
+from lab.wire import Json, raw
+
+SERVICES: Final = ("call-control", "media-gateway", "agent-relay")
+_SETTLE_S: Final = 2.0
+_SAMPLE: Final = re.compile(r"^([a-zA-Z_:][\w:]*(?:\{.*\})?) (\S+)$", re.MULTILINE)
+
+Metrics = Mapping[str, float]
+"""Value by sample, spelled as Prometheus does: `name{label="value"}`."""
+
+
+def read_metrics(stack: Stack, service: str) -> Metrics:
+    """Raises `WireError`."""
+    return parse_metrics(raw("GET", f"{stack.url(service)}/metrics").decode())
+
+
+def parse_metrics(text: str) -> Metrics:
+    return {name: float(value) for name, value in _SAMPLE.findall(text)}
+
+
+@dataclass(frozen=True, slots=True)
+class MetricsBefore:
+    """Of each service, before the call."""
+
+    stack: Stack
+    services: Mapping[str, Metrics]
+
+    @classmethod
+    def read(cls, stack: Stack) -> MetricsBefore:
+        return cls(stack, {service: read_metrics(stack, service) for service in SERVICES})
+
+    @property
+    def other_calls(self) -> bool:
+        """Whether there were calls already: their figures would be among those of ours."""
+        return any(metrics.get("bridge_active_calls", 0) > 0 for metrics in self.services.values())
+
+    def checks(self, call: ObservedCall, transcript: list[Json]) -> Iterator[Check]:
+        """Counters are compared with what they were; the last of them may come a moment after the call."""
+        if self.other_calls:
+            return
+        wanted_of = expected(call, transcript)
+        for service, wanted in wanted_of.items():
+            grown = self._grown(service, wanted)
+            wrong = [f"{name} {grown[name]:g}, not {value:g}" for name, value in wanted.items() if grown[name] != value]
+            shown = ", ".join(f"{_short(name)} {value:g}" for name, value in wanted.items())
+            yield Check(f"/metrics of {service} tell the same", not wrong, "; ".join(wrong) or shown)
+
+    def _grown(self, service: str, wanted: Metrics) -> Metrics:
+        before, deadline = self.services[service], time.monotonic() + _SETTLE_S
+        while True:
+            now = read_metrics(self.stack, service)
+            grown = {name: now.get(name, 0.0) - before.get(name, 0.0) for name in wanted}
+            if grown == wanted or time.monotonic() > deadline:
+                return grown
+            time.sleep(0.1)
+
+
+def expected(call: ObservedCall, transcript: list[Json]) -> dict[str, dict[str, float]]:
+    """By service, how much each of its metrics has to have grown with this call."""
+    stops = len(call.times("phone", "stop_audio"))
+    turns = [row for row in transcript if row.get("role")]
+    answered = len(call.times("phone", "answered"))
+    return {
+        "call-control": {
+            'bridge_calls_total{status="ringing"}': 1,
+            'bridge_calls_total{status="connected"}': answered,
+            'bridge_calls_total{status="ended"}': 1,
+            'bridge_answer_seconds_count{until="connected"}': answered,
+        },
+        "media-gateway": {
+            'bridge_gateway_attaches_total{kind="first"}': len(call.times("phone", "media_open")),
+            "bridge_gateway_clears_total": stops,
+            "bridge_barge_in_seconds_count": stops,
+        },
+        "agent-relay": {
+            "bridge_relay_barge_ins_total": stops,
+            'bridge_relay_turns_total{role="caller"}': sum(row["role"] == "caller" for row in turns),
+            'bridge_relay_turns_total{role="agent"}': sum(row["role"] == "agent" for row in turns),
+            "bridge_relay_first_delta_seconds_count": _measured(turns, "first_delta_ms"),
+            "bridge_relay_first_frame_seconds_count": _measured(turns, "first_frame_ms"),
+        },
+    }
+
+
+def _measured(turns: list[Json], latency: str) -> int:
+    return sum(row[latency] is not None and row[latency] >= 0 for row in turns if latency in row)
+
+
+def _short(name: str) -> str:
+    """`bridge_relay_turns_total{role="agent"}` → `turns agent`, for a line that people read."""
+    bare, _, labels = name.partition("{")
+    for part in ("bridge_", "relay_", "gateway_", "_total", "_count"):
+        bare = bare.replace(part, "")
+    value = labels.partition('"')[2].partition('"')[0]
+    return f"{bare} {value}".strip().replace("_", " ")
