@@ -11,7 +11,7 @@ from bridge_common.call_record import CallRecord, Status
 from bridge_common.entries import IncomingCall, MediaOpen
 from call_control.call_trace import begin_trace, tell_arrival, tell_command, tell_step
 from call_control.core.events import CommandDone
-from call_control.core.routing import Accepted
+from call_control.core.routing import Accepted, Routed
 from told_spans import TRACEPARENT, Growth, telling
 
 RING_MS = round(time.time() * 1000) - 2_000
@@ -26,7 +26,7 @@ DONE = CommandDone(1)
 def test_a_call_is_counted_at_each_status_it_comes_to(caplog: pytest.LogCaptureFixture) -> None:
     grown = Growth()
     caplog.set_level("INFO")
-    tell_arrival(ENTRY, Accepted("default"))
+    tell_arrival(ENTRY, Routed(Accepted("default"), "main-line", "rule main-line: 25 %"))
     for was, now in ((RINGING, ANSWERING), (ANSWERING, CONNECTED), (CONNECTED, CONNECTED), (CONNECTED, ENDED)):
         tell_step(was, now, DONE)
     for status in ("ringing", "answering", "connected", "ended"):
