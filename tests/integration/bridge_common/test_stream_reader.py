@@ -12,7 +12,7 @@ import pytest
 from redis.asyncio import Redis
 
 from bridge_common.entries import Dtmf, Entry, encode
-from bridge_common.keys import READER_STREAMS
+from bridge_common.keys import BELL_TTL_S, READER_STREAMS
 from bridge_common.redis_clients import RedisClients, command
 from bridge_common.stream_reader import Sink, StreamReader, decode_fields, entries_of, xread
 from eventually import eventually
@@ -70,6 +70,54 @@ async def test_a_stream_is_read_from_its_cursor_in_order(clients: RedisClients) 
         await eventually(lambda: len(listener.heard["s"]) >= 210)
     assert listener.heard["s"] == tones(310, first=100)
     assert listener.ids["s"][0] == "1-101"
+
+
+async def test_a_bell_is_heard_and_a_silent_one_is_not_waited_for_long(clients: RedisClients) -> None:
+    reader, listener = StreamReader(clients.blocking, "bell"), Listener()
+    assert reader.bell_of("s") == ""
+    for name in ("s", "t"):
+        reader.add(name, "0-0", listener.sink(name))
+    assert reader.bell_of("s") == "bell:0"
+    async with running(reader):
+        await eventually(partial(clients.control.exists, "bell:0"))
+        assert 0 < await clients.control.ttl("bell:0") <= BELL_TTL_S
+        for turn in range(20):
+            await write(clients.control, "s", turn, 1)
+            if turn % 2:
+                await command(clients.control, "XADD", "bell:0", "MAXLEN", 1, "*", "r", "")
+            await write(clients.control, "t", turn, 1)
+            await eventually(partial(listener.has, "t", turn + 1))
+        await eventually(partial(listener.has, "s", 20))
+    assert listener.heard == {"s": tones(20), "t": tones(20)}
+
+
+async def test_a_lost_bell_is_made_again(shaky_clients: RedisClients, proxy: TcpProxy, clients: RedisClients) -> None:
+    reader, listener = StreamReader(shaky_clients.blocking, "bell"), Listener()
+    reader.add("s", "0-0", listener.sink("s"))
+    async with running(reader):
+        await eventually(partial(clients.control.exists, "bell:0"))
+        await clients.control.delete("bell:0")
+        proxy.cut()
+        await eventually(partial(clients.control.exists, "bell:0"))
+        await write(clients.control, "s", 0, 1)
+        await eventually(partial(listener.has, "s", 1))
+
+
+async def test_a_stream_may_rest_after_an_entry(clients: RedisClients) -> None:
+    reader, at = StreamReader(clients.blocking), dict[str, float]()
+    clock = asyncio.get_running_loop().time
+
+    def hear(_: str, entry: Entry) -> None:
+        assert isinstance(entry, Dtmf)
+        at[entry.tone] = clock()
+
+    reader.add("s", "0-0", hear, rest_s=0.3)
+    await write(clients.control, "s", 0, 1)
+    async with running(reader):
+        await eventually(lambda: "0" in at)
+        await write(clients.control, "s", 1, 1)
+        await eventually(lambda: "1" in at)
+    assert at["1"] - at["0"] >= 0.3
 
 
 async def test_two_hundred_streams_over_several_connections(clients: RedisClients) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 
 import pytest
 from redis.asyncio import Redis
@@ -74,6 +75,27 @@ async def test_many_calls_are_written_together(clients: RedisClients) -> None:
         await writer.flush()
     for n in range(200):
         assert await content(clients.control, f"s{n}") == [(f"1-{seq + 1}", Dtmf(str(seq))) for seq in range(10)]
+
+
+async def test_the_reader_is_told_once_of_all_that_was_written(clients: RedisClients) -> None:
+    writer, fences = StreamWriter(clients.media), Fences()
+    outlets = [fences.outlet(writer, await make_stream(clients.control, f"s{n}"), 1) for n in range(3)]
+    for outlet, bell in zip(outlets, ("bell", "bell", "lost bell"), strict=True):
+        outlet.ring_at(bell)
+    await make_stream(clients.control, "bell")
+    async with running(writer):
+        for turn in range(1, 4):
+            for outlet in outlets:
+                outlet.append(Dtmf("1"))
+            await writer.flush()
+            await eventually(partial(_added, clients.control, "bell", turn + 1))
+    assert [len(await content(clients.control, f"s{n}")) for n in range(3)] == [3, 3, 3]
+    assert await clients.control.xlen("bell") == 1
+    assert not await clients.control.exists("lost bell")
+
+
+async def _added(redis: Redis, key: str, count: int) -> bool:
+    return bool((await redis.xinfo_stream(key))["entries-added"] == count)
 
 
 async def test_a_higher_epoch_fences_the_older_writer_once(clients: RedisClients) -> None:

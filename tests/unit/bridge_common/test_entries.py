@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import fields
 from typing import Any, get_args
 
@@ -43,6 +44,7 @@ NUMBERS = {
     "Played": 13,
     "MediaAttached": 14,
     "MediaDetached": 15,
+    "Bell": 16,
     "Audio": 20,
     "ItemEnd": 21,
     "Clear": 22,
@@ -184,3 +186,16 @@ def test_entries_cannot_be_changed() -> None:
     with pytest.raises(AttributeError):
         Callback("call", "event", "type", "{}").data = "other"  # type: ignore[misc]  # that is the point
     assert decode(encode(Opened())) == Opened()
+
+
+@pytest.mark.parametrize("size", [0, 1, 255, 256, 960, 65_535, 65_536])
+def test_a_frame_is_what_msgpack_makes_of_it(size: int) -> None:
+    frame = AudioFrame(bytes(n % 251 for n in range(size)))
+    assert encode(frame) == msgpack.packb([10, frame.pcm24k])
+    assert decode(encode(frame)) == frame
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[:-1], lambda data: data + b"x", lambda data: data[:4]])
+def test_a_damaged_frame_is_refused(damage: Callable[[bytes], bytes]) -> None:
+    with pytest.raises(EntryError):
+        decode(damage(encode(AudioFrame(bytes(960)))))

@@ -59,6 +59,7 @@ class Call:
         self.reports: list[Report] = []
         self.stopped: list[Clear] = []
         self.ended: list[Ended] = []
+        self.relays: list[float] = []
         self.downlink = Downlink(
             rate_hz,
             GatewaySettings.model_validate(values),
@@ -67,6 +68,7 @@ class Call:
             outbox=self.outbox,
             report=self.reports.append,
             on_stopped=self.stopped.append,
+            on_new_relay=lambda: self.relays.append(self.now),
             on_ended=self.ended.append,
         )
 
@@ -197,3 +199,10 @@ def test_silence_within_an_item_is_measured() -> None:
     call.run(len(SPEECH) / 48_000 + 0.5)
     call.downlink.take("1-4", Audio("b", SPEECH))
     assert grown('bridge_gap_seconds_count{direction="out"}') == 1, "a pause between items is none"
+
+
+def test_each_new_relay_is_noticed_once() -> None:
+    call = Call()
+    for entry_id in ("7-1", "7-2", "77-1", "77-2", "78-1"):
+        call.downlink.take(entry_id, Hold(False))
+    assert len(call.relays) == 3

@@ -79,6 +79,13 @@ class MediaAttached:
 
 
 @dataclass(frozen=True, slots=True)
+class Bell:
+    """Where the gateway wants to be told of what is written to the downlink: the key of a stream."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
 class MediaDetached:
     reason: str
 
@@ -238,7 +245,9 @@ class Say:
     """In the first piece: what the agent says now, and what waits to be said, is dropped for it."""
 
 
-UplinkEntry: TypeAlias = Opened | Ended | Stamp | AudioFrame | Dtmf | Playing | Played | MediaAttached | MediaDetached
+UplinkEntry: TypeAlias = (
+    Opened | Ended | Stamp | AudioFrame | Dtmf | Playing | Played | MediaAttached | Bell | MediaDetached
+)
 DownlinkEntry: TypeAlias = Opened | Ended | Stamp | Audio | ItemEnd | Clear | Hold
 InboxEntry: TypeAlias = (
     IncomingCall | Callback | VoiceReady | VoiceLost | MediaLost | MediaOpen | HangUp | Due | Restored
@@ -256,6 +265,7 @@ _KINDS: Final[dict[int, type[Entry]]] = {
     13: Played,
     14: MediaAttached,
     15: MediaDetached,
+    16: Bell,
     20: Audio,
     21: ItemEnd,
     22: Clear,
@@ -279,11 +289,23 @@ _FIELDS: Final = {cls: tuple((f.name, _TYPES[str(f.type)]) for f in fields(cls))
 _REQUIRED: Final = {cls: sum(f.default is MISSING for f in fields(cls)) for cls in _KINDS.values()}
 
 
+_FRAME_START: Final = b"\x92\x0a\xc5"
+"""How msgpack begins an array of the kind number 10 and up to 65,535 bytes. Their length and they themselves follow."""
+_FRAME_HEAD: Final = len(_FRAME_START) + 2
+_LEAST_OF_LENGTH_16: Final = 256
+_MOST_OF_LENGTH_16: Final = 65_535
+
+
 def encode(entry: Entry) -> bytes:
     """Half a surrogate pair, which JSON can carry into a text, becomes `?`: it must not cost the whole turn.
 
     Raises `EntryError` for a number beyond 64 bit.
     """
+    if type(entry) is AudioFrame:
+        # Nearly all entries are frames. This is what the packer would make of one, in a fourth of the time.
+        pcm = entry.pcm24k
+        if _LEAST_OF_LENGTH_16 <= len(pcm) <= _MOST_OF_LENGTH_16:
+            return _FRAME_START + len(pcm).to_bytes(2, "big") + pcm
     cls = type(entry)
     values = [_NUMBERS[cls], *(getattr(entry, name) for name, _ in _FIELDS[cls])]
     try:
@@ -298,6 +320,8 @@ def decode(data: bytes) -> Entry | None:
 
     Raises `EntryError` when `data` is not an entry at all or its fields have the wrong types.
     """
+    if data.startswith(_FRAME_START) and int.from_bytes(data[3:5], "big") == len(data) - _FRAME_HEAD:
+        return AudioFrame(data[_FRAME_HEAD:])
     try:
         parts = msgpack.unpackb(data)
     except (ValueError, TypeError, RecursionError, msgpack.exceptions.UnpackException) as error:

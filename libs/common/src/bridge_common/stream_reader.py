@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -15,7 +16,7 @@ from redis.exceptions import ResponseError
 
 from bridge_common.entries import FIELD, Entry, decode
 from bridge_common.errors import EntryError
-from bridge_common.keys import READER_STREAMS
+from bridge_common.keys import BELL_TTL_S, READER_STREAMS
 from bridge_common.log import fields
 from bridge_common.redis_clients import command, is_passing, refusal_is_passing
 from bridge_common.redis_wire import RedisWire, keep_open, pack
@@ -71,14 +72,19 @@ def decode_fields(content: Fields) -> Entry | None:
 class StreamReader:
     """All streams a process reads. `run` reads until cancelled; streams may be added and removed at any time."""
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Redis, bell: str = "") -> None:
+        """`bell`: a key of its own where writers may ring (see `bell_of`); without it, it looks at a steady beat."""
         self._redis = redis
+        self._bell = bell
         self._parts: list[_Part] = []
         self._tasks: asyncio.TaskGroup | None = None
         self.bad_entries = 0
 
-    def add(self, key: str, cursor: str, sink: Sink) -> None:
+    def add(self, key: str, cursor: str, sink: Sink, *, rest_s: float = 0.0) -> None:
         """Read the stream from after `cursor` (an entry id; `0-0` for the beginning), instead of before, if it was.
+
+        `rest_s`: after an entry, do not look for the next one for so long. A stream that is written at a steady pace
+        costs Redis nothing meanwhile.
 
         Raises `ValueError` for a cursor that is no entry id: `$` would lose what comes between two reads.
         """
@@ -87,16 +93,24 @@ class StreamReader:
         self.remove(key)
         part = min(self._parts, key=len, default=None)
         if part is None or len(part) >= READER_STREAMS:
-            part = _Part(self._redis, self._count_bad_entry)
+            bell = f"{self._bell}:{len(self._parts)}" if self._bell else ""
+            part = _Part(self._redis, bell, self._count_bad_entry)
             self._parts.append(part)
             if self._tasks is not None:
                 self._tasks.create_task(part.run())
-        part.add(key, cursor, sink)
+        part.add(_Subscription(key, cursor.encode(), sink, rest_s))
 
     def remove(self, key: str) -> None:
         """Hand out nothing of this stream any more, not even of a read that is under way."""
         for part in self._parts:
             part.remove(key)
+
+    def bell_of(self, key: str) -> str:
+        """Whoever writes to this stream rings here (`Outlet.ring_at`), and it is read at once.
+
+        Empty without a bell, and for a stream that is not read. A bell that nobody rings costs `_BLOCK_MS` of delay.
+        """
+        return next((part.bell for part in self._parts if part.reads(key)), "")
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -120,31 +134,40 @@ class _Subscription:
     key: str
     cursor: bytes
     sink: Sink
+    rest_s: float
+    due_at: float = 0.0
+    """Not looked at before (loop time)."""
+    packed_key: bytes = b""
+    """As a part of a command."""
     packed_cursor: bytes = b""
-    """As a part of a command. Most cursors stand still between two reads."""
+    """As well. Most cursors stand still between two reads."""
 
     def __post_init__(self) -> None:
+        self.packed_key = _packed(self.key.encode())
         self.move(self.cursor)
 
     def move(self, cursor: bytes) -> None:
         self.cursor = cursor
-        self.packed_cursor = b"$%d\r\n%b\r\n" % (len(cursor), cursor)
+        self.packed_cursor = _packed(cursor)
 
 
 class _Part:
     """Up to `READER_STREAMS` streams on one connection. One read is under way at a time, driven by its reply."""
 
-    def __init__(self, redis: Redis, on_bad_entry: Callable[[], None]) -> None:
+    def __init__(self, redis: Redis, bell: str, on_bad_entry: Callable[[], None]) -> None:
+        self.bell = bell
+        self._bell_cursor = b"0"
+        self._bell_lives_until = 0.0
+        self._aside: deque[bool] = deque()
+        """Replies before the one of the streams; True for the bell's."""
         self._redis = redis
         self._on_bad_entry = on_bad_entry
         self._subscriptions: dict[bytes, _Subscription] = {}
-        self._command_starts: tuple[bytes, bytes] | None = None
-        """The read command up to its cursors, without and with BLOCK; made again when the streams change."""
         self._empty_reads = 0
         self._asked: dict[bytes, _Subscription] | None = None
-        """What the read under way asked for, by object: a stream removed and added again has another cursor."""
-        self._streams: dict[bytes, _Subscription] = {}
-        """Those of `_command_start`."""
+        """The streams there were when the read under way was sent: one removed and added again is another one."""
+        self._streams: dict[bytes, _Subscription] | None = None
+        """A copy of the subscriptions, until they change."""
         self._wire: RedisWire | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._last_read = 0.0
@@ -154,14 +177,17 @@ class _Part:
     def __len__(self) -> int:
         return len(self._subscriptions)
 
-    def add(self, key: str, cursor: str, sink: Sink) -> None:
-        self._subscriptions[key.encode()] = _Subscription(key, cursor.encode(), sink)
-        self._command_starts = None
+    def reads(self, key: str) -> bool:
+        return key.encode() in self._subscriptions
+
+    def add(self, subscription: _Subscription) -> None:
+        self._subscriptions[subscription.key.encode()] = subscription
+        self._streams = None
         self._read_soon()
 
     def remove(self, key: str) -> None:
         self._subscriptions.pop(key.encode(), None)
-        self._command_starts = None
+        self._streams = None
 
     async def run(self) -> None:
         await keep_open(self._redis, self, patience_s=_BLOCK_MS / 1000 + _PATIENCE_S)
@@ -181,13 +207,14 @@ class _Part:
             self._timer = None
         self._wire = None
         self._asked = None
+        self._aside.clear()
+        self._bell_lives_until = 0.0
 
     def failed(self, reason: str) -> None:
         if not self._failing:
             REDIS_OUTAGES.labels("read").inc()
             log.warning("stream read failing", extra=fields(streams=len(self), error=reason))
         self._failing = True
-        self._command_starts = None
 
     # -- reading
     def _read_soon(self) -> None:
@@ -201,27 +228,53 @@ class _Part:
         self._timer = None
         if self._wire is None or not self._subscriptions:
             return
-        if self._command_starts is None:
+        if self._streams is None:
             self._streams = self._subscriptions.copy()
-            count = _COUNT_AFTER_FAILURE if self._failing else _COUNT
-            self._command_starts = _read_command(self._streams, count), _read_command(self._streams, count, _BLOCK_MS)
-        start = self._command_starts[self._empty_reads >= _EMPTY_READS]
-        self._asked = asked = self._streams
-        self._last_read = asyncio.get_running_loop().time()
-        self._wire.send(start + b"".join([stream.packed_cursor for stream in asked.values()]))
+        loop = asyncio.get_running_loop()
+        self._last_read = now = loop.time()
+        streams = self._streams.values()
+        idle = self._empty_reads >= _EMPTY_READS and not self.bell
+        due = streams if idle else [stream for stream in streams if stream.due_at <= now]
+        if not due:
+            self._timer = loop.call_at(min(stream.due_at for stream in streams), self._read)
+            return
+        self._asked = self._streams
+        bell = self._wait_for_bell(now) if self.bell else b""
+        read = _read_command(due, _COUNT_AFTER_FAILURE if self._failing else _COUNT, block=idle)
+        self._wire.send(bell + read, replies=len(self._aside) + 1)
+
+    def _wait_for_bell(self, now: float) -> bytes:
+        """What goes before a read: Redis holds back all that follows until the bell rings, for `_BLOCK_MS` at most.
+
+        Holding a read at one key costs it a twentieth of holding it at many.
+        """
+        wait = pack(b"XREAD", b"BLOCK", _BLOCK_MS, b"STREAMS", self.bell, self._bell_cursor)
+        if now > self._bell_lives_until:
+            self._bell_lives_until = now + BELL_TTL_S / 2
+            wait = (
+                pack(b"XADD", self.bell, b"MAXLEN", 1, b"*", b"r", b"") + pack(b"EXPIRE", self.bell, BELL_TTL_S) + wait
+            )
+            self._aside.extend((False, False))
+        self._aside.append(True)
+        return wait
 
     def answered(self, reply: Any) -> None:
+        if self._aside and not isinstance(reply, ReplyError):
+            if self._aside.popleft() and reply:
+                self._bell_cursor = reply[self.bell.encode()][-1][0]
+            return
         asked, self._asked = self._asked, None
         if isinstance(reply, ReplyError):
             self._refused(str(reply))
             return
         if self._failing:
             self._failing = False
-            self._command_starts = None
             log.warning("stream read works again", extra=fields(streams=len(self)))
         self._empty_reads = 0 if reply else self._empty_reads + 1
+        now = asyncio.get_running_loop().time()
         for key, entries in (reply or {}).items():
             subscription = (asked or {})[key]
+            subscription.due_at = now + subscription.rest_s
             for entry_id, content in entries:
                 if self._subscriptions.get(key) is not subscription:
                     break
@@ -266,9 +319,16 @@ class _Part:
         self._one_is_refused = False
 
 
-def _read_command(streams: Mapping[bytes, _Subscription], count: int, block_ms: int | None = None) -> bytes:
-    """XREAD of these streams, up to its cursors."""
-    block: list[bytes | str | int] = [] if block_ms is None else [b"BLOCK", block_ms]
-    parts: list[bytes | str | int] = [b"XREAD", b"COUNT", count, *block, b"STREAMS", *streams]
-    # The number of parts stands first; the cursors count as well.
-    return b"*%d\r\n" % (len(parts) + len(streams)) + pack(*parts).partition(b"\r\n")[2]
+def _read_command(streams: Collection[_Subscription], count: int, *, block: bool) -> bytes:
+    parts = (
+        (b"XREAD", b"COUNT", count, b"BLOCK", _BLOCK_MS, b"STREAMS")
+        if block
+        else (b"XREAD", b"COUNT", count, b"STREAMS")
+    )
+    # The number of parts stands first; keys and cursors count as well.
+    head = b"*%d\r\n" % (len(parts) + 2 * len(streams)) + pack(*parts).partition(b"\r\n")[2]
+    return head + b"".join([s.packed_key for s in streams]) + b"".join([s.packed_cursor for s in streams])
+
+
+def _packed(part: bytes) -> bytes:
+    return b"$%d\r\n%b\r\n" % (len(part), part)

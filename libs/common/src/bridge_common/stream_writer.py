@@ -35,6 +35,8 @@ _PATIENCE_S: Final = 0.5
 
 _Item: TypeAlias = tuple["Outlet", bytes, bytes]
 """Whose entry, its id, its payload."""
+_RUNG: Final = None
+"""Stands for a bell among what was sent."""
 
 
 class Outlet:
@@ -44,7 +46,7 @@ class Outlet:
     Without it a missing stream is a fence.
     """
 
-    __slots__ = ("_on_fenced", "_on_missing", "_seq", "_writer", "closed", "epoch", "key")
+    __slots__ = ("_on_fenced", "_on_missing", "_seq", "_writer", "append_start", "closed", "epoch", "key", "ring")
 
     def __init__(
         self,
@@ -55,8 +57,11 @@ class Outlet:
         on_missing: Callable[[], None] | None = None,
     ) -> None:
         self.key = key
+        self.append_start = _append_start(key)
         self.epoch = epoch
         self.closed = False
+        self.ring = b""
+        """The command that tells the reader of this stream, if it has a bell."""
         self._seq = 0
         self._writer = writer
         self._on_fenced = on_fenced
@@ -67,6 +72,10 @@ class Outlet:
         if not self.closed:
             self._seq += 1
             self._writer.queue(self, b"%d-%d" % (self.epoch, self._seq), encode(entry))
+
+    def ring_at(self, bell: str) -> None:
+        """Tell the reader of this stream after each write, see `StreamReader.bell_of`. A lost bell stays lost."""
+        self.ring = pack(b"XADD", bell, b"NOMKSTREAM", b"MAXLEN", 1, b"*", b"r", b"") if bell else b""
 
     def close(self) -> None:
         """Append no more; what was appended before is still written."""
@@ -99,7 +108,7 @@ class StreamWriter:
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
         self._waiting: deque[_Item] = deque()
-        self._sent: deque[_Item] = deque()
+        self._sent: deque[_Item | None] = deque()
         """Written, and not answered yet."""
         self._doubtful = 0
         """So many of the next replies are to entries that an attempt before may have stored already."""
@@ -169,8 +178,9 @@ class StreamWriter:
             self._timer.cancel()
             self._timer = None
         self._wire = None
-        self._in_doubt += len(self._sent)
-        self._waiting.extendleft(reversed(self._sent))
+        again = [item for item in self._sent if item is not _RUNG]
+        self._in_doubt += len(again)
+        self._waiting.extendleft(reversed(again))
         self._sent.clear()
         self._doubtful = 0
 
@@ -195,7 +205,11 @@ class StreamWriter:
         self._doubtful += doubtful
         self._sent += batch
         self._last_write = asyncio.get_running_loop().time()
-        self._wire.send(b"".join([_append_command(*item) for item in batch]), replies=len(batch))
+        commands = [_append_command(*item) for item in batch]
+        # One ring for all that a reader finds; last, so that it finds all.
+        rings = {outlet.ring for outlet, _, _ in batch if outlet.ring}
+        self._sent.extend(_RUNG for _ in rings)
+        self._wire.send(b"".join([*commands, *rings]), replies=len(commands) + len(rings))
         if self._waiting:
             self._write_soon()
 
@@ -207,7 +221,10 @@ class StreamWriter:
                 self._wire.abort()
             self.closed()
             return
-        outlet = self._sent.popleft()[0]
+        item = self._sent.popleft()
+        if item is _RUNG:
+            return
+        outlet = item[0]
         repeated = self._doubtful > 0
         if repeated:
             self._doubtful -= 1
@@ -218,7 +235,7 @@ class StreamWriter:
             outlet.missing()
         elif isinstance(reply, ReplyError) and not repeated:
             outlet.fenced()
-        if not self._sent:
+        if self._settled == self._queued - len(self._waiting):
             self._tell_progress()
             if self._failing:
                 self._failing = False
@@ -229,8 +246,18 @@ class StreamWriter:
         self._progress = asyncio.Event()
 
 
+def _append_start(key: str) -> bytes:
+    """All of an append that is the same for every entry of a stream."""
+    packed = pack(b"XADD", key, b"NOMKSTREAM", b"MAXLEN", b"~", MEDIA_STREAM_LENGTH)
+    # The number of parts stands first; the entry's id, its field and its payload count as well.
+    return b"*9\r\n" + packed.partition(b"\r\n")[2]
+
+
 def _append_command(outlet: Outlet, entry_id: bytes, payload: bytes) -> bytes:
-    return pack(
-        *(b"XADD", outlet.key, b"NOMKSTREAM", b"MAXLEN", b"~", MEDIA_STREAM_LENGTH),
-        *(entry_id, FIELD, payload),
+    return b"%b$%d\r\n%b\r\n%b$%d\r\n%b\r\n" % (
+        *(outlet.append_start, len(entry_id), entry_id),
+        *(_PACKED_FIELD, len(payload), payload),
     )
+
+
+_PACKED_FIELD: Final = b"$%d\r\n%b\r\n" % (len(FIELD), FIELD)

@@ -36,6 +36,7 @@ from bridge_common import telemetry
 from bridge_common.call_record import CallRecord
 from bridge_common.entries import (
     AudioFrame,
+    Bell,
     Clear,
     DownlinkEntry,
     Dtmf,
@@ -62,6 +63,8 @@ _SETTLED_S: Final = 5.0
 """A session that was ready for so long ends a series of failed attempts."""
 PATIENCE_S: Final = 5.0
 """Longer than this a phone does not ring for a connection that the quota does not have: the call is diverted."""
+_FRAME_REST_S: Final = 0.012
+"""Frames come every 20 ms. Most of the time between two of them nobody has to look for the next."""
 _LAST_WORDS_S: Final = 1.0
 """What an ended call may still take to close its socket and to write its transcript."""
 
@@ -171,7 +174,7 @@ class Relay:
         """Until the call is over here; returns why: `ENDED`, `LEASE_LOST`, `RELEASED` or `FAILED`."""
         uplink = self._desk.keys.uplink(self.claim.call_id)
         self._conversation.begin(self._now())
-        self._desk.reader.add(uplink, self.claim.uplink_cursor, self._on_uplink)
+        self._desk.reader.add(uplink, self.claim.uplink_cursor, self._on_uplink, rest_s=_FRAME_REST_S)
         voice = asyncio.create_task(self._guarded(self._hold_voice()))
         errands = asyncio.create_task(self._guarded(self._errands.run()))
         try:
@@ -325,6 +328,8 @@ class Relay:
                 self.stop(ENDED)
             case Stamp():
                 telemetry.observe_stamp("uplink", entry.at_us)
+            case Bell():
+                self._downlink.ring_at(entry.key)
             case Dtmf() if self._catching_up:
                 pass
             case Dtmf() | Playing() | Played() | MediaAttached() | MediaDetached():

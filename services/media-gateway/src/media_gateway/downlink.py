@@ -29,6 +29,7 @@ class Downlink:
         outbox: Outbox,
         report: Callable[[Report], None],
         on_stopped: Callable[[Clear], None],
+        on_new_relay: Callable[[], None],
         on_ended: Callable[[Ended], None],
     ) -> None:
         self._rate: RateChange = rate_change(VOICE_RATE_HZ, rate_hz)
@@ -43,16 +44,22 @@ class Downlink:
         self._outbox = outbox
         self._report = report
         self._on_stopped = on_stopped
+        self._on_new_relay = on_new_relay
         self._on_ended = on_ended
         self._holds = False
         """The relay wants the hold tone."""
         self._alone = False
+        self._epoch = ""
+        """Of the relay that wrote last, with the dash that follows it in an entry's id."""
 
     @property
     def waiting_s(self) -> float:
         return ms_of_bytes(self._playout.waiting_bytes, VOICE_RATE_HZ) / 1000
 
-    def take(self, _entry_id: str, entry: Entry) -> None:
+    def take(self, entry_id: str, entry: Entry) -> None:
+        if not entry_id.startswith(self._epoch) or not self._epoch:
+            self._epoch = entry_id.partition("-")[0] + "-"
+            self._on_new_relay()
         match entry:
             case Audio():
                 self._push(entry)
