@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 
 import pytest
 
 from bridge_common.audio import bytes_of_ms
-from bridge_common.entries import Hold, VoiceLost
+from bridge_common.entries import Clear, Hold, ItemEnd, Played, Playing, Saying, Turn, VoiceLost
 from bridge_common.redis_clients import RedisClients
 from eventually import eventually
 from relay_call import Call, agent_target, calls, minted_tokens, model_target, relay_process
@@ -88,6 +89,94 @@ async def test_an_agents_call_that_moves_to_another_resource_tells_what_was_said
         assert record is not None
         assert record.voice_resource == relay.desk.voice.dialers[1].resource
         await call.end()
+
+
+async def test_a_relay_that_takes_over_can_interrupt_what_the_one_before_let_the_agent_say(
+    clients: RedisClients, call: Call
+) -> None:
+    words = "one two three four"
+    told = [
+        Step("conversation.item.create", where=lambda e: "Count." in str(e)),
+        Step("conversation.item.create", where=lambda e: words in str(e)),
+    ]
+    async with scripted(opened(), opened(*told, session_id="sess_2")) as service:
+        target = model_target(service.url)
+        async with relay_process(clients, target) as first:
+            await call.begin()
+            session = await until_open(service, 0)
+            await call.attach()
+            call.speak()
+            await session.push(*caller_said("item_1", "Count."), *reply("resp_1", "item_2", words, SECOND))
+            await eventually(lambda: call.of(ItemEnd))
+            call.send(Playing("item_2"))
+            await eventually(lambda: _is_noted(call))
+            await first.kill()
+        assert not [turn for turn in await call.turns() if turn.role == "agent"], "nobody knows what was heard"
+        async with relay_process(clients, target, name="relay-2"):
+            new = await until_open(service, 1)
+            await eventually(lambda: new.used == 3)
+            await new.push({"type": "input_audio_buffer.speech_started", "item_id": "item_3"})
+            await eventually(lambda: call.of(Clear))
+            assert [entry.item_id for entry in call.of(Clear) if isinstance(entry, Clear)] == ["item_2"]
+            call.send(Played("item_2", 420, False))
+            turn = await eventually(lambda: _agents_turn(call))
+            assert turn is not None
+            assert (turn.text, turn.interrupted, turn.heard_ms) == ("one two", True, 420)
+            await call.end()
+
+
+async def test_a_function_that_a_dead_relay_had_begun_is_not_run_again(clients: RedisClients, call: Call) -> None:
+    runs = 0
+
+    async def pay(arguments: str) -> str:
+        nonlocal runs
+        runs += 1
+        await asyncio.Event().wait()
+        return arguments
+
+    calling = {
+        "type": "response.function_call_arguments.done",
+        "response_id": "resp_1",
+        "item_id": "item_2",
+        "call_id": "call_1",
+        "name": "pay",
+        "arguments": "{}",
+    }
+    told = [
+        Step("conversation.item.create", where=lambda e: "Pay it." in str(e)),
+        Step("conversation.item.create", where=lambda e: e["item"]["type"] == "function_call"),
+        Step("conversation.item.create", where=lambda e: "do not repeat it" in e["item"]["output"]),
+        Step("response.create"),
+    ]
+    async with scripted(opened(), opened(*told, session_id="sess_2")) as service:
+        target = model_target(service.url)
+        async with relay_process(clients, target, tools={"pay": pay}) as first:
+            await call.begin()
+            session = await until_open(service, 0)
+            await call.attach()
+            call.speak()
+            done = {"type": "response.done", "response": {"id": "resp_1", "status": "completed"}}
+            await session.push(
+                *caller_said("item_1", "Pay it."),
+                {"type": "response.created", "response": {"id": "resp_1"}},
+                calling,
+                done,
+            )
+            await eventually(lambda: runs)
+            await first.kill()
+        async with relay_process(clients, target, name="relay-2", tools={"pay": pay}):
+            new = await until_open(service, 1)
+            await eventually(lambda: new.used == 5, what="the agent is asked to go on")
+            assert runs == 1
+            await call.end()
+
+
+async def _is_noted(call: Call) -> bool:
+    return any(isinstance(entry, Saying) for entry in await call.store.read_whole_transcript(call.call_id))
+
+
+async def _agents_turn(call: Call) -> Turn | None:
+    return next((turn for turn in await call.turns() if turn.role == "agent"), None)
 
 
 async def _conversation(call: Call, conversation_id: str) -> bool:

@@ -60,6 +60,7 @@ NUMBERS = {
     "Restored": 38,
     "Turn": 50,
     "Notice": 51,
+    "Saying": 52,
     "Say": 60,
 }
 """On the wire for good: a number that changes here breaks calls during an update."""

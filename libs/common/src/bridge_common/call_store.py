@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 
 from bridge_common import scripts
 from bridge_common.call_record import FOREIGN_FIELDS, CallRecord, Status, decode_record, encode_record
-from bridge_common.entries import Ended, Notice, Opened, TranscriptEntry, Turn, encode
+from bridge_common.entries import Ended, Notice, Opened, Saying, TranscriptEntry, Turn, encode
 from bridge_common.errors import EntryError
 from bridge_common.keys import ENDED_TTL_S, FINAL_EPOCH, LIVE_TTL_S, TRANSCRIPT_LENGTH, Keys
 from bridge_common.leases import LEASE_MS, Claim
@@ -170,11 +170,21 @@ class CallStore:
                 args=[encode(entry), TRANSCRIPT_LENGTH, max(LIVE_TTL_S, self._kept_s)],
             )
 
-    async def read_transcript(self, call_id: str) -> list[tuple[str, TranscriptEntry]]:
-        """All entries with their ids, in the order in which they were said, without what is no transcript entry.
+    async def read_transcript(self, call_id: str) -> list[tuple[str, Turn | Notice]]:
+        """What people read, with the entries' ids, in the order in which it was said.
 
-        They are written in another order: an interrupted turn is known only once it is known what was heard of it.
+        It is written in another order: an interrupted turn is known only once it is known what was heard of it.
         """
+        entries = await self._transcript(call_id)
+        shown = [(entry_id, entry) for entry_id, entry in entries if isinstance(entry, Turn | Notice)]
+        return sorted(shown, key=lambda row: row[1].at_ms)
+
+    async def read_whole_transcript(self, call_id: str) -> list[TranscriptEntry]:
+        """Everything, as it was written: for a relay that goes on with the call."""
+        return [entry for _, entry in await self._transcript(call_id)]
+
+    async def _transcript(self, call_id: str) -> list[tuple[str, TranscriptEntry]]:
+        """As it was written, without what is no transcript entry."""
         async with redis_errors("reading the transcript"):
             stored: list[tuple[bytes, Fields]] = await command(
                 self._redis, "XRANGE", self._keys.transcript(call_id), "-", "+"
@@ -186,9 +196,9 @@ class CallStore:
             except EntryError as error:
                 log.warning("bad entry skipped", extra=fields(call_id=call_id, error=error.message))
                 continue
-            if isinstance(entry, Turn | Notice):
+            if isinstance(entry, Turn | Notice | Saying):
                 found.append((entry_id.decode(), entry))
-        return sorted(found, key=lambda row: row[1].at_ms)
+        return found
 
     async def list_calls(self, limit: int = 100) -> list[CallRecord]:
         """The newest calls that are still kept, newest first."""

@@ -245,6 +245,19 @@ class Say:
     """In the first piece: what the agent says now, and what waits to be said, is dropped for it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Saying:
+    """What the agent is saying, for a relay that may have to go on; a `Turn` follows when it is known what was heard.
+
+    People are not shown it.
+    """
+
+    item_id: str
+    text: str
+    at_ms: int
+    generated_ms: int
+
+
 UplinkEntry: TypeAlias = (
     Opened | Ended | Stamp | AudioFrame | Dtmf | Playing | Played | MediaAttached | Bell | MediaDetached
 )
@@ -252,7 +265,7 @@ DownlinkEntry: TypeAlias = Opened | Ended | Stamp | Audio | ItemEnd | Clear | Ho
 InboxEntry: TypeAlias = (
     IncomingCall | Callback | VoiceReady | VoiceLost | MediaLost | MediaOpen | HangUp | Due | Restored
 )
-TranscriptEntry: TypeAlias = Turn | Notice
+TranscriptEntry: TypeAlias = Turn | Notice | Saying
 Entry: TypeAlias = UplinkEntry | DownlinkEntry | InboxEntry | TranscriptEntry | Say
 
 _KINDS: Final[dict[int, type[Entry]]] = {
@@ -281,6 +294,7 @@ _KINDS: Final[dict[int, type[Entry]]] = {
     38: Restored,
     50: Turn,
     51: Notice,
+    52: Saying,
     60: Say,
 }
 _NUMBERS: Final = {cls: number for number, cls in _KINDS.items()}

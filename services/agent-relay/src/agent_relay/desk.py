@@ -12,7 +12,7 @@ from agent_relay import metrics
 from agent_relay.core.agent_profile import AgentProfile
 from agent_relay.core.backoff import Backoff
 from agent_relay.core.conversation import Conversation
-from agent_relay.core.history import from_transcript
+from agent_relay.core.history import from_transcript, left_saying
 from agent_relay.core.plan import plan_of
 from agent_relay.profiles import DEFAULT
 from agent_relay.tools import Tool
@@ -58,17 +58,18 @@ async def begin_conversation(desk: Desk, record: CallRecord) -> Conversation:
     """The conversation of a claimed call, with what another relay left of it. Raises `OutsideError`."""
     resumed = was_held(record)
     metrics.CLAIMS.labels("taken over" if resumed else "new").inc()
-    transcript = await desk.store.read_transcript(record.call_id) if resumed else []
+    transcript = await desk.store.read_whole_transcript(record.call_id) if resumed else []
     profile = desk.profiles.get(record.profile)
     if profile is None:
         log.warning("unknown profile", extra=fields(call_id=record.call_id, profile=record.profile))
         profile = desk.profiles[DEFAULT]
     return Conversation(
         plan_of(profile, desk.voice.target, greeting_delay_s=desk.greeting_delay_s, tools=frozenset(desk.tools)),
-        from_transcript((entry for _, entry in transcript), desk.history_turns),
+        from_transcript(transcript, desk.history_turns),
         greeted=record.greeted,
         taken_over=resumed,
         media_attached=record.media_seen,
         conversation_id=record.conversation_id,
+        saying=left_saying(transcript),
         unix_offset_s=time.time() - asyncio.get_running_loop().time(),
     )

@@ -12,7 +12,7 @@ from agent_relay.core.commands import Command, MarkGreeted, Ready, Record, RunTo
 from agent_relay.core.conversation import Conversation
 from agent_relay.desk import Desk
 from agent_relay.tools import run_tool
-from bridge_common.entries import TranscriptEntry, Turn, VoiceLost, VoiceReady
+from bridge_common.entries import Notice, TranscriptEntry, VoiceLost, VoiceReady
 from bridge_common.errors import OutsideError
 from bridge_common.leases import Claim
 from bridge_common.log import fields
@@ -71,7 +71,7 @@ class Errands:
             self._lease_lost()
 
     async def _note(self, entry: TranscriptEntry) -> None:
-        if not isinstance(entry, Turn):
+        if isinstance(entry, Notice):
             log.info("notice", extra=fields(call_id=self._claim.call_id, what=entry.what))
         await self._insist(lambda: self._desk.store.append_transcript(self._claim.call_id, entry))
 

@@ -71,38 +71,23 @@ _LAST_WORDS_S: Final = 1.0
 
 async def open_relay(desk: Desk, claim: Claim, record: CallRecord) -> Relay:
     conversation = await begin_conversation(desk, record)
-    return Relay(
-        desk,
-        claim,
-        conversation,
-        taken_over=was_held(record),
-        resource=record.voice_resource,
-        traceparent=record.traceparent,
-    )
+    return Relay(desk, claim, conversation, record)
 
 
 class Relay:
-    """`resource`: on which Voice Live resource the conversation began, "" when it has not."""
-
-    def __init__(
-        self,
-        desk: Desk,
-        claim: Claim,
-        conversation: Conversation,
-        *,
-        taken_over: bool,
-        resource: str = "",
-        traceparent: str = "",
-    ) -> None:
+    def __init__(self, desk: Desk, claim: Claim, conversation: Conversation, record: CallRecord) -> None:
         self.claim = claim
         self._desk = desk
-        self._trace = CallTrace(claim, traceparent)
+        self._trace = CallTrace(claim, record.traceparent)
         self._conversation = conversation
         self._loop = asyncio.get_running_loop()
         self._over: asyncio.Future[str] = self._loop.create_future()
         self._audio = UplinkAudio()
         self._audio_seen = False
-        self._resource = resource
+        taken_over = was_held(record)
+        self._known_socket = record.uplink_epoch
+        """Epoch of the newest media socket when we claimed the call."""
+        self._resource = record.voice_resource
         self._promised = taken_over
         """call-control counts on a voice session: from now on even hopeless failures are tried again."""
         self._cursor = UplinkCursor(claim.uplink_cursor)
@@ -182,7 +167,10 @@ class Relay:
         finally:
             self._desk.reader.remove(uplink)
             voice.cancel()
-            self._do(self._conversation.call_ended(self._now()))
+            last_words = self._conversation.call_ended(self._now())
+            if self._over.done() and not self._over.cancelled() and self._over.result() == ENDED:
+                # Otherwise another relay goes on, and what still sounds is not over.
+                self._do(last_words)
             self._errands.finish()
             await asyncio.wait({voice, errands}, timeout=_LAST_WORDS_S)
             errands.cancel()
@@ -332,6 +320,8 @@ class Relay:
                 self._downlink.ring_at(entry.key)
             case Dtmf() if self._catching_up:
                 pass
+            case MediaAttached() if int(entry_id.partition("-")[0]) <= self._known_socket:
+                self._do(self._conversation.attached(self._now()))
             case Dtmf() | Playing() | Played() | MediaAttached() | MediaDetached():
                 self._do(self._conversation.from_caller(entry, self._now()))
             case _:

@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from bridge_common.call_record import CallRecord, Status
 from bridge_common.call_store import CallStore
-from bridge_common.entries import HangUp, TranscriptEntry, Turn
+from bridge_common.entries import HangUp, Notice, Turn
 from bridge_common.errors import InputError
 from bridge_common.ids import is_call_id
 from bridge_common.inbox import Inbox
@@ -102,6 +102,6 @@ def call_json(record: CallRecord) -> dict[str, object]:
     }
 
 
-def entry_json(entry_id: str, entry: TranscriptEntry) -> dict[str, object]:
+def entry_json(entry_id: str, entry: Turn | Notice) -> dict[str, object]:
     kind = "turn" if isinstance(entry, Turn) else "notice"
     return {"id": entry_id, "kind": kind, **asdict(entry)}

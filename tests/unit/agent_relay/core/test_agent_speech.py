@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-from agent_relay.core.agent_speech import AgentSpeech
+from agent_relay.core.agent_speech import UNTOLD_S, AgentSpeech
 from agent_relay.core.commands import Append, Command, Record, Send
 from agent_relay.core.history import History
 from agent_relay.core.voice_live import AudioDelta, AudioDone, create_message, truncate_item
 from bridge_common.audio import bytes_of_ms
-from bridge_common.entries import Audio, Clear, ItemEnd, Turn
+from bridge_common.entries import Audio, Clear, ItemEnd, Saying, Turn
 
 SECOND = bytes(bytes_of_ms(1000, 24_000))
 WORDS = "one two three four"
@@ -26,7 +26,8 @@ def _say(speech: AgentSpeech, item: str = "a1", response: str = "r1", at: float 
 def test_a_say_passes_to_the_downlink_and_is_written_down_when_it_was_heard() -> None:
     speech, history = _speech()
     speech.speech_end_at = 9.0
-    assert _say(speech) == [Append(Audio("a1", SECOND)), Append(ItemEnd("a1"))]
+    saying = Record(Saying("a1", WORDS, 10_000, 1000))
+    assert _say(speech) == [Append(Audio("a1", SECOND)), Append(ItemEnd("a1")), saying]
     speech.playing("a1", 10.2)
     turn = Turn("agent", "a1", WORDS, 10_000, heard_ms=1000, first_delta_ms=1000, first_frame_ms=1200)
     assert speech.played("a1", 1000, complete=True) == [Record(turn)]
@@ -132,3 +133,34 @@ def test_at_the_end_of_the_call_only_the_transcript_is_written() -> None:
     speech.playing("a1", 10.0)
     turn = Turn("agent", "a1", "one two", 10_000, interrupted=True, heard_ms=500)
     assert speech.call_ended(10.5) == [Record(turn)]
+
+
+def test_what_another_relay_let_it_say_can_be_interrupted_and_is_cut_to_what_was_heard() -> None:
+    speech, history = _speech()
+    history.agent("a1", WORDS)
+    speech.adopt(Saying("a1", WORDS, 10_000, 1000), 10.0)
+    assert speech.interrupt("") == [Append(Clear("a1"))]
+    turn = Turn("agent", "a1", "one two", 10_000, interrupted=True, heard_ms=500)
+    assert speech.played("a1", 500, complete=False) == [Record(turn)], "this session has no such item to truncate"
+    assert history.replay() == [create_message("assistant", "one two")]
+
+
+def test_what_another_relay_let_it_say_counts_as_heard_when_nobody_tells() -> None:
+    speech, _ = _speech()
+    speech.adopt(Saying("a1", WORDS, 10_000, 1000), 10.0)
+    assert speech.next_at == 11.0 + UNTOLD_S
+    assert speech.tick(11.0) == []
+    assert speech.tick(11.0 + UNTOLD_S) == [Record(Turn("agent", "a1", WORDS, 10_000, heard_ms=1000))]
+    assert speech.next_at is None
+
+
+def test_what_waited_when_another_socket_came_is_settled_in_any_case() -> None:
+    speech, _ = _speech()
+    _say(speech, "a1", "r1")
+    _say(speech, "a2", "r2")
+    speech.playing("a1", 10.0)
+    commands = speech.another_socket(10.5)
+    assert commands[0] == Send(truncate_item("a1", 500, "truncate-1"))
+    assert speech.next_at == 10.5 + 1.0 + UNTOLD_S
+    (_, record) = speech.tick(10.5 + 1.0 + UNTOLD_S)
+    assert record == Record(Turn("agent", "a2", "", 10_000, interrupted=True, heard_ms=0)), "never heard"

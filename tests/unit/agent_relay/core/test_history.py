@@ -1,8 +1,16 @@
 from __future__ import annotations
 
-from agent_relay.core.history import History, ToolUse, from_transcript, tool_notice
+from agent_relay.core.history import (
+    OUTCOME_UNKNOWN,
+    History,
+    ToolUse,
+    from_transcript,
+    left_saying,
+    tool_begun,
+    tool_notice,
+)
 from agent_relay.core.voice_live import create_function_call, create_function_output, create_message
-from bridge_common.entries import Notice, TranscriptEntry, Turn
+from bridge_common.entries import Notice, Saying, TranscriptEntry, Turn
 
 
 def test_replay_keeps_the_order_in_which_things_were_begun() -> None:
@@ -68,3 +76,29 @@ def test_a_transcript_is_put_in_order_of_its_beginnings() -> None:
         create_message("user", "Thanks."),
         create_message("user", "[keypad] 12#"),
     ]
+
+
+def test_a_function_that_was_begun_is_not_called_again() -> None:
+    begun = tool_begun("c1", "pay", '{"sum":7}', 150)
+    history = from_transcript([Turn("caller", "u1", "Pay it.", 100), begun])
+    assert history.replay() == [
+        create_message("user", "Pay it."),
+        create_function_call("c1", "pay", '{"sum":7}'),
+        create_function_output("c1", OUTCOME_UNKNOWN),
+    ]
+    assert history.awaits_answer
+    done = from_transcript([begun, tool_notice(ToolUse("c1", "pay", '{"sum":7}', "paid"), 160)])
+    assert done.replay()[1:] == [create_function_output("c1", "paid")]
+
+
+def test_what_was_being_said_is_told_whole_until_it_is_known_what_was_heard() -> None:
+    saying = Saying("a1", "It is on its way.", 200, 1000)
+    asked = Turn("caller", "u1", "Where is it?", 100)
+    history = from_transcript([saying, asked])
+    assert history.replay()[-1] == create_message("assistant", "It is on its way.")
+    assert not history.awaits_answer
+    assert from_transcript([asked]).awaits_answer
+    assert left_saying([saying, asked]) == [saying]
+    heard = Turn("agent", "a1", "It is", 200, interrupted=True, heard_ms=400)
+    assert left_saying([saying, asked, heard]) == []
+    assert from_transcript([saying, asked, heard]).replay()[-1] == create_message("assistant", "It is")

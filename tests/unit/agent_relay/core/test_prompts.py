@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from agent_relay.core import voice_live as vl
 from agent_relay.core.agent_profile import Greeting
+from agent_relay.core.commands import Abandon
 from agent_relay.core.connection import Mode
 from agent_relay.core.pulse import PROBE_S
 from agent_relay.core.responses import ANSWER_S
@@ -50,7 +51,9 @@ def test_a_failed_response_is_asked_for_once_more_and_then_owned_up_to() -> None
     second = talk.hear(vl.ResponseCreated("r2"), vl.ResponseDone("r2", "failed", "message_creation_failed"))
     assert "something went wrong" in str(sent(second))
     third = talk.hear(vl.ResponseCreated("r3"), vl.ResponseDone("r3", "failed", "message_creation_failed"))
-    assert sent(third) == []
+    assert third[-1] == Abandon("the voice session answers nothing"), "no silence"
+    talk.core.session_lost("abandoned", 3.0)
+    assert types(talk.open())[-1] == "response.create", "another session may answer"
     talk.turn("Hello?", "u2")
     again = talk.hear(vl.ResponseCreated("r4"), vl.ResponseDone("r4", "failed", "x"))
     assert types(again) == ["response.create"], "the next turn has its own attempts"

@@ -6,8 +6,10 @@ from agent_relay.core import voice_live as vl
 from agent_relay.core.commands import Abandon, Append, Record
 from agent_relay.core.connection import Mode
 from agent_relay.core.history import History
+from agent_relay.core.line import PATIENCE_S
 from agent_relay.core.pulse import ANSWER_S, PROBE_S, STALL_S
-from bridge_common.entries import Hold, MediaDetached, Playing
+from agent_relay.core.turns import GRACE_S
+from bridge_common.entries import Hold, MediaAttached, MediaDetached, Playing
 from talk import GREETING, SECOND, Talk, notices, plan_for, sent, types
 
 
@@ -131,3 +133,49 @@ def test_the_end_writes_down_what_was_being_said() -> None:
     (record,) = talk.core.call_ended(1.5)
     assert isinstance(record, Record)
     assert talk.hear(vl.AudioDelta("r2", "a2", SECOND)) == []
+
+
+def test_after_another_relay_what_the_caller_said_last_is_answered() -> None:
+    history = History()
+    history.caller("u1", "Where is my order?")
+    talk = Talk(plan_for(), greeted=True, taken_over=True, history=history)
+    assert "response.create" not in types(talk.open()), "the service may hear it again, and answer by itself"
+    assert talk.core.next_at() == 1.0 + GRACE_S
+    assert types(talk.core.tick(1.0 + GRACE_S)) == ["response.create"]
+    assert "response.create" not in types(talk.core.tick(2.0 + GRACE_S)), "once"
+
+
+def test_after_another_relay_a_caller_who_is_heard_anew_is_answered_once() -> None:
+    history = History()
+    history.caller("u1", "Where is my order?")
+    talk = Talk(plan_for(), greeted=True, taken_over=True, history=history)
+    talk.open()
+    talk.turn()
+    assert "response.create" not in types(talk.core.tick(1.0 + GRACE_S))
+
+
+def test_an_agent_that_thinks_for_long_is_not_silent() -> None:
+    talk = Talk(plan_for(tools=frozenset({"lookup"})))
+    talk.core.caller_audio(0.5)
+    talk.open()
+    talk.turn()
+    assert Append(Hold(True)) in talk.core.tick(1.0 + PATIENCE_S)
+    talk.now = 5.0
+    talk.hear(vl.ResponseCreated("r1"), vl.AudioDelta("r1", "a1", SECOND))
+    assert (talk.core.next_at() or 0) <= 5.0
+    assert Append(Hold(False)) in talk.core.tick(5.0)
+    talk.hear(vl.FunctionCall("r1", "i1", "c1", "lookup", "{}"), vl.ResponseDone("r1", "completed", ""))
+    assert Append(Hold(True)) in talk.core.tick(5.0 + PATIENCE_S), "a function takes long"
+    talk.core.tool_answered("c1", "done", 9.0)
+    assert Append(Hold(False)) in talk.core.tick(9.05), "what follows has its own time"
+
+
+def test_a_media_socket_that_went_without_a_word_settles_what_was_playing() -> None:
+    talk = Talk(plan_for())
+    talk.core.caller_audio(0.5)
+    talk.open()
+    talk.reply()
+    talk.core.from_caller(Playing("a1"), 1.0)
+    assert not talk.core.quiet
+    assert sent(talk.core.from_caller(MediaAttached(16_000), 1.3)) == [vl.truncate_item("a1", 300, "truncate-1")]
+    assert talk.core.quiet

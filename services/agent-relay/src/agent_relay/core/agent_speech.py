@@ -12,9 +12,13 @@ from agent_relay.core.commands import Append, Command, Record, Send
 from agent_relay.core.heard import Heard, Item
 from agent_relay.core.history import History
 from agent_relay.core.voice_live import AudioDelta, AudioDone, truncate_item
-from bridge_common.entries import Audio, Clear, ItemEnd, Turn
+from bridge_common.audio import VOICE_RATE_HZ, bytes_of_ms
+from bridge_common.entries import Audio, Clear, ItemEnd, Saying, Turn
 
 _CLEARED_KEPT = 256
+_ANOTHERS = -1
+UNTOLD_S = 5.0
+"""How much later than it must have been heard an item is settled although nobody tells."""
 
 
 class AgentSpeech:
@@ -33,6 +37,8 @@ class AgentSpeech:
         self._cleared: dict[str, None] = {}
         """Ids, oldest first. Looked into for each delta."""
         self._truncations = 0
+        self._doubtful: dict[str, float] = {}
+        """Items whose end nobody may tell, and when they must have been heard."""
 
     @property
     def quiet(self) -> bool:
@@ -45,6 +51,28 @@ class AgentSpeech:
 
     def spoke(self, response_id: str) -> bool:
         return any(item.response_id == response_id and item.generated_bytes for item in self._heard.items())
+
+    def adopt(self, saying: Saying, begun_at: float) -> None:
+        """What another relay let the agent say: it may still be heard, and interrupted."""
+        item = self._heard.begin(saying.item_id, "", _ANOTHERS, begun_at)
+        item.first_frame_at = begun_at
+        item.generated_bytes = bytes_of_ms(saying.generated_ms, VOICE_RATE_HZ)
+        item.text, item.text_whole, item.audio_whole = saying.text, True, True
+        self._doubtful[saying.item_id] = begun_at + saying.generated_ms / 1000 + UNTOLD_S
+
+    @property
+    def next_at(self) -> float | None:
+        return min(self._doubtful.values(), default=None)
+
+    def tick(self, now: float) -> list[Command]:
+        """Settle what nobody has told us of in time."""
+        commands: list[Command] = []
+        for item_id in [item_id for item_id, at in self._doubtful.items() if now >= at]:
+            del self._doubtful[item_id]
+            if (item := self._heard.get(item_id)) is not None:
+                heard_ms = item.estimated_heard_ms(now)
+                commands += self.played(item_id, heard_ms, complete=heard_ms >= item.generated_ms)
+        return commands
 
     # -- from Voice Live
     def delta(self, event: AudioDelta, now: float) -> list[Command]:
@@ -66,7 +94,8 @@ class AgentSpeech:
         if item is None or item.audio_whole:
             return []
         item.audio_whole = True
-        return [] if item.cleared or not item.generated_bytes else [Append(ItemEnd(item.item_id))]
+        ends: list[Command] = [] if item.cleared or not item.generated_bytes else [Append(ItemEnd(item.item_id))]
+        return ends + self._saying(item)
 
     def text(self, item_id: str, response_id: str, text: str, now: float, *, whole: bool) -> list[Command]:
         """A piece of what is being said, or all of it."""
@@ -135,9 +164,23 @@ class AgentSpeech:
                 commands += self.played(item.item_id, item.estimated_heard_ms(now), complete=False)
         return commands
 
+    def another_socket(self, now: float) -> list[Command]:
+        """The media socket before may have gone without a word: what it had begun to play will not be told of."""
+        commands: list[Command] = []
+        for item in self._heard.items():
+            if not item.may_be_unheard or not item.audio_whole:
+                continue
+            if item.first_frame_at is not None:
+                commands += self.played(item.item_id, item.estimated_heard_ms(now), complete=False)
+            else:
+                # It waits for the new socket, or was lost with the old one.
+                self._doubtful[item.item_id] = now + item.generated_ms / 1000 + UNTOLD_S
+        return commands
+
     def call_ended(self, now: float) -> list[Command]:
         commands = self.session_lost()
-        return [c for c in commands + self.unheard_is_lost(now) if isinstance(c, Record)]
+        commands += self.unheard_is_lost(now)
+        return [c for c in commands if isinstance(c, Record) and isinstance(c.entry, Turn)]
 
     # --
     def _begin(self, item_id: str, response_id: str, now: float) -> Item:
@@ -164,9 +207,9 @@ class AgentSpeech:
         return [Send(truncate_item(item.item_id, item.truncation_ms(), f"truncate-{self._truncations}"))]
 
     def _settle(self, item: Item) -> list[Command]:
-        """Write the turn down once both its text and what was heard of it are known."""
+        """Write the turn down once both its text and what was heard of it are known; before, what is being said."""
         if item.heard_ms is None or not item.text_whole:
-            return []
+            return self._saying(item)
         self._heard.forget(item.item_id)
         text = item.heard_text()
         self._history.agent(item.item_id, text)
@@ -181,3 +224,10 @@ class AgentSpeech:
             first_frame_ms=item.latency_ms(item.first_frame_at),
         )
         return [Record(turn)]
+
+    def _saying(self, item: Item) -> list[Command]:
+        """For a relay that may have to go on from here: it takes longer to hear than to generate."""
+        if not (item.text_whole and item.audio_whole and item.text) or item.noted:
+            return []
+        item.noted = True
+        return [Record(Saying(item.item_id, item.text, self._unix_ms(item.begun_at), item.generated_ms))]

@@ -26,7 +26,7 @@ from agent_relay.core.pulse import Pulse
 from agent_relay.core.session_setup import SessionSetup
 from agent_relay.core.turns import Turns
 from agent_relay.core.wall_clock import WallClock
-from bridge_common.entries import Dtmf, Hold, MediaAttached, MediaDetached, Played, Playing
+from bridge_common.entries import Dtmf, Hold, MediaAttached, MediaDetached, Played, Playing, Saying
 
 OPENING_S: Final = 8.0
 """A session that is not configured by then is given up."""
@@ -52,6 +52,7 @@ class Conversation:
         taken_over: bool = False,
         media_attached: bool = False,
         conversation_id: str = "",
+        saying: Iterable[Saying] = (),
         unix_offset_s: float = 0.0,
     ) -> None:
         self.phase = Phase.CLOSED
@@ -61,7 +62,7 @@ class Conversation:
         self._history = history
         self._clock = WallClock(unix_offset_s)
         self._prompts = Prompts(plan, self._clock)
-        self._turns = Turns(plan, history, self._prompts, self._clock)
+        self._turns = Turns(plan, history, self._prompts, self._clock, saying, taken_over=taken_over)
         self._speech = self._turns.speech
         self._responses = self._prompts.responses
         self._keypad = Keypad()
@@ -82,9 +83,9 @@ class Conversation:
         return self._prompts.last_error
 
     def begin(self, now: float) -> None:
-        """The call is ours. After another relay the caller has waited long enough already to be put on hold soon."""
-        if not self._first_session:
-            self._line.session_lost(now)
+        """The call is ours, and has no voice session yet."""
+        self._line.session_lost(now)
+        self._turns.begin(now)
 
     # -- the voice session
     def connected(self, now: float) -> list[Command]:
@@ -182,10 +183,14 @@ class Conversation:
                 tones = self._keypad.press(entry.tone, now)
                 return self._typed(tones, now) if tones else []
             case MediaAttached():
-                self._line.attached(now)
-                return self._greet_when_due(now)
+                return self._speech.another_socket(now) + self.attached(now)
             case MediaDetached():
                 return self._speech.unheard_is_lost(now)
+
+    def attached(self, now: float) -> list[Command]:
+        """The media socket that another relay has seen already."""
+        self._line.attached(now)
+        return self._greet_when_due(now)
 
     def caller_audio(self, now: float) -> list[Command]:
         """The first audio of the caller: the line is open both ways."""
@@ -209,9 +214,14 @@ class Conversation:
         """Something has to come from the voice session."""
         return not self._responses.idle or bool(self.caller.unanswered)
 
+    @property
+    def _waits_since(self) -> float | None:
+        return self._turns.waits_since if self.phase is Phase.READY else None
+
     def next_at(self) -> float | None:
         """When `tick` has something to do, as far as is known now."""
-        times = [self._keypad.next_at, self._line.hold_at, self._responses.next_at]
+        times = [self._keypad.next_at, self._line.hold_at(self._waits_since), self._responses.next_at]
+        times.append(self._turns.next_at)
         if self.phase is Phase.OPENING:
             times.append(self._phase_since + OPENING_S)
         elif self.phase is Phase.READY:
@@ -225,8 +235,9 @@ class Conversation:
         commands: list[Command] = []
         if tones := self._keypad.due(now):
             commands += self._typed(tones, now)
-        if self._line.hold_begins(now):
-            commands.append(Append(Hold(True)))
+        if (hold := self._line.hold(self._waits_since, now)) is not None:
+            commands.append(Append(Hold(hold)))
+        commands += self._turns.tick(now)
         if self.phase is Phase.OPENING and now >= self._phase_since + OPENING_S:
             return [*commands, Abandon("the voice session was not configured in time")]
         if self.phase is Phase.READY:

@@ -25,6 +25,8 @@ class Item:
     text_whole: bool = False
     audio_whole: bool = False
     cleared: bool = False
+    noted: bool = False
+    """What it says is written down for a relay after us."""
     heard_ms: int | None = None
     complete: bool = False
 

@@ -13,11 +13,16 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from agent_relay.core.voice_live import ClientEvent, create_function_call, create_function_output, create_message
-from bridge_common.entries import Notice, TranscriptEntry, Turn
+from bridge_common.entries import Notice, Saying, TranscriptEntry, Turn
 
 TONES: Final = "tones"
 TOOL_CALL: Final = "tool_call"
+TOOL_BEGUN: Final = "tool_begun"
 """Notices of the transcript that are part of the conversation."""
+OUTCOME_UNKNOWN: Final = json.dumps(
+    {"error": "The call was interrupted. It may have been carried out: do not repeat it without asking the caller."}
+)
+"""The output of a function whose relay died before it answered."""
 
 
 @dataclass(slots=True)
@@ -43,6 +48,11 @@ def keypad_text(tones: str) -> str:
     return f"[keypad] {tones}"
 
 
+def tool_begun(call_id: str, name: str, arguments: str, at_ms: int) -> Notice:
+    detail = {"call_id": call_id, "name": name, "arguments": arguments, "output": OUTCOME_UNKNOWN}
+    return Notice(TOOL_BEGUN, json.dumps(detail, ensure_ascii=False), at_ms)
+
+
 def tool_notice(use: ToolUse, at_ms: int) -> Notice:
     detail = {"call_id": use.call_id, "name": use.name, "arguments": use.arguments, "output": use.output}
     return Notice(TOOL_CALL, json.dumps(detail, ensure_ascii=False), at_ms)
@@ -66,6 +76,12 @@ class History:
     def text_of(self, item_id: str) -> str:
         entry = self._entries.get(item_id)
         return entry.text if isinstance(entry, Said) else ""
+
+    @property
+    def awaits_answer(self) -> bool:
+        """Nothing of the agent follows what the caller said, or a function told."""
+        last = next(reversed(self._entries.values()), None)
+        return isinstance(last, ToolUse) or (last is not None and last.role == "user")
 
     def tool(self, use: ToolUse) -> None:
         self._add(f"tool {use.call_id}", use)
@@ -101,11 +117,24 @@ def from_transcript(entries: Iterable[TranscriptEntry], last: int = 40) -> Histo
         if isinstance(entry, Turn):
             say = history.caller if entry.role == "caller" else history.agent
             say(entry.item_id, entry.text)
+        elif isinstance(entry, Saying):
+            history.agent(entry.item_id, entry.text)
         elif entry.what == TONES:
             history.caller(f"tones {entry.at_ms}", keypad_text(entry.detail))
-        elif entry.what == TOOL_CALL and (use := _tool_use(entry.detail)):
+        elif entry.what in (TOOL_BEGUN, TOOL_CALL) and (use := _tool_use(entry.detail)):
             history.tool(use)
     return history
+
+
+def left_saying(entries: Iterable[TranscriptEntry]) -> list[Saying]:
+    """What the agent was saying when its relay was gone: nobody has written down yet how much of it was heard."""
+    turns, saying = set[str](), list[Saying]()
+    for entry in entries:
+        if isinstance(entry, Turn):
+            turns.add(entry.item_id)
+        elif isinstance(entry, Saying):
+            saying.append(entry)
+    return [one for one in saying if one.item_id not in turns]
 
 
 def _tool_use(detail: str) -> ToolUse | None:

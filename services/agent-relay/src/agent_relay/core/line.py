@@ -5,25 +5,39 @@ from __future__ import annotations
 from typing import Final
 
 HOLD_AFTER_S: Final = 0.5
+"""Without a voice session."""
+PATIENCE_S: Final = 3.0
+"""Without a sound of the agent, while it should be speaking."""
+_AT_ONCE: Final = float("-inf")
 
 
 class Line:
-    """`greeting_delay_s`: how long after the media are there the line counts as open without any audio."""
+    """`greeting_delay_s`: how long after the media are there the line counts as open without any audio.
+
+    `waits_since`: since when the agent should be heard and is not, None while nobody waits for it.
+    """
 
     def __init__(self, greeting_delay_s: float, *, media_attached: bool, maybe_holding: bool) -> None:
         self._delay_s = greeting_delay_s
         self._attached_at: float | None = 0.0 if media_attached else None
         self._audio_seen = False
-        self._hold_at: float | None = None
-        self._holding = maybe_holding
+        self._lost_at: float | None = None
+        self._holding: bool | None = None if maybe_holding else False
+        """None: not known."""
+        self._holds_for = 0.0
+        """The moment whose passing made us hold."""
 
     def attached(self, now: float) -> None:
         if self._attached_at is None:
             self._attached_at = now
+        if self._holding:
+            # The gateway may be another one, which was not told.
+            self._holding = None
 
     def audio(self, now: float) -> None:
         self._audio_seen = True
-        self.attached(now)
+        if self._attached_at is None:
+            self._attached_at = now
 
     @property
     def opens_at(self) -> float | None:
@@ -35,23 +49,40 @@ class Line:
     def open(self, now: float) -> bool:
         return self.opens_at is not None and now >= self.opens_at
 
-    @property
-    def hold_at(self) -> float | None:
-        return self._hold_at
-
     def session_lost(self, now: float) -> None:
-        self._hold_at = now + HOLD_AFTER_S
-
-    def hold_begins(self, now: float) -> bool:
-        """True once, when the session has been away for too long to stay silent about it."""
-        if self._hold_at is None or now < self._hold_at:
-            return False
-        self._hold_at = None
-        self._holding = self._attached_at is not None
-        return self._holding
+        if self._lost_at is None:
+            self._lost_at = now
 
     def session_back(self) -> bool:
         """Whether the hold tone has to end."""
-        self._hold_at = None
-        held, self._holding = self._holding, False
+        self._lost_at = None
+        held, self._holding = self._holding is not False, False
         return held
+
+    def hold_at(self, waits_since: float | None) -> float | None:
+        """When `hold` has something to say, as far as is known now."""
+        if self._attached_at is None:
+            return None
+        wanted_at = self._wanted_at(waits_since)
+        if not self._holding:
+            return wanted_at
+        return None if wanted_at is not None and wanted_at <= self._holds_for else _AT_ONCE
+
+    def hold(self, waits_since: float | None, now: float) -> bool | None:
+        """Whether the tone has to begin or to end; None when it is as it should be."""
+        if self._attached_at is None:
+            return None
+        wanted_at = self._wanted_at(waits_since)
+        if wanted_at is not None and now >= wanted_at:
+            begins, self._holding, self._holds_for = not self._holding, True, wanted_at
+            return True if begins else None
+        if not self._holding:
+            return None
+        self._holding = False
+        return False
+
+    def _wanted_at(self, waits_since: float | None) -> float | None:
+        times = [] if self._lost_at is None else [self._lost_at + HOLD_AFTER_S]
+        if waits_since is not None:
+            times.append(waits_since + PATIENCE_S)
+        return min(times, default=None)

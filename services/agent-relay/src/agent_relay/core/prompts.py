@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from agent_relay.core.commands import Command, Send
+from agent_relay.core.commands import Abandon, Command, Send
 from agent_relay.core.greeting import Saying
 from agent_relay.core.plan import Plan
 from agent_relay.core.responses import Purpose, Responses
@@ -76,7 +76,7 @@ class Prompts:
             return self.greet(now)
         if self._failures == 1:
             return self.ask(now)
-        return self.apologize(now) if self._failures == 2 else []
+        return self.apologize(now) if self._failures == 2 else self._give_up()
 
     def refused(self, event: ErrorEvent, now: float) -> list[Command]:
         """Only a refused request needs something done; truncations that came too late and the like are harmless."""
@@ -118,10 +118,16 @@ class Prompts:
         self._greeting.restart()
         return self.greet(now)
 
+    def _give_up(self) -> list[Command]:
+        """Not even an apology is spoken: another session may do better; if none does, people may."""
+        self.owes_answer = True
+        return [Abandon("the voice session answers nothing")]
+
     def _say(self, saying: Saying, purpose: Purpose, now: float) -> list[Command]:
         attempt = saying.attempt()
         if attempt is None:
-            return [self._clock.notice(f"{purpose}_failed", self.last_error, now)]
+            notice = self._clock.notice(f"{purpose}_failed", self.last_error, now)
+            return [notice, *(self._give_up() if purpose is Purpose.FALLBACK else [])]
         before, request = attempt
         return sends(before) + sends(self.responses.ask(request, purpose, now))
 

@@ -17,6 +17,10 @@ class ToolCalls:
         self._running: dict[str, tuple[FunctionCall, int]] = {}
         self._answered = False
 
+    @property
+    def running(self) -> bool:
+        return bool(self._running)
+
     def begin(self, call: FunctionCall, session: int) -> None:
         self._running[call.call_id] = (call, session)
 

@@ -2,19 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Final
+
 from agent_relay.core import voice_live as vl
 from agent_relay.core.agent_speech import AgentSpeech
 from agent_relay.core.caller_speech import CallerSpeech
 from agent_relay.core.commands import Command, Record, RunTool
-from agent_relay.core.history import History, tool_notice
+from agent_relay.core.history import History, tool_begun, tool_notice
 from agent_relay.core.plan import Plan
 from agent_relay.core.prompts import Prompts, sends
 from agent_relay.core.tool_calls import NOT_AVAILABLE, ToolCalls
 from agent_relay.core.wall_clock import WallClock
+from bridge_common.entries import Saying
+
+GRACE_S: Final = 1.5
+"""After another relay: how long a caller's say may take to be heard anew before its text is answered."""
 
 
 class Turns:
-    def __init__(self, plan: Plan, history: History, prompts: Prompts, clock: WallClock) -> None:
+    """`saying`: what another relay let the agent say, and what of it was heard is not known yet."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        history: History,
+        prompts: Prompts,
+        clock: WallClock,
+        saying: Iterable[Saying] = (),
+        *,
+        taken_over: bool = False,
+    ) -> None:
         self.speech = AgentSpeech(history, truncates=plan.truncates, unix_ms=clock.unix_ms)
         self.caller = CallerSpeech(history, unix_ms=clock.unix_ms)
         self._plan = plan
@@ -23,10 +41,39 @@ class Turns:
         self._responses = prompts.responses
         self._clock = clock
         self._tools = ToolCalls()
+        self._saying = tuple(saying)
+        self._left_unanswered = taken_over and history.awaits_answer
+        self._ask_at: float | None = None
+        self._sign_at = 0.0
+        """When the agent was heard last, or something became due of it."""
+
+    def begin(self, now: float) -> None:
+        for one in self._saying:
+            self.speech.adopt(one, self._clock.monotonic(one.at_ms))
+
+    @property
+    def waits_since(self) -> float | None:
+        """Since when the agent should be heard and is not; None while nothing is due of it."""
+        due = not self._responses.idle or bool(self.caller.unanswered) or self._tools.running
+        return max(self._sign_at, self._responses.asked_at) if due and not self.caller.speaks else None
+
+    @property
+    def next_at(self) -> float | None:
+        """When `tick` has something to do."""
+        times = [self._ask_at if self._prompts.ready else None, self.speech.next_at]
+        return min((at for at in times if at is not None), default=None)
+
+    def tick(self, now: float) -> list[Command]:
+        commands = self.speech.tick(now)
+        if self._prompts.ready and self._ask_at is not None and now >= self._ask_at:
+            self._ask_at = None
+            commands += self._prompts.ask(now)
+        return commands
 
     def voice_event(self, event: vl.ServerEvent, now: float) -> list[Command]:
         match event:
             case vl.AudioDelta():
+                self._sign_at = now
                 self._prompts.audio_began()
                 return self.speech.delta(event, now)
             case vl.AudioDone():
@@ -37,6 +84,7 @@ class Turns:
             case vl.SpeechStarted():
                 return self._speech_started(event, now)
             case vl.SpeechStopped():
+                self._sign_at = now
                 self.caller.stopped(event.item_id)
                 self.speech.speech_end_at = now
                 self._prompts.caller_spoke()
@@ -44,6 +92,9 @@ class Turns:
             case vl.UserTranscript() | vl.UserTranscriptFailed():
                 return self.caller.told(event, now)
             case vl.ResponseCreated():
+                if self.waits_since is None:
+                    self._sign_at = now
+                self._ask_at = None
                 self.caller.unanswered = ""
                 self._responses.created(event.response_id)
                 return []
@@ -67,6 +118,10 @@ class Turns:
 
     def pay_owed(self, now: float) -> list[Command]:
         """Ask for what the lost session did not say any more."""
+        if self._left_unanswered:
+            # The service may hear the caller's last words again, from us, and answer them by itself.
+            self._left_unanswered = False
+            self._ask_at = now + GRACE_S
         commands = self._prompts.greet_if_owed(now)
         if self._prompts.take_owed():
             unanswered = self.caller.take_unanswered()
@@ -76,6 +131,7 @@ class Turns:
 
     # -- turns
     def _speech_started(self, event: vl.SpeechStarted, now: float) -> list[Command]:
+        self._ask_at = None
         self.caller.started(event.item_id, now)
         return self.speech.interrupt(self._responses.active) if self._plan.interrupts else []
 
@@ -98,9 +154,12 @@ class Turns:
 
     # -- functions
     def _function_call(self, event: vl.FunctionCall, now: float) -> list[Command]:
+        self._sign_at = now
         self._tools.begin(event, self.speech.session)
         if event.name in self._plan.tools:
-            return [RunTool(event.call_id, event.name, event.arguments)]
+            # Written down before: a relay after us must not do it again.
+            begun = tool_begun(event.call_id, event.name, event.arguments, self._clock.unix_ms(now))
+            return [Record(begun), RunTool(event.call_id, event.name, event.arguments)]
         return self.tool_answered(event.call_id, NOT_AVAILABLE, now)
 
     def tool_answered(self, call_id: str, output: str, now: float) -> list[Command]:

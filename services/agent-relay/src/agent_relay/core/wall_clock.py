@@ -15,5 +15,8 @@ class WallClock:
     def unix_ms(self, now: float) -> int:
         return int((now + self.offset_s) * 1000)
 
+    def monotonic(self, unix_ms: int) -> float:
+        return unix_ms / 1000 - self.offset_s
+
     def notice(self, what: str, detail: str, now: float) -> Record:
         return Record(Notice(what, detail, self.unix_ms(now)))
