@@ -25,12 +25,13 @@ from agent_relay.worker import KIND, Worker
 from bridge_common.call_record import CallRecord, Status
 from bridge_common.call_store import CallStore
 from bridge_common.entra_tokens import Tokens
-from bridge_common.entries import AudioFrame, Entry, InboxEntry, MediaAttached, Notice, Turn, UplinkEntry
+from bridge_common.entries import AudioFrame, Entry, InboxEntry, MediaAttached, Notice, Say, Turn, UplinkEntry
 from bridge_common.fleet import Fleet
 from bridge_common.inbox import Inbox
 from bridge_common.keys import Keys
 from bridge_common.leases import Leases
 from bridge_common.redis_clients import RedisClients
+from bridge_common.say_store import Fate, SayStore
 from bridge_common.streams import Outlet, StreamReader, StreamWriter
 from eventually import eventually
 
@@ -124,6 +125,8 @@ async def relay_process(
         reader=StreamReader(clients.blocking),
         writer=StreamWriter(clients.media),
         store=CallStore(clients.control, keys),
+        says=SayStore(clients.control, keys),
+        say_reader=StreamReader(clients.blocking),
         inbox=Inbox(clients.control, clients.blocking, keys, name),
         leases=Leases(clients.control, keys, name),
         keys=keys,
@@ -133,7 +136,7 @@ async def relay_process(
         warm=warm if warm is not None else WarmSessions(),
     )
     worker = Worker(desk, Fleet(clients.control, name, KIND), clients.blocking, name=name, capacity=capacity)
-    parts = (worker.run(), desk.reader.run(), desk.writer.run())
+    parts = (worker.run(), desk.reader.run(), desk.say_reader.run(), desk.writer.run())
     process = RelayProcess(desk, worker, name, [asyncio.create_task(part) for part in parts])
     try:
         yield process
@@ -149,6 +152,7 @@ class Call:
         self.keys = Keys(1)
         self.store = CallStore(clients.control, self.keys)
         self.leases = Leases(clients.control, self.keys, "call-control")
+        self.says = SayStore(clients.control, self.keys)
         self._inbox = Inbox(clients.control, clients.blocking, self.keys, "call-control")
         self._writer = writer
         self._reader = reader
@@ -177,6 +181,10 @@ class Call:
         assert self._uplink is not None
         for entry in entries:
             self._uplink.append(entry)
+
+    async def say(self, *pieces: Say) -> None:
+        for piece in pieces:
+            assert (await self.says.add(self.call_id, piece, most_a_minute=60)).fate is Fate.ADDED
 
     async def flush(self) -> None:
         await self._writer.flush()

@@ -28,8 +28,16 @@ def updated(conversation_id: str = "") -> vl.SessionUpdated:
 class Talk:
     """A conversation and the commands that each step of it brought."""
 
-    def __init__(self, plan: Plan, *, greeted: bool = False, taken_over: bool = False, history: History | None = None):
-        self.core = Conversation(plan, history or History(), greeted=greeted, taken_over=taken_over)
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        greeted: bool = False,
+        taken_over: bool = False,
+        history: History | None = None,
+        said: str = "",
+    ) -> None:
+        self.core = Conversation(plan, history or History(), greeted=greeted, taken_over=taken_over, said=said)
         self.core.begin(0.0)
         self.now = 1.0
 

@@ -212,9 +212,9 @@ async def test_without_renewal_a_relay_is_silent_and_then_says_what_it_held_back
 
         monkeypatch.setattr(relay.desk.leases, "renew", no_answer)
         (holding,) = relay.worker._holdings.values()
-        await eventually(lambda: holding.relay is not None and holding.relay._muted is not None)
+        await eventually(lambda: holding.relay is not None and holding.relay._downlink.muted)
         await session.push(*reply("resp_1", "item_1", "Held back.", SECOND))
-        await eventually(lambda: holding.relay is not None and len(holding.relay._muted or []) == 5)
+        await eventually(lambda: holding.relay is not None and len(holding.relay._downlink._held or []) == 5)
         assert not ten[0].of(Audio)
         monkeypatch.setattr(relay.desk.leases, "renew", renew)
         await eventually(lambda: ten[0].of(ItemEnd))

@@ -14,11 +14,11 @@ from bridge_common.redis_address import parse_address
 _SHORTEST_KEY: Final = 16
 
 
-def _split(value: object) -> object:
+def comma_separated(value: object) -> object:
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
 
-CommaSeparated = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+CommaSeparated = Annotated[tuple[str, ...], NoDecode, BeforeValidator(comma_separated)]
 """A list in one variable: `one,two`."""
 
 

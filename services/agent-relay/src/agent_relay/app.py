@@ -34,6 +34,7 @@ from bridge_common.leases import Leases
 from bridge_common.log import fields
 from bridge_common.parts import Parts
 from bridge_common.redis_clients import RedisClients, clients_of
+from bridge_common.say_store import SayStore
 from bridge_common.service import serve, set_up
 from bridge_common.settings import load_settings
 from bridge_common.streams import StreamReader, StreamWriter
@@ -93,6 +94,8 @@ class AgentRelay:
             reader=StreamReader(clients.blocking),
             writer=StreamWriter(clients.media),
             store=CallStore(clients.control, keys),
+            says=SayStore(clients.control, keys),
+            say_reader=StreamReader(clients.blocking),
             inbox=Inbox(clients.control, clients.blocking, keys, self._name),
             leases=Leases(clients.control, keys, self._name),
             keys=keys,
@@ -100,12 +103,14 @@ class AgentRelay:
             backoff=Backoff(budget_s=settings.reconnect_budget_s),
             greeting_delay_s=settings.greeting_delay_ms / 1000,
             history_turns=settings.history_turns,
+            say_forms=settings.say_forms,
         )
         self._worker = Worker(desk, self._fleet, clients.blocking, name=self._name, capacity=settings.relay_capacity)
         telemetry.WRITER_WAITING.set_function(lambda: desk.writer.waiting)
         # In the order of their end: the worker's last words still need the writer.
         self.parts.start("worker", self._worker.run())
         self.parts.start("reader", desk.reader.run())
+        self.parts.start("say reader", desk.say_reader.run())
         self.parts.start("writer", desk.writer.run())
         if settings.scopes:
             self.parts.start("tokens", tokens.run())

@@ -14,6 +14,7 @@ from agent_relay.core.backoff import Backoff
 from agent_relay.core.conversation import Conversation
 from agent_relay.core.history import from_transcript, left_saying
 from agent_relay.core.plan import plan_of
+from agent_relay.core.spoken_text import Form
 from agent_relay.profiles import DEFAULT
 from agent_relay.tools import Tool
 from agent_relay.voice_resources import VoiceResources
@@ -25,6 +26,7 @@ from bridge_common.keys import Keys
 from bridge_common.leases import Leases
 from bridge_common.log import fields
 from bridge_common.outage import Outage
+from bridge_common.say_store import SayStore
 from bridge_common.streams import StreamReader, StreamWriter
 
 log = logging.getLogger(__name__)
@@ -37,6 +39,9 @@ class Desk:
     reader: StreamReader
     writer: StreamWriter
     store: CallStore
+    says: SayStore
+    say_reader: StreamReader
+    """Beside the one for audio: it sleeps while no text comes, and that one never does."""
     inbox: Inbox
     leases: Leases
     keys: Keys
@@ -45,6 +50,8 @@ class Desk:
     greeting_delay_s: float = 0.5
     history_turns: int = 40
     tools: Mapping[str, Tool] = field(default_factory=dict)
+    say_forms: tuple[Form, ...] = ()
+    """Instead of those that go with the way to connect."""
     noting: Outage = field(default_factory=lambda: Outage(log, "writing of calls"))
     """Of all calls together: when Redis is away it is away for all."""
 
@@ -63,8 +70,15 @@ async def begin_conversation(desk: Desk, record: CallRecord) -> Conversation:
     if profile is None:
         log.warning("unknown profile", extra=fields(call_id=record.call_id, profile=record.profile))
         profile = desk.profiles[DEFAULT]
+    plan = plan_of(
+        profile,
+        desk.voice.target,
+        greeting_delay_s=desk.greeting_delay_s,
+        tools=frozenset(desk.tools),
+        say_forms=desk.say_forms,
+    )
     return Conversation(
-        plan_of(profile, desk.voice.target, greeting_delay_s=desk.greeting_delay_s, tools=frozenset(desk.tools)),
+        plan,
         from_transcript(transcript, desk.history_turns),
         greeted=record.greeted,
         taken_over=resumed,
@@ -72,4 +86,5 @@ async def begin_conversation(desk: Desk, record: CallRecord) -> Conversation:
         conversation_id=record.conversation_id,
         saying=left_saying(transcript),
         unix_offset_s=time.time() - asyncio.get_running_loop().time(),
+        said=record.said,
     )

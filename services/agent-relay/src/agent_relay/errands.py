@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from typing import Final, TypeAlias
 
-from agent_relay.core.commands import Command, MarkGreeted, Ready, Record, RunTool
+from agent_relay.core.commands import Command, MarkGreeted, MarkSaid, Ready, Record, RunTool
 from agent_relay.core.conversation import Conversation
 from agent_relay.desk import Desk
 from agent_relay.tools import run_tool
@@ -19,7 +19,7 @@ from bridge_common.log import fields
 
 log = logging.getLogger(__name__)
 
-Errand: TypeAlias = Record | Ready | MarkGreeted | RunTool
+Errand: TypeAlias = Record | Ready | MarkGreeted | MarkSaid | RunTool
 _REDIS_RETRY_S: Final = 0.2
 
 
@@ -59,6 +59,8 @@ class Errands:
                         await self._insist(partial(self._announce, errand))
                     case MarkGreeted():
                         await self._insist(self._mark_greeted)
+                    case MarkSaid():
+                        await self._insist(partial(self._mark_said, errand))
                     case RunTool():
                         tools.create_task(self._run_tool(errand))
 
@@ -94,6 +96,15 @@ class Errands:
     async def _mark_greeted(self) -> None:
         granted = await self._desk.store.mark_greeted(self._claim.call_id)
         self._do(self._conversation.greeting_granted(granted, self._now()))
+
+    async def _mark_said(self, errand: MarkSaid) -> None:
+        await self._desk.says.note_said(
+            self._claim,
+            self._desk.leases.owner_text(self._claim),
+            said=errand.said,
+            dropped=errand.dropped,
+            keep_from=errand.keep_from,
+        )
 
     async def _run_tool(self, errand: RunTool) -> None:
         output = await run_tool(self._desk.tools, errand.name, errand.arguments)

@@ -24,9 +24,11 @@ from agent_relay.core.pulse import answers_probe
 from agent_relay.core.uplink_cursor import UplinkCursor
 from agent_relay.core.voice_live import ErrorEvent, ServerEvent, WarningEvent
 from agent_relay.desk import Desk, begin_conversation, was_held
+from agent_relay.downlink import Downlink
 from agent_relay.errands import Errands
 from agent_relay.quota import Urgency
 from agent_relay.roll_over import next_session
+from agent_relay.say_listener import SayListener
 from agent_relay.uplink_audio import UplinkAudio
 from agent_relay.voice_link import VoiceLink
 from agent_relay.voice_live_client import VoiceSocket
@@ -100,11 +102,10 @@ class Relay:
         self._next: WarmSession | None = None
         """Made ready to take the place of the current session."""
         self._rolling: asyncio.Task[None] | None = None
+        self.says = SayListener(desk, claim.call_id, conversation, self._do)
         self._errands = Errands(desk, claim, conversation, self._do, lambda: self.stop(LEASE_LOST))
-        self._muted: list[DownlinkEntry] | None = None
         downlink = desk.keys.downlink(claim.call_id)
-        # A stream that is missing is made again when the lease is renewed next, or the call is over.
-        self._downlink = desk.writer.outlet(downlink, claim.epoch, lambda: self.stop(LEASE_LOST), lambda: None)
+        self._downlink = Downlink(desk.writer, downlink, claim, lambda: self.stop(LEASE_LOST))
 
     @property
     def quiet(self) -> bool:
@@ -123,6 +124,7 @@ class Relay:
             conversation_id=self._conversation.conversation_id,
             voice_session_id=self.voice_session_id,
             voice_resource=self._resource,
+            said=self._conversation.announcements.said,
         )
 
     def stop(self, why: str) -> None:
@@ -142,18 +144,11 @@ class Relay:
 
     def stamp(self) -> None:
         """To be called once a second: so the gateway knows how long our entries are under way."""
-        if self._muted is None and not self._over.done():
+        if not self._downlink.muted and not self._over.done():
             self._downlink.append(Stamp(telemetry.now_us()))
 
     def mute(self, muted: bool) -> None:
-        """While it is not sure that the call is still ours nothing is said; it is said once it is sure again."""
-        if muted and self._muted is None:
-            self._muted = []
-            log.warning("lease not renewed, silent", extra=fields(call_id=self.claim.call_id))
-        elif not muted and self._muted is not None:
-            held, self._muted = self._muted, None
-            for entry in held:
-                self._downlink.append(entry)
+        self._downlink.mute(muted)
 
     async def run(self) -> str:
         """Until the call is over here; returns why: `ENDED`, `LEASE_LOST`, `RELEASED` or `FAILED`."""
@@ -162,19 +157,23 @@ class Relay:
         self._desk.reader.add(uplink, self.claim.uplink_cursor, self._on_uplink, rest_s=_FRAME_REST_S)
         voice = asyncio.create_task(self._guarded(self._hold_voice()))
         errands = asyncio.create_task(self._guarded(self._errands.run()))
+        says = asyncio.create_task(self._guarded(self.says.look()))
         try:
             return await self._over
         finally:
             self._desk.reader.remove(uplink)
-            voice.cancel()
-            last_words = self._conversation.call_ended(self._now())
+            self.says.close()
+            for task in (voice, says):
+                task.cancel()
             if self._over.done() and not self._over.cancelled() and self._over.result() == ENDED:
-                # Otherwise another relay goes on, and what still sounds is not over.
-                self._do(last_words)
+                self._do(self._conversation.call_ended(self._now()))
+            else:
+                # Another relay goes on, and what still sounds is not over.
+                self._do(self._conversation.call_left(self._now()))
             self._errands.finish()
             await asyncio.wait({voice, errands}, timeout=_LAST_WORDS_S)
             errands.cancel()
-            await asyncio.gather(voice, errands, return_exceptions=True)
+            await asyncio.gather(voice, errands, says, return_exceptions=True)
             self._downlink.close()
             if self._next is not None:
                 await self._next.socket.close()
@@ -367,10 +366,7 @@ class Relay:
         if type(entry) is Clear:
             entry = replace(entry, at_us=telemetry.now_us())
             self._trace.barge_in(entry.item_id)
-        if self._muted is None:
-            self._downlink.append(entry)
-        else:
-            self._muted.append(entry)
+        self._downlink.append(entry)
 
     def _on_ready(self, ready: Ready) -> None:
         self.voice_session_id = ready.session_id

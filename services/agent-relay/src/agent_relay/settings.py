@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Annotated, Any, Final, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, ModelWrapValidatorHandler, SecretStr, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, ModelWrapValidatorHandler, SecretStr, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic_settings import NoDecode
 
 from agent_relay.core.agent_profile import AgentProfile
 from agent_relay.core.connection import (
@@ -22,9 +23,10 @@ from agent_relay.core.connection import (
     is_version,
     version_date,
 )
+from agent_relay.core.spoken_text import Form
 from agent_relay.profiles import load_profiles
 from bridge_common.errors import InputError
-from bridge_common.settings import CommaSeparated, ServiceSettings
+from bridge_common.settings import CommaSeparated, ServiceSettings, comma_separated
 
 _CHOICES: Final[Mapping[str, Mode]] = {
     "agent_name": Mode.AGENT,
@@ -58,6 +60,8 @@ class RelaySettings(ServiceSettings):
 
     agent_profiles_file: Path | None = None
     history_turns: int = Field(default=40, ge=1, le=1000)
+    say_forms: Annotated[tuple[Form, ...], NoDecode, BeforeValidator(comma_separated)] = ()
+    """How texts of others are said, the first that is not refused. Empty: what goes with the way to connect."""
     greeting_delay_ms: int = Field(default=500, ge=0, le=10_000)
 
     relay_capacity: int = Field(default=40, ge=1, le=1000)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -112,11 +112,16 @@ class Worker:
             try:
                 if not self._draining:
                     await self._claim_some()
-                await self._desk.leases.wait_wake(self._blocking, cursors, POLL_MS)
+                self._tell_of_says(await self._desk.leases.wait_wake(self._blocking, cursors, POLL_MS))
                 self._claiming.worked()
             except OutsideError as error:
                 self._claiming.failed(error=error.message)
                 await asyncio.sleep(POLL_MS / 1000)
+
+    def _tell_of_says(self, call_ids: Sequence[str]) -> None:
+        for claim, holding in self._holdings.items():
+            if holding.relay is not None and claim.call_id in call_ids:
+                holding.relay.says.listen()
 
     async def _claim_some(self) -> None:
         """The least loaded comes first."""
@@ -257,7 +262,11 @@ class Worker:
         self._draining = True
         began = self._now()
         while self._holdings:
-            if await self._others_have_room():
+            room = await self._others_have_room()
+            for holding in self._holdings.values():
+                if holding.relay is not None:
+                    holding.relay.says.hold(room)
+            if room:
                 impatient = self._now() - began >= _PATIENCE_S
                 self.hand_over(only_quiet=not impatient)
             await asyncio.sleep(POLL_MS / 1000)

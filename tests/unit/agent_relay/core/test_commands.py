@@ -10,18 +10,29 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from agent_relay.core import voice_live as vl
 from agent_relay.core.agent_profile import AgentProfile, Greeting
-from agent_relay.core.commands import Abandon, Append, Command, MarkGreeted, Ready, Record, RunTool, Send
+from agent_relay.core.commands import (
+    Abandon,
+    Append,
+    Command,
+    MarkGreeted,
+    MarkSaid,
+    Ready,
+    Record,
+    RunTool,
+    Send,
+)
 from agent_relay.core.connection import Mode, Target
 from agent_relay.core.conversation import Conversation, Phase
 from agent_relay.core.history import History
 from agent_relay.core.plan import plan_of
-from bridge_common.entries import Audio, Clear, Dtmf, ItemEnd, MediaAttached, MediaDetached, Played, Playing, Turn
+from bridge_common.entries import Audio, Clear, Dtmf, ItemEnd, MediaAttached, MediaDetached, Played, Playing, Say, Turn
 
 ITEMS = st.sampled_from(["a1", "a2", "a3"])
 RESPONSES = st.sampled_from(["r1", "r2", "r3"])
 SAYS = st.sampled_from(["u1", "u2", "u3"])
 STATUS = st.sampled_from(["completed", "cancelled", "failed", "incomplete"])
 CODES = st.sampled_from(["conversation_already_has_active_response", "invalid_value", "invalid_request_error"])
+WORDS = st.sampled_from(["Yes. ", "Dr. ", "and so on ", "No"])
 LENGTHS_MS = st.sampled_from([0, 20, 250, 1000])
 
 
@@ -43,6 +54,8 @@ class AnyOrder(RuleBasedStateMachine):
         self.greeting_response = ""
         self.granted = False
         self.tools: list[str] = []
+        self.written: dict[int, int] = {}
+        self.pieces = 0
         self.ended = False
 
     # -- the rules
@@ -61,7 +74,7 @@ class AnyOrder(RuleBasedStateMachine):
                 case Record():
                     if isinstance(command.entry, Turn):
                         assert command.entry.heard_ms <= 100_000
-                case Ready() | Abandon():
+                case Ready() | Abandon() | MarkSaid():
                     pass
 
     def check_sent(self, event: vl.ClientEvent) -> None:
@@ -70,7 +83,8 @@ class AnyOrder(RuleBasedStateMachine):
             assert self.core.phase is Phase.OPENING
             return
         assert self.core.phase is Phase.READY, f"{kind} without a session"
-        assert kind != "response.cancel"
+        if kind == "response.cancel":
+            assert event["response_id"] == self.active, "a cancel for what is not active"
         if kind == "response.create":
             assert not self.active, "a second response"
             assert not self.asked, "a second request"
@@ -200,6 +214,19 @@ class AnyOrder(RuleBasedStateMachine):
     @rule()
     def tool_answered(self) -> None:
         self.check(self.core.tool_answered(self.tools.pop(), "output", self.now))
+
+    # -- what others want said
+    @rule(number=st.sampled_from([0, 1, 2]), words=WORDS, last=st.booleans(), interrupt=st.booleans())
+    def say(self, number: int, words: str, last: bool, interrupt: bool) -> None:
+        at = self.written.get(number, 0)
+        self.pieces += 1
+        self.written[number] = at + len(words)
+        piece = Say(f"say_{number}", at, words, last, interrupt and at == 0)
+        self.check(self.core.say(f"{self.pieces}-0", piece, self.now))
+
+    @rule(held=st.booleans())
+    def hold_says(self, held: bool) -> None:
+        self.core.announcements.held = held
 
     # -- time
     @rule(seconds=st.sampled_from([0.0, 0.02, 0.3, 2.0]))

@@ -6,7 +6,7 @@ open until the gateway tells what was played of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from agent_relay.core.commands import Append, Command, Record, Send
 from agent_relay.core.heard import Heard, Item
@@ -49,6 +49,14 @@ class AgentSpeech:
         """Whether the response was interrupted and its end has not come yet."""
         return response_id in self._dropped
 
+    def drop(self, response_id: str) -> None:
+        """Let nothing of this response be heard."""
+        self._dropped.add(response_id)
+
+    def settled(self, response_ids: Collection[str]) -> bool:
+        """Whether it is known of all that these responses said how much of it was heard."""
+        return not any(item.response_id in response_ids for item in self._heard.items())
+
     def spoke(self, response_id: str) -> bool:
         return any(item.response_id == response_id and item.generated_bytes for item in self._heard.items())
 
@@ -75,7 +83,8 @@ class AgentSpeech:
         return commands
 
     # -- from Voice Live
-    def delta(self, event: AudioDelta, now: float) -> list[Command]:
+    def delta(self, event: AudioDelta, now: float, *, answers: bool = True) -> list[Command]:
+        """`answers`: the agent answers the caller with it."""
         item = self._heard.get(event.item_id)
         if event.response_id in self._dropped or event.item_id in self._cleared:
             if item is not None:
@@ -85,7 +94,8 @@ class AgentSpeech:
             item = self._begin(event.item_id, event.response_id, now)
         if item.first_delta_at is None:
             item.first_delta_at = now
-            item.speech_end_at, self.speech_end_at = self.speech_end_at, None
+            if answers:
+                item.speech_end_at, self.speech_end_at = self.speech_end_at, None
         item.generated_bytes += len(event.pcm)
         return [Append(Audio(event.item_id, event.pcm))] if event.pcm else []
 

@@ -51,6 +51,19 @@ class MarkGreeted:
 
 
 @dataclass(frozen=True, slots=True)
+class MarkSaid:
+    """Note how far the texts of others were spoken, for whoever holds the call next.
+
+    `said` as in the call's record; `dropped`: ids of texts that are wanted no more, apart by spaces; `keep_from`: the
+    entry id of the oldest piece that is still needed.
+    """
+
+    said: str
+    dropped: str
+    keep_from: str
+
+
+@dataclass(frozen=True, slots=True)
 class RunTool:
     call_id: str
     name: str
@@ -65,4 +78,4 @@ class Abandon:
     retry: bool = True
 
 
-Command: TypeAlias = Send | Append | Record | Ready | MarkGreeted | RunTool | Abandon
+Command: TypeAlias = Send | Append | Record | Ready | MarkGreeted | MarkSaid | RunTool | Abandon

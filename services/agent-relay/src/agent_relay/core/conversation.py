@@ -26,7 +26,7 @@ from agent_relay.core.pulse import Pulse
 from agent_relay.core.session_setup import SessionSetup
 from agent_relay.core.turns import Turns
 from agent_relay.core.wall_clock import WallClock
-from bridge_common.entries import Dtmf, Hold, MediaAttached, MediaDetached, Played, Playing, Saying
+from bridge_common.entries import Dtmf, Hold, MediaAttached, MediaDetached, Played, Playing, Say, Saying
 
 OPENING_S: Final = 8.0
 """A session that is not configured by then is given up."""
@@ -41,7 +41,8 @@ class Phase(Enum):
 
 
 class Conversation:
-    """`unix_offset_s` makes Unix time of `now`. `taken_over`: another relay held this call before us."""
+    """`unix_offset_s` makes Unix time of `now`. `taken_over`: another relay held this call before us, which came as far
+    as `said` with texts of others."""
 
     def __init__(
         self,
@@ -54,6 +55,7 @@ class Conversation:
         conversation_id: str = "",
         saying: Iterable[Saying] = (),
         unix_offset_s: float = 0.0,
+        said: str = "",
     ) -> None:
         self.phase = Phase.CLOSED
         self.conversation_id = conversation_id
@@ -62,8 +64,10 @@ class Conversation:
         self._history = history
         self._clock = WallClock(unix_offset_s)
         self._prompts = Prompts(plan, self._clock)
-        self._turns = Turns(plan, history, self._prompts, self._clock, saying, taken_over=taken_over)
+        self._turns = Turns(plan, history, self._prompts, self._clock, saying, said=said, taken_over=taken_over)
         self._speech = self._turns.speech
+        self.announcements = self._turns.announcements
+        self._greeting_pends = False
         self._responses = self._prompts.responses
         self._keypad = Keypad()
         self._setup = SessionSetup(plan.session, plan.essential_session)
@@ -110,7 +114,8 @@ class Conversation:
         if self._pulse.is_own(event, now):
             return []
         if self.phase is Phase.READY:
-            return self._turns.voice_event(event, now)
+            commands = self._turns.voice_event(event, now)
+            return commands if type(event) is vl.AudioDelta else commands + self._announce(now)
         if self.phase is Phase.OPENING:
             return self._on_opening(event, now)
         return []
@@ -154,25 +159,47 @@ class Conversation:
         else:
             commands += sends(unsent)
         self._first_session = False
-        return commands + self._turns.pay_owed(now) + self._greet_when_due(now)
+        return commands + self._turns.pay_owed(now) + self._greet_when_due(now) + self._announce(now)
 
     # -- greeting
     def _greet_when_due(self, now: float) -> list[Command]:
         if self.greeted or self.phase is not Phase.READY or not self._line.open(now):
             return []
-        self.greeted = True
+        self.greeted = self._greeting_pends = True
         return [MarkGreeted()]
 
     def greeting_granted(self, granted: bool, now: float) -> list[Command]:
         """The answer to `MarkGreeted`: False when another relay has greeted this caller."""
-        return self._prompts.greeting_granted(granted, now)
+        self._greeting_pends = False
+        return self._prompts.greeting_granted(granted, now) + self._announce(now)
 
     def tool_answered(self, call_id: str, output: str, now: float) -> list[Command]:
         """The answer to `RunTool`."""
         return self._turns.tool_answered(call_id, output, now)
 
+    # -- what others want said
+    def say(self, entry_id: str, piece: Say, now: float) -> list[Command]:
+        return self.announcements.piece(entry_id, piece, now) + self._announce(now)
+
+    def _announce(self, now: float) -> list[Command]:
+        """After all that may make room for it."""
+        if self.announcements.idle:
+            return []
+        free = self.phase is Phase.READY and self._line.open(now) and self.greeted and not self._greeting_pends
+        return self.announcements.advance(now, free=free and not self._turns.caller_comes_first(now))
+
+    def _announce_at(self) -> float | None:
+        """When something can be announced, as far as only time has to pass."""
+        at, opens_at = self.announcements.next_at(), self._line.opens_at
+        if at is None or opens_at is None or not self.greeted or self._greeting_pends or self.caller.speaks:
+            return None
+        return max(at, opens_at, self._turns.answer_due_at or 0.0)
+
     # -- the caller's side
     def from_caller(self, entry: FromCaller, now: float) -> list[Command]:
+        return self._on_caller(entry, now) + self._announce(now)
+
+    def _on_caller(self, entry: FromCaller, now: float) -> list[Command]:
         match entry:
             case Playing():
                 self._speech.playing(entry.item_id, now)
@@ -195,7 +222,7 @@ class Conversation:
     def caller_audio(self, now: float) -> list[Command]:
         """The first audio of the caller: the line is open both ways."""
         self._line.audio(now)
-        return self._greet_when_due(now)
+        return self._greet_when_due(now) + self._announce(now)
 
     def _typed(self, tones: str, now: float) -> list[Command]:
         text = keypad_text(tones)
@@ -207,7 +234,8 @@ class Conversation:
     @property
     def quiet(self) -> bool:
         """Nobody speaks and nobody is about to: a good moment to hand the call over."""
-        return self._speech.quiet and self._responses.idle and not self.caller.waits
+        nobody_speaks = self._speech.quiet and self._responses.idle and not self.caller.waits
+        return nobody_speaks and self.announcements.quiet
 
     @property
     def _is_due(self) -> bool:
@@ -229,6 +257,7 @@ class Conversation:
                 times.append(self._line.opens_at)
             if self._is_due:
                 times.append(self._pulse.next_at(self._responses.asked_at))
+            times.append(self._announce_at())
         return min((at for at in times if at is not None), default=None)
 
     def tick(self, now: float) -> list[Command]:
@@ -243,10 +272,18 @@ class Conversation:
         if self.phase is Phase.READY:
             commands += sends(self._responses.expired(now)) + self._greet_when_due(now)
             commands += self._pulse.feel(self._responses.asked_at, now) if self._is_due else []
-        return commands
+        return commands + self._announce(now)
 
     def call_ended(self, now: float) -> list[Command]:
         """What is still to be written down."""
+        self._close()
+        return self._speech.call_ended(now) + self.announcements.call_ended(now)
+
+    def call_left(self, now: float) -> list[Command]:
+        """The same, when another relay goes on: what still sounds is not over."""
+        self._close()
+        return self.announcements.call_left(now)
+
+    def _close(self) -> None:
         self.phase = Phase.CLOSED
         self._prompts.ready = False
-        return self._speech.call_ended(now)

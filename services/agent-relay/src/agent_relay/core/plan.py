@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from agent_relay.core.agent_profile import AgentProfile, Greeting, essentials, session_update
 from agent_relay.core.connection import Target
+from agent_relay.core.spoken_text import Form, forms_for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,6 +17,9 @@ class Plan:
     greeting: Greeting | None = None
     fallback: Greeting
     speaks_fixed_text: bool = False
+    say_forms: tuple[Form, ...] = (Form.SYSTEM_ITEM,)
+    """How texts of others are said: by the first that the service does not refuse."""
+    language: str = ""
     replays: bool = True
     """A new session knows nothing: tell it the history."""
     interrupts: bool = True
@@ -27,8 +31,14 @@ class Plan:
 
 
 def plan_of(
-    profile: AgentProfile, target: Target, *, greeting_delay_s: float = 0.5, tools: frozenset[str] = frozenset()
+    profile: AgentProfile,
+    target: Target,
+    *,
+    greeting_delay_s: float = 0.5,
+    tools: frozenset[str] = frozenset(),
+    say_forms: tuple[Form, ...] = (),
 ) -> Plan:
+    """`say_forms`: instead of those that go with the way to connect."""
     session = session_update(profile, target)
     turns = session["turn_detection"]
     interrupts = turns.get("interrupt_response") is not False
@@ -38,6 +48,8 @@ def plan_of(
         greeting=profile.greeting,
         fallback=Greeting(text=profile.fallback_text),
         speaks_fixed_text=target.speaks_fixed_text,
+        say_forms=say_forms or forms_for(target),
+        language=profile.language.partition(",")[0].strip(),
         replays=not target.way.resumes,
         interrupts=interrupts,
         truncates=turns.get("auto_truncate") is not True,

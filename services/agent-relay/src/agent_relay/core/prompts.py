@@ -37,7 +37,8 @@ class Prompts:
         if Purpose.GREETING in owed and not self._greeting_spoken:
             self._greeting_waits = True
             owed.remove(Purpose.GREETING)
-        self.owes_answer = self.owes_answer or bool(owed)
+        # A text of others is not owed: it still stands in its own queue.
+        self.owes_answer = self.owes_answer or any(purpose is not Purpose.SAY for purpose in owed)
 
     def to_session(self, events: list[ClientEvent]) -> list[Command]:
         """Now, or with the next session, which then owes an answer."""
@@ -86,6 +87,8 @@ class Prompts:
             return []
         purpose = request[1]
         notice = self._clock.notice("request_refused", f"{purpose}: {event.code}", now)
+        if purpose is Purpose.SAY:
+            return [notice]
         if purpose is Purpose.ANSWER:
             return [notice, *self.failed(now)]
         return [notice, *(self.greet(now) if purpose is Purpose.GREETING else self.apologize(now))]

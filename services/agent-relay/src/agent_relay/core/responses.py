@@ -23,6 +23,8 @@ class Purpose(StrEnum):
     """A bare request: the agent continues the conversation."""
     GREETING = "greeting"
     FALLBACK = "fallback"
+    SAY = "say"
+    """A sentence that somebody outside wants said."""
 
 
 UNKNOWN = "unknown"
@@ -56,6 +58,20 @@ class Responses:
     def asked_at(self) -> float:
         """When the last request was sent."""
         return self._waits_since
+
+    def is_active_for(self, purpose: Purpose, response_id: str) -> bool:
+        return self.active == response_id and self.purpose is purpose
+
+    def hold(self, purpose: Purpose) -> bool:
+        """Whether something is asked for or under way for this purpose."""
+        asked = [self._asked] if self._asked else []
+        return (bool(self.active) and self.purpose is purpose) or any(
+            one is purpose for _, one in (*asked, *self._waiting)
+        )
+
+    def withdraw(self, purpose: Purpose) -> None:
+        """What was not sent yet is not wanted any more."""
+        self._waiting = deque(request for request in self._waiting if request[1] is not purpose)
 
     def ask(self, event: ClientEvent, purpose: Purpose, now: float) -> list[ClientEvent]:
         """What to send now: the request, or nothing while it has to wait. One bare request waiting is enough."""

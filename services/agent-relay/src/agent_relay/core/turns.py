@@ -7,11 +7,13 @@ from typing import Final
 
 from agent_relay.core import voice_live as vl
 from agent_relay.core.agent_speech import AgentSpeech
+from agent_relay.core.announcements import Announcements
 from agent_relay.core.caller_speech import CallerSpeech
 from agent_relay.core.commands import Command, Record, RunTool
 from agent_relay.core.history import History, tool_begun, tool_notice
 from agent_relay.core.plan import Plan
 from agent_relay.core.prompts import Prompts, sends
+from agent_relay.core.responses import Purpose
 from agent_relay.core.tool_calls import NOT_AVAILABLE, ToolCalls
 from agent_relay.core.wall_clock import WallClock
 from bridge_common.entries import Saying
@@ -19,9 +21,13 @@ from bridge_common.entries import Saying
 GRACE_S: Final = 1.5
 """After another relay: how long a caller's say may take to be heard anew before its text is answered."""
 
+ANSWER_DUE_S: Final = 3.0
+"""Texts of others wait for the answer to the caller's say, but not longer: it may have been a cough."""
+
 
 class Turns:
-    """`saying`: what another relay let the agent say, and what of it was heard is not known yet."""
+    """`saying`: what another relay let the agent say, and what of it was heard is not known yet; `said`: how far it
+    came with texts of others."""
 
     def __init__(
         self,
@@ -31,6 +37,7 @@ class Turns:
         clock: WallClock,
         saying: Iterable[Saying] = (),
         *,
+        said: str = "",
         taken_over: bool = False,
     ) -> None:
         self.speech = AgentSpeech(history, truncates=plan.truncates, unix_ms=clock.unix_ms)
@@ -40,12 +47,16 @@ class Turns:
         self._prompts = prompts
         self._responses = prompts.responses
         self._clock = clock
+        self._caller_ended_at = 0.0
         self._tools = ToolCalls()
         self._saying = tuple(saying)
         self._left_unanswered = taken_over and history.awaits_answer
         self._ask_at: float | None = None
         self._sign_at = 0.0
         """When the agent was heard last, or something became due of it."""
+        self.announcements = Announcements(
+            plan.say_forms, plan.language, prompts.responses, self.speech, clock, said=said
+        )
 
     def begin(self, now: float) -> None:
         for one in self._saying:
@@ -75,7 +86,7 @@ class Turns:
             case vl.AudioDelta():
                 self._sign_at = now
                 self._prompts.audio_began()
-                return self.speech.delta(event, now)
+                return self.speech.delta(event, now, answers=self._responses.purpose is not Purpose.SAY)
             case vl.AudioDone():
                 return self.speech.audio_done(event)
             case vl.AgentTranscriptDelta() | vl.AgentTranscriptDone():
@@ -86,7 +97,7 @@ class Turns:
             case vl.SpeechStopped():
                 self._sign_at = now
                 self.caller.stopped(event.item_id)
-                self.speech.speech_end_at = now
+                self.speech.speech_end_at = self._caller_ended_at = now
                 self._prompts.caller_spoke()
                 return []
             case vl.UserTranscript() | vl.UserTranscriptFailed():
@@ -94,22 +105,36 @@ class Turns:
             case vl.ResponseCreated():
                 if self.waits_since is None:
                     self._sign_at = now
-                self._ask_at = None
-                self.caller.unanswered = ""
                 self._responses.created(event.response_id)
-                return []
+                if self._responses.purpose is not Purpose.SAY:
+                    self._ask_at = None
+                    self.caller.unanswered = ""
+                return self.announcements.unwanted(event.response_id)
             case vl.ResponseDone():
                 return self._response_done(event, now)
             case vl.FunctionCall():
                 return self._function_call(event, now)
             case vl.ErrorEvent():
-                return self._prompts.refused(event, now)
+                return self._prompts.refused(event, now) + self.announcements.refused(now)
             case _:
                 return []
+
+    # -- whose turn it is
+    @property
+    def answer_due_at(self) -> float | None:
+        """When an answer to the caller's last say is no longer waited for; None when there is none to wait for."""
+        if self._ask_at is not None:
+            return self._ask_at
+        return self._caller_ended_at + ANSWER_DUE_S if self.caller.unanswered else None
+
+    def caller_comes_first(self, now: float) -> bool:
+        due_at = self.answer_due_at
+        return self.caller.speaks or (due_at is not None and now < due_at)
 
     # -- the voice session
     def session_lost(self) -> list[Command]:
         commands = self.speech.session_lost()
+        self.announcements.session_lost()
         prompts = self._prompts
         prompts.session_lost()
         prompts.owes_answer = prompts.owes_answer or bool(self.caller.unanswered) or self._tools.drop_answer()
@@ -133,7 +158,10 @@ class Turns:
     def _speech_started(self, event: vl.SpeechStarted, now: float) -> list[Command]:
         self._ask_at = None
         self.caller.started(event.item_id, now)
-        return self.speech.interrupt(self._responses.active) if self._plan.interrupts else []
+        return self._interrupt(self._responses.active, now) if self._plan.interrupts else []
+
+    def _interrupt(self, response_id: str, now: float) -> list[Command]:
+        return self.speech.interrupt(response_id) + self.announcements.interrupted(now)
 
     def _response_done(self, event: vl.ResponseDone, now: float) -> list[Command]:
         interrupted = self.speech.dropped(event.response_id)
@@ -142,10 +170,13 @@ class Turns:
         if event.status == "cancelled":
             self._tools.drop_answer()
             if event.reason == "turn_detected" and self._plan.interrupts and not interrupted:
-                commands += self.speech.interrupt(event.response_id)
+                commands += self._interrupt(event.response_id, now)
         commands += self.speech.response_done(event.response_id)
+        announced = self._responses.is_active_for(Purpose.SAY, event.response_id)
         commands += sends(self._responses.done(event.response_id, now))
-        if event.status == "completed":
+        if announced:
+            commands += self.announcements.response_done(event.response_id, event.status, now, empty=empty)
+        elif event.status == "completed":
             self._prompts.succeeded()
         elif not interrupted and (event.status == "failed" or (event.status == "incomplete" and empty)):
             commands.append(self._clock.notice("response_failed", event.reason or event.status, now))

@@ -184,6 +184,16 @@ def create_spoken(text: str) -> ClientEvent:
     return {"type": "response.create", "response": {"pre_generated_assistant_message": message}}
 
 
+def create_instructed(instructions: str) -> ClientEvent:
+    """A response under these instructions instead of the session's. Agents refuse them."""
+    return {"type": "response.create", "response": {"instructions": instructions}}
+
+
+def cancel_response(response_id: str) -> ClientEvent:
+    """Not for a barge-in: there the service has cancelled it already."""
+    return {"type": "response.cancel", "response_id": response_id}
+
+
 def create_message(role: str, text: str) -> ClientEvent:
     """A message of the caller (`user`), the agent (`assistant`) or ourselves (`system`) in the conversation."""
     content = {"type": "text" if role == "assistant" else "input_text", "text": text}

@@ -1,0 +1,258 @@
+"""What others want said: one text after the other, sentence by sentence, between the turns of the conversation.
+
+A sentence is asked for when no response is active and the caller neither speaks nor waits for an answer. Audio comes
+faster than it plays, so the next one is there before the caller has heard this one. A barge-in drops the rest of a text
+that has begun. What was spoken is noted sentence by sentence, so that another relay goes on with the next one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from agent_relay.core.agent_speech import AgentSpeech
+from agent_relay.core.announcement import Announcement
+from agent_relay.core.commands import Command, MarkSaid, Send
+from agent_relay.core.responses import UNKNOWN, Purpose, Responses
+from agent_relay.core.sentences import Sentence
+from agent_relay.core.spoken_text import Form, spoken
+from agent_relay.core.voice_live import cancel_response
+from agent_relay.core.wall_clock import WallClock
+from bridge_common.entries import Say
+
+ATTEMPTS: Final = 2
+_DROPPED_KEPT: Final = 16
+
+
+class Outcome(StrEnum):
+    SPOKEN = "spoken"
+    """To the end, and heard."""
+    INTERRUPTED = "interrupted"
+    """By the caller."""
+    REPLACED = "replaced"
+    """By a text that interrupts."""
+    FAILED = "failed"
+    """The voice service did not speak it."""
+    CALL_ENDED = "call_ended"
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """The sentence that is being spoken."""
+
+    announcement: Announcement
+    sentence: Sentence
+
+
+class Announcements:
+    """`said`: how far another relay came, as in the call's record."""
+
+    def __init__(
+        self,
+        forms: Sequence[Form],
+        language: str,
+        responses: Responses,
+        speech: AgentSpeech,
+        clock: WallClock,
+        said: str = "",
+    ) -> None:
+        self.said = said
+        self.held = False
+        """Begin no further sentence: another relay will."""
+        self._forms = forms
+        self._form = 0
+        """The first one that was not refused."""
+        self._language = language
+        self._responses = responses
+        self._speech = speech
+        self._clock = clock
+        self._waiting: deque[Announcement] = deque()
+        self._hearing: list[Announcement] = []
+        """Spoken to the end, but perhaps not heard to the end."""
+        self._asked: _Asked | None = None
+        self._dropped: deque[str] = deque(maxlen=_DROPPED_KEPT)
+        self._newest_entry = ""
+
+    @property
+    def idle(self) -> bool:
+        return not self._waiting and not self._hearing and self._asked is None
+
+    @property
+    def quiet(self) -> bool:
+        """Nothing is about to be spoken."""
+        return self._asked is None and (self.held or not any(waiting.ready for waiting in self._waiting))
+
+    def next_at(self) -> float | None:
+        """When there is something to do, if nobody else speaks; 0 for now."""
+        if not self._waiting or self.held or not self._responses.idle:
+            return None
+        first = self._waiting[0]
+        return 0.0 if first.ready or first.whole else first.next_at(silent=self._speech.quiet)
+
+    # -- text comes
+    def piece(self, entry_id: str, piece: Say, now: float) -> list[Command]:
+        self._newest_entry = entry_id
+        known = next((one for one in self._waiting if one.say_id == piece.say_id), None)
+        if known is not None:
+            known.add(entry_id, piece, now)
+            return []
+        begun = self._begin(piece)
+        if begun is None:
+            return []
+        before = [*self._hearing, *self._waiting]
+        self._waiting.append(begun)
+        begun.add(entry_id, piece, now)
+        return self._make_room(before, now) if piece.interrupt and not begun.begun else []
+
+    def _begin(self, piece: Say) -> Announcement | None:
+        """None for what was spoken or dropped before."""
+        said_id, _, characters = self.said.rpartition(":")
+        spoken_characters = int(characters) if said_id == piece.say_id and characters.isdigit() else 0
+        known = piece.say_id in self._dropped or any(one.say_id == piece.say_id for one in self._hearing)
+        if known or piece.at > spoken_characters:
+            return None
+        return Announcement(piece.say_id, self._language, spoken_characters)
+
+    def _make_room(self, before: list[Announcement], now: float) -> list[Command]:
+        """For a text that interrupts: neither what is being said nor what waits is wanted any more."""
+        commands = self._speech.interrupt(self._responses.active)
+        if self._responses.active not in ("", UNKNOWN):
+            commands.append(Send(cancel_response(self._responses.active)))
+        return commands + self._drop(before, Outcome.REPLACED, now)
+
+    # -- speaking
+    def advance(self, now: float, *, free: bool) -> list[Command]:
+        """What is due. `free`: nobody else speaks or is about to."""
+        commands = self._settle(now)
+        if self._asked is not None and not self._responses.hold(Purpose.SAY):
+            # The request was never answered.
+            commands += self._failed(self._asked, now)
+        while free and self._asked is None and self._waiting and not self.held and self._responses.idle:
+            first = self._waiting[0]
+            first.look(now, silent=self._speech.quiet)
+            sentence = first.take()
+            if sentence is not None:
+                self._asked = _Asked(first, sentence)
+                return commands + self._ask(sentence, now)
+            if not first.whole:
+                break
+            self._hearing.append(self._waiting.popleft())
+            commands += [self._mark(), *self._settle(now)]
+        return commands
+
+    def _ask(self, sentence: Sentence, now: float) -> list[Command]:
+        before, request = spoken(self._forms[self._form], sentence.text)
+        events = [*before, *self._responses.ask(request, Purpose.SAY, now)]
+        return [Send(event) for event in events]
+
+    def response_done(self, response_id: str, status: str, now: float, *, empty: bool) -> list[Command]:
+        """The response to our request has ended."""
+        asked = self._asked
+        if asked is None:
+            return []
+        if status == "cancelled":
+            return self.interrupted(now)
+        if status == "failed" or (status == "incomplete" and empty):
+            return self._failed(asked, now)
+        self._asked = None
+        asked.announcement.was_spoken(asked.sentence, response_id)
+        return [self._mark()]
+
+    def refused(self, now: float) -> list[Command]:
+        """A request was. If it is ours: say it by the next form, from now on."""
+        asked = self._asked
+        if asked is None or self._responses.hold(Purpose.SAY):
+            return []
+        if self._form + 1 == len(self._forms):
+            return self._drop([asked.announcement], Outcome.FAILED, now)
+        self._form += 1
+        self._put_back(asked)
+        return []
+
+    def _failed(self, asked: _Asked, now: float) -> list[Command]:
+        asked.announcement.failures += 1
+        if asked.announcement.failures == ATTEMPTS:
+            return self._drop([asked.announcement], Outcome.FAILED, now)
+        self._put_back(asked)
+        return []
+
+    def _put_back(self, asked: _Asked) -> None:
+        asked.announcement.put_back(asked.sentence)
+        self._asked = None
+
+    # -- being stopped
+    def interrupted(self, now: float) -> list[Command]:
+        """The caller speaks: of what has begun nothing more is wanted."""
+        return self._drop([*self._hearing, *(one for one in self._waiting if one.begun)], Outcome.INTERRUPTED, now)
+
+    def unwanted(self, response_id: str) -> list[Command]:
+        """A response that begins although its text was dropped meanwhile must not be heard."""
+        if self._responses.purpose is not Purpose.SAY or self._asked is not None:
+            return []
+        self._speech.drop(response_id)
+        return [Send(cancel_response(response_id))]
+
+    def session_lost(self) -> None:
+        """What was being spoken is spoken anew by the next session."""
+        if self._asked is not None:
+            self._put_back(self._asked)
+
+    def call_ended(self, now: float) -> list[Command]:
+        """Nothing more of anything is heard."""
+        unheard = [*self._hearing, *self._waiting]
+        self._hearing.clear()
+        self._waiting.clear()
+        self._asked = None
+        return [self._told(one, Outcome.CALL_ENDED, now) for one in unheard]
+
+    def call_left(self, now: float) -> list[Command]:
+        """Another relay speaks what waits; what sounds still is heard to the end."""
+        told = [self._told(one, Outcome.SPOKEN, now) for one in self._hearing]
+        self._hearing.clear()
+        return told
+
+    def _drop(self, unwanted: Iterable[Announcement], outcome: Outcome, now: float) -> list[Command]:
+        gone = list(unwanted)
+        if not gone:
+            return []
+        if self._asked is not None and self._asked.announcement in gone:
+            self._asked = None
+            self._responses.withdraw(Purpose.SAY)
+        self._dropped += [one.say_id for one in gone]
+        self._hearing = [one for one in self._hearing if one not in gone]
+        self._waiting = deque(one for one in self._waiting if one not in gone)
+        return [*(self._told(one, outcome, now) for one in gone), self._mark()]
+
+    # -- what is written down
+    def _settle(self, now: float) -> list[Command]:
+        heard = [one for one in self._hearing if self._speech.settled(one.response_ids)]
+        self._hearing = [one for one in self._hearing if one not in heard]
+        return [self._told(one, Outcome.SPOKEN, now) for one in heard]
+
+    def _told(self, announcement: Announcement, outcome: Outcome, now: float) -> Command:
+        detail = {"say_id": announcement.say_id, "outcome": outcome, "characters": announcement.spoken}
+        return self._clock.notice("say", json.dumps(detail), now)
+
+    def _mark(self) -> Command:
+        first = self._waiting[0] if self._waiting else None
+        self.said = f"{first.say_id}:{first.spoken}" if first is not None and first.spoken else ""
+        oldest = (one.oldest_entry for one in self._waiting)
+        keep_from = min((entry for entry in oldest if entry), key=_order, default=_after(self._newest_entry))
+        return MarkSaid(self.said, " ".join(self._dropped), keep_from)
+
+
+def _order(entry_id: str) -> tuple[int, int]:
+    ms, _, number = entry_id.partition("-")
+    return int(ms), int(number or 0)
+
+
+def _after(entry_id: str) -> str:
+    """The lowest entry id behind this one."""
+    if not entry_id:
+        return ""
+    ms, number = _order(entry_id)
+    return f"{ms}-{number + 1}"
