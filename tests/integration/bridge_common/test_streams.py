@@ -53,4 +53,4 @@ async def test_frames_of_many_calls_arrive_once_and_in_order_while_connections_d
 
 
 def test_the_module_offers_both_ends() -> None:
-    assert set(streams.__all__) == {"Outlet", "Sink", "StreamReader", "StreamWriter"}
+    assert set(streams.__all__) == {"Outlet", "Sink", "StreamReader", "StreamWriter", "stream_writer"}

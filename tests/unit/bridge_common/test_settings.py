@@ -165,3 +165,19 @@ def test_tokens_for_redis_travel_unseen(environment: pytest.MonkeyPatch, url: st
     settings = load_settings(Sample)
     assert settings.redis_entra
     assert settings.redis_entra_scope == "https://redis.azure.com/.default"
+
+
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("redis+sentinel://host/mymaster", "REDIS_CLUSTER: wants one server of the cluster"),
+        ("unix:///run/redis.sock", "REDIS_CLUSTER: wants one server of the cluster"),
+        ("redis://host:6379/3", "REDIS_CLUSTER: has only database 0"),
+    ],
+)
+def test_what_does_not_fit_a_cluster_is_named(
+    environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], url: str, problem: str
+) -> None:
+    environment.setenv("REDIS_URL", url)
+    environment.setenv("REDIS_CLUSTER", "true")
+    assert problem in refusal(capsys)

@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 
 from bridge_common.keys import FLEET
 from bridge_common.redis_clients import command, redis_errors
+from bridge_common.redis_cluster import server_of
 
 BEAT_S: Final = 0.25
 DEAD_AFTER_MS: Final = 1000
@@ -31,7 +32,8 @@ class Member:
 
 class Fleet:
     def __init__(self, redis: Redis, name: str, kind: str) -> None:
-        self._redis = redis
+        # Its clock and its hash are one server's, also in a cluster.
+        self._redis = server_of(redis, FLEET)
         self._name = name
         self._kind = kind
 

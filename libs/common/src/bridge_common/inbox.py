@@ -74,6 +74,7 @@ class Delivery:
 
 class Inbox:
     def __init__(self, control: Redis, blocking: Redis, keys: Keys, consumer: str) -> None:
+        """`keys`: of all shards, or of a part of them, see `parts`."""
         self._control = control
         self._blocking = blocking
         self._keys = keys
@@ -86,6 +87,13 @@ class Inbox:
         self._forget_consumers = control.register_script(scripts.FORGET_CONSUMERS)
         self._set_timer = control.register_script(scripts.SET_TIMER)
         self._fire_timers = control.register_script(scripts.FIRE_TIMERS)
+
+    def parts(self) -> list[Inbox]:
+        """One for each server, so that none waits for another; what one of them delivered any of them acknowledges."""
+        parts = [Inbox(self._control, self._blocking, keys, self._consumer) for keys in self._keys.parts()]
+        for part in parts:
+            part._held = self._held
+        return parts
 
     async def put(self, entry: InboxEntry) -> None:
         """Append the entry; after a dropped connection it may stand twice, as every delivery may come twice."""

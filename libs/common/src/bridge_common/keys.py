@@ -40,16 +40,30 @@ ENDED_TTL_S: Final = 60
 
 
 class Keys:
-    """Spells the keys for a number of shards (`REDIS_SHARDS`; 1 on a single server)."""
+    """Spells the keys for a number of shards (`REDIS_SHARDS`; 1 on a single server).
 
-    def __init__(self, shards: int = 1) -> None:
+    `spread`: the shards may lie on several servers (`REDIS_CLUSTER`), so that no command names two of them.
+    """
+
+    def __init__(self, shards: int = 1, *, spread: bool = False) -> None:
         self.shards = shards
+        self._spread = spread
+        self._tags = [_tag(shard) for shard in range(shards)]
+
+    def parts(self) -> list[Keys]:
+        """These keys, divided so that one command may name all shards of a part (`all_tags`)."""
+        if not self._spread:
+            return [self]
+        parts = [Keys(self.shards) for _ in self._tags]
+        for part, tag in zip(parts, self._tags, strict=True):
+            part._tags = [tag]
+        return parts
 
     def tag(self, call_id: str) -> str:
         return _tag(shard_of(call_id, self.shards))
 
     def all_tags(self) -> list[str]:
-        return [_tag(shard) for shard in range(self.shards)]
+        return list(self._tags)
 
     # -- of one call
     def record(self, call_id: str) -> str:

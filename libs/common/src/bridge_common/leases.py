@@ -68,6 +68,15 @@ class Leases:
         self._overdue = redis.register_script(scripts.OVERDUE)
         self._end = redis.register_script(scripts.END_LEASE)
 
+    def parts(self) -> list[Leases]:
+        """One for each server, so that none waits for another: `claim` and `wait_wake` are of its calls alone."""
+        parts = self._keys.parts()
+        return [self] if parts == [self._keys] else [Leases(self._redis, p, self._owner, self._lease_ms) for p in parts]
+
+    def has(self, call_id: str) -> bool:
+        """Whether the call is one of this part's."""
+        return self._keys.tag(call_id) in self._keys.all_tags()
+
     async def offer(self, call_id: str) -> None:
         """Make the call claimable and wake the relays. Offering it again changes nothing."""
         tag = self._keys.tag(call_id)

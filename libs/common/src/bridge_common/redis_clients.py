@@ -8,7 +8,7 @@ fast, `blocking` waits for longer than any BLOCK we send, `control` retries scri
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -18,6 +18,7 @@ from redis.asyncio.connection import Connection, parse_url
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.exceptions import (
+    AskError,
     ClusterDownError,
     MasterDownError,
     OutOfMemoryError,
@@ -30,9 +31,10 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from bridge_common.errors import OutsideError
-from bridge_common.redis_address import RedisAddress, parse_address
+from bridge_common.redis_address import Address, RedisAddress, parse_address
+from bridge_common.redis_cluster import ClusterMap, ClusterPlace, ClusterRedis, slot_of
 from bridge_common.redis_connections import OWN_CLASSES, RenewedCredentials
-from bridge_common.redis_places import Place, SentinelPlace
+from bridge_common.redis_places import FixedPlace, Place, SentinelPlace
 from bridge_common.settings import ServiceSettings
 
 MAX_BLOCK_MS: Final = 1000
@@ -48,7 +50,24 @@ _CONNECTIONS: Final = 64
 _POOL_TIMEOUT_S: Final = 2.0
 
 _PASSING: Final = frozenset(
-    {"READONLY", "OOM", "CLUSTERDOWN", "MASTERDOWN", "TRYAGAIN", "MISCONF", "NOREPLICAS", "LOADING", "BUSY", "MOVED"}
+    {
+        "READONLY",
+        "OOM",
+        "CLUSTERDOWN",
+        "MASTERDOWN",
+        "TRYAGAIN",
+        "MISCONF",
+        "NOREPLICAS",
+        "LOADING",
+        "BUSY",
+        "MOVED",
+        "ASK",
+    }
+)
+
+_PASSING_ERRORS: Final = (
+    *(ReadOnlyError, OutOfMemoryError, MasterDownError),
+    *(ClusterDownError, TryAgainError, AskError),
 )
 
 
@@ -82,14 +101,44 @@ class RedisClients:
                     stack.push_async_callback(kept.aclose)
 
 
-def open_clients(url: str, *, credentials: RenewedCredentials | None = None) -> RedisClients:
+def open_clients(url: str, *, cluster: bool = False, credentials: RenewedCredentials | None = None) -> RedisClients:
     """Makes the clients of one process; connects at first use. `url`: see `parse_address`."""
     address = parse_address(url)
+    if cluster:
+        return _cluster_clients(address, credentials)
     place = _sentinel_place(address) if address.sentinels else None
 
     def client(timeout_s: float, retries: int) -> Redis:
         return _client(address.url, place, credentials, timeout_s=timeout_s, retries=retries)
 
+    return _three(client, place, credentials)
+
+
+def _cluster_clients(address: RedisAddress, credentials: RenewedCredentials | None) -> RedisClients:
+    """`address`: one server of the cluster."""
+    # Servers name each other by addresses that no certificate holds: it is checked for the name that we were given.
+    server_name = address.host if address.scheme == "rediss" else None
+    places: dict[int, ClusterPlace] = {}
+
+    def connect(server: Address) -> Redis:
+        place = FixedPlace(server, server_name)
+        return _client(address.url, place, credentials, timeout_s=_CONTROL_TIMEOUT_S, retries=0)
+
+    servers = ClusterMap(connect, (address.host, address.port))
+
+    def client(timeout_s: float, retries: int) -> Redis:
+        def of_slot(key: str | bytes) -> Redis:
+            place = places.setdefault(slot_of(key), ClusterPlace(servers, key, server_name))
+            return _client(address.url, place, credentials, timeout_s=timeout_s, retries=retries)
+
+        return ClusterRedis(of_slot)
+
+    return _three(client, None, credentials)
+
+
+def _three(
+    client: Callable[[float, int], Redis], place: Place | None, credentials: RenewedCredentials | None
+) -> RedisClients:
     return RedisClients(
         media=client(_MEDIA_TIMEOUT_S, 0),
         blocking=client(_BLOCKING_TIMEOUT_S, 0),
@@ -101,7 +150,7 @@ def open_clients(url: str, *, credentials: RenewedCredentials | None = None) -> 
 
 def clients_of(settings: ServiceSettings) -> RedisClients:
     """The clients that the settings ask for."""
-    return open_clients(settings.redis_url, credentials=_credentials_of(settings))
+    return open_clients(settings.redis_url, cluster=settings.redis_cluster, credentials=_credentials_of(settings))
 
 
 def _credentials_of(settings: ServiceSettings) -> RenewedCredentials | None:
@@ -168,7 +217,7 @@ async def command(redis: Redis, *args: str | bytes | int, **options: object) -> 
 
 def is_passing(error: ResponseError) -> bool:
     """Whether the server refused for a state of its own (failover, full memory, failed save), not for the command."""
-    if isinstance(error, ReadOnlyError | OutOfMemoryError | ClusterDownError | MasterDownError | TryAgainError):
+    if isinstance(error, _PASSING_ERRORS):
         return True
     return refusal_is_passing(str(error))
 

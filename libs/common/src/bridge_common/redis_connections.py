@@ -18,7 +18,7 @@ from redis.asyncio.connection import (
     UnixDomainSocketConnection,
 )
 from redis.credentials import CredentialProvider
-from redis.exceptions import AuthenticationError, ReadOnlyError, ResponseError
+from redis.exceptions import AuthenticationError, MovedError, ReadOnlyError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
@@ -150,7 +150,7 @@ class OwnConnection(AbstractConnection):
 
 
 def _is_misled(error: ResponseError) -> bool:
-    return isinstance(error, ReadOnlyError) or str(error).startswith("MOVED ")
+    return isinstance(error, ReadOnlyError | MovedError)
 
 
 class TcpConnection(OwnConnection, Connection): ...

@@ -86,6 +86,22 @@ class Place(ABC):
         """Look no more."""
 
 
+class FixedPlace(Place):
+    """One server, whatever part it plays."""
+
+    def __init__(self, address: Address, server_name: str | None = None) -> None:
+        super().__init__()
+        self._fixed = address
+        self.server_name = server_name
+
+    async def check(self, ask: Callable[..., Awaitable[Any]]) -> None: ...
+
+    async def _look_up(self) -> Address:
+        return self._fixed
+
+    async def aclose(self) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class _Opinion:
     """What one sentinel says. The one with the highest epoch has seen the latest fail-over."""

@@ -38,6 +38,8 @@ class ServiceSettings(BaseSettings):
 
     redis_url: Annotated[str, AfterValidator(_is_redis_url)]
     redis_shards: int = Field(default=1, ge=1, le=256)
+    redis_cluster: bool = False
+    """`redis_url` names one server of a cluster."""
     redis_entra: bool = False
     """Sign in to Redis with Entra tokens of the process's identity."""
     redis_entra_scope: str = "https://redis.azure.com/.default"
@@ -54,6 +56,17 @@ class ServiceSettings(BaseSettings):
     applicationinsights_connection_string: SecretStr = SecretStr("")
     """Of the Application Insights resource that traces go to; empty: nowhere."""
     drain_timeout_s: float = Field(default=25.0, ge=0)
+
+    @field_validator("redis_cluster")
+    @classmethod
+    def _fits_cluster(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and "redis_url" in info.data:
+            address = parse_address(info.data["redis_url"])
+            if address.sentinels or address.scheme == "unix":
+                raise ValueError("wants one server of the cluster in REDIS_URL: redis:// or rediss://")
+            if address.database:
+                raise ValueError("has only database 0: REDIS_URL names another one")
+        return value
 
     @field_validator("redis_entra")
     @classmethod

@@ -19,6 +19,7 @@ from bridge_common.errors import EntryError
 from bridge_common.keys import BELL_TTL_S, READER_STREAMS
 from bridge_common.log import fields
 from bridge_common.redis_clients import command, is_passing, refusal_is_passing
+from bridge_common.redis_cluster import server_of
 from bridge_common.redis_wire import RedisWire, keep_open, pack
 from bridge_common.telemetry import BAD_ENTRIES, REDIS_OUTAGES
 
@@ -70,7 +71,9 @@ def decode_fields(content: Fields) -> Entry | None:
 
 
 class StreamReader:
-    """All streams a process reads. `run` reads until cancelled; streams may be added and removed at any time."""
+    """All streams a process reads, on one server or a cluster. `run` reads until cancelled; streams may be added and
+    removed at any time.
+    """
 
     def __init__(self, redis: Redis, bell: str = "") -> None:
         """`bell`: a key of its own where writers may ring (see `bell_of`); without it, it looks at a steady beat."""
@@ -91,10 +94,11 @@ class StreamReader:
         if not _ENTRY_ID.fullmatch(cursor):
             raise ValueError(f"a cursor is an entry id, not {cursor!r}")
         self.remove(key)
-        part = min(self._parts, key=len, default=None)
+        redis = server_of(self._redis, key)
+        part = min((part for part in self._parts if part.redis is redis), key=len, default=None)
         if part is None or len(part) >= READER_STREAMS:
-            bell = f"{self._bell}:{len(self._parts)}" if self._bell else ""
-            part = _Part(self._redis, bell, self._count_bad_entry)
+            bell = f"{_beside(self._bell, key)}:{len(self._parts)}" if self._bell else ""
+            part = _Part(redis, bell, self._count_bad_entry)
             self._parts.append(part)
             if self._tasks is not None:
                 self._tasks.create_task(part.run())
@@ -160,7 +164,7 @@ class _Part:
         self._bell_lives_until = 0.0
         self._aside: deque[bool] = deque()
         """Replies before the one of the streams; True for the bell's."""
-        self._redis = redis
+        self.redis = redis
         self._on_bad_entry = on_bad_entry
         self._subscriptions: dict[bytes, _Subscription] = {}
         self._empty_reads = 0
@@ -190,7 +194,7 @@ class _Part:
         self._streams = None
 
     async def run(self) -> None:
-        await keep_open(self._redis, self, patience_s=_BLOCK_MS / 1000 + _PATIENCE_S)
+        await keep_open(self.redis, self, patience_s=_BLOCK_MS / 1000 + _PATIENCE_S)
 
     # -- as the user of a connection
     async def before_open(self) -> None:
@@ -311,12 +315,19 @@ class _Part:
         """One key that Redis refuses to read would end every read of all: find it and read it no more."""
         for key, subscription in list(self._subscriptions.items()):
             try:
-                await xread(self._redis, {subscription.key: subscription.cursor.decode()}, count=1, block_ms=1)
+                await xread(self.redis, {subscription.key: subscription.cursor.decode()}, count=1, block_ms=1)
             except ResponseError as error:
                 if not is_passing(error) and self._subscriptions.get(key) is subscription:
                     self.remove(subscription.key)
                     log.error("stream refused", extra=fields(key=subscription.key, error=str(error)))
         self._one_is_refused = False
+
+
+def _beside(bell: str, key: str) -> str:
+    """The bell in the slot of the stream: a process has one on each server of a cluster."""
+    tag, brace, _ = key.partition("}")
+    _, tagged, name = bell.partition("}")
+    return f"{tag}{brace}{name}" if brace and tagged else bell
 
 
 def _read_command(streams: Collection[_Subscription], count: int, *, block: bool) -> bytes:

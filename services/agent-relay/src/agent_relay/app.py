@@ -37,7 +37,7 @@ from bridge_common.redis_clients import RedisClients, clients_of
 from bridge_common.say_store import SayStore
 from bridge_common.service import serve, set_up
 from bridge_common.settings import load_settings
-from bridge_common.streams import StreamReader, StreamWriter
+from bridge_common.streams import StreamReader, stream_writer
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ class AgentRelay:
         settings = self._settings
         clients = self._clients = clients_of(settings)
         tokens = self._tokens = Tokens(settings.scopes)
-        keys = Keys(settings.redis_shards)
+        keys = Keys(settings.redis_shards, spread=settings.redis_cluster)
         self._fleet = Fleet(clients.control, self._name, KIND)
         target, profiles = settings.target, settings.profiles()
         dialers = [
@@ -92,7 +92,7 @@ class AgentRelay:
             voice=voice,
             profiles=profiles,
             reader=StreamReader(clients.blocking),
-            writer=StreamWriter(clients.media),
+            writer=stream_writer(clients.media),
             store=CallStore(clients.control, keys),
             says=SayStore(clients.control, keys),
             say_reader=StreamReader(clients.blocking),

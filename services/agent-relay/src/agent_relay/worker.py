@@ -19,7 +19,7 @@ from bridge_common.call_record import CallRecord
 from bridge_common.entries import Restored, VoiceReady
 from bridge_common.errors import BridgeError, OutsideError
 from bridge_common.fleet import BEAT_S, Fleet
-from bridge_common.leases import HEARTBEAT_MS, LEASE_MS, POLL_MS, Claim
+from bridge_common.leases import HEARTBEAT_MS, LEASE_MS, POLL_MS, Claim, Leases
 from bridge_common.log import fields
 from bridge_common.outage import Outage
 
@@ -74,9 +74,8 @@ class Worker:
         self._capacity = capacity
         self._holdings: dict[Claim, Holding] = {}
         self._draining = False
-        self._claiming = Outage(log, "claiming calls")
-        self._renewing = Outage(log, "renewing leases")
-        self._remembering = Outage(log, "reading records")
+        self._asked_for = 0
+        """Calls that may come of claims that are under way."""
         self._beating = Outage(log, "the heartbeat")
 
     @property
@@ -86,15 +85,12 @@ class Worker:
     async def run(self) -> None:
         try:
             async with asyncio.TaskGroup() as tasks:
-                for part in (
-                    self._claim_calls(),
-                    self._renew_leases(),
-                    self._watch_calls(),
-                    self._remember(),
-                    self._beat(),
-                    self._stamp(),
-                ):
-                    tasks.create_task(part)
+                for alone in (self._watch_calls(), self._beat(), self._stamp()):
+                    tasks.create_task(alone)
+                # A server that is away costs no call of another.
+                for part in self._desk.leases.parts():
+                    for loop in (self._claim_calls(part), self._renew_leases(part), self._remember(part)):
+                        tasks.create_task(loop)
         finally:
             await self._stop_all()
 
@@ -106,16 +102,17 @@ class Worker:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     # -- claiming
-    async def _claim_calls(self) -> None:
+    async def _claim_calls(self, leases: Leases) -> None:
+        outage = Outage(log, "claiming calls")
         cursors: dict[str, str] = {}
         while True:
             try:
                 if not self._draining:
-                    await self._claim_some()
-                self._tell_of_says(await self._desk.leases.wait_wake(self._blocking, cursors, POLL_MS))
-                self._claiming.worked()
+                    await self._claim_some(leases)
+                self._tell_of_says(await leases.wait_wake(self._blocking, cursors, POLL_MS))
+                outage.worked()
             except OutsideError as error:
-                self._claiming.failed(error=error.message)
+                outage.failed(error=error.message)
                 await asyncio.sleep(POLL_MS / 1000)
 
     def _tell_of_says(self, call_ids: Sequence[str]) -> None:
@@ -123,19 +120,27 @@ class Worker:
             if holding.relay is not None and claim.call_id in call_ids:
                 holding.relay.says.listen()
 
-    async def _claim_some(self) -> None:
+    async def _claim_some(self, leases: Leases) -> None:
         """The least loaded comes first."""
         claimed = limit = 0
-        while claimed == limit and len(self._holdings) < self._capacity:
+        while claimed == limit and self._room > 0:
             await asyncio.sleep(_YIELD_S * len(self._holdings) / self._capacity)
-            if self._draining:
+            if self._draining or self._room <= 0:
                 return
-            limit = math.ceil((self._capacity - len(self._holdings)) / _SHARE)
-            claimed = await self._claim(limit)
+            limit = math.ceil(self._room / _SHARE)
+            self._asked_for += limit
+            try:
+                claimed = await self._claim(leases, limit)
+            finally:
+                self._asked_for -= limit
 
-    async def _claim(self, limit: int) -> int:
+    @property
+    def _room(self) -> int:
+        return self._capacity - len(self._holdings) - self._asked_for
+
+    async def _claim(self, leases: Leases, limit: int) -> int:
         began = self._now()
-        claims = await self._desk.leases.claim(limit)
+        claims = await leases.claim(limit)
         for claim in claims:
             holding = self._holdings[claim] = Holding(claim, began)
             holding.task = asyncio.create_task(self._drive(holding))
@@ -181,20 +186,21 @@ class Worker:
         await self._desk.leases.release(claim)
 
     # -- leases
-    async def _renew_leases(self) -> None:
+    async def _renew_leases(self, leases: Leases) -> None:
+        outage = Outage(log, "renewing leases")
         while True:
             began = self._now()
-            kept = {claim: one for claim, one in self._holdings.items() if one.handing_over is None}
+            kept = {claim: one for claim, one in self._held(leases) if one.handing_over is None}
             claims = list(kept)
             cursors = {claim.call_id: one.relay.uplink_cursor for claim, one in kept.items() if one.relay}
             try:
                 async with asyncio.timeout(_HEARTBEAT_S):
-                    lost = await self._desk.leases.renew(claims, cursors) if claims else []
+                    lost = await leases.renew(claims, cursors) if claims else []
                 await self._renewed(claims, lost, began)
                 if claims:
-                    self._renewing.worked()
+                    outage.worked()
             except (OutsideError, TimeoutError) as error:
-                self._renewing.failed(calls=len(claims), error=str(error))
+                outage.failed(calls=len(claims), error=str(error))
             await asyncio.sleep(max(began + _HEARTBEAT_S - self._now(), 0.01))
 
     async def _renewed(self, claims: Iterable[Claim], lost: Iterable[Claim], at: float) -> None:
@@ -218,15 +224,19 @@ class Worker:
         await self._desk.inbox.put(VoiceReady(claim.call_id, claim.epoch))
         return True
 
-    async def _remember(self) -> None:
+    def _held(self, leases: Leases) -> list[tuple[Claim, Holding]]:
+        return [(claim, holding) for claim, holding in self._holdings.items() if leases.has(claim.call_id)]
+
+    async def _remember(self, leases: Leases) -> None:
+        outage = Outage(log, "reading records")
         while True:
             await asyncio.sleep(_REMEMBER_S)
-            for claim, holding in list(self._holdings.items()):
+            for claim, holding in self._held(leases):
                 try:
                     holding.record = await self._desk.store.load(claim.call_id) or holding.record
-                    self._remembering.worked()
+                    outage.worked()
                 except BridgeError as error:
-                    self._remembering.failed(call_id=claim.call_id, error=error.message)
+                    outage.failed(call_id=claim.call_id, error=error.message)
                     break
 
     async def _watch_calls(self) -> None:

@@ -47,7 +47,7 @@ class CallControl:
         self.parts = Parts()
         self.name = process_name(KIND)
         self._settings = settings
-        keys = Keys(settings.redis_shards)
+        keys = Keys(settings.redis_shards, spread=settings.redis_cluster)
         self._clients = clients_of(settings)
         control = self._clients.control
         self._inbox = Inbox(control, self._clients.blocking, keys, self.name)

@@ -88,55 +88,63 @@ class Worker:
         self._routing = routing
         self._free = asyncio.Semaphore(CAPACITY)
         self._turns: dict[str, _Turn] = {}
-        self._in_hand: set[str] = set()
+        self._tasks = asyncio.TaskGroup()
+        self._in_hand: set[tuple[str, str]] = set()
         self._idle = asyncio.Event()
         self._idle.set()
         self._draining = False
+        self._reading: set[Inbox] = set()
         self._reads_no_more = asyncio.Event()
 
     async def run(self) -> None:
-        async with asyncio.TaskGroup() as group:
+        async with asyncio.TaskGroup() as self._tasks:
+            for alone in (self._beat, self._follow_routing):
+                self._tasks.create_task(self._forever(alone, self._inbox))
+            # A server that is away holds up no inbox of another.
+            for part in self._inbox.parts():
+                self._reading.add(part)
+                for loop in (self._read, self._adopt_orphans, self._forget_consumers, self._fire_timers):
+                    self._tasks.create_task(self._forever(loop, part))
 
-            async def take(deliveries: list[Delivery]) -> None:
-                for delivery in deliveries:
-                    if delivery.entry_id in self._in_hand:
-                        continue
-                    self._in_hand.add(delivery.entry_id)
-                    self._idle.clear()
-                    await self._free.acquire()
-                    group.create_task(self._work_off(delivery))
+    async def _read(self, inbox: Inbox) -> None:
+        if self._draining:
+            self._reading.discard(inbox)
+            if not self._reading:
+                self._reads_no_more.set()
+            await asyncio.sleep(_PAUSE_S)
+            return
+        await self._take(await inbox.read(block_ms=READ_BLOCK_MS))
 
-            async def read() -> None:
-                if self._draining:
-                    self._reads_no_more.set()
-                    await asyncio.sleep(_PAUSE_S)
-                    return
-                await take(await self._inbox.read(block_ms=READ_BLOCK_MS))
+    async def _adopt_orphans(self, inbox: Inbox) -> None:
+        await asyncio.sleep(ORPHAN_POLL_S)
+        if not self._draining:
+            await self._take(await inbox.claim_orphans({*await self._fleet.live(), self._name}))
 
-            async def adopt_orphans() -> None:
-                await asyncio.sleep(ORPHAN_POLL_S)
-                if not self._draining:
-                    await take(await self._inbox.claim_orphans({*await self._fleet.live(), self._name}))
+    async def _forget_consumers(self, inbox: Inbox) -> None:
+        await asyncio.sleep(FORGET_POLL_S)
+        await inbox.forget_dead_consumers({*await self._fleet.live(), self._name})
 
-            async def forget_consumers() -> None:
-                await asyncio.sleep(FORGET_POLL_S)
-                await self._inbox.forget_dead_consumers({*await self._fleet.live(), self._name})
+    async def _fire_timers(self, inbox: Inbox) -> None:
+        await asyncio.sleep(TIMER_POLL_S)
+        await inbox.fire_due_timers()
 
-            async def fire_timers() -> None:
-                await asyncio.sleep(TIMER_POLL_S)
-                await self._inbox.fire_due_timers()
+    async def _follow_routing(self, _: Inbox) -> None:
+        await self._routing.sync()
+        await asyncio.sleep(ROUTING_POLL_S)
 
-            async def follow_routing() -> None:
-                await self._routing.sync()
-                await asyncio.sleep(ROUTING_POLL_S)
+    async def _beat(self, _: Inbox) -> None:
+        await self._fleet.beat(capacity=CAPACITY, active=len(self._in_hand), draining=self._draining)
+        ACTIVE_CALLS.set(len(self._turns))
+        await asyncio.sleep(BEAT_S)
 
-            async def beat() -> None:
-                await self._fleet.beat(capacity=CAPACITY, active=len(self._in_hand), draining=self._draining)
-                ACTIVE_CALLS.set(len(self._turns))
-                await asyncio.sleep(BEAT_S)
-
-            for loop in (beat, read, adopt_orphans, forget_consumers, fire_timers, follow_routing):
-                group.create_task(self._forever(loop))
+    async def _take(self, deliveries: list[Delivery]) -> None:
+        for delivery in deliveries:
+            if _place(delivery) in self._in_hand:
+                continue
+            self._in_hand.add(_place(delivery))
+            self._idle.clear()
+            await self._free.acquire()
+            self._tasks.create_task(self._work_off(delivery))
 
     async def drain(self) -> None:
         """Take nothing new; return when all that was taken is done."""
@@ -144,29 +152,22 @@ class Worker:
         await self._reads_no_more.wait()
         await self._idle.wait()
 
-    async def _forever(self, loop: Callable[[], Awaitable[None]]) -> None:
+    async def _forever(self, loop: Callable[[Inbox], Awaitable[None]], inbox: Inbox) -> None:
         """Go on through outages of Redis, saying so once for each."""
-        outage = False
+        outage, doing = False, loop.__name__.strip("_")
         while True:
             try:
-                await loop()
+                await loop(inbox)
                 outage = False
             except OutsideError as error:
                 if not outage:
-                    log.error("the worker waits for Redis", extra=fields(doing=loop.__name__, reason=error.message))
+                    log.error("the worker waits for Redis", extra=fields(doing=doing, reason=error.message))
                 outage = True
                 await asyncio.sleep(_PAUSE_S)
-                await self._restore_group()
+                await _restore_group(inbox)
             except Exception:
-                log.exception("a loop of the worker goes on after a failure", extra=fields(doing=loop.__name__))
+                log.exception("a loop of the worker goes on after a failure", extra=fields(doing=doing))
                 await asyncio.sleep(_LONGEST_PAUSE_S)
-
-    async def _restore_group(self) -> None:
-        """Redis may have come back empty: then there is no consumer group to read from."""
-        try:
-            await self._inbox.ensure_group()
-        except OutsideError as error:
-            log.debug("no consumer group yet", extra=fields(reason=error.message))
 
     # -- one entry ---------------------------------------------------------------------------------------------------
     async def _work_off(self, delivery: Delivery) -> None:
@@ -191,7 +192,7 @@ class Worker:
                     await self._drop(delivery)
                     return
         finally:
-            self._in_hand.discard(delivery.entry_id)
+            self._in_hand.discard(_place(delivery))
             self._free.release()
             if not self._in_hand:
                 self._idle.set()
@@ -287,6 +288,19 @@ class Worker:
             turn.waiting -= 1
             if not turn.waiting:
                 del self._turns[call_id]
+
+
+async def _restore_group(inbox: Inbox) -> None:
+    """Redis may have come back empty: then there is no consumer group to read from."""
+    try:
+        await inbox.ensure_group()
+    except OutsideError as error:
+        log.debug("no consumer group yet", extra=fields(reason=error.message))
+
+
+def _place(delivery: Delivery) -> tuple[str, str]:
+    """The inboxes of two shards may give the same id."""
+    return delivery.tag, delivery.entry_id
 
 
 class _Turn:

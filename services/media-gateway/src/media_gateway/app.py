@@ -22,7 +22,7 @@ from bridge_common.parts import Parts
 from bridge_common.redis_clients import clients_of
 from bridge_common.service import serve, set_up
 from bridge_common.settings import load_settings
-from bridge_common.streams import StreamReader, StreamWriter
+from bridge_common.streams import StreamReader, stream_writer
 from media_gateway import metrics
 from media_gateway.admission import Admission
 from media_gateway.apology import load_apology
@@ -53,14 +53,14 @@ class MediaGateway:
         self._settings = settings
         self._clients = clients_of(settings)
         control = self._clients.control
-        keys = Keys(settings.redis_shards)
+        keys = Keys(settings.redis_shards, spread=settings.redis_cluster)
         self._around = Surroundings(
             settings=settings,
             keys=keys,
             store=CallStore(control, keys),
             inbox=Inbox(control, self._clients.blocking, keys, self.name),
             reader=StreamReader(self._clients.blocking, keys.bell(keys.all_tags()[0], self.name)),
-            writer=StreamWriter(self._clients.media),
+            writer=stream_writer(self._clients.media),
             ticker=Ticker(),
             admission=Admission(settings.gateway_capacity),
             apology=load_apology(settings.apology_audio),
