@@ -30,6 +30,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisCluster]:
 
 @pytest.fixture
 async def spread(cluster: RedisCluster) -> AsyncIterator[RedisClients]:
+    cluster.flush()
     clients = open_clients(cluster.url, cluster=True)
     for key in UPLINKS:
         await clients.control.xadd(key, {"e": b""}, id="0-1")
