@@ -14,6 +14,7 @@ from azure.core.credentials_async import AsyncTokenCredential
 from agent_relay.core.agent_profile import AgentProfile
 from agent_relay.core.backoff import Backoff
 from agent_relay.core.connection import Mode, Target, TokenScope
+from agent_relay.core.spoken_text import Form
 from agent_relay.desk import Desk
 from agent_relay.profiles import DEFAULT
 from agent_relay.quota import ConnectionQuota, Grant, Quota, Urgency
@@ -115,6 +116,7 @@ async def relay_process(
     warm: WarmSessions | None = None,
     further: Sequence[Target] = (),
     per_minute: int = 0,
+    say_forms: tuple[Form, ...] = (),
 ) -> AsyncIterator[RelayProcess]:
     keys = Keys(1)
     desk = Desk(
@@ -133,6 +135,7 @@ async def relay_process(
         backoff=Backoff(first_s=0.02, most_s=0.3, budget_s=budget_s),
         greeting_delay_s=0.3,
         tools=tools or {},
+        say_forms=say_forms,
         warm=warm if warm is not None else WarmSessions(),
     )
     worker = Worker(desk, Fleet(clients.control, name, KIND), clients.blocking, name=name, capacity=capacity)

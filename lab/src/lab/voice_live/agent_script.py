@@ -14,7 +14,8 @@ from lab.voice_live.events import RefusedError
 DEFAULT_GREETING = "Hello, how can I help you?"
 AFTER_THE_SCRIPT = "Is there anything else I can do for you?"
 UNHEARD = "(speech)"
-_QUOTED = re.compile(r'["“](.+?)["”]', re.DOTALL)
+_QUOTED = re.compile(r'["“](.+)["”]', re.DOTALL)
+"""The words may hold quotation marks themselves."""
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,8 @@ from lab.voice_live.responses import COMPLETED, Ending, Response, ResponseForm, 
 from lab.voice_live.session_fields import CHECKS
 from lab.voice_live.speech_plan import Delta
 
+FIRST_WITH_PRE_GENERATED = "2026-01-01-preview"
+
 
 @dataclass
 class Answering:
@@ -38,6 +40,7 @@ class Answering:
         if self.active is not None and not asked.get("cancel_previous"):
             text = f"Conversation already has an active response in progress: {self.active.id}"
             raise RefusedError(text, "conversation_already_has_active_response")
+        self._refuse_what_is_newer(asked)
         self._refuse_in_agent_mode(asked)
         form = self._form(asked)
         plan = next_plan(self.agent, self.record.conversation, asked)
@@ -133,6 +136,12 @@ class Answering:
     def _keep(self, response: Response) -> None:
         if response.item is not None and response.form.conversation_id is not None:
             self.record.conversation.put(response.item)
+
+    def _refuse_what_is_newer(self, asked: Mapping[str, object]) -> None:
+        mode, key = self.record.mode, "pre_generated_assistant_message"
+        too_old = mode.api_version < FIRST_WITH_PRE_GENERATED or (isinstance(mode, ModelMode) and mode.openai)
+        if key in asked and too_old:
+            raise RefusedError(f"'response.{key}' unexpected (extra fields not permitted)", param=f"response.{key}")
 
     def _refuse_in_agent_mode(self, asked: Mapping[str, object]) -> None:
         if not isinstance(self.record.mode, AgentMode):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from lab.scenario import Agent
@@ -10,7 +12,7 @@ from lab.voice_live.answering import Answering, audio_token_limit
 from lab.voice_live.conversation import user_audio
 from lab.voice_live.events import Event, RefusedError
 from lab.voice_live.faults import Faults
-from lab.voice_live.handshake import Mode
+from lab.voice_live.handshake import Mode, ModelMode
 from lab.voice_live.responses import COMPLETED, cancelled
 from lab.voice_live.speech_plan import Delta
 from voice_live_stage import AGENT, CASCADED, NATIVE, kinds, part, staged
@@ -108,6 +110,16 @@ def test_agents_take_no_orders_in_a_response() -> None:
     strict.pre_generated_allowed = False
     with pytest.raises(RefusedError, match="pre_generated"):
         begin(strict, pre_generated_assistant_message=message)
+
+
+@pytest.mark.parametrize(
+    "mode", [dataclasses.replace(CASCADED, api_version="2025-10-01"), dataclasses.replace(CASCADED, openai=True)]
+)
+def test_fixed_text_is_newer_than_some_versions(mode: ModelMode) -> None:
+    message = {"content": [{"type": "text", "text": "Hi"}]}
+    with pytest.raises(RefusedError, match="extra fields not permitted"):
+        begin(answering(mode), pre_generated_assistant_message=message)
+    assert begin(answering(mode), instructions='Say "Hi".')
 
 
 def test_a_refused_order_leaves_the_active_response_alone() -> None:
