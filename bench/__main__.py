@@ -28,6 +28,7 @@ from bench import (
     set_up,
     sockets,
     streams,
+    tracing,
 )
 from bench.machine import describe, machine
 from bench.results import markdown
@@ -55,6 +56,7 @@ WHOLE: Final[dict[str, Measurement]] = {
     "greeting": set_up.measure_greeting,
     "alone": alone.measure,
     "arrivals": arrivals.measure,
+    "tracing": tracing.measure,
     "ramp": ramp.measure,
 }
 """The whole system, as processes, between the simulators."""
