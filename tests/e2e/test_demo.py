@@ -13,6 +13,7 @@ from lab.acs.settings import LAB_ACCESS_KEY
 from lab.call_checks import check_call
 from lab.demo import DEFAULT_SCENARIO, demo
 from lab.heard_audio import Recording, read_recording
+from lab.metric_checks import read_metrics
 from lab.observed_call import ObservedCall, place_call, save_recording
 from lab.scenario import load_scenario
 from lab.stack import API_KEY, EVENT_GRID_SECRET, IDENTITY_HEADER, MEDIA_TOKEN_KEY, Stack, remember
@@ -35,6 +36,11 @@ async def test_a_call_with_two_turns_and_a_barge_in_passes_every_check(
     for service in SERVICES:
         assert f"ok   /metrics of {service} tell the same" in told
     assert (tmp_path / "opening-hours.wav").stat().st_size > 100_000
+    for service, direction in (("agent-relay", "uplink"), ("media-gateway", "downlink")):
+        delays = read_metrics(stack, service)
+        count = delays[f'bridge_frame_delay_seconds_count{{direction="{direction}"}}']
+        assert count >= 8, "one a second"
+        assert delays[f'bridge_frame_delay_seconds_sum{{direction="{direction}"}}'] / count < 1.0
     logs = {service: _log(stack, service)[start:] for service, start in logged.items()}
     [arrival] = [line for line in _lines(logs["call-control"]) if line["message"] == "call arrived"]
     _check_what_logs_tell(logs, str(arrival["call_id"]))

@@ -112,7 +112,7 @@ class Clear:
 
     item_id: str
     at_us: int = 0
-    """Unix time in µs when the caller was heard to speak, 0 when nobody told."""
+    """Unix time in µs when the caller was heard to speak, 0 when that is not the reason, or nobody told."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -363,7 +363,7 @@ class Relay:
                 self._link.nudge()
 
     def _append(self, entry: DownlinkEntry) -> None:
-        if type(entry) is Clear:
+        if type(entry) is Clear and self._conversation.caller.speaks:
             entry = replace(entry, at_us=telemetry.now_us())
             self._trace.barge_in(entry.item_id)
         self._downlink.append(entry)

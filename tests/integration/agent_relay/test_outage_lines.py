@@ -1,0 +1,49 @@
+"""When Redis refuses commands, a relay says so in a few lines, however often it tries: one when each thing begins to
+fail, one when it works again."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from bridge_common.entries import ItemEnd, VoiceReady
+from bridge_common.redis_clients import RedisClients
+from eventually import eventually
+from full_redis import full_redis
+from relay_call import calls, model_target, relay_process
+from scripted_voice_live import opened, reply, scripted, until_open
+
+SECOND = bytes(48_000)
+
+
+async def test_a_relay_tells_once_that_redis_refuses_and_once_that_it_works_again(
+    clients: RedisClients, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with (
+        calls(clients) as ten,
+        scripted(opened()) as service,
+        relay_process(clients, model_target(service.url)) as relay,
+    ):
+        await ten[0].begin()
+        session = await until_open(service, 0)
+        await ten[0].attach()
+        await ten[0].told(VoiceReady)
+        tried: list[int] = []
+        outages = (relay.worker._renewing, relay.worker._claiming, relay.worker._beating)
+        async with full_redis(clients):
+            await session.push(*reply("resp_1", "item_1", "Held back.", SECOND))
+
+            def tried_often() -> bool:
+                tried[:] = [outage._failures for outage in outages]
+                return tried[0] >= 5 and tried[2] >= 5
+
+            await eventually(tried_often, within_s=30)
+        await eventually(lambda: ten[0].of(ItemEnd), within_s=30)
+        await eventually(lambda: all(outage._since is None for outage in outages), within_s=30)
+        told = Counter(record.message for record in caplog.records if record.levelname != "INFO")
+        assert told["renewing leases fails"] == told["renewing leases works again"] == 1
+        assert told["the heartbeat fails"] == told["the heartbeat works again"] == 1
+        assert told["stream write failing"] == told["stream write works again"] == 1
+        assert max(told.values()) <= 2, told
+        await ten[0].end()

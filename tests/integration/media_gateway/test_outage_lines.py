@@ -1,0 +1,39 @@
+"""When Redis refuses commands, a gateway says so in a few lines, for all its sockets together."""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import AsyncExitStack
+from functools import partial
+
+import pytest
+
+from bridge_common.entries import MediaAttached, MediaDetached
+from bridge_common.redis_clients import RedisClients
+from eventually import eventually
+from full_redis import full_redis
+from media_line import Gateway, OpenLine
+
+
+async def test_a_gateway_tells_once_that_redis_refuses_and_once_that_it_works_again(
+    gateway: Gateway, open_line: OpenLine, clients: RedisClients, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with AsyncExitStack() as stack:
+        lines = [await stack.enter_async_context(open_line(f"call {number}")) for number in range(5)]
+        peers = [await stack.enter_async_context(gateway.dial(line.call_id)) for line in lines]
+        for peer, line in zip(peers, lines, strict=True):
+            await peer.metadata()
+            await eventually(partial(line.said, MediaAttached), within_s=20)
+        telling = gateway.service._around.telling
+        async with full_redis(clients):
+            for peer in peers:
+                await peer.frame(bytes(640))
+                await peer.drop()
+            await eventually(lambda: telling._failures >= 5, within_s=20)
+        for line in lines:
+            await eventually(partial(line.said, MediaDetached), within_s=20)
+        await eventually(lambda: telling._since is None, within_s=20)
+    told = Counter(record.message for record in caplog.records if record.levelname == "WARNING")
+    assert told["writing to the inbox fails"] == told["writing to the inbox works again"] == 1
+    assert told["stream write failing"] == told["stream write works again"] == 1
+    assert max(count for message, count in told.items() if "ACS token" not in message) == 1, told
