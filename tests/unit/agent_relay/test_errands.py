@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any, cast
 
-from agent_relay.core.commands import Command, MarkGreeted, Ready, Record, RunTool
+from agent_relay.core.commands import Command, MarkGreeted, MarkSaid, Ready, Record, RunTool
 from agent_relay.core.conversation import Conversation
 from agent_relay.desk import Desk
 from agent_relay.errands import Errands
@@ -46,6 +46,10 @@ class Redis:
     async def mark_greeted(self, call_id: str) -> bool:
         self._reached("greeted")
         return True
+
+    async def note_said(self, claim: Claim, owner: str, *, said: str, dropped: str, keep_from: str) -> bool:
+        self._reached((said, dropped, keep_from))
+        return self.ours
 
     async def put(self, entry: InboxEntry) -> None:
         self._reached(entry)
@@ -89,7 +93,7 @@ def _stage(**redis: Any) -> Stage:
         return f"<{arguments}>"
 
     noting = Outage(logging.getLogger("errands"), "writing of calls")
-    desk = SimpleNamespace(store=one, inbox=one, leases=one, tools={"look": answer}, noting=noting)
+    desk = SimpleNamespace(store=one, says=one, inbox=one, leases=one, tools={"look": answer}, noting=noting)
     did: list[Command] = []
     lost: list[str] = []
 
@@ -160,3 +164,10 @@ async def test_who_has_lost_the_lease_does_not_end_the_call() -> None:
     stage = _stage(ours=False)
     await stage.errands.tell_voice_lost("gone")
     assert stage.lost == ["lease"]
+
+
+async def test_what_was_said_is_noted_until_redis_has_it_and_a_refusal_is_no_lost_lease() -> None:
+    stage = _stage(fails=1, ours=False)
+    await stage.run(MarkSaid("say_1:14", "say_0", "5-0"))
+    assert stage.redis.done == [("say_1:14", "say_0", "5-0")]
+    assert stage.lost == [], "the next renewal of the lease tells"

@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from typing import Final, TypeAlias
 
+from agent_relay import metrics
+from agent_relay.core.announcements import SAY, outcome_of
 from agent_relay.core.commands import Command, MarkGreeted, MarkSaid, Ready, Record, RunTool
 from agent_relay.core.conversation import Conversation
 from agent_relay.desk import Desk
@@ -75,6 +77,8 @@ class Errands:
     async def _note(self, entry: TranscriptEntry) -> None:
         if isinstance(entry, Notice):
             log.info("notice", extra=fields(call_id=self._claim.call_id, what=entry.what))
+            if entry.what == SAY:
+                metrics.SAID.labels(outcome_of(entry.detail)).inc()
         await self._insist(lambda: self._desk.store.append_transcript(self._claim.call_id, entry))
 
     async def _announce(self, ready: Ready) -> None:

@@ -24,6 +24,7 @@ DROPPED_FRAMES: Final = telemetry.counter(
     "bridge_relay_dropped_frames_total", "Caller frames too old to send after the session was away"
 )
 CLAIMS: Final = telemetry.counter("bridge_relay_claims_total", "Calls claimed, new ones and taken over", "kind")
+SAID: Final = telemetry.counter("bridge_relay_says_told_total", "Texts of others, by what became of them", "outcome")
 TURNS: Final = telemetry.counter("bridge_relay_turns_total", "Turns that were said and heard, by who said them", "role")
 SESSION_SETUP: Final = telemetry.histogram(
     "bridge_relay_session_setup_seconds", "From the beginning of a voice session's handshake until it is configured",

@@ -157,7 +157,7 @@ def _refusal(added: Added) -> BridgeError:
         case Fate.ENDED:
             return ConflictError("the call has ended already")
         case Fate.INTERRUPTED:
-            return InterruptedSayError("the caller or another say interrupted: nothing more of this text is spoken")
+            return InterruptedSayError("nothing more of this text is spoken: it was interrupted, or the voice failed")
         case Fate.FULL:
             return BusyError("too much waits to be said in this call", retry_after_s=retry_s)
         case Fate.OFTEN:

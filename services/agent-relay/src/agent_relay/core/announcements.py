@@ -24,6 +24,8 @@ from agent_relay.core.voice_live import cancel_response
 from agent_relay.core.wall_clock import WallClock
 from bridge_common.entries import Say
 
+SAY: Final = "say"
+"""The notice that tells what became of a text."""
 ATTEMPTS: Final = 2
 _DROPPED_KEPT: Final = 16
 
@@ -235,7 +237,7 @@ class Announcements:
 
     def _told(self, announcement: Announcement, outcome: Outcome, now: float) -> Command:
         detail = {"say_id": announcement.say_id, "outcome": outcome, "characters": announcement.spoken}
-        return self._clock.notice("say", json.dumps(detail), now)
+        return self._clock.notice(SAY, json.dumps(detail), now)
 
     def _mark(self) -> Command:
         first = self._waiting[0] if self._waiting else None
@@ -243,6 +245,11 @@ class Announcements:
         oldest = (one.oldest_entry for one in self._waiting)
         keep_from = min((entry for entry in oldest if entry), key=_order, default=_after(self._newest_entry))
         return MarkSaid(self.said, " ".join(self._dropped), keep_from)
+
+
+def outcome_of(detail: str) -> Outcome:
+    """Out of the detail of such a notice."""
+    return Outcome(json.loads(detail)["outcome"])
 
 
 def _order(entry_id: str) -> tuple[int, int]:
