@@ -126,6 +126,23 @@ async def test_beyond_the_quota_it_answers_429() -> None:
         assert await status_of(address, MODEL, {"api-key": DEFAULT_API_KEY}) == 429
 
 
+async def test_a_refusal_may_say_when_to_come_again() -> None:
+    settings = VoiceLiveSettings(port=0, session_setup_s=0.0, new_connections_per_minute=1, quota_retry_after=True)
+    async with running(server_config(settings)) as address, httpx.AsyncClient() as lab:
+        async with raw_client(address) as client:
+            await client.next()
+        with pytest.raises(websockets.InvalidStatus) as full:
+            async with raw_client(address):
+                pass
+        assert 50 < int(full.value.response.headers["Retry-After"]) <= 60
+        fault = {"handshake": {"status": 429, "retry_after_s": 7, "times": 1}}
+        await lab.put(f"http://{address}/lab/faults", json=fault)
+        with pytest.raises(websockets.InvalidStatus) as refused:
+            async with raw_client(address):
+                pass
+        assert refused.value.response.headers["Retry-After"] == "7"
+
+
 async def test_injected_handshake_faults(address: str) -> None:
     async with httpx.AsyncClient() as lab:
         await lab.put(f"http://{address}/lab/faults", json={"handshake": {"status": 503, "times": 1}})

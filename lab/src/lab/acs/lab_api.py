@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -124,7 +125,8 @@ class LabApi:
         if line is None or not isinstance(line.uplink, Marks):
             raise RefusedRequestError(404, "this call carries no marks")
         shift_ms = line.mark_reader.shift_ms if line.mark_reader is not None else None
-        return JSONResponse({"sent": line.uplink.sent, "heard": line.marks_heard, "shift_ms": shift_ms})
+        marks = {"sent": line.uplink.sent, "heard": line.marks_heard, "shift_ms": shift_ms}
+        return JSONResponse(marks | {"silences": line.silences_until(time.monotonic())})
 
     async def hang_up(self, request: Request) -> Response:
         call = self._call(request)

@@ -17,6 +17,8 @@ from lab.acs.recording import Recording
 from lab.acs.uplink import CallerEnds, CallerSays, Marks, Speech, Uplink, Utterance
 from lab.mark_stream import MarkStream
 
+_SILENCE_S = 1.0
+
 Change = AgentStarts | AgentEnds | CallerSays | CallerEnds
 
 
@@ -36,6 +38,9 @@ class Line:
         self.recording = Recording(rate_hz) if record else None
         self.mark_reader = MarkStream(rate_hz) if isinstance(uplink, Marks) else None
         self.marks_heard: list[tuple[int, int, float]] = []
+        self.silences: list[tuple[float, float]] = []
+        """On a line with marks: from when to when nothing but digital silence came, for more than a second."""
+        self._sounded_at = opened
         self.muted = False
         self.on_hold = False
         self._silence = bytes(frame_bytes(rate_hz))
@@ -51,8 +56,19 @@ class Line:
         if self.mark_reader is None:
             self.playout.add(pcm, now)
             return
+        if pcm.strip(b"\0"):
+            self._sounds(now)
         for call, seq in self.mark_reader.feed(pcm):
             self.marks_heard.append((call, seq, now))
+
+    def _sounds(self, now: float) -> None:
+        if now - self._sounded_at > _SILENCE_S:
+            self.silences.append((self._sounded_at, now))
+        self._sounded_at = now
+
+    def silences_until(self, now: float) -> list[tuple[float, float]]:
+        silent = now - self._sounded_at > _SILENCE_S
+        return [*self.silences, (self._sounded_at, now)] if silent else self.silences
 
     def clear(self, now: float) -> float:
         """Drop agent audio that was not heard by `now`; answer its milliseconds."""

@@ -10,13 +10,14 @@ from typing import Final
 
 from lab.chaos.call_trace import CallTrace
 from lab.chaos.fleet import CONTROL, GATEWAY, RELAY
-from lab.chaos.row import Facts, Inject, Scene
+from lab.chaos.row import Examine, Facts, Inject, Scene
 from lab.redis_line import RedisRefusedError, ask
-from lab.wire import call_json
+from lab.wire import Json, call_json
 
 FROZEN_S: Final = 5.0
 REDIS_DOWN_S: Final = 1.0
 CUT_OFF_S: Final = 10.0
+ALONE_S: Final = 5.0
 
 
 def nothing(_: Scene) -> Facts:
@@ -185,6 +186,56 @@ def resumed_after(moment: str) -> Callable[[Scene, Sequence[CallTrace]], Facts]:
     return examine
 
 
+def silences(scene: Scene, _: Sequence[CallTrace]) -> Facts:
+    """The longest time in which a caller heard nothing at all, no hold tone either, since the fault began."""
+    acs, began = scene.fleet.url("acs"), min(scene.moments.values()) - 1.0
+    longest = 0.0
+    for lab_id in scene.crowd.placed.values():
+        spans = call_json("GET", f"{acs}/lab/calls/{lab_id}/marks")["silences"]
+        over = [float(row["t"]) for row in scene.crowd.phone(lab_id)["timeline"] if row["event"] == "ended"]
+        lengths = [min([end, *over]) - max(begin, began) for begin, end in spans]
+        longest = max([longest, *lengths])
+    return {"silence_s": longest}
+
+
+def with_silences(examine: Examine) -> Examine:
+    """The same facts, and whether somebody heard nothing for long."""
+
+    def both(scene: Scene, traces: Sequence[CallTrace]) -> Facts:
+        return examine(scene, traces) | silences(scene, traces)
+
+    return both
+
+
+def no_relay(scene: Scene) -> Facts:
+    """All relays die, and come back after a while."""
+    fleet = scene.fleet
+    names = fleet.running(RELAY)
+    scene.moments["alone"] = time.monotonic()
+    for name in names:
+        fleet.kill(name)
+    time.sleep(ALONE_S)
+    for name in names:
+        fleet.launch_replica(name)
+    fleet.await_ready()
+    scene.moments["relays"] = time.monotonic()
+    return {}
+
+
+def voice_gone_for_good(scene: Scene) -> Facts:
+    """Every session drops and none can be had any more: people are rung."""
+    voice = scene.fleet.url("voice-live")
+    call_json("PUT", f"{voice}/lab/faults", {"handshake": {"status": 503}})
+    voice_sessions("drop")(scene)
+    return {}
+
+
+def handed_to_people(scene: Scene, _: Sequence[CallTrace]) -> Facts:
+    phones = scene.crowd.phones()
+    transferred = sum(any(row["event"] == "transferred" for row in phone["timeline"]) for phone in phones)
+    return {"transferred_pct": 100 * transferred / max(len(phones), 1)}
+
+
 # -- ringing calls
 def crash_while_ringing(scene: Scene) -> Facts:
     """call-control dies at another moment of each repetition: from the delivery of IncomingCall to the answer."""
@@ -253,10 +304,18 @@ def over_capacity(scene: Scene) -> Facts:
         time.sleep(0.2)
     phones = scene.crowd.phones()
     diverted = [phone for phone in phones if phone["state"] in ("rejected", "redirected")]
+    waited = [_seconds_to(phone, phone["state"]) for phone in diverted]
     answered = [any(row["event"] == "answered" for row in phone["timeline"]) for phone in diverted]
     scene.crowd.keep([phone["id"] for phone in phones if phone["state"] == "connected"])
     return {
         "admitted": len(scene.crowd.placed),
         "diverted": len(diverted),
         "diverted_after_answer": sum(answered),
+        "diverted_s": max(waited, default=0.0),
     }
+
+
+def _seconds_to(phone: Json, event: str) -> float:
+    """From the first ring to an event of the call's timeline."""
+    times = {row["event"]: float(row["t"]) for row in reversed(phone["timeline"])}
+    return times.get(event, float("inf")) - times["incoming_call_sent"]

@@ -13,6 +13,7 @@ from lab.chaos.soak import keys_left, soak
 
 _NO_CHANGE: Final = Target("owner_changes", "==", 0)
 _CAPACITY: Final = 8
+_NEVER_SILENT: Final = Target("silence_s", "<=", 5.0)
 
 
 def _gap(p99: float, most: float | None = None) -> tuple[Target, ...]:
@@ -146,32 +147,52 @@ ROWS: Final = (
         fault="Voice Live: every session drops (1006)",
         inject=do.voice_sessions("drop"),
         watch_s=6,
-        targets=(*GOES_ON, *_gap(1500)),
-        examine=do.resumed_after("drop"),
+        targets=(*GOES_ON, *_gap(1500), _NEVER_SILENT),
+        examine=do.with_silences(do.resumed_after("drop")),
     ),
     Row(
         name="voice-503",
         fault="Voice Live: sessions drop, 503 for 3 s",
         inject=do.voice_refuses(503, 3.0),
         watch_s=9,
-        targets=(*GOES_ON, Target("resumed_s", "<=", 1.5)),
-        examine=do.resumed_after("reachable"),
+        targets=(*GOES_ON, Target("resumed_s", "<=", 1.5), _NEVER_SILENT),
+        examine=do.with_silences(do.resumed_after("reachable")),
     ),
     Row(
         name="voice-429",
         fault="Voice Live: sessions drop, 429 for 3 s",
         inject=do.voice_refuses(429, 3.0),
         watch_s=9,
-        targets=(*GOES_ON, Target("resumed_s", "<=", 1.5)),
-        examine=do.resumed_after("reachable"),
+        targets=(*GOES_ON, Target("resumed_s", "<=", 1.5), _NEVER_SILENT),
+        examine=do.with_silences(do.resumed_after("reachable")),
     ),
     Row(
         name="voice-mute",
         fault="Voice Live: every session goes mute",
         inject=do.voice_sessions("mute"),
         watch_s=10,
-        targets=(*GOES_ON, Target("resumed_s", "<=", 4.0), *_gap(5000)),
-        examine=do.resumed_after("mute"),
+        targets=(*GOES_ON, Target("resumed_s", "<=", 4.0), *_gap(5000), _NEVER_SILENT),
+        examine=do.with_silences(do.resumed_after("mute")),
+    ),
+    Row(
+        name="voice-gone",
+        fault="Voice Live: every session drops, none can be had any more; people are rung after 3 s",
+        inject=do.voice_gone_for_good,
+        watch_s=7,
+        targets=(Target("transferred_pct", "==", 100), _NEVER_SILENT),
+        examine=do.with_silences(do.handed_to_people),
+        plan=replace(
+            USUAL,
+            extra={**SETUP, RELAY: {"RECONNECT_BUDGET_S": "3"}, CONTROL: {"TRANSFER_TARGET": "+14255550199"}},
+        ),
+    ),
+    Row(
+        name="no-relay",
+        fault="relay: kill -9 of all, started again after 5 s",
+        inject=do.no_relay,
+        watch_s=6,
+        targets=(*GOES_ON, _NEVER_SILENT),
+        examine=do.silences,
     ),
     Row(
         name="voice-expiry",
@@ -211,6 +232,7 @@ ROWS: Final = (
             Target("admitted", "==", _CAPACITY),
             Target("diverted", "==", _CAPACITY // 2),
             Target("diverted_after_answer", "==", 0),
+            Target("diverted_s", "<=", 2.0),
             Target("delay_p99_ms", "<=", 20),
         ),
         plan=replace(USUAL, relays=2, extra={**SETUP, RELAY: {"RELAY_CAPACITY": str(_CAPACITY // 2)}}),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import sys
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -92,7 +93,7 @@ async def _connect(websocket: WebSocket, resource: Resource) -> None:
         resource.refused_handshakes.append({"t": time.monotonic(), **facts})
         log.info("handshake_refused", extra={"facts": facts})
         body = {"error": {"code": str(error.status), "message": error.reason}}
-        await websocket.send_denial_response(JSONResponse(body, status_code=error.status))
+        await websocket.send_denial_response(JSONResponse(body, error.status, error.headers))
         connection_of(websocket).note_refused()
         return
     await websocket.accept()
@@ -108,10 +109,12 @@ def _admit(knock: Knock, resource: Resource) -> Mode | RefusedError:
     """Raises `HandshakeError`."""
     faults = resource.faults
     if faults.handshake is not None and faults.handshake.take():
-        raise HandshakeError(faults.handshake.status, "injected fault")
+        raise HandshakeError(faults.handshake.status, "injected fault", faults.handshake.retry_after_s or 0)
     admitted = admit(knock, resource.credentials(time.time()))
-    if not resource.quota.take(time.monotonic()):
-        raise HandshakeError(429, "Too many new connections in the last minute")
+    now = time.monotonic()
+    if not resource.quota.take(now):
+        after_s = math.ceil(resource.quota.next_at - now) if resource.settings.quota_retry_after else 0
+        raise HandshakeError(429, "Too many new connections in the last minute", after_s)
     if faults.refuse is not None and faults.refuse.take():
         return RefusedError(faults.refuse.message, faults.refuse.code, fatal=True)
     return admitted

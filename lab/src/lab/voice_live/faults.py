@@ -20,6 +20,8 @@ class HandshakeFault(Fault):
     """Answer the upgrade with this status."""
 
     status: int = Field(ge=400, le=599)
+    retry_after_s: int | None = Field(default=None, ge=1, le=3600)
+    """What `Retry-After` says; null: there is none, as Azure documents none."""
 
 
 class RefuseFault(Fault):

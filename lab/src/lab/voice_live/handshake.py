@@ -58,10 +58,11 @@ _DATE = re.compile(r"20[0-9]{2}-[0-9]{2}-[0-9]{2}(-preview)?")
 class HandshakeError(Exception):
     """Answer the upgrade with this HTTP status instead of 101."""
 
-    def __init__(self, status: int, reason: str) -> None:
+    def __init__(self, status: int, reason: str, retry_after_s: int = 0) -> None:
         super().__init__(reason)
         self.status = status
         self.reason = reason
+        self.headers = {"Retry-After": str(retry_after_s)} if retry_after_s else {}
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,11 @@ class ConnectionQuota:
     per_minute: int
     _taken_at: deque[float] = field(default_factory=deque)
 
+    @property
+    def next_at(self) -> float:
+        """When the oldest connection of the minute no longer counts."""
+        return self._taken_at[0] + QUOTA_WINDOW_S if self._taken_at else 0.0
+
     def take(self, now: float) -> bool:
         """Whether one more handshake is allowed now; a refused one does not count."""
         while self._taken_at and self._taken_at[0] <= now - QUOTA_WINDOW_S:

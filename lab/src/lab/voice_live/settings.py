@@ -39,6 +39,8 @@ class VoiceLiveSettings:
 
     new_connections_per_minute: int = 0
     """HTTP 429 beyond this many handshakes in a rolling minute; 0 does not count. Azure's own default is 30."""
+    quota_retry_after: bool = False
+    """Tell with `Retry-After` when a connection will be allowed again. Whether Azure does is not documented."""
     session_max_s: float = 3600.0
     accept_session_agent: bool = False
     """Take `session.agent` in `session.update` without an error, as clients of 2025 send it. Azure refuses it."""

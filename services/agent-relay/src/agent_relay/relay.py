@@ -27,7 +27,7 @@ from agent_relay.desk import Desk, begin_conversation, was_held
 from agent_relay.downlink import Downlink
 from agent_relay.errands import Errands
 from agent_relay.quota import Urgency
-from agent_relay.roll_over import next_session
+from agent_relay.roll_over import LEAD_S, next_session
 from agent_relay.say_listener import SayListener
 from agent_relay.uplink_audio import UplinkAudio
 from agent_relay.voice_link import VoiceLink
@@ -280,10 +280,15 @@ class Relay:
     async def _roll_over(self, link: VoiceLink, life_s: float) -> None:
         """Before the session expires the next one takes its place."""
 
+        urgent_at = self._now() + life_s - min(LEAD_S, life_s / 4) / 2
+
         def open_next() -> Awaitable[WarmSession]:
+            # With half of the time gone it must not wait behind new calls any more.
+            urgency = Urgency.SPARE if self._now() < urgent_at else Urgency.RUNNING
             return open_session(
                 self._desk.voice,
                 self._conversation.plan,
+                urgency,
                 conversation_id=self._conversation.conversation_id,
                 begun_on=self._resource,
             )

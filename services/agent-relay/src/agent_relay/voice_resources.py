@@ -21,7 +21,7 @@ from bridge_common.log import fields
 
 log = logging.getLogger(__name__)
 
-BUSY_S: Final = 1.0
+BUSY_S: Final = 0.5
 """A resource that answers 429 without saying for how long is left alone for so long."""
 FORBIDDEN_S: Final = 10.0
 """One that forbids the connection, until somebody has given the role."""

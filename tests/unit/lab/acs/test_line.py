@@ -110,3 +110,13 @@ def test_marks_are_read_as_they_arrive_not_as_they_are_played() -> None:
     assert line.marks_heard == [(3, n, 7.0) for n in range(5)]
     with pytest.raises(ValueError, match="marks"):
         line.say(b"", "no")
+
+
+def test_on_a_line_with_marks_long_silences_are_remembered() -> None:
+    line = Line(RATE_HZ, 100.0, Marks(1, RATE_HZ), threshold=200, record=False)
+    line.play(constant(500, 0.02), 100.5)
+    line.play(bytes(640), 101.5)
+    line.play(constant(500, 0.02), 102.5)
+    line.play(constant(500, 0.02), 103.0)
+    assert line.silences_until(103.5) == [(100.5, 102.5)]
+    assert line.silences_until(105.0) == [(100.5, 102.5), (103.0, 105.0)]

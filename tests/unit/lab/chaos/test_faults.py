@@ -54,3 +54,23 @@ def test_answers_are_counted_and_timed_from_the_delivery_that_was_taken() -> Non
     assert faults.answers(there, []) == {"answered_once_pct": 100, "answered_s": pytest.approx(1.0)}
     there.crowd.phones.return_value.append(phone(("incoming_call_sent", 1.0)))
     assert faults.answers(there, []) == {"answered_once_pct": pytest.approx(200 / 3), "answered_s": FOREVER}
+
+
+def test_a_silence_counts_from_the_fault_to_the_end_of_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    spans = {"a": [(1.0, 2.5), (9.5, 12.0)], "b": [(10.0, 30.0)]}
+    monkeypatch.setattr(faults, "call_json", lambda _, url: {"silences": spans[url.split("/")[-2]]})
+    there = scene(drop=10.0)
+    there.crowd = Mock(placed={1: "a", 2: "b"})
+    there.crowd.phone.side_effect = lambda lab_id: {
+        "timeline": [{"event": "ended", "t": 11.0}] if lab_id == "b" else []
+    }
+    assert faults.silences(there, []) == {"silence_s": pytest.approx(2.5)}
+    both = faults.with_silences(lambda *_: {"x": 1.0})
+    assert both(there, []) == {"x": 1.0, "silence_s": pytest.approx(2.5)}
+
+
+def test_calls_that_people_have_are_counted() -> None:
+    there = scene()
+    there.crowd = Mock()
+    there.crowd.phones.return_value = [{"timeline": [{"event": "transferred", "t": 1.0}]}, {"timeline": []}]
+    assert faults.handed_to_people(there, []) == {"transferred_pct": 50}
