@@ -55,15 +55,14 @@ def measure(options: Options) -> Outcome:
 def table(cpu: dict[str, dict[str, list[float]]], calls: int, spans: list[int]) -> Table:
     """`cpu`: of each run, CPU ms per second and call, by mode and service."""
     rows: list[list[Cell]] = []
-    middle: dict[str, float] = {}
+    together = {mode: [sum(one) for one in zip(*found.values(), strict=True)] for mode, found in cpu.items()}
     for mode, by_service in cpu.items():
-        together = Repeated.of(sum(one) for one in zip(*by_service.values(), strict=True))
-        middle[mode] = together.middle
         each = [Repeated.of(values).text(2) for values in by_service.values()]
-        ratio = f"{together.middle / middle[OFF]:.3f}" if middle[OFF] else ""
-        rows.append([mode, *each, together.text(2), ratio])
+        ratios = [one / off for one, off in zip(together[mode], together[OFF], strict=True) if off]
+        rows.append([mode, *each, Repeated.of(together[mode]).text(2), Repeated.of(ratios).text(3) if ratios else ""])
     notes = (
-        "CPU ms per second and call: the median of the runs (least–most). Ratio: of the medians, to off.",
+        "CPU ms per second and call: the median of the runs (least–most). Ratio: each run to the one without",
+        "traces right before it: what else the machine does strikes the two of a pair more alike than all runs.",
         f"Spans in a run: {Repeated.of(spans).text(0)}; each caller interrupts every {EVERY_S:.0f} s in the mean.",
     )
     return Table(f"Traces, {calls} calls", ["", *SERVICES, "together", "ratio"], rows, notes)

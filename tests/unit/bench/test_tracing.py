@@ -9,15 +9,15 @@ from bridge_common.trace_export import open_tracing
 from bridge_common.tracing import Span
 
 
-def test_the_ratio_is_that_of_the_medians() -> None:
+def test_the_ratio_is_that_of_pairs() -> None:
     cpu = {
         OFF: {"call-control": [1.0, 1.0, 1.0], "media-gateway": [4.0, 4.0, 9.0], "agent-relay": [5.0, 5.0, 5.0]},
         ON: {"call-control": [1.0, 1.1, 1.2], "media-gateway": [4.0, 4.1, 4.2], "agent-relay": [5.0, 5.1, 9.0]},
     }
     found = table(cpu, 40, [300, 310, 320])
     assert [row[0] for row in found.rows] == [OFF, ON]
-    assert [row[-1] for row in found.rows] == ["1.000", "1.030"]
-    assert "310" in found.notes[1]
+    assert [row[-1] for row in found.rows] == ["1.000", "1.000 (0.960–1.030)"]
+    assert "310" in found.notes[-1]
 
 
 def test_spans_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,8 @@ LIBRARIES = (
     "azure",
     "aiohttp",
     "httpx",
+    "msal",
+    "redis",
     "uvicorn",
     "uvicorn.access",
     "uvicorn.error",

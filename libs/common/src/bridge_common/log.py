@@ -92,7 +92,10 @@ def setup_logging(
     root = logging.getLogger()
     root.handlers[:] = [out]
     root.setLevel(level)
-    telling = ("uvicorn", "uvicorn.access", "uvicorn.error", "websockets", "websockets.client", "websockets.server")
+    telling = (
+        *("uvicorn", "uvicorn.access", "uvicorn.error", "websockets", "websockets.client", "websockets.server"),
+        *("msal", "redis"),
+    )
     noisy = ("azure", "aiohttp", "httpx")
     for name in telling if level == "DEBUG" else (*telling, *noisy):
         logging.getLogger(name).setLevel(logging.WARNING)
