@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from bridge_common.call_record import Status
 from bridge_common.entries import HangUp, MediaOpen, VoiceLost
 from bridge_common.fleet import Fleet
@@ -41,6 +43,17 @@ async def test_people_are_rung_with_the_number_that_was_called(
         record = await board.reaches(call, Status.ENDED)
         assert record.end_reason == "transferred"
         assert not acs.of("terminate")
+
+
+async def test_the_people_of_the_policy_come_first(
+    redis_url: str, clients: RedisClients, acs: ScriptedAcs, tmp_path: Path
+) -> None:
+    file = tmp_path / "routing.yaml"
+    file.write_text('people: {phone: "+14255550188"}\nrules: [{name: all, agent: default}]\n')
+    async with switchboard(redis_url, clients, acs, TRANSFER_TARGET=PEOPLE, ROUTING_POLICY=str(file)) as board:
+        await _loses_its_voice(board, PhoneCall())
+        await eventually(lambda: acs.of("transferToParticipant"))
+        assert "4:+14255550188" in str(acs.of("transferToParticipant")[0].body["targetParticipant"])
 
 
 async def test_when_people_cannot_be_had_the_gateway_apologizes(

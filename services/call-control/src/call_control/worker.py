@@ -257,7 +257,7 @@ class Worker:
     async def _commit(self, call_id: str, events: list[CallEvent], cause: str) -> CallRecord | None:
         """Apply the events and save; None when there is no such call (any more)."""
         people = (await self._routing.routing()).people
-        rules = replace(self._rules, redirect_target=people) if people else self._rules
+        rules = replace(self._rules, redirect_target=people, transfer_target=people) if people else self._rules
         for _ in range(_SWAPS):
             before = await self._store.load(call_id)
             if before is None:

@@ -79,7 +79,8 @@ def voice_current(record: CallRecord, event: CallEvent, rules: Rules) -> bool:
 
 
 def people_may_help(record: CallRecord, event: CallEvent, rules: Rules) -> bool:
-    return voice_current(record, event, rules) and bool(rules.transfer_target and record.connection_id)
+    known = rules.transfer_target not in ("", record.callee) and record.connection_id != ""
+    return voice_current(record, event, rules) and known
 
 
 def fleet_full(record: CallRecord, event: CallEvent, rules: Rules) -> bool:

@@ -163,7 +163,8 @@ class Rule(_Strict):
 
 class Policy(_Strict):
     people: People | None = None
-    """Who gets everybody under `everyone_to_people`, and the calls that no relay can take."""
+    """Who gets everybody under `everyone_to_people`, the calls that no relay can take, and the running calls that have
+    lost their voice session for good."""
     everyone_to_people: StrictBool = False
     time_zone: Zone | None = None
     """Of the rules that name none."""
