@@ -11,6 +11,7 @@ from lab.redis_server import NoRedisError
 from lab.stack import API_KEY, Ports, Stack, StackError, bring_down, recall, remember
 
 FOLDER = Path(".lab")
+RESULTS = Path("out/chaos.json")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -40,8 +41,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         return load(arguments.calls, arguments.seconds, arguments.folder / "load", json_path=arguments.json)
     if arguments.command == "chaos":
-        from lab.chaos.chaos import chaos
+        from lab.chaos.chaos import chaos, write_page
 
+        if arguments.write_results:
+            return write_page(arguments.json or RESULTS)
         return chaos(
             arguments.rows,
             arguments.folder / "chaos",
@@ -79,7 +82,8 @@ def _parser() -> argparse.ArgumentParser:
     chaos.add_argument("--calls", type=int, default=20)
     chaos.add_argument("--repeats", type=int, default=5)
     chaos.add_argument("--quick", action="store_true", help="only the rows that a regression shows in first")
-    chaos.add_argument("--json", type=Path, help="also write the figures here")
+    chaos.add_argument("--json", type=Path, help="also keep the figures here, beside those of other rows")
+    chaos.add_argument("--write-results", action="store_true", help="write docs/resilience.md from the kept figures")
     return parser
 
 

@@ -95,7 +95,7 @@ async def test_other_requests_get_an_answer_and_an_end(echoes: Echoes, head: str
 
 @pytest.mark.parametrize("head", ["", "GET /ws/x HTTP/1.1\r\nHost: x\r\nUpgr"], ids=["nothing", "half a head"])
 async def test_a_request_that_does_not_come_whole_is_closed(head: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert socket_server.HANDSHAKE_S == 5
+    assert socket_server.HANDSHAKE_S == 4
     monkeypatch.setattr(socket_server, "HANDSHAKE_S", 0.2)
     async with running_echoes() as echoes, raw_peer(echoes.port) as peer:
         peer.writer.write(head.encode())

@@ -12,13 +12,17 @@ from typing import Final
 import psutil
 
 from lab.chaos.call_trace import CallTrace
+from lab.chaos.crowd import Crowd
 from lab.chaos.faults import busiest
 from lab.chaos.fleet import GATEWAY
 from lab.chaos.row import Facts, Scene
 from lab.mark_report import percentile
+from lab.wire import call_json
 
 SLOW: Final = 500
 WRONG: Final = 50
+BAD: Final = 2
+"""Calls of their own whose media socket brings what ACS never sends."""
 ATTACK_S: Final = 8.0
 CALM_S: Final = 4.0
 _HALF: Final = b"GET /ws/call_0 HTTP/1.1\r\nHost: gateway\r\nUpgrade: websocket\r\n"
@@ -28,6 +32,13 @@ _WRONG: Final = (
 )
 _FLOOD: Final = b"\x81\xff" + (1 << 20).to_bytes(8, "big") + b"mask" + bytes(64 * 1024)
 """The head of a text message of 1 MB, and 64 KB of it."""
+_OUTSIDERS: Final = 41_000
+_ODD: Final = (
+    {"text": '{"kind": "AudioData", "audioData": {"data": "not base64!", "silent": false}}'},
+    {"text": '{"kind": "AudioData", "audioData": {"data": "' + "A" * 64 * 1024 + '"}}'},
+    {"text": "{" * 1000},
+    {"binary_base64": "AAECAw=="},
+)
 
 
 def hostile_sockets(scene: Scene) -> Facts:
@@ -38,11 +49,15 @@ def hostile_sockets(scene: Scene) -> Facts:
     time.sleep(CALM_S)
     scene.moments["attack"] = time.monotonic()
     before = process.memory_info().rss
+    call_json("PUT", f"{fleet.url('acs')}/lab/faults", {"media": {"odd_frames": _ODD, "times": BAD}})
+    odd = Crowd(fleet, first=_OUTSIDERS + scene.turn * BAD, count=BAD)
+    odd.dial_at_risk()
     with contextlib.ExitStack() as open_ones:
         slow = [open_ones.enter_context(_knock(fleet.port_of(name), _HALF)) for _ in range(SLOW)]
         wrong = [open_ones.enter_context(_knock(fleet.port_of(name), _WRONG % n + _FLOOD)) for n in range(WRONG)]
         closed = until_closed([*slow, *wrong], ATTACK_S)
         most = process.memory_info().rss
+    odd.hang_up()
     return {"attackers_closed_s": closed, "memory_mb": max(0.0, (most - before) / 2**20)}
 
 

@@ -32,6 +32,7 @@ class VoiceSession:
     closed_at: float
     sent: Sent
     heard: Heard
+    conversation_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,8 @@ class CallOutcome:
     downlink: DirectionTrace
     sessions: int
     connected: bool
+    conversations: int = 1
+    """How many different ones the agent had in this call."""
 
     @property
     def went_on(self) -> bool:
@@ -102,7 +105,8 @@ def outcome(trace: CallTrace, began: float, ended: float) -> CallOutcome:
     uplink = _direction(trace, trace.sent, up_heard, began, ended, {})
     downlink = _direction(trace, down_sent, trace.heard, began, ended, sender)
     met = sum(1 for session in trace.sessions if session.closed_at >= began and session.opened_at <= ended)
-    return CallOutcome(trace.number, uplink, downlink, met, trace.connected)
+    conversations = len({session.conversation_id for session in trace.sessions})
+    return CallOutcome(trace.number, uplink, downlink, met, trace.connected, conversations)
 
 
 def _direction(

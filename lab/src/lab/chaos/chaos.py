@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
@@ -9,15 +10,17 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 from lab.chaos.call_trace import outcome
 from lab.chaos.crowd import Crowd
 from lab.chaos.fleet import Fleet, running_fleet
+from lab.chaos.page import PAGE_PATH, with_table
 from lab.chaos.result import RowResult, head, line
 from lab.chaos.row import Facts, Row, Scene
-from lab.chaos.rows import chosen
+from lab.chaos.rows import ROWS, chosen
 from lab.redis_server import NoRedisError
 from lab.stack import StackError
 from lab.wire import WireError, call_json
@@ -42,8 +45,7 @@ def chaos(
         results.append(run_row(row, folder / row.name, calls=row.calls or calls, repeats=row.repeats or repeats))
         print(line(results[-1]), flush=True)
         if json_path:
-            json_path.parent.mkdir(parents=True, exist_ok=True)
-            json_path.write_text(json.dumps(report(results, calls), indent=1) + "\n")
+            keep(json_path, report(results[-1:]))
     missed = [result.row.name for result in results if not result.passed]
     print(
         f"\n{len(results) - len(missed)} of {len(results)} rows hold" + (f"; not {', '.join(missed)}" if missed else "")
@@ -51,20 +53,49 @@ def chaos(
     return 1 if missed else 0
 
 
-def report(results: Sequence[RowResult], calls: int) -> dict[str, Any]:
+def report(results: Sequence[RowResult]) -> list[dict[str, Any]]:
+    """One for each row, with the machine that it was measured on."""
     machine = {"cores": os.cpu_count(), "system": platform.platform(), "python": platform.python_version()}
-    return {"calls": calls, "machine": machine, "rows": [result.as_json() for result in results]}
+    measured_at = datetime.now(UTC).isoformat(timespec="seconds")
+    return [{**result.as_json(), "machine": machine, "measured_at": measured_at} for result in results]
+
+
+def keep(path: Path, measured: Sequence[dict[str, Any]]) -> None:
+    """Put these rows into the file, in place of what it held of them: so runs of some rows add up to the table."""
+    stored = {row["row"]: row for row in kept(path)} | {row["row"]: row for row in measured}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"rows": [stored[row.name] for row in ROWS if row.name in stored]}, indent=1) + "\n")
+
+
+def kept(path: Path) -> list[dict[str, Any]]:
+    """The rows that the file holds; none when there is no file."""
+    with contextlib.suppress(FileNotFoundError):
+        return list(json.loads(path.read_text())["rows"])
+    return []
+
+
+def write_page(json_path: Path) -> int:
+    """Put the table of the kept rows into docs/resilience.md. Exit code 2 when there are none."""
+    rows = kept(json_path)
+    if not rows:
+        print(f"{json_path} holds no rows: run `make chaos` first", file=sys.stderr)
+        return 2
+    PAGE_PATH.write_text(with_table(PAGE_PATH.read_text(), rows))
+    print(f"{len(rows)} of {len(ROWS)} rows written to {PAGE_PATH}")
+    return 0
 
 
 def run_row(row: Row, folder: Path, *, calls: int, repeats: int) -> RowResult:
     """All repetitions on one fleet, which is made whole before each."""
     result = RowResult(row)
+    began = time.monotonic()
     try:
         with running_fleet(row.plan, folder) as fleet:
             for turn in range(repeats):
                 _repeat(row, fleet, result, turn, calls)
     except (StackError, NoRedisError, WireError, OSError) as error:
         result.failure = f"{type(error).__name__}: {error}"
+    result.took_s = time.monotonic() - began
     return result
 
 

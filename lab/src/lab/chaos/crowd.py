@@ -76,7 +76,7 @@ class Crowd:
             marks = call_json("GET", f"{voice}/lab/sessions/{row['id']}/marks")
             if marks["heard"] and marks["heard"][0][0] in opened:
                 timeline = call_json("GET", f"{voice}/lab/sessions/{row['id']}")["timeline"]
-                opened[marks["heard"][0][0]].append(_session(marks, timeline))
+                opened[marks["heard"][0][0]].append(_session(marks, timeline, row["conversation_id"] or ""))
         return [self._trace(number, lab_id, opened[number], connected) for number, lab_id in self.placed.items()]
 
     def _trace(self, number: int, lab_id: str, sessions: list[VoiceSession], connected: frozenset[str]) -> CallTrace:
@@ -120,7 +120,7 @@ def media_breaks(timeline: Sequence[Json]) -> list[MediaSocket]:
     return breaks
 
 
-def _session(marks: Json, timeline: Sequence[Json]) -> VoiceSession:
+def _session(marks: Json, timeline: Sequence[Json], conversation_id: str) -> VoiceSession:
     closed = [float(row["t"]) for row in timeline if row["event"] == "closed"]
     met = [float(row["t"]) for row in timeline if row["event"] == "marks_heard"]
     return VoiceSession(
@@ -128,4 +128,5 @@ def _session(marks: Json, timeline: Sequence[Json]) -> VoiceSession:
         closed_at=closed[-1] if closed else _FOREVER,
         sent=[(seq, t) for _, seq, t in marks["sent"]],
         heard=[(call, seq, t) for call, seq, t in marks["heard"]],
+        conversation_id=conversation_id,
     )

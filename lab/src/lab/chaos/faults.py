@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from lab.chaos.call_trace import CallTrace
+from lab.chaos.crowd import Crowd
 from lab.chaos.fleet import CONTROL, GATEWAY, RELAY
 from lab.chaos.row import Examine, Facts, Inject, Scene
 from lab.redis_line import RedisRefusedError, ask
@@ -18,6 +19,10 @@ FROZEN_S: Final = 5.0
 REDIS_DOWN_S: Final = 1.0
 CUT_OFF_S: Final = 10.0
 ALONE_S: Final = 5.0
+SETTLED_S: Final = 2.0
+_HANGING_UP: Final = 6
+_OUTSIDERS: Final = 40_000
+"""Numbers of callers that are no part of the crowd."""
 
 
 def nothing(_: Scene) -> Facts:
@@ -43,6 +48,27 @@ def drain(kind: str) -> Inject:
         return {"exit_s": scene.fleet.drain(busiest(scene, kind))}
 
     return inject
+
+
+def control_crash(scene: Scene) -> Facts:
+    """kill -9 of one call-control while commands of it are not carried out yet: hang-ups that ACS refused once."""
+    fleet = scene.fleet
+    leaving = Crowd(fleet, first=_OUTSIDERS + scene.turn * _HANGING_UP, count=_HANGING_UP)
+    leaving.dial()
+    leaving.await_talking()
+    busy = {"rest": {"hang_up": {"status": 503, "times": _HANGING_UP}}}
+    call_json("PUT", f"{fleet.url('acs')}/lab/faults", busy)
+    numbers = {f"4:+1425555{number:05d}" for number in leaving.placed}
+    for row in call_json("GET", f"{fleet.url(CONTROL)}/api/calls")["calls"]:
+        if row["caller"] in numbers:
+            call_json("POST", f"{fleet.url(CONTROL)}/api/calls/{row['call_id']}/hangup", {})
+    fleet.kill(busiest(scene, CONTROL))
+    killed = time.monotonic()
+    while leaving.connected() and time.monotonic() < killed + 10:
+        time.sleep(0.05)
+    ended = [float(row["t"]) for phone in leaving.phones() for row in phone["timeline"] if row["event"] == "ended"]
+    done = max(ended) - killed if len(ended) == _HANGING_UP else float("inf")
+    return {"commands_done_s": max(done, 0.0)}
 
 
 def freeze_relay(scene: Scene) -> Facts:
@@ -119,12 +145,15 @@ def connections_cut(seconds: float) -> Inject:
     """All connections to Redis reset each second."""
 
     def inject(scene: Scene) -> Facts:
+        before = scene.fleet.tasks()
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             with contextlib.suppress(RedisRefusedError, OSError):
                 ask(scene.fleet.redis_port, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
             time.sleep(1.0)
-        return {}
+        time.sleep(SETTLED_S)
+        after = scene.fleet.tasks()
+        return {"tasks_growth": max(after[name] - before[name] for name in before)}
 
     return inject
 
@@ -133,12 +162,24 @@ def relay_cut_off(scene: Scene) -> Facts:
     """No byte passes between one relay and Redis, and nobody is told."""
     name = busiest(scene, RELAY)
     link = scene.fleet.links[name]
+    calls = scene.fleet.active_calls(name)
     scene.fleet.net.run(link.silence(True))
-    scene.moments["cut"] = time.monotonic()
-    time.sleep(CUT_OFF_S)
+    cut = time.monotonic()
+    fenced = _fenced_after(scene, name, calls)
+    time.sleep(max(0.0, cut + CUT_OFF_S - time.monotonic()))
     scene.fleet.net.run(link.silence(False))
     scene.moments["thawed"] = time.monotonic()
-    return {}
+    return {"self_fence_s": fenced}
+
+
+def _fenced_after(scene: Scene, name: str, calls: int) -> float:
+    """Seconds until the relay says that it keeps all its calls silent."""
+    began = time.monotonic()
+    while time.monotonic() < began + CUT_OFF_S / 2:
+        if scene.fleet.metric(name, "bridge_relay_silenced_calls") >= calls:
+            return time.monotonic() - began
+        time.sleep(0.01)
+    return float("inf")
 
 
 # -- Voice Live
@@ -234,6 +275,20 @@ def handed_to_people(scene: Scene, _: Sequence[CallTrace]) -> Facts:
     phones = scene.crowd.phones()
     transferred = sum(any(row["event"] == "transferred" for row in phone["timeline"]) for phone in phones)
     return {"transferred_pct": 100 * transferred / max(len(phones), 1)}
+
+
+def noticed_after(moment: str) -> Callable[[Scene, Sequence[CallTrace]], Facts]:
+    """As `resumed_after`, and how soon the relay gave up the last session that had stopped to answer."""
+    resumed = resumed_after(moment)
+
+    def examine(scene: Scene, traces: Sequence[CallTrace]) -> Facts:
+        since = scene.moments[moment]
+        given_up = [
+            session.closed_at - since for trace in traces for session in trace.sessions if session.opened_at < since
+        ]
+        return {**resumed(scene, traces), "noticed_s": max(given_up, default=float("inf"))}
+
+    return examine
 
 
 # -- ringing calls

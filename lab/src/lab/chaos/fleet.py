@@ -185,9 +185,18 @@ class Fleet(Stack):
 
     def active_calls(self, name: str) -> int:
         """What the replica itself says that it works for."""
+        return int(self.metric(name, "bridge_active_calls"))
+
+    def metric(self, name: str, metric: str) -> float:
+        """A figure without labels that the replica tells of itself; 0 when it does not. Raises `OSError`."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self._ports[name]}/metrics", timeout=2) as reply:
-            found = re.search(r"^bridge_active_calls (\S+)", reply.read().decode(), re.MULTILINE)
-        return int(float(found.group(1))) if found else 0
+            found = re.search(rf"^{metric} (\S+)", reply.read().decode(), re.MULTILINE)
+        return float(found.group(1)) if found else 0.0
+
+    def tasks(self) -> dict[str, float]:
+        """How many asyncio tasks each replica has."""
+        there = [name for kind in (CONTROL, GATEWAY, RELAY) for name in self.running(kind)]
+        return {name: self.metric(name, "bridge_tasks") for name in there}
 
     def stop(self) -> None:
         super().stop()

@@ -28,6 +28,7 @@ class RowResult:
     placed: int = 0
     facts: Facts = field(default_factory=dict)
     failure: str = ""
+    took_s: float = 0.0
 
     def add(self, outcomes: Iterable[CallOutcome], placed: int, facts: Facts) -> None:
         """One repetition."""
@@ -50,10 +51,11 @@ class RowResult:
             **_gaps("downlink_gap", [call.downlink.gap_ms for call in self.outcomes]),
             **{name: float(sum(getattr(way, name) for way in both)) for name in _COUNTS},
             "lost_pct": _share(sum(way.lost for way in both), sum(way.sent for way in both)),
-            "repeated_uplink": float(sum(call.uplink.repeated for call in self.outcomes)),
+            "repeated_downlink": float(sum(call.downlink.repeated for call in self.outcomes)),
             "delay_p99_ms": percentile((ms for way in both for ms in way.delays_ms), 0.99),
             "late_max_ms": max((way.late_ms for way in both), default=0.0),
             "sessions_max": float(max((call.sessions for call in self.outcomes), default=0)),
+            "conversations_max": float(max((call.conversations for call in self.outcomes), default=0)),
             **self.facts,
         }
         if after_dial := [way.after_dial_ms for way in both if way.after_dial_ms is not None]:
@@ -75,7 +77,9 @@ class RowResult:
         return {
             "row": self.row.name,
             "fault": self.row.fault,
+            "calls": self.placed // max(self.repeats, 1),
             "repeats": self.repeats,
+            "took_s": round(self.took_s, 1),
             "passed": self.passed,
             "failure": self.failure,
             "figures": {name: _finite(value) for name, value in figures.items()},

@@ -9,14 +9,14 @@ from typing import Final, TypeAlias
 
 from lab.chaos.call_trace import CallTrace
 from lab.chaos.crowd import Crowd
-from lab.chaos.fleet import Fleet, FleetPlan
+from lab.chaos.fleet import GATEWAY, Fleet, FleetPlan
 
 Facts: TypeAlias = dict[str, float]
 """Figures that are no property of one call; over repetitions the largest counts."""
 
-SETUP: Final = {"voice-live": {"SESSION_SETUP_S": "0.3"}}
-"""How long the set-up of a voice session takes."""
-USUAL: Final = FleetPlan(extra=SETUP)
+EXTRA: Final = {"voice-live": {"SESSION_SETUP_S": "0.3"}, GATEWAY: {"DRAIN_TIMEOUT_S": "6"}}
+"""The set-up of a voice session takes its time. A gateway waits less long for calls to end before it sends them on."""
+USUAL: Final = FleetPlan(extra=EXTRA)
 _COMPARE: Final[dict[str, Callable[[float, float], bool]]] = {"<=": operator.le, ">=": operator.ge, "==": operator.eq}
 
 

@@ -7,11 +7,12 @@ from typing import Final
 
 from lab.chaos import faults as do
 from lab.chaos.attack import added_delay, hostile_sockets
-from lab.chaos.fleet import CONTROL, GATEWAY, RELAY
-from lab.chaos.row import GOES_ON, NOTHING_TWICE, SETUP, USUAL, Row, Target
+from lab.chaos.fleet import GATEWAY, RELAY
+from lab.chaos.row import EXTRA, GOES_ON, NOTHING_TWICE, USUAL, Row, Target
 from lab.chaos.soak import keys_left, soak
 
 _NO_CHANGE: Final = Target("owner_changes", "==", 0)
+_SAME_CONVERSATION: Final = Target("conversations_max", "==", 1)
 _CAPACITY: Final = 8
 _NEVER_SILENT: Final = Target("silence_s", "<=", 5.0)
 
@@ -34,7 +35,7 @@ ROWS: Final = (
         fault="relay: kill -9",
         inject=do.kill(RELAY),
         watch_s=8,
-        targets=(*GOES_ON, *_gap(2000, 3000)),
+        targets=(*GOES_ON, *_gap(2000, 3000), _SAME_CONVERSATION),
         quick=True,
     ),
     Row(
@@ -70,9 +71,12 @@ ROWS: Final = (
     Row(
         name="control-crash",
         fault="call-control: kill -9 in the middle of calls",
-        inject=do.kill(CONTROL),
-        watch_s=4,
-        targets=(*GOES_ON, NOTHING_TWICE, Target("lost", "==", 0), _NO_CHANGE, *_gap(200)),
+        inject=do.control_crash,
+        watch_s=3,
+        targets=(
+            *(*GOES_ON, NOTHING_TWICE, Target("lost", "==", 0), _NO_CHANGE, *_gap(200)),
+            Target("commands_done_s", "<=", 2.0),
+        ),
     ),
     Row(
         name="answer-crash",
@@ -130,7 +134,7 @@ ROWS: Final = (
         fault="Redis: all connections cut every second for a minute",
         inject=do.connections_cut(60),
         watch_s=4,
-        targets=(*GOES_ON, NOTHING_TWICE, Target("lost_pct", "<=", 1.0)),
+        targets=(*GOES_ON, NOTHING_TWICE, Target("lost_pct", "<=", 1.0), Target("tasks_growth", "<=", 2)),
         repeats=1,
     ),
     Row(
@@ -138,7 +142,10 @@ ROWS: Final = (
         fault="relay: cut off from Redis for 10 s without a reset",
         inject=do.relay_cut_off,
         watch_s=6,
-        targets=(*GOES_ON, *_gap(2000, 3000), Target("zombie_s", "<=", 1.0)),
+        targets=(
+            *(*GOES_ON, *_gap(2000, 3000), Target("self_fence_s", "<=", 1.0)),
+            *(Target("repeated_downlink", "==", 0), Target("zombie_s", "<=", 1.0)),
+        ),
         examine=do.zombie_life,
         plan=replace(USUAL, relay_links=True),
     ),
@@ -147,7 +154,7 @@ ROWS: Final = (
         fault="Voice Live: every session drops (1006)",
         inject=do.voice_sessions("drop"),
         watch_s=6,
-        targets=(*GOES_ON, *_gap(1500), _NEVER_SILENT),
+        targets=(*GOES_ON, *_gap(1500), _SAME_CONVERSATION, _NEVER_SILENT),
         examine=do.with_silences(do.resumed_after("drop")),
     ),
     Row(
@@ -155,7 +162,7 @@ ROWS: Final = (
         fault="Voice Live: sessions drop, 503 for 3 s",
         inject=do.voice_refuses(503, 3.0),
         watch_s=9,
-        targets=(*GOES_ON, Target("resumed_s", "<=", 1.5), _NEVER_SILENT),
+        targets=(*GOES_ON, Target("resumed_s", "<=", 1.5), _SAME_CONVERSATION, _NEVER_SILENT),
         examine=do.with_silences(do.resumed_after("reachable")),
     ),
     Row(
@@ -163,7 +170,7 @@ ROWS: Final = (
         fault="Voice Live: sessions drop, 429 for 3 s",
         inject=do.voice_refuses(429, 3.0),
         watch_s=9,
-        targets=(*GOES_ON, Target("resumed_s", "<=", 1.5), _NEVER_SILENT),
+        targets=(*GOES_ON, Target("resumed_s", "<=", 1.5), _SAME_CONVERSATION, _NEVER_SILENT),
         examine=do.with_silences(do.resumed_after("reachable")),
     ),
     Row(
@@ -171,8 +178,11 @@ ROWS: Final = (
         fault="Voice Live: every session goes mute",
         inject=do.voice_sessions("mute"),
         watch_s=10,
-        targets=(*GOES_ON, Target("resumed_s", "<=", 4.0), *_gap(5000), _NEVER_SILENT),
-        examine=do.with_silences(do.resumed_after("mute")),
+        targets=(
+            *(*GOES_ON, Target("noticed_s", "<=", 2.5), Target("resumed_s", "<=", 4.0)),
+            *(_SAME_CONVERSATION, _NEVER_SILENT),
+        ),
+        examine=do.with_silences(do.noticed_after("mute")),
     ),
     Row(
         name="voice-gone",
@@ -183,7 +193,7 @@ ROWS: Final = (
         examine=do.with_silences(do.handed_to_people),
         plan=replace(
             USUAL,
-            extra={**SETUP, RELAY: {"RECONNECT_BUDGET_S": "3"}, CONTROL: {"TRANSFER_TARGET": "+14255550199"}},
+            extra={**EXTRA, RELAY: {"RECONNECT_BUDGET_S": "3"}, CONTROL: {"TRANSFER_TARGET": "+14255550199"}},
         ),
     ),
     Row(
@@ -199,8 +209,8 @@ ROWS: Final = (
         fault="Voice Live: sessions live for 12 s only",
         inject=do.nothing,
         watch_s=14,
-        targets=(*GOES_ON, *_gap(200), Target("sessions_max", ">=", 2)),
-        plan=replace(USUAL, extra={"voice-live": {**SETUP["voice-live"], "SESSION_MAX_S": "12"}}),
+        targets=(*GOES_ON, *_gap(200), Target("sessions_max", ">=", 2), _SAME_CONVERSATION),
+        plan=replace(USUAL, extra={**EXTRA, "voice-live": {**EXTRA["voice-live"], "SESSION_MAX_S": "12"}}),
     ),
     Row(
         name="rolling-restart",
@@ -235,20 +245,20 @@ ROWS: Final = (
             Target("diverted_s", "<=", 2.0),
             Target("delay_p99_ms", "<=", 20),
         ),
-        plan=replace(USUAL, relays=2, extra={**SETUP, RELAY: {"RELAY_CAPACITY": str(_CAPACITY // 2)}}),
+        plan=replace(USUAL, relays=2, extra={**EXTRA, RELAY: {"RELAY_CAPACITY": str(_CAPACITY // 2)}}),
         dials=False,
         calls=_CAPACITY * 3 // 2,
     ),
     Row(
         name="hostile-sockets",
-        fault="a gateway: 500 handshakes that never end, 50 wrong tokens that flood",
+        fault="gateway: 500 handshakes that never end, 50 wrong tokens that flood, bad base64 and 64 KB frames",
         inject=hostile_sockets,
         watch_s=2,
         targets=(
             *GOES_ON,
             NOTHING_TWICE,
             Target("added_p99_ms", "<=", 5),
-            Target("attackers_closed_s", "<=", 5.5),
+            Target("attackers_closed_s", "<=", 5.0),
             Target("memory_mb", "<=", 50),
         ),
         examine=added_delay,
@@ -262,6 +272,7 @@ ROWS: Final = (
             *GOES_ON,
             Target("memory_growth_pct_worst", "<=", 2),
             Target("files_growth_worst", "<=", 2),
+            Target("tasks_growth_worst", "<=", 2),
             Target("keys_left", "==", 0),
         ),
         examine=lambda scene, _: keys_left(scene.fleet),

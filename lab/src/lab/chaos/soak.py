@@ -45,27 +45,31 @@ def soak(minutes: float) -> Inject:
     def inject(scene: Scene) -> Facts:
         memory: dict[str, Growth] = {}
         files: dict[str, Growth] = {}
+        tasks: dict[str, Growth] = {}
         end = time.monotonic() + minutes * 60
         while time.monotonic() < end:
             renewed = time.monotonic() + RENEWED_EVERY_S
             while time.monotonic() < min(renewed, end):
                 _sample(scene.fleet, memory, files)
+                for name, count in scene.fleet.tasks().items():
+                    tasks.setdefault(name, Growth()).add(count)
                 time.sleep(_SAMPLE_S)
             if time.monotonic() < end:
                 _renew(scene)
         return {
             "memory_growth_pct_worst": max(100 * one.growth() / one.mean() for one in memory.values()),
             "files_growth_worst": max(one.growth() for one in files.values()),
+            "tasks_growth_worst": max(one.growth() for one in tasks.values()),
         }
 
     return inject
 
 
 def keys_left(fleet: Fleet) -> Facts:
-    """Keys of calls a minute after the last of them, without records and transcripts, which are kept for a day."""
+    """Keys of calls a minute after the last of them, but for records and transcripts: people read them for a day."""
     time.sleep(FORGOTTEN_AFTER_S)
     keys = [str(key) for key in ask(fleet.redis_port, "KEYS", "*:call:*")]
-    return {"keys_left": float(sum(1 for key in keys if key.endswith((":uplink", ":downlink"))))}
+    return {"keys_left": float(sum(1 for key in keys if not key.endswith(":transcript") and key.count(":") > 2))}
 
 
 def _renew(scene: Scene) -> None:

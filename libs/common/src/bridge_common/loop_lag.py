@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from bridge_common.telemetry import histogram
+from bridge_common.telemetry import gauge, histogram
 
 PERIOD_S: Final = 0.5
 
@@ -14,6 +14,7 @@ LAG: Final = histogram(
     "How much later than asked for a timer fired, looked at twice a second",
     (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5),
 )
+TASKS: Final = gauge("bridge_tasks", "asyncio tasks of this process, counted twice a second")
 
 
 class LoopLag:
@@ -37,4 +38,5 @@ class LoopLag:
 
     def _fire(self, loop: asyncio.AbstractEventLoop) -> None:
         LAG.observe(max(loop.time() - self._due, 0.0))
+        TASKS.set(len(asyncio.all_tasks(loop)))
         self._set(loop)

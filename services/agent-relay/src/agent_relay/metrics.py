@@ -23,6 +23,9 @@ BAD_EVENTS: Final = telemetry.counter("bridge_relay_bad_events_total", "Malforme
 DROPPED_FRAMES: Final = telemetry.counter(
     "bridge_relay_dropped_frames_total", "Caller frames too old to send after the session was away"
 )
+SILENCED: Final = telemetry.gauge(
+    "bridge_relay_silenced_calls", "Calls kept silent because their leases could not be renewed: they may be another's"
+)
 CLAIMS: Final = telemetry.counter("bridge_relay_claims_total", "Calls claimed, new ones and taken over", "kind")
 SAID: Final = telemetry.counter("bridge_relay_says_told_total", "Texts of others, by what became of them", "outcome")
 TURNS: Final = telemetry.counter("bridge_relay_turns_total", "Turns that were said and heard, by who said them", "role")

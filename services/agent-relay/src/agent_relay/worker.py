@@ -12,6 +12,7 @@ from typing import Final
 
 from redis.asyncio import Redis
 
+from agent_relay import metrics
 from agent_relay.desk import Desk
 from agent_relay.relay import FAILED, LEASE_LOST, RELEASED, Relay, open_relay
 from bridge_common import telemetry
@@ -242,12 +243,14 @@ class Worker:
     async def _watch_calls(self) -> None:
         """The one timer of all calls: silence those that may be somebody else's, let each do what has become due."""
         while True:
-            now = self._now()
+            now, silenced = self._now(), 0
             for holding in list(self._holdings.values()):
                 if holding.relay is not None:
                     unsure = holding.handing_over is None and holding.renewed_at < now - _SILENT_AFTER_S
+                    silenced += unsure
                     holding.relay.mute(unsure)
                     holding.relay.tick(now)
+            metrics.SILENCED.set(silenced)
             await asyncio.sleep(_WATCH_S)
 
     async def _beat(self) -> None:

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 GOING_AWAY: Final = 1001
 INTERNAL: Final = 1011
-HANDSHAKE_S: Final = 5.0
+HANDSHAKE_S: Final = 4.0
 """Time for a request to come whole."""
 SEND_BUFFER_BYTES: Final = 128 * 1024
 """Of the kernel, for each socket: seconds of audio. Its default would hide a peer that does not read for minutes."""

@@ -110,3 +110,9 @@ def test_audio_that_stays_late_is_told() -> None:
     base = smooth()
     late = [(call, seq, t + (2.0 if t > 3 else 0.0)) for call, seq, t in base.heard]
     assert outcome(replace(base, heard=late), 1.0, 9.9).downlink.late_ms > 1900
+
+
+def test_a_new_conversation_is_told() -> None:
+    sessions = [VoiceSession(0.0, 4.0, [], [], "conv_1"), VoiceSession(4.5, float("inf"), [], [], "conv_2")]
+    assert outcome(CallTrace(1, True, [], [], sessions), 2.0, 10.0).conversations == 2
+    assert outcome(CallTrace(1, True, [], [], sessions[:1]), 2.0, 10.0).conversations == 1

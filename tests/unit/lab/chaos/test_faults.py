@@ -74,3 +74,11 @@ def test_calls_that_people_have_are_counted() -> None:
     there.crowd = Mock()
     there.crowd.phones.return_value = [{"timeline": [{"event": "transferred", "t": 1.0}]}, {"timeline": []}]
     assert faults.handed_to_people(there, []) == {"transferred_pct": 50}
+
+
+def test_how_soon_the_last_silent_session_was_given_up_counts() -> None:
+    noticed = trace(VoiceSession(1.0, 7.2, [], []), VoiceSession(7.3, FOREVER, [(5, 7.5)], []), heard=((1, 5, 7.6),))
+    found = faults.noticed_after("mute")(scene(mute=5.0), [noticed])
+    assert found == {"resumed_s": pytest.approx(2.6), "noticed_s": pytest.approx(2.2)}
+    never = trace(VoiceSession(1.0, FOREVER, [], []))
+    assert faults.noticed_after("mute")(scene(mute=5.0), [never])["noticed_s"] == FOREVER

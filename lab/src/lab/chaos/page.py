@@ -1,0 +1,113 @@
+"""docs/resilience.md: its words are written by hand, the table between two marks from the kept figures of the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+BEGIN: Final = "<!-- table -->"
+END: Final = "<!-- end of table -->"
+PAGE_PATH: Final = Path(__file__).parents[4] / "docs" / "resilience.md"
+_HEAD: Final = "| fault | how | target | measured | gap p50 / p99 / max, ms | calls × runs | |"
+_TAKEN_FOR_GRANTED: Final = ("foreign", "stale")
+_WORDS: Final = {
+    "went_on_pct": ("calls that go on", "%"),
+    "gap_p99_ms": ("gap p99", "ms"),
+    "gap_max_ms": ("gap max", "ms"),
+    "own_gap_p99_ms": ("gap without ACS's dialling, p99", "ms"),
+    "after_dial_p99_ms": ("first audio after ACS dialled, p99", "ms"),
+    "gap_beyond_down_ms": ("gap beyond the down time", "ms"),
+    "silence_max_ms": ("without any sound", "ms"),
+    "delay_p99_ms": ("frame delay p99", "ms"),
+    "added_p99_ms": ("frame delay added, p99", "ms"),
+    "repeated": ("frames heard twice", ""),
+    "repeated_downlink": ("frames the caller heard twice", ""),
+    "lost": ("frames lost", ""),
+    "lost_pct": ("frames lost", "%"),
+    "owner_changes": ("calls that changed their relay", ""),
+    "conversations_max": ("conversations of a call", ""),
+    "sessions_max": ("voice sessions of a call", ""),
+    "exit_s": ("exit", "s"),
+    "zombie_s": ("zombie's sessions closed", "s"),
+    "self_fence_s": ("silent by itself", "s"),
+    "commands_done_s": ("pending commands done", "s"),
+    "answered_once_pct": ("answered exactly once", "%"),
+    "answered_s": ("answered", "s"),
+    "resumed_s": ("spoken to again", "s"),
+    "noticed_s": ("noticed", "s"),
+    "backward_states": ("states that ran backwards", ""),
+    "admitted": ("calls admitted", ""),
+    "diverted": ("calls diverted", ""),
+    "diverted_after_answer": ("diverted after the answer", ""),
+    "attackers_closed_s": ("attackers closed", "s"),
+    "memory_mb": ("memory added", "MB"),
+    "tasks_growth": ("tasks added", ""),
+    "memory_growth_pct_worst": ("memory grown", "%"),
+    "files_growth_worst": ("file descriptors added", ""),
+    "tasks_growth_worst": ("tasks added", ""),
+    "keys_left": ("keys left", ""),
+}
+_SIGNS: Final = {"<=": "≤", ">=": "≥", "==": "="}
+
+
+def with_table(page: str, rows: Sequence[Mapping[str, Any]]) -> str:
+    """The page with these figures in place of those it held. Raises `ValueError` when the marks are missing."""
+    before, begin, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"the page has no {BEGIN} … {END}")
+    return f"{before}{BEGIN}\n{_table(rows)}\n{END}{after}"
+
+
+def _table(rows: Sequence[Mapping[str, Any]]) -> str:
+    rule = "|" + " --- |" * (_HEAD.count("|") - 1)
+    return "\n".join([_measured_on(rows), "", _HEAD, rule, *(_line(row) for row in rows)])
+
+
+def _measured_on(rows: Sequence[Mapping[str, Any]]) -> str:
+    """On what and when; rows of several runs may differ."""
+    machines = sorted({f"{row['machine']['cores']} cores, Python {row['machine']['python']}" for row in rows})
+    days = sorted(str(row["measured_at"])[:10] for row in rows)
+    return f"Measured on {' and '.join(machines)}; {' to '.join(dict.fromkeys((days[0], days[-1])))}."
+
+
+def _line(row: Mapping[str, Any]) -> str:
+    fault, _, how = str(row["fault"]).partition(": ")
+    told = list(_targets(row))
+    gaps = " / ".join(_number(row["figures"].get(f"gap_{name}_ms", "–")) for name in ("p50", "p99", "max"))
+    verdict = "holds" if row["passed"] else "**missed**" + (f": {row['failure']}" if row["failure"] else "")
+    cells = [
+        f"`{row['row']}` {fault}",
+        how,
+        "<br>".join(target for target, _ in told),
+        "<br>".join(measured for _, measured in told),
+        gaps,
+        f"{row['calls']} × {row['repeats']}",
+        verdict,
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _targets(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Each target beside what was measured, a missed one in bold."""
+    for target in row["targets"]:
+        figure, compare, limit = str(target["target"]).split()
+        if figure in _TAKEN_FOR_GRANTED and target["holds"]:
+            continue
+        words, unit = _WORDS.get(figure, (figure, ""))
+        measured = _with_unit(_number(row["figures"].get(figure, "–")), unit)
+        yield (
+            f"{words} {_SIGNS[compare]} {_with_unit(_number(float(limit)), unit)}",
+            measured if target["holds"] else f"**{measured}**",
+        )
+
+
+def _number(value: Any) -> str:
+    if not isinstance(value, int | float):
+        return str(value)
+    return f"{value:.0f}" if value == int(value) or abs(value) >= 10 else f"{value:.2g}"
+
+
+def _with_unit(number: str, unit: str) -> str:
+    return f"{number} {unit}".strip()

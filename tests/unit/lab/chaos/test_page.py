@@ -1,0 +1,49 @@
+"""The table of docs/resilience.md: what was measured beside what must hold."""
+
+from __future__ import annotations
+
+import pytest
+
+from lab.chaos.page import _WORDS, BEGIN, END, PAGE_PATH, with_table
+from lab.chaos.rows import ROWS
+
+ROW = {
+    "row": "relay-crash",
+    "fault": "relay: kill -9",
+    "calls": 20,
+    "repeats": 5,
+    "passed": False,
+    "failure": "",
+    "machine": {"cores": 2, "python": "3.11.7"},
+    "measured_at": "2026-11-22T13:00:00+00:00",
+    "figures": {"gap_p50_ms": 12.4, "gap_p99_ms": 2100.4, "gap_max_ms": "never", "went_on_pct": 100.0, "stale": 0.0},
+    "targets": [
+        {"target": "went_on_pct == 100", "holds": True},
+        {"target": "stale == 0", "holds": True},
+        {"target": "gap_p99_ms <= 2000", "holds": False},
+    ],
+}
+
+
+def test_a_row_says_what_must_hold_and_what_was_measured() -> None:
+    page = with_table(f"before\n{BEGIN}\nold\n{END}\nafter\n", [ROW])
+    assert page.startswith(f"before\n{BEGIN}\nMeasured on 2 cores, Python 3.11.7; 2026-11-22.\n")
+    assert page.endswith(f"{END}\nafter\n")
+    assert (
+        "| `relay-crash` relay | kill -9 | calls that go on = 100 %<br>gap p99 ≤ 2000 ms | 100 %<br>**2100 ms** "
+        "| 12 / 2100 / never | 20 × 5 | **missed** |"
+    ) in page
+
+
+def test_a_page_without_marks_is_left_alone() -> None:
+    with pytest.raises(ValueError, match="no <!-- table -->"):
+        with_table("words", [ROW])
+
+
+def test_every_target_has_its_words() -> None:
+    assert {target.figure for row in ROWS for target in row.targets} - {"foreign", "stale"} <= set(_WORDS)
+
+
+def test_the_page_has_the_marks() -> None:
+    page = PAGE_PATH.read_text(encoding="utf-8")
+    assert page.index(BEGIN) < page.index(END)
