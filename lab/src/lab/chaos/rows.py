@@ -7,7 +7,7 @@ from typing import Final
 
 from lab.chaos import faults as do
 from lab.chaos.attack import added_delay, hostile_sockets
-from lab.chaos.fleet import GATEWAY, RELAY
+from lab.chaos.fleet import CONTROL, GATEWAY, RELAY
 from lab.chaos.row import EXTRA, GOES_ON, NOTHING_TWICE, USUAL, Row, Target
 from lab.chaos.soak import keys_left, soak
 
