@@ -71,6 +71,22 @@ async def test_an_abandoned_session_is_closed() -> None:
         assert await running is why
 
 
+async def test_the_goodbye_of_an_abandoned_session_need_not_be_waited_for() -> None:
+    async with scripted(Script()) as service:
+        line = Line()
+        running = await line.open(service)
+        aside: list[asyncio.Task[None]] = []
+        line.link.abandon(
+            OutsideError("rolled over", retry=True), lambda closing: aside.append(asyncio.create_task(closing))
+        )
+        await running
+        connection = service.sessions[0].connection
+        assert connection is not None
+        assert not aside[0].done()
+        await aside[0]
+        await asyncio.wait_for(connection.wait_closed(), 2)
+
+
 async def test_a_refused_token_is_replaced_once() -> None:
     mint = TokenMint()
     async with scripted(Script(refuses=401), Script()) as service:

@@ -101,6 +101,7 @@ class Relay:
         self._just_ready = False
         self._next: WarmSession | None = None
         """Made ready to take the place of the current session."""
+        self._closing: set[asyncio.Task[None]] = set()
         self._rolling: asyncio.Task[None] | None = None
         self.says = SayListener(desk, claim.call_id, conversation, self._do)
         self._errands = Errands(desk, claim, conversation, self._do, lambda: self.stop(LEASE_LOST))
@@ -173,7 +174,7 @@ class Relay:
             self._errands.finish()
             await asyncio.wait({voice, errands}, timeout=_LAST_WORDS_S)
             errands.cancel()
-            await asyncio.gather(voice, errands, says, return_exceptions=True)
+            await asyncio.gather(voice, errands, says, *self._closing, return_exceptions=True)
             self._downlink.close()
             if self._next is not None:
                 await self._next.socket.close()
@@ -297,7 +298,12 @@ class Relay:
         log.info("voice session rolled over", extra=fields(call_id=self.claim.call_id))
         # From now on the caller's audio is kept for the next one.
         self._link = None
-        link.abandon(OutsideError("rolled over before it expires", retry=True))
+        link.abandon(OutsideError("rolled over before it expires", retry=True), self._close_aside)
+
+    def _close_aside(self, closing: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(closing)
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
 
     def _audio_flows(self) -> bool:
         return self._conversation.phase is Phase.READY

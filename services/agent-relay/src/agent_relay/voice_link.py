@@ -6,7 +6,7 @@ import asyncio
 import logging
 import ssl
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -79,6 +79,7 @@ class VoiceLink:
         self._audio = audio
         self._audio_flows = audio_flows
         self._on_event = on_event
+        self._close: Callable[[Coroutine[None, None, None]], None] | None = None
         self._kept: deque[ClientEvent] = deque()
         self._over: asyncio.Future[OutsideError] = asyncio.get_running_loop().create_future()
 
@@ -105,8 +106,10 @@ class VoiceLink:
         while socket.writable and (append := self._audio.take()) is not None:
             socket.send(append)
 
-    def abandon(self, why: OutsideError) -> None:
+    def abandon(self, why: OutsideError, close: Callable[[Coroutine[None, None, None]], None] | None = None) -> None:
+        """`close`: who closes the socket, for a caller that need not wait for the service's goodbye."""
         if not self._over.done():
+            self._close = close
             self._over.set_result(why)
 
     async def run(self) -> OutsideError:
@@ -119,7 +122,10 @@ class VoiceLink:
             return await self._over
         finally:
             self._over.cancel()
-            await self._socket.close()
+            if self._close is None:
+                await self._socket.close()
+            else:
+                self._close(self._socket.close())
 
     # -- voice_live_client.Listener
     def on_message(self, message: memoryview | bytes) -> None:
