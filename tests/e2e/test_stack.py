@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from lab.redis_server import free_port
-from lab.stack import Ports, Process, Stack, StackError, log_tail, probe_status, recall, remember, running
+from lab.stack import Ports, Process, Stack, StackError, log_tail, probe_status, recall, remember, running, standing
 
 
 def test_every_part_stands_and_is_known_by_name(stack: Stack) -> None:
@@ -45,6 +46,14 @@ def test_what_was_remembered_is_recalled(tmp_path: Path) -> None:
     recalled = recall(tmp_path)
     assert recalled is not None
     assert (recalled.ports, recalled.url("acs")) == (Ports(), "http://127.0.0.1:8090")
+
+
+def test_a_stack_that_others_started_is_found_when_all_of_it_is_ready(stack: Stack, tmp_path: Path) -> None:
+    found = standing(tmp_path, stack.ports)
+    assert found is not None
+    assert found.url("agent-relay") == stack.url("agent-relay")
+    assert found.dead() == []
+    assert standing(tmp_path, replace(stack.ports, agent_relay=free_port())) is None
 
 
 def test_nobody_there_has_status_0_and_no_log_is_told(tmp_path: Path) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+
+from lab.stack import Ports
 
 SERVICES = {"call-control": 8080, "media-gateway": 8081, "agent-relay": 8082}
 SIMULATORS = {"acs": 8090, "voice-live": 8091, "identity": 8093}
@@ -36,6 +39,13 @@ def test_every_container_is_confined(services: dict[str, Service]) -> None:
 def test_ports_are_published_on_this_machine_only(services: dict[str, Service]) -> None:
     for name, service in services.items():
         assert all(port.startswith("127.0.0.1:") for port in service.get("ports", [])), name
+
+
+def test_a_call_can_be_placed_and_checked_from_this_machine(services: dict[str, Service]) -> None:
+    """`lab call` looks on the documented ports for what it places calls with and reads metrics from."""
+    for name, port in asdict(Ports()).items():
+        part = services[name.replace("_", "-")]
+        assert name in ("redis", "identity") or f"127.0.0.1:{port}:{port}" in part["ports"], name
 
 
 def test_every_built_image_has_its_dockerfile_and_health_check(services: dict[str, Service], root: Path) -> None:

@@ -68,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     up = commands.add_parser("up", help="start the whole stack and leave it up")
     up.add_argument("--free-ports", action="store_true", help="on any free ports instead of the documented ones")
     commands.add_parser("down", help="stop what `up` started")
-    for name, about in (("demo", "start a stack, place one call, check it, stop"), ("call", "one call on `lab up`")):
+    for name, about in (("demo", "start a stack, place one call, check it, stop"), ("call", "one call on what is up")):
         command = commands.add_parser(name, help=about)
         command.add_argument("scenario", type=Path, nargs="?", help="a scenario file (default: the built-in one)")
         command.add_argument("--out", type=Path, default=Path("out"), help="where the WAV and the transcript go")

@@ -16,7 +16,7 @@ from lab.metric_checks import MetricsBefore
 from lab.observed_call import ObservedCall, place_call, save_recording
 from lab.redis_server import NoRedisError
 from lab.scenario import Scenario, load_scenario
-from lab.stack import Ports, Stack, StackError, log_tail, recall, running
+from lab.stack import Ports, Stack, StackError, log_tail, recall, running, standing
 from lab.timeline import tell
 from lab.wire import Json, WireError
 
@@ -33,7 +33,7 @@ _SETTLE_S: Final = 2.0
 
 
 def demo(scenario_path: Path, folder: Path, out: Path, *, play: bool = False, attach: bool = False) -> int:
-    """Exit code 0 when the call passed every check. `attach` uses the stack that `lab up` started."""
+    """Exit code 0 when the call passed every check. `attach` uses the stack that `lab up` or Docker Compose started."""
     try:
         scenario = load_scenario(scenario_path)
     except (OSError, ValueError) as error:
@@ -41,9 +41,9 @@ def demo(scenario_path: Path, folder: Path, out: Path, *, play: bool = False, at
         return 2
     try:
         if attach:
-            stack = recall(folder)
+            stack = recall(folder) or standing(folder, Ports())
             if stack is None:
-                print("No stack is up. Start one with `make up`.", file=sys.stderr)
+                print("No stack is up. Start one with `make up` or `docker compose --profile sim up`.", file=sys.stderr)
                 return 2
             return _one_call(stack, scenario, out, play=play)
         print("Starting Redis, the simulators and the three services …", flush=True)

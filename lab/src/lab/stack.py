@@ -128,11 +128,12 @@ class Stack:
     def launch_part(self, name: str) -> None:
         """Start one of the simulators or services."""
         scripts = Path(sys.executable).parent
+        command = [str(scripts / "lab"), name] if name in _SIMULATORS else [str(scripts / name)]
+        self.launch(name, command, self.port_of(name), _probe_of(name), self._environment(name))
+
+    def port_of(self, name: str) -> int:
         port: int = getattr(self.ports, name.replace("-", "_"))
-        if name in _SIMULATORS:
-            self.launch(name, [str(scripts / "lab"), name], port, "/healthz", self._environment(name))
-        else:
-            self.launch(name, [str(scripts / name)], port, "/readyz", self._environment(name))
+        return port
 
     def launch(self, name: str, command: list[str], port: int, probe: str, environment: Mapping[str, str]) -> None:
         """Start a process that serves on `PORT`; `probe` is the path that answers 200 once it is ready."""
@@ -194,6 +195,11 @@ class Stack:
 
 
 _SIMULATORS: Final = frozenset({"acs", "voice-live", "identity"})
+_SERVICES: Final = ("call-control", "media-gateway", "agent-relay")
+
+
+def _probe_of(name: str) -> str:
+    return "/healthz" if name in _SIMULATORS else "/readyz"
 
 
 def _inherited() -> dict[str, str]:
@@ -257,6 +263,17 @@ def recall(folder: Path) -> Stack | None:
         return None
     stack = Stack(Ports(**stored["ports"]), folder)
     stack.processes = [Process(row["name"], row["port"], None) for row in stored["processes"]]
+    return stack
+
+
+def standing(folder: Path, ports: Ports) -> Stack | None:
+    """A stack that others started on these ports, such as Docker Compose; None unless what a call needs is ready."""
+    stack = Stack(ports, folder)
+    for name in (*sorted(_SIMULATORS - {"identity"}), *_SERVICES):
+        process = Process(name, stack.port_of(name), None, None, _probe_of(name))
+        if probe_status(f"http://127.0.0.1:{process.port}{process.probe}") != 200:
+            return None
+        stack.processes.append(process)
     return stack
 
 
