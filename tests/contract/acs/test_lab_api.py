@@ -12,7 +12,7 @@ async def test_calls_are_listed_and_shown(stage: Stage) -> None:
     (listed,) = (await stage.lab.get("/lab/calls")).json()["calls"]
     assert listed == {
         "id": call_id, "state": "ringing", "from": "+14255550111", "to": "+18005550000", "call_connection_id": None,
-        "end_reason": None, "counters": {"deliveries": 1},
+        "end_reason": None, "redirected_to": None, "counters": {"deliveries": 1},
     }  # fmt: skip
     shown = await stage.call(call_id)
     assert {"timeline", "counters", "audio", "direction", "line_opened", "correlation_id"} <= set(shown)
