@@ -53,8 +53,8 @@ def hostile_sockets(scene: Scene) -> Facts:
     odd = Crowd(fleet, first=_OUTSIDERS + scene.turn * BAD, count=BAD)
     odd.dial_at_risk()
     with contextlib.ExitStack() as open_ones:
-        slow = [open_ones.enter_context(_knock(fleet.port_of(name), _HALF)) for _ in range(SLOW)]
-        wrong = [open_ones.enter_context(_knock(fleet.port_of(name), _WRONG % n + _FLOOD)) for n in range(WRONG)]
+        slow = [open_ones.enter_context(_knock(fleet.replica_port(name), _HALF)) for _ in range(SLOW)]
+        wrong = [open_ones.enter_context(_knock(fleet.replica_port(name), _WRONG % n + _FLOOD)) for n in range(WRONG)]
         closed = until_closed([*slow, *wrong], ATTACK_S)
         most = process.memory_info().rss
     odd.hang_up()

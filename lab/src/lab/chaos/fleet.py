@@ -115,7 +115,7 @@ class Fleet(Stack):
                 return process
         raise StackError(f"{name} does not run")
 
-    def port_of(self, name: str) -> int:
+    def replica_port(self, name: str) -> int:
         """The replica's own port, behind the ingress."""
         return self._ports[name]
 
