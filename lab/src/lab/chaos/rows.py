@@ -251,7 +251,7 @@ ROWS: Final = (
     ),
     Row(
         name="hostile-sockets",
-        fault="gateway: 500 handshakes that never end, 50 wrong tokens that flood, bad base64 and 64 KB frames",
+        fault="gateway: 500 handshakes in 2 s that never end, 50 wrong tokens that flood, bad base64, 64 KB frames",
         inject=hostile_sockets,
         watch_s=2,
         targets=(

@@ -8,32 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
-import time
-import uuid
-from collections.abc import Awaitable, Coroutine, Iterable
+from collections.abc import Coroutine, Iterable
 from dataclasses import replace
 from typing import Final
 
-from agent_relay import metrics, wire_log
 from agent_relay.call_trace import CallTrace
-from agent_relay.core.backoff import Waits
+from agent_relay.call_voice import CallVoice
 from agent_relay.core.commands import Abandon, Append, Command, Ready, Record, Send
-from agent_relay.core.conversation import Conversation, Phase
+from agent_relay.core.conversation import Conversation
 from agent_relay.core.pulse import answers_probe
 from agent_relay.core.uplink_cursor import UplinkCursor
 from agent_relay.core.voice_live import ErrorEvent, ServerEvent, WarningEvent
 from agent_relay.desk import Desk, begin_conversation, was_held
 from agent_relay.downlink import Downlink
 from agent_relay.errands import Errands
-from agent_relay.quota import Urgency
-from agent_relay.roll_over import LEAD_S, next_session
 from agent_relay.say_listener import SayListener
-from agent_relay.uplink_audio import UplinkAudio
-from agent_relay.voice_link import VoiceLink
-from agent_relay.voice_live_client import VoiceSocket
-from agent_relay.voice_resources import NoConnectionError
-from agent_relay.warm_sessions import WarmSession, open_session
 from bridge_common import telemetry
 from bridge_common.call_record import CallRecord
 from bridge_common.entries import (
@@ -51,7 +40,6 @@ from bridge_common.entries import (
     Stamp,
     Turn,
 )
-from bridge_common.errors import AuthError, BridgeError, OutsideError
 from bridge_common.leases import BEGINNING, Claim
 from bridge_common.log import fields
 
@@ -61,10 +49,6 @@ ENDED: Final = "ended"
 LEASE_LOST: Final = "lease lost"
 RELEASED: Final = "released"
 FAILED: Final = "failed"
-_SETTLED_S: Final = 5.0
-"""A session that was ready for so long ends a series of failed attempts."""
-PATIENCE_S: Final = 5.0
-"""Longer than this a phone does not ring for a connection that the quota does not have: the call is diverted."""
 _FRAME_REST_S: Final = 0.012
 """Frames come every 20 ms. Most of the time between two of them nobody has to look for the next."""
 _LAST_WORDS_S: Final = 1.0
@@ -84,29 +68,22 @@ class Relay:
         self._conversation = conversation
         self._loop = asyncio.get_running_loop()
         self._over: asyncio.Future[str] = self._loop.create_future()
-        self._audio = UplinkAudio()
         self._audio_seen = False
-        taken_over = was_held(record)
         self._known_socket = record.uplink_epoch
         """Epoch of the newest media socket when we claimed the call."""
-        self._resource = record.voice_resource
-        self._promised = taken_over
-        """call-control counts on a voice session: from now on even hopeless failures are tried again."""
         self._cursor = UplinkCursor(claim.uplink_cursor)
-        self._catching_up = taken_over and claim.uplink_cursor == BEGINNING
+        self._catching_up = was_held(record) and claim.uplink_cursor == BEGINNING
         """Tones that stand in the uplink already may have been told by the relay before us."""
-        self.voice_session_id = ""
-        self._link: VoiceLink | None = None
-        self._ready_since: float | None = None
         self._just_ready = False
-        self._next: WarmSession | None = None
-        """Made ready to take the place of the current session."""
-        self._closing: set[asyncio.Task[None]] = set()
-        self._rolling: asyncio.Task[None] | None = None
+        self._voice = CallVoice(desk, conversation, record, self._trace, do=self._do, on_event=self._on_voice)
         self.says = SayListener(desk, claim.call_id, conversation, self._do)
         self._errands = Errands(desk, claim, conversation, self._do, lambda: self.stop(LEASE_LOST))
         downlink = desk.keys.downlink(claim.call_id)
         self._downlink = Downlink(desk.writer, downlink, claim, lambda: self.stop(LEASE_LOST))
+
+    @property
+    def voice_session_id(self) -> str:
+        return self._voice.session_id
 
     @property
     def quiet(self) -> bool:
@@ -124,7 +101,7 @@ class Relay:
             greeted=record.greeted or self._conversation.greeted,
             conversation_id=self._conversation.conversation_id,
             voice_session_id=self.voice_session_id,
-            voice_resource=self._resource,
+            voice_resource=self._voice.resource,
             said=self._conversation.announcements.said,
         )
 
@@ -174,11 +151,9 @@ class Relay:
             self._errands.finish()
             await asyncio.wait({voice, errands}, timeout=_LAST_WORDS_S)
             errands.cancel()
-            await asyncio.gather(voice, errands, says, *self._closing, return_exceptions=True)
+            await asyncio.gather(voice, errands, says, return_exceptions=True)
             self._downlink.close()
-            if self._next is not None:
-                await self._next.socket.close()
-            metrics.DROPPED_FRAMES.inc(self._audio.dropped)
+            await self._voice.close()
 
     async def _guarded(self, part: Coroutine[None, None, None]) -> None:
         try:
@@ -190,123 +165,9 @@ class Relay:
     def _now(self) -> float:
         return self._loop.time()
 
-    # -- the voice session
+    # -- the voice
     async def _hold_voice(self) -> None:
-        """Keep a voice session until the call is over or the budget for winning one back is spent."""
-        waits = self._desk.backoff.waits(random.random)
-        while True:
-            failure = await self._one_session()
-            now = self._now()
-            if self._ready_since is not None:
-                metrics.LOST_SESSIONS.inc()
-                if now - self._ready_since > _SETTLED_S:
-                    waits = self._desk.backoff.waits(random.random)
-                self._ready_since = None
-            self._do(self._conversation.session_lost(failure.message, now))
-            if self._next is not None:
-                continue
-            wait = self._wait_after(failure, waits, now)
-            where = fields(call_id=self.claim.call_id, error=failure.message, retry_in_s=wait)
-            log.warning("voice session lost", extra=where)
-            if wait is None:
-                await self._errands.tell_voice_lost(failure.message)
-                return
-            await asyncio.sleep(wait)
-
-    def _wait_after(self, failure: BridgeError, waits: Waits, now: float) -> float | None:
-        """Until the next attempt; None when there is none."""
-        if isinstance(failure, NoConnectionError):
-            patient = self._promised or failure.wait_s <= PATIENCE_S
-            return waits.told(failure.wait_s, now) if patient else None
-        return waits.after_failure(now) if self._promised or _may_pass(failure) else None
-
-    async def _one_session(self) -> BridgeError:
-        """A session from its handshake to its loss; returns why it was lost."""
-        warm, self._next = self._next or self._desk.warm.take(self._conversation.takes), None
-        request_id = warm.request_id if warm else str(uuid.uuid4())
-        self._trace.session_begins(request_id, kind="warm" if warm else "open")
-        try:
-            socket = self._from_stock(warm) if warm else await self._dial(request_id)
-        except (AuthError, OutsideError) as error:
-            metrics.SESSIONS.labels("refused").inc()
-            self._trace.session_over(error.message)
-            return error
-        metrics.SESSIONS.labels("warm" if warm else "open").inc()
-        log.info("voice socket open", extra=fields(call_id=self.claim.call_id, request_id=request_id))
-        on_voice = wire_log.hearing(self.claim.call_id, self._trace.following(self._on_voice))
-        link = self._link = VoiceLink(socket, self._audio, self._audio_flows, on_voice)
-        try:
-            self._do(self._begin(warm))
-            failure = await link.run()
-            self._trace.session_over(failure.message)
-        finally:
-            self._link = None
-            if self._rolling is not None:
-                self._rolling.cancel()
-        refusal = self._conversation.last_error
-        if self._conversation.phase is Phase.OPENING and refusal:
-            # A wrong agent is refused on the open socket: an error, then the close.
-            return await self._refused(f"Voice Live refused the session: {refusal}", retry="server_error" in refusal)
-        return failure
-
-    async def _dial(self, request_id: str) -> VoiceSocket:
-        urgency = Urgency.RUNNING if self._promised else Urgency.NEW
-        opened = await self._desk.voice.dial(
-            request_id, urgency, conversation_id=self._conversation.conversation_id, begun_on=self._resource
-        )
-        self._is_on(opened.resource)
-        return opened.socket
-
-    def _from_stock(self, warm: WarmSession) -> VoiceSocket:
-        self._is_on(warm.resource)
-        return warm.socket
-
-    def _is_on(self, resource: str) -> None:
-        if self._resource and self._resource != resource:
-            # Nobody knows it there: it is told what was said.
-            self._conversation.conversation_id = ""
-        self._resource = resource
-
-    async def _refused(self, why: str, *, retry: bool) -> OutsideError:
-        """A missing role of an agent is told like this, and each attempt costs one of the connections."""
-        error = OutsideError(why, retry=retry, status=0 if retry else 403)
-        await self._desk.voice.leave_alone(self._resource, error)
-        return error
-
-    def _begin(self, warm: WarmSession | None) -> Iterable[Command]:
-        if warm is None:
-            return self._conversation.connected(self._now())
-        return self._conversation.connected_to_configured(warm.configured, warm.refusals, self._now())
-
-    async def _roll_over(self, link: VoiceLink, life_s: float) -> None:
-        """Before the session expires the next one takes its place."""
-
-        urgent_at = self._now() + life_s - min(LEAD_S, life_s / 4) / 2
-
-        def open_next() -> Awaitable[WarmSession]:
-            # With half of the time gone it must not wait behind new calls any more.
-            urgency = Urgency.SPARE if self._now() < urgent_at else Urgency.RUNNING
-            return open_session(
-                self._desk.voice,
-                self._conversation.plan,
-                urgency,
-                conversation_id=self._conversation.conversation_id,
-                begun_on=self._resource,
-            )
-
-        self._next = await next_session(life_s, lambda: self.quiet, open_next)
-        log.info("voice session rolled over", extra=fields(call_id=self.claim.call_id))
-        # From now on the caller's audio is kept for the next one.
-        self._link = None
-        link.abandon(OutsideError("rolled over before it expires", retry=True), self._close_aside)
-
-    def _close_aside(self, closing: Coroutine[None, None, None]) -> None:
-        task = asyncio.create_task(closing)
-        self._closing.add(task)
-        task.add_done_callback(self._closing.discard)
-
-    def _audio_flows(self) -> bool:
-        return self._conversation.phase is Phase.READY
+        await self._errands.tell_voice_lost(await self._voice.hold())
 
     def _on_voice(self, event: ServerEvent) -> None:
         if type(event) is WarningEvent or (type(event) is ErrorEvent and not answers_probe(event)):
@@ -318,7 +179,7 @@ class Relay:
     def _on_uplink(self, entry_id: str, entry: Entry) -> None:
         if type(entry) is AudioFrame:
             self._on_frame(entry)
-            if self._audio_flows():
+            if self._voice.takes_audio:
                 self._cursor.passed(entry_id, caller_waits=self._conversation.caller.waits)
             return
         match entry:
@@ -338,10 +199,7 @@ class Relay:
                 pass
 
     def _on_frame(self, frame: AudioFrame) -> None:
-        if self._link is not None:
-            self._link.pass_on(frame.pcm24k)
-        else:
-            self._audio.add(frame.pcm24k)
+        self._voice.hear(frame.pcm24k)
         if not self._audio_seen:
             self._audio_seen = True
             self._do(self._conversation.caller_audio(self._now()))
@@ -353,25 +211,19 @@ class Relay:
                 case Append():
                     self._append(command.entry)
                 case Send():
-                    if self._link is not None:
-                        wire_log.sent(self.claim.call_id, command.event)
-                        self._link.send(command.event)
+                    self._voice.send(command.event)
                 case Abandon():
-                    if self._link is not None:
-                        self._link.abandon(OutsideError(command.reason, retry=command.retry))
+                    self._voice.abandon(command.reason, retry=command.retry)
                 case Ready():
                     self._on_ready(command)
-                    self._errands.put(replace(command, resource=self._resource))
                 case Record(entry=Turn() as turn):
                     self._trace.turn(turn)
                     self._errands.put(command)
                 case _:
                     self._errands.put(command)
         if self._just_ready:
-            # Caller audio follows what the session has to be told first.
             self._just_ready = False
-            if self._link is not None:
-                self._link.nudge()
+            self._voice.nudge()
 
     def _append(self, entry: DownlinkEntry) -> None:
         if type(entry) is Clear and self._conversation.caller.speaks:
@@ -380,16 +232,7 @@ class Relay:
         self._downlink.append(entry)
 
     def _on_ready(self, ready: Ready) -> None:
-        self.voice_session_id = ready.session_id
-        self._trace.session_ready(ready.session_id)
-        self._ready_since = self._now()
-        self._promised = self._just_ready = True
+        self._just_ready = True
         self._catching_up = False
-        if ready.expires_at_s and self._link is not None:
-            rolling = self._roll_over(self._link, ready.expires_at_s - time.time())
-            self._rolling = asyncio.create_task(self._guarded(rolling))
-
-
-def _may_pass(failure: BridgeError) -> bool:
-    """Whether trying again can help against it."""
-    return isinstance(failure, OutsideError) and failure.retry
+        self._voice.ready(ready)
+        self._errands.put(replace(ready, resource=self._voice.resource))
