@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.."
 uv=${UV:-.venv/bin/uv}  # `.venv/bin/pip install uv` puts it there
 compile() {
   "$uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-    --no-emit-index-url --no-emit-find-links --no-emit-package bridge-common "$@"
+    --no-emit-package bridge-common "$@"
 }
 services=(call-control media-gateway agent-relay)
 projects=(libs/common/pyproject.toml lab/pyproject.toml)

@@ -21,8 +21,8 @@ ADDRESS = re.compile(
     "|".join(
         [
             *(re.escape(".".join(parts)) for parts in _REGISTRIES),
-            r"(?<!no-emit-)\b(?:extra-)?index[-]url\b",
-            r"(?<!no-emit-)\bfind[-]links\b",
+            r"\b(?:extra-)?index[-]url\b",
+            r"\bfind[-]links\b",
             r"\bPIP_(?:EXTRA_)?INDEX_URL\b",
             r'"resolved"\s*:\s*"(?:https?|file):',
         ]
@@ -43,7 +43,7 @@ def test_no_file_names_a_folder_of_one_machine(tracked: list[Path], root: Path) 
 @pytest.mark.parametrize(
     "text",
     [
-        "--extra-index" + "-url https://example.com/simple",
+        "--extra-" + "index" + "-url https://example.com/simple",
         '"resolved"' + ': "https://example.com/a.tgz"',
         "https://files.python" + "hosted.org/packages/a.whl",
     ],
@@ -54,7 +54,7 @@ def test_an_address_is_seen(text: str) -> None:
 
 def test_a_machine_path_is_seen() -> None:
     assert MACHINE_PATH.search("cd " + "/ho" + "me/someone/project")
-    assert not MACHINE_PATH.search("https://example.com/home/page and ./work/x")
+    assert not MACHINE_PATH.search("https://example.com/" + "home/page and ./" + "work/x")
 
 
 def _found(pattern: re.Pattern[str], files: list[Path], root: Path) -> list[str]:

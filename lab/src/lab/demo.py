@@ -22,12 +22,6 @@ from lab.wire import Json, WireError
 
 DEFAULT_SCENARIO: Final = Path(str(files("lab") / "scenarios" / "opening-hours.yaml"))
 _CALL_TIMEOUT_S: Final = 120.0
-_PLAYERS: Final = (
-    ["aplay", "-q"],
-    ["afplay"],
-    ["ffplay", "-nodisp", "-autoexit", "-loglevel", "quiet"],
-    ["play", "-q"],
-)
 _SETTLE_S: Final = 2.0
 """All of a call is released within this time of its end."""
 

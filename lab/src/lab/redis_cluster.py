@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from lab.redis_line import RedisRefusedError, ask
+from lab.redis_line import RedisRefusedError, ask, becomes_true
 from lab.redis_server import NoRedisError, free_port, start_server
 
 _SLOTS: Final = 16384
@@ -99,14 +98,8 @@ class RedisCluster:
         return facts["cluster_state"] == "ok" and facts["cluster_known_nodes"] == str(len(self._running))
 
     def _await(self, fact: Callable[[], bool], otherwise: str) -> None:
-        deadline = time.monotonic() + _PATIENCE_S
-        while True:
-            with contextlib.suppress(OSError, RedisRefusedError, KeyError):
-                if fact():
-                    return
-            if time.monotonic() > deadline:
-                raise NoRedisError(f"{otherwise}; logs in {self.folder}")
-            time.sleep(0.02)
+        if not becomes_true(fact, _PATIENCE_S):
+            raise NoRedisError(f"{otherwise}; logs in {self.folder}")
 
 
 def _follows(port: int) -> bool:

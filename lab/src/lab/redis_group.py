@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from lab.redis_line import RedisRefusedError, ask
+from lab.redis_line import ask, becomes_true
 from lab.redis_server import NoRedisError, free_port, start_process, start_server
 
 SERVICE: Final = "lab"
@@ -111,14 +111,8 @@ class RedisGroup:
         )
 
     def _await(self, fact: Callable[[], bool], otherwise: str) -> None:
-        deadline = time.monotonic() + _PATIENCE_S
-        while True:
-            with contextlib.suppress(OSError, RedisRefusedError, KeyError):
-                if fact():
-                    return
-            if time.monotonic() > deadline:
-                raise NoRedisError(f"{otherwise}; logs in {self.folder}")
-            time.sleep(0.05)
+        if not becomes_true(fact, _PATIENCE_S):
+            raise NoRedisError(f"{otherwise}; logs in {self.folder}")
 
     def _start_server(self, port: int, primary: int = 0) -> None:
         follow = ("--replicaof", f"127.0.0.1 {primary}") if primary else ()

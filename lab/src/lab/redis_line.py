@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
+import time
+from collections.abc import Callable
 from typing import Any, BinaryIO, Final
 
 _TIMEOUT_S: Final = 5.0
+_LOOK_EVERY_S: Final = 0.02
 
 
 class RedisRefusedError(RuntimeError):
@@ -26,6 +30,18 @@ def ask_map(port: int, *command: str | int) -> dict[str, str]:
     """A command that answers with a flat list of names and values."""
     flat = ask(port, *command)
     return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+def becomes_true(fact: Callable[[], bool], within_s: float) -> bool:
+    """Whether it did. A server that cannot answer yet, or not this, does not speak against it."""
+    deadline = time.monotonic() + within_s
+    while True:
+        with contextlib.suppress(OSError, RedisRefusedError, KeyError):
+            if fact():
+                return True
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_LOOK_EVERY_S)
 
 
 def _decode(answer: BinaryIO) -> Any:

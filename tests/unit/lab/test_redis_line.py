@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from lab.redis_line import RedisRefusedError, ask, ask_map
+from lab.redis_line import RedisRefusedError, ask, ask_map, becomes_true
 from lab.redis_server import free_port, redis_server
 
 
@@ -32,3 +32,18 @@ def test_a_refusal_and_a_missing_server_are_errors(port: int) -> None:
         ask(port, "NONSENSE")
     with pytest.raises(OSError, match="refused"):
         ask(free_port(), "PING")
+
+
+def test_a_fact_may_take_its_time_and_a_server_too() -> None:
+    answers: Iterator[Exception | bool] = iter(
+        [ConnectionRefusedError(), RedisRefusedError("LOADING"), KeyError("flags"), False, True]
+    )
+
+    def fact() -> bool:
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    assert becomes_true(fact, 5.0)
+    assert not becomes_true(lambda: False, 0.0)

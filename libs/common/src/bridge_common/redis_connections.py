@@ -8,6 +8,7 @@ ever. Our connections raise it again.
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -26,25 +27,25 @@ from bridge_common.redis_address import Address
 from bridge_common.redis_places import Place
 
 
-class RenewedCredentials(CredentialProvider):
+class RenewedCredentials(CredentialProvider, ABC):
     """Credentials whose password is a token that runs out, and is renewed in time."""
 
     @property
+    @abstractmethod
     def token(self) -> str:
         """The newest one, empty before the first was asked for."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def get_credentials_async(self) -> tuple[str, str]:
         """User and token; raises `RedisConnectionError` when there is none to be had."""
-        raise NotImplementedError
 
+    @abstractmethod
     def refused(self, token: str) -> None:
         """Redis did not take this one: another one is needed before its time."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def aclose(self) -> None:
         """Renew no more."""
-        raise NotImplementedError
 
 
 class OwnConnection(AbstractConnection):
