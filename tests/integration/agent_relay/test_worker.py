@@ -9,8 +9,9 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 import pytest
 
 from agent_relay.core.agent_profile import AgentProfile, Greeting
+from agent_relay.worker import Worker
 from bridge_common.call_record import Status
-from bridge_common.entries import Audio, ItemEnd, Played, Restored, VoiceReady
+from bridge_common.entries import Audio, ItemEnd, Played, Restored, Stamp, VoiceReady
 from bridge_common.errors import OutsideError
 from bridge_common.keys import Keys
 from bridge_common.leases import Claim
@@ -108,7 +109,9 @@ async def test_a_draining_relay_hands_its_call_over_at_once(clients: RedisClient
 async def test_a_call_that_is_handed_over_goes_on_here_until_it_does_there(
     clients: RedisClients, ten: list[Call]
 ) -> None:
-    """The second session is asked for and not configured yet: the first one hears and speaks."""
+    """The second session is asked for and not configured yet: the first one hears and speaks. The second relay writes
+    nothing before, not even the stamp of each second: its epoch would silence the first one for the rest of the set-up.
+    """
     hesitant = Script(greets=[created("sess_2")], steps=[Step("session.update", [])])
     async with scripted(opened(), hesitant) as service:
         target = model_target(service.url)
@@ -117,9 +120,11 @@ async def test_a_call_that_is_handed_over_goes_on_here_until_it_does_there(
             old = await until_open(service, 0)
             await ten[0].attach()
             await eventually(lambda: _announced(ten[0]))
-            async with relay_process(clients, target, name="relay-2"):
+            async with relay_process(clients, target, name="relay-2") as there:
                 draining = asyncio.create_task(here.worker.drain())
                 await eventually(lambda: len(service.sessions) == 2)
+                _stamp_all(there.worker)
+                await there.desk.writer.flush()
                 ten[0].speak(10)
                 await eventually(lambda: len(old.audio) == 10 * 960)
                 await old.push(*reply("resp_1", "item_1", "One moment.", SECOND))
@@ -132,6 +137,8 @@ async def test_a_call_that_is_handed_over_goes_on_here_until_it_does_there(
                 ten[0].speak(10)
                 await eventually(lambda: len(new.audio) >= 10 * 960)
                 assert len(old.audio) == 10 * 960
+                _stamp_all(there.worker)
+                await eventually(lambda: ten[0].of(Stamp))
                 await ten[0].end()
 
 
@@ -287,3 +294,10 @@ async def _leased(clients: RedisClients, count: int) -> bool:
 async def _announced(call: Call) -> bool:
     record = await call.store.load(call.call_id)
     return record is not None and bool(record.voice_session_id)
+
+
+def _stamp_all(worker: Worker) -> None:
+    """What the worker does once a second."""
+    for holding in worker._holdings.values():
+        assert holding.relay is not None
+        holding.relay.stamp()

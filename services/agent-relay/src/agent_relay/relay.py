@@ -121,8 +121,12 @@ class Relay:
             self.stop(FAILED)
 
     def stamp(self) -> None:
-        """To be called once a second: so the gateway knows how long our entries are under way."""
-        if not self._downlink.muted and not self._over.done():
+        """To be called once a second: so the gateway knows how long our entries are under way.
+
+        Nothing before the voice session is ready: the relay that hands the call over still speaks, until our first
+        entry.
+        """
+        if self._voice.takes_audio and not self._downlink.muted and not self._over.done():
             self._downlink.append(Stamp(telemetry.now_us()))
 
     def mute(self, muted: bool) -> None:
