@@ -10,11 +10,13 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from queue import SimpleQueue
+from typing import Any, Final, TypeAlias
 
-from lab.chaos.call_trace import outcome
+from lab.chaos.call_trace import CallOutcome, outcome
 from lab.chaos.crowd import Crowd
 from lab.chaos.fleet import Fleet, running_fleet
 from lab.chaos.page import PAGE_PATH, with_table
@@ -25,6 +27,8 @@ from lab.redis_server import NoRedisError
 from lab.stack import StackError
 from lab.wire import WireError, call_json
 
+Repetition: TypeAlias = tuple[list[CallOutcome], int, Facts]
+"""What became of its calls, how many were placed, and what else was measured."""
 SETTLE_S: Final = 1.5
 """The calls talk for so long before the fault."""
 
@@ -86,20 +90,35 @@ def write_page(json_path: Path) -> int:
 
 
 def run_row(row: Row, folder: Path, *, calls: int, repeats: int) -> RowResult:
-    """All repetitions on one fleet, which is made whole before each."""
+    """All repetitions, on one fleet that is made whole before each, or on several side by side."""
     result = RowResult(row)
     began = time.monotonic()
+    at_once = min(row.at_once, repeats)
+    folders = [folder / str(number) for number in range(1, at_once + 1)] if at_once > 1 else [folder]
     try:
-        with running_fleet(row.plan, folder) as fleet:
-            for turn in range(repeats):
-                _repeat(row, fleet, result, turn, calls)
+        # Told to exit, the fleets go first: what a repetition waits for ends with them.
+        with ThreadPoolExecutor(at_once) as pool, contextlib.ExitStack() as stack:
+            fleets: SimpleQueue[Fleet] = SimpleQueue()
+            for own in folders:
+                fleets.put(stack.enter_context(running_fleet(row.plan, own)))
+            stack.callback(pool.shutdown, wait=False, cancel_futures=True)
+            for job in [pool.submit(_repeat_on_one, row, fleets, turn, calls) for turn in range(repeats)]:
+                result.add(*job.result())
     except (StackError, NoRedisError, WireError, OSError) as error:
         result.failure = f"{type(error).__name__}: {error}"
     result.took_s = time.monotonic() - began
     return result
 
 
-def _repeat(row: Row, fleet: Fleet, result: RowResult, turn: int, calls: int) -> None:
+def _repeat_on_one(row: Row, fleets: SimpleQueue[Fleet], turn: int, calls: int) -> Repetition:
+    fleet = fleets.get()
+    try:
+        return _repeat(row, fleet, turn, calls)
+    finally:
+        fleets.put(fleet)
+
+
+def _repeat(row: Row, fleet: Fleet, turn: int, calls: int) -> Repetition:
     fleet.heal()
     _forget_faults(fleet)
     crowd = Crowd(fleet, first=1 + turn * calls, count=calls)
@@ -126,7 +145,7 @@ def _repeat(row: Row, fleet: Fleet, result: RowResult, turn: int, calls: int) ->
     crowd.hang_up()
     traces = crowd.traces(connected)
     facts |= row.examine(scene, traces)
-    result.add([outcome(trace, began, ended) for trace in traces], len(crowd.placed), facts)
+    return [outcome(trace, began, ended) for trace in traces], len(crowd.placed), facts
 
 
 def _owner_changes(fleet: Fleet, before: dict[str, tuple[str, int]]) -> Facts:

@@ -76,6 +76,9 @@ class Row:
     calls: int | None = None
     """Where the number of calls belongs to the fault."""
     repeats: int | None = None
+    """Where the number of repetitions belongs to the fault."""
+    at_once: int = 1
+    """How many repetitions run side by side, on fleets of their own: for what takes long and measures no time."""
 
 
 GOES_ON: Final = (Target("went_on_pct", "==", 100), Target("foreign", "==", 0), Target("stale", "==", 0))

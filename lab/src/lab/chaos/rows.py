@@ -135,7 +135,6 @@ ROWS: Final = (
         inject=do.connections_cut(60),
         watch_s=4,
         targets=(*GOES_ON, NOTHING_TWICE, Target("lost_pct", "<=", 1.0), Target("tasks_growth", "<=", 2)),
-        repeats=1,
     ),
     Row(
         name="relay-cut-off",
@@ -276,7 +275,7 @@ ROWS: Final = (
             Target("keys_left", "==", 0),
         ),
         examine=lambda scene, _: keys_left(scene.fleet),
-        repeats=1,
+        at_once=2,
     ),
 )
 

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
-from lab.chaos.chaos import chaos, keep, kept, report, write_page
+from lab.chaos.chaos import Repetition, chaos, keep, kept, report, run_row, write_page
+from lab.chaos.fleet import FleetPlan
 from lab.chaos.page import BEGIN, END
 from lab.chaos.result import RowResult
+from lab.chaos.row import Row
 from lab.chaos.rows import ROWS
+from lab.stack import StackError
 
 
 def test_an_unknown_row_ends_with_2_and_the_names_there_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -35,6 +42,55 @@ def test_runs_of_some_rows_add_up_to_the_table(tmp_path: Path) -> None:
     keep(path, report([RowResult(ROWS[1], failure="again")]))
     found = [(row["row"], row["failure"]) for row in kept(path)]
     assert found == [(ROWS[0].name, "first"), (ROWS[1].name, "again"), (ROWS[2].name, "first")]
+
+
+def test_repetitions_side_by_side_have_a_fleet_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fleets, met = Fleets(), Barrier(2)
+
+    def repeat(_: Row, fleet: Path, turn: int, calls: int) -> Repetition:
+        met.wait(10)  # only with another one beside it
+        assert fleet in fleets.running
+        return [], calls, {"worst": float(turn)}
+
+    monkeypatch.setattr("lab.chaos.chaos.running_fleet", fleets.run)
+    monkeypatch.setattr("lab.chaos.chaos._repeat", repeat)
+    result = run_row(replace(ROWS[0], at_once=2), tmp_path, calls=3, repeats=4)
+    assert (result.repeats, result.placed, result.facts, result.failure) == (4, 12, {"worst": 3.0}, "")
+    assert fleets.started == [tmp_path / "1", tmp_path / "2"]
+    assert not fleets.running
+
+
+def test_a_repetition_that_fails_ends_the_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fleets = Fleets()
+
+    def repeat(_: Row, __: Path, turn: int, calls: int) -> Repetition:
+        if turn == 1:
+            raise StackError("a relay did not start")
+        return [], calls, {}
+
+    monkeypatch.setattr("lab.chaos.chaos.running_fleet", fleets.run)
+    monkeypatch.setattr("lab.chaos.chaos._repeat", repeat)
+    result = run_row(ROWS[0], tmp_path, calls=3, repeats=4)
+    assert (result.repeats, result.failure) == (1, "StackError: a relay did not start")
+    assert fleets.started == [tmp_path]
+    assert not fleets.running
+
+
+class Fleets:
+    """Stands for `running_fleet`; a fleet is its folder."""
+
+    def __init__(self) -> None:
+        self.started: list[Path] = []
+        self.running: set[Path] = set()
+
+    @contextmanager
+    def run(self, _: FleetPlan, folder: Path) -> Iterator[Path]:
+        self.started.append(folder)
+        self.running.add(folder)
+        try:
+            yield folder
+        finally:
+            self.running.remove(folder)
 
 
 def test_the_page_is_written_from_what_was_kept(
