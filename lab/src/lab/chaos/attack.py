@@ -13,8 +13,8 @@ import psutil
 
 from lab.chaos.call_trace import CallTrace
 from lab.chaos.crowd import Crowd
-from lab.chaos.faults import busiest
 from lab.chaos.fleet import GATEWAY
+from lab.chaos.process_faults import busiest
 from lab.chaos.row import Facts, Scene
 from lab.mark_report import percentile
 from lab.wire import call_json

@@ -54,6 +54,11 @@ Examine: TypeAlias = Callable[[Scene, Sequence[CallTrace]], Facts]
 """Facts that only the traces show."""
 
 
+def nothing(_: Scene) -> Facts:
+    """How it looks without a fault: what of a figure is the machine's."""
+    return {}
+
+
 def nothing_more(_: Scene, __: Sequence[CallTrace]) -> Facts:
     return {}
 
@@ -83,3 +88,11 @@ class Row:
 
 GOES_ON: Final = (Target("went_on_pct", "==", 100), Target("foreign", "==", 0), Target("stale", "==", 0))
 NOTHING_TWICE: Final = Target("repeated", "==", 0)
+NEVER_SILENT: Final = Target("silence_s", "<=", 5.0)
+SAME_CONVERSATION: Final = Target("conversations_max", "==", 1)
+
+
+def gap(p99: float, most: float | None = None) -> tuple[Target, ...]:
+    """ms without a frame, over calls and directions."""
+    found = (Target("gap_p99_ms", "<=", p99),)
+    return found if most is None else (*found, Target("gap_max_ms", "<=", most))

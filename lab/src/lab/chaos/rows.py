@@ -5,236 +5,188 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from lab.chaos import faults as do
+from lab.chaos import arrivals, heard
+from lab.chaos import process_faults as processes
+from lab.chaos import redis_faults as redis
 from lab.chaos.attack import added_delay, hostile_sockets
-from lab.chaos.fleet import CONTROL, GATEWAY, RELAY
-from lab.chaos.row import EXTRA, GOES_ON, NOTHING_TWICE, USUAL, Row, Target
+from lab.chaos.fleet import GATEWAY, RELAY
+from lab.chaos.row import (
+    EXTRA,
+    GOES_ON,
+    NEVER_SILENT,
+    NOTHING_TWICE,
+    SAME_CONVERSATION,
+    USUAL,
+    Row,
+    Target,
+    gap,
+    nothing,
+)
 from lab.chaos.soak import keys_left, soak
+from lab.chaos.voice_rows import VOICE_ROWS
 
 _NO_CHANGE: Final = Target("owner_changes", "==", 0)
-_SAME_CONVERSATION: Final = Target("conversations_max", "==", 1)
 _CAPACITY: Final = 8
-_NEVER_SILENT: Final = Target("silence_s", "<=", 5.0)
-
-
-def _gap(p99: float, most: float | None = None) -> tuple[Target, ...]:
-    found = (Target("gap_p99_ms", "<=", p99),)
-    return found if most is None else (*found, Target("gap_max_ms", "<=", most))
-
 
 ROWS: Final = (
     Row(
         name="calm",
         fault="none: what the machine itself does",
-        inject=do.nothing,
+        inject=nothing,
         watch_s=10,
-        targets=(*GOES_ON, NOTHING_TWICE, _NO_CHANGE, *_gap(200)),
+        targets=(*GOES_ON, NOTHING_TWICE, _NO_CHANGE, *gap(200)),
     ),
     Row(
         name="relay-crash",
         fault="relay: kill -9",
-        inject=do.kill(RELAY),
+        inject=processes.kill(RELAY),
         watch_s=8,
-        targets=(*GOES_ON, *_gap(2000, 3000), _SAME_CONVERSATION),
+        targets=(*GOES_ON, *gap(2000, 3000), SAME_CONVERSATION),
         quick=True,
     ),
     Row(
         name="relay-frozen",
         fault="relay: SIGSTOP 5 s, SIGCONT",
-        inject=do.freeze_relay,
+        inject=processes.freeze_relay,
         watch_s=6,
-        targets=(*GOES_ON, *_gap(2000, 3000), Target("zombie_s", "<=", 1.0)),
-        examine=do.zombie_life,
+        targets=(*GOES_ON, *gap(2000, 3000), Target("zombie_s", "<=", 1.0)),
+        examine=processes.zombie_life,
     ),
     Row(
         name="relay-drain",
         fault="relay: SIGTERM",
-        inject=do.drain(RELAY),
+        inject=processes.drain(RELAY),
         watch_s=5,
-        targets=(*GOES_ON, *_gap(200), Target("exit_s", "<=", 30)),
+        targets=(*GOES_ON, *gap(200), Target("exit_s", "<=", 30)),
         quick=True,
     ),
     Row(
         name="gateway-crash",
         fault="gateway: kill -9",
-        inject=do.kill(GATEWAY),
+        inject=processes.kill(GATEWAY),
         watch_s=8,
         targets=(*GOES_ON, Target("after_dial_p99_ms", "<=", 300)),
     ),
     Row(
         name="gateway-drain",
         fault="gateway: SIGTERM",
-        inject=do.drain(GATEWAY),
+        inject=processes.drain(GATEWAY),
         watch_s=6,
         targets=(*GOES_ON, Target("own_gap_p99_ms", "<=", 300), Target("exit_s", "<=", 60)),
     ),
     Row(
         name="control-crash",
         fault="call-control: kill -9 in the middle of calls",
-        inject=do.control_crash,
+        inject=processes.control_crash,
         watch_s=3,
         targets=(
-            *(*GOES_ON, NOTHING_TWICE, Target("lost", "==", 0), _NO_CHANGE, *_gap(200)),
+            *(*GOES_ON, NOTHING_TWICE, Target("lost", "==", 0), _NO_CHANGE, *gap(200)),
             Target("commands_done_s", "<=", 2.0),
         ),
     ),
     Row(
         name="answer-crash",
         fault="call-control: kill -9 between IncomingCall and answer",
-        inject=do.crash_while_ringing,
+        inject=arrivals.crash_while_ringing,
         watch_s=4,
         targets=(
             Target("answered_once_pct", "==", 100),
             Target("answered_s", "<=", 3.0),
             Target("went_on_pct", "==", 100),
         ),
-        examine=do.answers,
+        examine=arrivals.answers,
         dials=False,
         repeats=16,
     ),
     Row(
         name="redis-primary-crash",
         fault="Redis: kill -9 of the primary under Sentinel, down-after 1 s",
-        inject=do.primary_crash,
+        inject=redis.primary_crash,
         watch_s=7,
-        targets=(*GOES_ON, NOTHING_TWICE, _NO_CHANGE, *_gap(3500)),
+        targets=(*GOES_ON, NOTHING_TWICE, _NO_CHANGE, *gap(3500)),
         plan=replace(USUAL, sentinel=True),
     ),
     Row(
         name="redis-failover",
         fault="Redis: SENTINEL FAILOVER",
-        inject=do.fail_over,
+        inject=redis.fail_over,
         watch_s=3,
-        targets=(*GOES_ON, NOTHING_TWICE, _NO_CHANGE, *_gap(250)),
+        targets=(*GOES_ON, NOTHING_TWICE, _NO_CHANGE, *gap(250)),
         plan=replace(USUAL, sentinel=True),
     ),
     Row(
         name="redis-empty",
         fault="Redis: kill -9, started again empty after 1 s",
-        inject=do.redis_restarts_empty,
+        inject=redis.redis_restarts_empty,
         watch_s=8,
         targets=(*GOES_ON, NOTHING_TWICE, Target("gap_beyond_down_ms", "<=", 1000)),
     ),
     Row(
         name="redis-stall-short",
         fault="Redis: DEBUG SLEEP 0.5",
-        inject=do.redis_stalls(0.5),
+        inject=redis.redis_stalls(0.5),
         watch_s=5,
         targets=(*GOES_ON, NOTHING_TWICE, _NO_CHANGE, Target("gap_max_ms", "<=", 700)),
     ),
     Row(
         name="redis-stall-long",
         fault="Redis: DEBUG SLEEP 3",
-        inject=do.redis_stalls(3.0),
+        inject=redis.redis_stalls(3.0),
         watch_s=7,
         targets=(*GOES_ON, NOTHING_TWICE, _NO_CHANGE, Target("gap_max_ms", "<=", 3500)),
     ),
     Row(
         name="redis-cut",
         fault="Redis: all connections cut every second for a minute",
-        inject=do.connections_cut(60),
+        inject=redis.connections_cut(60),
         watch_s=4,
         targets=(*GOES_ON, NOTHING_TWICE, Target("lost_pct", "<=", 1.0), Target("tasks_growth", "<=", 2)),
     ),
     Row(
         name="relay-cut-off",
         fault="relay: cut off from Redis for 10 s without a reset",
-        inject=do.relay_cut_off,
+        inject=redis.relay_cut_off,
         watch_s=6,
         targets=(
-            *(*GOES_ON, *_gap(2000, 3000), Target("self_fence_s", "<=", 1.0)),
+            *(*GOES_ON, *gap(2000, 3000), Target("self_fence_s", "<=", 1.0)),
             *(Target("repeated_downlink", "==", 0), Target("zombie_s", "<=", 1.0)),
         ),
-        examine=do.zombie_life,
+        examine=processes.zombie_life,
         plan=replace(USUAL, relay_links=True),
     ),
-    Row(
-        name="voice-drop",
-        fault="Voice Live: every session drops (1006)",
-        inject=do.voice_sessions("drop"),
-        watch_s=6,
-        targets=(*GOES_ON, *_gap(1500), _SAME_CONVERSATION, _NEVER_SILENT),
-        examine=do.with_silences(do.resumed_after("drop")),
-    ),
-    Row(
-        name="voice-503",
-        fault="Voice Live: sessions drop, 503 for 3 s",
-        inject=do.voice_refuses(503, 3.0),
-        watch_s=9,
-        targets=(*GOES_ON, Target("resumed_s", "<=", 1.5), _SAME_CONVERSATION, _NEVER_SILENT),
-        examine=do.with_silences(do.resumed_after("reachable")),
-    ),
-    Row(
-        name="voice-429",
-        fault="Voice Live: sessions drop, 429 for 3 s",
-        inject=do.voice_refuses(429, 3.0),
-        watch_s=9,
-        targets=(*GOES_ON, Target("resumed_s", "<=", 1.5), _SAME_CONVERSATION, _NEVER_SILENT),
-        examine=do.with_silences(do.resumed_after("reachable")),
-    ),
-    Row(
-        name="voice-mute",
-        fault="Voice Live: every session goes mute",
-        inject=do.voice_sessions("mute"),
-        watch_s=10,
-        targets=(
-            *(*GOES_ON, Target("noticed_s", "<=", 2.5), Target("resumed_s", "<=", 4.0)),
-            *(_SAME_CONVERSATION, _NEVER_SILENT),
-        ),
-        examine=do.with_silences(do.noticed_after("mute")),
-    ),
-    Row(
-        name="voice-gone",
-        fault="Voice Live: every session drops, none can be had any more; people are rung after 3 s",
-        inject=do.voice_gone_for_good,
-        watch_s=7,
-        targets=(Target("transferred_pct", "==", 100), _NEVER_SILENT),
-        examine=do.with_silences(do.handed_to_people),
-        plan=replace(
-            USUAL,
-            extra={**EXTRA, RELAY: {"RECONNECT_BUDGET_S": "3"}, CONTROL: {"TRANSFER_TARGET": "+14255550199"}},
-        ),
-    ),
+    *VOICE_ROWS,
     Row(
         name="no-relay",
         fault="relay: kill -9 of all, started again after 5 s",
-        inject=do.no_relay,
+        inject=processes.no_relay,
         watch_s=6,
-        targets=(*GOES_ON, _NEVER_SILENT),
-        examine=do.silences,
-    ),
-    Row(
-        name="voice-expiry",
-        fault="Voice Live: sessions live for 12 s only",
-        inject=do.nothing,
-        watch_s=14,
-        targets=(*GOES_ON, *_gap(200), Target("sessions_max", ">=", 2), _SAME_CONVERSATION),
-        plan=replace(USUAL, extra={**EXTRA, "voice-live": {**EXTRA["voice-live"], "SESSION_MAX_S": "12"}}),
+        targets=(*GOES_ON, NEVER_SILENT),
+        examine=heard.silences,
     ),
     Row(
         name="rolling-restart",
         fault="all services: SIGTERM one by one under calls",
-        inject=do.restart_all,
+        inject=processes.restart_all,
         watch_s=6,
         targets=(*GOES_ON, Target("own_gap_p99_ms", "<=", 300)),
     ),
     Row(
         name="webhooks",
         fault="webhooks ten times more, late and reordered",
-        inject=do.webhooks_gone_wild,
+        inject=arrivals.webhooks_gone_wild,
         watch_s=3,
         targets=(
             Target("answered_once_pct", "==", 100),
             Target("backward_states", "==", 0),
             Target("went_on_pct", "==", 100),
         ),
-        examine=do.answers,
+        examine=arrivals.answers,
         dials=False,
     ),
     Row(
         name="over-capacity",
         fault="150 % of the fleet's capacity",
-        inject=do.over_capacity,
+        inject=arrivals.over_capacity,
         watch_s=8,
         targets=(
             *GOES_ON,

@@ -7,9 +7,8 @@ import json
 import pytest
 
 from lab.chaos.call_trace import CallOutcome, DirectionTrace
-from lab.chaos.faults import nothing
 from lab.chaos.result import RowResult, head, line
-from lab.chaos.row import GOES_ON, Row, Target
+from lab.chaos.row import GOES_ON, Row, Target, nothing
 
 
 def way(gap_ms: float, *, went_on: bool = True, lost: int = 0, after_dial_ms: float | None = None) -> DirectionTrace:

@@ -1,0 +1,113 @@
+"""What is done to a fleet's processes. Each function blocks as long as the fault lasts and returns what it measured."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Final
+
+from lab.chaos.call_trace import CallTrace
+from lab.chaos.crowd import Crowd
+from lab.chaos.fleet import CONTROL, GATEWAY, RELAY
+from lab.chaos.row import Facts, Inject, Scene
+from lab.wire import call_json
+
+FROZEN_S: Final = 5.0
+ALONE_S: Final = 5.0
+_HANGING_UP: Final = 6
+_OUTSIDERS: Final = 40_000
+"""Numbers of callers that are no part of the crowd."""
+
+
+def kill(kind: str) -> Inject:
+    """kill -9 of the replica that has the most calls."""
+
+    def inject(scene: Scene) -> Facts:
+        scene.fleet.kill(busiest(scene, kind))
+        return {}
+
+    return inject
+
+
+def drain(kind: str) -> Inject:
+    """SIGTERM to the replica that has the most calls."""
+
+    def inject(scene: Scene) -> Facts:
+        return {"exit_s": scene.fleet.drain(busiest(scene, kind))}
+
+    return inject
+
+
+def control_crash(scene: Scene) -> Facts:
+    """kill -9 of one call-control while commands of it are not carried out yet: hang-ups that ACS refused once."""
+    fleet = scene.fleet
+    leaving = Crowd(fleet, first=_OUTSIDERS + scene.turn * _HANGING_UP, count=_HANGING_UP)
+    leaving.dial()
+    leaving.await_talking()
+    busy = {"rest": {"hang_up": {"status": 503, "times": _HANGING_UP}}}
+    call_json("PUT", f"{fleet.url('acs')}/lab/faults", busy)
+    numbers = {f"4:+1425555{number:05d}" for number in leaving.placed}
+    for row in call_json("GET", f"{fleet.url(CONTROL)}/api/calls")["calls"]:
+        if row["caller"] in numbers:
+            call_json("POST", f"{fleet.url(CONTROL)}/api/calls/{row['call_id']}/hangup", {})
+    fleet.kill(busiest(scene, CONTROL))
+    killed = time.monotonic()
+    while leaving.connected() and time.monotonic() < killed + 10:
+        time.sleep(0.05)
+    ended = [float(row["t"]) for phone in leaving.phones() for row in phone["timeline"] if row["event"] == "ended"]
+    done = max(ended) - killed if len(ended) == _HANGING_UP else float("inf")
+    return {"commands_done_s": max(done, 0.0)}
+
+
+def freeze_relay(scene: Scene) -> Facts:
+    name = busiest(scene, RELAY)
+    scene.fleet.freeze(name)
+    time.sleep(FROZEN_S)
+    scene.fleet.thaw(name)
+    scene.moments["thawed"] = time.monotonic()
+    return {}
+
+
+def zombie_life(scene: Scene, traces: Sequence[CallTrace]) -> Facts:
+    """How long the relay that woke up kept a voice session that was not its own any more."""
+    thawed = scene.moments["thawed"]
+    old = [session for trace in traces for session in trace.sessions[:-1]]
+    return {"zombie_s": max((session.closed_at - thawed for session in old), default=0.0)}
+
+
+def restart_all(scene: Scene) -> Facts:
+    """One process after the other: SIGTERM, wait for its end, start it again, wait until it is ready."""
+    fleet = scene.fleet
+    slowest = 0.0
+    for kind in (CONTROL, GATEWAY, RELAY):
+        for name in fleet.running(kind):
+            slowest = max(slowest, fleet.drain(name))
+            fleet.launch_replica(name)
+            fleet.await_ready()
+    return {"exit_s": slowest}
+
+
+def no_relay(scene: Scene) -> Facts:
+    """All relays die, and come back after a while."""
+    fleet = scene.fleet
+    names = fleet.running(RELAY)
+    scene.moments["alone"] = time.monotonic()
+    for name in names:
+        fleet.kill(name)
+    time.sleep(ALONE_S)
+    for name in names:
+        fleet.launch_replica(name)
+    fleet.await_ready()
+    scene.moments["relays"] = time.monotonic()
+    return {}
+
+
+def busiest(scene: Scene, kind: str) -> str:
+    """The replica with the most calls; any of call-control, where none has calls of its own."""
+    fleet = scene.fleet
+    if kind == RELAY:
+        counts = fleet.owned_by_pid()
+        return max(counts, key=lambda name: counts[name])
+    if kind == GATEWAY:
+        return max(fleet.running(GATEWAY), key=fleet.active_calls)
+    return fleet.running(kind)[scene.turn % len(fleet.running(kind))]

@@ -1,0 +1,82 @@
+"""What Voice Live does to a fleet, and how soon its calls are spoken to again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from lab.chaos.call_trace import CallTrace
+from lab.chaos.row import Facts, Inject, Scene
+from lab.wire import call_json
+
+
+def voice_sessions(order: str) -> Inject:
+    """`drop`, `mute` or `close` each session that is open."""
+
+    def inject(scene: Scene) -> Facts:
+        voice = scene.fleet.url("voice-live")
+        for row in scene.crowd.sessions():
+            if row["state"] == "open":
+                call_json("POST", f"{voice}/lab/sessions/{row['id']}/{order}")
+        scene.moments[order] = time.monotonic()
+        return {}
+
+    return inject
+
+
+def voice_refuses(status: int, seconds: float) -> Inject:
+    """Every session drops, and new ones are refused for a while."""
+
+    def inject(scene: Scene) -> Facts:
+        voice = scene.fleet.url("voice-live")
+        call_json("PUT", f"{voice}/lab/faults", {"handshake": {"status": status}})
+        voice_sessions("drop")(scene)
+        time.sleep(seconds)
+        call_json("DELETE", f"{voice}/lab/faults")
+        scene.moments["reachable"] = time.monotonic()
+        return {}
+
+    return inject
+
+
+def voice_gone_for_good(scene: Scene) -> Facts:
+    """Every session drops and none can be had any more: people are rung."""
+    voice = scene.fleet.url("voice-live")
+    call_json("PUT", f"{voice}/lab/faults", {"handshake": {"status": 503}})
+    voice_sessions("drop")(scene)
+    return {}
+
+
+def handed_to_people(scene: Scene, _: Sequence[CallTrace]) -> Facts:
+    phones = scene.crowd.phones()
+    transferred = sum(any(row["event"] == "transferred" for row in phone["timeline"]) for phone in phones)
+    return {"transferred_pct": 100 * transferred / max(len(phones), 1)}
+
+
+def resumed_after(moment: str) -> Callable[[Scene, Sequence[CallTrace]], Facts]:
+    """Seconds from a moment of the fault until the last call was spoken to again."""
+
+    def examine(scene: Scene, traces: Sequence[CallTrace]) -> Facts:
+        since = scene.moments[moment]
+        longest = 0.0
+        for trace in traces:
+            begun = [t for session in trace.sessions for _, t in session.sent[:1] if t >= since]
+            heard = [t for _, _, t in trace.heard if begun and t >= begun[0]]
+            longest = max(longest, heard[0] - since if heard else float("inf"))
+        return {"resumed_s": longest}
+
+    return examine
+
+
+def noticed_after(moment: str) -> Callable[[Scene, Sequence[CallTrace]], Facts]:
+    """As `resumed_after`, and how soon the relay gave up the last session that had stopped to answer."""
+    resumed = resumed_after(moment)
+
+    def examine(scene: Scene, traces: Sequence[CallTrace]) -> Facts:
+        since = scene.moments[moment]
+        given_up = [
+            session.closed_at - since for trace in traces for session in trace.sessions if session.opened_at < since
+        ]
+        return {**resumed(scene, traces), "noticed_s": max(given_up, default=float("inf"))}
+
+    return examine

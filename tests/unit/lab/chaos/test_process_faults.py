@@ -1,0 +1,28 @@
+"""What is read out of traces after a process was struck; the faults themselves are for the end-to-end tests."""
+
+from __future__ import annotations
+
+from unittest.mock import Mock
+
+import pytest
+
+from lab.chaos import process_faults
+from lab.chaos.call_trace import CallTrace, VoiceSession
+from lab.chaos.row import Scene
+
+FOREVER = float("inf")
+
+
+def scene(**moments: float) -> Scene:
+    return Scene(Mock(), Mock(), moments=moments)
+
+
+def trace(*sessions: VoiceSession, heard: tuple[tuple[int, int, float], ...] = ()) -> CallTrace:
+    return CallTrace(1, True, [], heard, sessions)
+
+
+def test_a_zombie_lives_until_its_session_is_closed() -> None:
+    taken_over = trace(VoiceSession(0.0, 10.4, [], []), VoiceSession(6.0, FOREVER, [], []))
+    alone = trace(VoiceSession(0.0, FOREVER, [], []))
+    assert process_faults.zombie_life(scene(thawed=10.0), [taken_over, alone]) == {"zombie_s": pytest.approx(0.4)}
+    assert process_faults.zombie_life(scene(thawed=10.0), [alone]) == {"zombie_s": 0.0}

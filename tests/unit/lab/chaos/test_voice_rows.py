@@ -1,0 +1,17 @@
+"""The rows about Voice Live stand in the table."""
+
+from __future__ import annotations
+
+from lab.chaos.row import NEVER_SILENT
+from lab.chaos.rows import ROWS
+from lab.chaos.voice_rows import VOICE_ROWS
+
+
+def test_they_are_part_of_the_table() -> None:
+    assert set(VOICE_ROWS) < set(ROWS)
+
+
+def test_who_loses_the_voice_is_never_left_in_silence() -> None:
+    lost = [row for row in VOICE_ROWS if "drop" in row.fault or "mute" in row.fault]
+    assert lost
+    assert all(NEVER_SILENT in row.targets for row in lost)
