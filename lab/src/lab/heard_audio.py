@@ -49,7 +49,7 @@ def read_recording(wav: bytes) -> Recording:
 def find_speech(agent: Samples, rate_hz: int, speech: bytes, *, from_s: float = 0.0) -> Found:
     """Where `speech` (PCM16 at `rate_hz`) fits best, by normalized cross-correlation over its whole length."""
     wanted = np.frombuffer(speech, dtype="<i2").astype(np.float64)
-    start = int(from_s * rate_hz)
+    start = round(from_s * rate_hz)
     within = agent[start:]
     if len(wanted) == 0 or len(within) < len(wanted) or not wanted.any():
         return Found(from_s, 0.0)
@@ -60,7 +60,7 @@ def find_speech(agent: Samples, rate_hz: int, speech: bytes, *, from_s: float = 
     local = energies[len(wanted) :] - energies[: -len(wanted)]
     likeness = products / (np.sqrt(np.maximum(local, 1.0)) * np.linalg.norm(wanted))
     best = int(np.argmax(likeness))
-    return Found(from_s + best / rate_hz, float(likeness[best]))
+    return Found((start + best) / rate_hz, float(likeness[best]))
 
 
 def sound_ms(agent: Samples, rate_hz: int, from_s: float, to_s: float) -> float:

@@ -41,16 +41,20 @@ class CallMarks:
     lab_id: str = ""
 
 
-def place_calls(stack: Stack, numbers: Iterable[int]) -> dict[int, str]:
-    """Let a caller for each number dial at once; number → the call's id at the simulated ACS. Raises `WireError`."""
+def place_calls(stack: Stack, numbers: Iterable[int], *, record: bool = False) -> dict[int, str]:
+    """Let a caller for each number dial at once; number → the call's id at the simulated ACS. Raises `WireError`.
+
+    `record`: what they hear is kept as sound.
+    """
     acs = stack.url("acs")
     with ThreadPoolExecutor(8) as pool:
         chosen = list(numbers)
-        return dict(zip(chosen, pool.map(lambda number: place_call(acs, number), chosen), strict=True))
+        return dict(zip(chosen, pool.map(lambda number: place_call(acs, number, record=record), chosen), strict=True))
 
 
-def place_call(acs: str, number: int, audio: str = "marks") -> str:
-    body = {"from": f"+1425555{number:05d}", "to": "+18005551212", "audio": audio, "mark": number}
+def place_call(acs: str, number: int, audio: str = "marks", *, record: bool = False) -> str:
+    caller = f"+1425555{number:05d}"
+    body = {"from": caller, "to": "+18005551212", "audio": audio, "mark": number, "record": record}
     return str(call_json("POST", f"{acs}/lab/calls", body)["id"])
 
 

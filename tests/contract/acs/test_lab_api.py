@@ -60,6 +60,12 @@ async def test_a_call_that_carries_marks_takes_no_speech(stage: Stage) -> None:
     assert (await stage.lab.get(f"/lab/calls/{call_id}/recording.wav")).status_code == 404
 
 
+async def test_what_a_caller_with_marks_hears_can_be_recorded(stage: Stage) -> None:
+    call_id, _ = await stage.connected(audio="marks", mark=1, record=True)
+    response = await stage.lab.get(f"/lab/calls/{call_id}/recording.wav")
+    assert (response.status_code, response.headers["content-type"]) == (200, "audio/wav")
+
+
 async def test_faults_are_put_shown_and_deleted(stage: Stage) -> None:
     await stage.faults({"rest": {"answer": {"status": 429}}})
     assert (await stage.lab.get("/lab/faults")).json()["rest"]["answer"]["status"] == 429

@@ -28,6 +28,14 @@ def test_speech_is_found_where_it_is() -> None:
     assert found.likeness > 0.99
 
 
+def test_where_one_piece_ends_the_next_can_be_looked_for() -> None:
+    heard, at_s = _noise(9.9), 0.0
+    for piece in np.split(heard, 99):
+        found = find_speech(heard, RATE_HZ, _pcm(piece), from_s=at_s)
+        assert found.likeness > 0.99
+        at_s = found.at_s + 0.1
+
+
 def test_other_speech_is_not_taken_for_it() -> None:
     heard = np.concatenate([np.zeros(8000), _noise(0.5, seed=2), np.zeros(8000)])
     assert find_speech(heard, RATE_HZ, _pcm(_noise(0.5))).likeness < 0.2

@@ -95,6 +95,8 @@ class SimulatedCall:
     steps: tuple[Step, ...] = ()
     audio: Audio = "script"
     mark: int = 0
+    record: bool = False
+    """Record what is heard although it is marks."""
     outbound: bool = False
     ring_timeout_s: float = 30.0
     id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])

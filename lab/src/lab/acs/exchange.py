@@ -26,7 +26,7 @@ class Exchange:
         self._app = Identifier(f"8:acs:{equipment.settings.acs_resource_id}_{uuid.uuid4()}")
 
     def place_inbound(
-        self, caller: str, callee: str, steps: tuple[Step, ...], audio: Audio, mark: int
+        self, caller: str, callee: str, steps: tuple[Step, ...], audio: Audio, mark: int, record: bool = False
     ) -> tuple[SimulatedCall, asyncio.Task[str | None]]:
         """Let `caller` call the app. The task answers why Event Grid could not deliver the event, or `None`."""
         call = SimulatedCall(
@@ -36,6 +36,7 @@ class Exchange:
             steps=steps,
             audio=audio,
             mark=mark,
+            record=record,
             ring_timeout_s=self.equipment.settings.ring_timeout_s,
         )
         self._start(call)

@@ -31,6 +31,8 @@ class NewCall(BaseModel):
     steps: tuple[Step, ...] | None = None
     audio: Audio = "script"
     mark: int = Field(default=0, ge=0, le=0xFFFF)
+    record: bool = False
+    """Record also a caller with marks: what they hear, not what they say."""
 
 
 class Tones(BaseModel):
@@ -99,7 +101,9 @@ class LabApi:
         problem = await exchange.event_grid.ensure_subscribed()
         if problem is not None:
             raise RefusedRequestError(502, problem)
-        call, delivery = exchange.place_inbound(new.caller, new.callee, new.steps or (), new.audio, new.mark)
+        call, delivery = exchange.place_inbound(
+            new.caller, new.callee, new.steps or (), new.audio, new.mark, new.record
+        )
         done, _ = await asyncio.wait([delivery], timeout=_FIRST_DELIVERY_S)
         if done and not delivery.cancelled() and (problem := delivery.result()) is not None:
             return JSONResponse({"id": call.id, "error": problem}, status_code=502)

@@ -182,7 +182,7 @@ class Leg:
             time.monotonic(),
             Marks(call.mark, rate_hz) if call.audio == "marks" else Speech(rate_hz),
             threshold=self.equipment.settings.sound_threshold,
-            record=call.audio != "marks",
+            record=call.audio != "marks" or call.record,
         )
         self.equipment.ticker.join(self._tick)
 
@@ -193,6 +193,7 @@ class Leg:
         if isinstance(call.line.uplink, Marks):
             if call.media_state == "active" and not call.line.muted and not call.line.on_hold:
                 self._link.send_mark(call.line.uplink)
+            call.line.listen(now)
             return
         frame, changes = call.line.tick(now)
         if call.media_state == "active":

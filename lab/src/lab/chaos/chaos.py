@@ -121,7 +121,8 @@ def _repeat_on_one(row: Row, fleets: SimpleQueue[Fleet], turn: int, calls: int) 
 def _repeat(row: Row, fleet: Fleet, turn: int, calls: int) -> Repetition:
     fleet.heal()
     _forget_faults(fleet)
-    crowd = Crowd(fleet, first=1 + turn * calls, count=calls)
+    row.await_first(fleet)
+    crowd = Crowd(fleet, first=1 + turn * calls, count=calls, recorded=row.recorded)
     scene = Scene(fleet, crowd, turn)
     if row.dials:
         crowd.dial()
@@ -129,6 +130,7 @@ def _repeat(row: Row, fleet: Fleet, turn: int, calls: int) -> Repetition:
         if crowd.answered < calls:
             raise StackError(f"only {crowd.answered} of {calls} callers were spoken to before the fault")
         time.sleep(SETTLE_S)
+        row.await_first(fleet)
     owners = fleet.owners()
     began = time.monotonic()
     facts = row.inject(scene)

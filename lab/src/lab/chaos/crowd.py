@@ -24,6 +24,8 @@ class Crowd:
     stack: Stack
     first: int
     count: int
+    recorded: bool = False
+    """What the callers hear is kept as sound."""
     placed: dict[int, str] = field(default_factory=dict)
     answered: int = 0
     _over_before: frozenset[str] = frozenset()
@@ -32,7 +34,7 @@ class Crowd:
         voice = self.stack.url("voice-live")
         listed = rows(call_json("GET", f"{voice}/lab/sessions"))
         self._over_before = frozenset(row["id"] for row in listed if row["state"] == "closed")
-        self.placed = place_calls(self.stack, range(self.first, self.first + self.count))
+        self.placed = place_calls(self.stack, range(self.first, self.first + self.count), record=self.recorded)
 
     def dial_at_risk(self) -> None:
         """Dial while nobody may be there to hear of it: the calls are found afterwards by who calls."""

@@ -59,6 +59,10 @@ def nothing(_: Scene) -> Facts:
     return {}
 
 
+def nothing_first(_: Fleet) -> None:
+    """The fleet is fit for the row as it is."""
+
+
 def nothing_more(_: Scene, __: Sequence[CallTrace]) -> Facts:
     return {}
 
@@ -76,6 +80,10 @@ class Row:
     plan: FleetPlan = USUAL
     dials: bool = True
     """The callers talk before the fault; otherwise `inject` lets them dial."""
+    recorded: bool = False
+    """What the callers hear is kept as sound."""
+    await_first: Callable[[Fleet], None] = nothing_first
+    """Blocks until the fleet is as it has to be: before the callers dial, and again before the fault."""
     quick: bool = False
     """Part of `--quick`."""
     calls: int | None = None

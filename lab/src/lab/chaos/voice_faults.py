@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from lab.chaos.call_trace import CallTrace
+from lab.chaos.fleet import Fleet
 from lab.chaos.row import Facts, Inject, Scene
+from lab.stack import StackError
 from lab.wire import call_json
+
+RINGS_S: Final = 3.0
+UNTAKEN: Final = ("no_answer", "busy", "declined", "unreachable")
+QUOTA_FULL_S: Final = 75.0
 
 
 def voice_sessions(order: str) -> Inject:
@@ -45,6 +52,38 @@ def voice_gone_for_good(scene: Scene) -> Facts:
     call_json("PUT", f"{voice}/lab/faults", {"handshake": {"status": 503}})
     voice_sessions("drop")(scene)
     return {}
+
+
+def gone_and_nobody_answers(scene: Scene) -> Facts:
+    """As above; the people who are rung do not take the call, in each repetition for another reason."""
+    callee = {"outcome": UNTAKEN[scene.turn % len(UNTAKEN)], "after_s": RINGS_S}
+    call_json("PUT", f"{scene.fleet.url('acs')}/lab/callee", callee)
+    return voice_gone_for_good(scene)
+
+
+def rung_in_vain(scene: Scene, _: Sequence[CallTrace]) -> Facts:
+    phones = scene.crowd.phones()
+    failed = sum(any(row["event"] == "transfer_failed" for row in phone["timeline"]) for phone in phones)
+    return {"rung_in_vain_pct": 100 * failed / max(len(phones), 1)}
+
+
+def await_full_quota(fleet: Fleet) -> None:
+    """Until no connection counts any more at the simulated Voice Live, which counts each later than the fleet does."""
+    deadline = time.monotonic() + QUOTA_FULL_S
+    while (counted := call_json("GET", f"{fleet.url('voice-live')}/lab/quota")["counted"]) > 0:
+        if time.monotonic() > deadline:
+            raise StackError(f"{counted} connections count although none should have been opened for a minute")
+        time.sleep(0.5)
+
+
+def quota_kept(scene: Scene, _: Sequence[CallTrace]) -> Facts:
+    """Connections that were refused for their number since the fleet began, and the most there were in a minute."""
+    voice = scene.fleet.url("voice-live")
+    refused = call_json("GET", f"{voice}/lab/handshakes")["refused"]
+    return {
+        "refused_429": float(sum(row["status"] == 429 for row in refused)),
+        "most_connections": float(call_json("GET", f"{voice}/lab/quota")["most"]),
+    }
 
 
 def handed_to_people(scene: Scene, _: Sequence[CallTrace]) -> Facts:

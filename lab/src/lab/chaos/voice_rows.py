@@ -6,9 +6,20 @@ from dataclasses import replace
 from typing import Final
 
 from lab.chaos import heard
+from lab.chaos import process_faults as processes
 from lab.chaos import voice_faults as voice
 from lab.chaos.fleet import CONTROL, RELAY
 from lab.chaos.row import EXTRA, GOES_ON, NEVER_SILENT, SAME_CONVERSATION, USUAL, Row, Target, gap, nothing
+
+_NONE_TO_BE_HAD: Final = {"RECONNECT_BUDGET_S": "3"}
+_PEOPLE: Final = {"TRANSFER_TARGET": "+14255550199"}
+_APOLOGIZED: Final = (
+    Target("apologized_pct", "==", 100),
+    Target("apology_heard_pct", "==", 100),
+    Target("hung_up_after_s", "<=", 2.0),
+)
+_CONNECTIONS: Final = 30
+"""New connections a minute: the documented quota of a Voice Live resource."""
 
 VOICE_ROWS: Final = (
     Row(
@@ -53,10 +64,50 @@ VOICE_ROWS: Final = (
         watch_s=7,
         targets=(Target("transferred_pct", "==", 100), NEVER_SILENT),
         examine=heard.with_silences(voice.handed_to_people),
+        plan=replace(USUAL, extra={**EXTRA, RELAY: _NONE_TO_BE_HAD, CONTROL: _PEOPLE}),
+    ),
+    Row(
+        name="voice-gone-apology",
+        fault="Voice Live: every session drops, none can be had any more, there are no people to ring: after 3 s the "
+        "recorded apology, then we hang up",
+        inject=voice.voice_gone_for_good,
+        watch_s=11,
+        targets=(*_APOLOGIZED, NEVER_SILENT),
+        examine=heard.with_silences(heard.apologies),
+        plan=replace(USUAL, extra={**EXTRA, RELAY: _NONE_TO_BE_HAD}),
+        recorded=True,
+    ),
+    Row(
+        name="voice-gone-untaken",
+        fault="Voice Live: every session drops, none can be had any more; people are rung after 3 s, for 3 s, and "
+        "nobody takes the call: the recorded apology, then we hang up",
+        inject=voice.gone_and_nobody_answers,
+        watch_s=14,
+        targets=(Target("rung_in_vain_pct", "==", 100), *_APOLOGIZED, NEVER_SILENT),
+        examine=heard.with_silences(lambda *seen: voice.rung_in_vain(*seen) | heard.apologies(*seen)),
+        plan=replace(USUAL, extra={**EXTRA, RELAY: _NONE_TO_BE_HAD, CONTROL: _PEOPLE}),
+        recorded=True,
+    ),
+    Row(
+        name="relay-crash-quota",
+        fault="relay: kill -9 while Voice Live answers 429 beyond 30 new connections a minute; a minute after the "
+        "crowd's own connections, when all 30 may be opened again",
+        inject=processes.kill(RELAY),
+        watch_s=8,
+        targets=(
+            *(*GOES_ON, *gap(2000, 3000), SAME_CONVERSATION),
+            *(Target("refused_429", "==", 0), Target("most_connections", "<=", _CONNECTIONS)),
+        ),
+        examine=voice.quota_kept,
         plan=replace(
             USUAL,
-            extra={**EXTRA, RELAY: {"RECONNECT_BUDGET_S": "3"}, CONTROL: {"TRANSFER_TARGET": "+14255550199"}},
+            extra={
+                **EXTRA,
+                "voice-live": {**EXTRA["voice-live"], "NEW_CONNECTIONS_PER_MINUTE": str(_CONNECTIONS)},
+                RELAY: {"VOICE_LIVE_CONNECTIONS_PER_MIN": str(_CONNECTIONS)},
+            },
         ),
+        await_first=voice.await_full_quota,
     ),
     Row(
         name="voice-expiry",

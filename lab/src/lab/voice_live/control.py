@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -33,6 +34,7 @@ def control_routes(resource: Resource) -> list[Route]:
         Route("/lab/faults", control.set_faults, methods=["PUT"]),
         Route("/lab/faults", control.clear_faults, methods=["DELETE"]),
         Route("/lab/handshakes", control.handshakes),
+        Route("/lab/quota", control.quota),
         Route("/lab/sessions", control.sessions),
         Route("/lab/sessions/{id}", control.session),
         Route("/lab/sessions/{id}/marks", control.marks),
@@ -79,6 +81,12 @@ class _Control:
     async def handshakes(self, _request: Request) -> Response:
         """The handshakes that were answered with an HTTP status."""
         return JSONResponse({"refused": self._resource.refused_handshakes})
+
+    async def quota(self, _request: Request) -> Response:
+        """Connections of the last minute, and how many there were at most in one."""
+        quota = self._resource.quota
+        counted = quota.counted(time.monotonic())
+        return JSONResponse({"per_minute": quota.per_minute, "counted": counted, "most": quota.most})
 
     async def sessions(self, _request: Request) -> Response:
         return JSONResponse({"sessions": [session.record.summary() for session in self._resource.sessions.values()]})

@@ -28,6 +28,8 @@ class ConnectionQuota:
     """At most `per_minute` handshakes in any rolling minute; 0 counts nothing."""
 
     per_minute: int
+    most: int = 0
+    """How many there were at most in a minute."""
     _taken_at: deque[float] = field(default_factory=deque)
 
     @property
@@ -37,12 +39,17 @@ class ConnectionQuota:
 
     def take(self, now: float) -> bool:
         """Whether one more handshake is allowed now; a refused one does not count."""
-        while self._taken_at and self._taken_at[0] <= now - QUOTA_WINDOW_S:
-            self._taken_at.popleft()
-        if self.per_minute and len(self._taken_at) >= self.per_minute:
+        if self.per_minute and self.counted(now) >= self.per_minute:
             return False
         self._taken_at.append(now)
+        self.most = max(self.most, self.counted(now))
         return True
+
+    def counted(self, now: float) -> int:
+        """The connections of the last minute."""
+        while self._taken_at and self._taken_at[0] <= now - QUOTA_WINDOW_S:
+            self._taken_at.popleft()
+        return len(self._taken_at)
 
 
 @dataclass

@@ -112,6 +112,20 @@ def test_marks_are_read_as_they_arrive_not_as_they_are_played() -> None:
         line.say(b"", "no")
 
 
+def test_what_a_line_with_marks_hears_is_recorded_as_it_was_played() -> None:
+    line = Line(RATE_HZ, 100.0, Marks(3, RATE_HZ), threshold=200, record=True)
+    line.play(constant(3000, 0.4), 100.2)
+    line.play(constant(2000, 0.4), 100.2)
+    line.listen(100.4)
+    line.listen(100.7)
+    line.clear(100.8)
+    line.listen(101.0)
+    heard = channels(line)[:, 1]
+    assert len(heard) == RATE_HZ
+    assert [int(np.count_nonzero(heard == level)) for level in (3000, 2000)] == [0.4 * RATE_HZ, int(0.2 * RATE_HZ)]
+    assert np.flatnonzero(heard)[0] == int(0.2 * RATE_HZ)
+
+
 def test_on_a_line_with_marks_long_silences_are_remembered() -> None:
     line = Line(RATE_HZ, 100.0, Marks(1, RATE_HZ), threshold=200, record=False)
     line.play(constant(500, 0.02), 100.5)

@@ -8,10 +8,11 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from threading import Barrier
+from unittest.mock import Mock
 
 import pytest
 
-from lab.chaos.chaos import Repetition, chaos, keep, kept, report, run_row, write_page
+from lab.chaos.chaos import Repetition, _repeat, chaos, keep, kept, report, run_row, write_page
 from lab.chaos.fleet import FleetPlan
 from lab.chaos.page import BEGIN, END
 from lab.chaos.result import RowResult
@@ -74,6 +75,26 @@ def test_a_repetition_that_fails_ends_the_row(tmp_path: Path, monkeypatch: pytes
     assert (result.repeats, result.failure) == (1, "StackError: a relay did not start")
     assert fleets.started == [tmp_path]
     assert not fleets.running
+
+
+def test_what_a_row_waits_for_is_so_before_the_callers_dial_and_before_the_fault(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scene = Mock()
+    scene.crowd.answered = 3
+    scene.crowd.placed = {}
+    scene.crowd.traces.return_value = []
+    scene.inject.return_value = {}
+    scene.fleet.owners.return_value = {}
+    crowd = Mock(return_value=scene.crowd)
+    monkeypatch.setattr("lab.chaos.chaos.Crowd", crowd)
+    monkeypatch.setattr("lab.chaos.chaos.call_json", Mock())
+    monkeypatch.setattr("lab.chaos.chaos.SETTLE_S", 0)
+    row = replace(ROWS[0], inject=scene.inject, await_first=scene.wait, watch_s=0, recorded=True)
+    _repeat(row, scene.fleet, turn=2, calls=3)
+    steps = [name for name, _, _ in scene.mock_calls if name in ("wait", "crowd.dial", "inject")]
+    assert steps == ["wait", "crowd.dial", "wait", "inject"]
+    crowd.assert_called_once_with(scene.fleet, first=7, count=3, recorded=True)
 
 
 class Fleets:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from lab.chaos.fleet import RELAY
 from lab.chaos.row import NEVER_SILENT
 from lab.chaos.rows import ROWS
 from lab.chaos.voice_rows import VOICE_ROWS
 
 
 def test_they_are_part_of_the_table() -> None:
-    assert set(VOICE_ROWS) < set(ROWS)
+    assert all(row in ROWS for row in VOICE_ROWS)
 
 
 def test_who_loses_the_voice_is_never_left_in_silence() -> None:
     lost = [row for row in VOICE_ROWS if "drop" in row.fault or "mute" in row.fault]
     assert lost
     assert all(NEVER_SILENT in row.targets for row in lost)
+
+
+def test_with_a_quota_fleet_and_voice_live_count_alike() -> None:
+    (row,) = [row for row in VOICE_ROWS if row.name == "relay-crash-quota"]
+    extra = row.plan.extra
+    assert extra[RELAY]["VOICE_LIVE_CONNECTIONS_PER_MIN"] == extra["voice-live"]["NEW_CONNECTIONS_PER_MINUTE"] == "30"
