@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -20,6 +21,9 @@ class AcsMediaPeer:
     def __init__(self, socket: ClientConnection) -> None:
         self.socket = socket
         self.heard: list[bytes | None] = []
+        self.heard_at: list[float] = []
+        """When each piece came, monotonic seconds."""
+        self.closed_at = 0.0
         self.close_code: int | None = None
         self.close_reason = ""
         self._listening = asyncio.create_task(self._listen())
@@ -67,12 +71,14 @@ class AcsMediaPeer:
         try:
             async for text in self.socket:
                 message = json.loads(text)
+                self.heard_at.append(time.monotonic())
                 if message["Kind"] == "StopAudio":
                     self.heard.append(None)
                 else:
                     self.heard.append(base64.b64decode(message["AudioData"]["Data"]))
         except ConnectionClosed:
             pass
+        self.closed_at = time.monotonic()
         self.close_code, self.close_reason = self.socket.close_code, self.socket.close_reason or ""
 
 

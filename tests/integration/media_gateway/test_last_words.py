@@ -75,6 +75,23 @@ async def test_frames_that_the_ended_stream_refuses_do_not_cut_it_short(
         assert _loud_s(acs.pcm) == pytest.approx(SORRY_S, abs=0.05)
 
 
+async def test_an_apology_is_heard_to_its_end_by_a_caller_who_still_hears_what_was_before(
+    start_gateway: StartGateway, line: Line, sorry: str
+) -> None:
+    """The relay's last words are a second ahead at ACS, so the apology begins, and ends, a second later there."""
+    speech = (2_000 * np.sin(np.arange(3 * 24_000) / 10)).astype("<i2").tobytes()
+    async with start_gateway(apology_audio=sorry, playout_lead_ms=1000) as gateway, gateway.dial(line.call_id) as acs:
+        await acs.metadata(24_000)
+        await eventually(lambda: line.said(MediaAttached))
+        line.downlink.append(Audio("item_1", speech))
+        await eventually(lambda: len(acs.pcm) >= 0.9 * 48_000)
+        await line.store.end_streams(line.call_id, "voice_lost", apologize=True)
+        assert await acs.closed() == 1000
+        heard_s = len(acs.pcm) / 48_000
+        assert _loud_s(acs.pcm) == pytest.approx(SORRY_S, abs=0.05)
+        assert acs.closed_at - acs.heard_at[0] > heard_s, "sound without a break takes as long as it is"
+
+
 async def test_who_hangs_up_meanwhile_need_not_listen(start_gateway: StartGateway, line: Line, sorry: str) -> None:
     async with start_gateway(apology_audio=sorry) as gateway:
         async with gateway.dial(line.call_id) as acs:

@@ -63,6 +63,8 @@ BAD_FRAMES_IN_A_ROW: Final = 10
 _FRAME_S: Final = FRAME_MS / 1000
 APOLOGY: Final = "apology"
 _APOLOGY_MARGIN_S: Final = 1.0
+_ACS_BEHIND_S: Final = 0.3
+"""ACS plays what came before, speech or tone, to its end, and is a network and buffers of its own away."""
 _TELL_ATTEMPTS: Final = 4
 _TELL_PAUSE_S: Final = 0.2
 
@@ -319,11 +321,12 @@ class MediaSession:
             saying = self._new_downlink(reports.put_nowait)
             saying.take("", Audio(APOLOGY, pcm))
             saying.take("", ItemEnd(APOLOGY))
-            said = asyncio.create_task(_until_played(reports))
+            behind_s = self._around.settings.playout_lead_ms / 1000 + _ACS_BEHIND_S
+            said = asyncio.create_task(_until_heard(reports, behind_s))
             gone = asyncio.create_task(self._gone.wait())
             await asyncio.wait(
                 {said, gone},
-                timeout=ms_of_bytes(len(pcm), VOICE_RATE_HZ) / 1000 + _APOLOGY_MARGIN_S,
+                timeout=ms_of_bytes(len(pcm), VOICE_RATE_HZ) / 1000 + behind_s + _APOLOGY_MARGIN_S,
                 return_when=asyncio.FIRST_COMPLETED,
             )
             for task in (said, gone):
@@ -343,6 +346,8 @@ class MediaSession:
                 await asyncio.sleep(_TELL_PAUSE_S * (attempt + 1))
 
 
-async def _until_played(reports: asyncio.Queue[Report]) -> None:
+async def _until_heard(reports: asyncio.Queue[Report], behind_s: float) -> None:
+    """Hanging up when our clock says that all was played would cut the last words off."""
     while not isinstance(await reports.get(), Played):
         pass
+    await asyncio.sleep(behind_s)
