@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 import psutil
 
 from lab.chaos.crowd import Crowd
-from lab.chaos.fleet import Fleet
+from lab.chaos.fleet import Fleet, kind_of
 from lab.chaos.row import Facts, Inject, Scene
 from lab.redis_line import ask
 
@@ -43,26 +45,56 @@ def soak(minutes: float) -> Inject:
     """All callers hang up and dial again each minute; the last ones are looked at as in every row."""
 
     def inject(scene: Scene) -> Facts:
-        memory: dict[str, Growth] = {}
-        files: dict[str, Growth] = {}
-        tasks: dict[str, Growth] = {}
+        seen = Samples()
         end = time.monotonic() + minutes * 60
         while time.monotonic() < end:
             renewed = time.monotonic() + RENEWED_EVERY_S
             while time.monotonic() < min(renewed, end):
-                _sample(scene.fleet, memory, files)
-                for name, count in scene.fleet.tasks().items():
-                    tasks.setdefault(name, Growth()).add(count)
+                seen.add(look_at(scene.fleet))
                 time.sleep(_SAMPLE_S)
             if time.monotonic() < end:
                 _renew(scene)
-        return {
-            "memory_growth_pct_worst": max(100 * one.growth() / one.mean() for one in memory.values()),
-            "files_growth_worst": max(one.growth() for one in files.values()),
-            "tasks_growth_worst": max(one.growth() for one in tasks.values()),
-        }
+        return seen.facts()
 
     return inject
+
+
+class Samples:
+    """What all replicas of a service have together: calls are spread over them anew each minute."""
+
+    def __init__(self) -> None:
+        self._of_kind: dict[str, dict[str, Growth]] = {"memory": {}, "files": {}, "tasks": {}}
+
+    def add(self, seen: Mapping[str, Mapping[str, float]]) -> None:
+        """`seen`: "memory", "files" or "tasks" → process → its figure."""
+        for what, by_process in seen.items():
+            together: dict[str, float] = defaultdict(float)
+            for name, value in by_process.items():
+                together[kind_of(name)] += value
+            for kind, value in together.items():
+                self._of_kind[what].setdefault(kind, Growth()).add(value)
+
+    def facts(self) -> Facts:
+        """The growth of each service, and the worst of them."""
+        memory = {kind: 100 * one.growth() / one.mean() for kind, one in self._of_kind["memory"].items()}
+        files = {kind: one.growth() for kind, one in self._of_kind["files"].items()}
+        tasks = {kind: one.growth() for kind, one in self._of_kind["tasks"].items()}
+        found: Facts = {}
+        for name, grown in (("memory_growth_pct", memory), ("files_growth", files), ("tasks_growth", tasks)):
+            found[f"{name}_worst"] = max(grown.values())
+            found |= {f"{name}_{kind}": value for kind, value in grown.items()}
+        return found
+
+
+def look_at(fleet: Fleet) -> dict[str, dict[str, float]]:
+    memory: dict[str, float] = {}
+    files: dict[str, float] = {}
+    for process in fleet.processes:
+        if process.pid and process.name not in ("acs", "voice-live", "identity"):
+            seen = psutil.Process(process.pid)
+            memory[process.name] = seen.memory_info().rss
+            files[process.name] = seen.num_fds()
+    return {"memory": memory, "files": files, "tasks": fleet.tasks()}
 
 
 def keys_left(fleet: Fleet) -> Facts:
@@ -78,11 +110,3 @@ def _renew(scene: Scene) -> None:
     scene.crowd = Crowd(scene.fleet, first=old.first + old.count, count=old.count)
     scene.crowd.dial()
     scene.crowd.await_talking()
-
-
-def _sample(fleet: Fleet, memory: dict[str, Growth], files: dict[str, Growth]) -> None:
-    for process in fleet.processes:
-        if process.pid and process.name not in ("acs", "voice-live", "identity"):
-            seen = psutil.Process(process.pid)
-            memory.setdefault(process.name, Growth()).add(seen.memory_info().rss)
-            files.setdefault(process.name, Growth()).add(seen.num_fds())

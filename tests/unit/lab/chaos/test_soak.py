@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lab.chaos.soak import Growth
+from lab.chaos.soak import Growth, Samples
 
 
 def grown(*values: float) -> Growth:
@@ -22,3 +22,20 @@ def test_a_warm_up_is_no_growth_and_a_slope_is() -> None:
 
 def test_nothing_measured_is_no_growth() -> None:
     assert (Growth().growth(), Growth().mean()) == (0.0, 0.0)
+
+
+def test_calls_that_move_to_another_replica_are_no_growth() -> None:
+    samples = Samples()
+    for moment in range(40):
+        here = 30.0 if moment < 20 else 10.0
+        files = {"media-gateway-1": here, "media-gateway-2": 40.0 - here, "redis": 50.0 + moment}
+        samples.add({"memory": {"redis": 100.0}, "files": files, "tasks": {"agent-relay-1": 7.0, "agent-relay-2": 8.0}})
+    assert samples.facts() == {
+        "memory_growth_pct_worst": 0.0,
+        "memory_growth_pct_redis": 0.0,
+        "files_growth_worst": pytest.approx(20),
+        "files_growth_media-gateway": 0.0,
+        "files_growth_redis": pytest.approx(20),
+        "tasks_growth_worst": 0.0,
+        "tasks_growth_agent-relay": 0.0,
+    }
