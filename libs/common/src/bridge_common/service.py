@@ -8,13 +8,13 @@ service brings one of its own.
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import signal
 import socket
 from typing import Final, Protocol, runtime_checkable
 
 from bridge_common import telemetry, tracing
+from bridge_common.garbage import GarbageCollection
 from bridge_common.ids import process_name
 from bridge_common.log import fields, setup_logging
 from bridge_common.loop_lag import LoopLag
@@ -30,8 +30,6 @@ except ImportError:  # not made for every platform; asyncio's own loop does the 
 log = logging.getLogger(__name__)
 
 _START_TIMEOUT_S: Final = 30
-_GC_ALLOCATIONS: Final = 20_000
-"""Container objects made, less those freed, before the youngest are looked through."""
 _CANCEL_TIMEOUT_S: Final = 2
 
 
@@ -180,15 +178,6 @@ def _web_server(service: Service) -> WebServer:
     return WebServer(service)
 
 
-def _calm_garbage_collector() -> None:
-    """What is there after the start stays for the life of the process: looking through it again and again took a
-    sixth of a busy relay's time. Cycles that calls leave behind are still found, only in larger batches.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(_GC_ALLOCATIONS, 20, 50)
-
-
 def set_up(kind: str, settings: ServiceSettings) -> None:
     """What a process tells of itself, from its first moment on: its log, and its traces if they are switched on."""
     setup_logging(
@@ -209,14 +198,17 @@ def set_up(kind: str, settings: ServiceSettings) -> None:
 def serve(service: Service, settings: ServiceSettings, server: Server | None = None) -> int:
     """Run until a signal, or until a part of the service dies; the process's exit code."""
 
+    garbage = GarbageCollection()
+
     async def main() -> int:
         async with RunningService(service, settings, server) as running:
             told = asyncio.ensure_future(running.until_told())
             # Signals are heard from here on; what comes next may take its time.
             await asyncio.sleep(0)
-            _calm_garbage_collector()
+            garbage.start()
             log.info("ready", extra=fields(port=running.port))
             code = await told
+            garbage.stop()
         log.info("stopped")
         return code
 
