@@ -54,6 +54,7 @@ _WORDS: Final = {
     "memory_growth_pct_worst": ("memory grown", "%"),
     "files_growth_worst": ("file descriptors added", ""),
     "tasks_growth_worst": ("tasks added", ""),
+    "keys_growth_worst": ("keys added", ""),
     "keys_left": ("keys left", ""),
 }
 _SIGNS: Final = {"<=": "≤", ">=": "≥", "==": "="}

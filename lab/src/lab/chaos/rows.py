@@ -224,6 +224,7 @@ ROWS: Final = (
             Target("memory_growth_pct_worst", "<=", 2),
             Target("files_growth_worst", "<=", 2),
             Target("tasks_growth_worst", "<=", 2),
+            Target("keys_growth_worst", "<=", 2),
             Target("keys_left", "==", 0),
         ),
         examine=lambda scene, _: keys_left(scene.fleet),

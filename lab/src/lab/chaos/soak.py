@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import defaultdict
 from collections.abc import Mapping
@@ -11,7 +12,7 @@ from typing import Final
 import psutil
 
 from lab.chaos.crowd import Crowd
-from lab.chaos.fleet import Fleet, kind_of
+from lab.chaos.fleet import CONTROL, GATEWAY, RELAY, Fleet, kind_of
 from lab.chaos.row import Facts, Inject, Scene
 from lab.redis_line import ask
 
@@ -63,10 +64,10 @@ class Samples:
     """What all replicas of a service have together: calls are spread over them anew each minute."""
 
     def __init__(self) -> None:
-        self._of_kind: dict[str, dict[str, Growth]] = {"memory": {}, "files": {}, "tasks": {}}
+        self._of_kind: dict[str, dict[str, Growth]] = {"memory": {}, "files": {}, "tasks": {}, "keys": {}}
 
     def add(self, seen: Mapping[str, Mapping[str, float]]) -> None:
-        """`seen`: "memory", "files" or "tasks" → process → its figure."""
+        """`seen`: "memory", "files", "tasks" or "keys" → process → its figure."""
         for what, by_process in seen.items():
             together: dict[str, float] = defaultdict(float)
             for name, value in by_process.items():
@@ -75,33 +76,45 @@ class Samples:
                 self._of_kind[what].setdefault(kind, Growth()).add(value)
 
     def facts(self) -> Facts:
-        """The growth of each service, and the worst of them."""
-        memory = {kind: 100 * one.growth() / one.mean() for kind, one in self._of_kind["memory"].items()}
-        files = {kind: one.growth() for kind, one in self._of_kind["files"].items()}
-        tasks = {kind: one.growth() for kind, one in self._of_kind["tasks"].items()}
+        """The growth of each service, and the worst of them; memory in % of what it is."""
         found: Facts = {}
-        for name, grown in (("memory_growth_pct", memory), ("files_growth", files), ("tasks_growth", tasks)):
+        for what, by_kind in self._of_kind.items():
+            grown = {kind: one.growth() for kind, one in by_kind.items()}
+            name = f"{what}_growth"
+            if what == "memory":
+                name, grown = f"{name}_pct", {kind: 100 * grown[kind] / one.mean() for kind, one in by_kind.items()}
             found[f"{name}_worst"] = max(grown.values())
             found |= {f"{name}_{kind}": value for kind, value in grown.items()}
         return found
 
 
 def look_at(fleet: Fleet) -> dict[str, dict[str, float]]:
+    """Of Redis only the keys: what it keeps for a day takes memory, and its connections are those of the services."""
     memory: dict[str, float] = {}
     files: dict[str, float] = {}
     for process in fleet.processes:
-        if process.pid and process.name not in ("acs", "voice-live", "identity"):
+        if process.pid and kind_of(process.name) in (CONTROL, GATEWAY, RELAY):
             seen = psutil.Process(process.pid)
             memory[process.name] = seen.memory_info().rss
             files[process.name] = seen.num_fds()
-    return {"memory": memory, "files": files, "tasks": fleet.tasks()}
+    return {
+        "memory": memory,
+        "files": files,
+        "tasks": fleet.tasks(),
+        "keys": {"redis": float(len(passing_keys(fleet)))},
+    }
+
+
+def passing_keys(fleet: Fleet) -> list[str]:
+    """All but what stays for a day: records and transcripts, which people read, and what tells repeated webhooks."""
+    keys = [str(key) for key in ask(fleet.redis_port, "KEYS", "*")]
+    return [key for key in keys if not re.search(r":call:[^:]+$|:transcript$|:seen:", key)]
 
 
 def keys_left(fleet: Fleet) -> Facts:
     """Keys of calls a minute after the last of them, but for records and transcripts: people read them for a day."""
     time.sleep(FORGOTTEN_AFTER_S)
-    keys = [str(key) for key in ask(fleet.redis_port, "KEYS", "*:call:*")]
-    return {"keys_left": float(sum(1 for key in keys if not key.endswith(":transcript") and key.count(":") > 2))}
+    return {"keys_left": float(sum(1 for key in passing_keys(fleet) if ":call:" in key))}
 
 
 def _renew(scene: Scene) -> None:

@@ -45,8 +45,12 @@ _CONTROL_TIMEOUT_S: Final = 1.0
 _SENTINEL_TIMEOUT_S: Final = 0.5
 _PING_TIMEOUT_S: Final = 0.9
 """A probe has one second by default."""
-_CONNECTIONS: Final = 64
-"""Of one client. When all are busy the next command waits for one; in the library's default pool it fails."""
+_CONNECTIONS: Final = 16
+"""Of a client whose commands take a moment. When all are busy the next command waits for one; in the library's default
+pool it fails. They are kept once they are open: with room for more, their number grows for hours, burst by burst.
+"""
+_BLOCKING_CONNECTIONS: Final = 64
+"""Of one whose commands wait: each has a connection of its own meanwhile."""
 _POOL_TIMEOUT_S: Final = 2.0
 
 _PASSING: Final = frozenset(
@@ -108,8 +112,8 @@ def open_clients(url: str, *, cluster: bool = False, credentials: RenewedCredent
         return _cluster_clients(address, credentials)
     place = _sentinel_place(address) if address.sentinels else None
 
-    def client(timeout_s: float, retries: int) -> Redis:
-        return _client(address.url, place, credentials, timeout_s=timeout_s, retries=retries)
+    def client(timeout_s: float, retries: int, connections: int) -> Redis:
+        return _client(address.url, place, credentials, timeout_s=timeout_s, retries=retries, connections=connections)
 
     return _three(client, place, credentials)
 
@@ -126,10 +130,12 @@ def _cluster_clients(address: RedisAddress, credentials: RenewedCredentials | No
 
     servers = ClusterMap(connect, (address.host, address.port))
 
-    def client(timeout_s: float, retries: int) -> Redis:
+    def client(timeout_s: float, retries: int, connections: int) -> Redis:
         def of_slot(key: str | bytes) -> Redis:
             place = places.setdefault(slot_of(key), ClusterPlace(servers, key, server_name))
-            return _client(address.url, place, credentials, timeout_s=timeout_s, retries=retries)
+            return _client(
+                address.url, place, credentials, timeout_s=timeout_s, retries=retries, connections=connections
+            )
 
         return ClusterRedis(of_slot)
 
@@ -137,12 +143,12 @@ def _cluster_clients(address: RedisAddress, credentials: RenewedCredentials | No
 
 
 def _three(
-    client: Callable[[float, int], Redis], place: Place | None, credentials: RenewedCredentials | None
+    client: Callable[[float, int, int], Redis], place: Place | None, credentials: RenewedCredentials | None
 ) -> RedisClients:
     return RedisClients(
-        media=client(_MEDIA_TIMEOUT_S, 0),
-        blocking=client(_BLOCKING_TIMEOUT_S, 0),
-        control=client(_CONTROL_TIMEOUT_S, 2),
+        media=client(_MEDIA_TIMEOUT_S, 0, _CONNECTIONS),
+        blocking=client(_BLOCKING_TIMEOUT_S, 0, _BLOCKING_CONNECTIONS),
+        control=client(_CONTROL_TIMEOUT_S, 2, _CONNECTIONS),
         place=place,
         credentials=credentials,
     )
@@ -163,14 +169,20 @@ def _credentials_of(settings: ServiceSettings) -> RenewedCredentials | None:
 
 
 def _client(
-    url: str, place: Place | None, credentials: RenewedCredentials | None, *, timeout_s: float, retries: int
+    url: str,
+    place: Place | None,
+    credentials: RenewedCredentials | None,
+    *,
+    timeout_s: float,
+    retries: int,
+    connections: int = _CONNECTIONS,
 ) -> Redis:
     backoff = ExponentialBackoff(cap=0.2, base=0.02) if retries else NoBackoff()
     address: dict[str, Any] = dict(parse_url(url))
     ours: dict[str, Any] = {
         "connection_class": OWN_CLASSES[address.get("connection_class", Connection)],
         "place": place,
-        "max_connections": _CONNECTIONS,
+        "max_connections": connections,
         "timeout": _POOL_TIMEOUT_S,
         "protocol": 3,
         "socket_timeout": timeout_s,

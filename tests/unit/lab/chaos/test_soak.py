@@ -28,14 +28,18 @@ def test_calls_that_move_to_another_replica_are_no_growth() -> None:
     samples = Samples()
     for moment in range(40):
         here = 30.0 if moment < 20 else 10.0
-        files = {"media-gateway-1": here, "media-gateway-2": 40.0 - here, "redis": 50.0 + moment}
-        samples.add({"memory": {"redis": 100.0}, "files": files, "tasks": {"agent-relay-1": 7.0, "agent-relay-2": 8.0}})
+        files = {"media-gateway-1": here, "media-gateway-2": 40.0 - here, "call-control-1": 50.0 + moment}
+        tasks = {"agent-relay-1": 7.0, "agent-relay-2": 8.0}
+        seen = {"memory": {"call-control-1": 100.0}, "files": files, "tasks": tasks, "keys": {"redis": 9.0}}
+        samples.add(seen)
     assert samples.facts() == {
         "memory_growth_pct_worst": 0.0,
-        "memory_growth_pct_redis": 0.0,
+        "memory_growth_pct_call-control": 0.0,
         "files_growth_worst": pytest.approx(20),
         "files_growth_media-gateway": 0.0,
-        "files_growth_redis": pytest.approx(20),
+        "files_growth_call-control": pytest.approx(20),
         "tasks_growth_worst": 0.0,
         "tasks_growth_agent-relay": 0.0,
+        "keys_growth_worst": 0.0,
+        "keys_growth_redis": 0.0,
     }
