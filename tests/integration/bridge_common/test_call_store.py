@@ -55,6 +55,21 @@ async def test_a_call_is_created_once(store: CallStore, clients: RedisClients, k
         assert LIVE_TTL_S - 5 < await clients.control.ttl(stream) <= LIVE_TTL_S
 
 
+async def test_many_calls_in_one_exchange(store: CallStore) -> None:
+    others = [replace(RECORD, call_id=call_id_of(name)) for name in ("b", "c")]
+    for record in (RECORD, *others):
+        await store.create(record)
+    found = await store.load_many([CALL, call_id_of("nobody"), *(record.call_id for record in others)])
+    assert found == {record.call_id: record for record in (RECORD, *others)}
+    assert await store.load_many([]) == {}
+
+
+async def test_many_calls_cannot_be_loaded_while_redis_is_away(shaky_store: CallStore, proxy: TcpProxy) -> None:
+    proxy.silent = True
+    with pytest.raises(OutsideError):
+        await shaky_store.load_many([CALL])
+
+
 async def test_a_call_that_redis_lost_is_written_again_with_its_lease(
     store: CallStore, clients: RedisClients, keys: Keys
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from redis.asyncio import Redis
@@ -17,6 +18,7 @@ from bridge_common.keys import ENDED_TTL_S, FINAL_EPOCH, LIVE_TTL_S, TRANSCRIPT_
 from bridge_common.leases import LEASE_MS, Claim
 from bridge_common.log import fields
 from bridge_common.redis_clients import command, redis_errors
+from bridge_common.redis_cluster import server_of
 from bridge_common.stream_reader import Fields, decode_fields
 
 log = logging.getLogger(__name__)
@@ -91,6 +93,17 @@ class CallStore:
         async with redis_errors("loading a call"):
             stored: dict[bytes, bytes] = await command(self._redis, "HGETALL", self._keys.record(call_id))
         return decode_record(stored) if stored else None
+
+    async def load_many(self, call_ids: Sequence[str]) -> dict[str, CallRecord]:
+        """Those that there are of these calls, all of one shard (`Leases.parts`), in one exchange."""
+        if not call_ids:
+            return {}
+        redis = server_of(self._redis, self._keys.record(call_ids[0]))
+        async with redis_errors("loading calls"), redis.pipeline(transaction=False) as pipeline:
+            for call_id in call_ids:
+                pipeline.execute_command("HGETALL", self._keys.record(call_id))
+            stored: list[dict[bytes, bytes]] = await pipeline.execute()
+        return {call_id: decode_record(one) for call_id, one in zip(call_ids, stored, strict=True) if one}
 
     async def save(self, old: CallRecord, new: CallRecord) -> bool:
         """Write what differs if nobody wrote since `old` was loaded; False when somebody did or the call is gone.

@@ -232,13 +232,15 @@ class Worker:
         outage = Outage(log, "reading records")
         while True:
             await asyncio.sleep(_REMEMBER_S)
-            for claim, holding in self._held(leases):
-                try:
-                    holding.record = await self._desk.store.load(claim.call_id) or holding.record
-                    outage.worked()
-                except BridgeError as error:
-                    outage.failed(call_id=claim.call_id, error=error.message)
-                    break
+            held = self._held(leases)
+            try:
+                records = await self._desk.store.load_many([claim.call_id for claim, _ in held])
+                outage.worked()
+            except BridgeError as error:
+                outage.failed(calls=len(held), error=error.message)
+                continue
+            for claim, holding in held:
+                holding.record = records.get(claim.call_id, holding.record)
 
     async def _watch_calls(self) -> None:
         """The one timer of all calls: silence those that may be somebody else's, let each do what has become due."""
