@@ -18,7 +18,7 @@ from bench.table import Cell, Table
 from bridge_common.entries import AudioFrame, Entry, encode
 from bridge_common.keys import MEDIA_STREAM_LENGTH, Keys
 from bridge_common.redis_clients import RedisClients, open_clients
-from bridge_common.stream_reader import entries_of, xread
+from bridge_common.stream_entries import entries_of, xread
 from bridge_common.streams import StreamReader, StreamWriter
 from lab.redis_server import redis_server
 

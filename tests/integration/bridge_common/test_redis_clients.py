@@ -19,7 +19,7 @@ from bridge_common.redis_clients import (
     open_clients,
     redis_errors,
 )
-from bridge_common.stream_reader import entries_of, xread
+from bridge_common.stream_entries import entries_of, xread
 from lab.redis_server import free_port
 from tcp_proxy import TcpProxy
 

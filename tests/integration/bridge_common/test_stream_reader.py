@@ -14,7 +14,8 @@ from redis.asyncio import Redis
 from bridge_common.entries import Dtmf, Entry, encode
 from bridge_common.keys import BELL_TTL_S, READER_STREAMS
 from bridge_common.redis_clients import RedisClients, command
-from bridge_common.stream_reader import Sink, StreamReader, decode_fields, entries_of, xread
+from bridge_common.stream_reader import StreamReader
+from bridge_common.stream_subscription import Sink
 from eventually import eventually
 from tcp_proxy import TcpProxy
 
@@ -332,14 +333,3 @@ async def test_streams_may_be_added_after_the_end(clients: RedisClients) -> None
     await write(clients.control, "s64", 0, 1)
     async with running(reader):
         await eventually(lambda: listener.heard["s"])
-
-
-async def test_an_empty_reply_has_no_entries(clients: RedisClients) -> None:
-    reply = await xread(clients.blocking, {"nothing": "0-0"}, count=1, block_ms=0)
-    assert list(entries_of(reply)) == []
-    assert list(entries_of(None)) == []
-    assert list(entries_of({b"s": [[(b"1-1", None)]]})) == []
-
-
-def test_a_stored_entry_is_decoded() -> None:
-    assert decode_fields({b"e": encode(Dtmf("1"))}) == Dtmf("1")

@@ -19,7 +19,7 @@ from bridge_common.leases import LEASE_MS, Claim
 from bridge_common.log import fields
 from bridge_common.redis_clients import command, redis_errors
 from bridge_common.redis_cluster import server_of
-from bridge_common.stream_reader import Fields, decode_fields
+from bridge_common.stream_entries import Fields, decode_fields
 
 log = logging.getLogger(__name__)
 

@@ -33,7 +33,7 @@ from bridge_common.errors import EntryError, OutsideError
 from bridge_common.keys import INBOX_GROUP, INBOX_LENGTH, SEEN_TTL_S, Keys
 from bridge_common.log import fields
 from bridge_common.redis_clients import MAX_BLOCK_MS, command, redis_errors
-from bridge_common.stream_reader import Fields, Reply, decode_fields, entries_of
+from bridge_common.stream_entries import Fields, Reply, decode_fields, entries_of
 
 log = logging.getLogger(__name__)
 

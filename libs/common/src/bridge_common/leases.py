@@ -19,7 +19,7 @@ from bridge_common.errors import OutsideError
 from bridge_common.keys import WAKE_LENGTH, WAKE_SAY, Keys
 from bridge_common.log import fields
 from bridge_common.redis_clients import MAX_BLOCK_MS, redis_errors
-from bridge_common.stream_reader import entries_of, xread
+from bridge_common.stream_entries import entries_of, xread
 
 log = logging.getLogger(__name__)
 

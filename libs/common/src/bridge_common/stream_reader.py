@@ -6,29 +6,25 @@ import asyncio
 import logging
 import re
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
 from hiredis import ReplyError
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from bridge_common.entries import FIELD, Entry, decode
+from bridge_common.entries import FIELD, decode
 from bridge_common.errors import EntryError
 from bridge_common.keys import BELL_TTL_S, READER_STREAMS
 from bridge_common.log import fields
-from bridge_common.redis_clients import command, is_passing, refusal_is_passing
+from bridge_common.redis_clients import is_passing, refusal_is_passing
 from bridge_common.redis_cluster import server_of
 from bridge_common.redis_wire import RedisWire, keep_open, pack
+from bridge_common.stream_entries import xread
+from bridge_common.stream_subscription import Sink, Subscription, read_command
 from bridge_common.telemetry import BAD_ENTRIES, REDIS_OUTAGES
 
 log = logging.getLogger(__name__)
-
-Sink: TypeAlias = Callable[[str, Entry], None]
-"""Called with an entry's id and the entry, in the order of the stream. Must not block."""
-Fields: TypeAlias = Mapping[bytes, bytes]
-Reply: TypeAlias = Mapping[bytes, Sequence[Sequence[tuple[bytes, Fields | None]]]]
 
 _BEAT_S: Final = 0.002
 """Under load a read waits this long after the one before it: fuller replies, for at most 2 ms of delay."""
@@ -45,29 +41,6 @@ _COUNT_AFTER_FAILURE: Final = 4
 """Entries a stream after a failed read: a reply too large for the time-out would otherwise fail for ever."""
 _PATIENCE_S: Final = 0.5
 _ENTRY_ID: Final = re.compile(r"\d+(-\d+)?")
-
-
-async def xread(redis: Redis, cursors: Mapping[str, str], *, count: int, block_ms: int) -> Reply | None:
-    """One XREAD. redis-py's own method is annotated for all protocols at once; ours speak RESP3 with byte replies."""
-    # BLOCK 0 would mean for ever.
-    reply: Reply | None = await command(
-        redis, "XREAD", "COUNT", count, "BLOCK", max(block_ms, 1), "STREAMS", *cursors.keys(), *cursors.values()
-    )
-    return reply
-
-
-def entries_of(reply: Reply | None) -> Iterator[tuple[str, str, Fields]]:
-    """The (key, entry id, fields) of an XREAD or XREADGROUP reply in RESP3, without deleted entries."""
-    for key, batches in (reply or {}).items():
-        for batch in batches:
-            for entry_id, content in batch:
-                if content is not None:
-                    yield key.decode(), entry_id.decode(), content
-
-
-def decode_fields(content: Fields) -> Entry | None:
-    """The entry in what a stream stores, or None for a kind of a newer version. Raises `EntryError`."""
-    return decode(content.get(FIELD, b""))
 
 
 class StreamReader:
@@ -102,7 +75,7 @@ class StreamReader:
             self._parts.append(part)
             if self._tasks is not None:
                 self._tasks.create_task(part.run())
-        part.add(_Subscription(key, cursor.encode(), sink, rest_s))
+        part.add(Subscription(key, cursor.encode(), sink, rest_s))
 
     def remove(self, key: str) -> None:
         """Hand out nothing of this stream any more, not even of a read that is under way."""
@@ -131,30 +104,6 @@ class StreamReader:
         BAD_ENTRIES.inc()
 
 
-@dataclass(slots=True, eq=False)
-class _Subscription:
-    """One reading of a stream: another one of the same key is not this one."""
-
-    key: str
-    cursor: bytes
-    sink: Sink
-    rest_s: float
-    due_at: float = 0.0
-    """Not looked at before (loop time)."""
-    packed_key: bytes = b""
-    """As a part of a command."""
-    packed_cursor: bytes = b""
-    """As well. Most cursors stand still between two reads."""
-
-    def __post_init__(self) -> None:
-        self.packed_key = _packed(self.key.encode())
-        self.move(self.cursor)
-
-    def move(self, cursor: bytes) -> None:
-        self.cursor = cursor
-        self.packed_cursor = _packed(cursor)
-
-
 class _Part:
     """Up to `READER_STREAMS` streams on one connection. One read is under way at a time, driven by its reply."""
 
@@ -166,11 +115,11 @@ class _Part:
         """Replies before the one of the streams; True for the bell's."""
         self.redis = redis
         self._on_bad_entry = on_bad_entry
-        self._subscriptions: dict[bytes, _Subscription] = {}
+        self._subscriptions: dict[bytes, Subscription] = {}
         self._empty_reads = 0
-        self._asked: dict[bytes, _Subscription] | None = None
+        self._asked: dict[bytes, Subscription] | None = None
         """The streams there were when the read under way was sent: one removed and added again is another one."""
-        self._streams: dict[bytes, _Subscription] | None = None
+        self._streams: dict[bytes, Subscription] | None = None
         """A copy of the subscriptions, until they change."""
         self._wire: RedisWire | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -184,7 +133,7 @@ class _Part:
     def reads(self, key: str) -> bool:
         return key.encode() in self._subscriptions
 
-    def add(self, subscription: _Subscription) -> None:
+    def add(self, subscription: Subscription) -> None:
         self._subscriptions[subscription.key.encode()] = subscription
         self._streams = None
         self._read_soon()
@@ -244,7 +193,7 @@ class _Part:
             return
         self._asked = self._streams
         bell = self._wait_for_bell(now) if self.bell else b""
-        read = _read_command(due, _COUNT_AFTER_FAILURE if self._failing else _COUNT, block=idle)
+        read = read_command(due, _COUNT_AFTER_FAILURE if self._failing else _COUNT, block_ms=_BLOCK_MS if idle else 0)
         self._wire.send(bell + read, replies=len(self._aside) + 1)
 
     def _wait_for_bell(self, now: float) -> bytes:
@@ -287,7 +236,7 @@ class _Part:
                     self._hand_out(subscription, entry_id.decode(), content)
         self._read_soon()
 
-    def _hand_out(self, subscription: _Subscription, entry_id: str, content: Sequence[bytes]) -> None:
+    def _hand_out(self, subscription: Subscription, entry_id: str, content: Sequence[bytes]) -> None:
         """`content`: field, value, field, value, …"""
         try:
             entry = decode(content[1] if content[0] == FIELD else b"")
@@ -328,18 +277,3 @@ def _beside(bell: str, key: str) -> str:
     tag, brace, _ = key.partition("}")
     _, tagged, name = bell.partition("}")
     return f"{tag}{brace}{name}" if brace and tagged else bell
-
-
-def _read_command(streams: Collection[_Subscription], count: int, *, block: bool) -> bytes:
-    parts = (
-        (b"XREAD", b"COUNT", count, b"BLOCK", _BLOCK_MS, b"STREAMS")
-        if block
-        else (b"XREAD", b"COUNT", count, b"STREAMS")
-    )
-    # The number of parts stands first; keys and cursors count as well.
-    head = b"*%d\r\n" % (len(parts) + 2 * len(streams)) + pack(*parts).partition(b"\r\n")[2]
-    return head + b"".join([s.packed_key for s in streams]) + b"".join([s.packed_cursor for s in streams])
-
-
-def _packed(part: bytes) -> bytes:
-    return b"$%d\r\n%b\r\n" % (len(part), part)

@@ -6,7 +6,8 @@ from redis.asyncio import Redis
 
 from bridge_common.cluster_writer import ClusterWriter
 from bridge_common.redis_cluster import ClusterRedis
-from bridge_common.stream_reader import Sink, StreamReader
+from bridge_common.stream_reader import StreamReader
+from bridge_common.stream_subscription import Sink
 from bridge_common.stream_writer import Outlet, StreamWriter
 
 __all__ = ["Outlet", "Sink", "StreamReader", "StreamWriter", "stream_writer"]
