@@ -9,7 +9,9 @@ from pathlib import Path
 MOST_LINES = 399
 
 # Modules without a test module of their own name, and what tests them instead.
-TESTED_ELSEWHERE: dict[str, str] = {}
+TESTED_ELSEWHERE: dict[str, str] = {
+    "services/media-gateway/src/media_gateway/surroundings.py": "tests/integration/media_gateway/test_media_session.py",
+}
 
 _KEY = re.compile(r"^\{s\d|:call:|:(leases|owners|inbox|wake|uplink|downlink|transcript|timers|seen)\b|^quota:")
 _KEY_COMMANDS = re.compile(

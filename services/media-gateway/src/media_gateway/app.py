@@ -27,11 +27,12 @@ from media_gateway import metrics
 from media_gateway.admission import Admission
 from media_gateway.apology import load_apology
 from media_gateway.drain import drain
-from media_gateway.media_session import MediaSession, Surroundings
+from media_gateway.media_session import MediaSession
 from media_gateway.media_socket import PATH, MediaSockets
 from media_gateway.relay_watch import RelayWatch
 from media_gateway.settings import GatewaySettings
 from media_gateway.socket_server import SocketServer
+from media_gateway.surroundings import Surroundings
 from media_gateway.ticker import Ticker
 
 log = logging.getLogger(__name__)

@@ -5,43 +5,34 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Final
 
 from bridge_common import telemetry
 from bridge_common.audio import FRAME_MS, PHONE_RATE_HZ, VOICE_RATE_HZ, ms_of_bytes
-from bridge_common.call_store import CallStore, MediaGrant
+from bridge_common.call_store import MediaGrant
 from bridge_common.entries import (
-    Audio,
     Bell,
     Dtmf,
     Ended,
     HangUp,
     InboxEntry,
-    ItemEnd,
     MediaAttached,
     MediaDetached,
     MediaLost,
     MediaOpen,
-    Played,
     Stamp,
 )
-from bridge_common.errors import BridgeError, FrameError, OutsideError
-from bridge_common.inbox import Inbox
-from bridge_common.keys import Keys
+from bridge_common.errors import FrameError
 from bridge_common.log import fields, phone
-from bridge_common.outage import Outage
-from bridge_common.streams import StreamReader, StreamWriter
 from media_gateway import metrics
-from media_gateway.admission import Admission
 from media_gateway.core.acs_media import AudioData, AudioMetadata, DtmfData, decode
 from media_gateway.core.pace import Pace
 from media_gateway.core.playout import Report
 from media_gateway.downlink import Downlink
+from media_gateway.last_words import APOLOGY, apologize, how_it_ended, tell
 from media_gateway.media_trace import MediaTrace
 from media_gateway.outbox import Outbox
-from media_gateway.settings import GatewaySettings
-from media_gateway.ticker import Ticker
+from media_gateway.surroundings import Surroundings
 from media_gateway.uplink import Uplink
 from media_gateway.web_socket import ABRUPT, NO_STATUS, NORMAL, WebSocket
 
@@ -61,29 +52,6 @@ RESTORED_WITHIN_S: Final = 5.0
 _ANOTHER_LOSS_S: Final = 1.0
 BAD_FRAMES_IN_A_ROW: Final = 10
 _FRAME_S: Final = FRAME_MS / 1000
-APOLOGY: Final = "apology"
-_APOLOGY_MARGIN_S: Final = 1.0
-_ACS_BEHIND_S: Final = 0.3
-"""ACS plays what came before, speech or tone, to its end, and is a network and buffers of its own away."""
-_TELL_ATTEMPTS: Final = 4
-_TELL_PAUSE_S: Final = 0.2
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What all sockets of the process share."""
-
-    settings: GatewaySettings
-    keys: Keys
-    store: CallStore
-    inbox: Inbox
-    reader: StreamReader
-    writer: StreamWriter
-    ticker: Ticker
-    admission: Admission
-    telling: Outage = field(default_factory=lambda: Outage(log, "writing to the inbox"))
-    apology: bytes = b""
-    """24 kHz PCM; empty: nothing is said."""
 
 
 class MediaSession:
@@ -295,10 +263,14 @@ class MediaSession:
 
     async def _close(self) -> None:
         """Close the socket, and tell call-control when the call has lost its media."""
-        if self._code == TAKEN_OVER and (ended := await self._how_it_ended()) is not None:
+        if self._code == TAKEN_OVER and (ended := await how_it_ended(self._around, self._call_id)) is not None:
             self._ended, self._code, self._reason = ended, NORMAL, f"the call has ended: {ended.reason}"
         if self._ended is not None and self._ended.apologize:
-            await self._apologize()
+            # Nobody else can speak to the caller any more.
+            if self._around.apology and self._downlink is not None:
+                log.info("apologizing to the caller", extra=fields(call_id=self._call_id))
+                await apologize(self._around, self._new_downlink, self._gone)
+            await self._tell(HangUp(self._call_id, "media-gateway", APOLOGY))
         metrics.SOCKETS.labels(str(self._code)).inc()
         self._trace.closed(self._code, self._reason)
         log.info("media socket closed", extra=fields(call_id=self._call_id, code=self._code, reason=self._reason))
@@ -306,48 +278,5 @@ class MediaSession:
         if self._lost:
             await self._tell(MediaLost(self._call_id, self.epoch, self._code))
 
-    async def _how_it_ended(self) -> Ended | None:
-        """A fenced writer cannot know whether a newer socket or the end of the call was it."""
-        try:
-            return await self._around.store.how_it_ended(self._call_id)
-        except BridgeError:
-            return None
-
-    async def _apologize(self) -> None:
-        """Nobody else can speak to the caller any more: say that we are sorry, then ask to hang up."""
-        pcm, reports = self._around.apology, asyncio.Queue[Report]()
-        if pcm and self._downlink is not None:
-            log.info("apologizing to the caller", extra=fields(call_id=self._call_id))
-            saying = self._new_downlink(reports.put_nowait)
-            saying.take("", Audio(APOLOGY, pcm))
-            saying.take("", ItemEnd(APOLOGY))
-            behind_s = self._around.settings.playout_lead_ms / 1000 + _ACS_BEHIND_S
-            said = asyncio.create_task(_until_heard(reports, behind_s))
-            gone = asyncio.create_task(self._gone.wait())
-            await asyncio.wait(
-                {said, gone},
-                timeout=ms_of_bytes(len(pcm), VOICE_RATE_HZ) / 1000 + behind_s + _APOLOGY_MARGIN_S,
-                return_when=asyncio.FIRST_COMPLETED,
-            )
-            for task in (said, gone):
-                task.cancel()
-            await asyncio.gather(said, gone, return_exceptions=True)
-            self._around.ticker.wake(saying, None)
-        await self._tell(HangUp(self._call_id, "media-gateway", APOLOGY))
-
     async def _tell(self, entry: InboxEntry) -> None:
-        for attempt in range(_TELL_ATTEMPTS):
-            try:
-                await self._around.inbox.put(entry)
-                self._around.telling.worked()
-                return
-            except OutsideError as error:
-                self._around.telling.failed(call_id=self._call_id, error=error.message)
-                await asyncio.sleep(_TELL_PAUSE_S * (attempt + 1))
-
-
-async def _until_heard(reports: asyncio.Queue[Report], behind_s: float) -> None:
-    """Hanging up when our clock says that all was played would cut the last words off."""
-    while not isinstance(await reports.get(), Played):
-        pass
-    await asyncio.sleep(behind_s)
+        await tell(self._around, self._call_id, entry)

@@ -17,7 +17,8 @@ from bridge_common.errors import AuthError, GoneError, OutsideError
 from bridge_common.ids import is_call_id
 from bridge_common.log import fields
 from media_gateway import metrics
-from media_gateway.media_session import INTERNAL, POLICY, MediaSession, Surroundings
+from media_gateway.media_session import INTERNAL, POLICY, MediaSession
+from media_gateway.surroundings import Surroundings
 from media_gateway.web_socket import WebSocket
 
 log = logging.getLogger(__name__)
