@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import struct
+from functools import partial
 
 import numpy as np
 import pytest
@@ -112,7 +113,7 @@ async def test_each_relay_is_told_where_to_ring(gateway: Gateway, line: Line, cl
         await eventually(lambda: line.said(Bell))
         (bell,) = line.said(Bell)
         assert isinstance(bell, Bell)
-        assert await clients.control.exists(bell.key)
+        await eventually(partial(clients.control.exists, bell.key))
         line.downlink.append(Hold(False))
         await eventually(lambda: line.has_said(Bell, 2))
         line.downlink.append(Hold(False))
