@@ -24,7 +24,7 @@ class Life:
 
     def __init__(self, rules: Rules = RULES) -> None:
         self.rules = rules
-        self.record = CallRecord(call_id=CALL, status=Status.RINGING, created_ms=1)
+        self.record = CallRecord(call_id=CALL, incoming_call_context="context", status=Status.RINGING, created_ms=1)
         self.now_ms = 1_000
         self.step = Step(self.record)
 

@@ -30,6 +30,20 @@ def test_a_call_from_ring_to_end() -> None:
     assert life.record.pending == ()
 
 
+def test_the_context_of_the_ringing_call_is_kept_while_it_is_of_use() -> None:
+    life = answering()
+    assert life.record.incoming_call_context
+    life.done(commands.Answer, CONNECTION)
+    assert life.record.incoming_call_context, "the answer may have to be asked for again"
+    life.on(callback("CallConnected"))
+    assert life.record.incoming_call_context == ""
+    diverting = ringing(NOBODY_ELSE)
+    diverting.due(SetTimer.VOICE)
+    assert diverting.record.incoming_call_context
+    diverting.done(commands.Reject)
+    assert diverting.record.incoming_call_context == ""
+
+
 def test_at_once_answers_before_the_voice_is_there() -> None:
     life = Life(Rules(answer_at_once=True))
     assert life.on(Accepted("default")) == ["Offer", "SetTimer voice", "SetTimer connect", "Answer"]

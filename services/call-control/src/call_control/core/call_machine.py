@@ -157,6 +157,10 @@ _WANTED_AT: Final[dict[type[AnyCommand], frozenset[Status]]] = {
 }
 
 
+_NEEDS_CONTEXT: Final = _WANTED_AT[Answer] | _WANTED_AT[Redirect] | _WANTED_AT[Reject] | {RINGING}
+"""Who has ACS's context of a ringing call may answer it. It is long, and kept no longer than it is of use."""
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """`ignored`: the event is not for this status, or no news; nothing changed."""
@@ -223,7 +227,8 @@ def _take(row: Row, draft: Draft, event: CallEvent) -> Step:
     if draft.record.status.live and not row.to.live:
         apologize = armed(draft.record, SetTimer.APOLOGY) is not None
         draft.issue(End, reason=draft.record.end_reason, apologize=apologize)
-    draft.record = replace(draft.record, status=row.to)
+    context = draft.record.incoming_call_context if row.to in _NEEDS_CONTEXT else ""
+    draft.record = replace(draft.record, status=row.to, incoming_call_context=context)
     return Step(draft.record, _releases_first(draft.issued))
 
 
