@@ -45,7 +45,7 @@ _CONTROL_TIMEOUT_S: Final = 1.0
 _SENTINEL_TIMEOUT_S: Final = 0.5
 _PING_TIMEOUT_S: Final = 0.9
 """A probe has one second by default."""
-_CONNECTIONS: Final = 16
+_CONNECTIONS: Final = 8
 """Of a client whose commands take a moment. When all are busy the next command waits for one; in the library's default
 pool it fails. They are kept once they are open: with room for more, their number grows for hours, burst by burst.
 """
