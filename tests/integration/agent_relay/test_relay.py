@@ -190,6 +190,32 @@ async def test_a_call_that_ends_while_its_session_is_being_opened(clients: Redis
         await eventually(lambda: relay.worker.active == 0, within_s=1.5)
 
 
+async def test_a_process_that_ends_among_a_calls_last_words_leaves_nothing_running(
+    clients: RedisClients, call: Call
+) -> None:
+    """The call has ended and waits for a function that was called; `no_task_is_left` looks at what remains."""
+    asked = asyncio.Event()
+
+    async def ponder(_: str) -> str:
+        asked.set()
+        await asyncio.Event().wait()
+        return "never"
+
+    wanted = {"type": "response.function_call_arguments.done", "response_id": "resp_1", "item_id": "item_1"}
+    async with scripted(opened()) as service:
+        async with relay_process(clients, model_target(service.url), tools={"ponder": ponder}):
+            await call.begin()
+            session = await until_open(service, 0)
+            await call.attach()
+            created = {"type": "response.created", "response": {"id": "resp_1"}}
+            await session.push(created, {**wanted, "call_id": "call_1", "name": "ponder", "arguments": "{}"})
+            await asyncio.wait_for(asked.wait(), 5)
+            await call.store.end_streams(call.call_id, "over")
+            assert session.connection is not None
+            await asyncio.wait_for(session.connection.wait_closed(), 2)
+        await call.leases.end(call.call_id)
+
+
 async def test_the_end_of_the_streams_is_enough(clients: RedisClients, call: Call) -> None:
     """Without the lease's end as well: the uplink tells it faster than a renewal would."""
     async with scripted(opened()) as service, relay_process(clients, model_target(service.url)) as relay:

@@ -153,11 +153,14 @@ class Relay:
                 # Another relay goes on, and what still sounds is not over.
                 self._do(self._conversation.call_left(self._now()))
             self._errands.finish()
-            await asyncio.wait({voice, errands}, timeout=_LAST_WORDS_S)
-            errands.cancel()
-            await asyncio.gather(voice, errands, says, return_exceptions=True)
-            self._downlink.close()
-            await self._voice.close()
+            try:
+                await asyncio.wait({voice, errands}, timeout=_LAST_WORDS_S)
+            finally:
+                # Also when the process ends meanwhile.
+                errands.cancel()
+                await asyncio.gather(voice, errands, says, return_exceptions=True)
+                self._downlink.close()
+                await self._voice.close()
 
     async def _guarded(self, part: Coroutine[None, None, None]) -> None:
         try:
