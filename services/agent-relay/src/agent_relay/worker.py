@@ -233,6 +233,8 @@ class Worker:
         while True:
             await asyncio.sleep(_REMEMBER_S)
             held = self._held(leases)
+            if not held:
+                continue  # nobody was asked, so nothing is known of Redis
             try:
                 records = await self._desk.store.load_many([claim.call_id for claim, _ in held])
                 outage.worked()

@@ -155,8 +155,6 @@ _WANTED_AT: Final[dict[type[AnyCommand], frozenset[Status]]] = {
     StartMediaStreaming: frozenset({CONNECTED}),
     StopMediaStreaming: frozenset({CONNECTED}),
 }
-
-
 _NEEDS_CONTEXT: Final = _WANTED_AT[Answer] | _WANTED_AT[Redirect] | _WANTED_AT[Reject] | {RINGING}
 """Who has ACS's context of a ringing call may answer it. It is long, and kept no longer than it is of use."""
 
