@@ -1,8 +1,8 @@
 """How many voice sessions the whole fleet may still open on a resource: Azure allows 30 new connections a minute.
 
-A resource has so many tokens. Each connection takes one, which is back a minute later: so in no minute, wherever it
-begins, there are more connections than allowed, and all of them may come at once. A handshake that opened nothing
-gives its token back soon. Redis's clock counts, in one script.
+A resource has so many tokens. Each connection takes one, which is back a little more than a minute later: so in no
+minute, wherever it begins, there are more connections than allowed, and all of them may come at once. A handshake that
+opened nothing gives its token back soon. Redis's clock counts, in one script.
 """
 
 from __future__ import annotations
@@ -18,11 +18,13 @@ from bridge_common import scripts
 from bridge_common.keys import quota
 from bridge_common.redis_clients import redis_errors
 
-MINUTE_MS: Final = 60_000
+BACK_AFTER_MS: Final = 61_000
+"""A token is taken before the handshake that Azure counts, and the next one's handshake may be quicker than its was."""
 FAILED_MS: Final = 500
 """A handshake that opened nothing counts for so long: a resource that is away is not flooded by the fleet."""
 MOST_PAUSE_S: Final = 120.0
-_TTL_MS: Final = 5 * MINUTE_MS
+_TTL_MS: Final = 5 * BACK_AFTER_MS
+_UNLIMITED: Final = 1_000_000
 
 
 class Urgency(Enum):
@@ -63,7 +65,8 @@ class ConnectionQuota:
         token = uuid.uuid4().hex
         async with redis_errors("taking a connection"):
             granted, wait_ms = await self._take(
-                keys=[quota(resource)], args=[token, self._most(urgency), MINUTE_MS if self._per_minute else 1, _TTL_MS]
+                keys=[quota(resource)],
+                args=[token, self._most(urgency), BACK_AFTER_MS if self._per_minute else 1, _TTL_MS],
             )
         return Grant(token) if granted else Grant(wait_s=int(wait_ms) / 1000)
 
@@ -79,4 +82,4 @@ class ConnectionQuota:
             return bool(await self._pause(keys=[quota(resource)], args=[pause_ms, _TTL_MS]))
 
     def _most(self, urgency: Urgency) -> int:
-        return max(1, int(self._per_minute * urgency.value)) if self._per_minute else MINUTE_MS
+        return max(1, int(self._per_minute * urgency.value)) if self._per_minute else _UNLIMITED
