@@ -14,7 +14,7 @@ from bench import recorded
 
 _ROOM: Final = memoryview(bytearray(256 * 1024))
 """Where everything that is thrown away is read into, by all connections."""
-_WRITE_S: Final = 0.001
+_WRITE_S: Final = 0.002
 """Appends of so long leave in one write, like those of a service."""
 _ERROR: Final = b"\r\n-"
 _SWITCHED: Final = b"HTTP/1.1 101"
@@ -61,13 +61,14 @@ class MediaPeer(asyncio.BufferedProtocol):
 
 
 class RedisPeer(asyncio.BufferedProtocol):
-    """Appends, gathered for a moment; of the replies only refusals matter."""
+    """Appends, gathered for a moment, then one ring for each reader; of the replies only refusals matter."""
 
     def __init__(self) -> None:
         self.appended = 0
         self.refusal = ""
         self._loop = asyncio.get_running_loop()
         self._waiting: list[bytes] = []
+        self._rings: set[bytes] = set()
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -86,16 +87,20 @@ class RedisPeer(asyncio.BufferedProtocol):
         self.refusal = self.refusal or "the connection to Redis was lost"
         self._transport = None
 
-    def append(self, command: bytes) -> None:
+    def append(self, command: bytes, ring: bytes = b"") -> None:
+        """`ring`: the command that tells the reader of the stream."""
         self._waiting.append(command)
+        if ring:
+            self._rings.add(ring)
         if len(self._waiting) == 1:
             self._loop.call_later(_WRITE_S, self._write)
 
     def _write(self) -> None:
         if self._transport is not None:
-            self._transport.write(b"".join(self._waiting))
+            self._transport.write(b"".join([*self._waiting, *self._rings]))
             self.appended += len(self._waiting)
         self._waiting.clear()
+        self._rings.clear()
 
 
 class VoicePeer(WSListener):

@@ -111,6 +111,12 @@ class Appends:
         return b"%b$%d\r\n%b\r\n%b" % (self._before_id, len(entry_id), entry_id, stored)
 
 
+def ring(bell: str) -> bytes:
+    """What a writer sends after its appends, see `Outlet.ring_at`."""
+    words = (b"XADD", bell.encode(), b"NOMKSTREAM", b"MAXLEN", b"1", b"*", b"r", b"")
+    return b"*8\r\n" + b"".join(map(_bulk, words))
+
+
 def stored_entry(payload: bytes) -> bytes:
     """The end of an append: the field and the entry."""
     return _bulk(FIELD) + _bulk(payload)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from functools import partial
 
 import pytest
 
@@ -26,6 +27,7 @@ from eventually import eventually
 from relay_call import Call, calls, model_target, relay_process
 from scripted_voice_live import (
     Script,
+    Session,
     Step,
     caller_said,
     opened,
@@ -98,6 +100,26 @@ async def test_a_gateway_is_told_of_what_is_written(clients: RedisClients, call:
 
         await session.push(*reply("resp_2", "item_2", "five", SECOND))
         await eventually(rung)
+        await call.end()
+
+
+async def test_each_socket_is_told_where_the_relay_is_rung(clients: RedisClients, call: Call) -> None:
+    async with scripted(opened()) as service, relay_process(clients, model_target(service.url), bell="{s00}:bell:r"):
+        await call.begin()
+        session = await until_open(service, 0)
+        await call.attach()
+        bell, *_ = await eventually(lambda: call.of(Bell))
+        assert isinstance(bell, Bell)
+        call.ring_at(bell.key)
+        for frames in range(1, 20):
+            call.speak()
+            await eventually(partial(_heard, session, frames))
+        told = len(call.of(Bell))
+        await call.attach()
+        await eventually(lambda: len(call.of(Bell)) > told)
+        assert set(call.of(Bell)) == {bell}
+        call.speak()
+        await eventually(partial(_heard, session, 20))
         await call.end()
 
 
@@ -230,3 +252,7 @@ async def test_the_end_of_the_streams_is_enough(clients: RedisClients, call: Cal
 async def _turns(call: Call, count: int) -> list[tuple[str, str, int]]:
     turns = await call.turns()
     return [(turn.role, turn.text, turn.first_delta_ms) for turn in turns] if len(turns) == count else []
+
+
+def _heard(session: Session, frames: int) -> bool:
+    return len(session.audio) >= frames * 960

@@ -121,6 +121,27 @@ async def test_a_stream_may_rest_after_an_entry(clients: RedisClients) -> None:
     assert at["1"] - at["0"] >= 0.3
 
 
+async def test_a_bell_that_rang_for_a_resting_stream_is_not_forgotten(clients: RedisClients) -> None:
+    """The read that hears it does not look at the stream; the next one waits no longer than the rest lasts."""
+    reader, at = StreamReader(clients.blocking, "bell"), dict[str, float]()
+    clock = asyncio.get_running_loop().time
+
+    def hear(_: str, entry: Entry) -> None:
+        assert isinstance(entry, Dtmf)
+        at[entry.tone] = clock()
+
+    reader.add("s", "0-0", hear, rest_s=0.01)
+    reader.add("t", "0-0", lambda *_: None)
+    await write(clients.control, "s", 0, 1)
+    async with running(reader):
+        await eventually(lambda: "0" in at)
+        for turn in range(1, 10):
+            await write(clients.control, "s", turn, 1)
+            await command(clients.control, "XADD", "bell:0", "MAXLEN", 1, "*", "r", "")
+            await eventually(partial(lambda tone: tone in at, str(turn)))
+    assert all(at[str(turn)] - at[str(turn - 1)] >= 0.01 for turn in range(1, 10))
+
+
 async def test_two_hundred_streams_over_several_connections(clients: RedisClients) -> None:
     reader, listener = StreamReader(clients.blocking), Listener()
     names = [f"s{n}" for n in range(200)]

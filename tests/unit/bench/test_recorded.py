@@ -20,12 +20,15 @@ from bench.recorded import (
     audio_metadata,
     client_frame,
     response_created,
+    ring,
     session_event,
     sound,
     stored_entry,
 )
 from bridge_common.entries import AudioFrame, encode
+from bridge_common.redis_clients import open_clients
 from bridge_common.redis_wire import pack
+from bridge_common.streams import StreamWriter
 from media_gateway.core import acs_media
 
 UPLINK = "{s00}:call:call_1:uplink"
@@ -70,6 +73,12 @@ def test_appends_are_those_of_the_stream_writer() -> None:
     assert written == [
         pack(b"XADD", UPLINK, b"NOMKSTREAM", b"MAXLEN", b"~", 250, b"1-%d" % seq, b"e", payload) for seq in range(1, 11)
     ]
+
+
+async def test_rings_are_those_of_the_stream_writer() -> None:
+    outlet = StreamWriter(open_clients("redis://127.0.0.1:1").media).outlet(UPLINK, 1, lambda: None)
+    outlet.ring_at("{s00}:bell:relay")
+    assert ring("{s00}:bell:relay") == outlet.ring
 
 
 @pytest.mark.parametrize(("shape", "delta_ms", "a_second"), [(Shape.ECHO, 20, 50.0), (Shape.DELTAS, 250, 4.0)])

@@ -42,6 +42,13 @@ class Stamp:
     """Unix time in µs, of the writer's clock."""
 
 
+@dataclass(frozen=True, slots=True)
+class Bell:
+    """Where who reads the other stream of the call wants to be told that something was written: the key of a stream."""
+
+    key: str
+
+
 # -- uplink: caller → AI ------------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class AudioFrame:
@@ -76,13 +83,6 @@ class MediaAttached:
     """A media socket is there and its audio begins; `rate_hz` is the rate ACS announced."""
 
     rate_hz: int
-
-
-@dataclass(frozen=True, slots=True)
-class Bell:
-    """Where the gateway wants to be told of what is written to the downlink: the key of a stream."""
-
-    key: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,9 +259,9 @@ class Saying:
 
 
 UplinkEntry: TypeAlias = (
-    Opened | Ended | Stamp | AudioFrame | Dtmf | Playing | Played | MediaAttached | Bell | MediaDetached
+    Opened | Ended | Stamp | Bell | AudioFrame | Dtmf | Playing | Played | MediaAttached | MediaDetached
 )
-DownlinkEntry: TypeAlias = Opened | Ended | Stamp | Audio | ItemEnd | Clear | Hold
+DownlinkEntry: TypeAlias = Opened | Ended | Stamp | Bell | Audio | ItemEnd | Clear | Hold
 InboxEntry: TypeAlias = (
     IncomingCall | Callback | VoiceReady | VoiceLost | MediaLost | MediaOpen | HangUp | Due | Restored
 )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import re
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 from hiredis import ReplyError
@@ -15,6 +16,7 @@ from redis.exceptions import ResponseError
 
 from bridge_common.entries import FIELD, decode
 from bridge_common.errors import EntryError
+from bridge_common.gathering import Gathering
 from bridge_common.keys import BELL_TTL_S, READER_STREAMS
 from bridge_common.log import fields
 from bridge_common.redis_clients import is_passing, refusal_is_passing
@@ -48,9 +50,13 @@ class StreamReader:
     removed at any time.
     """
 
-    def __init__(self, redis: Redis, bell: str = "") -> None:
-        """`bell`: a key of its own where writers may ring (see `bell_of`); without it, it looks at a steady beat."""
+    def __init__(self, redis: Redis, bell: str = "", gathering: Gathering | None = None) -> None:
+        """`bell`: a key of its own where writers may ring (see `bell_of`); without it, it looks at a steady beat.
+
+        `gathering`: what else is written at the same moments.
+        """
         self._redis = redis
+        self._gathering = gathering or Gathering()
         self._bell = bell
         self._parts: list[_Part] = []
         self._tasks: asyncio.TaskGroup | None = None
@@ -71,7 +77,7 @@ class StreamReader:
         part = min((part for part in self._parts if part.redis is redis), key=len, default=None)
         if part is None or len(part) >= READER_STREAMS:
             bell = f"{_beside(self._bell, key)}:{len(self._parts)}" if self._bell else ""
-            part = _Part(redis, bell, self._count_bad_entry)
+            part = _Part(redis, bell, self._gathering, self._count_bad_entry)
             self._parts.append(part)
             if self._tasks is not None:
                 self._tasks.create_task(part.run())
@@ -107,8 +113,9 @@ class StreamReader:
 class _Part:
     """Up to `READER_STREAMS` streams on one connection. One read is under way at a time, driven by its reply."""
 
-    def __init__(self, redis: Redis, bell: str, on_bad_entry: Callable[[], None]) -> None:
+    def __init__(self, redis: Redis, bell: str, gathering: Gathering, on_bad_entry: Callable[[], None]) -> None:
         self.bell = bell
+        self._gathering = gathering
         self._bell_cursor = b"0"
         self._bell_lives_until = 0.0
         self._aside: deque[bool] = deque()
@@ -123,6 +130,8 @@ class _Part:
         """A copy of the subscriptions, until they change."""
         self._wire: RedisWire | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._planned = False
+        """A read goes out with the next writes."""
         self._last_read = 0.0
         self._failing = False
         self._one_is_refused = False
@@ -171,15 +180,22 @@ class _Part:
 
     # -- reading
     def _read_soon(self) -> None:
-        """At the next beat, unless a read is under way or nothing is there to be read."""
-        if self._wire is None or self._asked is not None or self._timer is not None or not self._subscriptions:
+        """With the next writes or at the next beat, unless a read is under way or nothing is there to be read."""
+        if self._wire is None or self._asked is not None or not self._subscriptions:
+            return
+        if self._timer is not None or self._planned:
+            return
+        if self.bell:
+            self._planned = True
+            self._gathering.last(self._read)
             return
         loop = asyncio.get_running_loop()
         self._timer = loop.call_at(max(self._last_read + _BEAT_S, loop.time()), self._read)
 
     def _read(self) -> None:
         self._timer = None
-        if self._wire is None or not self._subscriptions:
+        self._planned = False
+        if self._wire is None or self._asked is not None or not self._subscriptions:
             return
         if self._streams is None:
             self._streams = self._subscriptions.copy()
@@ -192,16 +208,19 @@ class _Part:
             self._timer = loop.call_at(min(stream.due_at for stream in streams), self._read)
             return
         self._asked = self._streams
-        bell = self._wait_for_bell(now) if self.bell else b""
+        bell = self._wait_for_bell(now, streams) if self.bell else b""
         read = read_command(due, _COUNT_AFTER_FAILURE if self._failing else _COUNT, block_ms=_BLOCK_MS if idle else 0)
         self._wire.send(bell + read, replies=len(self._aside) + 1)
 
-    def _wait_for_bell(self, now: float) -> bytes:
+    def _wait_for_bell(self, now: float, streams: Iterable[Subscription]) -> bytes:
         """What goes before a read: Redis holds back all that follows until the bell rings, for `_BLOCK_MS` at most.
 
-        Holding a read at one key costs it a twentieth of holding it at many.
+        Holding a read at one key costs it a twentieth of holding it at many. The bell may have rung for a stream that
+        rests; it is looked at when its rest is over.
         """
-        wait = pack(b"XREAD", b"BLOCK", _BLOCK_MS, b"STREAMS", self.bell, self._bell_cursor)
+        rests_s = max(stream.due_at for stream in streams) - now
+        block_ms = min(math.ceil(rests_s * 1000), _BLOCK_MS) if rests_s > 0 else _BLOCK_MS
+        wait = pack(b"XREAD", b"BLOCK", block_ms, b"STREAMS", self.bell, self._bell_cursor)
         if now > self._bell_lives_until:
             self._bell_lives_until = now + BELL_TTL_S / 2
             wait = (

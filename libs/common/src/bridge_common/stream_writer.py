@@ -16,6 +16,7 @@ from hiredis import ReplyError
 from redis.asyncio import Redis
 
 from bridge_common.entries import FIELD, Entry, encode
+from bridge_common.gathering import Gathering
 from bridge_common.keys import MEDIA_STREAM_LENGTH
 from bridge_common.log import fields
 from bridge_common.redis_clients import refusal_is_passing
@@ -26,8 +27,6 @@ log = logging.getLogger(__name__)
 
 MAX_WAITING: Final = 20_000
 """Entries kept while Redis does not answer: 2 s of 100 calls both ways. Beyond it the oldest go."""
-_BEAT_S: Final = 0.001
-"""A write waits this long after the one before it: under load fewer and fuller ones, for at most 2 ms of delay."""
 _GATHER_S: Final = 0.01
 """Replies are read this seldom: a fence may be noticed so much later, and the server keeps it meanwhile."""
 _BATCH: Final = 512
@@ -105,8 +104,10 @@ class Outlet:
 class StreamWriter:
     """All outlets of a process; `run` writes until cancelled, one `run` at a time."""
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Redis, gathering: Gathering | None = None) -> None:
+        """`gathering`: what else is written at the same moments; its rest makes writes fewer and fuller under load."""
         self._redis = redis
+        self._gathering = gathering or Gathering()
         self._waiting: deque[_Item] = deque()
         self._sent: deque[_Item | None] = deque()
         """Written, and not answered yet."""
@@ -115,8 +116,8 @@ class StreamWriter:
         self._in_doubt = 0
         """So many at the head of `_waiting` were sent over a connection that was lost."""
         self._wire: RedisWire | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._last_write = 0.0
+        self._planned = False
+        """A write is to come."""
         self._failing = False
         self._queued = 0
         self._settled = 0
@@ -138,7 +139,7 @@ class StreamWriter:
             WRITER_DROPPED.inc()
         self._waiting.append((outlet, entry_id, payload))
         self._queued += 1
-        if self._timer is None and self._wire is not None:
+        if not self._planned and self._wire is not None:
             self._write_soon()
 
     @property
@@ -174,9 +175,6 @@ class StreamWriter:
 
     def closed(self) -> None:
         """What was sent and not answered may be stored or not: it goes first on the next connection."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
         self._wire = None
         again = [item for item in self._sent if item is not _RUNG]
         self._in_doubt += len(again)
@@ -192,11 +190,12 @@ class StreamWriter:
 
     # -- writing
     def _write_soon(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._timer = loop.call_at(max(self._last_write + _BEAT_S, loop.time()), self._write)
+        if not self._planned:
+            self._planned = True
+            self._gathering.last(self._write)
 
     def _write(self) -> None:
-        self._timer = None
+        self._planned = False
         if self._wire is None or not self._waiting:
             return
         batch = [self._waiting.popleft() for _ in range(min(_BATCH, len(self._waiting)))]
@@ -204,7 +203,6 @@ class StreamWriter:
         self._in_doubt -= doubtful
         self._doubtful += doubtful
         self._sent += batch
-        self._last_write = asyncio.get_running_loop().time()
         commands = [_append_command(*item) for item in batch]
         # One ring for all that a reader finds; last, so that it finds all.
         rings = {outlet.ring for outlet, _, _ in batch if outlet.ring}

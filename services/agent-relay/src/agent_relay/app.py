@@ -27,6 +27,7 @@ from bridge_common.call_store import CallStore
 from bridge_common.entra_tokens import Tokens
 from bridge_common.errors import OutsideError
 from bridge_common.fleet import Fleet
+from bridge_common.gathering import Gathering
 from bridge_common.ids import process_name
 from bridge_common.inbox import Inbox
 from bridge_common.keys import Keys
@@ -88,11 +89,12 @@ class AgentRelay:
         ]
         voice = VoiceResources(dialers, ConnectionQuota(clients.control, settings.voice_live_connections_per_min))
         plan = plan_of(profiles[DEFAULT], target)
+        gathering = Gathering(settings.gather_ms / 1000)
         desk = Desk(
             voice=voice,
             profiles=profiles,
-            reader=StreamReader(clients.blocking),
-            writer=stream_writer(clients.media),
+            reader=StreamReader(clients.blocking, keys.bell(keys.all_tags()[0], self._name), gathering),
+            writer=stream_writer(clients.media, gathering),
             store=CallStore(clients.control, keys),
             says=SayStore(clients.control, keys),
             say_reader=StreamReader(clients.blocking),

@@ -198,12 +198,25 @@ class Relay:
                 self._downlink.ring_at(entry.key)
             case Dtmf() if self._catching_up:
                 pass
-            case MediaAttached() if int(entry_id.partition("-")[0]) <= self._known_socket:
-                self._do(self._conversation.attached(self._now()))
-            case Dtmf() | Playing() | Played() | MediaAttached() | MediaDetached():
+            case MediaAttached():
+                self._on_attached(entry, epoch=int(entry_id.partition("-")[0]))
+            case Dtmf() | Playing() | Played() | MediaDetached():
                 self._do(self._conversation.from_caller(entry, self._now()))
             case _:
                 pass
+
+    def _on_attached(self, entry: MediaAttached, *, epoch: int) -> None:
+        if self._voice.takes_audio:
+            self._tell_bell()
+        if epoch <= self._known_socket:
+            self._do(self._conversation.attached(self._now()))
+        else:
+            self._do(self._conversation.from_caller(entry, self._now()))
+
+    def _tell_bell(self) -> None:
+        """Each socket of the call has to know where to ring. Until then a frame may wait for 20 ms."""
+        if bell := self._desk.reader.bell_of(self._desk.keys.uplink(self.claim.call_id)):
+            self._downlink.append(Bell(bell))
 
     def _on_frame(self, frame: AudioFrame) -> None:
         self._voice.hear(frame.pcm24k)
@@ -241,5 +254,6 @@ class Relay:
     def _on_ready(self, ready: Ready) -> None:
         self._just_ready = True
         self._catching_up = False
+        self._tell_bell()
         self._voice.ready(ready)
         self._errands.put(replace(ready, resource=self._voice.resource))

@@ -13,6 +13,7 @@ from bridge_common.acs_jwt import JwtMode
 from bridge_common.call_store import CallStore
 from bridge_common.errors import OutsideError
 from bridge_common.fleet import BEAT_S, Fleet
+from bridge_common.gathering import Gathering
 from bridge_common.ids import process_name
 from bridge_common.inbox import Inbox
 from bridge_common.keys import Keys
@@ -55,13 +56,14 @@ class MediaGateway:
         self._clients = clients_of(settings)
         control = self._clients.control
         keys = Keys(settings.redis_shards, spread=settings.redis_cluster)
+        gathering = Gathering(settings.gather_ms / 1000)
         self._around = Surroundings(
             settings=settings,
             keys=keys,
             store=CallStore(control, keys),
             inbox=Inbox(control, self._clients.blocking, keys, self.name),
-            reader=StreamReader(self._clients.blocking, keys.bell(keys.all_tags()[0], self.name)),
-            writer=stream_writer(self._clients.media),
+            reader=StreamReader(self._clients.blocking, keys.bell(keys.all_tags()[0], self.name), gathering),
+            writer=stream_writer(self._clients.media, gathering),
             ticker=Ticker(),
             admission=Admission(settings.gateway_capacity),
             apology=load_apology(settings.apology_audio),

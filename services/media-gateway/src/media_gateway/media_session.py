@@ -204,6 +204,7 @@ class MediaSession:
             report=report,
             on_stopped=self._trace.stopped,
             on_new_relay=self._tell_bell,
+            on_bell=self._outlet.ring_at,
             on_ended=self._call_ended,
         )
 
