@@ -15,7 +15,7 @@ from typing import Final
 from bench.bridges import Shape
 from bridge_common.audio import FRAME_MS, PHONE_RATE_HZ, VOICE_RATE_HZ, bytes_of_ms
 from bridge_common.entries import FIELD, Audio, AudioFrame, encode
-from bridge_common.keys import MEDIA_STREAM_LENGTH
+from bridge_common.keys import LONG_ENTRIES_KEPT, LONG_ENTRY_BYTES, MEDIA_STREAM_LENGTH
 
 FRAMES_PER_S: Final = 1000 // FRAME_MS
 DELTA_MS: Final = {Shape.ECHO: FRAME_MS, Shape.DELTAS: 250}
@@ -97,18 +97,24 @@ def audio_delta(pcm24k: bytes) -> bytes:
 class Appends:
     """The appends to one stream, as the services' stream writer packs them; ids count up within epoch 1."""
 
-    __slots__ = ("_before_id", "_seq")
+    __slots__ = ("_before_id", "_before_long", "_seq")
 
     def __init__(self, key: str) -> None:
-        words = (b"XADD", key.encode(), b"NOMKSTREAM", b"MAXLEN", b"~", b"%d" % MEDIA_STREAM_LENGTH)
-        self._before_id = b"*9\r\n" + b"".join(map(_bulk, words))
+        self._before_id = _append_start(key, MEDIA_STREAM_LENGTH)
+        self._before_long = _append_start(key, LONG_ENTRIES_KEPT)
         self._seq = 0
 
     def next(self, stored: bytes) -> bytes:
         """`stored`: of `stored_entry`."""
         self._seq += 1
         entry_id = b"1-%d" % self._seq
-        return b"%b$%d\r\n%b\r\n%b" % (self._before_id, len(entry_id), entry_id, stored)
+        start = self._before_id if len(stored) < LONG_ENTRY_BYTES else self._before_long
+        return b"%b$%d\r\n%b\r\n%b" % (start, len(entry_id), entry_id, stored)
+
+
+def _append_start(key: str, kept: int) -> bytes:
+    words = (b"XADD", key.encode(), b"NOMKSTREAM", b"MAXLEN", b"~", b"%d" % kept)
+    return b"*9\r\n" + b"".join(map(_bulk, words))
 
 
 def ring(bell: str) -> bytes:

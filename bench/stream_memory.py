@@ -1,6 +1,6 @@
 """What the streams of one call take in Redis once they hold all that is kept of them.
 
-Short runs never get there: with deltas of 250 ms a downlink is full only after a minute of the agent's speech.
+Short runs never get there: with deltas of 250 ms a downlink is full only after half a minute of the agent's speech.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from bench.recorded import DELTA_MS, ITEM_ID, sound
 from bridge_common.audio import FRAME_MS, VOICE_RATE_HZ
 from bridge_common.entries import FIELD, Audio, AudioFrame, encode
 from bridge_common.ids import call_id_of
-from bridge_common.keys import MEDIA_STREAM_LENGTH, Keys
+from bridge_common.keys import LONG_ENTRIES_KEPT, LONG_ENTRY_BYTES, MEDIA_STREAM_LENGTH, Keys
 
 _BEYOND: Final = 2
 """So many times the length that is kept: streams are trimmed in steps."""
@@ -45,9 +45,10 @@ def full_streams(asking: redis.Redis, shape: Shape) -> StreamMemory:
 
 def _filled_mb(asking: redis.Redis, key: str, payload: bytes) -> float:
     """The stream is gone again afterwards."""
+    kept = MEDIA_STREAM_LENGTH if len(payload) < LONG_ENTRY_BYTES else LONG_ENTRIES_KEPT
     with asking.pipeline(transaction=False) as pipeline:
-        for _ in range(_BEYOND * MEDIA_STREAM_LENGTH):
-            pipeline.xadd(key, {FIELD: payload}, maxlen=MEDIA_STREAM_LENGTH, approximate=True)
+        for _ in range(_BEYOND * kept):
+            pipeline.xadd(key, {FIELD: payload}, maxlen=kept, approximate=True)
         pipeline.execute()
     taken = int(asking.memory_usage(key, samples=0) or 0)
     asking.unlink(key)

@@ -12,8 +12,8 @@ import pytest
 from redis.asyncio import Redis
 
 from bridge_common import stream_writer
-from bridge_common.entries import Dtmf, Entry, Opened, decode, encode
-from bridge_common.keys import MEDIA_STREAM_LENGTH
+from bridge_common.entries import Audio, Dtmf, Entry, Opened, decode, encode
+from bridge_common.keys import LONG_ENTRIES_KEPT, MEDIA_STREAM_LENGTH
 from bridge_common.redis_clients import RedisClients, command
 from bridge_common.stream_writer import Outlet, StreamWriter
 from eventually import eventually
@@ -317,6 +317,17 @@ async def test_a_stream_keeps_some_seconds_only(clients: RedisClients) -> None:
         await writer.flush()
     assert MEDIA_STREAM_LENGTH <= await clients.control.xlen(key) <= MEDIA_STREAM_LENGTH + 200
     assert (await content(clients.control))[-1] == ("1-2000", Dtmf("1999"))
+
+
+async def test_of_long_entries_fewer_are_kept(clients: RedisClients) -> None:
+    key, writer, fences = await make_stream(clients.control), StreamWriter(clients.media), Fences()
+    outlet = fences.outlet(writer, key, 1)
+    async with running(writer):
+        for _ in range(300):
+            outlet.append(Audio("item", bytes(12_000)))
+        await writer.flush()
+    assert LONG_ENTRIES_KEPT <= await clients.control.xlen(key) <= LONG_ENTRIES_KEPT + 2
+    assert (await clients.control.memory_usage(key, samples=0) or 0) < 1.7 * 2**20
 
 
 async def test_flush_waits_for_its_own_entries_only(clients: RedisClients) -> None:

@@ -75,6 +75,13 @@ def test_appends_are_those_of_the_stream_writer() -> None:
     ]
 
 
+def test_appends_of_long_entries_are_those_of_the_stream_writer() -> None:
+    payload = encode(AudioFrame(bytes(12_000)))
+    assert Appends(UPLINK).next(stored_entry(payload)) == pack(
+        b"XADD", UPLINK, b"NOMKSTREAM", b"MAXLEN", b"~", 130, b"1-1", b"e", payload
+    )
+
+
 async def test_rings_are_those_of_the_stream_writer() -> None:
     outlet = StreamWriter(open_clients("redis://127.0.0.1:1").media).outlet(UPLINK, 1, lambda: None)
     outlet.ring_at("{s00}:bell:relay")

@@ -13,6 +13,9 @@ INBOX_GROUP: Final = "call-control"
 
 MEDIA_STREAM_LENGTH: Final = 250
 """Entries kept of an uplink or downlink: 5 s of frames. Older audio is worth nothing."""
+LONG_ENTRY_BYTES: Final = 4096
+LONG_ENTRIES_KEPT: Final = 130
+"""Of entries from that size on fewer are kept: half a minute of speech in deltas of 250 ms, which take 1.5 MB."""
 INBOX_LENGTH: Final = 100_000
 WAKE_LENGTH: Final = 100
 WAKE_SAY: Final = b"say"

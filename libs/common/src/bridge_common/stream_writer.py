@@ -17,7 +17,7 @@ from redis.asyncio import Redis
 
 from bridge_common.entries import FIELD, Entry, encode
 from bridge_common.gathering import Gathering
-from bridge_common.keys import MEDIA_STREAM_LENGTH
+from bridge_common.keys import LONG_ENTRIES_KEPT, LONG_ENTRY_BYTES, MEDIA_STREAM_LENGTH
 from bridge_common.log import fields
 from bridge_common.redis_clients import refusal_is_passing
 from bridge_common.redis_wire import RedisWire, keep_open, pack
@@ -45,7 +45,18 @@ class Outlet:
     Without it a missing stream is a fence.
     """
 
-    __slots__ = ("_on_fenced", "_on_missing", "_seq", "_writer", "append_start", "closed", "epoch", "key", "ring")
+    __slots__ = (
+        "_on_fenced",
+        "_on_missing",
+        "_seq",
+        "_writer",
+        "append_long_start",
+        "append_start",
+        "closed",
+        "epoch",
+        "key",
+        "ring",
+    )
 
     def __init__(
         self,
@@ -56,7 +67,8 @@ class Outlet:
         on_missing: Callable[[], None] | None = None,
     ) -> None:
         self.key = key
-        self.append_start = _append_start(key)
+        self.append_start = _append_start(key, MEDIA_STREAM_LENGTH)
+        self.append_long_start = _append_start(key, LONG_ENTRIES_KEPT)
         self.epoch = epoch
         self.closed = False
         self.ring = b""
@@ -244,17 +256,18 @@ class StreamWriter:
         self._progress = asyncio.Event()
 
 
-def _append_start(key: str) -> bytes:
+def _append_start(key: str, kept: int) -> bytes:
     """All of an append that is the same for every entry of a stream."""
-    packed = pack(b"XADD", key, b"NOMKSTREAM", b"MAXLEN", b"~", MEDIA_STREAM_LENGTH)
+    packed = pack(b"XADD", key, b"NOMKSTREAM", b"MAXLEN", b"~", kept)
     # The number of parts stands first; the entry's id, its field and its payload count as well.
     return b"*9\r\n" + packed.partition(b"\r\n")[2]
 
 
 def _append_command(outlet: Outlet, entry_id: bytes, payload: bytes) -> bytes:
+    size = len(payload)
     return b"%b$%d\r\n%b\r\n%b$%d\r\n%b\r\n" % (
-        *(outlet.append_start, len(entry_id), entry_id),
-        *(_PACKED_FIELD, len(payload), payload),
+        *(outlet.append_start if size < LONG_ENTRY_BYTES else outlet.append_long_start, len(entry_id), entry_id),
+        *(_PACKED_FIELD, size, payload),
     )
 
 
