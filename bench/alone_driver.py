@@ -24,7 +24,8 @@ from bench.recorded import FRAMES_PER_S, ITEM_ID, Appends, Recording, audio_meta
 from bridge_common import media_token
 from bridge_common.call_record import CallRecord, Status
 from bridge_common.call_store import CallStore
-from bridge_common.entries import Bell, MediaAttached, Playing, encode
+from bridge_common.entries import Bell, MediaAttached, Playing
+from bridge_common.entry_codec import encode
 from bridge_common.ids import call_id_of
 from bridge_common.keys import Keys
 from bridge_common.leases import Leases

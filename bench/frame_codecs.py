@@ -8,7 +8,8 @@ import os
 from functools import partial
 
 from bench.table import Table, best_us
-from bridge_common import entries
+from bridge_common import entry_codec
+from bridge_common.entries import AudioFrame
 from media_gateway.core import acs_media
 
 
@@ -25,11 +26,11 @@ def measure(repeats: int) -> list[Table]:
             [f"encode an ACS frame, {rate_hz // 1000} kHz", best_us(partial(acs_media.encode_audio, pcm), repeats)],
             ["  same, json.dumps and b64encode", best_us(partial(_plain_encode, pcm), repeats)],
         ]
-    frame = entries.AudioFrame(os.urandom(960))
-    packed = entries.encode(frame)
+    frame = AudioFrame(os.urandom(960))
+    packed = entry_codec.encode(frame)
     rows += [
-        ["encode an AudioFrame entry", best_us(partial(entries.encode, frame), repeats)],
-        ["decode an AudioFrame entry", best_us(partial(entries.decode, packed), repeats)],
+        ["encode an AudioFrame entry", best_us(partial(entry_codec.encode, frame), repeats)],
+        ["decode an AudioFrame entry", best_us(partial(entry_codec.decode, packed), repeats)],
     ]
     return [Table("Codecs, 20 ms of audio", ["", "µs"], rows)]
 

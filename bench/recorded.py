@@ -14,7 +14,8 @@ from typing import Final
 
 from bench.bridges import Shape
 from bridge_common.audio import FRAME_MS, PHONE_RATE_HZ, VOICE_RATE_HZ, bytes_of_ms
-from bridge_common.entries import FIELD, Audio, AudioFrame, encode
+from bridge_common.entries import Audio, AudioFrame
+from bridge_common.entry_codec import FIELD, encode
 from bridge_common.keys import LONG_ENTRIES_KEPT, LONG_ENTRY_BYTES, MEDIA_STREAM_LENGTH
 
 FRAMES_PER_S: Final = 1000 // FRAME_MS

@@ -13,7 +13,8 @@ import redis
 from bench.bridges import Shape
 from bench.recorded import DELTA_MS, ITEM_ID, sound
 from bridge_common.audio import FRAME_MS, VOICE_RATE_HZ
-from bridge_common.entries import FIELD, Audio, AudioFrame, encode
+from bridge_common.entries import Audio, AudioFrame
+from bridge_common.entry_codec import FIELD, encode
 from bridge_common.ids import call_id_of
 from bridge_common.keys import LONG_ENTRIES_KEPT, LONG_ENTRY_BYTES, MEDIA_STREAM_LENGTH, Keys
 

@@ -15,7 +15,8 @@ from typing import Any, Final, TypeAlias
 
 from bench.event_loop import new_event_loop
 from bench.table import Cell, Table
-from bridge_common.entries import AudioFrame, Entry, encode
+from bridge_common.entries import AudioFrame, Entry
+from bridge_common.entry_codec import encode
 from bridge_common.keys import MEDIA_STREAM_LENGTH, Keys
 from bridge_common.redis_clients import RedisClients, open_clients
 from bridge_common.stream_entries import entries_of, xread

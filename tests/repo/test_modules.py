@@ -10,6 +10,7 @@ MOST_LINES = 399
 
 # Modules without a test module of their own name, and what tests them instead.
 TESTED_ELSEWHERE: dict[str, str] = {
+    "libs/common/src/bridge_common/lease_scripts.py": "tests/unit/bridge_common/test_scripts.py",
     "services/media-gateway/src/media_gateway/surroundings.py": "tests/integration/media_gateway/test_media_session.py",
 }
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from azure.core.messaging import CloudEvent
 
-from bridge_common.entries import Callback, IncomingCall, encode
+from bridge_common.entries import Callback, IncomingCall
+from bridge_common.entry_codec import encode
 from bridge_common.errors import InputError
 from bridge_common.ids import call_id_of
 from call_control.core.callbacks import AcsEvent, decode_callbacks, decode_data

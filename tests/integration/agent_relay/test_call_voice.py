@@ -9,13 +9,7 @@ import pytest
 
 from agent_relay.core.agent_profile import AgentProfile, Greeting
 from bridge_common.audio import bytes_of_ms
-from bridge_common.entries import (
-    Dtmf,
-    Hold,
-    ItemEnd,
-    Played,
-    VoiceLost,
-)
+from bridge_common.entries import Dtmf, Hold, ItemEnd, Played, VoiceLost
 from bridge_common.redis_clients import RedisClients
 from eventually import eventually
 from relay_call import Call, agent_target, calls, minted_tokens, model_target, relay_process

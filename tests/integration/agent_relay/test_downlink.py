@@ -10,7 +10,8 @@ import pytest
 from agent_relay.downlink import Downlink
 from bridge_common.call_record import CallRecord, Status
 from bridge_common.call_store import CallStore
-from bridge_common.entries import Clear, ItemEnd, Opened, decode
+from bridge_common.entries import Clear, ItemEnd, Opened
+from bridge_common.entry_codec import decode
 from bridge_common.keys import Keys
 from bridge_common.leases import Claim
 from bridge_common.redis_clients import RedisClients, command

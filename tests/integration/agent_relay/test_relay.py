@@ -11,17 +11,7 @@ import pytest
 
 from agent_relay.core.agent_profile import AgentProfile, Greeting
 from bridge_common.audio import bytes_of_ms
-from bridge_common.entries import (
-    Audio,
-    Bell,
-    Clear,
-    Dtmf,
-    Ended,
-    ItemEnd,
-    Played,
-    Playing,
-    VoiceReady,
-)
+from bridge_common.entries import Audio, Bell, Clear, Dtmf, Ended, ItemEnd, Played, Playing, VoiceReady
 from bridge_common.redis_clients import RedisClients
 from eventually import eventually
 from relay_call import Call, calls, model_target, relay_process

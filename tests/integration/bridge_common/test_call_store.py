@@ -10,7 +10,8 @@ import pytest
 
 from bridge_common.call_record import CallRecord, PendingCommand, Status
 from bridge_common.call_store import CallStore
-from bridge_common.entries import Ended, Notice, Opened, TranscriptEntry, Turn, decode, encode
+from bridge_common.entries import Ended, Notice, Opened, TranscriptEntry, Turn
+from bridge_common.entry_codec import decode, encode
 from bridge_common.errors import OutsideError
 from bridge_common.ids import call_id_of
 from bridge_common.keys import ENDED_TTL_S, FINAL_EPOCH, LIVE_TTL_S, Keys

@@ -8,7 +8,8 @@ import time
 import pytest
 
 from bridge_common import inbox as inbox_module
-from bridge_common.entries import Clear, Due, HangUp, InboxEntry, VoiceReady, encode
+from bridge_common.entries import Clear, Due, HangUp, InboxEntry, VoiceReady
+from bridge_common.entry_codec import encode
 from bridge_common.errors import OutsideError
 from bridge_common.ids import call_id_of
 from bridge_common.inbox import Delivery, Inbox

@@ -8,7 +8,8 @@ import pytest
 
 from bridge_common.call_record import CallRecord, Status
 from bridge_common.call_store import CallStore
-from bridge_common.entries import Say, decode
+from bridge_common.entries import Say
+from bridge_common.entry_codec import decode
 from bridge_common.ids import call_id_of
 from bridge_common.keys import ENDED_TTL_S, LIVE_TTL_S, SAY_LENGTH, Keys
 from bridge_common.leases import Claim, Leases

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from bridge_common import scripts
+from bridge_common import lease_scripts, scripts
 from bridge_common.redis_clients import RedisClients
 
-SCRIPTS = {name: text for name, text in vars(scripts).items() if name.isupper() and not name.startswith("_")}
+SCRIPTS = {
+    name: text
+    for module in (scripts, lease_scripts)
+    for name, text in vars(module).items()
+    if name.isupper() and not name.startswith("_")
+}
 
 
 @pytest.mark.parametrize("name", SCRIPTS)

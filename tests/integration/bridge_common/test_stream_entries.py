@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from bridge_common.entries import Dtmf, encode
+from bridge_common.entries import Dtmf
+from bridge_common.entry_codec import encode
 from bridge_common.redis_clients import RedisClients
 from bridge_common.stream_entries import decode_fields, entries_of, xread
 

@@ -11,7 +11,8 @@ from functools import partial
 import pytest
 from redis.asyncio import Redis
 
-from bridge_common.entries import Dtmf, Entry, encode
+from bridge_common.entries import Dtmf, Entry
+from bridge_common.entry_codec import encode
 from bridge_common.keys import BELL_TTL_S, READER_STREAMS
 from bridge_common.redis_clients import RedisClients, command
 from bridge_common.stream_reader import StreamReader

@@ -12,7 +12,8 @@ import pytest
 from redis.asyncio import Redis
 
 from bridge_common import stream_writer
-from bridge_common.entries import Audio, Dtmf, Entry, Opened, decode, encode
+from bridge_common.entries import Audio, Dtmf, Entry, Opened
+from bridge_common.entry_codec import decode, encode
 from bridge_common.keys import LONG_ENTRIES_KEPT, MEDIA_STREAM_LENGTH
 from bridge_common.redis_clients import RedisClients, command
 from bridge_common.stream_writer import Outlet, StreamWriter

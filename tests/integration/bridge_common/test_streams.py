@@ -6,7 +6,8 @@ import asyncio
 from contextlib import suppress
 
 from bridge_common import streams
-from bridge_common.entries import Audio, Entry, Opened, encode
+from bridge_common.entries import Audio, Entry, Opened
+from bridge_common.entry_codec import encode
 from bridge_common.redis_clients import RedisClients
 from bridge_common.streams import Outlet, Sink, StreamReader, StreamWriter
 from eventually import eventually

@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from bridge_common.call_record import Status
-from bridge_common.entries import HangUp, Say, decode
+from bridge_common.entries import HangUp, Say
+from bridge_common.entry_codec import decode
 from bridge_common.redis_clients import RedisClients, command
 from bridge_common.say_store import SayStore
 from call_control import say

@@ -25,7 +25,8 @@ from bench.recorded import (
     sound,
     stored_entry,
 )
-from bridge_common.entries import AudioFrame, encode
+from bridge_common.entries import AudioFrame
+from bridge_common.entry_codec import encode
 from bridge_common.redis_clients import open_clients
 from bridge_common.redis_wire import pack
 from bridge_common.streams import StreamWriter

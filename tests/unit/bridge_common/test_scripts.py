@@ -8,9 +8,14 @@ from pathlib import Path
 import pytest
 
 import bridge_common
-from bridge_common import scripts
+from bridge_common import lease_scripts, scripts
 
-SCRIPTS = {name: text for name, text in vars(scripts).items() if name.isupper() and not name.startswith("_")}
+SCRIPTS = {
+    name: text
+    for module in (scripts, lease_scripts)
+    for name, text in vars(module).items()
+    if name.isupper() and not name.startswith("_") and name != "NOW"
+}
 ROOT = Path(bridge_common.__file__).parents[4]
 
 

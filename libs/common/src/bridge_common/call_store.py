@@ -12,7 +12,8 @@ from redis.asyncio import Redis
 
 from bridge_common import scripts
 from bridge_common.call_record import FOREIGN_FIELDS, CallRecord, Status, decode_record, encode_record
-from bridge_common.entries import Ended, Notice, Opened, Saying, TranscriptEntry, Turn, encode
+from bridge_common.entries import Ended, Notice, Opened, Saying, TranscriptEntry, Turn
+from bridge_common.entry_codec import encode
 from bridge_common.errors import EntryError
 from bridge_common.keys import ENDED_TTL_S, FINAL_EPOCH, LIVE_TTL_S, TRANSCRIPT_LENGTH, Keys
 from bridge_common.leases import LEASE_MS, Claim

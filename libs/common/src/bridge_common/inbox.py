@@ -16,7 +16,6 @@ from redis.exceptions import ResponseError
 
 from bridge_common import scripts
 from bridge_common.entries import (
-    FIELD,
     Callback,
     Due,
     HangUp,
@@ -27,8 +26,8 @@ from bridge_common.entries import (
     Restored,
     VoiceLost,
     VoiceReady,
-    encode,
 )
+from bridge_common.entry_codec import FIELD, encode
 from bridge_common.errors import EntryError, OutsideError
 from bridge_common.keys import INBOX_GROUP, INBOX_LENGTH, SEEN_TTL_S, Keys
 from bridge_common.log import fields

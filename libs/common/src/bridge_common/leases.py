@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from redis.asyncio import Redis
 
-from bridge_common import scripts
+from bridge_common import lease_scripts
 from bridge_common.errors import OutsideError
 from bridge_common.keys import WAKE_LENGTH, WAKE_SAY, Keys
 from bridge_common.log import fields
@@ -61,12 +61,12 @@ class Leases:
         self._keys = keys
         self._owner = owner
         self._lease_ms = lease_ms
-        self._offer = redis.register_script(scripts.OFFER)
-        self._claim = redis.register_script(scripts.CLAIM)
-        self._renew = redis.register_script(scripts.RENEW)
-        self._release = redis.register_script(scripts.RELEASE)
-        self._overdue = redis.register_script(scripts.OVERDUE)
-        self._end = redis.register_script(scripts.END_LEASE)
+        self._offer = redis.register_script(lease_scripts.OFFER)
+        self._claim = redis.register_script(lease_scripts.CLAIM)
+        self._renew = redis.register_script(lease_scripts.RENEW)
+        self._release = redis.register_script(lease_scripts.RELEASE)
+        self._overdue = redis.register_script(lease_scripts.OVERDUE)
+        self._end = redis.register_script(lease_scripts.END_LEASE)
 
     def parts(self) -> list[Leases]:
         """One for each server, so that none waits for another: `claim` and `wait_wake` are of its calls alone."""

@@ -14,7 +14,8 @@ from redis.asyncio import Redis
 
 from bridge_common import scripts
 from bridge_common.call_record import Status
-from bridge_common.entries import Say, encode
+from bridge_common.entries import Say
+from bridge_common.entry_codec import encode
 from bridge_common.keys import LIVE_TTL_S, SAY_LENGTH, WAKE_LENGTH, Keys
 from bridge_common.leases import Claim
 from bridge_common.redis_clients import redis_errors

@@ -1,4 +1,6 @@
-"""The Lua scripts of the project. All times are Redis's own, so no client's clock matters.
+"""The Lua scripts of the project; those of the leases are in lease_scripts.
+
+All times are Redis's own, so no client's clock matters.
 
 A script whose answer was lost on the way is sent again. Where the second run would answer differently ("it exists
 already", "somebody was faster") it gets a token of the attempt, stores it, and gives the same answer to the same token.
@@ -8,13 +10,14 @@ from __future__ import annotations
 
 from typing import Final
 
-_NOW: Final = """
+NOW: Final = """
 local function now_ms()
   local t = redis.call('TIME')
   return t[1] * 1000 + math.floor(t[2] / 1000)
 end
 local function as_int(n) return string.format('%.0f', n) end
 """
+"""What goes before a script that needs the time."""
 
 CREATE_CALL: Final = """
 -- KEYS record, uplink, downlink, calls; ARGV token, call_id, created_ms, ttl_s, opened entry, field, value, ...
@@ -33,7 +36,7 @@ return 1
 """
 
 RESTORE_CALL: Final = (
-    _NOW
+    NOW
     + """
 -- KEYS record, uplink, downlink, calls, leases, owners
 -- ARGV call_id, created_ms, ttl_s, opened entry, owner|epoch, lease_ms, field, value, ...   -> 1 it is the owner's
@@ -64,7 +67,7 @@ return 1
 """
 
 ATTACH_MEDIA: Final = (
-    _NOW
+    NOW
     + """
 -- KEYS record, downlink; ARGV status that is live, ...   -> {epoch, last downlink id} or nil
 local status = redis.call('HGET', KEYS[1], 'status')
@@ -97,7 +100,7 @@ return 1
 """
 
 ADD_SAY: Final = (
-    _NOW
+    NOW
     + """
 -- KEYS record, say, wake
 -- ARGV call_id, say id, entry, first, ttl_s, most waiting, most a minute, wake length, status that is live, ...
@@ -165,121 +168,6 @@ redis.call('SET', KEYS[1], ARGV[2])
 return 1
 """
 
-OFFER: Final = (
-    _NOW
-    + """
--- KEYS leases, wake; ARGV call_id, wake length   A call that is leased already is left alone.
-if redis.call('ZADD', KEYS[1], 'NX', as_int(now_ms()), ARGV[1]) == 1 then
-  redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[2], '*', 'e', ARGV[1])
-end
-return 1
-"""
-)
-
-_OUTAGE: Final = """
--- Whether nobody was served for so long that all leases are overdue at once: Redis was away, stood still, or this
--- server is the replica of a moment ago. For two heartbeats the owners come first then.
-local function owners_first(lease_ms)
-  local now = now_ms()
-  local served = tonumber(redis.call('HGET', KEYS[2], ':served') or now)
-  local quiet_until = tonumber(redis.call('HGET', KEYS[2], ':quiet_until') or 0)
-  if math.abs(now - served) > 0.4 * lease_ms then
-    quiet_until = now + 0.5 * lease_ms
-    redis.call('HSET', KEYS[2], ':quiet_until', as_int(quiet_until))
-  end
-  if served == now or math.abs(now - served) > 0.05 * lease_ms then
-    redis.call('HSET', KEYS[2], ':served', as_int(now))
-  end
-  return now < quiet_until
-end
-"""
-
-CLAIM: Final = (
-    _NOW
-    + _OUTAGE
-    + """
--- KEYS leases, owners; ARGV owner, limit, lease_ms   -> {call_id, epoch, uplink cursor, ...}
-local now = now_ms()
-local limit = tonumber(ARGV[2])
-local quiet = owners_first(tonumber(ARGV[3]))
-local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', as_int(now), 'LIMIT', 0, quiet and 1000 or limit)
-local claimed = {}
-for _, call_id in ipairs(due) do
-  local previous = redis.call('HGET', KEYS[2], call_id)
-  if #claimed < 3 * limit and not (quiet and previous) then
-    local epoch = now
-    if previous then epoch = math.max(tonumber(string.match(previous, '|(%d+)$')) + 1, now) end
-    redis.call('HSET', KEYS[2], call_id, ARGV[1] .. '|' .. as_int(epoch))
-    redis.call('ZADD', KEYS[1], as_int(now + tonumber(ARGV[3])), call_id)
-    claimed[#claimed + 1] = call_id
-    claimed[#claimed + 1] = as_int(epoch)
-    claimed[#claimed + 1] = redis.call('HGET', KEYS[2], call_id .. ':uplink') or '0-0'
-  end
-end
-return claimed
-"""
-)
-
-RENEW: Final = (
-    _NOW
-    + _OUTAGE
-    + """
--- KEYS leases, owners; ARGV lease_ms, owner, call_id, epoch, uplink cursor or '', ...
--- -> the call_ids that are no longer ours
-owners_first(tonumber(ARGV[1]))
-local deadline = as_int(now_ms() + tonumber(ARGV[1]))
-local lost = {}
-for i = 3, #ARGV, 3 do
-  if redis.call('HGET', KEYS[2], ARGV[i]) == ARGV[2] .. '|' .. ARGV[i + 1] then
-    redis.call('ZADD', KEYS[1], 'XX', deadline, ARGV[i])
-    if ARGV[i + 2] ~= '' then redis.call('HSET', KEYS[2], ARGV[i] .. ':uplink', ARGV[i + 2]) end
-  else
-    lost[#lost + 1] = ARGV[i]
-  end
-end
-return lost
-"""
-)
-
-RELEASE: Final = (
-    _NOW
-    + """
--- KEYS leases, owners, wake; ARGV call_id, owner|epoch, wake length, uplink cursor or ''
--- Another relay may take it now.
-if redis.call('HGET', KEYS[2], ARGV[1]) ~= ARGV[2] then return 0 end
-if ARGV[4] ~= '' then redis.call('HSET', KEYS[2], ARGV[1] .. ':uplink', ARGV[4]) end
-redis.call('ZADD', KEYS[1], 'XX', as_int(now_ms()), ARGV[1])
-redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[3], '*', 'e', ARGV[1])
-return 1
-"""
-)
-
-OVERDUE: Final = (
-    _NOW
-    + """
--- KEYS leases, owners; ARGV call_id, ...   -> call_id, ms since the deadline of its lease, owner|epoch, ...
--- Only calls whose deadline is past.
-local now = now_ms()
-local found = {}
-for _, call_id in ipairs(ARGV) do
-  local deadline = redis.call('ZSCORE', KEYS[1], call_id)
-  if deadline and tonumber(deadline) < now then
-    found[#found + 1] = call_id
-    found[#found + 1] = now - tonumber(deadline)
-    found[#found + 1] = redis.call('HGET', KEYS[2], call_id) or ''
-  end
-end
-return found
-"""
-)
-
-END_LEASE: Final = """
--- KEYS leases, owners; ARGV call_id
-redis.call('ZREM', KEYS[1], ARGV[1])
-redis.call('HDEL', KEYS[2], ARGV[1], ARGV[1] .. ':uplink')
-return 1
-"""
-
 PUT_ONCE: Final = """
 -- KEYS inbox, seen, ...; ARGV entry, inbox length, ttl_s   -> entry id, or nil when any of the keys was seen before
 for i = 2, #KEYS do if redis.call('EXISTS', KEYS[i]) == 1 then return nil end end
@@ -312,7 +200,7 @@ return gone
 """
 
 SET_TIMER: Final = (
-    _NOW
+    NOW
     + """
 -- KEYS timers; ARGV member, in_ms
 return redis.call('ZADD', KEYS[1], as_int(now_ms() + tonumber(ARGV[2])), ARGV[1])
@@ -320,7 +208,7 @@ return redis.call('ZADD', KEYS[1], as_int(now_ms() + tonumber(ARGV[2])), ARGV[1]
 )
 
 FIRE_TIMERS: Final = (
-    _NOW
+    NOW
     + """
 -- KEYS timers, inbox; ARGV limit, inbox length   A timer's member is the Due entry itself.
 local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', as_int(now_ms()), 'LIMIT', 0, ARGV[1])
@@ -333,7 +221,7 @@ return #due
 )
 
 TAKE_CONNECTION: Final = (
-    _NOW
+    NOW
     + """
 -- KEYS quota; ARGV token, how many may be out, ms until it is back, ttl_ms   -> {1, 0} or {0, ms to wait}
 -- A member is a connection, its score the time when it no longer counts; the member `pause` ends at its score.
@@ -354,7 +242,7 @@ return {0, math.max(1, tonumber(back[2]) - now)}
 )
 
 GIVE_BACK_CONNECTION: Final = (
-    _NOW
+    NOW
     + """
 -- KEYS quota; ARGV token, ms until it is back
 return redis.call('ZADD', KEYS[1], 'XX', 'LT', as_int(now_ms() + tonumber(ARGV[2])), ARGV[1])
@@ -362,7 +250,7 @@ return redis.call('ZADD', KEYS[1], 'XX', 'LT', as_int(now_ms() + tonumber(ARGV[2
 )
 
 PAUSE_CONNECTIONS: Final = (
-    _NOW
+    NOW
     + """
 -- KEYS quota; ARGV ms, ttl_ms   -> 1 when it was not paused before
 local now = now_ms()

@@ -7,7 +7,8 @@ from typing import TypeAlias
 
 from redis.asyncio import Redis
 
-from bridge_common.entries import FIELD, Entry, decode
+from bridge_common.entries import Entry
+from bridge_common.entry_codec import FIELD, decode
 from bridge_common.redis_clients import command
 
 Fields: TypeAlias = Mapping[bytes, bytes]

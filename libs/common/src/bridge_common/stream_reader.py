@@ -14,7 +14,7 @@ from hiredis import ReplyError
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from bridge_common.entries import FIELD, decode
+from bridge_common.entry_codec import FIELD, decode
 from bridge_common.errors import EntryError
 from bridge_common.gathering import Gathering
 from bridge_common.keys import BELL_TTL_S, READER_STREAMS

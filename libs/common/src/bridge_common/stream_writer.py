@@ -15,7 +15,8 @@ from typing import Any, Final, TypeAlias
 from hiredis import ReplyError
 from redis.asyncio import Redis
 
-from bridge_common.entries import FIELD, Entry, encode
+from bridge_common.entries import Entry
+from bridge_common.entry_codec import FIELD, encode
 from bridge_common.gathering import Gathering
 from bridge_common.keys import LONG_ENTRIES_KEPT, LONG_ENTRY_BYTES, MEDIA_STREAM_LENGTH
 from bridge_common.log import fields

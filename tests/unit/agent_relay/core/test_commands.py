@@ -25,7 +25,18 @@ from agent_relay.core.connection import Mode, Target
 from agent_relay.core.conversation import Conversation, Phase
 from agent_relay.core.history import History
 from agent_relay.core.plan import plan_of
-from bridge_common.entries import Audio, Clear, Dtmf, ItemEnd, MediaAttached, MediaDetached, Played, Playing, Say, Turn
+from bridge_common.entries import (
+    Audio,
+    Clear,
+    Dtmf,
+    ItemEnd,
+    MediaAttached,
+    MediaDetached,
+    Played,
+    Playing,
+    Say,
+    Turn,
+)
 
 ITEMS = st.sampled_from(["a1", "a2", "a3"])
 RESPONSES = st.sampled_from(["r1", "r2", "r3"])
