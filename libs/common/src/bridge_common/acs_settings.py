@@ -7,11 +7,9 @@ from typing import Annotated, Final
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from bridge_common.acs_jwt import JwtMode, JwtVerifier
-from bridge_common.settings import CommaSeparated, ServiceSettings
+from bridge_common.settings import SHORTEST_KEY, CommaSeparated, ServiceSettings
 
 ACS_ISSUER: Final = "https://acscallautomation.communication.azure.com"
-SHORTEST_KEY: Final = 16
-"""Characters of a secret that signs."""
 
 
 def lower(value: object) -> object:

@@ -11,7 +11,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, Settin
 from bridge_common.errors import InputError
 from bridge_common.redis_address import parse_address
 
-_SHORTEST_KEY: Final = 16
+SHORTEST_KEY: Final = 16
+"""Characters of a secret that signs."""
 
 
 def comma_separated(value: object) -> object:
@@ -82,8 +83,8 @@ class ServiceSettings(BaseSettings):
     @field_validator("log_phone_key")
     @classmethod
     def _phone_key_is_long(cls, value: SecretStr) -> SecretStr:
-        if 0 < len(value.get_secret_value()) < _SHORTEST_KEY:
-            raise ValueError(f"has to have {_SHORTEST_KEY} characters or more")
+        if 0 < len(value.get_secret_value()) < SHORTEST_KEY:
+            raise ValueError(f"has to have {SHORTEST_KEY} characters or more")
         return value
 
     @field_validator("applicationinsights_connection_string")

@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
 
-from bridge_common.acs_settings import SHORTEST_KEY, AcsTrustSettings, lower
+from bridge_common.acs_settings import AcsTrustSettings, lower
 from bridge_common.errors import InputError
-from bridge_common.settings import CommaSeparated
+from bridge_common.settings import SHORTEST_KEY, CommaSeparated
 from call_control.core.connection_string import AcsAddress, endpoint_of, parse_connection_string
 from call_control.core.draft import Rules
 from call_control.core.routing import Routing
