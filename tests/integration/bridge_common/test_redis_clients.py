@@ -45,6 +45,19 @@ async def test_ping_of_a_silent_server_is_false_in_time(proxy: TcpProxy, shaky_c
     assert await shaky_clients.ping()
 
 
+async def test_connections_are_there_before_the_first_burst(clients: RedisClients) -> None:
+    await clients.warm_up()
+    opened = len(await clients.control.client_list())
+    await asyncio.gather(*(clients.control.ping() for _ in range(200)))
+    assert len(await clients.control.client_list()) == opened >= 8
+
+
+async def test_without_redis_nothing_is_warmed_up() -> None:
+    absent = open_clients(f"redis://127.0.0.1:{free_port()}/0")
+    await absent.warm_up()
+    await absent.aclose()
+
+
 async def test_a_blocked_read_waits_as_long_as_a_block_may_last(clients: RedisClients) -> None:
     began = time.monotonic()
     reply = await xread(clients.blocking, {"nothing": "0-0"}, count=1, block_ms=MAX_BLOCK_MS)

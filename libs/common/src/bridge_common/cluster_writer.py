@@ -7,7 +7,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from bridge_common.gathering import Gathering
 from bridge_common.redis_cluster import ClusterRedis, slot_of
 from bridge_common.stream_writer import Outlet, StreamWriter
 
@@ -15,8 +14,8 @@ from bridge_common.stream_writer import Outlet, StreamWriter
 class ClusterWriter(StreamWriter):
     """As one `StreamWriter` over all shards."""
 
-    def __init__(self, redis: ClusterRedis, gathering: Gathering | None = None) -> None:
-        super().__init__(redis, gathering)
+    def __init__(self, redis: ClusterRedis) -> None:
+        super().__init__(redis)
         self._cluster = redis
         self._of_slot: dict[int, StreamWriter] = {}
         self._tasks: asyncio.TaskGroup | None = None
@@ -42,7 +41,7 @@ class ClusterWriter(StreamWriter):
     def _writer_of(self, key: str) -> StreamWriter:
         slot = slot_of(key)
         if slot not in self._of_slot:
-            writer = self._of_slot[slot] = StreamWriter(self._cluster.server_of(key), self._gathering)
+            writer = self._of_slot[slot] = StreamWriter(self._cluster.server_of(key))
             if self._tasks is not None:
                 self._tasks.create_task(writer.run())
         return self._of_slot[slot]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -47,7 +47,7 @@ _PING_TIMEOUT_S: Final = 0.9
 """A probe has one second by default."""
 _CONNECTIONS: Final = 8
 """Of a client whose commands take a moment. When all are busy the next command waits for one; in the library's default
-pool it fails. They are kept once they are open: with room for more, their number grows for hours, burst by burst.
+pool it fails. They are kept once they are open.
 """
 _BLOCKING_CONNECTIONS: Final = 64
 """Of one whose commands wait: each has a connection of its own meanwhile."""
@@ -94,6 +94,21 @@ class RedisClients:
                 return bool(await self.control.ping())
         except (RedisError, OSError):
             return False
+
+    async def warm_up(self) -> None:
+        """Open all that `control` may hold: no burst of calls waits for a handshake, and their number never grows.
+
+        Not on a cluster, where nobody knows yet which servers will be asked. Without Redis nothing happens: connections
+        are then made when they are needed.
+        """
+        if isinstance(self.control, ClusterRedis):
+            return
+        pool = self.control.connection_pool
+        with suppress(RedisError, OSError):
+            async with AsyncExitStack() as stack:
+                for _ in range(_CONNECTIONS):
+                    connection = await pool.get_connection()  # type: ignore[no-untyped-call]  # redis-py leaves it bare
+                    stack.push_async_callback(pool.release, connection)
 
     async def aclose(self) -> None:
         """Close all three, also when closing one of them fails. What they rely on ends first."""

@@ -96,13 +96,6 @@ class ServiceSettings(BaseSettings):
         return value
 
 
-class MediaPathSettings(ServiceSettings):
-    """What the services read that carry audio."""
-
-    gather_ms: float = Field(default=1.5, ge=0, le=5)
-    """Under load, how long what comes is left to gather before it is worked on: less CPU for so much more delay."""
-
-
 S = TypeVar("S", bound=BaseSettings)
 
 

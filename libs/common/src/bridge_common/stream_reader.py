@@ -16,7 +16,6 @@ from redis.exceptions import ResponseError
 
 from bridge_common.entry_codec import FIELD, decode
 from bridge_common.errors import EntryError
-from bridge_common.gathering import Gathering
 from bridge_common.keys import BELL_TTL_S, READER_STREAMS
 from bridge_common.log import fields
 from bridge_common.redis_clients import is_passing, refusal_is_passing
@@ -50,13 +49,9 @@ class StreamReader:
     removed at any time.
     """
 
-    def __init__(self, redis: Redis, bell: str = "", gathering: Gathering | None = None) -> None:
-        """`bell`: a key of its own where writers may ring (see `bell_of`); without it, it looks at a steady beat.
-
-        `gathering`: what else is written at the same moments.
-        """
+    def __init__(self, redis: Redis, bell: str = "") -> None:
+        """`bell`: a key of its own where writers may ring (see `bell_of`); without it, it looks at a steady beat."""
         self._redis = redis
-        self._gathering = gathering or Gathering()
         self._bell = bell
         self._parts: list[_Part] = []
         self._tasks: asyncio.TaskGroup | None = None
@@ -77,7 +72,7 @@ class StreamReader:
         part = min((part for part in self._parts if part.redis is redis), key=len, default=None)
         if part is None or len(part) >= READER_STREAMS:
             bell = f"{_beside(self._bell, key)}:{len(self._parts)}" if self._bell else ""
-            part = _Part(redis, bell, self._gathering, self._count_bad_entry)
+            part = _Part(redis, bell, self._count_bad_entry)
             self._parts.append(part)
             if self._tasks is not None:
                 self._tasks.create_task(part.run())
@@ -113,9 +108,8 @@ class StreamReader:
 class _Part:
     """Up to `READER_STREAMS` streams on one connection. One read is under way at a time, driven by its reply."""
 
-    def __init__(self, redis: Redis, bell: str, gathering: Gathering, on_bad_entry: Callable[[], None]) -> None:
+    def __init__(self, redis: Redis, bell: str, on_bad_entry: Callable[[], None]) -> None:
         self.bell = bell
-        self._gathering = gathering
         self._bell_cursor = b"0"
         self._bell_lives_until = 0.0
         self._aside: deque[bool] = deque()
@@ -131,7 +125,7 @@ class _Part:
         self._wire: RedisWire | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._planned = False
-        """A read goes out with the next writes."""
+        """A read goes out at the end of the loop's turn."""
         self._last_read = 0.0
         self._failing = False
         self._one_is_refused = False
@@ -180,14 +174,14 @@ class _Part:
 
     # -- reading
     def _read_soon(self) -> None:
-        """With the next writes or at the next beat, unless a read is under way or nothing is there to be read."""
+        """At the end of this turn (without a bell: at the next beat), unless a read is under way."""
         if self._wire is None or self._asked is not None or not self._subscriptions:
             return
         if self._timer is not None or self._planned:
             return
         if self.bell:
             self._planned = True
-            self._gathering.last(self._read)
+            asyncio.get_running_loop().call_soon(self._read)
             return
         loop = asyncio.get_running_loop()
         self._timer = loop.call_at(max(self._last_read + _BEAT_S, loop.time()), self._read)

@@ -17,7 +17,6 @@ from redis.asyncio import Redis
 
 from bridge_common.entries import Entry
 from bridge_common.entry_codec import FIELD, encode
-from bridge_common.gathering import Gathering
 from bridge_common.keys import LONG_ENTRIES_KEPT, LONG_ENTRY_BYTES, MEDIA_STREAM_LENGTH
 from bridge_common.log import fields
 from bridge_common.redis_clients import refusal_is_passing
@@ -117,10 +116,8 @@ class Outlet:
 class StreamWriter:
     """All outlets of a process; `run` writes until cancelled, one `run` at a time."""
 
-    def __init__(self, redis: Redis, gathering: Gathering | None = None) -> None:
-        """`gathering`: what else is written at the same moments; its rest makes writes fewer and fuller under load."""
+    def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        self._gathering = gathering or Gathering()
         self._waiting: deque[_Item] = deque()
         self._sent: deque[_Item | None] = deque()
         """Written, and not answered yet."""
@@ -130,7 +127,7 @@ class StreamWriter:
         """So many at the head of `_waiting` were sent over a connection that was lost."""
         self._wire: RedisWire | None = None
         self._planned = False
-        """A write is to come."""
+        """A write comes at the end of the loop's turn."""
         self._failing = False
         self._queued = 0
         self._settled = 0
@@ -203,9 +200,10 @@ class StreamWriter:
 
     # -- writing
     def _write_soon(self) -> None:
+        """Once all is taken in that came in this turn of the loop."""
         if not self._planned:
             self._planned = True
-            self._gathering.last(self._write)
+            asyncio.get_running_loop().call_soon(self._write)
 
     def _write(self) -> None:
         self._planned = False

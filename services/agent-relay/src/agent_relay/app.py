@@ -27,7 +27,6 @@ from bridge_common.call_store import CallStore
 from bridge_common.entra_tokens import Tokens
 from bridge_common.errors import OutsideError
 from bridge_common.fleet import Fleet
-from bridge_common.gathering import Gathering
 from bridge_common.ids import process_name
 from bridge_common.inbox import Inbox
 from bridge_common.keys import Keys
@@ -89,12 +88,11 @@ class AgentRelay:
         ]
         voice = VoiceResources(dialers, ConnectionQuota(clients.control, settings.voice_live_connections_per_min))
         plan = plan_of(profiles[DEFAULT], target)
-        gathering = Gathering(settings.gather_ms / 1000)
         desk = Desk(
             voice=voice,
             profiles=profiles,
-            reader=StreamReader(clients.blocking, keys.bell(keys.all_tags()[0], self._name), gathering),
-            writer=stream_writer(clients.media, gathering),
+            reader=StreamReader(clients.blocking, keys.bell(keys.all_tags()[0], self._name)),
+            writer=stream_writer(clients.media),
             store=CallStore(clients.control, keys),
             says=SayStore(clients.control, keys),
             say_reader=StreamReader(clients.blocking),
@@ -109,6 +107,7 @@ class AgentRelay:
         )
         self._worker = Worker(desk, self._fleet, clients.blocking, name=self._name, capacity=settings.relay_capacity)
         telemetry.WRITER_WAITING.set_function(lambda: desk.writer.waiting)
+        self.parts.start("redis connections", clients.warm_up(), may_end=True)
         # In the order of their end: the worker's last words still need the writer.
         self.parts.start("worker", self._worker.run())
         self.parts.start("reader", desk.reader.run())

@@ -49,7 +49,7 @@ ENDED: Final = "ended"
 LEASE_LOST: Final = "lease lost"
 RELEASED: Final = "released"
 FAILED: Final = "failed"
-_FRAME_REST_S: Final = 0.012
+_FRAME_REST_S: Final = 0.006
 """Frames come every 20 ms. Most of the time between two of them nobody has to look for the next."""
 _LAST_WORDS_S: Final = 1.0
 """What an ended call may still take to close its socket and to write its transcript."""

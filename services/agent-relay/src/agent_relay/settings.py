@@ -26,7 +26,7 @@ from agent_relay.core.connection import (
 from agent_relay.core.spoken_text import Form
 from agent_relay.profiles import load_profiles
 from bridge_common.errors import InputError
-from bridge_common.settings import CommaSeparated, MediaPathSettings, comma_separated
+from bridge_common.settings import CommaSeparated, ServiceSettings, comma_separated
 
 _CHOICES: Final[Mapping[str, Mode]] = {
     "agent_name": Mode.AGENT,
@@ -37,7 +37,7 @@ _CHOICES: Final[Mapping[str, Mode]] = {
 """The setting that chooses each way to connect."""
 
 
-class RelaySettings(MediaPathSettings):
+class RelaySettings(ServiceSettings):
     port: int = Field(default=8082, ge=0, le=65535)
 
     azure_voice_live_endpoint: str

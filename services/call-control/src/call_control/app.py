@@ -98,6 +98,7 @@ class CallControl:
             rules=settings.rules,
             routing=self._routing,
         )
+        self.parts.start("redis connections", self._clients.warm_up(), may_end=True)
         self.parts.start("worker", self._work(self._worker))
         self.parts.start("signing keys", self._acs_tokens.warm_up(), may_end=True)
 

@@ -13,7 +13,6 @@ from bridge_common.acs_jwt import JwtMode
 from bridge_common.call_store import CallStore
 from bridge_common.errors import OutsideError
 from bridge_common.fleet import BEAT_S, Fleet
-from bridge_common.gathering import Gathering
 from bridge_common.ids import process_name
 from bridge_common.inbox import Inbox
 from bridge_common.keys import Keys
@@ -56,14 +55,13 @@ class MediaGateway:
         self._clients = clients_of(settings)
         control = self._clients.control
         keys = Keys(settings.redis_shards, spread=settings.redis_cluster)
-        gathering = Gathering(settings.gather_ms / 1000)
         self._around = Surroundings(
             settings=settings,
             keys=keys,
             store=CallStore(control, keys),
             inbox=Inbox(control, self._clients.blocking, keys, self.name),
-            reader=StreamReader(self._clients.blocking, keys.bell(keys.all_tags()[0], self.name), gathering),
-            writer=stream_writer(self._clients.media, gathering),
+            reader=StreamReader(self._clients.blocking, keys.bell(keys.all_tags()[0], self.name)),
+            writer=stream_writer(self._clients.media),
             ticker=Ticker(),
             admission=Admission(settings.gateway_capacity),
             apology=load_apology(settings.apology_audio),
@@ -105,6 +103,7 @@ class MediaGateway:
             log.warning("media sockets are accepted without a good ACS token", extra=fields(mode=mode))
         if await self._clients.ping():
             self._redis_answered_at = time.monotonic()
+        self.parts.start("redis connections", self._clients.warm_up(), may_end=True)
         self.parts.start("reader", self._around.reader.run())
         self.parts.start("writer", self._around.writer.run())
         self.parts.start("heartbeat", self._beat())

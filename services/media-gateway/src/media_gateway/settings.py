@@ -9,11 +9,10 @@ from pydantic import BeforeValidator, Field, field_validator
 from bridge_common.acs_settings import AcsTrustSettings, lower
 from bridge_common.audio import PHONE_RATE_HZ, VOICE_RATE_HZ
 from bridge_common.errors import InputError
-from bridge_common.settings import MediaPathSettings
 from media_gateway.apology import load_apology
 
 
-class GatewaySettings(AcsTrustSettings, MediaPathSettings):
+class GatewaySettings(AcsTrustSettings):
     port: int = Field(default=8081, ge=0, le=65535)
 
     acs_audio_format: Annotated[Literal["pcm16k", "pcm24k"], BeforeValidator(lower)] = "pcm16k"
