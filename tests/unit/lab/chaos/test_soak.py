@@ -20,8 +20,16 @@ def test_a_warm_up_is_no_growth_and_a_slope_is() -> None:
     assert grown(1.0, 3.0).mean() == 2.0
 
 
+def test_what_is_in_use_after_a_burst_is_no_growth_of_the_least_and_a_slope_is() -> None:
+    bursts = [10.0, 10.0, 10.0, 24.0] * 5 + [10.0, 24.0, 24.0, 24.0] * 5
+    assert grown(*bursts).growth() > 5
+    assert grown(*bursts).growth_of_least() == 0
+    leaking = [value + moment // 4 for moment, value in enumerate(bursts)]
+    assert grown(*leaking).growth_of_least() >= 4
+
+
 def test_nothing_measured_is_no_growth() -> None:
-    assert (Growth().growth(), Growth().mean()) == (0.0, 0.0)
+    assert (Growth().growth(), Growth().growth_of_least(), Growth().mean()) == (0.0, 0.0, 0.0)
 
 
 def test_calls_that_move_to_another_replica_are_no_growth() -> None:
