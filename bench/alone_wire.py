@@ -14,8 +14,8 @@ from bench import recorded
 
 _ROOM: Final = memoryview(bytearray(256 * 1024))
 """Where everything that is thrown away is read into, by all connections."""
-_WRITE_S: Final = 0.002
-"""Appends of so long leave in one write, like those of a service."""
+_WRITE_S: Final = 0.001
+"""Appends of so long leave in one write, about as many as a service finds together in a turn of its loop."""
 _ERROR: Final = b"\r\n-"
 _SWITCHED: Final = b"HTTP/1.1 101"
 _BUFFER_BYTES: Final = 4 * 1024 * 1024

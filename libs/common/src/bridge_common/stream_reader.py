@@ -189,7 +189,7 @@ class _Part:
     def _read(self) -> None:
         self._timer = None
         self._planned = False
-        if self._wire is None or self._asked is not None or not self._subscriptions:
+        if self._wire is None or not self._subscriptions:
             return
         if self._streams is None:
             self._streams = self._subscriptions.copy()
