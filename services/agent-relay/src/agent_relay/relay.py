@@ -50,8 +50,8 @@ LEASE_LOST: Final = "lease lost"
 RELEASED: Final = "released"
 FAILED: Final = "failed"
 _FRAME_REST_S: Final = 0.006
-"""Frames come every 20 ms: right after one nobody looks for the next. A longer rest would hold up one that follows a late
-one sooner than that.
+"""Frames come every 20 ms: right after one nobody looks for the next. The next one after a late one comes sooner, so a
+longer rest would hold it up.
 """
 _LAST_WORDS_S: Final = 1.0
 """What an ended call may still take to close its socket and to write its transcript."""
