@@ -215,6 +215,11 @@ class Call:
         assert found is not None
         return found
 
+    async def announced(self) -> bool:
+        """Whether a relay has told which voice session holds the call."""
+        record = await self.store.load(self.call_id)
+        return record is not None and bool(record.voice_session_id)
+
     async def turns(self) -> list[Turn]:
         return [entry for _, entry in await self.store.read_transcript(self.call_id) if isinstance(entry, Turn)]
 

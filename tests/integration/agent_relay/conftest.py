@@ -7,6 +7,8 @@ from typing import Final
 import pytest
 import uvloop
 
+from bridge_common.redis_clients import RedisClients
+from relay_call import Call, calls
 from simulators import Simulator, simulator
 
 _ON_BOTH_LOOPS: Final = ("test_voice_live_client", "test_voice_handshake")
@@ -18,6 +20,13 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[]
     if item.path.stem in _ON_BOTH_LOOPS:
         return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
     return {"uvloop": uvloop.new_event_loop}
+
+
+@pytest.fixture
+async def ten(clients: RedisClients) -> AsyncIterator[list[Call]]:
+    """Ten calls that nobody has begun yet."""
+    async with calls(clients) as ten:
+        yield ten
 
 
 @pytest.fixture

@@ -160,7 +160,7 @@ async def test_a_relay_that_hands_over_leaves_the_next_sentence_to_the_next(clie
             holding.relay.says.hold(True)
         await call.say(Say("say_1", 15, TEXT[15:], last=True))
         async with relay_process(clients, model_target(service.url), name="relay-2"):
-            await eventually(leaving.worker._others_have_room, what="the other relay is known")
+            await eventually(leaving.worker._hand_over.others_have_room, what="the other relay is known")
             await asyncio.wait_for(leaving.worker.drain(), 10)
             call.speak()
             await eventually(lambda: len(call.of(ItemEnd)) == 3, within_s=8)

@@ -1,0 +1,97 @@
+"""Handing the calls of a draining relay to the others: make before break."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Final
+
+from agent_relay.desk import Desk
+from agent_relay.holding import Holding, Holdings
+from agent_relay.relay import RELEASED, Relay
+from bridge_common.errors import BridgeError, OutsideError
+from bridge_common.fleet import Fleet
+from bridge_common.leases import POLL_MS
+from bridge_common.log import fields
+
+log = logging.getLogger(__name__)
+
+PATIENCE_S: Final = 5.0
+"""How long a draining relay waits for a call to fall quiet before it hands it over in the middle of a turn."""
+_OVERLAP_S: Final = 8.0
+"""How long a call that is handed over goes on here until the next relay's voice session is ready."""
+_OVERLAP_POLL_S: Final = 0.03
+
+
+class HandOver:
+    """`run` returns when no call is left here. `name` and `kind` are those of this process in the fleet."""
+
+    def __init__(self, desk: Desk, fleet: Fleet, holdings: Holdings, *, name: str, kind: str) -> None:
+        self._desk = desk
+        self._fleet = fleet
+        self._holdings = holdings
+        self._name = name
+        self._kind = kind
+
+    async def run(self) -> None:
+        """Hand every call over, at a quiet moment if one comes soon; keep them while nobody has room."""
+        began = _now()
+        while self._holdings:
+            room = await self.others_have_room()
+            for holding in self._holdings.values():
+                if holding.relay is not None:
+                    holding.relay.says.hold(room)
+            if room:
+                self._begin(only_quiet=_now() - began < PATIENCE_S)
+            await asyncio.sleep(POLL_MS / 1000)
+
+    async def others_have_room(self) -> bool:
+        """Whether the fleet has a place for every call that is here."""
+        try:
+            members = await self._fleet.live()
+        except OutsideError:
+            return False
+        room = sum(
+            max(member.capacity - member.active, 0)
+            for name, member in members.items()
+            if member.kind == self._kind and name != self._name and not member.draining
+        )
+        return room >= len(self._holdings)
+
+    def _begin(self, *, only_quiet: bool) -> None:
+        for holding in self._holdings.values():
+            relay = holding.relay
+            if relay is not None and holding.handing_over is None and (relay.quiet or not only_quiet):
+                holding.handing_over = asyncio.create_task(self._give(holding, relay))
+
+    async def _give(self, holding: Holding, relay: Relay) -> None:
+        """The call goes on here until another relay's voice session is ready.
+
+        Until then both may write: from its first entry on the other's epoch silences ours.
+        """
+        claim = holding.claim
+        try:
+            await self._desk.leases.release(claim, relay.uplink_cursor)
+            if not await self._is_taken(relay, _now() + _OVERLAP_S):
+                began = _now()
+                if not await self._desk.leases.renew([claim]):
+                    log.warning("nobody takes the call", extra=fields(call_id=claim.call_id))
+                    holding.renewed_at, holding.handing_over = began, None
+                    return
+        except (BridgeError, TimeoutError) as error:
+            log.warning("hand-over failed", extra=fields(call_id=claim.call_id, error=str(error)))
+            holding.handing_over = None
+            return
+        relay.stop(RELEASED)
+
+    async def _is_taken(self, relay: Relay, deadline: float) -> bool:
+        while _now() < deadline:
+            record = await self._desk.store.load(relay.claim.call_id)
+            if record is None or record.voice_session_id not in ("", relay.voice_session_id):
+                return True
+            await asyncio.sleep(_OVERLAP_POLL_S)
+        return False
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,120 @@
+"""A relay that drains: its calls go on at another one, without a gap between the two."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+from agent_relay import hand_over
+from agent_relay.worker import KIND, Worker
+from bridge_common.entries import ItemEnd, Stamp
+from bridge_common.fleet import Fleet
+from bridge_common.redis_clients import RedisClients
+from eventually import eventually
+from relay_call import Call, model_target, relay_process
+from scripted_voice_live import Script, Step, created, opened, reply, scripted, until_open, updated
+
+SECOND = bytes(48_000)
+
+
+async def test_a_draining_relay_hands_its_call_over_at_once(clients: RedisClients, ten: list[Call]) -> None:
+    async with scripted(opened(), opened(session_id="sess_2")) as service:
+        target = model_target(service.url)
+        async with relay_process(clients, target) as first, relay_process(clients, target, name="relay-2") as second:
+            await ten[0].begin()
+            await until_open(service, 0)
+            here, there = (first, second) if first.worker.active else (second, first)
+            await eventually(ten[0].announced)
+            began = time.monotonic()
+            await asyncio.wait_for(here.worker.drain(), 5)
+            assert here.worker.active == 0
+            await until_open(service, 1)
+            assert there.worker.active == 1
+            assert time.monotonic() - began < 2.0
+            await ten[0].end()
+
+
+async def test_a_call_that_is_handed_over_goes_on_here_until_it_does_there(
+    clients: RedisClients, ten: list[Call]
+) -> None:
+    """The second session is asked for and not configured yet: the first one hears and speaks. The second relay writes
+    nothing before, not even the stamp of each second: its epoch would silence the first one for the rest of the set-up.
+    """
+    hesitant = Script(greets=[created("sess_2")], steps=[Step("session.update", [])])
+    async with scripted(opened(), hesitant) as service:
+        target = model_target(service.url)
+        async with relay_process(clients, target) as here:
+            await ten[0].begin()
+            old = await until_open(service, 0)
+            await ten[0].attach()
+            await eventually(ten[0].announced)
+            async with relay_process(clients, target, name="relay-2") as there:
+                draining = asyncio.create_task(here.worker.drain())
+                await eventually(lambda: len(service.sessions) == 2)
+                _stamp_all(there.worker)
+                await there.desk.writer.flush()
+                ten[0].speak(10)
+                await eventually(lambda: len(old.audio) == 10 * 960)
+                await old.push(*reply("resp_1", "item_1", "One moment.", SECOND))
+                await eventually(lambda: ten[0].of(ItemEnd))
+                assert not draining.done()
+                assert here.worker.active == 1
+                new = service.sessions[1]
+                await new.push(updated("sess_2", ""))
+                await asyncio.wait_for(draining, 2)
+                ten[0].speak(10)
+                await eventually(lambda: len(new.audio) >= 10 * 960)
+                assert len(old.audio) == 10 * 960
+                _stamp_all(there.worker)
+                await eventually(lambda: ten[0].of(Stamp))
+                await ten[0].end()
+
+
+async def test_a_draining_relay_keeps_its_call_while_nobody_else_can_have_it(
+    clients: RedisClients, ten: list[Call]
+) -> None:
+    async with scripted(opened()) as service, relay_process(clients, model_target(service.url)) as relay:
+        await ten[0].begin()
+        await until_open(service, 0)
+        draining = asyncio.create_task(relay.worker.drain())
+        await ten[1].begin()
+        await ten[0].attach()
+        await service.sessions[0].push(*reply("resp_1", "item_1", "Still here.", SECOND))
+        await eventually(lambda: ten[0].of(ItemEnd))
+        assert relay.worker.active == 1, "and takes no other"
+        assert not draining.done()
+        await ten[0].end()
+        await asyncio.wait_for(draining, 2)
+
+
+async def test_a_call_that_nobody_takes_stays_here(
+    clients: RedisClients, ten: list[Call], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The fleet counts a relay with room, which then does not claim: it has died, or cannot reach its calls."""
+    monkeypatch.setattr(hand_over, "_OVERLAP_S", 0.2)
+    async with scripted(opened()) as service, relay_process(clients, model_target(service.url)) as relay:
+        await ten[0].begin()
+        old = await until_open(service, 0)
+        await ten[0].attach()
+        await eventually(ten[0].announced)
+        (holding,) = relay.worker._holdings.values()
+        await Fleet(clients.control, "relay-2", KIND).beat(capacity=10, active=0, draining=False)
+        draining = asyncio.create_task(relay.worker.drain())
+        await eventually(lambda: holding.handing_over is not None)
+        await eventually(lambda: holding.handing_over is None, what="the call taken back")
+        ten[0].speak(10)
+        await eventually(lambda: len(old.audio) == 10 * 960)
+        await old.push(*reply("resp_1", "item_1", "Still here.", SECOND))
+        await eventually(lambda: ten[0].of(ItemEnd))
+        assert not draining.done()
+        await ten[0].end()
+        await asyncio.wait_for(draining, 2)
+
+
+def _stamp_all(worker: Worker) -> None:
+    """What the worker does once a second."""
+    for holding in worker._holdings.values():
+        assert holding.relay is not None
+        holding.relay.stamp()

@@ -1,0 +1,101 @@
+"""Leases over real Redis: what is lost, what is in doubt, and what a Redis that forgot everything is given again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import pytest
+
+from bridge_common.entries import Audio, ItemEnd, Restored, VoiceReady
+from bridge_common.errors import OutsideError
+from bridge_common.keys import Keys
+from bridge_common.leases import Claim
+from bridge_common.redis_clients import RedisClients, command
+from eventually import eventually
+from relay_call import Call, model_target, relay_process
+from scripted_voice_live import opened, reply, scripted, until_open
+
+SECOND = bytes(48_000)
+
+
+async def test_the_next_relay_reads_on_where_the_last_one_was(clients: RedisClients, ten: list[Call]) -> None:
+    async with scripted(opened(), opened(session_id="sess_2")) as service:
+        target = model_target(service.url)
+        async with relay_process(clients, target) as first:
+            await ten[0].begin()
+            old = await until_open(service, 0)
+            await ten[0].attach()
+            ten[0].speak(50)
+            await eventually(lambda: len(old.audio) == 50 * 960)
+
+            async def noted() -> bool:
+                cursors: dict[bytes, bytes] = await command(clients.control, "HGETALL", Keys(1).owners("{s00}"))
+                return any(value.endswith(b"-51") for value in cursors.values())
+
+            await eventually(noted)
+            await first.kill()
+            ten[0].speak(7)
+            await ten[0].flush()
+        async with relay_process(clients, target, name="relay-2"):
+            new = await until_open(service, 1)
+            await eventually(lambda: len(new.audio) >= 7 * 960)
+            assert len(new.audio) == 7 * 960
+            await ten[0].end()
+
+
+async def test_a_lease_that_ends_elsewhere_ends_the_call_here(clients: RedisClients, ten: list[Call]) -> None:
+    async with scripted(opened()) as service, relay_process(clients, model_target(service.url)) as relay:
+        await ten[0].begin()
+        await until_open(service, 0)
+        await ten[0].leases.end(ten[0].call_id)
+        await eventually(lambda: relay.worker.active == 0, within_s=2.0)
+
+
+async def test_without_renewal_a_relay_is_silent_and_then_says_what_it_held_back(
+    clients: RedisClients, ten: list[Call], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with scripted(opened()) as service, relay_process(clients, model_target(service.url)) as relay:
+        await ten[0].begin()
+        session = await until_open(service, 0)
+        await ten[0].attach()
+        await eventually(ten[0].announced)
+        renew = relay.desk.leases.renew
+
+        async def no_answer(_: Iterable[Claim], __: Mapping[str, str]) -> list[Claim]:
+            raise OutsideError("Redis is away", retry=True)
+
+        monkeypatch.setattr(relay.desk.leases, "renew", no_answer)
+        (holding,) = relay.worker._holdings.values()
+        await eventually(lambda: holding.relay is not None and holding.relay._downlink.muted)
+        await session.push(*reply("resp_1", "item_1", "Held back.", SECOND))
+        await eventually(lambda: holding.relay is not None and len(holding.relay._downlink._held or []) == 5)
+        assert not ten[0].of(Audio)
+        monkeypatch.setattr(relay.desk.leases, "renew", renew)
+        await eventually(lambda: ten[0].of(ItemEnd))
+        assert len(ten[0].of(Audio)) == 4
+        await ten[0].end()
+
+
+async def test_when_redis_comes_back_empty_the_relay_writes_its_calls_again(
+    clients: RedisClients, ten: list[Call]
+) -> None:
+    async with scripted(opened()) as service, relay_process(clients, model_target(service.url)) as relay:
+        call = ten[0]
+        await call.begin()
+        session = await until_open(service, 0)
+        await call.attach()
+        await eventually(call.announced)
+        (claim,) = relay.worker._holdings
+        await clients.control.flushall()
+        assert await call.told(Restored) == Restored(call.call_id)
+        assert await call.told(VoiceReady) == VoiceReady(call.call_id, claim.epoch)
+        record = await call.store.load(call.call_id)
+        assert record is not None
+        assert record.voice_session_id == "sess_1"
+        call.speak(3)
+        await eventually(lambda: len(session.audio) == 3 * 960)
+        await session.push(*reply("resp_1", "item_1", "Still here.", SECOND))
+        await eventually(lambda: call.of(ItemEnd))
+        assert list(relay.worker._holdings) == [claim], "nobody else has had it"
+        await call.end()
+        await eventually(lambda: relay.worker.active == 0)
