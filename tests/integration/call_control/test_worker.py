@@ -21,6 +21,7 @@ from bridge_common.keys import Keys
 from bridge_common.leases import Leases
 from bridge_common.redis_clients import RedisClients, open_clients
 from call_control.acs_client import AcsClient, MediaFormat
+from call_control.call_steps import CallSteps
 from call_control.core.commands import AnyCommand
 from call_control.core.connection_string import parse_connection_string
 from call_control.core.draft import Rules
@@ -58,12 +59,11 @@ class Replica:
         await self.inbox.ensure_group()
         worker = Worker(
             self.inbox,
-            self.store,
+            CallSteps(self.store, self.rules, self.routing),
             self.fleet,
             effects or self.effects,
             name=self.name,
-            rules=self.rules,
-            routing=self.routing,
+            follow_routing=self.routing.sync,
         )
         running = asyncio.create_task(worker.run())
         try:

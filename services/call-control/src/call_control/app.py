@@ -25,6 +25,7 @@ from bridge_common.settings import load_settings
 from call_control.acs_client import AcsClient, MediaFormat
 from call_control.api import OperatorApi
 from call_control.authentication import EventGridGuard, OperatorGuard, entra_verifier
+from call_control.call_steps import CallSteps
 from call_control.effects import CallUrls, Effects
 from call_control.policy_store import PolicyStore
 from call_control.routing_api import RoutingApi
@@ -91,12 +92,11 @@ class CallControl:
         effects = Effects(self._acs, self._leases, self._store, self._inbox, self._fleet, urls)
         self._worker = Worker(
             self._inbox,
-            self._store,
+            CallSteps(self._store, settings.rules, self._routing),
             self._fleet,
             effects,
             name=self.name,
-            rules=settings.rules,
-            routing=self._routing,
+            follow_routing=self._routing.sync,
         )
         self.parts.start("redis connections", self._clients.warm_up(), may_end=True)
         self.parts.start("worker", self._work(self._worker))

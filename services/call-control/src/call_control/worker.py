@@ -1,7 +1,7 @@
 """Works off the inbox: each entry is applied to its call, the commands that follow are carried out, then it is done.
 
-Any number of replicas do this side by side. The record is saved by compare-and-swap together with its outbox; an entry
-is acknowledged only when no command that it caused is left there. When a replica dies, another claims its entries and
+Any number of replicas do this side by side. The record is saved together with its outbox (`call_steps`); an entry is
+acknowledged only when no command that it caused is left there. When a replica dies, another claims its entries and
 carries on with exactly those commands.
 """
 
@@ -10,27 +10,20 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import replace
+from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 
-from bridge_common.call_record import CallRecord, Status
-from bridge_common.call_store import CallStore
-from bridge_common.entries import Callback, InboxEntry, IncomingCall
+from bridge_common.call_record import CallRecord
 from bridge_common.errors import BridgeError, OutsideError
 from bridge_common.fleet import BEAT_S, Fleet
 from bridge_common.inbox import Delivery, Inbox
 from bridge_common.log import fields
 from bridge_common.telemetry import ACTIVE_CALLS
 from call_control import metrics
-from call_control.call_trace import begin_trace, tell_arrival, tell_step
-from call_control.core.call_machine import apply, outstanding
-from call_control.core.callbacks import decode_data
+from call_control.call_steps import CallSteps
+from call_control.core.call_machine import outstanding
 from call_control.core.commands import AnyCommand, SetTimer
-from call_control.core.draft import Rules
 from call_control.core.events import CallEvent, CommandDone, CommandFailed
-from call_control.core.routing import Routed, Routing
 
 log = logging.getLogger(__name__)
 
@@ -39,14 +32,11 @@ CAPACITY: Final = 256
 READ_BLOCK_MS: Final = 500
 TIMER_POLL_S: Final = 0.1
 ORPHAN_POLL_S: Final = 0.5
-DEPTH_POLL_S: Final = 2.0
 FORGET_POLL_S: Final = 30.0
 ROUTING_POLL_S: Final = 0.25
 """A new policy has to be in force everywhere within a second."""
 _PAUSE_S: Final = 0.2
 _LONGEST_PAUSE_S: Final = 2.0
-_SWAPS: Final = 50
-"""Attempts to save a record that others write at the same time."""
 
 
 class CommandRunner(Protocol):
@@ -55,39 +45,29 @@ class CommandRunner(Protocol):
     async def run(self, record: CallRecord, command: AnyCommand) -> CommandDone | CommandFailed | None: ...
 
 
-class RoutingSource(Protocol):
-    """`RoutingDesk`, as the worker sees it."""
-
-    async def routing(self) -> Routing: ...
-
-    def count(self, routed: Routed) -> None: ...
-
-    async def sync(self) -> None: ...
-
-
 class Worker:
-    """`run` until cancelled; `drain` first, so that what was begun gets finished."""
+    """`run` until cancelled; `drain` first, so that what was begun gets finished.
+
+    `follow_routing`: takes over what was changed of the routing policy elsewhere.
+    """
 
     def __init__(
         self,
         inbox: Inbox,
-        store: CallStore,
+        steps: CallSteps,
         fleet: Fleet,
         effects: CommandRunner,
         *,
         name: str,
-        rules: Rules,
-        routing: RoutingSource,
+        follow_routing: Callable[[], Awaitable[None]],
     ) -> None:
         self._inbox = inbox
-        self._store = store
+        self._steps = steps
         self._fleet = fleet
         self._effects = effects
         self._name = name
-        self._rules = rules
-        self._routing = routing
+        self._take_routing = follow_routing
         self._free = asyncio.Semaphore(CAPACITY)
-        self._turns: dict[str, _Turn] = {}
         self._tasks = asyncio.TaskGroup()
         self._in_hand: set[tuple[str, str]] = set()
         self._idle = asyncio.Event()
@@ -129,12 +109,12 @@ class Worker:
         await inbox.fire_due_timers()
 
     async def _follow_routing(self, _: Inbox) -> None:
-        await self._routing.sync()
+        await self._take_routing()
         await asyncio.sleep(ROUTING_POLL_S)
 
     async def _beat(self, _: Inbox) -> None:
         await self._fleet.beat(capacity=CAPACITY, active=len(self._in_hand), draining=self._draining)
-        ACTIVE_CALLS.set(len(self._turns))
+        ACTIVE_CALLS.set(self._steps.calls)
         await asyncio.sleep(BEAT_S)
 
     async def _take(self, deliveries: list[Delivery]) -> None:
@@ -205,8 +185,7 @@ class Worker:
 
     async def _act(self, delivery: Delivery) -> None:
         entry, cause = delivery.entry, delivery.entry_id
-        async with self._turn(entry.call_id):
-            record = await self._commit_entry(entry, cause)
+        record = await self._steps.take(entry, cause)
         carried_out: set[tuple[bool, int]] = set()
         while record is not None:
             todo = [c for c in outstanding(record, cause) if _number(c) not in carried_out]
@@ -218,76 +197,7 @@ class Worker:
                 carried_out.add(_number(command))
                 if result is not None:
                     results.append(result)
-            async with self._turn(entry.call_id):
-                record = await self._commit(entry.call_id, results, cause)
-
-    async def _commit_entry(self, entry: InboxEntry, cause: str) -> CallRecord | None:
-        if isinstance(entry, IncomingCall):
-            return await self._arrive(entry, cause)
-        if isinstance(entry, Callback):
-            return await self._commit(entry.call_id, [decode_data(entry.event_id, entry.type, entry.data)], cause)
-        return await self._commit(entry.call_id, [entry], cause)
-
-    async def _arrive(self, entry: IncomingCall, cause: str) -> CallRecord | None:
-        routing = await self._routing.routing()
-        routed = routing.route(entry)
-        trace = begin_trace(entry)
-        blank = CallRecord(
-            call_id=entry.call_id,
-            status=Status.RINGING,
-            created_ms=entry.received_ms,
-            caller=entry.caller,
-            callee=entry.callee,
-            correlation_id=entry.correlation_id,
-            server_call_id=entry.server_call_id,
-            incoming_call_context=entry.incoming_call_context,
-            route=routed.rule,
-            route_reason=routed.reason,
-            traceparent=trace.traceparent,
-        )
-        step = apply(blank, routed.decision, _now_ms(), self._rules, cause)
-        if await self._store.create(step.record):
-            self._routing.count(routed)
-            trace.tell()
-            tell_arrival(entry, routed)
-            tell_step(blank, step.record, routed.decision)
-            return step.record
-        return await self._store.load(entry.call_id)
-
-    async def _commit(self, call_id: str, events: list[CallEvent], cause: str) -> CallRecord | None:
-        """Apply the events and save; None when there is no such call (any more)."""
-        people = (await self._routing.routing()).people
-        rules = replace(self._rules, redirect_target=people, transfer_target=people) if people else self._rules
-        for _ in range(_SWAPS):
-            before = await self._store.load(call_id)
-            if before is None:
-                log.info("an event for a call that is not there", extra=fields(call_id=call_id, cause=cause))
-                return None
-            record, steps = before, []
-            for event in events:
-                step = apply(record, event, _now_ms(), rules, cause)
-                steps.append((record, step, event))
-                record = step.record
-            if record == before:
-                return before
-            if await self._store.save(before, record):
-                for was, step, event in steps:
-                    tell_step(was, step.record, event)
-                return record
-        raise OutsideError("the call's record is written by others all the time", retry=True)
-
-    @asynccontextmanager
-    async def _turn(self, call_id: str) -> AsyncIterator[None]:
-        """One entry of a call at a time, in the order they were read."""
-        turn = self._turns.setdefault(call_id, _Turn())
-        turn.waiting += 1
-        try:
-            async with turn.lock:
-                yield
-        finally:
-            turn.waiting -= 1
-            if not turn.waiting:
-                del self._turns[call_id]
+            record = await self._steps.take_events(entry.call_id, results, cause)
 
 
 async def _restore_group(inbox: Inbox) -> None:
@@ -303,12 +213,6 @@ def _place(delivery: Delivery) -> tuple[str, str]:
     return delivery.tag, delivery.entry_id
 
 
-class _Turn:
-    def __init__(self) -> None:
-        self.lock = asyncio.Lock()
-        self.waiting = 0
-
-
 def _number(command: AnyCommand) -> tuple[bool, int]:
     return isinstance(command, SetTimer), command.seq
 
@@ -317,7 +221,3 @@ def _about(delivery: Delivery, reason: str) -> dict[str, object]:
     return fields(
         call_id=delivery.entry.call_id, entry=type(delivery.entry).__name__, cause=delivery.entry_id, reason=reason
     )
-
-
-def _now_ms() -> int:
-    return round(time.time() * 1000)

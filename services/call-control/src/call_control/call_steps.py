@@ -1,0 +1,141 @@
+"""One step of a call after the other: what happened is applied to its record, and the record is saved.
+
+Replicas write the same record by compare-and-swap: who comes second reads it again and applies the event to that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Final, Protocol
+
+from bridge_common.call_record import CallRecord, Status
+from bridge_common.call_store import CallStore
+from bridge_common.entries import Callback, InboxEntry, IncomingCall
+from bridge_common.errors import OutsideError
+from bridge_common.log import fields
+from call_control.call_trace import begin_trace, tell_arrival, tell_step
+from call_control.core.call_machine import apply
+from call_control.core.callbacks import decode_data
+from call_control.core.draft import Rules
+from call_control.core.events import CallEvent
+from call_control.core.routing import Routed, Routing
+
+log = logging.getLogger(__name__)
+
+_SWAPS: Final = 50
+"""Attempts to save a record that others write at the same time."""
+
+
+class RoutingSource(Protocol):
+    """`RoutingDesk`, as the steps see it."""
+
+    async def routing(self) -> Routing: ...
+
+    def count(self, routed: Routed) -> None: ...
+
+
+class CallSteps:
+    """`cause` is the inbox entry that a step is owed to: the commands that follow are carried out under its id.
+
+    Both ways return the record as it is afterwards, or None when there is no such call (any more). Both raise
+    `OutsideError` when Redis is away, or when others write the record all the time.
+    """
+
+    def __init__(self, store: CallStore, rules: Rules, routing: RoutingSource) -> None:
+        self._store = store
+        self._rules = rules
+        self._routing = routing
+        self._turns: dict[str, _Turn] = {}
+
+    @property
+    def calls(self) -> int:
+        """Calls with a step under way or waiting for its turn."""
+        return len(self._turns)
+
+    async def take(self, entry: InboxEntry, cause: str) -> CallRecord | None:
+        """The step that an inbox entry asks for. Raises what `decode_data` does for a callback that cannot be read."""
+        async with self._turn(entry.call_id):
+            if isinstance(entry, IncomingCall):
+                return await self._arrive(entry, cause)
+            if isinstance(entry, Callback):
+                return await self._commit(entry.call_id, [decode_data(entry.event_id, entry.type, entry.data)], cause)
+            return await self._commit(entry.call_id, [entry], cause)
+
+    async def take_events(self, call_id: str, events: list[CallEvent], cause: str) -> CallRecord | None:
+        async with self._turn(call_id):
+            return await self._commit(call_id, events, cause)
+
+    async def _arrive(self, entry: IncomingCall, cause: str) -> CallRecord | None:
+        routing = await self._routing.routing()
+        routed = routing.route(entry)
+        trace = begin_trace(entry)
+        blank = CallRecord(
+            call_id=entry.call_id,
+            status=Status.RINGING,
+            created_ms=entry.received_ms,
+            caller=entry.caller,
+            callee=entry.callee,
+            correlation_id=entry.correlation_id,
+            server_call_id=entry.server_call_id,
+            incoming_call_context=entry.incoming_call_context,
+            route=routed.rule,
+            route_reason=routed.reason,
+            traceparent=trace.traceparent,
+        )
+        step = apply(blank, routed.decision, _now_ms(), self._rules, cause)
+        if await self._store.create(step.record):
+            self._routing.count(routed)
+            trace.tell()
+            tell_arrival(entry, routed)
+            tell_step(blank, step.record, routed.decision)
+            return step.record
+        return await self._store.load(entry.call_id)
+
+    async def _commit(self, call_id: str, events: list[CallEvent], cause: str) -> CallRecord | None:
+        people = (await self._routing.routing()).people
+        rules = replace(self._rules, redirect_target=people, transfer_target=people) if people else self._rules
+        for _ in range(_SWAPS):
+            before = await self._store.load(call_id)
+            if before is None:
+                log.info("an event for a call that is not there", extra=fields(call_id=call_id, cause=cause))
+                return None
+            record, steps = before, []
+            for event in events:
+                step = apply(record, event, _now_ms(), rules, cause)
+                steps.append((record, step, event))
+                record = step.record
+            if record == before:
+                return before
+            if await self._store.save(before, record):
+                for was, step, event in steps:
+                    tell_step(was, step.record, event)
+                return record
+        raise OutsideError("the call's record is written by others all the time", retry=True)
+
+    @asynccontextmanager
+    async def _turn(self, call_id: str) -> AsyncIterator[None]:
+        """One step of a call at a time, in the order they were asked for."""
+        turn = self._turns.setdefault(call_id, _Turn())
+        turn.waiting += 1
+        try:
+            async with turn.lock:
+                yield
+        finally:
+            turn.waiting -= 1
+            if not turn.waiting:
+                del self._turns[call_id]
+
+
+class _Turn:
+    def __init__(self) -> None:
+        self.lock = asyncio.Lock()
+        self.waiting = 0
+
+
+def _now_ms() -> int:
+    return round(time.time() * 1000)

@@ -1,0 +1,120 @@
+"""Steps of a call over real Redis: replicas that write one record at the same time lose nothing of each other."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+import pytest
+
+from bridge_common.call_record import CallRecord, Status
+from bridge_common.call_store import CallStore
+from bridge_common.entries import Callback, HangUp, IncomingCall, VoiceReady
+from bridge_common.errors import OutsideError
+from bridge_common.keys import Keys
+from bridge_common.redis_clients import RedisClients
+from call_control.call_steps import CallSteps
+from call_control.core.call_machine import outstanding
+from call_control.core.commands import Offer
+from call_control.core.draft import Rules
+from call_control.core.routing import Routed, Routing
+from switchboard import PhoneCall
+
+
+class CountedRouting:
+    def __init__(self) -> None:
+        self.counted: list[Routed] = []
+
+    async def routing(self) -> Routing:
+        return Routing(profile="sales")
+
+    def count(self, routed: Routed) -> None:
+        self.counted.append(routed)
+
+
+class OvertakenStore(CallStore):
+    """Before each save of a record, for as long as `overtakes` has any left, somebody else takes a step."""
+
+    overtakes: list[Callable[[], Awaitable[object]]]
+
+    async def save(self, before: CallRecord, after: CallRecord) -> bool:
+        if self.overtakes:
+            await self.overtakes.pop()()
+        return await super().save(before, after)
+
+
+class ContestedStore(CallStore):
+    async def save(self, before: CallRecord, after: CallRecord) -> bool:
+        return False
+
+
+def arrival(call: PhoneCall) -> IncomingCall:
+    return IncomingCall(call.call_id, "e", call.caller, call.callee, call.context, call.correlation_id, "", 1)
+
+
+@pytest.fixture
+def store(clients: RedisClients) -> CallStore:
+    return CallStore(clients.control, Keys(1))
+
+
+async def test_an_arrival_makes_a_record_that_is_to_be_offered(store: CallStore) -> None:
+    call, routing = PhoneCall(), CountedRouting()
+    record = await CallSteps(store, Rules(), routing).take(arrival(call), "1-1")
+    assert record is not None
+    assert (record.status, record.profile, record.caller) == (Status.RINGING, "sales", call.caller)
+    assert any(isinstance(command, Offer) for command in outstanding(record, "1-1"))
+    assert record == await store.load(call.call_id)
+
+
+async def test_an_arrival_that_two_replicas_read_is_one_call_and_counted_once(store: CallStore) -> None:
+    call, routing = PhoneCall(), CountedRouting()
+    replicas = [CallSteps(store, Rules(), routing) for _ in range(2)]
+    first, second = await asyncio.gather(*(steps.take(arrival(call), "1-1") for steps in replicas))
+    assert first is not None
+    assert first == second
+    assert len(routing.counted) == 1
+
+
+async def test_a_step_that_was_overtaken_is_taken_on_what_the_other_wrote(
+    clients: RedisClients, store: CallStore
+) -> None:
+    call, routing = PhoneCall(), CountedRouting()
+    other = CallSteps(store, Rules(), routing)
+    await other.take(arrival(call), "1-1")
+    overtaken = OvertakenStore(clients.control, Keys(1))
+    overtaken.overtakes = [lambda: other.take(VoiceReady(call.call_id, 1), "1-2")]
+    record = await CallSteps(overtaken, Rules(), routing).take(HangUp(call.call_id, "operator", ""), "1-3")
+    assert not overtaken.overtakes
+    assert record is not None
+    assert record.voice_ready, "what the other wrote is still there"
+    assert record.status is not Status.RINGING, "and so is ours"
+    stored = await store.load(call.call_id)
+    assert stored is not None
+    assert replace(record, version=stored.version) == stored
+
+
+async def test_a_record_that_is_contested_for_ever_is_given_up_aloud(clients: RedisClients, store: CallStore) -> None:
+    call, routing = PhoneCall(), CountedRouting()
+    await CallSteps(store, Rules(), routing).take(arrival(call), "1-1")
+    contested = CallSteps(ContestedStore(clients.control, Keys(1)), Rules(), routing)
+    with pytest.raises(OutsideError) as raised:
+        await contested.take(VoiceReady(call.call_id, 1), "1-2")
+    assert raised.value.retry
+    assert contested.calls == 0, "nobody waits for its turn any more"
+
+
+async def test_an_event_of_a_call_that_is_not_there_is_no_step(store: CallStore) -> None:
+    steps = CallSteps(store, Rules(), CountedRouting())
+    assert await steps.take(HangUp(PhoneCall().call_id, "operator", ""), "1-1") is None
+    assert await steps.take_events(PhoneCall().call_id, [], "1-1") is None
+
+
+async def test_a_callback_that_cannot_be_read_changes_nothing_and_blocks_nobody(store: CallStore) -> None:
+    call = PhoneCall()
+    steps = CallSteps(store, Rules(), CountedRouting())
+    before = await steps.take(arrival(call), "1-1")
+    with pytest.raises(ValueError, match="property name"):
+        await steps.take(Callback(call.call_id, "x", "CallConnected", "{no json"), "1-2")
+    assert await store.load(call.call_id) == before
+    assert await steps.take(VoiceReady(call.call_id, 1), "1-3") != before
