@@ -131,6 +131,7 @@ async def relay_process(
         says=SayStore(clients.control, keys),
         say_reader=StreamReader(clients.blocking),
         inbox=Inbox(clients.control, clients.blocking, keys, name),
+        fleet=Fleet(clients.control, name, KIND),
         leases=Leases(clients.control, keys, name),
         keys=keys,
         backoff=Backoff(first_s=0.02, most_s=0.3, budget_s=budget_s),
@@ -139,7 +140,7 @@ async def relay_process(
         say_forms=say_forms,
         warm=warm if warm is not None else WarmSessions(),
     )
-    worker = Worker(desk, Fleet(clients.control, name, KIND), clients.blocking, name=name, capacity=capacity)
+    worker = Worker(desk, clients.blocking, name=name, capacity=capacity)
     parts = (worker.run(), desk.reader.run(), desk.say_reader.run(), desk.writer.run())
     process = RelayProcess(desk, worker, name, [asyncio.create_task(part) for part in parts])
     try:

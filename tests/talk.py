@@ -36,9 +36,12 @@ class Talk:
         taken_over: bool = False,
         history: History | None = None,
         said: str = "",
+        alone: bool = True,
     ) -> None:
         self.core = Conversation(plan, history or History(), greeted=greeted, taken_over=taken_over, said=said)
         self.core.begin(0.0)
+        if alone:
+            self.core.left_alone(0.0)
         self.now = 1.0
 
     def open(self, conversation_id: str = "") -> list[Command]:

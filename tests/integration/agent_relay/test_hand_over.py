@@ -8,8 +8,10 @@ import time
 import pytest
 
 from agent_relay import hand_over
+from agent_relay.core import line
 from agent_relay.worker import KIND, Worker
-from bridge_common.entries import ItemEnd, Stamp
+from bridge_common import fleet
+from bridge_common.entries import Hold, ItemEnd, Stamp, VoiceLost, VoiceReady
 from bridge_common.fleet import Fleet
 from bridge_common.redis_clients import RedisClients
 from eventually import eventually
@@ -37,11 +39,13 @@ async def test_a_draining_relay_hands_its_call_over_at_once(clients: RedisClient
 
 
 async def test_a_call_that_is_handed_over_goes_on_here_until_it_does_there(
-    clients: RedisClients, ten: list[Call]
+    clients: RedisClients, ten: list[Call], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The second session is asked for and not configured yet: the first one hears and speaks. The second relay writes
-    nothing before, not even the stamp of each second: its epoch would silence the first one for the rest of the set-up.
+    nothing before, no stamp and no hold tone however long it takes: its epoch would silence the first one.
     """
+    monkeypatch.setattr(line, "HOLD_AFTER_S", 0.0)
+    monkeypatch.setattr(fleet, "DEAD_AFTER_MS", 10_000)  # a busy machine is not to count as a death here
     hesitant = Script(greets=[created("sess_2")], steps=[Step("session.update", [])])
     async with scripted(opened(), hesitant) as service:
         target = model_target(service.url)
@@ -54,6 +58,7 @@ async def test_a_call_that_is_handed_over_goes_on_here_until_it_does_there(
                 draining = asyncio.create_task(here.worker.drain())
                 await eventually(lambda: len(service.sessions) == 2)
                 _stamp_all(there.worker)
+                await _ticked(there.worker)
                 await there.desk.writer.flush()
                 ten[0].speak(10)
                 await eventually(lambda: len(old.audio) == 10 * 960)
@@ -89,6 +94,35 @@ async def test_a_draining_relay_keeps_its_call_while_nobody_else_can_have_it(
         await asyncio.wait_for(draining, 2)
 
 
+async def test_a_relay_that_gets_no_session_does_not_take_the_voice_from_the_one_that_has_it(
+    clients: RedisClients, ten: list[Call], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next version cannot reach Voice Live. It gives the call back, again and again, and says nothing in it."""
+    monkeypatch.setattr(line, "HOLD_AFTER_S", 0.0)
+    monkeypatch.setattr(fleet, "DEAD_AFTER_MS", 10_000)
+    monkeypatch.setattr(hand_over, "_OVERLAP_S", 0.2)
+    async with scripted(opened()) as service, relay_process(clients, model_target(service.url)) as here:
+        await ten[0].begin()
+        old = await until_open(service, 0)
+        await ten[0].attach()
+        await eventually(ten[0].announced)
+        async with relay_process(clients, model_target("ws://127.0.0.1:1"), name="relay-2", budget_s=0.2) as there:
+            draining = asyncio.create_task(here.worker.drain())
+            await eventually(lambda: there.worker.active)
+            await eventually(lambda: not there.worker.active, what="the call given back")
+            ten[0].speak(10)
+            await eventually(lambda: len(old.audio) == 10 * 960)
+            await old.push(*reply("resp_1", "item_1", "One moment.", SECOND))
+            await eventually(lambda: ten[0].of(ItemEnd))
+            assert not draining.done()
+            assert not ten[0].of(Hold)
+            await there.kill()
+        await ten[0].end()
+        await asyncio.wait_for(draining, 2)
+        await ten[0].told(VoiceReady)
+        assert not any(isinstance(entry, VoiceLost) for entry in ten[0].inbox)
+
+
 async def test_a_call_that_nobody_takes_stays_here(
     clients: RedisClients, ten: list[Call], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -118,3 +152,20 @@ def _stamp_all(worker: Worker) -> None:
     for holding in worker._holdings.values():
         assert holding.relay is not None
         holding.relay.stamp()
+
+
+async def _ticked(worker: Worker) -> None:
+    """Each call here has had its turn twice since."""
+    (holding,) = worker._holdings.values()
+    assert holding.relay is not None
+    ticks = 0
+    tick = holding.relay.tick
+
+    def counted(now: float) -> None:
+        nonlocal ticks
+        ticks += 1
+        tick(now)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(holding.relay, "tick", counted)
+        await eventually(lambda: ticks >= 2)

@@ -184,6 +184,21 @@ async def test_a_claim_tells_how_far_the_uplink_was_read(mine: Leases, rival: Le
     assert again.uplink_cursor == "0-0", "nothing of an ended call is left, and who lost it writes nothing"
 
 
+async def test_a_claim_tells_who_speaks_on(mine: Leases, rival: Leases) -> None:
+    await mine.offer(CALL)
+    [first] = await mine.claim(1)
+    assert first.speaker == ""
+    await mine.release(first, speaks_on=True)
+    for other in (rival, rival):
+        [claim] = await other.claim(1)
+        assert claim.speaker == mine.owner_text(first), "also after one that had the call and never spoke"
+        await other.release(claim)
+    await mine.end(CALL)
+    await mine.offer(CALL)
+    [anew] = await mine.claim(1)
+    assert anew.speaker == "", "nothing of it is left"
+
+
 async def test_until_somebody_takes_it_a_released_call_is_still_ours(mine: Leases, rival: Leases) -> None:
     await mine.offer(CALL)
     [claim] = await mine.claim(1)

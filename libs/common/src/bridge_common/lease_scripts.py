@@ -39,7 +39,7 @@ CLAIM: Final = (
     NOW
     + _OUTAGE
     + """
--- KEYS leases, owners; ARGV owner, limit, lease_ms   -> {call_id, epoch, uplink cursor, ...}
+-- KEYS leases, owners; ARGV owner, limit, lease_ms   -> {call_id, epoch, uplink cursor, speaker or '', ...}
 local now = now_ms()
 local limit = tonumber(ARGV[2])
 local quiet = owners_first(tonumber(ARGV[3]))
@@ -47,7 +47,7 @@ local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', as_int(now), 'LIMIT', 0
 local claimed = {}
 for _, call_id in ipairs(due) do
   local previous = redis.call('HGET', KEYS[2], call_id)
-  if #claimed < 3 * limit and not (quiet and previous) then
+  if #claimed < 4 * limit and not (quiet and previous) then
     local epoch = now
     if previous then epoch = math.max(tonumber(string.match(previous, '|(%d+)$')) + 1, now) end
     redis.call('HSET', KEYS[2], call_id, ARGV[1] .. '|' .. as_int(epoch))
@@ -55,6 +55,7 @@ for _, call_id in ipairs(due) do
     claimed[#claimed + 1] = call_id
     claimed[#claimed + 1] = as_int(epoch)
     claimed[#claimed + 1] = redis.call('HGET', KEYS[2], call_id .. ':uplink') or '0-0'
+    claimed[#claimed + 1] = redis.call('HGET', KEYS[2], call_id .. ':speaker') or ''
   end
 end
 return claimed
@@ -85,10 +86,11 @@ return lost
 RELEASE: Final = (
     NOW
     + """
--- KEYS leases, owners, wake; ARGV call_id, owner|epoch, wake length, uplink cursor or ''
+-- KEYS leases, owners, wake; ARGV call_id, owner|epoch, wake length, uplink cursor or '', '1' when it speaks on
 -- Another relay may take it now.
 if redis.call('HGET', KEYS[2], ARGV[1]) ~= ARGV[2] then return 0 end
 if ARGV[4] ~= '' then redis.call('HSET', KEYS[2], ARGV[1] .. ':uplink', ARGV[4]) end
+if ARGV[5] == '1' then redis.call('HSET', KEYS[2], ARGV[1] .. ':speaker', ARGV[2]) end
 redis.call('ZADD', KEYS[1], 'XX', as_int(now_ms()), ARGV[1])
 redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[3], '*', 'e', ARGV[1])
 return 1
@@ -117,6 +119,6 @@ return found
 END_LEASE: Final = """
 -- KEYS leases, owners; ARGV call_id
 redis.call('ZREM', KEYS[1], ARGV[1])
-redis.call('HDEL', KEYS[2], ARGV[1], ARGV[1] .. ':uplink')
+redis.call('HDEL', KEYS[2], ARGV[1], ARGV[1] .. ':uplink', ARGV[1] .. ':speaker')
 return 1
 """

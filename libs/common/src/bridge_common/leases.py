@@ -38,6 +38,8 @@ class Claim:
     epoch: int
     uplink_cursor: str = field(default=BEGINNING, compare=False)
     """How far the relay before had passed the caller's audio on; where to begin reading."""
+    speaker: str = field(default="", compare=False)
+    """The relay that handed the call over last and spoke on, as the owners table spells it; empty when none has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,8 @@ class Leases:
                 log.warning("claiming stopped half way", extra=fields(claimed=len(claims), error=error.message))
                 break
             claims += [
-                Claim(found[i].decode(), int(found[i + 1]), found[i + 2].decode()) for i in range(0, len(found), 3)
+                Claim(found[i].decode(), int(found[i + 1]), found[i + 2].decode(), found[i + 3].decode())
+                for i in range(0, len(found), 4)
             ]
         return claims
 
@@ -145,13 +148,16 @@ class Leases:
         async with redis_errors("looking for the relay of a call"):
             return bool(await self._redis.hexists(self._keys.owners(self._keys.tag(call_id)), call_id))
 
-    async def release(self, claim: Claim, uplink_cursor: str = "") -> None:
-        """Let another relay take the call at once; the epoch stays ours until it does."""
+    async def release(self, claim: Claim, uplink_cursor: str = "", *, speaks_on: bool = False) -> None:
+        """Let another relay take the call at once; the epoch stays ours until it does.
+
+        `speaks_on`: and its downlink until that relay writes something there.
+        """
         tag = self._keys.tag(claim.call_id)
         async with redis_errors("releasing a lease"):
             await self._release(
                 keys=[*self._tables(tag), self._keys.wake(tag)],
-                args=[claim.call_id, self.owner_text(claim), WAKE_LENGTH, uplink_cursor],
+                args=[claim.call_id, self.owner_text(claim), WAKE_LENGTH, uplink_cursor, int(speaks_on)],
             )
 
     async def end(self, call_id: str) -> None:

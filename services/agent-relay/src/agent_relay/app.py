@@ -97,6 +97,7 @@ class AgentRelay:
             says=SayStore(clients.control, keys),
             say_reader=StreamReader(clients.blocking),
             inbox=Inbox(clients.control, clients.blocking, keys, self._name),
+            fleet=self._fleet,
             leases=Leases(clients.control, keys, self._name),
             keys=keys,
             warm=WarmSessions(Shelf(voice, plan, settings.relay_warm_sessions)),
@@ -105,7 +106,7 @@ class AgentRelay:
             history_turns=settings.history_turns,
             say_forms=settings.say_forms,
         )
-        self._worker = Worker(desk, self._fleet, clients.blocking, name=self._name, capacity=settings.relay_capacity)
+        self._worker = Worker(desk, clients.blocking, name=self._name, capacity=settings.relay_capacity)
         telemetry.WRITER_WAITING.set_function(lambda: desk.writer.waiting)
         self.parts.start("redis connections", clients.warm_up(), may_end=True)
         # In the order of their end: the worker's last words still need the writer.

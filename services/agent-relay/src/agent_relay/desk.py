@@ -21,6 +21,7 @@ from agent_relay.voice_resources import VoiceResources
 from agent_relay.warm_sessions import WarmSessions
 from bridge_common.call_record import CallRecord
 from bridge_common.call_store import CallStore
+from bridge_common.fleet import Fleet
 from bridge_common.inbox import Inbox
 from bridge_common.keys import Keys
 from bridge_common.leases import Leases
@@ -43,6 +44,7 @@ class Desk:
     say_reader: StreamReader
     """Beside the one for audio: it sleeps while no text comes, and that one never does."""
     inbox: Inbox
+    fleet: Fleet
     leases: Leases
     keys: Keys
     warm: WarmSessions = field(default_factory=WarmSessions)

@@ -10,7 +10,6 @@ from agent_relay.desk import Desk
 from agent_relay.holding import Holding, Holdings
 from agent_relay.relay import RELEASED, Relay
 from bridge_common.errors import BridgeError, OutsideError
-from bridge_common.fleet import Fleet
 from bridge_common.leases import POLL_MS
 from bridge_common.log import fields
 
@@ -19,16 +18,15 @@ log = logging.getLogger(__name__)
 PATIENCE_S: Final = 5.0
 """How long a draining relay waits for a call to fall quiet before it hands it over in the middle of a turn."""
 _OVERLAP_S: Final = 8.0
-"""How long a call that is handed over goes on here until the next relay's voice session is ready."""
+"""After so long without another relay's voice session it is asked whether anybody has the call at all."""
 _OVERLAP_POLL_S: Final = 0.03
 
 
 class HandOver:
     """`run` returns when no call is left here. `name` and `kind` are those of this process in the fleet."""
 
-    def __init__(self, desk: Desk, fleet: Fleet, holdings: Holdings, *, name: str, kind: str) -> None:
+    def __init__(self, desk: Desk, holdings: Holdings, *, name: str, kind: str) -> None:
         self._desk = desk
-        self._fleet = fleet
         self._holdings = holdings
         self._name = name
         self._kind = kind
@@ -48,7 +46,7 @@ class HandOver:
     async def others_have_room(self) -> bool:
         """Whether the fleet has a place for every call that is here."""
         try:
-            members = await self._fleet.live()
+            members = await self._desk.fleet.live()
         except OutsideError:
             return False
         room = sum(
@@ -65,19 +63,20 @@ class HandOver:
                 holding.handing_over = asyncio.create_task(self._give(holding, relay))
 
     async def _give(self, holding: Holding, relay: Relay) -> None:
-        """The call goes on here until another relay's voice session is ready.
+        """The call goes on here until another relay's voice session is ready, however long that takes.
 
-        Until then both may write: from its first entry on the other's epoch silences ours.
+        The other one writes nothing before (`predecessor`): from its first entry on its epoch silences ours.
         """
         claim = holding.claim
         try:
-            await self._desk.leases.release(claim, relay.uplink_cursor)
-            if not await self._is_taken(relay, _now() + _OVERLAP_S):
+            await self._desk.leases.release(claim, relay.uplink_cursor, speaks_on=True)
+            while not await self._is_taken(relay, _now() + _OVERLAP_S):
                 began = _now()
                 if not await self._desk.leases.renew([claim]):
                     log.warning("nobody takes the call", extra=fields(call_id=claim.call_id))
                     holding.renewed_at, holding.handing_over = began, None
                     return
+                log.warning("the other relay has no voice session yet", extra=fields(call_id=claim.call_id))
         except (BridgeError, TimeoutError) as error:
             log.warning("hand-over failed", extra=fields(call_id=claim.call_id, error=str(error)))
             holding.handing_over = None

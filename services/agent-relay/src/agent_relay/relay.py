@@ -22,6 +22,7 @@ from agent_relay.core.voice_live import ErrorEvent, ServerEvent, WarningEvent
 from agent_relay.desk import Desk, begin_conversation, was_held
 from agent_relay.downlink import Downlink
 from agent_relay.errands import Errands
+from agent_relay.predecessor import Predecessor
 from agent_relay.say_listener import SayListener
 from bridge_common import telemetry
 from bridge_common.call_record import CallRecord
@@ -73,6 +74,7 @@ class Relay:
         self._audio_seen = False
         self._known_socket = record.uplink_epoch
         """Epoch of the newest media socket when we claimed the call."""
+        self._predecessor = Predecessor(desk.fleet, claim.speaker, record.voice_epoch)
         self._cursor = UplinkCursor(claim.uplink_cursor)
         self._catching_up = was_held(record) and claim.uplink_cursor == BEGINNING
         """Tones that stand in the uplink already may have been told by the relay before us."""
@@ -138,16 +140,19 @@ class Relay:
         """Until the call is over here; returns why: `ENDED`, `LEASE_LOST`, `RELEASED` or `FAILED`."""
         uplink = self._desk.keys.uplink(self.claim.call_id)
         self._conversation.begin(self._now())
+        if not self._predecessor.speaks:
+            self._conversation.left_alone(self._now())
         self._desk.reader.add(uplink, self.claim.uplink_cursor, self._on_uplink, rest_s=_FRAME_REST_S)
         voice = asyncio.create_task(self._guarded(self._hold_voice()))
         errands = asyncio.create_task(self._guarded(self._errands.run()))
         says = asyncio.create_task(self._guarded(self.says.look()))
+        alone = asyncio.create_task(self._guarded(self._await_silence()))
         try:
             return await self._over
         finally:
             self._desk.reader.remove(uplink)
             self.says.close()
-            for task in (voice, says):
+            for task in (voice, says, alone):
                 task.cancel()
             if self._over.done() and not self._over.cancelled() and self._over.result() == ENDED:
                 self._do(self._conversation.call_ended(self._now()))
@@ -160,7 +165,7 @@ class Relay:
             finally:
                 # Also when the process ends meanwhile.
                 errands.cancel()
-                await asyncio.gather(voice, errands, says, return_exceptions=True)
+                await asyncio.gather(voice, errands, says, alone, return_exceptions=True)
                 self._downlink.close()
                 await self._voice.close()
 
@@ -176,7 +181,19 @@ class Relay:
 
     # -- the voice
     async def _hold_voice(self) -> None:
-        await self._errands.tell_voice_lost(await self._voice.hold())
+        why = await self._voice.hold()
+        if self._predecessor.speaks:
+            # The call is better off where it was; another relay may have more luck with it.
+            self.stop(RELEASED)
+        else:
+            await self._errands.tell_voice_lost(why)
+
+    async def _await_silence(self) -> None:
+        """The relay that hands the call over speaks until our first entry: before we are ready there is to be none."""
+        began = self._now()
+        await self._predecessor.watch()
+        # Its silence began no later than this, and if it had never spoken on, when we came.
+        self._conversation.left_alone(began)
 
     def _on_voice(self, event: ServerEvent) -> None:
         if type(event) is WarningEvent or (type(event) is ErrorEvent and not answers_probe(event)):

@@ -20,7 +20,7 @@ from agent_relay.relay import FAILED, RELEASED, open_relay
 from bridge_common import telemetry
 from bridge_common.call_record import CallRecord
 from bridge_common.errors import BridgeError, OutsideError
-from bridge_common.fleet import BEAT_S, Fleet
+from bridge_common.fleet import BEAT_S
 from bridge_common.leases import POLL_MS, Claim, Leases
 from bridge_common.log import fields
 from bridge_common.outage import Outage
@@ -41,19 +41,20 @@ _SHARE: Final = 4
 class Worker:
     """`run` works until cancelled. `drain` first admits nothing new, then returns when no call is left here."""
 
-    def __init__(self, desk: Desk, fleet: Fleet, blocking: Redis, *, name: str, capacity: int) -> None:
+    def __init__(self, desk: Desk, blocking: Redis, *, name: str, capacity: int) -> None:
         self._desk = desk
-        self._fleet = fleet
         self._blocking = blocking
         self._name = name
         self._capacity = capacity
         self._holdings: Holdings = {}
         self._keeper = LeaseKeeper(desk, self._holdings)
-        self._hand_over = HandOver(desk, fleet, self._holdings, name=name, kind=KIND)
+        self._hand_over = HandOver(desk, self._holdings, name=name, kind=KIND)
         self._draining = False
         self._asked_for = 0
         """Calls that may come of claims that are under way."""
         self._beating = Outage(log, "the heartbeat")
+        self._one_beat = asyncio.Lock()
+        """So that no older heartbeat overtakes the one that says that we drain."""
 
     @property
     def active(self) -> int:
@@ -175,12 +176,16 @@ class Worker:
 
     async def _beat(self) -> None:
         while True:
+            await self._beat_once()
+            await asyncio.sleep(BEAT_S)
+
+    async def _beat_once(self) -> None:
+        async with self._one_beat:
             try:
-                await self._fleet.beat(capacity=self._capacity, active=self.active, draining=self._draining)
+                await self._desk.fleet.beat(capacity=self._capacity, active=self.active, draining=self._draining)
                 self._beating.worked()
             except OutsideError as error:
                 self._beating.failed(error=error.message)
-            await asyncio.sleep(BEAT_S)
 
     async def _stamp(self) -> None:
         while True:
@@ -193,6 +198,8 @@ class Worker:
     async def drain(self) -> None:
         """Hand every call to another relay, at a quiet moment if one comes soon; keep them while there is none."""
         self._draining = True
+        # First all know it: who takes a call over leaves it to us to speak while we drain.
+        await self._beat_once()
         await self._hand_over.run()
 
     def let_go(self) -> None:

@@ -74,6 +74,24 @@ def test_a_takeover_replays_the_transcript_and_ends_the_hold() -> None:
     assert sent(commands) == [vl.create_message("user", "Where is my order?")]
 
 
+def test_while_the_relay_before_speaks_there_is_no_hold_tone() -> None:
+    talk = Talk(plan_for(), greeted=True, taken_over=True, alone=False)
+    talk.core.caller_audio(0.2)
+    assert talk.core.next_at() is None
+    assert talk.core.tick(30.0) == []
+    talk.core.left_alone(30.0)
+    assert talk.core.tick(30.4) == []
+    assert talk.core.tick(30.5) == [Append(Hold(True))]
+
+
+def test_who_is_ready_when_the_relay_before_leaves_has_not_lost_anything() -> None:
+    talk = Talk(plan_for(), greeted=True, taken_over=True, alone=False)
+    talk.core.caller_audio(0.2)
+    talk.open()
+    talk.core.left_alone(2.0)
+    assert Append(Hold(True)) not in talk.core.tick(30.0)
+
+
 def test_a_response_that_stops_coming_ends_the_session() -> None:
     talk = Talk(plan_for())
     talk.open()

@@ -87,9 +87,13 @@ class Conversation:
         return self._prompts.last_error
 
     def begin(self, now: float) -> None:
-        """The call is ours, and has no voice session yet."""
-        self._line.session_lost(now)
+        """The call is ours, and has no voice session yet. Until `left_alone` somebody else may speak in it."""
         self._turns.begin(now)
+
+    def left_alone(self, now: float) -> None:
+        """Nobody else speaks in the call: without a voice session the caller hears nothing."""
+        if self.phase is not Phase.READY:
+            self._line.session_lost(now)
 
     # -- the voice session
     def connected(self, now: float) -> list[Command]:
