@@ -76,6 +76,9 @@ class NoLimits:
     async def take(self, resource: str, urgency: Urgency) -> Grant:
         return Grant("token")
 
+    async def free(self, resource: str, urgency: Urgency) -> int:
+        return 1_000
+
     async def give_back(self, resource: str, grant: Grant) -> None: ...
 
     async def pause(self, resource: str, for_s: float) -> bool:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 
 import pytest
 
-from agent_relay import hand_over
+from agent_relay import hand_over, quota
 from agent_relay.core import line
 from agent_relay.worker import KIND, Worker
 from bridge_common import fleet
 from bridge_common.entries import Hold, ItemEnd, Stamp, VoiceLost, VoiceReady
 from bridge_common.fleet import Fleet
+from bridge_common.leases import POLL_MS
 from bridge_common.redis_clients import RedisClients
 from eventually import eventually
 from relay_call import Call, model_target, relay_process
@@ -121,6 +123,70 @@ async def test_a_relay_that_gets_no_session_does_not_take_the_voice_from_the_one
         await asyncio.wait_for(draining, 2)
         await ten[0].told(VoiceReady)
         assert not any(isinstance(entry, VoiceLost) for entry in ten[0].inbox)
+
+
+async def test_calls_wait_here_until_voice_live_takes_another_connection(
+    clients: RedisClients, ten: list[Call], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Two of the four connections are out: as many as those may have for whom nobody waits."""
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(quota, "BACK_AFTER_MS", 2_000)
+    async with scripted(*[opened(session_id=f"sess_{n}") for n in range(4)]) as service:
+        target = model_target(service.url)
+        async with relay_process(clients, target, per_minute=4) as here:
+            for number in range(2):
+                await ten[number].begin()
+                await until_open(service, number)
+                await eventually(ten[number].announced)
+            async with relay_process(clients, target, per_minute=4, name="relay-2"):
+                draining = asyncio.create_task(here.worker.drain())
+                await eventually(lambda: "calls wait for a connection" in caplog.text)
+                assert here.worker.active == 2
+                assert len(service.sessions) == 2
+                await asyncio.wait_for(draining, 8)
+                assert len(service.sessions) == 4
+                for call in ten[:2]:
+                    await call.end()
+
+
+async def test_with_half_of_the_time_gone_they_take_what_there_is(clients: RedisClients, ten: list[Call]) -> None:
+    async with scripted(*[opened(session_id=f"sess_{n}") for n in range(4)]) as service:
+        target = model_target(service.url)
+        async with relay_process(clients, target, per_minute=4) as here:
+            for number in range(2):
+                await ten[number].begin()
+                await until_open(service, number)
+                await eventually(ten[number].announced)
+            async with relay_process(clients, target, per_minute=4, name="relay-2"):
+                began = time.monotonic()
+                await asyncio.wait_for(here.worker.drain(2.0), 8)
+                assert time.monotonic() - began >= 1.0
+                for call in ten[:2]:
+                    await call.end()
+
+
+async def test_the_others_are_not_given_all_calls_at_once(
+    clients: RedisClients, ten: list[Call], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hand_over, "MOST_AT_ONCE", 1)
+    hesitant = Script(greets=[created("sess_2")], steps=[Step("session.update", [])])
+    async with scripted(opened(), opened(session_id="sess_1"), hesitant, opened(session_id="sess_3")) as service:
+        target = model_target(service.url)
+        async with relay_process(clients, target) as here:
+            for number in range(2):
+                await ten[number].begin()
+                await until_open(service, number)
+                await eventually(ten[number].announced)
+            async with relay_process(clients, target, name="relay-2"):
+                draining = asyncio.create_task(here.worker.drain())
+                await eventually(lambda: len(service.sessions) == 3)
+                await asyncio.wait([draining], timeout=5 * POLL_MS / 1000)
+                assert len(service.sessions) == 3, "the second call waits for the first"
+                await service.sessions[2].push(updated("sess_2", ""))
+                await asyncio.wait_for(draining, 5)
+                assert len(service.sessions) == 4
+                for call in ten[:2]:
+                    await call.end()
 
 
 async def test_a_call_that_nobody_takes_stays_here(

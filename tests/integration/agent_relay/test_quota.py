@@ -68,6 +68,16 @@ async def test_a_token_is_back_a_minute_after_it_was_taken(
     assert await clients.control.zcard(f"quota:{RESOURCE}") <= 2
 
 
+async def test_what_is_free_is_counted_and_not_taken(clients: RedisClients) -> None:
+    one = ConnectionQuota(clients.control, 10)
+    for _ in range(2):
+        assert [await one.free(RESOURCE, urgency) for urgency in (SPARE, NEW, RUNNING)] == [5, 8, 10]
+    assert await _granted(one, RUNNING, 6) == 6
+    assert [await one.free(RESOURCE, urgency) for urgency in (SPARE, NEW, RUNNING)] == [0, 2, 4]
+    await one.pause(RESOURCE, 1)
+    assert await one.free(RESOURCE, RUNNING) == 0
+
+
 async def test_a_handshake_that_opened_nothing_gives_its_token_back(
     clients: RedisClients, monkeypatch: pytest.MonkeyPatch
 ) -> None:

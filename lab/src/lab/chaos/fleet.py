@@ -170,7 +170,7 @@ class Fleet(Stack):
         return {
             call_id: (row.rpartition("|")[0], int(row.rpartition("|")[2]))
             for call_id, row in rows.items()
-            if "|" in row
+            if "|" in row and ":" not in call_id  # beside the owner of a call stand facts about it
         }
 
     def owned_by_pid(self) -> dict[str, int]:

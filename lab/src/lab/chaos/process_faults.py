@@ -29,11 +29,11 @@ def kill(kind: str) -> Inject:
     return inject
 
 
-def drain(kind: str) -> Inject:
-    """SIGTERM to the replica that has the most calls."""
+def drain(kind: str, within_s: float = 40.0) -> Inject:
+    """SIGTERM to the replica that has the most calls, which has to exit within the time."""
 
     def inject(scene: Scene) -> Facts:
-        return {"exit_s": scene.fleet.drain(busiest(scene, kind))}
+        return {"exit_s": scene.fleet.drain(busiest(scene, kind), within_s)}
 
     return inject
 

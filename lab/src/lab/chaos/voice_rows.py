@@ -20,6 +20,10 @@ _APOLOGIZED: Final = (
 )
 _CONNECTIONS: Final = 30
 """New connections a minute: the documented quota of a Voice Live resource."""
+_FEW_CONNECTIONS: Final = 25
+"""As few as let twenty calls in: new calls may use four fifths of them."""
+_DRAINED_S: Final = 120
+"""After a minute the connections of the crowd count no more."""
 
 VOICE_ROWS: Final = (
     Row(
@@ -108,6 +112,36 @@ VOICE_ROWS: Final = (
             },
         ),
         await_first=voice.await_full_quota,
+    ),
+    Row(
+        name="relay-drain-slow",
+        fault="relay: SIGTERM while Voice Live takes 2 s to set a session up",
+        inject=processes.drain(RELAY),
+        watch_s=5,
+        targets=(*GOES_ON, *gap(200), SAME_CONVERSATION, Target("exit_s", "<=", 30)),
+        plan=replace(USUAL, extra={**EXTRA, "voice-live": {"SESSION_SETUP_S": "2.0"}}),
+    ),
+    Row(
+        name="relay-drain-quota",
+        fault="relay: SIGTERM while Voice Live answers 429 beyond 25 new connections a minute, 20 of which are taken",
+        inject=processes.drain(RELAY, _DRAINED_S + 10),
+        watch_s=5,
+        targets=(
+            *(*GOES_ON, *gap(200), SAME_CONVERSATION, Target("exit_s", "<=", _DRAINED_S)),
+            *(Target("refused_429", "==", 0), Target("most_connections", "<=", _FEW_CONNECTIONS)),
+        ),
+        examine=voice.quota_kept,
+        plan=replace(
+            USUAL,
+            extra={
+                **EXTRA,
+                "voice-live": {**EXTRA["voice-live"], "NEW_CONNECTIONS_PER_MINUTE": str(_FEW_CONNECTIONS)},
+                RELAY: {
+                    "VOICE_LIVE_CONNECTIONS_PER_MIN": str(_FEW_CONNECTIONS),
+                    "DRAIN_TIMEOUT_S": str(_DRAINED_S),
+                },
+            },
+        ),
     ),
     Row(
         name="voice-expiry",

@@ -241,6 +241,16 @@ return {0, math.max(1, tonumber(back[2]) - now)}
 """
 )
 
+FREE_CONNECTIONS: Final = (
+    NOW
+    + """
+-- KEYS quota; ARGV how many may be out   -> how many more may be taken now
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', as_int(now_ms()))
+if redis.call('ZSCORE', KEYS[1], 'pause') then return 0 end
+return math.max(0, tonumber(ARGV[1]) - redis.call('ZCARD', KEYS[1]))
+"""
+)
+
 GIVE_BACK_CONNECTION: Final = (
     NOW
     + """

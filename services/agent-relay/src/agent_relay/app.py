@@ -125,9 +125,10 @@ class AgentRelay:
             self._warming.cancel()
         if self._worker is None:
             return
+        within_s = max(self._settings.drain_timeout_s - _RELEASE_MARGIN_S, 0)
         try:
-            async with asyncio.timeout(max(self._settings.drain_timeout_s - _RELEASE_MARGIN_S, 0)):
-                await self._worker.drain()
+            async with asyncio.timeout(within_s):
+                await self._worker.drain(within_s)
         except TimeoutError:
             self._worker.let_go()
             while self._worker.active:  # noqa: ASYNC110  # each call leaves in its own time

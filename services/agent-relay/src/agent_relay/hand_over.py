@@ -1,13 +1,20 @@
-"""Handing the calls of a draining relay to the others: make before break."""
+"""Handing the calls of a draining relay to the others: make before break, and no faster than they can be taken.
+
+Each call needs a voice session elsewhere while the one here lives. So a call is handed over only when Voice Live takes
+another connection: those that wait for one are spoken to from here, and nobody notices.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
+from collections.abc import Iterable
 from typing import Final
 
 from agent_relay.desk import Desk
 from agent_relay.holding import Holding, Holdings
+from agent_relay.quota import Urgency
 from agent_relay.relay import RELEASED, Relay
 from bridge_common.errors import BridgeError, OutsideError
 from bridge_common.leases import POLL_MS
@@ -17,6 +24,8 @@ log = logging.getLogger(__name__)
 
 PATIENCE_S: Final = 5.0
 """How long a draining relay waits for a call to fall quiet before it hands it over in the middle of a turn."""
+MOST_AT_ONCE: Final = 10
+"""Every call that is taken costs the other relays a handshake, between the frames of those they have."""
 _OVERLAP_S: Final = 8.0
 """After so long without another relay's voice session it is asked whether anybody has the call at all."""
 _OVERLAP_POLL_S: Final = 0.03
@@ -30,9 +39,14 @@ class HandOver:
         self._holdings = holdings
         self._name = name
         self._kind = kind
+        self._told = False
+        """It was said that calls wait."""
 
-    async def run(self) -> None:
-        """Hand every call over, at a quiet moment if one comes soon; keep them while nobody has room."""
+    async def run(self, within_s: float) -> None:
+        """Hand every call over, at a quiet moment if one comes soon; keep them while nobody has room.
+
+        For half of `within_s` new calls come before ours where connections are scarce.
+        """
         began = _now()
         while self._holdings:
             room = await self.others_have_room()
@@ -40,7 +54,9 @@ class HandOver:
                 if holding.relay is not None:
                     holding.relay.says.hold(room)
             if room:
-                self._begin(only_quiet=_now() - began < PATIENCE_S)
+                waited_s = _now() - began
+                urgency = Urgency.SPARE if waited_s < within_s / 2 else Urgency.RUNNING
+                await self._begin(urgency, only_quiet=waited_s < PATIENCE_S)
             await asyncio.sleep(POLL_MS / 1000)
 
     async def others_have_room(self) -> bool:
@@ -56,11 +72,33 @@ class HandOver:
         )
         return room >= len(self._holdings)
 
-    def _begin(self, *, only_quiet: bool) -> None:
-        for holding in self._holdings.values():
+    async def _begin(self, urgency: Urgency, *, only_quiet: bool) -> None:
+        under_way = [holding for holding in self._holdings.values() if holding.handing_over is not None]
+        due = [holding for holding in self._holdings.values() if _is_due(holding, only_quiet=only_quiet)]
+        places = MOST_AT_ONCE - len(under_way)
+        free = await self._connections(due, urgency) if due and places > 0 else Counter()
+        # Whether these have taken theirs already nobody knows.
+        free.subtract(holding.relay.voice_resource for holding in under_way if holding.relay is not None)
+        for holding in due:
             relay = holding.relay
-            if relay is not None and holding.handing_over is None and (relay.quiet or not only_quiet):
+            # It may have ended or been lost while the connections were counted.
+            if relay is None or self._holdings.get(holding.claim) is not holding:
+                continue
+            if places > 0 and free[relay.voice_resource] > 0:
+                places -= 1
+                free[relay.voice_resource] -= 1
                 holding.handing_over = asyncio.create_task(self._give(holding, relay))
+            elif places > 0 and not self._told:
+                self._told = True
+                log.info("calls wait for a connection to be handed over", extra=fields(calls=len(due)))
+
+    async def _connections(self, due: Iterable[Holding], urgency: Urgency) -> Counter[str]:
+        """How many the resources of these calls take now."""
+        resources = {holding.relay.voice_resource for holding in due if holding.relay is not None}
+        try:
+            return Counter({one: await self._desk.voice.quota.free(one, urgency) for one in resources})
+        except OutsideError:
+            return Counter()
 
     async def _give(self, holding: Holding, relay: Relay) -> None:
         """The call goes on here until another relay's voice session is ready, however long that takes.
@@ -90,6 +128,11 @@ class HandOver:
                 return True
             await asyncio.sleep(_OVERLAP_POLL_S)
         return False
+
+
+def _is_due(holding: Holding, *, only_quiet: bool) -> bool:
+    relay = holding.relay
+    return relay is not None and holding.handing_over is None and (relay.quiet or not only_quiet)
 
 
 def _now() -> float:

@@ -35,7 +35,7 @@ class Urgency(Enum):
     NEW = 0.8
     """A phone rings."""
     SPARE = 0.5
-    """Nobody waits yet: warm sessions, the next session of a call whose session will expire."""
+    """Nobody waits yet: warm sessions, the next session of a call whose session will expire or whose relay drains."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,7 @@ class Grant:
 
 class Quota(Protocol):
     async def take(self, resource: str, urgency: Urgency) -> Grant: ...
+    async def free(self, resource: str, urgency: Urgency) -> int: ...
     async def give_back(self, resource: str, grant: Grant) -> None: ...
     async def pause(self, resource: str, for_s: float) -> bool: ...
 
@@ -58,6 +59,7 @@ class ConnectionQuota:
     def __init__(self, redis: Redis, per_minute: int) -> None:
         self._per_minute = per_minute
         self._take = redis.register_script(scripts.TAKE_CONNECTION)
+        self._free = redis.register_script(scripts.FREE_CONNECTIONS)
         self._give_back = redis.register_script(scripts.GIVE_BACK_CONNECTION)
         self._pause = redis.register_script(scripts.PAUSE_CONNECTIONS)
 
@@ -69,6 +71,11 @@ class ConnectionQuota:
                 args=[token, self._most(urgency), BACK_AFTER_MS if self._per_minute else 1, _TTL_MS],
             )
         return Grant(token) if granted else Grant(wait_s=int(wait_ms) / 1000)
+
+    async def free(self, resource: str, urgency: Urgency) -> int:
+        """How many connections could be taken now; none is."""
+        async with redis_errors("counting connections"):
+            return int(await self._free(keys=[quota(resource)], args=[self._most(urgency)]))
 
     async def give_back(self, resource: str, grant: Grant) -> None:
         """Nothing was opened."""

@@ -90,6 +90,11 @@ class Relay:
         return self._voice.session_id
 
     @property
+    def voice_resource(self) -> str:
+        """On which the conversation is, and goes on best."""
+        return self._voice.resource
+
+    @property
     def quiet(self) -> bool:
         return self._conversation.quiet
 

@@ -195,12 +195,15 @@ class Worker:
                     holding.relay.stamp()
 
     # -- draining
-    async def drain(self) -> None:
-        """Hand every call to another relay, at a quiet moment if one comes soon; keep them while there is none."""
+    async def drain(self, within_s: float = math.inf) -> None:
+        """Hand every call to another relay, at a quiet moment if one comes soon; keep them while there is none.
+
+        `within_s`: how long it may take, for the pace; nothing is broken off.
+        """
         self._draining = True
         # First all know it: who takes a call over leaves it to us to speak while we drain.
         await self._beat_once()
-        await self._hand_over.run()
+        await self._hand_over.run(within_s)
 
     def let_go(self) -> None:
         """Leave every call at once, whether another relay is there or not."""

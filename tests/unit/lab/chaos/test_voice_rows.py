@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from lab.chaos.fleet import RELAY
 from lab.chaos.row import NEVER_SILENT
 from lab.chaos.rows import ROWS
@@ -18,7 +20,8 @@ def test_who_loses_the_voice_is_never_left_in_silence() -> None:
     assert all(NEVER_SILENT in row.targets for row in lost)
 
 
-def test_with_a_quota_fleet_and_voice_live_count_alike() -> None:
-    (row,) = [row for row in VOICE_ROWS if row.name == "relay-crash-quota"]
-    extra = row.plan.extra
-    assert extra[RELAY]["VOICE_LIVE_CONNECTIONS_PER_MIN"] == extra["voice-live"]["NEW_CONNECTIONS_PER_MINUTE"] == "30"
+@pytest.mark.parametrize(("name", "connections"), [("relay-crash-quota", "30"), ("relay-drain-quota", "25")])
+def test_with_a_quota_fleet_and_voice_live_count_alike(name: str, connections: str) -> None:
+    (row,) = [row for row in VOICE_ROWS if row.name == name]
+    told, counted = row.plan.extra[RELAY], row.plan.extra["voice-live"]
+    assert told["VOICE_LIVE_CONNECTIONS_PER_MIN"] == counted["NEW_CONNECTIONS_PER_MINUTE"] == connections
