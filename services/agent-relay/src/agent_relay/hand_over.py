@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Iterable
 from typing import Final
 
 from agent_relay.desk import Desk
@@ -74,16 +73,15 @@ class HandOver:
 
     async def _begin(self, urgency: Urgency, *, only_quiet: bool) -> None:
         under_way = [holding for holding in self._holdings.values() if holding.handing_over is not None]
-        due = [holding for holding in self._holdings.values() if _is_due(holding, only_quiet=only_quiet)]
+        due = self._due(only_quiet=only_quiet)
         places = MOST_AT_ONCE - len(under_way)
-        free = await self._connections(due, urgency) if due and places > 0 else Counter()
+        wanted = {relay.voice_resource for _, relay in due} if places > 0 else set()
+        free = await self._connections(wanted, urgency)
         # Whether these have taken theirs already nobody knows.
         free.subtract(holding.relay.voice_resource for holding in under_way if holding.relay is not None)
-        for holding in due:
-            relay = holding.relay
-            # It may have ended or been lost while the connections were counted.
-            if relay is None or self._holdings.get(holding.claim) is not holding:
-                continue
+        for holding, relay in due:
+            if self._holdings.get(holding.claim) is not holding:
+                continue  # it has ended while the connections were counted
             if places > 0 and free[relay.voice_resource] > 0:
                 places -= 1
                 free[relay.voice_resource] -= 1
@@ -92,9 +90,14 @@ class HandOver:
                 self._told = True
                 log.info("calls wait for a connection to be handed over", extra=fields(calls=len(due)))
 
-    async def _connections(self, due: Iterable[Holding], urgency: Urgency) -> Counter[str]:
-        """How many the resources of these calls take now."""
-        resources = {holding.relay.voice_resource for holding in due if holding.relay is not None}
+    def _due(self, *, only_quiet: bool) -> list[tuple[Holding, Relay]]:
+        """Quiet calls first: what a caller says between the two sessions both of them hear."""
+        due = [(one, one.relay) for one in self._holdings.values() if one.relay and one.handing_over is None]
+        quiet = [(holding, relay) for holding, relay in due if relay.quiet]
+        return quiet if only_quiet else quiet + [(holding, relay) for holding, relay in due if not relay.quiet]
+
+    async def _connections(self, resources: set[str], urgency: Urgency) -> Counter[str]:
+        """How many more each of these takes now."""
         try:
             return Counter({one: await self._desk.voice.quota.free(one, urgency) for one in resources})
         except OutsideError:
@@ -128,11 +131,6 @@ class HandOver:
                 return True
             await asyncio.sleep(_OVERLAP_POLL_S)
         return False
-
-
-def _is_due(holding: Holding, *, only_quiet: bool) -> bool:
-    relay = holding.relay
-    return relay is not None and holding.handing_over is None and (relay.quiet or not only_quiet)
 
 
 def _now() -> float:
