@@ -121,7 +121,7 @@ def _repeat_on_one(row: Row, fleets: SimpleQueue[Fleet], turn: int, calls: int) 
 def _repeat(row: Row, fleet: Fleet, turn: int, calls: int) -> Repetition:
     fleet.heal()
     _forget_faults(fleet)
-    row.await_first(fleet)
+    row.before_dialling(fleet)
     crowd = Crowd(fleet, first=1 + turn * calls, count=calls, recorded=row.recorded)
     scene = Scene(fleet, crowd, turn)
     if row.dials:
@@ -130,7 +130,7 @@ def _repeat(row: Row, fleet: Fleet, turn: int, calls: int) -> Repetition:
         if crowd.answered < calls:
             raise StackError(f"only {crowd.answered} of {calls} callers were spoken to before the fault")
         time.sleep(SETTLE_S)
-        row.await_first(fleet)
+        row.before_fault(fleet)
     owners = fleet.owners()
     began = time.monotonic()
     facts = row.inject(scene)

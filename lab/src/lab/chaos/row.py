@@ -59,7 +59,7 @@ def nothing(_: Scene) -> Facts:
     return {}
 
 
-def nothing_first(_: Fleet) -> None:
+def fit_as_it_is(_: Fleet) -> None:
     """The fleet is fit for the row as it is."""
 
 
@@ -82,8 +82,10 @@ class Row:
     """The callers talk before the fault; otherwise `inject` lets them dial."""
     recorded: bool = False
     """What the callers hear is kept as sound."""
-    await_first: Callable[[Fleet], None] = nothing_first
-    """Blocks until the fleet is as it has to be: before the callers dial, and again before the fault."""
+    before_dialling: Callable[[Fleet], None] = fit_as_it_is
+    """Blocks until the fleet is as it has to be for the callers to dial."""
+    before_fault: Callable[[Fleet], None] = fit_as_it_is
+    """The same for the fault, while the callers talk."""
     quick: bool = False
     """Part of `--quick`."""
     calls: int | None = None

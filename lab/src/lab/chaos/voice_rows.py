@@ -111,7 +111,8 @@ VOICE_ROWS: Final = (
                 RELAY: {"VOICE_LIVE_CONNECTIONS_PER_MIN": str(_CONNECTIONS)},
             },
         ),
-        await_first=voice.await_full_quota,
+        before_dialling=voice.await_full_quota,
+        before_fault=voice.await_full_quota,
     ),
     Row(
         name="relay-drain-slow",
@@ -131,6 +132,7 @@ VOICE_ROWS: Final = (
             *(Target("refused_429", "==", 0), Target("most_connections", "<=", _FEW_CONNECTIONS)),
         ),
         examine=voice.quota_kept,
+        before_dialling=voice.await_full_quota,
         plan=replace(
             USUAL,
             extra={

@@ -90,10 +90,11 @@ def test_what_a_row_waits_for_is_so_before_the_callers_dial_and_before_the_fault
     monkeypatch.setattr("lab.chaos.chaos.Crowd", crowd)
     monkeypatch.setattr("lab.chaos.chaos.call_json", Mock())
     monkeypatch.setattr("lab.chaos.chaos.SETTLE_S", 0)
-    row = replace(ROWS[0], inject=scene.inject, await_first=scene.wait, watch_s=0, recorded=True)
+    row = replace(ROWS[0], inject=scene.inject, before_dialling=scene.empty, before_fault=scene.full, watch_s=0)
+    row = replace(row, recorded=True)
     _repeat(row, scene.fleet, turn=2, calls=3)
-    steps = [name for name, _, _ in scene.mock_calls if name in ("wait", "crowd.dial", "inject")]
-    assert steps == ["wait", "crowd.dial", "wait", "inject"]
+    steps = [name for name, _, _ in scene.mock_calls if name in ("empty", "full", "crowd.dial", "inject")]
+    assert steps == ["empty", "crowd.dial", "full", "inject"]
     crowd.assert_called_once_with(scene.fleet, first=7, count=3, recorded=True)
 
 
