@@ -26,7 +26,7 @@ from lab.chaos.soak import keys_left, soak
 from lab.chaos.voice_rows import VOICE_ROWS
 
 _NO_CHANGE: Final = Target("owner_changes", "==", 0)
-_CAPACITY: Final = 8
+_CAPACITY: Final = 20
 
 ROWS: Final = (
     Row(
