@@ -143,7 +143,7 @@ async def relay_process(
         say_forms=say_forms,
         warm=warm if warm is not None else WarmSessions(),
     )
-    worker = Worker(desk, clients.blocking, name=name, capacity=capacity)
+    worker = Worker(desk, clients.blocking, capacity=capacity)
     parts = (worker.run(), desk.reader.run(), desk.say_reader.run(), desk.writer.run())
     process = RelayProcess(desk, worker, name, [asyncio.create_task(part) for part in parts])
     try:

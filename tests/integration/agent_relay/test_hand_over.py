@@ -18,7 +18,7 @@ from bridge_common.leases import POLL_MS
 from bridge_common.redis_clients import RedisClients
 from eventually import eventually
 from relay_call import Call, model_target, relay_process
-from scripted_voice_live import Script, Step, created, opened, reply, scripted, until_open, updated
+from scripted_voice_live import Script, ScriptedVoiceLive, Step, created, opened, reply, scripted, until_open, updated
 
 SECOND = bytes(48_000)
 
@@ -134,10 +134,7 @@ async def test_calls_wait_here_until_voice_live_takes_another_connection(
     async with scripted(*[opened(session_id=f"sess_{n}") for n in range(4)]) as service:
         target = model_target(service.url)
         async with relay_process(clients, target, per_minute=4) as here:
-            for number in range(2):
-                await ten[number].begin()
-                await until_open(service, number)
-                await eventually(ten[number].announced)
+            await _two_with_a_voice(ten, service)
             async with relay_process(clients, target, per_minute=4, name="relay-2"):
                 draining = asyncio.create_task(here.worker.drain())
                 await eventually(lambda: "calls wait for a connection" in caplog.text)
@@ -153,10 +150,7 @@ async def test_with_half_of_the_time_gone_they_take_what_there_is(clients: Redis
     async with scripted(*[opened(session_id=f"sess_{n}") for n in range(4)]) as service:
         target = model_target(service.url)
         async with relay_process(clients, target, per_minute=4) as here:
-            for number in range(2):
-                await ten[number].begin()
-                await until_open(service, number)
-                await eventually(ten[number].announced)
+            await _two_with_a_voice(ten, service)
             async with relay_process(clients, target, per_minute=4, name="relay-2"):
                 began = time.monotonic()
                 await asyncio.wait_for(here.worker.drain(2.0), 8)
@@ -173,10 +167,7 @@ async def test_the_others_are_not_given_all_calls_at_once(
     async with scripted(opened(), opened(session_id="sess_1"), hesitant, opened(session_id="sess_3")) as service:
         target = model_target(service.url)
         async with relay_process(clients, target) as here:
-            for number in range(2):
-                await ten[number].begin()
-                await until_open(service, number)
-                await eventually(ten[number].announced)
+            await _two_with_a_voice(ten, service)
             async with relay_process(clients, target, name="relay-2"):
                 draining = asyncio.create_task(here.worker.drain())
                 await eventually(lambda: len(service.sessions) == 3)
@@ -211,6 +202,13 @@ async def test_a_call_that_nobody_takes_stays_here(
         assert not draining.done()
         await ten[0].end()
         await asyncio.wait_for(draining, 2)
+
+
+async def _two_with_a_voice(ten: list[Call], service: ScriptedVoiceLive) -> None:
+    for number in range(2):
+        await ten[number].begin()
+        await until_open(service, number)
+        await eventually(ten[number].announced)
 
 
 def _stamp_all(worker: Worker) -> None:

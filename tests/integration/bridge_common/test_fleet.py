@@ -85,6 +85,13 @@ async def test_a_damaged_row_hides_nobody_and_is_forgotten(relay: Fleet, clients
     assert await clients.control.hkeys(FLEET) == [b"relay-1"]
 
 
+async def test_peers_are_the_others_of_the_same_kind(relay: Fleet, clients: RedisClients) -> None:
+    await relay.beat()
+    await Fleet(clients.control, "relay-2", "agent-relay").beat(capacity=7)
+    await Fleet(clients.control, "gateway-1", "media-gateway").beat()
+    assert [(peer.name, peer.capacity) for peer in await relay.peers()] == [("relay-2", 7)]
+
+
 async def test_fields_of_a_newer_version_are_ignored(relay: Fleet, clients: RedisClients) -> None:
     await relay.beat()
     stored = await clients.control.hget(FLEET, "relay-1")

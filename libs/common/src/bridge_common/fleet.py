@@ -64,6 +64,12 @@ class Fleet:
                 await self._redis.hdel(FLEET, *gone)
         return {name: member for name, member in members.items() if now_ms - member.beat_ms <= DEAD_AFTER_MS}
 
+    async def peers(self) -> list[Member]:
+        """The others of our kind that are live."""
+        return [
+            member for name, member in (await self.live()).items() if member.kind == self._kind and name != self._name
+        ]
+
     async def _now_ms(self) -> int:
         seconds, micros = await self._redis.time()
         return int(seconds) * 1000 + int(micros) // 1000

@@ -106,7 +106,7 @@ class AgentRelay:
             history_turns=settings.history_turns,
             say_forms=settings.say_forms,
         )
-        self._worker = Worker(desk, clients.blocking, name=self._name, capacity=settings.relay_capacity)
+        self._worker = Worker(desk, clients.blocking, capacity=settings.relay_capacity)
         telemetry.WRITER_WAITING.set_function(lambda: desk.writer.waiting)
         self.parts.start("redis connections", clients.warm_up(), may_end=True)
         # In the order of their end: the worker's last words still need the writer.

@@ -31,13 +31,11 @@ _OVERLAP_POLL_S: Final = 0.03
 
 
 class HandOver:
-    """`run` returns when no call is left here. `name` and `kind` are those of this process in the fleet."""
+    """`run` returns when no call is left here."""
 
-    def __init__(self, desk: Desk, holdings: Holdings, *, name: str, kind: str) -> None:
+    def __init__(self, desk: Desk, holdings: Holdings) -> None:
         self._desk = desk
         self._holdings = holdings
-        self._name = name
-        self._kind = kind
         self._told = False
         """It was said that calls wait."""
 
@@ -61,14 +59,10 @@ class HandOver:
     async def others_have_room(self) -> bool:
         """Whether the fleet has a place for every call that is here."""
         try:
-            members = await self._desk.fleet.live()
+            peers = await self._desk.fleet.peers()
         except OutsideError:
             return False
-        room = sum(
-            max(member.capacity - member.active, 0)
-            for name, member in members.items()
-            if member.kind == self._kind and name != self._name and not member.draining
-        )
+        room = sum(max(peer.capacity - peer.active, 0) for peer in peers if not peer.draining)
         return room >= len(self._holdings)
 
     async def _begin(self, urgency: Urgency, *, only_quiet: bool) -> None:

@@ -145,8 +145,6 @@ class Relay:
         """Until the call is over here; returns why: `ENDED`, `LEASE_LOST`, `RELEASED` or `FAILED`."""
         uplink = self._desk.keys.uplink(self.claim.call_id)
         self._conversation.begin(self._now())
-        if not self._predecessor.speaks:
-            self._conversation.left_alone(self._now())
         self._desk.reader.add(uplink, self.claim.uplink_cursor, self._on_uplink, rest_s=_FRAME_REST_S)
         voice = asyncio.create_task(self._guarded(self._hold_voice()))
         errands = asyncio.create_task(self._guarded(self._errands.run()))

@@ -41,14 +41,13 @@ _SHARE: Final = 4
 class Worker:
     """`run` works until cancelled. `drain` first admits nothing new, then returns when no call is left here."""
 
-    def __init__(self, desk: Desk, blocking: Redis, *, name: str, capacity: int) -> None:
+    def __init__(self, desk: Desk, blocking: Redis, *, capacity: int) -> None:
         self._desk = desk
         self._blocking = blocking
-        self._name = name
         self._capacity = capacity
         self._holdings: Holdings = {}
         self._keeper = LeaseKeeper(desk, self._holdings)
-        self._hand_over = HandOver(desk, self._holdings, name=name, kind=KIND)
+        self._hand_over = HandOver(desk, self._holdings)
         self._draining = False
         self._asked_for = 0
         """Calls that may come of claims that are under way."""
