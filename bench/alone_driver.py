@@ -20,17 +20,16 @@ import uvloop
 from bench.alone_wire import MediaPeer, RedisPeer, VoicePeer, serve_voice
 from bench.bridges import Shape
 from bench.metronome import Metronome
-from bench.recorded import FRAMES_PER_S, ITEM_ID, Appends, Recording, audio_metadata, client_frame, ring, stored_entry
+from bench.recorded import FRAMES_PER_S, ITEM_ID, Appends, Recording, audio_metadata, client_frame
 from bridge_common import media_token
 from bridge_common.call_record import CallRecord, Status
 from bridge_common.call_store import CallStore
-from bridge_common.entries import Bell, MediaAttached, Playing
+from bridge_common.entries import MediaAttached, Playing
 from bridge_common.entry_codec import encode
 from bridge_common.ids import call_id_of
 from bridge_common.keys import Keys
 from bridge_common.leases import Leases
 from bridge_common.redis_clients import RedisClients, open_clients
-from bridge_common.stream_entries import decode_fields, entries_of, xread
 
 GATEWAY: Final = "media-gateway"
 RELAY: Final = "agent-relay"
@@ -82,8 +81,6 @@ class Driver:
         self._ids = [call_id_of(f"recorded {number}") for number in range(job.calls)]
         self._uplinks = [Appends(keys.uplink(call_id)) for call_id in self._ids]
         self._downlinks = [Appends(keys.downlink(call_id)) for call_id in self._ids]
-        self._rings: list[bytes] = []
-        """How the reader of each call's stream is told that something was written."""
         self._media: list[MediaPeer] = []
         self._voice: list[VoicePeer] = []
         self._metronomes: list[Metronome] = []
@@ -110,11 +107,8 @@ class Driver:
             await store.create(record)
         if self._job.service == GATEWAY:
             await self._open_media()
-            answers = Keys().uplink
         else:
             await self._hold_voice(clients)
-            answers = Keys().downlink
-        self._rings = [ring(await _bell_in(clients, answers(call_id))) for call_id in self._ids]
         self._play()
 
     def stop(self) -> None:
@@ -142,7 +136,7 @@ class Driver:
         self._uplink += 1
 
     def _play_to_gateway(self, number: int) -> None:
-        self._redis.append(self._downlinks[number].next(self._recording.downlink), self._rings[number])
+        self._redis.append(self._downlinks[number].next(self._recording.downlink))
         self._downlink += 1
 
     # -- around the relay
@@ -160,11 +154,11 @@ class Driver:
             await leases.offer(call_id)
             # What a gateway says first, and what it says of the agent's first audio.
             for entry in (MediaAttached(16_000), Playing(ITEM_ID)):
-                self._redis.append(uplink.next(stored_entry(encode(entry))))
+                self._redis.append(uplink.next(encode(entry)))
         await all_there.wait()
 
     def _say_to_relay(self, number: int) -> None:
-        self._redis.append(self._uplinks[number].next(self._recording.uplink), self._rings[number])
+        self._redis.append(self._uplinks[number].next(self._recording.uplink))
         self._uplink += 1
 
     def _play_to_relay(self, number: int) -> None:
@@ -190,16 +184,6 @@ class Driver:
                 Metronome(calls * FRAMES_PER_S, lambda number: say(number % calls)),
                 Metronome(calls * self._recording.deltas_per_s, lambda number: play(number % calls)),
             ]
-
-
-async def _bell_in(clients: RedisClients, key: str) -> str:
-    """Where the service wants to be rung for this call: it says so in the stream that it writes."""
-    while True:
-        reply = await xread(clients.blocking, {key: "0-0"}, count=10, block_ms=100)
-        for _, _, stored in entries_of(reply):
-            entry = decode_fields(stored)
-            if isinstance(entry, Bell):
-                return entry.key
 
 
 async def drive(job: Job) -> None:

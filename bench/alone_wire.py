@@ -61,14 +61,13 @@ class MediaPeer(asyncio.BufferedProtocol):
 
 
 class RedisPeer(asyncio.BufferedProtocol):
-    """Appends, gathered for a moment, then one ring for each reader; of the replies only refusals matter."""
+    """Appends, gathered for a moment; of the replies only refusals matter."""
 
     def __init__(self) -> None:
         self.appended = 0
         self.refusal = ""
         self._loop = asyncio.get_running_loop()
         self._waiting: list[bytes] = []
-        self._rings: set[bytes] = set()
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -87,20 +86,16 @@ class RedisPeer(asyncio.BufferedProtocol):
         self.refusal = self.refusal or "the connection to Redis was lost"
         self._transport = None
 
-    def append(self, command: bytes, ring: bytes = b"") -> None:
-        """`ring`: the command that tells the reader of the stream."""
+    def append(self, command: bytes) -> None:
         self._waiting.append(command)
-        if ring:
-            self._rings.add(ring)
         if len(self._waiting) == 1:
             self._loop.call_later(_WRITE_S, self._write)
 
     def _write(self) -> None:
         if self._transport is not None:
-            self._transport.write(b"".join([*self._waiting, *self._rings]))
+            self._transport.write(b"".join(self._waiting))
             self.appended += len(self._waiting)
         self._waiting.clear()
-        self._rings.clear()
 
 
 class VoicePeer(WSListener):

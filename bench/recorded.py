@@ -98,19 +98,22 @@ def audio_delta(pcm24k: bytes) -> bytes:
 class Appends:
     """The appends to one stream, as the services' stream writer packs them; ids count up within epoch 1."""
 
-    __slots__ = ("_before_id", "_before_long", "_seq")
+    __slots__ = ("_before_id", "_before_long", "_seq", "_telling")
 
     def __init__(self, key: str) -> None:
         self._before_id = _append_start(key, MEDIA_STREAM_LENGTH)
         self._before_long = _append_start(key, LONG_ENTRIES_KEPT)
+        self._telling = b"*3\r\n" + _bulk(b"PUBLISH") + _bulk(key.encode())
         self._seq = 0
 
-    def next(self, stored: bytes) -> bytes:
-        """`stored`: of `stored_entry`."""
+    def next(self, payload: bytes) -> bytes:
+        """Two commands: the append of the entry, and the telling of it."""
         self._seq += 1
         entry_id = b"1-%d" % self._seq
-        start = self._before_id if len(stored) < LONG_ENTRY_BYTES else self._before_long
-        return b"%b$%d\r\n%b\r\n%b" % (start, len(entry_id), entry_id, stored)
+        start = self._before_id if len(payload) < LONG_ENTRY_BYTES else self._before_long
+        return b"".join(
+            (start, _bulk(entry_id), _FIELD, _bulk(payload), self._telling, _bulk(b"%b %b" % (entry_id, payload)))
+        )
 
 
 def _append_start(key: str, kept: int) -> bytes:
@@ -118,19 +121,11 @@ def _append_start(key: str, kept: int) -> bytes:
     return b"*9\r\n" + b"".join(map(_bulk, words))
 
 
-def ring(bell: str) -> bytes:
-    """What a writer sends after its appends, see `Outlet.ring_at`."""
-    words = (b"XADD", bell.encode(), b"NOMKSTREAM", b"MAXLEN", b"1", b"*", b"r", b"")
-    return b"*8\r\n" + b"".join(map(_bulk, words))
-
-
-def stored_entry(payload: bytes) -> bytes:
-    """The end of an append: the field and the entry."""
-    return _bulk(FIELD) + _bulk(payload)
-
-
 def _bulk(word: bytes) -> bytes:
     return b"$%d\r\n%b\r\n" % (len(word), word)
+
+
+_FIELD: Final = _bulk(FIELD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,9 +135,9 @@ class Recording:
     media_frame: bytes
     """20 ms of the caller on the media socket, with the WebSocket frame around it."""
     uplink: bytes
-    """20 ms of the caller, as the end of an append."""
+    """20 ms of the caller, as an entry."""
     downlink: bytes
-    """One delta of the agent, as the end of an append."""
+    """One delta of the agent, as an entry."""
     delta: bytes
     """One delta of the agent on the voice socket."""
     delta_ms: int
@@ -153,8 +148,8 @@ class Recording:
         agent = sound(delta_ms, VOICE_RATE_HZ)
         return cls(
             media_frame=client_frame(audio_data(sound(FRAME_MS, PHONE_RATE_HZ))),
-            uplink=stored_entry(encode(AudioFrame(sound(FRAME_MS, VOICE_RATE_HZ)))),
-            downlink=stored_entry(encode(Audio(ITEM_ID, agent))),
+            uplink=encode(AudioFrame(sound(FRAME_MS, VOICE_RATE_HZ))),
+            downlink=encode(Audio(ITEM_ID, agent)),
             delta=audio_delta(agent),
             delta_ms=delta_ms,
         )

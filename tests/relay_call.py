@@ -120,7 +120,6 @@ async def relay_process(
     further: Sequence[Target] = (),
     per_minute: int = 0,
     say_forms: tuple[Form, ...] = (),
-    bell: str = "",
 ) -> AsyncIterator[RelayProcess]:
     keys = Keys(1)
     desk = Desk(
@@ -128,7 +127,7 @@ async def relay_process(
             target, *further, tokens=tokens or Tokens({}), quota=ConnectionQuota(clients.control, per_minute)
         ),
         profiles={DEFAULT: profile or AgentProfile(greeting=None)},
-        reader=StreamReader(clients.blocking, bell),
+        reader=StreamReader(clients.blocking),
         writer=StreamWriter(clients.media),
         store=CallStore(clients.control, keys),
         says=SayStore(clients.control, keys),
@@ -184,10 +183,6 @@ class Call:
             self.keys.downlink(self.call_id), grant.downlink_cursor, lambda _, entry: self.downlink.append(entry)
         )
         self.send(MediaAttached(16000))
-
-    def ring_at(self, bell: str) -> None:
-        assert self._uplink is not None
-        self._uplink.ring_at(bell)
 
     def send(self, *entries: UplinkEntry) -> None:
         assert self._uplink is not None

@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from functools import partial
 
 import pytest
 
 from agent_relay.core.agent_profile import AgentProfile, Greeting
 from bridge_common.audio import bytes_of_ms
-from bridge_common.entries import Audio, Bell, Clear, Dtmf, Ended, ItemEnd, Played, Playing, VoiceReady
+from bridge_common.entries import Audio, Clear, Dtmf, Ended, ItemEnd, Played, Playing, VoiceReady
 from bridge_common.redis_clients import RedisClients
 from eventually import eventually
 from relay_call import Call, calls, model_target, relay_process
@@ -72,45 +71,6 @@ async def test_a_call_is_greeted_heard_answered_and_left(clients: RedisClients, 
         await asyncio.wait_for(session.connection.wait_closed(), 2)
         assert time.monotonic() - began < 1.0
         assert session.connection.close_code == 1000
-
-
-async def test_a_gateway_is_told_of_what_is_written(clients: RedisClients, call: Call) -> None:
-    async with scripted(opened()) as service, relay_process(clients, model_target(service.url)):
-        await call.begin()
-        session = await until_open(service, 0)
-        await clients.control.xadd("bell", {"r": ""})
-        await call.attach()
-        call.send(Bell("bell"))
-        call.speak()
-        await session.push(*reply("resp_1", "item_1", "one two three four", SECOND))
-        await eventually(lambda: call.of(ItemEnd))
-
-        async def rung() -> bool:
-            return bool((await clients.control.xinfo_stream("bell"))["entries-added"] > 1)
-
-        await session.push(*reply("resp_2", "item_2", "five", SECOND))
-        await eventually(rung)
-        await call.end()
-
-
-async def test_each_socket_is_told_where_the_relay_is_rung(clients: RedisClients, call: Call) -> None:
-    async with scripted(opened()) as service, relay_process(clients, model_target(service.url), bell="{s00}:bell:r"):
-        await call.begin()
-        session = await until_open(service, 0)
-        await call.attach()
-        bell, *_ = await eventually(lambda: call.of(Bell))
-        assert isinstance(bell, Bell)
-        call.ring_at(bell.key)
-        for frames in range(1, 20):
-            call.speak()
-            await eventually(partial(_heard, session, frames))
-        told = len(call.of(Bell))
-        await call.attach()
-        await eventually(lambda: len(call.of(Bell)) > told)
-        assert set(call.of(Bell)) == {bell}
-        call.speak()
-        await eventually(partial(_heard, session, 20))
-        await call.end()
 
 
 async def test_barge_in_clears_and_truncates_to_what_was_heard(clients: RedisClients, call: Call) -> None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 
 import pytest
 
 from bridge_common.entries import AudioFrame, Entry
+from bridge_common.entry_codec import encode
 from bridge_common.ids import call_id_of
 from bridge_common.keys import Keys
-from bridge_common.redis_clients import RedisClients, open_clients
-from bridge_common.redis_cluster import ClusterRedis, slot_of
+from bridge_common.redis_clients import RedisClients, command, open_clients
+from bridge_common.redis_cluster import ClusterRedis, server_of
 from bridge_common.streams import StreamReader, StreamWriter, stream_writer
 from eventually import eventually
 from lab.redis_cluster import RedisCluster, redis_cluster
@@ -42,14 +44,31 @@ async def test_one_writer_for_a_single_server(clients: RedisClients) -> None:
     assert type(stream_writer(clients.media)) is StreamWriter
 
 
-async def test_a_bell_hangs_beside_its_streams(spread: RedisClients) -> None:
-    """Redis waits for it and reads the streams in one go, and whoever writes there rings over the same connection."""
-    reader = StreamReader(spread.blocking, KEYS.bell(KEYS.all_tags()[0], "gateway-1"))
+async def test_what_is_written_is_told_on_the_server_of_the_stream(spread: RedisClients) -> None:
+    """As the stream's own channel: nothing of it goes over the cluster's bus to the other servers."""
+    heard: dict[str, list[Entry]] = {key: [] for key in UPLINKS}
+    reader = StreamReader(spread.blocking)
     for key in UPLINKS:
-        reader.add(key, "0-1", lambda *_: None)
-    bells = {key: reader.bell_of(key) for key in UPLINKS}
-    assert all(slot_of(bell) == slot_of(key) for key, bell in bells.items())
-    assert len(set(bells.values())) == len({slot_of(key) for key in UPLINKS})
+        reader.add(key, "0-1", lambda _, entry, key=key: heard[key].append(entry))  # type: ignore[misc]
+    reading = asyncio.create_task(reader.run())
+    try:
+        for seq in range(1, 4):
+            for key in UPLINKS:
+                await spread.control.xadd(key, {"e": encode(AudioFrame(b"%d" % seq))}, id=f"7-{seq}")
+            said: list[Entry] = [AudioFrame(b"%d" % number) for number in range(1, seq + 1)]
+            await eventually(partial(_all_are, heard, said))
+        for key in UPLINKS:
+            # Told, and not in the stream: nobody could find it there.
+            message = b"7-4 " + encode(AudioFrame(b"4"))
+            await command(server_of(spread.control, key), "SPUBLISH", key, message)
+        await eventually(lambda: all(entries[3:] == [AudioFrame(b"4")] for entries in heard.values()))
+    finally:
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
+
+
+def _all_are(heard: dict[str, list[Entry]], said: list[Entry]) -> bool:
+    return all(entries == said for entries in heard.values())
 
 
 async def test_every_stream_is_written_and_read(cluster: RedisCluster, spread: RedisClients) -> None:

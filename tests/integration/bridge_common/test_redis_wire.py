@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -28,6 +29,33 @@ async def test_replies_come_in_order_and_errors_are_replies(clients: RedisClient
     assert replies[3] == b"2"
     wire.abort()
     assert not wire.is_open
+
+
+async def test_what_is_told_on_a_channel_is_no_reply(clients: RedisClients) -> None:
+    replies: list[Any] = []
+    told: list[tuple[bytes, bytes]] = []
+    wire = await RedisWire.open(clients.media, replies.append, lambda channel, message: told.append((channel, message)))
+    wire.send(pack("SUBSCRIBE", "a") + pack("SSUBSCRIBE", "b") + pack("PING"), replies=3)
+    await eventually(lambda: len(replies) == 3)
+    assert [reply[0] for reply in replies[:2]] == [b"subscribe", b"ssubscribe"]
+    for channel, publish in (("a", "PUBLISH"), ("b", "SPUBLISH")):
+        await clients.control.execute_command(publish, channel, b"x")  # type: ignore[no-untyped-call]
+    wire.send(pack("UNSUBSCRIBE", "a"), replies=0)
+    wire.send(pack("PING"))
+    await eventually(lambda: len(replies) == 4 and len(told) == 2)
+    assert told == [(b"a", b"x"), (b"b", b"x")]
+    assert replies[2:] == [b"PONG"] * 2
+    assert await _never_lost(wire)
+
+
+async def _never_lost(wire: RedisWire) -> bool:
+    """Each reply was counted: none seems to be due that will not come."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(0.4):
+            await wire.until_lost(0.1)
+    is_open = wire.is_open
+    wire.abort()
+    return is_open
 
 
 @pytest.fixture

@@ -15,7 +15,8 @@ from bridge_common import stream_writer
 from bridge_common.entries import Audio, Dtmf, Entry, Opened
 from bridge_common.entry_codec import decode, encode
 from bridge_common.keys import LONG_ENTRIES_KEPT, MEDIA_STREAM_LENGTH
-from bridge_common.redis_clients import RedisClients, command
+from bridge_common.redis_clients import RedisClients, command, open_clients
+from bridge_common.redis_wire import RedisWire, pack
 from bridge_common.stream_writer import Outlet, StreamWriter
 from eventually import eventually
 from tcp_proxy import TcpProxy
@@ -78,25 +79,49 @@ async def test_many_calls_are_written_together(clients: RedisClients) -> None:
         assert await content(clients.control, f"s{n}") == [(f"1-{seq + 1}", Dtmf(str(seq))) for seq in range(10)]
 
 
-async def test_the_reader_is_told_once_of_all_that_was_written(clients: RedisClients) -> None:
+async def test_who_reads_is_told_of_each_entry_behind_its_append(clients: RedisClients) -> None:
     writer, fences = StreamWriter(clients.media), Fences()
-    outlets = [fences.outlet(writer, await make_stream(clients.control, f"s{n}"), 1) for n in range(3)]
-    for outlet, bell in zip(outlets, ("bell", "bell", "lost bell"), strict=True):
-        outlet.ring_at(bell)
-    await make_stream(clients.control, "bell")
+    outlets = [fences.outlet(writer, await make_stream(clients.control, f"s{n}"), 7) for n in range(3)]
+    told: dict[bytes, list[bytes]] = {b"s0": [], b"s1": []}
+    wire = await RedisWire.open(clients.blocking, print, lambda channel, message: told[channel].append(message))
+    for n in range(2):
+        wire.send(pack("SUBSCRIBE", f"s{n}"))
+    await eventually(partial(_subscribed, clients.control, "s1"))
     async with running(writer):
-        for turn in range(1, 4):
+        for tone in "123":
             for outlet in outlets:
-                outlet.append(Dtmf("1"))
+                outlet.append(Dtmf(tone))
+            outlets[0].append(Audio("item", bytes(12_000)))
             await writer.flush()
-            await eventually(partial(_added, clients.control, "bell", turn + 1))
-    assert [len(await content(clients.control, f"s{n}")) for n in range(3)] == [3, 3, 3]
-    assert await clients.control.xlen("bell") == 1
-    assert not await clients.control.exists("lost bell")
+        await eventually(lambda: (len(told[b"s0"]), len(told[b"s1"])) == (6, 3))
+    wire.abort()
+    for n in range(2):
+        stored = await content(clients.control, f"s{n}")
+        assert told[b"s%d" % n] == [entry_id.encode() + b" " + encode(entry) for entry_id, entry in stored if entry]
+    assert fences.fenced == []
 
 
-async def _added(redis: Redis, key: str, count: int) -> bool:
-    return bool((await redis.xinfo_stream(key))["entries-added"] == count)
+async def _subscribed(redis: Redis, channel: str) -> bool:
+    return bool((await command(redis, "PUBSUB", "NUMSUB", channel))[1])
+
+
+async def test_who_may_not_tell_writes_all_the_same(clients: RedisClients, redis_url: str) -> None:
+    await command(clients.control, "ACL", "SETUSER", "mute", "on", ">secret", "~*", "resetchannels", "+@all")
+    mute = open_clients(redis_url.replace("redis://", "redis://mute:secret@"))
+    key, writer, fences = await make_stream(clients.control), StreamWriter(mute.media), Fences()
+    old, new = fences.outlet(writer, key, 7), fences.outlet(writer, key, 8)
+    try:
+        async with running(writer):
+            old.append(Dtmf("1"))
+            await writer.flush()
+            new.append(Dtmf("2"))
+            old.append(Dtmf("3"))
+            await writer.flush()
+            assert fences.fenced == ["stream 7"]
+    finally:
+        await mute.aclose()
+        await command(clients.control, "ACL", "DELUSER", "mute")
+    assert await content(clients.control) == [("7-1", Dtmf("1")), ("8-1", Dtmf("2"))]
 
 
 async def test_a_higher_epoch_fences_the_older_writer_once(clients: RedisClients) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import struct
-from functools import partial
 
 import numpy as np
 import pytest
@@ -14,7 +13,6 @@ from websockets.exceptions import ConnectionClosed
 from bridge_common.entries import (
     Audio,
     AudioFrame,
-    Bell,
     Clear,
     Dtmf,
     Hold,
@@ -103,24 +101,8 @@ async def test_tones_arrive_between_the_frames(gateway: Gateway, line: Line) -> 
         await acs.tone("1")
         await acs.tone("#")
         await eventually(lambda: len(line.said(Dtmf)) == 2)
-    assert [type(entry) for _, entry in line.uplink][1:6] == [MediaAttached, Bell, AudioFrame, Dtmf, Dtmf]
+    assert [type(entry) for _, entry in line.uplink][1:5] == [MediaAttached, AudioFrame, Dtmf, Dtmf]
     assert line.said(Dtmf) == [Dtmf("1"), Dtmf("#")]
-
-
-async def test_each_relay_is_told_where_to_ring(gateway: Gateway, line: Line, clients: RedisClients) -> None:
-    async with gateway.dial(line.call_id) as acs:
-        await acs.metadata(24_000)
-        await eventually(lambda: line.said(Bell))
-        (bell,) = line.said(Bell)
-        assert isinstance(bell, Bell)
-        await eventually(partial(clients.control.exists, bell.key))
-        line.downlink.append(Hold(False))
-        await eventually(lambda: line.has_said(Bell, 2))
-        line.downlink.append(Hold(False))
-        next_relay = line.downlink._writer.outlet(line.downlink.key, 2, lambda: None)
-        next_relay.append(Hold(False))
-        await eventually(lambda: line.has_said(Bell, 3))
-    assert line.said(Bell) == [bell] * 3
 
 
 async def test_only_the_caller_is_heard_where_that_is_asked_for(start_gateway: StartGateway, line: Line) -> None:

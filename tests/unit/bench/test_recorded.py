@@ -20,16 +20,12 @@ from bench.recorded import (
     audio_metadata,
     client_frame,
     response_created,
-    ring,
     session_event,
     sound,
-    stored_entry,
 )
 from bridge_common.entries import AudioFrame
 from bridge_common.entry_codec import encode
-from bridge_common.redis_clients import open_clients
 from bridge_common.redis_wire import pack
-from bridge_common.streams import StreamWriter
 from media_gateway.core import acs_media
 
 UPLINK = "{s00}:call:call_1:uplink"
@@ -70,23 +66,19 @@ def test_the_relay_reads_what_voice_live_would_have_said() -> None:
 def test_appends_are_those_of_the_stream_writer() -> None:
     payload = encode(AudioFrame(b"ab"))
     appends = Appends(UPLINK)
-    written = [appends.next(stored_entry(payload)) for _ in range(10)]
+    written = [appends.next(payload) for _ in range(10)]
     assert written == [
-        pack(b"XADD", UPLINK, b"NOMKSTREAM", b"MAXLEN", b"~", 250, b"1-%d" % seq, b"e", payload) for seq in range(1, 11)
+        pack(b"XADD", UPLINK, b"NOMKSTREAM", b"MAXLEN", b"~", 250, b"1-%d" % seq, b"e", payload)
+        + pack(b"PUBLISH", UPLINK, b"1-%d " % seq + payload)
+        for seq in range(1, 11)
     ]
 
 
 def test_appends_of_long_entries_are_those_of_the_stream_writer() -> None:
     payload = encode(AudioFrame(bytes(12_000)))
-    assert Appends(UPLINK).next(stored_entry(payload)) == pack(
+    assert Appends(UPLINK).next(payload) == pack(
         b"XADD", UPLINK, b"NOMKSTREAM", b"MAXLEN", b"~", 130, b"1-1", b"e", payload
-    )
-
-
-async def test_rings_are_those_of_the_stream_writer() -> None:
-    outlet = StreamWriter(open_clients("redis://127.0.0.1:1").media).outlet(UPLINK, 1, lambda: None)
-    outlet.ring_at("{s00}:bell:relay")
-    assert ring("{s00}:bell:relay") == outlet.ring
+    ) + pack(b"PUBLISH", UPLINK, b"1-1 " + payload)
 
 
 @pytest.mark.parametrize(("shape", "delta_ms", "a_second"), [(Shape.ECHO, 20, 50.0), (Shape.DELTAS, 250, 4.0)])

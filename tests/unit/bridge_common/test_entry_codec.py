@@ -33,7 +33,6 @@ NUMBERS = {
     "Played": 13,
     "MediaAttached": 14,
     "MediaDetached": 15,
-    "Bell": 16,
     "Audio": 20,
     "ItemEnd": 21,
     "Clear": 22,

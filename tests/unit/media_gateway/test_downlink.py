@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from bridge_common.entries import Audio, AudioFrame, Bell, Clear, Ended, Hold, ItemEnd, Played, Playing, Stamp
+from bridge_common.entries import Audio, AudioFrame, Clear, Ended, Hold, ItemEnd, Played, Playing, Stamp
 from bridge_common.telemetry import now_us
 from media_gateway.core.acs_media import STOP_AUDIO
 from media_gateway.core.playout import Report
@@ -59,8 +59,6 @@ class Call:
         self.reports: list[Report] = []
         self.stopped: list[Clear] = []
         self.ended: list[Ended] = []
-        self.relays: list[float] = []
-        self.bells: list[str] = []
         self.downlink = Downlink(
             rate_hz,
             GatewaySettings.model_validate(values),
@@ -69,8 +67,6 @@ class Call:
             outbox=self.outbox,
             report=self.reports.append,
             on_stopped=self.stopped.append,
-            on_new_relay=lambda: self.relays.append(self.now),
-            on_bell=self.bells.append,
             on_ended=self.ended.append,
         )
 
@@ -130,13 +126,6 @@ def test_clear_throws_away_what_still_waits_for_the_socket() -> None:
     assert call.outbox.messages == [STOP_AUDIO]
     call.downlink.take("1-4", Audio("b", bytes(960)))
     assert not any(call.outbox.pcm()), "nothing of the old sound is left in the resampler"
-
-
-def test_the_relay_tells_where_it_wants_to_be_rung() -> None:
-    call = Call()
-    call.downlink.take("1-1", Bell("relay's"))
-    assert call.bells == ["relay's"]
-    assert call.outbox.messages == []
 
 
 def test_give_up_reports_without_stopping_anything() -> None:
@@ -208,10 +197,3 @@ def test_silence_within_an_item_is_measured() -> None:
     call.run(len(SPEECH) / 48_000 + 0.5)
     call.downlink.take("1-4", Audio("b", SPEECH))
     assert grown('bridge_gap_seconds_count{direction="out"}') == 1, "a pause between items is none"
-
-
-def test_each_new_relay_is_noticed_once() -> None:
-    call = Call()
-    for entry_id in ("7-1", "7-2", "77-1", "77-2", "78-1"):
-        call.downlink.take(entry_id, Hold(False))
-    assert len(call.relays) == 3

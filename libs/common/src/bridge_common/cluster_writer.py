@@ -15,7 +15,7 @@ class ClusterWriter(StreamWriter):
     """As one `StreamWriter` over all shards."""
 
     def __init__(self, redis: ClusterRedis) -> None:
-        super().__init__(redis)
+        super().__init__(redis, sharded=True)
         self._cluster = redis
         self._of_slot: dict[int, StreamWriter] = {}
         self._tasks: asyncio.TaskGroup | None = None
@@ -41,7 +41,7 @@ class ClusterWriter(StreamWriter):
     def _writer_of(self, key: str) -> StreamWriter:
         slot = slot_of(key)
         if slot not in self._of_slot:
-            writer = self._of_slot[slot] = StreamWriter(self._cluster.server_of(key))
+            writer = self._of_slot[slot] = StreamWriter(self._cluster.server_of(key), sharded=True)
             if self._tasks is not None:
                 self._tasks.create_task(writer.run())
         return self._of_slot[slot]

@@ -31,13 +31,6 @@ class Stamp:
     """Unix time in µs, of the writer's clock."""
 
 
-@dataclass(frozen=True, slots=True)
-class Bell:
-    """Where who reads the other stream of the call wants to be told that something was written: the key of a stream."""
-
-    key: str
-
-
 # -- uplink: caller → AI ------------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class AudioFrame:
@@ -247,10 +240,8 @@ class Saying:
     generated_ms: int
 
 
-UplinkEntry: TypeAlias = (
-    Opened | Ended | Stamp | Bell | AudioFrame | Dtmf | Playing | Played | MediaAttached | MediaDetached
-)
-DownlinkEntry: TypeAlias = Opened | Ended | Stamp | Bell | Audio | ItemEnd | Clear | Hold
+UplinkEntry: TypeAlias = Opened | Ended | Stamp | AudioFrame | Dtmf | Playing | Played | MediaAttached | MediaDetached
+DownlinkEntry: TypeAlias = Opened | Ended | Stamp | Audio | ItemEnd | Clear | Hold
 InboxEntry: TypeAlias = (
     IncomingCall | Callback | VoiceReady | VoiceLost | MediaLost | MediaOpen | HangUp | Due | Restored
 )

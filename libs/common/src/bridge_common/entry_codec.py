@@ -1,8 +1,8 @@
 """How entries are stored.
 
 An entry is stored under one field, `e`, as a msgpack array: a kind number and the fields in order. Kind numbers are
-never reused. A reader skips kinds it does not know (`decode` returns None), so that a newer writer can live beside an
-older reader; fields may only be added at the end, with a default.
+never reused (16 was `Bell`). A reader skips kinds it does not know (`decode` returns None), so that a newer writer can
+live beside an older reader; fields may only be added at the end, with a default.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import msgpack
 from bridge_common.entries import (
     Audio,
     AudioFrame,
-    Bell,
     Callback,
     Clear,
     Dtmf,
@@ -56,7 +55,6 @@ _KINDS: Final[dict[int, type[Entry]]] = {
     13: Played,
     14: MediaAttached,
     15: MediaDetached,
-    16: Bell,
     20: Audio,
     21: ItemEnd,
     22: Clear,

@@ -29,9 +29,6 @@ READER_STREAMS: Final = 64
 FINAL_EPOCH: Final = 2**63
 """The epoch of the `Ended` entry: above every real one (ms since 1970), so it fences every writer for good."""
 
-BELL_TTL_S: Final = 180
-"""A bell outlives the process that hears it by so long; that process renews it."""
-
 FLEET: Final = "fleet"
 ROUTING: Final = "routing"
 """The routing policy in force, with its version (JSON)."""
@@ -100,10 +97,6 @@ class Keys:
 
     def timers(self, tag: str) -> str:
         return f"{tag}:timers"
-
-    def bell(self, tag: str, process: str) -> str:
-        """Where others ring when they have written to a stream that this process reads."""
-        return f"{tag}:bell:{process}"
 
     def calls(self, tag: str) -> str:
         """Index of the calls by creation time, for the list that operators see."""

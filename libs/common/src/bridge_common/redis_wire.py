@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from typing import Any, Final, NoReturn, Protocol, cast
+from typing import Any, Final, NoReturn, Protocol, TypeAlias, cast
 
 import hiredis
 from redis.asyncio import Redis
@@ -26,16 +26,30 @@ WATCH_S: Final = 0.1
 RETRY_S: Final = 0.05
 
 
+Told: TypeAlias = Callable[[bytes, bytes], None]
+"""Called with the channel and the message. Must not block."""
+_MESSAGES: Final = (b"message", b"smessage")
+_SUBSCRIBED: Final = (b"subscribe", b"ssubscribe")
+
+
+def _nobody(_channel: bytes, _message: bytes) -> None:
+    pass
+
+
 class RedisWire(asyncio.Protocol):
     """One open connection. `on_reply` gets each reply: bytes, int, None, list, dict, or a `hiredis.ReplyError`.
+    To a subscribing for one channel it is a `hiredis.PushNotification`; an unsubscribing has none.
 
     Nothing is retried here: when the connection is gone, whoever sent something decides.
     """
 
-    def __init__(self, on_reply: Callable[[Any], None], gather_s: float = 0.0) -> None:
-        """`gather_s`: after replies were read, leave those that follow in the socket for so long. Each wake-up of a
+    def __init__(self, on_reply: Callable[[Any], None], told: Told = _nobody, gather_s: float = 0.0) -> None:
+        """`told` gets what is told on a channel that this connection has subscribed to.
+
+        `gather_s`: after replies were read, leave those that follow in the socket for so long. Each wake-up of a
         process costs more than the reading of many replies, and to an append the reply is seldom news.
         """
+        self._told = told
         self._gather_s = gather_s
         self._gathering: asyncio.TimerHandle | None = None
         self._lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -47,9 +61,11 @@ class RedisWire(asyncio.Protocol):
         self._waits_since = 0.0
 
     @classmethod
-    async def open(cls, redis: Redis, on_reply: Callable[[Any], None], gather_s: float = 0.0) -> RedisWire:
+    async def open(
+        cls, redis: Redis, on_reply: Callable[[Any], None], told: Told = _nobody, gather_s: float = 0.0
+    ) -> RedisWire:
         """A connection as the client `redis` would open it. Raises what redis-py raises."""
-        wire = cls(on_reply, gather_s)
+        wire = cls(on_reply, told, gather_s)
         make: Callable[[], AbstractConnection] = redis.connection_pool.make_connection
         connection = make()
         await connection.connect()  # type: ignore[no-untyped-call]  # redis-py leaves it bare
@@ -100,9 +116,14 @@ class RedisWire(asyncio.Protocol):
         self._parser.feed(data)
         try:
             while (reply := self._parser.gets()) is not False and self.is_open:
-                if not isinstance(reply, hiredis.PushNotification):
-                    self._unanswered -= 1
-                    self._on_reply(reply)
+                if type(reply) is hiredis.PushNotification:
+                    if reply[0] in _MESSAGES:
+                        self._told(reply[1], reply[2])
+                        continue
+                    if reply[0] not in _SUBSCRIBED:
+                        continue
+                self._unanswered -= 1
+                self._on_reply(reply)
         except hiredis.ProtocolError as error:
             self._end(f"this is not the Redis protocol: {error}")
             self.abort()
@@ -141,15 +162,17 @@ class WireUser(Protocol):
         """What has to be put right before another connection can serve. May raise what redis-py raises."""
 
 
-async def keep_open(redis: Redis, user: WireUser, *, patience_s: float, gather_s: float = 0.0) -> NoReturn:
+async def keep_open(
+    redis: Redis, user: WireUser, *, patience_s: float, told: Told = _nobody, gather_s: float = 0.0
+) -> NoReturn:
     """Give `user` a connection, one after the other, until cancelled.
 
-    `patience_s`: see `RedisWire.until_lost`; `gather_s`: see `RedisWire`.
+    `patience_s`: see `RedisWire.until_lost`; `told` and `gather_s`: see `RedisWire`.
     """
     while True:
         try:
             await user.before_open()
-            wire = await RedisWire.open(redis, user.answered, gather_s)
+            wire = await RedisWire.open(redis, user.answered, told, gather_s)
         except (RedisError, OSError) as error:
             user.failed(str(error))
         else:

@@ -1,13 +1,19 @@
-"""The reading end of the media streams: many calls with one XREAD, each entry handed to its call's sink in order."""
+"""The reading end of the media streams: many calls on one connection, each entry handed to its call's sink in order.
+
+A writer tells what it appends on a channel of the stream's own name (`stream_writer`), and the entry is taken from
+there when it is the next one of the same writer. Channels forget and may lose; the stream does not. So whenever
+something is missing, another writer has come, or nothing was told for a moment, the stream itself is read (XREAD).
+Appends and what is told of them come to the server in one order, so that what the stream refuses is not taken from the
+channel either: the writer with the higher epoch has been told of before.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import math
 import re
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from hiredis import ReplyError
@@ -16,10 +22,10 @@ from redis.exceptions import ResponseError
 
 from bridge_common.entry_codec import FIELD, decode
 from bridge_common.errors import EntryError
-from bridge_common.keys import BELL_TTL_S, READER_STREAMS
+from bridge_common.keys import READER_STREAMS
 from bridge_common.log import fields
 from bridge_common.redis_clients import is_passing, refusal_is_passing
-from bridge_common.redis_cluster import server_of
+from bridge_common.redis_cluster import ClusterRedis, server_of
 from bridge_common.redis_wire import RedisWire, keep_open, pack
 from bridge_common.stream_entries import xread
 from bridge_common.stream_subscription import Sink, Subscription, read_command
@@ -27,16 +33,11 @@ from bridge_common.telemetry import BAD_ENTRIES, REDIS_OUTAGES
 
 log = logging.getLogger(__name__)
 
-_BEAT_S: Final = 0.002
-"""Under load a read waits this long after the one before it: fuller replies, for at most 2 ms of delay."""
-_BLOCK_MS: Final = 20
-"""A stream added while a read is blocked is seen after this time at the latest."""
-_EMPTY_READS: Final = 3
-"""So many reads without anything, and the next one blocks: an idle process sleeps.
-
-A busy one never blocks. Redis wakes a blocked read with the first entry of many that come together, and holding a read
-at many streams costs it more than answering that nothing is there.
-"""
+_QUIET_S: Final = 0.05
+"""A stream of which nothing was told for so long is looked at."""
+_UNTOLD_S: Final = 0.005
+"""One in which something was found that nobody had told is looked at again so soon: its writer is one that does not
+tell. So often are all looked at where the server lets us subscribe to nothing."""
 _COUNT: Final = 64
 _COUNT_AFTER_FAILURE: Final = 4
 """Entries a stream after a failed read: a reply too large for the time-out would otherwise fail for ever."""
@@ -49,19 +50,14 @@ class StreamReader:
     removed at any time.
     """
 
-    def __init__(self, redis: Redis, bell: str = "") -> None:
-        """`bell`: a key of its own where writers may ring (see `bell_of`); without it, it looks at a steady beat."""
+    def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        self._bell = bell
         self._parts: list[_Part] = []
         self._tasks: asyncio.TaskGroup | None = None
         self.bad_entries = 0
 
-    def add(self, key: str, cursor: str, sink: Sink, *, rest_s: float = 0.0) -> None:
+    def add(self, key: str, cursor: str, sink: Sink) -> None:
         """Read the stream from after `cursor` (an entry id; `0-0` for the beginning), instead of before, if it was.
-
-        `rest_s`: after an entry, do not look for the next one for so long. A stream that is written at a steady pace
-        costs Redis nothing meanwhile.
 
         Raises `ValueError` for a cursor that is no entry id: `$` would lose what comes between two reads.
         """
@@ -71,24 +67,16 @@ class StreamReader:
         redis = server_of(self._redis, key)
         part = min((part for part in self._parts if part.redis is redis), key=len, default=None)
         if part is None or len(part) >= READER_STREAMS:
-            bell = f"{_beside(self._bell, key)}:{len(self._parts)}" if self._bell else ""
-            part = _Part(redis, bell, self._count_bad_entry)
+            part = _Part(redis, isinstance(self._redis, ClusterRedis), self._count_bad_entry)
             self._parts.append(part)
             if self._tasks is not None:
                 self._tasks.create_task(part.run())
-        part.add(Subscription(key, cursor.encode(), sink, rest_s))
+        part.add(Subscription(key, cursor.encode(), sink))
 
     def remove(self, key: str) -> None:
         """Hand out nothing of this stream any more, not even of a read that is under way."""
         for part in self._parts:
             part.remove(key)
-
-    def bell_of(self, key: str) -> str:
-        """Whoever writes to this stream rings here (`Outlet.ring_at`), and it is read at once.
-
-        Empty without a bell, and for a stream that is not read. A bell that nobody rings costs `_BLOCK_MS` of delay.
-        """
-        return next((part.bell for part in self._parts if part.reads(key)), "")
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -106,47 +94,42 @@ class StreamReader:
 
 
 class _Part:
-    """Up to `READER_STREAMS` streams on one connection. One read is under way at a time, driven by its reply."""
+    """Up to `READER_STREAMS` streams on one connection. One read is under way at a time."""
 
-    def __init__(self, redis: Redis, bell: str, on_bad_entry: Callable[[], None]) -> None:
-        self.bell = bell
-        self._bell_cursor = b"0"
-        self._bell_lives_until = 0.0
-        self._aside: deque[bool] = deque()
-        """Replies before the one of the streams; True for the bell's."""
+    def __init__(self, redis: Redis, sharded: bool, on_bad_entry: Callable[[], None]) -> None:
         self.redis = redis
+        self._subscribe, self._unsubscribe = (
+            (b"SSUBSCRIBE", b"SUNSUBSCRIBE") if sharded else (b"SUBSCRIBE", b"UNSUBSCRIBE")
+        )
         self._on_bad_entry = on_bad_entry
         self._subscriptions: dict[bytes, Subscription] = {}
-        self._empty_reads = 0
         self._asked: dict[bytes, Subscription] | None = None
-        """The streams there were when the read under way was sent: one removed and added again is another one."""
-        self._streams: dict[bytes, Subscription] | None = None
-        """A copy of the subscriptions, until they change."""
+        """The streams of the read under way: one removed and added again is another one."""
+        self._answers_read: deque[bool] = deque()
+        """Of each reply that is due: whether it is the one to the read, or that of a subscribing."""
         self._wire: RedisWire | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._planned = False
-        """A read goes out at the end of the loop's turn."""
-        self._last_read = 0.0
+        """A look comes at the end of the loop's turn."""
+        self._quiet_s = _QUIET_S
         self._failing = False
         self._one_is_refused = False
 
     def __len__(self) -> int:
         return len(self._subscriptions)
 
-    def reads(self, key: str) -> bool:
-        return key.encode() in self._subscriptions
-
     def add(self, subscription: Subscription) -> None:
-        self._subscriptions[subscription.key.encode()] = subscription
-        self._streams = None
-        self._read_soon()
+        self._subscriptions[subscription.channel] = subscription
+        self._listen(subscription)
+        self._look_soon()
 
     def remove(self, key: str) -> None:
-        self._subscriptions.pop(key.encode(), None)
-        self._streams = None
+        removed = self._subscriptions.pop(key.encode(), None)
+        if removed is not None and self._wire is not None and self._is_told:
+            self._wire.send(pack(self._unsubscribe, removed.channel), replies=0)
 
     async def run(self) -> None:
-        await keep_open(self.redis, self, patience_s=_BLOCK_MS / 1000 + _PATIENCE_S)
+        await keep_open(self.redis, self, patience_s=_PATIENCE_S, told=self._told)
 
     # -- as the user of a connection
     async def before_open(self) -> None:
@@ -155,7 +138,10 @@ class _Part:
 
     def opened(self, wire: RedisWire) -> None:
         self._wire = wire
-        self._read_soon()
+        for subscription in self._subscriptions.values():
+            subscription.look_at = 0.0
+        self._listen(*self._subscriptions.values())
+        self._look_soon()
 
     def closed(self) -> None:
         if self._timer is not None:
@@ -163,8 +149,7 @@ class _Part:
             self._timer = None
         self._wire = None
         self._asked = None
-        self._aside.clear()
-        self._bell_lives_until = 0.0
+        self._answers_read.clear()
 
     def failed(self, reason: str) -> None:
         if not self._failing:
@@ -172,101 +157,118 @@ class _Part:
             log.warning("stream read failing", extra=fields(streams=len(self), error=reason))
         self._failing = True
 
+    # -- being told
+    @property
+    def _is_told(self) -> bool:
+        return self._quiet_s == _QUIET_S
+
+    def _listen(self, *streams: Subscription) -> None:
+        """Before they are read for the first time: nothing lies between what is found and what is told."""
+        for stream in streams:
+            stream.lose_track()
+        if self._wire is not None and self._is_told and streams:
+            self._answers_read.extend(False for _ in streams)
+            # One by one: the shards of a cluster take no two channels in one command.
+            packed = b"".join([pack(self._subscribe, stream.channel) for stream in streams])
+            self._wire.send(packed, replies=len(streams))
+
+    def _told(self, channel: bytes, message: bytes) -> None:
+        """`message`: the entry's id, a space and the entry."""
+        subscription = self._subscriptions.get(channel)
+        if subscription is None:
+            return
+        entry_id, _, payload = message.partition(b" ")
+        if entry_id == subscription.next_id:
+            subscription.step()
+            subscription.look_at = asyncio.get_running_loop().time() + _QUIET_S
+            self._hand_out(subscription, entry_id, payload)
+        elif not subscription.has(entry_id):
+            subscription.lose_track()
+            subscription.look_at = 0.0
+            self._look_soon()
+
     # -- reading
-    def _read_soon(self) -> None:
-        """At the end of this turn (without a bell: at the next beat), unless a read is under way."""
+    def _look_soon(self) -> None:
+        """At the end of this turn, unless a read is under way: its reply plans the next."""
+        if not self._planned and self._asked is None and self._wire is not None:
+            self._planned = True
+            asyncio.get_running_loop().call_soon(self._look)
+
+    def _look(self) -> None:
+        """Read the streams that are due, or come again when the first one is."""
+        self._planned = False
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         if self._wire is None or self._asked is not None or not self._subscriptions:
             return
-        if self._timer is not None or self._planned:
-            return
-        if self.bell:
-            self._planned = True
-            asyncio.get_running_loop().call_soon(self._read)
-            return
         loop = asyncio.get_running_loop()
-        self._timer = loop.call_at(max(self._last_read + _BEAT_S, loop.time()), self._read)
-
-    def _read(self) -> None:
-        self._timer = None
-        self._planned = False
-        if self._wire is None or not self._subscriptions:
-            return
-        if self._streams is None:
-            self._streams = self._subscriptions.copy()
-        loop = asyncio.get_running_loop()
-        self._last_read = now = loop.time()
-        streams = self._streams.values()
-        idle = self._empty_reads >= _EMPTY_READS and not self.bell
-        due = streams if idle else [stream for stream in streams if stream.due_at <= now]
+        now = loop.time()
+        due = [stream for stream in self._subscriptions.values() if stream.look_at <= now]
         if not due:
-            self._timer = loop.call_at(min(stream.due_at for stream in streams), self._read)
+            first = min(stream.look_at for stream in self._subscriptions.values())
+            self._timer = loop.call_at(max(first, now + _UNTOLD_S), self._look)
             return
-        self._asked = self._streams
-        bell = self._wait_for_bell(now, streams) if self.bell else b""
-        read = read_command(due, _COUNT_AFTER_FAILURE if self._failing else _COUNT, block_ms=_BLOCK_MS if idle else 0)
-        self._wire.send(bell + read, replies=len(self._aside) + 1)
+        self._asked = {stream.channel: stream for stream in due}
+        self._answers_read.append(True)
+        self._wire.send(read_command(due, self._count))
 
-    def _wait_for_bell(self, now: float, streams: Iterable[Subscription]) -> bytes:
-        """What goes before a read: Redis holds back all that follows until the bell rings, for `_BLOCK_MS` at most.
-
-        Holding a read at one key costs it a twentieth of holding it at many. The bell may have rung for a stream that
-        rests; it is looked at when its rest is over.
-        """
-        rests_s = max(stream.due_at for stream in streams) - now
-        block_ms = min(math.ceil(rests_s * 1000), _BLOCK_MS) if rests_s > 0 else _BLOCK_MS
-        wait = pack(b"XREAD", b"BLOCK", block_ms, b"STREAMS", self.bell, self._bell_cursor)
-        if now > self._bell_lives_until:
-            self._bell_lives_until = now + BELL_TTL_S / 2
-            wait = (
-                pack(b"XADD", self.bell, b"MAXLEN", 1, b"*", b"r", b"") + pack(b"EXPIRE", self.bell, BELL_TTL_S) + wait
-            )
-            self._aside.extend((False, False))
-        self._aside.append(True)
-        return wait
+    @property
+    def _count(self) -> int:
+        return _COUNT_AFTER_FAILURE if self._failing else _COUNT
 
     def answered(self, reply: Any) -> None:
-        if self._aside and not isinstance(reply, ReplyError):
-            if self._aside.popleft() and reply:
-                self._bell_cursor = reply[self.bell.encode()][-1][0]
-            return
-        asked, self._asked = self._asked, None
+        is_read = self._answers_read.popleft()
         if isinstance(reply, ReplyError):
-            self._refused(str(reply))
-            return
+            self._refused(str(reply), reading=is_read)
+        elif is_read:
+            self._found(reply or {})
+
+    def _found(self, reply: dict[bytes, Sequence[tuple[bytes, Sequence[bytes] | None]]]) -> None:
+        asked, self._asked = self._asked or {}, None
+        most = self._count
         if self._failing:
             self._failing = False
             log.warning("stream read works again", extra=fields(streams=len(self)))
-        self._empty_reads = 0 if reply else self._empty_reads + 1
         now = asyncio.get_running_loop().time()
-        for key, entries in (reply or {}).items():
-            subscription = (asked or {})[key]
-            subscription.due_at = now + subscription.rest_s
+        for key, subscription in asked.items():
+            entries = reply.get(key, ())
+            subscription.track()
             for entry_id, content in entries:
                 if self._subscriptions.get(key) is not subscription:
                     break
-                subscription.move(entry_id)
-                if content is not None:
-                    self._hand_out(subscription, entry_id.decode(), content)
-        self._read_soon()
+                if not subscription.has(entry_id):
+                    subscription.move(entry_id)
+                    if content is not None:
+                        # field, value, field, value, …
+                        self._hand_out(subscription, entry_id, content[1] if content[0] == FIELD else b"")
+            more = len(entries) >= most
+            subscription.look_at = now + (0.0 if more else _UNTOLD_S if entries else self._quiet_s)
+        self._look_soon()
 
-    def _hand_out(self, subscription: Subscription, entry_id: str, content: Sequence[bytes]) -> None:
-        """`content`: field, value, field, value, …"""
+    def _hand_out(self, subscription: Subscription, entry_id: bytes, payload: bytes) -> None:
         try:
-            entry = decode(content[1] if content[0] == FIELD else b"")
+            entry = decode(payload)
         except EntryError as error:
             self._on_bad_entry()
-            log.warning("bad entry skipped", extra=fields(key=subscription.key, entry_id=entry_id, error=error.message))
+            where = fields(key=subscription.key, entry_id=entry_id.decode(), error=error.message)
+            log.warning("bad entry skipped", extra=where)
             return
         if entry is None:
             return
         try:
-            subscription.sink(entry_id, entry)
+            subscription.sink(entry_id.decode(), entry)
         except Exception:
             # One call's fault must not stop the reading of all others.
-            log.exception("sink failed", extra=fields(key=subscription.key, entry_id=entry_id))
+            log.exception("sink failed", extra=fields(key=subscription.key, entry_id=entry_id.decode()))
 
     # -- when Redis refuses
-    def _refused(self, reason: str) -> None:
+    def _refused(self, reason: str, *, reading: bool) -> None:
+        if not reading and not refusal_is_passing(reason):
+            if self._is_told:
+                log.warning("not told of new entries, looking for them instead", extra=fields(error=reason))
+                self._quiet_s = _UNTOLD_S
+            return
         self.failed(reason)
         self._one_is_refused = not refusal_is_passing(reason)
         if self._wire is not None:
@@ -283,10 +285,3 @@ class _Part:
                     self.remove(subscription.key)
                     log.error("stream refused", extra=fields(key=subscription.key, error=str(error)))
         self._one_is_refused = False
-
-
-def _beside(bell: str, key: str) -> str:
-    """The bell in the slot of the stream: a process has one on each server of a cluster."""
-    tag, brace, _ = key.partition("}")
-    _, tagged, name = bell.partition("}")
-    return f"{tag}{brace}{name}" if brace and tagged else bell

@@ -1,9 +1,8 @@
-"""One stream that is read, and the command that reads many of them, packed with as little as possible done anew."""
+"""One stream that is read: how far, and whether what its writer tells continues that."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from bridge_common.entries import Entry
@@ -12,41 +11,61 @@ from bridge_common.redis_wire import pack
 Sink: TypeAlias = Callable[[str, Entry], None]
 """Called with an entry's id and the entry, in the order of the stream. Must not block."""
 
+_NOTHING: bytes = b""
 
-@dataclass(slots=True, eq=False)
+
 class Subscription:
     """One reading of a stream: another one of the same key is not this one."""
 
-    key: str
-    cursor: bytes
-    sink: Sink
-    rest_s: float
-    due_at: float = 0.0
-    """Not looked at before (loop time)."""
-    packed_key: bytes = b""
-    """As a part of a command."""
-    packed_cursor: bytes = b""
-    """As well. Most cursors stand still between two reads."""
+    __slots__ = ("_epoch", "_seq", "_start", "channel", "cursor", "key", "look_at", "next_id", "packed_key", "sink")
 
-    def __post_init__(self) -> None:
-        self.packed_key = _packed(self.key.encode())
-        self.move(self.cursor)
+    def __init__(self, key: str, cursor: bytes, sink: Sink) -> None:
+        self.key = key
+        self.channel = key.encode()
+        """Where its writers tell what they append: it has the stream's own name."""
+        self.packed_key = _packed(self.channel)
+        """As a part of a command."""
+        self.sink = sink
+        self.next_id = _NOTHING
+        self.look_at = 0.0
+        """When to look into the stream itself (loop time). Each entry that was told puts it off."""
+        self.move(cursor)
 
-    def move(self, cursor: bytes) -> None:
-        self.cursor = cursor
-        self.packed_cursor = _packed(cursor)
+    def move(self, entry_id: bytes) -> None:
+        """This entry was the last, wherever it came from."""
+        epoch, _, seq = entry_id.partition(b"-")
+        self.cursor = entry_id
+        self._epoch, self._seq, self._start = int(epoch), int(seq or 0), epoch + b"-"
+        self.track()
+
+    def step(self) -> None:
+        """The one with `next_id` was the last."""
+        self.cursor = self.next_id
+        self._seq += 1
+        self.next_id = b"%b%d" % (self._start, self._seq + 1)
+
+    def lose_track(self) -> None:
+        """Something is missing, or another writer has come: until the stream was looked at, nothing follows."""
+        self.next_id = _NOTHING
+
+    def track(self) -> None:
+        """The only entry that certainly follows: the same writer's next."""
+        self.next_id = b"%b%d" % (self._start, self._seq + 1)
+
+    def has(self, entry_id: bytes) -> bool:
+        """Whether it is the last one or lies before it. False for what is no entry id at all."""
+        epoch, _, seq = entry_id.partition(b"-")
+        if not (epoch.isdigit() and seq.isdigit()):
+            return False
+        return (int(epoch), int(seq)) <= (self._epoch, self._seq)
 
 
-def read_command(streams: Collection[Subscription], count: int, block_ms: int = 0) -> bytes:
-    """The XREAD of these streams; with `block_ms` it waits so long for the first entry."""
-    parts = (
-        (b"XREAD", b"COUNT", count, b"BLOCK", block_ms, b"STREAMS")
-        if block_ms
-        else (b"XREAD", b"COUNT", count, b"STREAMS")
-    )
+def read_command(streams: Collection[Subscription], count: int) -> bytes:
+    """The XREAD of these streams, at most `count` entries of each."""
+    parts = (b"XREAD", b"COUNT", count, b"STREAMS")
     # The number of parts stands first; keys and cursors count as well.
     head = b"*%d\r\n" % (len(parts) + 2 * len(streams)) + pack(*parts).partition(b"\r\n")[2]
-    return head + b"".join([s.packed_key for s in streams]) + b"".join([s.packed_cursor for s in streams])
+    return head + b"".join([s.packed_key for s in streams]) + b"".join([_packed(s.cursor) for s in streams])
 
 
 def _packed(part: bytes) -> bytes:

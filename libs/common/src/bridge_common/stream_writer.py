@@ -2,6 +2,9 @@
 
 The stream is the fence. Every entry carries the id `<epoch>-<seq>`: Redis refuses a writer with a lower epoch and a
 repeated append alike, so a writer that lost its call is silenced by the server and a retry never doubles anything.
+
+Right behind its append each entry is told on the channel of the stream's name, so that who reads the stream need not
+look for it (`stream_reader`).
 """
 
 from __future__ import annotations
@@ -34,8 +37,6 @@ _PATIENCE_S: Final = 0.5
 
 _Item: TypeAlias = tuple["Outlet", bytes, bytes]
 """Whose entry, its id, its payload."""
-_RUNG: Final = None
-"""Stands for a bell among what was sent."""
 
 
 class Outlet:
@@ -55,7 +56,7 @@ class Outlet:
         "closed",
         "epoch",
         "key",
-        "ring",
+        "tell_start",
     )
 
     def __init__(
@@ -69,10 +70,9 @@ class Outlet:
         self.key = key
         self.append_start = _append_start(key, MEDIA_STREAM_LENGTH)
         self.append_long_start = _append_start(key, LONG_ENTRIES_KEPT)
+        self.tell_start = _tell_start(key, writer.sharded)
         self.epoch = epoch
         self.closed = False
-        self.ring = b""
-        """The command that tells the reader of this stream, if it has a bell."""
         self._seq = 0
         self._writer = writer
         self._on_fenced = on_fenced
@@ -83,10 +83,6 @@ class Outlet:
         if not self.closed:
             self._seq += 1
             self._writer.queue(self, b"%d-%d" % (self.epoch, self._seq), encode(entry))
-
-    def ring_at(self, bell: str) -> None:
-        """Tell the reader of this stream after each write, see `StreamReader.bell_of`. A lost bell stays lost."""
-        self.ring = pack(b"XADD", bell, b"NOMKSTREAM", b"MAXLEN", 1, b"*", b"r", b"") if bell else b""
 
     def close(self) -> None:
         """Append no more; what was appended before is still written."""
@@ -116,11 +112,15 @@ class Outlet:
 class StreamWriter:
     """All outlets of a process; `run` writes until cancelled, one `run` at a time."""
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Redis, *, sharded: bool = False) -> None:
+        """`sharded`: the channels of a cluster lie on the server of their stream."""
         self._redis = redis
+        self.sharded = sharded
         self._waiting: deque[_Item] = deque()
-        self._sent: deque[_Item | None] = deque()
+        self._sent: deque[_Item] = deque()
         """Written, and not answered yet."""
+        self._answered_append = False
+        """The next reply is to the telling of an entry, which is nobody's concern."""
         self._doubtful = 0
         """So many of the next replies are to entries that an attempt before may have stored already."""
         self._in_doubt = 0
@@ -186,11 +186,11 @@ class StreamWriter:
     def closed(self) -> None:
         """What was sent and not answered may be stored or not: it goes first on the next connection."""
         self._wire = None
-        again = [item for item in self._sent if item is not _RUNG]
-        self._in_doubt += len(again)
-        self._waiting.extendleft(reversed(again))
+        self._in_doubt += len(self._sent)
+        self._waiting.extendleft(reversed(self._sent))
         self._sent.clear()
         self._doubtful = 0
+        self._answered_append = False
 
     def failed(self, reason: str) -> None:
         if not self._failing:
@@ -214,11 +214,7 @@ class StreamWriter:
         self._in_doubt -= doubtful
         self._doubtful += doubtful
         self._sent += batch
-        commands = [_append_command(*item) for item in batch]
-        # One ring for all that a reader finds; last, so that it finds all.
-        rings = {outlet.ring for outlet, _, _ in batch if outlet.ring}
-        self._sent.extend(_RUNG for _ in rings)
-        self._wire.send(b"".join([*commands, *rings]), replies=len(commands) + len(rings))
+        self._wire.send(b"".join([_commands(*item) for item in batch]), replies=2 * len(batch))
         if self._waiting:
             self._write_soon()
 
@@ -230,10 +226,11 @@ class StreamWriter:
                 self._wire.abort()
             self.closed()
             return
-        item = self._sent.popleft()
-        if item is _RUNG:
+        if self._answered_append:
+            self._answered_append = False
             return
-        outlet = item[0]
+        self._answered_append = True
+        outlet = self._sent.popleft()[0]
         repeated = self._doubtful > 0
         if repeated:
             self._doubtful -= 1
@@ -262,11 +259,18 @@ def _append_start(key: str, kept: int) -> bytes:
     return b"*9\r\n" + packed.partition(b"\r\n")[2]
 
 
-def _append_command(outlet: Outlet, entry_id: bytes, payload: bytes) -> bytes:
-    size = len(payload)
-    return b"%b$%d\r\n%b\r\n%b$%d\r\n%b\r\n" % (
-        *(outlet.append_start if size < LONG_ENTRY_BYTES else outlet.append_long_start, len(entry_id), entry_id),
+def _tell_start(key: str, sharded: bool) -> bytes:
+    """The same of what tells of an entry: `<id> <payload>` on the channel of the stream's name."""
+    return b"*3\r\n" + pack(b"SPUBLISH" if sharded else b"PUBLISH", key).partition(b"\r\n")[2]
+
+
+def _commands(outlet: Outlet, entry_id: bytes, payload: bytes) -> bytes:
+    """Append the entry and tell of it."""
+    size, id_size = len(payload), len(entry_id)
+    return b"%b$%d\r\n%b\r\n%b$%d\r\n%b\r\n%b$%d\r\n%b %b\r\n" % (
+        *(outlet.append_start if size < LONG_ENTRY_BYTES else outlet.append_long_start, id_size, entry_id),
         *(_PACKED_FIELD, size, payload),
+        *(outlet.tell_start, id_size + 1 + size, entry_id, payload),
     )
 
 

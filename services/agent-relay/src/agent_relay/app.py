@@ -91,7 +91,7 @@ class AgentRelay:
         desk = Desk(
             voice=voice,
             profiles=profiles,
-            reader=StreamReader(clients.blocking, keys.bell(keys.all_tags()[0], self._name)),
+            reader=StreamReader(clients.blocking),
             writer=stream_writer(clients.media),
             store=CallStore(clients.control, keys),
             says=SayStore(clients.control, keys),

@@ -42,10 +42,6 @@ class Downlink:
             for entry in held:
                 self._outlet.append(entry)
 
-    def ring_at(self, bell: str) -> None:
-        """See `Outlet.ring_at`."""
-        self._outlet.ring_at(bell)
-
     def close(self) -> None:
         """What was appended is still written; what is held back is not."""
         self._outlet.close()

@@ -28,7 +28,6 @@ from bridge_common import telemetry
 from bridge_common.call_record import CallRecord
 from bridge_common.entries import (
     AudioFrame,
-    Bell,
     Clear,
     DownlinkEntry,
     Dtmf,
@@ -50,10 +49,6 @@ ENDED: Final = "ended"
 LEASE_LOST: Final = "lease lost"
 RELEASED: Final = "released"
 FAILED: Final = "failed"
-_FRAME_REST_S: Final = 0.006
-"""Frames come every 20 ms: right after one nobody looks for the next. The next one after a late one comes sooner, so a
-longer rest would hold it up.
-"""
 _LAST_WORDS_S: Final = 1.0
 """What an ended call may still take to close its socket and to write its transcript."""
 
@@ -145,7 +140,7 @@ class Relay:
         """Until the call is over here; returns why: `ENDED`, `LEASE_LOST`, `RELEASED` or `FAILED`."""
         uplink = self._desk.keys.uplink(self.claim.call_id)
         self._conversation.begin(self._now())
-        self._desk.reader.add(uplink, self.claim.uplink_cursor, self._on_uplink, rest_s=_FRAME_REST_S)
+        self._desk.reader.add(uplink, self.claim.uplink_cursor, self._on_uplink)
         voice = asyncio.create_task(self._guarded(self._hold_voice()))
         errands = asyncio.create_task(self._guarded(self._errands.run()))
         says = asyncio.create_task(self._guarded(self.says.look()))
@@ -216,8 +211,6 @@ class Relay:
                 self.stop(ENDED)
             case Stamp():
                 telemetry.observe_stamp("uplink", entry.at_us)
-            case Bell():
-                self._downlink.ring_at(entry.key)
             case Dtmf() if self._catching_up:
                 pass
             case MediaAttached():
@@ -228,17 +221,10 @@ class Relay:
                 pass
 
     def _on_attached(self, entry: MediaAttached, *, epoch: int) -> None:
-        if self._voice.takes_audio:
-            self._tell_bell()
         if epoch <= self._known_socket:
             self._do(self._conversation.attached(self._now()))
         else:
             self._do(self._conversation.from_caller(entry, self._now()))
-
-    def _tell_bell(self) -> None:
-        """Each socket of the call has to know where to ring. Until then a frame may wait for 20 ms."""
-        if bell := self._desk.reader.bell_of(self._desk.keys.uplink(self.claim.call_id)):
-            self._downlink.append(Bell(bell))
 
     def _on_frame(self, frame: AudioFrame) -> None:
         self._voice.hear(frame.pcm24k)
@@ -276,6 +262,5 @@ class Relay:
     def _on_ready(self, ready: Ready) -> None:
         self._just_ready = True
         self._catching_up = False
-        self._tell_bell()
         self._voice.ready(ready)
         self._errands.put(replace(ready, resource=self._voice.resource))

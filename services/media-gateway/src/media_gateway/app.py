@@ -60,7 +60,7 @@ class MediaGateway:
             keys=keys,
             store=CallStore(control, keys),
             inbox=Inbox(control, self._clients.blocking, keys, self.name),
-            reader=StreamReader(self._clients.blocking, keys.bell(keys.all_tags()[0], self.name)),
+            reader=StreamReader(self._clients.blocking),
             writer=stream_writer(self._clients.media),
             ticker=Ticker(),
             admission=Admission(settings.gateway_capacity),

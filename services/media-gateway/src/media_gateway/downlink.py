@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from bridge_common.audio import VOICE_RATE_HZ, ms_of_bytes
-from bridge_common.entries import Audio, Bell, Clear, Ended, Entry, Hold, ItemEnd, Stamp
+from bridge_common.entries import Audio, Clear, Ended, Entry, Hold, ItemEnd, Stamp
 from bridge_common.telemetry import observe_stamp
 from media_gateway import metrics
 from media_gateway.core.acs_media import STOP_AUDIO, encode_audio
@@ -29,8 +29,6 @@ class Downlink:
         outbox: Outbox,
         report: Callable[[Report], None],
         on_stopped: Callable[[Clear], None],
-        on_new_relay: Callable[[], None],
-        on_bell: Callable[[str], None],
         on_ended: Callable[[Ended], None],
     ) -> None:
         self._rate: RateChange = rate_change(VOICE_RATE_HZ, rate_hz)
@@ -45,23 +43,16 @@ class Downlink:
         self._outbox = outbox
         self._report = report
         self._on_stopped = on_stopped
-        self._on_new_relay = on_new_relay
-        self._on_bell = on_bell
         self._on_ended = on_ended
         self._holds = False
         """The relay wants the hold tone."""
         self._alone = False
-        self._epoch = ""
-        """Of the relay that wrote last, with the dash that follows it in an entry's id."""
 
     @property
     def waiting_s(self) -> float:
         return ms_of_bytes(self._playout.waiting_bytes, VOICE_RATE_HZ) / 1000
 
-    def take(self, entry_id: str, entry: Entry) -> None:
-        if not entry_id.startswith(self._epoch) or not self._epoch:
-            self._epoch = entry_id.partition("-")[0] + "-"
-            self._on_new_relay()
+    def take(self, _entry_id: str, entry: Entry) -> None:
         match entry:
             case Audio():
                 self._push(entry)
@@ -75,9 +66,6 @@ class Downlink:
                 self._playout.hold(self._holds or self._alone)
             case Stamp():
                 observe_stamp("downlink", entry.at_us)
-                return
-            case Bell():
-                self._on_bell(entry.key)
                 return
             case Ended():
                 self._on_ended(entry)

@@ -11,7 +11,6 @@ from bridge_common import telemetry
 from bridge_common.audio import FRAME_MS, PHONE_RATE_HZ, VOICE_RATE_HZ, ms_of_bytes
 from bridge_common.call_store import MediaGrant
 from bridge_common.entries import (
-    Bell,
     Dtmf,
     Ended,
     HangUp,
@@ -191,7 +190,6 @@ class MediaSession:
         self._downlink = self._new_downlink(self._outlet.append)
         if not self._detached:
             self._around.reader.add(self._around.keys.downlink(self._call_id), self._cursor, self._downlink.take)
-            self._tell_bell()
         return self._uplink
 
     def _new_downlink(self, report: Callable[[Report], None]) -> Downlink:
@@ -203,8 +201,6 @@ class MediaSession:
             outbox=self._outbox,
             report=report,
             on_stopped=self._trace.stopped,
-            on_new_relay=self._tell_bell,
-            on_bell=self._outlet.ring_at,
             on_ended=self._call_ended,
         )
 
@@ -217,11 +213,6 @@ class MediaSession:
         """To be called once a second: so the relay knows how long our entries are under way."""
         if self._uplink is not None and not self._detached:
             self._outlet.append(Stamp(telemetry.now_us()))
-
-    def _tell_bell(self) -> None:
-        """Each relay of the call has to know where to ring."""
-        if bell := self._around.reader.bell_of(self._around.keys.downlink(self._call_id)):
-            self._outlet.append(Bell(bell))
 
     def tick(self, now: float) -> None:
         """Whether the peer still speaks; looked at when it could have been silent for too long."""
