@@ -25,7 +25,6 @@ from bridge_common import media_token
 from bridge_common.call_record import CallRecord, Status
 from bridge_common.call_store import CallStore
 from bridge_common.entries import MediaAttached, Playing
-from bridge_common.entry_codec import encode
 from bridge_common.ids import call_id_of
 from bridge_common.keys import Keys
 from bridge_common.leases import Leases
@@ -154,7 +153,7 @@ class Driver:
             await leases.offer(call_id)
             # What a gateway says first, and what it says of the agent's first audio.
             for entry in (MediaAttached(16_000), Playing(ITEM_ID)):
-                self._redis.append(uplink.next(encode(entry)))
+                self._redis.append(uplink.next(entry))
         await all_there.wait()
 
     def _say_to_relay(self, number: int) -> None:

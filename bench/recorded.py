@@ -14,9 +14,8 @@ from typing import Final
 
 from bench.bridges import Shape
 from bridge_common.audio import FRAME_MS, PHONE_RATE_HZ, VOICE_RATE_HZ, bytes_of_ms
-from bridge_common.entries import Audio, AudioFrame
-from bridge_common.entry_codec import FIELD, encode
-from bridge_common.keys import LONG_ENTRIES_KEPT, LONG_ENTRY_BYTES, MEDIA_STREAM_LENGTH
+from bridge_common.entries import Audio, AudioFrame, Entry
+from bridge_common.streams import Outlet
 
 FRAMES_PER_S: Final = 1000 // FRAME_MS
 DELTA_MS: Final = {Shape.ECHO: FRAME_MS, Shape.DELTAS: 250}
@@ -96,36 +95,22 @@ def audio_delta(pcm24k: bytes) -> bytes:
 
 # -- Redis
 class Appends:
-    """The appends to one stream, as the services' stream writer packs them; ids count up within epoch 1."""
+    """The appends to one stream, packed by the services' own outlet; ids count up within epoch 1."""
 
-    __slots__ = ("_before_id", "_before_long", "_seq", "_telling")
+    sharded = False
 
     def __init__(self, key: str) -> None:
-        self._before_id = _append_start(key, MEDIA_STREAM_LENGTH)
-        self._before_long = _append_start(key, LONG_ENTRIES_KEPT)
-        self._telling = b"*3\r\n" + _bulk(b"PUBLISH") + _bulk(key.encode())
-        self._seq = 0
+        self._outlet = Outlet(self, key, 1, lambda: None)
+        self._packed = b""
 
-    def next(self, payload: bytes) -> bytes:
-        """Two commands: the append of the entry, and the telling of it."""
-        self._seq += 1
-        entry_id = b"1-%d" % self._seq
-        start = self._before_id if len(payload) < LONG_ENTRY_BYTES else self._before_long
-        return b"".join(
-            (start, _bulk(entry_id), _FIELD, _bulk(payload), self._telling, _bulk(b"%b %b" % (entry_id, payload)))
-        )
+    def next(self, entry: Entry) -> bytes:
+        """The commands that append the entry and tell of it."""
+        self._outlet.append(entry)
+        return self._packed
 
-
-def _append_start(key: str, kept: int) -> bytes:
-    words = (b"XADD", key.encode(), b"NOMKSTREAM", b"MAXLEN", b"~", b"%d" % kept)
-    return b"*9\r\n" + b"".join(map(_bulk, words))
-
-
-def _bulk(word: bytes) -> bytes:
-    return b"$%d\r\n%b\r\n" % (len(word), word)
-
-
-_FIELD: Final = _bulk(FIELD)
+    def queue(self, _outlet: Outlet, commands: bytes) -> None:
+        """As a writer's queue."""
+        self._packed = commands
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +119,9 @@ class Recording:
 
     media_frame: bytes
     """20 ms of the caller on the media socket, with the WebSocket frame around it."""
-    uplink: bytes
+    uplink: Entry
     """20 ms of the caller, as an entry."""
-    downlink: bytes
+    downlink: Entry
     """One delta of the agent, as an entry."""
     delta: bytes
     """One delta of the agent on the voice socket."""
@@ -148,8 +133,8 @@ class Recording:
         agent = sound(delta_ms, VOICE_RATE_HZ)
         return cls(
             media_frame=client_frame(audio_data(sound(FRAME_MS, PHONE_RATE_HZ))),
-            uplink=encode(AudioFrame(sound(FRAME_MS, VOICE_RATE_HZ))),
-            downlink=encode(Audio(ITEM_ID, agent)),
+            uplink=AudioFrame(sound(FRAME_MS, VOICE_RATE_HZ)),
+            downlink=Audio(ITEM_ID, agent),
             delta=audio_delta(agent),
             delta_ms=delta_ms,
         )

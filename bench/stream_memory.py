@@ -17,6 +17,7 @@ from bridge_common.entries import Audio, AudioFrame
 from bridge_common.entry_codec import FIELD, encode
 from bridge_common.ids import call_id_of
 from bridge_common.keys import LONG_ENTRIES_KEPT, LONG_ENTRY_BYTES, MEDIA_STREAM_LENGTH, Keys
+from bridge_common.stream_writer import TRIM_EVERY
 
 _BEYOND: Final = 2
 """So many times the length that is kept: streams are trimmed in steps."""
@@ -50,6 +51,8 @@ def _filled_mb(asking: redis.Redis, key: str, payload: bytes) -> float:
     with asking.pipeline(transaction=False) as pipeline:
         for _ in range(_BEYOND * kept):
             pipeline.xadd(key, {FIELD: payload}, maxlen=kept, approximate=True)
+        for _ in range(TRIM_EVERY - 1):
+            pipeline.xadd(key, {FIELD: payload})
         pipeline.execute()
     taken = int(asking.memory_usage(key, samples=0) or 0)
     asking.unlink(key)

@@ -43,14 +43,10 @@ class RedisWire(asyncio.Protocol):
     Nothing is retried here: when the connection is gone, whoever sent something decides.
     """
 
-    def __init__(self, on_reply: Callable[[Any], None], told: Told = _nobody, gather_s: float = 0.0) -> None:
-        """`told` gets what is told on a channel that this connection has subscribed to.
-
-        `gather_s`: after replies were read, leave those that follow in the socket for so long. Each wake-up of a
-        process costs more than the reading of many replies, and to an append the reply is seldom news.
-        """
+    def __init__(self, on_reply: Callable[[Any], None], told: Told = _nobody) -> None:
+        """`told` gets what is told on a channel that this connection has subscribed to."""
         self._told = told
-        self._gather_s = gather_s
+        self._gather_s = 0.0
         self._gathering: asyncio.TimerHandle | None = None
         self._lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._on_reply = on_reply
@@ -61,11 +57,9 @@ class RedisWire(asyncio.Protocol):
         self._waits_since = 0.0
 
     @classmethod
-    async def open(
-        cls, redis: Redis, on_reply: Callable[[Any], None], told: Told = _nobody, gather_s: float = 0.0
-    ) -> RedisWire:
+    async def open(cls, redis: Redis, on_reply: Callable[[Any], None], told: Told = _nobody) -> RedisWire:
         """A connection as the client `redis` would open it. Raises what redis-py raises."""
-        wire = cls(on_reply, told, gather_s)
+        wire = cls(on_reply, told)
         make: Callable[[], AbstractConnection] = redis.connection_pool.make_connection
         connection = make()
         await connection.connect()  # type: ignore[no-untyped-call]  # redis-py leaves it bare
@@ -90,6 +84,16 @@ class RedisWire(asyncio.Protocol):
             self._waits_since = time.monotonic()
         self._unanswered += replies
         self._transport.write(packed)
+
+    def gather(self, for_s: float) -> None:
+        """After replies were read, leave those that follow in the socket for so long. Each wake-up of a process costs
+        more than the reading of many replies, and to an append the reply is seldom news.
+        """
+        self._gather_s = for_s
+        if not for_s and self._gathering is not None and self._transport is not None:
+            self._gathering.cancel()
+            self._gathering = None
+            self._transport.resume_reading()
 
     async def until_lost(self, patience_s: float) -> str:
         """Return why the connection ended; ends it when a reply is due for longer than `patience_s`."""
@@ -129,7 +133,12 @@ class RedisWire(asyncio.Protocol):
             self.abort()
         if self._gather_s and self._transport is not None and self.is_open:
             self._transport.pause_reading()
-            self._gathering = asyncio.get_running_loop().call_later(self._gather_s, self._transport.resume_reading)
+            self._gathering = asyncio.get_running_loop().call_later(self._gather_s, self._read_on)
+
+    def _read_on(self) -> None:
+        self._gathering = None
+        if self._transport is not None and self.is_open:
+            self._transport.resume_reading()
 
     def connection_lost(self, error: Exception | None) -> None:
         self._end(str(error) if error else "closed by the server")
@@ -162,17 +171,15 @@ class WireUser(Protocol):
         """What has to be put right before another connection can serve. May raise what redis-py raises."""
 
 
-async def keep_open(
-    redis: Redis, user: WireUser, *, patience_s: float, told: Told = _nobody, gather_s: float = 0.0
-) -> NoReturn:
+async def keep_open(redis: Redis, user: WireUser, *, patience_s: float, told: Told = _nobody) -> NoReturn:
     """Give `user` a connection, one after the other, until cancelled.
 
-    `patience_s`: see `RedisWire.until_lost`; `told` and `gather_s`: see `RedisWire`.
+    `patience_s`: see `RedisWire.until_lost`; `told`: see `RedisWire`.
     """
     while True:
         try:
             await user.before_open()
-            wire = await RedisWire.open(redis, user.answered, told, gather_s)
+            wire = await RedisWire.open(redis, user.answered, told)
         except (RedisError, OSError) as error:
             user.failed(str(error))
         else:

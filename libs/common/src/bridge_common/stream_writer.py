@@ -13,7 +13,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 from hiredis import ReplyError
 from redis.asyncio import Redis
@@ -30,13 +30,26 @@ log = logging.getLogger(__name__)
 
 MAX_WAITING: Final = 20_000
 """Entries kept while Redis does not answer: 2 s of 100 calls both ways. Beyond it the oldest go."""
-_GATHER_S: Final = 0.01
+_GATHER_S: Final = 0.05
 """Replies are read this seldom: a fence may be noticed so much later, and the server keeps it meanwhile."""
+TRIM_EVERY: Final = 8
+"""A stream is cut to its length with every so manieth entry: the cutting costs a third of an append."""
 _BATCH: Final = 512
 _PATIENCE_S: Final = 0.5
 
-_Item: TypeAlias = tuple["Outlet", bytes, bytes]
-"""Whose entry, its id, its payload."""
+_Item: TypeAlias = tuple["Outlet", bytes]
+"""Whose entry, and the two commands that append it and tell of it: the same however often they are sent."""
+
+
+class Queue(Protocol):
+    """What an outlet appends to: the writer."""
+
+    @property
+    def sharded(self) -> bool:
+        """The channels of a cluster lie on the server of their stream."""
+
+    def queue(self, outlet: Outlet, commands: bytes) -> None:
+        """`commands`: two, of which the first appends."""
 
 
 class Outlet:
@@ -47,30 +60,32 @@ class Outlet:
     """
 
     __slots__ = (
+        "_append_start",
         "_on_fenced",
         "_on_missing",
         "_seq",
+        "_tell_start",
+        "_trim_long_start",
+        "_trim_start",
         "_writer",
-        "append_long_start",
-        "append_start",
         "closed",
         "epoch",
         "key",
-        "tell_start",
     )
 
     def __init__(
         self,
-        writer: StreamWriter,
+        writer: Queue,
         key: str,
         epoch: int,
         on_fenced: Callable[[], None],
         on_missing: Callable[[], None] | None = None,
     ) -> None:
         self.key = key
-        self.append_start = _append_start(key, MEDIA_STREAM_LENGTH)
-        self.append_long_start = _append_start(key, LONG_ENTRIES_KEPT)
-        self.tell_start = _tell_start(key, writer.sharded)
+        self._append_start = _append_start(key)
+        self._trim_start = _append_start(key, MEDIA_STREAM_LENGTH)
+        self._trim_long_start = _append_start(key, LONG_ENTRIES_KEPT)
+        self._tell_start = _tell_start(key, writer.sharded)
         self.epoch = epoch
         self.closed = False
         self._seq = 0
@@ -82,7 +97,18 @@ class Outlet:
         """Queue the entry; after `close` or a fence it is dropped."""
         if not self.closed:
             self._seq += 1
-            self._writer.queue(self, b"%d-%d" % (self.epoch, self._seq), encode(entry))
+            self._writer.queue(self, self._commands(b"%d-%d" % (self.epoch, self._seq), encode(entry)))
+
+    def _commands(self, entry_id: bytes, payload: bytes) -> bytes:
+        """Append the entry and tell of it."""
+        size, id_size = len(payload), len(entry_id)
+        start = self._append_start
+        if self._seq % TRIM_EVERY == 0:
+            start = self._trim_start if size < LONG_ENTRY_BYTES else self._trim_long_start
+        return b"%b$%d\r\n%b\r\n%b$%d\r\n%b\r\n%b$%d\r\n%b %b\r\n" % (
+            *(start, id_size, entry_id, _PACKED_FIELD, size, payload),
+            *(self._tell_start, id_size + 1 + size, entry_id, payload),
+        )
 
     def close(self) -> None:
         """Append no more; what was appended before is still written."""
@@ -113,7 +139,7 @@ class StreamWriter:
     """All outlets of a process; `run` writes until cancelled, one `run` at a time."""
 
     def __init__(self, redis: Redis, *, sharded: bool = False) -> None:
-        """`sharded`: the channels of a cluster lie on the server of their stream."""
+        """`sharded`: see `Queue`."""
         self._redis = redis
         self.sharded = sharded
         self._waiting: deque[_Item] = deque()
@@ -129,6 +155,7 @@ class StreamWriter:
         self._planned = False
         """A write comes at the end of the loop's turn."""
         self._failing = False
+        self._flushing = 0
         self._queued = 0
         self._settled = 0
         self._progress = asyncio.Event()
@@ -140,14 +167,14 @@ class StreamWriter:
     ) -> Outlet:
         return Outlet(self, key, epoch, on_fenced, on_missing)
 
-    def queue(self, outlet: Outlet, entry_id: bytes, payload: bytes) -> None:
+    def queue(self, outlet: Outlet, commands: bytes) -> None:
         if len(self._waiting) >= MAX_WAITING:
             self._waiting.popleft()
             self._in_doubt = max(0, self._in_doubt - 1)
             self._settled += 1
             self.dropped += 1
             WRITER_DROPPED.inc()
-        self._waiting.append((outlet, entry_id, payload))
+        self._waiting.append((outlet, commands))
         self._queued += 1
         if not self._planned and self._wire is not None:
             self._write_soon()
@@ -163,14 +190,25 @@ class StreamWriter:
         Returns at once after `run` has ended: nobody writes any more.
         """
         target = self._queued
-        while self._settled < target and not self._ended:
-            await self._progress.wait()
+        self._flushing += 1
+        try:
+            while self._settled < target and not self._ended:
+                self._gather()
+                await self._progress.wait()
+        finally:
+            self._flushing -= 1
+            self._gather()
+
+    def _gather(self) -> None:
+        """Leave replies in the socket for a moment, unless somebody waits for them."""
+        if self._wire is not None:
+            self._wire.gather(0.0 if self._flushing else _GATHER_S)
 
     async def run(self) -> None:
         """Write until cancelled; run again, it goes on with what was not answered."""
         self._ended = False
         try:
-            await keep_open(self._redis, self, patience_s=_PATIENCE_S, gather_s=_GATHER_S)
+            await keep_open(self._redis, self, patience_s=_PATIENCE_S)
         finally:
             self._ended = True
             self._tell_progress()
@@ -181,6 +219,7 @@ class StreamWriter:
 
     def opened(self, wire: RedisWire) -> None:
         self._wire = wire
+        self._gather()
         self._write_soon()
 
     def closed(self) -> None:
@@ -214,7 +253,7 @@ class StreamWriter:
         self._in_doubt -= doubtful
         self._doubtful += doubtful
         self._sent += batch
-        self._wire.send(b"".join([_commands(*item) for item in batch]), replies=2 * len(batch))
+        self._wire.send(b"".join([commands for _, commands in batch]), replies=2 * len(batch))
         if self._waiting:
             self._write_soon()
 
@@ -252,26 +291,17 @@ class StreamWriter:
         self._progress = asyncio.Event()
 
 
-def _append_start(key: str, kept: int) -> bytes:
-    """All of an append that is the same for every entry of a stream."""
-    packed = pack(b"XADD", key, b"NOMKSTREAM", b"MAXLEN", b"~", kept)
+def _append_start(key: str, kept: int | None = None) -> bytes:
+    """All of an append that is the same for every entry of a stream; with `kept` it is cut to that length."""
+    trim = (b"MAXLEN", b"~", kept) if kept is not None else ()
+    packed = pack(b"XADD", key, b"NOMKSTREAM", *trim)
     # The number of parts stands first; the entry's id, its field and its payload count as well.
-    return b"*9\r\n" + packed.partition(b"\r\n")[2]
+    return b"*%d\r\n" % (6 + len(trim)) + packed.partition(b"\r\n")[2]
 
 
 def _tell_start(key: str, sharded: bool) -> bytes:
     """The same of what tells of an entry: `<id> <payload>` on the channel of the stream's name."""
     return b"*3\r\n" + pack(b"SPUBLISH" if sharded else b"PUBLISH", key).partition(b"\r\n")[2]
-
-
-def _commands(outlet: Outlet, entry_id: bytes, payload: bytes) -> bytes:
-    """Append the entry and tell of it."""
-    size, id_size = len(payload), len(entry_id)
-    return b"%b$%d\r\n%b\r\n%b$%d\r\n%b\r\n%b$%d\r\n%b %b\r\n" % (
-        *(outlet.append_start if size < LONG_ENTRY_BYTES else outlet.append_long_start, id_size, entry_id),
-        *(_PACKED_FIELD, size, payload),
-        *(outlet.tell_start, id_size + 1 + size, entry_id, payload),
-    )
 
 
 _PACKED_FIELD: Final = b"$%d\r\n%b\r\n" % (len(FIELD), FIELD)
