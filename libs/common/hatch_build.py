@@ -1,7 +1,8 @@
 """Compiles the *.pyx of a package while it is installed or made a wheel; the build hook of every package that has some.
 
 Each stands beside a module in Python that serves where it is missing. So a machine without a C compiler goes on
-without, and hears of it; with one, a module that does not compile is an error. `BRIDGE_COMPILE=no` leaves all out.
+without, and hears of it; with one, a module that does not compile is an error. `BRIDGE_COMPILE=no` leaves all out, and
+with `yes`, as in the images, it is an error when there is no compiler.
 As a script this says what the machine does without: pip keeps to itself what a build says.
 """
 
@@ -31,6 +32,8 @@ class CompileHook(BuildHookInterface[Any]):
         root = Path(self.root, "src")
         editable = version == "editable"
         missing = why_not()
+        if missing and _asked() == "yes":
+            raise SystemExit(missing)
         self._folder = TemporaryDirectory()
         for source in sorted(root.rglob("*.pyx")):
             beside = source.with_name(source.stem + _suffix())
@@ -53,7 +56,7 @@ class CompileHook(BuildHookInterface[Any]):
 
 def why_not() -> str:
     """One line for people, or nothing where modules can be compiled."""
-    if os.environ.get("BRIDGE_COMPILE", "").lower() in {"no", "0", "false"}:
+    if _asked() == "no":
         reason = "BRIDGE_COMPILE is set to no"
     elif not _compiler():
         reason = "there is no C compiler"
@@ -62,6 +65,10 @@ def why_not() -> str:
     else:
         return ""
     return f"Nothing is compiled: {reason}. Everything works without, at the price of more CPU for each call."
+
+
+def _asked() -> str:
+    return os.environ.get("BRIDGE_COMPILE", "").lower()
 
 
 def _compiler() -> list[str]:

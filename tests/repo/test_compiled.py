@@ -83,6 +83,7 @@ def test_the_compiler_stays_in_the_first_stage_of_the_image(sources: list[Path],
             continue
         _, build, final = dockerfile.read_text(encoding="utf-8").split("\nFROM ")
         assert GCC in build.split("pip wheel")[0]
+        assert "BRIDGE_COMPILE=yes" in build, "an image without would only be slower, and nobody would see it"
         assert "apt-get" not in final
 
 
@@ -109,6 +110,13 @@ def test_without_a_compiler_the_wheel_goes_without_and_says_so(
     assert not _modules_in(wheel)
     (line,) = (answer.stdout + answer.stderr).replace("made/tiny-1-py3-none-any.whl", "").strip().splitlines()
     assert reason in line
+
+
+def test_where_it_must_be_compiled_a_missing_compiler_is_an_error(tiny: Path) -> None:
+    answer, wheels = _wheel(tiny, PATH=os.devnull, BRIDGE_COMPILE="yes")
+    assert answer.returncode != 0
+    assert not wheels
+    assert "there is no C compiler" in answer.stderr
 
 
 @needs_compiler
