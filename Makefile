@@ -8,6 +8,7 @@ SECONDS ?= 30
 REPEATS ?= 5
 PACKAGES := libs/common services/call-control services/media-gateway services/agent-relay lab
 STAMP := $(VENV)/.installed
+COMPILED := libs/common/hatch_build.py $(shell find libs services -name "*.pyx" -o -name "*.pxd" -o -name "*.h")
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo up down test check format bench load chaos images lock clean
@@ -15,11 +16,12 @@ STAMP := $(VENV)/.installed
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 12
 
-$(STAMP): requirements/dev.txt $(addsuffix /pyproject.toml,$(PACKAGES))
+$(STAMP): requirements/dev.txt $(COMPILED) $(addsuffix /pyproject.toml,$(PACKAGES))
 	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0])'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/dev.txt
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation $(addprefix -e ,$(PACKAGES))
+	@$(BIN)/python libs/common/hatch_build.py
 	@touch $@
 
 install: $(STAMP) ## install everything into .venv
@@ -65,3 +67,4 @@ lock: install ## write the requirements anew from the pyproject files
 
 clean: ## remove what was installed and made
 	rm -rf $(VENV) out .lab .mypy_cache .ruff_cache .pytest_cache
+	find libs services -name "*.so" -delete

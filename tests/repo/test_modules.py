@@ -26,7 +26,8 @@ def test_every_module_is_under_400_lines(tracked: list[Path], root: Path) -> Non
     long = {
         str(path.relative_to(root)): lines
         for path in tracked
-        if path.suffix == ".py" and (lines := len(path.read_text(encoding="utf-8").splitlines())) > MOST_LINES
+        if path.suffix in {".py", ".pyx", ".pxd", ".pyi", ".h"}
+        and (lines := len(path.read_text(encoding="utf-8").splitlines())) > MOST_LINES
     }
     assert not long
 
@@ -39,12 +40,13 @@ def test_every_module_has_a_test_module_of_its_name(
 
     def tested(module: Path) -> bool:
         package = module.parts[module.parts.index("src") + 1]
-        same_name = [parts for parts in tests if parts[-1] == f"test_{module.name}"]
+        same_name = [parts for parts in tests if parts[-1] == f"test_{module.stem}.py"]
         return any(parts[1] != "unit" or parts[2] == package for parts in same_name)
 
+    compiled = [path.relative_to(root) for path in tracked if path.suffix == ".pyx"]
     untested = [
         str(path)
-        for path in modules
+        for path in [*modules, *compiled]
         if not path.name.startswith("__") and str(path) not in TESTED_ELSEWHERE and not tested(path)
     ]
     assert not untested

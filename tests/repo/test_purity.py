@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -49,6 +50,8 @@ STANDARD = frozenset(
 OUTSIDE = frozenset({"msgpack", "msgspec", "numpy", "pybase64", "pydantic", "typing_extensions", "yaml"})
 PURE_COMMON = frozenset({"audio", "call_record", "entries", "errors", "ids", "keys", "media_token"})
 CLOCKS_AND_CHANCE = frozenset({"now", "utcnow", "today", "uuid1", "uuid4", "token_hex", "urandom"})
+COMPILED = frozenset({"cpython.bytes", "libc.stdint", "libc.string"})
+_IMPORT = re.compile(r"^[ \t]*(?:from[ \t]+(\S+)[ \t]+c?import|c?import[ \t]+(\S+))", re.MULTILINE)
 BUILTINS_WITH_IO = frozenset({"open", "input", "print", "exec", "eval", "__import__"})
 
 
@@ -64,6 +67,20 @@ def test_core_imports_nothing_with_io_or_a_clock(cores: dict[Path, ast.Module]) 
 
 def test_core_calls_no_clock_no_chance_and_waits_for_nothing(cores: dict[Path, ast.Module]) -> None:
     wrong = [f"{path}:{line}: {what}" for path, tree in cores.items() for line, what in _acts(tree)]
+    assert not wrong
+
+
+def test_compiled_core_imports_nothing_with_io_or_a_clock(tracked: list[Path]) -> None:
+    """Not Python, so by lines; of C's library only types and memory."""
+    cores = [path for path in tracked if path.suffix in {".pyx", ".pxd"} and "core" in path.parts]
+    wrong = [
+        f"{path}: {name}"
+        for path in cores
+        for pair in _IMPORT.findall(path.read_text(encoding="utf-8"))
+        for name in pair
+        if name and not (_may_import(name) or name in COMPILED)
+    ]
+    assert cores
     assert not wrong
 
 

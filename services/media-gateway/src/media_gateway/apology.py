@@ -8,7 +8,7 @@ from typing import Final
 
 from bridge_common.audio import BYTES_PER_SAMPLE, PHONE_RATE_HZ, VOICE_RATE_HZ
 from bridge_common.errors import InputError
-from media_gateway.core.resampler import rate_change
+from media_gateway.core.rate_change import rate_change
 
 OURS: Final = Path(__file__).with_name("apology.wav")
 NONE: Final = "none"

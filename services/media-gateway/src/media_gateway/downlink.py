@@ -10,7 +10,7 @@ from bridge_common.telemetry import observe_stamp
 from media_gateway import metrics
 from media_gateway.core.acs_media import STOP_AUDIO, encode_audio
 from media_gateway.core.playout import Playout, Report
-from media_gateway.core.resampler import RateChange, rate_change
+from media_gateway.core.rate_change import RateChange, rate_change
 from media_gateway.outbox import Outbox
 from media_gateway.settings import GatewaySettings
 from media_gateway.ticker import Ticker

@@ -7,7 +7,7 @@ from bridge_common.entries import AudioFrame
 from bridge_common.streams import Outlet
 from media_gateway.core.acs_media import AudioData
 from media_gateway.core.framing import Framing
-from media_gateway.core.resampler import rate_change
+from media_gateway.core.rate_change import rate_change
 
 
 class Uplink:

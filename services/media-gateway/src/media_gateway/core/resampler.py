@@ -1,4 +1,4 @@
-"""Changing the rate between phone (16 kHz) and voice (24 kHz) while the sound flows.
+"""Changing the rate, with numpy, between phone (16 kHz) and voice (24 kHz) while the sound flows.
 
 One linear-phase low-pass at 48 kHz, the lowest common rate, serves both directions: insert zeros up to 48 kHz, filter,
 keep every second or third sample. Only the products that matter are computed, as one matrix product for a whole block:
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import Final, Protocol, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ Floats: TypeAlias = NDArray[np.float32]
 COMMON_RATE_HZ: Final = 48_000
 TAPS: Final = 163
 """Odd, so that the delay is a whole number of samples at 48 kHz: 81, which is 1.69 ms."""
+DELAY_MS: Final = (TAPS - 1) / 2 / COMMON_RATE_HZ * 1000
 PASS_HZ: Final = 6_500
 STOP_HZ: Final = 8_000
 _PERIODS_PER_ROW: Final = 8
@@ -34,37 +35,18 @@ _HIGHEST: Final = np.float32(32_767)
 _LOWEST: Final = np.float32(-32_768)
 
 
-class RateChange(Protocol):
-    """PCM in, PCM out; whole samples, any length."""
+class Polyphase(NamedTuple):
+    """The filter of one direction, period by period: the shortest time that is whole in both rates."""
 
-    @property
-    def delay_ms(self) -> float:
-        """How much later sound comes out than it went in."""
-
-    def feed(self, pcm: bytes) -> bytes: ...
-
-    def flush(self) -> bytes:
-        """What the delay still held back. Afterwards the next sound starts from silence."""
-
-    def reset(self) -> None:
-        """Forget what was fed: nothing of it sounds in what comes out next."""
-
-
-def rate_change(from_hz: int, to_hz: int) -> RateChange:
-    return SameRate() if from_hz == to_hz else Resampler(from_hz, to_hz)
-
-
-class SameRate:
-    delay_ms = 0.0
-
-    def feed(self, pcm: bytes) -> bytes:
-        return pcm
-
-    def flush(self) -> bytes:
-        return b""
-
-    def reset(self) -> None:
-        pass
+    up: int
+    down: int
+    """Samples of a period, out and in."""
+    past: int
+    """Periods that the filter still sees."""
+    tail_in: int
+    """Samples of silence that bring out what the delay holds back."""
+    taps: bytes
+    """float32 [up][down][past + 1]: for each output of a period, for each place in a period, the oldest first."""
 
 
 class Resampler:
@@ -74,10 +56,10 @@ class Resampler:
     """
 
     def __init__(self, from_hz: int, to_hz: int) -> None:
-        self.delay_ms = (TAPS - 1) / 2 / COMMON_RATE_HZ * 1000
+        self.delay_ms = DELAY_MS
         self._step_out, self._step_in = _ratio(from_hz, to_hz)
         self._matrix, self._past = _matrix(self._step_out, self._step_in)
-        self._tail_in = -(-(TAPS - 1) // 2 // self._step_out)
+        self._tail_in = _tail_in(self._step_out)
         self._frame = _frame_work(from_hz, to_hz)
         self.reset()
 
@@ -169,6 +151,10 @@ def _ratio(from_hz: int, to_hz: int) -> tuple[int, int]:
     return to_hz // shared, from_hz // shared
 
 
+def _tail_in(up: int) -> int:
+    return -(-(TAPS - 1) // 2 // up)
+
+
 @lru_cache
 def low_pass() -> NDArray[np.float64]:
     """The taps at 48 kHz, with a gain of 1: a windowed sinc, Kaiser's window and formulas."""
@@ -196,3 +182,12 @@ def _matrix(up: int, down: int) -> tuple[Floats, int]:
     inside = (index >= 0) & (index < TAPS)
     matrix = np.where(inside, taps[np.clip(index, 0, TAPS - 1)], 0.0)
     return np.ascontiguousarray(matrix, np.float32), past
+
+
+@lru_cache
+def polyphase_of(from_hz: int, to_hz: int) -> Polyphase:
+    """The first outputs of `_matrix` in the order in which compiled code goes through them; one copy for all calls."""
+    up, down = _ratio(from_hz, to_hz)
+    matrix, past = _matrix(up, down)
+    window = matrix[: past + down, :up].reshape(past // down + 1, down, up)
+    return Polyphase(up, down, past // down, _tail_in(up), window.transpose(2, 1, 0).tobytes())

@@ -1,0 +1,67 @@
+# cython: language_level=3, cdivision=True
+"""The resampler of resampler.py without numpy in the path of a frame: the same taps and the same sound.
+
+A frame of a call finds cold caches, so what counts is how little code and data it needs. polyphase.h has the arithmetic.
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from libc.stdint cimport int16_t
+from libc.string cimport memset
+
+from media_gateway.core.resampler import DELAY_MS, polyphase_of
+
+cdef extern from "polyphase.h" nogil:
+    enum: MOST_DOWN, MOST_PAST, MOST_KEPT
+    ctypedef struct polyphase:
+        const float *taps
+        int up, down, past
+    ctypedef struct history:
+        int16_t samples[MOST_KEPT]
+        int waiting
+    ctypedef void feed_function(const polyphase *, history *, const int16_t *, size_t, int16_t *)
+    feed_function *fastest_feed()
+
+cdef feed_function *_feed = fastest_feed()
+cdef int16_t _SILENCE[MOST_KEPT]
+
+
+cdef class CompiledResampler:
+    """One direction of one call. Output depends on the samples alone, never on how they were cut into blocks."""
+
+    cdef readonly double delay_ms
+    cdef bytes _taps
+    cdef polyphase _filter
+    cdef history _history
+    cdef int _tail_in
+
+    def __cinit__(self, int from_hz, int to_hz):
+        shared = polyphase_of(from_hz, to_hz)
+        self._taps = shared.taps  # keeps them alive for the pointer to them
+        self._filter = polyphase(<const float *> PyBytes_AS_STRING(self._taps), shared.up, shared.down, shared.past)
+        cdef int widest = (self._filter.past + 1) * self._filter.down
+        if self._filter.down > MOST_DOWN or self._filter.past > MOST_PAST or widest - 1 > MOST_KEPT:
+            raise ValueError("polyphase.h has no room for so long a filter")
+        self._tail_in = shared.tail_in
+        self.delay_ms = DELAY_MS
+        self.reset()
+
+    def reset(self):
+        memset(&self._history, 0, sizeof(self._history))
+
+    def feed(self, bytes pcm not None):
+        cdef Py_ssize_t size = len(pcm)
+        if size % sizeof(int16_t):
+            raise ValueError("PCM ends within a sample")
+        return self._fed(<const int16_t *> PyBytes_AS_STRING(pcm), size // sizeof(int16_t))
+
+    def flush(self):
+        cdef int down = self._filter.down, waiting = self._history.waiting
+        rest = self._fed(_SILENCE, (waiting + self._tail_in + down - 1) // down * down - waiting)
+        self.reset()
+        return rest
+
+    cdef bytes _fed(self, const int16_t *samples, Py_ssize_t count):
+        cdef Py_ssize_t periods = (self._history.waiting + count) // self._filter.down
+        out = PyBytes_FromStringAndSize(NULL, periods * self._filter.up * sizeof(int16_t))
+        _feed(&self._filter, &self._history, samples, count, <int16_t *> PyBytes_AS_STRING(out))
+        return out

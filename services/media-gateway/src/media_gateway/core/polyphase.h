@@ -1,0 +1,77 @@
+/* What compiled_resampler.pyx computes with: plain C for GCC and Clang on any processor.
+
+   A period is the shortest time that is whole in both rates: `down` samples in, `up` samples out. Samples are laid
+   out in planes, one for each place in a period, so that neighbouring periods lie side by side: one tap then serves as
+   many periods as the accumulators hold, without shuffling, and every output is summed in the same order wherever a
+   block begins. All working memory is on the stack, and small: between two frames other work has emptied the caches. */
+#ifndef POLYPHASE_H
+#define POLYPHASE_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "PCM is little-endian: install with BRIDGE_COMPILE=no on this machine"
+#endif
+
+enum {
+    MOST_DOWN = 3,
+    MOST_PAST = 81,       /* periods */
+    PERIODS = 160,        /* at once: a frame of 20 ms between 16 and 24 kHz */
+    VECTORS = 10,         /* accumulators: they hide the latency of a multiply-add and fit into 16 registers */
+    MOST_LANES = 8,       /* float32 in a vector */
+    PLANE = MOST_PAST + PERIODS + VECTORS * MOST_LANES,
+    MOST_KEPT = 164       /* samples: the past (54 at 16 kHz, 81 at 24, 162 at 48) and less than a period */
+};
+
+typedef struct {
+    const float *taps;    /* [up][down][past + 1] */
+    int up, down;
+    int past;             /* periods that the filter still sees */
+} polyphase;
+
+typedef struct {
+    int16_t samples[MOST_KEPT];  /* the past, then what is too little for a period */
+    int waiting;                 /* how many samples these are */
+} history;
+
+typedef void feed_function(const polyphase *, history *, const int16_t *, size_t, int16_t *);
+
+/* The nearest integer, halves to even, clipped. Adding 1.5 * 2^23 leaves no bit for fractions, so the processor rounds
+   as it always does, and the lowest bits of the sum are the number. */
+static inline __attribute__((always_inline)) int16_t pcm_of(float sum)
+{
+    int32_t bits;
+    sum = sum > 32767.0f ? 32767.0f : sum;
+    sum = sum < -32768.0f ? -32768.0f : sum;
+    sum += 12582912.0f;
+    memcpy(&bits, &sum, sizeof bits);
+    return (int16_t)bits;
+}
+
+/* Vectors as long as a register: of longer ones GCC keeps the accumulators in memory. */
+#define LANES 4
+#define ON(name) name##_plain
+#define ALLOWED
+#include "polyphase_feed.h"
+
+#if defined(__x86_64__)
+#define LANES 8
+#define ON(name) name##_avx2
+#define ALLOWED __attribute__((target("avx2,fma")))
+#include "polyphase_feed.h"
+#endif
+
+/* What this machine's processor can do is asked here, not at build: an image runs on other machines. */
+static feed_function *fastest_feed(void)
+{
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+        return feed_avx2;
+#endif
+    return feed_plain;
+}
+
+#endif
