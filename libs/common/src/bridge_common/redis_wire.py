@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from typing import Any, Final, NoReturn, Protocol, TypeAlias, cast
+from typing import Any, Final, NoReturn, Protocol, cast
 
 import hiredis
 from redis.asyncio import Redis
@@ -20,16 +20,11 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
 from bridge_common.redis_connections import OwnConnection
+from bridge_common.redis_replies import Replies, Told
 
 WATCH_S: Final = 0.1
 """How often a silent connection is noticed."""
 RETRY_S: Final = 0.05
-
-
-Told: TypeAlias = Callable[[bytes, bytes], None]
-"""Called with the channel and the message. Must not block."""
-_MESSAGES: Final = (b"message", b"smessage")
-_SUBSCRIBED: Final = (b"subscribe", b"ssubscribe")
 
 
 def _nobody(_channel: bytes, _message: bytes) -> None:
@@ -37,23 +32,19 @@ def _nobody(_channel: bytes, _message: bytes) -> None:
 
 
 class RedisWire(asyncio.Protocol):
-    """One open connection. `on_reply` gets each reply: bytes, int, None, list, dict, or a `hiredis.ReplyError`.
-    To a subscribing for one channel it is a `hiredis.PushNotification`; an unsubscribing has none.
+    """One open connection. What the server says goes where `Replies` says.
 
     Nothing is retried here: when the connection is gone, whoever sent something decides.
     """
 
     def __init__(self, on_reply: Callable[[Any], None], told: Told = _nobody) -> None:
         """`told` gets what is told on a channel that this connection has subscribed to."""
-        self._told = told
+        self._replies = Replies(on_reply, told)
         self._gather_s = 0.0
         self._gathering: asyncio.TimerHandle | None = None
         self._lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._on_reply = on_reply
-        self._parser = hiredis.Reader()
         self._transport: asyncio.Transport | None = None
         self._connection: AbstractConnection | None = None
-        self._unanswered = 0
         self._waits_since = 0.0
 
     @classmethod
@@ -80,9 +71,9 @@ class RedisWire(asyncio.Protocol):
         """Write packed commands that will get so many replies; on a lost connection they go nowhere."""
         if self._transport is None or not self.is_open:
             return
-        if self._unanswered == 0:
+        if self._replies.due == 0:
             self._waits_since = time.monotonic()
-        self._unanswered += replies
+        self._replies.due += replies
         self._transport.write(packed)
 
     def gather(self, for_s: float) -> None:
@@ -103,7 +94,7 @@ class RedisWire(asyncio.Protocol):
                 # Another connection signs in with the new token; what is unanswered here is sent again there.
                 self._end("the token was renewed")
                 self.abort()
-            if self._unanswered and time.monotonic() - self._waits_since > patience_s:
+            if self._replies.due and time.monotonic() - self._waits_since > patience_s:
                 self._end(f"no reply for {patience_s} s")
                 self.abort()
         return self._lost.result()
@@ -117,17 +108,8 @@ class RedisWire(asyncio.Protocol):
     # -- asyncio.Protocol
     def data_received(self, data: bytes) -> None:
         self._waits_since = time.monotonic()
-        self._parser.feed(data)
         try:
-            while (reply := self._parser.gets()) is not False and self.is_open:
-                if type(reply) is hiredis.PushNotification:
-                    if reply[0] in _MESSAGES:
-                        self._told(reply[1], reply[2])
-                        continue
-                    if reply[0] not in _SUBSCRIBED:
-                        continue
-                self._unanswered -= 1
-                self._on_reply(reply)
+            self._replies.take(data)
         except hiredis.ProtocolError as error:
             self._end(f"this is not the Redis protocol: {error}")
             self.abort()
@@ -144,6 +126,7 @@ class RedisWire(asyncio.Protocol):
         self._end(str(error) if error else "closed by the server")
 
     def _end(self, reason: str) -> None:
+        self._replies.closed = True
         if not self._lost.done():
             self._lost.set_result(reason)
         if self._gathering is not None:

@@ -33,8 +33,8 @@ from bridge_common.telemetry import BAD_ENTRIES, REDIS_OUTAGES
 
 log = logging.getLogger(__name__)
 
-_QUIET_S: Final = 0.05
-"""A stream of which nothing was told for so long is looked at."""
+QUIET_S: Final = 0.1
+"""A stream of which nothing was told for so long, or up to twice as long, is looked at: all those together."""
 _UNTOLD_S: Final = 0.005
 """One in which something was found that nobody had told is looked at again so soon: its writer is one that does not
 tell. So often are all looked at where the server lets us subscribe to nothing."""
@@ -50,8 +50,10 @@ class StreamReader:
     removed at any time.
     """
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Redis, *, quiet_s: float = QUIET_S) -> None:
+        """`quiet_s`: how often streams are looked at that are not told of. Shorter for those that nobody tells of."""
         self._redis = redis
+        self._quiet_s = quiet_s
         self._parts: list[_Part] = []
         self._tasks: asyncio.TaskGroup | None = None
         self.bad_entries = 0
@@ -67,7 +69,7 @@ class StreamReader:
         redis = server_of(self._redis, key)
         part = min((part for part in self._parts if part.redis is redis), key=len, default=None)
         if part is None or len(part) >= READER_STREAMS:
-            part = _Part(redis, isinstance(self._redis, ClusterRedis), self._count_bad_entry)
+            part = _Part(redis, isinstance(self._redis, ClusterRedis), self._quiet_s, self._count_bad_entry)
             self._parts.append(part)
             if self._tasks is not None:
                 self._tasks.create_task(part.run())
@@ -96,7 +98,7 @@ class StreamReader:
 class _Part:
     """Up to `READER_STREAMS` streams on one connection. One read is under way at a time."""
 
-    def __init__(self, redis: Redis, sharded: bool, on_bad_entry: Callable[[], None]) -> None:
+    def __init__(self, redis: Redis, sharded: bool, quiet_s: float, on_bad_entry: Callable[[], None]) -> None:
         self.redis = redis
         self._subscribe, self._unsubscribe = (
             (b"SSUBSCRIBE", b"SUNSUBSCRIBE") if sharded else (b"SUBSCRIBE", b"UNSUBSCRIBE")
@@ -111,7 +113,9 @@ class _Part:
         self._timer: asyncio.TimerHandle | None = None
         self._planned = False
         """A look comes at the end of the loop's turn."""
-        self._quiet_s = _QUIET_S
+        self._quiet_s = quiet_s
+        self._is_told = True
+        """The server lets us subscribe."""
         self._failing = False
         self._one_is_refused = False
 
@@ -158,10 +162,6 @@ class _Part:
         self._failing = True
 
     # -- being told
-    @property
-    def _is_told(self) -> bool:
-        return self._quiet_s == _QUIET_S
-
     def _listen(self, *streams: Subscription) -> None:
         """Before they are read for the first time: nothing lies between what is found and what is told."""
         for stream in streams:
@@ -180,7 +180,7 @@ class _Part:
         entry_id, _, payload = message.partition(b" ")
         if entry_id == subscription.next_id:
             subscription.step()
-            subscription.look_at = asyncio.get_running_loop().time() + _QUIET_S
+            subscription.look_at = self._when_quiet(asyncio.get_running_loop().time())
             self._hand_out(subscription, entry_id, payload)
         elif not subscription.has(entry_id):
             subscription.lose_track()
@@ -188,6 +188,10 @@ class _Part:
             self._look_soon()
 
     # -- reading
+    def _when_quiet(self, now: float) -> float:
+        """The same moment for all streams that were told of at about the same time: one read looks at all of them."""
+        return now - now % self._quiet_s + 2 * self._quiet_s
+
     def _look_soon(self) -> None:
         """At the end of this turn, unless a read is under way: its reply plans the next."""
         if not self._planned and self._asked is None and self._wire is not None:
@@ -206,8 +210,8 @@ class _Part:
         now = loop.time()
         due = [stream for stream in self._subscriptions.values() if stream.look_at <= now]
         if not due:
-            first = min(stream.look_at for stream in self._subscriptions.values())
-            self._timer = loop.call_at(max(first, now + _UNTOLD_S), self._look)
+            first = min([stream.look_at for stream in self._subscriptions.values()])
+            self._timer = loop.call_at(first, self._look)
             return
         self._asked = {stream.channel: stream for stream in due}
         self._answers_read.append(True)
@@ -243,7 +247,12 @@ class _Part:
                         # field, value, field, value, …
                         self._hand_out(subscription, entry_id, content[1] if content[0] == FIELD else b"")
             more = len(entries) >= most
-            subscription.look_at = now + (0.0 if more else _UNTOLD_S if entries else self._quiet_s)
+            if more:
+                subscription.look_at = 0.0
+            elif entries:
+                subscription.look_at = now + _UNTOLD_S
+            else:
+                subscription.look_at = self._when_quiet(now)
         self._look_soon()
 
     def _hand_out(self, subscription: Subscription, entry_id: bytes, payload: bytes) -> None:
@@ -267,7 +276,7 @@ class _Part:
         if not reading and not refusal_is_passing(reason):
             if self._is_told:
                 log.warning("not told of new entries, looking for them instead", extra=fields(error=reason))
-                self._quiet_s = _UNTOLD_S
+                self._is_told, self._quiet_s = False, _UNTOLD_S
             return
         self.failed(reason)
         self._one_is_refused = not refusal_is_passing(reason)

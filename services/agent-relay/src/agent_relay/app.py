@@ -41,6 +41,8 @@ from bridge_common.streams import StreamReader, stream_writer
 
 log = logging.getLogger(__name__)
 
+_SAY_LOOK_S: Final = 0.015
+"""Nobody tells of what others want said: it is looked for while it comes."""
 _RELEASE_MARGIN_S: Final = 3.0
 """Kept of the drain's time to release what nobody took."""
 
@@ -95,7 +97,7 @@ class AgentRelay:
             writer=stream_writer(clients.media),
             store=CallStore(clients.control, keys),
             says=SayStore(clients.control, keys),
-            say_reader=StreamReader(clients.blocking),
+            say_reader=StreamReader(clients.blocking, quiet_s=_SAY_LOOK_S),
             inbox=Inbox(clients.control, clients.blocking, keys, self._name),
             fleet=self._fleet,
             leases=Leases(clients.control, keys, self._name),

@@ -1,0 +1,46 @@
+"""What a Redis server says on one connection: replies, and what is told on channels, handed to who it is for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, TypeAlias
+
+import hiredis
+
+Told: TypeAlias = Callable[[bytes, bytes], None]
+"""Called with the channel and the message. Must not block."""
+_PUSH: Final = hiredis.PushNotification
+_MESSAGES: Final = (b"message", b"smessage")
+_SUBSCRIBED: Final = (b"subscribe", b"ssubscribe")
+
+
+class Replies:
+    """`on_reply` gets each reply: bytes, int, None, list, dict, or a `hiredis.ReplyError`. To a subscribing for one
+    channel it is a `hiredis.PushNotification`; an unsubscribing has none.
+    """
+
+    def __init__(self, on_reply: Callable[[Any], None], told: Told) -> None:
+        self.due = 0
+        """Replies that will still come. For who sends commands to count."""
+        self.closed = False
+        """Nothing more is handed out."""
+        parser = hiredis.Reader()
+        self._feed, self._next = parser.feed, parser.gets
+        self._on_reply = on_reply
+        self._told = told
+
+    def take(self, data: bytes) -> None:
+        """Hand out all that is whole. Raises `hiredis.ProtocolError`."""
+        self._feed(data)
+        while not self.closed:
+            reply = self._next()
+            if reply is False:
+                return
+            if type(reply) is _PUSH:
+                if reply[0] in _MESSAGES:
+                    self._told(reply[1], reply[2])
+                    continue
+                if reply[0] not in _SUBSCRIBED:
+                    continue
+            self.due -= 1
+            self._on_reply(reply)
