@@ -96,6 +96,21 @@ async def test_more_commands_at_once_than_connections_all_come_through(clients: 
     assert sorted(replies) == list(range(1, 501))
 
 
+async def test_who_finds_no_connection_free_gets_one_when_it_is(clients: RedisClients) -> None:
+    """Also behind somebody who gave up waiting."""
+    pool = clients.control.connection_pool
+    taken = [await pool.get_connection() for _ in range(8)]
+    gave_up = asyncio.create_task(command(clients.control, "PING"))
+    waits = asyncio.create_task(command(clients.control, "PING"))
+    await asyncio.sleep(0.05)
+    gave_up.cancel()
+    assert not waits.done()
+    for connection in taken:
+        await pool.release(connection)
+    assert await asyncio.wait_for(waits, 1)
+    assert len(pool._available_connections) == 8
+
+
 async def test_a_cancelled_command_leaves_no_reply_for_the_next(clients: RedisClients) -> None:
     await clients.control.set("key", "right")
     for turns in range(60):
