@@ -21,7 +21,7 @@ from bridge_common import telemetry
 from bridge_common.call_record import CallRecord
 from bridge_common.errors import BridgeError, OutsideError
 from bridge_common.fleet import BEAT_S
-from bridge_common.leases import POLL_MS, Claim, Leases
+from bridge_common.leases import LOOK_MS, POLL_MS, Claim, Leases
 from bridge_common.log import fields
 from bridge_common.outage import Outage
 
@@ -48,6 +48,7 @@ class Worker:
         self._holdings: Holdings = {}
         self._keeper = LeaseKeeper(desk, self._holdings)
         self._hand_over = HandOver(desk, self._holdings)
+        self._has_calls = asyncio.Event()
         self._draining = False
         self._asked_for = 0
         """Calls that may come of claims that are under way."""
@@ -86,7 +87,9 @@ class Worker:
             try:
                 if not self._draining:
                     await self._claim_some(leases)
-                self._tell_of_says(await leases.wait_wake(self._blocking, cursors, POLL_MS))
+                # Who is full may have room again at any time, and nobody tells.
+                timeout_ms = LOOK_MS if self._room > 0 else POLL_MS
+                self._tell_of_says(await leases.wait_wake(self._blocking, cursors, timeout_ms))
                 outage.worked()
             except OutsideError as error:
                 outage.failed(error=error.message)
@@ -120,6 +123,7 @@ class Worker:
         claims = await leases.claim(limit)
         for claim in claims:
             holding = self._holdings[claim] = Holding(claim, began)
+            self._has_calls.set()
             holding.task = asyncio.create_task(self._drive(holding))
             telemetry.ACTIVE_CALLS.set(len(self._holdings))
         return len(claims)
@@ -171,7 +175,11 @@ class Worker:
             for holding in list(self._holdings.values()):
                 if holding.relay is not None:
                     holding.relay.tick(now)
-            await asyncio.sleep(_WATCH_S)
+            if self._holdings:
+                await asyncio.sleep(_WATCH_S)
+            else:
+                self._has_calls.clear()
+                await self._has_calls.wait()
 
     async def _beat(self) -> None:
         while True:
