@@ -99,7 +99,7 @@ async def test_more_commands_at_once_than_connections_all_come_through(clients: 
 async def test_who_finds_no_connection_free_gets_one_when_it_is(clients: RedisClients) -> None:
     """Also behind somebody who gave up waiting."""
     pool = clients.control.connection_pool
-    taken = [await pool.get_connection() for _ in range(8)]
+    taken = [await pool.get_connection() for _ in range(8)]  # type: ignore[no-untyped-call]
     gave_up = asyncio.create_task(command(clients.control, "PING"))
     waits = asyncio.create_task(command(clients.control, "PING"))
     await asyncio.sleep(0.05)
