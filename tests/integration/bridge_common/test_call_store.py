@@ -10,10 +10,11 @@ import pytest
 
 from bridge_common.call_record import CallRecord, PendingCommand, Status
 from bridge_common.call_store import CallStore
-from bridge_common.entries import Ended, Notice, Opened, TranscriptEntry, Turn
+from bridge_common.entries import Ended, Notice, Opened, TranscriptEntry, Turn, VoiceReady
 from bridge_common.entry_codec import decode, encode
 from bridge_common.errors import OutsideError
 from bridge_common.ids import call_id_of
+from bridge_common.inbox import Inbox
 from bridge_common.keys import ENDED_TTL_S, FINAL_EPOCH, LIVE_TTL_S, Keys
 from bridge_common.leases import Claim, Leases
 from bridge_common.redis_clients import RedisClients
@@ -242,19 +243,24 @@ async def test_only_who_holds_the_lease_notes_its_voice_session(
     mine, rival = Leases(clients.control, keys, "relay-1"), Leases(clients.control, keys, "relay-2")
     await mine.offer(CALL)
     [claim] = await mine.claim(1)
+    inbox = Inbox(clients.control, clients.blocking, keys, "worker-1")
+    await inbox.ensure_group()
     noted = {"conversation_id": "conv-1", "voice_session_id": "sess-1", "voice_resource": "res-1"}
-    assert await store.note_voice(claim, mine.owner_text(claim), **noted)
+    assert await store.note_voice(claim, mine.owner_text(claim), **noted, announced=False)
+    assert await store.note_voice(claim, mine.owner_text(claim), **noted, announced=True)
     await mine.release(claim)
     [taken] = await rival.claim(1)
     late = {"conversation_id": "conv-2", "voice_session_id": "sess-2", "voice_resource": "res-2"}
-    assert not await store.note_voice(claim, mine.owner_text(claim), **late)
-    assert not await store.note_voice(taken, mine.owner_text(taken), **late)
+    assert not await store.note_voice(claim, mine.owner_text(claim), **late, announced=False)
+    assert not await store.note_voice(taken, mine.owner_text(taken), **late, announced=False)
     loaded = await store.load(CALL)
     assert loaded is not None
     assert (loaded.conversation_id, loaded.voice_session_id) == ("conv-1", "sess-1")
     assert (loaded.voice_resource, loaded.voice_epoch) == ("res-1", claim.epoch)
-    assert await store.note_voice(taken, rival.owner_text(taken), **late)
+    assert await store.note_voice(taken, rival.owner_text(taken), **late, announced=False)
     assert loaded.version == 0
+    told = [delivery.entry for delivery in await inbox.read()]
+    assert told == [VoiceReady(CALL, claim.epoch), VoiceReady(CALL, taken.epoch)], "once, and of nobody else's lease"
 
 
 async def test_noting_makes_no_record_of_a_call_that_is_gone(
@@ -264,7 +270,7 @@ async def test_noting_makes_no_record_of_a_call_that_is_gone(
     await relay.offer(CALL)
     [claim] = await relay.claim(1)
     noted = {"conversation_id": "c", "voice_session_id": "s", "voice_resource": "r"}
-    assert not await store.note_voice(claim, relay.owner_text(claim), **noted)
+    assert not await store.note_voice(claim, relay.owner_text(claim), **noted, announced=False)
     assert await store.load(CALL) is None
 
 

@@ -82,10 +82,12 @@ return {as_int(epoch), last[1] and last[1][1] or '0-0'}
 )
 
 NOTE_VOICE: Final = """
--- KEYS record, owners; ARGV call_id, owner|epoch, field, value, ...   -> 1 written, 0 the lease is not ours
+-- KEYS record, owners, inbox; ARGV call_id, owner|epoch, entry for the inbox or '', inbox length, field, value, ...
+-- -> 1 written, 0 the lease is not ours
 if redis.call('HGET', KEYS[2], ARGV[1]) ~= ARGV[2] then return 0 end
 if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
-redis.call('HSET', KEYS[1], unpack(ARGV, 3))
+redis.call('HSET', KEYS[1], unpack(ARGV, 5))
+if ARGV[3] ~= '' then redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[4], '*', 'e', ARGV[3]) end
 return 1
 """
 
