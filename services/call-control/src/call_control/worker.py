@@ -34,8 +34,6 @@ TIMER_POLL_S: Final = 0.4
 """No timer of a call is set for less (`Rules`): whoever looks that often knows each before it is due."""
 ORPHAN_POLL_S: Final = 0.5
 FORGET_POLL_S: Final = 30.0
-ROUTING_POLL_S: Final = 0.25
-"""A new policy has to be in force everywhere within a second."""
 _PAUSE_S: Final = 0.2
 _LONGEST_PAUSE_S: Final = 2.0
 
@@ -49,7 +47,8 @@ class CommandRunner(Protocol):
 class Worker:
     """`run` until cancelled; `drain` first, so that what was begun gets finished.
 
-    `follow_routing`: takes over what was changed of the routing policy elsewhere.
+    `follow_routing`: takes over what was changed of the routing policy elsewhere, and returns when it is time to do so
+    again.
     """
 
     def __init__(
@@ -111,7 +110,6 @@ class Worker:
 
     async def _follow_routing(self, _: Inbox) -> None:
         await self._take_routing()
-        await asyncio.sleep(ROUTING_POLL_S)
 
     async def _beat(self, _: Inbox) -> None:
         await self._fleet.beat(capacity=CAPACITY, active=len(self._in_hand), draining=self._draining)
