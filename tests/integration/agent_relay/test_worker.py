@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 
 from agent_relay.core.agent_profile import AgentProfile, Greeting
@@ -86,6 +87,16 @@ async def test_calls_that_come_at_once_spread_over_the_relays(clients: RedisClie
             assert min(first.worker.active, second.worker.active) >= 2
             for call in ten:
                 await call.end()
+
+
+async def test_a_relay_waits_for_emptier_ones_only_while_there_are_any(clients: RedisClients, ten: list[Call]) -> None:
+    async with scripted(opened()) as service, relay_process(clients, model_target(service.url)) as first:
+        await ten[0].begin()
+        await eventually(lambda: first.worker._emptiest == math.inf)
+        async with relay_process(clients, model_target(service.url), name="relay-2"):
+            await eventually(lambda: first.worker._emptiest == 0.0)
+        await ten[0].end()
+        await eventually(lambda: first.worker.active == 0)
 
 
 async def test_a_relay_that_was_overtaken_falls_silent(clients: RedisClients, ten: list[Call]) -> None:

@@ -234,54 +234,6 @@ async def test_a_new_socket_reads_the_downlink_from_where_it_stands(
     assert (first.downlink_cursor, second.downlink_cursor) == ("0-1", "5-3")
 
 
-# -- voice ----------------------------------------------------------------------------------------------------------
-async def test_only_who_holds_the_lease_notes_its_voice_session(
-    store: CallStore, clients: RedisClients, keys: Keys
-) -> None:
-    await store.create(RECORD)
-    mine, rival = Leases(clients.control, keys, "relay-1"), Leases(clients.control, keys, "relay-2")
-    await mine.offer(CALL)
-    [claim] = await mine.claim(1)
-    noted = {"conversation_id": "conv-1", "voice_session_id": "sess-1", "voice_resource": "res-1"}
-    assert await store.note_voice(claim, mine.owner_text(claim), **noted)
-    await mine.release(claim)
-    [taken] = await rival.claim(1)
-    late = {"conversation_id": "conv-2", "voice_session_id": "sess-2", "voice_resource": "res-2"}
-    assert not await store.note_voice(claim, mine.owner_text(claim), **late)
-    assert not await store.note_voice(taken, mine.owner_text(taken), **late)
-    loaded = await store.load(CALL)
-    assert loaded is not None
-    assert (loaded.conversation_id, loaded.voice_session_id) == ("conv-1", "sess-1")
-    assert (loaded.voice_resource, loaded.voice_epoch) == ("res-1", claim.epoch)
-    assert await store.note_voice(taken, rival.owner_text(taken), **late)
-    assert loaded.version == 0
-
-
-async def test_noting_makes_no_record_of_a_call_that_is_gone(
-    store: CallStore, clients: RedisClients, keys: Keys
-) -> None:
-    relay = Leases(clients.control, keys, "relay-1")
-    await relay.offer(CALL)
-    [claim] = await relay.claim(1)
-    noted = {"conversation_id": "c", "voice_session_id": "s", "voice_resource": "r"}
-    assert not await store.note_voice(claim, relay.owner_text(claim), **noted)
-    assert await store.load(CALL) is None
-
-
-async def test_one_relay_greets(store: CallStore) -> None:
-    await store.create(RECORD)
-    assert sorted(await asyncio.gather(*(store.mark_greeted(CALL) for _ in range(10)))) == [False] * 9 + [True]
-
-
-async def test_a_relay_whose_answer_was_lost_still_greets(shaky_store: CallStore, proxy: TcpProxy) -> None:
-    assert not await shaky_store.mark_greeted(CALL)
-    await shaky_store.create(RECORD)
-    proxy.lose_replies()
-    assert await shaky_store.mark_greeted(CALL)
-    assert proxy.lost_replies == 1
-    assert not await shaky_store.mark_greeted(CALL)
-
-
 # -- the end --------------------------------------------------------------------------------------------------------
 async def test_ending_fences_every_writer(store: CallStore, clients: RedisClients, keys: Keys) -> None:
     await store.create(RECORD)

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from bridge_common import inbox as inbox_module
-from bridge_common.entries import Clear, Due, HangUp, InboxEntry, VoiceReady
+from bridge_common.entries import Clear, HangUp, InboxEntry, VoiceReady
 from bridge_common.entry_codec import encode
 from bridge_common.errors import OutsideError
 from bridge_common.ids import call_id_of
@@ -278,6 +278,17 @@ async def test_a_worker_does_not_take_its_own_entries_for_orphans(mine: Inbox) -
         await asyncio.sleep(0.05)
 
 
+async def test_without_anything_pending_there_are_no_orphans(mine: Inbox, rival: Inbox, clients: RedisClients) -> None:
+    await mine.put(ready(1))
+    assert not await rival.has_pending()
+    [delivery] = await mine.read()
+    assert await rival.has_pending()
+    await mine.ack(delivery)
+    assert not await rival.has_pending()
+    await clients.control.flushdb()
+    assert not await rival.has_pending(), "no group either"
+
+
 async def test_orphans_are_found_behind_many_entries_of_the_living(mine: Inbox, rival: Inbox) -> None:
     for n in range(300):
         await mine.put(ready(n))
@@ -315,59 +326,6 @@ async def test_an_entry_trimmed_while_pending_is_let_go(
         return await pending(clients, keys) == 0
 
     await eventually(let_go)
-
-
-# -- timers ---------------------------------------------------------------------------------------------------------
-async def test_a_timer_fires_when_it_is_due(mine: Inbox) -> None:
-    due = Due(CALL, "answer", 1)
-    await mine.set_timer(due, 150)
-    assert await mine.fire_due_timers() == 0
-    await eventually(mine.fire_due_timers)
-    assert entries(await mine.read()) == [due]
-    assert await mine.fire_due_timers() == 0
-
-
-async def test_two_workers_fire_each_timer_once(mine: Inbox, rival: Inbox) -> None:
-    dues = [Due(CALL, "answer", n) for n in range(50)]
-    for due in dues:
-        await mine.set_timer(due, 0)
-    fired = await asyncio.gather(*(worker.fire_due_timers(limit=7) for worker in [mine, rival] * 8))
-    assert sum(fired) == 50
-    delivered = entries(await mine.read(count=100))
-    assert sorted(due.seq for due in delivered if isinstance(due, Due)) == list(range(50))
-
-
-async def test_a_timer_set_again_fires_once_and_later(mine: Inbox) -> None:
-    await mine.set_timer(Due(CALL, "answer", 1), 0)
-    await mine.set_timer(Due(CALL, "answer", 1), 60_000)
-    await mine.set_timer(Due(CALL, "answer", 2), 0)
-    assert await mine.fire_due_timers() == 1
-    assert entries(await mine.read()) == [Due(CALL, "answer", 2)]
-
-
-async def test_timers_fire_in_the_order_of_their_deadlines(clients: RedisClients) -> None:
-    inbox = Inbox(clients.control, clients.blocking, Keys(), "worker-1")
-    await inbox.ensure_group()
-    await inbox.set_timer(Due(CALL, "second", 1), 20)
-    await inbox.set_timer(Due(CALL, "first", 1), 10)
-    fired = 0
-
-    async def both() -> bool:
-        nonlocal fired
-        fired += await inbox.fire_due_timers()
-        return fired == 2
-
-    await eventually(both)
-    assert [entry.timer for entry in entries(await inbox.read()) if isinstance(entry, Due)] == ["first", "second"]
-
-
-async def test_timers_of_all_shards_fire(clients: RedisClients) -> None:
-    inbox = Inbox(clients.control, clients.blocking, Keys(shards=4), "worker-1")
-    await inbox.ensure_group()
-    for n in range(10):
-        await inbox.set_timer(Due(call_id_of(str(n)), "answer", 1), 0)
-    assert await inbox.fire_due_timers() == 10
-    assert len(await inbox.read()) == 10
 
 
 async def test_every_kind_of_inbox_entry_is_delivered(mine: Inbox) -> None:

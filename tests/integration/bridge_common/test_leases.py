@@ -271,6 +271,31 @@ async def test_a_release_wakes_who_waits(clients: RedisClients, mine: Leases, ri
     assert time.monotonic() - began < 0.5
 
 
+async def test_the_end_of_a_lease_is_not_slept_through(clients: RedisClients, keys: Keys, rival: Leases) -> None:
+    """A relay that died tells nobody."""
+    mine = Leases(clients.control, keys, "relay-1", 300)
+    await mine.offer(CALL)
+    [claim] = await mine.claim(1)
+    cursors: dict[str, str] = {}
+    await rival.wait_wake(clients.blocking, cursors, 1000)
+    began = time.monotonic()
+    assert await rival.claim(1) == []
+    await rival.wait_wake(clients.blocking, cursors, 1000)
+    assert [one.call_id for one in await rival.claim(1)] == [claim.call_id]
+    assert time.monotonic() - began < 0.6
+
+
+async def test_what_was_left_to_others_is_looked_at_soon(clients: RedisClients, mine: Leases) -> None:
+    for n in range(2):
+        await mine.offer(call_id_of(str(n)))
+    cursors: dict[str, str] = {}
+    await mine.wait_wake(clients.blocking, cursors, 1000)
+    assert len(await mine.claim(1)) == 1
+    began = time.monotonic()
+    await mine.wait_wake(clients.blocking, cursors, 1000)
+    assert 0.05 < time.monotonic() - began < 0.5
+
+
 async def test_what_comes_between_two_waits_is_not_missed(clients: RedisClients, mine: Leases) -> None:
     cursors: dict[str, str] = {}
     await mine.wait_wake(clients.blocking, cursors, 1)

@@ -20,6 +20,7 @@ from bridge_common.redis_clients import (
     redis_errors,
 )
 from bridge_common.stream_entries import entries_of, xread
+from eventually import eventually
 from lab.redis_server import free_port
 from tcp_proxy import TcpProxy
 
@@ -94,6 +95,34 @@ async def test_control_commands_survive_a_cut_connection(proxy: TcpProxy, shaky_
 async def test_more_commands_at_once_than_connections_all_come_through(clients: RedisClients) -> None:
     replies = await asyncio.gather(*(clients.control.incr("count") for _ in range(500)))
     assert sorted(replies) == list(range(1, 501))
+
+
+async def test_who_finds_no_connection_free_gets_one_when_it_is(clients: RedisClients) -> None:
+    """In the order of coming, also behind somebody who gave up waiting."""
+    pool = clients.control.connection_pool
+    taken = [await pool.get_connection() for _ in range(8)]  # type: ignore[no-untyped-call]
+    gave_up = asyncio.create_task(command(clients.control, "PING"))
+    served: list[int] = []
+
+    async def one(number: int) -> None:
+        await command(clients.control, "PING")
+        served.append(number)
+
+    waiting = []
+    for number in range(20):
+        waiting.append(asyncio.create_task(one(number)))
+        await asyncio.sleep(0)
+    gave_up.cancel()
+    await asyncio.sleep(0.05)
+    assert not served
+    await pool.release(taken.pop())
+    await eventually(lambda: served)
+    late = asyncio.create_task(one(20))
+    await asyncio.wait_for(asyncio.gather(*waiting, late), 5)
+    assert served == list(range(21))
+    for connection in taken:
+        await pool.release(connection)
+    assert len(pool._available_connections) == 8
 
 
 async def test_a_cancelled_command_leaves_no_reply_for_the_next(clients: RedisClients) -> None:

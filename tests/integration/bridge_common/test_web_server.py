@@ -14,6 +14,7 @@ from starlette.websockets import WebSocket
 
 from bridge_common.parts import Parts
 from bridge_common.web_server import MAX_WS_MESSAGE_BYTES, Web, WebServer
+from eventually import eventually
 
 
 class Answering:
@@ -82,6 +83,21 @@ async def test_metrics_are_there_beside_the_services_own_routes(
         async with http.get(url + "/hello") as reply:
             assert await reply.text() == "hello"
             assert "server" not in reply.headers
+
+
+async def test_answers_tell_the_time_of_now(answering: Answering, http: aiohttp.ClientSession) -> None:
+    async with listening(answering) as url:
+
+        async def date() -> str:
+            async with http.get(url + "/hello") as reply:
+                return reply.headers["date"]
+
+        first = await date()
+
+        async def renewed() -> bool:
+            return await date() != first
+
+        await eventually(renewed, within_s=3, every_s=0.1)
 
 
 async def test_a_message_beyond_the_limit_closes_its_socket_only(

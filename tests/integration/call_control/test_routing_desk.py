@@ -28,11 +28,10 @@ def policy(agent: str, percent: float | None = None) -> Policy:
 class Replicas:
     def __init__(self, clients: RedisClients) -> None:
         self.redis = clients.control
+        self.store = PolicyStore(clients.control, clients.blocking)
 
     async def start(self, file: Policy | None = None, key: bytes = KEY) -> RoutingDesk:
-        desk = RoutingDesk(
-            PolicyStore(self.redis), Routing(key=key, policy=file), "file r.yaml" if file else "settings"
-        )
+        desk = RoutingDesk(self.store, Routing(key=key, policy=file), "file r.yaml" if file else "settings")
         await desk.sync()
         return desk
 
@@ -182,7 +181,7 @@ async def test_another_key_than_where_the_policy_was_written_is_told(
 
 
 async def test_calls_wait_until_it_is_known_what_is_in_force(replicas: Replicas) -> None:
-    desk = RoutingDesk(PolicyStore(replicas.redis), Routing())
+    desk = RoutingDesk(replicas.store, Routing())
     waiting = asyncio.create_task(desk.routing())
     done, _ = await asyncio.wait({waiting}, timeout=0.05)
     assert not done
@@ -193,7 +192,7 @@ async def test_calls_wait_until_it_is_known_what_is_in_force(replicas: Replicas)
 
 async def test_without_redis_the_policy_stays(replicas: Replicas) -> None:
     nobody = open_clients(f"redis://127.0.0.1:{free_port()}/0")
-    desk = RoutingDesk(PolicyStore(nobody.control), Routing(policy=policy("a")))
+    desk = RoutingDesk(PolicyStore(nobody.control, nobody.blocking), Routing(policy=policy("a")))
     with pytest.raises(OutsideError):
         await desk.sync()
     assert not desk.known

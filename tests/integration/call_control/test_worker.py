@@ -52,7 +52,7 @@ class Replica:
         urls = CallUrls("http://control.test", "ws://media.test", ("media-token-key-of-the-tests",), 60)
         self.effects = Effects(acs, self.leases, self.store, self.inbox, self.fleet, urls)
         self.rules = rules
-        self.routing = RoutingDesk(PolicyStore(clients.control), Routing())
+        self.routing = RoutingDesk(PolicyStore(clients.control, clients.blocking), Routing())
 
     @asynccontextmanager
     async def working(self, effects: CommandRunner | None = None) -> AsyncIterator[Worker]:
@@ -63,7 +63,7 @@ class Replica:
             self.fleet,
             effects or self.effects,
             name=self.name,
-            follow_routing=self.routing.sync,
+            follow_routing=self.routing.follow,
         )
         running = asyncio.create_task(worker.run())
         try:

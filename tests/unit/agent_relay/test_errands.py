@@ -11,7 +11,7 @@ from agent_relay.core.commands import Command, MarkGreeted, MarkSaid, Ready, Rec
 from agent_relay.core.conversation import Conversation
 from agent_relay.desk import Desk
 from agent_relay.errands import Errands
-from bridge_common.entries import InboxEntry, Notice, TranscriptEntry, VoiceLost, VoiceReady
+from bridge_common.entries import InboxEntry, Notice, TranscriptEntry, VoiceLost
 from bridge_common.errors import OutsideError
 from bridge_common.leases import Claim
 from bridge_common.outage import Outage
@@ -38,9 +38,16 @@ class Redis:
         self._reached(entry)
 
     async def note_voice(
-        self, claim: Claim, owner: str, *, conversation_id: str, voice_session_id: str, voice_resource: str
+        self,
+        claim: Claim,
+        owner: str,
+        *,
+        conversation_id: str,
+        voice_session_id: str,
+        voice_resource: str,
+        announced: bool,
     ) -> bool:
-        self._reached((claim, owner, conversation_id, voice_session_id))
+        self._reached((claim, owner, conversation_id, voice_session_id, "again" if announced else "announced"))
         return self.ours
 
     async def mark_greeted(self, call_id: str) -> bool:
@@ -50,9 +57,6 @@ class Redis:
     async def note_said(self, claim: Claim, owner: str, *, said: str, dropped: str, keep_from: str) -> bool:
         self._reached((said, dropped, keep_from))
         return self.ours
-
-    async def put(self, entry: InboxEntry) -> None:
-        self._reached(entry)
 
     async def put_as_owner(self, entry: InboxEntry, owner: str) -> bool:
         self._reached(entry)
@@ -113,8 +117,7 @@ async def test_they_are_done_in_order_and_all_before_the_end() -> None:
     await stage.run(_notice("a"), Ready("sess_1", "conv_1"), _notice("b"), MarkGreeted())
     assert stage.redis.done == [
         Notice("a", "", 1),
-        (CLAIM, "me|7", "conv_1", "sess_1"),
-        VoiceReady("call_1", 7),
+        (CLAIM, "me|7", "conv_1", "sess_1", "announced"),
         Notice("b", "", 1),
         "greeted",
     ]
@@ -124,15 +127,16 @@ async def test_they_are_done_in_order_and_all_before_the_end() -> None:
 async def test_call_control_is_told_once_that_there_is_a_voice() -> None:
     stage = _stage()
     await stage.run(Ready("sess_1", ""), Ready("sess_2", ""))
-    assert stage.redis.done.count(VoiceReady("call_1", 7)) == 1
-    assert [what[3] for what in stage.redis.done if isinstance(what, tuple)] == ["sess_1", "sess_2"]
+    assert stage.redis.done == [
+        (CLAIM, "me|7", "", "sess_1", "announced"),
+        (CLAIM, "me|7", "", "sess_2", "again"),
+    ]
 
 
-async def test_a_lost_lease_is_noticed_before_anybody_is_told() -> None:
+async def test_a_lost_lease_is_noticed() -> None:
     stage = _stage(ours=False)
     await stage.run(Ready("sess_1", ""))
     assert stage.lost == ["lease"]
-    assert VoiceReady("call_1", 7) not in stage.redis.done
 
 
 async def test_what_redis_did_not_do_is_tried_again() -> None:

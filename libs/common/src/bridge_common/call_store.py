@@ -12,10 +12,10 @@ from redis.asyncio import Redis
 
 from bridge_common import scripts
 from bridge_common.call_record import FOREIGN_FIELDS, CallRecord, Status, decode_record, encode_record
-from bridge_common.entries import Ended, Notice, Opened, Saying, TranscriptEntry, Turn
+from bridge_common.entries import Ended, Notice, Opened, Saying, TranscriptEntry, Turn, VoiceReady
 from bridge_common.entry_codec import encode
 from bridge_common.errors import EntryError
-from bridge_common.keys import ENDED_TTL_S, FINAL_EPOCH, LIVE_TTL_S, TRANSCRIPT_LENGTH, Keys
+from bridge_common.keys import ENDED_TTL_S, FINAL_EPOCH, INBOX_LENGTH, LIVE_TTL_S, TRANSCRIPT_LENGTH, Keys
 from bridge_common.leases import LEASE_MS, Claim
 from bridge_common.log import fields
 from bridge_common.redis_clients import command, redis_errors
@@ -138,10 +138,21 @@ class CallStore:
             return bool(await self._mark_greeted(keys=[self._keys.record(call_id)], args=[_token()]))
 
     async def note_voice(
-        self, claim: Claim, owner_text: str, *, conversation_id: str, voice_session_id: str, voice_resource: str
+        self,
+        claim: Claim,
+        owner_text: str,
+        *,
+        conversation_id: str,
+        voice_session_id: str,
+        voice_resource: str,
+        announced: bool,
     ) -> bool:
-        """Remember the voice session of a call, as long as the lease is still this claim's (`Leases.owner_text`)."""
-        call_id = claim.call_id
+        """Remember the voice session of a call, as long as the lease is still this claim's (`Leases.owner_text`), and
+        tell call-control of it unless that was `announced`.
+        """
+        keys, call_id = self._keys, claim.call_id
+        tag = keys.tag(call_id)
+        entry = b"" if announced else encode(VoiceReady(call_id, claim.epoch))
         noted: dict[str, str | int] = {
             "conversation_id": conversation_id,
             "voice_session_id": voice_session_id,
@@ -150,8 +161,8 @@ class CallStore:
         }
         async with redis_errors("noting the voice session"):
             ours = await self._note_voice(
-                keys=[self._keys.record(call_id), self._keys.owners(self._keys.tag(call_id))],
-                args=[call_id, owner_text, *(part for row in noted.items() for part in row)],
+                keys=[keys.record(call_id), keys.owners(tag), keys.inbox(tag)],
+                args=[call_id, owner_text, entry, INBOX_LENGTH, *(part for row in noted.items() for part in row)],
             )
         return bool(ours)
 

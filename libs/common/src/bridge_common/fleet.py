@@ -9,9 +9,9 @@ from typing import Final
 
 from redis.asyncio import Redis
 
+from bridge_common import scripts
 from bridge_common.keys import FLEET
-from bridge_common.redis_clients import command, redis_errors
-from bridge_common.redis_cluster import server_of
+from bridge_common.redis_clients import redis_errors
 
 BEAT_S: Final = 0.25
 DEAD_AFTER_MS: Final = 1000
@@ -32,22 +32,16 @@ class Member:
 
 class Fleet:
     def __init__(self, redis: Redis, name: str, kind: str) -> None:
-        # Its clock and its hash are one server's, also in a cluster.
-        self._redis = server_of(redis, FLEET)
+        self._redis = redis
         self._name = name
         self._kind = kind
+        self._beat = redis.register_script(scripts.BEAT)
+        self._live = redis.register_script(scripts.LIVE_FLEET)
 
     async def beat(self, *, capacity: int = 0, active: int = 0, draining: bool = False) -> None:
+        row = {"kind": self._kind, "capacity": capacity, "active": active, "draining": draining}
         async with redis_errors("the heartbeat"):
-            now_ms = await self._now_ms()
-            row = {
-                "kind": self._kind,
-                "capacity": capacity,
-                "active": active,
-                "draining": draining,
-                "beat_ms": now_ms,
-            }
-            await self._redis.hset(FLEET, self._name, json.dumps(row))
+            await self._beat(keys=[FLEET], args=[self._name, json.dumps(row)])
 
     async def leave(self) -> None:
         async with redis_errors("leaving the fleet"):
@@ -56,9 +50,9 @@ class Fleet:
     async def live(self) -> dict[str, Member]:
         """The processes whose last heartbeat is younger than `DEAD_AFTER_MS`; forgets those long gone."""
         async with redis_errors("reading the fleet"):
-            now_ms = await self._now_ms()
-            rows: dict[bytes, bytes] = await command(self._redis, "HGETALL", FLEET)
-            members = {name.decode(): _member(name.decode(), row) for name, row in rows.items()}
+            now_ms, stored = await self._live(keys=[FLEET])
+            rows = zip(stored[::2], stored[1::2], strict=True)
+            members = {name.decode(): _member(name.decode(), row) for name, row in rows}
             gone = [name for name, member in members.items() if now_ms - member.beat_ms > _FORGET_AFTER_MS]
             if gone:
                 await self._redis.hdel(FLEET, *gone)
@@ -69,10 +63,6 @@ class Fleet:
         return [
             member for name, member in (await self.live()).items() if member.kind == self._kind and name != self._name
         ]
-
-    async def _now_ms(self) -> int:
-        seconds, micros = await self._redis.time()
-        return int(seconds) * 1000 + int(micros) // 1000
 
 
 def _member(name: str, row: bytes) -> Member:

@@ -7,6 +7,7 @@ claims it. So every entry is acted on at least once, whichever process dies.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final, TypedDict
@@ -58,6 +59,14 @@ class _Pending(TypedDict):
 
 
 @dataclass(frozen=True, slots=True)
+class Fired:
+    """How many timers have fired, and when the next one is due (infinite: there is none)."""
+
+    count: int
+    next_in_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Delivery:
     """One entry handed to this consumer; acknowledge it when it was acted on."""
 
@@ -83,6 +92,7 @@ class Inbox:
         self._reply_lost = False
         self._put_once = control.register_script(scripts.PUT_ONCE)
         self._put_as_owner = control.register_script(scripts.PUT_AS_OWNER)
+        self._acknowledge = control.register_script(scripts.ACKNOWLEDGE)
         self._forget_consumers = control.register_script(scripts.FORGET_CONSUMERS)
         self._set_timer = control.register_script(scripts.SET_TIMER)
         self._fire_timers = control.register_script(scripts.FIRE_TIMERS)
@@ -167,6 +177,18 @@ class Inbox:
         await self._ack(delivery.tag, delivery.entry_id)
         self._held.discard((delivery.tag, delivery.entry_id))
 
+    async def has_pending(self) -> bool:
+        """Whether anything was delivered, to whomever, and is not acknowledged yet: else there are no orphans."""
+        for tag in self._keys.all_tags():
+            try:
+                async with redis_errors("looking for orphans"):
+                    if (await self._pending(tag))["consumers"]:
+                        return True
+            except OutsideError as error:
+                if not _has_no_group(error.__cause__):
+                    raise
+        return False
+
     async def claim_orphans(self, live_consumers: Collection[str], count: int = 32) -> list[Delivery]:
         """Pending entries of consumers that no longer live (or that hang), now this consumer's."""
         deliveries: list[Delivery] = []
@@ -210,15 +232,18 @@ class Inbox:
         async with redis_errors("setting a timer"):
             await self._set_timer(keys=[self._keys.timers(tag)], args=[encode(due), in_ms])
 
-    async def fire_due_timers(self, limit: int = 100) -> int:
-        """Move timers that are due into the inbox; returns how many."""
-        fired = 0
+    async def fire_due_timers(self, limit: int = 100) -> Fired:
+        """Move timers that are due into the inbox, up to `limit` of a shard."""
+        fired, next_in_ms = 0, math.inf
         for tag in self._keys.all_tags():
             async with redis_errors("firing timers"):
-                fired += await self._fire_timers(
+                count, in_ms = await self._fire_timers(
                     keys=[self._keys.timers(tag), self._keys.inbox(tag)], args=[limit, INBOX_LENGTH]
                 )
-        return fired
+            fired += count
+            if in_ms >= 0:
+                next_in_ms = min(next_in_ms, in_ms)
+        return Fired(fired, next_in_ms / 1000)
 
     async def _read_group(
         self, tags: Sequence[str], after: str, count: int, block_ms: int | None
@@ -249,8 +274,7 @@ class Inbox:
 
     async def _orphans(self, tag: str, live_consumers: Collection[str], count: int) -> list[bytes]:
         """Ids of entries that are pending for a dead consumer, or for too long."""
-        pending = ("XPENDING", self._keys.inbox(tag), INBOX_GROUP)
-        summary: _Summary = await command(self._control, *pending)
+        summary = await self._pending(tag)
         ranges: list[tuple[int, tuple[bytes, ...]]] = [(_STUCK_MS, ())] if summary["consumers"] else []
         for row in summary["consumers"]:
             name = row["name"].decode()
@@ -259,10 +283,17 @@ class Inbox:
         found: list[bytes] = []
         for idle_ms, consumer in ranges:
             rows: list[_Pending] = await command(
-                self._control, *pending, "IDLE", idle_ms, "-", "+", count, *consumer, parse_detail=True
+                self._control,
+                *("XPENDING", self._keys.inbox(tag), INBOX_GROUP, "IDLE", idle_ms, "-", "+", count),
+                *consumer,
+                parse_detail=True,
             )
             found += [row["message_id"] for row in rows]
         return found[:count]
+
+    async def _pending(self, tag: str) -> _Summary:
+        summary: _Summary = await command(self._control, "XPENDING", self._keys.inbox(tag), INBOX_GROUP)
+        return summary
 
     async def _deliveries(self, stored: Sequence[tuple[str, str, Fields]]) -> list[Delivery]:
         """Decode; what is no inbox entry can never be acted on and is acknowledged at once."""
@@ -290,8 +321,7 @@ class Inbox:
     async def _ack(self, tag: str, entry_id: str) -> None:
         inbox = self._keys.inbox(tag)
         async with redis_errors("acknowledging"):
-            await self._control.xack(inbox, INBOX_GROUP, entry_id)
-            await self._control.xdel(inbox, entry_id)
+            await self._acknowledge(keys=[inbox], args=[INBOX_GROUP, entry_id])
 
 
 def _has_no_group(error: BaseException | None) -> bool:

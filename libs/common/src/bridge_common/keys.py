@@ -32,6 +32,8 @@ FINAL_EPOCH: Final = 2**63
 FLEET: Final = "fleet"
 ROUTING: Final = "routing"
 """The routing policy in force, with its version (JSON)."""
+ROUTING_NEWS: Final = "{routing}:news"
+"""A stream in the same slot that tells of each change of the policy."""
 SEEN_TTL_S: Final = 24 * 3600
 LIVE_TTL_S: Final = 26 * 3600
 """Life of the keys of a running call: refreshed by nothing, so above any call's length."""

@@ -39,7 +39,8 @@ CLAIM: Final = (
     NOW
     + _OUTAGE
     + """
--- KEYS leases, owners; ARGV owner, limit, lease_ms   -> {call_id, epoch, uplink cursor, speaker or '', ...}
+-- KEYS leases, owners; ARGV owner, limit, lease_ms
+-- -> {ms until the next lease ends or -1, {call_id, epoch, uplink cursor, speaker or '', ...}}
 local now = now_ms()
 local limit = tonumber(ARGV[2])
 local quiet = owners_first(tonumber(ARGV[3]))
@@ -58,7 +59,8 @@ for _, call_id in ipairs(due) do
     claimed[#claimed + 1] = redis.call('HGET', KEYS[2], call_id .. ':speaker') or ''
   end
 end
-return claimed
+local next = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
+return {next[2] and math.max(0, tonumber(next[2]) - now) or -1, claimed}
 """
 )
 

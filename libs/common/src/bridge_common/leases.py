@@ -6,7 +6,9 @@ all "a lease past its deadline".
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,6 +28,8 @@ log = logging.getLogger(__name__)
 LEASE_MS: Final = 1000
 HEARTBEAT_MS: Final = 250
 POLL_MS: Final = 100
+LOOK_MS: Final = 2 * POLL_MS
+"""How often to claim when it is known that no lease ends before. Less often would look to Redis like an outage."""
 BEGINNING: Final = "0-0"
 """The cursor of a stream that nobody has read."""
 
@@ -63,6 +67,8 @@ class Leases:
         self._keys = keys
         self._owner = owner
         self._lease_ms = lease_ms
+        self._next_end = math.inf
+        """When the next lease ends, by the loop's time, as the last `claim` saw it."""
         self._offer = redis.register_script(lease_scripts.OFFER)
         self._claim = redis.register_script(lease_scripts.CLAIM)
         self._renew = redis.register_script(lease_scripts.RENEW)
@@ -92,24 +98,32 @@ class Leases:
         When a later shard fails, the claims that were made already are returned: nobody else could drive those calls.
         """
         claims: list[Claim] = []
+        self._next_end = math.inf
         for tag in self._keys.all_tags():
             if limit - len(claims) <= 0:
+                self._saw_end(0)
                 break
             try:
                 async with redis_errors("claiming calls"):
-                    found: Sequence[bytes] = await self._claim(
+                    next_in_ms, found = await self._claim(
                         keys=self._tables(tag), args=[self._owner, limit - len(claims), self._lease_ms]
                     )
             except OutsideError as error:
                 if not claims:
                     raise
                 log.warning("claiming stopped half way", extra=fields(claimed=len(claims), error=error.message))
+                self._saw_end(0)
                 break
+            if next_in_ms >= 0:
+                self._saw_end(next_in_ms)
             claims += [
                 Claim(found[i].decode(), int(found[i + 1]), found[i + 2].decode(), found[i + 3].decode())
                 for i in range(0, len(found), 4)
             ]
         return claims
+
+    def _saw_end(self, in_ms: int) -> None:
+        self._next_end = min(self._next_end, asyncio.get_running_loop().time() + in_ms / 1000)
 
     async def renew(self, claims: Iterable[Claim], uplink_cursors: Mapping[str, str] | None = None) -> list[Claim]:
         """Extend the leases; returns those that are lost: the call ended, somebody else drives it, or Redis forgot it.
@@ -172,13 +186,18 @@ class Leases:
     async def wait_wake(self, blocking: Redis, cursors: dict[str, str], timeout_ms: int) -> list[str]:
         """Return when something became claimable or after `timeout_ms`; the ids of calls with something to be said.
 
+        What ends of itself tells nobody: it returns as well when the next lease ends that the last `claim` saw. If that
+        is past, some were left to others, and it returns after `POLL_MS`.
+
         `cursors` is the caller's memory of what it saw; start with an empty dict. The first wait ends at once when
         anything ever became claimable: waiting for news only would miss what comes between two waits.
         """
         if not cursors:
             cursors.update({self._keys.wake(tag): BEGINNING for tag in self._keys.all_tags()})
+        end_in_ms = (self._next_end - asyncio.get_running_loop().time()) * 1000
+        block_ms = min(timeout_ms, MAX_BLOCK_MS, end_in_ms if end_in_ms > 0 else POLL_MS)
         async with redis_errors("waiting for calls"):
-            reply = await xread(blocking, cursors, count=WAKE_LENGTH, block_ms=min(timeout_ms, MAX_BLOCK_MS))
+            reply = await xread(blocking, cursors, count=WAKE_LENGTH, block_ms=math.ceil(block_ms))
         calls: list[str] = []
         for key, entry_id, content in entries_of(reply):
             cursors[key] = entry_id

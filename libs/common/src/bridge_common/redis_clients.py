@@ -13,7 +13,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
-from redis.asyncio import BlockingConnectionPool, ConnectionPool, Redis
+from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.connection import Connection, parse_url
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff, NoBackoff
@@ -33,7 +33,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from bridge_common.errors import OutsideError
 from bridge_common.redis_address import Address, RedisAddress, parse_address
 from bridge_common.redis_cluster import ClusterMap, ClusterPlace, ClusterRedis, slot_of
-from bridge_common.redis_connections import OWN_CLASSES, RenewedCredentials
+from bridge_common.redis_connections import OWN_CLASSES, OwnPool, RenewedCredentials
 from bridge_common.redis_places import FixedPlace, Place, SentinelPlace
 from bridge_common.settings import ServiceSettings
 
@@ -210,7 +210,7 @@ def _client(
         ours |= {"credential_provider": credentials, "username": None, "password": None}
     if "path" in address:
         del ours["socket_keepalive"]
-    return Redis.from_pool(BlockingConnectionPool(**(address | ours)))
+    return Redis.from_pool(OwnPool(**(address | ours)))
 
 
 def _sentinel_place(address: RedisAddress) -> SentinelPlace:

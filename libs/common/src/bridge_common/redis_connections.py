@@ -1,8 +1,9 @@
-"""Our connections: those of redis-py, which follow a server that moves and are signed in anew with a new token.
+"""Our connections: those of redis-py, which follow a server that moves and are signed in anew with a new token. And the
+pool that keeps them.
 
-Under Python 3.11 the library also swallows the cancellation of a task that is sending: its `asyncio.wait_for` answers
-a cancellation that comes as the inner future ends with the result (python/cpython#86296). A loop would then run for
-ever. Our connections raise it again.
+They also send without the `asyncio.wait_for` that the library puts around it. Under Python 3.11 that makes a task for
+each command, and answers a cancellation that comes as the inner future ends with the result (python/cpython#86296): a
+loop that sends would then run for ever.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from redis.asyncio import ConnectionPool
 from redis.asyncio.connection import (
     AbstractConnection,
     Connection,
@@ -112,21 +114,28 @@ class OwnConnection(AbstractConnection):
             raise
 
     async def send_packed_command(self, command: bytes | str | Iterable[bytes], check_health: bool = True) -> None:
+        """Without the library's `asyncio.wait_for`, see above; and without its pings, which nobody here asks for."""
         if self._writer is not None and self._writer.transport.is_closing():
             await self.disconnect(nowait=True)
         if self._renewed is not None and self.outdated and check_health and self.is_connected:
             await self._sign_in_again(self._renewed)
-        task = asyncio.current_task()
-        before = task.cancelling() if task else 0
+        if not self.is_connected:
+            await self.connect_check_health(check_health=False)
+        parts = (
+            [command.encode() if isinstance(command, str) else command] if isinstance(command, bytes | str) else command
+        )
         try:
-            await super().send_packed_command(command, check_health)
-        except RuntimeError as error:
-            # What uvloop says of a transport that was aborted a moment ago, where asyncio drops what is written.
-            raise RedisConnectionError(f"the connection was ended: {error}") from error
-        if task and task.cancelling() > before:
-            # The reply to what was sent is not read any more: the connection is of no use.
+            async with asyncio.timeout(self.socket_timeout):
+                await self._send_packed_command(parts)
+        except BaseException as error:
+            # What was begun is not taken back: the connection is of no use any more.
             await self.disconnect(nowait=True)
-            raise asyncio.CancelledError
+            if isinstance(error, TimeoutError):
+                raise RedisTimeoutError("Timeout writing to socket") from error
+            if isinstance(error, OSError | RuntimeError):
+                # RuntimeError is what uvloop says of a transport that was aborted a moment ago.
+                raise RedisConnectionError(f"the connection was ended: {error}") from error
+            raise
 
     async def _sign_in_again(self, renewed: RenewedCredentials) -> None:
         user, token = await renewed.get_credentials_async()
@@ -174,3 +183,46 @@ OWN_CLASSES: Final[Mapping[type[AbstractConnection], type[OwnConnection]]] = {
     UnixDomainSocketConnection: UnixConnection,
 }
 """Ours in place of the one that redis-py chose for a URL."""
+
+
+class OwnPool(ConnectionPool):
+    """When all connections are busy the next command waits for one, for `timeout` seconds at most; who came first gets
+    it first. The library's own pool that waits lets others overtake (of 200 at once some waited for a second), and its
+    locks, timers and counters are a third of what a command costs.
+    """
+
+    def __init__(self, *, timeout: float, max_connections: int, **kwargs: Any) -> None:
+        super().__init__(max_connections=max_connections, **kwargs)
+        self._free = asyncio.Semaphore(max_connections)
+        self._patience_s = timeout
+
+    async def get_connection(self, command_name: str | None = None, *keys: Any, **options: Any) -> AbstractConnection:
+        if self._free.locked():
+            await self._wait()
+        else:
+            await self._free.acquire()
+        async with self._lock:
+            connection: AbstractConnection = self.get_available_connection()  # type: ignore[no-untyped-call]
+        try:
+            await self.ensure_connection(connection)
+        except BaseException:
+            await self.release(connection)
+            raise
+        return connection
+
+    async def _wait(self) -> None:
+        try:
+            async with asyncio.timeout(self._patience_s):
+                await self._free.acquire()
+        except TimeoutError:
+            raise RedisConnectionError("No connection available.") from None
+
+    async def release(self, connection: AbstractConnection) -> None:
+        try:
+            async with self._lock:
+                self._in_use_connections.remove(connection)
+                if connection.should_reconnect():  # type: ignore[no-untyped-call]  # redis-py leaves it bare
+                    await connection.disconnect()
+                self._available_connections.append(connection)
+        finally:
+            self._free.release()

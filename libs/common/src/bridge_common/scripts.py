@@ -82,10 +82,12 @@ return {as_int(epoch), last[1] and last[1][1] or '0-0'}
 )
 
 NOTE_VOICE: Final = """
--- KEYS record, owners; ARGV call_id, owner|epoch, field, value, ...   -> 1 written, 0 the lease is not ours
+-- KEYS record, owners, inbox; ARGV call_id, owner|epoch, entry for the inbox or '', inbox length, field, value, ...
+-- -> 1 written, 0 the lease is not ours
 if redis.call('HGET', KEYS[2], ARGV[1]) ~= ARGV[2] then return 0 end
 if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
-redis.call('HSET', KEYS[1], unpack(ARGV, 3))
+redis.call('HSET', KEYS[1], unpack(ARGV, 5))
+if ARGV[3] ~= '' then redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[4], '*', 'e', ARGV[3]) end
 return 1
 """
 
@@ -159,12 +161,30 @@ redis.call('EXPIRE', KEYS[3], ARGV[3])
 return 1
 """
 
+BEAT: Final = (
+    NOW
+    + """
+-- KEYS fleet; ARGV name, the row without its time (a JSON object)
+return redis.call('HSET', KEYS[1], ARGV[1], string.sub(ARGV[2], 1, -2) .. ', "beat_ms": ' .. as_int(now_ms()) .. '}')
+"""
+)
+
+LIVE_FLEET: Final = (
+    NOW
+    + """
+-- KEYS fleet   -> {now, {name, row, ...}}
+return {now_ms(), redis.call('HGETALL', KEYS[1])}
+"""
+)
+
 SWAP_ROUTING: Final = """
--- KEYS routing; ARGV what stands there ('' for nothing), what is to stand there   -> 1 it does, 0 something else does
+-- KEYS routing, news; ARGV what stands there ('' for nothing), what is to stand there
+-- -> 1 it does, 0 something else does
 local now = redis.call('GET', KEYS[1]) or ''
 if now == ARGV[2] then return 1 end
 if now ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2])
+redis.call('XADD', KEYS[2], 'MAXLEN', 1, '*', 'r', '')
 return 1
 """
 
@@ -180,6 +200,12 @@ PUT_AS_OWNER: Final = """
 if redis.call('HGET', KEYS[2], ARGV[1]) ~= ARGV[2] then return 0 end
 redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[4], '*', 'e', ARGV[3])
 return 1
+"""
+
+ACKNOWLEDGE: Final = """
+-- KEYS inbox; ARGV group, entry id
+redis.call('XACK', KEYS[1], ARGV[1], ARGV[2])
+return redis.call('XDEL', KEYS[1], ARGV[2])
 """
 
 FORGET_CONSUMERS: Final = """
@@ -210,13 +236,16 @@ return redis.call('ZADD', KEYS[1], as_int(now_ms() + tonumber(ARGV[2])), ARGV[1]
 FIRE_TIMERS: Final = (
     NOW
     + """
--- KEYS timers, inbox; ARGV limit, inbox length   A timer's member is the Due entry itself.
-local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', as_int(now_ms()), 'LIMIT', 0, ARGV[1])
+-- KEYS timers, inbox; ARGV limit, inbox length   -> {how many, ms until the next one is due or -1}
+-- A timer's member is the Due entry itself.
+local now = now_ms()
+local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', as_int(now), 'LIMIT', 0, ARGV[1])
 for _, member in ipairs(due) do
   redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[2], '*', 'e', member)
   redis.call('ZREM', KEYS[1], member)
 end
-return #due
+local next = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
+return {#due, next[2] and math.max(0, tonumber(next[2]) - now) or -1}
 """
 )
 

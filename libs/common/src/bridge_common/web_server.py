@@ -17,6 +17,7 @@ from starlette.routing import BaseRoute, Route
 from bridge_common import probes
 from bridge_common.parts import Parts
 
+_DATE_S: Final = 1.0
 MAX_WS_MESSAGE_BYTES: Final = 256 * 1024
 
 
@@ -81,13 +82,29 @@ class WebServer:
             await asyncio.sleep(0.005)
 
     async def close(self) -> None:
-        self._server.should_exit = True
+        self._server.exit()
         if self._serving is not None:
             await self._serving
 
 
 class _Server(uvicorn.Server):
-    """uvicorn without its signal handlers: the service has them."""
+    """uvicorn without its signal handlers, for the service has them, and without looking ten times a second whether it
+    is to end.
+    """
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._told = asyncio.Event()
+
+    def exit(self) -> None:
+        self.should_exit = True
+        self._told.set()
+
+    async def main_loop(self) -> None:
+        while not await self.on_tick(0):  # it renews the `Date` of the answers
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_DATE_S):
+                    await self._told.wait()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

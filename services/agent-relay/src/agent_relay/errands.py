@@ -14,7 +14,7 @@ from agent_relay.core.commands import Command, MarkGreeted, MarkSaid, Ready, Rec
 from agent_relay.core.conversation import Conversation
 from agent_relay.desk import Desk
 from agent_relay.tools import run_tool
-from bridge_common.entries import Notice, TranscriptEntry, VoiceLost, VoiceReady
+from bridge_common.entries import Notice, TranscriptEntry, VoiceLost
 from bridge_common.errors import OutsideError
 from bridge_common.leases import Claim
 from bridge_common.log import fields
@@ -89,11 +89,11 @@ class Errands:
             conversation_id=ready.conversation_id,
             voice_session_id=ready.session_id,
             voice_resource=ready.resource,
+            announced=self._announced,
         )
         if not ours:
             self._lease_lost()
         elif not self._announced:
-            await desk.inbox.put(VoiceReady(claim.call_id, claim.epoch))
             self._announced = True
             log.info("voice session ready", extra=fields(call_id=claim.call_id, session_id=ready.session_id))
 

@@ -5,9 +5,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from redis.asyncio import Redis
@@ -20,8 +21,8 @@ from agent_relay.relay import FAILED, RELEASED, open_relay
 from bridge_common import telemetry
 from bridge_common.call_record import CallRecord
 from bridge_common.errors import BridgeError, OutsideError
-from bridge_common.fleet import BEAT_S
-from bridge_common.leases import POLL_MS, Claim, Leases
+from bridge_common.fleet import BEAT_S, Member
+from bridge_common.leases import LOOK_MS, POLL_MS, Claim, Leases
 from bridge_common.log import fields
 from bridge_common.outage import Outage
 
@@ -32,8 +33,9 @@ _WATCH_S: Final = 0.05
 _LOAD_S: Final = 2.0
 _FLUSH_S: Final = 1.0
 _STAMP_S: Final = 1.0
+_LOOK_AROUND_S: Final = 1.0
 _YIELD_S: Final = 0.04
-"""A relay that is full lets all others claim for so long before it does, a half-full one for half of it."""
+"""A relay that is full lets an empty one claim for so long before it does, a half-full one for half of it."""
 _SHARE: Final = 4
 """At once at most this part of the room is filled, so that the calls of a dead relay spread."""
 
@@ -48,7 +50,10 @@ class Worker:
         self._holdings: Holdings = {}
         self._keeper = LeaseKeeper(desk, self._holdings)
         self._hand_over = HandOver(desk, self._holdings)
+        self._has_calls = asyncio.Event()
         self._draining = False
+        self._emptiest = 0.0
+        """The part of its calls that the emptiest of the others has; infinite: none can take any."""
         self._asked_for = 0
         """Calls that may come of claims that are under way."""
         self._beating = Outage(log, "the heartbeat")
@@ -62,7 +67,7 @@ class Worker:
     async def run(self) -> None:
         try:
             async with asyncio.TaskGroup() as tasks:
-                for alone in (self._watch_calls(), self._beat(), self._stamp()):
+                for alone in (self._watch_calls(), self._beat(), self._stamp(), self._look_around()):
                     tasks.create_task(alone)
                 # A server that is away costs no call of another.
                 for part in self._desk.leases.parts():
@@ -86,7 +91,9 @@ class Worker:
             try:
                 if not self._draining:
                     await self._claim_some(leases)
-                self._tell_of_says(await leases.wait_wake(self._blocking, cursors, POLL_MS))
+                # Who is full may have room again at any time, and nobody tells.
+                timeout_ms = LOOK_MS if self._room > 0 else POLL_MS
+                self._tell_of_says(await leases.wait_wake(self._blocking, cursors, timeout_ms))
                 outage.worked()
             except OutsideError as error:
                 outage.failed(error=error.message)
@@ -98,10 +105,10 @@ class Worker:
                 holding.relay.says.listen()
 
     async def _claim_some(self, leases: Leases) -> None:
-        """The least loaded comes first."""
+        """The least loaded comes first, and nobody waits for who is not there."""
         claimed = limit = 0
         while claimed == limit and self._room > 0:
-            await asyncio.sleep(_YIELD_S * len(self._holdings) / self._capacity)
+            await asyncio.sleep(_YIELD_S * max(0.0, len(self._holdings) / self._capacity - self._emptiest))
             if self._draining or self._room <= 0:
                 return
             limit = math.ceil(self._room / _SHARE)
@@ -120,6 +127,7 @@ class Worker:
         claims = await leases.claim(limit)
         for claim in claims:
             holding = self._holdings[claim] = Holding(claim, began)
+            self._has_calls.set()
             holding.task = asyncio.create_task(self._drive(holding))
             telemetry.ACTIVE_CALLS.set(len(self._holdings))
         return len(claims)
@@ -171,7 +179,11 @@ class Worker:
             for holding in list(self._holdings.values()):
                 if holding.relay is not None:
                     holding.relay.tick(now)
-            await asyncio.sleep(_WATCH_S)
+            if self._holdings:
+                await asyncio.sleep(_WATCH_S)
+            else:
+                self._has_calls.clear()
+                await self._has_calls.wait()
 
     async def _beat(self) -> None:
         while True:
@@ -185,6 +197,14 @@ class Worker:
                 self._beating.worked()
             except OutsideError as error:
                 self._beating.failed(error=error.message)
+
+    async def _look_around(self) -> None:
+        """Who has no calls waits for nobody in any case."""
+        while True:
+            await asyncio.sleep(_LOOK_AROUND_S)
+            if self._holdings:
+                with contextlib.suppress(OutsideError):
+                    self._emptiest = emptiest(await self._desk.fleet.peers())
 
     async def _stamp(self) -> None:
         while True:
@@ -211,3 +231,9 @@ class Worker:
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
+
+
+def emptiest(peers: Iterable[Member]) -> float:
+    """The part of its calls that the emptiest of these has, of those that can take one; infinite when none can."""
+    takers = (peer for peer in peers if not peer.draining and peer.active < peer.capacity)
+    return min((peer.active / peer.capacity for peer in takers), default=math.inf)

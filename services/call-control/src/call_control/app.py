@@ -57,7 +57,7 @@ class CallControl:
         self._leases = Leases(control, keys, self.name)
         self._fleet = Fleet(control, self.name, KIND)
         source = f"file {settings.routing_policy}" if settings.routing_policy else "settings"
-        self._routing = RoutingDesk(PolicyStore(control), settings.routing, source)
+        self._routing = RoutingDesk(PolicyStore(control, self._clients.blocking), settings.routing, source)
         self._grid_guard = EventGridGuard(settings.event_grid_secrets, _event_grid_tokens(settings))
         self._acs_tokens = settings.acs_tokens()
         self._acs: AcsClient | None = None
@@ -96,7 +96,7 @@ class CallControl:
             self._fleet,
             effects,
             name=self.name,
-            follow_routing=self._routing.sync,
+            follow_routing=self._routing.follow,
         )
         self.parts.start("redis connections", self._clients.warm_up(), may_end=True)
         self.parts.start("worker", self._work(self._worker))

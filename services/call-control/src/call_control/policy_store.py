@@ -5,13 +5,17 @@ from __future__ import annotations
 from redis.asyncio import Redis
 
 from bridge_common import scripts
-from bridge_common.keys import ROUTING
+from bridge_common.keys import ROUTING, ROUTING_NEWS
+from bridge_common.leases import BEGINNING
 from bridge_common.redis_clients import command, redis_errors
+from bridge_common.stream_entries import entries_of, xread
 
 
 class PolicyStore:
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Redis, blocking: Redis) -> None:
         self._redis = redis
+        self._blocking = blocking
+        self._news_cursor = BEGINNING
         self._swap = redis.register_script(scripts.SWAP_ROUTING)
 
     async def read(self) -> bytes:
@@ -23,4 +27,11 @@ class PolicyStore:
     async def swap(self, old: bytes, new: bytes) -> bool:
         """Put `new` where `old` stands; False when something else does."""
         async with redis_errors("writing the routing policy"):
-            return bool(await self._swap(keys=[ROUTING], args=[old, new]))
+            return bool(await self._swap(keys=[ROUTING, ROUTING_NEWS], args=[old, new]))
+
+    async def wait(self, timeout_ms: int) -> None:
+        """Return when it has been replaced since the last wait, or after `timeout_ms`."""
+        async with redis_errors("waiting for another routing policy"):
+            news = await xread(self._blocking, {ROUTING_NEWS: self._news_cursor}, count=1, block_ms=timeout_ms)
+        for _, entry_id, _ in entries_of(news):
+            self._news_cursor = entry_id

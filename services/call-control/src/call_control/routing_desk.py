@@ -1,9 +1,9 @@
 """Keeps this replica's routing policy the one that is in force, and puts new ones in force.
 
-All replicas look at one key in Redis several times a second (the worker calls `sync`). What they know survives Redis:
-when it comes back empty or with an older version, the policy is written again. ROUTING_POLICY is looked at once, at the
-start: it counts when it says something else than when a replica last took it over. So a policy given at run time
-outlives restarts, and a changed file wins over it.
+All replicas look at one key in Redis whenever it was replaced, and every second in any case (the worker calls
+`follow`). What they know survives Redis: when it comes back empty or with an older version, the policy is written
+again. ROUTING_POLICY is looked at once, at the start: it counts when it says something else than when a replica last
+took it over. So a policy given at run time outlives restarts, and a changed file wins over it.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ from call_control.policy_store import PolicyStore
 
 log = logging.getLogger(__name__)
 
+LOOK_MS: Final = 800
+"""A replica of an older release replaces the policy without telling; within a second it has to be in force here too."""
 _SWAPS: Final = 20
 """Attempts to write while others write."""
 
@@ -74,8 +76,13 @@ class RoutingDesk:
     def count(self, routed: Routed) -> None:
         _ROUTED.labels(routed.action, routed.rule).inc()
 
+    async def follow(self) -> None:
+        """Look at what is in force, and return when it is time to look again. Raises `OutsideError`."""
+        await self.sync()
+        await self._store.wait(LOOK_MS)
+
     async def sync(self) -> None:
-        """Look at what is in force; to be called often. Raises `OutsideError` when Redis does not answer."""
+        """Look at what is in force. Raises `OutsideError` when Redis does not answer."""
         async with self._turn:
             await self._sync()
 

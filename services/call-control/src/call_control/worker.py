@@ -30,11 +30,10 @@ log = logging.getLogger(__name__)
 CAPACITY: Final = 256
 """Entries worked on at once. Most take a few ms; those that wait for ACS must not hold up the others."""
 READ_BLOCK_MS: Final = 500
-TIMER_POLL_S: Final = 0.1
+TIMER_POLL_S: Final = 0.4
+"""No timer of a call is set for less (`Rules`): whoever looks that often knows each before it is due."""
 ORPHAN_POLL_S: Final = 0.5
 FORGET_POLL_S: Final = 30.0
-ROUTING_POLL_S: Final = 0.25
-"""A new policy has to be in force everywhere within a second."""
 _PAUSE_S: Final = 0.2
 _LONGEST_PAUSE_S: Final = 2.0
 
@@ -48,7 +47,8 @@ class CommandRunner(Protocol):
 class Worker:
     """`run` until cancelled; `drain` first, so that what was begun gets finished.
 
-    `follow_routing`: takes over what was changed of the routing policy elsewhere.
+    `follow_routing`: takes over what was changed of the routing policy elsewhere, and returns when it is time to do so
+    again.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class Worker:
 
     async def _adopt_orphans(self, inbox: Inbox) -> None:
         await asyncio.sleep(ORPHAN_POLL_S)
-        if not self._draining:
+        if not self._draining and await inbox.has_pending():
             await self._take(await inbox.claim_orphans({*await self._fleet.live(), self._name}))
 
     async def _forget_consumers(self, inbox: Inbox) -> None:
@@ -105,12 +105,11 @@ class Worker:
         await inbox.forget_dead_consumers({*await self._fleet.live(), self._name})
 
     async def _fire_timers(self, inbox: Inbox) -> None:
-        await asyncio.sleep(TIMER_POLL_S)
-        await inbox.fire_due_timers()
+        fired = await inbox.fire_due_timers()
+        await asyncio.sleep(min(fired.next_in_s, TIMER_POLL_S))
 
     async def _follow_routing(self, _: Inbox) -> None:
         await self._take_routing()
-        await asyncio.sleep(ROUTING_POLL_S)
 
     async def _beat(self, _: Inbox) -> None:
         await self._fleet.beat(capacity=CAPACITY, active=len(self._in_hand), draining=self._draining)
