@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import re
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -34,7 +35,7 @@ from bridge_common.telemetry import BAD_ENTRIES, REDIS_OUTAGES
 log = logging.getLogger(__name__)
 
 QUIET_S: Final = 0.1
-"""A stream of which nothing was told for so long, or up to twice as long, is looked at: all those together."""
+"""So often all streams are looked at of which nothing was told meanwhile."""
 _UNTOLD_S: Final = 0.005
 """One in which something was found that nobody had told is looked at again so soon: its writer is one that does not
 tell. So often are all looked at where the server lets us subscribe to nothing."""
@@ -42,6 +43,7 @@ _COUNT: Final = 64
 _COUNT_AFTER_FAILURE: Final = 4
 """Entries a stream after a failed read: a reply too large for the time-out would otherwise fail for ever."""
 _PATIENCE_S: Final = 0.5
+_NEVER: Final = math.inf
 _ENTRY_ID: Final = re.compile(r"\d+(-\d+)?")
 
 
@@ -114,6 +116,8 @@ class _Part:
         self._planned = False
         """A look comes at the end of the loop's turn."""
         self._quiet_s = quiet_s
+        self._quiet_at = 0.0
+        """When to look next at those of which nothing was told."""
         self._is_told = True
         """The server lets us subscribe."""
         self._failing = False
@@ -180,7 +184,6 @@ class _Part:
         entry_id, _, payload = message.partition(b" ")
         if entry_id == subscription.next_id:
             subscription.step()
-            subscription.look_at = self._when_quiet(asyncio.get_running_loop().time())
             self._hand_out(subscription, entry_id, payload)
         elif not subscription.has(entry_id):
             subscription.lose_track()
@@ -188,10 +191,6 @@ class _Part:
             self._look_soon()
 
     # -- reading
-    def _when_quiet(self, now: float) -> float:
-        """The same moment for all streams that were told of at about the same time: one read looks at all of them."""
-        return now - now % self._quiet_s + 2 * self._quiet_s
-
     def _look_soon(self) -> None:
         """At the end of this turn, unless a read is under way: its reply plans the next."""
         if not self._planned and self._asked is None and self._wire is not None:
@@ -208,10 +207,17 @@ class _Part:
             return
         loop = asyncio.get_running_loop()
         now = loop.time()
-        due = [stream for stream in self._subscriptions.values() if stream.look_at <= now]
+        streams = self._subscriptions.values()
+        if now >= self._quiet_at:
+            self._quiet_at = now + self._quiet_s
+            for stream in streams:
+                if not stream.was_told:
+                    stream.look_at = now
+                stream.was_told = False
+        due = [stream for stream in streams if stream.look_at <= now]
         if not due:
-            first = min([stream.look_at for stream in self._subscriptions.values()])
-            self._timer = loop.call_at(first, self._look)
+            first = min([stream.look_at for stream in streams])
+            self._timer = loop.call_at(min(first, self._quiet_at), self._look)
             return
         self._asked = {stream.channel: stream for stream in due}
         self._answers_read.append(True)
@@ -247,12 +253,7 @@ class _Part:
                         # field, value, field, value, …
                         self._hand_out(subscription, entry_id, content[1] if content[0] == FIELD else b"")
             more = len(entries) >= most
-            if more:
-                subscription.look_at = 0.0
-            elif entries:
-                subscription.look_at = now + _UNTOLD_S
-            else:
-                subscription.look_at = self._when_quiet(now)
+            subscription.look_at = 0.0 if more else now + _UNTOLD_S if entries else _NEVER
         self._look_soon()
 
     def _hand_out(self, subscription: Subscription, entry_id: bytes, payload: bytes) -> None:

@@ -17,7 +17,19 @@ _NOTHING: bytes = b""
 class Subscription:
     """One reading of a stream: another one of the same key is not this one."""
 
-    __slots__ = ("_epoch", "_seq", "_start", "channel", "cursor", "key", "look_at", "next_id", "packed_key", "sink")
+    __slots__ = (
+        "_epoch",
+        "_seq",
+        "_start",
+        "channel",
+        "cursor",
+        "key",
+        "look_at",
+        "next_id",
+        "packed_key",
+        "sink",
+        "was_told",
+    )
 
     def __init__(self, key: str, cursor: bytes, sink: Sink) -> None:
         self.key = key
@@ -28,7 +40,9 @@ class Subscription:
         self.sink = sink
         self.next_id = _NOTHING
         self.look_at = 0.0
-        """When to look into the stream itself (loop time). Each entry that was told puts it off."""
+        """When to look into the stream itself, if nobody tells before (loop time)."""
+        self.was_told = False
+        """Since somebody set this back. For who looks at quiet streams."""
         self.move(cursor)
 
     def move(self, entry_id: bytes) -> None:
@@ -39,7 +53,8 @@ class Subscription:
         self.track()
 
     def step(self) -> None:
-        """The one with `next_id` was the last."""
+        """The one with `next_id` was the last, and it was told."""
+        self.was_told = True
         self.cursor = self.next_id
         self._seq += 1
         self.next_id = b"%b%d" % (self._start, self._seq + 1)
