@@ -4,55 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from functools import partial
 
 import pytest
-from redis.asyncio import Redis
 
 from bridge_common import stream_writer
-from bridge_common.entries import Audio, Dtmf, Entry, Opened
-from bridge_common.entry_codec import decode, encode
+from bridge_common.entries import Audio, Dtmf
+from bridge_common.entry_codec import encode
 from bridge_common.keys import LONG_ENTRIES_KEPT, MEDIA_STREAM_LENGTH
-from bridge_common.redis_clients import RedisClients, command, open_clients
-from bridge_common.redis_wire import RedisWire, pack
-from bridge_common.stream_writer import TRIM_EVERY, Outlet, StreamWriter
+from bridge_common.redis_clients import RedisClients, command
+from bridge_common.stream_writer import TRIM_EVERY, StreamWriter
 from eventually import eventually
+from stream_peers import Fences, content, make_stream, running
 from tcp_proxy import TcpProxy
-
-
-@asynccontextmanager
-async def running(writer: StreamWriter) -> AsyncIterator[None]:
-    task = asyncio.create_task(writer.run())
-    await asyncio.sleep(0)  # it begins
-    try:
-        yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-
-
-async def make_stream(redis: Redis, key: str = "stream") -> str:
-    await redis.xadd(key, {"e": encode(Opened())}, id="0-1")
-    return key
-
-
-async def content(redis: Redis, key: str = "stream") -> list[tuple[str, Entry | None]]:
-    """All but the `Opened` entry."""
-    stored: list[tuple[bytes, dict[bytes, bytes]]] = await command(redis, "XRANGE", key, "-", "+")
-    return [(entry_id.decode(), decode(fields[b"e"])) for entry_id, fields in stored][1:]
-
-
-class Fences:
-    """What was fenced, by name."""
-
-    def __init__(self) -> None:
-        self.fenced: list[str] = []
-
-    def outlet(self, writer: StreamWriter, key: str, epoch: int, name: str = "") -> Outlet:
-        return writer.outlet(key, epoch, lambda: self.fenced.append(name or f"{key} {epoch}"))
 
 
 async def test_entries_stand_in_order_under_epoch_and_sequence(clients: RedisClients) -> None:
@@ -77,51 +40,6 @@ async def test_many_calls_are_written_together(clients: RedisClients) -> None:
         await writer.flush()
     for n in range(200):
         assert await content(clients.control, f"s{n}") == [(f"1-{seq + 1}", Dtmf(str(seq))) for seq in range(10)]
-
-
-async def test_who_reads_is_told_of_each_entry_behind_its_append(clients: RedisClients) -> None:
-    writer, fences = StreamWriter(clients.media), Fences()
-    outlets = [fences.outlet(writer, await make_stream(clients.control, f"s{n}"), 7) for n in range(3)]
-    told: dict[bytes, list[bytes]] = {b"s0": [], b"s1": []}
-    wire = await RedisWire.open(clients.blocking, print, lambda channel, message: told[channel].append(message))
-    for n in range(2):
-        wire.send(pack("SUBSCRIBE", f"s{n}"))
-    await eventually(partial(_subscribed, clients.control, "s1"))
-    async with running(writer):
-        for tone in "123":
-            for outlet in outlets:
-                outlet.append(Dtmf(tone))
-            outlets[0].append(Audio("item", bytes(12_000)))
-            await writer.flush()
-        await eventually(lambda: (len(told[b"s0"]), len(told[b"s1"])) == (6, 3))
-    wire.abort()
-    for n in range(2):
-        stored = await content(clients.control, f"s{n}")
-        assert told[b"s%d" % n] == [entry_id.encode() + b" " + encode(entry) for entry_id, entry in stored if entry]
-    assert fences.fenced == []
-
-
-async def _subscribed(redis: Redis, channel: str) -> bool:
-    return bool((await command(redis, "PUBSUB", "NUMSUB", channel))[1])
-
-
-async def test_who_may_not_tell_writes_all_the_same(clients: RedisClients, redis_url: str) -> None:
-    await command(clients.control, "ACL", "SETUSER", "mute", "on", ">secret", "~*", "resetchannels", "+@all")
-    mute = open_clients(redis_url.replace("redis://", "redis://mute:secret@"))
-    key, writer, fences = await make_stream(clients.control), StreamWriter(mute.media), Fences()
-    old, new = fences.outlet(writer, key, 7), fences.outlet(writer, key, 8)
-    try:
-        async with running(writer):
-            old.append(Dtmf("1"))
-            await writer.flush()
-            new.append(Dtmf("2"))
-            old.append(Dtmf("3"))
-            await writer.flush()
-            assert fences.fenced == ["stream 7"]
-    finally:
-        await mute.aclose()
-        await command(clients.control, "ACL", "DELUSER", "mute")
-    assert await content(clients.control) == [("7-1", Dtmf("1")), ("8-1", Dtmf("2"))]
 
 
 async def test_who_waits_for_replies_has_them_at_once(clients: RedisClients) -> None:

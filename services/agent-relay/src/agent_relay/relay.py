@@ -18,7 +18,7 @@ from agent_relay.core.commands import Abandon, Append, Command, Ready, Record, S
 from agent_relay.core.conversation import Conversation
 from agent_relay.core.pulse import answers_probe
 from agent_relay.core.uplink_cursor import UplinkCursor
-from agent_relay.core.voice_live import ErrorEvent, ServerEvent, WarningEvent
+from agent_relay.core.voice_live import AudioDelta, ErrorEvent, ServerEvent, WarningEvent
 from agent_relay.desk import Desk, begin_conversation, was_held
 from agent_relay.downlink import Downlink
 from agent_relay.errands import Errands
@@ -49,6 +49,8 @@ ENDED: Final = "ended"
 LEASE_LOST: Final = "lease lost"
 RELEASED: Final = "released"
 FAILED: Final = "failed"
+_LOOK_S: Final = 0.5
+"""So often it is asked in any case."""
 _LAST_WORDS_S: Final = 1.0
 """What an ended call may still take to close its socket and to write its transcript."""
 
@@ -74,6 +76,8 @@ class Relay:
         self._catching_up = was_held(record) and claim.uplink_cursor == BEGINNING
         """Tones that stand in the uplink already may have been told by the relay before us."""
         self._just_ready = False
+        self._look_at = 0.0
+        """When to ask the conversation next what is due (loop time). 0 after whatever may have changed it."""
         self._voice = CallVoice(desk, conversation, record, self._trace, do=self._do, on_event=self._on_voice)
         self.says = SayListener(desk, claim.call_id, conversation, self._do)
         self._errands = Errands(desk, claim, conversation, self._do, lambda: self.stop(LEASE_LOST))
@@ -115,8 +119,11 @@ class Relay:
 
     def tick(self, now: float) -> None:
         """To be called some twenty times a second: the conversation does what has become due."""
+        if now < self._look_at or self._over.done():
+            return
         due = self._conversation.next_at()
-        if due is None or now < due or self._over.done():
+        if due is None or now < due:
+            self._look_at = now + _LOOK_S if due is None else min(due, now + _LOOK_S)
             return
         try:
             self._do(self._conversation.tick(now))
@@ -192,12 +199,18 @@ class Relay:
         await self._predecessor.watch()
         # Its silence began no later than this, and if it had never spoken on, when we came.
         self._conversation.left_alone(began)
+        self._look_at = 0.0
 
     def _on_voice(self, event: ServerEvent) -> None:
         if type(event) is WarningEvent or (type(event) is ErrorEvent and not answers_probe(event)):
             where = fields(call_id=self.claim.call_id, code=event.code, error=event.message)
             log.warning("Voice Live complains", extra=where)
-        self._do(self._conversation.voice_event(event, self._now()))
+        commands = self._conversation.voice_event(event, self._now())
+        if type(event) is AudioDelta:
+            # Nearly all events. While the agent speaks nothing becomes due sooner.
+            self._carry_out(commands)
+        else:
+            self._do(commands)
 
     # -- the caller's side
     def _on_uplink(self, entry_id: str, entry: Entry) -> None:
@@ -234,6 +247,10 @@ class Relay:
 
     # -- commands
     def _do(self, commands: Iterable[Command]) -> None:
+        self._look_at = 0.0
+        self._carry_out(commands)
+
+    def _carry_out(self, commands: Iterable[Command]) -> None:
         for command in commands:
             match command:
                 case Append():
