@@ -44,6 +44,8 @@ _COUNT_AFTER_FAILURE: Final = 4
 """Entries a stream after a failed read: a reply too large for the time-out would otherwise fail for ever."""
 _PATIENCE_S: Final = 0.5
 _NEVER: Final = math.inf
+_NOT_FOR_US: Final = ("NOPERM", "ERR")
+"""How a refusal begins that will be the same next time: an ACL without channels, a server without the command."""
 _ENTRY_ID: Final = re.compile(r"\d+(-\d+)?")
 
 
@@ -274,7 +276,7 @@ class _Part:
 
     # -- when Redis refuses
     def _refused(self, reason: str, *, reading: bool) -> None:
-        if not reading and not refusal_is_passing(reason):
+        if not reading and reason.partition(" ")[0] in _NOT_FOR_US:
             if self._is_told:
                 log.warning("not told of new entries, looking for them instead", extra=fields(error=reason))
                 self._is_told, self._quiet_s = False, _UNTOLD_S
