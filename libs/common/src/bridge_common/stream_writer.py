@@ -33,7 +33,7 @@ MAX_WAITING: Final = 20_000
 _GATHER_S: Final = 0.05
 """Replies are read this seldom: a fence may be noticed so much later, and the server keeps it meanwhile."""
 TRIM_EVERY: Final = 8
-"""A stream is cut to its length with every so manieth entry: the cutting costs a third of an append."""
+"""A stream is cut to its length with one entry in so many: the cutting costs a third of an append."""
 _BATCH: Final = 512
 _PATIENCE_S: Final = 0.5
 
