@@ -65,6 +65,11 @@ class OwnConnection(AbstractConnection):
         return getattr(self, "host", ""), getattr(self, "port", 0)
 
     @property
+    def renews(self) -> bool:
+        """Whether it signs in with tokens that run out."""
+        return self._renewed is not None
+
+    @property
     def outdated(self) -> bool:
         """Whether there is a newer token than the one this connection signed in with."""
         return self._renewed is not None and self._renewed.token != self._signed_in_with

@@ -9,6 +9,7 @@ stands in docs/adr/0009.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable
 from typing import Any, Final, NoReturn, Protocol, cast
@@ -22,8 +23,8 @@ from redis.exceptions import RedisError
 from bridge_common.redis_connections import OwnConnection
 from bridge_common.redis_replies import Replies, Told
 
-WATCH_S: Final = 0.1
-"""How often a silent connection is noticed."""
+_TOKEN_S: Final = 0.5
+"""So often it is asked whether there is a newer token."""
 RETRY_S: Final = 0.05
 
 
@@ -46,6 +47,9 @@ class RedisWire(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._connection: AbstractConnection | None = None
         self._waits_since = 0.0
+        self._patience_s = math.inf
+        self._watch: asyncio.TimerHandle | None = None
+        """When the reply that is due would be late. None while none is due: who is idle is not woken."""
 
     @classmethod
     async def open(cls, redis: Redis, on_reply: Callable[[Any], None], told: Told = _nobody) -> RedisWire:
@@ -75,6 +79,8 @@ class RedisWire(asyncio.Protocol):
             self._waits_since = time.monotonic()
         self._replies.due += replies
         self._transport.write(packed)
+        if self._watch is None:
+            self._watch_replies()
 
     def gather(self, for_s: float) -> None:
         """After replies were read, leave those that follow in the socket for so long. Each wake-up of a process costs
@@ -88,16 +94,30 @@ class RedisWire(asyncio.Protocol):
 
     async def until_lost(self, patience_s: float) -> str:
         """Return why the connection ended; ends it when a reply is due for longer than `patience_s`."""
-        while self.is_open:
-            await asyncio.wait([self._lost], timeout=WATCH_S)
-            if isinstance(self._connection, OwnConnection) and self._connection.outdated:
-                # Another connection signs in with the new token; what is unanswered here is sent again there.
-                self._end("the token was renewed")
-                self.abort()
-            if self._replies.due and time.monotonic() - self._waits_since > patience_s:
-                self._end(f"no reply for {patience_s} s")
-                self.abort()
-        return self._lost.result()
+        self._patience_s = patience_s
+        self._watch_replies()
+        connection = self._connection
+        if isinstance(connection, OwnConnection) and connection.renews:
+            while self.is_open and not connection.outdated:
+                await asyncio.wait([self._lost], timeout=_TOKEN_S)
+            # Another connection signs in with the new token; what is unanswered here is sent again there.
+            self._give_up("the token was renewed")
+        return await asyncio.shield(self._lost)
+
+    def _watch_replies(self) -> None:
+        """End the connection when a reply is late; come back when one could be."""
+        self._watch = None
+        if self._replies.due == 0 or self._patience_s == math.inf or not self.is_open:
+            return
+        left_s = self._waits_since + self._patience_s - time.monotonic()
+        if left_s < 0:
+            self._give_up(f"no reply for {self._patience_s} s")
+        else:
+            self._watch = asyncio.get_running_loop().call_later(left_s, self._watch_replies)
+
+    def _give_up(self, reason: str) -> None:
+        self._end(reason)
+        self.abort()
 
     def abort(self) -> None:
         """Drop the connection now; not even a reply that has come already is handed out any more."""
@@ -111,8 +131,7 @@ class RedisWire(asyncio.Protocol):
         try:
             self._replies.take(data)
         except hiredis.ProtocolError as error:
-            self._end(f"this is not the Redis protocol: {error}")
-            self.abort()
+            self._give_up(f"this is not the Redis protocol: {error}")
         if self._gather_s and self._transport is not None and self.is_open:
             self._transport.pause_reading()
             self._gathering = asyncio.get_running_loop().call_later(self._gather_s, self._read_on)
@@ -129,8 +148,9 @@ class RedisWire(asyncio.Protocol):
         self._replies.closed = True
         if not self._lost.done():
             self._lost.set_result(reason)
-        if self._gathering is not None:
-            self._gathering.cancel()
+        for timer in (self._gathering, self._watch):
+            if timer is not None:
+                timer.cancel()
         if self._connection is not None:
             # Not `disconnect`: that would wait for a protocol that is no longer the socket's.
             self._connection._close()  # type: ignore[no-untyped-call]
