@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import fields
 from typing import Any, get_args
 
 import msgpack
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import fields
 
 from bridge_common.entries import AudioFrame, Clear, Entry, ItemEnd, Notice, Played, Turn
 from bridge_common.entry_codec import decode, encode
 from bridge_common.errors import EntryError
 
 KINDS: tuple[type[Entry], ...] = get_args(Entry)
-VALUES: dict[str, st.SearchStrategy[Any]] = {
-    "bytes": st.binary(),
-    "str": st.text(),
-    "int": st.integers(-(2**63), 2**64 - 1),
-    "bool": st.booleans(),
+VALUES: dict[type, st.SearchStrategy[Any]] = {
+    bytes: st.binary(),
+    str: st.text(),
+    int: st.integers(-(2**63), 2**64 - 1),
+    bool: st.booleans(),
 }
 NUMBERS = {
     "Opened": 0,
@@ -55,12 +55,12 @@ NUMBERS = {
 
 
 def entries_of_kind(cls: type[Entry]) -> st.SearchStrategy[Entry]:
-    return st.builds(cls, **{field.name: VALUES[str(field.type)] for field in fields(cls)})
+    return st.builds(cls, **{field.name: VALUES[field.type] for field in fields(cls)})
 
 
 def sample(cls: type[Entry]) -> Entry:
-    values: dict[str, Any] = {"bytes": b"\x01\x02", "str": "é", "int": 7, "bool": True}
-    return cls(*[values[str(field.type)] for field in fields(cls)])
+    values: dict[type, Any] = {bytes: b"\x01\x02", str: "é", int: 7, bool: True}
+    return cls(*[values[field.type] for field in fields(cls)])
 
 
 @pytest.mark.parametrize("cls", KINDS)

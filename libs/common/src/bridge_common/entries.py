@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
+
+import msgspec
+
+
+class _Stored(msgspec.Struct, frozen=True, array_like=True, tag_field="kind", gc=False):
+    """`tag` is the kind's number in what is stored. It is never used again for another kind (16 was `Bell`)."""
 
 
 # -- both directions of a call ------------------------------------------------------------------------------------
-@dataclass(frozen=True, slots=True)
-class Opened:
+class Opened(_Stored, frozen=True, tag=0):
     """The first entry of a stream: it exists from here on."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(_Stored, frozen=True, tag=1):
     """The last entry: the call is over. Written under the final epoch, so nothing can follow it.
 
     `apologize`: the gateway tells the caller that we are sorry, and then call-control that it may hang up.
@@ -23,8 +26,7 @@ class Ended:
     apologize: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Stamp:
+class Stamp(_Stored, frozen=True, tag=2):
     """Says when it was written: the reader learns how long entries are under way. One a second, between audio."""
 
     at_us: int
@@ -32,27 +34,23 @@ class Stamp:
 
 
 # -- uplink: caller → AI ------------------------------------------------------------------------------------------
-@dataclass(frozen=True, slots=True)
-class AudioFrame:
+class AudioFrame(_Stored, frozen=True, tag=10):
     """20 ms of the caller, 24 kHz PCM."""
 
     pcm24k: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Dtmf:
+class Dtmf(_Stored, frozen=True, tag=11):
     tone: str
 
 
-@dataclass(frozen=True, slots=True)
-class Playing:
+class Playing(_Stored, frozen=True, tag=12):
     """The first audio of an item has just left for the caller."""
 
     item_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Played:
+class Played(_Stored, frozen=True, tag=13):
     """So much of an item was heard. `complete`: all of it; otherwise it was cleared after `heard_ms`."""
 
     item_id: str
@@ -60,36 +58,31 @@ class Played:
     complete: bool
 
 
-@dataclass(frozen=True, slots=True)
-class MediaAttached:
+class MediaAttached(_Stored, frozen=True, tag=14):
     """A media socket is there and its audio begins; `rate_hz` is the rate ACS announced."""
 
     rate_hz: int
 
 
-@dataclass(frozen=True, slots=True)
-class MediaDetached:
+class MediaDetached(_Stored, frozen=True, tag=15):
     reason: str
 
 
 # -- downlink: AI → caller ----------------------------------------------------------------------------------------
-@dataclass(frozen=True, slots=True)
-class Audio:
+class Audio(_Stored, frozen=True, tag=20):
     """A piece of an item as Voice Live sent it, 24 kHz PCM of any length."""
 
     item_id: str
     pcm24k: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class ItemEnd:
+class ItemEnd(_Stored, frozen=True, tag=21):
     """No more audio of this item will come."""
 
     item_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Clear:
+class Clear(_Stored, frozen=True, tag=22):
     """Drop all audio not yet played, and whatever still comes of `item_id`."""
 
     item_id: str
@@ -97,16 +90,14 @@ class Clear:
     """Unix time in µs when the caller was heard to speak, 0 when that is not the reason, or nobody told."""
 
 
-@dataclass(frozen=True, slots=True)
-class Hold:
+class Hold(_Stored, frozen=True, tag=23):
     """Play the hold tone while the voice session is being won back, or stop it."""
 
     on: bool
 
 
 # -- inbox: what call-control has to act on -------------------------------------------------------------------------
-@dataclass(frozen=True, slots=True)
-class IncomingCall:
+class IncomingCall(_Stored, frozen=True, tag=30):
     call_id: str
     event_id: str
     caller: str
@@ -119,8 +110,7 @@ class IncomingCall:
     """Unix time in ms at the webhook."""
 
 
-@dataclass(frozen=True, slots=True)
-class Callback:
+class Callback(_Stored, frozen=True, tag=31):
     """A mid-call event of ACS. `data` is the CloudEvent's data as JSON text."""
 
     call_id: str
@@ -129,16 +119,14 @@ class Callback:
     data: str
 
 
-@dataclass(frozen=True, slots=True)
-class VoiceReady:
+class VoiceReady(_Stored, frozen=True, tag=32):
     """A relay holds a voice session for the call."""
 
     call_id: str
     epoch: int
 
 
-@dataclass(frozen=True, slots=True)
-class VoiceLost:
+class VoiceLost(_Stored, frozen=True, tag=33):
     """The relay has spent its budget: there is no voice session and there will be none."""
 
     call_id: str
@@ -146,8 +134,7 @@ class VoiceLost:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class MediaLost:
+class MediaLost(_Stored, frozen=True, tag=34):
     """The gateway's media socket of the call closed; `close_code` as seen by the gateway, 1006 for an abrupt end."""
 
     call_id: str
@@ -155,31 +142,27 @@ class MediaLost:
     close_code: int
 
 
-@dataclass(frozen=True, slots=True)
-class MediaOpen:
+class MediaOpen(_Stored, frozen=True, tag=35):
     """A gateway has the call's media socket."""
 
     call_id: str
     epoch: int
 
 
-@dataclass(frozen=True, slots=True)
-class HangUp:
+class HangUp(_Stored, frozen=True, tag=36):
     call_id: str
     by: str
     """`operator`, `agent`, …"""
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Restored:
+class Restored(_Stored, frozen=True, tag=38):
     """Redis had lost the call, and its relay has written the record again from memory: timers are to be set again."""
 
     call_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Due:
+class Due(_Stored, frozen=True, tag=37):
     """A deadline of the call has passed. `seq` tells a timer from an older one of the same name."""
 
     call_id: str
@@ -188,8 +171,7 @@ class Due:
 
 
 # -- transcript: what people read ---------------------------------------------------------------------------------
-@dataclass(frozen=True, slots=True)
-class Turn:
+class Turn(_Stored, frozen=True, tag=50):
     """One party's say, as text. Times are Unix ms; latencies ms from the caller's speech end, -1 when not measured."""
 
     role: str
@@ -203,8 +185,7 @@ class Turn:
     first_frame_ms: int = -1
 
 
-@dataclass(frozen=True, slots=True)
-class Notice:
+class Notice(_Stored, frozen=True, tag=51):
     """Something a reader of the transcript should know: greeting, reconnect, tones, a failed response."""
 
     what: str
@@ -213,8 +194,7 @@ class Notice:
 
 
 # -- say: what somebody outside wants said in the call ---------------------------------------------------------------
-@dataclass(frozen=True, slots=True)
-class Say:
+class Say(_Stored, frozen=True, tag=60):
     """A piece of a text that may still be written while its beginning is spoken."""
 
     say_id: str
@@ -227,8 +207,7 @@ class Say:
     """In the first piece: what the agent says now, and what waits to be said, is dropped for it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Saying:
+class Saying(_Stored, frozen=True, tag=52):
     """What the agent is saying, for a relay that may have to go on; a `Turn` follows when it is known what was heard.
 
     People are not shown it.

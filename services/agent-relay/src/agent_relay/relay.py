@@ -272,7 +272,7 @@ class Relay:
 
     def _append(self, entry: DownlinkEntry) -> None:
         if type(entry) is Clear and self._conversation.caller.speaks:
-            entry = replace(entry, at_us=telemetry.now_us())
+            entry = Clear(entry.item_id, telemetry.now_us())
             self._trace.barge_in(entry.item_id)
         self._downlink.append(entry)
 
