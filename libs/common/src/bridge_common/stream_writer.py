@@ -105,10 +105,10 @@ class Outlet:
         start = self._append_start
         if self._seq % TRIM_EVERY == 0:
             start = self._trim_start if size < LONG_ENTRY_BYTES else self._trim_long_start
-        return b"%b$%d\r\n%b\r\n%b$%d\r\n%b\r\n%b$%d\r\n%b %b\r\n" % (
-            *(start, id_size, entry_id, _PACKED_FIELD, size, payload),
-            *(self._tell_start, id_size + 1 + size, entry_id, payload),
-        )
+        # Joined and not formatted: what is long is copied once each.
+        append = b"$%d\r\n%b\r\n%b$%d\r\n" % (id_size, entry_id, _PACKED_FIELD, size)
+        tell = b"$%d\r\n%b " % (id_size + 1 + size, entry_id)
+        return b"".join((start, append, payload, b"\r\n", self._tell_start, tell, payload, b"\r\n"))
 
     def close(self) -> None:
         """Append no more; what was appended before is still written."""

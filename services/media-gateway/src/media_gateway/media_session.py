@@ -61,6 +61,7 @@ class MediaSession:
         self._around = around
         self._call_id = grant.record.call_id
         self._caller = grant.record.caller
+        self._hears_all = around.settings.accept_participants == "all"
         self.epoch = grant.epoch
         self._cursor = grant.downlink_cursor
         self._clock = asyncio.get_running_loop().time
@@ -123,23 +124,32 @@ class MediaSession:
         if now - self._heard_at > GAP_S and self._uplink is not None:
             metrics.GAPS.labels("in").observe(now - self._heard_at)
         self._heard_at = now
+        length_s = _FRAME_S
+        if self._hears_all and self._uplink is not None and self._uplink.frame(message):
+            metrics.FRAMES.heard += 1
+            self._bad_in_a_row = 0
+        else:
+            length_s = self._any_message(message)
+        if not self._pace.keeps(length_s, now):
+            self.end(POLICY, "much faster than real time")
+
+    def _any_message(self, message: memoryview) -> float:
+        """How long a message lasts, in seconds; one without sound counts as a frame."""
         try:
             heard = decode(message)
         except FrameError as error:
             self._bad_frame(error.message)
-            return
+            return _FRAME_S
         self._bad_in_a_row = 0
-        length_s = _FRAME_S
         if type(heard) is AudioData:
-            length_s = max(length_s, len(heard.pcm) * self._s_per_byte)
             self._audio(heard)
-        elif type(heard) is AudioMetadata:
+            return max(_FRAME_S, len(heard.pcm) * self._s_per_byte)
+        if type(heard) is AudioMetadata:
             self._metadata(heard)
         elif type(heard) is DtmfData:
             log.debug("tone from ACS", extra=fields(call_id=self._call_id))
             self._outlet.append(Dtmf(heard.tone))
-        if not self._pace.keeps(length_s, now):
-            self.end(POLICY, "much faster than real time")
+        return _FRAME_S
 
     def binary(self) -> None:
         self._heard_at = self._clock()
@@ -173,7 +183,7 @@ class MediaSession:
             self.end(UNSUPPORTED, "the rate cannot change")
 
     def _audio(self, message: AudioData) -> None:
-        if self._around.settings.accept_participants == "caller" and message.participant not in ("", self._caller):
+        if not self._hears_all and message.participant not in ("", self._caller):
             metrics.FOREIGN_FRAMES.inc()
             return
         uplink = self._uplink or self._open(self._around.settings.agreed_rate_hz)

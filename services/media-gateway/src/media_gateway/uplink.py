@@ -19,6 +19,14 @@ class Uplink:
         self._rate = rate_change(rate_hz, VOICE_RATE_HZ)
         self._framing = Framing(frame_bytes(VOICE_RATE_HZ))
 
+    def frame(self, message: memoryview) -> bool:
+        """Nearly all messages are plain frames. False: this is something else, and nothing was taken of it."""
+        pcm = self._rate.feed_message(message) if self._framing.empty else None
+        if pcm is None:
+            return False
+        self._outlet.append(AudioFrame(pcm))
+        return True
+
     def audio(self, message: AudioData) -> None:
         """Silence is passed on as sound: without it nobody could tell that the caller has stopped speaking."""
         pcm = message.pcm

@@ -1,11 +1,13 @@
 # cython: language_level=3, cdivision=True
 """The resampler of resampler.py without numpy in the path of a frame: the same taps and the same sound.
 
-A frame of a call finds cold caches, so what counts is how little code and data it needs. polyphase.h has the arithmetic.
+A frame of a call finds cold caches, so what counts is how little code and data it needs. polyphase.h has the arithmetic,
+and acs_frame.h reads the messages that the caller's frames come in.
 """
 
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
-from libc.stdint cimport int16_t
+from libc.stdint cimport int16_t, uint8_t
 from libc.string cimport memset
 
 from media_gateway.core.resampler import DELAY_MS, polyphase_of
@@ -21,6 +23,12 @@ cdef extern from "polyphase.h" nogil:
     ctypedef void feed_function(const polyphase *, history *, const int16_t *, size_t, int16_t *)
     feed_function *fastest_feed()
 
+cdef extern from "acs_frame.h" nogil:
+    enum: MOST_FRAME
+    void make_base64_values()
+    int acs_frame(const uint8_t *text, size_t size, uint8_t *pcm, size_t length)
+
+make_base64_values()
 cdef feed_function *_feed = fastest_feed()
 cdef int16_t _SILENCE[MOST_KEPT]
 
@@ -33,6 +41,7 @@ cdef class CompiledResampler:
     cdef polyphase _filter
     cdef history _history
     cdef int _tail_in
+    cdef int _frame
 
     def __cinit__(self, int from_hz, int to_hz):
         shared = polyphase_of(from_hz, to_hz)
@@ -42,6 +51,9 @@ cdef class CompiledResampler:
         if self._filter.down > MOST_DOWN or self._filter.past > MOST_PAST or widest - 1 > MOST_KEPT:
             raise ValueError("polyphase.h has no room for so long a filter")
         self._tail_in = shared.tail_in
+        self._frame = from_hz // 50
+        if self._frame > MOST_FRAME:
+            raise ValueError("acs_frame.h has no room for so long a frame")
         self.delay_ms = DELAY_MS
         self.reset()
 
@@ -53,6 +65,14 @@ cdef class CompiledResampler:
         if size % sizeof(int16_t):
             raise ValueError("PCM ends within a sample")
         return self._fed(<const int16_t *> PyBytes_AS_STRING(pcm), size // sizeof(int16_t))
+
+    def feed_message(self, message):
+        cdef int16_t pcm[MOST_FRAME]
+        cdef Py_buffer text  # a typed memoryview of Cython would do, with ten times the code of all the rest
+        PyObject_GetBuffer(message, &text, PyBUF_SIMPLE)
+        plain = acs_frame(<const uint8_t *> text.buf, text.len, <uint8_t *> pcm, self._frame * sizeof(int16_t))
+        PyBuffer_Release(&text)
+        return self._fed(pcm, self._frame) if plain else None
 
     def flush(self):
         cdef int down = self._filter.down, waiting = self._history.waiting

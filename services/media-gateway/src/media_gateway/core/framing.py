@@ -10,6 +10,11 @@ class Framing:
         self._frame_bytes = frame_bytes
         self._rest = b""
 
+    @property
+    def empty(self) -> bool:
+        """Nothing waits for the rest of its frame."""
+        return not self._rest
+
     def feed(self, pcm: bytes) -> list[bytes]:
         size = self._frame_bytes
         if not self._rest and len(pcm) == size:

@@ -20,6 +20,11 @@ class RateChange(Protocol):
 
     def feed(self, pcm: bytes) -> bytes: ...
 
+    def feed_message(self, message: memoryview) -> bytes | None:
+        """What `feed` gives for the sound of a message of ACS that is a plain frame of 20 ms, read in the same step.
+        None: nothing was fed, `acs_media` has to read it. Always None where nothing is compiled.
+        """
+
     def flush(self) -> bytes:
         """What the delay still held back. Afterwards the next sound starts from silence."""
 
@@ -47,6 +52,9 @@ class SameRate:
 
     def feed(self, pcm: bytes) -> bytes:
         return pcm
+
+    def feed_message(self, message: memoryview) -> bytes | None:
+        return None
 
     def flush(self) -> bytes:
         return b""

@@ -76,6 +76,10 @@ class Resampler:
         pieces = (pcm[start : start + rows_bytes] for start in range(0, len(pcm), rows_bytes))
         return b"".join(self._feed(np.frombuffer(piece, _PCM)) for piece in pieces)
 
+    def feed_message(self, message: memoryview) -> bytes | None:
+        """See `RateChange`: messages are `acs_media`'s."""
+        return None
+
     def flush(self) -> bytes:
         waiting = len(self._kept) - self._past
         zeros = -(-(waiting + self._tail_in) // self._step_in) * self._step_in - waiting

@@ -1,0 +1,117 @@
+/* The most frequent message of all, read without a JSON parser: one frame of a caller as ACS writes it.
+
+       {"kind":"AudioData","audioData":{"timestamp":"…","participantRawID":"…","data":"<base64>","silent":false}}
+
+   The members of audioData may come in any order. Whatever differs by so much as a blank (other members, escapes in a
+   string, repeated members, sound of another length) is not taken, and acs_media.py reads it: what is taken here it
+   would read in the same way. */
+#ifndef ACS_FRAME_H
+#define ACS_FRAME_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+enum {
+    MOST_FRAME = 960, /* samples: 20 ms at 48 kHz */
+    BAD = 0x40        /* of what is no base64 digit */
+};
+
+static uint8_t base64_values[256];
+
+static void make_base64_values(void)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    memset(base64_values, BAD, sizeof base64_values);
+    for (int i = 0; i < 64; i++)
+        base64_values[(uint8_t)digits[i]] = (uint8_t)i;
+}
+
+/* Exactly `length` bytes, of exactly as many digits as they need; 0 where that is not so. */
+static int base64_decoded(const uint8_t *digits, size_t count, uint8_t *out, size_t length)
+{
+    if (count != (length + 2) / 3 * 4)
+        return 0;
+    const size_t rest = length % 3;
+    unsigned bad = 0;
+    for (const uint8_t *end = out + (length - rest); out < end; out += 3, digits += 4) {
+        const unsigned a = base64_values[digits[0]], b = base64_values[digits[1]];
+        const unsigned c = base64_values[digits[2]], d = base64_values[digits[3]];
+        const unsigned bits = a << 18 | b << 12 | c << 6 | d;
+        bad |= a | b | c | d;
+        out[0] = (uint8_t)(bits >> 16), out[1] = (uint8_t)(bits >> 8), out[2] = (uint8_t)bits;
+    }
+    if (rest) {
+        const unsigned a = base64_values[digits[0]], b = base64_values[digits[1]];
+        const unsigned c = rest == 2 ? base64_values[digits[2]] : 0;
+        bad |= a | b | c;
+        /* Bits beyond the last byte are zero in what an encoder makes. */
+        if (digits[3] != '=' || (rest == 1 && digits[2] != '=') || (rest == 2 ? c & 3 : b & 15))
+            return 0;
+        out[0] = (uint8_t)(a << 2 | b >> 4);
+        if (rest == 2)
+            out[1] = (uint8_t)(b << 4 | c >> 2);
+    }
+    return !(bad & BAD);
+}
+
+#define FOLLOWS(text, end, word) \
+    ((size_t)((end) - (text)) >= sizeof(word) - 1 && memcmp(text, word, sizeof(word) - 1) == 0)
+#define SKIPPED(text, end, word) (FOLLOWS(text, end, word) ? ((text) += sizeof(word) - 1, 1) : 0)
+
+/* Behind the string's quotes, or NULL: nothing in it may need a second look. */
+static const uint8_t *string_end(const uint8_t *text, const uint8_t *end)
+{
+    for (; text < end && *text != '"'; text++)
+        if (*text == '\\' || *text < 0x20 || *text >= 0x7f)
+            return NULL;
+    return text < end ? text + 1 : NULL;
+}
+
+/* The `length` bytes of sound in such a message, zeros if it says that it is silent; 0 if it is another message. */
+static int acs_frame(const uint8_t *text, size_t size, uint8_t *pcm, size_t length)
+{
+    enum { DATA = 1, SILENT = 2, TIMESTAMP = 4, PARTICIPANT = 8 };
+    const uint8_t *end = text + size, *data = NULL;
+    size_t data_size = 0;
+    int seen = 0, silent = 0;
+    if (!SKIPPED(text, end, "{\"kind\":\"AudioData\",\"audioData\":{"))
+        return 0;
+    do {
+        int member;
+        if (SKIPPED(text, end, "\"data\":\"")) {
+            member = DATA;
+            data = text;
+            text = memchr(data, '"', (size_t)(end - data));
+            if (!text)
+                return 0;
+            data_size = (size_t)(text++ - data);
+        } else if (SKIPPED(text, end, "\"silent\":")) {
+            member = SILENT;
+            if (SKIPPED(text, end, "true"))
+                silent = 1;
+            else if (!SKIPPED(text, end, "false"))
+                return 0;
+        } else {
+            if (SKIPPED(text, end, "\"timestamp\":\""))
+                member = TIMESTAMP;
+            else if (SKIPPED(text, end, "\"participantRawID\":\""))
+                member = PARTICIPANT;
+            else
+                return 0;
+            text = string_end(text, end);
+            if (!text)
+                return 0;
+        }
+        if (seen & member)
+            return 0;
+        seen |= member;
+    } while (SKIPPED(text, end, ","));
+    if (!SKIPPED(text, end, "}}") || text != end || !data || !base64_decoded(data, data_size, pcm, length))
+        return 0;
+    if (silent)
+        memset(pcm, 0, length);
+    return 1;
+}
+
+#endif
