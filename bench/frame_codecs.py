@@ -11,6 +11,7 @@ from bench.table import Table, best_us
 from bridge_common import entry_codec
 from bridge_common.entries import AudioFrame
 from media_gateway.core import acs_media
+from media_gateway.core.rate_change import rate_change
 
 
 def measure(repeats: int) -> list[Table]:
@@ -26,6 +27,7 @@ def measure(repeats: int) -> list[Table]:
             [f"encode an ACS frame, {rate_hz // 1000} kHz", best_us(partial(acs_media.encode_audio, pcm), repeats)],
             ["  same, json.dumps and b64encode", best_us(partial(_plain_encode, pcm), repeats)],
         ]
+    rows += _to_24_khz(_acs_audio(os.urandom(640)).encode(), repeats)
     frame = AudioFrame(os.urandom(960))
     packed = entry_codec.encode(frame)
     rows += [
@@ -33,6 +35,26 @@ def measure(repeats: int) -> list[Table]:
         ["decode an AudioFrame entry", best_us(partial(entry_codec.decode, packed), repeats)],
     ]
     return [Table("Codecs, 20 ms of audio", ["", "µs"], rows)]
+
+
+def _to_24_khz(message: bytes, repeats: int) -> list[list[str | float]]:
+    """What the gateway does with nearly every message: where it is compiled, in one step."""
+    rate = rate_change(16_000, 24_000)
+    view = memoryview(message)
+
+    def in_two_steps() -> bytes:
+        return rate.feed(_audio_of(view))
+
+    rows: list[list[str | float]] = [["decode an ACS frame, resample 16 → 24 kHz", best_us(in_two_steps, repeats)]]
+    if rate.feed_message(view) is not None:
+        rows.append(["  same, in one compiled step", best_us(partial(rate.feed_message, view), repeats)])
+    return rows
+
+
+def _audio_of(message: memoryview) -> bytes:
+    heard = acs_media.decode(message)
+    assert isinstance(heard, acs_media.AudioData)
+    return heard.pcm
 
 
 def _acs_audio(pcm: bytes) -> str:
