@@ -28,7 +28,7 @@ def measure(options: Options) -> Outcome:
     ms = {name: round((after[name] - before[name]) * 1000 / count, 1) for name in OURS if name in before}
     progress(", ".join(f"{name} {spent} ms" for name, spent in ms.items()) + " for a call")
     note = (
-        f"CPU ms for one call that is answered, carries audio for about {HOLD_S:.1f} s and is hung up; {count} calls "
+        f"CPU ms for one call that is answered, carries audio for about {HOLD_S:.2f} s and is hung up; {count} calls "
         f"at {PER_SECOND:.0f} a second. What the processes do without calls is in it."
     )
     table = Table(

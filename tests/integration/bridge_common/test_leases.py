@@ -7,6 +7,8 @@ import time
 
 import pytest
 
+from bridge_common.call_record import CallRecord, Status
+from bridge_common.call_store import CallStore
 from bridge_common.errors import OutsideError
 from bridge_common.ids import call_id_of
 from bridge_common.keys import Keys
@@ -36,6 +38,16 @@ async def test_an_offered_call_is_claimed_once(mine: Leases, rival: Leases) -> N
     assert claim.call_id == CALL
     assert await rival.claim(10) == []
     assert await mine.claim(10) == []
+
+
+async def test_who_offers_a_call_learns_whether_it_is_live(clients: RedisClients, keys: Keys, mine: Leases) -> None:
+    store = CallStore(clients.control, keys)
+    assert not await mine.offer(CALL), "no such call"
+    for status in Status:
+        await clients.control.flushdb()
+        await store.create(CallRecord(call_id=CALL, status=status))
+        assert await mine.offer(CALL) is status.live
+        assert len(await mine.claim(1)) == 1
 
 
 async def test_among_many_rivals_every_call_has_one_owner(clients: RedisClients, keys: Keys) -> None:

@@ -16,10 +16,13 @@ from bridge_common.keys import Keys
 from bridge_common.redis_clients import RedisClients
 from call_control.call_steps import CallSteps
 from call_control.core.call_machine import outstanding
-from call_control.core.commands import Offer
+from call_control.core.commands import Offer, to_pending
 from call_control.core.draft import Rules
+from call_control.core.events import CommandDone
 from call_control.core.routing import Routed, Routing
 from switchboard import PhoneCall
+
+OFFERED = to_pending(Offer(seq=1, cause="1-1"))
 
 
 class CountedRouting:
@@ -42,6 +45,14 @@ class OvertakenStore(CallStore):
         if self.overtakes:
             await self.overtakes.pop()()
         return await super().save(before, after)
+
+
+class CountedStore(CallStore):
+    loads = 0
+
+    async def load(self, call_id: str) -> CallRecord | None:
+        self.loads += 1
+        return await super().load(call_id)
 
 
 class ContestedStore(CallStore):
@@ -94,6 +105,30 @@ async def test_a_step_that_was_overtaken_is_taken_on_what_the_other_wrote(
     assert replace(record, version=stored.version) == stored
 
 
+async def test_results_are_taken_on_the_record_that_was_at_hand(clients: RedisClients) -> None:
+    store = CountedStore(clients.control, Keys(1))
+    steps = CallSteps(store, Rules(), CountedRouting())
+    offered = await steps.take(arrival(PhoneCall()), "1-1")
+    assert offered is not None
+    seen = await steps.take_results(offered, [CommandDone(1)], "1-1")
+    assert store.loads == 0
+    assert seen is not None
+    assert seen == await store.load(offered.call_id), "with the version that it has now"
+    assert outstanding(offered, "1-1")[0] not in outstanding(seen, "1-1")
+
+
+async def test_results_for_a_record_that_others_wrote_meanwhile_are_taken_on_theirs(store: CallStore) -> None:
+    steps, other = (CallSteps(store, Rules(), CountedRouting()) for _ in range(2))
+    offered = await steps.take(arrival(PhoneCall()), "1-1")
+    assert offered is not None
+    await other.take(VoiceReady(offered.call_id, 1), "1-2")
+    seen = await steps.take_results(offered, [CommandDone(1)], "1-1")
+    assert seen == await store.load(offered.call_id)
+    assert seen is not None
+    assert seen.voice_ready
+    assert seen.status is Status.ANSWERING
+
+
 async def test_a_record_that_is_contested_for_ever_is_given_up_aloud(clients: RedisClients, store: CallStore) -> None:
     call, routing = PhoneCall(), CountedRouting()
     await CallSteps(store, Rules(), routing).take(arrival(call), "1-1")
@@ -107,7 +142,8 @@ async def test_a_record_that_is_contested_for_ever_is_given_up_aloud(clients: Re
 async def test_an_event_of_a_call_that_is_not_there_is_no_step(store: CallStore) -> None:
     steps = CallSteps(store, Rules(), CountedRouting())
     assert await steps.take(HangUp(PhoneCall().call_id, "operator", ""), "1-1") is None
-    assert await steps.take_events(PhoneCall().call_id, [], "1-1") is None
+    gone = CallRecord(call_id=PhoneCall().call_id, status=Status.RINGING, pending=(OFFERED,))
+    assert await steps.take_results(gone, [CommandDone(1)], "1-1") is None
 
 
 async def test_a_callback_that_cannot_be_read_changes_nothing_and_blocks_nobody(store: CallStore) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
@@ -10,7 +12,8 @@ import pytest
 from bridge_common import media_token
 from bridge_common.call_record import CallRecord, Status
 from bridge_common.call_store import CallStore
-from bridge_common.errors import AuthError
+from bridge_common.entries import Due
+from bridge_common.errors import AuthError, OutsideError
 from bridge_common.fleet import Fleet
 from bridge_common.inbox import Inbox
 from bridge_common.keys import Keys
@@ -82,6 +85,22 @@ class RefusingAcs:
         return await self._refuse("look up")
 
 
+class SlowAcs(RefusingAcs):
+    """Hangs up when it is allowed to."""
+
+    def __init__(self) -> None:
+        super().__init__(AcsError("no", Refusal.GONE))
+        self.answers = asyncio.Event()
+
+    async def hang_up(self, connection_id: str, *, request_id: str) -> None:
+        await self.answers.wait()
+
+
+class NoTimers(Inbox):
+    async def set_timers(self, call_id: str, in_ms: Mapping[Due, int]) -> None:
+        raise OutsideError("Redis is away", retry=True)
+
+
 @pytest.fixture
 def leases(clients: RedisClients, keys: Keys) -> Leases:
     return Leases(clients.control, keys, "relay")
@@ -97,14 +116,14 @@ def effects(clients: RedisClients, keys: Keys, leases: Leases) -> Effects:
 async def test_an_offer_is_taken_back_when_the_call_ended_meanwhile(effects: Effects, leases: Leases) -> None:
     """We looked at the record, it rang; before we offer it, another replica ends the call."""
     await effects.store.create(replace(RINGING, status=Status.ENDED))
-    assert await effects.run(RINGING, Offer(seq=1, cause="1-0")) == CommandDone(1)
+    assert await effects.run(RINGING, [Offer(seq=1, cause="1-0")]) == [CommandDone(1)]
     assert await leases.claim(5) == []
 
 
 async def test_an_offer_makes_the_call_claimable(effects: Effects, leases: Leases) -> None:
     await effects.store.create(RINGING)
     for _ in range(2):
-        assert await effects.run(RINGING, Offer(seq=1, cause="1-0")) == CommandDone(1)
+        assert await effects.run(RINGING, [Offer(seq=1, cause="1-0")]) == [CommandDone(1)]
     assert [claim.call_id for claim in await leases.claim(5)] == [CALL]
 
 
@@ -114,26 +133,26 @@ async def test_whether_a_relay_has_the_call_or_none_has_room(
     find = FindRelay(seq=1, cause="1-0")
     relays = [Fleet(clients.control, f"relay-{number}", "agent-relay") for number in range(2)]
     await effects.store.create(RINGING)
-    await effects.run(RINGING, Offer(seq=1, cause="1-0"))
-    assert await effects.run(RINGING, find) == CommandDone(1, state=FindRelay.UNCLAIMED), "none lives: one may come"
+    await effects.run(RINGING, [Offer(seq=1, cause="1-0")])
+    assert await effects.run(RINGING, [find]) == [CommandDone(1, state=FindRelay.UNCLAIMED)], "none lives: one may come"
     await relays[0].beat(capacity=4, active=4)
     await effects.fleet.beat(capacity=256)
-    assert await effects.run(RINGING, find) == CommandDone(1, state=FindRelay.FULL)
+    assert await effects.run(RINGING, [find]) == [CommandDone(1, state=FindRelay.FULL)]
     await relays[1].beat(capacity=4, active=3, draining=True)
-    assert await effects.run(RINGING, find) == CommandDone(1, state=FindRelay.FULL), "one that drains takes none"
+    assert await effects.run(RINGING, [find]) == [CommandDone(1, state=FindRelay.FULL)], "one that drains takes none"
     await relays[1].beat(capacity=4, active=3)
-    assert await effects.run(RINGING, find) == CommandDone(1, state=FindRelay.UNCLAIMED)
+    assert await effects.run(RINGING, [find]) == [CommandDone(1, state=FindRelay.UNCLAIMED)]
     assert len(await leases.claim(1)) == 1
     await relays[1].beat(capacity=4, active=4)
-    assert await effects.run(RINGING, find) == CommandDone(1, state=FindRelay.CLAIMED)
+    assert await effects.run(RINGING, [find]) == [CommandDone(1, state=FindRelay.CLAIMED)]
 
 
 async def test_end_twice_is_end(effects: Effects, leases: Leases, clients: RedisClients, keys: Keys) -> None:
     await effects.store.create(RINGING)
-    await effects.run(RINGING, Offer(seq=1, cause="1-0"))
+    await effects.run(RINGING, [Offer(seq=1, cause="1-0")])
     ended = replace(RINGING, status=Status.ENDED)
     for _ in range(2):
-        assert await effects.run(ended, End(seq=2, cause="1-0", reason="r")) == CommandDone(2)
+        assert await effects.run(ended, [End(seq=2, cause="1-0", reason="r")]) == [CommandDone(2)]
     assert await leases.claim(5) == []
     assert await clients.control.xlen(keys.uplink(CALL)) == 2  # Opened, Ended
 
@@ -150,7 +169,7 @@ async def test_end_twice_is_end(effects: Effects, leases: Leases, clients: Redis
     ],
 )
 async def test_what_the_call_left_behind_is_not_asked(effects: Effects, status: Status, command: AnyCommand) -> None:
-    assert await effects.run(replace(RINGING, status=status), command) == CommandFailed(1, "overtaken")
+    assert await effects.run(replace(RINGING, status=status), [command]) == [CommandFailed(1, "overtaken")]
     assert isinstance(effects.acs, RefusingAcs)
     assert effects.acs.asked == []
 
@@ -167,14 +186,14 @@ async def test_what_the_call_left_behind_is_not_asked(effects: Effects, status: 
 async def test_refusals_become_results(effects: Effects, error: AcsError, code: str, gone: bool) -> None:
     refusing = replace(effects, acs=RefusingAcs(error))
     command = HangUp(seq=3, cause="1-0")
-    assert await refusing.run(replace(RINGING, status=Status.ENDING), command) == CommandFailed(3, code, gone)
+    assert await refusing.run(replace(RINGING, status=Status.ENDING), [command]) == [CommandFailed(3, code, gone)]
 
 
 async def test_a_timer_fires_into_the_inbox_at_its_time(effects: Effects, clients: RedisClients, keys: Keys) -> None:
     step = apply(RINGING, Accepted("default"), round(time.time() * 1000), Rules(voice_ms=300), "1-0")
     timer = next(c for c in map(of_pending, step.record.pending) if isinstance(c, SetTimer))
     for _ in range(2):
-        assert await effects.run(step.record, timer) is None
+        assert await effects.run(step.record, [timer]) == []
     assert (await effects.inbox.fire_due_timers()).count == 0
 
     async def fired() -> bool:
@@ -182,8 +201,34 @@ async def test_a_timer_fires_into_the_inbox_at_its_time(effects: Effects, client
 
     await eventually(fired)
     gone = replace(step.record, pending=tuple(p for p in step.record.pending if p != to_pending(timer)))
-    assert await effects.run(gone, timer) is None
+    assert await effects.run(gone, [timer]) == []
     assert await clients.control.zcard(keys.timers(keys.tag(CALL))) == 0, "a disarmed timer is not set"
+
+
+async def test_timers_are_set_beside_the_others_and_both_are_over_before_a_failure_is_told(
+    effects: Effects, clients: RedisClients, keys: Keys
+) -> None:
+    step = apply(RINGING, Accepted("default"), round(time.time() * 1000), Rules(), "1-0")
+    timers = [c for c in map(of_pending, step.record.pending) if isinstance(c, SetTimer)]
+    acs = SlowAcs()
+    told = asyncio.create_task(replace(effects, acs=acs).run(step.record, [HangUp(seq=7, cause="1-0"), *timers]))
+
+    async def are_set() -> bool:
+        return bool(await clients.control.zcard(keys.timers(keys.tag(CALL))) == len(timers) > 0)
+
+    await eventually(are_set)
+    assert not told.done(), "ACS has not answered yet"
+    acs.answers.set()
+    assert await told == [CommandDone(7)]
+
+    acs = SlowAcs()
+    failing = replace(effects, acs=acs, inbox=NoTimers(clients.control, clients.blocking, keys, "c"))
+    told = asyncio.create_task(failing.run(step.record, [HangUp(seq=7, cause="1-0"), *timers]))
+    await asyncio.wait({told}, timeout=0.1)
+    assert not told.done(), "who tries again must not do so beside a request to ACS"
+    acs.answers.set()
+    with pytest.raises(OutsideError):
+        await told
 
 
 def test_the_media_url_is_good_for_the_call_and_the_same_each_time() -> None:

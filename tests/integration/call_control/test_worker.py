@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
@@ -82,12 +82,14 @@ class DyingEffects:
         self._after = after
         self.died = asyncio.Event()
 
-    async def run(self, record: CallRecord, command: AnyCommand) -> CommandDone | CommandFailed | None:
-        self._left -= 1
-        if self._left >= 0:
-            return await self._effects.run(record, command)
+    async def run(self, record: CallRecord, commands: Sequence[AnyCommand]) -> list[CommandDone | CommandFailed]:
+        in_time, late = commands[: self._left], commands[self._left :]
+        self._left -= len(in_time)
+        results = await self._effects.run(record, in_time)
+        if not late:
+            return results
         if self._after and not self.died.is_set():
-            await self._effects.run(record, command)
+            await self._effects.run(record, late[:1])
         self.died.set()
         await asyncio.Event().wait()
         raise AssertionError
@@ -236,9 +238,9 @@ async def test_drain_finishes_what_was_begun(clients: RedisClients, acs: Scripte
     gate = asyncio.Event()
 
     class Gated:
-        async def run(self, record: CallRecord, command: AnyCommand) -> CommandDone | CommandFailed | None:
+        async def run(self, record: CallRecord, commands: Sequence[AnyCommand]) -> list[CommandDone | CommandFailed]:
             await gate.wait()
-            return await only.effects.run(record, command)
+            return await only.effects.run(record, commands)
 
     async with only.working(Gated()) as worker:
         await only.inbox.put_once(arrival(call), "e1")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.set_up import furthest, greeting_s, overlap_s, reply_s, session_set_up, times
+from bench.set_up import HOLD_S, PER_SECOND, furthest, greeting_s, hold_s, overlap_s, reply_s, session_set_up, times
 
 TIMELINE = [{"t": 1.0, "event": "a"}, {"t": 1.5, "event": "b"}, {"t": 2.0, "event": "b"}, {"t": 3.0, "event": "a"}]
 
@@ -43,3 +43,11 @@ def test_how_far_a_call_came() -> None:
         == "answered"
     )
     assert furthest({"timeline": []}) == "nothing"
+
+
+def test_callers_do_not_hang_up_in_step_with_those_who_dial() -> None:
+    holds = [hold_s(number) for number in range(1, 301)]
+    assert sum(holds) / len(holds) == pytest.approx(HOLD_S, abs=0.01)
+    assert max(holds) - min(holds) > 0.45
+    in_step = [after for after in holds if min(after * PER_SECOND % 1, -after * PER_SECOND % 1) < 0.1]
+    assert len(in_step) / len(holds) == pytest.approx(0.2, abs=0.02), "as many as chance has it"

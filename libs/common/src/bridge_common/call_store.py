@@ -171,11 +171,12 @@ class CallStore:
         keys = self._keys
         async with redis_errors("ending the streams"):
             await self._end_streams(
-                keys=[keys.uplink(call_id), keys.downlink(call_id), keys.say(call_id)],
-                args=[f"{FINAL_EPOCH}-0", encode(Ended(reason, apologize)), ENDED_TTL_S],
+                keys=[
+                    *(keys.uplink(call_id), keys.downlink(call_id), keys.say(call_id)),
+                    *(keys.record(call_id), keys.transcript(call_id)),
+                ],
+                args=[f"{FINAL_EPOCH}-0", encode(Ended(reason, apologize)), ENDED_TTL_S, self._kept_s],
             )
-            for key in (keys.record(call_id), keys.transcript(call_id)):
-                await self._redis.expire(key, self._kept_s)
 
     async def how_it_ended(self, call_id: str) -> Ended | None:
         """What the call's streams say last; None while it goes on."""

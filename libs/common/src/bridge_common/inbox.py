@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypedDict
 
@@ -94,7 +94,7 @@ class Inbox:
         self._put_as_owner = control.register_script(scripts.PUT_AS_OWNER)
         self._acknowledge = control.register_script(scripts.ACKNOWLEDGE)
         self._forget_consumers = control.register_script(scripts.FORGET_CONSUMERS)
-        self._set_timer = control.register_script(scripts.SET_TIMER)
+        self._set_timers = control.register_script(scripts.SET_TIMERS)
         self._fire_timers = control.register_script(scripts.FIRE_TIMERS)
 
     def parts(self) -> list[Inbox]:
@@ -226,11 +226,13 @@ class Inbox:
                     raise
         return forgotten
 
-    async def set_timer(self, due: Due, in_ms: int) -> None:
-        """Put `due` into the inbox after `in_ms`, whatever processes live then."""
-        tag = self._keys.tag(due.call_id)
-        async with redis_errors("setting a timer"):
-            await self._set_timer(keys=[self._keys.timers(tag)], args=[encode(due), in_ms])
+    async def set_timers(self, call_id: str, in_ms: Mapping[Due, int]) -> None:
+        """Put each of a call's `Due` into the inbox after its time, whatever processes live then."""
+        args: list[bytes | int] = []
+        for due, ms in in_ms.items():
+            args += [encode(due), ms]
+        async with redis_errors("setting timers"):
+            await self._set_timers(keys=[self._keys.timers(self._keys.tag(call_id))], args=args)
 
     async def fire_due_timers(self, limit: int = 100) -> Fired:
         """Move timers that are due into the inbox, up to `limit` of a shard."""

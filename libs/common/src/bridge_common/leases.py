@@ -17,6 +17,7 @@ from typing import Any, Final
 from redis.asyncio import Redis
 
 from bridge_common import lease_scripts
+from bridge_common.call_record import Status
 from bridge_common.errors import OutsideError
 from bridge_common.keys import WAKE_LENGTH, WAKE_SAY, Keys
 from bridge_common.log import fields
@@ -30,6 +31,7 @@ HEARTBEAT_MS: Final = 250
 POLL_MS: Final = 100
 LOOK_MS: Final = 2 * POLL_MS
 """How often to claim when it is known that no lease ends before. Less often would look to Redis like an outage."""
+_LIVE: Final = frozenset(status.value for status in Status if status.live)
 BEGINNING: Final = "0-0"
 """The cursor of a stream that nobody has read."""
 
@@ -85,11 +87,18 @@ class Leases:
         """Whether the call is one of this part's."""
         return self._keys.tag(call_id) in self._keys.all_tags()
 
-    async def offer(self, call_id: str) -> None:
-        """Make the call claimable and wake the relays. Offering it again changes nothing."""
+    async def offer(self, call_id: str) -> bool:
+        """Make the call claimable and wake the relays. Offering it again changes nothing.
+
+        False when the call is not live by then: nobody but who offered it will take the offer back.
+        """
         tag = self._keys.tag(call_id)
         async with redis_errors("offering a call"):
-            await self._offer(keys=[self._keys.leases(tag), self._keys.wake(tag)], args=[call_id, WAKE_LENGTH])
+            status: bytes = await self._offer(
+                keys=[self._keys.leases(tag), self._keys.wake(tag), self._keys.record(call_id)],
+                args=[call_id, WAKE_LENGTH],
+            )
+        return status.decode() in _LIVE
 
     async def claim(self, limit: int) -> list[Claim]:
         """Up to `limit` calls whose lease is past its deadline, now ours for `lease_ms`.

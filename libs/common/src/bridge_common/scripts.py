@@ -149,7 +149,7 @@ return 1
 """
 
 END_STREAMS: Final = """
--- KEYS uplink, downlink, say; ARGV final id, ended entry, ttl_s
+-- KEYS uplink, downlink, say, record, transcript; ARGV final id, ended entry, ttl_s, ttl_s of record and transcript
 for i = 1, 2 do
   if redis.call('EXISTS', KEYS[i]) == 1 then
     local last = redis.call('XREVRANGE', KEYS[i], '+', '-', 'COUNT', 1)
@@ -158,6 +158,8 @@ for i = 1, 2 do
   end
 end
 redis.call('EXPIRE', KEYS[3], ARGV[3])
+redis.call('EXPIRE', KEYS[4], ARGV[4])
+redis.call('EXPIRE', KEYS[5], ARGV[4])
 return 1
 """
 
@@ -225,11 +227,13 @@ end
 return gone
 """
 
-SET_TIMER: Final = (
+SET_TIMERS: Final = (
     NOW
     + """
--- KEYS timers; ARGV member, in_ms
-return redis.call('ZADD', KEYS[1], as_int(now_ms() + tonumber(ARGV[2])), ARGV[1])
+-- KEYS timers; ARGV member, in_ms, ...
+local now = now_ms()
+for i = 1, #ARGV, 2 do redis.call('ZADD', KEYS[1], as_int(now + tonumber(ARGV[i + 1])), ARGV[i]) end
+return 1
 """
 )
 

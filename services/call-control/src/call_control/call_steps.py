@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Final, Protocol
@@ -22,7 +22,7 @@ from call_control.call_trace import begin_trace, tell_arrival, tell_step
 from call_control.core.call_machine import apply
 from call_control.core.callbacks import decode_data
 from call_control.core.draft import Rules
-from call_control.core.events import CallEvent
+from call_control.core.events import CallEvent, CommandDone, CommandFailed
 from call_control.core.routing import Routed, Routing
 
 log = logging.getLogger(__name__)
@@ -66,9 +66,16 @@ class CallSteps:
                 return await self._commit(entry.call_id, [decode_data(entry.event_id, entry.type, entry.data)], cause)
             return await self._commit(entry.call_id, [entry], cause)
 
-    async def take_events(self, call_id: str, events: list[CallEvent], cause: str) -> CallRecord | None:
-        async with self._turn(call_id):
-            return await self._commit(call_id, events, cause)
+    async def take_results(
+        self, record: CallRecord, results: Sequence[CommandDone | CommandFailed], cause: str
+    ) -> CallRecord | None:
+        """The step that follows from what became of the record's commands.
+
+        It is taken on `record` unless somebody has written since. That is good enough for results: no guard of theirs
+        asks for a field that others write (`FOREIGN_FIELDS`).
+        """
+        async with self._turn(record.call_id):
+            return await self._commit(record.call_id, results, cause, known=record)
 
     async def _arrive(self, entry: IncomingCall, cause: str) -> CallRecord | None:
         routing = await self._routing.routing()
@@ -96,11 +103,13 @@ class CallSteps:
             return step.record
         return await self._store.load(entry.call_id)
 
-    async def _commit(self, call_id: str, events: list[CallEvent], cause: str) -> CallRecord | None:
+    async def _commit(
+        self, call_id: str, events: Sequence[CallEvent], cause: str, known: CallRecord | None = None
+    ) -> CallRecord | None:
         people = (await self._routing.routing()).people
         rules = replace(self._rules, redirect_target=people, transfer_target=people) if people else self._rules
         for _ in range(_SWAPS):
-            before = await self._store.load(call_id)
+            before, known = known or await self._store.load(call_id), None
             if before is None:
                 log.info("an event for a call that is not there", extra=fields(call_id=call_id, cause=cause))
                 return None
@@ -114,7 +123,7 @@ class CallSteps:
             if await self._store.save(before, record):
                 for was, step, event in steps:
                     tell_step(was, step.record, event)
-                return record
+                return replace(record, version=before.version + 1)
         raise OutsideError("the call's record is written by others all the time", retry=True)
 
     @asynccontextmanager

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, assert_never
 
@@ -23,6 +25,7 @@ from call_control.core.commands import (
     AcsCommand,
     Answer,
     AnyCommand,
+    AtOnce,
     End,
     FindRelay,
     HangUp,
@@ -33,6 +36,7 @@ from call_control.core.commands import (
     SetTimer,
     StartMediaStreaming,
     StopMediaStreaming,
+    ToAcs,
     Transfer,
 )
 from call_control.core.events import CommandDone, CommandFailed
@@ -88,17 +92,45 @@ class Effects:
     fleet: Fleet
     urls: CallUrls
 
-    async def run(self, record: CallRecord, command: AnyCommand) -> CommandDone | CommandFailed | None:
-        """The command's result; None for a timer, whose result is that it fires.
+    async def run(self, record: CallRecord, commands: Sequence[AnyCommand]) -> list[CommandDone | CommandFailed]:
+        """Carry out the commands in their order, with the timers beside them; the results of all but the timers, whose
+        result is that they fire.
 
         Doing a command twice does no more than doing it once. Raises `OutsideError` when Redis does not answer.
         """
+        timers = [command for command in commands if isinstance(command, SetTimer)]
+        others = [command for command in commands if not isinstance(command, SetTimer)]
+        if not timers:
+            return await self._run_each(record, others)
+        if not others:
+            await self._set_timers(record, timers)
+            return []
+        results, failed = await asyncio.gather(
+            self._run_each(record, others), self._set_timers(record, timers), return_exceptions=True
+        )
+        # Both are over before one's failure is told: who does it all again must not do so beside a request to ACS.
+        for outcome in (results, failed):
+            if isinstance(outcome, BaseException):
+                raise outcome
+        assert isinstance(results, list)
+        return results
+
+    async def _set_timers(self, record: CallRecord, timers: Sequence[SetTimer]) -> None:
+        now_ms = round(time.time() * 1000)
+        in_ms = {
+            Due(record.call_id, timer.name, timer.seq): max(0, timer.due_ms - now_ms)
+            for timer in timers
+            if still_wanted(record, timer)
+        }
+        if in_ms:
+            await self.inbox.set_timers(record.call_id, in_ms)
+
+    async def _run_each(self, record: CallRecord, commands: Sequence[AtOnce]) -> list[CommandDone | CommandFailed]:
+        return [await self._run(record, command) for command in commands]
+
+    async def _run(self, record: CallRecord, command: AtOnce) -> CommandDone | CommandFailed:
         if not still_wanted(record, command):
-            return None if isinstance(command, SetTimer) else CommandFailed(command.seq, "overtaken")
-        if isinstance(command, SetTimer):
-            due = Due(record.call_id, command.name, command.seq)
-            await self.inbox.set_timer(due, max(0, command.due_ms - round(time.time() * 1000)))
-            return None
+            return CommandFailed(command.seq, "overtaken")
         if isinstance(command, AcsCommand):
             return await self._ask(record, command)
         if isinstance(command, FindRelay):
@@ -119,16 +151,14 @@ class Effects:
             await self.leases.end(call_id)
             await self.store.end_streams(call_id, command.reason, apologize=command.apologize)
             return
-        await self.leases.offer(call_id)
-        now = await self.store.load(call_id)
-        if now is None or not now.status.live:
-            # The call ended between our look at the record and the offer: nobody else would take the offer back.
+        if not await self.leases.offer(call_id):
+            # The call ended between our look at the record and the offer.
             await self.leases.end(call_id)
 
     async def _ask(
         self,
         record: CallRecord,
-        command: Answer | Reject | Redirect | HangUp | Transfer | StartMediaStreaming | StopMediaStreaming | LookUp,
+        command: ToAcs,
     ) -> CommandDone | CommandFailed:
         name, began_ms = type(command).__name__, tracing.now_ms()
         try:
@@ -147,7 +177,7 @@ class Effects:
     async def _request(
         self,
         record: CallRecord,
-        command: Answer | Reject | Redirect | HangUp | Transfer | StartMediaStreaming | StopMediaStreaming | LookUp,
+        command: ToAcs,
     ) -> Connection:
         acs, context, connection_id = self.acs, record.incoming_call_context, record.connection_id
         request_id = request_id_of(record.call_id, command.seq)

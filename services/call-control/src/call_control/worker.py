@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Protocol
 
 from bridge_common.call_record import CallRecord
@@ -23,7 +23,7 @@ from call_control import metrics
 from call_control.call_steps import CallSteps
 from call_control.core.call_machine import outstanding
 from call_control.core.commands import AnyCommand, SetTimer
-from call_control.core.events import CallEvent, CommandDone, CommandFailed
+from call_control.core.events import CommandDone, CommandFailed
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ _LONGEST_PAUSE_S: Final = 2.0
 class CommandRunner(Protocol):
     """`Effects`, as the worker sees it."""
 
-    async def run(self, record: CallRecord, command: AnyCommand) -> CommandDone | CommandFailed | None: ...
+    async def run(self, record: CallRecord, commands: Sequence[AnyCommand]) -> list[CommandDone | CommandFailed]: ...
 
 
 class Worker:
@@ -190,13 +190,11 @@ class Worker:
             todo = [c for c in outstanding(record, cause) if _number(c) not in carried_out]
             if not todo:
                 return
-            results: list[CallEvent] = []
-            for command in todo:
-                result = await self._effects.run(record, command)
-                carried_out.add(_number(command))
-                if result is not None:
-                    results.append(result)
-            record = await self._steps.take_events(entry.call_id, results, cause)
+            results = await self._effects.run(record, todo)
+            if not results:
+                return
+            carried_out.update(map(_number, todo))
+            record = await self._steps.take_results(record, results, cause)
 
 
 async def _restore_group(inbox: Inbox) -> None:

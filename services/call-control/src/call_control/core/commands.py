@@ -125,20 +125,10 @@ class SetTimer(Command):
     ALL: ClassVar[tuple[str, ...]] = (VOICE, CLAIM, CONNECT, MEDIA, TRANSFER, APOLOGY, LENGTH, ENDING)
 
 
-AnyCommand: TypeAlias = (
-    Answer
-    | Reject
-    | Redirect
-    | HangUp
-    | Transfer
-    | StartMediaStreaming
-    | StopMediaStreaming
-    | LookUp
-    | Offer
-    | FindRelay
-    | End
-    | SetTimer
-)
+ToAcs: TypeAlias = Answer | Reject | Redirect | HangUp | Transfer | StartMediaStreaming | StopMediaStreaming | LookUp
+AtOnce: TypeAlias = ToAcs | Offer | FindRelay | End
+"""Has a result as soon as it is carried out."""
+AnyCommand: TypeAlias = AtOnce | SetTimer
 
 _CLASSES: Final[dict[str, type[AnyCommand]]] = {
     cls.__name__: cls

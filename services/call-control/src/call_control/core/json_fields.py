@@ -30,8 +30,10 @@ class Node:
             raise InputError(f"{self._at(name)}: a text is needed, this is {_named(found)}")
         if len(found) > limit:
             raise InputError(f"{self._at(name)}: longer than {limit} characters")
-        if any("\ud800" <= character <= "\udfff" for character in found):
-            raise InputError(f"{self._at(name)}: half a surrogate pair is no text")
+        try:
+            found.encode()
+        except UnicodeEncodeError as error:
+            raise InputError(f"{self._at(name)}: half a surrogate pair is no text") from error
         return found
 
     def optional_text(self, name: str, *, limit: int = 4096) -> str:
