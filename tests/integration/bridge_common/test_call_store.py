@@ -10,10 +10,11 @@ import pytest
 
 from bridge_common.call_record import CallRecord, PendingCommand, Status
 from bridge_common.call_store import CallStore
-from bridge_common.entries import Ended, Notice, Opened, TranscriptEntry, Turn
+from bridge_common.entries import Due, Ended, Notice, Opened, TranscriptEntry, Turn
 from bridge_common.entry_codec import decode, encode
 from bridge_common.errors import OutsideError
 from bridge_common.ids import call_id_of
+from bridge_common.inbox import Inbox
 from bridge_common.keys import ENDED_TTL_S, FINAL_EPOCH, LIVE_TTL_S, Keys
 from bridge_common.leases import Claim, Leases
 from bridge_common.redis_clients import RedisClients
@@ -163,6 +164,24 @@ async def test_a_saver_whose_answer_was_lost_still_learns_that_it_saved(
     assert loaded is not None
     assert (loaded.status, loaded.version) == (Status.CONNECTED, 2)
     assert not await store.save(first, replace(first, status=Status.ENDED))
+
+
+async def test_timers_that_are_no_longer_due_go_with_what_is_saved(
+    store: CallStore, clients: RedisClients, keys: Keys
+) -> None:
+    inbox = Inbox(clients.control, clients.blocking, keys, "worker")
+    kept, *gone = (Due(CALL, name, 1) for name in ("length", "voice", "claim"))
+    await store.create(RECORD)
+    await inbox.set_timers(CALL, {kept: 60_000, **dict.fromkeys(gone, 0)})
+    overtaken = replace(RECORD, version=7)
+    assert not await store.save(overtaken, replace(overtaken, status=Status.CONNECTED), gone)
+    assert await clients.control.zcard(keys.timers(keys.tag(CALL))) == 3, "nothing was saved"
+    assert await store.save(RECORD, replace(RECORD, status=Status.CONNECTED), gone)
+    assert (await inbox.fire_due_timers()).count == 0
+    assert await clients.control.zcard(keys.timers(keys.tag(CALL))) == 1
+    loaded = await store.load(CALL)
+    assert loaded is not None
+    assert (loaded.status, loaded.version) == (Status.CONNECTED, 1)
 
 
 async def test_saving_nothing_new_touches_nothing(store: CallStore) -> None:

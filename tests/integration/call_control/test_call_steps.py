@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 import pytest
 
 from bridge_common.call_record import CallRecord, Status
 from bridge_common.call_store import CallStore
-from bridge_common.entries import Callback, HangUp, IncomingCall, VoiceReady
+from bridge_common.entries import Callback, Due, HangUp, IncomingCall, VoiceReady
 from bridge_common.errors import OutsideError
 from bridge_common.keys import Keys
 from bridge_common.redis_clients import RedisClients
@@ -41,10 +41,10 @@ class OvertakenStore(CallStore):
 
     overtakes: list[Callable[[], Awaitable[object]]]
 
-    async def save(self, before: CallRecord, after: CallRecord) -> bool:
+    async def save(self, old: CallRecord, new: CallRecord, no_longer_due: Sequence[Due] = ()) -> bool:
         if self.overtakes:
             await self.overtakes.pop()()
-        return await super().save(before, after)
+        return await super().save(old, new, no_longer_due)
 
 
 class CountedStore(CallStore):
@@ -56,7 +56,7 @@ class CountedStore(CallStore):
 
 
 class ContestedStore(CallStore):
-    async def save(self, before: CallRecord, after: CallRecord) -> bool:
+    async def save(self, old: CallRecord, new: CallRecord, no_longer_due: Sequence[Due] = ()) -> bool:
         return False
 
 

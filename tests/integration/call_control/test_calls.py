@@ -53,6 +53,8 @@ async def test_answered_when_the_voice_is_ready(board: Switchboard) -> None:
     await eventually(board.idle, what="nothing is left in the inbox")
     record = await board.reaches(call, Status.ENDED)
     assert record.pending == ()
+    timers = board.keys.timers(board.keys.tag(call.call_id))
+    assert await board.redis.zcard(timers) == 0, "no deadline outlives the call"
 
 
 async def test_answered_at_once(redis_url: str, clients: RedisClients, acs: ScriptedAcs) -> None:

@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 
 from bridge_common import scripts
 from bridge_common.call_record import FOREIGN_FIELDS, CallRecord, Status, decode_record, encode_record
-from bridge_common.entries import Ended, Notice, Opened, Saying, TranscriptEntry, Turn, VoiceReady
+from bridge_common.entries import Due, Ended, Notice, Opened, Saying, TranscriptEntry, Turn, VoiceReady
 from bridge_common.entry_codec import encode
 from bridge_common.errors import EntryError
 from bridge_common.keys import ENDED_TTL_S, FINAL_EPOCH, INBOX_LENGTH, LIVE_TTL_S, TRANSCRIPT_LENGTH, Keys
@@ -106,20 +106,22 @@ class CallStore:
             stored: list[dict[bytes, bytes]] = await pipeline.execute()
         return {call_id: decode_record(one) for call_id, one in zip(call_ids, stored, strict=True) if one}
 
-    async def save(self, old: CallRecord, new: CallRecord) -> bool:
+    async def save(self, old: CallRecord, new: CallRecord, no_longer_due: Sequence[Due] = ()) -> bool:
         """Write what differs if nobody wrote since `old` was loaded; False when somebody did or the call is gone.
 
-        The stored version is one higher afterwards than that of `old`.
+        The stored version is one higher afterwards than that of `old`. With what was saved, timers of the call that
+        are `no_longer_due` are taken back (`Inbox.set_timers`).
         """
-        before = encode_record(old)
-        args: list[str | int] = [_token(), old.version]
+        before, changed = encode_record(old), list[str]()
         for name, value in encode_record(new).items():
             if name != "version" and name not in FOREIGN_FIELDS and before[name] != value:
-                args += [name, value]
-        if len(args) == 2:
+                changed += [name, value]
+        if not changed:
             return True
+        timers = [encode(due) for due in no_longer_due]
+        keys = [self._keys.record(new.call_id), self._keys.timers(self._keys.tag(new.call_id))]
         async with redis_errors("saving a call"):
-            saved: int = await self._save(keys=[self._keys.record(new.call_id)], args=args)
+            saved: int = await self._save(keys=keys, args=[_token(), old.version, len(timers), *timers, *changed])
         return saved == 1
 
     async def attach_media(self, call_id: str) -> MediaGrant | None:

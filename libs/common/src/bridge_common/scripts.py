@@ -57,12 +57,15 @@ return redis.call('HGET', KEYS[6], ARGV[1]) == ARGV[5] and 1 or 0
 )
 
 SAVE_CALL: Final = """
--- KEYS record; ARGV token, expected version, field, value, ...   -> 1 saved, 0 somebody was faster, -1 no such call
+-- KEYS record, timers; ARGV token, expected version, how many timers to take back, timer, ..., field, value, ...
+-- -> 1 saved, 0 somebody was faster, -1 no such call
 local version = redis.call('HGET', KEYS[1], 'version')
 if not version then return -1 end
 if redis.call('HGET', KEYS[1], 'saved_by') == ARGV[1] then return 1 end
 if version ~= ARGV[2] then return 0 end
-redis.call('HSET', KEYS[1], 'saved_by', ARGV[1], 'version', tonumber(version) + 1, unpack(ARGV, 3))
+local first_field = 4 + tonumber(ARGV[3])
+redis.call('HSET', KEYS[1], 'saved_by', ARGV[1], 'version', tonumber(version) + 1, unpack(ARGV, first_field))
+if first_field > 4 then redis.call('ZREM', KEYS[2], unpack(ARGV, 4, first_field - 1)) end
 return 1
 """
 

@@ -21,7 +21,7 @@ from bridge_common.log import fields
 from call_control.call_trace import begin_trace, tell_arrival, tell_step
 from call_control.core.call_machine import apply
 from call_control.core.callbacks import decode_data
-from call_control.core.draft import Rules
+from call_control.core.draft import Rules, no_longer_due
 from call_control.core.events import CallEvent, CommandDone, CommandFailed
 from call_control.core.routing import Routed, Routing
 
@@ -120,7 +120,7 @@ class CallSteps:
                 record = step.record
             if record == before:
                 return before
-            if await self._store.save(before, record):
+            if await self._store.save(before, record, no_longer_due(before, record)):
                 for was, step, event in steps:
                     tell_step(was, step.record, event)
                 return replace(record, version=before.version + 1)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bridge_common.call_record import CallRecord, PendingCommand, Status
+from bridge_common.entries import Due
 from call_control.core.commands import Answer, Reject, SetTimer
-from call_control.core.draft import Draft, Rules, armed, awaited, without_command
+from call_control.core.draft import Draft, Rules, armed, awaited, no_longer_due, without_command
 
 RECORD = CallRecord(call_id="call_0123456789abcdef01234567", status=Status.RINGING)
 FROM_A_NEWER_VERSION = PendingCommand(9, "Sing", "{}")
@@ -54,6 +55,23 @@ def test_an_annotation_does_not_set_the_timer_again() -> None:
     draft.annotate(replace(wait, lost_epoch=7))
     assert armed(draft.record, SetTimer.MEDIA) == replace(wait, lost_epoch=7)
     assert draft.issued == [wait]
+
+
+def test_timers_that_were_disarmed_or_replaced_are_no_longer_due() -> None:
+    draft = draft_of(replace(RECORD, pending=(FROM_A_NEWER_VERSION,)))
+    for name in (SetTimer.MEDIA, SetTimer.VOICE, SetTimer.LENGTH):
+        draft.arm(name, 50)
+    draft.issue(Answer)
+    armed_before = draft.record
+    assert no_longer_due(armed_before, armed_before) == []
+    draft.arm(SetTimer.MEDIA, 70)
+    draft.disarm(SetTimer.VOICE)
+    assert no_longer_due(armed_before, draft.record) == [
+        Due(RECORD.call_id, "media", 1),
+        Due(RECORD.call_id, "voice", 2),
+    ]
+    assert no_longer_due(RECORD, draft.record) == []
+    assert no_longer_due(armed_before, without_command(armed_before, 1)) == [], "a command is no timer"
 
 
 def test_disarming_leaves_commands_and_what_it_does_not_know() -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from bridge_common.call_record import CallRecord, PendingCommand
+from bridge_common.entries import Due
 from call_control.core.commands import AnyCommand, SetTimer, of_pending, to_pending
 
 C = TypeVar("C", bound=AnyCommand)
@@ -107,6 +108,13 @@ def armed(record: CallRecord, name: str) -> SetTimer | None:
         if isinstance(command, SetTimer) and command.name == name:
             return command
     return None
+
+
+def no_longer_due(before: CallRecord, after: CallRecord) -> list[Due]:
+    """The timers that stood in the outbox and do not any more, fired or disarmed."""
+    kept = {item.seq for item in after.pending if item.kind == SetTimer.__name__}
+    timers = [of_pending(item) for item in before.pending if item.kind == SetTimer.__name__ and item.seq not in kept]
+    return [Due(before.call_id, timer.name, timer.seq) for timer in timers if isinstance(timer, SetTimer)]
 
 
 def awaited(record: CallRecord, seq: int) -> AnyCommand | None:
