@@ -155,7 +155,7 @@ async def test_what_a_slow_service_does_not_take_goes_out_in_order_later() -> No
         connection.transport.pause_reading()
         frame, passed = bytes(9600), 0
         while not line.audio:
-            line.link.pass_on(frame)
+            line.link.pass_on(frame, flows=True)
             passed += 1
             assert passed < 10_000
         line.link.send(vl.create_response())

@@ -101,10 +101,10 @@ def decode_record(stored: Mapping[bytes, bytes]) -> CallRecord:
     """
     values: dict[str, object] = {}
     try:
-        for field in fields(CallRecord):
-            raw = stored.get(field.name.encode())
+        for key, name, read in _READ:
+            raw = stored.get(key)
             if raw is not None:
-                values[field.name] = _DECODERS[str(field.type)](raw.decode())
+                values[name] = read(raw.decode())
         return CallRecord(**values)  # type: ignore[arg-type]  # the decoders follow the field types
     except (ValueError, TypeError, KeyError) as error:
         raise EntryError("this hash is no call record") from error
@@ -129,3 +129,5 @@ _DECODERS: Final[dict[str, Callable[[str], object]]] = {
     "Status": Status,
     "tuple[PendingCommand, ...]": _decode_pending,
 }
+_READ: Final = [(field.name.encode(), field.name, _DECODERS[str(field.type)]) for field in fields(CallRecord)]
+"""Of each field: where it is stored, its name, and how it is read."""

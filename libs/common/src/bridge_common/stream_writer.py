@@ -95,12 +95,11 @@ class Outlet:
 
     def append(self, entry: Entry) -> None:
         """Queue the entry; after `close` or a fence it is dropped."""
-        if not self.closed:
-            self._seq += 1
-            self._writer.queue(self, self._commands(b"%d-%d" % (self.epoch, self._seq), encode(entry)))
-
-    def _commands(self, entry_id: bytes, payload: bytes) -> bytes:
-        """Append the entry and tell of it."""
+        if self.closed:
+            return
+        self._seq += 1
+        payload = encode(entry)
+        entry_id = b"%d-%d" % (self.epoch, self._seq)
         size, id_size = len(payload), len(entry_id)
         start = self._append_start
         if self._seq % TRIM_EVERY == 0:
@@ -108,7 +107,8 @@ class Outlet:
         # Joined and not formatted: what is long is copied once each.
         append = b"$%d\r\n%b\r\n%b$%d\r\n" % (id_size, entry_id, _PACKED_FIELD, size)
         tell = b"$%d\r\n%b " % (id_size + 1 + size, entry_id)
-        return b"".join((start, append, payload, b"\r\n", self._tell_start, tell, payload, b"\r\n"))
+        commands = b"".join((start, append, payload, b"\r\n", self._tell_start, tell, payload, b"\r\n"))
+        self._writer.queue(self, commands)
 
     def close(self) -> None:
         """Append no more; what was appended before is still written."""
@@ -258,7 +258,8 @@ class StreamWriter:
             self._write_soon()
 
     def answered(self, reply: Any) -> None:
-        if isinstance(reply, ReplyError) and refusal_is_passing(str(reply)):
+        refused = isinstance(reply, ReplyError)
+        if refused and refusal_is_passing(str(reply)):
             # The server is in no state to store anything: all that is open is tried again on another connection.
             self.failed(str(reply))
             if self._wire is not None:
@@ -278,9 +279,9 @@ class StreamWriter:
         # with its next entry.
         if reply is None:
             outlet.missing()
-        elif isinstance(reply, ReplyError) and not repeated:
+        elif refused and not repeated:
             outlet.fenced()
-        if self._settled == self._queued - len(self._waiting):
+        if not self._sent:
             self._tell_progress()
             if self._failing:
                 self._failing = False

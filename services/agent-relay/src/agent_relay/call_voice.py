@@ -76,12 +76,14 @@ class CallVoice:
     def takes_audio(self) -> bool:
         return self._conversation.phase is Phase.READY
 
-    def hear(self, pcm24k: bytes) -> None:
-        """The caller; kept while no session takes it."""
+    def hear(self, pcm24k: bytes) -> bool:
+        """The caller; kept while no session takes it. Whether one does."""
+        flows = self.takes_audio
         if self._link is not None:
-            self._link.pass_on(pcm24k)
+            self._link.pass_on(pcm24k, flows=flows)
         else:
             self._audio.add(pcm24k)
+        return flows
 
     def send(self, event: ClientEvent) -> None:
         if self._link is not None:

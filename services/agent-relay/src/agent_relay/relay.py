@@ -12,6 +12,8 @@ from collections.abc import Coroutine, Iterable
 from dataclasses import replace
 from typing import Final
 
+import msgspec
+
 from agent_relay.call_trace import CallTrace
 from agent_relay.call_voice import CallVoice
 from agent_relay.core.commands import Abandon, Append, Command, Ready, Record, Send
@@ -215,9 +217,11 @@ class Relay:
     # -- the caller's side
     def _on_uplink(self, entry_id: str, entry: Entry) -> None:
         if type(entry) is AudioFrame:
-            self._on_frame(entry)
-            if self._voice.takes_audio:
+            if self._voice.hear(entry.pcm24k):
                 self._cursor.passed(entry_id, caller_waits=self._conversation.caller.waits)
+            if not self._audio_seen:
+                self._audio_seen = True
+                self._do(self._conversation.caller_audio(self._now()))
             return
         match entry:
             case Ended():
@@ -238,12 +242,6 @@ class Relay:
             self._do(self._conversation.attached(self._now()))
         else:
             self._do(self._conversation.from_caller(entry, self._now()))
-
-    def _on_frame(self, frame: AudioFrame) -> None:
-        self._voice.hear(frame.pcm24k)
-        if not self._audio_seen:
-            self._audio_seen = True
-            self._do(self._conversation.caller_audio(self._now()))
 
     # -- commands
     def _do(self, commands: Iterable[Command]) -> None:
@@ -280,4 +278,4 @@ class Relay:
         self._just_ready = True
         self._catching_up = False
         self._voice.ready(ready)
-        self._errands.put(replace(ready, resource=self._voice.resource))
+        self._errands.put(msgspec.structs.replace(ready, resource=self._voice.resource))

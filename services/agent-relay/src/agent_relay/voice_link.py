@@ -89,13 +89,13 @@ class VoiceLink:
         else:
             self._kept.append(event)
 
-    def pass_on(self, pcm24k: bytes) -> None:
-        """A frame of the caller: on its way at once, or with those that wait already."""
-        if self._audio or self._kept or not self._socket.writable or not self._audio_flows():
+    def pass_on(self, pcm24k: bytes, *, flows: bool) -> None:
+        """A frame of the caller, at once or with those that wait already. `flows`: what `audio_flows` says now."""
+        if flows and self._socket.writable and not self._audio and not self._kept:
+            self._socket.send(encode_append(pcm24k))
+        else:
             self._audio.add(pcm24k)
             self.nudge()
-        else:
-            self._socket.send(encode_append(pcm24k))
 
     def nudge(self) -> None:
         socket = self._socket

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import fields as fields_of
 from typing import Final
 
 from agent_relay.core.voice_live import AudioDelta, ClientEvent, Other, ServerEvent
@@ -45,14 +44,14 @@ def sent(call_id: str, event: ClientEvent) -> None:
 def _shown(event: ServerEvent) -> dict[str, object]:
     name = event.type if isinstance(event, Other) else type(event).__name__
     shown: dict[str, object] = {"event": name}
-    for field in fields_of(event):
-        value = getattr(event, field.name)
-        if isinstance(event, AudioDelta) and field.name == "pcm":
+    for field in type(event).__struct_fields__:
+        value = getattr(event, field)
+        if isinstance(event, AudioDelta) and field == "pcm":
             shown["pcm_bytes"] = len(value)
-        elif field.name in _SAID:
-            shown[field.name] = words(value)
-        elif field.name == "call_id":
+        elif field in _SAID:
+            shown[field] = words(value)
+        elif field == "call_id":
             shown["function_call_id"] = value
-        elif field.name != "type":
-            shown[field.name] = value
+        elif field != "type":
+            shown[field] = value
     return shown

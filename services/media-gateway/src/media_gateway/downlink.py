@@ -76,22 +76,19 @@ class Downlink:
 
     def tick(self, now: float) -> None:
         """Send what is due and report what was heard."""
-        next_at = self._playout.next_at()
-        if next_at is not None and next_at <= now:
-            due = self._playout.due(now)
-            for chunk in due.chunks:
-                pcm = self._rate.feed(chunk.pcm24k)
-                if chunk.final:
-                    pcm += self._rate.flush()
-                if pcm:
-                    self._outbox.put(encode_audio(pcm))
-                    metrics.FRAMES.sent += 1
-            for report in due.reports:
-                self._report(report)
-            if self._playout.totals.gaps:
-                self._tell_gaps()
-            next_at = self._playout.next_at()
-        self._ticker.wake(self, next_at)
+        due = self._playout.due(now)
+        for chunk in due.chunks:
+            pcm = self._rate.feed(chunk.pcm24k)
+            if chunk.final:
+                pcm += self._rate.flush()
+            if pcm:
+                self._outbox.put(encode_audio(pcm))
+                metrics.FRAMES.sent += 1
+        for report in due.reports:
+            self._report(report)
+        if self._playout.totals.gaps:
+            self._tell_gaps()
+        self._ticker.wake(self, self._playout.next_at())
 
     def alone(self, alone: bool) -> None:
         """Whether no relay drives the call: then nobody else lets the caller hear that the line lives."""

@@ -21,7 +21,7 @@ class Uplink:
 
     def frame(self, message: memoryview) -> bool:
         """Nearly all messages are plain frames. False: this is something else, and nothing was taken of it."""
-        pcm = self._rate.feed_message(message) if self._framing.empty else None
+        pcm = None if self._framing.rest else self._rate.feed_message(message)
         if pcm is None:
             return False
         self._outlet.append(AudioFrame(pcm))

@@ -20,7 +20,7 @@ def biggest_step(pcm: bytes) -> int:
 
 def test_it_is_soft_and_repeats() -> None:
     tone = HoldTone(FRAME_BYTES)
-    tone.on = True
+    tone.switch(True)
     frames = int(EVERY_S * 50)
     first = b"".join(tone.next_frame() for _ in range(frames))
     again = b"".join(tone.next_frame() for _ in range(frames))
@@ -31,9 +31,9 @@ def test_it_is_soft_and_repeats() -> None:
 
 def test_switched_off_in_a_note_it_fades_within_a_frame() -> None:
     tone = HoldTone(FRAME_BYTES)
-    tone.on = True
+    tone.switch(True)
     sound = b"".join(tone.next_frame() for _ in range(10))
-    tone.on = False
+    tone.switch(False)
     assert tone.sounds, "a note has to fade out"
     sound += tone.next_frame()
     assert samples(sound)[-1] == 0
@@ -42,7 +42,7 @@ def test_switched_off_in_a_note_it_fades_within_a_frame() -> None:
 
 def test_after_being_cut_off_it_starts_from_silence() -> None:
     tone = HoldTone(FRAME_BYTES)
-    tone.on = True
+    tone.switch(True)
     first = tone.next_frame()
     tone.silence()
     assert tone.next_frame() == first

@@ -2,36 +2,37 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeAlias
+
+import msgspec
 
 from agent_relay.core.voice_live import ClientEvent
 from bridge_common.entries import DownlinkEntry, TranscriptEntry
 
 
-@dataclass(frozen=True, slots=True)
-class Send:
+class _Wanted(msgspec.Struct, frozen=True, gc=False):
+    """Made for each piece of the agent's speech, so of the kind that is made fastest."""
+
+
+class Send(_Wanted, frozen=True):
     """To the voice session."""
 
     event: ClientEvent
 
 
-@dataclass(frozen=True, slots=True)
-class Append:
+class Append(_Wanted, frozen=True):
     """To the downlink."""
 
     entry: DownlinkEntry
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(_Wanted, frozen=True):
     """To the transcript."""
 
     entry: TranscriptEntry
 
 
-@dataclass(frozen=True, slots=True)
-class Ready:
+class Ready(_Wanted, frozen=True):
     """The voice session is configured: caller audio may flow."""
 
     session_id: str
@@ -42,16 +43,14 @@ class Ready:
     """Which Voice Live resource has the session."""
 
 
-@dataclass(frozen=True, slots=True)
-class MarkGreeted:
+class MarkGreeted(_Wanted, frozen=True):
     """Note in the call's record that it is greeted, and tell the conversation whether this was the first note.
 
     Marked before it is spoken, so that a relay that dies between the two never greets twice.
     """
 
 
-@dataclass(frozen=True, slots=True)
-class MarkSaid:
+class MarkSaid(_Wanted, frozen=True):
     """Note how far the texts of others were spoken, for whoever holds the call next.
 
     `said` as in the call's record; `dropped`: ids of texts that are wanted no more, apart by spaces; `keep_from`: the
@@ -63,15 +62,13 @@ class MarkSaid:
     keep_from: str
 
 
-@dataclass(frozen=True, slots=True)
-class RunTool:
+class RunTool(_Wanted, frozen=True):
     call_id: str
     name: str
     arguments: str
 
 
-@dataclass(frozen=True, slots=True)
-class Abandon:
+class Abandon(_Wanted, frozen=True):
     """This voice session is of no more use: close it and win another."""
 
     reason: str

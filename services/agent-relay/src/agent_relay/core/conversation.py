@@ -66,6 +66,7 @@ class Conversation:
         self._prompts = Prompts(plan, self._clock)
         self._turns = Turns(plan, history, self._prompts, self._clock, saying, said=said, taken_over=taken_over)
         self._speech = self._turns.speech
+        self.caller: Final[CallerSpeech] = self._turns.caller
         self.announcements = self._turns.announcements
         self._greeting_pends = False
         self._responses = self._prompts.responses
@@ -76,10 +77,6 @@ class Conversation:
         self._phase_since = 0.0
         # The relay before us may have left the hold tone on.
         self._line = Line(plan.greeting_delay_s, media_attached=media_attached, maybe_holding=taken_over)
-
-    @property
-    def caller(self) -> CallerSpeech:
-        return self._turns.caller
 
     @property
     def last_error(self) -> str:

@@ -8,18 +8,14 @@ class Framing:
 
     def __init__(self, frame_bytes: int) -> None:
         self._frame_bytes = frame_bytes
-        self._rest = b""
-
-    @property
-    def empty(self) -> bool:
-        """Nothing waits for the rest of its frame."""
-        return not self._rest
+        self.rest = b""
+        """What waits for the rest of its frame."""
 
     def feed(self, pcm: bytes) -> list[bytes]:
         size = self._frame_bytes
-        if not self._rest and len(pcm) == size:
+        if not self.rest and len(pcm) == size:
             return [pcm]
-        pcm = self._rest + pcm
+        pcm = self.rest + pcm
         whole = len(pcm) - len(pcm) % size
-        self._rest = pcm[whole:]
+        self.rest = pcm[whole:]
         return [pcm[start : start + size] for start in range(0, whole, size)]

@@ -18,22 +18,23 @@ EVERY_S: Final = 2.0
 
 
 class HoldTone:
-    """Frame after frame of a note that swells and fades, then rests; switched with `on`."""
+    """Frame after frame of a note that swells and fades, then rests."""
 
     def __init__(self, frame_bytes: int) -> None:
-        self.on = False
+        self.sounds = False
+        """There is something to play: it is on, or a note has to fade out."""
         self.audible = False
         """The last frame ended in the middle of a note."""
+        self._on = False
         self._frame_bytes = frame_bytes
         self._position = 0
 
-    @property
-    def sounds(self) -> bool:
-        """There is something to play: it is on, or a note has to fade out."""
-        return self.on or self.audible
+    def switch(self, on: bool) -> None:
+        self._on = on
+        self.sounds = on or self.audible
 
     def next_frame(self) -> bytes:
-        if not self.on:
+        if not self._on:
             return self.fade_out()
         frame = self._frame()
         self._position += len(frame)
@@ -50,6 +51,7 @@ class HoldTone:
     def silence(self) -> None:
         """Whatever sounded was cut off elsewhere."""
         self.audible = False
+        self.sounds = self._on
         self._position = 0
 
     def _frame(self) -> NDArray[np.int16]:

@@ -21,10 +21,7 @@ class _Span:
     item_id: str
     starts_at: float
     length_bytes: int
-
-    @property
-    def ends_at(self) -> float:
-        return self.starts_at + self.length_bytes / _BYTES_PER_S
+    ends_at: float
 
     def heard_bytes(self, now: float) -> int:
         if now >= self.ends_at:
@@ -49,12 +46,13 @@ class PlayClock:
         self._advance(now)
         if not item_id:
             return
-        heard_from = starts_at + self._delay_s
+        heard_from, heard_until = starts_at + self._delay_s, self.ends_at + self._delay_s
         last = self._spans[-1] if self._spans else None
         if last is not None and last.item_id == item_id and abs(last.ends_at - heard_from) < 1e-6:
             last.length_bytes += length_bytes
+            last.ends_at = heard_until
         else:
-            self._spans.append(_Span(item_id, heard_from, length_bytes))
+            self._spans.append(_Span(item_id, heard_from, length_bytes, heard_until))
 
     def sent_rest(self, now: float) -> None:
         """What the resampler held back was sent as well."""

@@ -24,6 +24,7 @@ TONE_LEAD_S: Final = 0.06
 """The hold tone runs less far ahead than speech, so that speech need not wait behind it."""
 _CLOSED_KEPT: Final = 256
 _AT_ONCE: Final = float("-inf")
+_NEVER: Final = float("inf")
 
 Report: TypeAlias = Playing | Played
 
@@ -123,7 +124,7 @@ class Playout:
             self._ended += 1
 
     def hold(self, on: bool) -> None:
-        self._tone.on = on
+        self._tone.switch(on)
 
     def clear(self, item_id: str, now: float) -> list[Report]:
         """Drop what was not heard yet, of all items, and whatever still comes of them and of `item_id`."""
@@ -143,11 +144,9 @@ class Playout:
 
     def due(self, now: float) -> Due:
         """What has to leave now, and what the play clock has to report."""
-        due = Due([], self._completed(now))
-        while self._clock.ends_at - self._send_below_s <= now and self._has_frame():
-            due.chunks.append(self._fade_tone(now) if self._tone.audible else self._frame(now, due.reports))
-        while self._tone.sounds and self._clock.ends_at - TONE_LEAD_S <= now and not self._has_frame():
-            due.chunks.append(self._tone_frame(now))
+        due = Due([], self._completed(now) if self._ended else [])
+        while self._sounds_at() <= now:
+            due.chunks.append(self._next_chunk(now, due.reports))
         if self._rest_is_due():
             self._clock.sent_rest(now)
             self._rest_held = False
@@ -159,19 +158,26 @@ class Playout:
         """When `due` will next have something; None while nothing is going on."""
         if self._rest_is_due():
             return _AT_ONCE
-        next_at = None
-        if self._has_frame():
-            next_at = self._clock.ends_at - self._send_below_s
-        elif self._tone.sounds:
-            next_at = self._clock.ends_at - TONE_LEAD_S
+        next_at = self._sounds_at()
         if self._ended:
             ends = [self._clock.end_of(item.item_id) for item in self._items.values() if self._all_sent(item)]
-            if next_at is not None:
-                ends.append(next_at)
-            return min(ends, default=None)
-        return next_at
+            next_at = min([next_at, *ends])
+        return next_at if next_at != _NEVER else None
 
     # -- what leaves
+    def _sounds_at(self) -> float:
+        """When the next sound may leave: speech, and the tone while there is none."""
+        if self._has_frame():
+            return self._clock.ends_at - self._send_below_s
+        return self._clock.ends_at - TONE_LEAD_S if self._tone.sounds else _NEVER
+
+    def _next_chunk(self, now: float, reports: list[Report]) -> Chunk:
+        if not self._tone.sounds:
+            return self._frame(now, reports)
+        if not self._has_frame():
+            return self._tone_frame(now)
+        return self._fade_tone(now) if self._tone.audible else self._frame(now, reports)
+
     def _has_frame(self) -> bool:
         """A whole frame waits, or the shorter end of an item. More leaves at once if more waits, up to a message."""
         return self.waiting_bytes >= self._frame_bytes or (bool(self._pieces) and self._pieces[-1].item.ended)
@@ -227,8 +233,6 @@ class Playout:
 
     def _completed(self, now: float) -> list[Report]:
         """Items heard to their end."""
-        if not self._ended:
-            return []
         return [
             self._played(item, now, complete=True)
             for item in list(self._items.values())
