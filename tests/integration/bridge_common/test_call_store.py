@@ -172,7 +172,7 @@ async def test_timers_that_are_no_longer_due_go_with_what_is_saved(
     inbox = Inbox(clients.control, clients.blocking, keys, "worker")
     kept, *gone = (Due(CALL, name, 1) for name in ("length", "voice", "claim"))
     await store.create(RECORD)
-    await inbox.set_timers(CALL, {kept: 60_000, **dict.fromkeys(gone, 0)})
+    await inbox.set_timers({kept: 60_000, **dict.fromkeys(gone, 0)})
     overtaken = replace(RECORD, version=7)
     assert not await store.save(overtaken, replace(overtaken, status=Status.CONNECTED), gone)
     assert await clients.control.zcard(keys.timers(keys.tag(CALL))) == 3, "nothing was saved"

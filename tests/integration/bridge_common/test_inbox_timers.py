@@ -35,7 +35,7 @@ async def rival(clients: RedisClients, keys: Keys) -> Inbox:
 
 async def test_a_timer_fires_when_it_is_due(mine: Inbox) -> None:
     due = Due(CALL, "answer", 1)
-    await mine.set_timers(CALL, {due: 150})
+    await mine.set_timers({due: 150})
     assert (await mine.fire_due_timers()).count == 0
     await eventually(lambda: _fired(mine))
     assert entries(await mine.read()) == [due]
@@ -48,9 +48,9 @@ async def _fired(inbox: Inbox) -> int:
 
 async def test_who_fires_timers_learns_when_the_next_one_is_due(mine: Inbox, rival: Inbox) -> None:
     assert (await mine.fire_due_timers()).next_in_s == math.inf
-    await mine.set_timers(CALL, {Due(CALL, "later", 1): 60_000})
+    await mine.set_timers({Due(CALL, "later", 1): 60_000})
     assert 59 < (await rival.fire_due_timers()).next_in_s <= 60
-    await mine.set_timers(CALL, {Due(CALL, "sooner", 1): 200})
+    await mine.set_timers({Due(CALL, "sooner", 1): 200})
     until_sooner_s = (await rival.fire_due_timers()).next_in_s
     assert until_sooner_s <= 0.2
     await asyncio.sleep(until_sooner_s)
@@ -61,7 +61,7 @@ async def test_who_fires_timers_learns_when_the_next_one_is_due(mine: Inbox, riv
 
 async def test_timers_beyond_the_limit_are_due_at_once(mine: Inbox) -> None:
     for n in range(3):
-        await mine.set_timers(CALL, {Due(CALL, "answer", n): 0})
+        await mine.set_timers({Due(CALL, "answer", n): 0})
     assert await mine.fire_due_timers(limit=2) == Fired(2, 0.0)
     assert await mine.fire_due_timers(limit=2) == Fired(1, math.inf)
 
@@ -69,7 +69,7 @@ async def test_timers_beyond_the_limit_are_due_at_once(mine: Inbox) -> None:
 async def test_two_workers_fire_each_timer_once(mine: Inbox, rival: Inbox) -> None:
     dues = [Due(CALL, "answer", n) for n in range(50)]
     for due in dues:
-        await mine.set_timers(CALL, {due: 0})
+        await mine.set_timers({due: 0})
     fired = await asyncio.gather(*(worker.fire_due_timers(limit=7) for worker in [mine, rival] * 8))
     assert sum(one.count for one in fired) == 50
     delivered = entries(await mine.read(count=100))
@@ -77,9 +77,9 @@ async def test_two_workers_fire_each_timer_once(mine: Inbox, rival: Inbox) -> No
 
 
 async def test_a_timer_set_again_fires_once_and_later(mine: Inbox) -> None:
-    await mine.set_timers(CALL, {Due(CALL, "answer", 1): 0})
-    await mine.set_timers(CALL, {Due(CALL, "answer", 1): 60_000})
-    await mine.set_timers(CALL, {Due(CALL, "answer", 2): 0})
+    await mine.set_timers({Due(CALL, "answer", 1): 0})
+    await mine.set_timers({Due(CALL, "answer", 1): 60_000})
+    await mine.set_timers({Due(CALL, "answer", 2): 0})
     assert (await mine.fire_due_timers()).count == 1
     assert entries(await mine.read()) == [Due(CALL, "answer", 2)]
 
@@ -87,8 +87,8 @@ async def test_a_timer_set_again_fires_once_and_later(mine: Inbox) -> None:
 async def test_timers_fire_in_the_order_of_their_deadlines(clients: RedisClients) -> None:
     inbox = Inbox(clients.control, clients.blocking, Keys(), "worker-1")
     await inbox.ensure_group()
-    await inbox.set_timers(CALL, {Due(CALL, "second", 1): 20})
-    await inbox.set_timers(CALL, {Due(CALL, "first", 1): 10})
+    await inbox.set_timers({Due(CALL, "second", 1): 20})
+    await inbox.set_timers({Due(CALL, "first", 1): 10})
     fired = 0
 
     async def both() -> bool:
@@ -103,7 +103,6 @@ async def test_timers_fire_in_the_order_of_their_deadlines(clients: RedisClients
 async def test_timers_of_all_shards_fire(clients: RedisClients) -> None:
     inbox = Inbox(clients.control, clients.blocking, Keys(shards=4), "worker-1")
     await inbox.ensure_group()
-    for n in range(10):
-        await inbox.set_timers(call_id_of(str(n)), {Due(call_id_of(str(n)), "answer", 1): 0})
+    await inbox.set_timers({Due(call_id_of(str(n)), "answer", 1): 0 for n in range(10)})
     assert (await inbox.fire_due_timers()).count == 10
     assert len(await inbox.read()) == 10

@@ -97,7 +97,7 @@ class SlowAcs(RefusingAcs):
 
 
 class NoTimers(Inbox):
-    async def set_timers(self, call_id: str, in_ms: Mapping[Due, int]) -> None:
+    async def set_timers(self, in_ms: Mapping[Due, int]) -> None:
         raise OutsideError("Redis is away", retry=True)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypedDict
@@ -226,13 +227,14 @@ class Inbox:
                     raise
         return forgotten
 
-    async def set_timers(self, call_id: str, in_ms: Mapping[Due, int]) -> None:
-        """Put each of a call's `Due` into the inbox after its time, whatever processes live then."""
-        args: list[bytes | int] = []
+    async def set_timers(self, in_ms: Mapping[Due, int]) -> None:
+        """Put each `Due` into the inbox of its call after its time, whatever processes live then."""
+        by_tag: dict[str, list[bytes | int]] = defaultdict(list)
         for due, ms in in_ms.items():
-            args += [encode(due), ms]
+            by_tag[self._keys.tag(due.call_id)] += [encode(due), ms]
         async with redis_errors("setting timers"):
-            await self._set_timers(keys=[self._keys.timers(self._keys.tag(call_id))], args=args)
+            for tag, args in by_tag.items():
+                await self._set_timers(keys=[self._keys.timers(tag)], args=args)
 
     async def fire_due_timers(self, limit: int = 100) -> Fired:
         """Move timers that are due into the inbox, up to `limit` of a shard."""

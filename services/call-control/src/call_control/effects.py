@@ -100,11 +100,6 @@ class Effects:
         """
         timers = [command for command in commands if isinstance(command, SetTimer)]
         others = [command for command in commands if not isinstance(command, SetTimer)]
-        if not timers:
-            return await self._run_each(record, others)
-        if not others:
-            await self._set_timers(record, timers)
-            return []
         results, failed = await asyncio.gather(
             self._run_each(record, others), self._set_timers(record, timers), return_exceptions=True
         )
@@ -122,8 +117,7 @@ class Effects:
             for timer in timers
             if still_wanted(record, timer)
         }
-        if in_ms:
-            await self.inbox.set_timers(record.call_id, in_ms)
+        await self.inbox.set_timers(in_ms)
 
     async def _run_each(self, record: CallRecord, commands: Sequence[AtOnce]) -> list[CommandDone | CommandFailed]:
         return [await self._run(record, command) for command in commands]

@@ -124,10 +124,10 @@ class MediaSession:
         if now - self._heard_at > GAP_S and self._uplink is not None:
             metrics.GAPS.labels("in").observe(now - self._heard_at)
         self._heard_at = now
-        length_s = _FRAME_S
         if self._hears_all and self._uplink is not None and self._uplink.frame(message):
             metrics.FRAMES.heard += 1
             self._bad_in_a_row = 0
+            length_s = _FRAME_S
         else:
             length_s = self._any_message(message)
         if not self._pace.keeps(length_s, now):
