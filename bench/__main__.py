@@ -21,6 +21,7 @@ from bench import (
     barge_in,
     calls,
     frame_codecs,
+    interference,
     limits,
     playout,
     ramp,
@@ -82,13 +83,18 @@ def main() -> int:
     print("\n".join(describe(facts)), "\n")
     tables: dict[str, object] = {}
     figures: dict[str, object] = {}
+    others: dict[str, interference.Interference] = {}
     for name in names:
+        watch = interference.Watch()
         try:
             stored = _run(name, options, chosen.repeats, figures)
         except (StackError, NoRedisError, WireError) as error:
             print(f"{name} could not be measured: {error}", file=sys.stderr)
             return 1
         tables[name] = stored
+        others[name] = watch.interference()
+    tables["interference"] = [interference.table(others).as_dict()]
+    print(interference.table(others).render(), "\n")
     kept = limits.table(figures)
     if kept is not None:
         print(kept.render(), "\n")

@@ -1,7 +1,8 @@
 """Barge-in: from `speech_started` on the voice socket to StopAudio on the media socket, while all calls talk.
 
 In every session the simulated caller interrupts at random times, every two seconds in the mean; the agent talks in
-250 ms deltas before and after. Both times are taken at the simulators' sockets.
+250 ms deltas before and after. Both times are taken at the simulators' sockets. The bridges take turns, so that what
+else the machine does strikes both.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import product
 
 from bench.bridges import Bridge, Shape, stack_of
 from bench.call_run import warm_up
@@ -47,8 +49,10 @@ def measure(options: Options) -> Outcome:
     seconds = options.seconds * options.runs
     rows: list[list[Cell]] = []
     figures: dict[str, object] = {"calls": calls, "seconds": seconds}
-    for bridge in Bridge:
-        found = _barge_ins(bridge, calls, seconds, options)
+    all_found = {bridge: BargeIns() for bridge in Bridge}
+    for _, bridge in product(range(options.runs), Bridge):
+        _barge_ins(bridge, calls, options, all_found[bridge])
+    for bridge, found in all_found.items():
         delays = Delays.of(found.delays_ms)
         progress(f"{bridge}: {delays.count} barge-ins, p99 {delays.p99:.1f} ms, missed {found.missed}")
         rows.append([str(bridge), delays.count, found.missed, delays.p50, delays.p95, delays.p99, delays.most])
@@ -58,21 +62,19 @@ def measure(options: Options) -> Outcome:
     return Outcome([Table(f"Barge-in, {calls} calls", columns, rows, notes)], figures)
 
 
-def _barge_ins(bridge: Bridge, calls: int, seconds: float, options: Options) -> BargeIns:
+def _barge_ins(bridge: Bridge, calls: int, options: Options, found: BargeIns) -> None:
     extra = {"voice-live": {**Shape.DELTAS.voice_live, "MARKS_INTERRUPT_S": str(EVERY_S)}}
-    found = BargeIns()
     with running(stack_of(bridge, calls, options.folder, extra)) as stack:
         call_json("PUT", f"{stack.url('voice-live')}/lab/agent", {"mode": "marks"})
         warm_up(stack)
         placed = place_calls(stack, range(1, calls + 1))
         await_talking(stack, placed)
         began = time.monotonic()
-        time.sleep(seconds)
+        time.sleep(options.seconds)
         window = (began, time.monotonic() - _EDGE_S)
         hang_up(stack, placed)
         for call in collect(stack, placed):
             found.add(call.interrupted_at, _stops(stack, call.lab_id), window)
-    return found
 
 
 def _stops(stack: Stack, lab_id: str) -> list[float]:

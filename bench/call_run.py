@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from bench.bridges import SIMULATORS, Bridge, Environment, Shape, merged, stack_of
+from bench.interference import Moment
 from bench.playout_plan import Lead, delays_ms
 from bench.spread import Delays
 from lab.load import EDGE_S
@@ -87,6 +88,8 @@ class Run:
     downlink_counts: Counts
     memory: Mapping[str, Memory]
     load_average: float
+    stolen_pct: float
+    """What the machine's host gave to others meanwhile, see `interference`."""
 
     @property
     def clean(self) -> bool:
@@ -118,9 +121,9 @@ def _measured(stack: Stack, bridge: Bridge, shape: Shape, calls: int, seconds: f
     placed = place_calls(stack, range(1, calls + 1))
     answered = await_talking(stack, placed)
     time.sleep(_SETTLE_S)
-    began, cpu_before = time.monotonic(), cpu_s(stack)
+    moment, began, cpu_before = Moment.now(), time.monotonic(), cpu_s(stack)
     time.sleep(seconds)
-    ended, cpu_after = time.monotonic(), cpu_s(stack)
+    ended, cpu_after, stolen_pct = time.monotonic(), cpu_s(stack), moment.stolen_pct(Moment.now())
     rss, load_average = rss_bytes(stack), os.getloadavg()[0]
     hang_up(stack, placed)
     used = {name: cpu_after[name] - cpu_before[name] for name in cpu_before}
@@ -149,6 +152,7 @@ def _measured(stack: Stack, bridge: Bridge, shape: Shape, calls: int, seconds: f
         downlink_counts=Counts.of(downlink),
         memory=_memory(rss_before, rss, calls),
         load_average=round(load_average, 2),
+        stolen_pct=stolen_pct,
     )
 
 

@@ -38,7 +38,8 @@ def told(run: Run) -> str:
     state = "clean" if run.clean else "NOT CLEAN"
     return (
         f"{run.bridge:>9}, {run.shape:<6}, {run.calls} calls: {run.cpu_together_ms:.1f} ms/s/call, "
-        f"p99 up {run.uplink.p99:.1f} ms, down {run.downlink.p99:.1f} ms, {state}, {run.busy_cores:.1f} cores busy"
+        f"p99 up {run.uplink.p99:.1f} ms, down {run.downlink.p99:.1f} ms, {state}, {run.busy_cores:.1f} cores busy, "
+        f"{run.stolen_pct:.0f} % stolen"
     )
 
 
@@ -70,12 +71,14 @@ def _cpu_table(groups: Groups) -> Table:
         together = _cell(run.cpu_together_ms for run in runs)
         ratio = _ratio(runs, groups.get((calls, shape, Bridge.REFERENCE)))
         simulators = _cell(run.cpu_simulators_ms for run in runs)
-        rows.append([f"{calls} calls, {shape}, {bridge}", *each, together, ratio, simulators])
+        stolen = _cell(run.stolen_pct for run in runs)
+        rows.append([f"{calls} calls, {shape}, {bridge}", *each, together, ratio, simulators, stolen])
     notes = (
         "CPU ms per second and call: the median of the runs (least–most). Ratio: medians, to the reference bridge.",
         "The simulators share the cores with what is measured; their own CPU does not count.",
+        "Stolen: of the time in which the machine had something to do, what its host gave to others.",
     )
-    return Table("CPU", ["", *OURS, "together", "ratio", "simulators"], rows, notes)
+    return Table("CPU", ["", *OURS, "together", "ratio", "simulators", "stolen, %"], rows, notes)
 
 
 def _ratio(runs: Sequence[Run], beside: Sequence[Run] | None) -> Cell:

@@ -32,4 +32,5 @@ def made_run(
         downlink_counts=Counts(500, 0, 0, 0, 0),
         memory={name: Memory(80.0, 84.0, 0.1) for name in cpu},
         load_average=1.0,
+        stolen_pct=4.0,
     )
