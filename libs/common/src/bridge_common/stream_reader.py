@@ -15,7 +15,7 @@ import math
 import re
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from hiredis import ReplyError
 from redis.asyncio import Redis
@@ -47,6 +47,8 @@ _NEVER: Final = math.inf
 _NOT_FOR_US: Final = ("NOPERM", "ERR")
 """How a refusal begins that will be the same next time: an ACL without channels, a server without the command."""
 _ENTRY_ID: Final = re.compile(r"\d+(-\d+)?")
+_Stored: TypeAlias = Sequence[Any]
+"""A list of two: the entry's id (bytes), and its fields and values in turns (None for one that was deleted)."""
 
 
 class StreamReader:
@@ -236,7 +238,7 @@ class _Part:
         elif is_read:
             self._found(reply or {})
 
-    def _found(self, reply: dict[bytes, Sequence[tuple[bytes, Sequence[bytes] | None]]]) -> None:
+    def _found(self, reply: dict[bytes, Sequence[_Stored]]) -> None:
         asked, self._asked = self._asked or {}, None
         most = self._count
         if self._failing:
