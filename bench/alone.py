@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from itertools import product
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ import redis
 
 from bench.alone_run import DRIVER, SERVICES, AloneRun, run_alone
 from bench.bridges import Shape
+from bench.interference import AGAIN, least_disturbed, watched
 from bench.spread import Repeated
 from bench.stream_memory import StreamMemory, full_streams
 from bench.table import Cell, Table
@@ -35,7 +37,9 @@ def measure(options: Options) -> Outcome:
     failures: list[str] = []
     for _, calls, shape, service in product(range(options.runs), options.alone_calls, Shape, SERVICES):
         try:
-            run = run_alone(service, shape, calls, options.seconds, options.folder)
+            run = least_disturbed(
+                partial(watched, partial(run_alone, service, shape, calls, options.seconds, options.folder))
+            )
         except StackError as error:
             failures.append(f"{shape}, {calls} calls: {error}")
             progress(f"FAILED: {failures[-1]}")
@@ -117,6 +121,7 @@ def cpu_table(runs: Sequence[AloneRun], failures: Sequence[str] = ()) -> Table:
     columns = ["", "service", "redis", "driver", f"to {FEW} calls", "calls per core", *_SHARES, "kept up"]
     notes = [
         "CPU ms per second and call, the median of the runs (least–most). Calls per core: 1,000 ms by that figure.",
+        AGAIN,
         "Sent: % of the traffic not later than 5 ms; handled: % of it that came out at the other end.",
         "Waited: % of the time in which the service was ready to run and had no core.",
         "Redis serves the driver's appends as well.",

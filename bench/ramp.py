@@ -11,8 +11,8 @@ from dataclasses import asdict
 from typing import Final
 
 from bench.bridges import Bridge, Shape
-from bench.call_run import Run, run_calls
-from bench.calls import OURS, told
+from bench.call_run import Run
+from bench.calls import OURS, quiet_run, told
 from bench.table import Cell, Table
 from bench.whole import Options, Outcome, progress
 from lab.stack import StackError
@@ -59,7 +59,7 @@ def _climb(bridge: Bridge, options: Options, within_s: float) -> list[Run]:
     deadline, calls = time.monotonic() + within_s, FIRST
     while time.monotonic() < deadline:
         try:
-            run = run_calls(bridge, Shape.DELTAS, calls, _SECONDS, options.folder)
+            run = quiet_run(bridge, Shape.DELTAS, calls, _SECONDS, options.folder)
         except StackError as error:
             progress(f"{bridge}, {calls} calls: {error}")
             break

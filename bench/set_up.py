@@ -21,9 +21,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
-from typing import Final
+from functools import partial
+from typing import Final, TypeAlias
 
 from bench.bridges import Bridge, Environment, stack_of
+from bench.interference import AGAIN, least_disturbed, watched
 from bench.spread import Delays
 from bench.table import Cell, Table
 from bench.whole import Options, Outcome, progress
@@ -41,13 +43,12 @@ _END_S: Final = 2.0
 """Until everything of the last calls is over."""
 _ACS: Final = {"MEDIA_OPEN_DELAY_S": "0.05"}
 
+Seen: TypeAlias = tuple[dict[int, Json], list[Json]]
+"""What the simulators know afterwards: calls by their numbers, and voice sessions."""
+
 
 def measure_answer(options: Options) -> Outcome:
-    extra = {"voice-live": {"SESSION_SETUP_S": "0"}, "acs": _ACS}
-    with running(stack_of(Bridge.OURS, _AT_ONCE, options.folder, extra)) as stack:
-        call_json("PUT", f"{stack.url('voice-live')}/lab/agent", {"mode": "marks"})
-        calls = arrivals(stack, _count(options), audio="marks")
-        sessions = _sessions(stack)
+    calls, sessions = least_disturbed(partial(watched, partial(_answered, options)))
     set_up = session_set_up(sessions)
     spans = {number: span for number, call in calls.items() if (span := times(call, "incoming_call_sent", "answered"))}
     gross = {number: (span[1] - span[0]) * 1000 for number, span in spans.items()}
@@ -64,18 +65,15 @@ def measure_answer(options: Options) -> Outcome:
     return Outcome([Table("Answering", _COLUMNS, table, notes)], figures)
 
 
-def measure_greeting(options: Options) -> Outcome:
-    extra: Environment = {
-        "voice-live": {"REPLY_DELAY_S": "0"},
-        "agent-relay": {"GREETING_DELAY_MS": "0"},
-        "acs": _ACS,
-    }
+def _answered(options: Options) -> Seen:
+    extra = {"voice-live": {"SESSION_SETUP_S": "0"}, "acs": _ACS}
     with running(stack_of(Bridge.OURS, _AT_ONCE, options.folder, extra)) as stack:
-        call_json("PUT", f"{stack.url('voice-live')}/lab/agent", {"mode": "script"})
-        arrivals(stack, 3, audio="silence", first_number=60_000)
-        known = {session["id"] for session in rows(call_json("GET", f"{stack.url('voice-live')}/lab/sessions"))}
-        calls = arrivals(stack, _count(options), audio="silence")
-        sessions = [session for session in _sessions(stack) if session["id"] not in known]
+        call_json("PUT", f"{stack.url('voice-live')}/lab/agent", {"mode": "marks"})
+        return arrivals(stack, _count(options), audio="marks"), _sessions(stack)
+
+
+def measure_greeting(options: Options) -> Outcome:
+    calls, sessions = least_disturbed(partial(watched, partial(_greeted, options)))
     greeted = [s * 1000 for call in calls.values() if (s := greeting_s(call)) is not None]
     voice = [s * 1000 for session in sessions if (s := reply_s(session)) is not None]
     table = [
@@ -86,6 +84,20 @@ def measure_greeting(options: Options) -> Outcome:
     notes = _notes(calls, [number for number, call in calls.items() if greeting_s(call) is None], "greeted")
     figures: dict[str, object] = {"calls": len(calls), **asdict(Delays.of(greeted))}
     return Outcome([Table("Greeting", _COLUMNS, table, notes)], figures)
+
+
+def _greeted(options: Options) -> Seen:
+    extra: Environment = {
+        "voice-live": {"REPLY_DELAY_S": "0"},
+        "agent-relay": {"GREETING_DELAY_MS": "0"},
+        "acs": _ACS,
+    }
+    with running(stack_of(Bridge.OURS, _AT_ONCE, options.folder, extra)) as stack:
+        call_json("PUT", f"{stack.url('voice-live')}/lab/agent", {"mode": "script"})
+        arrivals(stack, 3, audio="silence", first_number=60_000)
+        known = {session["id"] for session in rows(call_json("GET", f"{stack.url('voice-live')}/lab/sessions"))}
+        calls = arrivals(stack, _count(options), audio="silence")
+        return calls, [session for session in _sessions(stack) if session["id"] not in known]
 
 
 _COLUMNS: Final = ["", "calls", "p50", "p95", "p99", "most"]
@@ -102,7 +114,7 @@ def _row(name: str, values_ms: Sequence[float]) -> list[Cell]:
 
 def _notes(calls: Mapping[int, Json], missing: Sequence[int], done: str) -> list[str]:
     """Calls without a figure are told with how far they came: a figure of those that went well alone would flatter."""
-    notes = [f"Milliseconds, {len(calls)} calls at {PER_SECOND:.0f} a second."]
+    notes = [f"Milliseconds, {len(calls)} calls at {PER_SECOND:.0f} a second. {AGAIN}"]
     if missing:
         ends = Counter(f"{calls[number]['state']} after {furthest(calls[number])}" for number in missing)
         told = ", ".join(f"{count} {end}" for end, count in ends.most_common())

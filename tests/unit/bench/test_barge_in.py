@@ -26,3 +26,9 @@ def test_what_was_outside_of_the_window_does_not_count() -> None:
     found = BargeIns()
     found.add([9.0, 20.5], [9.1], WINDOW)
     assert (found.delays_ms, found.missed) == ([], 0)
+
+
+def test_what_several_turns_found_counts_together() -> None:
+    found, others = BargeIns([4.0], missed=1), BargeIns([6.0], missed=2)
+    found.add_all(others)
+    assert (found.delays_ms, found.missed) == ([4.0, 6.0], 3)

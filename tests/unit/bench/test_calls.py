@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -56,3 +57,9 @@ def test_failures_are_kept_and_the_rest_is_measured(monkeypatch: pytest.MonkeyPa
     assert outcome.figures["failed"] == ["ours, echo, 10 calls: timed out"] * 2
     assert isinstance(outcome.figures["runs"], list)
     assert len(outcome.figures["runs"]) == 2 * 3
+
+
+def test_a_run_of_which_much_was_stolen_is_done_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    stolen = iter([40.0, 1.0])
+    monkeypatch.setattr(calls, "run_calls", lambda *_: replace(made_run(), stolen_pct=next(stolen)))
+    assert calls.quiet_run(Bridge.OURS, Shape.DELTAS, 10, 1.0, Path()).stolen_pct == 1.0

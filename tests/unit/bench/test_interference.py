@@ -6,7 +6,7 @@ import psutil
 import pytest
 
 from bench import interference
-from bench.interference import Interference, Moment, Watch, fixed_work_ms, table
+from bench.interference import ATTEMPTS, Interference, Moment, Watch, fixed_work_ms, least_disturbed, table, watched
 
 
 class LinuxTimes(NamedTuple):
@@ -66,3 +66,26 @@ def test_the_table_has_a_row_for_each_part() -> None:
     found = table(parts)
     assert found.rows == [["calls", 6.5, 1.5, 0.8, 1.2], ["answer", 0.0, 0.9, 0.8, 0.8]]
     assert all(len(row) == len(found.columns) for row in found.rows)
+
+
+def test_what_was_measured_undisturbed_counts_at_once() -> None:
+    attempts = iter([("first", 5.0), ("second", 0.0)])
+    assert least_disturbed(lambda: next(attempts)) == "first"
+
+
+def test_what_was_disturbed_is_measured_again_whatever_came_of_it() -> None:
+    attempts = iter([("bad", 30.0), ("fine", 2.0), ("never", 0.0)])
+    assert least_disturbed(lambda: next(attempts)) == "fine"
+
+
+def test_after_the_last_attempt_the_least_disturbed_counts() -> None:
+    attempts = iter([("bad", 30.0), ("less", 12.0), ("worse", 40.0), ("never", 0.0)])
+    assert ATTEMPTS == 3
+    assert least_disturbed(lambda: next(attempts)) == "less"
+
+
+def test_what_is_watched_comes_with_what_was_stolen_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    quiet = LinuxTimes(100, 1, 10, 5000, 20, 1, 2, 7, 30, 1)
+    clock = iter([quiet, quiet._replace(user=109, steal=8)])
+    monkeypatch.setattr(psutil, "cpu_times", lambda: next(clock))
+    assert watched(lambda: "result") == ("result", pytest.approx(10))
