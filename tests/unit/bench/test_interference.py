@@ -88,4 +88,6 @@ def test_what_is_watched_comes_with_what_was_stolen_meanwhile(monkeypatch: pytes
     quiet = LinuxTimes(100, 1, 10, 5000, 20, 1, 2, 7, 30, 1)
     clock = iter([quiet, quiet._replace(user=109, steal=8)])
     monkeypatch.setattr(psutil, "cpu_times", lambda: next(clock))
-    assert watched(lambda: "result") == ("result", pytest.approx(10))
+    result, stolen_pct = watched(lambda: "result")
+    assert result == "result"
+    assert stolen_pct == pytest.approx(10)
