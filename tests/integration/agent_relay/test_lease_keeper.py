@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import pytest
 
+from bridge_common.call_record import CallRecord
+from bridge_common.call_store import CallStore
 from bridge_common.entries import Audio, ItemEnd, Restored, VoiceReady
 from bridge_common.errors import OutsideError
 from bridge_common.keys import Keys
@@ -99,3 +101,26 @@ async def test_when_redis_comes_back_empty_the_relay_writes_its_calls_again(
         assert list(relay.worker._holdings) == [claim], "nobody else has had it"
         await call.end()
         await eventually(lambda: relay.worker.active == 0)
+
+
+async def test_records_are_read_a_few_at_a_time(
+    clients: RedisClients, ten: list[Call], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of forty calls at once took five milliseconds, in which no frame was passed on."""
+    asked: list[Sequence[str]] = []
+    load_many = CallStore.load_many
+
+    async def seen(store: CallStore, call_ids: Sequence[str]) -> dict[str, CallRecord]:
+        asked.append(call_ids)
+        return await load_many(store, call_ids)
+
+    monkeypatch.setattr(CallStore, "load_many", seen)
+    scripts = [opened(session_id=f"sess_{number}") for number in range(len(ten))]
+    async with scripted(*scripts) as service, relay_process(clients, model_target(service.url)) as relay:
+        for call in ten:
+            await call.begin()
+        await eventually(lambda: len(service.sessions) == relay.worker.active == len(ten))
+        asked.clear()
+        everybody = {call.call_id for call in ten}
+        await eventually(lambda: {call_id for few in asked for call_id in few} == everybody, within_s=5.0)
+        assert max(len(few) for few in asked) <= 8
