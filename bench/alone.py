@@ -18,7 +18,7 @@ import redis
 
 from bench.alone_run import DRIVER, SERVICES, AloneRun, run_alone
 from bench.bridges import Shape
-from bench.interference import AGAIN, least_disturbed, watched
+from bench.interference import AGAIN, least_disturbed_whole
 from bench.spread import Repeated
 from bench.stream_memory import StreamMemory, full_streams
 from bench.table import Cell, Table
@@ -37,9 +37,7 @@ def measure(options: Options) -> Outcome:
     failures: list[str] = []
     for _, calls, shape, service in product(range(options.runs), options.alone_calls, Shape, SERVICES):
         try:
-            run = least_disturbed(
-                partial(watched, partial(run_alone, service, shape, calls, options.seconds, options.folder))
-            )
+            run = least_disturbed_whole(partial(run_alone, service, shape, calls, options.seconds, options.folder))
         except StackError as error:
             failures.append(f"{shape}, {calls} calls: {error}")
             progress(f"FAILED: {failures[-1]}")

@@ -7,7 +7,7 @@ from typing import Final
 
 from bench.bridges import Bridge, stack_of
 from bench.call_run import warm_up
-from bench.interference import AGAIN, least_disturbed, watched
+from bench.interference import AGAIN, least_disturbed_whole
 from bench.set_up import HOLD_S, PER_SECOND, arrivals
 from bench.table import Table
 from bench.whole import Options, Outcome, progress
@@ -21,7 +21,7 @@ _AT_ONCE: Final = 40
 
 def measure(options: Options) -> Outcome:
     count = max(20, int(PER_SECOND * options.seconds * options.runs))
-    ms = least_disturbed(partial(watched, partial(_spent_ms, options, count)))
+    ms = least_disturbed_whole(partial(_spent_ms, options, count))
     progress(", ".join(f"{name} {spent} ms" for name, spent in ms.items()) + " for a call")
     note = (
         f"CPU ms for one call that is answered, carries audio for about {HOLD_S:.2f} s and is hung up; {count} calls "

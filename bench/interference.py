@@ -67,11 +67,15 @@ def least_disturbed(attempt: Callable[[], tuple[Result, float]]) -> Result:
     return min(found, key=lambda one: one[1])[0]
 
 
-def watched(measure: Callable[[], Result]) -> tuple[Result, float]:
-    """What it measured, and what was stolen meanwhile."""
-    began = Moment.now()
-    result = measure()
-    return result, began.stolen_pct(Moment.now())
+def least_disturbed_whole(measure: Callable[[], Result]) -> Result:
+    """The same for what does not tell: from the beginning of `measure` to its end."""
+
+    def attempt() -> tuple[Result, float]:
+        began = Moment.now()
+        result = measure()
+        return result, began.stolen_pct(Moment.now())
+
+    return least_disturbed(attempt)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from functools import partial
 from typing import Final, TypeAlias
 
 from bench.bridges import Bridge, Environment, stack_of
-from bench.interference import AGAIN, least_disturbed, watched
+from bench.interference import AGAIN, least_disturbed_whole
 from bench.spread import Delays
 from bench.table import Cell, Table
 from bench.whole import Options, Outcome, progress
@@ -48,7 +48,7 @@ Seen: TypeAlias = tuple[dict[int, Json], list[Json]]
 
 
 def measure_answer(options: Options) -> Outcome:
-    calls, sessions = least_disturbed(partial(watched, partial(_answered, options)))
+    calls, sessions = least_disturbed_whole(partial(_answered, options))
     set_up = session_set_up(sessions)
     spans = {number: span for number, call in calls.items() if (span := times(call, "incoming_call_sent", "answered"))}
     gross = {number: (span[1] - span[0]) * 1000 for number, span in spans.items()}
@@ -73,7 +73,7 @@ def _answered(options: Options) -> Seen:
 
 
 def measure_greeting(options: Options) -> Outcome:
-    calls, sessions = least_disturbed(partial(watched, partial(_greeted, options)))
+    calls, sessions = least_disturbed_whole(partial(_greeted, options))
     greeted = [s * 1000 for call in calls.values() if (s := greeting_s(call)) is not None]
     voice = [s * 1000 for session in sessions if (s := reply_s(session)) is not None]
     table = [

@@ -6,7 +6,16 @@ import psutil
 import pytest
 
 from bench import interference
-from bench.interference import ATTEMPTS, Interference, Moment, Watch, fixed_work_ms, least_disturbed, table, watched
+from bench.interference import (
+    ATTEMPTS,
+    Interference,
+    Moment,
+    Watch,
+    fixed_work_ms,
+    least_disturbed,
+    least_disturbed_whole,
+    table,
+)
 
 
 class LinuxTimes(NamedTuple):
@@ -84,10 +93,10 @@ def test_after_the_last_attempt_the_least_disturbed_counts() -> None:
     assert least_disturbed(lambda: next(attempts)) == "less"
 
 
-def test_what_is_watched_comes_with_what_was_stolen_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
-    quiet = LinuxTimes(100, 1, 10, 5000, 20, 1, 2, 7, 30, 1)
-    clock = iter([quiet, quiet._replace(user=109, steal=8)])
+def test_what_does_not_tell_is_watched_from_its_beginning_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    began = LinuxTimes(100, 1, 10, 5000, 20, 1, 2, 7, 30, 1)
+    disturbed, quiet = began._replace(user=109, steal=8), began._replace(user=110, steal=7)
+    clock = iter([began, disturbed, began, quiet])
     monkeypatch.setattr(psutil, "cpu_times", lambda: next(clock))
-    result, stolen_pct = watched(lambda: "result")
-    assert result == "result"
-    assert stolen_pct == pytest.approx(10)
+    results = iter(["disturbed", "quiet", "never"])
+    assert least_disturbed_whole(lambda: next(results)) == "quiet"
