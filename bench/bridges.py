@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from lab.acs.settings import LAB_ACCESS_KEY
-from lab.redis_server import free_port
+from lab.ports import free_port
 from lab.stack import Ports, Stack
 from lab.voice_live.settings import DEFAULT_API_KEY
 from media_gateway.settings import GatewaySettings

@@ -26,7 +26,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from bench.event_loop import new_event_loop
 from bench.table import Cell, Table
 from lab.acs.media_socket import MediaSocket, RefusedError, open_media_socket
-from lab.redis_server import free_port
+from lab.ports import free_port
 
 CONNECTIONS: Final = 40
 SECONDS: Final = 3.0

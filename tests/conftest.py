@@ -10,7 +10,8 @@ import pytest
 
 from bridge_common.keys import Keys
 from bridge_common.redis_clients import RedisClients, open_clients
-from lab.redis_server import free_port, start_server
+from lab.ports import free_port
+from lab.redis_server import start_server
 
 
 @pytest.fixture(scope="session")

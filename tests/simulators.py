@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 
 from eventually import eventually
-from lab.redis_server import free_port
+from lab.ports import free_port
 
 
 class Simulator:

@@ -7,7 +7,7 @@ import uvicorn
 
 from lab.acs.app import create_app
 from lab.acs.settings import AcsSettings
-from lab.redis_server import free_port
+from lab.ports import free_port
 from lab_server import running
 from npm_contract import install, run, why_not
 

@@ -25,7 +25,7 @@ from bridge_common.keys import Keys
 from bridge_common.leases import Leases
 from bridge_common.redis_clients import RedisClients
 from eventually import eventually
-from lab.redis_server import free_port
+from lab.ports import free_port
 from lab.stack import API_KEY, Ports, Stack
 from lab.wire import Json
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.redis_server import free_port
+from lab.ports import free_port
 from lab.stack import Ports, Process, Stack, StackError, log_tail, probe_status, recall, remember, running, standing
 
 

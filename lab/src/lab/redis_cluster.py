@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from lab.ports import free_port
 from lab.redis_line import RedisRefusedError, ask, becomes_true
-from lab.redis_server import NoRedisError, free_port, start_server
+from lab.redis_server import NoRedisError, start_server
 
 _SLOTS: Final = 16384
 _NODE_TIMEOUT_MS: Final = 1000

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from lab.ports import free_port
 from lab.redis_line import ask, becomes_true
-from lab.redis_server import NoRedisError, free_port, start_process, start_server
+from lab.redis_server import NoRedisError, start_process, start_server
 
 SERVICE: Final = "lab"
 DOWN_AFTER_MS: Final = 1000

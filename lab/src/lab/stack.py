@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Final
 
 from lab.acs.settings import LAB_ACCESS_KEY, LAB_RESOURCE_ID
-from lab.redis_server import free_port, start_server
+from lab.ports import free_port
+from lab.redis_server import start_server
 
 API_KEY: Final = "lab-operator-key"
 """The operator API's key on the lab's stack; a documented value, not a secret."""

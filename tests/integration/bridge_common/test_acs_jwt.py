@@ -25,7 +25,7 @@ from bridge_common import acs_jwt
 from bridge_common.acs_jwt import JwtMode, JwtVerifier
 from bridge_common.errors import AuthError, OutsideError
 from eventually import eventually
-from lab.redis_server import free_port
+from lab.ports import free_port
 from lab_server import running
 
 ISSUER = "https://acscallautomation.communication.azure.com"

@@ -21,7 +21,7 @@ from bridge_common.redis_clients import (
 )
 from bridge_common.stream_entries import entries_of, xread
 from eventually import eventually
-from lab.redis_server import free_port
+from lab.ports import free_port
 from tcp_proxy import TcpProxy
 
 

@@ -12,8 +12,9 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from bridge_common.redis_clients import RedisClients, command, open_clients
 from bridge_common.redis_connections import OwnConnection
 from eventually import eventually
+from lab.ports import free_port
 from lab.redis_line import ask
-from lab.redis_server import free_port, start_server
+from lab.redis_server import start_server
 
 
 @pytest.fixture(scope="module")

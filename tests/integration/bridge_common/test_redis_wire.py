@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 from bridge_common.redis_clients import RedisClients, open_clients
 from bridge_common.redis_wire import RedisWire, pack
 from eventually import eventually
-from lab.redis_server import free_port
+from lab.ports import free_port
 from tcp_proxy import TcpProxy
 
 

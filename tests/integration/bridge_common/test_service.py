@@ -24,7 +24,7 @@ from bridge_common.service import RunningService
 from bridge_common.settings import ServiceSettings
 from bridge_common.telemetry import REGISTRY
 from eventually import eventually
-from lab.redis_server import free_port
+from lab.ports import free_port
 
 
 class Echo:

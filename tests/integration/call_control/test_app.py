@@ -18,7 +18,7 @@ import httpx
 from bridge_common.keys import FLEET, INBOX_GROUP
 from bridge_common.redis_clients import RedisClients
 from eventually import eventually
-from lab.redis_server import free_port
+from lab.ports import free_port
 from scripted_acs import ScriptedAcs, Twist
 from switchboard import PhoneCall, Switchboard, environment
 

@@ -11,7 +11,7 @@ from bridge_common.errors import OutsideError
 from bridge_common.keys import ROUTING
 from bridge_common.redis_clients import RedisClients, open_clients
 from call_control.policy_store import PolicyStore
-from lab.redis_server import free_port
+from lab.ports import free_port
 
 
 async def test_it_is_replaced_only_by_who_saw_what_stands_there(clients: RedisClients) -> None:

@@ -15,7 +15,7 @@ from call_control.core.routing import Routing
 from call_control.core.routing_policy import Policy, PolicyError, decode_policy
 from call_control.policy_store import PolicyStore
 from call_control.routing_desk import RoutingDesk
-from lab.redis_server import free_port
+from lab.ports import free_port
 
 KEY = b"the routing key of the tests"
 

@@ -32,7 +32,8 @@ from call_control.policy_store import PolicyStore
 from call_control.routing_desk import RoutingDesk
 from call_control.worker import CommandRunner, Worker
 from eventually import eventually
-from lab.redis_server import free_port, start_server
+from lab.ports import free_port
+from lab.redis_server import start_server
 from scripted_acs import ScriptedAcs
 from switchboard import PhoneCall
 

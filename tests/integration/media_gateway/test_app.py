@@ -19,7 +19,7 @@ from bridge_common.fleet import Fleet
 from bridge_common.redis_clients import RedisClients
 from bridge_common.streams import StreamWriter
 from eventually import eventually
-from lab.redis_server import free_port
+from lab.ports import free_port
 from media_line import TOKEN_KEY, Gateway, Line, running_gateway
 
 

@@ -7,8 +7,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from lab.ports import free_port
 from lab.redis_line import RedisRefusedError, ask, ask_map, becomes_true
-from lab.redis_server import free_port, redis_server
+from lab.redis_server import redis_server
 
 
 @pytest.fixture(scope="module")

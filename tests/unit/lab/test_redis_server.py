@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from lab import redis_server
+from lab.ports import free_port
 
 
 def test_a_url_that_is_given_is_used_and_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -42,4 +43,4 @@ def test_with_nothing_to_run_the_packages_are_named(monkeypatch: pytest.MonkeyPa
 def test_a_server_that_does_not_start_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(redis_server, "server_binary", lambda: Path("/bin/false"))
     with pytest.raises(redis_server.NoRedisError, match="did not start"):
-        redis_server.start_server(redis_server.free_port())
+        redis_server.start_server(free_port())

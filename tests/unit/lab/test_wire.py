@@ -6,7 +6,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from lab.redis_server import free_port
+from lab.ports import free_port
 from lab.wire import WireError, call_json, raw
 
 
