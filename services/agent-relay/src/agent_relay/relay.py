@@ -10,7 +10,8 @@ import asyncio
 import logging
 from collections.abc import Coroutine, Iterable
 from dataclasses import replace
-from typing import Final
+from functools import partial
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -44,6 +45,7 @@ from bridge_common.entries import (
 )
 from bridge_common.leases import BEGINNING, Claim
 from bridge_common.log import fields
+from bridge_common.waiting import afterwards
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +62,13 @@ _LAST_WORDS_S: Final = 1.0
 async def open_relay(desk: Desk, claim: Claim, record: CallRecord) -> Relay:
     conversation = await begin_conversation(desk, record)
     return Relay(desk, claim, conversation, record)
+
+
+class _Work(NamedTuple):
+    voice: asyncio.Task[None]
+    errands: asyncio.Task[None]
+    says: asyncio.Task[None]
+    alone: asyncio.Task[None]
 
 
 class Relay:
@@ -147,34 +156,36 @@ class Relay:
 
     async def run(self) -> str:
         """Until the call is over here; returns why: `ENDED`, `LEASE_LOST`, `RELEASED` or `FAILED`."""
-        uplink = self._desk.keys.uplink(self.claim.call_id)
         self._conversation.begin(self._now())
+        uplink = self._desk.keys.uplink(self.claim.call_id)
         self._desk.reader.add(uplink, self.claim.uplink_cursor, self._on_uplink)
-        voice = asyncio.create_task(self._guarded(self._hold_voice()))
-        errands = asyncio.create_task(self._guarded(self._errands.run()))
-        says = asyncio.create_task(self._guarded(self.says.look()))
-        alone = asyncio.create_task(self._guarded(self._await_silence()))
-        try:
-            return await self._over
-        finally:
-            self._desk.reader.remove(uplink)
-            self.says.close()
-            for task in (voice, says, alone):
-                task.cancel()
-            if self._over.done() and not self._over.cancelled() and self._over.result() == ENDED:
-                self._do(self._conversation.call_ended(self._now()))
-            else:
-                # Another relay goes on, and what still sounds is not over.
-                self._do(self._conversation.call_left(self._now()))
-            self._errands.finish()
-            try:
-                await asyncio.wait({voice, errands}, timeout=_LAST_WORDS_S)
-            finally:
-                # Also when the process ends meanwhile.
-                errands.cancel()
-                await asyncio.gather(voice, errands, says, alone, return_exceptions=True)
-                self._downlink.close()
-                await self._voice.close()
+        parts = (self._hold_voice(), self._errands.run(), self.says.look(), self._await_silence())
+        work = _Work(*(asyncio.create_task(self._guarded(part)) for part in parts))
+        return await afterwards(self._over, partial(self._leave, work))
+
+    async def _leave(self, work: _Work) -> None:
+        self._desk.reader.remove(self._desk.keys.uplink(self.claim.call_id))
+        self.says.close()
+        for task in (work.voice, work.says, work.alone):
+            task.cancel()
+        self._say_goodbye()
+        self._errands.finish()
+        last_words = asyncio.wait({work.voice, work.errands}, timeout=_LAST_WORDS_S)
+        # Let go of everything also when the process ends meanwhile.
+        await afterwards(last_words, partial(self._let_go, work))
+
+    async def _let_go(self, work: _Work) -> None:
+        work.errands.cancel()
+        await asyncio.gather(*work, return_exceptions=True)
+        self._downlink.close()
+        await self._voice.close()
+
+    def _say_goodbye(self) -> None:
+        if self._over.done() and not self._over.cancelled() and self._over.result() == ENDED:
+            self._do(self._conversation.call_ended(self._now()))
+        else:
+            # Another relay goes on, and what still sounds is not over.
+            self._do(self._conversation.call_left(self._now()))
 
     async def _guarded(self, part: Coroutine[None, None, None]) -> None:
         try:

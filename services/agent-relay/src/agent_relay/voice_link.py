@@ -19,6 +19,7 @@ from agent_relay.voice_live_client import SocketClosedError, VoiceSocket, connec
 from bridge_common.entra_tokens import Tokens
 from bridge_common.errors import AuthError, FrameError, OutsideError
 from bridge_common.log import fields
+from bridge_common.waiting import afterwards
 
 log = logging.getLogger(__name__)
 
@@ -117,15 +118,18 @@ class VoiceLink:
 
         Raises what `on_event` raised: a call's fault ends this call's session and no other.
         """
-        try:
-            self._socket.listen(self)
-            return await self._over
-        finally:
-            self._over.cancel()
-            if self._close is None:
-                await self._socket.close()
-            else:
-                self._close(self._socket.close())
+        return await afterwards(self._listen(), self._end)
+
+    async def _listen(self) -> OutsideError:
+        self._socket.listen(self)
+        return await self._over
+
+    async def _end(self) -> None:
+        self._over.cancel()
+        if self._close is None:
+            await self._socket.close()
+        else:
+            self._close(self._socket.close())
 
     # -- voice_live_client.Listener
     def on_message(self, message: memoryview | bytes) -> None:

@@ -23,6 +23,7 @@ from bridge_common.entries import (
 )
 from bridge_common.errors import FrameError
 from bridge_common.log import fields, phone
+from bridge_common.waiting import afterwards, beside
 from media_gateway import metrics
 from media_gateway.core.acs_media import AudioData, AudioMetadata, DtmfData, decode
 from media_gateway.core.pace import Pace
@@ -99,15 +100,17 @@ class MediaSession:
         log.info(
             "media socket attached", extra=fields(call_id=self._call_id, epoch=self.epoch, caller=phone(self._caller))
         )
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._tell(MediaOpen(self._call_id, self.epoch)))
-                self.tick(self._began_at)
-                self._websocket.listen(self)
-                await self._ending.wait()
-        finally:
-            self._detach()
-            await self._close()
+        told = self._tell(MediaOpen(self._call_id, self.epoch))
+        await afterwards(beside(self._carry(), told), self._leave)
+
+    async def _carry(self) -> None:
+        self.tick(self._began_at)
+        self._websocket.listen(self)
+        await self._ending.wait()
+
+    async def _leave(self) -> None:
+        self._detach()
+        await self._close()
 
     def end(self, code: int, reason: str, *, lost: bool = True) -> None:
         if not self._ending.is_set():

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from bridge_common.waiting import afterwards, beside
+
+
+class Cleaner:
+    def __init__(self) -> None:
+        self.is_done = False
+
+    async def __call__(self) -> None:
+        await asyncio.sleep(0)
+        self.is_done = True
+
+
+async def _returns() -> int:
+    return 7
+
+
+async def _raises() -> None:
+    raise ValueError("broken")
+
+
+async def test_it_cleans_up_and_then_returns() -> None:
+    clean_up = Cleaner()
+    assert await afterwards(_returns(), clean_up) == 7
+    assert clean_up.is_done
+
+
+async def test_it_cleans_up_and_then_raises() -> None:
+    clean_up = Cleaner()
+    with pytest.raises(ValueError, match="broken"):
+        await afterwards(_raises(), clean_up)
+    assert clean_up.is_done
+
+
+async def test_it_cleans_up_when_cancelled() -> None:
+    clean_up, under_way = Cleaner(), asyncio.Event()
+
+    async def waits() -> None:
+        under_way.set()
+        await asyncio.Event().wait()
+
+    task = asyncio.create_task(afterwards(waits(), clean_up))
+    await under_way.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert clean_up.is_done
+
+
+async def test_the_other_is_waited_for() -> None:
+    other = Cleaner()
+    assert await beside(_returns(), other()) == 7
+    assert other.is_done
+
+
+async def test_what_the_other_raises_ends_the_work() -> None:
+    with pytest.raises(ExceptionGroup) as raised:
+        await beside(asyncio.Event().wait(), _raises())
+    assert [str(error) for error in raised.value.exceptions] == ["broken"]
