@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from lab.redis_server import NoRedisError, server_binary
+from media_gateway.core import playout
 
 PACKAGES: Final = (
     "uvloop",
@@ -35,7 +36,13 @@ def machine() -> dict[str, object]:
         "python": platform.python_version(),
         "redis_server": _redis_version(),
         "packages": versions(),
+        "compiled": compiled(),
     }
+
+
+def compiled() -> bool:
+    """Whether the services that are started here are those of the wheels, with what frames go through compiled."""
+    return Path(playout.__file__).suffix != ".py"
 
 
 def versions() -> dict[str, str]:
@@ -58,6 +65,7 @@ def describe(facts: Mapping[str, object]) -> list[str]:
         f"load average before {facts.get('load_average_before')}{_after(facts)}",
         f"Python {facts.get('python')}, {facts.get('redis_server')}",
         listed,
+        "services as shipped, compiled" if facts.get("compiled") else "services from source, not compiled",
     ]
 
 

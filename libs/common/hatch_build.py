@@ -1,8 +1,11 @@
-"""Compiles the *.pyx of a package while it is installed or made a wheel; the build hook of every package that has some.
+"""Compiles modules of a package while it is installed or made a wheel; the build hook of every package that has some.
 
-Each stands beside a module in Python that serves where it is missing. So a machine without a C compiler goes on
-without, and hears of it; with one, a module that does not compile is an error. `BRIDGE_COMPILE=no` leaves all out, and
-with `yes`, as in the images, it is an error when there is no compiler.
+There are two kinds. Each *.pyx (Cython) stands beside a module in Python that serves where it is missing; it is
+compiled for an editable install as well. And the modules in Python that the package's pyproject.toml lists as
+`compiled` go through mypyc, for wheels only: beside sources that change, what was compiled of them would be taken.
+
+A machine without a C compiler goes on without, and hears of it; with one, a module that does not compile is an error.
+`BRIDGE_COMPILE=no` leaves all out, and with `yes`, as in the images, it is an error when there is no compiler.
 As a script this says what the machine does without: pip keeps to itself what a build says.
 """
 
@@ -24,9 +27,12 @@ _C_FLAGS: Final = ("-O3", "-DNDEBUG", "-fwrapv", "-fPIC", "-fvisibility=hidden")
 """No -march: what is built here runs elsewhere. No -ffast-math: the same sound everywhere."""
 _LINK_FLAGS: Final = ("-bundle", "-undefined", "dynamic_lookup") if sys.platform == "darwin" else ("-shared",)
 
+_MYPYC: Final = {"MYPYC_OPT_LEVEL": "2", "MYPYC_DEBUG_LEVEL": "0"}
+_COMMON: Final = Path(__file__).resolve().parent
+
 
 class CompileHook(BuildHookInterface[Any]):
-    """Modules go beside their sources for an editable install, and into the wheel otherwise."""
+    """What a *.pyx becomes goes beside it for an editable install, and into the wheel otherwise."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         root = Path(self.root, "src")
@@ -46,6 +52,11 @@ class CompileHook(BuildHookInterface[Any]):
                 shutil.copy2(made, beside)
             else:
                 build_data["force_include"][str(made)] = str(beside.relative_to(root))
+            build_data |= {"pure_python": False, "infer_tag": True}
+        listed = [] if editable or missing else self.config.get("compiled", [])
+        if listed:
+            for made, place in _compiled_python(root, listed, Path(self._folder.name, "mypyc")):
+                build_data["force_include"][str(made)] = str(place)
             build_data |= {"pure_python": False, "infer_tag": True}
         if missing:
             self.app.display_warning(missing)
@@ -91,8 +102,29 @@ def _compiled(source: Path, folder: Path) -> Path:
     return library
 
 
-def _run(command: list[str]) -> None:
-    answer = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+def _compiled_python(root: Path, modules: list[str], folder: Path) -> list[tuple[Path, Path]]:
+    """Each library that mypyc makes of these modules (paths under `root`), and its place beneath it.
+
+    Modules that are compiled together call each other as C does. One that is listed and missing is an error.
+    """
+    unlisted = shutil.ignore_patterns("*.so", "__pycache__")
+    shutil.copytree(root, folder, ignore=unlisted)  # mypyc writes beside the sources
+    told = {
+        "MYPYPATH": str(_COMMON / "src"),
+        "MYPYC_OPT_LEVEL": "2",
+        "MYPYC_DEBUG_LEVEL": "0",
+        "CC": shlex.join(_compiler()),
+    }
+    mypy = [f"--config-file={_COMMON / 'mypyc.ini'}"]
+    _run([sys.executable, "-m", "mypyc", *mypy, *modules], folder, {**os.environ, **told})
+    made = [path for path in folder.rglob("*.so") if "build" not in path.relative_to(folder).parts]
+    return [(path, path.relative_to(folder)) for path in sorted(made)]
+
+
+def _run(command: list[str], folder: Path | None = None, environment: dict[str, str] | None = None) -> None:
+    answer = subprocess.run(
+        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
     if answer.returncode:
         raise SystemExit(f"{shlex.join(command)}\n{answer.stdout}")
 

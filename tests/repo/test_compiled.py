@@ -1,13 +1,19 @@
-"""The *.pyx: built where a C compiler is, missed nowhere, typed, and compiled in their image's first stage only."""
+"""What is compiled: built where a C compiler is, missed nowhere, and in the first stage of the images only.
+
+The *.pyx have their types; the modules that mypyc compiles have only coroutines that it gets right.
+"""
 
 from __future__ import annotations
 
+import ast
 import importlib
 import os
 import subprocess
 import sys
 import sysconfig
+import tomllib
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -29,7 +35,15 @@ packages = ["src/tiny"]
 exclude = ["*.so"]
 [tool.hatch.build.targets.wheel.hooks.custom]
 path = "{hook}"
+compiled = {listed}
 """
+QUESTION = """
+async def asked(broken: bool) -> int:
+    if broken:
+        raise KeyError
+    return 42
+"""
+WAITING = (ast.Await, ast.AsyncWith, ast.AsyncFor, ast.Yield, ast.YieldFrom)
 needs_compiler = pytest.mark.skipif(bool(why_not()), reason=why_not())
 
 
@@ -43,10 +57,22 @@ def tiny(tmp_path: Path, root: Path) -> Path:
     """A project with one module to compile."""
     project, package = tmp_path / "tiny", tmp_path / "tiny/src/tiny"
     package.mkdir(parents=True)
-    (project / "pyproject.toml").write_text(PROJECT.format(hook=(root / "libs/common/hatch_build.py").as_posix()))
+    (project / "pyproject.toml").write_text(PROJECT.format(hook=_hook(root), listed=[]))
     (package / "__init__.py").write_text("")
     (package / "answer.pyx").write_text("cdef int answer = 42\ndef asked(): return answer\n")
     return project
+
+
+@pytest.fixture
+def tiny_in_python(tiny: Path, root: Path) -> Path:
+    """With one module in Python to compile as well."""
+    (tiny / "pyproject.toml").write_text(PROJECT.format(hook=_hook(root), listed=["tiny/question.py"]))
+    (tiny / "src/tiny/question.py").write_text(QUESTION)
+    return tiny
+
+
+def _hook(root: Path) -> str:
+    return (root / "libs/common/hatch_build.py").as_posix()
 
 
 def _wheel(project: Path, **environment: str) -> tuple[subprocess.CompletedProcess[str], list[Path]]:
@@ -74,13 +100,9 @@ def test_every_compiled_module_has_its_types(sources: list[Path]) -> None:
     assert all(source.with_suffix(".pyi").exists() for source in sources)
 
 
-def test_the_compiler_stays_in_the_first_stage_of_the_image(sources: list[Path], root: Path) -> None:
+def test_the_compiler_stays_in_the_first_stage_of_the_image(root: Path) -> None:
     """What is compiled in `libs` is compiled for the image of every service."""
     for dockerfile in root.glob("services/*/Dockerfile"):
-        if not any(
-            source.is_relative_to(folder) for source in sources for folder in (dockerfile.parent, root / "libs")
-        ):
-            continue
         _, build, final = dockerfile.read_text(encoding="utf-8").split("\nFROM ")
         assert GCC in build.split("pip wheel")[0]
         assert "BRIDGE_COMPILE=yes" in build, "an image without would only be slower, and nobody would see it"
@@ -127,3 +149,97 @@ def test_a_module_that_does_not_compile_is_an_error(tiny: Path, code: str) -> No
     assert answer.returncode != 0
     assert not wheels
     assert "answer.pyx" in answer.stderr or "missing.h" in answer.stderr
+
+
+# -- modules in Python
+@pytest.fixture(scope="module")
+def listed(root: Path) -> list[Path]:
+    """The modules that mypyc compiles."""
+    found = []
+    for project in (*root.glob("libs/*/pyproject.toml"), *root.glob("services/*/pyproject.toml")):
+        hooks = tomllib.loads(project.read_text())["tool"]["hatch"]["build"]["targets"]["wheel"].get("hooks", {})
+        found += [project.parent / "src" / module for module in hooks.get("custom", {}).get("compiled", [])]
+    return found
+
+
+def test_no_listed_coroutine_waits_while_it_handles_an_exception(listed: list[Path]) -> None:
+    """mypyc keeps the exception in hand where all coroutines of a thread keep theirs: another one takes it away."""
+    assert len(listed) > 20
+    for module in listed:
+        lines = list(_waits_in_hand(ast.parse(module.read_text(encoding="utf-8"))))
+        assert not lines, f"{module.name}, lines {lines}: use bridge_common.waiting"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "try: pass\n  finally: await work()",
+        "try: pass\n  except KeyError: await work()",
+        "try: pass\n  finally:\n    for _ in (): await work()",
+        "async with work(): pass",
+        "async for _ in work(): pass",
+    ],
+)
+def test_such_a_wait_is_found(body: str) -> None:
+    assert list(_waits_in_hand(ast.parse(f"async def f():\n  {body}")))
+
+
+def test_other_waits_are_not_meant() -> None:
+    code = "async def f():\n  try: await work()\n  except KeyError: pass\n  else: await work()\n  finally: done()"
+    assert not list(_waits_in_hand(ast.parse(code)))
+
+
+def _waits_in_hand(tree: ast.Module) -> Iterator[int]:
+    """Lines in which a coroutine or generator waits with an exception in hand, or may do so."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.AsyncWith | ast.AsyncFor):
+            yield node.lineno
+        elif isinstance(node, ast.Try):
+            in_hand = [*node.finalbody, *(line for handler in node.handlers for line in handler.body)]
+            yield from (inner.lineno for part in in_hand for inner in ast.walk(part) if isinstance(inner, WAITING))
+
+
+@needs_compiler
+def test_a_listed_module_is_compiled_into_the_wheel(tiny_in_python: Path, tmp_path: Path) -> None:
+    answer, (wheel,) = _wheel(tiny_in_python)
+    assert answer.returncode == 0, answer.stderr
+    assert {f"tiny/answer{SUFFIX}", f"tiny/question{SUFFIX}"} < set(_modules_in(wheel))
+    assert not list(tiny_in_python.rglob(f"src/**/*{SUFFIX}")), "nothing is left beside the source"
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path / "site")
+    code = "import asyncio; from tiny import question as q; print(q.__file__[-3:], asyncio.run(q.asked(False)))"
+    told = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
+    said = subprocess.run([sys.executable, "-c", code], env=told, capture_output=True, text=True, check=True)
+    assert said.stdout.split() == [".so", "42"]
+
+
+@needs_compiler
+def test_an_editable_install_leaves_a_listed_module_as_it_is(tiny_in_python: Path) -> None:
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel:editable", "-d", "made"]
+    subprocess.run(command, cwd=tiny_in_python, capture_output=True, check=True)
+    assert [path.name for path in tiny_in_python.rglob(f"src/**/*{SUFFIX}")] == [f"answer{SUFFIX}"]
+
+
+@needs_compiler
+@pytest.mark.parametrize("code", ["def asked() -> int: return 'no'\n", "def asked( -> int"])
+def test_a_listed_module_that_does_not_compile_is_an_error(tiny_in_python: Path, code: str) -> None:
+    (tiny_in_python / "src/tiny/question.py").write_text(code)
+    answer, wheels = _wheel(tiny_in_python)
+    assert answer.returncode != 0
+    assert not wheels
+    assert "question.py" in answer.stderr
+
+
+@needs_compiler
+def test_a_listed_module_that_is_missing_is_an_error(tiny_in_python: Path) -> None:
+    (tiny_in_python / "src/tiny/question.py").unlink()
+    answer, wheels = _wheel(tiny_in_python)
+    assert answer.returncode != 0
+    assert not wheels
+    assert "question.py" in answer.stderr
+
+
+def test_without_a_compiler_a_listed_module_stays_python(tiny_in_python: Path) -> None:
+    answer, (wheel,) = _wheel(tiny_in_python, PATH=os.devnull)
+    assert answer.returncode == 0, answer.stderr
+    assert wheel.name == "tiny-1-py3-none-any.whl"

@@ -16,3 +16,11 @@ def test_the_machine_is_told_in_a_few_lines() -> None:
     text = "\n".join(describe(facts))
     assert platform.python_version() in text
     assert f"{facts['cores']} cores" in text
+
+
+def test_it_says_whether_the_services_are_those_that_are_shipped() -> None:
+    """From here, where nothing but the *.pyx is compiled, they are not."""
+    facts = machine()
+    assert facts["compiled"] is False
+    assert describe(facts)[-1] == "services from source, not compiled"
+    assert describe(facts | {"compiled": True})[-1] == "services as shipped, compiled"
