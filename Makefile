@@ -9,9 +9,10 @@ REPEATS ?= 5
 PACKAGES := libs/common services/call-control services/media-gateway services/agent-relay lab
 STAMP := $(VENV)/.installed
 CYTHON := libs/common/hatch_build.py $(shell find libs services -name "*.pyx" -o -name "*.pxd" -o -name "*.h")
-# The packages as in the images: what is measured, and what the end-to-end tests start.
+# The packages as in the images: what is measured, and what integration and end-to-end tests run.
 WHEELS := out/wheels
 AS_SHIPPED := out/as-shipped
+SHIPPED_FIRST := PYTHONPATH=$(CURDIR)/$(AS_SHIPPED)
 # The longest first: two are made at a time.
 SHIPPED := services/agent-relay services/media-gateway libs/common
 
@@ -42,8 +43,9 @@ down: install ## stop what `make up` started
 
 test: install ## check the code and run all tests
 	$(MAKE) --jobs 2 check compiled
-	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/e2e
-	PYTHONPATH=$(CURDIR)/$(AS_SHIPPED) $(BIN)/python -m pytest tests/e2e
+	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/integration --ignore tests/e2e
+	$(SHIPPED_FIRST) $(BIN)/python -m pytest -n 2 --dist loadfile tests/integration
+	$(SHIPPED_FIRST) $(BIN)/python -m pytest tests/e2e
 
 $(AS_SHIPPED)/.made: $(STAMP) libs/common/mypyc.ini $(shell find $(SHIPPED) -name "*.py" -path "*/src/*")
 	rm -rf $(WHEELS) $(AS_SHIPPED)
@@ -65,13 +67,13 @@ format: install ## format the code and mend what can be mended
 	$(BIN)/ruff format .
 
 bench: compiled ## measure the parts, side by side with their alternatives
-	PYTHONPATH=$(CURDIR)/$(AS_SHIPPED) $(BIN)/python -m bench
+	$(SHIPPED_FIRST) $(BIN)/python -m bench
 
 load: compiled ## CALLS calls at once for SECONDS seconds, audio checked frame by frame
-	PYTHONPATH=$(CURDIR)/$(AS_SHIPPED) $(BIN)/lab load --calls $(CALLS) --seconds $(SECONDS)
+	$(SHIPPED_FIRST) $(BIN)/lab load --calls $(CALLS) --seconds $(SECONDS)
 
 chaos: compiled ## inject each fault under CALLS calls, REPEATS times, and judge what the callers noticed (ROWS=a,b)
-	PYTHONPATH=$(CURDIR)/$(AS_SHIPPED) $(BIN)/lab chaos --calls $(CALLS) --repeats $(REPEATS) --rows "$(ROWS)" --json out/chaos.json
+	$(SHIPPED_FIRST) $(BIN)/lab chaos --calls $(CALLS) --repeats $(REPEATS) --rows "$(ROWS)" --json out/chaos.json
 
 images: ## build the container images (needs docker compose)
 	docker compose --profile sim build

@@ -199,6 +199,24 @@ def _waits_in_hand(tree: ast.Module) -> Iterator[int]:
             yield from (inner.lineno for part in in_hand for inner in ast.walk(part) if isinstance(inner, WAITING))
 
 
+def test_classes_of_listed_modules_are_inherited_from_in_listed_ones_only(
+    listed: list[Path], modules: dict[Path, ast.Module], root: Path
+) -> None:
+    """Elsewhere it is an error at the moment in which the class is made: for one of a cluster, on a cluster only."""
+    compiled = {root / path: tree for path, tree in modules.items() if root / path in listed}
+    names = {node.name for tree in compiled.values() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
+    heirs = [
+        f"{path}: {node.name}"
+        for path, tree in modules.items()
+        if root / path not in compiled
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef)
+        and names & {part for base in node.bases for part in ast.unparse(base).split(".")}
+    ]
+    assert len(names) > 30
+    assert not heirs
+
+
 @needs_compiler
 def test_a_listed_module_is_compiled_into_the_wheel(tiny_in_python: Path, tmp_path: Path) -> None:
     answer, (wheel,) = _wheel(tiny_in_python)

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from bridge_common.waiting import afterwards, beside
+from bridge_common.waiting import Crew, afterwards, beside
 
 
 class Cleaner:
@@ -62,3 +62,31 @@ async def test_what_the_other_raises_ends_the_work() -> None:
     with pytest.raises(ExceptionGroup) as raised:
         await beside(asyncio.Event().wait(), _raises())
     assert [str(error) for error in raised.value.exceptions] == ["broken"]
+
+
+async def test_a_crew_runs_those_that_joined_before_and_those_that_join_later() -> None:
+    crew, begun = Crew(), [asyncio.Event(), asyncio.Event()]
+
+    async def member(n: int) -> None:
+        begun[n].set()
+        await asyncio.Event().wait()
+
+    crew.join(lambda: member(0))
+    assert not begun[0].is_set()
+    for _ in range(2):  # a run may be begun again, with all of them
+        task = asyncio.create_task(crew.run())
+        await begun[0].wait()
+        if not begun[1].is_set():
+            crew.join(lambda: member(1))
+        await begun[1].wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        begun[0].clear()
+
+
+async def test_what_a_member_raises_ends_the_crew() -> None:
+    crew = Crew()
+    crew.join(_raises)
+    with pytest.raises(ExceptionGroup):
+        await crew.run()

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from bridge_common.redis_cluster import ClusterRedis, slot_of
 from bridge_common.stream_writer import Outlet, StreamWriter
+from bridge_common.waiting import Crew
 
 
 class ClusterWriter(StreamWriter):
@@ -18,7 +19,7 @@ class ClusterWriter(StreamWriter):
         super().__init__(redis, sharded=True)
         self._cluster = redis
         self._of_slot: dict[int, StreamWriter] = {}
-        self._tasks: asyncio.TaskGroup | None = None
+        self._crew = Crew()
 
     def outlet(
         self, key: str, epoch: int, on_fenced: Callable[[], None], on_missing: Callable[[], None] | None = None
@@ -29,19 +30,11 @@ class ClusterWriter(StreamWriter):
         await asyncio.gather(*(writer.flush() for writer in self._of_slot.values()))
 
     async def run(self) -> None:
-        async with asyncio.TaskGroup() as tasks:
-            for writer in self._of_slot.values():
-                tasks.create_task(writer.run())
-            self._tasks = tasks
-            try:
-                await asyncio.Event().wait()
-            finally:
-                self._tasks = None
+        await self._crew.run()
 
     def _writer_of(self, key: str) -> StreamWriter:
         slot = slot_of(key)
         if slot not in self._of_slot:
             writer = self._of_slot[slot] = StreamWriter(self._cluster.server_of(key), sharded=True)
-            if self._tasks is not None:
-                self._tasks.create_task(writer.run())
+            self._crew.join(writer.run)
         return self._of_slot[slot]

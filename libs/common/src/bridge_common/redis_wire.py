@@ -32,10 +32,11 @@ def _nobody(_channel: bytes, _message: bytes) -> None:
     pass
 
 
-class RedisWire(asyncio.Protocol):
+class RedisWire:
     """One open connection. What the server says goes where `Replies` says.
 
-    Nothing is retried here: when the connection is gone, whoever sent something decides.
+    Nothing is retried here: when the connection is gone, whoever sent something decides. It is an `asyncio.Protocol`
+    by its methods and not by descent: a class that is compiled has no base that is not.
     """
 
     def __init__(self, on_reply: Callable[[Any], None], told: Told = _nobody) -> None:
@@ -64,7 +65,7 @@ class RedisWire(asyncio.Protocol):
             raise RedisConnectionError("the connection closed as soon as it was open")
         # The library's objects have to live as long as the socket: their finalizers would close it.
         wire._connection, wire._transport = connection, transport
-        transport.set_protocol(wire)
+        transport.set_protocol(cast(asyncio.BaseProtocol, wire))
         return wire
 
     @property
@@ -135,6 +136,15 @@ class RedisWire(asyncio.Protocol):
         if self._gather_s and self._transport is not None and self.is_open:
             self._transport.pause_reading()
             self._gathering = asyncio.get_running_loop().call_later(self._gather_s, self._read_on)
+
+    def eof_received(self) -> bool:
+        return False  # the transport closes
+
+    def pause_writing(self) -> None:
+        """What is sent meanwhile waits in the transport; who sends looks at how many replies are due."""
+
+    def resume_writing(self) -> None:
+        pass
 
     def _read_on(self) -> None:
         self._gathering = None

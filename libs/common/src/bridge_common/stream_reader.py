@@ -9,7 +9,6 @@ channel either: the writer with the higher epoch has been told of before.
 
 from __future__ import annotations
 
-import asyncio
 import re
 from typing import Final
 
@@ -20,6 +19,7 @@ from bridge_common.redis_cluster import ClusterRedis, server_of
 from bridge_common.stream_part import StreamPart
 from bridge_common.stream_subscription import Sink, Subscription
 from bridge_common.telemetry import BAD_ENTRIES
+from bridge_common.waiting import Crew
 
 QUIET_S: Final = 0.1
 """So often all streams are looked at of which nothing was told meanwhile."""
@@ -36,7 +36,7 @@ class StreamReader:
         self._redis = redis
         self._quiet_s = quiet_s
         self._parts: list[StreamPart] = []
-        self._tasks: asyncio.TaskGroup | None = None
+        self._crew = Crew()
         self.bad_entries = 0
 
     def add(self, key: str, cursor: str, sink: Sink) -> None:
@@ -52,8 +52,7 @@ class StreamReader:
         if part is None or len(part) >= READER_STREAMS:
             part = StreamPart(redis, isinstance(self._redis, ClusterRedis), self._quiet_s, self._count_bad_entry)
             self._parts.append(part)
-            if self._tasks is not None:
-                self._tasks.create_task(part.run())
+            self._crew.join(part.run)
         part.add(Subscription(key, cursor.encode(), sink))
 
     def remove(self, key: str) -> None:
@@ -62,14 +61,7 @@ class StreamReader:
             part.remove(key)
 
     async def run(self) -> None:
-        async with asyncio.TaskGroup() as tasks:
-            for part in self._parts:
-                tasks.create_task(part.run())
-            self._tasks = tasks
-            try:
-                await asyncio.Event().wait()
-            finally:
-                self._tasks = None
+        await self._crew.run()
 
     def _count_bad_entry(self) -> None:
         self.bad_entries += 1

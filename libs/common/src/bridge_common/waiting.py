@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import TypeVar
+from typing import Any, TypeVar
 
 _T = TypeVar("_T")
 
@@ -26,3 +26,28 @@ async def beside(work: Awaitable[_T], other: Coroutine[object, object, None]) ->
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(other)
         return await work
+
+
+class Crew:
+    """Work that goes on until it is cancelled, each piece in a task; more may join at any time."""
+
+    def __init__(self) -> None:
+        self._members: list[Callable[[], Coroutine[Any, Any, None]]] = []
+        self._tasks: asyncio.TaskGroup | None = None
+
+    def join(self, member: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """It is called once in each `run`: at once in one that is under way."""
+        self._members.append(member)
+        if self._tasks is not None:
+            self._tasks.create_task(member())
+
+    async def run(self) -> None:
+        """Until cancelled. What a member raises ends all, in an `ExceptionGroup`."""
+        async with asyncio.TaskGroup() as tasks:
+            for member in self._members:
+                tasks.create_task(member())
+            self._tasks = tasks
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self._tasks = None
