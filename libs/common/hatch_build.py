@@ -107,8 +107,8 @@ def _compiled_python(root: Path, modules: list[str], folder: Path) -> list[tuple
 
     Modules that are compiled together call each other as C does. One that is listed and missing is an error.
     """
-    unlisted = shutil.ignore_patterns("*.so", "__pycache__")
-    shutil.copytree(root, folder, ignore=unlisted)  # mypyc writes beside the sources
+    # A copy, without what was compiled before: mypyc writes beside the sources.
+    shutil.copytree(root, folder, ignore=shutil.ignore_patterns("*.so", "__pycache__"))
     told = {
         "MYPYPATH": str(_COMMON / "src"),
         "MYPYC_OPT_LEVEL": "2",

@@ -82,6 +82,14 @@ def _wheel(project: Path, **environment: str) -> tuple[subprocess.CompletedProce
     return answer, list(project.glob("made/*.whl"))
 
 
+def _refusal(project: Path, **environment: str) -> str:
+    """What is said when no wheel is made."""
+    answer, wheels = _wheel(project, **environment)
+    assert answer.returncode != 0
+    assert not wheels
+    return answer.stderr
+
+
 def _modules_in(wheel: Path) -> list[str]:
     with zipfile.ZipFile(wheel) as archive:
         return [name for name in archive.namelist() if name.endswith(".so")]
@@ -135,20 +143,15 @@ def test_without_a_compiler_the_wheel_goes_without_and_says_so(
 
 
 def test_where_it_must_be_compiled_a_missing_compiler_is_an_error(tiny: Path) -> None:
-    answer, wheels = _wheel(tiny, PATH=os.devnull, BRIDGE_COMPILE="yes")
-    assert answer.returncode != 0
-    assert not wheels
-    assert "there is no C compiler" in answer.stderr
+    assert "there is no C compiler" in _refusal(tiny, PATH=os.devnull, BRIDGE_COMPILE="yes")
 
 
 @needs_compiler
 @pytest.mark.parametrize("code", ["cdef int answer = ", 'cdef extern from "missing.h":\n    int x\n'])
 def test_a_module_that_does_not_compile_is_an_error(tiny: Path, code: str) -> None:
     (tiny / "src/tiny/answer.pyx").write_text(code)
-    answer, wheels = _wheel(tiny)
-    assert answer.returncode != 0
-    assert not wheels
-    assert "answer.pyx" in answer.stderr or "missing.h" in answer.stderr
+    told = _refusal(tiny)
+    assert "answer.pyx" in told or "missing.h" in told
 
 
 # -- modules in Python
@@ -242,19 +245,13 @@ def test_an_editable_install_leaves_a_listed_module_as_it_is(tiny_in_python: Pat
 @pytest.mark.parametrize("code", ["def asked() -> int: return 'no'\n", "def asked( -> int"])
 def test_a_listed_module_that_does_not_compile_is_an_error(tiny_in_python: Path, code: str) -> None:
     (tiny_in_python / "src/tiny/question.py").write_text(code)
-    answer, wheels = _wheel(tiny_in_python)
-    assert answer.returncode != 0
-    assert not wheels
-    assert "question.py" in answer.stderr
+    assert "question.py" in _refusal(tiny_in_python)
 
 
 @needs_compiler
 def test_a_listed_module_that_is_missing_is_an_error(tiny_in_python: Path) -> None:
     (tiny_in_python / "src/tiny/question.py").unlink()
-    answer, wheels = _wheel(tiny_in_python)
-    assert answer.returncode != 0
-    assert not wheels
-    assert "question.py" in answer.stderr
+    assert "question.py" in _refusal(tiny_in_python)
 
 
 def test_without_a_compiler_a_listed_module_stays_python(tiny_in_python: Path) -> None:

@@ -141,7 +141,7 @@ class RedisWire:
         return False  # the transport closes
 
     def pause_writing(self) -> None:
-        """What is sent meanwhile waits in the transport; who sends looks at how many replies are due."""
+        """Nobody is told: what is sent meanwhile waits in the transport, until the reply that is due is too late."""
 
     def resume_writing(self) -> None:
         pass
