@@ -18,6 +18,7 @@ import redis
 
 from bench.alone_run import DRIVER, SERVICES, AloneRun, run_alone
 from bench.bridges import Shape
+from bench.core_speed import LEFT_OUT
 from bench.interference import AGAIN, least_disturbed_whole
 from bench.spread import Repeated
 from bench.stream_memory import StreamMemory, full_streams
@@ -122,13 +123,14 @@ def cpu_table(runs: Sequence[AloneRun], failures: Sequence[str] = ()) -> Table:
         AGAIN,
         "Sent: % of the traffic not later than 5 ms; handled: % of it that came out at the other end.",
         "Waited: % of the time in which the service was ready to run and had no core.",
+        f"{LEFT_OUT} As much of the traffic may be late.",
         "Redis serves the driver's appends as well.",
         *(f"A run FAILED and has no figures: {failure}" for failure in failures),
     ]
     return Table("Each service by itself", columns, rows, notes)
 
 
-_SHARES: Final = ("sent", "handled", "waited")
+_SHARES: Final = ("sent", "handled", "waited", "slowed")
 
 
 def memory_table(runs: Sequence[AloneRun], streams: Mapping[Shape, StreamMemory]) -> Table:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from bench.bridges import SIMULATORS, Bridge, Environment, Shape, merged, stack_of
+from bench.core_speed import Slowed, SpeedWatch, Window
 from bench.interference import Moment
 from bench.playout_plan import Lead, delays_ms
 from bench.spread import Delays
@@ -31,6 +32,8 @@ from lab.wire import call_json
 WARM_UP_CALLS: Final = 2
 _WARM_UP_NUMBER: Final = 60_000
 _SETTLE_S: Final = 1.0
+UNDER_WAY_S: Final = 0.02
+"""A frame that was sent so shortly before the cores were slowed may have been under way."""
 MB: Final = 2**20
 
 
@@ -64,7 +67,18 @@ class Memory:
 
 
 @dataclass(frozen=True, slots=True)
+class AllTime:
+    """What a run's figures are with the times in which the cores were slowed."""
+
+    cpu_together_ms: float
+    uplink: Delays
+    downlink: Delays
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
+    """CPU and delays are those of the time in which the cores ran at their speed, see `core_speed`."""
+
     bridge: Bridge
     shape: Shape
     calls: int
@@ -90,6 +104,9 @@ class Run:
     load_average: float
     stolen_pct: float
     """What the machine's host gave to others meanwhile, see `interference`."""
+    slowed_pct: float
+    """Of the time, which is left out."""
+    all_time: AllTime
 
     @property
     def clean(self) -> bool:
@@ -121,14 +138,15 @@ def _measured(stack: Stack, bridge: Bridge, shape: Shape, calls: int, seconds: f
     placed = place_calls(stack, range(1, calls + 1))
     answered = await_talking(stack, placed)
     time.sleep(_SETTLE_S)
-    moment, began, cpu_before = Moment.now(), time.monotonic(), cpu_s(stack)
-    time.sleep(seconds)
-    ended, cpu_after, stolen_pct = time.monotonic(), cpu_s(stack), moment.stolen_pct(Moment.now())
+    pids = {process.name: process.pid for process in stack.processes if process.pid}
+    with SpeedWatch(pids) as watch:
+        moment, began, before = Moment.now(), time.monotonic(), cpu_s(stack)
+        time.sleep(seconds)
+        ended, after, stolen_pct = time.monotonic(), cpu_s(stack), moment.stolen_pct(Moment.now())
     rss, load_average = rss_bytes(stack), os.getloadavg()[0]
     hang_up(stack, placed)
-    used = {name: cpu_after[name] - cpu_before[name] for name in cpu_before}
-    per_call = {name: seconds_used * 1000 / (ended - began) / calls for name, seconds_used in used.items()}
-    ours = {name: round(ms, 2) for name, ms in per_call.items() if name not in SIMULATORS}
+    used_in_all = {name: (after[name] - before[name]) / (ended - began) for name in before}
+    used = watch.used_per_s() or used_in_all
     marks = collect(stack, placed)
     window = (began, ended - EDGE_S)
     uplink, downlink = directions(marks, window)
@@ -139,12 +157,12 @@ def _measured(stack: Stack, bridge: Bridge, shape: Shape, calls: int, seconds: f
         calls=calls,
         answered=answered,
         seconds=round(ended - began, 1),
-        cpu_ms=ours,
-        cpu_together_ms=round(sum(ours.values()), 2),
-        cpu_simulators_ms=round(sum(ms for name, ms in per_call.items() if name in SIMULATORS), 2),
-        busy_cores=round(sum(used.values()) / (ended - began), 2),
-        uplink=Delays.of(_uplink_delays(marks, window)),
-        downlink=Delays.of(_downlink_delays(marks, bridge, window)),
+        cpu_ms={name: round(s * 1000 / calls, 2) for name, s in used.items() if name not in SIMULATORS},
+        cpu_together_ms=_together_ms(used, calls),
+        cpu_simulators_ms=round(sum(s for name, s in used.items() if name in SIMULATORS) * 1000 / calls, 2),
+        busy_cores=round(sum(used_in_all.values()), 2),
+        uplink=Delays.of(_uplink_delays(marks, window, watch.slowed)),
+        downlink=Delays.of(_downlink_delays(marks, bridge, window, watch.slowed)),
         resampler_ms=_shifts(marks),
         lead=Delays.of(lead.ms),
         gaps=lead.gaps,
@@ -153,31 +171,44 @@ def _measured(stack: Stack, bridge: Bridge, shape: Shape, calls: int, seconds: f
         memory=_memory(rss_before, rss, calls),
         load_average=round(load_average, 2),
         stolen_pct=stolen_pct,
+        slowed_pct=watch.slowed.pct(window),
+        all_time=AllTime(
+            _together_ms(used_in_all, calls),
+            Delays.of(_uplink_delays(marks, window, Slowed())),
+            Delays.of(_downlink_delays(marks, bridge, window, Slowed())),
+        ),
     )
 
 
-def _uplink_delays(marks: Sequence[CallMarks], window: tuple[float, float]) -> list[float]:
+def _together_ms(used_per_s: Mapping[str, float], calls: int) -> float:
+    """CPU ms per second and call of the bridge's processes."""
+    return round(sum(s for name, s in used_per_s.items() if name not in SIMULATORS) * 1000 / calls, 2)
+
+
+def _uplink_delays(marks: Sequence[CallMarks], window: Window, out: Slowed) -> list[float]:
     delays: list[float] = []
     for call in marks:
         heard_at = {seq: t for number, seq, t in reversed(call.uplink_heard) if number == call.number}
         delays += [
             (heard_at[seq] - t) * 1000 + call.uplink_shift_ms
             for seq, t in call.uplink_sent
-            if window[0] <= t <= window[1] and seq in heard_at
+            if window[0] <= t <= window[1] and seq in heard_at and not out.within(t, UNDER_WAY_S)
         ]
     return delays
 
 
-def _downlink_delays(marks: Sequence[CallMarks], bridge: Bridge, window: tuple[float, float]) -> list[float]:
+def _downlink_delays(marks: Sequence[CallMarks], bridge: Bridge, window: Window, out: Slowed) -> list[float]:
     delays: list[float] = []
     for call in marks:
         heard_at = {seq: t for number, seq, t in reversed(call.downlink_heard) if number == call.number}
         measured = delays_ms(call.downlink_sent, heard_at, bridge.lead_s, window)
-        delays += [delay_ms + call.downlink_shift_ms for delay_ms in measured]
+        delays += [
+            delay_ms + call.downlink_shift_ms for sent, delay_ms in measured if not out.within(sent, UNDER_WAY_S)
+        ]
     return delays
 
 
-def _lead(marks: Sequence[CallMarks], window: tuple[float, float]) -> Lead:
+def _lead(marks: Sequence[CallMarks], window: Window) -> Lead:
     lead = Lead()
     for call in marks:
         lead.add((t for _, _, t in call.downlink_heard), window)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bench.bridges import REFERENCE, Bridge, Shape
 from bench.call_run import Run, run_calls
+from bench.core_speed import LEFT_OUT
 from bench.interference import AGAIN, least_disturbed
 from bench.spread import Repeated
 from bench.table import Cell, Table
@@ -51,7 +52,7 @@ def told(run: Run) -> str:
     return (
         f"{run.bridge:>9}, {run.shape:<6}, {run.calls} calls: {run.cpu_together_ms:.1f} ms/s/call, "
         f"p99 up {run.uplink.p99:.1f} ms, down {run.downlink.p99:.1f} ms, {state}, {run.busy_cores:.1f} cores busy, "
-        f"{run.stolen_pct:.0f} % stolen"
+        f"{run.stolen_pct:.0f} % stolen, {run.slowed_pct:.0f} % slowed"
     )
 
 
@@ -83,14 +84,17 @@ def _cpu_table(groups: Groups) -> Table:
         together = _cell(run.cpu_together_ms for run in runs)
         ratio = _ratio(runs, groups.get((calls, shape, Bridge.REFERENCE)))
         simulators = _cell(run.cpu_simulators_ms for run in runs)
-        stolen = _cell(run.stolen_pct for run in runs)
-        rows.append([f"{calls} calls, {shape}, {bridge}", *each, together, ratio, simulators, stolen])
+        others = [_cell(run.stolen_pct for run in runs), _cell(run.slowed_pct for run in runs)]
+        all_time = _cell(run.all_time.cpu_together_ms for run in runs)
+        rows.append([f"{calls} calls, {shape}, {bridge}", *each, together, ratio, simulators, *others, all_time])
     notes = (
         "CPU ms per second and call: the median of the runs (least–most). Ratio: medians, to the reference bridge.",
         "The simulators share the cores with what is measured; their own CPU does not count.",
         f"Stolen: of the time in which the machine had something to do, what its host gave to others. {AGAIN}",
+        f"{LEFT_OUT} In the last column it is not.",
     )
-    return Table("CPU", ["", *OURS, "together", "ratio", "simulators", "stolen, %"], rows, notes)
+    columns = ["", *OURS, "together", "ratio", "simulators", "stolen, %", "slowed, %", "together, of all time"]
+    return Table("CPU", columns, rows, notes)
 
 
 def _ratio(runs: Sequence[Run], beside: Sequence[Run] | None) -> Cell:
@@ -108,10 +112,12 @@ def _delay_table(groups: Groups) -> Table:
     for (calls, shape, bridge), runs in groups.items():
         up = [_cell(float(getattr(run.uplink, share)) for run in runs) for share in _SHARES]
         down = [_cell(float(getattr(run.downlink, share)) for run in runs) for share in _SHARES]
+        all_time = [_cell(run.all_time.uplink.p99 for run in runs), _cell(run.all_time.downlink.p99 for run in runs)]
         lead = [_cell((run.lead.p50 for run in runs), 0), _cell((run.gaps for run in runs), 0)]
-        rows.append([f"{calls} calls, {shape}, {bridge}", *up, *down, *lead])
+        rows.append([f"{calls} calls, {shape}, {bridge}", *up, *down, *all_time, *lead])
     shifts = next((runs[0].resampler_ms for key, runs in groups.items() if key[2] is Bridge.OURS), (0.0, 0.0))
-    columns = ["", *(f"up {share}" for share in _SHARES), *(f"down {share}" for share in _SHARES), "lead p50", "gaps"]
+    ways = [f"{way} {share}" for way in ("up", "down") for share in _SHARES]
+    columns = ["", *ways, "up p99, of all time", "down p99, of all time", "lead p50", "gaps"]
     sockets = (
         "Milliseconds from the write on one socket to the arrival on the other, by numbered marks in the audio; ours "
         f"includes the resamplers' delay (measured on the marks: up {shifts[0]}, down {shifts[1]})."
@@ -120,7 +126,8 @@ def _delay_table(groups: Groups) -> Table:
         "Down: the first frame of each delta that the playout lets leave at once. Lead: how long before it sounds a "
         "frame is at the caller's end; gaps: how often that ran dry (bench/playout_plan.py says how both are meant)."
     )
-    return Table("One-way delay", columns, rows, (sockets, playout))
+    slowed = f"{LEFT_OUT} Of all time: not left out. Lead and gaps are of all time."
+    return Table("One-way delay", columns, rows, (sockets, playout, slowed))
 
 
 def _memory_table(groups: Groups) -> Table:

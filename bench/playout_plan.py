@@ -43,10 +43,12 @@ def delays_ms(
     heard_at: Mapping[int, float],
     lead_s: float | None,
     window: tuple[float, float],
-) -> list[float]:
-    """Of first frames that leave at once, sent within the window: the time to the caller's socket."""
+) -> list[tuple[float, float]]:
+    """Of first frames that leave at once, sent within the window: when (monotonic s), and the time (ms) to the
+    caller's socket.
+    """
     return [
-        (heard_at[seq] - t) * 1000
+        (t, (heard_at[seq] - t) * 1000)
         for seq, t in at_once(sent, lead_s)
         if window[0] <= t <= window[1] and seq in heard_at
     ]

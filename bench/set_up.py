@@ -11,6 +11,9 @@ kept warm is no part of it. The time of the webhook's own answer counts.
 is when a call is answered), the voice service begins to speak at once (`REPLY_DELAY_S=0`), and the greeting does not
 wait for the line (`GREETING_DELAY_MS=0`). What the voice service takes from `response.created` to its first delta is in
 the figure, and told beside it.
+
+Of both, calls that began while the cores were slowed from outside, or so shortly before that they were under way, are
+left out (`core_speed`); the figure of all is told beside it.
 """
 
 from __future__ import annotations
@@ -18,13 +21,14 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from functools import partial
 from typing import Final, TypeAlias
 
 from bench.bridges import Bridge, Environment, stack_of
+from bench.core_speed import Slowed, SpeedWatch
 from bench.interference import AGAIN, least_disturbed_whole
 from bench.spread import Delays
 from bench.table import Cell, Table
@@ -43,25 +47,29 @@ _END_S: Final = 2.0
 """Until everything of the last calls is over."""
 _ACS: Final = {"MEDIA_OPEN_DELAY_S": "0.05"}
 
-Seen: TypeAlias = tuple[dict[int, Json], list[Json]]
-"""What the simulators know afterwards: calls by their numbers, and voice sessions."""
+UNDER_WAY_S: Final = 0.1
+"""A call that began so shortly before the cores were slowed may have been under way."""
+
+Seen: TypeAlias = tuple[dict[int, Json], list[Json], Slowed]
+"""What the simulators know afterwards, calls by their numbers and voice sessions; and when the cores were slowed."""
 
 
 def measure_answer(options: Options) -> Outcome:
-    calls, sessions = least_disturbed_whole(partial(_answered, options))
+    calls, sessions, out = least_disturbed_whole(partial(_answered, options))
     set_up = session_set_up(sessions)
     spans = {number: span for number, call in calls.items() if (span := times(call, "incoming_call_sent", "answered"))}
     gross = {number: (span[1] - span[0]) * 1000 for number, span in spans.items()}
     within = {number: overlap_s(span, set_up[number]) * 1000 for number, span in spans.items() if number in set_up}
-    net = [gross[number] - ms for number, ms in within.items()]
+    net = {number: gross[number] - ms for number, ms in within.items()}
+    kept = {number for number in net if not out.within(spans[number][0], UNDER_WAY_S)}
     table = [
-        _row("IncomingCall to answer request, without the session's set-up", net),
-        _row("the same with it", list(gross.values())),
-        _row("the session's set-up, as far as it fell between the two", list(within.values())),
+        _row("IncomingCall to answer request, without the session's set-up", _of(net, kept)),
+        _row("the same with it", _of(gross, kept)),
+        _row("the session's set-up, as far as it fell between the two", _of(within, kept)),
+        _row("IncomingCall to answer request, without the session's set-up, of all time", list(net.values())),
     ]
-    progress(f"answer: {len(net)} of {len(calls)} calls, p99 {Delays.of(net).p99:.1f} ms")
     notes = _notes(calls, [number for number in calls if number not in within], "answered")
-    figures: dict[str, object] = {"calls": len(calls), **asdict(Delays.of(net))}
+    figures = _figures("answer", len(calls), _of(net, kept), list(net.values()))
     return Outcome([Table("Answering", _COLUMNS, table, notes)], figures)
 
 
@@ -69,20 +77,23 @@ def _answered(options: Options) -> Seen:
     extra = {"voice-live": {"SESSION_SETUP_S": "0"}, "acs": _ACS}
     with running(stack_of(Bridge.OURS, _AT_ONCE, options.folder, extra)) as stack:
         call_json("PUT", f"{stack.url('voice-live')}/lab/agent", {"mode": "marks"})
-        return arrivals(stack, _count(options), audio="marks"), _sessions(stack)
+        with SpeedWatch() as watch:
+            calls = arrivals(stack, _count(options), audio="marks")
+        return calls, _sessions(stack), watch.slowed
 
 
 def measure_greeting(options: Options) -> Outcome:
-    calls, sessions = least_disturbed_whole(partial(_greeted, options))
-    greeted = [s * 1000 for call in calls.values() if (s := greeting_s(call)) is not None]
+    calls, sessions, out = least_disturbed_whole(partial(_greeted, options))
+    greeted = {number: s * 1000 for number, call in calls.items() if (s := greeting_s(call)) is not None}
+    kept = {number for number in greeted if not out.within(media_opened(calls[number]) or 0.0, UNDER_WAY_S)}
     voice = [s * 1000 for session in sessions if (s := reply_s(session)) is not None]
     table = [
-        _row("media socket open to the greeting's first frame", greeted),
+        _row("media socket open to the greeting's first frame", _of(greeted, kept)),
+        _row("the same of all time", list(greeted.values())),
         _row("of which the simulated voice service", voice),
     ]
-    progress(f"greeting: {len(greeted)} of {len(calls)} calls, p99 {Delays.of(greeted).p99:.1f} ms")
-    notes = _notes(calls, [number for number, call in calls.items() if greeting_s(call) is None], "greeted")
-    figures: dict[str, object] = {"calls": len(calls), **asdict(Delays.of(greeted))}
+    notes = _notes(calls, [number for number in calls if number not in greeted], "greeted")
+    figures = _figures("greeting", len(calls), _of(greeted, kept), list(greeted.values()))
     return Outcome([Table("Greeting", _COLUMNS, table, notes)], figures)
 
 
@@ -96,8 +107,9 @@ def _greeted(options: Options) -> Seen:
         call_json("PUT", f"{stack.url('voice-live')}/lab/agent", {"mode": "script"})
         arrivals(stack, 3, audio="silence", first_number=60_000)
         known = {session["id"] for session in rows(call_json("GET", f"{stack.url('voice-live')}/lab/sessions"))}
-        calls = arrivals(stack, _count(options), audio="silence")
-        return calls, [session for session in _sessions(stack) if session["id"] not in known]
+        with SpeedWatch() as watch:
+            calls = arrivals(stack, _count(options), audio="silence")
+        return calls, [session for session in _sessions(stack) if session["id"] not in known], watch.slowed
 
 
 _COLUMNS: Final = ["", "calls", "p50", "p95", "p99", "most"]
@@ -107,6 +119,19 @@ def _count(options: Options) -> int:
     return max(10, int(PER_SECOND * options.seconds * options.runs))
 
 
+def _of(values_ms: Mapping[int, float], kept: Iterable[int]) -> list[float]:
+    return [values_ms[number] for number in kept]
+
+
+def _figures(name: str, calls: int, kept_ms: Sequence[float], all_ms: Sequence[float]) -> dict[str, object]:
+    delays, all_time = Delays.of(kept_ms), Delays.of(all_ms)
+    progress(
+        f"{name}: {all_time.count} of {calls} calls, p99 of {delays.count} {delays.p99:.1f} ms "
+        f"(of all time {all_time.p99:.1f})"
+    )
+    return {"calls": calls, **asdict(delays), "all_time": asdict(all_time)}
+
+
 def _row(name: str, values_ms: Sequence[float]) -> list[Cell]:
     delays = Delays.of(values_ms)
     return [name, delays.count, delays.p50, delays.p95, delays.p99, delays.most]
@@ -114,7 +139,10 @@ def _row(name: str, values_ms: Sequence[float]) -> list[Cell]:
 
 def _notes(calls: Mapping[int, Json], missing: Sequence[int], done: str) -> list[str]:
     """Calls without a figure are told with how far they came: a figure of those that went well alone would flatter."""
-    notes = [f"Milliseconds, {len(calls)} calls at {PER_SECOND:.0f} a second. {AGAIN}"]
+    notes = [
+        f"Milliseconds, {len(calls)} calls at {PER_SECOND:.0f} a second. {AGAIN}",
+        "Not of all time: calls that began on cores slowed from outside are left out (bench/core_speed.py).",
+    ]
     if missing:
         ends = Counter(f"{calls[number]['state']} after {furthest(calls[number])}" for number in missing)
         told = ", ".join(f"{count} {end}" for end, count in ends.most_common())
@@ -192,9 +220,13 @@ def session_set_up(sessions: Sequence[Json]) -> dict[int, Span]:
     return found
 
 
+def media_opened(call: Json) -> float | None:
+    """Monotonic seconds."""
+    return next((float(event["t"]) for event in call["timeline"] if event["event"] == "media_open"), None)
+
+
 def greeting_s(call: Json) -> float | None:
-    opened = next((float(event["t"]) for event in call["timeline"] if event["event"] == "media_open"), None)
-    first = call.get("first_audio_at")
+    opened, first = media_opened(call), call.get("first_audio_at")
     return first - opened if opened is not None and first is not None else None
 
 

@@ -12,7 +12,7 @@ from bench.bridges import Shape
 
 
 def alone_run(
-    service: str, calls: int, service_ms: float, *, shape: Shape = Shape.DELTAS, handled: float = 1.0
+    service: str, calls: int, service_ms: float, *, shape: Shape = Shape.DELTAS, sent: float = 1.0, handled: float = 1.0
 ) -> AloneRun:
     """`service_ms`: CPU a second and call."""
     return AloneRun(
@@ -21,7 +21,7 @@ def alone_run(
         calls=calls,
         seconds=10.0,
         cpu_ms={service: service_ms, "redis": 0.8, DRIVER: 1.0},
-        sent_share=1.0,
+        sent_share=sent,
         handled_share=handled,
         waited_share=0.05,
         rss_mb=80 + 0.1 * calls,
@@ -30,6 +30,7 @@ def alone_run(
         redis_in_bytes=110_000,
         redis_out_bytes=50_000,
         load_average=1.0,
+        slowed_share=0.05,
     )
 
 

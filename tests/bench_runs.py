@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bench.bridges import REFERENCE, Bridge, Shape
-from bench.call_run import Counts, Memory, Run
+from bench.call_run import AllTime, Counts, Memory, Run
 from bench.spread import Delays
 
 
@@ -33,4 +33,6 @@ def made_run(
         memory={name: Memory(80.0, 84.0, 0.1) for name in cpu},
         load_average=1.0,
         stolen_pct=4.0,
+        slowed_pct=3.0,
+        all_time=AllTime(cpu_ms + 1, Delays(1100, 3.0, 6.0, 17.0, 29.0), Delays(1100, 3.0, 6.0, 18.0, 29.0)),
     )

@@ -15,6 +15,10 @@ def deltas(*sizes: int, every_s: float = 0.25) -> list[tuple[int, float]]:
     return sent
 
 
+def ms(delays: list[tuple[float, float]]) -> list[float]:
+    return [delay_ms for _, delay_ms in delays]
+
+
 def test_a_delta_in_time_finds_the_queue_within_the_lead() -> None:
     assert [seq for seq, _ in at_once(deltas(12, 13, 12), 0.2)] == [0, 12, 25]
 
@@ -32,8 +36,9 @@ def test_a_reply_faster_than_real_time_leaves_at_once_only_in_the_beginning() ->
 def test_only_what_was_sent_within_the_window_and_heard_counts() -> None:
     sent = deltas(12, 13, 12)
     heard_at = {seq: t + 0.004 for seq, t in sent}
-    assert delays_ms(sent, heard_at, 0.2, ALWAYS) == pytest.approx([4.0, 4.0, 4.0])
-    assert delays_ms(sent, heard_at, 0.2, (1.2, 1.3)) == pytest.approx([4.0])
+    assert ms(delays_ms(sent, heard_at, 0.2, ALWAYS)) == pytest.approx([4.0, 4.0, 4.0])
+    ((at, _),) = delays_ms(sent, heard_at, 0.2, (1.2, 1.3))
+    assert 1.2 <= at <= 1.3
     del heard_at[12]
     assert len(delays_ms(sent, heard_at, 0.2, ALWAYS)) == 2
 
@@ -41,7 +46,7 @@ def test_only_what_was_sent_within_the_window_and_heard_counts() -> None:
 def test_frames_one_by_one_are_all_first_frames() -> None:
     sent = deltas(1, 1, 1, every_s=0.02)
     heard_at = {seq: t + 0.003 for seq, t in sent}
-    assert delays_ms(sent, heard_at, 0.2, ALWAYS) == pytest.approx([3.0, 3.0, 3.0])
+    assert ms(delays_ms(sent, heard_at, 0.2, ALWAYS)) == pytest.approx([3.0, 3.0, 3.0])
 
 
 def test_the_lead_is_the_sound_that_is_still_to_come() -> None:

@@ -12,6 +12,7 @@ def test_a_step_holds_until_a_p99_leaves_the_limit_or_a_frame_is_lost() -> None:
     assert not holds(made_run(lost=1))
     assert not holds(replace(made_run(), answered=39))
     assert not holds(replace(made_run(), downlink=Delays(10, 1.0, 2.0, 20.5, 21.0)))
+    assert not holds(replace(made_run(), uplink=Delays.of([]))), "nothing was measured"
 
 
 def test_calls_per_core_are_calculated_from_the_cpu_of_one() -> None:

@@ -14,7 +14,7 @@ def test_tables_become_sections_with_the_machine_above_them() -> None:
         "machine": machine() | {"load_average_after": [0.5, 0.5, 0.5]},
         "options": {"runs": 3},
         "tables": {"codecs": [table.as_dict()]},
-        "whole": {"answer": {"p99": 12.0, "count": 9, "calls": 9}},
+        "whole": {"answer": {"p99": 12.0, "count": 9, "calls": 9, "all_time": {"p99": 20.0, "count": 10}}},
     }
     text = markdown(json.loads(json.dumps(results)))
     assert text.startswith("# Results\n")
