@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -158,3 +159,39 @@ async def test_a_managed_identity_signs_for_an_http_simulator(
         await client.start_media_streaming(connection, operation_context="x")
         await client.aclose()
     assert [asked.headers["authorization"] for asked in acs.asked] == ["Bearer a-token"] * 2
+
+
+async def test_a_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bytes] = []
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readline())
+        writer.close()
+        await writer.wait_closed()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as proxy:
+        port = proxy.sockets[0].getsockname()[1]
+        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{port}")
+        monkeypatch.delenv("no_proxy", raising=False)
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        client = AcsClient(AcsAddress("http://acs.invalid", "a2V5"), MEDIA, deadline_s=0.3)
+        with pytest.raises(AcsError):
+            await answer(client)
+        await client.aclose()
+    assert asked[0].startswith(b"POST http://acs.invalid/calling/")
+
+
+async def test_without_a_proxy_no_file_is_looked_into_on_the_callers_time(
+    acs: ScriptedAcs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def look(*_: object) -> None:
+        pytest.fail("~/.netrc was looked for")
+
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setattr("aiohttp.client.netrc_from_env", look)
+    client = AcsClient(parse_connection_string(acs.connection_string), MEDIA, deadline_s=2)
+    await answer(client)
+    await client.aclose()

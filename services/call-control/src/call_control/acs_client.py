@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, TypeVar
+from urllib.request import getproxies
 
 from azure.communication.callautomation import (
     AudioFormat,
@@ -106,6 +107,8 @@ class AcsClient:
             self._identity or AzureKeyCredential(address.access_key),
             connection_timeout=CONNECT_TIMEOUT_S,
             read_timeout=READ_TIMEOUT_S,
+            # The client looks into ~/.netrc, in a thread, before each request that may go through a proxy.
+            use_env_settings=bool(set(getproxies()) - {"no"}),
             retry_total=0,
             per_call_policies=[_AllowHttp()] if self._identity and address.endpoint.startswith("http://") else [],
         )
