@@ -69,9 +69,8 @@ def _limits(whole: Figures) -> Iterator[Limit]:
     ):
         if name in whole:
             yield _p99(what, whole[name], most)
-            yield Limit(
-                f"{what}: calls that did not come so far", whole[name]["calls"] - whole[name]["count"], 0, "count"
-            )
+            came_so_far = whole[name]["all_time"]["count"]
+            yield Limit(f"{what}: calls that did not come so far", whole[name]["calls"] - came_so_far, 0, "count")
 
 
 def _p99(what: str, found: Figures, at_most: float) -> Limit:

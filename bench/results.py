@@ -16,8 +16,10 @@ Written by `python -m bench --write-results` from the JSON of one run; not edite
 
 Repeat it with `make bench` and then `.venv/bin/python -m bench --write-results`. The whole takes about a quarter of an
 hour and wants a machine that does nothing else; where the machine's host gives much of it to others, what was measured
-meanwhile is measured again, and it takes up to three times as long. `.venv/bin/python -m bench --help` names the parts
-and their options; `--quick` shows in a few minutes that everything runs, and its figures say nothing.
+meanwhile is measured again, and it takes up to three times as long. Where the host slows the cores for moments at a
+time, what began in them does not count, and what a figure is of all time stands beside it (ADR 22).
+`.venv/bin/python -m bench --help` names the parts and their options; `--quick` shows in a few minutes that everything
+runs, and its figures say nothing.
 
 The reference bridge (`bench/reference_bridge.py`) is the plainest single-process bridge: no Redis, no resampling, no
 failover. It runs in the same run, between the same simulators, in turns with our services.
