@@ -63,10 +63,10 @@ def test_what_it_is_of_all_time_stands_beside_it() -> None:
     found = table({"calls": measured(7.5), "answer": {"p99": 49.0, "count": 100, "calls": 100, "all_time": SLOWER}})
     assert found is not None
     beside = {str(row[0]): row[1:] for row in found.rows}
-    assert beside["deltas: CPU of all our processes and Redis, ms/s/call"] == ["7.50", "8", "yes", "8.50"]
+    assert beside["deltas: CPU of all our processes and Redis, ms/s/call"] == ["7.50", "8", "yes", "8.50 NO"]
     assert beside["deltas: the same, to the reference bridge, ratio"] == ["0.83", "1", "yes", "0.85"]
-    assert beside["echo: downlink delay p99, ms"] == ["7.00", "8", "yes", "18.00"]
-    assert beside["IncomingCall to answer request, p99, ms"] == ["49.0", "50", "yes", "99.0"]
+    assert beside["echo: downlink delay p99, ms"] == ["7.00", "8", "yes", "18.00 NO"]
+    assert beside["IncomingCall to answer request, p99, ms"] == ["49.0", "50", "yes", "99.0 NO"]
     assert beside["echo: calls not answered, count"] == ["0", "0", "yes", ""]
 
 
