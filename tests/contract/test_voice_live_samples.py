@@ -112,6 +112,18 @@ SAMPLES: list[tuple[str, vl.ServerEvent]] = [
         vl.AgentTranscriptDone("resp_1", "item_a1", "Hi, how can I help?"),
     ),
     (
+        f'{{"event_id":"e","type":"response.text.done",{_PART},"text":"Hi."}}',
+        vl.AgentTextDone("resp_1", "item_a1", "Hi."),
+    ),
+    (
+        (
+            '{"event_id":"event_18","type":"response.output_item.done","response_id":"resp_1","output_index":0,"item":'
+            '{"id":"item_a1","object":"realtime.item","type":"message","status":"completed","role":"assistant",'
+            '"content":[{"type":"audio","transcript":"Hi, how can I help?"}]}}'
+        ),
+        vl.ItemDone("resp_1", "item_a1"),
+    ),
+    (
         (
             '{"event_id":"e","type":"response.function_call_arguments.done","response_id":"resp_1","item_id":"item_f1",'
             '"output_index":0,"call_id":"call_1","name":"lookup_order","arguments":"{\\"id\\":\\n \\"7\\"}"}'
@@ -127,7 +139,7 @@ SAMPLES: list[tuple[str, vl.ServerEvent]] = [
             '{"event_id":"event_x","type":"error","error":{"message":"Missing required agent project name",'
             '"type":"invalid_request_error","code":"invalid_request_error","param":null,"event_id":null}}'
         ),
-        vl.ErrorEvent("invalid_request_error", "Missing required agent project name", "", ""),
+        vl.ErrorEvent("invalid_request_error", "Missing required agent project name", "", "", "invalid_request_error"),
     ),
     (
         '{"event_id":"e","type":"warning","warning":{"message":"slow","code":"latency","param":null}}',
@@ -148,7 +160,7 @@ SAMPLES: list[tuple[str, vl.ServerEvent]] = [
             '{"type":"failed","error":{"type":"server_error","code":"message_creation_failed",'
             '"message":"Failed to create message"}}',
         ),
-        vl.ResponseDone("resp_1", "failed", "message_creation_failed"),
+        vl.ResponseDone("resp_1", "failed", "message_creation_failed", "Failed to create message", "server_error"),
     ),
     ('{"event_id":"e","type":"rate_limits.updated","rate_limits":[]}', vl.Other("rate_limits.updated")),
 ]

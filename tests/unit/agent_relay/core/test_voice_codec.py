@@ -58,14 +58,29 @@ def test_the_type_may_stand_anywhere_and_the_message_may_be_binary() -> None:
 
 def test_an_error_without_a_code_has_its_type() -> None:
     event = decode('{"type":"error","error":{"type":"invalid_request_error","message":"no","param":null}}')
-    assert event == vl.ErrorEvent("invalid_request_error", "no", "", "")
+    assert event == vl.ErrorEvent("invalid_request_error", "no", "", "", "invalid_request_error")
 
 
-def test_a_failed_response_tells_the_code_of_its_error() -> None:
-    details = {"type": "failed", "error": {"type": "server_error", "code": "message_creation_failed"}}
-    response = {"id": "r", "status": "failed", "status_details": details}
+def test_an_error_keeps_its_type_beside_its_code() -> None:
+    event = decode('{"type":"error","error":{"type":"server_error","code":"rate_limit_exceeded","message":"slow"}}')
+    assert event == vl.ErrorEvent("rate_limit_exceeded", "slow", "", "", "server_error")
+
+
+@pytest.mark.parametrize(
+    ("error", "reason", "message", "kind"),
+    [
+        ({"type": "server_error", "code": "message_creation_failed"}, "message_creation_failed", "", "server_error"),
+        ({"type": "server_error", "code": None, "message": "no"}, "server_error", "no", "server_error"),
+        ({"code": "rate_limit_exceeded", "message": "in 2s"}, "rate_limit_exceeded", "in 2s", ""),
+        (None, "", "", ""),
+    ],
+)
+def test_a_failed_response_has_the_code_type_and_message_of_its_error(
+    error: object, reason: str, message: str, kind: str
+) -> None:
+    response = {"id": "r", "status": "failed", "status_details": {"type": "failed", "error": error}}
     event = decode(json.dumps({"type": "response.done", "response": response}))
-    assert event == vl.ResponseDone("r", "failed", "message_creation_failed")
+    assert event == vl.ResponseDone("r", "failed", reason, message, kind)
 
 
 def test_append_is_what_a_json_encoder_would_write() -> None:
@@ -97,6 +112,43 @@ def test_client_events_are_text_as_it_is_spoken() -> None:
 
 def test_half_a_surrogate_pair_does_not_cost_the_message() -> None:
     assert json.loads(encode(vl.create_message("user", "so \ud83d")))["item"]["content"][0]["text"] == "so ?"
+
+
+_PART = {"event_id": "e", "response_id": "r", "item_id": "i", "output_index": 0, "content_index": 1}
+
+
+@pytest.mark.parametrize(
+    ("beta", "ga", "fields", "event"),
+    [
+        ("audio.delta", "output_audio.delta", {"delta": "AAABAA=="}, vl.AudioDelta("r", "i", b"\0\0\x01\0", 1)),
+        ("audio.done", "output_audio.done", {}, vl.AudioDone("r", "i", 1)),
+        (
+            "audio_transcript.delta",
+            "output_audio_transcript.delta",
+            {"delta": "Hi"},
+            vl.AgentTranscriptDelta("r", "i", "Hi", 1),
+        ),
+        (
+            "audio_transcript.done",
+            "output_audio_transcript.done",
+            {"transcript": "Hi"},
+            vl.AgentTranscriptDone("r", "i", "Hi", 1),
+        ),
+        ("text.delta", "output_text.delta", {"delta": "Hi"}, vl.AgentTextDelta("r", "i", "Hi", 1)),
+        ("text.done", "output_text.done", {"text": "Hi"}, vl.AgentTextDone("r", "i", "Hi", 1)),
+        ("output_item.done", "output_item.done", {"item": {"id": "i"}}, vl.ItemDone("r", "i")),
+    ],
+)
+def test_beta_and_ga_names_are_the_same_event(
+    beta: str, ga: str, fields: dict[str, object], event: vl.ServerEvent
+) -> None:
+    for name in (beta, ga):
+        assert decode(json.dumps({"type": f"response.{name}", **_PART, **fields})) == event
+
+
+@pytest.mark.parametrize("index", [None, "1", True, 1.5, []])
+def test_audio_without_a_usable_content_index_is_of_the_first_part(index: object) -> None:
+    assert decode(_delta(delta="AAA=", content_index=index)) == vl.AudioDelta("r", "i", b"\0\0")
 
 
 def _delta(**fields: object) -> str:

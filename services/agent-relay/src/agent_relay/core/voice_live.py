@@ -1,8 +1,8 @@
 """The words of Voice Live: server events in, client events out (Voice Live API reference 2026-07-15).
 
-Voice Live speaks the beta names of the OpenAI Realtime API (`response.audio.delta`, not `response.output_audio.delta`),
-and so does the older Azure OpenAI Realtime: one codec serves both. Only events that the relay acts on have a class;
-all others decode to `Other`.
+Voice Live and the Azure OpenAI Realtime preview use the beta names of the OpenAI Realtime API (`response.audio.delta`),
+Azure OpenAI Realtime GA uses the GA names (`response.output_audio.delta`): the codec decodes both. Only events that the
+relay acts on have a class; all others decode to `Other`.
 """
 
 from __future__ import annotations
@@ -61,13 +61,16 @@ class AudioDelta(_Told, frozen=True):
     item_id: str
     pcm: bytes
     """24 kHz PCM, any number of whole samples."""
+    content_index: int = 0
+    """Which part of the item this belongs to."""
 
 
 class AudioDone(_Told, frozen=True):
-    """The end of the generated audio of an item, not of its playout."""
+    """The end of the generated audio of one part of an item, not of its playout."""
 
     response_id: str
     item_id: str
+    content_index: int = 0
 
 
 class AgentTranscriptDelta(_Told, frozen=True):
@@ -76,12 +79,37 @@ class AgentTranscriptDelta(_Told, frozen=True):
     response_id: str
     item_id: str
     text: str
+    content_index: int = 0
 
 
 class AgentTranscriptDone(_Told, frozen=True):
     response_id: str
     item_id: str
     text: str
+    content_index: int = 0
+
+
+class AgentTextDelta(_Told, frozen=True):
+    """A piece of a text part: written by the model, never spoken."""
+
+    response_id: str
+    item_id: str
+    text: str
+    content_index: int = 0
+
+
+class AgentTextDone(_Told, frozen=True):
+    response_id: str
+    item_id: str
+    text: str
+    content_index: int = 0
+
+
+class ItemDone(_Told, frozen=True):
+    """Nothing more of this output item will come. It may be a message or a function call."""
+
+    response_id: str
+    item_id: str
 
 
 class FunctionCall(_Told, frozen=True):
@@ -98,7 +126,12 @@ class ResponseDone(_Told, frozen=True):
     status: str
     """`completed`, `cancelled`, `incomplete` or `failed`."""
     reason: str
-    """`turn_detected`, `client_cancelled`, `max_output_tokens`, `content_filter`, an error's code, or ""."""
+    """`turn_detected`, `client_cancelled`, `max_output_tokens`, `content_filter`, an error's code (its type when it has
+    no code), or ""."""
+    message: str = ""
+    """Of the error of a failed response."""
+    kind: str = ""
+    """The error's type, such as `server_error`."""
 
 
 class Truncated(_Told, frozen=True):
@@ -110,10 +143,13 @@ class ErrorEvent(_Told, frozen=True):
     """A refused client event; most errors leave the session open."""
 
     code: str
+    """The error's type when it has no code."""
     message: str
     param: str
     event_id: str
     """The `event_id` of the client event at fault, "" when not told."""
+    kind: str = ""
+    """The error's type, such as `invalid_request_error` or `server_error`."""
 
 
 class WarningEvent(_Told, frozen=True):
@@ -137,6 +173,9 @@ ServerEvent: TypeAlias = (
     | AudioDone
     | AgentTranscriptDelta
     | AgentTranscriptDone
+    | AgentTextDelta
+    | AgentTextDone
+    | ItemDone
     | FunctionCall
     | ResponseDone
     | Truncated
