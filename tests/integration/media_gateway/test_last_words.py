@@ -17,7 +17,7 @@ from bridge_common.leases import Claim, Leases
 from bridge_common.redis_clients import RedisClients
 from eventually import eventually
 from media_gateway import relay_watch
-from media_gateway.apology import NONE
+from media_gateway.recordings import NONE
 from media_line import Line, StartGateway
 
 SORRY_S = 0.6

@@ -91,9 +91,11 @@ class Clear(_Stored, frozen=True, tag=22):
 
 
 class Hold(_Stored, frozen=True, tag=23):
-    """Play the hold tone while the voice session is being won back, or stop it."""
+    """Play the hold tone while the voice session is being won back or the agent works, or stop it."""
 
     on: bool
+    phrase: bool = False
+    """Before the tone, the recorded phrase that asks the caller to wait."""
 
 
 # -- inbox: what call-control has to act on -------------------------------------------------------------------------

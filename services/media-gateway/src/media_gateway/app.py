@@ -25,10 +25,10 @@ from bridge_common.settings import load_settings
 from bridge_common.streams import StreamReader, stream_writer
 from media_gateway import metrics
 from media_gateway.admission import Admission
-from media_gateway.apology import load_apology
 from media_gateway.drain import drain
 from media_gateway.media_session import MediaSession
 from media_gateway.media_socket import PATH, MediaSockets
+from media_gateway.recordings import APOLOGY, WAIT, load_recording
 from media_gateway.relay_watch import RelayWatch
 from media_gateway.settings import GatewaySettings
 from media_gateway.socket_server import SocketServer
@@ -64,7 +64,8 @@ class MediaGateway:
             writer=stream_writer(self._clients.media),
             ticker=Ticker(),
             admission=Admission(settings.gateway_capacity),
-            apology=load_apology(settings.apology_audio),
+            apology=load_recording(settings.apology_audio, APOLOGY),
+            wait_phrase=load_recording(settings.wait_audio, WAIT),
         )
         self._fleet = Fleet(control, self.name, KIND)
         self._watch = RelayWatch(Leases(control, keys, self.name), self._around.inbox, self._sessions)

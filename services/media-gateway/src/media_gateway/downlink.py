@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from bridge_common.audio import VOICE_RATE_HZ, ms_of_bytes
 from bridge_common.entries import Audio, Clear, Ended, Entry, Hold, ItemEnd, Stamp
@@ -14,6 +15,8 @@ from media_gateway.core.rate_change import RateChange, rate_change
 from media_gateway.outbox import Outbox
 from media_gateway.settings import GatewaySettings
 from media_gateway.ticker import Ticker
+
+WAIT_ITEM: Final = "wait"
 
 
 class Downlink:
@@ -30,6 +33,7 @@ class Downlink:
         report: Callable[[Report], None],
         on_stopped: Callable[[Clear], None],
         on_ended: Callable[[Ended], None],
+        wait_phrase: bytes = b"",
     ) -> None:
         self._rate: RateChange = rate_change(VOICE_RATE_HZ, rate_hz)
         self._playout = Playout(
@@ -47,6 +51,8 @@ class Downlink:
         self._holds = False
         """The relay wants the hold tone."""
         self._alone = False
+        self._wait_phrase = wait_phrase
+        self._phrases = 0
 
     @property
     def waiting_s(self) -> float:
@@ -63,6 +69,8 @@ class Downlink:
                 self._on_stopped(entry)
             case Hold():
                 self._holds = entry.on
+                if entry.on and entry.phrase:
+                    self._ask_to_wait()
                 self._playout.hold(self._holds or self._alone)
             case Stamp():
                 observe_stamp("downlink", entry.at_us)
@@ -73,6 +81,14 @@ class Downlink:
             case _:
                 return
         self.tick(self._clock())
+
+    def _ask_to_wait(self) -> None:
+        """Not while something is still to be heard. An item of its own, which the relay does not know."""
+        if self._wait_phrase and not self._playout.waiting_bytes:
+            self._phrases += 1
+            item_id = f"{WAIT_ITEM}-{self._phrases}"
+            self._playout.push(item_id, self._wait_phrase)
+            self._playout.end(item_id)
 
     def tick(self, now: float) -> None:
         """Send what is due and report what was heard."""

@@ -216,6 +216,7 @@ class MediaSession:
             report=report,
             on_stopped=self._trace.stopped,
             on_ended=self._call_ended,
+            wait_phrase=self._around.wait_phrase,
         )
 
     def alone(self, alone: bool) -> None:

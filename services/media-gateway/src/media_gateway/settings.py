@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, field_validator
 from bridge_common.acs_settings import AcsTrustSettings, lower
 from bridge_common.audio import PHONE_RATE_HZ, VOICE_RATE_HZ
 from bridge_common.errors import InputError
-from media_gateway.apology import load_apology
+from media_gateway.recordings import APOLOGY, load_recording
 
 
 class GatewaySettings(AcsTrustSettings):
@@ -32,11 +32,14 @@ class GatewaySettings(AcsTrustSettings):
     apology_audio: str = ""
     """A WAV file with what a caller hears whose voice session cannot be had back; empty: our own, `none`: nothing."""
 
-    @field_validator("apology_audio")
+    wait_audio: str = ""
+    """A WAV file that asks the caller to wait while the agent works; empty: our own, `none`: only the hold tone."""
+
+    @field_validator("apology_audio", "wait_audio")
     @classmethod
-    def _apology(cls, value: str) -> str:
+    def _recording(cls, value: str) -> str:
         try:
-            load_apology(value)
+            load_recording(value, APOLOGY)
         except InputError as error:
             raise ValueError(error.message) from error
         return value

@@ -30,3 +30,5 @@ class Surroundings:
     telling: Outage = field(default_factory=lambda: Outage(log, "writing to the inbox"))
     apology: bytes = b""
     """24 kHz PCM; empty: nothing is said."""
+    wait_phrase: bytes = b""
+    """The same, for a caller who waits for the agent."""

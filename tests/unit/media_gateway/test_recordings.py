@@ -8,7 +8,7 @@ import pytest
 
 from bridge_common.audio import VOICE_RATE_HZ, ms_of_bytes
 from bridge_common.errors import InputError
-from media_gateway.apology import LONGEST_S, NONE, load_apology
+from media_gateway.recordings import APOLOGY, LONGEST_S, NONE, WAIT, load_recording
 
 
 def _recording(path: Path, *, channels: int = 1, width: int = 2, rate_hz: int = 16_000, seconds: float = 1.0) -> str:
@@ -21,7 +21,7 @@ def _recording(path: Path, *, channels: int = 1, width: int = 2, rate_hz: int = 
 
 
 def test_our_own_is_speech_of_a_few_seconds() -> None:
-    pcm = load_apology()
+    pcm = load_recording("", APOLOGY)
     assert 2_000 < ms_of_bytes(len(pcm), VOICE_RATE_HZ) < 6_000
     samples = np.frombuffer(pcm, "<i2").astype(float)
     assert np.sqrt(np.mean(samples**2)) > 500
@@ -30,12 +30,12 @@ def test_our_own_is_speech_of_a_few_seconds() -> None:
 
 @pytest.mark.parametrize("rate_hz", [16_000, 24_000])
 def test_another_recording_is_brought_to_our_rate(tmp_path: Path, rate_hz: int) -> None:
-    pcm = load_apology(_recording(tmp_path / "sorry.wav", rate_hz=rate_hz, seconds=2.0))
+    pcm = load_recording(_recording(tmp_path / "sorry.wav", rate_hz=rate_hz, seconds=2.0), APOLOGY)
     assert ms_of_bytes(len(pcm), VOICE_RATE_HZ) == pytest.approx(2000, abs=5)
 
 
 def test_it_may_be_nothing() -> None:
-    assert load_apology(NONE) == b""
+    assert load_recording(NONE, WAIT) == b""
 
 
 @pytest.mark.parametrize(
@@ -50,12 +50,12 @@ def test_it_may_be_nothing() -> None:
 def test_what_cannot_be_played_is_refused(tmp_path: Path, kind: dict[str, int], told: str) -> None:
     path = _recording(tmp_path / "sorry.wav", **kind)
     with pytest.raises(InputError, match=told):
-        load_apology(path)
+        load_recording(path, APOLOGY)
 
 
 def test_what_is_no_recording_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be read"):
-        load_apology(str(tmp_path / "nothing.wav"))
+        load_recording(str(tmp_path / "nothing.wav"), APOLOGY)
     (tmp_path / "text.wav").write_text("sorry")
     with pytest.raises(InputError, match="no PCM WAV"):
-        load_apology(str(tmp_path / "text.wav"))
+        load_recording(str(tmp_path / "text.wav"), APOLOGY)

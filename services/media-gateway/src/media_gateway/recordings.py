@@ -1,4 +1,4 @@
-"""What a caller hears at last when no voice session can be had back: a recording, since nobody is there to speak."""
+"""Recordings that a caller hears when no voice session can speak: the apology, and the phrase that asks to wait."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from bridge_common.audio import BYTES_PER_SAMPLE, PHONE_RATE_HZ, VOICE_RATE_HZ
 from bridge_common.errors import InputError
 from media_gateway.core.rate_change import rate_change
 
-OURS: Final = Path(__file__).with_name("apology.wav")
+APOLOGY: Final = Path(__file__).with_name("apology.wav")
+WAIT: Final = Path(__file__).with_name("wait.wav")
 NONE: Final = "none"
 LONGEST_S: Final = 10.0
 """call-control hangs up after 12 s in any case."""
 
 
-def load_apology(setting: str = "") -> bytes:
-    """24 kHz PCM of a WAV file, of our own when `setting` is empty, nothing for `none`. Raises `InputError`."""
+def load_recording(setting: str, default: Path) -> bytes:
+    """24 kHz PCM of the WAV file `setting`, of `default` when it is empty, nothing for `none`. Raises `InputError`."""
     if setting == NONE:
         return b""
-    path = Path(setting) if setting else OURS
+    path = Path(setting) if setting else default
     try:
         with wave.open(str(path), "rb") as recording:
             kind = (recording.getnchannels(), recording.getsampwidth(), recording.getframerate())
