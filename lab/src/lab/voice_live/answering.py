@@ -16,7 +16,7 @@ from lab.voice_live.events import Event, RefusedError, event
 from lab.voice_live.faults import Faults
 from lab.voice_live.handshake import AgentMode, ModelMode
 from lab.voice_live.record import SessionRecord
-from lab.voice_live.responses import COMPLETED, Ending, Response, ResponseForm, cancelled
+from lab.voice_live.responses import Ending, Response, ResponseForm, cancelled
 from lab.voice_live.session_fields import CHECKS
 from lab.voice_live.speech_plan import Delta
 
@@ -46,9 +46,8 @@ class Answering:
         plan = next_plan(self.agent, self.record.conversation, asked)
         answers = self.end(self.active, cancelled("client_cancelled"), now) if self.active is not None else []
         if self.agent.mode != "script":
-            # Echo and marks speak by themselves; a client's greeting gets an answer without sound.
-            silent = Response(form)
-            return [*answers, silent.created(), *silent.finish(COMPLETED)]
+            # Echo and marks speak by themselves: what a client asks for is the response that they speak in.
+            return [*answers, *self.open_endless(now)[1]]
         response = self.active = Response(form)
         self.begun.append((response, plan))
         self.record.note(now, "response_created", response_id=response.id)

@@ -33,6 +33,8 @@ def measured_line(dialogue: Dialogue, resource: Resource, send: SendNow) -> Meas
 
 
 def _open(dialogue: Dialogue, send: SendNow, now: float) -> Response:
+    if (asked_for := dialogue.answering.active) is not None:
+        return asked_for
     response, opening = dialogue.answering.open_endless(now)
     for one in opening:
         send(encode_event(one).encode())
@@ -45,7 +47,7 @@ class _Echo:
 
     def hear(self, audio: object, now: float) -> None:
         self._dialogue.record.counters["appends"] += 1
-        if self._dialogue.answering.active is None:
+        if self._line.text is None or self._line.text.response.over:
             self._line.text = DeltaText(_open(self._dialogue, self._send, now))
         delta = self._line.hear(audio)
         if delta is not None and self._send(delta):
