@@ -14,6 +14,7 @@ from bridge_common.entries import Notice
 
 SECOND = bytes(bytes_of_ms(1000, 24_000))
 GREETING = Greeting(text="Welcome!")
+PROBE = "conversation.item.retrieve"
 
 
 def plan_for(mode: Mode = Mode.MODEL, greeting: Greeting | None = None, tools: frozenset[str] = frozenset()) -> Plan:
@@ -44,10 +45,14 @@ class Talk:
             self.core.left_alone(0.0)
         self.now = 1.0
 
-    def open(self, conversation_id: str = "") -> list[Command]:
+    def open(self, conversation_id: str = "", *, answers_probes: bool = True) -> list[Command]:
         self.core.connected(self.now)
         self.hear(vl.SessionCreated("sess_1", "", 0))
-        return self.hear(updated(conversation_id))
+        commands = self.hear(updated(conversation_id))
+        return commands + (self.answer_probe() if answers_probes else [])
+
+    def answer_probe(self) -> list[Command]:
+        return self.hear(vl.ErrorEvent("item_retrieve_invalid_item_id", "No item", "item_id", "probe-1"))
 
     def hear(self, *events: vl.ServerEvent) -> list[Command]:
         return [command for event in events for command in self.core.voice_event(event, self.now)]
@@ -67,7 +72,12 @@ class Talk:
 
 
 def sent(commands: list[Command]) -> list[vl.ClientEvent]:
-    return [c.event for c in commands if isinstance(c, Send)]
+    """All but probes."""
+    return [c.event for c in commands if isinstance(c, Send) and c.event["type"] != PROBE]
+
+
+def probes(commands: list[Command]) -> list[vl.ClientEvent]:
+    return [c.event for c in commands if isinstance(c, Send) and c.event["type"] == PROBE]
 
 
 def types(commands: list[Command]) -> list[object]:

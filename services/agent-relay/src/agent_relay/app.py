@@ -104,7 +104,9 @@ class AgentRelay:
             keys=keys,
             warm=WarmSessions(Shelf(voice, plan, settings.relay_warm_sessions)),
             backoff=Backoff(budget_s=settings.reconnect_budget_s),
-            greeting_delay_s=settings.greeting_delay_ms / 1000,
+            greeting_delay_s=None if settings.greeting_delay_ms is None else settings.greeting_delay_ms / 1000,
+            limits=settings.limits,
+            dtmf_interrupts=settings.dtmf_interrupts,
             history_turns=settings.history_turns,
             say_forms=settings.say_forms,
         )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from agent_relay import metrics
+from agent_relay.core.commands import Overdue
 from agent_relay.core.voice_live import AudioDelta, ServerEvent, SpeechStarted, SpeechStopped
 from bridge_common import tracing
 from bridge_common.entries import Turn
@@ -93,6 +94,12 @@ class CallTrace:
         item = self._items.get(item_id)
         if item is not None:
             item.cut_ms = tracing.now_ms()
+
+    def overdue(self, overdue: Overdue) -> None:
+        """Speech that the caller is owed was not heard in time, or its response failed."""
+        metrics.OVERDUE_SPEECH.labels(overdue.kind, overdue.outcome).inc()
+        where = fields(call_id=self._claim.call_id, kind=overdue.kind, outcome=overdue.outcome, error=overdue.why)
+        log.warning("owed speech overdue", extra=where)
 
     def turn(self, turn: Turn) -> None:
         """It was said, and it is known how much of it was heard."""

@@ -71,6 +71,8 @@ class CallVoice:
         """Made ready to take the place of the current session."""
         self._rolling: asyncio.Task[None] | None = None
         self._closing: set[asyncio.Task[None]] = set()
+        self._given_up = ""
+        """Why there is to be no further session."""
 
     @property
     def takes_audio(self) -> bool:
@@ -79,6 +81,8 @@ class CallVoice:
     def hear(self, pcm24k: bytes) -> bool:
         """The caller; kept while no session takes it. Whether one does."""
         flows = self.takes_audio
+        if self._conversation.protects_greeting:
+            return flows
         if self._link is not None:
             self._link.pass_on(pcm24k, flows=flows)
         else:
@@ -94,6 +98,11 @@ class CallVoice:
         """Give the current session up."""
         if self._link is not None:
             self._link.abandon(OutsideError(reason, retry=retry))
+
+    def give_up(self, reason: str) -> None:
+        """No further session: `hold` returns."""
+        self._given_up = reason
+        self.abandon(reason, retry=False)
 
     def nudge(self) -> None:
         """Caller audio follows what the session had to be told first."""
@@ -122,6 +131,8 @@ class CallVoice:
                     waits = self._desk.backoff.waits(random.random)
                 self._ready_since = None
             self._do(self._conversation.session_lost(failure.message, now))
+            if self._given_up:
+                return self._given_up
             if self._next is not None:
                 continue
             wait = self._wait_after(failure, waits, now)

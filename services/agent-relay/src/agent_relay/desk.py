@@ -12,6 +12,7 @@ from agent_relay import metrics
 from agent_relay.core.agent_profile import AgentProfile
 from agent_relay.core.backoff import Backoff
 from agent_relay.core.conversation import Conversation
+from agent_relay.core.debt import Limits
 from agent_relay.core.history import from_transcript, left_saying
 from agent_relay.core.plan import plan_of
 from agent_relay.core.spoken_text import Form
@@ -49,7 +50,9 @@ class Desk:
     keys: Keys
     warm: WarmSessions = field(default_factory=WarmSessions)
     backoff: Backoff = field(default_factory=Backoff)
-    greeting_delay_s: float = 0.5
+    greeting_delay_s: float | None = None
+    limits: Limits = field(default_factory=Limits)
+    dtmf_interrupts: bool = True
     history_turns: int = 40
     tools: Mapping[str, Tool] = field(default_factory=dict)
     say_forms: tuple[Form, ...] = ()
@@ -76,6 +79,8 @@ async def begin_conversation(desk: Desk, record: CallRecord) -> Conversation:
         profile,
         desk.voice.target,
         greeting_delay_s=desk.greeting_delay_s,
+        limits=desk.limits,
+        keys_interrupt=desk.dtmf_interrupts,
         tools=frozenset(desk.tools),
         say_forms=desk.say_forms,
     )

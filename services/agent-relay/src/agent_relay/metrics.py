@@ -18,6 +18,11 @@ PAUSES: Final = telemetry.counter(
     "bridge_relay_resource_pauses_total", "Times a resource was left alone by the fleet, by the refusal's status",
     "resource", "status",
 )  # fmt: skip
+OVERDUE_SPEECH: Final = telemetry.counter(
+    "bridge_relay_overdue_speech_total",
+    "Times that speech owed to the caller was not heard in time or its response failed, by what followed",
+    "kind", "outcome",
+)  # fmt: skip
 BARGE_INS: Final = telemetry.counter("bridge_relay_barge_ins_total", "Times a caller interrupted the agent")
 BAD_EVENTS: Final = telemetry.counter("bridge_relay_bad_events_total", "Malformed messages from Voice Live, dropped")
 DROPPED_FRAMES: Final = telemetry.counter(

@@ -17,7 +17,7 @@ import msgspec
 
 from agent_relay.call_trace import CallTrace
 from agent_relay.call_voice import CallVoice
-from agent_relay.core.commands import Abandon, Append, Command, Ready, Record, Send
+from agent_relay.core.commands import Abandon, Append, Command, GiveUp, Overdue, Ready, Record, Send
 from agent_relay.core.conversation import Conversation
 from agent_relay.core.pulse import answers_probe
 from agent_relay.core.uplink_cursor import UplinkCursor
@@ -268,6 +268,10 @@ class Relay:
                     self._voice.send(command.event)
                 case Abandon():
                     self._voice.abandon(command.reason, retry=command.retry)
+                case GiveUp():
+                    self._voice.give_up(command.reason)
+                case Overdue():
+                    self._trace.overdue(command)
                 case Ready():
                     self._on_ready(command)
                 case Record(entry=Turn() as turn):

@@ -23,6 +23,7 @@ from agent_relay.core.connection import (
     is_version,
     version_date,
 )
+from agent_relay.core.debt import Limits
 from agent_relay.core.spoken_text import Form
 from agent_relay.profiles import load_profiles
 from bridge_common.errors import InputError
@@ -35,6 +36,10 @@ _CHOICES: Final[Mapping[str, Mode]] = {
     "azure_openai_deployment": Mode.AZURE_OPENAI,
 }
 """The setting that chooses each way to connect."""
+
+
+def _none_if_empty(value: object) -> object:
+    return None if value == "" else value
 
 
 class RelaySettings(ServiceSettings):
@@ -62,7 +67,11 @@ class RelaySettings(ServiceSettings):
     history_turns: int = Field(default=40, ge=1, le=1000)
     say_forms: Annotated[tuple[Form, ...], NoDecode, BeforeValidator(comma_separated)] = ()
     """How texts of others are said, the first that is not refused. Empty: what goes with the way to connect."""
-    greeting_delay_ms: int = Field(default=500, ge=0, le=10_000)
+    greeting_delay_ms: Annotated[int | None, BeforeValidator(_none_if_empty)] = Field(default=None, ge=0, le=10_000)
+    """From the media socket to the greeting; None: as soon as the caller's first audio is there."""
+    response_start_s: float = Field(default=5.0, ge=1, le=600)
+    agent_patience_s: float = Field(default=60.0, ge=5, le=600)
+    dtmf_interrupts: bool = True
 
     relay_capacity: int = Field(default=40, ge=1, le=1000)
     relay_warm_sessions: int = Field(default=0, ge=0, le=100)
@@ -102,6 +111,10 @@ class RelaySettings(ServiceSettings):
             TokenScope.COGNITIVE_SERVICES: self.azure_cognitive_services_scope,
         }
         return {scope: names[scope] for scope in self.target.scopes()}
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(start_s=self.response_start_s, patience_s=self.agent_patience_s)
 
     def profiles(self) -> Mapping[str, AgentProfile]:
         return load_profiles(self.agent_profiles_file)

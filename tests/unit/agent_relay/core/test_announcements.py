@@ -10,7 +10,6 @@ from agent_relay.core.announcement import STOP_PAUSE_S
 from agent_relay.core.commands import Command, MarkGreeted, MarkSaid, Record
 from agent_relay.core.connection import Mode
 from agent_relay.core.pulse import PROBE_S
-from agent_relay.core.responses import ANSWER_S
 from agent_relay.core.turns import ANSWER_DUE_S
 from bridge_common.entries import Audio, Clear, Dtmf, MediaAttached, Notice, Played, Say, Turn
 from talk import GREETING, SECOND, Talk, appended, plan_for, sent, types
@@ -98,15 +97,17 @@ def test_a_barge_in_drops_the_rest_and_what_is_still_written() -> None:
     stopped = talk.hear(vl.SpeechStarted("u1"))
     assert appended(stopped) == [Clear("a2")]
     assert "response.cancel" not in types(stopped), "the service has cancelled it already"
-    assert outcomes(stopped) == [("say_1", "interrupted")]
-    assert marks(stopped) == [MarkSaid("", "say_1", "2-0")], "what has not begun is still wanted"
+    assert outcomes(stopped) == [], "it may be a noise"
     assert said(talk.hear(vl.ResponseDone("r2", "cancelled", "turn_detected"))) == []
+    words = talk.hear(vl.UserTranscript("u1", "Wait."))
+    assert outcomes(words) == [("say_1", "interrupted")]
+    assert marks(words) == [MarkSaid("", "say_1", "2-0")], "what has not begun is still wanted"
     assert talk.core.say("3-0", Say("say_1", 34, " more. Of it.", last=True), 2.5) == []
     (turn,) = [c.entry for c in talk.core.from_caller(Played("a1", 500, False), 2.6) if isinstance(c, Record)]
     assert isinstance(turn, Turn)
     assert (turn.text, turn.heard_ms, turn.interrupted) == ("Good", 500, True)
     # The caller is answered before the next text begins.
-    talk.hear(vl.SpeechStopped("u1"), vl.ResponseCreated("r3"))
+    talk.hear(vl.SpeechStopped("u1"), vl.ResponseCreated("r3"), vl.AudioDelta("r3", "a3", SECOND))
     assert said(talk.hear(vl.ResponseDone("r3", "completed", ""))) == ["Later."]
 
 
@@ -114,7 +115,38 @@ def test_a_barge_in_after_all_was_generated_is_no_less_one() -> None:
     talk = open_line(Talk(plan_for()))
     talk.core.say("1-0", Say("say_1", 0, "Good morning.", last=True), 2.0)
     speak(talk, "r1", "a1", "Good morning.")
-    assert outcomes(talk.hear(vl.SpeechStarted("u1"))) == [("say_1", "interrupted")]
+    assert outcomes(talk.hear(vl.SpeechStarted("u1"), vl.SpeechStopped("u1"))) == []
+    assert outcomes(talk.hear(vl.ResponseCreated("r2"))) == [("say_1", "interrupted")], "the service answers words"
+
+
+def test_after_a_noise_it_goes_on_with_what_was_not_heard() -> None:
+    talk = open_line(Talk(plan_for()))
+    text = "Good morning. This is Contoso. We are closed."
+    talk.core.say("1-0", Say("say_1", 0, text, last=True), 2.0)
+    speak(talk, "r1", "a1", "Good morning.")
+    talk.core.from_caller(Played("a1", 1000, True), 3.0)
+    speak(talk, "r2", "a2", "This is Contoso.")
+    talk.hear(vl.ResponseCreated("r3"), vl.AudioDelta("r3", "a3", SECOND))
+    noise = talk.hear(vl.SpeechStarted("u1"), vl.ResponseDone("r3", "cancelled", "turn_detected"))
+    talk.core.from_caller(Played("a2", 400, False), 3.5)
+    noise += talk.hear(vl.SpeechStopped("u1"))
+    assert outcomes(noise) == []
+    assert said(noise) == []
+    again = talk.hear(vl.UserTranscript("u1", ""))
+    assert said(again) == ["This is Contoso."]
+    assert said(speak(talk, "r4", "a4", "This is Contoso.")) == ["We are closed."]
+    speak(talk, "r5", "a5", "We are closed.")
+    talk.core.from_caller(Played("a4", 1000, True), 5.0)
+    assert outcomes(talk.core.from_caller(Played("a5", 1000, True), 6.0)) == [("say_1", "spoken")]
+
+
+def test_a_text_that_was_whole_but_not_heard_is_spoken_again_after_a_noise() -> None:
+    talk = open_line(Talk(plan_for()))
+    talk.core.say("1-0", Say("say_1", 0, "Good morning.", last=True), 2.0)
+    speak(talk, "r1", "a1", "Good morning.")
+    talk.hear(vl.SpeechStarted("u1"), vl.SpeechStopped("u1"))
+    talk.core.from_caller(Played("a1", 0, False), 2.2)
+    assert said(talk.hear(vl.UserTranscriptFailed("u1", "no speech"))) == ["Good morning."]
 
 
 def test_a_caller_who_may_not_interrupt_does_not() -> None:
@@ -241,7 +273,37 @@ def test_a_failed_sentence_is_said_again_once() -> None:
 def test_a_request_that_is_never_answered_is_made_again() -> None:
     talk = open_line(Talk(plan_for()))
     talk.core.say("1-0", TWO, 2.0)
-    assert said(talk.core.tick(2.0 + ANSWER_S)) == ["Good morning."]
+    assert said(talk.core.tick(2.0 + plan_for().limits.start_s)) == ["Good morning."]
+    given_up = talk.core.tick(2.0 + 2 * plan_for().limits.start_s)
+    assert outcomes(given_up) == [("say_1", "failed")]
+
+
+def test_a_sentence_without_sound_has_failed() -> None:
+    talk = open_line(Talk(plan_for()))
+    talk.core.say("1-0", TWO, 2.0)
+    silent = (vl.ResponseCreated("r1"), vl.ResponseDone("r1", "completed", ""))
+    assert said(talk.hear(*silent)) == ["Good morning."]
+    assert outcomes(talk.hear(*silent)) == [("say_1", "failed")]
+
+
+def test_a_sentence_whose_response_does_not_come_is_cancelled_and_asked_for_again() -> None:
+    talk = open_line(Talk(plan_for()))
+    talk.core.say("1-0", TWO, 2.0)
+    talk.hear(vl.ResponseCreated("r1"))
+    stuck = talk.core.tick(2.0 + plan_for().limits.fallback_s)
+    assert sent(stuck)[0] == vl.cancel_response("r1")
+    assert said(stuck) == ["Good morning."]
+    assert appended(talk.hear(vl.AudioDelta("r1", "a1", SECOND))) == [], "it comes too late"
+
+
+def test_a_quota_is_waited_for_as_long_as_the_error_says() -> None:
+    talk = open_line(Talk(plan_for()))
+    talk.core.say("1-0", TWO, 2.0)
+    talk.now = 2.0
+    refused = vl.ErrorEvent("rate_limit_exceeded", "Please try again in 4s.", "", "say-1")
+    assert said(talk.hear(refused)) == []
+    assert said(talk.core.tick(5.9)) == []
+    assert said(talk.core.tick(6.0)) == ["Good morning."]
 
 
 def test_a_lost_session_costs_no_sentence_and_no_answer_is_owed_for_it() -> None:

@@ -7,7 +7,7 @@ from agent_relay.core.commands import Abandon, MarkGreeted, Ready, Send
 from agent_relay.core.connection import Mode
 from agent_relay.core.conversation import OPENING_S, Phase
 from bridge_common.entries import Dtmf, MediaAttached
-from talk import GREETING, Talk, notices, plan_for, sent, types, updated
+from talk import GREETING, Talk, notices, plan_for, probes, sent, types, updated
 
 
 def test_a_session_is_configured_before_it_is_ready() -> None:
@@ -17,7 +17,9 @@ def test_a_session_is_configured_before_it_is_ready() -> None:
     assert isinstance(update, Send)
     assert update.event["type"] == "session.update"
     assert talk.hear(vl.SpeechStarted("u1")) == [], "nothing counts before session.updated"
-    assert talk.hear(updated("conv_1")) == [Ready("sess_1", "conv_1")]
+    ready, *probe = talk.hear(updated("conv_1"))
+    assert ready == Ready("sess_1", "conv_1")
+    assert len(probes(probe)) == len(probe) == 1
     assert talk.core.phase is Phase.READY
 
 

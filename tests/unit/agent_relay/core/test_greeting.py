@@ -8,12 +8,12 @@ from agent_relay.core.voice_live import create_response, create_spoken
 def test_fixed_text_is_spoken_as_it_stands_and_then_by_instruction() -> None:
     saying = Saying(Greeting(text="Welcome!"), speaks_fixed_text=True)
     assert saying.attempt() == ([], create_spoken("Welcome!"))
-    second = saying.attempt()
-    assert second is not None
-    before, request = second
+    assert saying.attempt() == ([], create_spoken("Welcome!")), "the same form until it is refused"
+    assert saying.refused()
+    before, request = saying.attempt()
     assert '"Welcome!"' in str(before)
     assert request == create_response()
-    assert saying.attempt() is None
+    assert not saying.refused()
 
 
 def test_without_fixed_text_there_is_only_the_instruction() -> None:
@@ -21,17 +21,14 @@ def test_without_fixed_text_there_is_only_the_instruction() -> None:
         Saying(Greeting(text="Welcome!"), speaks_fixed_text=False),
         Saying(Greeting(say_how="Ask for the name."), speaks_fixed_text=True),
     ):
-        first = saying.attempt()
-        assert first is not None
-        assert len(first[0]) == 1
-        assert saying.attempt() is None
+        assert len(saying.attempt()[0]) == 1
+        assert not saying.refused()
 
 
-def test_a_form_can_be_repeated_and_all_begun_again() -> None:
+def test_another_session_is_asked_in_the_first_form_again() -> None:
     saying = Saying(Greeting(text="Welcome!"), speaks_fixed_text=True)
     first = saying.attempt()
-    saying.repeat()
-    assert saying.attempt() == first
-    saying.attempt()
+    saying.refused()
+    assert saying.attempt() != first
     saying.restart()
     assert saying.attempt() == first

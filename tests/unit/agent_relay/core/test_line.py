@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-from agent_relay.core.line import HOLD_AFTER_S, PATIENCE_S, Line
+from agent_relay.core.line import AUDIO_WAIT_S, HOLD_AFTER_S, PATIENCE_S, Line
 
 
 def test_the_first_audio_opens_the_line() -> None:
-    line = Line(0.5, media_attached=False, maybe_holding=False)
+    line = Line(None, media_attached=False, maybe_holding=False)
     assert not line.open(100.0)
     line.attached(100.0)
     assert not line.open(100.4)
@@ -12,12 +12,24 @@ def test_the_first_audio_opens_the_line() -> None:
     assert line.open(100.4)
 
 
-def test_a_silent_line_opens_after_the_delay() -> None:
-    line = Line(0.5, media_attached=False, maybe_holding=False)
+def test_a_line_without_audio_opens_after_a_while() -> None:
+    line = Line(None, media_attached=False, maybe_holding=False)
     line.attached(100.0)
     line.attached(100.3)
-    assert line.opens_at == 100.5
-    assert line.open(100.5)
+    assert line.opens_at == 100.0 + AUDIO_WAIT_S
+    assert line.open(100.0 + AUDIO_WAIT_S)
+
+
+def test_a_delay_counts_from_the_media_socket_whether_there_is_audio_or_not() -> None:
+    for audio in (True, False):
+        line = Line(3.0, media_attached=False, maybe_holding=False)
+        line.attached(100.0)
+        if audio:
+            line.audio(100.1)
+        assert line.opens_at == 103.0
+    line = Line(0.0, media_attached=False, maybe_holding=False)
+    line.attached(100.0)
+    assert line.open(100.0), "at once"
 
 
 def test_hold_begins_once_after_a_while_and_ends_once() -> None:

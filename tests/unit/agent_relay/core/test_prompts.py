@@ -2,10 +2,9 @@ from __future__ import annotations
 
 from agent_relay.core import voice_live as vl
 from agent_relay.core.agent_profile import Greeting
-from agent_relay.core.commands import Abandon
+from agent_relay.core.commands import Abandon, GiveUp
 from agent_relay.core.connection import Mode
 from agent_relay.core.pulse import PROBE_S
-from agent_relay.core.responses import ANSWER_S
 from bridge_common.entries import Dtmf
 from talk import GREETING, SECOND, Talk, notices, plan_for, sent, types
 
@@ -19,8 +18,10 @@ def test_a_greeting_whose_form_is_refused_is_said_by_the_other() -> None:
     assert types(commands) == ["conversation.item.create", "response.create"]
     assert notices(commands) == ["request_refused"]
     again = talk.hear(vl.ErrorEvent("invalid_request_error", "neither", "", "greeting-2"))
-    assert notices(again) == ["request_refused", "greeting_failed"]
-    assert sent(again) == []
+    assert notices(again) == ["request_refused", "speech_overdue"]
+    assert types(again) == ["conversation.item.create", "response.create"], "once more"
+    fallback = talk.hear(vl.ErrorEvent("invalid_request_error", "neither", "", "greeting-3"))
+    assert "something went wrong" in str(sent(fallback))
 
 
 def test_a_greeting_that_the_lost_session_did_not_begin_is_said_by_the_next() -> None:
@@ -51,9 +52,8 @@ def test_a_failed_response_is_asked_for_once_more_and_then_owned_up_to() -> None
     second = talk.hear(vl.ResponseCreated("r2"), vl.ResponseDone("r2", "failed", "message_creation_failed"))
     assert "something went wrong" in str(sent(second))
     third = talk.hear(vl.ResponseCreated("r3"), vl.ResponseDone("r3", "failed", "message_creation_failed"))
-    assert third[-1] == Abandon("the voice session answers nothing"), "no silence"
-    talk.core.session_lost("abandoned", 3.0)
-    assert types(talk.open())[-1] == "response.create", "another session may answer"
+    assert isinstance(third[-1], GiveUp), "no silence: human agents, or the recorded apology"
+    assert sent(third) == []
     talk.turn("Hello?", "u2")
     again = talk.hear(vl.ResponseCreated("r4"), vl.ResponseDone("r4", "failed", "x"))
     assert types(again) == ["response.create"], "the next turn has its own attempts"
@@ -62,8 +62,10 @@ def test_a_failed_response_is_asked_for_once_more_and_then_owned_up_to() -> None
 def test_a_filtered_answer_without_audio_has_failed() -> None:
     talk = Talk(plan_for())
     talk.open()
+    talk.turn()
     commands = talk.hear(vl.ResponseCreated("r1"), vl.ResponseDone("r1", "incomplete", "content_filter"))
-    assert notices(commands) == ["response_failed"]
+    assert notices(commands) == ["response_failed", "speech_overdue"]
+    assert types(commands) == ["response.create"]
 
 
 def test_a_failed_greeting_is_said_again() -> None:
@@ -85,10 +87,13 @@ def test_a_request_that_met_another_response_is_made_after_it() -> None:
     assert types(talk.hear(vl.ResponseDone("r_theirs", "completed", ""))) == ["response.create"]
 
 
-def test_a_request_that_is_never_answered_does_not_block_the_next() -> None:
+def test_a_request_that_is_never_answered_is_made_again_on_another_session() -> None:
     talk = Talk(plan_for())
     talk.open()
     talk.core.from_caller(Dtmf("#"), 2.0)
-    assert types(talk.core.from_caller(Dtmf("#"), 3.0)) == ["conversation.item.create"]
     assert talk.core.next_at() == 2.0 + PROBE_S
-    assert types(talk.core.tick(2.0 + ANSWER_S)) == ["response.create"]
+    commands = talk.core.tick(2.0 + plan_for().limits.start_s)
+    assert notices(commands) == ["speech_overdue"]
+    assert any(isinstance(command, Abandon) for command in commands)
+    talk.core.session_lost("abandoned", 7.1)
+    assert types(talk.open())[-1] == "response.create"

@@ -5,13 +5,17 @@ from __future__ import annotations
 import pytest
 
 from agent_relay.core.commands import Abandon, Command, Send
-from agent_relay.core.pulse import ANSWER_S, PROBE_S, STALL_S, Pulse, answers_probe
+from agent_relay.core.pulse import ANSWER_S, PROBE_S, Pulse, answers_probe
 from agent_relay.core.voice_live import ErrorEvent, Other
 
 
-def begun(at: float = 10.0) -> Pulse:
+def begun(at: float = 10.0, *, proven: bool = True) -> Pulse:
+    """`proven`: it has answered a probe."""
     pulse = Pulse()
     pulse.begin(at)
+    asked = pulse.probe(at)
+    if proven:
+        assert pulse.is_own(refusal([asked]), at)
     return pulse
 
 
@@ -32,17 +36,22 @@ def test_silence_to_a_probe_is_death() -> None:
     assert isinstance(command, Abandon)
 
 
-def test_an_answered_probe_gives_time_but_no_progress() -> None:
-    pulse, now, probes = begun(10.0), 10.0, 0
-    while now < 10.0 + STALL_S:
-        now = pulse.next_at(0.0)
-        commands = pulse.feel(0.0, now)
-        if isinstance(commands[0], Abandon):
-            break
-        assert pulse.is_own(refusal(commands), now + 0.05)
-        probes += 1
-    assert now == 10.0 + STALL_S
-    assert probes == pytest.approx(STALL_S / (PROBE_S + 0.05), abs=1)
+def test_silence_of_a_session_that_never_answered_a_probe_says_nothing() -> None:
+    pulse = begun(10.0, proven=False)
+    assert pulse.next_at(0.0) is None
+    assert pulse.feel(0.0, 600.0) == []
+    assert not pulse.is_own(Other("rate_limits.updated"), 700.0)
+    assert pulse.feel(0.0, 800.0) == []
+    assert pulse.is_own(ErrorEvent("", "", "", "probe-1"), 801.0), "it only took long"
+    assert pulse.next_at(0.0) == 801.0 + PROBE_S
+
+
+def test_an_answered_probe_gives_time_for_as_long_as_it_takes() -> None:
+    pulse, now = begun(10.0), 10.0
+    for _ in range(60):
+        now = pulse.next_at(0.0) or 0.0
+        assert pulse.is_own(refusal(pulse.feel(0.0, now)), now + 0.05)
+    assert now == pytest.approx(10.0 + 60 * PROBE_S + 59 * 0.05)
 
 
 def test_what_was_asked_for_just_now_is_waited_for() -> None:
@@ -51,7 +60,7 @@ def test_what_was_asked_for_just_now_is_waited_for() -> None:
     assert pulse.next_at(99.5) == 99.5 + PROBE_S
 
 
-def test_any_event_is_a_sign_of_life_and_a_new_session_begins_anew() -> None:
+def test_any_event_is_a_sign_of_life_and_a_new_session_begins_from_nothing() -> None:
     pulse = begun(10.0)
     pulse.feel(0.0, 11.0)
     assert not pulse.is_own(Other("rate_limits.updated"), 11.5)
@@ -59,10 +68,29 @@ def test_any_event_is_a_sign_of_life_and_a_new_session_begins_anew() -> None:
     pulse.feel(0.0, 12.5)
     pulse.begin(12.6)
     assert pulse.feel(0.0, 12.5 + ANSWER_S - 0.2) == []
+    pulse.probe(12.6)
+    assert pulse.next_at(0.0) is None, "this one has not answered yet"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        ErrorEvent("item_retrieve_invalid_item_id", "no", "item_id", ""),
+        ErrorEvent("invalid_request_error", "Item 'probe-' not found", "", "", "invalid_request_error"),
+        ErrorEvent("invalid_request_error", "not found", "", "", "invalid_request_error"),
+        Other("conversation.item.retrieved"),
+    ],
+)
+def test_a_probe_is_answered_in_any_form(answer: ErrorEvent | Other) -> None:
+    pulse = begun(10.0, proven=False)
+    assert pulse.is_own(answer, 10.1)
+    assert pulse.next_at(0.0) == 10.1 + PROBE_S
 
 
 def test_other_refusals_are_not_ours() -> None:
-    pulse = begun()
+    pulse = begun(10.0)
     assert not pulse.is_own(ErrorEvent("", "", "", "truncate-1"), 10.5)
     assert pulse.heard_at == 10.5
-    assert not pulse.is_own(ErrorEvent("", "", "", ""), 10.5)
+    assert not pulse.is_own(ErrorEvent("invalid_request_error", "", "", ""), 10.5), "no probe is open"
+    pulse.probe(11.0)
+    assert not pulse.is_own(ErrorEvent("server_error", "", "", "", "server_error"), 11.1)

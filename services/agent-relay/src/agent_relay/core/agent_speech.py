@@ -45,6 +45,11 @@ class AgentSpeech:
         """Nothing of ours may still be unheard."""
         return not self._heard.unheard()
 
+    @property
+    def plays(self) -> bool:
+        """Something of ours has begun to be played and has not ended, as far as is known."""
+        return any(item.first_frame_at is not None and item.may_be_unheard for item in self._heard.items())
+
     def dropped(self, response_id: str) -> bool:
         """Whether the response was interrupted and its end has not come yet."""
         return response_id in self._dropped
@@ -56,6 +61,15 @@ class AgentSpeech:
     def settled(self, response_ids: Collection[str]) -> bool:
         """Whether it is known of all that these responses said how much of it was heard."""
         return not any(item.response_id in response_ids for item in self._heard.items())
+
+    def response_of(self, item_id: str) -> str:
+        """The response that an item belongs to; "" for one that is settled, or of another relay."""
+        item = self._heard.get(item_id)
+        return item.response_id if item is not None else ""
+
+    def may_be_unheard(self, response_id: str) -> bool:
+        """Whether audio of the response may still be played, or cleared by the caller."""
+        return any(item.response_id == response_id and item.may_be_unheard for item in self._heard.items())
 
     def spoke(self, response_id: str) -> bool:
         return any(item.response_id == response_id and item.generated_bytes for item in self._heard.items())

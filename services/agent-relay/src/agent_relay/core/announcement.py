@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import Final
 
 from agent_relay.core.sentences import Sentence, SentenceCutter
@@ -26,7 +27,8 @@ class Announcement:
         """No more text will come."""
         self.begun = spoken > 0
         """Something of it was spoken, or was asked for."""
-        self.response_ids: list[str] = []
+        self._spoken: list[tuple[str, int, Sentence]] = []
+        """The response of each sentence, and how far the text was spoken before it."""
         self.failures = 0
         """Of the current sentence."""
         self._cutter = SentenceCutter(language, spoken)
@@ -86,9 +88,19 @@ class Announcement:
         self._sentences.appendleft(sentence)
 
     def was_spoken(self, sentence: Sentence, response_id: str) -> None:
+        self._spoken.append((response_id, self.spoken, sentence))
         self.spoken = sentence.end
-        self.response_ids.append(response_id)
         self.failures = 0
+
+    @property
+    def response_ids(self) -> list[str]:
+        return [response_id for response_id, _, _ in self._spoken]
+
+    def take_back(self, unheard: Callable[[str], bool]) -> None:
+        """Speak again what was not heard to its end. `unheard`: whether a response was not."""
+        while self._spoken and unheard(self._spoken[-1][0]):
+            _, self.spoken, sentence = self._spoken.pop()
+            self._sentences.appendleft(sentence)
 
     @property
     def oldest_entry(self) -> str:

@@ -1,8 +1,9 @@
 """What others want said: one text after the other, sentence by sentence, between the turns of the conversation.
 
 A sentence is asked for when no response is active and the caller neither speaks nor waits for an answer. Audio comes
-faster than it plays, so the next one is there before the caller has heard this one. A barge-in drops the rest of a text
-that has begun. What was spoken is noted sentence by sentence, so that another relay goes on with the next one.
+faster than it plays, so the next one is there before the caller has heard this one. A barge-in pauses a text that has
+begun: words of the caller end it, after a noise it goes on with the first sentence that was not heard. What was spoken
+is noted sentence by sentence, so that another relay goes on with the next one.
 """
 
 from __future__ import annotations
@@ -17,10 +18,13 @@ from typing import Final
 from agent_relay.core.agent_speech import AgentSpeech
 from agent_relay.core.announcement import Announcement
 from agent_relay.core.commands import Command, MarkSaid, Send
+from agent_relay.core.debt import Limits
+from agent_relay.core.owed_speech import FIRST_WAIT_S
+from agent_relay.core.rate_limits import wait_s
 from agent_relay.core.responses import UNKNOWN, Purpose, Responses
 from agent_relay.core.sentences import Sentence
 from agent_relay.core.spoken_text import Form, spoken
-from agent_relay.core.voice_live import cancel_response
+from agent_relay.core.voice_live import ErrorEvent, ResponseDone, cancel_response
 from agent_relay.core.wall_clock import WallClock
 from bridge_common.entries import Say
 
@@ -60,11 +64,14 @@ class Announcements:
         responses: Responses,
         speech: AgentSpeech,
         clock: WallClock,
+        limits: Limits,
         said: str = "",
     ) -> None:
         self.said = said
         self.held = False
         """Begin no further sentence: another relay will."""
+        self.paused = False
+        """The caller spoke, and it is not known yet whether it was a noise."""
         self._forms = forms
         self._form = 0
         """The first one that was not refused."""
@@ -72,6 +79,9 @@ class Announcements:
         self._responses = responses
         self._speech = speech
         self._clock = clock
+        self._limits = limits
+        self._not_before = 0.0
+        """The model is over its quota until then."""
         self._waiting: deque[Announcement] = deque()
         self._hearing: list[Announcement] = []
         """Spoken to the end, but perhaps not heard to the end."""
@@ -90,10 +100,21 @@ class Announcements:
 
     def next_at(self) -> float | None:
         """When there is something to do, if nobody else speaks; 0 for now."""
-        if not self._waiting or self.held or not self._responses.idle:
+        if self._asked is not None:
+            return self._stuck_at
+        if not self._waiting or self.held or self.paused or not self._responses.idle:
             return None
         first = self._waiting[0]
-        return 0.0 if first.ready or first.whole else first.next_at(silent=self._speech.quiet)
+        at = 0.0 if first.ready or first.whole else first.next_at(silent=self._speech.quiet)
+        return None if at is None else max(at, self._not_before)
+
+    @property
+    def _stuck_at(self) -> float:
+        """When the sentence that was asked for is given up."""
+        asked_at, active = self._responses.asked_at, self._responses.active
+        if not active:
+            return asked_at + self._limits.start_s
+        return asked_at + (self._limits.patience_s if self._speech.spoke(active) else self._limits.fallback_s)
 
     # -- text comes
     def piece(self, entry_id: str, piece: Say, now: float) -> list[Command]:
@@ -131,8 +152,10 @@ class Announcements:
         """What is due. `free`: nobody else speaks or is about to."""
         commands = self._settle(now)
         if self._asked is not None and not self._responses.hold(Purpose.SAY):
-            # The request was never answered.
-            commands += self._failed(self._asked, now)
+            commands += self._failed(self._asked, now)  # others freed the session of it
+        elif self._asked is not None and now >= self._stuck_at:
+            commands += self._free_session() + self._failed(self._asked, now)
+        free = free and not self.paused and now >= self._not_before
         while free and self._asked is None and self._waiting and not self.held and self._responses.idle:
             first = self._waiting[0]
             first.look(now, silent=self._speech.quiet)
@@ -148,35 +171,52 @@ class Announcements:
 
     def _ask(self, sentence: Sentence, now: float) -> list[Command]:
         before, request = spoken(self._forms[self._form], sentence.text)
-        events = [*before, *self._responses.ask(request, Purpose.SAY, now)]
+        events = [*before, self._responses.ask(request, Purpose.SAY, now)]
         return [Send(event) for event in events]
 
-    def response_done(self, response_id: str, status: str, now: float, *, empty: bool) -> list[Command]:
-        """The response to our request has ended."""
+    def _free_session(self) -> list[Command]:
+        """Of a response that does not come or does not end."""
+        active = self._responses.forget()
+        if not active:
+            return []
+        self._speech.drop(active)
+        return [Send(cancel_response(active))]
+
+    def response_done(self, event: ResponseDone, now: float, *, silent: bool) -> list[Command]:
+        """The response to our request has ended. `silent`: without any sound."""
         asked = self._asked
         if asked is None:
             return []
-        if status == "cancelled":
+        if event.status == "cancelled":
             return self.interrupted(now)
-        if status == "failed" or (status == "incomplete" and empty):
-            return self._failed(asked, now)
+        if event.status == "failed" or silent:
+            return self._failed(asked, now, wait_s(event.reason, event.kind, event.message))
         self._asked = None
-        asked.announcement.was_spoken(asked.sentence, response_id)
+        asked.announcement.was_spoken(asked.sentence, event.response_id)
         return [self._mark()]
 
-    def refused(self, now: float) -> list[Command]:
-        """A request was. If it is ours: say it by the next form, from now on."""
+    def refused(self, event: ErrorEvent, now: float) -> list[Command]:
+        """A request was. If it is ours: by the next form from now on, if it is the form that was refused."""
         asked = self._asked
         if asked is None or self._responses.hold(Purpose.SAY):
             return []
+        if self._responses.active:
+            self._put_back(asked)  # it waits for the end of another response
+            return []
+        wait = wait_s(event.code, event.kind, event.message)
+        if wait is not None or not event.event_id or event.kind == "server_error":
+            return self._failed(asked, now, wait)
         if self._form + 1 == len(self._forms):
             return self._drop([asked.announcement], Outcome.FAILED, now)
         self._form += 1
         self._put_back(asked)
         return []
 
-    def _failed(self, asked: _Asked, now: float) -> list[Command]:
+    def _failed(self, asked: _Asked, now: float, wait: float | None = None) -> list[Command]:
+        """`wait`: the model is over its quota for so many seconds."""
         asked.announcement.failures += 1
+        if wait is not None:
+            self._not_before = now + (wait or FIRST_WAIT_S)
         if asked.announcement.failures == ATTEMPTS:
             return self._drop([asked.announcement], Outcome.FAILED, now)
         self._put_back(asked)
@@ -187,9 +227,25 @@ class Announcements:
         self._asked = None
 
     # -- being stopped
+    def pause(self) -> None:
+        """The caller speaks, and what they were hearing is cleared."""
+        self.paused = bool(self._hearing) or any(one.begun for one in self._waiting)
+        if self._asked is not None:
+            self._put_back(self._asked)
+        for announcement in (*self._hearing, *self._waiting):
+            announcement.take_back(self._speech.may_be_unheard)
+
     def interrupted(self, now: float) -> list[Command]:
-        """The caller speaks: of what has begun nothing more is wanted."""
+        """The caller wants something else: of what has begun nothing more is wanted."""
+        self.paused = False
         return self._drop([*self._hearing, *(one for one in self._waiting if one.begun)], Outcome.INTERRUPTED, now)
+
+    def go_on(self) -> None:
+        """It was a noise."""
+        self.paused = False
+        again = [one for one in self._hearing if one.ready]
+        self._hearing = [one for one in self._hearing if not one.ready]
+        self._waiting.extendleft(reversed(again))
 
     def unwanted(self, response_id: str) -> list[Command]:
         """A response that begins although its text was dropped meanwhile must not be heard."""
@@ -199,7 +255,8 @@ class Announcements:
         return [Send(cancel_response(response_id))]
 
     def session_lost(self) -> None:
-        """What was being spoken is spoken anew by the next session."""
+        """What was being spoken is spoken again by the next session."""
+        self._not_before = 0.0
         if self._asked is not None:
             self._put_back(self._asked)
 
@@ -223,7 +280,6 @@ class Announcements:
             return []
         if self._asked is not None and self._asked.announcement in gone:
             self._asked = None
-            self._responses.withdraw(Purpose.SAY)
         self._dropped += [one.say_id for one in gone]
         self._hearing = [one for one in self._hearing if one not in gone]
         self._waiting = deque(one for one in self._waiting if one not in gone)
@@ -231,7 +287,7 @@ class Announcements:
 
     # -- what is written down
     def _settle(self, now: float) -> list[Command]:
-        heard = [one for one in self._hearing if self._speech.settled(one.response_ids)]
+        heard = [one for one in self._hearing if not one.ready and self._speech.settled(one.response_ids)]
         self._hearing = [one for one in self._hearing if one not in heard]
         return [self._told(one, Outcome.SPOKEN, now) for one in heard]
 

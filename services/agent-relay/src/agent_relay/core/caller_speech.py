@@ -11,6 +11,8 @@ from agent_relay.core.voice_live import UserTranscript, UserTranscriptFailed
 from bridge_common.entries import Notice, Turn
 
 _KEPT: Final = 32
+LONGEST_S: Final = 60.0
+"""A service that has not reported the end of the caller's speech by then has lost it."""
 
 
 class CallerSpeech:
@@ -21,6 +23,16 @@ class CallerSpeech:
         self._history = history
         self._unix_ms = unix_ms
         self._began_at: dict[str, float] = {}
+        self.item_id = ""
+        """Of the current or the last speech."""
+        self._since = 0.0
+        self._over = ""
+        """The item whose end was noted last."""
+
+    @property
+    def over_at(self) -> float | None:
+        """When speech that goes on is taken to have ended."""
+        return self._since + LONGEST_S if self.speaks else None
 
     @property
     def waits(self) -> bool:
@@ -29,14 +41,25 @@ class CallerSpeech:
 
     def started(self, item_id: str, now: float) -> None:
         self.speaks = True
+        self.item_id, self._since = item_id, now
+        self._over = ""
         self._began_at[item_id] = now
         if len(self._began_at) > _KEPT:
             del self._began_at[next(iter(self._began_at))]
         self._history.caller(item_id)
 
-    def stopped(self, item_id: str) -> None:
+    def stopped(self, item_id: str) -> bool:
+        """False when its end was noted before: a service may begin its response first, or repeat itself."""
         self.speaks = False
-        self.unanswered = item_id
+        if item_id == self._over:
+            return False
+        self._over = self.unanswered = item_id
+        return True
+
+    def forget(self, item_id: str) -> None:
+        """It was a noise: no answer is due."""
+        if self.unanswered == item_id:
+            self.unanswered = ""
 
     def told(self, event: UserTranscript | UserTranscriptFailed, now: float) -> list[Command]:
         """The text of a say, or why there is none."""

@@ -75,4 +75,21 @@ class Abandon(_Wanted, frozen=True):
     retry: bool = True
 
 
-Command: TypeAlias = Send | Append | Record | Ready | MarkGreeted | MarkSaid | RunTool | Abandon
+class GiveUp(_Wanted, frozen=True):
+    """The agent cannot be heard any more: no further voice session, but human agents or the recorded apology."""
+
+    reason: str
+
+
+class Overdue(_Wanted, frozen=True):
+    """Speech that the caller is owed was not heard in time, or its response failed: to be logged and counted.
+
+    `kind` is a `debt.Kind`, `outcome` a `debt.Missed.outcome`.
+    """
+
+    kind: str
+    outcome: str
+    why: str
+
+
+Command: TypeAlias = Send | Append | Record | Ready | MarkGreeted | MarkSaid | RunTool | Abandon | GiveUp | Overdue

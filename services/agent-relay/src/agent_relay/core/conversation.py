@@ -17,6 +17,7 @@ from typing import Final, TypeAlias
 from agent_relay.core import voice_live as vl
 from agent_relay.core.caller_speech import CallerSpeech
 from agent_relay.core.commands import Abandon, Append, Command, MarkGreeted, Ready
+from agent_relay.core.debt import Kind
 from agent_relay.core.history import TONES, History, keypad_text
 from agent_relay.core.keypad import Keypad
 from agent_relay.core.line import Line
@@ -116,7 +117,7 @@ class Conversation:
             return []
         if self.phase is Phase.READY:
             commands = self._turns.voice_event(event, now)
-            return commands if type(event) is vl.AudioDelta else commands + self._announce(now)
+            return commands if type(event) is vl.AudioDelta else commands + self._advance(now)
         if self.phase is Phase.OPENING:
             return self._on_opening(event, now)
         return []
@@ -137,7 +138,7 @@ class Conversation:
         """The socket is gone, or was never won."""
         was_ready = self.phase is Phase.READY
         self.phase = Phase.CLOSED
-        commands = self._turns.session_lost()
+        commands = self._turns.session_lost(now)
         if was_ready:
             self._line.session_lost(now)
             commands.append(self._clock.notice("voice_lost", why, now))
@@ -160,7 +161,10 @@ class Conversation:
         else:
             commands += sends(unsent)
         self._first_session = False
-        return commands + self._turns.pay_owed(now) + self._greet_when_due(now) + self._announce(now)
+        # Asked once while the session is well: only one that answers is ever given up for its silence.
+        commands.append(self._pulse.probe(now))
+        self._turns.session_ready(now)
+        return commands + self._greet_when_due(now) + self._advance(now)
 
     # -- greeting
     def _greet_when_due(self, now: float) -> list[Command]:
@@ -172,11 +176,20 @@ class Conversation:
     def greeting_granted(self, granted: bool, now: float) -> list[Command]:
         """The answer to `MarkGreeted`: False when another relay has greeted this caller."""
         self._greeting_pends = False
-        return self._prompts.greeting_granted(granted, now) + self._announce(now)
+        return self._prompts.greeting_granted(granted, now) + self._advance(now)
 
     def tool_answered(self, call_id: str, output: str, now: float) -> list[Command]:
         """The answer to `RunTool`."""
-        return self._turns.tool_answered(call_id, output, now)
+        return self._turns.tool_answered(call_id, output, now) + self._advance(now)
+
+    @property
+    def protects_greeting(self) -> bool:
+        """Nothing that the caller says is to reach the voice session now."""
+        return self._turns.protects_greeting
+
+    def _advance(self, now: float) -> list[Command]:
+        """What became possible: first what the caller is owed, then texts of others."""
+        return self._turns.advance(now) + self._announce(now)
 
     # -- what others want said
     def say(self, entry_id: str, piece: Say, now: float) -> list[Command]:
@@ -187,7 +200,8 @@ class Conversation:
         if self.announcements.idle:
             return []
         free = self.phase is Phase.READY and self._line.open(now) and self.greeted and not self._greeting_pends
-        return self.announcements.advance(now, free=free and not self._turns.caller_comes_first(now))
+        free = free and not self._turns.caller_comes_first(now)
+        return self.announcements.advance(now, free=free)
 
     def _announce_at(self) -> float | None:
         """When something can be announced, as far as only time has to pass."""
@@ -198,22 +212,20 @@ class Conversation:
 
     # -- the caller's side
     def from_caller(self, entry: FromCaller, now: float) -> list[Command]:
-        return self._on_caller(entry, now) + self._announce(now)
+        return self._on_caller(entry, now) + self._advance(now)
 
     def _on_caller(self, entry: FromCaller, now: float) -> list[Command]:
         match entry:
             case Playing():
-                self._speech.playing(entry.item_id, now)
-                return []
+                return self._turns.playing(entry.item_id, now)
             case Played():
-                return self._speech.played(entry.item_id, entry.heard_ms, complete=entry.complete)
+                return self._turns.played(entry.item_id, entry.heard_ms, now, complete=entry.complete)
             case Dtmf():
-                tones = self._keypad.press(entry.tone, now)
-                return self._typed(tones, now) if tones else []
+                return self._turns.key_pressed(now) + self._typed(self._keypad.press(entry.tone, now), now)
             case MediaAttached():
-                return self._speech.another_socket(now) + self.attached(now)
+                return self._turns.media_attached(now) + self.attached(now)
             case MediaDetached():
-                return self._speech.unheard_is_lost(now)
+                return self._turns.media_detached(now)
 
     def attached(self, now: float) -> list[Command]:
         """The media socket that another relay has seen already."""
@@ -223,25 +235,28 @@ class Conversation:
     def caller_audio(self, now: float) -> list[Command]:
         """The first audio of the caller: the line is open both ways."""
         self._line.audio(now)
-        return self._greet_when_due(now) + self._announce(now)
+        return self._greet_when_due(now) + self._advance(now)
 
-    def _typed(self, tones: str, now: float) -> list[Command]:
+    def _typed(self, tones: str | None, now: float) -> list[Command]:
+        if not tones:
+            return []
         text = keypad_text(tones)
         self._history.caller(f"tones {self._clock.unix_ms(now)}", text)
-        commands = [self._clock.notice(TONES, tones, now), *self._prompts.to_session([vl.create_message("user", text)])]
-        return commands + (self._prompts.ask(now) if self.phase is Phase.READY else [])
+        self._prompts.owed.owe(Kind.KEYS, now)
+        return [self._clock.notice(TONES, tones, now), *self._prompts.to_session([vl.create_message("user", text)])]
 
     # -- time
     @property
     def quiet(self) -> bool:
         """Nobody speaks and nobody is about to: a good moment to hand the call over."""
-        nobody_speaks = self._speech.quiet and self._responses.idle and not self.caller.waits
+        nobody_waits = not self.caller.waits and not self._prompts.owed.unheard
+        nobody_speaks = self._speech.quiet and self._responses.idle and nobody_waits
         return nobody_speaks and self.announcements.quiet
 
     @property
     def _is_due(self) -> bool:
         """Something has to come from the voice session."""
-        return not self._responses.idle or bool(self.caller.unanswered)
+        return not self._responses.idle or self._prompts.owed.unheard
 
     @property
     def _waits_since(self) -> float | None:
@@ -249,8 +264,7 @@ class Conversation:
 
     def next_at(self) -> float | None:
         """When `tick` has something to do, as far as is known now."""
-        times = [self._keypad.next_at, self._line.hold_at(self._waits_since), self._responses.next_at]
-        times.append(self._turns.next_at)
+        times = [self._keypad.next_at, self._line.hold_at(self._waits_since), self._turns.next_at]
         if self.phase is Phase.OPENING:
             times.append(self._phase_since + OPENING_S)
         elif self.phase is Phase.READY:
@@ -262,18 +276,17 @@ class Conversation:
         return min((at for at in times if at is not None), default=None)
 
     def tick(self, now: float) -> list[Command]:
-        commands: list[Command] = []
-        if tones := self._keypad.due(now):
-            commands += self._typed(tones, now)
-        if (hold := self._line.hold(self._waits_since, now)) is not None:
-            commands.append(Append(Hold(hold)))
+        commands = self._typed(self._keypad.due(now), now)
+        waits_since = self._waits_since
+        if (hold := self._line.hold(waits_since, now)) is not None:
+            commands.append(Append(Hold(hold, phrase=hold and waits_since is not None and self._speech.quiet)))
         commands += self._turns.tick(now)
         if self.phase is Phase.OPENING and now >= self._phase_since + OPENING_S:
             return [*commands, Abandon("the voice session was not configured in time")]
         if self.phase is Phase.READY:
-            commands += sends(self._responses.expired(now)) + self._greet_when_due(now)
+            commands += self._greet_when_due(now)
             commands += self._pulse.feel(self._responses.asked_at, now) if self._is_due else []
-        return commands + self._announce(now)
+        return commands + self._advance(now)
 
     def call_ended(self, now: float) -> list[Command]:
         """What is still to be written down."""

@@ -8,7 +8,7 @@ from agent_relay.core.voice_live import ClientEvent, create_message, create_resp
 
 
 class Saying:
-    """One thing to say, by one form after the other until one is accepted."""
+    """One thing to say, by the first form that is not refused."""
 
     def __init__(self, words: Greeting, *, speaks_fixed_text: bool) -> None:
         self._words = words
@@ -18,18 +18,19 @@ class Saying:
         self._next = 0
 
     def restart(self) -> None:
+        """Another session may accept what the last one refused."""
         self._next = 0
 
-    def repeat(self) -> None:
-        """The form tried last was accepted, only its response failed."""
-        self._next = max(self._next - 1, 0)
-
-    def attempt(self) -> tuple[list[ClientEvent], ClientEvent] | None:
-        """What to send before the request, and the request; None when no form is left."""
-        if self._next >= len(self._forms):
-            return None
-        form = self._forms[self._next]
+    def refused(self) -> bool:
+        """The form tried last is not known to the service; whether there is another."""
+        if self._next + 1 == len(self._forms):
+            return False
         self._next += 1
+        return True
+
+    def attempt(self) -> tuple[list[ClientEvent], ClientEvent]:
+        """What to send before the request, and the request."""
+        form = self._forms[self._next]
         if self._words.text is not None:
             return spoken(form, self._words.text)
         return [create_message("system", _instruction(self._words))], create_response()

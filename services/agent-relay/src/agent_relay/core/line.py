@@ -11,13 +11,17 @@ PATIENCE_S: Final = 3.0
 _AT_ONCE: Final = float("-inf")
 
 
+AUDIO_WAIT_S: Final = 0.5
+"""A media socket without audio counts as open after so long."""
+
+
 class Line:
-    """`greeting_delay_s`: how long after the media are there the line counts as open without any audio.
+    """`greeting_delay_s`: how long after the media socket the line counts as open; None: as soon as there is audio.
 
     `waits_since`: since when the agent should be heard and is not, None while nobody waits for it.
     """
 
-    def __init__(self, greeting_delay_s: float, *, media_attached: bool, maybe_holding: bool) -> None:
+    def __init__(self, greeting_delay_s: float | None, *, media_attached: bool, maybe_holding: bool) -> None:
         self._delay_s = greeting_delay_s
         self._attached_at: float | None = 0.0 if media_attached else None
         self._audio_seen = False
@@ -44,7 +48,9 @@ class Line:
         """From when on the caller hears what is said; None while nobody knows."""
         if self._attached_at is None:
             return None
-        return self._attached_at if self._audio_seen else self._attached_at + self._delay_s
+        if self._delay_s is not None:
+            return self._attached_at + self._delay_s
+        return self._attached_at if self._audio_seen else self._attached_at + AUDIO_WAIT_S
 
     def open(self, now: float) -> bool:
         return self.opens_at is not None and now >= self.opens_at

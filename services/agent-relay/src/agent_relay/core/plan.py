@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from agent_relay.core.agent_profile import AgentProfile, Greeting, essentials, session_update
 from agent_relay.core.connection import Target
+from agent_relay.core.debt import Limits
 from agent_relay.core.spoken_text import Form, forms_for
+
+_LIMITS: Final = Limits()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,8 +29,15 @@ class Plan:
     interrupts: bool = True
     """The caller may interrupt the agent."""
     truncates: bool = True
-    greeting_delay_s: float = 0.5
-    """The greeting waits for the caller's first audio, but not longer than this after the media are there."""
+    greeting_delay_s: float | None = None
+    """From the media socket to the greeting; None: as soon as the caller's first audio is there."""
+    greeting_protected: bool = False
+    """The caller cannot interrupt the greeting."""
+    responds: bool = True
+    """The service begins to answer the caller's words by itself."""
+    keys_interrupt: bool = True
+    """A key stops what the caller is hearing."""
+    limits: Limits = _LIMITS
     tools: frozenset[str] = field(default_factory=frozenset)
 
 
@@ -34,7 +45,9 @@ def plan_of(
     profile: AgentProfile,
     target: Target,
     *,
-    greeting_delay_s: float = 0.5,
+    greeting_delay_s: float | None = None,
+    limits: Limits = _LIMITS,
+    keys_interrupt: bool = True,
     tools: frozenset[str] = frozenset(),
     say_forms: tuple[Form, ...] = (),
 ) -> Plan:
@@ -54,5 +67,9 @@ def plan_of(
         interrupts=interrupts,
         truncates=turns.get("auto_truncate") is not True,
         greeting_delay_s=greeting_delay_s,
+        greeting_protected=profile.greeting is not None and not profile.greeting.interruptible,
+        responds=turns.get("create_response") is not False,
+        keys_interrupt=keys_interrupt,
+        limits=limits,
         tools=tools,
     )

@@ -1,138 +1,142 @@
-"""What we ask of the voice session by ourselves: answers, greeting, apology; and what waits for the next session."""
+"""What we ask of the voice session by ourselves: answers, greeting, fallback text; and what waits for the next session.
+
+`OwedSpeech` knows what the caller is owed and which step is next; here the requests for it are made and judged.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
-from agent_relay.core.commands import Abandon, Command, Send
+from agent_relay.core.agent_profile import Greeting
+from agent_relay.core.commands import Abandon, Command, GiveUp, Overdue, Send
+from agent_relay.core.debt import Debt, Kind, Missed, State, Step
 from agent_relay.core.greeting import Saying
+from agent_relay.core.owed_speech import OwedSpeech
 from agent_relay.core.plan import Plan
+from agent_relay.core.rate_limits import wait_s
 from agent_relay.core.responses import Purpose, Responses
-from agent_relay.core.voice_live import ClientEvent, ErrorEvent, create_response
+from agent_relay.core.voice_live import ClientEvent, ErrorEvent, ResponseDone, create_response
 from agent_relay.core.wall_clock import WallClock
+
+LONGEST_ALOUD: Final = 2000
+"""Characters of an unspoken answer that are spoken as they stand; about two minutes."""
 
 
 class Prompts:
-    """Nothing is sent while no session is `ready`; what cannot be sent is owed to the caller by the next session."""
+    """Nothing is sent while no session is `ready`."""
 
     def __init__(self, plan: Plan, clock: WallClock) -> None:
         self.ready = False
         self.last_error = ""
         """What the service said last against this session, for the reason of a failed connection."""
         self.responses = Responses()
-        self.owes_answer = False
+        self.owed = OwedSpeech(plan.limits)
         self._plan = plan
         self._clock = clock
         self._unsent: list[ClientEvent] = []
-        self._failures = 0
         self._greeting = Saying(plan.greeting or plan.fallback, speaks_fixed_text=plan.speaks_fixed_text)
-        self._greeting_waits = False
-        self._greeting_spoken = False
         self._fallback = Saying(plan.fallback, speaks_fixed_text=plan.speaks_fixed_text)
 
     # -- the voice session
-    def session_lost(self) -> None:
+    def session_lost(self, now: float) -> list[Command]:
         self.ready = False
-        owed = self.responses.lost()
-        if Purpose.GREETING in owed and not self._greeting_spoken:
-            self._greeting_waits = True
-            owed.remove(Purpose.GREETING)
-        # A text of others is not owed: it still stands in its own queue.
-        self.owes_answer = self.owes_answer or any(purpose is not Purpose.SAY for purpose in owed)
+        active = self.responses.forget() if self.responses.purpose is not Purpose.SAY else ""
+        self.responses.forget()
+        self._greeting.restart()
+        self._fallback.restart()
+        return self.missed(self.owed.lost(active, now), now)
 
     def to_session(self, events: list[ClientEvent]) -> list[Command]:
-        """Now, or with the next session, which then owes an answer."""
+        """Now, or with the next session."""
         if self.ready:
             return sends(events)
         self._unsent += events
-        self.owes_answer = True
         return []
 
     def take_unsent(self) -> list[ClientEvent]:
         unsent, self._unsent = self._unsent, []
         return unsent
 
-    def take_owed(self) -> bool:
-        owed, self.owes_answer = self.owes_answer, False
-        return owed
-
-    # -- what came of it
-    def audio_began(self) -> None:
-        if self.responses.purpose is Purpose.GREETING:
-            self._greeting_spoken = True
-
-    def caller_spoke(self) -> None:
-        """Their next answer has its own attempts."""
-        self._failures = 0
-
-    def succeeded(self) -> None:
-        self._failures = 0
-        self._fallback.restart()
-
-    def failed(self, now: float) -> list[Command]:
-        """Once again; then say so, rather than leave the caller in silence."""
-        self._failures += 1
-        if self._failures == 1 and self.responses.purpose is Purpose.GREETING and not self._greeting_spoken:
-            self._greeting.repeat()
-            return self.greet(now)
-        if self._failures == 1:
-            return self.ask(now)
-        return self.apologize(now) if self._failures == 2 else self._give_up()
-
-    def refused(self, event: ErrorEvent, now: float) -> list[Command]:
-        """Only a refused request needs something done; truncations that came too late and the like are harmless."""
-        self.last_error = f"{event.code}: {event.message}"
-        request = self.responses.refused(event, now)
-        if request is None:
-            return []
-        purpose = request[1]
-        notice = self._clock.notice("request_refused", f"{purpose}: {event.code}", now)
-        if purpose is Purpose.SAY:
-            return [notice]
-        if purpose is Purpose.ANSWER:
-            return [notice, *self.failed(now)]
-        return [notice, *(self.greet(now) if purpose is Purpose.GREETING else self.apologize(now))]
-
     # -- asking
-    def ask(self, now: float) -> list[Command]:
-        return sends(self.responses.ask(create_response(), Purpose.ANSWER, now))
+    def advance(self, now: float) -> list[Command]:
+        """Ask for what is owed, when no other response is active. Not while the caller speaks."""
+        debt = self.owed.debt
+        if not self.ready or debt is None or debt.state is not State.OPEN or not self.responses.idle:
+            return []
+        before, request, purpose = self._request_for(debt)
+        asked = self.responses.ask(request, purpose, now)
+        self.owed.asked(now)
+        return sends([*before, asked])
 
-    def apologize(self, now: float) -> list[Command]:
-        return self._say(self._fallback, Purpose.FALLBACK, now)
-
-    def greet(self, now: float) -> list[Command]:
-        return self._say(self._greeting, Purpose.GREETING, now)
+    def _request_for(self, debt: Debt) -> tuple[list[ClientEvent], ClientEvent, Purpose]:
+        if debt.step is Step.FALLBACK:
+            return *self._fallback.attempt(), Purpose.FALLBACK
+        if debt.text:
+            # A model that wrote its answer believes that it has spoken: asked again, it has nothing to add.
+            aloud = Saying(Greeting(text=debt.text), speaks_fixed_text=self._plan.speaks_fixed_text)
+            return *aloud.attempt(), Purpose.ANSWER
+        if debt.kind is Kind.GREETING:
+            return *self._greeting.attempt(), Purpose.GREETING
+        return [], create_response(), Purpose.ANSWER
 
     def greeting_granted(self, granted: bool, now: float) -> list[Command]:
         """The answer to `MarkGreeted`: False when another relay has greeted this caller."""
         greeting = self._plan.greeting
         if not granted or greeting is None:
             return []
-        notice = self._clock.notice("greeting", greeting.text or greeting.say_how or "", now)
-        if not self.ready:
-            self._greeting_waits = True
-            return [notice]
-        return [notice, *self.greet(now)]
+        self.owed.owe(Kind.GREETING, now)
+        return [self._clock.notice("greeting", greeting.text or greeting.say_how or "", now)]
 
-    def greet_if_owed(self, now: float) -> list[Command]:
-        if not self._greeting_waits:
+    # -- what came of it
+    def refused(self, event: ErrorEvent, now: float) -> list[Command]:
+        """Only a refused request needs something done; truncations that came too late and the like are harmless."""
+        self.last_error = f"{event.code}: {event.message}"
+        refusal = self.responses.refused(event)
+        if refusal is None:
             return []
-        self._greeting_waits = False
-        self._greeting.restart()
-        return self.greet(now)
+        if refusal.busy:
+            if refusal.purpose is not Purpose.SAY:
+                self.owed.bounced(now, self.responses.active)
+            return []
+        notice = self._clock.notice("request_refused", f"{refusal.purpose}: {event.code}", now)
+        if refusal.purpose is Purpose.SAY:
+            return [notice]
+        if self._other_form(refusal.purpose, event):
+            self.owed.bounced(now, "")
+            return [notice]
+        missed = self.owed.failed("", self.last_error, now, wait_s=wait_s(event.code, event.kind, event.message))
+        return [notice, *self.missed(missed, now)]
 
-    def _give_up(self) -> list[Command]:
-        """Not even an apology is spoken: another session may do better; if none does, people may."""
-        self.owes_answer = True
-        return [Abandon("the voice session answers nothing")]
+    def response_failed(self, event: ResponseDone, why: str, now: float, *, text: str) -> list[Command]:
+        """It failed, or ended without sound. `text`: what it wrote instead."""
+        quota = wait_s(event.reason, event.kind, event.message)
+        spoken_text = text if len(text) <= LONGEST_ALOUD else ""
+        return self.missed(self.owed.failed(event.response_id, why, now, wait_s=quota, text=spoken_text), now)
 
-    def _say(self, saying: Saying, purpose: Purpose, now: float) -> list[Command]:
-        attempt = saying.attempt()
-        if attempt is None:
-            notice = self._clock.notice(f"{purpose}_failed", self.last_error, now)
-            return [notice, *(self._give_up() if purpose is Purpose.FALLBACK else [])]
-        before, request = attempt
-        return sends(before) + sends(self.responses.ask(request, purpose, now))
+    def _other_form(self, purpose: Purpose, event: ErrorEvent) -> bool:
+        """Whether the words can be asked for in another form. A fault of the service says nothing against this one."""
+        quota = wait_s(event.code, event.kind, event.message) is not None
+        if quota or not event.event_id or event.kind == "server_error":
+            return False
+        if purpose is Purpose.GREETING:
+            return self._greeting.refused()
+        return purpose is Purpose.FALLBACK and self._fallback.refused()
+
+    def missed(self, missed: Missed | None, now: float) -> list[Command]:
+        """Tell operators; and what the step needs beside its request, which `advance` makes."""
+        if missed is None:
+            return []
+        detail = f"{missed.kind}: {missed.why}"
+        commands: list[Command] = [
+            Overdue(str(missed.kind), missed.outcome, missed.why),
+            self._clock.notice("speech_overdue", f"{detail}; {missed.outcome}", now),
+        ]
+        if missed.step is Step.GIVEN_UP:
+            commands.append(GiveUp(f"nothing is heard of the agent: {detail}"))
+        elif missed.move:
+            commands.append(Abandon(detail))
+        return commands
 
 
 def sends(events: Iterable[ClientEvent]) -> list[Command]:

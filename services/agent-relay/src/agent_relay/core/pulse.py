@@ -1,7 +1,8 @@
 """Whether a voice session still works while something is due from it.
 
 A slow model is no dead session: when nothing has come for a moment, something is asked that the service itself answers
-at once, whatever the model does. Only silence to that means that the session has died with its socket open.
+at once, whatever the model does. Silence to that means that the session has died with its socket open, but only if this
+session has answered such a probe before: a service that never does is judged by its WebSocket pings alone.
 """
 
 from __future__ import annotations
@@ -9,66 +10,86 @@ from __future__ import annotations
 from typing import Final
 
 from agent_relay.core.commands import Abandon, Command, Send
-from agent_relay.core.voice_live import ClientEvent, ErrorEvent, ServerEvent
+from agent_relay.core.voice_live import ClientEvent, ErrorEvent, Other, ServerEvent
 
 PROBE_S: Final = 1.0
 """Nothing for so long: ask."""
 ANSWER_S: Final = 1.2
 """No answer for so long: dead. With `PROBE_S`, a mute session is noticed in 2.2 s."""
-STALL_S: Final = 15.0
-"""The service answers, but the response that is due makes no progress for so long: it will not."""
 _NAME: Final = "probe-"
 _NEVER: Final = float("-inf")
+_REFUSED: Final = "invalid_request_error"
 
 
 class Pulse:
     """To be looked at only while something is due; `asked_at` is when it was last asked for."""
 
-    __slots__ = ("_probed_at", "_probes", "heard_at", "progress_at")
+    __slots__ = ("_answers", "_open_probes", "_probed_at", "_probes", "heard_at")
 
     def __init__(self) -> None:
-        self.heard_at = self.progress_at = 0.0
-        """When anything came, and when anything but a refusal did."""
+        self.heard_at = 0.0
+        """When anything came."""
         self._probed_at = _NEVER
-        self._probes = 0
+        self._probes = self._open_probes = 0
+        self._answers = False
+        """This session has answered a probe."""
 
     def begin(self, now: float) -> None:
         """A new session."""
-        self.heard_at = self.progress_at = now
+        self.heard_at = now
         self._probed_at = _NEVER
+        self._open_probes = 0
+        self._answers = False
 
     def is_own(self, event: ServerEvent, now: float) -> bool:
         """Take note of what came; True for the answer to a probe, which is nobody else's concern."""
         self.heard_at = now
         if type(event) is ErrorEvent:
-            return answers_probe(event)
-        self.progress_at = now
-        return False
+            own = answers_probe(event) or self._may_answer_probe(event)
+        else:
+            own = type(event) is Other and event.type == "conversation.item.retrieved"
+        if own:
+            self._answers, self._open_probes = True, 0
+        return own
 
-    def next_at(self, asked_at: float) -> float:
+    def next_at(self, asked_at: float) -> float | None:
+        """When `feel` has something to do; None while a session that never answered a probe has one to answer."""
         if self._probed_at > self.heard_at:
-            return self._probed_at + ANSWER_S
-        quiet_since = max(self.heard_at, asked_at)
-        return min(quiet_since + PROBE_S, max(self.progress_at, asked_at) + STALL_S)
+            return self._probed_at + ANSWER_S if self._answers else None
+        if not self._answers and self._probed_at != _NEVER:
+            return None
+        return max(self.heard_at, asked_at) + PROBE_S
 
     def feel(self, asked_at: float, now: float) -> list[Command]:
-        """What has to be done about a session that says nothing."""
-        if now < self.next_at(asked_at):
+        """What has to be done about a session that is silent."""
+        at = self.next_at(asked_at)
+        if at is None or now < at:
             return []
         if self._probed_at > self.heard_at:
             return [Abandon("the voice session does not answer any more")]
-        if now >= max(self.progress_at, asked_at) + STALL_S:
-            return [Abandon("the voice session has stalled")]
+        return [self.probe(now)]
+
+    def probe(self, now: float) -> Send:
+        """Once while the session is healthy, to learn whether it answers; later to see whether it still does."""
         self._probed_at = now
         self._probes += 1
-        # Nobody knows this item: refused at once, and nothing is changed by it.
+        self._open_probes += 1
+        # There is no such item: refused at once, and nothing is changed by it.
         ask: ClientEvent = {
             "type": "conversation.item.retrieve",
             "event_id": f"{_NAME}{self._probes}",
             "item_id": _NAME,
         }
-        return [Send(ask)]
+        return Send(ask)
+
+    def _may_answer_probe(self, event: ErrorEvent) -> bool:
+        """A refusal without a name, while a probe waits for one."""
+        unnamed = not event.event_id and (event.kind or event.code) == _REFUSED
+        return unnamed and event.code == _REFUSED and self._open_probes > 0
 
 
 def answers_probe(event: ErrorEvent) -> bool:
-    return event.event_id.startswith(_NAME)
+    """Also an answer that names no event, if its code or its text shows what it refuses."""
+    if event.event_id:
+        return event.event_id.startswith(_NAME)
+    return event.code.startswith("item_retrieve") or _NAME in event.message

@@ -30,6 +30,16 @@ def is_rate_limit(code_or_type: str) -> bool:
     return "ratelimit" in name or "toomanyrequests" in name or name == "429"
 
 
+def wait_s(code: str, kind: str, message: str) -> float | None:
+    """Seconds to wait because of an error, 0 when it does not say how long; None when it is no rate limit.
+
+    `kind`: the error's type.
+    """
+    if not is_rate_limit(code) and not is_rate_limit(kind):
+        return None
+    return retry_hint_s(message) or 0.0
+
+
 def retry_hint_s(message: str) -> float | None:
     """Seconds to wait as the message asks for; None when it does not say."""
     for phrase in _PHRASE.finditer(message):

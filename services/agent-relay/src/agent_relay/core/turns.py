@@ -1,4 +1,4 @@
-"""The turns of a conversation: what a voice session that is ready tells of the caller's says and the agent's."""
+"""The turns of a conversation: what a voice session that is ready reports of the caller's speech and the agent's."""
 
 from __future__ import annotations
 
@@ -9,20 +9,21 @@ from agent_relay.core import voice_live as vl
 from agent_relay.core.agent_speech import AgentSpeech
 from agent_relay.core.announcements import Announcements
 from agent_relay.core.caller_speech import CallerSpeech
-from agent_relay.core.commands import Command, Record, RunTool
+from agent_relay.core.commands import Command, Record, RunTool, Send
+from agent_relay.core.debt import Kind, Missed, State
 from agent_relay.core.history import History, tool_begun, tool_notice
 from agent_relay.core.plan import Plan
-from agent_relay.core.prompts import Prompts, sends
-from agent_relay.core.responses import Purpose
+from agent_relay.core.prompts import Prompts
+from agent_relay.core.responses import UNKNOWN, Purpose
 from agent_relay.core.tool_calls import NOT_AVAILABLE, ToolCalls
 from agent_relay.core.wall_clock import WallClock
 from bridge_common.entries import Saying
 
 GRACE_S: Final = 1.5
-"""After another relay: how long a caller's say may take to be heard anew before its text is answered."""
+"""After another relay: how long the caller's speech may take to be heard again before its text is answered."""
 
 ANSWER_DUE_S: Final = 3.0
-"""Texts of others wait for the answer to the caller's say, but not longer: it may have been a cough."""
+"""Texts of others wait for the answer to the caller's words, but not longer: it may have been a cough."""
 
 
 class Turns:
@@ -45,17 +46,24 @@ class Turns:
         self._plan = plan
         self._history = history
         self._prompts = prompts
+        self._owed = prompts.owed
         self._responses = prompts.responses
         self._clock = clock
-        self._caller_ended_at = 0.0
         self._tools = ToolCalls()
         self._saying = tuple(saying)
         self._left_unanswered = taken_over and history.awaits_answer
-        self._ask_at: float | None = None
+        self._written = ("", "")
+        """A response and the text of its last part, spoken or not."""
+        self._implied_end = ""
+        """The caller's speech whose end was concluded from the response to it."""
+        self._greeting_id = ""
+        """The response that greets."""
+        self.media_away = False
+        """The caller cannot hear anything: nothing is asked for, and no time is counted."""
         self._sign_at = 0.0
         """When the agent was heard last, or something became due of it."""
         self.announcements = Announcements(
-            plan.say_forms, plan.language, prompts.responses, self.speech, clock, said=said
+            plan.say_forms, plan.language, prompts.responses, self.speech, clock, limits=plan.limits, said=said
         )
 
     def begin(self, now: float) -> None:
@@ -65,128 +73,278 @@ class Turns:
     @property
     def waits_since(self) -> float | None:
         """Since when the agent should be heard and is not; None while nothing is due of it."""
-        due = not self._responses.idle or bool(self.caller.unanswered) or self._tools.running
-        return max(self._sign_at, self._responses.asked_at) if due and not self.caller.speaks else None
+        if self.caller.speaks:
+            return None
+        if self._owed.unheard and (debt := self._owed.debt) is not None:
+            # For a tool's result the caller waits since the tool was called.
+            return self._sign_at if debt.kind is Kind.TOOL_RESULT else max(self._sign_at, debt.opened_at)
+        due = not self._responses.idle or self._tools.running
+        return max(self._sign_at, self._responses.asked_at) if due else None
 
     @property
     def next_at(self) -> float | None:
         """When `tick` has something to do."""
-        times = [self._ask_at if self._prompts.ready else None, self.speech.next_at]
+        times = [self.speech.next_at]
+        if self._counts:
+            times += [self._owed.due_at, self.caller.over_at]
         return min((at for at in times if at is not None), default=None)
 
+    @property
+    def _counts(self) -> bool:
+        """The agent could be heard now, if it spoke."""
+        return self._prompts.ready and not self.media_away
+
     def tick(self, now: float) -> list[Command]:
-        commands = self.speech.tick(now)
-        if self._prompts.ready and self._ask_at is not None and now >= self._ask_at:
-            self._ask_at = None
-            commands += self._prompts.ask(now)
+        commands = self.speech.tick(now) + self._never_heard(now)
+        if self._counts:
+            if (over_at := self.caller.over_at) is not None and now >= over_at:
+                commands += self._speech_stopped(self.caller.item_id, now)
+            if self.speech.plays:
+                self._owed.queued(now)
+            commands += self._missed(self._owed.tick(now), now)
         return commands
+
+    def advance(self, now: float) -> list[Command]:
+        """After all that may make room for what is owed."""
+        return [] if self.caller.speaks or self.media_away else self._prompts.advance(now)
 
     def voice_event(self, event: vl.ServerEvent, now: float) -> list[Command]:
         match event:
             case vl.AudioDelta():
                 self._sign_at = now
-                self._prompts.audio_began()
+                if event.pcm:
+                    self._owed.sounded(event.response_id, now)
                 return self.speech.delta(event, now, answers=self._responses.purpose is not Purpose.SAY)
             case vl.AudioDone():
                 return self.speech.audio_done(event)
+            case vl.AgentTextDone():
+                self._written = (event.response_id, event.text)
+                return []
             case vl.AgentTranscriptDelta() | vl.AgentTranscriptDone():
                 whole = isinstance(event, vl.AgentTranscriptDone)
+                if whole:
+                    self._written = (event.response_id, event.text)
                 return self.speech.text(event.item_id, event.response_id, event.text, now, whole=whole)
             case vl.SpeechStarted():
                 return self._speech_started(event, now)
             case vl.SpeechStopped():
-                self._sign_at = now
-                self.caller.stopped(event.item_id)
-                self.speech.speech_end_at = self._caller_ended_at = now
-                self._prompts.caller_spoke()
-                return []
+                if self._responses.active and event.item_id == self._implied_end:
+                    return []  # the response to it has begun already
+                return self._speech_stopped(event.item_id, now)
             case vl.UserTranscript() | vl.UserTranscriptFailed():
-                return self.caller.told(event, now)
+                return self._transcript(event, now)
             case vl.ResponseCreated():
-                if self.waits_since is None:
-                    self._sign_at = now
-                self._responses.created(event.response_id)
-                if self._responses.purpose is not Purpose.SAY:
-                    self._ask_at = None
-                    self.caller.unanswered = ""
-                return self.announcements.unwanted(event.response_id)
+                return self._response_created(event.response_id, now)
             case vl.ResponseDone():
                 return self._response_done(event, now)
             case vl.FunctionCall():
                 return self._function_call(event, now)
             case vl.ErrorEvent():
-                return self._prompts.refused(event, now) + self.announcements.refused(now)
+                return self._refused(event, now)
             case _:
                 return []
 
     # -- whose turn it is
     @property
     def answer_due_at(self) -> float | None:
-        """When an answer to the caller's last say is no longer waited for; None when there is none to wait for."""
-        if self._ask_at is not None:
-            return self._ask_at
-        return self._caller_ended_at + ANSWER_DUE_S if self.caller.unanswered else None
+        """When an answer to the caller's words is no longer waited for; None when there is none to wait for."""
+        debt = self._owed.debt
+        if debt is None or debt.state is not State.AWAITED or debt.requested:
+            return None
+        return debt.opened_at + (debt.start_s or ANSWER_DUE_S)
 
     def caller_comes_first(self, now: float) -> bool:
         due_at = self.answer_due_at
         return self.caller.speaks or (due_at is not None and now < due_at)
 
     # -- the voice session
-    def session_lost(self) -> list[Command]:
+    def session_lost(self, now: float) -> list[Command]:
         commands = self.speech.session_lost()
         self.announcements.session_lost()
-        prompts = self._prompts
-        prompts.session_lost()
-        prompts.owes_answer = prompts.owes_answer or bool(self.caller.unanswered) or self._tools.drop_answer()
         self.caller.speaks = False
-        return commands
+        commands += self._words(now)
+        if self._tools.drop_answer() and not self._owed.unheard:
+            self._owed.owe(Kind.TOOL_RESULT, now)
+        return commands + self._prompts.session_lost(now)
 
-    def pay_owed(self, now: float) -> list[Command]:
-        """Ask for what the lost session did not say any more."""
+    def session_ready(self, now: float) -> None:
+        """A voice session is there, after the last one or after another relay."""
         if self._left_unanswered:
             # The service may hear the caller's last words again, from us, and answer them by itself.
             self._left_unanswered = False
-            self._ask_at = now + GRACE_S
-        commands = self._prompts.greet_if_owed(now)
-        if self._prompts.take_owed():
-            unanswered = self.caller.take_unanswered()
-            unknown = unanswered and self._plan.replays and not self._history.text_of(unanswered)
-            commands += self._prompts.apologize(now) if unknown else self._prompts.ask(now)
-        return commands
+            self._owed.owe(Kind.WORDS, now, awaited=True, start_s=GRACE_S)
+        debt = self._owed.debt
+        unanswered = self.caller.take_unanswered()
+        lost_words = debt is not None and debt.kind is Kind.WORDS and debt.item_id == unanswered != ""
+        if lost_words and self._plan.replays and not self._history.text_of(unanswered):
+            self._owed.fall_back(now)  # nobody knows any more what the caller said
+        self._owed.ready(now)
 
     # -- turns
     def _speech_started(self, event: vl.SpeechStarted, now: float) -> list[Command]:
-        self._ask_at = None
+        if self.protects_greeting:
+            return []
         self.caller.started(event.item_id, now)
-        return self._interrupt(self._responses.active, now) if self._plan.interrupts else []
+        self._owed.caller_began()
+        return self._interrupt(self._responses.active) if self._plan.interrupts else []
 
-    def _interrupt(self, response_id: str, now: float) -> list[Command]:
-        return self.speech.interrupt(response_id) + self.announcements.interrupted(now)
+    def _speech_stopped(self, item_id: str, now: float) -> list[Command]:
+        self._sign_at = now
+        if not self.caller.stopped(item_id) and item_id != self._implied_end:
+            return []  # reported twice
+        self.speech.speech_end_at = now
+        self._owed.caller_ended(item_id, now, awaited=self._plan.responds)
+        return []
+
+    def _transcript(self, event: vl.UserTranscript | vl.UserTranscriptFailed, now: float) -> list[Command]:
+        commands = self.caller.told(event, now)
+        if isinstance(event, vl.UserTranscript) and event.text.strip():
+            self._owed.words_confirmed()
+            return commands + self._words(now)
+        self.caller.forget(event.item_id)
+        commands += self._missed(self._owed.no_words(event.item_id, now), now)
+        if not self.caller.waits:
+            self.announcements.go_on()
+        return commands
+
+    def _words(self, now: float) -> list[Command]:
+        """What the caller said were words."""
+        return self.announcements.interrupted(now) if self.announcements.paused else []
+
+    def _interrupt(self, response_id: str) -> list[Command]:
+        self.announcements.pause()
+        commands = self.speech.interrupt(response_id)
+        if (commands or response_id) and self._responses.purpose is not Purpose.SAY:
+            self._owed.cut_off()
+        return commands
+
+    def key_pressed(self, now: float) -> list[Command]:
+        """A key stops what the caller hears, as speech does. Work of the agent that is not heard yet goes on."""
+        if not self._plan.keys_interrupt or self.speech.quiet or self.protects_greeting:
+            return []
+        active = self._responses.active
+        commands = self._interrupt(active) + self.announcements.interrupted(now)
+        if active not in ("", UNKNOWN):
+            commands.append(Send(vl.cancel_response(active)))
+        self._owed.taken_back()
+        return commands
+
+    @property
+    def protects_greeting(self) -> bool:
+        """The caller is hearing a greeting that cannot be interrupted, or is about to."""
+        if not self._plan.greeting_protected:
+            return False
+        debt = self._owed.debt
+        asked = debt is not None and debt.kind is Kind.GREETING and debt.state is not State.OPEN
+        return asked or (bool(self._greeting_id) and not self.speech.settled((self._greeting_id,)))
+
+    # -- responses
+    def _response_created(self, response_id: str, now: float) -> list[Command]:
+        if self.waits_since is None:
+            self._sign_at = now
+        self._responses.created(response_id)
+        if self._responses.purpose is Purpose.SAY:
+            return self.announcements.unwanted(response_id)
+        if self._responses.purpose is Purpose.GREETING:
+            self._greeting_id = response_id
+        if self.caller.speaks:
+            if self._responses.requested:
+                # The caller began to speak while our request was under way.
+                self.speech.drop(response_id)
+                return [Send(vl.cancel_response(response_id))]
+            # The service knows best that the caller has ended; it reports that too late, or never.
+            self._speech_stopped(self.caller.item_id, now)
+            self._implied_end = self.caller.item_id
+        self.caller.unanswered = ""
+        self._owed.began(response_id, now)
+        return self._words(now)
 
     def _response_done(self, event: vl.ResponseDone, now: float) -> list[Command]:
-        interrupted = self.speech.dropped(event.response_id)
-        empty = not self.speech.spoke(event.response_id) and not self._tools.called_in(event.response_id)
+        response_id = event.response_id
+        interrupted = self.speech.dropped(response_id)
+        silent = not self.speech.spoke(response_id) and not self._tools.called_in(response_id)
+        announced = self._responses.is_active_for(Purpose.SAY, response_id)
         commands: list[Command] = []
         if event.status == "cancelled":
             self._tools.drop_answer()
             if event.reason == "turn_detected" and self._plan.interrupts and not interrupted:
-                commands += self._interrupt(event.response_id, now)
-        commands += self.speech.response_done(event.response_id)
-        announced = self._responses.is_active_for(Purpose.SAY, event.response_id)
-        commands += sends(self._responses.done(event.response_id, now))
+                commands += self._interrupt(response_id) + self.announcements.interrupted(now)
+        commands += self.speech.response_done(response_id)
+        self._responses.done(response_id)
         if announced:
-            commands += self.announcements.response_done(event.response_id, event.status, now, empty=empty)
-        elif event.status == "completed":
-            self._prompts.succeeded()
-        elif not interrupted and (event.status == "failed" or (event.status == "incomplete" and empty)):
-            commands.append(self._clock.notice("response_failed", event.reason or event.status, now))
-            commands += self._prompts.failed(now)
-        return commands + self._ask_after_tools(now)
+            commands += self.announcements.response_done(event, now, silent=silent)
+        elif not interrupted:
+            commands += self._judge(event, now, silent=silent)
+        return commands + self._after_tools(now)
+
+    def _judge(self, event: vl.ResponseDone, now: float, *, silent: bool) -> list[Command]:
+        """Whether the agent's response is one that the caller hears."""
+        failed = event.status == "failed" or (silent and event.status != "cancelled")
+        if event.status == "cancelled":
+            failed = silent and not self.caller.speaks
+        if not failed:
+            self._owed.ended(event.response_id)
+            return []
+        why = event.reason or ("no audio" if event.status == "completed" else event.status)
+        commands: list[Command] = []
+        if event.status in ("failed", "incomplete"):
+            commands.append(self._clock.notice("response_failed", why, now))
+        text = self._written[1] if event.status == "completed" and self._written[0] == event.response_id else ""
+        return commands + self._prompts.response_failed(event, why, now, text=text.strip())
+
+    def _refused(self, event: vl.ErrorEvent, now: float) -> list[Command]:
+        commands = self._prompts.refused(event, now)
+        return commands + self.announcements.refused(event, now)
+
+    def _missed(self, missed: Missed | None, now: float) -> list[Command]:
+        """Where the service is stuck and no other session is taken, what it is stuck in is cancelled first."""
+        commands = self._prompts.missed(missed, now)
+        if missed is not None and missed.stuck and not missed.move:
+            stuck = self._responses.forget()
+            if stuck:
+                self.speech.drop(stuck)
+                commands.append(Send(vl.cancel_response(stuck)))
+        return commands
+
+    # -- what the gateway reports
+    def playing(self, item_id: str, now: float) -> list[Command]:
+        """The first sound of the item has left for the caller."""
+        self.speech.playing(item_id, now)
+        self._heard(item_id, now)
+        return []
+
+    def played(self, item_id: str, heard_ms: int, now: float, *, complete: bool) -> list[Command]:
+        if heard_ms:
+            self._heard(item_id, now)
+        return self.speech.played(item_id, heard_ms, complete=complete) + self._never_heard(now)
+
+    def media_attached(self, now: float) -> list[Command]:
+        """Another media socket: what the one before had not played may be lost."""
+        if self.media_away:
+            self.media_away = False
+            self._owed.resumed(now)
+        return self.speech.another_socket(now) + self._never_heard(now)
+
+    def media_detached(self, now: float) -> list[Command]:
+        self.media_away = True
+        return self.speech.unheard_is_lost(now) + self._never_heard(now)
+
+    def _heard(self, item_id: str, now: float) -> None:
+        response_id = self.speech.response_of(item_id)
+        self._owed.heard(response_id, active=self._responses.active == response_id, now=now)
+
+    def _never_heard(self, now: float) -> list[Command]:
+        """What is owed was generated, but is lost on its way."""
+        debt = self._owed.debt
+        if debt is None or debt.state is not State.SOUNDING or self.speech.may_be_unheard(debt.response_id):
+            return []
+        return self._missed(self._owed.never_heard(debt.response_id, now), now)
 
     # -- functions
     def _function_call(self, event: vl.FunctionCall, now: float) -> list[Command]:
         self._sign_at = now
         self._tools.begin(event, self.speech.session)
+        self._owed.called_tool(event.response_id, now)
         if event.name in self._plan.tools:
             # Written down before: a relay after us must not do it again.
             begun = tool_begun(event.call_id, event.name, event.arguments, self._clock.unix_ms(now))
@@ -201,10 +359,12 @@ class Turns:
         use, events = answer
         self._history.tool(use)
         commands = [Record(tool_notice(use, self._clock.unix_ms(now))), *self._prompts.to_session(events)]
-        return commands + self._ask_after_tools(now)
+        return commands + self._after_tools(now)
 
-    def _ask_after_tools(self, now: float) -> list[Command]:
+    def _after_tools(self, now: float) -> list[Command]:
         if not self._prompts.ready:
-            self._tools.drop_answer()
-            return []
-        return self._prompts.ask(now) if not self._responses.active and self._tools.response_due() else []
+            if self._tools.drop_answer():
+                self._owed.tool_answered(now)
+        elif not self._responses.active and self._tools.response_due():
+            self._owed.tool_answered(now)
+        return []

@@ -1,0 +1,332 @@
+"""Speech that the caller is owed, followed until it is heard. Pure: `now` is monotonic seconds.
+
+The caller's words, a greeting, keys and a tool's result each owe audible speech. There is one debt at a time: a later
+one covers the earlier, because the agent answers the conversation as a whole. A debt ends when sound of its response
+was played, when the caller takes it back by speaking, or when it is handed over. Until then, each missed limit and
+each failure moves it one step, and never back:
+
+    FIRST ──► AGAIN ──► FALLBACK ──► GIVEN_UP
+    (asked)   (once)    (its text)   (human agents, or the recorded apology)
+
+A model that is over its quota is asked again on the same session after the time that it names: that is no step.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from agent_relay.core.debt import Debt, Kind, Limits, Missed, State, Step
+
+MOST_FALLBACKS: Final = 3
+"""Fallbacks in a row, without an answer between them, before the call is given up."""
+FIRST_WAIT_S: Final = 1.0
+LONGEST_WAIT_S: Final = 10.0
+"""Waits for a quota whose error names no time: doubled from the first to the longest."""
+_NEXT: Final = {Step.FIRST: Step.AGAIN, Step.AGAIN: Step.FALLBACK, Step.FALLBACK: Step.GIVEN_UP}
+
+
+class OwedSpeech:
+    def __init__(self, limits: Limits) -> None:
+        self.debt: Debt | None = None
+        self._limits = limits
+        self._kept: Debt | None = None
+        """What the caller is owed if their speech turns out to be a noise."""
+        self._cut = False
+        """Their speech cleared something that was not heard to its end."""
+        self._speaking = False
+        self._fallbacks = 0
+
+    @property
+    def unheard(self) -> bool:
+        """The caller waits, and nothing to be played has come yet."""
+        return self.debt is not None and self.debt.state not in (State.SOUNDING, State.HEARD)
+
+    @property
+    def due_at(self) -> float | None:
+        """When `tick` has something to do; None while nothing is owed."""
+        debt, limits = self.debt, self._limits
+        if debt is None:
+            return None
+        falls_back = debt.step is Step.FALLBACK
+        match debt.state:
+            case State.PUT_OFF:
+                return debt.retry_at
+            case State.AWAITED:
+                return debt.since + (limits.fallback_s if falls_back else debt.start_s or limits.start_s)
+            case State.WORKING:
+                return debt.attempt_at + (limits.fallback_s if falls_back else limits.patience_s)
+            case _:
+                return debt.since + limits.patience_s
+
+    # -- what is owed
+    def owe(
+        self,
+        kind: Kind,
+        now: float,
+        *,
+        awaited: bool = False,
+        item_id: str = "",
+        step: Step = Step.FIRST,
+        start_s: float | None = None,
+    ) -> None:
+        """`awaited`: the service is expected to respond by itself."""
+        state = State.AWAITED if awaited else State.OPEN
+        debt = Debt(kind, now, item_id, step, state, since=now, attempt_at=now, start_s=start_s)
+        if self._speaking:
+            self._kept = debt
+        else:
+            self.debt = debt
+
+    def ready(self, now: float) -> None:
+        """There is a voice session again: what could not be asked for has its whole time."""
+        if self.debt is not None and self.debt.state is State.OPEN:
+            self.debt.since = now
+
+    def resumed(self, now: float) -> None:
+        """The caller can hear again: what is under way has its whole time."""
+        if self.debt is not None:
+            self.debt.since = self.debt.attempt_at = now
+
+    # -- the service
+    def asked(self, now: float) -> None:
+        if (debt := self.debt) is not None:
+            if not debt.chained:
+                debt.attempt_at = now
+            debt.state, debt.since, debt.requested = State.AWAITED, now, True
+
+    def bounced(self, now: float, active: str) -> None:
+        """The request met a response that the service had begun by itself: it waits for its end."""
+        debt = self.debt
+        if debt is None or debt.state is not State.AWAITED:
+            return
+        if debt.kind is Kind.GREETING and active and debt.step is not Step.FALLBACK:
+            self._attach(debt, active, now)  # a caller who hears the agent needs no greeting any more
+        else:
+            debt.state, debt.since = State.OPEN, now
+
+    def began(self, response_id: str, now: float) -> None:
+        debt = self.debt
+        if debt is not None and debt.state in (State.OPEN, State.AWAITED, State.PUT_OFF, State.WORKING):
+            self._attach(debt, response_id, now)
+
+    def sounded(self, response_id: str, now: float) -> None:
+        debt = self.debt
+        if debt is not None and debt.response_id == response_id:
+            if debt.state is State.WORKING:
+                debt.state = State.SOUNDING
+            debt.since = now
+
+    def called_tool(self, response_id: str, now: float) -> None:
+        """What the response is for follows with the tool's result."""
+        debt = self.debt
+        if debt is not None and debt.response_id == response_id:
+            debt.chained = True
+            debt.since = now
+        elif debt is None:
+            self.owe(Kind.TOOL_RESULT, now)
+            if (debt := self.debt) is not None:
+                self._attach(debt, response_id, now)
+                debt.chained = True
+
+    def tool_answered(self, now: float) -> None:
+        """The response that follows is owed."""
+        debt = self.debt
+        if debt is None or not debt.chained or debt.state in (State.SOUNDING, State.HEARD):
+            self.owe(Kind.TOOL_RESULT, now)
+        elif debt.state is State.WORKING:
+            debt.state, debt.since = State.OPEN, now
+
+    def ended(self, response_id: str) -> None:
+        """The response has ended as it should, with sound."""
+        debt = self.debt
+        if debt is None or debt.response_id != response_id:
+            return
+        debt.complete = True
+        if debt.state is State.HEARD:
+            self.debt = None
+
+    def failed(
+        self, response_id: str, why: str, now: float, *, wait_s: float | None = None, text: str = ""
+    ) -> Missed | None:
+        """The response has ended without what is owed, or the request for it ("") was refused.
+
+        `wait_s`: the model is over its quota for so long (0: for an unknown time). `text`: what it wrote instead.
+        """
+        debt = self.debt
+        if debt is None:
+            return None
+        of_another = response_id and debt.response_id != response_id
+        if of_another and (wait_s is None or debt.state not in (State.OPEN, State.AWAITED)):
+            return None  # but a quota that is spent is spent for this one too
+        if debt.wordless and not debt.requested:
+            self.debt = None  # an answer to a noise
+            return self._restored(now)
+        if debt.state in (State.SOUNDING, State.HEARD):
+            # Part of it is heard, so that the next failure has to be the last one.
+            debt = self.debt = Debt(Kind.REST, now, step=debt.step, since=now, attempt_at=now, moved=debt.moved)
+        if wait_s is not None:
+            return self._put_off(debt, why, wait_s, now)
+        debt.text = text
+        return self._escalate(debt, why, now)
+
+    def lost(self, response_id: str, now: float) -> Missed | None:
+        """The voice session is gone. `response_id`: of the agent's response that had not ended, "" if there is none."""
+        debt = self.debt = self._kept if self._speaking else self.debt
+        self._speaking = False
+        self._kept, self._cut = None, False
+        if debt is None or debt.state in (State.SOUNDING, State.HEARD):
+            if response_id and (debt is None or debt.response_id == response_id):
+                # Cut off in mid-sentence.
+                step = Step.AGAIN if debt is None or debt.step is Step.FIRST else Step.FALLBACK
+                self.debt = Debt(Kind.REST, now, step=step, since=now, attempt_at=now)
+                return Missed(Kind.REST, step, "the voice session was lost")
+            return None
+        if debt.state is State.WORKING and debt.chained and not response_id:
+            return None  # its tool is still running
+        if debt.state in (State.AWAITED, State.WORKING):
+            return self._escalate(debt, "the voice session was lost", now)
+        if debt.state is State.PUT_OFF:
+            debt.state, debt.since = State.OPEN, now
+        return None
+
+    def fall_back(self, now: float) -> None:
+        """The next voice session cannot know what the caller said."""
+        if (debt := self.debt) is not None and debt.step in (Step.FIRST, Step.AGAIN):
+            debt.step, debt.state, debt.since = Step.FALLBACK, State.OPEN, now
+
+    # -- the caller
+    def heard(self, response_id: str, *, active: bool, now: float) -> bool:
+        """The first sound of the response was played; whether it pays a debt."""
+        if self._kept is not None and self._kept.response_id == response_id:
+            self._kept = None
+        debt = self.debt
+        if debt is None or not response_id or debt.response_id != response_id or debt.state is State.HEARD:
+            return False
+        self._fallbacks = self._fallbacks + 1 if debt.step is Step.FALLBACK else 0
+        if active and debt.step is not Step.FALLBACK:
+            debt.state, debt.since = State.HEARD, now
+        else:
+            self.debt = None
+        return True
+
+    def queued(self, now: float) -> None:
+        """What the caller hears now comes before it."""
+        if self.debt is not None and self.debt.state is State.SOUNDING:
+            self.debt.since = now
+
+    def never_heard(self, response_id: str, now: float) -> Missed | None:
+        """Its sound was lost on the way to the caller."""
+        debt = self.debt
+        if debt is None or debt.response_id != response_id or debt.state is not State.SOUNDING:
+            return None
+        return self._escalate(debt, "the audio was never played", now)
+
+    def caller_began(self) -> None:
+        """The caller speaks: nothing is owed unless it was a noise."""
+        self._speaking = True
+        self._keep()
+
+    def cut_off(self) -> None:
+        """What the caller was hearing is cleared."""
+        self._cut = True
+
+    def caller_ended(self, item_id: str, now: float, *, awaited: bool) -> None:
+        """`awaited`: the service is expected to answer by itself. Words, until the transcript says otherwise."""
+        self._speaking = False
+        self._keep()  # its beginning may not have been reported
+        self.owe(Kind.WORDS, now, awaited=awaited, item_id=item_id)
+
+    def words_confirmed(self) -> None:
+        """The caller said something: the answer to it covers all that was owed before."""
+        self._kept, self._cut = None, False
+
+    def no_words(self, item_id: str, now: float) -> Missed | None:
+        """The caller's speech was a noise: nothing is owed for it, but what it cancelled is."""
+        kept, debt = self._kept, self.debt
+        if kept is not None and kept.kind is Kind.WORDS and kept.item_id == item_id and not kept.response_id:
+            self._kept = None
+        if debt is None or debt.kind is not Kind.WORDS or debt.item_id != item_id:
+            return None
+        if debt.state is State.AWAITED and not debt.requested:
+            self.debt = None
+            return self._restored(now)
+        debt.wordless = True
+        return None
+
+    def taken_back(self) -> None:
+        """The caller wants something else now."""
+        self.debt = None
+        self._kept, self._cut = None, False
+
+    # -- time
+    def tick(self, now: float) -> Missed | None:
+        due_at, debt = self.due_at, self.debt
+        if debt is None or due_at is None or now < due_at:
+            return None
+        match debt.state:
+            case State.PUT_OFF:
+                debt.state, debt.since = State.OPEN, now
+                return None
+            case State.AWAITED if not debt.requested:
+                return self._escalate(debt, "the service began no response", now)
+            case State.AWAITED:
+                return self._escalate(debt, "the request was not answered", now, stuck=True)
+            case State.WORKING:
+                return self._escalate(debt, "no audio came", now, stuck=True)
+            case State.SOUNDING:
+                return self._escalate(debt, "the audio was never played", now, stuck=not debt.complete)
+            case State.HEARD:
+                rest = self.debt = Debt(Kind.REST, now, step=debt.step, since=now, attempt_at=now, moved=debt.moved)
+                return self._escalate(rest, "the response does not go on", now, stuck=True)
+            case _:
+                return self._escalate(debt, "another response did not end", now, stuck=True)
+
+    # --
+    def _attach(self, debt: Debt, response_id: str, now: float) -> None:
+        debt.response_id = response_id
+        debt.state, debt.since = State.WORKING, now
+
+    def _keep(self) -> None:
+        """What is owed now, in case that the caller's speech is a noise."""
+        debt, self.debt = self.debt, None
+        if debt is None:
+            return
+        unsure = debt.kind is Kind.WORDS and not debt.requested and not debt.response_id
+        if self._kept is None or not unsure:
+            self._kept = debt
+
+    def _restored(self, now: float) -> Missed | None:
+        kept, cut = self._kept, self._cut
+        self._kept, self._cut = None, False
+        if kept is not None:
+            self.owe(kept.kind, now, item_id=kept.item_id, step=kept.step)
+        elif cut:
+            self.owe(Kind.REST, now)
+        else:
+            return None
+        assert self.debt is not None
+        return Missed(self.debt.kind, self.debt.step, "a noise interrupted it", noise=True)
+
+    def _put_off(self, debt: Debt, why: str, wait_s: float, now: float) -> Missed:
+        wait_s = wait_s or min(FIRST_WAIT_S * 2**debt.waits, LONGEST_WAIT_S)
+        debt.waits += 1
+        if debt.step is not Step.FALLBACK and now + wait_s <= debt.opened_at + self._limits.patience_s:
+            debt.state, debt.since, debt.retry_at = State.PUT_OFF, now, now + wait_s
+            debt.response_id = ""
+            return Missed(debt.kind, debt.step, why, wait_s=wait_s)
+        if debt.step is Step.FIRST:
+            debt.step = Step.AGAIN  # asking once more would bring the same
+        return self._escalate(debt, why, now)
+
+    def _escalate(self, debt: Debt, why: str, now: float, *, stuck: bool = False) -> Missed:
+        step = _NEXT[debt.step]
+        if step is Step.FALLBACK and self._fallbacks >= MOST_FALLBACKS:
+            step = Step.GIVEN_UP
+        move = stuck and not debt.moved and not debt.waits and step is not Step.GIVEN_UP
+        missed = Missed(debt.kind, step, why, stuck, move)
+        debt.step, debt.state, debt.since, debt.attempt_at = step, State.OPEN, now, now
+        debt.response_id, debt.chained, debt.requested, debt.complete = "", False, False, False
+        debt.moved = debt.moved or move
+        if step is Step.GIVEN_UP:
+            self.debt = None
+        return missed
