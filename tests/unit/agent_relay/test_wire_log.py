@@ -50,13 +50,21 @@ def test_an_event_is_told_and_handed_on(caplog: pytest.LogCaptureFixture) -> Non
     assert heard == events
     assert shown(caplog) == [
         {"call_id": "call_1", "event": "SpeechStarted", "item_id": "item_1"},
-        {"call_id": "call_1", "event": "AudioDelta", "response_id": "resp_1", "item_id": "item_2", "pcm_bytes": 12000},
+        {
+            "call_id": "call_1",
+            "event": "AudioDelta",
+            "response_id": "resp_1",
+            "item_id": "item_2",
+            "pcm_bytes": 12000,
+            "content_index": 0,
+        },
         {
             "call_id": "call_1",
             "event": "AgentTranscriptDone",
             "response_id": "resp_1",
             "item_id": "item_2",
             "text": "(8 characters)",
+            "content_index": 0,
         },
         {
             "call_id": "call_1",

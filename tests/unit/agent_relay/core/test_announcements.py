@@ -230,10 +230,9 @@ def test_a_request_that_met_another_response_is_made_after_it() -> None:
 def test_a_failed_sentence_is_said_again_once() -> None:
     talk = open_line(Talk(plan_for()))
     talk.core.say("1-0", TWO, 2.0)
-    failure = (vl.ResponseCreated("r1"), vl.ResponseDone("r1", "failed", "x"))
-    first = talk.hear(*failure)
+    first = talk.hear(vl.ResponseCreated("r1"), vl.ResponseDone("r1", "failed", "x"))
     assert said(first) == ["Good morning."]
-    second = talk.hear(*failure)
+    second = talk.hear(vl.ResponseCreated("r2"), vl.ResponseDone("r2", "failed", "x"))
     assert outcomes(second) == [("say_1", "failed")]
     assert sent(second) == [], "no apology for what the caller did not ask"
 

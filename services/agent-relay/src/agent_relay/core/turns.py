@@ -13,6 +13,7 @@ from agent_relay.core.commands import Command, Record, RunTool
 from agent_relay.core.history import History, tool_begun, tool_notice
 from agent_relay.core.plan import Plan
 from agent_relay.core.prompts import Prompts, sends
+from agent_relay.core.recent import Recent
 from agent_relay.core.responses import Purpose
 from agent_relay.core.tool_calls import NOT_AVAILABLE, ToolCalls
 from agent_relay.core.wall_clock import WallClock
@@ -49,6 +50,9 @@ class Turns:
         self._clock = clock
         self._caller_ended_at = 0.0
         self._tools = ToolCalls()
+        self._begun = Recent()
+        self._ended = Recent()
+        self._calls = Recent()
         self._saying = tuple(saying)
         self._left_unanswered = taken_over and history.awaits_answer
         self._ask_at: float | None = None
@@ -87,22 +91,27 @@ class Turns:
                 self._sign_at = now
                 self._prompts.audio_began()
                 return self.speech.delta(event, now, answers=self._responses.purpose is not Purpose.SAY)
-            case vl.AudioDone():
-                return self.speech.audio_done(event)
+            case vl.ItemDone():
+                return self.speech.item_done(event)
             case vl.AgentTranscriptDelta() | vl.AgentTranscriptDone():
-                whole = isinstance(event, vl.AgentTranscriptDone)
-                return self.speech.text(event.item_id, event.response_id, event.text, now, whole=whole)
+                whole, part = isinstance(event, vl.AgentTranscriptDone), event.content_index
+                return self.speech.text(
+                    event.item_id, event.response_id, event.text, now, whole=whole, content_index=part
+                )
             case vl.SpeechStarted():
                 return self._speech_started(event, now)
             case vl.SpeechStopped():
+                if not self.caller.stopped(event.item_id, now):
+                    return []
                 self._sign_at = now
-                self.caller.stopped(event.item_id)
                 self.speech.speech_end_at = self._caller_ended_at = now
                 self._prompts.caller_spoke()
                 return []
             case vl.UserTranscript() | vl.UserTranscriptFailed():
                 return self.caller.told(event, now)
             case vl.ResponseCreated():
+                if not self._begun.is_new(event.response_id):
+                    return []
                 if self.waits_since is None:
                     self._sign_at = now
                 self._responses.created(event.response_id)
@@ -111,10 +120,15 @@ class Turns:
                     self.caller.unanswered = ""
                 return self.announcements.unwanted(event.response_id)
             case vl.ResponseDone():
-                return self._response_done(event, now)
+                return self._response_done(event, now) if self._ended.is_new(event.response_id) else []
             case vl.FunctionCall():
                 return self._function_call(event, now)
+            case vl.Truncated():
+                self.speech.truncated(event.item_id)
+                return []
             case vl.ErrorEvent():
+                if (instead := self.speech.truncation_refused(event)) is not None:
+                    return instead
                 return self._prompts.refused(event, now) + self.announcements.refused(now)
             case _:
                 return []
@@ -134,6 +148,7 @@ class Turns:
     # -- the voice session
     def session_lost(self) -> list[Command]:
         commands = self.speech.session_lost()
+        self._begun, self._ended = Recent(), Recent()
         self.announcements.session_lost()
         prompts = self._prompts
         prompts.session_lost()
@@ -156,8 +171,9 @@ class Turns:
 
     # -- turns
     def _speech_started(self, event: vl.SpeechStarted, now: float) -> list[Command]:
+        if not self.caller.started(event.item_id, now):
+            return []
         self._ask_at = None
-        self.caller.started(event.item_id, now)
         return self._interrupt(self._responses.active, now) if self._plan.interrupts else []
 
     def _interrupt(self, response_id: str, now: float) -> list[Command]:
@@ -185,6 +201,8 @@ class Turns:
 
     # -- functions
     def _function_call(self, event: vl.FunctionCall, now: float) -> list[Command]:
+        if not self._calls.is_new(event.call_id):
+            return []
         self._sign_at = now
         self._tools.begin(event, self.speech.session)
         if event.name in self._plan.tools:
