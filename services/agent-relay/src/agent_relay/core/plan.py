@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from agent_relay.core.agent_profile import AgentProfile, Greeting, essentials, session_update
+from agent_relay.core.agent_profile import AgentProfile, Greeting, essentials, session_update, turn_detection
 from agent_relay.core.connection import Target
 from agent_relay.core.spoken_text import Form, forms_for
 
@@ -25,6 +25,8 @@ class Plan:
     interrupts: bool = True
     """The caller may interrupt the agent."""
     truncates: bool = True
+    assistant_part: str = "text"
+    """Type of the content of an assistant message."""
     greeting_delay_s: float = 0.5
     """The greeting waits for the caller's first audio, but not longer than this after the media are there."""
     tools: frozenset[str] = field(default_factory=frozenset)
@@ -40,7 +42,7 @@ def plan_of(
 ) -> Plan:
     """`say_forms`: instead of those that go with the way to connect."""
     session = session_update(profile, target)
-    turns = session["turn_detection"]
+    turns = turn_detection(profile, target)
     interrupts = turns.get("interrupt_response") is not False
     return Plan(
         session=session,
@@ -53,6 +55,7 @@ def plan_of(
         replays=not target.way.resumes,
         interrupts=interrupts,
         truncates=turns.get("auto_truncate") is not True,
+        assistant_part="output_text" if target.way.ga else "text",
         greeting_delay_s=greeting_delay_s,
         tools=tools,
     )
