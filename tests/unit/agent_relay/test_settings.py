@@ -49,6 +49,18 @@ def _refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
             "2024-10-01-preview",
             {TokenScope.COGNITIVE_SERVICES},
         ),
+        (
+            {"AZURE_OPENAI_DEPLOYMENT": "d", "VOICE_LIVE_API_VERSION": "v1"},
+            Mode.AZURE_OPENAI_GA,
+            "v1",
+            {TokenScope.COGNITIVE_SERVICES},
+        ),
+        (
+            {"AZURE_OPENAI_DEPLOYMENT": "d", "VOICE_LIVE_API_VERSION": "2025-04-01-preview"},
+            Mode.AZURE_OPENAI,
+            "2025-04-01-preview",
+            {TokenScope.COGNITIVE_SERVICES},
+        ),
     ],
 )
 def test_one_setting_chooses_the_way_to_connect(
@@ -94,6 +106,7 @@ def test_every_mistake_is_named_at_once(monkeypatch: pytest.MonkeyPatch, capsys:
     [
         ({}, "AGENT_NAME, AGENT_ID, VOICE_LIVE_MODEL, AZURE_OPENAI_DEPLOYMENT"),
         ({"AGENT_NAME": "a"}, "AGENT_PROJECT_NAME"),
+        ({"VOICE_LIVE_MODEL": "m", "VOICE_LIVE_API_VERSION": "v1"}, "VOICE_LIVE_API_VERSION"),
         ({"AGENT_NAME": "a:3", "AGENT_PROJECT_NAME": "p"}, "AGENT_NAME"),
         (
             {"AGENT_ID": "asst_1", "AGENT_PROJECT_NAME": "p", "VOICE_LIVE_API_VERSION": "2026-04-10"},

@@ -91,6 +91,12 @@ class Answering:
         self.record.counters["deltas"] += 1
         return said
 
+    def next_part(self, response: Response) -> list[Event]:
+        """What follows is another audio part of the same item."""
+        parts = response.next_part()
+        self._keep(response)
+        return parts
+
     def write(self, response: Response, text: str) -> list[Event]:
         """Words of a response without speech."""
         written = [response.text_delta(text), *self._owed()]

@@ -21,7 +21,10 @@ _OTHER_USER_PARTS = frozenset({"input_audio", "input_image"})
 
 @dataclass(frozen=True)
 class Item:
-    """One item. `text` is what was said in it, `audio_ms` how much audio of it was generated (assistant audio only)."""
+    """One item. `text` is what was said in it, `audio_ms` how much audio of it was generated (assistant audio only).
+
+    `parts_ms`: of each part, if there are several.
+    """
 
     id: str
     type: str
@@ -34,6 +37,7 @@ class Item:
     name: str | None = None
     arguments: str | None = None
     output: str | None = None
+    parts_ms: tuple[int, ...] = ()
 
     def to_wire(self) -> Event:
         wire: Event = {"id": self.id, "object": "realtime.item", "type": self.type, "status": self.status}
@@ -103,6 +107,10 @@ class Conversation:
     owner: tuple[str, str] | None = None
     """(agent, project) that may resume it; `None` in model mode, where nothing outlives the socket."""
     items: list[Item] = field(default_factory=list)
+    refuses_zero: bool = False
+    """Truncation at 0 ms is refused."""
+    any_part: bool = False
+    """Other parts than the first can be truncated."""
 
     @property
     def user_turns(self) -> int:
@@ -151,20 +159,39 @@ class Conversation:
         item = self.find(item_id)
         if item is None or item.role != "assistant":
             raise RefusedError(f"No assistant item {item_id!r}", "item_truncate_invalid_item_id", "item_id")
-        if content_index != 0:
-            raise RefusedError("'content_index' must be 0", "invalid_value", "content_index")
+        parts_ms = item.parts_ms if self.any_part and item.parts_ms else (item.audio_ms,)
+        if not isinstance(content_index, int) or not 0 <= content_index < len(parts_ms):
+            raise RefusedError("'content_index' names no part of the item", "invalid_value", "content_index")
         if not isinstance(audio_end_ms, int) or isinstance(audio_end_ms, bool) or audio_end_ms < 0:
             raise RefusedError("'audio_end_ms' must be a whole number, not negative", "invalid_value", "audio_end_ms")
-        if audio_end_ms > item.audio_ms:
-            text = f"Audio content of {item.audio_ms}ms is already shorter than {audio_end_ms}ms"
+        if self.refuses_zero and not audio_end_ms:
+            raise RefusedError("Only model output audio messages can be truncated", "unsupported_content_type")
+        if audio_end_ms > parts_ms[content_index]:
+            text = f"Audio content of {parts_ms[content_index]}ms is already shorter than {audio_end_ms}ms"
             raise RefusedError(text, "invalid_value", "audio_end_ms")
-        left = _shortened(item, audio_end_ms)
+        left = _shortened(item, content_index, audio_end_ms) if len(parts_ms) > 1 else _cut(item, audio_end_ms)
         self.put(left)
         return left
 
 
-def _shortened(item: Item, audio_end_ms: int) -> Item:
+def _cut(item: Item, audio_end_ms: int) -> Item:
+    kept = _kept_words(item.text, audio_end_ms, item.audio_ms)
+    return replace(
+        item, text=kept, audio_ms=audio_end_ms, content=({"type": "audio", "transcript": kept},), parts_ms=()
+    )
+
+
+def _shortened(item: Item, index: int, audio_end_ms: int) -> Item:
+    """One part of several."""
+    texts = [str(part.get("transcript") or "") for part in item.content]
+    texts[index] = _kept_words(texts[index], audio_end_ms, item.parts_ms[index])
+    parts_ms = (*item.parts_ms[:index], audio_end_ms, *item.parts_ms[index + 1 :])
+    content: tuple[Event, ...] = tuple({"type": "audio", "transcript": text} for text in texts)
+    said = " ".join(text.strip() for text in texts if text.strip())
+    return replace(item, text=said, audio_ms=sum(parts_ms), content=content, parts_ms=parts_ms)
+
+
+def _kept_words(text: str, audio_end_ms: int, audio_ms: int) -> str:
     """Words are taken to be spoken evenly over the audio."""
-    words = item.text.split()
-    kept = " ".join(words[: len(words) * audio_end_ms // item.audio_ms]) if item.audio_ms else item.text
-    return replace(item, text=kept, audio_ms=audio_end_ms, content=({"type": "audio", "transcript": kept},))
+    words = text.split()
+    return " ".join(words[: len(words) * audio_end_ms // audio_ms]) if audio_ms else text

@@ -76,6 +76,22 @@ class StallFault(Fault):
     after_ms: int = Field(default=500, ge=0)
 
 
+class PartsFault(Fault):
+    """Speak a reply as two audio parts of one item, with a pause between them."""
+
+    pause_s: float = Field(default=0.0, ge=0, le=60)
+
+
+class OddDeltasFault(Fault):
+    """Cut the audio of a reply at odd bytes, so that deltas end with half a sample."""
+
+
+class RepeatedFault(Fault):
+    """Send events of these types twice, each time with an `event_id` of its own."""
+
+    types: list[str] = Field(min_length=1)
+
+
 class OddEventsFault(Fault):
     """Send events that no SDK knows after `response.created`, and a `warning` after `session.updated`."""
 
@@ -92,4 +108,7 @@ class Faults(BaseModel):
     response_failed: ResponseFault | None = None
     response_incomplete: IncompleteFault | None = None
     stall: StallFault | None = None
+    parts: PartsFault | None = None
+    odd_deltas: OddDeltasFault | None = None
+    repeated: RepeatedFault | None = None
     odd_events: OddEventsFault | None = None

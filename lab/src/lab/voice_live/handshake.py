@@ -79,11 +79,12 @@ class AgentMode:
 
 @dataclass(frozen=True)
 class ModelMode:
-    """A model answers. `openai`: the session is one of Azure OpenAI Realtime, not of Voice Live."""
+    """A model answers. `openai`: the session is one of Azure OpenAI Realtime, not of Voice Live; `ga`: of its GA."""
 
     model: str
     api_version: str
     openai: bool = False
+    ga: bool = False
 
     @property
     def native(self) -> bool:
@@ -137,6 +138,9 @@ def admit(knock: Knock, credentials: Credentials) -> Mode | RefusedError:
 
     Raises `HandshakeError` when the upgrade itself is refused.
     """
+    if knock.path.endswith("/openai/v1/realtime"):
+        _authenticated(knock, credentials)
+        return _admit_openai_ga(knock)
     openai = knock.path.endswith("/openai/realtime")
     if not openai and not knock.path.endswith(("/voice-live/realtime", "/voice-agent/realtime")):
         raise HandshakeError(404, "Resource not found")
@@ -172,6 +176,18 @@ def _admit_openai(knock: Knock, api_version: str) -> Mode:
     if not deployment:
         raise HandshakeError(404, "DeploymentNotFound: the query has no deployment")
     return ModelMode(deployment, api_version, openai=True)
+
+
+def _admit_openai_ga(knock: Knock) -> Mode:
+    """The version is part of the path; the query's `model` names the deployment."""
+    if _DATE.fullmatch(knock.query.get("api-version", "")):
+        raise HandshakeError(400, "api-version query parameter is not allowed when using /v1 path")
+    if "openai-beta" in knock.headers:
+        raise HandshakeError(400, "OpenAI-Beta is not known to the GA version")
+    deployment = knock.query.get("model")
+    if not deployment:
+        raise HandshakeError(404, "DeploymentNotFound: the query has no model")
+    return ModelMode(deployment, "v1", openai=True, ga=True)
 
 
 def _admit_model(query: Mapping[str, str], api_version: str) -> Mode | RefusedError:

@@ -48,7 +48,7 @@ class _Echo:
     def hear(self, audio: object, now: float) -> None:
         self._dialogue.record.counters["appends"] += 1
         if self._line.text is None or self._line.text.response.over:
-            self._line.text = DeltaText(_open(self._dialogue, self._send, now))
+            self._line.text = DeltaText(_open(self._dialogue, self._send, now), self._dialogue.record.ga_names)
         delta = self._line.hear(audio)
         if delta is not None and self._send(delta):
             self._dialogue.record.counters["deltas"] += 1

@@ -34,15 +34,17 @@ _IDLE_S = 60.0
 
 @dataclass
 class DeltaText:
-    """`response.audio.delta` of one response, as text, by concatenation."""
+    """`response.audio.delta` of one response, as text, by concatenation. `ga`: by its name in GA."""
 
     response: Response
+    ga: bool = False
     _count: int = 0
 
     def __post_init__(self) -> None:
         item_id = self.response.item.id if self.response.item else ""
+        kind = "response.output_audio.delta" if self.ga else "response.audio.delta"
         self._tail = (
-            f'","type":"response.audio.delta","response_id":"{self.response.id}","item_id":"{item_id}",'
+            f'","type":"{kind}","response_id":"{self.response.id}","item_id":"{item_id}",'
             '"output_index":0,"content_index":0,"delta":"'
         ).encode()
 
@@ -116,7 +118,7 @@ class MarksLine:
         self._frames_before = number
 
     def speak(self, response: Response, now: float) -> None:
-        self.text = DeltaText(response)
+        self.text = DeltaText(response, self.record.ga_names)
         self.started_at = now
         self._frames_before += self._frames
         self._chunks = self._frames = 0

@@ -22,6 +22,8 @@ class SessionRecord:
     resumed: bool = False
     client_request_id: str | None = None
     openai_beta: str | None = None
+    ga_names: bool = False
+    """Events go out by the names of OpenAI's GA."""
     state: str = "open"
     close_code: int | None = None
     session: Event = field(default_factory=dict)

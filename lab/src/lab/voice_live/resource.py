@@ -77,14 +77,23 @@ class Resource:
         An id that is not known for this agent and project gives a new conversation without a word, as with Azure.
         """
         if not isinstance(mode, AgentMode):
-            return Conversation(new_id("conv")), False
+            return self._new_conversation("conv"), False
         owner = (mode.name, mode.project)
         known = self._conversations.get(mode.conversation_id or "")
         if known is not None and known.owner == owner:
             return known, True
-        conversation = Conversation(new_id("thread" if mode.classic else "conv"), owner)
+        conversation = self._new_conversation("thread" if mode.classic else "conv", owner)
         self._conversations[conversation.id] = conversation
         return conversation, False
+
+    def _new_conversation(self, kind: str, owner: tuple[str, str] | None = None) -> Conversation:
+        settings = self.settings
+        return Conversation(
+            new_id(kind),
+            owner,
+            refuses_zero=settings.refuse_truncation_at_zero,
+            any_part=settings.truncate_any_part,
+        )
 
     def first_mark(self, call: int | None) -> int:
         """Where a new session of this call begins to number its marks: every mark names the session that sent it."""

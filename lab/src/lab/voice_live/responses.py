@@ -61,7 +61,8 @@ class ResponseForm:
 
 @dataclass
 class Response:
-    """Builds the events of one response and keeps what was generated. Never more than one output item."""
+    """Builds the events of one response and keeps what was generated. Never more than one output item, which may have
+    several audio parts."""
 
     form: ResponseForm
     id: str = field(default_factory=lambda: new_id("resp"))
@@ -72,6 +73,10 @@ class Response:
     audio_bytes: int = 0
     _details: Event | None = None
     _audio_ms: float = 0.0
+    _earlier_parts: list[tuple[Event, float]] = field(default_factory=list)
+    """Each part that is complete, and its audio in milliseconds."""
+    _text: str = ""
+    """Of the part under way."""
 
     @property
     def over(self) -> bool:
@@ -100,6 +105,7 @@ class Response:
     def text_delta(self, text: str) -> Event:
         """More words: of the transcript when the response is spoken, of the text when not."""
         item = self._opened()
+        self._text += text
         self.item = replace(item, text=item.text + text)
         return self._part_event(f"response.{'audio_transcript' if self.form.spoken else 'text'}.delta", delta=text)
 
@@ -112,6 +118,24 @@ class Response:
         self._audio_ms += ms
         self.item = replace(self._opened(), audio_ms=int(self._audio_ms))
         return self._part_event("response.audio.delta", delta=encoded)
+
+    def next_part(self) -> list[Event]:
+        """Complete the audio part under way, and begin another one."""
+        closing = self._close_part()
+        self._text = ""
+        part: Event = {"type": "audio", "transcript": ""}
+        return [*closing, self._part_event("response.content_part.added", part=part)]
+
+    def _close_part(self) -> list[Event]:
+        part: Event = {"type": "audio", "transcript": self._text.strip()}
+        closing = [
+            self._part_event("response.audio.done"),
+            self._part_event("response.audio_transcript.done", transcript=self._text.strip()),
+            self._part_event("response.content_part.done", part=part),
+        ]
+        before_ms = sum(ms for _, ms in self._earlier_parts)
+        self._earlier_parts.append((part, self._audio_ms - before_ms))
+        return closing
 
     def repeated_delta(self) -> Event:
         """A delta that comes too late, when the response is cancelled already."""
@@ -138,13 +162,10 @@ class Response:
             kind = "response.function_call_arguments.done"
             closing = [event(kind, **where, name=item.name, arguments=item.arguments)] if done == "completed" else []
         elif self.form.spoken:
-            part: Event = {"type": "audio", "transcript": item.text}
-            self.item = replace(item, status=done, content=(part,))
-            closing = [
-                self._part_event("response.audio.done"),
-                self._part_event("response.audio_transcript.done", transcript=item.text),
-                self._part_event("response.content_part.done", part=part),
-            ]
+            closing = self._close_part()
+            parts_ms = tuple(int(ms) for _, ms in self._earlier_parts) if len(self._earlier_parts) > 1 else ()
+            content = tuple(part for part, _ in self._earlier_parts)
+            self.item = replace(item, status=done, content=content, parts_ms=parts_ms)
         else:
             self.item = replace(item, status=done, content=({"type": "text", "text": item.text},))
             closing = [
@@ -161,8 +182,8 @@ class Response:
         return self.item
 
     def _part_event(self, kind: str, **parts: object) -> Event:
-        where: Event = {"response_id": self.id, "item_id": self._opened().id, "output_index": 0, "content_index": 0}
-        return event(kind, **where, **parts)
+        where: Event = {"response_id": self.id, "item_id": self._opened().id, "output_index": 0}
+        return event(kind, **where, content_index=len(self._earlier_parts), **parts)
 
     def _to_wire(self) -> Event:
         over = self.over

@@ -10,7 +10,7 @@ from collections.abc import Coroutine, Iterable
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from lab.speech import SpeechError
-from lab.voice_live import events
+from lab.voice_live import events, ga_dialect
 from lab.voice_live.agent_script import CallFunction, Plan, Say
 from lab.voice_live.answering import Answering, audio_token_limit
 from lab.voice_live.client_events import ClientEvent, decode_client_event, plain_append
@@ -18,11 +18,12 @@ from lab.voice_live.connection import connection_of
 from lab.voice_live.dialogue import Dialogue
 from lab.voice_live.events import Event, RefusedError
 from lab.voice_live.faults import CloseFault
+from lab.voice_live.handshake import ModelMode
 from lab.voice_live.measured_line import MeasuredLine, measured_line
 from lab.voice_live.record import SessionRecord
 from lab.voice_live.resource import Resource
 from lab.voice_live.responses import COMPLETED, Ending, Response, failed, incomplete
-from lab.voice_live.speech_plan import SpeechPlan, plan_speech
+from lab.voice_live.speech_plan import SpeechPlan, cut_at_odd_bytes, plan_speech
 
 EXPIRED = RefusedError("Your session hit the maximum duration of 60 minutes.", "session_expired")
 
@@ -39,6 +40,9 @@ class Session:
         self._answering = Answering(record, resource.agent, settings.pre_generated_in_agent_mode)
         self._dialogue = Dialogue(record, self._answering, lambda: resource.faults, settings.accept_session_agent)
         self._line: MeasuredLine | None = None
+        mode = record.mode
+        self._openai = isinstance(mode, ModelMode) and mode.openai
+        self._ga = isinstance(mode, ModelMode) and mode.ga
         self._outbox: list[str] = []
         self._sending = asyncio.Lock()
         self._muted = False
@@ -95,12 +99,15 @@ class Session:
         client_event: ClientEvent | None = None
         try:
             client_event = decode_client_event(given)
+            if self._ga:
+                client_event = ga_dialect.flat_client_event(client_event)
             if self._line is not None and client_event.type == "input_audio_buffer.append":
                 self._line.hear(client_event.body.get("audio"), now)
                 return
             answers = self._dialogue.receive(client_event, now)
         except RefusedError as refused:
-            answers = [events.error(refused, client_event.event_id if client_event else None)]
+            told = ga_dialect.ga_refusal(refused) if self._ga else refused
+            answers = [events.error(told, client_event.event_id if client_event else None)]
         if client_event is not None and client_event.type == "session.update":
             await asyncio.sleep(self._fault_delay_s("session_updated"))
             if (odd := self._resource.faults.odd_events) is not None and odd.take():
@@ -123,10 +130,24 @@ class Session:
             if one["type"] == "error" and isinstance(body := one["error"], dict):
                 self.record.counters["errors"] += 1
                 self.record.note(time.monotonic(), "error_sent", code=body["code"], message=body["message"])
-            self._outbox.append(events.encode_event(one))
+            self._outbox += [events.encode_event(each) for each in self._on_the_wire(one)]
         async with self._sending:
             while self._outbox:
                 await self._write(self._outbox.pop(0))
+
+    def _on_the_wire(self, one: Event) -> list[Event]:
+        repeated = self._resource.faults.repeated
+        if self._openai and one["type"] == "response.function_call_arguments.done":
+            # Azure OpenAI sends the name with the item alone.
+            one = {key: value for key, value in one.items() if key != "name"}
+        sent = [one]
+        if repeated is not None and one["type"] in repeated.types and repeated.take():
+            sent.append({**one, "event_id": events.new_id("event")})
+        if self._ga:
+            sent = [ga_dialect.with_ga_objects(each) for each in sent]
+        if self.record.ga_names:
+            sent = [renamed for each in sent for renamed in ga_dialect.renamed(each)]
+        return sent
 
     def _send_now(self, text: bytes) -> bool:
         """The measuring path: at once or not at all."""
@@ -202,13 +223,19 @@ class Session:
 
     async def _speak(self, response: Response, speech: SpeechPlan) -> None:
         answering, speed, faults = self._answering, self._resource.settings.speed, self._resource.faults
+        pause = faults.parts if faults.parts is not None and faults.parts.take() else None
+        if faults.odd_deltas is not None and faults.odd_deltas.take():
+            speech = cut_at_odd_bytes(speech)
         stall = faults.stall if faults.stall is not None and faults.stall.take() else None
         cut = faults.response_incomplete
         cut_reason = cut.reason if cut is not None and cut.take() else None
         await self._send(answering.open_message(response))
         due_at = time.monotonic()
-        for delta in speech.deltas:
+        for number, delta in enumerate(speech.deltas):
             await _until(due_at)
+            if pause is not None and number and number == len(speech.deltas) // 2:
+                await self._send(answering.next_part(response) if not response.over else [])
+                await _until(time.monotonic() + pause.pause_s)
             if response.over:
                 return
             await self._send(answering.say(response, delta, time.monotonic()))

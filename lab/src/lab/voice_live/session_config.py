@@ -76,6 +76,8 @@ def initial_session(session_id: str, mode: Mode, expires_at_s: int) -> Event:
         }
     if isinstance(mode, ModelMode) and mode.openai:
         session = {key: value for key, value in session.items() if key in _OPENAI_KEYS | _READ_ONLY}
+        if mode.ga:
+            session["input_audio_noise_reduction"] = None
     return session
 
 
@@ -103,7 +105,7 @@ def _openai_voice(session: Mapping[str, object]) -> bool:
 
 def _refuse_key(key: str, mode: Mode) -> None:
     if isinstance(mode, ModelMode) and mode.openai:
-        if key not in _OPENAI_KEYS:
+        if key not in _OPENAI_KEYS and not (mode.ga and key == "input_audio_noise_reduction"):
             raise RefusedError(f"Unknown parameter: 'session.{key}'.", "unknown_parameter", f"session.{key}")
         return
     if isinstance(mode, AgentMode) and key in {"instructions", "tools"}:

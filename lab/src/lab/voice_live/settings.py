@@ -15,7 +15,7 @@ DEFAULT_API_KEY = "lab-voice-live-key"
 class VoiceLiveSettings:
     """Each field is set by the environment variable of the same name in capitals, e.g. `REPLY_DELAY_S`.
 
-    What Azure has not documented (`agent_error_close_code`, `pre_generated_in_agent_mode`) is a setting too.
+    What Azure has not documented (`agent_error_close_code`, `truncate_any_part`, …) is a setting too.
     """
 
     host: str = "127.0.0.1"
@@ -45,6 +45,12 @@ class VoiceLiveSettings:
     accept_session_agent: bool = False
     """Take `session.agent` in `session.update` without an error, as clients of 2025 send it. Azure refuses it."""
     pre_generated_in_agent_mode: bool = True
+    ga_event_names: bool = False
+    """Send the names of OpenAI's GA (`response.output_audio.delta`) on Voice Live's paths too."""
+    refuse_truncation_at_zero: bool = False
+    """Answer `audio_end_ms: 0` with `unsupported_content_type`, as OpenAI does where no audio was generated."""
+    truncate_any_part: bool = False
+    """Accept another `content_index` than 0 in `conversation.item.truncate`."""
     agent_error_close_code: int = 1008
 
     @classmethod

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from lab.speech import synthesize
@@ -62,6 +62,18 @@ def cut_into_deltas(text: str, audio: bytes, bytes_per_ms: float, delta_ms: int)
         )
         spoken = max(spoken, until)
     return tuple(deltas)
+
+
+def cut_at_odd_bytes(speech: SpeechPlan) -> SpeechPlan:
+    """The same audio and words; every delta but the last ends with half a sample."""
+    deltas: list[Delta] = []
+    carried = b""
+    for number, delta in enumerate(speech.deltas):
+        audio = carried + base64.b64decode(delta.audio)
+        cut = len(audio) if number == len(speech.deltas) - 1 else (len(audio) - 1) | 1
+        audio, carried = audio[:cut], audio[cut:]
+        deltas.append(replace(delta, audio=base64.b64encode(audio).decode(), audio_bytes=len(audio)))
+    return replace(speech, deltas=tuple(deltas))
 
 
 def _whole_samples(size: float) -> int:

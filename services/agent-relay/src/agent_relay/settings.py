@@ -14,6 +14,7 @@ from pydantic_settings import NoDecode
 
 from agent_relay.core.agent_profile import AgentProfile
 from agent_relay.core.connection import (
+    GA_VERSION,
     LAST_CLASSIC_VERSION,
     WAYS,
     Mode,
@@ -82,6 +83,8 @@ class RelaySettings(ServiceSettings):
     @property
     def target(self) -> Target:
         mode = next(mode for name, mode in _CHOICES.items() if getattr(self, name))
+        if mode is Mode.AZURE_OPENAI and self.voice_live_api_version == GA_VERSION:
+            mode = Mode.AZURE_OPENAI_GA
         return Target(
             mode=mode,
             endpoint=self.azure_voice_live_endpoint,
@@ -141,8 +144,12 @@ def _mistakes(given: Mapping[str, str]) -> Iterator[tuple[str, str]]:
         yield "azure_voice_live_endpoint", "has to begin with https://, wss://, http:// or ws:// and name a host"
     yield from _mistakes_of_further(given)
     version = given.get("voice_live_api_version", "")
-    if version and not is_version(version):
-        yield "voice_live_api_version", "is a date like 2026-07-15, with -preview or without"
+    is_ga = version == GA_VERSION and bool(given.get("azure_openai_deployment"))
+    if version and not is_version(version) and not is_ga:
+        yield (
+            "voice_live_api_version",
+            f"is a date like 2026-07-15, with -preview or without; AZURE_OPENAI_DEPLOYMENT also takes {GA_VERSION}",
+        )
         version = ""
     chosen = [name for name in _CHOICES if given.get(name)]
     spelled = ", ".join(name.upper() for name in chosen or _CHOICES)

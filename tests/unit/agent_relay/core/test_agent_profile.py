@@ -55,6 +55,45 @@ def test_azure_openai_knows_nothing_of_azure_speech() -> None:
     assert spoken["voice"] == "ash"
 
 
+def test_azure_openai_ga_has_a_nested_session() -> None:
+    profile = AgentProfile(
+        voice={"type": "openai", "name": "ash"},
+        instructions="Be kind.",
+        temperature=0.7,
+        turn_detection={"type": "semantic_vad"},
+        noise_reduction={"type": "near_field"},
+        max_response_output_tokens=500,
+    )
+    session = session_update(profile, _target(Mode.AZURE_OPENAI_GA))
+    pcm = {"type": "audio/pcm", "rate": 24_000}
+    assert session == {
+        "type": "realtime",
+        "output_modalities": ["audio"],
+        "instructions": "Be kind.",
+        "max_output_tokens": 500,
+        "audio": {
+            "input": {
+                "format": pcm,
+                "turn_detection": {"create_response": True, "interrupt_response": True, "type": "semantic_vad"},
+                "transcription": {"model": "whisper-1"},
+                "noise_reduction": {"type": "near_field"},
+            },
+            "output": {"format": pcm, "voice": "ash"},
+        },
+    }
+    assert essentials(session) == {
+        "type": "realtime",
+        "output_modalities": ["audio"],
+        "audio": {"input": {"format": pcm}, "output": {"format": pcm}},
+    }
+
+
+def test_azure_openai_ga_gets_nothing_of_azure_speech() -> None:
+    session = session_update(AgentProfile(), _target(Mode.AZURE_OPENAI_GA))
+    assert set(session["audio"]["input"]) == {"format", "turn_detection", "transcription"}
+    assert session["audio"]["output"]["voice"] == "alloy"
+
+
 def test_native_models_transcribe_by_their_own() -> None:
     session = session_update(AgentProfile(), _target(Mode.MODEL, "gpt-realtime"))
     assert session["input_audio_transcription"] == {"model": "whisper-1"}

@@ -3,7 +3,14 @@ from __future__ import annotations
 from agent_relay.core.agent_speech import UNTOLD_S, AgentSpeech
 from agent_relay.core.commands import Append, Command, Record, Send
 from agent_relay.core.history import History
-from agent_relay.core.voice_live import AudioDelta, AudioDone, create_message, truncate_item
+from agent_relay.core.voice_live import (
+    AudioDelta,
+    ErrorEvent,
+    ItemDone,
+    create_message,
+    delete_item,
+    truncate_item,
+)
 from bridge_common.audio import bytes_of_ms
 from bridge_common.entries import Audio, Clear, ItemEnd, Saying, Turn
 
@@ -19,7 +26,7 @@ def _speech(*, truncates: bool = True) -> tuple[AgentSpeech, History]:
 def _say(speech: AgentSpeech, item: str = "a1", response: str = "r1", at: float = 10.0) -> list[Command]:
     commands = speech.text(item, response, WORDS, at, whole=True)
     commands += speech.delta(AudioDelta(response, item, SECOND), at)
-    commands += speech.audio_done(AudioDone(response, item))
+    commands += speech.item_done(ItemDone(response, item))
     return commands + speech.response_done(response)
 
 
@@ -65,8 +72,8 @@ def test_deltas_that_come_late_are_dropped_until_the_response_is_done() -> None:
     assert speech.dropped("r1")
     assert speech.delta(AudioDelta("r1", "a1", SECOND), 10.1) == []
     assert speech.delta(AudioDelta("r1", "a2", SECOND), 10.1) == []
-    assert speech.audio_done(AudioDone("r1", "a1")) == []
-    assert speech.response_done("r1") == []
+    assert speech.item_done(ItemDone("r1", "a1")) == []
+    assert speech.response_done("r1") == [Send(delete_item("a2", "delete-1"))], "nothing of a2 was heard"
     assert not speech.dropped("r1")
     assert len(speech.delta(AudioDelta("r2", "a3", SECOND), 10.2)) == 1
 
@@ -164,3 +171,106 @@ def test_what_waited_when_another_socket_came_is_settled_in_any_case() -> None:
     assert speech.next_at == 10.5 + 1.0 + UNTOLD_S
     (_, record) = speech.tick(10.5 + 1.0 + UNTOLD_S)
     assert record == Record(Turn("agent", "a2", "", 10_000, interrupted=True, heard_ms=0)), "never heard"
+
+
+def test_an_item_ends_with_its_own_end_and_not_with_its_first_part() -> None:
+    speech, history = _speech()
+    commands = speech.text("a1", "r1", "We are open.", 10.0, whole=True)
+    commands += speech.delta(AudioDelta("r1", "a1", SECOND), 10.0)
+    assert Append(ItemEnd("a1")) not in commands
+    speech.text("a1", "r1", "Anything", 16.0, whole=False, content_index=1)
+    assert speech.delta(AudioDelta("r1", "a1", SECOND, 1), 16.0) == [Append(Audio("a1", SECOND))]
+    speech.text("a1", "r1", "Anything else?", 16.0, whole=True, content_index=1)
+    text = "We are open. Anything else?"
+    assert speech.item_done(ItemDone("r1", "a1")) == [
+        Append(ItemEnd("a1")),
+        Record(Saying("a1", text, 10_000, 2000)),
+    ]
+    assert speech.response_done("r1") == []
+    assert speech.played("a1", 2000, complete=True) == [Record(Turn("agent", "a1", text, 10_000, heard_ms=2000))]
+    assert history.replay() == [create_message("assistant", text)]
+
+
+def test_the_part_that_was_heard_last_is_truncated() -> None:
+    speech, history = _speech()
+    speech.text("a1", "r1", WORDS, 10.0, whole=True)
+    speech.delta(AudioDelta("r1", "a1", SECOND), 10.0)
+    speech.text("a1", "r1", "five six", 10.0, whole=True, content_index=1)
+    speech.delta(AudioDelta("r1", "a1", SECOND, 1), 10.0)
+    speech.interrupt("r1")
+    commands = speech.played("a1", 1500, complete=False)
+    assert commands[0] == Send(truncate_item("a1", 500, "truncate-2", 1))
+    assert history.replay() == [create_message("assistant", f"{WORDS} five")]
+
+
+def test_a_part_behind_the_one_that_was_heard_is_truncated_too() -> None:
+    speech, history = _speech()
+    speech.text("a1", "r1", WORDS, 10.0, whole=True)
+    speech.delta(AudioDelta("r1", "a1", SECOND), 10.0)
+    speech.text("a1", "r1", "five six", 10.0, whole=True, content_index=1)
+    speech.delta(AudioDelta("r1", "a1", SECOND, 1), 10.0)
+    speech.interrupt("r1")
+    commands = speech.played("a1", 500, complete=False)
+    assert commands[:2] == [
+        Send(truncate_item("a1", 500, "truncate-1")),
+        Send(truncate_item("a1", 0, "truncate-2", 1)),
+    ]
+    assert history.replay() == [create_message("assistant", "one two")]
+
+
+def test_half_a_sample_waits_for_its_other_half() -> None:
+    speech, _ = _speech()
+    sent = b""
+    for piece in (SECOND[:1001], SECOND[1001:1002], SECOND[1002:1003], SECOND[1003:]):
+        for command in speech.delta(AudioDelta("r1", "a1", piece), 10.0):
+            assert isinstance(command, Append)
+            assert isinstance(command.entry, Audio)
+            assert len(command.entry.pcm24k) % 2 == 0
+            sent += command.entry.pcm24k
+    assert sent == SECOND
+    speech.interrupt("r1")
+    assert speech.played("a1", 5000, complete=False)[0] == Send(truncate_item("a1", 1000, "truncate-1"))
+
+
+def test_half_a_sample_is_not_carried_into_another_part() -> None:
+    speech, _ = _speech()
+    speech.delta(AudioDelta("r1", "a1", b"\1\2\3"), 10.0)
+    assert speech.delta(AudioDelta("r1", "a1", b"\4\5", 1), 10.0) == [Append(Audio("a1", b"\4\5"))]
+
+
+def test_an_item_of_which_nothing_was_heard_is_deleted_if_it_cannot_be_truncated() -> None:
+    speech, _ = _speech()
+    _say(speech)
+    speech.interrupt("")
+    assert speech.played("a1", 0, complete=False)[0] == Send(truncate_item("a1", 0, "truncate-2"))
+    refusal = ErrorEvent("unsupported_content_type", "Only model output audio messages can be truncated", "", "")
+    assert speech.truncation_refused(refusal) == [Send(delete_item("a1", "delete-1"))]
+    assert speech.truncation_refused(ErrorEvent("x", "No item", "", "delete-1")) == []
+    assert speech.truncation_refused(refusal) is None
+
+
+def test_words_of_a_dropped_response_that_were_never_spoken_are_deleted() -> None:
+    speech, _ = _speech()
+    speech.text("a1", "r1", "It is", 10.0, whole=False)
+    speech.drop("r1")
+    assert speech.text("a2", "r1", " on its way", 10.1, whole=False) == []
+    assert speech.delta(AudioDelta("r1", "a3", SECOND), 10.1) == []
+    deleted = [command.event["item_id"] for command in speech.response_done("r1") if isinstance(command, Send)]
+    assert sorted(map(str, deleted)) == ["a1", "a2", "a3"]
+    assert speech.response_done("r1") == []
+
+
+def test_what_voice_live_truncates_by_itself_is_not_deleted() -> None:
+    speech, _ = _speech(truncates=False)
+    speech.text("a1", "r1", "It is", 10.0, whole=False)
+    speech.drop("r1")
+    assert speech.response_done("r1") == []
+
+
+def test_a_transcript_that_is_repeated_after_its_turn_changes_nothing() -> None:
+    speech, history = _speech()
+    _say(speech)
+    speech.played("a1", 1000, complete=True)
+    assert speech.text("a1", "r1", WORDS, 12.0, whole=True) == []
+    assert speech.response_done("r1") == []
+    assert history.replay() == [create_message("assistant", WORDS)]

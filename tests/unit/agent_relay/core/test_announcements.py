@@ -262,10 +262,9 @@ def test_a_request_that_met_another_response_is_made_after_it() -> None:
 def test_a_failed_sentence_is_said_again_once() -> None:
     talk = open_line(Talk(plan_for()))
     talk.core.say("1-0", TWO, 2.0)
-    failure = (vl.ResponseCreated("r1"), vl.ResponseDone("r1", "failed", "x"))
-    first = talk.hear(*failure)
+    first = talk.hear(vl.ResponseCreated("r1"), vl.ResponseDone("r1", "failed", "x"))
     assert said(first) == ["Good morning."]
-    second = talk.hear(*failure)
+    second = talk.hear(vl.ResponseCreated("r2"), vl.ResponseDone("r2", "failed", "x"))
     assert outcomes(second) == [("say_1", "failed")]
     assert sent(second) == [], "no apology for what the caller did not ask"
 
@@ -281,9 +280,9 @@ def test_a_request_that_is_never_answered_is_made_again() -> None:
 def test_a_sentence_without_sound_has_failed() -> None:
     talk = open_line(Talk(plan_for()))
     talk.core.say("1-0", TWO, 2.0)
-    silent = (vl.ResponseCreated("r1"), vl.ResponseDone("r1", "completed", ""))
-    assert said(talk.hear(*silent)) == ["Good morning."]
-    assert outcomes(talk.hear(*silent)) == [("say_1", "failed")]
+    silent = [(vl.ResponseCreated(id_), vl.ResponseDone(id_, "completed", "")) for id_ in ("r1", "r2")]
+    assert said(talk.hear(*silent[0])) == ["Good morning."]
+    assert outcomes(talk.hear(*silent[1])) == [("say_1", "failed")]
 
 
 def test_a_sentence_whose_response_does_not_come_is_cancelled_and_asked_for_again() -> None:

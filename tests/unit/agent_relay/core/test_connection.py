@@ -31,6 +31,9 @@ TARGETS = {
         api_version="2024-10-01-preview",
         deployment="gpt-4o-realtime-preview",
     ),
+    Mode.AZURE_OPENAI_GA: Target(
+        mode=Mode.AZURE_OPENAI_GA, endpoint=ENDPOINT, api_version="v1", deployment="my realtime"
+    ),
 }
 
 
@@ -88,6 +91,13 @@ def test_azure_openai_speaks_the_older_handshake() -> None:
     assert request.headers["Authorization"] == "Bearer cs-token"
 
 
+def test_azure_openai_ga_has_its_version_in_the_path() -> None:
+    request = _request(TARGETS[Mode.AZURE_OPENAI_GA])
+    assert urlsplit(request.url).path == "/openai/v1/realtime"
+    assert _query(request) == {"model": "my realtime"}
+    assert request.headers == {"x-ms-client-request-id": "req", "Authorization": "Bearer cs-token"}
+
+
 @pytest.mark.parametrize("mode", list(Mode))
 def test_query_keys_are_hyphenated(mode: Mode) -> None:
     assert not [key for key in _query(_request(TARGETS[mode], "c")) if "_" in key]
@@ -101,6 +111,7 @@ def test_query_keys_are_hyphenated(mode: Mode) -> None:
         ("https://gate/prefix", "wss://gate/prefix/voice-live/realtime?"),
         ("wss://res/voice-live/realtime", "wss://res/voice-live/realtime?"),
         ("wss://res/voice-agent/realtime/", "wss://res/voice-live/realtime?"),
+        ("wss://res/openai/v1/realtime", "wss://res/voice-live/realtime?"),
     ],
 )
 def test_any_scheme_and_prefix(endpoint: str, begins: str) -> None:

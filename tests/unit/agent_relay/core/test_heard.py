@@ -75,3 +75,45 @@ def test_unheard_are_items_with_audio_that_nobody_cleared() -> None:
     with_audio.cleared = True
     assert heard.unheard() == []
     assert without.may_be_unheard
+
+
+def test_a_truncation_lies_within_its_part() -> None:
+    item = Item("i", "r", 0, 10.0)
+    for index, size in ((0, 1002), (2, 480), (3, 96)):
+        item.add_audio(bytes(size), index)
+    for heard_ms in range(35):
+        item.heard_ms = heard_ms
+        (index, end_ms), *later = item.truncations()
+        assert end_ms <= {0: 20, 2: 10, 3: 2}[index]
+        assert [end_ms for _, end_ms in later] == [0] * len(later)
+        assert [index, *(index for index, _ in later)] == [0, 2, 3][-1 - len(later) :]
+
+
+def test_an_item_may_begin_with_any_part() -> None:
+    item = Item("i", "r", 0, 10.0)
+    item.add_audio(bytes(4800), 1)
+    item.add_text("one two", 1, whole=True)
+    item.heard_ms = 50
+    assert item.truncations() == [(1, 50)]
+    assert item.heard_text() == "one"
+
+
+def test_the_text_of_an_item_is_that_of_its_parts_in_their_order() -> None:
+    item = Item("i", "r", 0, 10.0)
+    item.add_text("And", 1, whole=False)
+    item.add_text("Hello.", 0, whole=True)
+    assert not item.text_whole
+    item.add_text(" you?", 1, whole=False)
+    assert item.text == "Hello. And you?"
+    item.add_text("And you?", 1, whole=True)
+    assert (item.text, item.text_whole) == ("Hello. And you?", True)
+
+
+@given(st.lists(st.binary(max_size=9)))
+def test_pieces_of_any_size_make_whole_samples(pieces: list[bytes]) -> None:
+    item = Item("i", "r", 0, 10.0)
+    played = [item.add_audio(piece, 0) for piece in pieces]
+    assert all(len(pcm) % 2 == 0 for pcm in played)
+    whole = b"".join(pieces)
+    assert b"".join(played) + item.half == whole
+    assert item.generated_bytes == len(whole) & ~1

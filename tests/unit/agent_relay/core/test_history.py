@@ -102,3 +102,16 @@ def test_what_was_being_said_is_told_whole_until_it_is_known_what_was_heard() ->
     heard = Turn("agent", "a1", "It is", 200, interrupted=True, heard_ms=400)
     assert left_saying([saying, asked, heard]) == []
     assert from_transcript([saying, asked, heard]).replay()[-1] == create_message("assistant", "It is")
+
+
+def test_the_type_of_what_the_agent_said_goes_with_the_service() -> None:
+    history = History()
+    history.caller("u1", "Hello.")
+    history.agent("a1", "Hi.")
+    assert history.replay("output_text") == [
+        create_message("user", "Hello."),
+        {
+            "type": "conversation.item.create",
+            "item": {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "Hi."}]},
+        },
+    ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Final
 
 from hypothesis import given, settings
@@ -218,7 +219,10 @@ class World:
         unplayed, self.unplayed = self.unplayed, []
         self.plays_until = self.now
         for item_id in unplayed:
-            self.at(0.02, lambda item_id=item_id: self.do(self.core.from_caller(Played(item_id, 0, False), self.now)))
+            self.at(0.02, partial(self.never_played, item_id))
+
+    def never_played(self, item_id: str) -> None:
+        self.do(self.core.from_caller(Played(item_id, 0, False), self.now))
 
     def lose_media(self) -> None:
         self.media, self.unplayed, self.plays_until = False, [], self.now

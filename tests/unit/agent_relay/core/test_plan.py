@@ -15,6 +15,7 @@ def test_only_agents_by_name_resume_by_themselves() -> None:
         Mode.CLASSIC_AGENT: True,
         Mode.MODEL: True,
         Mode.AZURE_OPENAI: True,
+        Mode.AZURE_OPENAI_GA: True,
     }
 
 
@@ -26,3 +27,5 @@ def test_turn_detection_says_who_truncates_and_whether_one_may_interrupt() -> No
     )
     assert not own.truncates
     assert not own.interrupts
+    ga = plan_of(AgentProfile(turn_detection={"interrupt_response": False}), _target(Mode.AZURE_OPENAI_GA))
+    assert (ga.truncates, ga.interrupts, ga.assistant_part) == (True, False, "output_text")

@@ -74,3 +74,49 @@ def test_it_knows_what_it_was_asked_for() -> None:
     setup.answer(_refusal("session.voice"))
     assert setup.wants(dict(SESSION))
     assert not setup.wants(ESSENTIAL)
+
+
+_FORMAT = {"type": "audio/pcm", "rate": 24_000}
+_GA: dict[str, object] = {
+    "type": "realtime",
+    "audio": {
+        "input": {"format": _FORMAT, "transcription": {"model": "m"}, "turn_detection": {"type": "server_vad"}},
+        "output": {"format": _FORMAT, "voice": "ash"},
+    },
+    "instructions": "Be kind.",
+}
+_GA_ESSENTIAL: dict[str, object] = {
+    "type": "realtime",
+    "audio": {"input": {"format": _FORMAT}, "output": {"format": _FORMAT}},
+}
+
+
+@pytest.mark.parametrize(
+    ("param", "message", "left_out"),
+    [
+        ("session.audio.input.transcription.model", "", "audio.input.transcription"),
+        ("session.audio.input.turn_detection", "", "audio.input.turn_detection"),
+        ("", "Invalid value: 'session.audio.output.voice'.", "audio.output.voice"),
+        ("session.instructions", "", "instructions"),
+        ("session.audio.input.format", "", "all but the essentials"),
+        ("session.audio", "", "all but the essentials"),
+        ("session.unknown.field", "", "all but the essentials"),
+    ],
+)
+def test_a_refused_field_of_a_nested_object_is_left_out_alone(param: str, message: str, left_out: str) -> None:
+    setup = SessionSetup(_GA, _GA_ESSENTIAL)
+    setup.begin()
+    setup.answer(CREATED)
+    (update,) = setup.answer(_refusal(param, message))
+    assert setup.refusals == [f"{left_out}: invalid_request_error"]
+    fields = {f"session.{path}" for path in _paths(_GA)} - {f"session.{path}" for path in _paths(update["session"])}
+    if left_out == "all but the essentials":
+        assert update["session"] == _GA_ESSENTIAL
+    else:
+        assert {field for field in fields if field.count(".") == left_out.count(".") + 1} == {f"session.{left_out}"}
+
+
+def _paths(value: object, at: str = "") -> list[str]:
+    if not isinstance(value, dict):
+        return []
+    return [path for key, inner in value.items() for path in (f"{at}{key}", *_paths(inner, f"{at}{key}."))]

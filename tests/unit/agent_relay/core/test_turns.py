@@ -99,3 +99,42 @@ def test_a_caller_who_speaks_during_a_tool_is_answered_by_the_service() -> None:
     talk.open()
     talk.hear(vl.ResponseCreated("r1"), vl.FunctionCall("r1", "i1", "c1", "lookup", "{}"), vl.SpeechStarted("u1"))
     assert types(talk.hear(vl.ResponseDone("r1", "cancelled", "turn_detected"))) == []
+
+
+def test_repeated_events_of_a_turn_change_nothing() -> None:
+    talk = Talk(plan_for(greeting=None))
+    talk.open()
+    started, stopped = vl.SpeechStarted("u1"), vl.SpeechStopped("u1")
+    transcript, begun = vl.UserTranscript("u1", "Hello."), vl.ResponseCreated("r1")
+    talk.hear(started, started, stopped, transcript, begun)
+    assert talk.hear(stopped, transcript, begun, started) == []
+    assert not talk.core.caller.waits
+    ended = vl.ResponseDone("r1", "failed", "x")
+    assert types(talk.hear(ended)) == ["response.create"]
+    assert talk.hear(ended) == [], "one failure"
+    assert talk.hear(begun) == [], "it does not begin again"
+    assert talk.reply("a2", "r2")
+
+
+def test_a_function_call_that_comes_twice_is_carried_out_once() -> None:
+    talk = Talk(plan_for(tools=frozenset({"look_up"})))
+    talk.open()
+    call = vl.FunctionCall("r1", "f1", "c1", "look_up", "{}")
+    talk.hear(vl.ResponseCreated("r1"))
+    assert [type(command).__name__ for command in talk.hear(call)] == ["Record", "RunTool"]
+    assert talk.hear(call) == []
+    talk.core.tool_answered("c1", "{}", 2.0)
+    assert talk.hear(call) == []
+
+
+def test_a_refused_truncation_is_no_refused_request() -> None:
+    talk = Talk(plan_for(greeting=None))
+    talk.open()
+    talk.turn()
+    talk.reply()
+    talk.hear(vl.SpeechStarted("u2"))
+    (truncation,) = sent(talk.core.from_caller(Played("a1", 0, False), 2.0))
+    assert truncation["audio_end_ms"] == 0
+    refusal = vl.ErrorEvent("unsupported_content_type", "Only model output audio messages can be truncated", "", "")
+    assert types(talk.hear(refusal)) == ["conversation.item.delete"]
+    assert talk.hear(refusal) == []

@@ -42,10 +42,23 @@ def test_malformed_events_are_refused(text: str) -> None:
         decode(text)
 
 
-def test_half_a_sample_is_refused() -> None:
-    delta = base64.b64encode(b"abc").decode()
-    with pytest.raises(FrameError, match="3 bytes"):
-        decode(json.dumps({"type": "response.audio.delta", "response_id": "r", "item_id": "i", "delta": delta}))
+def test_a_delta_may_end_with_half_a_sample() -> None:
+    assert decode(_delta(delta=base64.b64encode(b"abc").decode())) == vl.AudioDelta("r", "i", b"abc")
+
+
+_CALL = {"response_id": "r", "item_id": "i", "output_index": 0, "call_id": "c", "arguments": "{}"}
+
+
+def test_a_function_call_without_a_name_is_taken_from_its_item() -> None:
+    """OpenAI Realtime sends the name with the item alone."""
+    done = "response.function_call_arguments.done"
+    assert decode(json.dumps({"type": done, **_CALL})) == vl.Other(done)
+    item = {"id": "i", "type": "function_call", "status": "completed", "name": "f", "call_id": "c", "arguments": "{}"}
+    event = {"type": "response.output_item.done", "response_id": "r", "output_index": 0, "item": item}
+    call = vl.FunctionCall("r", "i", "c", "f", "{}")
+    assert decode(json.dumps(event)) == call == decode(json.dumps({"type": done, **_CALL, "name": "f"}))
+    cut_off = {**event, "item": {**item, "status": "incomplete"}}
+    assert decode(json.dumps(cut_off)) == vl.ItemDone("r", "i")
 
 
 def test_unknown_events_are_passed_over() -> None:

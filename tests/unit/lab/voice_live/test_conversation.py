@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -155,3 +157,38 @@ def test_truncation_never_makes_anything_longer(ends: list[int], text: str) -> N
         assert after.audio_ms == end_ms
         assert before.text.split()[: len(after.text.split())] == after.text.split()
         before = after
+
+
+def _two_parts() -> Item:
+    content: tuple[Event, ...] = tuple({"type": "audio", "transcript": text} for text in ("one two", "three four"))
+    return replace(spoken(2000, "one two three four"), content=content, parts_ms=(1000, 1000))
+
+
+def test_each_part_is_truncated_by_itself() -> None:
+    conversation = Conversation("conv_1", items=[_two_parts()], any_part=True)
+    left = conversation.truncate("item_a", 1, 500)
+    assert (left.text, left.audio_ms, left.parts_ms) == ("one two three", 1500, (1000, 500))
+    left = conversation.truncate("item_a", 0, 500)
+    assert (left.text, left.audio_ms, left.parts_ms) == ("one three", 1000, (500, 500))
+    with pytest.raises(RefusedError, match="500ms is already shorter"):
+        conversation.truncate("item_a", 1, 501)
+    with pytest.raises(RefusedError) as refusal:
+        conversation.truncate("item_a", 2, 0)
+    assert refusal.value.param == "content_index"
+
+
+def test_a_service_that_knows_the_first_part_only_counts_over_the_item() -> None:
+    conversation = Conversation("conv_1", items=[_two_parts()])
+    with pytest.raises(RefusedError) as refusal:
+        conversation.truncate("item_a", 1, 500)
+    assert refusal.value.param == "content_index"
+    left = conversation.truncate("item_a", 0, 1500)
+    assert (left.text, left.audio_ms, left.parts_ms) == ("one two three", 1500, ())
+
+
+def test_truncation_at_zero_may_be_refused() -> None:
+    conversation = Conversation("conv_1", items=[spoken()], refuses_zero=True)
+    with pytest.raises(RefusedError) as refusal:
+        conversation.truncate("item_a", 0, 0)
+    assert refusal.value.code == "unsupported_content_type"
+    assert conversation.truncate("item_a", 0, 1).audio_ms == 1

@@ -150,3 +150,26 @@ def test_any_bearer_passes_where_the_resource_is_set_to_allow_it() -> None:
     headers = {"authorization": "Bearer whatever"}
     assert isinstance(admit(Knock(PATH, NEW_AGENT, headers), lenient), AgentMode)
     assert isinstance(admit(Knock(PATH, MODEL, headers), lenient), ModelMode)
+
+
+GA_PATH = "/openai/v1/realtime"
+
+
+def test_the_handshake_of_azure_openai_realtime_ga() -> None:
+    assert knock({"model": "my-realtime"}, WITH_KEY, GA_PATH) == ModelMode("my-realtime", "v1", openai=True, ga=True)
+    assert isinstance(knock({"model": "m"}, with_token(COGNITIVE_AUDIENCE), GA_PATH), ModelMode)
+
+
+@pytest.mark.parametrize(
+    ("query", "headers", "status"),
+    [
+        ({"model": "m"}, {}, 401),
+        ({"deployment": "m"}, WITH_KEY, 404),
+        ({"model": "m", "api-version": "2025-04-01-preview"}, WITH_KEY, 400),
+        ({"model": "m"}, WITH_KEY | {"openai-beta": "realtime=v1"}, 400),
+    ],
+)
+def test_a_handshake_that_ga_refuses(query: dict[str, str], headers: dict[str, str], status: int) -> None:
+    with pytest.raises(HandshakeError) as failure:
+        knock(query, headers, GA_PATH)
+    assert failure.value.status == status

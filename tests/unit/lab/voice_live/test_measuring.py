@@ -56,6 +56,7 @@ def speaking(wire: Wire, chunk_ms: int = 20) -> MarksLine:
 
 def test_prebuilt_text_is_what_the_encoder_would_make() -> None:
     response = opened()
+    assert json.loads(DeltaText(response, ga=True).encode(b""))["type"] == "response.output_audio.delta"
     built = json.loads(DeltaText(response).encode(b"AAAA"))
     regular = response.audio_delta("AAAA", 2, 1.0, 0.0)
     assert list(built) == list(regular)

@@ -159,3 +159,28 @@ def test_a_late_delta_repeats_the_last_one() -> None:
 def test_deltas_need_an_item() -> None:
     with pytest.raises(RuntimeError, match="no item"):
         Response(FORM).text_delta("x")
+
+
+def test_an_item_may_have_several_audio_parts() -> None:
+    response = Response(FORM)
+    events = [
+        *response.open_message(None),
+        response.text_delta("Hi."),
+        response.audio_delta("AAAA", 12_000, 250.0, 1.0),
+    ]
+    events += response.next_part()
+    events += [response.text_delta(" Bye."), response.audio_delta("AAAA", 24_000, 500.0, 1.0)]
+    events += response.finish(COMPLETED)
+    indices = [(str(one["type"]).removeprefix("response."), one["content_index"]) for one in events if "delta" in one]
+    assert indices == [
+        ("audio_transcript.delta", 0),
+        ("audio.delta", 0),
+        ("audio_transcript.delta", 1),
+        ("audio.delta", 1),
+    ]
+    transcripts = [one["transcript"] for one in events if one["type"] == "response.audio_transcript.done"]
+    assert transcripts == ["Hi.", "Bye."]
+    assert kinds(events).count("response.output_item.done") == 1
+    assert response.item is not None
+    assert (response.item.text, response.item.audio_ms, response.item.parts_ms) == ("Hi. Bye.", 750, (250, 500))
+    assert [one["transcript"] for one in response.item.content] == ["Hi.", "Bye."]

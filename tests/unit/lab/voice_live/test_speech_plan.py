@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lab.speech import synthesize
-from lab.voice_live.speech_plan import cut_into_deltas, plan_speech
+from lab.voice_live.speech_plan import cut_at_odd_bytes, cut_into_deltas, plan_speech
 
 SENTENCE = "Your parcel left our house this morning and arrives tomorrow."
 
@@ -43,3 +43,12 @@ def test_no_byte_and_no_word_is_lost(text: str, size: int, delta_ms: int) -> Non
     assert all(delta.audio_bytes % 2 == 0 for delta in deltas)
     if audio:
         assert "".join(word for delta in deltas for word in delta.words) == " ".join(text.split())
+
+
+def test_deltas_can_be_cut_in_the_middle_of_a_sample() -> None:
+    plan = plan_speech(SENTENCE, "pcm16", 250, None)
+    odd = cut_at_odd_bytes(plan)
+    assert all(delta.audio_bytes % 2 for delta in odd.deltas[:-1])
+    assert b"".join(base64.b64decode(delta.audio) for delta in odd.deltas) == synthesize(SENTENCE, 24_000)
+    assert [delta.words for delta in odd.deltas] == [delta.words for delta in plan.deltas]
+    assert sum(delta.audio_bytes for delta in odd.deltas) == sum(delta.audio_bytes for delta in plan.deltas)

@@ -26,6 +26,7 @@ _TURNS: Final[Json] = {
     "interrupt_response": True,
     "auto_truncate": False,
 }
+_NOISE_REDUCTIONS_OF_OPENAI: Final = ("near_field", "far_field")
 _TURNS_AZURE_OPENAI: Final[Json] = {"type": "server_vad", "threshold": 0.5, "silence_duration_ms": 500}
 
 
@@ -72,6 +73,8 @@ class AgentProfile(_Strict):
 
 def session_update(profile: AgentProfile, target: Target) -> Json:
     """The `session` object for a phone line: 24 kHz PCM both ways, and only what this way to connect accepts."""
+    if target.way.ga:
+        return _ga_session(profile, target)
     if target.mode is Mode.AZURE_OPENAI:
         return _azure_openai_session(profile)
     session: Json = {
@@ -103,6 +106,9 @@ def turn_detection(profile: AgentProfile, target: Target) -> Json:
 
 def essentials(session: Json) -> Json:
     """What no call can do without, for a service that refuses the whole."""
+    if "audio" in session:
+        audio = {way: {"format": settings["format"]} for way, settings in session["audio"].items()}
+        return {"type": session["type"], "output_modalities": session["output_modalities"], "audio": audio}
     kept = ("modalities", "input_audio_format", "input_audio_sampling_rate", "output_audio_format")
     return {name: session[name] for name in kept if name in session}
 
@@ -116,11 +122,38 @@ def _of_the_model(profile: AgentProfile) -> Json:
     return {name: value for name, value in wanted.items() if value is not None}
 
 
-def _azure_openai_session(profile: AgentProfile) -> Json:
+def _ga_session(profile: AgentProfile, target: Target) -> Json:
+    """OpenAI Realtime GA, without a temperature (`session.update` of the OpenAI API reference)."""
+    pcm = {"type": "audio/pcm", "rate": 24_000}
+    listening: Json = {
+        "format": pcm,
+        "turn_detection": turn_detection(profile, target),
+        "transcription": {"model": "whisper-1"} | profile.transcription,
+    }
+    if (profile.noise_reduction or {}).get("type") in _NOISE_REDUCTIONS_OF_OPENAI:
+        listening["noise_reduction"] = profile.noise_reduction
+    session: Json = {
+        "type": "realtime",
+        "output_modalities": ["audio"],
+        "audio": {"input": listening, "output": {"format": pcm, "voice": _openai_voice(profile)}},
+    }
+    if profile.instructions is not None:
+        session["instructions"] = profile.instructions
+    if profile.max_response_output_tokens is not None:
+        session["max_output_tokens"] = profile.max_response_output_tokens
+    return session
+
+
+def _openai_voice(profile: AgentProfile) -> str:
     voice = profile.voice or {}
+    name: str = voice.get("name", "alloy")
+    return name if voice.get("type", "openai") == "openai" else "alloy"
+
+
+def _azure_openai_session(profile: AgentProfile) -> Json:
     return {
         "modalities": ["text", "audio"],
-        "voice": voice.get("name", "alloy") if voice.get("type", "openai") == "openai" else "alloy",
+        "voice": _openai_voice(profile),
         "input_audio_format": "pcm16",
         "output_audio_format": "pcm16",
         "turn_detection": turn_detection(profile, _AZURE_OPENAI),

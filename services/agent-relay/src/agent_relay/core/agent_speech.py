@@ -11,7 +11,8 @@ from collections.abc import Callable, Collection
 from agent_relay.core.commands import Append, Command, Record, Send
 from agent_relay.core.heard import Heard, Item
 from agent_relay.core.history import History
-from agent_relay.core.voice_live import AudioDelta, AudioDone, truncate_item
+from agent_relay.core.truncation import Truncations
+from agent_relay.core.voice_live import AudioDelta, ErrorEvent, ItemDone
 from bridge_common.audio import VOICE_RATE_HZ, bytes_of_ms
 from bridge_common.entries import Audio, Clear, ItemEnd, Saying, Turn
 
@@ -36,7 +37,9 @@ class AgentSpeech:
         self._dropped: set[str] = set()
         self._cleared: dict[str, None] = {}
         """Ids, oldest first. Looked into for each delta."""
-        self._truncations = 0
+        self._unsaid: dict[str, str] = {}
+        """Items of dropped responses of which nothing was sent to the downlink, and their responses."""
+        self._truncations = Truncations()
         self._doubtful: dict[str, float] = {}
         """Items whose end nobody may tell, and when they must have been heard."""
 
@@ -102,7 +105,9 @@ class AgentSpeech:
         item = self._heard.get(event.item_id)
         if event.response_id in self._dropped or event.item_id in self._cleared:
             if item is not None:
-                item.generated_bytes += len(event.pcm)
+                item.add_audio(event.pcm, event.content_index)
+            elif event.item_id not in self._cleared:
+                self._unsaid[event.item_id] = event.response_id
             return []
         if item is None:
             item = self._begin(event.item_id, event.response_id, now)
@@ -110,10 +115,11 @@ class AgentSpeech:
             item.first_delta_at = now
             if answers:
                 item.speech_end_at, self.speech_end_at = self.speech_end_at, None
-        item.generated_bytes += len(event.pcm)
-        return [Append(Audio(event.item_id, event.pcm))] if event.pcm else []
+        pcm = item.add_audio(event.pcm, event.content_index)
+        return [Append(Audio(event.item_id, pcm))] if pcm else []
 
-    def audio_done(self, event: AudioDone) -> list[Command]:
+    def item_done(self, event: ItemDone) -> list[Command]:
+        """No further part follows. The end of one part's audio is not the end of its item."""
         item = self._heard.get(event.item_id)
         if item is None or item.audio_whole:
             return []
@@ -121,34 +127,50 @@ class AgentSpeech:
         ends: list[Command] = [] if item.cleared or not item.generated_bytes else [Append(ItemEnd(item.item_id))]
         return ends + self._saying(item)
 
-    def text(self, item_id: str, response_id: str, text: str, now: float, *, whole: bool) -> list[Command]:
-        """A piece of what is being said, or all of it."""
+    def text(
+        self, item_id: str, response_id: str, text: str, now: float, *, whole: bool, content_index: int = 0
+    ) -> list[Command]:
+        """A piece of what is being said in a part, or all of it."""
         item = self._heard.get(item_id)
         if item is None:
-            if response_id in self._dropped or item_id in self._cleared:
+            if item_id in self._cleared:
+                return []
+            if response_id in self._dropped:
+                self._unsaid[item_id] = response_id
                 return []
             item = self._begin(item_id, response_id, now)
-        item.text = text if whole else item.text + text
-        item.text_whole = whole
+        item.add_text(text, content_index, whole=whole)
         self._history.agent(item_id, item.heard_text())
         return self._settle(item)
 
     def response_done(self, response_id: str) -> list[Command]:
-        self._dropped.discard(response_id)
         commands: list[Command] = []
         for item in self._heard.items():
             if item.response_id == response_id:
+                if response_id in self._dropped and not item.generated_bytes:
+                    self._unsaid[item.item_id] = response_id
                 commands += self._finish(item)
-        return commands
+        self._dropped.discard(response_id)
+        return commands + self._delete_unsaid(response_id)
 
     def session_lost(self) -> list[Command]:
         """No more of any item will come; what was sent to the downlink still plays."""
         self.session += 1
         self._dropped.clear()
+        self._unsaid.clear()
+        self._truncations.session_lost()
         commands: list[Command] = []
         for item in self._heard.items():
             commands += self._finish(item)
         return commands
+
+    def truncated(self, item_id: str) -> None:
+        self._truncations.accepted(item_id)
+
+    def truncation_refused(self, error: ErrorEvent) -> list[Command] | None:
+        """None when the error is about something else."""
+        events = self._truncations.refused(error)
+        return None if events is None else [Send(event) for event in events]
 
     # -- from the caller's side
     def interrupt(self, active_response: str) -> list[Command]:
@@ -158,9 +180,7 @@ class AgentSpeech:
         unheard = self._heard.unheard()
         for item in unheard:
             item.cleared = True
-            self._cleared[item.item_id] = None
-            if len(self._cleared) > _CLEARED_KEPT:
-                del self._cleared[next(iter(self._cleared))]
+            self._close(item.item_id)
             if not item.audio_whole:
                 self._dropped.add(item.response_id)
         return [Append(Clear(unheard[-1].item_id))] if unheard else []
@@ -207,6 +227,12 @@ class AgentSpeech:
         return [c for c in commands if isinstance(c, Record) and isinstance(c.entry, Turn)]
 
     # --
+    def _close(self, item_id: str) -> None:
+        """Take nothing of this item any more."""
+        self._cleared[item_id] = None
+        if len(self._cleared) > _CLEARED_KEPT:
+            del self._cleared[next(iter(self._cleared))]
+
     def _begin(self, item_id: str, response_id: str, now: float) -> Item:
         self._history.agent(item_id)
         return self._heard.begin(item_id, response_id, self.session, now)
@@ -227,14 +253,21 @@ class AgentSpeech:
     def _truncate(self, item: Item) -> list[Command]:
         if not self._truncates or item.session != self.session:
             return []
-        self._truncations += 1
-        return [Send(truncate_item(item.item_id, item.truncation_ms(), f"truncate-{self._truncations}"))]
+        return [Send(event) for event in self._truncations.truncate(item)]
+
+    def _delete_unsaid(self, response_id: str) -> list[Command]:
+        """The agent would believe that it said what no one could hear."""
+        items = [item_id for item_id, of in self._unsaid.items() if of == response_id]
+        for item_id in items:
+            del self._unsaid[item_id]
+        return [Send(self._truncations.delete(item_id)) for item_id in items] if self._truncates else []
 
     def _settle(self, item: Item) -> list[Command]:
         """Write the turn down once both its text and what was heard of it are known; before, what is being said."""
         if item.heard_ms is None or not item.text_whole:
             return self._saying(item)
         self._heard.forget(item.item_id)
+        self._close(item.item_id)
         text = item.heard_text()
         self._history.agent(item.item_id, text)
         turn = Turn(

@@ -15,7 +15,9 @@ from typing import Final
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
 VOICE_LIVE: Final = "/voice-live/realtime"
-_KNOWN_PATHS: Final = (VOICE_LIVE, "/voice-agent/realtime", "/openai/realtime")
+_KNOWN_PATHS: Final = (VOICE_LIVE, "/voice-agent/realtime", "/openai/realtime", "/openai/v1/realtime")
+GA_VERSION: Final = "v1"
+"""Selects Azure OpenAI Realtime GA, whose version is part of its path."""
 LAST_CLASSIC_VERSION: Final = "2026-01-01-preview"
 """Classic agents (`asst_…`) are refused from 2026-04-10 on."""
 FIRST_PRE_GENERATED_VERSION: Final = "2026-01-01-preview"
@@ -26,6 +28,7 @@ class Mode(StrEnum):
     CLASSIC_AGENT = "classic_agent"
     MODEL = "model"
     AZURE_OPENAI = "azure_openai"
+    AZURE_OPENAI_GA = "azure_openai_ga"
 
 
 class TokenScope(StrEnum):
@@ -86,6 +89,8 @@ class Way:
     resumes: bool = False
     """A conversation goes on by `conversation-id`; otherwise what was said is replayed."""
     pre_generated: bool = True
+    ga: bool = False
+    """The GA forms of the OpenAI Realtime API: no api-version, a nested session object, `output_text` parts."""
 
 
 WAYS: Final[Mapping[Mode, Way]] = MappingProxyType(
@@ -127,6 +132,16 @@ WAYS: Final[Mapping[Mode, Way]] = MappingProxyType(
             azure_voices=False,
             pre_generated=False,
         ),
+        Mode.AZURE_OPENAI_GA: Way(
+            path="/openai/v1/realtime",
+            default_version=GA_VERSION,
+            header_token=TokenScope.COGNITIVE_SERVICES,
+            query=lambda t: {"model": t.deployment},
+            takes_key=True,
+            azure_voices=False,
+            pre_generated=False,
+            ga=True,
+        ),
     }
 )
 
@@ -142,7 +157,7 @@ def connect_request(
 ) -> ConnectRequest:
     """The handshake. `tokens` holds one for each of `target.scopes()`; Azure's support asks for the `request_id`."""
     way = target.way
-    query = {"api-version": target.api_version, **way.query(target)}
+    query = {"api-version": "" if way.ga else target.api_version, **way.query(target)}
     if way.query_token is not None:
         query["agent-access-token"] = tokens[way.query_token]
     if way.resumes:

@@ -157,7 +157,7 @@ class Conversation:
             # A conversation id that the service does not know makes a new conversation without a word.
             replayed = self.plan.replays or not expected or told not in ("", expected)
             commands.append(self._clock.notice("voice_resumed", "replayed" if replayed else "continued", now))
-            commands += sends(self._history.replay() if replayed else unsent)
+            commands += sends(self._history.replay(self.plan.assistant_part) if replayed else unsent)
         else:
             commands += sends(unsent)
         self._first_session = False

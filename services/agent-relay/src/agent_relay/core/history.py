@@ -86,14 +86,14 @@ class History:
     def tool(self, use: ToolUse) -> None:
         self._add(f"tool {use.call_id}", use)
 
-    def replay(self) -> list[ClientEvent]:
+    def replay(self, assistant_part: str = "text") -> list[ClientEvent]:
         events: list[ClientEvent] = []
         for entry in self._entries.values():
             if isinstance(entry, ToolUse):
                 events.append(create_function_call(entry.call_id, entry.name, entry.arguments))
                 events.append(create_function_output(entry.call_id, entry.output))
             elif entry.text:
-                events.append(create_message(entry.role, entry.text))
+                events.append(create_message(entry.role, entry.text, assistant_part))
         return events
 
     def _say(self, item_id: str, role: str, text: str) -> None:

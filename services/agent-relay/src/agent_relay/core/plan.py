@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from agent_relay.core.agent_profile import AgentProfile, Greeting, essentials, session_update
+from agent_relay.core.agent_profile import AgentProfile, Greeting, essentials, session_update, turn_detection
 from agent_relay.core.connection import Target
 from agent_relay.core.debt import Limits
 from agent_relay.core.spoken_text import Form, forms_for
@@ -29,6 +29,8 @@ class Plan:
     interrupts: bool = True
     """The caller may interrupt the agent."""
     truncates: bool = True
+    assistant_part: str = "text"
+    """Type of the content of an assistant message."""
     greeting_delay_s: float | None = None
     """From the media socket to the greeting; None: as soon as the caller's first audio is there."""
     greeting_protected: bool = False
@@ -53,7 +55,7 @@ def plan_of(
 ) -> Plan:
     """`say_forms`: instead of those that go with the way to connect."""
     session = session_update(profile, target)
-    turns = session["turn_detection"]
+    turns = turn_detection(profile, target)
     interrupts = turns.get("interrupt_response") is not False
     return Plan(
         session=session,
@@ -66,6 +68,7 @@ def plan_of(
         replays=not target.way.resumes,
         interrupts=interrupts,
         truncates=turns.get("auto_truncate") is not True,
+        assistant_part="output_text" if target.way.ga else "text",
         greeting_delay_s=greeting_delay_s,
         greeting_protected=profile.greeting is not None and not profile.greeting.interruptible,
         responds=turns.get("create_response") is not False,

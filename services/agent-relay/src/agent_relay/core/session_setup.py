@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from agent_relay.core.voice_live import ClientEvent, ErrorEvent, ServerEvent, SessionCreated, update_session
 
 ATTEMPTS: Final = 3
-_FIELD: Final = re.compile(r"'?session\.([a-z_]+)")
+_FIELD: Final = re.compile(r"'?session\.([a-z_]+(?:\.[a-z_]+)*)")
 
 
 class SessionSetup:
@@ -56,15 +56,31 @@ class SessionSetup:
 
     def _leave_out(self, error: ErrorEvent) -> None:
         """Better a call with a plainer voice than none: leave out what was refused, or all that can be."""
-        name = _field_of(error)
-        if name in self._session and name not in self._essential:
-            self._session = {key: value for key, value in self._session.items() if key != name}
-        else:
-            self._session, name = self._essential, "all but the essentials"
+        without = _without(self._session, self._essential, _field_of(error).split("."))
+        name, self._session = without or ("all but the essentials", self._essential)
         self.refusals.append(f"{name}: {error.code}")
 
 
+def _without(
+    session: Mapping[str, object], essential: Mapping[str, object], path: Sequence[str]
+) -> tuple[str, Mapping[str, object]] | None:
+    """The session without the field of `path`, and that field's name; None when nothing can be left out.
+
+    An object without essential fields is left out as a whole, whichever of its fields was refused.
+    """
+    name, *inner = path
+    if name not in session:
+        return None
+    if name not in essential:
+        return name, {key: value for key, value in session.items() if key != name}
+    fields, essential_fields = session[name], essential[name]
+    if not inner or not isinstance(fields, Mapping) or not isinstance(essential_fields, Mapping):
+        return None
+    without = _without(fields, essential_fields, inner)
+    return None if without is None else (f"{name}.{without[0]}", {**session, name: without[1]})
+
+
 def _field_of(error: ErrorEvent) -> str:
-    """The field of the session that an error names, in its `param` or in the middle of its message."""
+    """The path of the field that an error names, in its `param` or in the middle of its message."""
     found = _FIELD.search(error.param) or _FIELD.search(error.message)
     return found.group(1) if found else ""

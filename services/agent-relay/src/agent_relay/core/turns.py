@@ -14,6 +14,7 @@ from agent_relay.core.debt import Kind, Missed, State
 from agent_relay.core.history import History, tool_begun, tool_notice
 from agent_relay.core.plan import Plan
 from agent_relay.core.prompts import Prompts
+from agent_relay.core.recent import Recent
 from agent_relay.core.responses import UNKNOWN, Purpose
 from agent_relay.core.tool_calls import NOT_AVAILABLE, ToolCalls
 from agent_relay.core.wall_clock import WallClock
@@ -50,6 +51,9 @@ class Turns:
         self._responses = prompts.responses
         self._clock = clock
         self._tools = ToolCalls()
+        self._begun = Recent()
+        self._ended = Recent()
+        self._calls = Recent()
         self._saying = tuple(saying)
         self._left_unanswered = taken_over and history.awaits_answer
         self._written = ("", "")
@@ -115,16 +119,18 @@ class Turns:
                 if event.pcm:
                     self._owed.sounded(event.response_id, now)
                 return self.speech.delta(event, now, answers=self._responses.purpose is not Purpose.SAY)
-            case vl.AudioDone():
-                return self.speech.audio_done(event)
+            case vl.ItemDone():
+                return self.speech.item_done(event)
             case vl.AgentTextDone():
                 self._written = (event.response_id, event.text)
                 return []
             case vl.AgentTranscriptDelta() | vl.AgentTranscriptDone():
-                whole = isinstance(event, vl.AgentTranscriptDone)
+                whole, part = isinstance(event, vl.AgentTranscriptDone), event.content_index
                 if whole:
                     self._written = (event.response_id, event.text)
-                return self.speech.text(event.item_id, event.response_id, event.text, now, whole=whole)
+                return self.speech.text(
+                    event.item_id, event.response_id, event.text, now, whole=whole, content_index=part
+                )
             case vl.SpeechStarted():
                 return self._speech_started(event, now)
             case vl.SpeechStopped():
@@ -134,12 +140,17 @@ class Turns:
             case vl.UserTranscript() | vl.UserTranscriptFailed():
                 return self._transcript(event, now)
             case vl.ResponseCreated():
-                return self._response_created(event.response_id, now)
+                return self._response_created(event.response_id, now) if self._begun.is_new(event.response_id) else []
             case vl.ResponseDone():
-                return self._response_done(event, now)
+                return self._response_done(event, now) if self._ended.is_new(event.response_id) else []
             case vl.FunctionCall():
                 return self._function_call(event, now)
+            case vl.Truncated():
+                self.speech.truncated(event.item_id)
+                return []
             case vl.ErrorEvent():
+                if (instead := self.speech.truncation_refused(event)) is not None:
+                    return instead
                 return self._refused(event, now)
             case _:
                 return []
@@ -160,6 +171,7 @@ class Turns:
     # -- the voice session
     def session_lost(self, now: float) -> list[Command]:
         commands = self.speech.session_lost()
+        self._begun, self._ended = Recent(), Recent()
         self.announcements.session_lost()
         self.caller.speaks = False
         commands += self._words(now)
@@ -182,15 +194,14 @@ class Turns:
 
     # -- turns
     def _speech_started(self, event: vl.SpeechStarted, now: float) -> list[Command]:
-        if self.protects_greeting:
+        if self.protects_greeting or not self.caller.started(event.item_id, now):
             return []
-        self.caller.started(event.item_id, now)
         self._owed.caller_began()
         return self._interrupt(self._responses.active) if self._plan.interrupts else []
 
     def _speech_stopped(self, item_id: str, now: float) -> list[Command]:
         self._sign_at = now
-        if not self.caller.stopped(item_id) and item_id != self._implied_end:
+        if not self.caller.stopped(item_id, now) and item_id != self._implied_end:
             return []  # reported twice
         self.speech.speech_end_at = now
         self._owed.caller_ended(item_id, now, awaited=self._plan.responds)
@@ -342,6 +353,8 @@ class Turns:
 
     # -- functions
     def _function_call(self, event: vl.FunctionCall, now: float) -> list[Command]:
+        if not self._calls.is_new(event.call_id):
+            return []
         self._sign_at = now
         self._tools.begin(event, self.speech.session)
         self._owed.called_tool(event.response_id, now)

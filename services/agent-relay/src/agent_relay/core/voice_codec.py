@@ -66,8 +66,6 @@ def decode(data: Message) -> ServerEvent:
         pcm = pybase64.b64decode(audio.delta, validate=True)
     except (ValueError, RecursionError):
         return _decode_any(data)
-    if len(pcm) % 2:
-        raise FrameError(f"`delta` holds {len(pcm)} bytes, not whole 16 bit samples")
     return AudioDelta(audio.response_id, audio.item_id, pcm, audio.content_index)
 
 
@@ -124,12 +122,9 @@ def _optional_object(fields: Fields, name: str) -> Fields:
 
 def _pcm(fields: Fields, name: str) -> bytes:
     try:
-        pcm = pybase64.b64decode(_text(fields, name), validate=True)
+        return pybase64.b64decode(_text(fields, name), validate=True)
     except ValueError as error:
-        raise FrameError(f"`{name}` of a server event is base64") from error
-    if len(pcm) % 2:
-        raise FrameError(f"`{name}` holds {len(pcm)} bytes, not whole 16 bit samples")
-    return pcm
+        raise FrameError(f"`{name}` of a server event is not valid base64") from error
 
 
 def _session(event: Fields) -> tuple[str, str, int]:
@@ -170,7 +165,10 @@ def _warning(event: Fields) -> WarningEvent:
     return WarningEvent(_optional_text(warning, "code"), _optional_text(warning, "message"))
 
 
-def _function_call(event: Fields) -> FunctionCall:
+def _function_call(event: Fields) -> ServerEvent:
+    if "name" not in event:
+        # OpenAI Realtime sends no name here: the call is taken from its item.
+        return Other(_text(event, "type"))
     return FunctionCall(
         _text(event, "response_id"),
         _text(event, "item_id"),
@@ -197,8 +195,14 @@ def _words(kind: Callable[[str, str, str, int], ServerEvent], name: str) -> Call
     return lambda event: kind(*_of_item(event), _text(event, name), _index(event, "content_index"))
 
 
-def _item_done(event: Fields) -> ItemDone:
-    return ItemDone(_text(event, "response_id"), _text(_object(event, "item"), "id"))
+def _item_done(event: Fields) -> ServerEvent:
+    """The item of a complete function call is the call: Voice Live has sent it before, OpenAI without its name."""
+    response_id, item = _text(event, "response_id"), _object(event, "item")
+    if item.get("type") != "function_call" or item.get("status", "completed") != "completed":
+        return ItemDone(response_id, _text(item, "id"))
+    return FunctionCall(
+        response_id, _text(item, "id"), _text(item, "call_id"), _text(item, "name"), _text(item, "arguments")
+    )
 
 
 _TRANSCRIPTION: Final = "conversation.item.input_audio_transcription"

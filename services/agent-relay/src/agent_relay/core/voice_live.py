@@ -60,13 +60,13 @@ class AudioDelta(_Told, frozen=True):
     response_id: str
     item_id: str
     pcm: bytes
-    """24 kHz PCM, any number of whole samples."""
+    """24 kHz PCM, any number of bytes: the next delta may begin with the other half of a sample."""
     content_index: int = 0
     """Which part of the item this belongs to."""
 
 
 class AudioDone(_Told, frozen=True):
-    """The end of the generated audio of one part of an item, not of its playout."""
+    """The end of the generated audio of one part: neither of its playout nor of its item (see `ItemDone`)."""
 
     response_id: str
     item_id: str
@@ -106,13 +106,15 @@ class AgentTextDone(_Told, frozen=True):
 
 
 class ItemDone(_Told, frozen=True):
-    """Nothing more of this output item will come. It may be a message or a function call."""
+    """Nothing more of this output item will come."""
 
     response_id: str
     item_id: str
 
 
 class FunctionCall(_Told, frozen=True):
+    """May come twice, with the same `call_id`."""
+
     response_id: str
     item_id: str
     call_id: str
@@ -190,14 +192,19 @@ def update_session(session: Mapping[str, object], event_id: str) -> ClientEvent:
     return {"type": "session.update", "event_id": event_id, "session": dict(session)}
 
 
-def truncate_item(item_id: str, audio_end_ms: int, event_id: str) -> ClientEvent:
+def truncate_item(item_id: str, audio_end_ms: int, event_id: str, content_index: int = 0) -> ClientEvent:
+    """`audio_end_ms` counts from the beginning of the part."""
     return {
         "type": "conversation.item.truncate",
         "event_id": event_id,
         "item_id": item_id,
-        "content_index": 0,
+        "content_index": content_index,
         "audio_end_ms": audio_end_ms,
     }
+
+
+def delete_item(item_id: str, event_id: str) -> ClientEvent:
+    return {"type": "conversation.item.delete", "event_id": event_id, "item_id": item_id}
 
 
 def create_response() -> ClientEvent:
@@ -221,9 +228,12 @@ def cancel_response(response_id: str) -> ClientEvent:
     return {"type": "response.cancel", "response_id": response_id}
 
 
-def create_message(role: str, text: str) -> ClientEvent:
-    """A message of the caller (`user`), the agent (`assistant`) or ourselves (`system`) in the conversation."""
-    content = {"type": "text" if role == "assistant" else "input_text", "text": text}
+def create_message(role: str, text: str, assistant_part: str = "text") -> ClientEvent:
+    """A message of the caller (`user`), the agent (`assistant`) or ourselves (`system`) in the conversation.
+
+    `assistant_part`: OpenAI Realtime GA accepts `output_text` only.
+    """
+    content = {"type": assistant_part if role == "assistant" else "input_text", "text": text}
     return {"type": "conversation.item.create", "item": {"type": "message", "role": role, "content": [content]}}
 
 
