@@ -1,0 +1,247 @@
+"""What a conversation does about speech that it owes: faults of the service, noises, keys, a protected greeting."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from agent_relay.core import voice_live as vl
+from agent_relay.core.agent_profile import AgentProfile, Greeting
+from agent_relay.core.caller_speech import LONGEST_S
+from agent_relay.core.commands import Abandon, Command, GiveUp, Overdue, RunTool
+from agent_relay.core.connection import Mode, Target
+from agent_relay.core.plan import Plan, plan_of
+from bridge_common.entries import Audio, Clear, Dtmf, Hold, MediaAttached, MediaDetached, Played, Playing
+from talk import GREETING, SECOND, Talk, appended, plan_for, probes, sent, types
+
+LIMITS = plan_for().limits
+
+
+def greeted(plan: Plan | None = None) -> Talk:
+    """A caller who hears the greeting next."""
+    talk = Talk(plan or plan_for(greeting=GREETING))
+    talk.core.caller_audio(0.5)
+    talk.open()
+    talk.core.greeting_granted(True, 1.0)
+    return talk
+
+
+def outcomes(commands: list[Command]) -> list[tuple[str, str]]:
+    return [(command.kind, command.outcome) for command in commands if isinstance(command, Overdue)]
+
+
+def test_an_error_that_names_no_event_has_the_greeting_asked_for_again() -> None:
+    talk = greeted()
+    fault = vl.ErrorEvent("server_error", "The server had an error", "", "", "server_error")
+    commands = talk.hear(fault)
+    assert outcomes(commands) == [("greeting", "asked_again")]
+    assert sent(commands) == [{**vl.create_spoken("Welcome!"), "event_id": "greeting-2"}]
+
+
+def test_a_greeting_without_sound_is_asked_for_again() -> None:
+    talk = greeted()
+    commands = talk.hear(vl.ResponseCreated("r1"), vl.ResponseDone("r1", "completed", ""))
+    assert outcomes(commands) == [("greeting", "asked_again")]
+    assert "pre_generated" in str(sent(commands))
+
+
+def test_an_answer_that_was_only_written_is_spoken_as_it_stands() -> None:
+    talk = Talk(plan_for())
+    talk.open()
+    talk.turn()
+    silent = (
+        vl.ResponseCreated("r1"),
+        vl.AgentTextDone("r1", "a1", "We open at nine."),
+        vl.ResponseDone("r1", "completed", ""),
+    )
+    commands = talk.hear(*silent)
+    assert outcomes(commands) == [("words", "asked_again")]
+    assert sent(commands) == [{**vl.create_spoken("We open at nine."), "event_id": "answer-1"}]
+
+
+def test_an_agent_that_works_long_is_waited_for() -> None:
+    talk = Talk(plan_for())
+    talk.core.caller_audio(0.5)
+    talk.open()
+    talk.turn()
+    talk.hear(vl.ResponseCreated("r1"))
+    heard, now, commands = list[object](), 1.0, list[Command]()
+    while not outcomes(commands):
+        now = talk.core.next_at() or 0.0
+        assert now <= 1.0 + LIMITS.patience_s
+        commands = talk.core.tick(now)
+        heard += appended(commands)
+        for probe in probes(commands):
+            talk.core.voice_event(vl.ErrorEvent("", "", "", str(probe["event_id"])), now)
+    assert heard == [Hold(True, phrase=True)]
+    assert outcomes(commands) == [("words", "asked_again")]
+    assert now == 1.0 + LIMITS.patience_s
+
+
+def test_a_service_that_reports_a_response_late_is_not_asked_twice_at_once() -> None:
+    talk = Talk(plan_for())
+    talk.open()
+    talk.turn()
+    commands = talk.core.tick(1.0 + LIMITS.start_s)
+    assert types(commands)[-1] == "response.create"
+    talk.now = 6.1
+    assert talk.hear(vl.ErrorEvent("conversation_already_has_active_response", "", "", "answer-1")) == []
+    assert not any(isinstance(c, Abandon | GiveUp) for c in talk.core.tick(30.0)), "it works"
+    talk.hear(vl.ResponseCreated("r1"), vl.AudioDelta("r1", "a1", SECOND), vl.ResponseDone("r1", "completed", ""))
+    commands = talk.core.from_caller(Playing("a1"), 31.0)
+    assert sent(commands) == [], "it is heard"
+
+
+# -- noises
+def test_a_cough_is_followed_by_nothing() -> None:
+    talk = Talk(plan_for())
+    talk.core.caller_audio(0.5)
+    talk.open()
+    assert talk.turn("") == []
+    assert talk.core.next_at() is None
+    assert talk.core.quiet
+    assert talk.core.tick(60.0) == []
+
+
+def test_a_cough_in_the_middle_of_an_answer_has_its_rest_asked_for() -> None:
+    talk = Talk(plan_for())
+    talk.open()
+    talk.turn("Where is my order?", "u1")
+    talk.reply()
+    talk.core.from_caller(Playing("a1"), 1.1)
+    assert appended(talk.hear(vl.SpeechStarted("u2"))) == [Clear("a1")]
+    talk.core.from_caller(Played("a1", 300, False), 1.2)
+    commands = talk.hear(vl.SpeechStopped("u2"), vl.UserTranscriptFailed("u2", "no speech"))
+    assert outcomes(commands) == [("rest", "resumed")]
+    assert types(commands) == ["response.create"]
+
+
+def test_speech_whose_end_is_never_reported_is_over_some_time() -> None:
+    talk = Talk(plan_for())
+    talk.open()
+    talk.hear(vl.SpeechStarted("u1"))
+    assert types(talk.core.tick(1.0 + LONGEST_S)) == []
+    assert types(talk.core.tick(1.0 + LONGEST_S + LIMITS.start_s))[-1:] == ["response.create"]
+
+
+# -- our requests wait for the caller
+def test_keys_are_answered_after_the_caller_has_spoken() -> None:
+    talk = Talk(plan_for())
+    talk.open()
+    talk.core.from_caller(Dtmf("3"), 1.0)
+    talk.hear(vl.SpeechStarted("u1"))
+    assert types(talk.core.tick(2.5)) == ["conversation.item.create"], "told, but not asked to be answered"
+    talk.now = 6.0
+    assert types(talk.hear(vl.SpeechStopped("u1"))) == [], "the service answers the words by itself"
+    assert types(talk.hear(vl.UserTranscript("u1", ""))) == ["response.create"], "unless there were none"
+
+
+def test_a_tool_that_answers_while_the_caller_speaks_waits() -> None:
+    talk = Talk(plan_for(tools=frozenset({"lookup"})))
+    talk.open()
+    talk.hear(vl.ResponseCreated("r1"))
+    commands = talk.hear(vl.FunctionCall("r1", "i1", "c1", "lookup", "{}"), vl.ResponseDone("r1", "completed", ""))
+    assert RunTool("c1", "lookup", "{}") in commands
+    talk.hear(vl.SpeechStarted("u1"))
+    assert types(talk.core.tool_answered("c1", "done", 2.0)) == ["conversation.item.create"]
+
+
+def test_a_response_of_ours_that_begins_while_the_caller_speaks_is_dropped() -> None:
+    talk = Talk(plan_for())
+    talk.open()
+    talk.core.from_caller(Dtmf("#"), 1.0)
+    talk.hear(vl.SpeechStarted("u1"))
+    assert sent(talk.hear(vl.ResponseCreated("r1"))) == [vl.cancel_response("r1")]
+    assert appended(talk.hear(vl.AudioDelta("r1", "a1", SECOND))) == []
+
+
+def test_a_response_that_the_service_begins_by_itself_ends_the_callers_speech() -> None:
+    talk = Talk(plan_for())
+    talk.open()
+    talk.hear(vl.SpeechStarted("u1"), vl.ResponseCreated("r1"))
+    assert appended(talk.hear(vl.AudioDelta("r1", "a1", SECOND))) == [Audio("a1", SECOND)]
+    assert talk.hear(vl.SpeechStopped("u1")) == [], "reported too late"
+    talk.core.from_caller(Playing("a1"), 1.2)
+    talk.hear(vl.ResponseDone("r1", "completed", ""))
+    assert sent(talk.core.tick(1.0 + LIMITS.start_s)) == [], "it is answered"
+
+
+# -- keys
+def test_a_key_stops_what_is_heard() -> None:
+    talk = Talk(plan_for())
+    talk.open()
+    talk.turn()
+    talk.hear(vl.ResponseCreated("r1"), vl.AudioDelta("r1", "a1", SECOND))
+    commands = talk.core.from_caller(Dtmf("3"), 1.5)
+    assert appended(commands) == [Clear("a1")]
+    assert sent(commands) == [vl.cancel_response("r1")]
+    done = talk.hear(vl.ResponseDone("r1", "cancelled", "client_cancelled"))
+    assert outcomes(done) == [], "the caller did not want it"
+    assert types(talk.core.tick(3.0)) == ["conversation.item.create", "response.create"]
+
+
+def test_a_key_leaves_work_alone_that_is_not_heard_yet() -> None:
+    talk = Talk(plan_for())
+    talk.open()
+    talk.turn()
+    talk.hear(vl.ResponseCreated("r1"))
+    assert talk.core.from_caller(Dtmf("3"), 1.5) == []
+
+
+def test_a_hash_is_answered_at_once() -> None:
+    talk = Talk(plan_for())
+    talk.open()
+    talk.reply()
+    commands = talk.core.from_caller(Dtmf("#"), 1.5)
+    assert appended(commands) == [Clear("a1")]
+    assert types(commands) == ["conversation.item.create", "response.create"]
+
+
+def test_keys_need_not_stop_the_agent() -> None:
+    talk = Talk(dataclasses.replace(plan_for(), keys_interrupt=False))
+    talk.open()
+    talk.reply()
+    assert talk.core.from_caller(Dtmf("3"), 1.5) == []
+
+
+# -- a greeting that cannot be interrupted
+def protected() -> Plan:
+    target = Target(mode=Mode.MODEL, endpoint="https://res", api_version="2026-07-15", model="gpt-4.1")
+    return plan_of(AgentProfile(greeting=Greeting(text="This call is recorded.", interruptible=False)), target)
+
+
+def test_a_protected_greeting_is_heard_to_its_end() -> None:
+    talk = greeted(protected())
+    assert talk.core.protects_greeting
+    assert talk.hear(vl.ResponseCreated("r1"), vl.AudioDelta("r1", "a1", SECOND), vl.SpeechStarted("u1"))[1:] == []
+    talk.hear(vl.ItemDone("r1", "a1"), vl.AgentTranscriptDone("r1", "a1", "This call is recorded."))
+    talk.hear(vl.ResponseDone("r1", "completed", ""))
+    talk.core.from_caller(Playing("a1"), 1.2)
+    assert talk.core.from_caller(Dtmf("1"), 1.3) == [], "keys do not stop it either"
+    assert talk.core.protects_greeting
+    talk.core.from_caller(Played("a1", 1000, True), 2.2)
+    assert not talk.core.protects_greeting
+
+
+def test_a_protected_greeting_that_the_service_cancels_is_asked_for_again() -> None:
+    talk = greeted(protected())
+    talk.hear(vl.ResponseCreated("r1"), vl.SpeechStarted("u1"))
+    commands = talk.hear(vl.ResponseDone("r1", "cancelled", "turn_detected"))
+    assert outcomes(commands) == [("greeting", "asked_again")]
+
+
+def test_other_greetings_protect_nothing() -> None:
+    assert not greeted().core.protects_greeting
+
+
+# -- the way to the caller
+def test_an_answer_that_was_lost_with_the_media_socket_is_asked_for_again_on_the_next() -> None:
+    talk = Talk(plan_for())
+    talk.core.caller_audio(0.5)
+    talk.open()
+    talk.turn()
+    talk.reply()
+    lost = talk.core.from_caller(MediaDetached("gone"), 1.5)
+    assert outcomes(lost) == [("words", "asked_again")]
+    assert "response.create" not in types(lost), "not while nobody listens"
+    assert not outcomes(talk.core.tick(300.0)), "nor is the time counted"
+    assert types(talk.core.from_caller(MediaAttached(16_000), 300.0)) == ["response.create"]
