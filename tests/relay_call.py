@@ -137,7 +137,6 @@ async def relay_process(
         leases=Leases(clients.control, keys, name),
         keys=keys,
         backoff=Backoff(first_s=0.02, most_s=0.3, budget_s=budget_s),
-        greeting_delay_s=0.3,
         tools=tools or {},
         say_forms=say_forms,
         warm=warm if warm is not None else WarmSessions(),

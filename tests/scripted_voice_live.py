@@ -40,6 +40,8 @@ class Script:
     refuses: int = 0
     """Answer the handshake with this status."""
     retry_after_s: int = 0
+    answers_first_probe: bool = True
+    """A session is asked for an item that does not exist once it is configured, which is no step of any script."""
 
 
 @dataclass
@@ -51,6 +53,7 @@ class Session:
     audio: bytearray = field(default_factory=bytearray)
     surprises: list[str] = field(default_factory=list)
     used: int = 0
+    probed: bool = False
     connection: ServerConnection | None = None
 
     async def push(self, *events: Event) -> None:
@@ -74,6 +77,10 @@ class Session:
     async def take(self, event: Event) -> None:
         if event["type"] == "input_audio_buffer.append":
             self.audio += base64.b64decode(event["audio"])
+            return
+        if event["type"] == "conversation.item.retrieve" and not self.probed:
+            self.probed = True
+            await self.push(*([probe_refused(event)] if self.script.answers_first_probe else []))
             return
         self.sent.append(event)
         step = self.script.steps[self.used] if self.used < len(self.script.steps) else None
@@ -140,6 +147,11 @@ async def scripted(
 # -- events -------------------------------------------------------------------------------------------------------
 def created(session_id: str = "sess_1") -> Event:
     return {"type": "session.created", "session": {"id": session_id, "expires_at": 1795400000}}
+
+
+def probe_refused(probe: Event) -> Event:
+    error = {"type": "invalid_request_error", "code": "item_retrieve_invalid_item_id", "event_id": probe["event_id"]}
+    return {"type": "error", "error": error}
 
 
 def updated(session_id: str = "sess_1", conversation_id: str = "") -> Event:

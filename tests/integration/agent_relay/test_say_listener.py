@@ -13,7 +13,7 @@ from bridge_common.entries import Audio, Clear, ItemEnd, Notice, Played, Say
 from bridge_common.redis_clients import RedisClients
 from eventually import eventually
 from relay_call import Call, calls, model_target, relay_process
-from scripted_voice_live import Event, Step, opened, reply, scripted, until_open
+from scripted_voice_live import Event, Step, caller_said, opened, reply, scripted, until_open
 
 SECOND = bytes(range(250)) * (bytes_of_ms(1000, 24_000) // 250)
 TEXT = "Good morning. This is Contoso. How can I help?"
@@ -100,6 +100,7 @@ async def test_a_barge_in_drops_the_rest_and_tells_the_writer(clients: RedisClie
         call.send(Played("item_0", 420, False))
         (turn,) = await eventually(call.turns)
         assert (turn.text, turn.interrupted, turn.heard_ms) == ("Good", True, 420)
+        await session.push(*caller_said("item_u", "Wait.")[1:])
         await eventually(lambda: _is(call, ["interrupted"]))
         added = await eventually(lambda: _refused(call), what="the writer is told")
         assert added == "interrupted"

@@ -256,7 +256,7 @@ class Conversation:
     @property
     def _is_due(self) -> bool:
         """Something has to come from the voice session."""
-        return not self._responses.idle or self._prompts.owed.unheard
+        return not self._responses.idle or self._prompts.owed.expected
 
     @property
     def _waits_since(self) -> float | None:

@@ -42,6 +42,12 @@ class OwedSpeech:
         return self.debt is not None and self.debt.state not in (State.SOUNDING, State.HEARD)
 
     @property
+    def expected(self) -> bool:
+        """The service is expected to do something for it now."""
+        debt = self.debt
+        return debt is not None and debt.state in (State.AWAITED, State.WORKING) and debt.start_s is None
+
+    @property
     def due_at(self) -> float | None:
         """When `tick` has something to do; None while nothing is owed."""
         debt, limits = self.debt, self._limits
