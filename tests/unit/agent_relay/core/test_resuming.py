@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from agent_relay.core import voice_live as vl
-from agent_relay.core.commands import Abandon, Append, Command, Record
+from agent_relay.core.commands import Abandon, Append, Command, MarkGreeted, Record
 from agent_relay.core.connection import Mode
 from agent_relay.core.history import History
 from agent_relay.core.line import PATIENCE_S
@@ -204,3 +204,28 @@ def test_a_media_socket_that_went_without_a_word_settles_what_was_playing() -> N
     assert not talk.core.quiet
     assert sent(talk.core.from_caller(MediaAttached(16_000), 1.3)) == [vl.truncate_item("a1", 300, "truncate-1")]
     assert talk.core.quiet
+
+
+def test_a_greeting_whose_relay_died_before_it_was_spoken_is_spoken() -> None:
+    talk = Talk(plan_for(greeting=GREETING), greeted=True, taken_over=True)
+    talk.core.caller_audio(0.5)
+    assert "response.create" not in types(talk.open())
+    commands = talk.core.tick(1.0 + GRACE_S)
+    assert [event["event_id"] for event in sent(commands)] == ["greeting-1"]
+
+
+def test_a_caller_who_has_heard_something_is_not_greeted_again() -> None:
+    history = History()
+    history.agent("a1", "Welcome!")
+    talk = Talk(plan_for(greeting=GREETING), greeted=True, taken_over=True, history=history)
+    talk.core.caller_audio(0.5)
+    talk.open()
+    assert "response.create" not in types(talk.core.tick(10.0))
+
+
+def test_a_greeting_that_was_never_due_is_spoken_once() -> None:
+    talk = Talk(plan_for(greeting=GREETING), taken_over=True)
+    talk.core.caller_audio(0.5)
+    assert MarkGreeted() in talk.open()
+    assert "response.create" not in types(talk.core.tick(0.9 + GRACE_S)), "not before it is marked"
+    assert len(sent(talk.core.greeting_granted(True, 3.0))) == 1

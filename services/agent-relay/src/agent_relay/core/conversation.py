@@ -65,7 +65,9 @@ class Conversation:
         self._history = history
         self._clock = WallClock(unix_offset_s)
         self._prompts = Prompts(plan, self._clock)
-        self._turns = Turns(plan, history, self._prompts, self._clock, saying, said=said, taken_over=taken_over)
+        self._turns = Turns(
+            plan, history, self._prompts, self._clock, saying, said=said, taken_over=taken_over, greeted=greeted
+        )
         self._speech = self._turns.speech
         self.caller: Final[CallerSpeech] = self._turns.caller
         self.announcements = self._turns.announcements

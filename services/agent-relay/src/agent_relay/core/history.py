@@ -83,6 +83,10 @@ class History:
         last = next(reversed(self._entries.values()), None)
         return isinstance(last, ToolUse) or (last is not None and last.role == "user")
 
+    @property
+    def empty(self) -> bool:
+        return not self._entries
+
     def tool(self, use: ToolUse) -> None:
         self._add(f"tool {use.call_id}", use)
 

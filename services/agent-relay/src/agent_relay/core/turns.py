@@ -41,6 +41,7 @@ class Turns:
         *,
         said: str = "",
         taken_over: bool = False,
+        greeted: bool = False,
     ) -> None:
         self.speech = AgentSpeech(history, truncates=plan.truncates, unix_ms=clock.unix_ms)
         self.caller = CallerSpeech(history, unix_ms=clock.unix_ms)
@@ -55,7 +56,11 @@ class Turns:
         self._ended = Recent()
         self._calls = Recent()
         self._saying = tuple(saying)
-        self._left_unanswered = taken_over and history.awaits_answer
+        self._left_owing: Kind | None = None
+        if taken_over and history.awaits_answer:
+            self._left_owing = Kind.WORDS
+        elif taken_over and greeted and history.empty and plan.greeting is not None:
+            self._left_owing = Kind.GREETING  # marked as spoken by a relay that died before it was
         self._written = ("", "")
         """A response and the text of its last part, spoken or not."""
         self._implied_end = ""
@@ -181,10 +186,10 @@ class Turns:
 
     def session_ready(self, now: float) -> None:
         """A voice session is there, after the last one or after another relay."""
-        if self._left_unanswered:
+        if self._left_owing is not None:
             # The service may hear the caller's last words again, from us, and answer them by itself.
-            self._left_unanswered = False
-            self._owed.owe(Kind.WORDS, now, awaited=True, start_s=GRACE_S)
+            self._owed.owe(self._left_owing, now, awaited=True, start_s=GRACE_S)
+            self._left_owing = None
         debt = self._owed.debt
         unanswered = self.caller.take_unanswered()
         lost_words = debt is not None and debt.kind is Kind.WORDS and debt.item_id == unanswered != ""
