@@ -288,6 +288,8 @@ def because_told(draft: Draft, event: CallEvent) -> None:
             note_end(draft, "caller_hung_up")
         case AcsEvent(type=name, code=code, sub_code=sub_code):
             note_end(draft, f"{name}_{code}_{sub_code}")
+        case Rejected(end_reason=reason):
+            note_end(draft, reason)
         case HangUpAsked(by=by):
             note_end(draft, f"hung_up_by_{by}")
         case CommandFailed(code=code):

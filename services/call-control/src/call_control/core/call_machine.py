@@ -58,7 +58,7 @@ TABLE: Final[tuple[Row, ...]] = (
     Row(RINGING, Kind.ACCEPTED, ANSWERING, (do.offer, do.answer), when=do.new_and_at_once),
     Row(RINGING, Kind.ACCEPTED, RINGING, (do.offer,), when=do.new),
     Row(RINGING, Kind.REDIRECTED, DIVERTING, (because("redirected"), do.redirect), when=do.new),
-    Row(RINGING, Kind.REJECTED, DIVERTING, (because("rejected"), do.reject), when=do.new),
+    Row(RINGING, Kind.REJECTED, DIVERTING, (do.because_told, do.reject), when=do.new),
     Row(RINGING, Kind.VOICE_READY, ANSWERING, (do.note_voice, do.answer)),
     Row(RINGING, Kind.VOICE_LOST, DIVERTING, (because("voice_lost"), do.divert), when=do.voice_current),
     Row(RINGING, Kind.CLAIM_DUE, RINGING, (do.find_relay,)),
