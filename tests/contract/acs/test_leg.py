@@ -53,7 +53,7 @@ async def test_a_hang_up_is_reported_in_the_form_that_is_asked_for(
     call_id = await stage.place(**({"from": caller} | given))
     await stage.client().answer_call(stage.context(), stage.callback_url)
     await stage.state(call_id, "connected")
-    assert (await stage.lab.post(f"/lab/calls/{call_id}/hangup", json=asked or None)).status_code == 200
+    assert (await stage.lab.post(f"/lab/calls/{call_id}/hangup", json=asked)).status_code == 200
     info = data(await stage.reception.event("CallDisconnected"))["resultInformation"]
     assert isinstance(info, dict)
     assert (info["code"], info["subCode"]) == result

@@ -146,7 +146,8 @@ class LabApi:
         call = self._call(request)
         if call.state not in {CallState.RINGING, CallState.CONNECTING, CallState.CONNECTED}:
             raise RefusedRequestError(409, f"the call is {call.state}")
-        form = await _decode(request, HangUp) if await request.body() else None
+        """The body, if any, is what `CallDisconnected` reports (`HangUp`)."""
+        form = None if await request.body() in (b"", b"{}") else await _decode(request, HangUp)
         self._leg(call).hang_up_by_caller(form)
         return JSONResponse({"state": call.state.value})
 
