@@ -114,40 +114,6 @@ def test_a_bad_event_is_named_and_costs_no_other(bad: object, reason: str) -> No
     assert [one.event_id for one in (good, other) if isinstance(one, IncomingCallEvent)] == ["event-1", "event-2"]
 
 
-@pytest.mark.parametrize(
-    ("party", "raw_id"),
-    [
-        (None, ""),
-        ({}, ""),
-        ({"kind": "unknown"}, ""),
-        ("nobody knows", "nobody knows"),
-        ("+14255550100", "4:+14255550100"),
-        (7, ""),
-        ([{"rawId": "8:acs:r_1"}], ""),
-        ({"kind": "unknown", "rawId": "28:orgid:cc12"}, "28:orgid:cc12"),
-        ({"rawId": True, "phoneNumber": {"value": "+1425"}}, "4:+1425"),
-        ({"rawId": "", "phoneNumber": "+1425"}, "4:+1425"),
-        ({"phoneNumber": {"value": 1425}}, "4:1425"),
-        ({"phoneNumber": {"value": "anonymous"}}, "4:anonymous"),
-        ({"phoneNumber": {"value": None, "isAnonymous": True}}, "4:anonymous"),
-        ({"kind": "communicationUser", "communicationUser": {"id": "8:acs:r_1"}}, "8:acs:r_1"),
-        ({"microsoftTeamsUser": {"userId": "aa", "isAnonymous": False, "cloud": "public"}}, "8:orgid:aa"),
-        ({"microsoftTeamsUser": {"userId": "aa", "cloud": "GCCH"}}, "8:gcch:aa"),
-        ({"microsoftTeamsUser": {"userId": "aa", "isAnonymous": True}}, "8:teamsvisitor:aa"),
-        ({"microsoftTeamsApp": {"appId": "cc", "cloud": "public"}}, "28:orgid:cc"),
-        ({"microsoftTeamsApp": {"appId": "cc", "cloud": "dod"}}, "28:dod:cc"),
-        ({"teamsExtensionUser": {"userId": "u", "tenantId": "t", "resourceId": "r"}}, "8:acs:r_t_u"),
-        ({"teamsExtensionUser": {"userId": "u", "tenantId": "t"}}, ""),
-        ({"rawId": "4:+" + "1" * 300}, "4:+" + "1" * 253),
-        ({"rawId": "\ud800"}, "?"),
-    ],
-)
-def test_a_caller_is_taken_as_it_is_spelled(party: object, raw_id: str) -> None:
-    [event] = decode_events(event_with(**{"from": party, "to": party}))
-    assert isinstance(event, IncomingCallEvent)
-    assert (event.caller, event.callee) == (raw_id, raw_id)
-
-
 def test_ids_may_be_missing_numbers_or_long() -> None:
     [event] = decode_events(json.dumps(changed(correlationId=None, serverCallId=None) | {"id": None}).encode())
     assert isinstance(event, IncomingCallEvent)
