@@ -123,7 +123,10 @@ class Switchboard:
         return await self.http.post("/api/incomingCall", json=[call.incoming()], params=params)
 
     async def call_back(self, call: PhoneCall, *events: dict[str, object]) -> httpx.Response:
-        return await self.http.post(f"/api/callbacks/{call.call_id}", content=json.dumps(events))
+        return await self.call_back_raw(call, json.dumps(events).encode())
+
+    async def call_back_raw(self, call: PhoneCall, body: bytes) -> httpx.Response:
+        return await self.http.post(f"/api/callbacks/{call.call_id}", content=body)
 
     async def claim(self, call: PhoneCall) -> Claim:
         """As a relay does: take the call that is offered."""

@@ -10,6 +10,7 @@ import urllib.request
 import pytest
 from redis.asyncio import Redis
 
+from bridge_common.ids import call_id_of
 from eventually import eventually
 from lab.observed_call import FINISHED
 from lab.stack import Stack
@@ -28,6 +29,21 @@ def _phone(stack: Stack, lab_id: str) -> Json:
 
 def _events(stack: Stack, lab_id: str) -> list[str]:
     return [row["event"] for row in _phone(stack, lab_id)["timeline"]]
+
+
+async def _connected(stack: Stack, lab_id: str) -> None:
+    await eventually(lambda: "call_connected" in _events(stack, lab_id), within_s=20)
+
+
+async def _ended(stack: Stack, lab_id: str) -> Json:
+    """The record of the call, once it says that the call is over."""
+    call_id = call_id_of(str(_phone(stack, lab_id)["correlation_id"]))
+
+    def ended() -> Json:
+        record: Json = call_json("GET", f"{stack.url('call-control')}/api/calls/{call_id}")
+        return record if record["status"] == "ended" else {}
+
+    return await eventually(ended, within_s=5)
 
 
 async def _released(stack: Stack) -> bool:
@@ -62,6 +78,33 @@ async def test_everything_of_a_call_is_released_soon_after_the_caller_hangs_up(s
     hung_up = time.monotonic()
     await eventually(lambda: _released(stack), within_s=2)
     assert time.monotonic() - hung_up < 2
+
+
+@pytest.mark.timeout(90)
+async def test_callers_of_every_kind_are_answered_beside_broken_events(stack: Stack) -> None:
+    """And their hang-up is known as theirs, whichever codes report it and however these are spelled."""
+    foreign = {"id": "x", "eventType": "Microsoft.Storage.BlobCreated", "data": {}}
+    faults = {
+        "event_grid": {"neighbours": [None, foreign, {"eventType": "Microsoft.Communication.IncomingCall"}]},
+        "callbacks": {"neighbours": ["text", {"type": 7}], "results": "float"},
+    }
+    call_json("PUT", f"{stack.url('acs')}/lab/faults", faults)
+    callers: list[tuple[str, Json]] = [
+        ("8:acs:res_ada", {"displayName": "Ada", "customContext": {"voipHeaders": {"k": "v"}}}),
+        ("8:orgid:ada", {"hangUp": {"code": 0, "subCode": 5010}}),
+        ("4:anonymous", {"hangUp": {"subCode": 540000}}),
+        ("8:acs:res_eve", {"callerForm": "absent", "hangUp": {"subCode": 18503}}),
+    ]
+    lab_ids = [_place(stack, caller, **about) for caller, about in callers]
+    for lab_id in lab_ids:
+        await _connected(stack, lab_id)
+        call_json("POST", f"{stack.url('acs')}/lab/calls/{lab_id}/hangup", {})
+    for lab_id, (caller, about) in zip(lab_ids, callers, strict=True):
+        record = await _ended(stack, lab_id)
+        assert record["end_reason"] == "caller_hung_up"
+        assert record["caller"] == ("" if "callerForm" in about else caller)
+        assert record["caller_display_name"] == about.get("displayName", "")
+    await eventually(lambda: _released(stack), within_s=3)
 
 
 @pytest.mark.timeout(60)

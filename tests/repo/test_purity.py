@@ -40,6 +40,7 @@ STANDARD = frozenset(
         "textwrap",
         "types",
         "typing",
+        "unicodedata",
         "zlib",
         "collections.abc",
         "html",

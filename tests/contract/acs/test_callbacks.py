@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import jwt
 from azure.core.messaging import CloudEvent
 
-from acs_stage import ISSUER, Received, Stage, types
+from acs_stage import ISSUER, Received, Stage, data, types
 from eventually import eventually
 from lab.acs.settings import LAB_RESOURCE_ID
 
@@ -96,3 +96,15 @@ async def test_faults_duplicate_drop_and_reorder(stage: Stage) -> None:
     await eventually(lambda: len(stage.reception.callbacks) == 2)
     assert types(stage.reception.callbacks[0].events) == ["MediaStreamingStarted"]
     assert types(stage.reception.callbacks[1].events) == ["ParticipantsUpdated", "CallConnected"]
+
+
+async def test_neighbours_and_results_in_other_spellings(stage: Stage) -> None:
+    fault = {"neighbours": [{"type": "Contoso.Happened"}], "types": ["CallDisconnected"], "results": "text"}
+    await stage.lab.put("/lab/faults", json={"callbacks": fault})
+    call_id, _ = await stage.connected()
+    await stage.lab.post(f"/lab/calls/{call_id}/hangup")
+    ended = await stage.reception.event("CallDisconnected")
+    assert data(ended)["resultInformation"] == {
+        "code": "200", "subCode": "560000", "message": "The conversation has ended. DiagCode: 0#560000.@",
+    }  # fmt: skip
+    assert stage.reception.callbacks[-1].events[0] == {"type": "Contoso.Happened"}

@@ -111,3 +111,33 @@ async def test_duplicates_and_delay_are_faults(stage: Stage) -> None:
     assert len(stage.reception.incoming) == 3
     await stage.place()
     assert len(stage.reception.incoming) == 4
+
+
+async def test_what_the_event_says_of_a_call_is_for_the_test_to_choose(stage: Stage) -> None:
+    call: dict[str, object] = {
+        "from": "8:orgid:ada",
+        "displayName": "Ada",
+        "customContext": {"sipHeaders": {"User-To-User": "abc"}},
+        "onBehalfOfCallee": {"rawId": "4:+12065551212"},
+        "callerForm": "no_raw_id",
+    }
+    await stage.place(**call)
+    body = data(stage.reception.incoming[0].events[0])
+    assert body["from"] == {
+        "kind": "microsoftTeamsUser",
+        "microsoftTeamsUser": {"userId": "ada", "isAnonymous": False, "cloud": "public"},
+    }
+    assert [body[name] for name in ("callerDisplayName", "customContext", "onBehalfOfCallee")] == [
+        call[name] for name in ("displayName", "customContext", "onBehalfOfCallee")
+    ]
+
+
+async def test_neighbours_stand_on_both_sides_of_an_event(stage: Stage) -> None:
+    foreign = {"eventType": "Microsoft.Storage.BlobCreated", "data": {}}
+    await stage.lab.put("/lab/faults", json={"event_grid": {"neighbours": [None, foreign, "text"], "times": 1}})
+    await stage.place()
+    await stage.place()
+    first, second = [received.events for received in stage.reception.incoming]
+    assert [first[0], *first[2:]] == [None, foreign, "text"]
+    assert first[1]["eventType"] == "Microsoft.Communication.IncomingCall"
+    assert len(second) == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from azure.communication.callautomation import CallConnectionState
 
 from acs_stage import Stage, acs_stage, data
@@ -35,6 +36,28 @@ async def test_a_caller_who_hangs_up_ends_the_call_with_the_documented_codes(sta
     assert (again.status_code, again.json()) == (409, {"error": "the call is ended"})
     assert len(media.of_kind("AudioData")) == frames
     assert (await stage.lab.get("/healthz")).json() == {"status": "ok", "active_calls": 0}
+
+
+@pytest.mark.parametrize(
+    ("caller", "given", "asked", "result"),
+    [
+        ("8:acs:res_ada", {}, {}, (200, 5002)),
+        ("8:acs:res_ada", {"hangUp": {"subCode": 18503}}, {}, (200, 18503)),
+        ("8:orgid:ada", {"hangUp": {"subCode": 18503}}, {"code": 0, "subCode": 5010}, (0, 5010)),
+        ("4:anonymous", {"hangUp": {"subCode": 540000}}, {}, (200, 540000)),
+    ],
+)
+async def test_a_hang_up_is_reported_in_the_form_that_is_asked_for(
+    stage: Stage, caller: str, given: dict[str, object], asked: dict[str, object], result: tuple[int, int]
+) -> None:
+    call_id = await stage.place(**({"from": caller} | given))
+    await stage.client().answer_call(stage.context(), stage.callback_url)
+    await stage.state(call_id, "connected")
+    assert (await stage.lab.post(f"/lab/calls/{call_id}/hangup", json=asked)).status_code == 200
+    info = data(await stage.reception.event("CallDisconnected"))["resultInformation"]
+    assert isinstance(info, dict)
+    assert (info["code"], info["subCode"]) == result
+    assert (await stage.call(call_id))["end_reason"] == "caller_hung_up"
 
 
 async def test_hanging_up_while_connecting_leaves_no_socket_behind() -> None:

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from bridge_common.call_record import CallRecord, PendingCommand, Status
-from bridge_common.call_store import CallStore
+from bridge_common.call_store import CallStore, Deadlines
 from bridge_common.entries import Due, Ended, Notice, Opened, TranscriptEntry, Turn
 from bridge_common.entry_codec import decode, encode
 from bridge_common.errors import OutsideError
@@ -17,7 +17,7 @@ from bridge_common.ids import call_id_of
 from bridge_common.inbox import Inbox
 from bridge_common.keys import ENDED_TTL_S, FINAL_EPOCH, LIVE_TTL_S, Keys
 from bridge_common.leases import Claim, Leases
-from bridge_common.redis_clients import RedisClients
+from bridge_common.redis_clients import RedisClients, command
 from tcp_proxy import TcpProxy
 
 CALL = call_id_of("a")
@@ -166,19 +166,26 @@ async def test_a_saver_whose_answer_was_lost_still_learns_that_it_saved(
     assert not await store.save(first, replace(first, status=Status.ENDED))
 
 
-async def test_timers_that_are_no_longer_due_go_with_what_is_saved(
+async def test_a_record_and_its_deadlines_are_saved_together(
     store: CallStore, clients: RedisClients, keys: Keys
 ) -> None:
     inbox = Inbox(clients.control, clients.blocking, keys, "worker")
-    kept, *gone = (Due(CALL, name, 1) for name in ("length", "voice", "claim"))
-    await store.create(RECORD)
-    await inbox.set_timers({kept: 60_000, **dict.fromkeys(gone, 0)})
+    voice, claim, length = (Due(CALL, name, 1) for name in ("voice", "claim", "length"))
+
+    async def timers() -> set[bytes]:
+        members: list[bytes] = await command(clients.control, "ZRANGE", keys.timers(keys.tag(CALL)), 0, -1)
+        return set(members)
+
+    assert await store.create(RECORD, Deadlines({voice: 60_000, claim: 60_000}))
+    assert not await store.create(replace(RECORD, caller="another"), Deadlines({length: 0})), "it exists"
+    assert await timers() == {encode(voice), encode(claim)}
+    connected = Deadlines({length: 60_000}, cleared=[voice, claim])
     overtaken = replace(RECORD, version=7)
-    assert not await store.save(overtaken, replace(overtaken, status=Status.CONNECTED), gone)
-    assert await clients.control.zcard(keys.timers(keys.tag(CALL))) == 3, "nothing was saved"
-    assert await store.save(RECORD, replace(RECORD, status=Status.CONNECTED), gone)
-    assert (await inbox.fire_due_timers()).count == 0
-    assert await clients.control.zcard(keys.timers(keys.tag(CALL))) == 1
+    assert not await store.save(overtaken, replace(overtaken, status=Status.CONNECTED), connected)
+    assert await timers() == {encode(voice), encode(claim)}, "nothing was saved"
+    assert await store.save(RECORD, replace(RECORD, status=Status.CONNECTED), connected)
+    assert await timers() == {encode(length)}
+    assert 59 < (await inbox.fire_due_timers()).next_in_s <= 60
     loaded = await store.load(CALL)
     assert loaded is not None
     assert (loaded.status, loaded.version) == (Status.CONNECTED, 1)

@@ -25,6 +25,7 @@ from bridge_common.redis_cluster import ClusterMap, ClusterRedis, keys_of, serve
 from bridge_common.redis_wire import RedisWire, pack
 from eventually import eventually
 from lab.redis_cluster import RedisCluster, redis_cluster
+from redis_stats import forget_scripts, unknown_scripts
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -90,10 +91,13 @@ async def test_every_key_is_found_wherever_it_lies(standing: RedisCluster, sprea
     assert await spread.ping()
 
 
-async def test_a_script_is_brought_to_each_server(spread: RedisClients) -> None:
+async def test_a_script_is_brought_to_each_server(standing: RedisCluster, spread: RedisClients) -> None:
     script = spread.control.register_script("return redis.call('INCR', KEYS[1])")
+    for port in tags_by_server(standing):
+        forget_scripts(port)
     counts = [await script(keys=[KEYS.leases(tag)]) for tag in KEYS.all_tags() for _ in range(2)]
     assert counts == [1, 2] * SHARDS
+    assert [unknown_scripts(port) for port in tags_by_server(standing)] == [0, 0, 0], "before it is needed there"
 
 
 async def test_the_lean_connection_leads_to_the_slot(spread: RedisClients) -> None:

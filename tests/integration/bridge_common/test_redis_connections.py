@@ -15,6 +15,7 @@ from eventually import eventually
 from lab.ports import free_port
 from lab.redis_line import ask
 from lab.redis_server import start_server
+from redis_stats import forget_scripts, unknown_scripts
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +56,27 @@ async def test_a_control_command_is_tried_again_elsewhere(there: RedisClients, o
     await asyncio.sleep(0)
     ask(other_port, "REPLICAOF", "NO", "ONE")
     assert await writing
+
+
+async def test_a_connection_that_opens_has_the_scripts_loaded(there: RedisClients, other_port: int) -> None:
+    scripts = [there.control.register_script(f"return {number}") for number in range(30)]
+    forget_scripts(other_port)
+    assert [await script(keys=["key"]) for script in scripts] == list(range(30))
+    forget_scripts(other_port)
+    ask(other_port, "CLIENT", "KILL", "TYPE", "normal")
+    assert [await script(keys=["key"]) for script in scripts] == list(range(30)), "the server was restarted"
+    assert unknown_scripts(other_port) == 0
+    forget_scripts(other_port)
+    assert await scripts[7](keys=["key"]) == 7, "a server that loses them in between gets them again"
+    assert unknown_scripts(other_port) == 1
+
+
+async def test_a_user_who_may_load_no_script_can_connect(other_port: int) -> None:
+    ask(other_port, "ACL", "SETUSER", "limited", "on", ">secret", "~*", "+@all", "-script")
+    clients = open_clients(f"redis://limited:secret@127.0.0.1:{other_port}/0")
+    clients.control.register_script("return 1")
+    assert await clients.control.ping()
+    await clients.aclose()
 
 
 def test_an_idle_connection_that_was_ended_is_opened_again(other_port: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import aclosing, suppress
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from bridge_common.redis_places import Place, SentinelPlace
 from bridge_common.redis_wire import RedisWire, pack
 from eventually import eventually
 from lab.redis_group import RedisGroup, redis_group
+from redis_stats import forget_scripts, unknown_scripts
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -75,6 +77,24 @@ async def test_a_planned_fail_over_is_followed_at_once_by_every_connection(
     assert wire.is_open
     wire.abort()
     await asyncio.gather(blocked, return_exceptions=True)
+
+
+async def test_a_new_primary_has_the_scripts_before_a_command_needs_them(group: RedisGroup) -> None:
+    async with aclosing(open_clients(group.url)) as clients:
+        script = clients.control.register_script("return redis.call('INCR', KEYS[1])")
+        for port in group.ports:
+            forget_scripts(port)
+        await script(keys=["counted"])
+        await asyncio.to_thread(group.fail_over)
+
+        async def followed() -> bool:
+            with suppress(RedisError):
+                return await port_behind(clients) == group.primary()
+            return False
+
+        await eventually(followed)
+        assert await script(keys=["counted"]) > 1
+        assert [unknown_scripts(port) for port in group.ports] == [0, 0]
 
 
 async def test_a_crash_is_survived(group: RedisGroup, led: RedisClients) -> None:

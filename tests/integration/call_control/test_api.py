@@ -25,6 +25,25 @@ async def test_calls_and_one_call(board: Switchboard) -> None:
     assert "incoming_call_context" not in one
 
 
+async def test_what_came_with_a_call_is_shown(board: Switchboard) -> None:
+    call, plain = PhoneCall(), PhoneCall()
+    context = {"sipHeaders": {"User-To-User": "abc;encoding=hex\r\n"}, "voipHeaders": {"k": 7}}
+    events = [call.incoming("", callerDisplayName="Ada\x00 L.", customContext=context), plain.incoming()]
+    await board.http.post("/api/incomingCall", json=events)
+    for one in (call, plain):
+        await board.reaches(one, Status.RINGING)
+    shown, empty = [
+        (await board.http.get(f"/api/calls/{one.call_id}", headers=OPERATOR)).json() for one in (call, plain)
+    ]
+    assert (shown["caller_display_name"], shown["on_behalf_of"]) == ("Ada L.", "")
+    assert shown["custom_context"] == {
+        "sip_headers": {"User-To-User": "abc;encoding=hex"},
+        "voip_headers": {"k": "7"},
+    }
+    assert empty["caller_display_name"] == ""
+    assert empty["custom_context"] == {"sip_headers": {}, "voip_headers": {}}
+
+
 async def test_transcript(board: Switchboard) -> None:
     call = PhoneCall()
     await board.ring(call)

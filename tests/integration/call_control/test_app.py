@@ -12,15 +12,18 @@ from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 
+from bridge_common.call_record import Status
 from bridge_common.keys import FLEET, INBOX_GROUP
 from bridge_common.redis_clients import RedisClients
 from eventually import eventually
 from lab.ports import free_port
+from redis_stats import forget_scripts, unknown_scripts
 from scripted_acs import ScriptedAcs, Twist
-from switchboard import PhoneCall, Switchboard, environment
+from switchboard import PhoneCall, Switchboard, environment, switchboard
 
 COMMAND = Path(sys.executable).with_name("call-control")
 
@@ -52,6 +55,19 @@ async def ready(variables: dict[str, str]) -> AsyncIterator[tuple[Process, httpx
 
         await eventually(is_ready, within_s=20)
         yield started, http
+
+
+async def test_no_call_waits_for_a_script_to_be_loaded(redis_url: str, clients: RedisClients, acs: ScriptedAcs) -> None:
+    port = urlsplit(redis_url).port
+    assert port is not None
+    forget_scripts(port)
+    async with switchboard(redis_url, clients, acs) as board:
+        call = PhoneCall()
+        connection_id = await board.connect(call)
+        await board.call_back(call, call.callback("CallDisconnected", connection_id))
+        await board.reaches(call, Status.ENDED)
+        await eventually(board.idle)
+    assert unknown_scripts(port) == 0
 
 
 async def test_missing_settings_exit_2_and_are_all_named() -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 import pytest
 
 from bridge_common.call_record import CallRecord, Status
-from bridge_common.call_store import CallStore
-from bridge_common.entries import Callback, Due, HangUp, IncomingCall, VoiceReady
+from bridge_common.call_store import CallStore, Deadlines
+from bridge_common.entries import Callback, HangUp, IncomingCall, VoiceReady
 from bridge_common.errors import OutsideError
 from bridge_common.keys import Keys
 from bridge_common.redis_clients import RedisClients
@@ -22,6 +22,7 @@ from call_control.core.events import CommandDone
 from call_control.core.routing import Routed, Routing
 from switchboard import PhoneCall
 
+NONE = Deadlines()
 OFFERED = to_pending(Offer(seq=1, cause="1-1"))
 
 
@@ -41,10 +42,10 @@ class OvertakenStore(CallStore):
 
     overtakes: list[Callable[[], Awaitable[object]]]
 
-    async def save(self, old: CallRecord, new: CallRecord, no_longer_due: Sequence[Due] = ()) -> bool:
+    async def save(self, old: CallRecord, new: CallRecord, deadlines: Deadlines = NONE) -> bool:
         if self.overtakes:
             await self.overtakes.pop()()
-        return await super().save(old, new, no_longer_due)
+        return await super().save(old, new, deadlines)
 
 
 class CountedStore(CallStore):
@@ -56,7 +57,7 @@ class CountedStore(CallStore):
 
 
 class ContestedStore(CallStore):
-    async def save(self, old: CallRecord, new: CallRecord, no_longer_due: Sequence[Due] = ()) -> bool:
+    async def save(self, old: CallRecord, new: CallRecord, deadlines: Deadlines = NONE) -> bool:
         return False
 
 

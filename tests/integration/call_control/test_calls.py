@@ -170,6 +170,22 @@ async def test_refused_callers_are_rejected(redis_url: str, clients: RedisClient
         assert await board.relay.claim(1) == []
 
 
+async def test_a_call_on_behalf_of_a_callee_is_never_answered(
+    redis_url: str, clients: RedisClients, acs: ScriptedAcs
+) -> None:
+    """A person of the company calls out through us. Neither at once nor when a redirect would be possible."""
+    settings = {"ANSWER_WHEN": "at_once", "REDIRECT_TARGET": "+18005550000", "ON_BEHALF_REJECT_REASON": "Forbidden"}
+    async with switchboard(redis_url, clients, acs, **settings) as board:
+        call = PhoneCall()
+        callee = {"kind": "phoneNumber", "rawId": "4:+12065551212", "phoneNumber": {"value": "+12065551212"}}
+        await board.http.post("/api/incomingCall", json=[call.incoming("", onBehalfOfCallee=callee)])
+        record = await board.reaches(call, Status.ENDED)
+        assert (record.end_reason, record.on_behalf_of) == ("on_behalf_of_callee", "4:+12065551212")
+        [asked] = acs.asked
+        assert asked.body == {"incomingCallContext": call.context, "callRejectReason": "forbidden"}
+        assert await board.relay.claim(1) == []
+
+
 async def test_throttling_and_dropped_replies_are_asked_again_with_the_same_id(board: Switchboard) -> None:
     call = PhoneCall()
     board.acs.script("answer", Twist(429, "8516", "slow down"), Twist(503), Twist())

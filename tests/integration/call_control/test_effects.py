@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
@@ -12,33 +9,24 @@ import pytest
 from bridge_common import media_token
 from bridge_common.call_record import CallRecord, Status
 from bridge_common.call_store import CallStore
-from bridge_common.entries import Due
-from bridge_common.errors import AuthError, OutsideError
+from bridge_common.errors import AuthError
 from bridge_common.fleet import Fleet
-from bridge_common.inbox import Inbox
 from bridge_common.keys import Keys
 from bridge_common.leases import Leases
 from bridge_common.redis_clients import RedisClients
 from call_control.acs_client import AcsError, Connection, Refusal
-from call_control.core.call_machine import apply
 from call_control.core.commands import (
     Answer,
-    AnyCommand,
+    AtOnce,
     End,
     FindRelay,
     HangUp,
     Offer,
     Reject,
-    SetTimer,
     Transfer,
-    of_pending,
-    to_pending,
 )
-from call_control.core.draft import Rules
 from call_control.core.events import CommandDone, CommandFailed
-from call_control.core.routing import Accepted
 from call_control.effects import CallUrls, Effects
-from eventually import eventually
 
 CALL = "call_0123456789abcdef01234567"
 URLS = CallUrls("http://control.test", "ws://media.test", ("media-token-key-of-the-tests",), 60)
@@ -85,22 +73,6 @@ class RefusingAcs:
         return await self._refuse("look up")
 
 
-class SlowAcs(RefusingAcs):
-    """Hangs up when it is allowed to."""
-
-    def __init__(self) -> None:
-        super().__init__(AcsError("no", Refusal.GONE))
-        self.answers = asyncio.Event()
-
-    async def hang_up(self, connection_id: str, *, request_id: str) -> None:
-        await self.answers.wait()
-
-
-class NoTimers(Inbox):
-    async def set_timers(self, in_ms: Mapping[Due, int]) -> None:
-        raise OutsideError("Redis is away", retry=True)
-
-
 @pytest.fixture
 def leases(clients: RedisClients, keys: Keys) -> Leases:
     return Leases(clients.control, keys, "relay")
@@ -109,8 +81,7 @@ def leases(clients: RedisClients, keys: Keys) -> Leases:
 @pytest.fixture
 def effects(clients: RedisClients, keys: Keys, leases: Leases) -> Effects:
     acs = RefusingAcs(AcsError("no", Refusal.GONE, acs_code="8522"))
-    store, inbox = CallStore(clients.control, keys), Inbox(clients.control, clients.blocking, keys, "c")
-    return Effects(acs, leases, store, inbox, Fleet(clients.control, "c", "call-control"), URLS)
+    return Effects(acs, leases, CallStore(clients.control, keys), Fleet(clients.control, "c", "call-control"), URLS)
 
 
 async def test_an_offer_is_taken_back_when_the_call_ended_meanwhile(effects: Effects, leases: Leases) -> None:
@@ -168,7 +139,7 @@ async def test_end_twice_is_end(effects: Effects, leases: Leases, clients: Redis
         (Status.ANSWERING, FindRelay(seq=1, cause="1-0")),
     ],
 )
-async def test_what_the_call_left_behind_is_not_asked(effects: Effects, status: Status, command: AnyCommand) -> None:
+async def test_what_the_call_left_behind_is_not_asked(effects: Effects, status: Status, command: AtOnce) -> None:
     assert await effects.run(replace(RINGING, status=status), [command]) == [CommandFailed(1, "overtaken")]
     assert isinstance(effects.acs, RefusingAcs)
     assert effects.acs.asked == []
@@ -187,48 +158,6 @@ async def test_refusals_become_results(effects: Effects, error: AcsError, code: 
     refusing = replace(effects, acs=RefusingAcs(error))
     command = HangUp(seq=3, cause="1-0")
     assert await refusing.run(replace(RINGING, status=Status.ENDING), [command]) == [CommandFailed(3, code, gone)]
-
-
-async def test_a_timer_fires_into_the_inbox_at_its_time(effects: Effects, clients: RedisClients, keys: Keys) -> None:
-    step = apply(RINGING, Accepted("default"), round(time.time() * 1000), Rules(voice_ms=300), "1-0")
-    timer = next(c for c in map(of_pending, step.record.pending) if isinstance(c, SetTimer))
-    for _ in range(2):
-        assert await effects.run(step.record, [timer]) == []
-    assert (await effects.inbox.fire_due_timers()).count == 0
-
-    async def fired() -> bool:
-        return (await effects.inbox.fire_due_timers()).count == 1
-
-    await eventually(fired)
-    gone = replace(step.record, pending=tuple(p for p in step.record.pending if p != to_pending(timer)))
-    assert await effects.run(gone, [timer]) == []
-    assert await clients.control.zcard(keys.timers(keys.tag(CALL))) == 0, "a disarmed timer is not set"
-
-
-async def test_timers_are_set_beside_the_others_and_both_are_over_before_a_failure_is_told(
-    effects: Effects, clients: RedisClients, keys: Keys
-) -> None:
-    step = apply(RINGING, Accepted("default"), round(time.time() * 1000), Rules(), "1-0")
-    timers = [c for c in map(of_pending, step.record.pending) if isinstance(c, SetTimer)]
-    acs = SlowAcs()
-    told = asyncio.create_task(replace(effects, acs=acs).run(step.record, [HangUp(seq=7, cause="1-0"), *timers]))
-
-    async def are_set() -> bool:
-        return bool(await clients.control.zcard(keys.timers(keys.tag(CALL))) == len(timers) > 0)
-
-    await eventually(are_set)
-    assert not told.done(), "ACS has not answered yet"
-    acs.answers.set()
-    assert await told == [CommandDone(7)]
-
-    acs = SlowAcs()
-    failing = replace(effects, acs=acs, inbox=NoTimers(clients.control, clients.blocking, keys, "c"))
-    told = asyncio.create_task(failing.run(step.record, [HangUp(seq=7, cause="1-0"), *timers]))
-    await asyncio.wait({told}, timeout=0.1)
-    assert not told.done(), "who tries again must not do so beside a request to ACS"
-    acs.answers.set()
-    with pytest.raises(OutsideError):
-        await told
 
 
 def test_the_media_url_is_good_for_the_call_and_the_same_each_time() -> None:

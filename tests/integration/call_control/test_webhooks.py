@@ -11,12 +11,13 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from bridge_common.call_record import CallRecord
+from bridge_common.call_record import CallRecord, Status
 from bridge_common.redis_clients import RedisClients
 from call_control.authentication import EVENT_GRID_ROLE
 from eventually import eventually
 from scripted_acs import ScriptedAcs
 from switchboard import PhoneCall, Switchboard, environment, replica, settings_of, switchboard
+from told_spans import Growth
 
 VALIDATION = {
     "id": "2d1781af",
@@ -99,24 +100,63 @@ async def test_events_that_are_for_others_are_taken_and_forgotten(board: Switchb
     assert await nothing_came(board)
 
 
-async def test_bad_bodies_enqueue_nothing(board: Switchboard) -> None:
-    good = PhoneCall().incoming()
-    for body in (
-        b"",
-        b"{",
-        b"\xff",
-        b"[]",
-        b"7",
-        b"[[]]",
-        json.dumps([good, {"eventType": "Contoso.Happened"}]).encode(),
-        json.dumps([good, PhoneCall().incoming(incomingCallContext=7)]).encode(),
-        json.dumps([good, PhoneCall().incoming() | {"id": None}]).encode(),
-        json.dumps([good, PhoneCall().incoming(to="+1800")]).encode(),
-    ):
+async def test_bodies_without_events_are_refused(board: Switchboard) -> None:
+    for body in (b"", b"{", b"\xff", b"[]", b"7", b'"text"', b"null"):
         assert complaint(await board.http.post(GRID, content=body)) == (400, "bad_request"), body
-    reply = await board.http.post(GRID, json=[good, PhoneCall().incoming(incomingCallContext=7)])
-    assert reply.json()["error"]["message"].startswith("[1].data.incomingCallContext: a text is needed")
+        assert complaint(await board.call_back_raw(PhoneCall(), body)) == (400, "bad_request"), body
+    reply = await board.http.post(GRID, content=b"{")
+    assert reply.json()["error"]["message"] == "the body is not JSON in UTF-8"
     assert await nothing_came(board)
+
+
+async def test_a_bad_event_costs_no_call_beside_it(board: Switchboard, caplog: pytest.LogCaptureFixture) -> None:
+    """Event Grid sends a batch that was answered 400 never again."""
+    grown = Growth()
+    bads: tuple[object, ...] = (
+        7,
+        None,
+        [],
+        {},
+        PhoneCall().incoming(incomingCallContext=7),
+        PhoneCall().incoming() | {"data": "text"},
+    )
+    calls = [PhoneCall() for _ in range(3)]
+    batch = [calls[0].incoming(), *bads[:3], calls[1].incoming(), *bads[3:], calls[2].incoming()]
+    reply = await board.http.post(GRID, json=batch)
+    assert (reply.status_code, reply.json()) == (200, {"received": 3, "refused": 6})
+    for call in calls:
+        await board.reaches(call, Status.RINGING)
+    assert grown('bridge_webhook_events_total{kind="other",fate="refused"}') == 6
+    [line] = [record for record in caplog.records if record.message == "webhook events refused"]
+    about = line.__dict__["bridge_fields"]
+    assert (about["refused"], about["reason"]) == (6, "[1]: an event is an object, this is a number")
+    assert calls[0].caller not in str(about)
+
+
+async def test_a_call_of_an_unknown_caller_is_taken_with_what_it_has(board: Switchboard) -> None:
+    odd: tuple[dict[str, object], ...] = (
+        {"from": {"kind": "unknown"}},
+        {"from": None, "to": None, "serverCallId": None, "callerDisplayName": None, "customContext": None},
+        {"from": {"kind": "phoneNumber", "rawId": "4:anonymous", "phoneNumber": {"value": "anonymous"}}},
+        {"from": {"communicationUser": {"id": "8:acs:r_1"}}},
+    )
+    calls = [PhoneCall() for _ in odd]
+    events = [call.incoming("", **changes) for call, changes in zip(calls, odd, strict=True)]
+    foreign = {"id": "x", "eventType": "Microsoft.Storage.BlobCreated", "data": {}}
+    assert (await board.http.post(GRID, json=[*events, foreign])).json() == {"received": 5}
+    callers = [(await board.reaches(call, Status.RINGING)).caller for call in calls]
+    assert callers == ["", "", "4:anonymous", "8:acs:r_1"]
+
+
+async def test_a_call_without_ids_is_one_call_however_often_it_is_delivered(board: Switchboard) -> None:
+    rung = [PhoneCall(), PhoneCall()]
+    event, other = [call.incoming(correlationId=None) | {"id": None} for call in rung]
+    for body in ([event], [event, other], event):
+        assert (await board.http.post(GRID, json=body)).status_code == 200
+    calls = await eventually(lambda: _two_calls(board))
+    await eventually(board.idle)
+    assert {call.incoming_call_context for call in calls} == {call.context for call in rung}
+    assert await _two_calls(board)
 
 
 async def test_bodies_over_the_limit_are_refused_unread(board: Switchboard) -> None:
@@ -141,21 +181,23 @@ async def test_methods_and_paths(board: Switchboard) -> None:
     assert (await board.http.post("/api/callbacks", json=[])).status_code == 404
 
 
-async def test_bad_callbacks_enqueue_nothing(board: Switchboard) -> None:
+async def test_a_bad_callback_costs_none_beside_it(board: Switchboard) -> None:
     call = PhoneCall()
-    good = call.callback("CallConnected", "c")
-    bads: tuple[object, ...] = (
-        {"type": "Contoso.Happened"},
-        good | {"data": None},
-        good | {"data": {}},
-        good | {"id": 7},
-        [],
-        None,
-    )
-    for bad in bads:
-        reply = await board.http.post(f"/api/callbacks/{call.call_id}", json=[good, bad])
-        assert complaint(reply) == (400, "bad_request"), bad
-    assert await board.entries() == 0
+    connection_id = await board.connect(call)
+    result = {"resultInformation": {"code": "200", "subCode": 560000.0, "message": "x" * 100_000}}
+    hung_up = call.callback("CallDisconnected", connection_id, **result)
+    bads: tuple[object, ...] = ({"type": 7}, {"type": "Contoso.Happened"}, [], None, "text", {"data": {}})
+    reply = await board.http.post(f"/api/callbacks/{call.call_id}", json=[*bads[:3], hung_up, *bads[3:]])
+    assert (reply.status_code, reply.json()) == (200, {"received": 2, "refused": 5})
+    assert (await board.reaches(call, Status.ENDED)).end_reason == "caller_hung_up"
+
+
+async def test_a_hang_up_that_tells_nothing_but_itself_ends_the_call(board: Switchboard) -> None:
+    call = PhoneCall()
+    await board.connect(call)
+    reply = await board.call_back(call, {"type": "Microsoft.Communication.CallDisconnected", "data": None})
+    assert reply.json() == {"received": 1}
+    await board.reaches(call, Status.ENDED)
 
 
 async def test_callbacks_of_unknown_calls_and_types_are_taken(board: Switchboard) -> None:

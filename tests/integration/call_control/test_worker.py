@@ -5,73 +5,31 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
 from redis.asyncio import Redis
 
 from bridge_common.call_record import CallRecord, Status
-from bridge_common.call_store import CallStore
-from bridge_common.entries import Callback, HangUp, IncomingCall, VoiceReady
+from bridge_common.call_store import CallStore, Deadlines
+from bridge_common.entries import Callback, HangUp, VoiceReady
 from bridge_common.errors import OutsideError
-from bridge_common.fleet import Fleet
-from bridge_common.inbox import Inbox
 from bridge_common.keys import Keys
-from bridge_common.leases import Leases
 from bridge_common.redis_clients import RedisClients, open_clients
 from call_control.acs_client import AcsClient, MediaFormat
-from call_control.call_steps import CallSteps
-from call_control.core.commands import AnyCommand
+from call_control.core.commands import AtOnce
 from call_control.core.connection_string import parse_connection_string
 from call_control.core.draft import Rules
 from call_control.core.events import CommandDone, CommandFailed
-from call_control.core.routing import Routing
-from call_control.effects import CallUrls, Effects
-from call_control.policy_store import PolicyStore
-from call_control.routing_desk import RoutingDesk
-from call_control.worker import CommandRunner, Worker
+from call_control.effects import Effects
 from eventually import eventually
+from inbox_replica import Replica, arrival
 from lab.ports import free_port
 from lab.redis_server import start_server
 from scripted_acs import ScriptedAcs
 from switchboard import PhoneCall
 
-AT_ONCE = Rules(answer_at_once=True)
-
-
-class Replica:
-    """A worker with its own place in the fleet, that can be lost without a word."""
-
-    def __init__(self, name: str, clients: RedisClients, acs: AcsClient, rules: Rules = AT_ONCE) -> None:
-        keys = Keys(1)
-        self.name = name
-        self.inbox = Inbox(clients.control, clients.blocking, keys, name)
-        self.store = CallStore(clients.control, keys)
-        self.leases = Leases(clients.control, keys, name)
-        self.fleet = Fleet(clients.control, name, "call-control")
-        urls = CallUrls("http://control.test", "ws://media.test", ("media-token-key-of-the-tests",), 60)
-        self.effects = Effects(acs, self.leases, self.store, self.inbox, self.fleet, urls)
-        self.rules = rules
-        self.routing = RoutingDesk(PolicyStore(clients.control, clients.blocking), Routing())
-
-    @asynccontextmanager
-    async def working(self, effects: CommandRunner | None = None) -> AsyncIterator[Worker]:
-        await self.inbox.ensure_group()
-        worker = Worker(
-            self.inbox,
-            CallSteps(self.store, self.rules, self.routing),
-            self.fleet,
-            effects or self.effects,
-            name=self.name,
-            follow_routing=self.routing.follow,
-        )
-        running = asyncio.create_task(worker.run())
-        try:
-            yield worker
-        finally:
-            running.cancel()
-            await asyncio.gather(running, return_exceptions=True)
+NONE = Deadlines()
 
 
 class DyingEffects:
@@ -83,7 +41,7 @@ class DyingEffects:
         self._after = after
         self.died = asyncio.Event()
 
-    async def run(self, record: CallRecord, commands: Sequence[AnyCommand]) -> list[CommandDone | CommandFailed]:
+    async def run(self, record: CallRecord, commands: Sequence[AtOnce]) -> list[CommandDone | CommandFailed]:
         in_time, late = commands[: self._left], commands[self._left :]
         self._left -= len(in_time)
         results = await self._effects.run(record, in_time)
@@ -103,19 +61,15 @@ class SlowStore(CallStore):
         super().__init__(redis, keys)
         self.wanted = asyncio.Event()
 
-    async def create(self, record: CallRecord) -> bool:
+    async def create(self, record: CallRecord, deadlines: Deadlines = NONE) -> bool:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.wanted.wait(), 0.2)
-        return await super().create(record)
+        return await super().create(record, deadlines)
 
     async def load(self, call_id: str) -> CallRecord | None:
         found = await super().load(call_id)
         self.wanted.set()
         return found
-
-
-def arrival(call: PhoneCall) -> IncomingCall:
-    return IncomingCall(call.call_id, "e", call.caller, call.callee, call.context, call.correlation_id, "", 1)
 
 
 @pytest.fixture
@@ -126,11 +80,11 @@ async def client(acs: ScriptedAcs) -> AsyncIterator[AcsClient]:
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("commands", range(4))
+@pytest.mark.parametrize("commands", range(2))
 async def test_a_replica_dies_between_inbox_and_answer(
     clients: RedisClients, acs: ScriptedAcs, client: AcsClient, commands: int, after: bool
 ) -> None:
-    """At once: Offer, voice timer, connect timer, Answer. Wherever the first replica dies, there is one answer."""
+    """At once: Offer, Answer. Wherever the first replica dies, there is one answer."""
     call = PhoneCall()
     first, second = Replica("first", clients, client), Replica("second", clients, client)
     dying = DyingEffects(first.effects, commands, after=after)
@@ -166,7 +120,7 @@ async def test_a_replica_that_was_only_slow_changes_nothing_when_it_wakes(
     """Frozen with an unfinished answer; the other finishes it and the call ends; then the first goes on."""
     call = PhoneCall()
     first, second = Replica("first", clients, client), Replica("second", clients, client)
-    dying = DyingEffects(first.effects, 3, after=False)
+    dying = DyingEffects(first.effects, 1, after=False)
     async with first.working(dying):
         await first.inbox.put_once(arrival(call), "e")
         await dying.died.wait()
@@ -227,7 +181,7 @@ async def test_timers_fire_whoever_set_them(clients: RedisClients, acs: Scripted
     first, second = Replica("first", clients, client, rules), Replica("second", clients, client, rules)
     async with first.working():
         await first.inbox.put_once(arrival(call), "e")
-        await eventually(lambda: _timers(clients, 1))
+        await eventually(lambda: _timers(clients, 2))
     async with second.working():
         await eventually(lambda: _has_status(second, call, Status.ENDED))
     assert acs.done["reject"] == 1
@@ -239,7 +193,7 @@ async def test_drain_finishes_what_was_begun(clients: RedisClients, acs: Scripte
     gate = asyncio.Event()
 
     class Gated:
-        async def run(self, record: CallRecord, commands: Sequence[AnyCommand]) -> list[CommandDone | CommandFailed]:
+        async def run(self, record: CallRecord, commands: Sequence[AtOnce]) -> list[CommandDone | CommandFailed]:
             await gate.wait()
             return await only.effects.run(record, commands)
 

@@ -24,6 +24,7 @@ from bridge_common.entries import (
     Played,
     Playing,
 )
+from bridge_common.keys import Keys
 from bridge_common.redis_clients import RedisClients
 from eventually import eventually
 from media_gateway import media_session
@@ -113,6 +114,18 @@ async def test_only_the_caller_is_heard_where_that_is_asked_for(start_gateway: S
         await acs.frame(b"\x03\x00" * 480, participant=None)
         await eventually(lambda: len(audio_of(line)) == 2)
     assert audio_of(line) == [b"\x01\x00" * 480, b"\x03\x00" * 480]
+
+
+@pytest.mark.parametrize("caller", ["", "4:anonymous"])
+async def test_a_caller_without_an_id_is_heard_whoever_acs_says_speaks(
+    start_gateway: StartGateway, line: Line, clients: RedisClients, keys: Keys, caller: str
+) -> None:
+    await clients.control.hset(keys.record(line.call_id), "caller", caller)
+    async with start_gateway(accept_participants="caller") as gateway, gateway.dial(line.call_id) as acs:
+        await acs.metadata(24_000)
+        await acs.frame(b"\x01\x00" * 480, participant="8:acs:a-guest")
+        await acs.frame(b"\x02\x00" * 480, participant="4:anonymous")
+        await eventually(lambda: len(audio_of(line)) == 2)
 
 
 @pytest.mark.parametrize("rate_hz", [16_000, 24_000])

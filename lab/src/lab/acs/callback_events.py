@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import uuid
 from datetime import UTC, datetime
+from typing import Literal
 
 from lab.acs.calls import End, SimulatedCall
 from lab.acs.identifiers import Identifier, Json
 
+Results = Literal["number", "text", "float", "missing"]
 PREFIX = "Microsoft.Communication."
 SUCCESS = "Action completed successfully."
 
@@ -42,6 +44,18 @@ def event(call: SimulatedCall, name: str, context: str | None = None, **fields: 
 
 def result(code: int = 200, sub_code: int = 0, message: str = SUCCESS) -> Json:
     return {"code": code, "subCode": sub_code, "message": message}
+
+
+def with_results(form: Json, results: Results) -> Json:
+    """The event with the codes of its `resultInformation` spelled another way, or without it."""
+    data = form["data"]
+    if results == "number" or not isinstance(data, dict) or not isinstance(info := data.get("resultInformation"), dict):
+        return form
+    if results == "missing":
+        return form | {"data": {name: data[name] for name in data if name != "resultInformation"}}
+    spell = str if results == "text" else float
+    spelled = {name: spell(info[name]) for name in ("code", "subCode")}
+    return form | {"data": data | {"resultInformation": info | spelled}}
 
 
 def call_connected(call: SimulatedCall) -> Json:

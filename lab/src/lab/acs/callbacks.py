@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import aiohttp
 from yarl import URL
 
+from lab.acs import callback_events
 from lab.acs.calls import SimulatedCall
 from lab.acs.equipment import Equipment
 from lab.acs.faults import CallbackFault
@@ -43,6 +45,8 @@ class CallbackQueue:
             while (entry := await self._queue.get()) is not None:
                 url, events = entry
                 fault = self._equipment.faults.callbacks([str(event["type"]) for event in events])
+                if fault is not None:
+                    events = [callback_events.with_results(event, fault.results) for event in events]
                 if fault is None:
                     await self._deliver(url, events)
                 elif fault.drop:
@@ -52,20 +56,20 @@ class CallbackQueue:
                 else:
                     await asyncio.sleep(fault.delay_s)
                     for _ in range(1 + fault.duplicates):
-                        await self._deliver(url, events)
+                        await self._deliver(url, events, fault.neighbours)
 
     async def _deliver_late(self, url: str, events: list[Json], fault: CallbackFault) -> None:
         await asyncio.sleep(fault.delay_s or _REORDER_S)
         for _ in range(1 + fault.duplicates):
-            await self._deliver(url, events)
+            await self._deliver(url, events, fault.neighbours)
 
-    async def _deliver(self, url: str, events: list[Json]) -> None:
+    async def _deliver(self, url: str, events: list[Json], neighbours: Sequence[object] = ()) -> None:
         settings = self._equipment.settings
         outcome = ""
         for attempt in range(settings.callback_attempts):
             if attempt:
                 await asyncio.sleep(settings.callback_retry_s * 2 ** (attempt - 1))
-            outcome = await self._post(url, events)
+            outcome = await self._post(url, [*neighbours, *events])
             if outcome.startswith("2"):
                 self._call.note("callback_sent", types=_types(events))
                 return
@@ -73,7 +77,7 @@ class CallbackQueue:
         self._call.note("callback_failed", types=_types(events), outcome=outcome)
         log("callback failed", call=self._call.id, types=_types(events), outcome=outcome)
 
-    async def _post(self, url: str, events: list[Json]) -> str:
+    async def _post(self, url: str, events: list[object]) -> str:
         """The HTTP status as text, or the error."""
         settings = self._equipment.settings
         token = self._equipment.tokens.acs_token(datetime.now(UTC), settings.callback_token_s)

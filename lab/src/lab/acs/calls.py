@@ -13,6 +13,8 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Literal
 
+from lab.acs.announcement import Announcement
+from lab.acs.hang_up import HangUp
 from lab.acs.identifiers import Identifier, Json
 from lab.acs.line import Line
 from lab.acs.log import log
@@ -97,6 +99,9 @@ class SimulatedCall:
     mark: int = 0
     record: bool = False
     """Record what is heard although it is marks."""
+    announcement: Announcement = field(default_factory=Announcement)
+    hang_up: HangUp | None = None
+    """What is reported when the caller hangs up; unset: the usual form of such a caller."""
     outbound: bool = False
     ring_timeout_s: float = 30.0
     id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])

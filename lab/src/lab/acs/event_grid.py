@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from urllib.parse import quote
 
@@ -66,19 +66,19 @@ class EventGrid:
             await asyncio.sleep(fault.delay_s)
         problem: str | None = None
         for _ in range(1 + (fault.duplicates if fault is not None else 0)):
-            problem = await self._deliver_once(call)
+            problem = await self._deliver_once(call, fault.neighbours if fault is not None else ())
         return problem
 
     def retries(self, call: SimulatedCall) -> bool:
         """Whether Event Grid tries a failed delivery of this call again."""
         return call.id not in self._final
 
-    async def _deliver_once(self, call: SimulatedCall) -> str | None:
+    async def _deliver_once(self, call: SimulatedCall, neighbours: Sequence[object]) -> str | None:
         count = call.counters["deliveries"]
         call.counters["deliveries"] += 1
         event = self._event(call)
         call.note("incoming_call_sent", delivery=count)
-        status, _, text = await self._request("POST", [event], self._headers("Notification", count))
+        status, _, text = await self._request("POST", _among(event, neighbours), self._headers("Notification", count))
         if status in _DELIVERED:
             return None
         if status in _NOT_RETRIED:
@@ -123,7 +123,9 @@ class EventGrid:
             return f"the webhook did not answer: {text}", True
         return f"the webhook answered the validation {status}: {text[:200]}", status >= 500
 
-    async def _request(self, method: str, body: list[Json] | None, headers: dict[str, str]) -> tuple[int, object, str]:
+    async def _request(
+        self, method: str, body: Sequence[object] | None, headers: dict[str, str]
+    ) -> tuple[int, object, str]:
         """Status (0: none), the JSON answered (of OPTIONS: the headers in lower case), and the text or error."""
         settings = self._equipment.settings
         url = settings.webhook_url
@@ -191,14 +193,17 @@ class EventGrid:
 
 
 def incoming_call_data(call: SimulatedCall) -> Json:
-    return {
-        "to": call.callee.json(),
-        "from": call.caller.json(),
+    return call.announcement.data(call.caller, call.callee) | {
         "serverCallId": call.server_call_id,
-        "callerDisplayName": "",
         "incomingCallContext": call.context,
         "correlationId": call.correlation_id,
     }
+
+
+def _among(event: Json, neighbours: Sequence[object]) -> list[object]:
+    """The event in the middle, so that neither end of the batch may decide about it."""
+    half = len(neighbours) // 2
+    return [*neighbours[:half], event, *neighbours[half:]]
 
 
 def _time() -> str:

@@ -6,14 +6,17 @@ import asyncio
 import logging
 import uuid
 
+from lab.acs.announcement import Announcement
 from lab.acs.calls import Audio, SimulatedCall
 from lab.acs.equipment import Equipment
 from lab.acs.event_grid import EventGrid
+from lab.acs.hang_up import HangUp
 from lab.acs.identifiers import Identifier
 from lab.acs.leg import Leg
 from lab.scenario import Step
 
 logger = logging.getLogger(__name__)
+PLAIN = Announcement()
 
 
 class Exchange:
@@ -26,7 +29,15 @@ class Exchange:
         self._app = Identifier(f"8:acs:{equipment.settings.acs_resource_id}_{uuid.uuid4()}")
 
     def place_inbound(
-        self, caller: str, callee: str, steps: tuple[Step, ...], audio: Audio, mark: int, record: bool = False
+        self,
+        caller: str,
+        callee: str,
+        steps: tuple[Step, ...],
+        audio: Audio,
+        mark: int,
+        record: bool = False,
+        announcement: Announcement = PLAIN,
+        hang_up: HangUp | None = None,
     ) -> tuple[SimulatedCall, asyncio.Task[str | None]]:
         """Let `caller` call the app. The task answers why Event Grid could not deliver the event, or `None`."""
         call = SimulatedCall(
@@ -37,6 +48,8 @@ class Exchange:
             audio=audio,
             mark=mark,
             record=record,
+            announcement=announcement,
+            hang_up=hang_up,
             ring_timeout_s=self.equipment.settings.ring_timeout_s,
         )
         self._start(call)

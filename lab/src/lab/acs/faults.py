@@ -25,15 +25,19 @@ class RestFault(_Fault):
 
 
 class EventGridFault(_Fault):
-    """Deliver each event `duplicates` times more, or `delay_s` late."""
+    """Deliver each event `duplicates` times more, or `delay_s` late, or in one batch with `neighbours`, which may be
+    anything: another call's event, another topic's, broken ones.
+    """
 
     duplicates: int = Field(default=0, ge=0)
     delay_s: float = Field(default=0.0, ge=0)
+    neighbours: tuple[object, ...] = ()
 
 
 class CallbackFault(_Fault):
     """`reorder`: the events of one request come in reverse order, and the request does not hold up those behind it:
-    it leaves after `delay_s`, or 0.3 s when that is not set.
+    it leaves after `delay_s`, or 0.3 s when that is not set. `neighbours`: anything, in front of the events of one
+    request. `results`: how `resultInformation` spells its codes, or that it is missing.
     """
 
     types: tuple[str, ...] = ()
@@ -42,6 +46,8 @@ class CallbackFault(_Fault):
     reorder: bool = False
     drop: bool = False
     delay_s: float = Field(default=0.0, ge=0)
+    neighbours: tuple[object, ...] = ()
+    results: Literal["number", "text", "float", "missing"] = "number"
 
     def concerns(self, types: list[str]) -> bool:
         return not self.types or any(name.endswith(wanted) for name in types for wanted in self.types)

@@ -26,13 +26,22 @@ class Identifier:
 
     def json(self) -> Json:
         if self.number is not None:
-            return {"kind": "phoneNumber", "rawId": self.raw_id, "phoneNumber": {"value": self.number}}
+            hidden = {"isAnonymous": True} if self.number == "anonymous" else {}
+            return {"kind": "phoneNumber", "rawId": self.raw_id, "phoneNumber": {"value": self.number, **hidden}}
         if self.raw_id.startswith("8:orgid:"):
             user = {"userId": self.raw_id.removeprefix("8:orgid:"), "isAnonymous": False, "cloud": "public"}
             return {"kind": "microsoftTeamsUser", "rawId": self.raw_id, "microsoftTeamsUser": user}
         if self.raw_id.startswith("28:orgid:"):
             app = {"appId": self.raw_id.removeprefix("28:orgid:"), "cloud": "public"}
             return {"kind": "microsoftTeamsApp", "rawId": self.raw_id, "microsoftTeamsApp": app}
+        if self.raw_id.startswith("8:acs:") and self.raw_id.count("_") == 2:
+            names = ("resourceId", "tenantId", "userId")
+            user = dict(zip(names, self.raw_id.removeprefix("8:acs:").split("_"), strict=True))
+            return {
+                "kind": "teamsExtensionUser",
+                "rawId": self.raw_id,
+                "teamsExtensionUser": user | {"cloud": "public"},
+            }
         if self.raw_id.startswith("8:"):
             return {"kind": "communicationUser", "rawId": self.raw_id, "communicationUser": {"id": self.raw_id}}
         return {"kind": "unknown", "rawId": self.raw_id}

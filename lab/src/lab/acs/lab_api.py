@@ -12,10 +12,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from lab.acs.announcement import Announcement
 from lab.acs.callee import CalleePlan
 from lab.acs.calls import Audio, CallState, SimulatedCall
 from lab.acs.exchange import Exchange
 from lab.acs.faults import FaultPlan
+from lab.acs.hang_up import HangUp
 from lab.acs.leg import Leg
 from lab.acs.uplink import Marks
 from lab.scenario import Step
@@ -24,8 +26,9 @@ _FIRST_DELIVERY_S = 5.0
 """How long `POST /lab/calls` waits to say that the webhook refused the event; the call rings on in any case."""
 
 
-class NewCall(BaseModel):
-    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+class NewCall(Announcement):
+    """A call, and what its `IncomingCall` event says of it."""
+
     caller: str = Field(default="+14255550100", alias="from", pattern=r"^(\+[1-9][0-9]{6,14}|(4|8|28):.+)$")
     callee: str = Field(default="+18005551212", alias="to", pattern=r"^(\+[1-9][0-9]{6,14}|(4|8|28):.+)$")
     steps: tuple[Step, ...] | None = None
@@ -33,6 +36,11 @@ class NewCall(BaseModel):
     mark: int = Field(default=0, ge=0, le=0xFFFF)
     record: bool = False
     """Record also a caller with marks: what they hear, not what they say."""
+    hang_up: HangUp | None = Field(default=None, alias="hangUp")
+
+    @property
+    def announcement(self) -> Announcement:
+        return Announcement(**self.model_dump(include=set(Announcement.model_fields), exclude_unset=True))
 
 
 class Tones(BaseModel):
@@ -102,7 +110,9 @@ class LabApi:
         if problem is not None:
             raise RefusedRequestError(502, problem)
         call, delivery = exchange.place_inbound(
-            new.caller, new.callee, new.steps or (), new.audio, new.mark, new.record
+            *(new.caller, new.callee, new.steps or (), new.audio, new.mark, new.record),
+            announcement=new.announcement,
+            hang_up=new.hang_up,
         )
         done, _ = await asyncio.wait([delivery], timeout=_FIRST_DELIVERY_S)
         if done and not delivery.cancelled() and (problem := delivery.result()) is not None:
@@ -136,7 +146,9 @@ class LabApi:
         call = self._call(request)
         if call.state not in {CallState.RINGING, CallState.CONNECTING, CallState.CONNECTED}:
             raise RefusedRequestError(409, f"the call is {call.state}")
-        self._leg(call).hang_up_by_caller()
+        """The body, if any, is what `CallDisconnected` reports (`HangUp`)."""
+        form = None if await request.body() in (b"", b"{}") else await _decode(request, HangUp)
+        self._leg(call).hang_up_by_caller(form)
         return JSONResponse({"state": call.state.value})
 
     async def dtmf(self, request: Request) -> Response:

@@ -17,6 +17,7 @@ from lab.acs.caller import Caller
 from lab.acs.calls import CallState, End, Participant, SimulatedCall
 from lab.acs.dtmf import WORDS
 from lab.acs.equipment import Equipment
+from lab.acs.hang_up import HangUp, usual_hang_up
 from lab.acs.hearing import AgentEnds, AgentStarts
 from lab.acs.line import Line
 from lab.acs.log import log
@@ -29,7 +30,6 @@ DEFAULT_RATE_HZ = 16_000
 _TONE_S = 0.2
 logger = logging.getLogger(__name__)
 
-HUNG_UP_BY_CALLER = End("caller", "caller_hung_up", 200, 560000, "The conversation has ended. DiagCode: 0#560000.@")
 HUNG_UP_BY_APP = End("agent", "agent_hung_up", 0, 7000, "The conversation has ended. DiagCode: 0#7000.@")
 CANCELED_BY_CALLER = End(
     "caller", "caller_canceled", 487, 540487, "Call canceled by the caller. DiagCode: 487#540487.@"
@@ -98,8 +98,13 @@ class Leg:
         call.note("hang_up", by=end.by, reason=end.reason)
         call.become(CallState.ENDED)
 
-    def hang_up_by_caller(self) -> None:
-        self.end(CANCELED_BY_CALLER if self.call.state is CallState.RINGING else HUNG_UP_BY_CALLER)
+    def hang_up_by_caller(self, form: HangUp | None = None) -> None:
+        """`form`: what `CallDisconnected` reports."""
+        if self.call.state is CallState.RINGING:
+            self.end(CANCELED_BY_CALLER)
+            return
+        form = form or self.call.hang_up or usual_hang_up(self.call.caller)
+        self.end(End("caller", "caller_hung_up", form.code, form.sub_code, form.message))
 
     async def press(self, tones: str) -> None:
         """The caller presses keys, 200 ms each."""

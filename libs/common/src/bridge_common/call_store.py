@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
 
 from redis.asyncio import Redis
 
@@ -36,6 +37,23 @@ class MediaGrant:
     record: CallRecord
 
 
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """Timers of a call that one of its steps changes: each `Due` in `set_in_ms` is put into the inbox after its time,
+    whatever processes live then; those in `cleared` are not any more.
+    """
+
+    set_in_ms: Mapping[Due, int] = field(default_factory=dict)
+    cleared: Sequence[Due] = ()
+
+    def to_set(self) -> list[bytes | int]:
+        """As the scripts read it: timer, in_ms, ..."""
+        return [part for due, in_ms in self.set_in_ms.items() for part in (encode(due), in_ms)]
+
+
+_NONE: Final = Deadlines()
+
+
 class CallStore:
     """`kept_s`: how long the record and transcript of an ended call stay readable."""
 
@@ -52,10 +70,11 @@ class CallStore:
         self._append_transcript = redis.register_script(scripts.APPEND_TRANSCRIPT)
         self._end_streams = redis.register_script(scripts.END_STREAMS)
 
-    async def create(self, record: CallRecord) -> bool:
-        """Store a new call with its two streams; False when the call exists already."""
+    async def create(self, record: CallRecord, deadlines: Deadlines = _NONE) -> bool:
+        """Store a new call with its two streams and deadlines; False when the call exists already."""
         keys, call_id = self._keys, record.call_id
         args: list[str | bytes | int] = [_token(), call_id, record.created_ms, LIVE_TTL_S, encode(Opened())]
+        args += [len(deadlines.set_in_ms), *deadlines.to_set()]
         for name, value in encode_record(record).items():
             args += [name, value]
         async with redis_errors("creating a call"):
@@ -65,6 +84,7 @@ class CallStore:
                     keys.uplink(call_id),
                     keys.downlink(call_id),
                     keys.calls(keys.tag(call_id)),
+                    keys.timers(keys.tag(call_id)),
                 ],
                 args=args,
             )
@@ -106,11 +126,10 @@ class CallStore:
             stored: list[dict[bytes, bytes]] = await pipeline.execute()
         return {call_id: decode_record(one) for call_id, one in zip(call_ids, stored, strict=True) if one}
 
-    async def save(self, old: CallRecord, new: CallRecord, no_longer_due: Sequence[Due] = ()) -> bool:
+    async def save(self, old: CallRecord, new: CallRecord, deadlines: Deadlines = _NONE) -> bool:
         """Write what differs if nobody wrote since `old` was loaded; False when somebody did or the call is gone.
 
-        The stored version is one higher afterwards than that of `old`. With what was saved, timers of the call that
-        are `no_longer_due` are taken back (`Inbox.set_timers`).
+        The stored version is one higher afterwards than that of `old`. `deadlines` change only if the record does.
         """
         before, changed = encode_record(old), list[str]()
         for name, value in encode_record(new).items():
@@ -118,10 +137,11 @@ class CallStore:
                 changed += [name, value]
         if not changed:
             return True
-        timers = [encode(due) for due in no_longer_due]
+        cleared = [encode(due) for due in deadlines.cleared]
+        timers: list[bytes | int] = [len(cleared), len(deadlines.set_in_ms), *cleared, *deadlines.to_set()]
         keys = [self._keys.record(new.call_id), self._keys.timers(self._keys.tag(new.call_id))]
         async with redis_errors("saving a call"):
-            saved: int = await self._save(keys=keys, args=[_token(), old.version, len(timers), *timers, *changed])
+            saved: int = await self._save(keys=keys, args=[_token(), old.version, *timers, *changed])
         return saved == 1
 
     async def attach_media(self, call_id: str) -> MediaGrant | None:

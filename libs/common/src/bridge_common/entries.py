@@ -110,6 +110,10 @@ class IncomingCall(_Stored, frozen=True, tag=30):
     server_call_id: str
     received_ms: int
     """Unix time in ms at the webhook."""
+    display_name: str = ""
+    custom_context: str = ""
+    on_behalf_of: str = ""
+    """See `CallRecord`."""
 
 
 class Callback(_Stored, frozen=True, tag=31):

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final, TypedDict
 
@@ -95,7 +94,6 @@ class Inbox:
         self._put_as_owner = control.register_script(scripts.PUT_AS_OWNER)
         self._acknowledge = control.register_script(scripts.ACKNOWLEDGE)
         self._forget_consumers = control.register_script(scripts.FORGET_CONSUMERS)
-        self._set_timers = control.register_script(scripts.SET_TIMERS)
         self._fire_timers = control.register_script(scripts.FIRE_TIMERS)
 
     def parts(self) -> list[Inbox]:
@@ -227,17 +225,8 @@ class Inbox:
                     raise
         return forgotten
 
-    async def set_timers(self, in_ms: Mapping[Due, int]) -> None:
-        """Put each `Due` into the inbox of its call after its time, whatever processes live then."""
-        by_tag: dict[str, list[bytes | int]] = defaultdict(list)
-        for due, ms in in_ms.items():
-            by_tag[self._keys.tag(due.call_id)] += [encode(due), ms]
-        async with redis_errors("setting timers"):
-            for tag, args in by_tag.items():
-                await self._set_timers(keys=[self._keys.timers(tag)], args=args)
-
     async def fire_due_timers(self, limit: int = 100) -> Fired:
-        """Move timers that are due into the inbox, up to `limit` of a shard."""
+        """Move timers that are due (`call_store.Deadlines`) into the inbox, up to `limit` of a shard."""
         fired, next_in_ms = 0, math.inf
         for tag in self._keys.all_tags():
             async with redis_errors("firing timers"):

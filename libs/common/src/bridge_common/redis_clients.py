@@ -33,7 +33,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from bridge_common.errors import OutsideError
 from bridge_common.redis_address import Address, RedisAddress, parse_address
 from bridge_common.redis_cluster import ClusterMap, ClusterPlace, ClusterRedis, slot_of
-from bridge_common.redis_connections import OWN_CLASSES, OwnPool, RenewedCredentials
+from bridge_common.redis_connections import OWN_CLASSES, OwnPool, OwnRedis, RenewedCredentials
 from bridge_common.redis_places import FixedPlace, Place, SentinelPlace
 from bridge_common.settings import ServiceSettings
 
@@ -96,7 +96,8 @@ class RedisClients:
             return False
 
     async def warm_up(self) -> None:
-        """Open all that `control` may hold: no burst of calls waits for a handshake, and their number never grows.
+        """Open all that `control` may hold, with the scripts loaded: no burst of calls waits for a handshake or for a
+        script, and the number of connections never grows.
 
         Not on a cluster, where nobody knows yet which servers will be asked. Without Redis nothing happens: connections
         are then made when they are needed.
@@ -146,10 +147,15 @@ def _cluster_clients(address: RedisAddress, credentials: RenewedCredentials | No
     servers = ClusterMap(connect, (address.host, address.port))
 
     def client(timeout_s: float, retries: int, connections: int) -> Redis:
+        scripts: set[str] = set()
+
         def of_slot(key: str | bytes) -> Redis:
             place = places.setdefault(slot_of(key), ClusterPlace(servers, key, server_name))
             return _client(
-                address.url, place, credentials, timeout_s=timeout_s, retries=retries, connections=connections
+                *(address.url, place, credentials, scripts),
+                timeout_s=timeout_s,
+                retries=retries,
+                connections=connections,
             )
 
         return ClusterRedis(of_slot)
@@ -187,6 +193,7 @@ def _client(
     url: str,
     place: Place | None,
     credentials: RenewedCredentials | None,
+    scripts: set[str] | None = None,
     *,
     timeout_s: float,
     retries: int,
@@ -197,6 +204,7 @@ def _client(
     ours: dict[str, Any] = {
         "connection_class": OWN_CLASSES[address.get("connection_class", Connection)],
         "place": place,
+        "scripts": set() if scripts is None else scripts,
         "max_connections": connections,
         "timeout": _POOL_TIMEOUT_S,
         "protocol": 3,
@@ -210,7 +218,7 @@ def _client(
         ours |= {"credential_provider": credentials, "username": None, "password": None}
     if "path" in address:
         del ours["socket_keepalive"]
-    return Redis.from_pool(OwnPool(**(address | ours)))
+    return OwnRedis.from_pool(OwnPool(**(address | ours)))
 
 
 def _sentinel_place(address: RedisAddress) -> SentinelPlace:

@@ -18,6 +18,7 @@ from redis.exceptions import NoScriptError, RedisError
 
 from bridge_common.keys import FLEET
 from bridge_common.redis_address import Address
+from bridge_common.redis_connections import OwnRedis
 from bridge_common.redis_places import Place
 
 _ANSWER_S: Final = 0.5
@@ -124,7 +125,7 @@ class ClusterPlace(Place):
     async def aclose(self) -> None: ...
 
 
-class ClusterRedis(Redis):
+class ClusterRedis(OwnRedis):
     """Looks like one server. Each command goes to the client of its slot, which `make` makes for a key."""
 
     def __init__(self, make: Callable[[str | bytes], Redis]) -> None:

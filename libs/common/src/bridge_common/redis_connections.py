@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from typing import Any, Final
 
-from redis.asyncio import ConnectionPool
+from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.connection import (
     AbstractConnection,
     Connection,
@@ -51,10 +52,11 @@ class RenewedCredentials(CredentialProvider, ABC):
 
 
 class OwnConnection(AbstractConnection):
-    """`place`: who knows where the server is; without one it is where the URL says."""
+    """`place`: who knows where the server is; without one it is where the URL says. `scripts`: loaded on connect."""
 
-    def __init__(self, *, place: Place | None = None, **kwargs: Any) -> None:
+    def __init__(self, *, place: Place | None = None, scripts: Collection[str] = (), **kwargs: Any) -> None:
         self._place = place
+        self._scripts = scripts
         self._signed_in_with = ""
         super().__init__(**kwargs)
         credentials = self.credential_provider
@@ -110,6 +112,7 @@ class OwnConnection(AbstractConnection):
             self._signed_in_with = self._renewed.token
         if self._place is not None:
             await self._check(self._place)
+        await self._load_scripts()
 
     async def _check(self, place: Place) -> None:
         try:
@@ -117,6 +120,20 @@ class OwnConnection(AbstractConnection):
         except (RedisConnectionError, ResponseError):
             place.leave(self.address)
             raise
+
+    async def _load_scripts(self) -> None:
+        """A restarted server or a promoted replica has no scripts: without this, the first call after it would wait for
+        the NOSCRIPT error and two more round trips.
+        """
+        scripts = list(self._scripts)
+        if not scripts:
+            return
+        packed = self.pack_commands([("SCRIPT LOAD", script) for script in scripts])
+        await self.send_packed_command(packed, check_health=False)
+        for _ in scripts:
+            # A user without the permission has the scripts loaded, or sent in full, when they are used.
+            with suppress(ResponseError):
+                await self.read_response()
 
     async def send_packed_command(self, command: bytes | str | Iterable[bytes], check_health: bool = True) -> None:
         """Without the library's `asyncio.wait_for`, see above; and without its pings, which nobody here asks for."""
@@ -196,8 +213,10 @@ class OwnPool(ConnectionPool):
     locks, timers and counters are a third of what a command costs.
     """
 
-    def __init__(self, *, timeout: float, max_connections: int, **kwargs: Any) -> None:
-        super().__init__(max_connections=max_connections, **kwargs)
+    def __init__(self, *, timeout: float, max_connections: int, scripts: set[str], **kwargs: Any) -> None:
+        super().__init__(max_connections=max_connections, scripts=scripts, **kwargs)
+        self.scripts = scripts
+        """Each connection that opens from now on loads them."""
         self._free = asyncio.Semaphore(max_connections)
         self._patience_s = timeout
 
@@ -231,3 +250,14 @@ class OwnPool(ConnectionPool):
                 self._available_connections.append(connection)
         finally:
             self._free.release()
+
+
+class OwnRedis(Redis):
+    """A client over `OwnPool`."""
+
+    connection_pool: OwnPool
+
+    def register_script(self, script: Any) -> Any:
+        """Its connections load the script when they open."""
+        self.connection_pool.scripts.add(script)
+        return super().register_script(script)

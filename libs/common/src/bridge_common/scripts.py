@@ -19,12 +19,19 @@ local function as_int(n) return string.format('%.0f', n) end
 """
 """What goes before a script that needs the time."""
 
-CREATE_CALL: Final = """
--- KEYS record, uplink, downlink, calls; ARGV token, call_id, created_ms, ttl_s, opened entry, field, value, ...
+CREATE_CALL: Final = (
+    NOW
+    + """
+-- KEYS record, uplink, downlink, calls, timers
+-- ARGV token, call_id, created_ms, ttl_s, opened entry, how many timers to set, timer, in_ms, ..., field, value, ...
 if redis.call('EXISTS', KEYS[1]) == 1 then
   return redis.call('HGET', KEYS[1], 'created_by') == ARGV[1] and 1 or 0
 end
-redis.call('HSET', KEYS[1], 'created_by', ARGV[1], unpack(ARGV, 6))
+local first_field = 7 + 2 * tonumber(ARGV[6])
+redis.call('HSET', KEYS[1], 'created_by', ARGV[1], unpack(ARGV, first_field))
+for i = 7, first_field - 2, 2 do
+  redis.call('ZADD', KEYS[5], as_int(now_ms() + tonumber(ARGV[i + 1])), ARGV[i])
+end
 for i = 2, 3 do
   redis.call('DEL', KEYS[i])
   redis.call('XADD', KEYS[i], '0-1', 'e', ARGV[5])
@@ -34,6 +41,7 @@ redis.call('EXPIRE', KEYS[1], ARGV[4])
 redis.call('ZADD', KEYS[4], ARGV[3], ARGV[2])
 return 1
 """
+)
 
 RESTORE_CALL: Final = (
     NOW
@@ -56,18 +64,29 @@ return redis.call('HGET', KEYS[6], ARGV[1]) == ARGV[5] and 1 or 0
 """
 )
 
-SAVE_CALL: Final = """
--- KEYS record, timers; ARGV token, expected version, how many timers to take back, timer, ..., field, value, ...
+SAVE_CALL: Final = (
+    NOW
+    + """
+-- The record and its deadlines in one script: a step in between would clear a deadline that is set only afterwards, and
+-- it would outlive the call.
+-- KEYS record, timers
+-- ARGV token, expected version, how many timers to clear, how many to set,
+-- timer to clear, ..., timer to set, in_ms, ..., field, value, ...
 -- -> 1 saved, 0 somebody was faster, -1 no such call
 local version = redis.call('HGET', KEYS[1], 'version')
 if not version then return -1 end
 if redis.call('HGET', KEYS[1], 'saved_by') == ARGV[1] then return 1 end
 if version ~= ARGV[2] then return 0 end
-local first_field = 4 + tonumber(ARGV[3])
+local first_set = 5 + tonumber(ARGV[3])
+local first_field = first_set + 2 * tonumber(ARGV[4])
 redis.call('HSET', KEYS[1], 'saved_by', ARGV[1], 'version', tonumber(version) + 1, unpack(ARGV, first_field))
-if first_field > 4 then redis.call('ZREM', KEYS[2], unpack(ARGV, 4, first_field - 1)) end
+if first_set > 5 then redis.call('ZREM', KEYS[2], unpack(ARGV, 5, first_set - 1)) end
+for i = first_set, first_field - 2, 2 do
+  redis.call('ZADD', KEYS[2], as_int(now_ms() + tonumber(ARGV[i + 1])), ARGV[i])
+end
 return 1
 """
+)
 
 ATTACH_MEDIA: Final = (
     NOW
@@ -229,16 +248,6 @@ for _, row in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])) do
 end
 return gone
 """
-
-SET_TIMERS: Final = (
-    NOW
-    + """
--- KEYS timers; ARGV member, in_ms, ...
-local now = now_ms()
-for i = 1, #ARGV, 2 do redis.call('ZADD', KEYS[1], as_int(now + tonumber(ARGV[i + 1])), ARGV[i]) end
-return 1
-"""
-)
 
 FIRE_TIMERS: Final = (
     NOW

@@ -16,6 +16,7 @@ from bridge_common.errors import InputError
 from bridge_common.ids import is_call_id
 from bridge_common.inbox import Inbox
 from call_control.authentication import OperatorGuard
+from call_control.core.custom_context import shown_context
 from call_control.replies import ConflictError, Endpoint, NotFoundError, telling
 
 DEFAULT_LIMIT: Final = 100
@@ -82,7 +83,10 @@ def call_json(record: CallRecord) -> dict[str, object]:
         "call_id": record.call_id,
         "status": record.status.value,
         "caller": record.caller,
+        "caller_display_name": record.caller_display_name,
         "callee": record.callee,
+        "on_behalf_of": record.on_behalf_of,
+        "custom_context": shown_context(record.custom_context),
         "profile": record.profile,
         "route": {"rule": record.route, "reason": record.route_reason},
         "correlation_id": record.correlation_id,

@@ -89,7 +89,7 @@ class CallControl:
             log.warning("callbacks are accepted without a good token", extra=fields(mode=settings.acs_jwt_mode.value))
         self._acs = AcsClient(settings.acs_address, MediaFormat(settings.acs_audio_format, settings.acs_audio_channels))
         urls = CallUrls(settings.base_url, settings.media_base_url, settings.media_token_keys, settings.max_call_s)
-        effects = Effects(self._acs, self._leases, self._store, self._inbox, self._fleet, urls)
+        effects = Effects(self._acs, self._leases, self._store, self._fleet, urls)
         self._worker = Worker(
             self._inbox,
             CallSteps(self._store, settings.rules, self._routing),

@@ -14,14 +14,14 @@ from dataclasses import replace
 from typing import Final, Protocol
 
 from bridge_common.call_record import CallRecord, Status
-from bridge_common.call_store import CallStore
+from bridge_common.call_store import CallStore, Deadlines
 from bridge_common.entries import Callback, InboxEntry, IncomingCall
 from bridge_common.errors import OutsideError
 from bridge_common.log import fields
 from call_control.call_trace import begin_trace, tell_arrival, tell_step
 from call_control.core.call_machine import apply
 from call_control.core.callbacks import decode_data
-from call_control.core.draft import Rules, no_longer_due
+from call_control.core.draft import Rules, newly_due, no_longer_due
 from call_control.core.events import CallEvent, CommandDone, CommandFailed
 from call_control.core.routing import Routed, Routing
 
@@ -90,12 +90,15 @@ class CallSteps:
             correlation_id=entry.correlation_id,
             server_call_id=entry.server_call_id,
             incoming_call_context=entry.incoming_call_context,
+            caller_display_name=entry.display_name,
+            custom_context=entry.custom_context,
+            on_behalf_of=entry.on_behalf_of,
             route=routed.rule,
             route_reason=routed.reason,
             traceparent=trace.traceparent,
         )
         step = apply(blank, routed.decision, _now_ms(), self._rules, cause)
-        if await self._store.create(step.record):
+        if await self._store.create(step.record, _deadlines(blank, step.record)):
             self._routing.count(routed)
             trace.tell()
             tell_arrival(entry, routed)
@@ -120,7 +123,7 @@ class CallSteps:
                 record = step.record
             if record == before:
                 return before
-            if await self._store.save(before, record, no_longer_due(before, record)):
+            if await self._store.save(before, record, _deadlines(before, record)):
                 for was, step, event in steps:
                     tell_step(was, step.record, event)
                 return replace(record, version=before.version + 1)
@@ -144,6 +147,12 @@ class _Turn:
     def __init__(self) -> None:
         self.lock = asyncio.Lock()
         self.waiting = 0
+
+
+def _deadlines(before: CallRecord, after: CallRecord) -> Deadlines:
+    now_ms = _now_ms()
+    set_in_ms = {due: max(0, at_ms - now_ms) for due, at_ms in newly_due(before, after).items()}
+    return Deadlines(set_in_ms, no_longer_due(before, after))
 
 
 def _now_ms() -> int:

@@ -1,10 +1,8 @@
-"""Carries out the call machine's commands: toward ACS, the lease table, the streams and the timers."""
+"""Carries out the call machine's commands: toward ACS, the lease table and the streams."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, assert_never
@@ -12,10 +10,8 @@ from typing import Protocol, assert_never
 from bridge_common import media_token, tracing
 from bridge_common.call_record import CallRecord
 from bridge_common.call_store import CallStore
-from bridge_common.entries import Due
 from bridge_common.fleet import Fleet
 from bridge_common.ids import request_id_of
-from bridge_common.inbox import Inbox
 from bridge_common.leases import Leases
 from bridge_common.log import fields
 from call_control.acs_client import AcsError, Connection
@@ -24,7 +20,6 @@ from call_control.core.call_machine import still_wanted
 from call_control.core.commands import (
     AcsCommand,
     Answer,
-    AnyCommand,
     AtOnce,
     End,
     FindRelay,
@@ -33,7 +28,6 @@ from call_control.core.commands import (
     Offer,
     Redirect,
     Reject,
-    SetTimer,
     StartMediaStreaming,
     StopMediaStreaming,
     ToAcs,
@@ -88,38 +82,14 @@ class Effects:
     acs: Acs
     leases: Leases
     store: CallStore
-    inbox: Inbox
     fleet: Fleet
     urls: CallUrls
 
-    async def run(self, record: CallRecord, commands: Sequence[AnyCommand]) -> list[CommandDone | CommandFailed]:
-        """Carry out the commands in their order, with the timers beside them; the results of all but the timers, whose
-        result is that they fire.
+    async def run(self, record: CallRecord, commands: Sequence[AtOnce]) -> list[CommandDone | CommandFailed]:
+        """Carry out the commands in their order; their results.
 
         Doing a command twice does no more than doing it once. Raises `OutsideError` when Redis does not answer.
         """
-        timers = [command for command in commands if isinstance(command, SetTimer)]
-        others = [command for command in commands if not isinstance(command, SetTimer)]
-        results, failed = await asyncio.gather(
-            self._run_each(record, others), self._set_timers(record, timers), return_exceptions=True
-        )
-        # Both are over before one's failure is told: who does it all again must not do so beside a request to ACS.
-        for outcome in (results, failed):
-            if isinstance(outcome, BaseException):
-                raise outcome
-        assert isinstance(results, list)
-        return results
-
-    async def _set_timers(self, record: CallRecord, timers: Sequence[SetTimer]) -> None:
-        now_ms = round(time.time() * 1000)
-        in_ms = {
-            Due(record.call_id, timer.name, timer.seq): max(0, timer.due_ms - now_ms)
-            for timer in timers
-            if still_wanted(record, timer)
-        }
-        await self.inbox.set_timers(in_ms)
-
-    async def _run_each(self, record: CallRecord, commands: Sequence[AtOnce]) -> list[CommandDone | CommandFailed]:
         return [await self._run(record, command) for command in commands]
 
     async def _run(self, record: CallRecord, command: AtOnce) -> CommandDone | CommandFailed:

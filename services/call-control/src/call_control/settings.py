@@ -59,6 +59,8 @@ class CallControlSettings(AcsTrustSettings):
     max_call_s: float = Field(default=4 * 3600, gt=0, le=24 * 3600)
     default_profile: str = "default"
     refused_callers: CommaSeparated = ()
+    on_behalf_reject_reason: Annotated[Literal["none", "busy", "forbidden"], BeforeValidator(lower)] = "none"
+    """What ACS is told when a person of the company calls out through us (`onBehalfOfCallee`)."""
     routing_key: SecretStr = SecretStr("")
     """Of the hash that tells which callers belong to a share; the same on all replicas."""
     routing_policy: Path | None = None
@@ -140,7 +142,13 @@ class CallControlSettings(AcsTrustSettings):
     def routing(self) -> Routing:
         """With the policy of the file, which is read again."""
         key = self.routing_key.get_secret_value().encode()
-        return Routing(self.default_profile, frozenset(self.refused_callers), key, self._policy())
+        return Routing(
+            self.default_profile,
+            frozenset(self.refused_callers),
+            key,
+            self._policy(),
+            on_behalf_reject_reason=self.on_behalf_reject_reason,
+        )
 
     def _policy(self) -> Policy | None:
         return load_policy(self.routing_policy) if self.routing_policy else None

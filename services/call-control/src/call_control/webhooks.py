@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 from typing import Final
 
 from starlette.requests import Request
@@ -21,6 +22,7 @@ from call_control.authentication import EventGridGuard
 from call_control.core.callbacks import AcsEvent, decode_callbacks
 from call_control.core.event_grid import IncomingCallEvent, ValidationRequest, decode_events
 from call_control.core.events import KNOWN_CALLBACKS
+from call_control.core.json_fields import BadEvent, Ignored
 from call_control.replies import NotFoundError, read_body, telling
 
 log = logging.getLogger(__name__)
@@ -57,11 +59,14 @@ class Webhooks:
         for event in events:
             if isinstance(event, IncomingCallEvent):
                 await self._admit(event, received_ms)
+            elif isinstance(event, Ignored):
+                _ignore(event.type)
+        refused = _count_refused(events, "incomingCall")
         validation = next((event for event in events if isinstance(event, ValidationRequest)), None)
         if validation is not None:
             log.info("event subscription validated")
             return JSONResponse({"validationResponse": validation.code})
-        return JSONResponse({"received": len(events)})
+        return _received(len(events), refused)
 
     async def callbacks(self, request: Request) -> Response:
         await self._acs_tokens.check(request.headers.get("authorization"))
@@ -70,12 +75,16 @@ class Webhooks:
             raise NotFoundError("no call has such an id")
         events = decode_callbacks(await read_body(request))
         for event in events:
-            await self._pass_on(call_id, event)
-        return JSONResponse({"received": len(events)})
+            if isinstance(event, AcsEvent) and event.type in KNOWN_CALLBACKS:
+                await self._pass_on(call_id, event)
+            elif isinstance(event, AcsEvent | Ignored):
+                _ignore(event.type, call_id)
+        return _received(len(events), _count_refused(events, "callbacks", call_id))
 
     async def _admit(self, event: IncomingCallEvent, received_ms: int) -> None:
+        call_id = call_id_of(event.correlation_id or event.incoming_call_context)
         entry = IncomingCall(
-            call_id=call_id_of(event.correlation_id),
+            call_id=call_id,
             event_id=event.event_id,
             caller=event.caller,
             callee=event.callee,
@@ -83,17 +92,17 @@ class Webhooks:
             correlation_id=event.correlation_id,
             server_call_id=event.server_call_id,
             received_ms=received_ms,
+            display_name=event.display_name,
+            custom_context=event.custom_context,
+            on_behalf_of=event.on_behalf_of,
         )
-        fresh = await self._inbox.put_once(entry, f"grid:{event.event_id}", f"correlation:{event.correlation_id}")
+        seen = [f"grid:{event.event_id}"] if event.event_id else []
+        fresh = await self._inbox.put_once(entry, *seen, f"correlation:{event.correlation_id or call_id}")
         metrics.WEBHOOK_EVENTS.labels("IncomingCall", "new" if fresh else "duplicate").inc()
         if not fresh:
             log.info("incoming call was delivered again", extra=fields(call_id=entry.call_id))
 
     async def _pass_on(self, call_id: str, event: AcsEvent) -> None:
-        if event.type not in KNOWN_CALLBACKS:
-            metrics.WEBHOOK_EVENTS.labels("other", "ignored").inc()
-            log.debug("callback ignored", extra=fields(call_id=call_id, type=event.type))
-            return
         entry = Callback(call_id=call_id, event_id=event.id, type=event.type, data=event.data)
         fresh = await self._inbox.put_once(entry, f"callback:{call_id}:{event.id}")
         metrics.WEBHOOK_EVENTS.labels(event.type, "new" if fresh else "duplicate").inc()
@@ -101,3 +110,27 @@ class Webhooks:
             "callback received",
             extra=fields(call_id=call_id, type=event.type, code=event.code, sub_code=event.sub_code, fresh=fresh),
         )
+
+
+def _ignore(type_: str, call_id: str = "") -> None:
+    metrics.WEBHOOK_EVENTS.labels("other", "ignored").inc()
+    log.debug("webhook event ignored", extra=fields(call_id=call_id, type=type_))
+
+
+def _count_refused(events: Sequence[object], endpoint: str, call_id: str = "") -> int:
+    """One line for the request, with the first reason: a batch may hold thousands."""
+    bad = [event for event in events if isinstance(event, BadEvent)]
+    if bad:
+        metrics.WEBHOOK_EVENTS.labels("other", "refused").inc(len(bad))
+        log.warning(
+            "webhook events refused",
+            extra=fields(
+                endpoint=endpoint, call_id=call_id, refused=len(bad), received=len(events), reason=bad[0].reason
+            ),
+        )
+    return len(bad)
+
+
+def _received(events: int, refused: int) -> Response:
+    """200 also when some events were refused: Azure does not send a batch again that was answered 400."""
+    return JSONResponse({"received": events - refused} | ({"refused": refused} if refused else {}))

@@ -22,7 +22,7 @@ from bridge_common.telemetry import ACTIVE_CALLS
 from call_control import metrics
 from call_control.call_steps import CallSteps
 from call_control.core.call_machine import outstanding
-from call_control.core.commands import AnyCommand, SetTimer
+from call_control.core.commands import AtOnce
 from call_control.core.events import CommandDone, CommandFailed
 
 log = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ _LONGEST_PAUSE_S: Final = 2.0
 class CommandRunner(Protocol):
     """`Effects`, as the worker sees it."""
 
-    async def run(self, record: CallRecord, commands: Sequence[AnyCommand]) -> list[CommandDone | CommandFailed]: ...
+    async def run(self, record: CallRecord, commands: Sequence[AtOnce]) -> list[CommandDone | CommandFailed]: ...
 
 
 class Worker:
@@ -185,15 +185,13 @@ class Worker:
     async def _act(self, delivery: Delivery) -> None:
         entry, cause = delivery.entry, delivery.entry_id
         record = await self._steps.take(entry, cause)
-        carried_out: set[tuple[bool, int]] = set()
+        carried_out: set[int] = set()
         while record is not None:
-            todo = [c for c in outstanding(record, cause) if _number(c) not in carried_out]
+            todo = [c for c in outstanding(record, cause) if c.seq not in carried_out]
             if not todo:
                 return
             results = await self._effects.run(record, todo)
-            if not results:
-                return
-            carried_out.update(map(_number, todo))
+            carried_out.update(command.seq for command in todo)
             record = await self._steps.take_results(record, results, cause)
 
 
@@ -208,10 +206,6 @@ async def _restore_group(inbox: Inbox) -> None:
 def _place(delivery: Delivery) -> tuple[str, str]:
     """The inboxes of two shards may give the same id."""
     return delivery.tag, delivery.entry_id
-
-
-def _number(command: AnyCommand) -> tuple[bool, int]:
-    return isinstance(command, SetTimer), command.seq
 
 
 def _about(delivery: Delivery, reason: str) -> dict[str, object]:

@@ -53,6 +53,7 @@ RESTORED_WITHIN_S = 5.0
 _ANOTHER_LOSS_S: Final = 1.0
 BAD_FRAMES_IN_A_ROW: Final = 10
 _FRAME_S: Final = FRAME_MS / 1000
+_UNIDENTIFIED: Final = ("", "4:", "4:anonymous")
 
 
 class MediaSession:
@@ -63,7 +64,8 @@ class MediaSession:
         self._around = around
         self._call_id = grant.record.call_id
         self._caller = grant.record.caller
-        self._hears_all = around.settings.accept_participants == "all"
+        # Under which participant id a caller without one speaks is not known.
+        self._hears_all = around.settings.accept_participants == "all" or self._caller in _UNIDENTIFIED
         self.epoch = grant.epoch
         self._cursor = grant.downlink_cursor
         self._clock = asyncio.get_running_loop().time

@@ -13,6 +13,7 @@ from call_control.core.callbacks import AcsEvent
 from call_control.core.commands import AnyCommand, Redirect, Reject, SetTimer
 from call_control.core.draft import Draft, Rules, armed
 from call_control.core.events import CallEvent, CommandFailed
+from call_control.core.routing import Rejected
 
 CALL = "call_0123456789abcdef01234567"
 RULES = Rules()
@@ -32,7 +33,16 @@ def waiting_for_media(lost_epoch: int = 0, operation: str = "") -> CallRecord:
 @pytest.mark.parametrize(
     ("event", "reason"),
     [
-        (AcsEvent("1", "CallDisconnected", "c", code=200, sub_code=560000), "caller_hung_up"),
+        *[
+            (AcsEvent("1", "CallDisconnected", "c", code=code, sub_code=sub_code), "caller_hung_up")
+            for code in (0, 200)
+            for sub_code in (560000, 540000, 5001, 5002, 5007, 5010, 5020, 18503, 4097, 4521)
+        ],
+        (AcsEvent("1", "CallDisconnected", "c", code=200, sub_code=5300), "CallDisconnected_200_5300"),
+        (AcsEvent("1", "CallDisconnected", "c", code=200, sub_code=7000), "CallDisconnected_200_7000"),
+        (AcsEvent("1", "CallDisconnected", "c", code=486, sub_code=560486), "CallDisconnected_486_560486"),
+        (Rejected("busy"), "rejected"),
+        (Rejected("none", "on_behalf_of_callee"), "on_behalf_of_callee"),
         (AcsEvent("1", "CallDisconnected", "c", code=0, sub_code=7000), "CallDisconnected_0_7000"),
         (HangUp(CALL, "agent", "said goodbye"), "hung_up_by_agent"),
         (CommandFailed(1, "stale_context", gone=True), "acs_stale_context"),

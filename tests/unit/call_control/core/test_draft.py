@@ -7,7 +7,7 @@ from dataclasses import replace
 from bridge_common.call_record import CallRecord, PendingCommand, Status
 from bridge_common.entries import Due
 from call_control.core.commands import Answer, Reject, SetTimer
-from call_control.core.draft import Draft, Rules, armed, awaited, no_longer_due, without_command
+from call_control.core.draft import Draft, Rules, armed, awaited, newly_due, no_longer_due, without_command
 
 RECORD = CallRecord(call_id="call_0123456789abcdef01234567", status=Status.RINGING)
 FROM_A_NEWER_VERSION = PendingCommand(9, "Sing", "{}")
@@ -72,6 +72,24 @@ def test_timers_that_were_disarmed_or_replaced_are_no_longer_due() -> None:
     ]
     assert no_longer_due(RECORD, draft.record) == []
     assert no_longer_due(armed_before, without_command(armed_before, 1)) == [], "a command is no timer"
+
+
+def test_timers_that_were_armed_or_adopted_are_newly_due() -> None:
+    draft = draft_of(replace(RECORD, pending=(FROM_A_NEWER_VERSION,)))
+    draft.arm(SetTimer.MEDIA, 50)
+    draft.arm(SetTimer.VOICE, 60)
+    draft.arm(SetTimer.MEDIA, 70)
+    draft.issue(Answer)
+    media, voice = Due(RECORD.call_id, "media", 3), Due(RECORD.call_id, "voice", 2)
+    assert newly_due(RECORD, draft.record) == {media: 170, voice: 160}, "not the one that was replaced at once"
+    armed_before = draft.record
+    wait = armed(armed_before, SetTimer.MEDIA)
+    assert wait is not None
+    draft.annotate(replace(wait, lost_epoch=7))
+    assert newly_due(armed_before, draft.record) == {}
+    draft.cause = "2-0"
+    draft.adopt_outbox()
+    assert newly_due(armed_before, draft.record) == {media: 170, voice: 160}, "Redis has lost them"
 
 
 def test_disarming_leaves_commands_and_what_it_does_not_know() -> None:

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge_common.errors import InputError
-from call_control.core.event_grid import Ignored, IncomingCallEvent, ValidationRequest, decode_events
+from call_control.core.event_grid import IncomingCallEvent, ValidationRequest, decode_events
+from call_control.core.json_fields import BadEvent, Ignored
 
 DATA = {
     "to": {"kind": "phoneNumber", "rawId": "4:+18005551212", "phoneNumber": {"value": "+18005551212"}},
@@ -19,11 +20,22 @@ DATA = {
     "incomingCallContext": "eyJhbGciOiJub25lIn0.eyJjYyI6",
     "correlationId": "d732db64-4803-462d-be9c-518943ea2b7a",
 }
-EVENT = {"id": "event-1", "eventType": "Microsoft.Communication.IncomingCall", "data": DATA}
+EVENT: dict[str, object] = {"id": "event-1", "eventType": "Microsoft.Communication.IncomingCall", "data": DATA}
+
+
+VALIDATION = {
+    "id": "v",
+    "eventType": "Microsoft.EventGrid.SubscriptionValidationEvent",
+    "data": {"validationCode": "512d38b6"},
+}
+
+
+def changed(**data: object) -> dict[str, object]:
+    return EVENT | {"data": DATA | data}
 
 
 def event_with(**data: object) -> bytes:
-    return json.dumps([EVENT | {"data": DATA | data}]).encode()
+    return json.dumps([changed(**data)]).encode()
 
 
 def test_incoming_call() -> None:
@@ -54,15 +66,12 @@ def test_one_object_and_cloud_events_are_good() -> None:
 
 
 def test_validation_and_other_types() -> None:
-    validation = {
-        "id": "v",
-        "eventType": "Microsoft.EventGrid.SubscriptionValidationEvent",
-        "data": {"validationCode": "512d38b6"},
-    }
     started = {"id": "s", "eventType": "Microsoft.Communication.CallStarted", "data": {}}
-    assert decode_events(json.dumps([validation, started]).encode()) == [
+    foreign = {"id": "f", "eventType": "Microsoft.Storage.BlobCreated", "data": "text"}
+    assert decode_events(json.dumps([VALIDATION, started, foreign]).encode()) == [
         ValidationRequest("512d38b6"),
         Ignored("Microsoft.Communication.CallStarted"),
+        Ignored("Microsoft.Storage.BlobCreated"),
     ]
 
 
@@ -75,27 +84,77 @@ def test_validation_and_other_types() -> None:
         (b"[" * 100_000, "not JSON"),
         (b"[]", "neither an event nor an array"),
         (b'"text"', "neither an event nor an array"),
-        (b"[1]", "[0]: an event is an object, this is a number"),
-        (b"{}", "eventType: a text is needed, this is missing"),
-        (b'[{"eventType": 7}]', "[0].eventType: a text is needed, this is a number"),
-        (b'[{"eventType": "Contoso.Happened"}]', "[0].eventType: no event type of this topic"),
-        (b'{"eventType": "Contoso.Happened"}', "eventType: no event type of this topic"),
-        (json.dumps([EVENT | {"id": ""}]).encode(), "[0].id: a text is needed, this is empty"),
-        (json.dumps([EVENT | {"id": "x" * 300}]).encode(), "[0].id: longer than 256"),
-        (json.dumps([EVENT | {"data": []}]).encode(), "[0].data: an object is needed, this is an array"),
-        (event_with(to=None), "[0].data.to: an object is needed, this is missing"),
-        (event_with(to={"rawId": True}), "[0].data.to.rawId: a text is needed, this is true or false"),
-        (event_with(to={}), "[0].data.to.phoneNumber: an object is needed"),
-        (event_with(incomingCallContext=1.5), "[0].data.incomingCallContext: a text is needed, this is a number"),
-        (event_with(correlationId=None), "[0].data.correlationId: a text is needed, this is missing"),
-        (event_with(correlationId="\ud800"), "[0].data.correlationId: half a surrogate pair"),
-        (json.dumps([EVENT] * 101).encode(), "more than 100 events"),
+        (json.dumps([EVENT] * 5001).encode(), "more than 5000 events"),
     ],
 )
-def test_bad_bodies_are_named(body: bytes, complaint: str) -> None:
+def test_bodies_without_events_are_refused(body: bytes, complaint: str) -> None:
     with pytest.raises(InputError) as caught:
         decode_events(body)
     assert complaint in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        (1, "[1]: an event is an object, this is a number"),
+        (None, "[1]: an event is an object, this is missing"),
+        ([EVENT], "[1]: an event is an object, this is an array"),
+        ({}, "[1].type: a text is needed, this is missing"),
+        ({"eventType": 7}, "[1].eventType: a text is needed, this is a number"),
+        (EVENT | {"data": []}, "[1].data: an object is needed, this is an array"),
+        (changed(incomingCallContext=1.5), "[1].data.incomingCallContext: a text is needed, this is a number"),
+        (changed(incomingCallContext=""), "[1].data.incomingCallContext: a text is needed, this is empty"),
+        (changed(incomingCallContext="x" * 70_000), "[1].data.incomingCallContext: longer than 65536 characters"),
+        (VALIDATION | {"data": {}}, "[1].data.validationCode: a text is needed, this is missing"),
+    ],
+)
+def test_a_bad_event_is_named_and_costs_no_other(bad: object, reason: str) -> None:
+    good, refused, other = decode_events(json.dumps([EVENT, bad, EVENT | {"id": "event-2"}]).encode())
+    assert refused == BadEvent(reason)
+    assert [one.event_id for one in (good, other) if isinstance(one, IncomingCallEvent)] == ["event-1", "event-2"]
+
+
+def test_ids_may_be_missing_numbers_or_long() -> None:
+    [event] = decode_events(json.dumps(changed(correlationId=None, serverCallId=None) | {"id": None}).encode())
+    assert isinstance(event, IncomingCallEvent)
+    assert (event.event_id, event.correlation_id, event.server_call_id) == ("", "", "")
+    [event] = decode_events(json.dumps(changed(correlationId=12, serverCallId=1.5) | {"id": 7}).encode())
+    assert isinstance(event, IncomingCallEvent)
+    assert (event.event_id, event.correlation_id, event.server_call_id) == ("7", "12", "1.5")
+    long, longer = decode_events(json.dumps([EVENT | {"id": "x" * 300}, EVENT | {"id": "x" * 301}]).encode())
+    assert isinstance(long, IncomingCallEvent)
+    assert isinstance(longer, IncomingCallEvent)
+    assert long.event_id != longer.event_id, "two long ids with the same beginning are two events"
+    assert len(long.event_id) == 64
+
+
+def test_what_came_with_the_call_is_kept() -> None:
+    context = {"sipHeaders": {"User-To-User": "abc;encoding=hex", "X-MS-Custom-foo": 1}, "voipHeaders": None}
+    [event] = decode_events(event_with(callerDisplayName="Ada\r\nLovelace", customContext=context))
+    assert isinstance(event, IncomingCallEvent)
+    assert event.display_name == "AdaLovelace"
+    assert json.loads(event.custom_context) == {
+        "sip_headers": {"User-To-User": "abc;encoding=hex", "X-MS-Custom-foo": "1"}
+    }
+    assert event.on_behalf_of == ""
+
+
+@pytest.mark.parametrize(
+    ("callee", "found"),
+    [
+        (None, ""),
+        ({}, ""),
+        ("", ""),
+        ({"rawId": "8:acs:r_t_u"}, "8:acs:r_t_u"),
+        ({"communicationUser": {"id": "8:acs:r_2"}}, "8:acs:r_2"),
+        ({"kind": "unknown"}, "unknown"),
+        ([1], "unknown"),
+    ],
+)
+def test_a_call_on_behalf_of_somebody_is_known_however_it_is_spelled(callee: object, found: str) -> None:
+    [event] = decode_events(event_with(onBehalfOfCallee=callee))
+    assert isinstance(event, IncomingCallEvent)
+    assert event.on_behalf_of == found
 
 
 json_values = st.recursive(
@@ -113,5 +172,5 @@ def test_any_json_is_decoded_or_refused(value: object) -> None:
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_decoded_or_refused(body: bytes) -> None:
-    with pytest.raises(InputError):
-        decode_events(body)
+    with contextlib.suppress(InputError):
+        assert all(isinstance(event, BadEvent) for event in decode_events(body))

@@ -50,6 +50,16 @@ def test_refused_callers_by_number_or_raw_id_with_and_without_a_policy() -> None
     assert Routing(refused_callers=frozenset({"+1425"})).route(CALL).decision == Accepted("default")
 
 
+def test_a_call_on_behalf_of_a_callee_is_rejected_whatever_else_is_said() -> None:
+    call = replace(CALL, on_behalf_of="8:acs:r_t_u")
+    everyone = routing(rest(agent="a"), everyone_to_people=True).policy
+    for given in (None, everyone, routing(rest(agent="a")).policy):
+        routed = Routing(policy=given, refused_callers=frozenset({CALL.caller})).route(call)
+        assert routed.decision == Rejected("none", "on_behalf_of_callee")
+        assert (routed.rule, routed.action) == ("ON_BEHALF_REJECT_REASON", "reject")
+    assert Routing(on_behalf_reject_reason="busy").route(call).decision == Rejected("busy", "on_behalf_of_callee")
+
+
 ACTIONS: list[tuple[dict[str, object], Decision]] = [
     ({"agent": "night"}, Accepted("night")),
     ({"reject": "busy"}, Rejected("busy")),

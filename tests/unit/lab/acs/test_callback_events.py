@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from lab.acs import callback_events as events
@@ -82,3 +84,17 @@ def test_a_callee_who_does_not_answer_has_a_documented_sub_code(call: SimulatedC
     info = failed["resultInformation"]
     assert isinstance(info, dict)
     assert (info["code"], info["subCode"]) == (486, 560486)
+
+
+def test_results_can_be_spelled_in_every_form(call: SimulatedCall) -> None:
+    plain = events.call_disconnected(call, End("caller", "hung up", 200, 560000, "over"))
+    assert data(events.with_results(plain, "text"))["resultInformation"] == {
+        "code": "200", "subCode": "560000", "message": "over",
+    }  # fmt: skip
+    assert '"subCode": 560000.0' in json.dumps(events.with_results(plain, "float"))
+    missing = data(events.with_results(plain, "missing"))
+    assert "resultInformation" not in missing
+    assert missing["callConnectionId"] == call.connection_id
+    assert events.with_results(plain, "number") is plain
+    connected = events.call_connected(call)
+    assert events.with_results(connected, "text") is connected

@@ -13,6 +13,8 @@ from lab.acs.identifiers import Identifier, decode_identifier
         ("8:acs:res_user", "communicationUser"),
         ("8:orgid:guid", "microsoftTeamsUser"),
         ("28:orgid:guid", "microsoftTeamsApp"),
+        ("4:anonymous", "phoneNumber"),
+        ("8:acs:res_tenant_user", "teamsExtensionUser"),
         ("99:else", "unknown"),
     ],
 )

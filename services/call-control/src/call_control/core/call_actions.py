@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from bridge_common.call_record import CallRecord
 from bridge_common.entries import HangUp as HangUpAsked
@@ -30,8 +30,17 @@ from call_control.core.routing import Accepted, Redirected, Rejected
 Guard: TypeAlias = Callable[[CallRecord, CallEvent, Rules], bool]
 Action: TypeAlias = Callable[[Draft, CallEvent], None]
 
-CALLER_HUNG_UP = 560000
-"""Sub code of CallDisconnected when the phone side put the receiver down (ACS docs, "Call end codes")."""
+CALLER_HUNG_UP: Final = frozenset(
+    {
+        *(560000, 540000),  # phone: the SIP leg to or from the caller ended normally
+        *(5001, 5002, 5010, 5020),  # ended for everyone, all others left, one is left, only hidden ones are left
+        5007,  # the initiator of the call left
+        *(18503, 4097, 4521),  # call of two: the other left, the other ended it, the other was gone abruptly
+    }
+)
+"""Sub codes of `CallDisconnected` when the other side left (ACS docs, "Call end codes"; real callbacks). Phone callers
+have the first two; users of ACS and Teams the others. 5000 and 5300 (we were removed) and 7000 (ended by us) are none.
+"""
 
 
 # -- guards -----------------------------------------------------------------------------------------------------------
@@ -284,10 +293,12 @@ def because(reason: str) -> Action:
 def because_told(draft: Draft, event: CallEvent) -> None:
     """The reason that the event itself gives."""
     match event:
-        case AcsEvent(sub_code=sub_code) if sub_code == CALLER_HUNG_UP:
+        case AcsEvent(sub_code=sub_code) if sub_code in CALLER_HUNG_UP:
             note_end(draft, "caller_hung_up")
         case AcsEvent(type=name, code=code, sub_code=sub_code):
             note_end(draft, f"{name}_{code}_{sub_code}")
+        case Rejected(end_reason=reason):
+            note_end(draft, reason)
         case HangUpAsked(by=by):
             note_end(draft, f"hung_up_by_{by}")
         case CommandFailed(code=code):

@@ -11,8 +11,9 @@ being asked twice: a guard says what makes the event news.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, TypeVar
 
 from bridge_common.call_record import CallRecord, Status
 from bridge_common.entries import Due
@@ -21,6 +22,7 @@ from call_control.core.call_actions import Action, Guard, because
 from call_control.core.commands import (
     Answer,
     AnyCommand,
+    AtOnce,
     End,
     FindRelay,
     LookUp,
@@ -35,6 +37,8 @@ from call_control.core.commands import (
 )
 from call_control.core.draft import Draft, Rules, armed, awaited, without_command
 from call_control.core.events import CallEvent, CommandDone, CommandFailed, Kind, kind_of
+
+C = TypeVar("C", bound=AnyCommand)
 
 RINGING, ANSWERING, CONNECTED = Status.RINGING, Status.ANSWERING, Status.CONNECTED
 TRANSFERRING, ENDING, DIVERTING, ENDED = Status.TRANSFERRING, Status.ENDING, Status.DIVERTING, Status.ENDED
@@ -54,7 +58,7 @@ TABLE: Final[tuple[Row, ...]] = (
     Row(RINGING, Kind.ACCEPTED, ANSWERING, (do.offer, do.answer), when=do.new_and_at_once),
     Row(RINGING, Kind.ACCEPTED, RINGING, (do.offer,), when=do.new),
     Row(RINGING, Kind.REDIRECTED, DIVERTING, (because("redirected"), do.redirect), when=do.new),
-    Row(RINGING, Kind.REJECTED, DIVERTING, (because("rejected"), do.reject), when=do.new),
+    Row(RINGING, Kind.REJECTED, DIVERTING, (do.because_told, do.reject), when=do.new),
     Row(RINGING, Kind.VOICE_READY, ANSWERING, (do.note_voice, do.answer)),
     Row(RINGING, Kind.VOICE_LOST, DIVERTING, (because("voice_lost"), do.divert), when=do.voice_current),
     Row(RINGING, Kind.CLAIM_DUE, RINGING, (do.find_relay,)),
@@ -189,16 +193,16 @@ def apply(record: CallRecord, event: CallEvent, now_ms: int, rules: Rules, cause
     return _take(row, Draft(before=record, rules=rules, now_ms=now_ms, cause=cause, record=known), event)
 
 
-def outstanding(record: CallRecord, cause: str) -> list[AnyCommand]:
-    """The commands, oldest first, without whose result the inbox entry `cause` is not done; timers to be set too."""
+def outstanding(record: CallRecord, cause: str) -> list[AtOnce]:
+    """The commands, oldest first, without whose result the inbox entry `cause` is not done. Deadlines are none of them:
+    they are set with the record (`draft.newly_due`).
+    """
     commands = [of_pending(item) for item in record.pending]
-    return list(_releases_first([command for command in commands if command is not None and command.cause == cause]))
+    return _releases_first([c for c in commands if c is not None and not isinstance(c, SetTimer) and c.cause == cause])
 
 
-def still_wanted(record: CallRecord, command: AnyCommand) -> bool:
+def still_wanted(record: CallRecord, command: AtOnce) -> bool:
     """False when the call has moved on since the command was issued, so that carrying it out would do harm."""
-    if isinstance(command, SetTimer):
-        return armed(record, command.name) == command
     return record.status in _WANTED_AT.get(type(command), frozenset(Status))
 
 
@@ -227,10 +231,10 @@ def _take(row: Row, draft: Draft, event: CallEvent) -> Step:
         draft.issue(End, reason=draft.record.end_reason, apologize=apologize)
     context = draft.record.incoming_call_context if row.to in _NEEDS_CONTEXT else ""
     draft.record = replace(draft.record, status=row.to, incoming_call_context=context)
-    return Step(draft.record, _releases_first(draft.issued))
+    return Step(draft.record, tuple(_releases_first(draft.issued)))
 
 
-def _releases_first(commands: list[AnyCommand]) -> tuple[AnyCommand, ...]:
-    """Letting go of the voice session and setting deadlines must not wait for ACS."""
+def _releases_first(commands: Sequence[C]) -> list[C]:
+    """Letting go of the voice session must not wait for ACS."""
     local = (End, SetTimer, Offer, FindRelay)
-    return tuple(sorted(commands, key=lambda command: not isinstance(command, local)))
+    return sorted(commands, key=lambda command: not isinstance(command, local))

@@ -10,14 +10,17 @@ from dataclasses import dataclass
 from typing import Final
 
 from bridge_common.errors import InputError
-from call_control.core.json_fields import MAX_ID_LENGTH, Node, events_of
+from call_control.core.json_fields import MAX_ID_LENGTH, BadEvent, Ignored, Node, decode_each
 
 _PREFIX: Final = "Microsoft.Communication."
+_MESSAGE_LENGTH: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class AcsEvent:
-    """`type` without its prefix, e.g. `CallConnected`; `code` and `sub_code` are 0 where ACS gives no result."""
+    """`type` without its prefix, e.g. `CallConnected`; `code` and `sub_code` are 0 and the texts empty where ACS gives
+    none. `id`: of the CloudEvent, or a digest of it.
+    """
 
     id: str
     type: str
@@ -32,9 +35,9 @@ class AcsEvent:
     """The event's data as JSON text: what goes into the inbox."""
 
 
-def decode_callbacks(body: bytes) -> list[AcsEvent]:
-    """Raises `InputError`, naming the field, unless every event of the body is good."""
-    return [_decode(node) for node in events_of(body)]
+def decode_callbacks(body: bytes) -> list[AcsEvent | Ignored | BadEvent]:
+    """Each event of the body. Raises `InputError` when it holds none (`decode_each`)."""
+    return decode_each(body, _decode)
 
 
 def decode_data(event_id: str, type_: str, data: str) -> AcsEvent:
@@ -45,25 +48,24 @@ def decode_data(event_id: str, type_: str, data: str) -> AcsEvent:
     return _event(event_id, type_, Node("data", values))
 
 
-def _decode(node: Node) -> AcsEvent:
-    type_ = node.text("type", limit=MAX_ID_LENGTH)
+def _decode(node: Node) -> AcsEvent | Ignored:
+    type_ = node.text("type")
     if not type_.startswith(_PREFIX):
-        raise InputError(f"{node.path}.type: no event type of Call Automation".removeprefix("."))
-    return _event(node.text("id", limit=MAX_ID_LENGTH), type_.removeprefix(_PREFIX), node.child("data"))
+        return Ignored(type_)
+    return _event(node.identifier("id") or node.digest(), type_.removeprefix(_PREFIX), node.part("data"))
 
 
 def _event(event_id: str, type_: str, data: Node) -> AcsEvent:
-    result = data.optional_child("resultInformation")
-    media = data.optional_child("mediaStreamingUpdate")
+    result, media = data.part("resultInformation"), data.part("mediaStreamingUpdate")
     return AcsEvent(
         id=event_id,
         type=type_,
-        connection_id=data.text("callConnectionId", limit=MAX_ID_LENGTH),
-        operation_context=data.optional_text("operationContext", limit=5000),
-        code=result.optional_number("code"),
-        sub_code=result.optional_number("subCode"),
-        message=result.optional_text("message"),
-        media_status=media.optional_text("mediaStreamingStatus"),
-        media_details=media.optional_text("mediaStreamingStatusDetails"),
+        connection_id=data.plain_text("callConnectionId"),
+        operation_context=data.plain_text("operationContext"),
+        code=result.number("code"),
+        sub_code=result.number("subCode"),
+        message=result.plain_text("message", limit=_MESSAGE_LENGTH),
+        media_status=media.plain_text("mediaStreamingStatus", limit=MAX_ID_LENGTH),
+        media_details=media.plain_text("mediaStreamingStatusDetails", limit=MAX_ID_LENGTH),
         data=json.dumps(data.values),
     )

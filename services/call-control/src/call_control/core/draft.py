@@ -110,11 +110,16 @@ def armed(record: CallRecord, name: str) -> SetTimer | None:
     return None
 
 
+def newly_due(before: CallRecord, after: CallRecord) -> dict[Due, int]:
+    """The timers to set with this step, with their deadlines (Unix ms): armed, or adopted by a restored call."""
+    known = {(timer.seq, timer.cause) for timer in _timers(before)}
+    return {_due(after, timer): timer.due_ms for timer in _timers(after) if (timer.seq, timer.cause) not in known}
+
+
 def no_longer_due(before: CallRecord, after: CallRecord) -> list[Due]:
     """The timers that stood in the outbox and do not any more, fired or disarmed."""
-    kept = {item.seq for item in after.pending if item.kind == SetTimer.__name__}
-    timers = [of_pending(item) for item in before.pending if item.kind == SetTimer.__name__ and item.seq not in kept]
-    return [Due(before.call_id, timer.name, timer.seq) for timer in timers if isinstance(timer, SetTimer)]
+    kept = {timer.seq for timer in _timers(after)}
+    return [_due(before, timer) for timer in _timers(before) if timer.seq not in kept]
 
 
 def awaited(record: CallRecord, seq: int) -> AnyCommand | None:
@@ -129,6 +134,15 @@ def awaited(record: CallRecord, seq: int) -> AnyCommand | None:
 def without_command(record: CallRecord, seq: int) -> CallRecord:
     kept = tuple(item for item in record.pending if item.seq != seq or item.kind == SetTimer.__name__)
     return replace(record, pending=kept)
+
+
+def _timers(record: CallRecord) -> list[SetTimer]:
+    commands = [of_pending(item) for item in record.pending if item.kind == SetTimer.__name__]
+    return [command for command in commands if isinstance(command, SetTimer)]
+
+
+def _due(record: CallRecord, timer: SetTimer) -> Due:
+    return Due(record.call_id, timer.name, timer.seq)
 
 
 def _is_timer(item: PendingCommand, name: str) -> bool:

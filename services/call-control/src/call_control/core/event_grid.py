@@ -9,12 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from bridge_common.errors import InputError
-from call_control.core.json_fields import MAX_ID_LENGTH, Node, events_of
+from call_control.core.custom_context import MAX_DISPLAY_NAME_LENGTH, clean, decode_context
+from call_control.core.identifiers import is_present, raw_id_in
+from call_control.core.json_fields import MAX_ID_LENGTH, BadEvent, Ignored, Node, decode_each
 
 VALIDATION: Final = "Microsoft.EventGrid.SubscriptionValidationEvent"
 INCOMING_CALL: Final = "Microsoft.Communication.IncomingCall"
-_OURS: Final = ("Microsoft.Communication.", "Microsoft.EventGrid.")
+UNKNOWN: Final = "unknown"
 _MAX_CONTEXT: Final = 64 * 1024
 """Incoming-call contexts are a few KB."""
 
@@ -30,54 +31,46 @@ class ValidationRequest:
 class IncomingCallEvent:
     event_id: str
     caller: str
-    """Raw id."""
+    """Raw id; empty when the event identifies nobody."""
     callee: str
     incoming_call_context: str
+    """Without it a call can be neither answered nor rejected: the only field that must be there."""
     correlation_id: str
     server_call_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class Ignored:
-    """A type that the same topic also sends and that we have no use for."""
-
-    type: str
+    display_name: str = ""
+    custom_context: str = ""
+    """See `custom_context`."""
+    on_behalf_of: str = ""
+    """Raw id of the callee for whom a person of the company calls out through us, `unknown` if it cannot be read."""
 
 
 GridEvent: TypeAlias = ValidationRequest | IncomingCallEvent | Ignored
 
 
-def decode_events(body: bytes) -> list[GridEvent]:
-    """Raises `InputError`, naming the field, unless every event of the body is good."""
-    return [_decode(node) for node in events_of(body)]
+def decode_events(body: bytes) -> list[GridEvent | BadEvent]:
+    """Each event of the body. Raises `InputError` when it holds none (`decode_each`)."""
+    return decode_each(body, _decode)
 
 
 def _decode(node: Node) -> GridEvent:
-    type_field = "type" if "specversion" in node.values else "eventType"
-    type_ = node.text(type_field, limit=MAX_ID_LENGTH)
+    type_field = "type" if "specversion" in node.values or "eventType" not in node.values else "eventType"
+    type_ = node.text(type_field)
     if type_ == VALIDATION:
         return ValidationRequest(node.child("data").text("validationCode", limit=MAX_ID_LENGTH))
     if type_ == INCOMING_CALL:
-        return _incoming_call(node.text("id", limit=MAX_ID_LENGTH), node.child("data"))
-    if type_.startswith(_OURS):
-        return Ignored(type_)
-    raise InputError(f"{node.path}.{type_field}: no event type of this topic".removeprefix("."))
+        return _incoming_call(node.identifier("id"), node.child("data"))
+    return Ignored(type_)
 
 
 def _incoming_call(event_id: str, data: Node) -> IncomingCallEvent:
     return IncomingCallEvent(
         event_id=event_id,
-        caller=_raw_id(data.child("from")),
-        callee=_raw_id(data.child("to")),
+        caller=raw_id_in(data, "from"),
+        callee=raw_id_in(data, "to"),
         incoming_call_context=data.text("incomingCallContext", limit=_MAX_CONTEXT),
-        correlation_id=data.text("correlationId", limit=MAX_ID_LENGTH),
-        server_call_id=data.optional_text("serverCallId"),
+        correlation_id=data.identifier("correlationId"),
+        server_call_id=data.plain_text("serverCallId"),
+        display_name=clean(data.plain_text("callerDisplayName"), MAX_DISPLAY_NAME_LENGTH),
+        custom_context=decode_context(data),
+        on_behalf_of=(raw_id_in(data, "onBehalfOfCallee") or UNKNOWN) if is_present(data, "onBehalfOfCallee") else "",
     )
-
-
-def _raw_id(party: Node) -> str:
-    """`rawId`, or what it would be for a phone number that came without (older events did)."""
-    raw_id = party.optional_text("rawId", limit=MAX_ID_LENGTH)
-    if raw_id:
-        return raw_id
-    return "4:" + party.child("phoneNumber").text("value", limit=MAX_ID_LENGTH)

@@ -31,8 +31,11 @@ class Redirected:
 class Rejected:
     reason: str
     """`busy`, `forbidden` or `none`."""
+    end_reason: str = "rejected"
 
 
+ON_BEHALF: Final = "on_behalf_of_callee"
+"""End reason of a call that a person of the company makes through us."""
 _LONGEST_REASON: Final = 1000
 
 Decision: TypeAlias = Accepted | Redirected | Rejected
@@ -62,6 +65,8 @@ class Routing:
     key: bytes = b""
     """Of the hash that tells callers of a share from others."""
     policy: Policy | None = None
+    on_behalf_reject_reason: str = "none"
+    """Policy or not: of a call that a person of the company makes through us."""
 
     @property
     def people(self) -> str:
@@ -70,6 +75,10 @@ class Routing:
 
     def route(self, call: IncomingCall) -> Routed:
         """As of the moment when the call arrived, so that every replica finds the same."""
+        if call.on_behalf_of:
+            # No agent and no redirect: the agent would talk to a colleague, and ACS redirects no such call.
+            decision = Rejected(self.on_behalf_reject_reason, ON_BEHALF)
+            return Routed(decision, "ON_BEHALF_REJECT_REASON", "a call on behalf of a callee is not answered")
         if self.refused_callers & {call.caller, call.caller.removeprefix("4:")}:
             return Routed(Rejected("forbidden"), "REFUSED_CALLERS", "the caller is refused")
         if self.policy is None:

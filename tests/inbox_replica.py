@@ -1,0 +1,68 @@
+"""A replica of call-control without its web server: the worker over real Redis."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from bridge_common.call_store import CallStore
+from bridge_common.entries import IncomingCall
+from bridge_common.fleet import Fleet
+from bridge_common.inbox import Inbox
+from bridge_common.keys import Keys
+from bridge_common.leases import Leases
+from bridge_common.redis_clients import RedisClients
+from call_control.acs_client import AcsClient
+from call_control.call_steps import CallSteps
+from call_control.core.draft import Rules
+from call_control.core.routing import Routing
+from call_control.effects import CallUrls, Effects
+from call_control.policy_store import PolicyStore
+from call_control.routing_desk import RoutingDesk
+from call_control.worker import CommandRunner, Worker
+from switchboard import PhoneCall
+
+AT_ONCE = Rules(answer_at_once=True)
+
+
+class Replica:
+    """A worker with its own place in the fleet, that can be lost without a word."""
+
+    def __init__(self, name: str, clients: RedisClients, acs: AcsClient, rules: Rules = AT_ONCE) -> None:
+        keys = Keys(1)
+        self.name = name
+        self.inbox = Inbox(clients.control, clients.blocking, keys, name)
+        self.store = CallStore(clients.control, keys)
+        self.leases = Leases(clients.control, keys, name)
+        self.fleet = Fleet(clients.control, name, "call-control")
+        urls = CallUrls("http://control.test", "ws://media.test", ("media-token-key-of-the-tests",), 60)
+        self.effects = Effects(acs, self.leases, self.store, self.fleet, urls)
+        self.rules = rules
+        self.routing = RoutingDesk(PolicyStore(clients.control, clients.blocking), Routing())
+
+    @asynccontextmanager
+    async def working(self, effects: CommandRunner | None = None) -> AsyncIterator[Worker]:
+        await self.inbox.ensure_group()
+        worker = Worker(
+            self.inbox,
+            CallSteps(self.store, self.rules, self.routing),
+            self.fleet,
+            effects or self.effects,
+            name=self.name,
+            follow_routing=self.routing.follow,
+        )
+        running = asyncio.create_task(worker.run())
+        try:
+            yield worker
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+
+    async def idle(self) -> bool:
+        """Every inbox entry was read and is done."""
+        return await self.inbox.depth() == 0
+
+
+def arrival(call: PhoneCall) -> IncomingCall:
+    return IncomingCall(call.call_id, "e", call.caller, call.callee, call.context, call.correlation_id, "", 1)

@@ -1,0 +1,19 @@
+"""What a Redis server counts of itself, as tests look at it."""
+
+from __future__ import annotations
+
+import re
+
+from lab.redis_line import ask
+
+
+def unknown_scripts(port: int) -> int:
+    """EVALSHA commands that found no such script, since the statistics were reset (CONFIG RESETSTAT)."""
+    found = re.search(r"errorstat_NOSCRIPT:count=(\d+)", str(ask(port, "INFO", "errorstats")))
+    return int(found[1]) if found else 0
+
+
+def forget_scripts(port: int) -> None:
+    """As after a restart."""
+    ask(port, "SCRIPT", "FLUSH")
+    ask(port, "CONFIG", "RESETSTAT")
