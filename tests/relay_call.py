@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import dataclasses
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
 from azure.core.credentials import AccessToken
 from azure.core.credentials_async import AsyncTokenCredential
@@ -197,6 +197,10 @@ class Call:
 
     def speak(self, frames: int = 1) -> None:
         self.send(*[AudioFrame(FRAME)] * frames)
+
+    def speak_numbered(self, numbers: Iterable[int]) -> None:
+        """Frames that can be told apart: `Session.frames` of the scripted Voice Live."""
+        self.send(*[AudioFrame(number.to_bytes(2, "little") * 480) for number in numbers])
 
     async def end(self) -> None:
         await self.leases.end(self.call_id)

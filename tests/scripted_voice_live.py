@@ -71,6 +71,11 @@ class Session:
         assert self.connection is not None
         await self.connection.close(code, reason)
 
+    @property
+    def frames(self) -> list[int]:
+        """The numbers of the caller's frames, if they are numbered."""
+        return [int.from_bytes(self.audio[at : at + 2], "little") for at in range(0, len(self.audio), 960)]
+
     def types(self) -> list[str]:
         return [event["type"] for event in self.sent]
 

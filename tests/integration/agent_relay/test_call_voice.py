@@ -7,7 +7,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from agent_relay.core import pulse
 from agent_relay.core.agent_profile import AgentProfile, Greeting
+from agent_relay.core.uplink_cursor import KEPT_FRAMES, PREROLL_FRAMES
 from bridge_common.audio import bytes_of_ms
 from bridge_common.entries import Dtmf, Hold, ItemEnd, Played, VoiceLost
 from bridge_common.redis_clients import RedisClients
@@ -114,6 +116,56 @@ async def test_before_a_session_expires_the_next_one_takes_its_place(clients: Re
         await call.end()
 
 
+async def test_what_a_mute_session_swallowed_is_sent_to_the_next_one(
+    clients: RedisClients, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Frames before its last event were heard; frames after it may not have been."""
+    monkeypatch.setattr(pulse, "PROBE_S", 0.2)
+    monkeypatch.setattr(pulse, "ANSWER_S", 0.2)
+    mute = opened(Step("conversation.item.retrieve"))
+    async with (
+        scripted(mute, opened(Step("response.create"), session_id="sess_2")) as service,
+        relay_process(clients, model_target(service.url)),
+    ):
+        await call.begin()
+        session = await until_open(service, 0)
+        await call.attach()
+        call.speak_numbered(range(40))
+        await eventually(lambda: len(session.audio) == 40 * 960)
+        await session.push({"type": "response.created", "response": {"id": "resp_1"}})
+        await eventually(lambda: "conversation.item.retrieve" in session.types())
+        call.speak_numbered(range(40, 60))
+        second = await until_open(service, 1)
+        await eventually(lambda: second.frames[:20] == list(range(40, 60)))
+        call.speak_numbered(range(60, 70))
+        await eventually(lambda: second.frames == list(range(40, 70)))
+        await call.end()
+
+
+@pytest.mark.parametrize("speaks", [False, True])
+async def test_a_session_that_closes_in_order_has_heard_all_but_a_turn_that_is_not_over(
+    clients: RedisClients, call: Call, speaks: bool
+) -> None:
+    async with (
+        scripted(opened(), opened(session_id="sess_2")) as service,
+        relay_process(clients, model_target(service.url)),
+    ):
+        await call.begin()
+        session = await until_open(service, 0)
+        await call.attach()
+        call.speak_numbered(range(60))
+        await eventually(lambda: len(session.audio) == 60 * 960)
+        if speaks:
+            await session.push(caller_said("item_1", "")[0])
+        await session.push({"type": "error", "error": {"code": "session_expired", "message": "60 minutes"}})
+        await session.close(1001, "session_expired")
+        second = await until_open(service, 1)
+        call.speak_numbered(range(60, 70))
+        first = 60 - PREROLL_FRAMES if speaks else 60
+        await eventually(lambda: second.frames == list(range(first, 70)))
+        await call.end()
+
+
 async def test_a_long_gap_plays_the_hold_tone_and_keeps_the_callers_last_words(
     clients: RedisClients, call: Call
 ) -> None:
@@ -127,14 +179,14 @@ async def test_a_long_gap_plays_the_hold_tone_and_keeps_the_callers_last_words(
         await eventually(lambda: len(session.audio) == 960)
         session.drop()
         await eventually(lambda: Hold(True) in call.downlink)
-        call.speak(150)
+        call.speak(KEPT_FRAMES + 50)
         call.send(Dtmf("#"))
         await eventually(lambda: _noticed(call, "tones"), what="the relay has read all of it")
         second = await until_open(service, 1)
         assert not second.audio, "no audio before the session is configured"
         await second.push({"type": "session.updated", "session": {"id": "sess_2"}})
         await eventually(lambda: Hold(False) in call.downlink)
-        await eventually(lambda: len(second.audio) == 100 * 960, what="the last two seconds")
+        await eventually(lambda: len(second.audio) == KEPT_FRAMES * 960, what="the last five seconds")
         await call.end()
 
 

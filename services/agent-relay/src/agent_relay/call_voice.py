@@ -60,7 +60,8 @@ class CallVoice:
         self._call_id = record.call_id
         self._trace = trace
         self._do = do
-        self._on_event = wire_log.hearing(record.call_id, trace.following(on_event))
+        self._on_event = wire_log.hearing(record.call_id, trace.following(self._on_voice))
+        self._tell = on_event
         self._now = asyncio.get_running_loop().time
         self._promised = was_held(record)
         """call-control counts on a voice session: from now on even hopeless failures are tried again."""
@@ -88,6 +89,10 @@ class CallVoice:
         else:
             self._audio.add(pcm24k)
         return flows
+
+    def _on_voice(self, event: ServerEvent) -> None:
+        self._tell(event)
+        self._audio.session_alive(caller_speaks=self._conversation.caller.speaks)
 
     def send(self, event: ClientEvent) -> None:
         if self._link is not None:
@@ -170,6 +175,7 @@ class CallVoice:
             self._trace.session_over(failure.message)
         finally:
             self._link = None
+            self._audio.session_over()
             if self._rolling is not None:
                 self._rolling.cancel()
         refusal = self._conversation.last_error
@@ -232,7 +238,8 @@ class CallVoice:
 
         self._next = await next_session(life_s, lambda: self._conversation.quiet, open_next)
         log.info("voice session rolled over", extra=fields(call_id=self._call_id))
-        # From now on the caller's audio is kept for the next one.
+        # From now on the caller's audio is kept for the next one, which begins where this one stopped.
+        self._audio.session_ends_in_order()
         self._link = None
         link.abandon(OutsideError("rolled over before it expires", retry=True), self._close_aside)
 

@@ -15,7 +15,7 @@ from agent_relay.core.connection import ConnectRequest, Target, TokenScope, conn
 from agent_relay.core.voice_codec import decode, encode, encode_append
 from agent_relay.core.voice_live import ClientEvent, ServerEvent
 from agent_relay.uplink_audio import UplinkAudio
-from agent_relay.voice_live_client import SocketClosedError, VoiceSocket, connect
+from agent_relay.voice_live_client import LOST, SocketClosedError, VoiceSocket, connect
 from bridge_common.entra_tokens import Tokens
 from bridge_common.errors import AuthError, FrameError, OutsideError
 from bridge_common.log import fields
@@ -94,11 +94,14 @@ class VoiceLink:
         """A frame of the caller, at once or with those that wait already. `flows`: what `audio_flows` says now."""
         if flows and self._socket.writable and not self._audio and not self._kept:
             self._socket.send(encode_append(pcm24k))
+            self._audio.passed(pcm24k)
         else:
             self._audio.add(pcm24k)
             self.nudge()
 
     def nudge(self) -> None:
+        if self._over.done():
+            return  # the audio belongs to the next session
         socket = self._socket
         while self._kept and socket.writable:
             socket.send(encode(self._kept.popleft()))
@@ -151,4 +154,6 @@ class VoiceLink:
         self.nudge()
 
     def on_lost(self, why: SocketClosedError) -> None:
+        if not self._over.done() and why.close_code != LOST:
+            self._audio.session_ends_in_order()
         self.abandon(why)

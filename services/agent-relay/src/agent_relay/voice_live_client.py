@@ -36,7 +36,8 @@ CLOSE_S: Final = 0.8
 """A close that takes longer is cut short: everything of an ended call goes within a second."""
 _TEXT: Final = WSMsgType.TEXT
 _NO_CODE: Final = 1005
-_LOST: Final = 1006
+LOST: Final = 1006
+"""The connection ended without a close frame."""
 _READ_BUFFER_BYTES: Final = 32 * 1024
 """To begin with: a delta of 250 ms is 16 KB of text."""
 _HOPELESS: Final = frozenset({301, 302, 303, 307, 308, 400, 403, 404, 405, 410})
@@ -126,7 +127,7 @@ class VoiceSocket(WSListener):
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         # Its stub says that there always is one.
         closing = cast(WSCloseHandshake | None, transport.close_handshake)
-        self._tell_lost(_LOST, closing.sent.reason if closing is not None and closing.sent is not None else "")
+        self._tell_lost(LOST, closing.sent.reason if closing is not None and closing.sent is not None else "")
 
     def pause_writing(self) -> None:
         self.writable = False

@@ -26,3 +26,30 @@ def test_while_the_caller_waits_it_stays_before_they_began() -> None:
     assert cursor.text == "7-301"
     passed(cursor, 302, 1, caller_waits=True)
     assert cursor.text == f"7-{302 - PREROLL_FRAMES + 1}"
+
+
+def test_the_next_relay_reads_from_before_the_point_of_the_hand_over() -> None:
+    cursor = UplinkCursor("5-9")
+    assert cursor.rewound == "5-9"
+    passed(cursor, 1, 100)
+    assert cursor.rewound == f"7-{100 - PREROLL_FRAMES + 1}"
+    passed(cursor, 101, 200, caller_waits=True)
+    assert cursor.rewound == cursor.text
+
+
+def test_it_stops_behind_the_last_frame_and_the_last_tone() -> None:
+    cursor = UplinkCursor("5-9")
+    assert cursor.stop(typing=False) == ("5-9", "5-9")
+    passed(cursor, 1, 3)
+    cursor.tone("7-4", typing=False)
+    passed(cursor, 5, 3)
+    assert cursor.stop(typing=False) == ("7-7", "7-4")
+
+
+def test_tones_that_wait_for_others_are_left_to_the_next_relay() -> None:
+    cursor = UplinkCursor("5-9")
+    cursor.tone("7-1", typing=False)
+    cursor.tone("7-2", typing=True)
+    cursor.tone("7-5", typing=False)
+    cursor.tone("7-6", typing=True)
+    assert cursor.stop(typing=True) == ("5-9", "7-2")
