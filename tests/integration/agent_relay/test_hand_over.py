@@ -9,18 +9,30 @@ from typing import Any
 
 import pytest
 
-from agent_relay import hand_over, quota
+from agent_relay import hand_over, predecessor, quota
 from agent_relay.core import line
+from agent_relay.core.uplink_cursor import PREROLL_FRAMES
 from agent_relay.relay import Relay
 from agent_relay.worker import KIND, Worker
 from bridge_common import fleet
-from bridge_common.entries import Hold, ItemEnd, Stamp, VoiceLost, VoiceReady
+from bridge_common.entries import Dtmf, Hold, ItemEnd, Stamp, VoiceLost, VoiceReady
 from bridge_common.fleet import Fleet
 from bridge_common.leases import POLL_MS
 from bridge_common.redis_clients import RedisClients
 from eventually import eventually
-from relay_call import Call, model_target, relay_process
-from scripted_voice_live import Script, ScriptedVoiceLive, Step, created, opened, reply, scripted, until_open, updated
+from relay_call import Call, agent_target, minted_tokens, model_target, relay_process
+from scripted_voice_live import (
+    Script,
+    ScriptedVoiceLive,
+    Step,
+    caller_said,
+    created,
+    opened,
+    reply,
+    scripted,
+    until_open,
+    updated,
+)
 
 SECOND = bytes(48_000)
 
@@ -79,6 +91,115 @@ async def test_a_call_that_is_handed_over_goes_on_here_until_it_does_there(
                 _stamp_all(there.worker)
                 await eventually(lambda: ten[0].of(Stamp))
                 await ten[0].end()
+
+
+async def test_the_next_session_begins_where_the_one_before_stopped(clients: RedisClients, ten: list[Call]) -> None:
+    """Together they hear every frame and every key of a quiet call once, whenever the session is ready."""
+    tones = [Step("conversation.item.create", where=lambda e: "[keypad] 1#" in str(e)), Step("response.create")]
+    late = [Step("conversation.item.create", where=lambda e: "[keypad] 2#" in str(e)), Step("response.create")]
+    hesitant = Script(greets=[created("sess_2")], steps=[Step("session.update", []), *late])
+    async with scripted(opened(*tones), hesitant) as service:
+        target = model_target(service.url)
+        async with relay_process(clients, target) as here:
+            call = ten[0]
+            await call.begin()
+            old = await until_open(service, 0)
+            await call.attach()
+            await eventually(call.announced)
+            call.speak_numbered(range(50))
+            await eventually(lambda: old.frames == list(range(50)))
+            async with relay_process(clients, target, name="relay-2"):
+                draining = asyncio.create_task(here.worker.drain())
+                await eventually(lambda: len(service.sessions) == 2)
+                call.speak_numbered(range(50, 200))
+                call.send(Dtmf("1"), Dtmf("#"))
+                await eventually(lambda: "response.create" in old.types())
+                await old.push(*reply("resp_1", "item_1", "One.", bytes(4_800)))
+                new = await until_open(service, 1)
+                assert not new.frames, "the one before listens"
+                await new.push(updated("sess_2", ""))
+                sent = 200
+                while not draining.done():
+                    call.speak_numbered([sent])
+                    sent += 1
+                    await asyncio.sleep(0.02)
+                call.speak_numbered(range(sent, sent + 10))
+                call.send(Dtmf("2"), Dtmf("#"))
+                await eventually(lambda: "response.create" in new.types())
+                await eventually(lambda: old.frames + new.frames == list(range(sent + 10)))
+                await call.end()
+
+
+@pytest.mark.parametrize("resumes", [False, True])
+async def test_a_turn_that_is_not_answered_is_heard_by_the_next_session_from_its_beginning(
+    clients: RedisClients, ten: list[Call], monkeypatch: pytest.MonkeyPatch, resumes: bool
+) -> None:
+    """A session forgets it, and a conversation that goes on by its id does not contain it."""
+    monkeypatch.setattr(hand_over, "PATIENCE_S", 0.0)
+    conversation = "conv_1" if resumes else ""
+    second = Script(greets=[created("sess_2")], steps=[Step("session.update", [])])
+    async with scripted(opened(conversation_id=conversation), second) as service:
+        target = agent_target(service.url) if resumes else model_target(service.url)
+        tokens = minted_tokens() if resumes else None
+        async with relay_process(clients, target, tokens=tokens) as here:
+            call = ten[0]
+            await call.begin()
+            old = await until_open(service, 0)
+            await call.attach()
+            await eventually(call.announced)
+            call.speak_numbered(range(60))
+            await eventually(lambda: old.frames == list(range(60)))
+            async with relay_process(clients, target, tokens=tokens, name="relay-2"):
+                draining = asyncio.create_task(here.worker.drain())
+                new = await until_open(service, 1)
+                # The turn begins while the next session is opened, later than the hand-over.
+                await old.push(caller_said("item_1", "")[0])
+                (holding,) = here.worker._holdings.values()
+                await eventually(lambda: holding.relay is not None and holding.relay._conversation.caller.speaks)
+                call.speak_numbered(range(60, 120))
+                await eventually(lambda: old.frames == list(range(120)))
+                await new.push(updated("sess_2", conversation))
+                await asyncio.wait_for(draining, 3)
+                call.speak_numbered(range(120, 130))
+                begin = 61 - (PREROLL_FRAMES - 1)
+                await eventually(lambda: new.frames == list(range(begin, 130)), what="the turn with what was before it")
+                assert old.frames == list(range(120))
+                await call.end()
+
+
+async def test_when_the_one_before_dies_in_the_middle_its_last_moments_are_heard_again(
+    clients: RedisClients, ten: list[Call], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Better twice than never: it cannot say any more how far it came."""
+    monkeypatch.setattr(predecessor, "STOP_WITHIN_S", 0.2)
+    second = Script(greets=[created("sess_2")], steps=[Step("session.update", [])])
+    async with scripted(opened(), second) as service:
+        target = model_target(service.url)
+        async with (
+            relay_process(clients, target) as here,
+            relay_process(clients, target, name="relay-2", capacity=0) as there,
+        ):
+            call = ten[0]
+            await call.begin()
+            old = await until_open(service, 0)
+            await call.attach()
+            await eventually(call.announced)
+            call.speak_numbered(range(60))
+            await eventually(lambda: old.frames == list(range(60)))
+            there.worker._capacity = 10
+            draining = asyncio.create_task(here.worker.drain())
+            new = await until_open(service, 1)
+            call.speak_numbered(range(60, 80))
+            await eventually(lambda: old.frames == list(range(80)))
+            draining.cancel()
+            (holding,) = here.worker._holdings.values()
+            assert holding.relay is not None
+            holding.relay._hands_over = False  # a process that dies has no last word
+            await here.kill()
+            await new.push(updated("sess_2", ""))
+            begin = 60 - PREROLL_FRAMES + 1
+            await eventually(lambda: new.frames == list(range(begin, 80)))
+            await call.end()
 
 
 async def test_a_draining_relay_keeps_its_call_while_nobody_else_can_have_it(

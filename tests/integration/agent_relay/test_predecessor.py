@@ -6,11 +6,14 @@ import asyncio
 
 import pytest
 
-from agent_relay.predecessor import Predecessor
+from agent_relay.core.uplink_cursor import UplinkStop
+from agent_relay.predecessor import STOP_WITHIN_S, Predecessor
 from agent_relay.worker import KIND
 from bridge_common import fleet
 from bridge_common.errors import OutsideError
 from bridge_common.fleet import Fleet, Member
+from bridge_common.keys import Keys
+from bridge_common.leases import Claim, Leases
 from bridge_common.redis_clients import RedisClients
 from eventually import eventually
 
@@ -90,3 +93,54 @@ async def test_while_redis_is_away_nothing_new_is_known(clients: RedisClients) -
     assert before.speaks
     await asyncio.wait_for(watching, 3)
     assert not before.speaks
+
+
+class Handed:
+    """A call that relay-1 has handed over to relay-2."""
+
+    def __init__(self, clients: RedisClients) -> None:
+        self.old = Leases(clients.control, Keys(1), "relay-1")
+        self.new = Leases(clients.control, Keys(1), "relay-2")
+
+    async def over(self) -> tuple[Claim, Claim]:
+        await self.old.offer("call_1")
+        [before] = await self.old.claim(1)
+        await self.old.release(before, speaks_on=True)
+        [claim] = await self.new.claim(1)
+        return before, claim
+
+
+async def test_it_is_not_asked_where_it_stopped_before_there_is_a_session(clients: RedisClients, mine: Fleet) -> None:
+    handed, looks = Handed(clients), list[bool]()
+    before, claim = await handed.over()
+    predecessor = Predecessor(mine, claim.speaker, before.epoch)
+
+    def is_ready() -> bool:
+        looks.append(True)
+        return len(looks) > 3
+
+    stopping = asyncio.create_task(predecessor.stop(handed.new, claim, is_ready))
+    await eventually(lambda: len(looks) > 3)
+    await handed.old.note_stop(before, "7-40", "7-1")
+    assert await asyncio.wait_for(stopping, 2) == UplinkStop("7-40", "7-1")
+
+
+async def test_one_that_stopped_and_left_has_told_where(clients: RedisClients, mine: Fleet) -> None:
+    handed = Handed(clients)
+    before, claim = await handed.over()
+    predecessor = Predecessor(mine, claim.speaker, before.epoch)
+    await handed.old.note_stop(before, "7-40", "7-1")
+    await predecessor.watch()
+    assert not predecessor.speaks
+    assert await predecessor.stop(handed.new, claim, lambda: False) == UplinkStop("7-40", "7-1")
+
+
+async def test_one_that_does_not_tell_is_not_waited_for(clients: RedisClients, mine: Fleet) -> None:
+    """It is frozen, or of a version that does not note it."""
+    handed = Handed(clients)
+    before, claim = await handed.over()
+    predecessor = Predecessor(mine, claim.speaker, before.epoch)
+    began = asyncio.get_running_loop().time()
+    assert await asyncio.wait_for(predecessor.stop(handed.new, claim, lambda: True), 2) is None
+    assert asyncio.get_running_loop().time() >= began + STOP_WITHIN_S
+    assert predecessor.speaks, "for all we know"

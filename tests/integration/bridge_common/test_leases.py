@@ -211,6 +211,24 @@ async def test_a_claim_tells_who_speaks_on(mine: Leases, rival: Leases) -> None:
     assert anew.speaker == "", "nothing of it is left"
 
 
+async def test_who_takes_a_call_learns_where_its_previous_owner_stopped(mine: Leases, rival: Leases) -> None:
+    await mine.offer(CALL)
+    [first] = await mine.claim(1)
+    await mine.release(first, speaks_on=True)
+    [claim] = await rival.claim(1)
+    assert await rival.stopped_at(claim) is None
+    await mine.note_stop(first, "7-40", "7-12")
+    assert await rival.stopped_at(claim) == ("7-40", "7-12")
+    await rival.release(claim, speaks_on=True)
+    [later] = await mine.claim(1)
+    assert await mine.stopped_at(later) is None, "the one noted it who stopped before"
+    await mine.end(CALL)
+    await mine.note_stop(first, "7-40", "7-12")
+    await mine.offer(CALL)
+    [anew] = await mine.claim(1)
+    assert await mine.stopped_at(anew) is None, "nothing of it is left"
+
+
 async def test_until_somebody_takes_it_a_released_call_is_still_ours(mine: Leases, rival: Leases) -> None:
     await mine.offer(CALL)
     [claim] = await mine.claim(1)

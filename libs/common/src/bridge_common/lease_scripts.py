@@ -100,6 +100,13 @@ return 1
 """
 )
 
+STOPPED: Final = """
+-- KEYS owners; ARGV call_id, owner|epoch of who stopped, last audio entry, last tone entry
+if redis.call('HEXISTS', KEYS[1], ARGV[1]) == 0 then return 0 end
+redis.call('HSET', KEYS[1], ARGV[1] .. ':stopped', table.concat({ARGV[2], ARGV[3], ARGV[4]}, ' '))
+return 1
+"""
+
 OVERDUE: Final = (
     NOW
     + """
@@ -122,6 +129,6 @@ return found
 END_LEASE: Final = """
 -- KEYS leases, owners; ARGV call_id
 redis.call('ZREM', KEYS[1], ARGV[1])
-redis.call('HDEL', KEYS[2], ARGV[1], ARGV[1] .. ':uplink', ARGV[1] .. ':speaker')
+redis.call('HDEL', KEYS[2], ARGV[1], ARGV[1] .. ':uplink', ARGV[1] .. ':speaker', ARGV[1] .. ':stopped')
 return 1
 """

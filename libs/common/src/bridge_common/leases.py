@@ -21,7 +21,7 @@ from bridge_common.call_record import Status
 from bridge_common.errors import OutsideError
 from bridge_common.keys import WAKE_LENGTH, WAKE_SAY, Keys
 from bridge_common.log import fields
-from bridge_common.redis_clients import MAX_BLOCK_MS, redis_errors
+from bridge_common.redis_clients import MAX_BLOCK_MS, command, redis_errors
 from bridge_common.stream_entries import entries_of, xread
 
 log = logging.getLogger(__name__)
@@ -75,6 +75,7 @@ class Leases:
         self._claim = redis.register_script(lease_scripts.CLAIM)
         self._renew = redis.register_script(lease_scripts.RENEW)
         self._release = redis.register_script(lease_scripts.RELEASE)
+        self._stopped = redis.register_script(lease_scripts.STOPPED)
         self._overdue = redis.register_script(lease_scripts.OVERDUE)
         self._end = redis.register_script(lease_scripts.END_LEASE)
 
@@ -182,6 +183,23 @@ class Leases:
                 keys=[*self._tables(tag), self._keys.wake(tag)],
                 args=[claim.call_id, self.owner_text(claim), WAKE_LENGTH, uplink_cursor, int(speaks_on)],
             )
+
+    async def note_stop(self, claim: Claim, audio: str, tones: str) -> None:
+        """After a release with `speaks_on`: the last entries of the uplink (ids) that this relay has processed."""
+        async with redis_errors("noting where the uplink goes on"):
+            await self._stopped(
+                keys=[self._keys.owners(self._keys.tag(claim.call_id))],
+                args=[claim.call_id, self.owner_text(claim), audio, tones],
+            )
+
+    async def stopped_at(self, claim: Claim) -> tuple[str, str] | None:
+        """What the claim's `speaker` noted by `note_stop`, if it did."""
+        async with redis_errors("looking where the uplink goes on"):
+            noted: bytes | None = await command(
+                self._redis, "HGET", self._keys.owners(self._keys.tag(claim.call_id)), f"{claim.call_id}:stopped"
+            )
+        owner_text, audio, tones = noted.decode().rsplit(" ", 2) if noted else ("", "", "")
+        return (audio, tones) if owner_text == claim.speaker != "" else None
 
     async def end(self, call_id: str) -> None:
         """The call needs no relay any more; whoever holds it learns it at its next renewal."""

@@ -85,7 +85,7 @@ class HandOver:
                 log.info("calls wait for a connection to be handed over", extra=fields(calls=len(due)))
 
     def _due(self, *, only_quiet: bool) -> list[tuple[Holding, Relay]]:
-        """Quiet calls first: what a caller says between the two sessions both of them hear."""
+        """Quiet calls first: in the middle of a caller's turn both sessions have to hear the turn (`uplink_gate`)."""
         due = [(one, one.relay) for one in self._holdings.values() if one.relay and one.handing_over is None]
         quiet = [(holding, relay) for holding, relay in due if relay.quiet]
         return quiet if only_quiet else quiet + [(holding, relay) for holding, relay in due if not relay.quiet]
@@ -104,7 +104,7 @@ class HandOver:
         """
         claim = holding.claim
         try:
-            await self._desk.leases.release(claim, relay.uplink_cursor, speaks_on=True)
+            await self._desk.leases.release(claim, relay.begin_hand_over(), speaks_on=True)
             while not await self._is_taken(relay, _now() + _OVERLAP_S):
                 began = _now()
                 if not await self._desk.leases.renew([claim]):

@@ -1,11 +1,22 @@
-"""The relay that handed a call over: it speaks on in the call until its successor does, for as long as it drains."""
+"""The relay that handed a call over: it speaks on in the call until its successor does, for as long as it drains, and
+notes how far it has passed the caller's audio on.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from typing import Final
 
+from agent_relay.core.uplink_cursor import UplinkStop
 from bridge_common.errors import OutsideError
 from bridge_common.fleet import BEAT_S, Fleet
+from bridge_common.leases import Claim, Leases
+
+_STOP_POLL_S: Final = 0.02
+STOP_WITHIN_S: Final = 0.5
+"""The previous owner notices the new voice session within 30 ms. One that notes no stop for so long is frozen, or of a
+version that does not."""
 
 
 class Predecessor:
@@ -32,3 +43,25 @@ class Predecessor:
                 pass
             if self.speaks:
                 await asyncio.sleep(BEAT_S)
+
+    async def stop(self, leases: Leases, claim: Claim, is_ready: Callable[[], bool]) -> UplinkStop | None:
+        """Where it stopped listening: it does so once our voice session is ready (`is_ready`). None when it is gone, or
+        does not say within `STOP_WITHIN_S`.
+        """
+        now = asyncio.get_running_loop().time
+        ready_at: float | None = None
+        while self.speaks and (ready_at is None or now() < ready_at + STOP_WITHIN_S):
+            if ready_at is None and is_ready():
+                ready_at = now()
+            if ready_at is not None and (stop := await self._noted(leases, claim)) is not None:
+                return stop
+            await asyncio.sleep(_STOP_POLL_S)
+        # It may have noted it as the last thing it did.
+        return await self._noted(leases, claim)
+
+    async def _noted(self, leases: Leases, claim: Claim) -> UplinkStop | None:
+        try:
+            found = await leases.stopped_at(claim)
+        except OutsideError:
+            return None
+        return UplinkStop(*found) if found is not None else None

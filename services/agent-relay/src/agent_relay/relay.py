@@ -20,7 +20,8 @@ from agent_relay.call_voice import CallVoice
 from agent_relay.core.commands import Abandon, Append, Command, GiveUp, Overdue, Ready, Record, Send
 from agent_relay.core.conversation import Conversation
 from agent_relay.core.pulse import answers_probe
-from agent_relay.core.uplink_cursor import UplinkCursor
+from agent_relay.core.uplink_cursor import UplinkCursor, UplinkStop
+from agent_relay.core.uplink_gate import UplinkGate
 from agent_relay.core.voice_live import AudioDelta, ErrorEvent, ServerEvent, WarningEvent
 from agent_relay.desk import Desk, begin_conversation, was_held
 from agent_relay.downlink import Downlink
@@ -43,6 +44,7 @@ from bridge_common.entries import (
     Stamp,
     Turn,
 )
+from bridge_common.errors import OutsideError
 from bridge_common.leases import BEGINNING, Claim
 from bridge_common.log import fields
 from bridge_common.waiting import afterwards
@@ -69,6 +71,7 @@ class _Work(NamedTuple):
     errands: asyncio.Task[None]
     says: asyncio.Task[None]
     alone: asyncio.Task[None]
+    uplink: asyncio.Task[None]
 
 
 class Relay:
@@ -84,8 +87,10 @@ class Relay:
         """Epoch of the newest media socket when we claimed the call."""
         self._predecessor = Predecessor(desk.fleet, claim.speaker, record.voice_epoch)
         self._cursor = UplinkCursor(claim.uplink_cursor)
+        self._gate = UplinkGate() if self._predecessor.speaks else None
         self._catching_up = was_held(record) and claim.uplink_cursor == BEGINNING
         """Tones that stand in the uplink already may have been told by the relay before us."""
+        self._hands_over = False
         self._just_ready = False
         self._look_at = 0.0
         """When to ask the conversation next what is due (loop time). 0 after whatever may have changed it."""
@@ -112,6 +117,13 @@ class Relay:
     def uplink_cursor(self) -> str:
         """From where a relay after this one has to read the caller's audio."""
         return self._cursor.text
+
+    def begin_hand_over(self) -> str:
+        """From where the next relay has to read. Where this one stops is noted for it once it does, for any reason: the
+        next relay's first entry may silence it before it is told to stop.
+        """
+        self._hands_over = True
+        return self._cursor.rewound
 
     def amended(self, record: CallRecord) -> CallRecord:
         """With what this relay knows better."""
@@ -159,24 +171,36 @@ class Relay:
         self._conversation.begin(self._now())
         uplink = self._desk.keys.uplink(self.claim.call_id)
         self._desk.reader.add(uplink, self.claim.uplink_cursor, self._on_uplink)
-        parts = (self._hold_voice(), self._errands.run(), self.says.look(), self._await_silence())
+        silence, stop = self._await_silence(), self._await_stop()
+        parts = (self._hold_voice(), self._errands.run(), self.says.look(), silence, stop)
         work = _Work(*(asyncio.create_task(self._guarded(part)) for part in parts))
         return await afterwards(self._over, partial(self._leave, work))
 
     async def _leave(self, work: _Work) -> None:
         self._desk.reader.remove(self._desk.keys.uplink(self.claim.call_id))
+        noting = asyncio.create_task(self._note_stop(self._cursor.stop(typing=self._conversation.typing)))
         self.says.close()
-        for task in (work.voice, work.says, work.alone):
+        for task in (work.voice, work.says, work.alone, work.uplink):
             task.cancel()
         self._say_goodbye()
         self._errands.finish()
-        last_words = asyncio.wait({work.voice, work.errands}, timeout=_LAST_WORDS_S)
+        last_words = asyncio.wait({work.voice, work.errands, noting}, timeout=_LAST_WORDS_S)
         # Let go of everything also when the process ends meanwhile.
-        await afterwards(last_words, partial(self._let_go, work))
+        await afterwards(last_words, partial(self._let_go, work, noting))
 
-    async def _let_go(self, work: _Work) -> None:
+    async def _note_stop(self, stop: UplinkStop) -> None:
+        """The relay that goes on begins here; it waits for this no longer than a moment."""
+        if not self._hands_over:
+            return
+        try:
+            await self._desk.leases.note_stop(self.claim, stop.audio, stop.tones)
+        except OutsideError as error:
+            log.warning("uplink stop not noted", extra=fields(call_id=self.claim.call_id, error=error.message))
+
+    async def _let_go(self, work: _Work, noting: asyncio.Task[None]) -> None:
         work.errands.cancel()
-        await asyncio.gather(*work, return_exceptions=True)
+        noting.cancel()
+        await asyncio.gather(*work, noting, return_exceptions=True)
         self._downlink.close()
         await self._voice.close()
 
@@ -214,6 +238,17 @@ class Relay:
         self._conversation.left_alone(began)
         self._look_at = 0.0
 
+    async def _await_stop(self) -> None:
+        """The relay that hands the call over listens until our voice session is ready: we begin where it stops."""
+        if self._gate is None:
+            return
+        stop = await self._predecessor.stop(self._desk.leases, self.claim, lambda: self._voice.takes_audio)
+        held, self._gate = self._gate.release(stop), None
+        if stop is None and held:
+            log.info("previous owner noted no stop", extra=fields(call_id=self.claim.call_id, entries=len(held)))
+        for entry_id, entry in held:
+            self._on_uplink(entry_id, entry)
+
     def _on_voice(self, event: ServerEvent) -> None:
         if type(event) is WarningEvent or (type(event) is ErrorEvent and not answers_probe(event)):
             where = fields(call_id=self.claim.call_id, code=event.code, error=event.message)
@@ -227,6 +262,9 @@ class Relay:
 
     # -- the caller's side
     def _on_uplink(self, entry_id: str, entry: Entry) -> None:
+        if self._gate is not None and (type(entry) is AudioFrame or type(entry) is Dtmf):
+            self._gate.hold(entry_id, entry)
+            return
         if type(entry) is AudioFrame:
             if self._voice.hear(entry.pcm24k):
                 self._cursor.passed(entry_id, caller_waits=self._conversation.caller.waits)
@@ -243,7 +281,10 @@ class Relay:
                 pass
             case MediaAttached():
                 self._on_attached(entry, epoch=int(entry_id.partition("-")[0]))
-            case Dtmf() | Playing() | Played() | MediaDetached():
+            case Dtmf():
+                self._cursor.tone(entry_id, typing=self._conversation.typing)
+                self._do(self._conversation.from_caller(entry, self._now()))
+            case Playing() | Played() | MediaDetached():
                 self._do(self._conversation.from_caller(entry, self._now()))
             case _:
                 pass

@@ -147,7 +147,7 @@ class Worker:
             why = await holding.relay.run()
             log.info("call left", extra=fields(call_id=claim.call_id, why=why))
             if why == RELEASED:
-                await self._release(claim)
+                await self._release(claim, holding.relay.uplink_cursor)
         except (BridgeError, TimeoutError) as error:
             log.warning("call cannot be driven", extra=fields(call_id=claim.call_id, error=str(error)))
         except Exception:
@@ -164,11 +164,11 @@ class Worker:
             record = await self._desk.store.load(claim.call_id)
         return record if record is not None and record.status.live else None
 
-    async def _release(self, claim: Claim) -> None:
+    async def _release(self, claim: Claim, uplink_cursor: str) -> None:
         """What we said goes out before another relay may speak: its epoch would fence the rest."""
         async with asyncio.timeout(_FLUSH_S):
             await self._desk.writer.flush()
-        await self._desk.leases.release(claim)
+        await self._desk.leases.release(claim, uplink_cursor)
 
     # -- what comes again and again
     async def _watch_calls(self) -> None:

@@ -249,11 +249,16 @@ class Conversation:
 
     # -- time
     @property
+    def typing(self) -> bool:
+        """The caller has pressed keys that the agent has not been told of."""
+        return self._keypad.next_at is not None
+
+    @property
     def quiet(self) -> bool:
         """Nobody speaks and nobody is about to: a good moment to hand the call over."""
         nobody_waits = not self.caller.waits and not self._prompts.owed.unheard
         nobody_speaks = self._speech.quiet and self._responses.idle and nobody_waits
-        return nobody_speaks and self.announcements.quiet
+        return nobody_speaks and not self.typing and self.announcements.quiet
 
     @property
     def _is_due(self) -> bool:
