@@ -33,6 +33,8 @@ class VoiceSession:
     sent: Sent
     heard: Heard
     conversation_id: str = ""
+    muted_at: float = float("inf")
+    """From then on it answered nothing: what it heard afterwards counts as not heard."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,7 @@ class DirectionTrace:
     """Marks of a session heard after marks of a newer one."""
     delays_ms: Sequence[float] = field(repr=False)
     late_ms: float = 0.0
-    """Median delay of the last second: whether audio came back to real time."""
+    """Median delay of what was heard in the last second: whether audio came back to real time."""
     after_dial_ms: float | None = None
     """From the media socket that ACS opened again to the first frame."""
 
@@ -99,7 +101,8 @@ class CallOutcome:
 
 def outcome(trace: CallTrace, began: float, ended: float) -> CallOutcome:
     """What happened to the call between `began` and `ended`, monotonic seconds."""
-    up_heard = sorted((mark for session in trace.sessions for mark in session.heard), key=lambda mark: mark[2])
+    answered = (mark for session in trace.sessions for mark in session.heard if mark[2] <= session.muted_at)
+    up_heard = sorted(answered, key=lambda mark: mark[2])
     down_sent = [mark for session in trace.sessions for mark in session.sent]
     sender = {seq: index for index, session in enumerate(trace.sessions) for seq, _ in session.sent}
     uplink = _direction(trace, trace.sent, up_heard, began, ended, {})
@@ -117,11 +120,12 @@ def _direction(
     silences = list(pairwise([began, *arrivals, ended]))
     gap = max(silences, key=_length)
     own_gap = max(_length(silence) - _dialling(silence, trace.breaks) for silence in silences)
-    sent_at = {seq: t for seq, t in sent if began <= t <= ended - SETTLED_S}
     first_heard = dict(reversed(own))
+    late_s = _late_s(sent, own, ended)
+    # What waits behind an outage is heard as much later as the rest: not yet, and not lost.
+    sent_at = {seq: t for seq, t in sent if began <= t <= ended - SETTLED_S - late_s}
     newest_session = [sender.get(seq, -1) for seq, _ in own]
     delays = [(first_heard[seq] - t) * 1000 for seq, t in sent_at.items() if seq in first_heard]
-    last = [(first_heard[s] - t) * 1000 for s, t in sent_at.items() if s in first_heard and t > ended - 2 * GOES_ON_S]
     return DirectionTrace(
         went_on=bool(arrivals) and arrivals[-1] > ended - GOES_ON_S,
         gap_ms=_ms(_length(gap)),
@@ -134,9 +138,15 @@ def _direction(
         foreign=len(heard) - len(own),
         stale=_stale(newest_session),
         delays_ms=delays,
-        late_ms=sorted(last)[len(last) // 2] if last else 0.0,
+        late_ms=late_s * 1000,
         after_dial_ms=_after_dial(arrivals, trace.breaks, began, ended),
     )
+
+
+def _late_s(sent: Sent, own: Iterable[tuple[int, float]], ended: float) -> float:
+    sent_at = dict(sent)
+    last = sorted(t - sent_at[seq] for seq, t in own if seq in sent_at and ended - GOES_ON_S < t <= ended)
+    return last[len(last) // 2] if last else 0.0
 
 
 def _repeated(own: Iterable[tuple[int, float]], began: float) -> int:

@@ -131,4 +131,5 @@ def _session(marks: Json, timeline: Sequence[Json], conversation_id: str) -> Voi
         sent=[(seq, t) for _, seq, t in marks["sent"]],
         heard=[(call, seq, t) for call, seq, t in marks["heard"]],
         conversation_id=conversation_id,
+        muted_at=min((float(row["t"]) for row in timeline if row["event"] == "muted"), default=_FOREVER),
     )

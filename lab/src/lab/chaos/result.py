@@ -51,6 +51,8 @@ class RowResult:
             **_gaps("downlink_gap", [call.downlink.gap_ms for call in self.outcomes]),
             **{name: float(sum(getattr(way, name) for way in both)) for name in _COUNTS},
             "lost_pct": _share(sum(way.lost for way in both), sum(way.sent for way in both)),
+            "lost_uplink": float(sum(call.uplink.lost for call in self.outcomes)),
+            "repeated_uplink": float(sum(call.uplink.repeated for call in self.outcomes)),
             "repeated_downlink": float(sum(call.downlink.repeated for call in self.outcomes)),
             "delay_p99_ms": percentile((ms for way in both for ms in way.delays_ms), 0.99),
             "late_max_ms": max((way.late_ms for way in both), default=0.0),

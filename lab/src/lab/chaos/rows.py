@@ -15,6 +15,7 @@ from lab.chaos.row import (
     GOES_ON,
     NEVER_SILENT,
     NOTHING_TWICE,
+    ONE_SESSION_HEARS,
     SAME_CONVERSATION,
     USUAL,
     Row,
@@ -26,7 +27,15 @@ from lab.chaos.soak import keys_left, soak
 from lab.chaos.voice_rows import VOICE_ROWS
 
 _NO_CHANGE: Final = Target("owner_changes", "==", 0)
+_NONE_LOST: Final = Target("lost", "==", 0)
+_HARDLY_ANY_LOST: Final = Target("lost_pct", "<=", 0.1)
 _CAPACITY: Final = 20
+
+
+def late_by(outage_ms: float) -> Target:
+    """The speech of a response stays late for as long as the outage was, less what the caller's end had in store."""
+    return Target("late_max_ms", "<=", outage_ms)
+
 
 ROWS: Final = (
     Row(
@@ -57,7 +66,7 @@ ROWS: Final = (
         fault="relay: SIGTERM",
         inject=processes.drain(RELAY),
         watch_s=5,
-        targets=(*GOES_ON, *gap(200), Target("exit_s", "<=", 30)),
+        targets=(*GOES_ON, *gap(200), *ONE_SESSION_HEARS, Target("exit_s", "<=", 30)),
         quick=True,
     ),
     Row(
@@ -80,7 +89,7 @@ ROWS: Final = (
         inject=processes.control_crash,
         watch_s=3,
         targets=(
-            *(*GOES_ON, NOTHING_TWICE, Target("lost", "==", 0), _NO_CHANGE, *gap(200)),
+            *(*GOES_ON, NOTHING_TWICE, _NONE_LOST, _NO_CHANGE, *gap(200)),
             Target("commands_done_s", "<=", 2.0),
         ),
     ),
@@ -126,14 +135,21 @@ ROWS: Final = (
         fault="Redis: DEBUG SLEEP 0.5",
         inject=redis.redis_stalls(0.5),
         watch_s=5,
-        targets=(*GOES_ON, NOTHING_TWICE, _NO_CHANGE, Target("gap_max_ms", "<=", 700)),
+        targets=(*GOES_ON, NOTHING_TWICE, _HARDLY_ANY_LOST, _NO_CHANGE, Target("gap_max_ms", "<=", 700), late_by(500)),
     ),
     Row(
         name="redis-stall-long",
         fault="Redis: DEBUG SLEEP 3",
         inject=redis.redis_stalls(3.0),
         watch_s=7,
-        targets=(*GOES_ON, NOTHING_TWICE, _NO_CHANGE, Target("gap_max_ms", "<=", 3500)),
+        targets=(
+            *GOES_ON,
+            NOTHING_TWICE,
+            _HARDLY_ANY_LOST,
+            _NO_CHANGE,
+            Target("gap_max_ms", "<=", 3500),
+            late_by(3000),
+        ),
     ),
     Row(
         name="redis-cut",
@@ -168,7 +184,8 @@ ROWS: Final = (
         fault="all services: SIGTERM one by one under calls",
         inject=processes.restart_all,
         watch_s=6,
-        targets=(*GOES_ON, Target("own_gap_p99_ms", "<=", 300)),
+        # Of a caller whose media socket is gone nobody hears anything: frames are lost here.
+        targets=(*GOES_ON, Target("own_gap_p99_ms", "<=", 300), Target("repeated_uplink", "==", 0)),
     ),
     Row(
         name="webhooks",

@@ -9,7 +9,19 @@ from lab.chaos import heard
 from lab.chaos import process_faults as processes
 from lab.chaos import voice_faults as voice
 from lab.chaos.fleet import CONTROL, RELAY
-from lab.chaos.row import EXTRA, GOES_ON, NEVER_SILENT, SAME_CONVERSATION, USUAL, Row, Target, gap, nothing
+from lab.chaos.row import (
+    ALL_HEARD,
+    EXTRA,
+    GOES_ON,
+    NEVER_SILENT,
+    ONE_SESSION_HEARS,
+    SAME_CONVERSATION,
+    USUAL,
+    Row,
+    Target,
+    gap,
+    nothing,
+)
 
 _NONE_TO_BE_HAD: Final = {"RECONNECT_BUDGET_S": "3"}
 _PEOPLE: Final = {"TRANSFER_TARGET": "+14255550199"}
@@ -31,7 +43,7 @@ VOICE_ROWS: Final = (
         fault="Voice Live: every session drops (1006)",
         inject=voice.voice_sessions("drop"),
         watch_s=6,
-        targets=(*GOES_ON, *gap(1500), SAME_CONVERSATION, NEVER_SILENT),
+        targets=(*GOES_ON, *gap(1500), ALL_HEARD, SAME_CONVERSATION, NEVER_SILENT),
         examine=heard.with_silences(voice.resumed_after("drop")),
     ),
     Row(
@@ -57,7 +69,7 @@ VOICE_ROWS: Final = (
         watch_s=10,
         targets=(
             *(*GOES_ON, Target("noticed_s", "<=", 2.5), Target("resumed_s", "<=", 4.0)),
-            *(SAME_CONVERSATION, NEVER_SILENT),
+            *(ALL_HEARD, SAME_CONVERSATION, NEVER_SILENT),
         ),
         examine=heard.with_silences(voice.noticed_after("mute")),
     ),
@@ -119,7 +131,7 @@ VOICE_ROWS: Final = (
         fault="relay: SIGTERM while Voice Live takes 2 s to set a session up",
         inject=processes.drain(RELAY),
         watch_s=5,
-        targets=(*GOES_ON, *gap(200), SAME_CONVERSATION, Target("exit_s", "<=", 30)),
+        targets=(*GOES_ON, *gap(200), *ONE_SESSION_HEARS, SAME_CONVERSATION, Target("exit_s", "<=", 30)),
         plan=replace(USUAL, extra={**EXTRA, "voice-live": {"SESSION_SETUP_S": "2.0"}}),
     ),
     Row(
@@ -128,7 +140,7 @@ VOICE_ROWS: Final = (
         inject=processes.drain(RELAY, _DRAINED_S + 10),
         watch_s=5,
         targets=(
-            *(*GOES_ON, *gap(200), SAME_CONVERSATION, Target("exit_s", "<=", _DRAINED_S)),
+            *(*GOES_ON, *gap(200), *ONE_SESSION_HEARS, SAME_CONVERSATION, Target("exit_s", "<=", _DRAINED_S)),
             *(Target("refused_429", "==", 0), Target("most_connections", "<=", _FEW_CONNECTIONS)),
         ),
         examine=voice.quota_kept,
@@ -150,7 +162,7 @@ VOICE_ROWS: Final = (
         fault="Voice Live: sessions live for 12 s only",
         inject=nothing,
         watch_s=14,
-        targets=(*GOES_ON, *gap(200), Target("sessions_max", ">=", 2), SAME_CONVERSATION),
+        targets=(*GOES_ON, *gap(200), *ONE_SESSION_HEARS, Target("sessions_max", ">=", 2), SAME_CONVERSATION),
         plan=replace(USUAL, extra={**EXTRA, "voice-live": {**EXTRA["voice-live"], "SESSION_MAX_S": "12"}}),
     ),
 )

@@ -112,6 +112,26 @@ def test_audio_that_stays_late_is_told() -> None:
     assert outcome(replace(base, heard=late), 1.0, 9.9).downlink.late_ms > 1900
 
 
+def test_what_waits_behind_late_audio_is_not_lost() -> None:
+    base = smooth()
+    late = [(call, seq, t + 2.0) for call, seq, t in base.heard if t > 3 and t + 2.0 <= 9.9]
+    found = outcome(replace(base, heard=[mark for mark in base.heard if mark[2] <= 3] + late), 1.0, 9.9).downlink
+    assert found.late_ms == pytest.approx(2010)
+    assert found.lost == 0
+    holed = [mark for mark in late if mark[1] != 300]
+    assert outcome(replace(base, heard=holed), 4.0, 9.9).downlink.lost == 1
+
+
+def test_what_a_mute_session_swallowed_counts_as_heard_by_the_next_one() -> None:
+    sent = numbers(0, 500, 0.0)
+    mute = VoiceSession(0.0, 5.0, [], heard(sent[:200]), muted_at=3.0)
+    following = VoiceSession(5.0, FOREVER, [], [(7, seq, max(5.0, t)) for _, seq, t in heard(sent[140:])])
+    found = outcome(CallTrace(7, True, sent, [], [mute, following]), 1.0, 9.9).uplink
+    assert (found.lost, found.repeated) == (0, 10)
+    without = replace(following, heard=heard(sent[200:]))
+    assert outcome(CallTrace(7, True, sent, [], [mute, without]), 1.0, 9.9).uplink.lost == 50
+
+
 def test_a_new_conversation_is_told() -> None:
     sessions = [VoiceSession(0.0, 4.0, [], [], "conv_1"), VoiceSession(4.5, float("inf"), [], [], "conv_2")]
     assert outcome(CallTrace(1, True, [], [], sessions), 2.0, 10.0).conversations == 2
