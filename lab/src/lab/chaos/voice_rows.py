@@ -47,6 +47,15 @@ VOICE_ROWS: Final = (
         examine=heard.with_silences(voice.resumed_after("drop")),
     ),
     Row(
+        name="voice-close",
+        fault="Voice Live: every session is closed with session_expired (1001)",
+        inject=voice.voice_sessions("close"),
+        watch_s=6,
+        # A close frame leaves nothing in doubt; frames that were on their way then are lost with the session.
+        targets=(*GOES_ON, *gap(1500), Target("repeated_uplink", "==", 0), SAME_CONVERSATION, NEVER_SILENT),
+        examine=heard.with_silences(voice.resumed_after("close")),
+    ),
+    Row(
         name="voice-503",
         fault="Voice Live: sessions drop, 503 for 3 s",
         inject=voice.voice_refuses(503, 3.0),
