@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from agent_relay.core import pulse
 from agent_relay.core.agent_profile import AgentProfile, Greeting
 from agent_relay.core.uplink_cursor import KEPT_FRAMES, PREROLL_FRAMES
 from bridge_common.audio import bytes_of_ms
@@ -116,27 +115,27 @@ async def test_before_a_session_expires_the_next_one_takes_its_place(clients: Re
         await call.end()
 
 
-async def test_what_a_mute_session_swallowed_is_sent_to_the_next_one(
-    clients: RedisClients, call: Call, monkeypatch: pytest.MonkeyPatch
+async def test_what_a_session_that_is_given_up_swallowed_is_sent_to_the_next_one(
+    clients: RedisClients, call: Call, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Frames before its last event were heard; frames after it may not have been."""
-    monkeypatch.setattr(pulse, "PROBE_S", 0.2)
-    monkeypatch.setattr(pulse, "ANSWER_S", 0.2)
-    mute = opened(Step("conversation.item.retrieve"))
     async with (
-        scripted(mute, opened(Step("response.create"), session_id="sess_2")) as service,
-        relay_process(clients, model_target(service.url)),
+        scripted(opened(), opened(session_id="sess_2")) as service,
+        relay_process(clients, model_target(service.url)) as relay,
     ):
         await call.begin()
         session = await until_open(service, 0)
         await call.attach()
         call.speak_numbered(range(40))
         await eventually(lambda: len(session.audio) == 40 * 960)
-        await session.push({"type": "response.created", "response": {"id": "resp_1"}})
-        await eventually(lambda: "conversation.item.retrieve" in session.types())
+        await session.push({"type": "error", "error": {"code": "drill", "message": "a sign of life"}})
+        await eventually(lambda: "complains" in caplog.text)
         call.speak_numbered(range(40, 60))
+        await eventually(lambda: len(session.audio) == 60 * 960)
+        (holding,) = relay.worker._holdings.values()
+        assert holding.relay is not None
+        holding.relay._voice.abandon("the voice session does not answer any more", retry=True)
         second = await until_open(service, 1)
-        await eventually(lambda: second.frames[:20] == list(range(40, 60)))
         call.speak_numbered(range(60, 70))
         await eventually(lambda: second.frames == list(range(40, 70)))
         await call.end()
