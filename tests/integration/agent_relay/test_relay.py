@@ -105,7 +105,7 @@ async def test_tones_reach_the_agent(clients: RedisClients, call: Call) -> None:
         await call.attach()
         call.send(Dtmf("1"), Dtmf("2"), Dtmf("#"))
         await eventually(lambda: session.used == 3)
-        assert "tones" in await call.notices()
+        await eventually(lambda: call.noticed("tones"))
         await call.end()
 
 
