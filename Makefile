@@ -6,6 +6,9 @@ BIN := $(VENV)/bin
 CALLS ?= 20
 SECONDS ?= 30
 REPEATS ?= 5
+MUTANTS ?= 60
+MINUTES ?= 15
+SEED ?= 1
 PACKAGES := libs/common services/call-control services/media-gateway services/agent-relay lab
 STAMP := $(VENV)/.installed
 CYTHON := libs/common/hatch_build.py $(shell find libs services -name "*.pyx" -o -name "*.pxd" -o -name "*.h")
@@ -17,7 +20,7 @@ SHIPPED_FIRST := PYTHONPATH=$(CURDIR)/$(AS_SHIPPED)
 SHIPPED := services/agent-relay services/media-gateway libs/common
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up down test unit integration e2e check style types contracts compiled format bench load chaos images lock clean
+.PHONY: help install demo up down test unit integration e2e check style types contracts compiled mutate format bench load chaos images lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## /\1\t/' | expand -t 12
@@ -82,6 +85,9 @@ contracts: install ## check which package imports which
 format: install ## format the code and mend what can be mended
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+mutate: install ## try MUTANTS one-line faults (SEED) for at most MINUTES, list those that no test notices (ONLY=path)
+	$(BIN)/python tests/mutate.py --mutants $(MUTANTS) --seed $(SEED) --minutes $(MINUTES) --only "$(ONLY)"
 
 bench: compiled ## measure the parts, side by side with their alternatives
 	$(SHIPPED_FIRST) $(BIN)/python -m bench
