@@ -59,7 +59,7 @@ integration: compiled ## run each service against a real Redis, as shipped
 	$(SHIPPED_FIRST) $(BIN)/python -m pytest -n 4 --dist worksteal tests/integration
 
 e2e: compiled ## run the whole stack, as shipped
-	$(SHIPPED_FIRST) $(BIN)/python -m pytest tests/e2e
+	$(SHIPPED_FIRST) $(BIN)/python -m pytest -n 2 --dist worksteal tests/e2e
 
 $(AS_SHIPPED)/.made: $(STAMP) libs/common/mypyc.ini $(shell find $(SHIPPED) -name "*.py" -path "*/src/*")
 	rm -rf $(WHEELS) $(AS_SHIPPED)

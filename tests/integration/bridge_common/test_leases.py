@@ -100,10 +100,10 @@ async def test_an_expired_lease_goes_to_a_rival_under_a_higher_epoch(
 
 
 async def test_a_renewed_lease_does_not_expire(clients: RedisClients, keys: Keys, rival: Leases) -> None:
-    relay = Leases(clients.control, keys, "relay-1", 300)
+    relay = Leases(clients.control, keys, "relay-1", 1000)
     await relay.offer(CALL)
     [claim] = await relay.claim(1)
-    until = time.monotonic() + 1.0
+    until = time.monotonic() + 1.2
     while time.monotonic() < until:
         assert await relay.renew([claim]) == []
         assert await rival.claim(1) == []
@@ -268,7 +268,7 @@ async def test_an_offer_wakes_who_waits(clients: RedisClients, mine: Leases) -> 
     began = time.monotonic()
     await mine.offer(CALL)
     await waiting
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < 0.9
 
 
 async def test_a_release_wakes_who_waits(clients: RedisClients, mine: Leases, rival: Leases) -> None:
@@ -280,7 +280,7 @@ async def test_a_release_wakes_who_waits(clients: RedisClients, mine: Leases, ri
     began = time.monotonic()
     await mine.release(claim)
     await waiting
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < 0.9
 
 
 async def test_the_end_of_a_lease_is_not_slept_through(clients: RedisClients, keys: Keys, rival: Leases) -> None:
@@ -294,7 +294,7 @@ async def test_the_end_of_a_lease_is_not_slept_through(clients: RedisClients, ke
     assert await rival.claim(1) == []
     await rival.wait_wake(clients.blocking, cursors, 1000)
     assert [one.call_id for one in await rival.claim(1)] == [claim.call_id]
-    assert time.monotonic() - began < 0.6
+    assert time.monotonic() - began < 0.9
 
 
 async def test_what_was_left_to_others_is_looked_at_soon(clients: RedisClients, mine: Leases) -> None:
@@ -305,7 +305,7 @@ async def test_what_was_left_to_others_is_looked_at_soon(clients: RedisClients, 
     assert len(await mine.claim(1)) == 1
     began = time.monotonic()
     await mine.wait_wake(clients.blocking, cursors, 1000)
-    assert 0.05 < time.monotonic() - began < 0.5
+    assert 0.05 < time.monotonic() - began < 0.9
 
 
 async def test_what_comes_between_two_waits_is_not_missed(clients: RedisClients, mine: Leases) -> None:
@@ -314,7 +314,7 @@ async def test_what_comes_between_two_waits_is_not_missed(clients: RedisClients,
     await mine.offer(CALL)
     began = time.monotonic()
     await mine.wait_wake(clients.blocking, cursors, 1000)
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < 0.9
 
 
 async def test_a_wake_is_seen_once(clients: RedisClients, mine: Leases) -> None:
