@@ -349,3 +349,27 @@ async def test_an_absent_redis_is_an_outside_error(proxy: TcpProxy, shaky_client
 
 def test_the_owner_is_spelled_with_its_epoch(mine: Leases) -> None:
     assert mine.owner_text(Claim(CALL, 7)) == "relay-1|7"
+
+
+async def test_calls_without_a_relay_are_told_with_their_last_owner(
+    clients: RedisClients, keys: Keys, mine: Leases, rival: Leases
+) -> None:
+    calls = [call_id_of(name) for name in "abc"]
+    for call_id in calls:
+        await mine.offer(call_id)
+    claims = {claim.call_id: claim for claim in await mine.claim(3)}
+    assert await rival.overdue(calls) == []
+    for call_id in calls[:2]:
+        await clients.control.zincrby(keys.leases(keys.tag(call_id)), -LONG_MS - 5000, call_id)
+    found = await rival.overdue(calls)
+    assert [one.call_id for one in found] == calls[:2]
+    assert [one.epoch for one in found] == [claims[call_id].epoch for call_id in calls[:2]]
+    assert all(4 < one.since_s < 60 for one in found)
+
+
+def test_each_call_belongs_to_one_part(clients: RedisClients) -> None:
+    parts = Leases(clients.control, Keys(3, spread=True), "relay-1").parts()
+    assert len(parts) == 3
+    owners = [[part.has(call_id_of(str(number))) for part in parts] for number in range(50)]
+    assert all(has.count(True) == 1 for has in owners)
+    assert len(set(map(tuple, owners))) == 3

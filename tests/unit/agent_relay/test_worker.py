@@ -11,11 +11,10 @@ import pytest
 from redis.asyncio import Redis
 
 from agent_relay.desk import Desk
-from agent_relay.hand_over import HandOver
-from agent_relay.holding import Holdings
+from agent_relay.holding import Holding
 from agent_relay.worker import Worker, emptiest
 from bridge_common.fleet import Member
-from bridge_common.leases import Claim
+from bridge_common.leases import Claim, Leases
 
 
 def relay(active: int, capacity: int = 10, *, draining: bool = False) -> Member:
@@ -55,25 +54,22 @@ async def test_what_was_said_goes_out_before_another_relay_may_have_the_call() -
     assert recorder.asked == ["flushed", "released"]
 
 
-class Peers:
-    def __init__(self, *members: Member) -> None:
-        self._members = members
+@pytest.mark.parametrize(("active", "emptiest_share", "waits_s"), [(5, 0.0, 0.02), (5, 0.5, 0.0), (2, 0.8, 0.0)])
+async def test_a_relay_waits_as_long_as_it_is_fuller_than_the_emptiest(
+    active: int, emptiest_share: float, waits_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float] = []
 
-    async def peers(self) -> list[Member]:
-        return list(self._members)
+    async def sleep(delay_s: float) -> None:
+        waited.append(delay_s)
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    worker = Worker(cast(Desk, None), cast(Redis, None), capacity=10)
+    worker._holdings.update({cast(Claim, number): cast(Holding, None) for number in range(active)})
+    worker._emptiest = emptiest_share
+    await worker._claim_some(cast(Leases, SimpleNamespace(claim=nothing)))
+    assert waited == [pytest.approx(waits_s)]
 
 
-@pytest.mark.parametrize(
-    ("members", "room"),
-    [
-        ([relay(9), relay(9)], True),
-        ([relay(9)], False),
-        ([relay(9), relay(0, draining=True)], False),
-        ([relay(12), relay(8)], True),
-    ],
-    ids=["enough", "too little", "the room of one that drains is none", "one that is too full takes no room away"],
-)
-async def test_calls_are_handed_over_when_all_of_them_find_room(members: list[Member], room: bool) -> None:
-    desk = cast(Desk, SimpleNamespace(fleet=Peers(*members)))
-    holdings = cast(Holdings, {"one": None, "two": None})
-    assert await HandOver(desk, holdings).others_have_room() is room
+async def nothing(_: int) -> list[Claim]:
+    return []

@@ -11,6 +11,7 @@ import pytest
 
 from bridge_common.fleet import Fleet
 from bridge_common.inbox import Delivery, Inbox
+from bridge_common.telemetry import REGISTRY
 from call_control import worker as worker_module
 from call_control.call_steps import CallSteps
 from call_control.worker import CommandRunner, Worker
@@ -57,3 +58,25 @@ async def test_a_worker_that_drains_adopts_no_orphans(monkeypatch: pytest.Monkey
     assert pending.claims == 1
     draining.cancel()
     await asyncio.gather(draining, return_exceptions=True)
+
+
+async def test_a_heartbeat_reports_the_drain_and_counts_the_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker_module, "BEAT_S", 0.0)
+    beats: list[dict[str, object]] = []
+
+    async def beat(**fields: object) -> None:
+        beats.append(fields)
+
+    worker = Worker(
+        cast(Inbox, None),
+        cast(CallSteps, SimpleNamespace(calls=7)),
+        cast(Fleet, SimpleNamespace(beat=beat)),
+        cast(CommandRunner, None),
+        name="one",
+        follow_routing=_never,
+    )
+    await worker._beat(cast(Inbox, None))
+    worker._draining = True
+    await worker._beat(cast(Inbox, None))
+    assert [fields["draining"] for fields in beats] == [False, True]
+    assert REGISTRY.get_sample_value("bridge_active_calls") == 7

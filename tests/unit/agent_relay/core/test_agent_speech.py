@@ -291,3 +291,19 @@ def test_a_transcript_that_is_repeated_after_its_turn_changes_nothing() -> None:
     assert speech.text("a1", "r1", WORDS, 12.0, whole=True) == []
     assert speech.response_done("r1") == []
     assert history.replay() == [create_message("assistant", WORDS)]
+
+
+def test_a_response_without_a_sound_is_settled_when_it_is_done() -> None:
+    """An announcement that nobody heard must not wait for news of it."""
+    speech, _ = _speech()
+    speech.text("a1", "r1", WORDS, 10.0, whole=True)
+    assert not speech.settled(["r1"])
+    speech.response_done("r1")
+    assert speech.settled(["r1"])
+
+
+def test_what_another_relay_let_it_say_is_not_truncated_in_a_later_session_either() -> None:
+    speech, _ = _speech()
+    speech.adopt(Saying("a1", WORDS, 10_000, 1000), 10.0)
+    speech.session_lost()
+    assert not [command for command in speech.played("a1", 500, complete=False) if isinstance(command, Send)]

@@ -365,3 +365,10 @@ def test_a_dropped_text_is_not_asked_for_once_the_other_response_ends() -> None:
     assert outcomes(urgent) == [("say_1", "replaced")]
     assert said(talk.hear(vl.ResponseDone("r_theirs", "cancelled", ""))) == ["Fire!"]
     assert said(speak(talk, "r2", "a2", "Fire!")) == []
+
+
+@pytest.mark.parametrize(("status", "again"), [("incomplete", ["Good morning."]), ("completed", ["This is Contoso."])])
+def test_a_sentence_without_a_sound_is_said_again_when_it_was_cut_off(status: str, again: list[str]) -> None:
+    talk = open_line(Talk(plan_for()))
+    talk.core.say("1-0", TWO, 2.0)
+    assert said(talk.hear(vl.ResponseCreated("r1"), vl.ResponseDone("r1", status, ""))) == again
