@@ -122,7 +122,7 @@ def test_a_session_that_was_configured_before_the_call_is_ready_at_once() -> Non
     talk = Talk(plan_for())
     commands = talk.core.connected_to_configured(updated("conv_1"), ["no such voice"], 1.0)
     assert notices(commands) == ["setting_refused"]
-    assert commands[-1] == Ready("sess_1", "conv_1")
+    assert Ready("sess_1", "conv_1") in commands
     assert talk.core.phase is Phase.READY
 
 
