@@ -6,6 +6,9 @@ BIN := $(VENV)/bin
 CALLS ?= 20
 SECONDS ?= 30
 REPEATS ?= 5
+MUTANTS ?= 60
+MINUTES ?= 15
+SEED ?= 1
 PACKAGES := libs/common services/call-control services/media-gateway services/agent-relay lab
 STAMP := $(VENV)/.installed
 CYTHON := libs/common/hatch_build.py $(shell find libs services -name "*.pyx" -o -name "*.pxd" -o -name "*.h")
@@ -17,10 +20,10 @@ SHIPPED_FIRST := PYTHONPATH=$(CURDIR)/$(AS_SHIPPED)
 SHIPPED := services/agent-relay services/media-gateway libs/common
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up down test check compiled format bench load chaos images lock clean
+.PHONY: help install demo up down test unit integration e2e check style types contracts compiled mutate format bench load chaos images lock clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 12
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## /\1\t/' | expand -t 12
 
 $(STAMP): requirements/dev.txt $(CYTHON) $(addsuffix /pyproject.toml,$(PACKAGES))
 	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0])'
@@ -41,11 +44,22 @@ up: install ## start the whole stack with its simulators and keep it up
 down: install ## stop what `make up` started
 	$(BIN)/lab down
 
-test: install ## check the code and run all tests
-	$(MAKE) --jobs 2 check compiled
-	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/integration --ignore tests/e2e
-	$(SHIPPED_FIRST) $(BIN)/python -m pytest -n 2 --dist loadfile tests/integration
-	$(SHIPPED_FIRST) $(BIN)/python -m pytest tests/e2e
+test: install ## check the code and run all tests: every part runs, the end lists the ones that failed
+	@$(MAKE) compiled & failed=; \
+	$(MAKE) --keep-going check || failed="$$failed check"; \
+	wait $$! || failed="$$failed compiled"; \
+	for part in unit integration e2e; do $(MAKE) $$part || failed="$$failed $$part"; done; \
+	test -z "$$failed" || { echo "make test: failed:$$failed" >&2; exit 1; }
+
+# Tests wait more than they compute, so there are more workers than cores.
+unit: install ## run the tests of single modules, of the wire formats and of the house rules
+	$(BIN)/python -m pytest -n 4 --dist worksteal --ignore tests/integration --ignore tests/e2e
+
+integration: compiled ## run each service against a real Redis, as shipped
+	$(SHIPPED_FIRST) $(BIN)/python -m pytest -n 4 --dist worksteal tests/integration
+
+e2e: compiled ## run the whole stack, as shipped
+	$(SHIPPED_FIRST) $(BIN)/python -m pytest -n 2 --dist worksteal tests/e2e
 
 $(AS_SHIPPED)/.made: $(STAMP) libs/common/mypyc.ini $(shell find $(SHIPPED) -name "*.py" -path "*/src/*")
 	rm -rf $(WHEELS) $(AS_SHIPPED)
@@ -56,15 +70,24 @@ $(AS_SHIPPED)/.made: $(STAMP) libs/common/mypyc.ini $(shell find $(SHIPPED) -nam
 
 compiled: $(AS_SHIPPED)/.made ## make the packages as the images have them, compiled, into out/as-shipped
 
-check: install ## format, lint, types and import contracts, without tests
+check: style types contracts ## format, lint, types and import contracts, without tests
+
+style: install ## check format and lint rules
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+
+types: install ## check types with mypy
 	$(BIN)/mypy
+
+contracts: install ## check which package imports which
 	$(BIN)/lint-imports
 
 format: install ## format the code and mend what can be mended
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+mutate: install ## try MUTANTS one-line faults (SEED) for at most MINUTES, list those that no test notices (ONLY=path)
+	$(BIN)/python tests/mutate.py --mutants $(MUTANTS) --seed $(SEED) --minutes $(MINUTES) --only "$(ONLY)"
 
 bench: compiled ## measure the parts, side by side with their alternatives
 	$(SHIPPED_FIRST) $(BIN)/python -m bench

@@ -175,6 +175,7 @@ def main() -> None:
         ws_per_message_deflate=False,
         access_log=False,
         log_level="warning",
+        timeout_keep_alive=65,
     )
 
 

@@ -112,6 +112,7 @@ async def _starlette(port: int) -> None:
         ws="websockets-sansio",
         ws_per_message_deflate=False,
         log_level="error",
+        timeout_keep_alive=65,
     )
     await uvicorn.Server(config).serve()
 

@@ -286,6 +286,7 @@ def settings_for(webhook: str, **changes: object) -> AcsSettings:
         "webhook_url": webhook,
         "webhook_wait_s": 2.0,
         "media_open_delay_s": 0.02,
+        "media_connect_timeout_s": 10.0,
         "media_started_delay_s": 0.02,
         "media_redial_spacing_s": 0.05,
         "callback_retry_s": 0.02,

@@ -8,10 +8,13 @@ from contextlib import asynccontextmanager
 
 import uvicorn
 
+from lab.keep_alive import KEEP_ALIVE_S
+
 
 @asynccontextmanager
 async def running(config: uvicorn.Config) -> AsyncIterator[str]:
     """Serve `config` (made with port 0); give `host:port`; stop at the end."""
+    config.timeout_keep_alive = KEEP_ALIVE_S
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve())
     try:

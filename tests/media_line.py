@@ -19,6 +19,7 @@ from bridge_common.keys import Keys
 from bridge_common.redis_clients import RedisClients
 from bridge_common.service import RunningService
 from bridge_common.streams import Outlet, StreamReader, StreamWriter
+from eventually import eventually
 from media_gateway.app import MediaGateway
 from media_gateway.settings import GatewaySettings
 
@@ -47,6 +48,18 @@ class Line:
         for delivery in deliveries:
             await self.inbox.ack(delivery)
         return [delivery.entry for delivery in deliveries if isinstance(delivery.entry, kind)]
+
+    async def await_told(self, kind: type[InboxEntry], times: int = 1) -> list[InboxEntry]:
+        """Wait until `times` entries of this kind have come to the inbox; fail when more came."""
+        found: list[InboxEntry] = []
+
+        async def enough() -> bool:
+            found.extend(await self.told(kind))
+            return len(found) >= times
+
+        await eventually(enough, what=f"{times} {kind.__name__} in the inbox")
+        assert len(found) == times
+        return found
 
 
 @dataclass

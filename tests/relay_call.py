@@ -228,6 +228,10 @@ class Call:
     async def notices(self) -> list[str]:
         return [entry.what for _, entry in await self.store.read_transcript(self.call_id) if isinstance(entry, Notice)]
 
+    async def noticed(self, *expected: str) -> bool:
+        """Whether the transcript has these notices; a relay writes them a moment after the fact."""
+        return set(expected) <= set(await self.notices())
+
     def of(self, kind: type[Entry]) -> list[Entry]:
         return [entry for entry in self.downlink if isinstance(entry, kind)]
 

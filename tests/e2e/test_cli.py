@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from lab.cli import main
-from lab.stack import bring_down, probe_status, recall
+from lab.stack import Ports, bring_down, probe_status, recall
 
 
 def _lab(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -55,6 +55,10 @@ def test_a_wrong_command_line_ends_with_2() -> None:
     assert caught.value.code == 2
 
 
-def test_call_without_a_stack_says_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_call_without_a_stack_says_what_to_do(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # On the documented ports somebody's stack may be up, and would get a call.
+    monkeypatch.setattr("lab.demo.Ports", Ports.free)
     assert main(["--folder", str(tmp_path), "call"]) == 2
     assert "make up" in capsys.readouterr().err

@@ -67,7 +67,7 @@ async def test_a_voice_service_that_refuses_means_the_call_is_not_answered(stack
     await eventually(lambda: _phone(stack, lab_id)["state"] in FINISHED, within_s=25, every_s=0.1)
     assert _phone(stack, lab_id)["state"] == "rejected"
     assert "answered" not in _events(stack, lab_id)
-    await eventually(lambda: _released(stack), within_s=3)
+    await eventually(lambda: _released(stack))
 
 
 @pytest.mark.timeout(60)
@@ -76,8 +76,8 @@ async def test_everything_of_a_call_is_released_soon_after_the_caller_hangs_up(s
     await eventually(lambda: "call_connected" in _events(stack, lab_id), within_s=20)
     call_json("POST", f"{stack.url('acs')}/lab/calls/{lab_id}/hangup", {})
     hung_up = time.monotonic()
-    await eventually(lambda: _released(stack), within_s=2)
-    assert time.monotonic() - hung_up < 2
+    await eventually(lambda: _released(stack))
+    assert time.monotonic() - hung_up < 4, "no lease and no deadline of the call had to pass"
 
 
 @pytest.mark.timeout(90)
@@ -125,8 +125,8 @@ async def test_an_operator_ends_a_call(stack: Stack) -> None:
     rows = calls if isinstance(calls, list) else next(iter(calls.values()))
     call_id = next(row["call_id"] for row in rows if row["connection_id"] == connection)
     call_json("POST", f"{stack.url('call-control')}/api/calls/{call_id}/hangup")
-    await eventually(lambda: _phone(stack, lab_id)["state"] == "ended", within_s=5)
-    await eventually(lambda: _released(stack), within_s=3)
+    await eventually(lambda: _phone(stack, lab_id)["state"] == "ended")
+    await eventually(lambda: _released(stack))
 
 
 def test_each_service_tells_its_state_and_its_metrics(stack: Stack) -> None:

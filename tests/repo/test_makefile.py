@@ -26,3 +26,18 @@ def test_targets_that_are_no_files_are_phony(root: Path) -> None:
     targets = set(re.findall(r"^([a-z][a-z0-9-]*):(?!=)", makefile, re.MULTILINE))
     phony = {name for line in re.findall(r"^\.PHONY:(.*)$", makefile, re.MULTILINE) for name in line.split()}
     assert targets <= phony
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+@pytest.mark.parametrize("failing", ["", "check", "compiled", "unit", "integration e2e"])
+def test_make_test_runs_every_part_and_lists_those_that_failed(failing: str, root: Path, tmp_path: Path) -> None:
+    part, log = tmp_path / "part", tmp_path / "ran"
+    part.write_text(f'#!/bin/sh\necho "$@" >> {log}\ncase " {failing} " in *" ${{@: -1}} "*) exit 2;; esac\n')
+    part.chmod(0o755)
+    command = ["make", "-o", "install", "test", f"MAKE=bash {part}"]
+    answer = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    ran = [line.split()[-1] for line in log.read_text().splitlines()]
+    assert sorted(ran) == ["check", "compiled", "e2e", "integration", "unit"]
+    assert ran[2:] == ["unit", "integration", "e2e"], "only what needs both cores runs side by side"
+    assert (answer.returncode != 0) is bool(failing)
+    assert ("make test: failed: " + failing in answer.stderr) is bool(failing)

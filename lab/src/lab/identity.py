@@ -27,6 +27,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from lab.keep_alive import KEEP_ALIVE_S
+
 log = logging.getLogger("lab.identity")
 
 DEFAULT_SECRET = "lab-identity-secret-for-one-machine-only"
@@ -201,10 +203,19 @@ def create_app(settings: IdentitySettings) -> Starlette:
     )
 
 
+def server_config(settings: IdentitySettings) -> uvicorn.Config:
+    return uvicorn.Config(
+        create_app(settings),
+        host=settings.host,
+        port=settings.port,
+        log_level="warning",
+        timeout_keep_alive=KEEP_ALIVE_S,
+    )
+
+
 async def serve(settings: IdentitySettings) -> None:
     """Run until SIGINT or SIGTERM."""
-    config = uvicorn.Config(create_app(settings), host=settings.host, port=settings.port, log_level="warning")
-    await uvicorn.Server(config).serve()
+    await uvicorn.Server(server_config(settings)).serve()
 
 
 def main(_argv: Sequence[str] | None = None) -> int:

@@ -64,7 +64,7 @@ def start_process(port: int, *options: str, log_path: Path | None = None) -> sub
             stderr=subprocess.STDOUT,
         )
     deadline = time.monotonic() + _START_TIMEOUT_S
-    while not _answers(port):
+    while not _answers(port, process.pid):
         if process.poll() is not None or time.monotonic() > deadline:
             process.kill()
             process.wait()
@@ -89,10 +89,17 @@ def redis_server() -> Iterator[str]:
         process.wait()
 
 
-def _answers(port: int) -> bool:
+def _answers(port: int, pid: int) -> bool:
+    """Whether this process serves the port. Another server there would answer as well, and ours would not start."""
+    told = b""
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=0.2) as connection:
-            connection.sendall(b"PING\r\n")
-            return connection.recv(16).startswith(b"+PONG")
+            connection.sendall(b"INFO server\r\n")
+            while b"\r\nprocess_id:" not in told or not told.endswith(b"\r\n"):
+                received = connection.recv(4096)
+                if not received or told.startswith(b"-"):
+                    return False
+                told += received
     except OSError:
         return False
+    return b"\r\nprocess_id:%d\r\n" % pid in told

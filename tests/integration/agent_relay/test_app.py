@@ -65,7 +65,7 @@ async def test_a_process_takes_a_call_and_drains(monkeypatch: pytest.MonkeyPatch
             assert (await _probe(running, "/readyz")).status_code == 503
             await asyncio.wait_for(relay.drain(), 5)
             assert session.connection is not None
-            await asyncio.wait_for(session.connection.wait_closed(), 2)
+            await asyncio.wait_for(session.connection.wait_closed(), 10)
         claims = await call.leases.claim(10)
         assert [claim.call_id for claim in claims] == [call.call_id], "another relay may have it at once"
         await call.end()
@@ -132,7 +132,7 @@ async def test_a_process_keeps_sessions_ready_until_it_drains(monkeypatch: pytes
             await asyncio.wait_for(relay.drain(), 5)
             for session in service.sessions:
                 assert session.connection is not None
-                await asyncio.wait_for(session.connection.wait_closed(), 2)
+                await asyncio.wait_for(session.connection.wait_closed(), 10)
                 assert session.connection.close_code == 1000
 
 

@@ -50,7 +50,7 @@ async def test_a_draining_relay_hands_its_call_over_at_once(clients: RedisClient
             assert here.worker.active == 0
             await until_open(service, 1)
             assert there.worker.active == 1
-            assert time.monotonic() - began < 2.0
+            assert time.monotonic() - began < 4.0
             await ten[0].end()
 
 
@@ -84,7 +84,7 @@ async def test_a_call_that_is_handed_over_goes_on_here_until_it_does_there(
                 assert here.worker.active == 1
                 new = service.sessions[1]
                 await new.push(updated("sess_2", ""))
-                await asyncio.wait_for(draining, 2)
+                await asyncio.wait_for(draining, 4)
                 ten[0].speak(10)
                 await eventually(lambda: len(new.audio) >= 10 * 960)
                 assert len(old.audio) == 10 * 960
@@ -216,7 +216,7 @@ async def test_a_draining_relay_keeps_its_call_while_nobody_else_can_have_it(
         assert relay.worker.active == 1, "and takes no other"
         assert not draining.done()
         await ten[0].end()
-        await asyncio.wait_for(draining, 2)
+        await asyncio.wait_for(draining, 4)
 
 
 async def test_a_relay_that_gets_no_session_does_not_take_the_voice_from_the_one_that_has_it(
@@ -243,7 +243,7 @@ async def test_a_relay_that_gets_no_session_does_not_take_the_voice_from_the_one
             assert not ten[0].of(Hold)
             await there.kill()
         await ten[0].end()
-        await asyncio.wait_for(draining, 2)
+        await asyncio.wait_for(draining, 4)
         await ten[0].told(VoiceReady)
         assert not any(isinstance(entry, VoiceLost) for entry in ten[0].inbox)
 
@@ -324,7 +324,7 @@ async def test_a_call_that_nobody_takes_stays_here(
         await eventually(lambda: ten[0].of(ItemEnd))
         assert not draining.done()
         await ten[0].end()
-        await asyncio.wait_for(draining, 2)
+        await asyncio.wait_for(draining, 4)
 
 
 async def _two_with_a_voice(ten: list[Call], service: ScriptedVoiceLive) -> None:

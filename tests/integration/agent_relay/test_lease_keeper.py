@@ -50,7 +50,7 @@ async def test_a_lease_that_ends_elsewhere_ends_the_call_here(clients: RedisClie
         await ten[0].begin()
         await until_open(service, 0)
         await ten[0].leases.end(ten[0].call_id)
-        await eventually(lambda: relay.worker.active == 0, within_s=2.0)
+        await eventually(lambda: relay.worker.active == 0)
 
 
 async def test_without_renewal_a_relay_is_silent_and_then_says_what_it_held_back(

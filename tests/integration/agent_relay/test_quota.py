@@ -56,15 +56,19 @@ async def test_a_token_is_back_a_minute_after_it_was_taken(
     monkeypatch.setattr(quota, "BACK_AFTER_MS", 300)
     one = ConnectionQuota(clients.control, 2)
     assert await _granted(one, RUNNING, 2) == 2
+    # Redis takes the time between the two moments.
+    asked: list[float] = []
     taken: list[float] = []
     while len(taken) < 4:
+        asked_at = time.monotonic()
         grant = await one.take(RESOURCE, RUNNING)
         if grant.token:
+            asked.append(asked_at)
             taken.append(time.monotonic())
         else:
             assert 0 < grant.wait_s <= 0.3
             await asyncio.sleep(grant.wait_s)
-    assert taken[2] - taken[0] >= 0.29, "never more than two in any minute"
+    assert taken[2] - asked[0] >= 0.3, "never more than two in any minute"
     assert await clients.control.zcard(f"quota:{RESOURCE}") <= 2
 
 
@@ -96,11 +100,11 @@ async def test_a_handshake_that_opened_nothing_gives_its_token_back(
 
 async def test_a_pause_holds_for_the_fleet_and_is_told_once(clients: RedisClients) -> None:
     one, other = ConnectionQuota(clients.control, 30), ConnectionQuota(clients.control, 30)
-    assert await one.pause(RESOURCE, 0.2)
+    assert await one.pause(RESOURCE, 0.6)
     assert not await other.pause(RESOURCE, 0.1)
     refused = await other.take(RESOURCE, RUNNING)
     assert not refused.token
-    assert 0.1 < refused.wait_s <= 0.2, "the longer of two pauses counts"
+    assert 0.1 < refused.wait_s <= 0.6, "the longer of two pauses counts"
     await asyncio.sleep(refused.wait_s)
     assert (await other.take(RESOURCE, RUNNING)).token
     assert await one.pause(RESOURCE, 10_000)

@@ -68,8 +68,8 @@ async def test_a_call_is_greeted_heard_answered_and_left(clients: RedisClients, 
         began = time.monotonic()
         await call.end()
         assert session.connection is not None
-        await asyncio.wait_for(session.connection.wait_closed(), 2)
-        assert time.monotonic() - began < 1.0
+        await asyncio.wait_for(session.connection.wait_closed(), 10)
+        assert time.monotonic() - began < 5.0
         assert session.connection.close_code == 1000
 
 
@@ -105,7 +105,7 @@ async def test_tones_reach_the_agent(clients: RedisClients, call: Call) -> None:
         await call.attach()
         call.send(Dtmf("1"), Dtmf("2"), Dtmf("#"))
         await eventually(lambda: session.used == 3)
-        assert "tones" in await call.notices()
+        await eventually(lambda: call.noticed("tones"))
         await call.end()
 
 
@@ -159,7 +159,7 @@ async def test_a_call_that_ends_while_its_session_is_being_opened(clients: Redis
         await eventually(lambda: service.sessions and service.sessions[0].connection)
         assert relay.worker.active == 1
         await call.end()
-        await eventually(lambda: relay.worker.active == 0, within_s=1.5)
+        await eventually(lambda: relay.worker.active == 0)
 
 
 async def test_a_process_that_ends_among_a_calls_last_words_leaves_nothing_running(
@@ -184,7 +184,7 @@ async def test_a_process_that_ends_among_a_calls_last_words_leaves_nothing_runni
             await asyncio.wait_for(asked.wait(), 5)
             await call.store.end_streams(call.call_id, "over")
             assert session.connection is not None
-            await asyncio.wait_for(session.connection.wait_closed(), 2)
+            await asyncio.wait_for(session.connection.wait_closed(), 10)
         await call.leases.end(call.call_id)
 
 
@@ -194,7 +194,7 @@ async def test_the_end_of_the_streams_is_enough(clients: RedisClients, call: Cal
         await call.begin()
         await until_open(service, 0)
         await call.store.end_streams(call.call_id, "over")
-        await eventually(lambda: relay.worker.active == 0, within_s=1.0)
+        await eventually(lambda: relay.worker.active == 0)
         assert Ended("over") not in call.downlink
         await call.leases.end(call.call_id)
 

@@ -58,7 +58,7 @@ async def test_audio_waits_until_it_may_flow() -> None:
             await running
         connection = service.sessions[0].connection
         assert connection is not None
-        await asyncio.wait_for(connection.wait_closed(), 2)
+        await asyncio.wait_for(connection.wait_closed(), 10)
 
 
 async def test_an_abandoned_session_is_closed() -> None:
@@ -84,7 +84,7 @@ async def test_the_goodbye_of_an_abandoned_session_need_not_be_waited_for() -> N
         assert connection is not None
         assert not aside[0].done()
         await aside[0]
-        await asyncio.wait_for(connection.wait_closed(), 2)
+        await asyncio.wait_for(connection.wait_closed(), 10)
 
 
 async def test_a_refused_token_is_replaced_once() -> None:
@@ -125,7 +125,7 @@ async def test_a_fault_of_the_call_ends_its_session_and_is_told() -> None:
         assert len(seen) == 1, "nothing follows a fault"
         connection = service.sessions[0].connection
         assert connection is not None
-        await asyncio.wait_for(connection.wait_closed(), 2)
+        await asyncio.wait_for(connection.wait_closed(), 10)
 
 
 async def test_malformed_events_are_dropped_and_the_next_one_counts() -> None:

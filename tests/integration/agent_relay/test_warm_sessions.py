@@ -103,7 +103,7 @@ async def test_old_sessions_are_replaced_before_somebody_takes_them() -> None:
         await eventually(lambda: len(warm) == 1)
         connection = service.sessions[0].connection
         assert connection is not None
-        await asyncio.wait_for(connection.wait_closed(), 3)
+        await asyncio.wait_for(connection.wait_closed(), 10)
         assert connection.close_code == 1000
         assert (await _taken(warm)).configured.session_id == "sess_2"
 
@@ -165,7 +165,7 @@ async def test_a_new_call_has_its_session_at_once(clients: RedisClients, call: C
             began = time.monotonic()
             await call.begin()
             await call.told(VoiceReady)
-            assert time.monotonic() - began < 1.0
+            assert time.monotonic() - began < 4.0
             record = await call.store.load(call.call_id)
             assert record is not None
             assert record.voice_session_id == "sess_warm"

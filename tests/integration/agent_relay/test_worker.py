@@ -39,7 +39,7 @@ async def test_a_call_that_is_over_before_its_relay_came_is_left(clients: RedisC
     await ten[0].begin(status=Status.ENDED)
     async with relay_process(clients, model_target("ws://127.0.0.1:1")) as relay:
         await eventually(lambda: _leased(clients, 0))
-        assert relay.worker.active == 0
+        await eventually(lambda: relay.worker.active == 0)
 
 
 async def test_a_killed_relays_call_goes_on_at_another(clients: RedisClients, ten: list[Call]) -> None:
@@ -66,7 +66,7 @@ async def test_a_killed_relays_call_goes_on_at_another(clients: RedisClients, te
             began = time.monotonic()
             second.worker._capacity = 10  # only now may it have the call
             resumed = await until_open(service, 1)
-            assert time.monotonic() - began < 2.0
+            assert time.monotonic() - began < 4.0
             assert "conversation-id=conv_1" in resumed.path
             call.speak(3)
             await eventually(lambda: len(resumed.audio) >= 3 * 960)

@@ -78,7 +78,7 @@ async def test_a_read_waits_for_the_first_entry(mine: Inbox, rival: Inbox) -> No
     began = time.monotonic()
     await rival.put(ready(1))
     assert entries(await reading) == [ready(1)]
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < 0.9
 
 
 @pytest.mark.parametrize("block_ms", [0, 1, 30])
@@ -86,7 +86,7 @@ async def test_a_read_of_nothing_ends_in_time(mine: Inbox, block_ms: int) -> Non
     """Zero would mean for ever to Redis."""
     began = time.monotonic()
     assert await mine.read(block_ms=block_ms) == []
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < 0.9
 
 
 async def test_all_shards_are_read(clients: RedisClients) -> None:

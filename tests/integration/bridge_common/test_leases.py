@@ -100,10 +100,10 @@ async def test_an_expired_lease_goes_to_a_rival_under_a_higher_epoch(
 
 
 async def test_a_renewed_lease_does_not_expire(clients: RedisClients, keys: Keys, rival: Leases) -> None:
-    relay = Leases(clients.control, keys, "relay-1", 300)
+    relay = Leases(clients.control, keys, "relay-1", 1000)
     await relay.offer(CALL)
     [claim] = await relay.claim(1)
-    until = time.monotonic() + 1.0
+    until = time.monotonic() + 1.2
     while time.monotonic() < until:
         assert await relay.renew([claim]) == []
         assert await rival.claim(1) == []
@@ -286,7 +286,7 @@ async def test_an_offer_wakes_who_waits(clients: RedisClients, mine: Leases) -> 
     began = time.monotonic()
     await mine.offer(CALL)
     await waiting
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < 0.9
 
 
 async def test_a_release_wakes_who_waits(clients: RedisClients, mine: Leases, rival: Leases) -> None:
@@ -298,7 +298,7 @@ async def test_a_release_wakes_who_waits(clients: RedisClients, mine: Leases, ri
     began = time.monotonic()
     await mine.release(claim)
     await waiting
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < 0.9
 
 
 async def test_the_end_of_a_lease_is_not_slept_through(clients: RedisClients, keys: Keys, rival: Leases) -> None:
@@ -312,7 +312,7 @@ async def test_the_end_of_a_lease_is_not_slept_through(clients: RedisClients, ke
     assert await rival.claim(1) == []
     await rival.wait_wake(clients.blocking, cursors, 1000)
     assert [one.call_id for one in await rival.claim(1)] == [claim.call_id]
-    assert time.monotonic() - began < 0.6
+    assert time.monotonic() - began < 0.9
 
 
 async def test_what_was_left_to_others_is_looked_at_soon(clients: RedisClients, mine: Leases) -> None:
@@ -323,7 +323,7 @@ async def test_what_was_left_to_others_is_looked_at_soon(clients: RedisClients, 
     assert len(await mine.claim(1)) == 1
     began = time.monotonic()
     await mine.wait_wake(clients.blocking, cursors, 1000)
-    assert 0.05 < time.monotonic() - began < 0.5
+    assert 0.05 < time.monotonic() - began < 0.9
 
 
 async def test_what_comes_between_two_waits_is_not_missed(clients: RedisClients, mine: Leases) -> None:
@@ -332,7 +332,7 @@ async def test_what_comes_between_two_waits_is_not_missed(clients: RedisClients,
     await mine.offer(CALL)
     began = time.monotonic()
     await mine.wait_wake(clients.blocking, cursors, 1000)
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < 0.9
 
 
 async def test_a_wake_is_seen_once(clients: RedisClients, mine: Leases) -> None:
@@ -367,3 +367,27 @@ async def test_an_absent_redis_is_an_outside_error(proxy: TcpProxy, shaky_client
 
 def test_the_owner_is_spelled_with_its_epoch(mine: Leases) -> None:
     assert mine.owner_text(Claim(CALL, 7)) == "relay-1|7"
+
+
+async def test_calls_without_a_relay_are_told_with_their_last_owner(
+    clients: RedisClients, keys: Keys, mine: Leases, rival: Leases
+) -> None:
+    calls = [call_id_of(name) for name in "abc"]
+    for call_id in calls:
+        await mine.offer(call_id)
+    claims = {claim.call_id: claim for claim in await mine.claim(3)}
+    assert await rival.overdue(calls) == []
+    for call_id in calls[:2]:
+        await clients.control.zincrby(keys.leases(keys.tag(call_id)), -LONG_MS - 5000, call_id)
+    found = await rival.overdue(calls)
+    assert [one.call_id for one in found] == calls[:2]
+    assert [one.epoch for one in found] == [claims[call_id].epoch for call_id in calls[:2]]
+    assert all(4 < one.since_s < 60 for one in found)
+
+
+def test_each_call_belongs_to_one_part(clients: RedisClients) -> None:
+    parts = Leases(clients.control, Keys(3, spread=True), "relay-1").parts()
+    assert len(parts) == 3
+    owners = [[part.has(call_id_of(str(number))) for part in parts] for number in range(50)]
+    assert all(has.count(True) == 1 for has in owners)
+    assert len(set(map(tuple, owners))) == 3

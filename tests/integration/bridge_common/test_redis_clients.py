@@ -33,7 +33,7 @@ async def test_ping_of_an_absent_server_is_false_in_time() -> None:
     absent = open_clients(f"redis://127.0.0.1:{free_port()}/0")
     began = time.monotonic()
     assert not await absent.ping()
-    assert time.monotonic() - began < 1.0
+    assert time.monotonic() - began < 1.9
     await absent.aclose()
 
 
@@ -41,7 +41,7 @@ async def test_ping_of_a_silent_server_is_false_in_time(proxy: TcpProxy, shaky_c
     proxy.silent = True
     began = time.monotonic()
     assert not await shaky_clients.ping()
-    assert time.monotonic() - began < 1.2
+    assert time.monotonic() - began < 1.9
     proxy.silent = False
     assert await shaky_clients.ping()
 
@@ -63,7 +63,7 @@ async def test_a_blocked_read_waits_as_long_as_a_block_may_last(clients: RedisCl
     began = time.monotonic()
     reply = await xread(clients.blocking, {"nothing": "0-0"}, count=1, block_ms=MAX_BLOCK_MS)
     assert list(entries_of(reply)) == []
-    assert MAX_BLOCK_MS / 1000 - 0.1 < time.monotonic() - began < 1.4
+    assert MAX_BLOCK_MS / 1000 - 0.1 < time.monotonic() - began < 2.9
 
 
 async def test_a_blocked_read_on_a_silent_server_ends_in_time(proxy: TcpProxy, shaky_clients: RedisClients) -> None:
@@ -71,7 +71,7 @@ async def test_a_blocked_read_on_a_silent_server_ends_in_time(proxy: TcpProxy, s
     began = time.monotonic()
     with pytest.raises(RedisTimeoutError):
         await xread(shaky_clients.blocking, {"nothing": "0-0"}, count=1, block_ms=MAX_BLOCK_MS)
-    assert time.monotonic() - began < 2.0
+    assert time.monotonic() - began < 2.9
 
 
 async def test_media_writes_give_up_fast_and_are_not_repeated(proxy: TcpProxy, shaky_clients: RedisClients) -> None:

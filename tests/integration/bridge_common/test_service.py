@@ -270,3 +270,12 @@ def test_a_process_ends_with_code_0_after_a_signal() -> None:
     out, _ = process.communicate(timeout=20)
     assert out.split() == ["started", "draining", "stopped"]
     assert process.returncode == 0
+
+
+def test_a_process_ends_with_code_1_when_a_part_dies() -> None:
+    """What restarts processes has to see that it was no stop."""
+    dies = PROCESS.replace('print("started", flush=True)', 'self.parts.start("deaf", asyncio.sleep(0.01))')
+    assert dies != PROCESS
+    environment = {**os.environ, "REDIS_URL": "redis://127.0.0.1:1/0", "HOST": "127.0.0.1", "PORT": str(free_port())}
+    ended = subprocess.run([sys.executable, "-c", dies], env=environment, capture_output=True, timeout=50, check=False)
+    assert ended.returncode == 1

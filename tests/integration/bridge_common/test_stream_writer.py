@@ -298,12 +298,12 @@ async def test_flush_waits_for_its_own_entries_only(clients: RedisClients) -> No
     append_for_ever()
     async with running(writer):
         outlet.append(Dtmf("1"))
-        await asyncio.wait_for(writer.flush(), 2)
+        await asyncio.wait_for(writer.flush(), 10)
         enough = True
 
 
 async def test_flush_of_nothing_returns_at_once(clients: RedisClients) -> None:
-    await asyncio.wait_for(StreamWriter(clients.media).flush(), 1)
+    await asyncio.wait_for(StreamWriter(clients.media).flush(), 10)
 
 
 async def test_flush_ends_when_the_writer_does(proxy: TcpProxy, shaky_clients: RedisClients) -> None:
@@ -315,8 +315,8 @@ async def test_flush_ends_when_the_writer_does(proxy: TcpProxy, shaky_clients: R
         flushing = asyncio.create_task(writer.flush())
         done, _ = await asyncio.wait({flushing}, timeout=0.05)
         assert not done
-    await asyncio.wait_for(flushing, 1)
-    await asyncio.wait_for(writer.flush(), 1)
+    await asyncio.wait_for(flushing, 10)
+    await asyncio.wait_for(writer.flush(), 10)
 
 
 async def test_a_writer_cancelled_in_a_batch_goes_on_with_it_when_run_again(

@@ -130,12 +130,10 @@ async def test_retry_after_is_waited_for(client: AcsClient, acs: ScriptedAcs) ->
 
 
 async def test_no_reply_within_the_deadline(client: AcsClient, acs: ScriptedAcs) -> None:
-    acs.script("answer", Twist(delay_s=2.5))
-    started = time.monotonic()
+    acs.script("answer", Twist(delay_s=2.5))  # it would be a good reply, half a second after the deadline
     with pytest.raises(AcsError) as caught:
         await answer(client)
     assert caught.value.refusal is Refusal.UNAVAILABLE
-    assert time.monotonic() - started < 2.4
 
 
 async def test_no_server_at_all() -> None:

@@ -47,9 +47,9 @@ async def test_answered_when_the_voice_is_ready(board: Switchboard) -> None:
     await board.reaches(call, Status.CONNECTED)
     hung_up = {"resultInformation": {"code": 200, "subCode": 560000, "message": "The conversation has ended."}}
     await board.call_back(call, call.callback("CallDisconnected", connection_id, **hung_up))
-    record = await board.reaches(call, Status.ENDED, within_s=2)
+    record = await board.reaches(call, Status.ENDED, within_s=4)
     assert record.end_reason == "caller_hung_up"
-    await eventually(lambda: board.released(call), within_s=2, what="everything is released")
+    await eventually(lambda: board.released(call), within_s=4, what="everything is released")
     await eventually(board.idle, what="nothing is left in the inbox")
     record = await board.reaches(call, Status.ENDED)
     assert record.pending == ()
@@ -119,7 +119,7 @@ async def test_the_caller_gave_up_while_it_rang(board: Switchboard) -> None:
     await board.ring(call)
     await board.voice_ready(call)
     await board.reaches(call, Status.ENDED)
-    await eventually(lambda: board.released(call), within_s=2)
+    await eventually(lambda: board.released(call), within_s=4)
 
 
 async def test_the_caller_gave_up_while_it_was_answered(board: Switchboard) -> None:
@@ -131,7 +131,7 @@ async def test_the_caller_gave_up_while_it_was_answered(board: Switchboard) -> N
     await board.call_back(call, call.callback("AnswerFailed", connection_id, **canceled))
     record = await board.reaches(call, Status.ENDED)
     assert record.end_reason == "AnswerFailed_487_540487"
-    await eventually(lambda: board.released(call), within_s=2)
+    await eventually(lambda: board.released(call), within_s=4)
 
 
 async def test_no_relay_in_time_rejects_busy(redis_url: str, clients: RedisClients, acs: ScriptedAcs) -> None:
@@ -142,7 +142,7 @@ async def test_no_relay_in_time_rejects_busy(redis_url: str, clients: RedisClien
         assert record.end_reason == "no_voice"
         [asked] = acs.asked
         assert asked.body == {"incomingCallContext": call.context, "callRejectReason": "busy"}
-        await eventually(lambda: board.released(call), within_s=2)
+        await eventually(lambda: board.released(call), within_s=4)
 
 
 async def test_voice_lost_redirects_to_people(redis_url: str, clients: RedisClients, acs: ScriptedAcs) -> None:
@@ -207,7 +207,7 @@ async def test_an_operator_hangs_up(board: Switchboard) -> None:
     await board.reaches(call, Status.ENDING)
     await eventually(lambda: len(board.acs.of("terminate")) == 1)
     assert board.acs.of("terminate")[0].connection_id == connection_id
-    await eventually(lambda: board.released(call), within_s=2)
+    await eventually(lambda: board.released(call), within_s=4)
     await board.call_back(call, call.callback("CallDisconnected", connection_id))
     record = await board.reaches(call, Status.ENDED)
     assert record.end_reason == "hung_up_by_operator"

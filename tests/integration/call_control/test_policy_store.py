@@ -36,7 +36,7 @@ async def test_a_replacement_ends_the_wait_also_of_who_was_not_waiting_yet(clien
     assert not waiting.done()
     assert await other.swap(b"one", b"two")
     await waiting
-    assert time.monotonic() - began < 0.8
+    assert time.monotonic() - began < 1.04
 
 
 async def test_no_redis() -> None:

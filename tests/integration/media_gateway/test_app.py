@@ -75,7 +75,7 @@ async def test_a_signal_lets_calls_end_and_then_closes_the_rest(redis_url: str, 
             assert await acs.closed(within_s=6) == 1001
         assert await asyncio.wait_for(running.wait(), 5) == 0
         await eventually(lambda: line.said(MediaDetached))
-        assert len(await line.told(MediaLost)) == 1
+        await line.await_told(MediaLost)
 
 
 async def test_a_dead_writer_ends_the_process(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:

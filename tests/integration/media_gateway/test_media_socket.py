@@ -150,7 +150,7 @@ async def test_who_says_nothing_is_closed(
             await idle.metadata()
             assert await mute.closed() == 1008
             assert await idle.closed() == 1008
-        assert len(await one.told(MediaLost)) == 2
+        await one.await_told(MediaLost, 2)
 
 
 async def test_who_does_not_read_is_closed(

@@ -102,7 +102,7 @@ async def test_the_peers_close_is_answered_and_told(echoes: Echoes) -> None:
         peer.send(FIN | CLOSE, (4000).to_bytes(2, "big") + b"bye")
         peer.send(FIN | TEXT, b"after the end")
         assert await peer.closed_with() == 4000
-        assert await peer.ended(within_s=0.5)
+        assert await peer.ended(within_s=0.9)
     await eventually(lambda: echoes.sockets[0].codes == [4000])
     assert echoes.sockets[0].texts == []
 
@@ -133,7 +133,7 @@ async def test_our_close_waits_for_the_peers_answer(echoes: Echoes) -> None:
         assert payload[2:].decode() == "ü" * 60, "cut to what a close frame holds"
         peer.send(FIN | TEXT, b"was on its way")
         peer.send(FIN | CLOSE, payload[:2])
-        assert await peer.ended(within_s=0.5)
+        assert await peer.ended(within_s=0.9)
     await eventually(lambda: echoes.sockets[0].codes == [4001])
     assert echoes.sockets[0].texts == []
 

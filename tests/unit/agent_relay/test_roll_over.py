@@ -36,18 +36,30 @@ class Opener:
         return cast(WarmSession, session)
 
 
-async def test_at_a_quiet_moment_it_takes_over_as_soon_as_it_is_ready() -> None:
-    opener, began = Opener(), time.monotonic()
-    session = await next_session(0.4, lambda: True, opener)
+@pytest.fixture
+async def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The loop's time, moved by nothing but sleep."""
+    now = [1000.0]
+
+    async def sleep(delay_s: float) -> None:
+        now[0] += delay_s
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: now[0])
+    return now
+
+
+async def test_at_a_quiet_moment_it_takes_over_as_soon_as_it_is_ready(clock: list[float]) -> None:
+    opener = Opener()
+    session = await next_session(4.0, lambda: True, opener)
     assert session is opener.opened[0]
-    assert 0.28 <= time.monotonic() - began < 0.39
+    assert clock == [1003.0]
     opener.opened[0].socket.close.assert_not_awaited()
 
 
-async def test_while_nobody_is_quiet_it_waits_until_shortly_before_the_end() -> None:
-    began = time.monotonic()
-    await next_session(0.8, lambda: False, Opener())
-    assert 0.74 <= time.monotonic() - began < 0.95
+async def test_while_nobody_is_quiet_it_waits_until_shortly_before_the_end(clock: list[float]) -> None:
+    await next_session(8.0, lambda: False, Opener())
+    assert clock == [pytest.approx(1007.5, abs=0.06)]
 
 
 async def test_a_refusal_and_a_loss_mean_another_attempt(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,11 +1,20 @@
-"""For whom a relay leaves a moment before it claims."""
+"""Whom a relay lets claim first, and when it gives a call away."""
 
 from __future__ import annotations
 
+import asyncio
 import math
+from types import SimpleNamespace
+from typing import cast
 
-from agent_relay.worker import emptiest
+import pytest
+from redis.asyncio import Redis
+
+from agent_relay.desk import Desk
+from agent_relay.holding import Holding
+from agent_relay.worker import Worker, emptiest
 from bridge_common.fleet import Member
+from bridge_common.leases import Claim, Leases
 
 
 def relay(active: int, capacity: int = 10, *, draining: bool = False) -> Member:
@@ -21,3 +30,46 @@ def test_who_cannot_take_a_call_is_waited_for_by_nobody() -> None:
     assert emptiest([]) == math.inf
     assert emptiest([relay(10), relay(0, 0), relay(1, draining=True)]) == math.inf
     assert emptiest([relay(10), relay(8)]) == 0.8
+
+
+class Recorder:
+    """Writer and leases of a relay: what was asked of them, in order."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    async def flush(self) -> None:
+        await asyncio.sleep(0)
+        self.asked.append("flushed")
+
+    async def release(self, _: Claim) -> None:
+        self.asked.append("released")
+
+
+async def test_what_was_said_goes_out_before_another_relay_may_have_the_call() -> None:
+    recorder = Recorder()
+    desk = cast(Desk, SimpleNamespace(writer=recorder, leases=recorder))
+    worker = Worker(desk, cast(Redis, None), capacity=1)
+    await worker._release(cast(Claim, None))
+    assert recorder.asked == ["flushed", "released"]
+
+
+@pytest.mark.parametrize(("active", "emptiest_share", "waits_s"), [(5, 0.0, 0.02), (5, 0.5, 0.0), (2, 0.8, 0.0)])
+async def test_a_relay_waits_as_long_as_it_is_fuller_than_the_emptiest(
+    active: int, emptiest_share: float, waits_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float] = []
+
+    async def sleep(delay_s: float) -> None:
+        waited.append(delay_s)
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    worker = Worker(cast(Desk, None), cast(Redis, None), capacity=10)
+    worker._holdings.update({cast(Claim, number): cast(Holding, None) for number in range(active)})
+    worker._emptiest = emptiest_share
+    await worker._claim_some(cast(Leases, SimpleNamespace(claim=nothing)))
+    assert waited == [pytest.approx(waits_s)]
+
+
+async def nothing(_: int) -> list[Claim]:
+    return []

@@ -23,7 +23,7 @@ async def test_a_timer_that_is_late_is_counted_with_its_lateness(monkeypatch: py
     late = sample("count") - sample("bucket", le="0.1")
     lag.start()
     time.sleep(0.15)  # noqa: ASYNC251  # the loop has to be held up
-    await eventually(lambda: sample("count") - sample("bucket", le="0.1") == late + 1)
+    await eventually(lambda: sample("count") - sample("bucket", le="0.1") > late)
     lag.stop()
     counted = sample("count")
     await asyncio.sleep(0.03)

@@ -3,6 +3,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from redis import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from lab import redis_server
 from lab.ports import free_port
@@ -16,10 +18,10 @@ def test_a_url_that_is_given_is_used_and_left_alone(monkeypatch: pytest.MonkeyPa
 
 def test_without_one_a_server_of_our_own_answers_and_is_gone_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("REDIS_URL", raising=False)
-    with redis_server.redis_server() as url:
-        port = int(url.rsplit(":", 1)[1].split("/")[0])
-        assert redis_server._answers(port)
-    assert not redis_server._answers(port)
+    with redis_server.redis_server() as url, Redis.from_url(url) as redis:
+        assert redis.ping()
+    with Redis.from_url(url) as redis, pytest.raises(RedisConnectionError):
+        redis.ping()
 
 
 def test_a_server_on_the_path_serves_where_the_wheel_is_missing(
@@ -44,3 +46,14 @@ def test_a_server_that_does_not_start_is_told(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(redis_server, "server_binary", lambda: Path("/bin/false"))
     with pytest.raises(redis_server.NoRedisError, match="did not start"):
         redis_server.start_server(free_port())
+
+
+def test_another_server_on_the_port_is_not_taken_for_ours() -> None:
+    port = free_port()
+    first = redis_server.start_server(port)
+    try:
+        with pytest.raises(redis_server.NoRedisError, match=f"did not start on port {port}"):
+            redis_server.start_server(port)
+    finally:
+        first.terminate()
+        first.wait()

@@ -54,11 +54,11 @@ def test_the_newest_socket_stays_in_whatever_order_they_enter(order: tuple[int, 
 
 async def test_empty_waits_for_the_last_one() -> None:
     admission = Admission(capacity=2)
-    await asyncio.wait_for(admission.empty(), 1)
+    await asyncio.wait_for(admission.empty(), 10)
     socket = FakeSocket(1)
     admission.enter("a", socket)
     waiting = asyncio.create_task(admission.empty())
     await asyncio.wait([waiting], timeout=0.01)
     assert not waiting.done()
     admission.leave("a", socket)
-    await asyncio.wait_for(waiting, 1)
+    await asyncio.wait_for(waiting, 10)

@@ -35,14 +35,14 @@ async def test_calls_that_end_in_time_are_not_touched() -> None:
     assert admission.draining
     assert not draining.done()
     admission.leave("a", socket)
-    await asyncio.wait_for(draining, 1)
+    await asyncio.wait_for(draining, 10)
     assert socket.ended == []
 
 
 async def test_the_others_are_closed_when_time_is_over() -> None:
     admission = Admission(capacity=5)
     sockets = [FakeSocket(admission, call_id) for call_id in "ab"]
-    await asyncio.wait_for(drain(admission, timeout_s=0.05), 1)
+    await asyncio.wait_for(drain(admission, timeout_s=0.05), 10)
     assert [socket.ended for socket in sockets] == [[GOING_AWAY], [GOING_AWAY]]
 
 
@@ -58,4 +58,20 @@ async def test_a_drain_that_is_cut_short_still_says_goodbye() -> None:
 
 
 async def test_without_calls_it_is_over_at_once() -> None:
-    await asyncio.wait_for(drain(Admission(capacity=1), timeout_s=60), 1)
+    await asyncio.wait_for(drain(Admission(capacity=1), timeout_s=60), 10)
+
+
+@pytest.mark.parametrize(("timeout_s", "waits_s"), [(20, 19.0), (2, 1.5)])
+async def test_time_is_kept_for_closing(monkeypatch: pytest.MonkeyPatch, timeout_s: float, waits_s: float) -> None:
+    """Whoever drains the process ends it after `timeout_s`: the sockets have to be closed with 1001 before."""
+    admission, waited, timeout = Admission(capacity=5), list[float](), asyncio.timeout
+
+    def elapsed(delay_s: float) -> asyncio.Timeout:
+        waited.append(delay_s)
+        return timeout(0)
+
+    socket = FakeSocket(admission, "a")
+    monkeypatch.setattr(asyncio, "timeout", elapsed)
+    await drain(admission, timeout_s)
+    assert waited == [waits_s]
+    assert socket.ended == [GOING_AWAY]

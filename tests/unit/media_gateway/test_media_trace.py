@@ -43,7 +43,7 @@ def test_set_up_and_socket_are_spans_of_the_call() -> None:
         trace = MediaTrace(grant(TRACEPARENT))
         trace.opened(16_000)
         for _ in range(1000):
-            trace.stopped(Clear("item_1", at_us=1))
+            trace.stopped(Clear("item_1", at_us=telemetry.now_us()))
         trace.closed(1000, "the call has ended")
     assert told.names() == ["media set-up", "media socket"]
     assert {traceparent for traceparent, _ in told.spans} == {TRACEPARENT}
@@ -58,6 +58,6 @@ def test_a_call_that_is_not_traced_leaves_no_span() -> None:
     with telling() as told:
         trace = MediaTrace(grant())
         trace.opened(16_000)
-        trace.stopped(Clear("item_1", at_us=1))
+        trace.stopped(Clear("item_1", at_us=telemetry.now_us()))
         trace.closed(1000, "")
     assert told.spans == []

@@ -19,6 +19,7 @@ from lab.acs.exchange import Exchange
 from lab.acs.lab_api import LabApi, RefusedRequestError, refused
 from lab.acs.settings import AcsSettings
 from lab.acs.tokens import KEYS_PATH, OPENID_PATH, TokenIssuer
+from lab.keep_alive import KEEP_ALIVE_S
 
 
 def create_app(settings: AcsSettings) -> Starlette:
@@ -67,6 +68,7 @@ async def serve(settings: AcsSettings) -> None:
         port=settings.port,
         log_level="warning",
         access_log=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=2,
     )
     log.log("acs simulator", url=settings.base_url, webhook=settings.webhook_url, schema=settings.event_schema)

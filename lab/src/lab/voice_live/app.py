@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from lab.keep_alive import KEEP_ALIVE_S
 from lab.voice_live import events
 from lab.voice_live.connection import ReachableProtocol, connection_of
 from lab.voice_live.control import control_routes
@@ -61,6 +62,7 @@ def server_config(settings: VoiceLiveSettings) -> uvicorn.Config:
         ws_max_size=MAX_MESSAGE_BYTES,
         ws_per_message_deflate=False,
         log_level="warning",
+        timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=3,
     )
 

@@ -23,6 +23,8 @@ from bridge_common.outage import Outage
 
 log = logging.getLogger(__name__)
 
+LEEWAY_S: Final = 300
+"""Accepted difference between the clock of ACS and ours."""
 COOLDOWN_S: Final = 30.0
 RETRY_S: Final = 0.25
 """The cooldown after an attempt that failed."""
@@ -42,7 +44,7 @@ class JwtVerifier:
     """Checks tokens of one kind of sender. `fetch` keys early (at start) so that no caller waits for them."""
 
     def __init__(
-        self, jwks_url: str, issuers: Sequence[str], audience: str, *, mode: JwtMode, leeway_s: int = 300
+        self, jwks_url: str, issuers: Sequence[str], audience: str, *, mode: JwtMode, leeway_s: int = LEEWAY_S
     ) -> None:
         self._jwks_url = jwks_url
         self._issuers = list(issuers)

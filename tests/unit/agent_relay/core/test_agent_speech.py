@@ -65,6 +65,23 @@ def test_an_interruption_clears_what_was_not_heard_although_the_response_is_done
     assert history.replay() == [create_message("assistant", "one two")]
 
 
+def test_the_rest_of_an_interrupted_response_is_dropped() -> None:
+    """Its further items as well, when only the item that was heard tells which response it was."""
+    speech, _ = _speech()
+    speech.delta(AudioDelta("r1", "a1", SECOND), 10.0)
+    speech.interrupt("")
+    assert speech.delta(AudioDelta("r1", "a2", SECOND), 10.1) == []
+    assert speech.text("a2", "r1", WORDS, 10.1, whole=True) == []
+    speech.response_done("r1")
+    assert speech.delta(AudioDelta("r2", "a3", SECOND), 10.2) == [Append(Audio("a3", SECOND))]
+
+
+def test_a_response_that_was_interrupted_before_its_first_sound_stays_silent() -> None:
+    speech, _ = _speech()
+    speech.interrupt("r1")
+    assert speech.delta(AudioDelta("r1", "a1", SECOND), 10.0) == []
+
+
 def test_deltas_that_come_late_are_dropped_until_the_response_is_done() -> None:
     speech, _ = _speech()
     speech.delta(AudioDelta("r1", "a1", SECOND), 10.0)
@@ -274,3 +291,19 @@ def test_a_transcript_that_is_repeated_after_its_turn_changes_nothing() -> None:
     assert speech.text("a1", "r1", WORDS, 12.0, whole=True) == []
     assert speech.response_done("r1") == []
     assert history.replay() == [create_message("assistant", WORDS)]
+
+
+def test_a_response_without_a_sound_is_settled_when_it_is_done() -> None:
+    """An announcement that nobody heard must not wait for news of it."""
+    speech, _ = _speech()
+    speech.text("a1", "r1", WORDS, 10.0, whole=True)
+    assert not speech.settled(["r1"])
+    speech.response_done("r1")
+    assert speech.settled(["r1"])
+
+
+def test_what_another_relay_let_it_say_is_not_truncated_in_a_later_session_either() -> None:
+    speech, _ = _speech()
+    speech.adopt(Saying("a1", WORDS, 10_000, 1000), 10.0)
+    speech.session_lost()
+    assert not [command for command in speech.played("a1", 500, complete=False) if isinstance(command, Send)]

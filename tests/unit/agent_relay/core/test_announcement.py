@@ -95,3 +95,14 @@ def test_a_writer_that_is_gone_ends_its_text() -> None:
     assert one.whole
     one.add("2-0", Say("say_1", 5, "No."), 30.0)
     assert not one.ready
+
+
+def test_nothing_becomes_due_while_a_sentence_waits_or_after_the_last_piece() -> None:
+    one = announcement()
+    one.add("1-0", Say("say_1", 0, "Good morning. This is"), 1.0)
+    assert one.next_at(silent=True) is None, "a whole sentence is there"
+    assert taken(one) == ["Good morning."]
+    assert one.next_at(silent=True) == 1.0 + PAUSE_S
+    one.add("2-0", Say("say_1", 21, " Contoso.", last=True), 1.1)
+    assert taken(one) == ["This is Contoso."]
+    assert one.next_at(silent=True) is None, "nothing more comes"

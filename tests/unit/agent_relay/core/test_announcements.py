@@ -353,3 +353,30 @@ def test_audio_of_a_text_goes_to_the_downlink_like_any_other() -> None:
     talk = open_line(Talk(plan_for()))
     talk.core.say("1-0", TWO, 2.0)
     assert Audio("a1", SECOND) in appended(speak(talk, "r1", "a1", "Good morning."))
+
+
+# -- dropped while the request waits
+def test_a_dropped_text_is_not_asked_for_once_the_other_response_ends() -> None:
+    talk = open_line(Talk(plan_for()))
+    talk.core.say("1-0", TWO, 2.0)
+    busy = vl.ErrorEvent("conversation_already_has_active_response", "", "", "say-1")
+    talk.hear(vl.ResponseCreated("r_theirs"), busy)
+    urgent = talk.core.say("2-0", Say("say_2", 0, "Fire!", last=True, interrupt=True), 2.1)
+    assert outcomes(urgent) == [("say_1", "replaced")]
+    assert said(talk.hear(vl.ResponseDone("r_theirs", "cancelled", ""))) == ["Fire!"]
+    assert said(speak(talk, "r2", "a2", "Fire!")) == []
+
+
+@pytest.mark.parametrize("status", ["incomplete", "completed"])
+def test_a_sentence_without_a_sound_is_said_again(status: str) -> None:
+    talk = open_line(Talk(plan_for()))
+    talk.core.say("1-0", TWO, 2.0)
+    silent = (vl.ResponseCreated("r1"), vl.ResponseDone("r1", status, ""))
+    assert said(talk.hear(*silent)) == ["Good morning."]
+
+
+def test_a_sentence_that_was_cut_off_within_its_sound_is_not_said_again() -> None:
+    talk = open_line(Talk(plan_for()))
+    talk.core.say("1-0", TWO, 2.0)
+    sounds = (vl.ResponseCreated("r1"), vl.AudioDelta("r1", "a1", SECOND), vl.ResponseDone("r1", "incomplete", ""))
+    assert said(talk.hear(*sounds)) == ["This is Contoso."]

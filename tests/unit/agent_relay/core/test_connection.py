@@ -136,3 +136,13 @@ def test_every_mode_has_its_way() -> None:
 @pytest.mark.parametrize("text", ["", "res.azure.com", "ftp://res", "https://", "wss:///path"])
 def test_what_is_no_endpoint(text: str) -> None:
     assert not is_endpoint(text)
+
+
+def test_each_way_needs_the_tokens_of_its_scopes() -> None:
+    def scopes(mode: Mode, key: str = "") -> tuple[TokenScope, ...]:
+        return Target(mode=mode, endpoint="https://res", api_version="2026-07-15", api_key=key).scopes()
+
+    assert scopes(Mode.AGENT) == scopes(Mode.MODEL) == (TokenScope.AI,)
+    assert scopes(Mode.CLASSIC_AGENT) == (TokenScope.COGNITIVE_SERVICES, TokenScope.AI)
+    assert scopes(Mode.MODEL, key="k") == ()
+    assert scopes(Mode.AGENT, key="k") == (TokenScope.AI,)

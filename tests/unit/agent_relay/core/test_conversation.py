@@ -116,3 +116,22 @@ def test_tones_during_a_gap_go_to_the_next_session_once(mode: Mode) -> None:
     events = sent(talk.open("conv_1"))
     assert [event for event in events if "[keypad] #" in str(event)] == [vl.create_message("user", "[keypad] #")]
     assert events[-1]["type"] == "response.create"
+
+
+def test_a_session_that_was_configured_before_the_call_is_ready_at_once() -> None:
+    talk = Talk(plan_for())
+    commands = talk.core.connected_to_configured(updated("conv_1"), ["no such voice"], 1.0)
+    assert notices(commands) == ["setting_refused"]
+    assert Ready("sess_1", "conv_1") in commands
+    assert talk.core.phase is Phase.READY
+
+
+def test_a_session_that_was_configured_before_forgets_what_was_refused_to_another() -> None:
+    talk = Talk(plan_for())
+    talk.core.connected(1.0)
+    talk.hear(vl.SessionCreated("sess_1", "", 0))
+    talk.hear(vl.ErrorEvent("invalid_voice_type", "no such voice", "session.voice", "update-1"))
+    assert talk.core.last_error
+    talk.core.session_lost("1006", 2.0)
+    talk.core.connected_to_configured(updated(), [], 3.0)
+    assert talk.core.last_error == ""

@@ -170,3 +170,42 @@ def test_people_of_the_policy() -> None:
     assert routing(rest()).people == PEOPLE
     assert routing(rest(agent="x"), people=None).people == ""
     assert Routing().people == ""
+
+
+def test_a_share_of_nothing_takes_nobody() -> None:
+    """Not even the caller in bucket 0, whom the smallest share takes."""
+
+    def shared(percent: float) -> Routing:
+        return routing({"name": "few", "percent": percent, "agent": "new"}, rest())
+
+    in_bucket_0 = next(call for call in calls(100_000) if place_of(KEY, "few", call.caller) == 0)
+    assert shared(0.01).route(in_bucket_0).decision == Accepted("new")
+    routed = shared(0).route(in_bucket_0)
+    assert (routed.decision, routed.rule) == (Redirected(PEOPLE), "rest")
+
+
+UPPER, LOWER = "8:ACS:AB-CD", "8:acs:ab-cd"
+
+
+@pytest.mark.parametrize(("written", "calling"), [(UPPER, LOWER), (LOWER, UPPER)])
+def test_parties_match_in_any_case(written: str, calling: str) -> None:
+    call = replace(CALL, caller=calling)
+    refused = Routing(refused_callers=frozenset({written})).route(call)
+    assert refused.decision == Rejected("forbidden")
+    chosen = routing({"name": "one", "caller": [written], "agent": "new"}, rest()).route(call)
+    assert chosen.decision == Accepted("new")
+    dialed = routing({"name": "one", "called": [written], "agent": "new"}, rest()).route(replace(CALL, callee=calling))
+    assert dialed.decision == Accepted("new")
+
+
+def test_a_caller_has_the_same_bucket_in_any_case() -> None:
+    policy = routing({"name": "half", "percent": 50, "agent": "new"}, rest())
+    for number in range(20):
+        routed = [policy.route(replace(CALL, caller=f"{caller}{number}")) for caller in (UPPER, LOWER)]
+        assert routed[0] == routed[1]
+
+
+@pytest.mark.parametrize(("target", "called"), [("8:acs:R_U", "8:acs:r_u"), ("8:acs:r_u", "8:ACS:R_U")])
+def test_a_redirect_to_what_was_called_is_seen_in_any_case(target: str, called: str) -> None:
+    routed = routing(rest(redirect={"acs_user": target})).route(replace(CALL, callee=called))
+    assert routed.decision == Rejected("busy")

@@ -29,7 +29,7 @@ class Peer:
         self.hang = asyncio.Event()
         self.hang.set()
 
-    async def open(self, timeout_s: float = 2.0, url: str = "") -> MediaSocket:
+    async def open(self, timeout_s: float = 20.0, url: str = "") -> MediaSocket:
         headers = {"Authorization": "Bearer t"}
         take = self.texts
         return await open_media_socket(

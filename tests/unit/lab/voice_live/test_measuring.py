@@ -159,8 +159,8 @@ async def test_a_new_line_does_not_wait_for_the_next_delta_of_another() -> None:
         made = speaking(wire, chunk_ms=10_000)
         made.started_at = time.monotonic()
         ticker.add(made)
-        await eventually(lambda: len(first.sent) == 1, within_s=2)
-    await eventually(lambda: len(second.sent) == 1, within_s=2)
+        await eventually(lambda: len(first.sent) == 1, within_s=8)
+    await eventually(lambda: len(second.sent) == 1, within_s=8)
     running.cancel()
     await asyncio.wait([running])
 

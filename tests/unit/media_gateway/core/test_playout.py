@@ -67,6 +67,17 @@ def test_large_messages_keep_to_the_same_lead() -> None:
     assert sent_ms == 1000
 
 
+def test_speech_after_a_barge_in_leaves_at_once_with_the_whole_lead() -> None:
+    """What was sent and cleared does not sound any more, so nothing waits behind it."""
+    playout = Playout(lead_ms=200, message_ms=20)
+    playout.push("a", pcm(1000))
+    before = playout.due(T)
+    playout.clear("a", T + 0.05)
+    playout.push("b", pcm(1000))
+    after = playout.due(T + 0.05)
+    assert len(after.chunks) == len(before.chunks) == 11
+
+
 def test_an_item_is_reported_at_its_first_frame_and_when_it_was_heard() -> None:
     playout = Playout(delay_ms=DELAY_MS)
     playout.push("a", pcm(507))

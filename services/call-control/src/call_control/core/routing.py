@@ -79,7 +79,8 @@ class Routing:
             # No agent and no redirect: the agent would talk to a colleague, and ACS redirects no such call.
             decision = Rejected(self.on_behalf_reject_reason, ON_BEHALF)
             return Routed(decision, "ON_BEHALF_REJECT_REASON", "a call on behalf of a callee is not answered")
-        if self.refused_callers & {call.caller, call.caller.removeprefix("4:")}:
+        caller = call.caller.lower()
+        if any(refused.lower() in (caller, caller.removeprefix("4:")) for refused in self.refused_callers):
             return Routed(Rejected("forbidden"), "REFUSED_CALLERS", "the caller is refused")
         if self.policy is None:
             return Routed(Accepted(self.profile), "DEFAULT_PROFILE", f"no policy: agent {self.profile}")
@@ -133,6 +134,6 @@ def _fits(rule: Rule, policy: Policy, call: IncomingCall) -> bool:
 
 
 def _unless_in_a_circle(target: str, call: IncomingCall, rule: str, reason: str) -> Routed:
-    if target == call.callee:
+    if target.lower() == call.callee.lower():
         return Routed(Rejected("busy"), rule, f"{reason}, but that is what was called: it would ring here again")
     return Routed(Redirected(target), rule, reason)

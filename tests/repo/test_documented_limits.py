@@ -1,0 +1,48 @@
+"""The limits in the documentation are those of the code. Tests that import a constant would follow any change of it."""
+
+from __future__ import annotations
+
+import re
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+_ROW = re.compile(r"^\| `([a-z_.]+)\.(_?[A-Z_]+|Rules\.[a-z_]+)` \| ([\d.]+) \|", re.MULTILINE)
+_PAGE = Path(__file__).resolve().parents[2] / "docs/architecture.md"
+LIMITS = _ROW.findall(_PAGE.read_text(encoding="utf-8"))
+
+FLEET = "docs/adr/0013-a-fleet-that-counts-its-connections.md"
+# The same numbers in sentences.
+SENTENCES = [
+    ("docs/api.md", "longer than {} s; the text", "call_control.replies.BODY_DEADLINE_S"),
+    ("docs/api.md", "paused for longer than {} s", "call_control.say.SILENCE_S"),
+    ("docs/api.md", "After {} s without text", "call_control.say.SILENCE_S"),
+    ("docs/api.md", "up to {} s for the answer", "agent_relay.core.turns.ANSWER_DUE_S"),
+    ("docs/api.md", "spoken after {} s; half", "agent_relay.core.announcement.STOP_PAUSE_S"),
+    ("docs/api.md", "half a sentence after {} s", "agent_relay.core.announcement.PAUSE_S"),
+    ("docs/api.md", "and {} pieces that wait", "bridge_common.keys.SAY_LENGTH"),
+    ("docs/troubleshooting.md", "given up after {} s", "agent_relay.tools.TIMEOUT_S"),
+    (FLEET, "and after {} s tells", "media_gateway.relay_watch.GIVEN_UP_AFTER_S"),
+    (FLEET, "Redis is away for {} s", "media_gateway.relay_watch.REDIS_AWAY_S"),
+]
+
+
+@pytest.mark.parametrize(("module", "name", "documented"), LIMITS, ids=[f"{row[0]}.{row[1]}" for row in LIMITS])
+def test_a_documented_limit_is_that_of_the_code(module: str, name: str, documented: str) -> None:
+    if name.startswith("Rules."):
+        assert getattr(import_module(module).Rules(), name.removeprefix("Rules.")) == float(documented)
+    else:
+        assert getattr(import_module(module), name) == float(documented)
+
+
+def test_the_table_is_found() -> None:
+    assert len(LIMITS) > 40
+    assert len(set(LIMITS)) == len(LIMITS)
+
+
+@pytest.mark.parametrize(("page", "sentence", "constant"), SENTENCES)
+def test_a_limit_in_a_sentence_is_that_of_the_code(page: str, sentence: str, constant: str, root: Path) -> None:
+    module, _, name = constant.rpartition(".")
+    text = " ".join((root / page).read_text(encoding="utf-8").split())
+    assert sentence.format(f"{getattr(import_module(module), name):,g}") in text
