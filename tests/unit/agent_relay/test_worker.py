@@ -42,16 +42,16 @@ class Recorder:
         await asyncio.sleep(0)
         self.asked.append("flushed")
 
-    async def release(self, _: Claim) -> None:
-        self.asked.append("released")
+    async def release(self, _: Claim, uplink_cursor: str) -> None:
+        self.asked.append(f"released at {uplink_cursor}")
 
 
 async def test_what_was_said_goes_out_before_another_relay_may_have_the_call() -> None:
     recorder = Recorder()
     desk = cast(Desk, SimpleNamespace(writer=recorder, leases=recorder))
     worker = Worker(desk, cast(Redis, None), capacity=1)
-    await worker._release(cast(Claim, None))
-    assert recorder.asked == ["flushed", "released"]
+    await worker._release(cast(Claim, None), "2-7")
+    assert recorder.asked == ["flushed", "released at 2-7"]
 
 
 @pytest.mark.parametrize(("active", "emptiest_share", "waits_s"), [(5, 0.0, 0.02), (5, 0.5, 0.0), (2, 0.8, 0.0)])
