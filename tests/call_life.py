@@ -27,8 +27,12 @@ class Life:
         self.record = CallRecord(call_id=CALL, incoming_call_context="context", status=Status.RINGING, created_ms=1)
         self.now_ms = 1_000
         self.step = Step(self.record)
+        self.entries = 0
 
-    def on(self, event: CallEvent, cause: str = "1-0") -> list[str]:
+    def on(self, event: CallEvent, cause: str = "") -> list[str]:
+        """`cause`: the id of the inbox entry; by default one after the other."""
+        self.entries += 1
+        cause = cause or f"{self.entries}-0"
         self.step = apply(self.record, event, self.now_ms, self.rules, cause)
         self.record = self.step.record
         return [name_of(command) for command in self.step.commands]
@@ -56,6 +60,16 @@ class Life:
         """A gateway takes the media socket, and says so."""
         self.record = replace(self.record, uplink_epoch=epoch)
         return self.on(MediaOpen(CALL, epoch))
+
+    def wait(self) -> SetTimer:
+        """For the media."""
+        found = armed(self.record, SetTimer.MEDIA)
+        assert found is not None
+        return found
+
+    @property
+    def waits(self) -> bool:
+        return armed(self.record, SetTimer.MEDIA) is not None
 
     def at(self, status: Status) -> bool:
         return self.record.status is status

@@ -42,6 +42,9 @@ class Line:
     def has_said(self, kind: type[Entry], times: int) -> bool:
         return len(self.said(kind)) == times
 
+    def has_said_at_least(self, kind: type[Entry], times: int) -> bool:
+        return len(self.said(kind)) >= times
+
     async def told(self, kind: type[InboxEntry]) -> list[InboxEntry]:
         """Everything of this kind that has come to the inbox since the last time somebody asked."""
         deliveries = await self.inbox.read(block_ms=20, count=100)

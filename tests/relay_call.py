@@ -206,12 +206,16 @@ class Call:
         await self.leases.end(self.call_id)
         await self.store.end_streams(self.call_id, "caller hung up")
 
+    async def news(self) -> list[InboxEntry]:
+        """All inbox entries so far."""
+        self.inbox += [delivery.entry for delivery in await self._inbox.read(block_ms=20)]
+        return self.inbox
+
     async def told(self, kind: type[InboxEntry]) -> InboxEntry:
         """The first inbox entry of a kind."""
 
         async def look() -> InboxEntry | None:
-            self.inbox += [delivery.entry for delivery in await self._inbox.read(block_ms=20)]
-            return next((entry for entry in self.inbox if isinstance(entry, kind)), None)
+            return next((entry for entry in await self.news() if isinstance(entry, kind)), None)
 
         found = await eventually(look, within_s=8, what=f"{kind.__name__} in the inbox")
         assert found is not None

@@ -136,3 +136,72 @@ async def test_a_server_that_closes_normally_stops_streaming(stage: Stage) -> No
     assert details(stopped) == ("mediaStreamingStopped", "subscriptionStopped")
     assert (await stage.call(call_id))["state"] == "connected"
     assert len(stage.media.connections) == 1
+
+
+async def test_a_lost_socket_that_is_dialled_once_is_not_dialled_again() -> None:
+    async with acs_stage(media_redial="once") as stage:
+        call_id, _ = await stage.connected()
+        media = await stage.media.connection()
+        stage.media.refuse_status = 503
+        media.socket.transport.abort()
+        failed = await stage.reception.event("MediaStreamingFailed")
+        assert details(failed) == ("mediaStreamingFailed", "streamConnectionUnsuccessful")
+        assert len(await stage.timeline(call_id, "media_refused")) == 1
+
+
+@pytest.mark.parametrize(("context", "told"), [("answer", "answer"), ("start", "again"), ("none", None)])
+async def test_a_loss_is_posted_with_the_context_that_is_set(context: str, told: str | None) -> None:
+    async with acs_stage(media_redial="off", media_loss_context=context) as stage:
+        call_id = await stage.place()
+        answer = await stage.client().answer_call(
+            stage.context(),
+            stage.callback_url,
+            media_streaming=stage.streaming(start=False),
+            operation_context="answer",
+        )
+        await stage.state(call_id, "connected")
+        connection = stage.client().get_call_connection(str(answer.call_connection_id))
+        await connection.start_media_streaming(operation_context="again")
+        await stage.reception.event("MediaStreamingStarted")
+        (await stage.media.connection()).socket.transport.abort()
+        failed = await stage.reception.event("MediaStreamingFailed")
+        assert data(failed).get("operationContext") == told
+
+
+async def test_a_loss_may_be_posted_as_a_stop() -> None:
+    async with acs_stage(media_redial="off", media_loss_callback="stopped") as stage:
+        _, connection = await stage.connected()
+        (await stage.media.connection()).socket.transport.abort()
+        await stage.reception.event("MediaStreamingStopped")
+        await connection.start_media_streaming()
+        await stage.media.connection(2)
+
+
+async def test_a_loss_that_nobody_is_told_of_leaves_streaming_running_until_it_is_stopped() -> None:
+    async with acs_stage(media_redial="off", media_loss_callback="none") as stage:
+        call_id, connection = await stage.connected()
+        (await stage.media.connection()).socket.transport.abort()
+        await stage.noted(call_id, "media_given_up")
+        with pytest.raises(HttpResponseError) as refused:
+            await connection.start_media_streaming()
+        assert refused.value.error is not None
+        assert refused.value.error.code == "8585"
+        assert not stage.reception.events("MediaStreamingFailed")
+        await connection.stop_media_streaming()
+        await connection.start_media_streaming()
+        await stage.media.connection(2)
+
+
+async def test_a_socket_that_is_slow_to_close_is_not_taken_for_the_next_one(stage: Stage) -> None:
+    """Its server stands still; streaming was stopped and started again meanwhile."""
+    call_id, connection = await stage.connected()
+    first = await stage.media.connection()
+    first.socket.transport.pause_reading()
+    await connection.stop_media_streaming()
+    await connection.start_media_streaming()
+    second = await stage.media.connection(2)
+    await stage.noted(call_id, "old_media_closed")
+    before = len(second.of_kind("AudioData"))
+    await eventually(lambda: len(second.of_kind("AudioData")) > before)
+    assert len(stage.media.connections) == 2
+    assert not stage.reception.events("MediaStreamingFailed")

@@ -154,3 +154,24 @@ async def test_who_may_not_subscribe_reads_all_the_same(
         await command(clients.control, "ACL", "DELUSER", "deaf")
     assert listener.heard == {"s": tones(51), "t": tones(50)}
     assert caplog.messages == ["not told of new entries, looking for them instead"]
+
+
+async def test_a_stream_is_silent_while_redis_answers_and_nothing_comes(
+    clients: RedisClients, proxy: TcpProxy, shaky_clients: RedisClients
+) -> None:
+    reader, listener = StreamReader(shaky_clients.blocking), Listener()
+    reader.add("s", "0-0", listener.sink("s"))
+    assert reader.silent_s("s") == 0
+    async with running(reader):
+        await write(clients.control, "s", 0, 1)
+        await eventually(partial(listener.has, "s", 1))
+        assert reader.silent_s("s") < 0.1
+        await eventually(lambda: reader.silent_s("s") > 0.3)
+        proxy.silent = True
+        await eventually(lambda: reader.silent_s("s") == 0, what="Redis is away")
+        proxy.silent = False
+        await eventually(lambda: reader.silent_s("s") > 0.1)
+        await tell(clients.control, "s", 1, 2)
+        await eventually(partial(listener.has, "s", 2))
+        await eventually(lambda: reader.silent_s("s") == 0)
+    assert reader.silent_s("another") == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import struct
+from functools import partial
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from bridge_common.entries import (
     MediaOpen,
     Played,
     Playing,
+    Stamp,
 )
 from bridge_common.keys import Keys
 from bridge_common.redis_clients import RedisClients
@@ -370,3 +372,13 @@ async def test_twenty_calls_do_not_mix(gateway: Gateway, open_line: OpenLine) ->
     async with asyncio.TaskGroup() as calls:
         for number in range(1, 21):
             calls.create_task(one_call(number))
+
+
+async def test_while_acs_sends_nothing_stamps_show_that_the_gateway_lives(gateway: Gateway, line: Line) -> None:
+    """A relay that reads nothing for a second takes the gateway for dead."""
+    async with gateway.dial(line.call_id) as acs:
+        await acs.metadata()
+        await acs.frame(bytes(640))
+        await eventually(lambda: line.said(AudioFrame))
+        for more in range(1, 4):
+            await eventually(partial(line.has_said_at_least, Stamp, more), within_s=0.8)

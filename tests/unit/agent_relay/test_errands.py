@@ -10,8 +10,8 @@ from typing import Any, cast
 from agent_relay.core.commands import Command, MarkGreeted, MarkSaid, Ready, Record, RunTool
 from agent_relay.core.conversation import Conversation
 from agent_relay.desk import Desk
-from agent_relay.errands import Errands
-from bridge_common.entries import InboxEntry, Notice, TranscriptEntry, VoiceLost
+from agent_relay.errands import Errands, Tell
+from bridge_common.entries import InboxEntry, MediaOpen, Notice, TranscriptEntry, UplinkMissed, VoiceLost
 from bridge_common.errors import OutsideError
 from bridge_common.leases import Claim
 from bridge_common.outage import Outage
@@ -175,3 +175,20 @@ async def test_what_was_said_is_noted_until_redis_has_it_and_a_refusal_is_no_los
     await stage.run(MarkSaid("say_1:14", "say_0", "5-0"))
     assert stage.redis.done == [("say_1:14", "say_0", "5-0")]
     assert stage.lost == [], "the next renewal of the lease tells"
+
+
+async def test_a_missed_uplink_is_told_once_and_its_return_until_redis_has_it() -> None:
+    """A report that comes late would accuse a gateway that is back; the next one follows within a second."""
+    stage = _stage(fails=1)
+    await stage.run(Tell(UplinkMissed("call_1", 9)))
+    assert stage.redis.done == []
+    stage.redis.fails = 2
+    await stage.run(Tell(MediaOpen("call_1", 9), insist=True))
+    assert stage.redis.done == [MediaOpen("call_1", 9)]
+
+
+async def test_a_report_that_is_not_ours_to_make_is_no_lost_lease() -> None:
+    """The call may be on its way to another relay while we still speak in it."""
+    stage = _stage(ours=False)
+    await stage.run(Tell(UplinkMissed("call_1", 9)))
+    assert stage.lost == []

@@ -44,6 +44,7 @@ NUMBERS = {
     "MediaLost": 34,
     "MediaOpen": 35,
     "HangUp": 36,
+    "UplinkMissed": 39,
     "Due": 37,
     "Restored": 38,
     "Turn": 50,

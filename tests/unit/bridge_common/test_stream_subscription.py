@@ -66,3 +66,24 @@ def test_what_was_had_is_told_by_number_and_not_by_letter(entry_id: bytes, had: 
 
 def test_a_cursor_may_be_without_a_sequence() -> None:
     assert subscription("s", "5").next_id == b"5-1"
+
+
+def test_silence_is_the_time_between_answered_reads_that_found_nothing() -> None:
+    one = subscription("s", "5-1")
+    assert one.silent_s == 0
+    for tenth in range(11):
+        one.found_nothing(100 + tenth / 10)
+    assert one.silent_s == pytest.approx(1.0)
+    one.break_silence()
+    assert one.silent_s == 0
+
+
+def test_time_without_answers_is_no_silence() -> None:
+    """Redis was away, or this process stood still."""
+    one = subscription("s", "5-1")
+    one.found_nothing(100.0)
+    one.found_nothing(100.1)
+    one.found_nothing(105.0)
+    assert one.silent_s == 0
+    one.found_nothing(105.2)
+    assert one.silent_s == pytest.approx(0.2)

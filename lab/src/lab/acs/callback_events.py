@@ -81,7 +81,9 @@ def participants_updated(call: SimulatedCall) -> Json:
 def media_streaming(
     call: SimulatedCall, what: str, details: str, context: str | None = None, info: Json | None = None
 ) -> Json:
-    """`what` is Started, Stopped or Failed; `details` one of the documented status details."""
+    """`what` is Started, Stopped or Failed; `details` one of the documented status details. `context`: None for that of
+    the answer, "" for none.
+    """
     update = {
         "contentType": "Audio",
         "mediaStreamingStatus": f"mediaStreaming{what}",
@@ -89,7 +91,7 @@ def media_streaming(
     }
     context = _call_context(call) if context is None else context
     return event(
-        call, f"MediaStreaming{what}", context, mediaStreamingUpdate=update, resultInformation=info or result()
+        call, f"MediaStreaming{what}", context or None, mediaStreamingUpdate=update, resultInformation=info or result()
     )
 
 
@@ -99,8 +101,8 @@ def stream_connect_failed(call: SimulatedCall, context: str | None = None) -> Js
     return media_streaming(call, "Failed", "initialWebSocketConnectionFailed", context, info)
 
 
-def stream_lost(call: SimulatedCall, details: str) -> Json:
-    return media_streaming(call, "Failed", details, None, result(400, 8603, "Media streaming failed."))
+def stream_lost(call: SimulatedCall, details: str, context: str | None = None) -> Json:
+    return media_streaming(call, "Failed", details, context, result(400, 8603, "Media streaming failed."))
 
 
 def transfer_accepted(call: SimulatedCall, target: Identifier, transferee: Identifier, context: str | None) -> Json:

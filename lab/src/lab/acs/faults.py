@@ -1,7 +1,11 @@
-"""Faults that a test or a person asks the simulator for: `PUT /lab/faults`. Each ends after `times` uses, if set."""
+"""Faults that a test or a person asks the simulator for: `PUT /lab/faults`. Each ends after `times` uses or `for_s`
+seconds, if set.
+"""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -10,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class _Fault(BaseModel):
     model_config = ConfigDict(extra="forbid")
     times: int | None = Field(default=None, ge=1, description="how often it strikes; unset: until it is removed")
+    for_s: float | None = Field(default=None, gt=0, description="how long it strikes, from when it was put")
 
 
 class RestFault(_Fault):
@@ -85,8 +90,10 @@ FaultT = TypeVar("FaultT", bound=_Fault)
 class Faults:
     """The plan in force, with what is left of each fault."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._plan = FaultPlan()
+        self._put_at = 0.0
 
     @property
     def plan(self) -> FaultPlan:
@@ -94,6 +101,7 @@ class Faults:
 
     def put(self, plan: FaultPlan) -> None:
         self._plan = plan
+        self._put_at = self._clock()
 
     def clear(self) -> None:
         self._plan = FaultPlan()
@@ -111,8 +119,9 @@ class Faults:
     def media(self) -> MediaFault | None:
         return self._use(self._plan.media)
 
-    @staticmethod
-    def _use(fault: FaultT | None) -> FaultT | None:
+    def _use(self, fault: FaultT | None) -> FaultT | None:
+        if fault is not None and fault.for_s is not None and self._clock() > self._put_at + fault.for_s:
+            return None
         if fault is None or fault.times is None:
             return fault
         if fault.times == 0:

@@ -9,6 +9,7 @@ import time
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 
 from lab.acs.calls import MediaOptions, SimulatedCall
 from lab.acs.equipment import Equipment
@@ -40,6 +41,7 @@ class MediaLink:
         self._equipment = equipment
         self._on_lost = on_lost
         self._socket: MediaSocket | None = None
+        self._dials = 0
         self._settled = False
         """Whether `dial` has succeeded and `close` was not called since: only then an end is a loss."""
         self._drop_timer: asyncio.TimerHandle | None = None
@@ -62,9 +64,11 @@ class MediaLink:
             "x-ms-call-connection-id": self._call.connection_id,
             "x-ms-call-correlation-id": self._call.correlation_id,
         }
-        socket = await open_media_socket(
-            options.transport_url, headers, self._receive, self._closed, settings.media_connect_timeout_s
-        )
+        self._dials += 1
+        # A socket that ACS has left may take its time to close: it is no longer that of the call.
+        receive, closed = partial(self._receive, self._dials), partial(self._closed, self._dials)
+        timeout_s = settings.media_connect_timeout_s
+        socket = await open_media_socket(options.transport_url, headers, receive, closed, timeout_s)
         if not socket.is_open:
             raise RefusedError("closed right after the upgrade")
         self._encoder = AudioEncoder(self._call.caller.raw_id if options.unmixed else "")
@@ -121,8 +125,10 @@ class MediaLink:
         if socket is not None:
             await socket.close(NORMAL_CLOSURE)
 
-    def _receive(self, message: bytes, now: float) -> None:
+    def _receive(self, dial: int, message: bytes, now: float) -> None:
         call = self._call
+        if dial != self._dials:
+            return
         if call.media is None or not call.media.bidirectional:
             call.counters["messages_ignored"] += 1
             return
@@ -145,12 +151,15 @@ class MediaLink:
             case _:
                 call.counters["unknown_kinds"] += 1
 
-    def _closed(self, code: int) -> None:
-        self._stop_drop_timer()
-        self._call.note("media_closed", code=code, by="server" if self._settled else "acs")
+    def _closed(self, dial: int, code: int) -> None:
         log("media closed", call=self._call.id, code=code)
+        if dial != self._dials:
+            self._call.note("old_media_closed", code=code)
+            return
+        self._call.note("media_closed", code=code, by="server" if self._settled else "acs")
         if not self._settled:
             return
+        self._stop_drop_timer()
         self._settled = False
         self._socket = None
         if self._call.line is not None:

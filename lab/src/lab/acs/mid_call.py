@@ -27,6 +27,7 @@ async def hang_up(request: Request) -> Answer:
 
 async def start_media_streaming(request: Request) -> Answer:
     leg = request.connected_leg()
+    leg.call.counters["media_starts_asked"] += 1
     media = leg.call.media
     if media is None:
         raise NotConfiguredError("The call was set up without media streaming options.")

@@ -16,7 +16,9 @@ LAB_RESOURCE_ID = "6c616261-6373-4000-8000-7265736f7572"
 """The lab's immutable resource id: the audience of every token that ACS puts on callbacks and media sockets."""
 
 EventSchema = Literal["eventgrid", "cloudevents"]
-RedialPolicy = Literal["same_url", "off"]
+RedialPolicy = Literal["same_url", "once", "off"]
+LossCallback = Literal["failed", "stopped", "none"]
+LossContext = Literal["answer", "start", "none"]
 
 
 @dataclass(frozen=True)
@@ -55,8 +57,15 @@ class AcsSettings:
     media_connect_timeout_s: float = 1.0
     media_started_delay_s: float = 0.2
     media_redial: RedialPolicy = "same_url"
+    """After the loss of a media socket: dial until it opens (at most `media_redial_attempts` times), once, or never."""
     media_redial_attempts: int = 3
     media_redial_spacing_s: float = 0.5
+    media_loss_callback: LossCallback = "failed"
+    """What is posted when a lost socket is not dialled again, or in vain: MediaStreamingFailed, MediaStreamingStopped,
+    or nothing. With nothing, streaming counts as running: a start is refused until it was stopped.
+    """
+    media_loss_context: LossContext = "answer"
+    """The operationContext of that callback: that of the answer, of the last startMediaStreaming, or none."""
     silent_flag: bool = False
     """Mark frames of digital silence `"silent": true`."""
     sound_threshold: int = 200
@@ -99,9 +108,11 @@ class AcsSettings:
             media_open_delay_s=env.number("MEDIA_OPEN_DELAY_S", cls.media_open_delay_s),
             media_connect_timeout_s=env.number("MEDIA_CONNECT_TIMEOUT_S", cls.media_connect_timeout_s),
             media_started_delay_s=env.number("MEDIA_STARTED_DELAY_S", cls.media_started_delay_s),
-            media_redial=cast(RedialPolicy, env.choice("MEDIA_REDIAL", ("same_url", "off"))),
+            media_redial=cast(RedialPolicy, env.choice("MEDIA_REDIAL", ("same_url", "once", "off"))),
             media_redial_attempts=int(env.number("MEDIA_REDIAL_ATTEMPTS", cls.media_redial_attempts)),
             media_redial_spacing_s=env.number("MEDIA_REDIAL_SPACING_S", cls.media_redial_spacing_s),
+            media_loss_callback=cast(LossCallback, env.choice("MEDIA_LOSS_CALLBACK", ("failed", "stopped", "none"))),
+            media_loss_context=cast(LossContext, env.choice("MEDIA_LOSS_CONTEXT", ("answer", "start", "none"))),
             silent_flag=env.choice("SILENT_FLAG", ("false", "true")) == "true",
             sound_threshold=int(env.number("SOUND_THRESHOLD", cls.sound_threshold)),
             callback_timeout_s=env.number("CALLBACK_TIMEOUT_S", cls.callback_timeout_s),

@@ -17,7 +17,7 @@ Spawn = Callable[[Coroutine[object, object, None]], asyncio.Task[None]]
 
 class Streaming:
     """What the real service does when the server ends the socket is not documented. Here a close with 1000 stops
-    streaming; after anything else the same URL is dialled again by the policy `media_redial`.
+    streaming; after anything else the settings `media_redial`, `media_loss_callback` and `media_loss_context` decide.
     """
 
     def __init__(
@@ -35,6 +35,8 @@ class Streaming:
         self._spawn = spawn
         self._opened = opened
         self._redial: asyncio.Task[None] | None = None
+        self._start_context: str | None = None
+        """Of the last startMediaStreaming."""
 
     async def open(self, media: MediaOptions) -> None:
         """Dial; raises `RefusedError` and leaves streaming inactive."""
@@ -58,6 +60,7 @@ class Streaming:
 
     async def start(self, media: MediaOptions, context: str | None, url: str | None) -> None:
         """The operation startMediaStreaming, after it was accepted."""
+        self._start_context = context
         try:
             await self.open(media)
         except RefusedError as error:
@@ -93,7 +96,7 @@ class Streaming:
     async def _dial_again(self) -> None:
         call, settings = self._call, self._equipment.settings
         assert call.media is not None
-        for _ in range(settings.media_redial_attempts):
+        for _ in range(1 if settings.media_redial == "once" else settings.media_redial_attempts):
             await asyncio.sleep(settings.media_redial_spacing_s)
             try:
                 await self.open(call.media)
@@ -105,6 +108,15 @@ class Streaming:
         self._failed("streamConnectionUnsuccessful")
 
     def _failed(self, details: str) -> None:
-        self._call.media_state = "inactive"
-        self._call.note("media_streaming_failed", sub_code=8603)
-        self._callbacks.put(events.stream_lost(self._call, details))
+        call, settings = self._call, self._equipment.settings
+        call.note("media_given_up", callback=settings.media_loss_callback)
+        if settings.media_loss_callback == "none":
+            return
+        call.media_state = "inactive"
+        contexts = {"answer": None, "start": self._start_context, "none": ""}
+        context = contexts[settings.media_loss_context]
+        if settings.media_loss_callback == "stopped":
+            self._stopped(context)
+        else:
+            call.note("media_streaming_failed", sub_code=8603)
+            self._callbacks.put(events.stream_lost(call, details, context))

@@ -39,11 +39,15 @@ class VoiceSession:
 
 @dataclass(frozen=True, slots=True)
 class MediaSocket:
-    """A time without a media socket: from its loss to the first try to dial again and to the next open one."""
+    """A time without a media socket: from its loss to the first try to dial again and to the next open one.
+
+    `told_at`: when ACS first posted a callback about it, infinite if it never did.
+    """
 
     lost_at: float
     dialled_at: float
     open_at: float
+    told_at: float = float("inf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,8 @@ class DirectionTrace:
     """Median delay of what was heard in the last second: whether audio came back to real time."""
     after_dial_ms: float | None = None
     """From the media socket that ACS opened again to the first frame."""
+    after_told_ms: float | None = None
+    """From ACS's callback that the media socket is lost to the first frame; of the longest such time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +146,7 @@ def _direction(
         delays_ms=delays,
         late_ms=late_s * 1000,
         after_dial_ms=_after_dial(arrivals, trace.breaks, began, ended),
+        after_told_ms=_after_told(arrivals, trace.breaks, began, ended),
     )
 
 
@@ -192,3 +199,9 @@ def _after_dial(arrivals: Sequence[float], breaks: Sequence[MediaSocket], began:
         return None
     after = next((t for t in arrivals if t >= opened[-1]), _FOREVER)
     return (min(after, ended) - opened[-1]) * 1000
+
+
+def _after_told(arrivals: Sequence[float], breaks: Sequence[MediaSocket], began: float, ended: float) -> float | None:
+    told = [one.told_at for one in breaks if began <= one.told_at <= ended]
+    waits = [next((t for t in arrivals if t >= at), ended) - at for at in told]
+    return max(waits) * 1000 if waits else None

@@ -143,6 +143,7 @@ def _repeat(row: Row, fleet: Fleet, turn: int, calls: int) -> Repetition:
     ended = time.monotonic()
     connected = crowd.connected()
     facts |= _owner_changes(fleet, owners)
+    facts["starts_asked"] = crowd.starts_asked()
     _forget_faults(fleet)
     crowd.hang_up()
     traces = crowd.traces(connected)

@@ -95,6 +95,12 @@ class Crowd:
             breaks=media_breaks(self.phone(lab_id)["timeline"]),
         )
 
+    def starts_asked(self) -> int:
+        """How often ACS was asked to start the media of these calls."""
+        listed = rows(call_json("GET", f"{self.stack.url('acs')}/lab/calls"))
+        mine = set(self.placed.values())
+        return sum(row["counters"].get("media_starts_asked", 0) for row in listed if row["id"] in mine)
+
     def _talks(self, lab_id: str) -> bool:
         return bool(self.phone(lab_id)["state"] == "connected")
 
@@ -107,18 +113,23 @@ class Crowd:
 def media_breaks(timeline: Sequence[Json]) -> list[MediaSocket]:
     """Each loss of the media socket, from the call's timeline at the simulated ACS."""
     breaks: list[MediaSocket] = []
-    lost_at = dialled_at = 0.0
+    lost_at = 0.0
+    dialled_at = told_at = _FOREVER
     for row in timeline:
         event, t = row["event"], float(row["t"])
         if event == "media_closed" and not lost_at:
-            lost_at, dialled_at = t, 0.0
-        elif event in ("media_refused", "media_open") and lost_at:
-            dialled_at = dialled_at or t
+            lost_at, dialled_at, told_at = t, _FOREVER, _FOREVER
+        elif not lost_at:
+            continue
+        elif event in ("media_streaming_failed", "media_streaming_stopped"):
+            told_at = min(told_at, t)
+        elif event in ("media_refused", "media_open"):
+            dialled_at = min(dialled_at, t)
             if event == "media_open":
-                breaks.append(MediaSocket(lost_at, dialled_at, t))
+                breaks.append(MediaSocket(lost_at, dialled_at, t, told_at))
                 lost_at = 0.0
     if lost_at:
-        breaks.append(MediaSocket(lost_at, dialled_at or _FOREVER, _FOREVER))
+        breaks.append(MediaSocket(lost_at, dialled_at, _FOREVER, told_at))
     return breaks
 
 

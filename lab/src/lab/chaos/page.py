@@ -17,6 +17,8 @@ _WORDS: Final = {
     "gap_max_ms": ("gap max", "ms"),
     "own_gap_p99_ms": ("gap without ACS's dialling, p99", "ms"),
     "after_dial_p99_ms": ("first audio after ACS dialled, p99", "ms"),
+    "after_told_p99_ms": ("first audio after ACS reported the loss, p99", "ms"),
+    "starts_asked": ("requests to start media", ""),
     "gap_beyond_down_ms": ("gap beyond the down time", "ms"),
     "silence_s": ("without any sound", "s"),
     "transferred_pct": ("handed to people", "%"),

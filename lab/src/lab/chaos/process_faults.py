@@ -14,6 +14,7 @@ from lab.wire import call_json
 
 FROZEN_S: Final = 5.0
 ALONE_S: Final = 5.0
+_WITHOUT_GATEWAY_S: Final = 8.0
 _HANGING_UP: Final = 6
 _OUTSIDERS: Final = 40_000
 """Numbers of callers that are no part of the crowd."""
@@ -68,6 +69,14 @@ def freeze_relay(scene: Scene) -> Facts:
     return {}
 
 
+def freeze_gateway(scene: Scene) -> Facts:
+    name = busiest(scene, GATEWAY)
+    scene.fleet.freeze(name)
+    time.sleep(FROZEN_S)
+    scene.fleet.thaw(name)
+    return {}
+
+
 def zombie_life(scene: Scene, traces: Sequence[CallTrace]) -> Facts:
     """How long the relay that woke up kept a voice session that was not its own any more."""
     thawed = scene.moments["thawed"]
@@ -100,6 +109,20 @@ def no_relay(scene: Scene) -> Facts:
     fleet.await_ready()
     scene.moments["relays"] = time.monotonic()
     return {}
+
+
+def no_gateway(scene: Scene) -> Facts:
+    """All gateways die, and come back after a while."""
+    fleet = scene.fleet
+    names = fleet.running(GATEWAY)
+    died = time.monotonic()
+    for name in names:
+        fleet.kill(name)
+    time.sleep(_WITHOUT_GATEWAY_S)
+    for name in names:
+        fleet.launch_replica(name)
+    fleet.await_ready()
+    return {"down_s": time.monotonic() - died}
 
 
 def busiest(scene: Scene, kind: str) -> str:

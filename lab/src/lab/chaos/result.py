@@ -62,6 +62,8 @@ class RowResult:
         }
         if after_dial := [way.after_dial_ms for way in both if way.after_dial_ms is not None]:
             found["after_dial_p99_ms"] = percentile(after_dial, 0.99)
+        if after_told := [way.after_told_ms for way in both if way.after_told_ms is not None]:
+            found["after_told_p99_ms"] = percentile(after_told, 0.99)
         if "down_s" in self.facts:
             found["gap_beyond_down_ms"] = found["gap_max_ms"] - self.facts["down_s"] * 1000
         return found
@@ -96,7 +98,7 @@ class RowResult:
 
 
 def head() -> str:
-    return f"{'':<18}{'runs':>5}" + "".join(f"{title:>{width}}" for _, title, width in _COLUMNS) + "  verdict"
+    return f"{'':<23}{'runs':>5}" + "".join(f"{title:>{width}}" for _, title, width in _COLUMNS) + "  verdict"
 
 
 def line(result: RowResult) -> str:
@@ -106,7 +108,7 @@ def line(result: RowResult) -> str:
     facts = ", ".join(f"{name} {_cell(value)}" for name, value in sorted(result.facts.items()))
     missed = "; ".join(f"{target} (is {_cell(figures.get(target.figure))})" for target in result.missed())
     verdict = "holds" if result.passed else f"MISSED {missed}{result.failure}"
-    return f"{result.row.name:<18}{result.repeats:>5}{cells}  {verdict}" + (f"  [{facts}]" if facts else "")
+    return f"{result.row.name:<23}{result.repeats:>5}{cells}  {verdict}" + (f"  [{facts}]" if facts else "")
 
 
 def _gaps(name: str, values: Sequence[float]) -> Facts:

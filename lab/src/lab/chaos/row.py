@@ -97,6 +97,8 @@ class Row:
 
 
 GOES_ON: Final = (Target("went_on_pct", "==", 100), Target("foreign", "==", 0), Target("stale", "==", 0))
+LEFT_ALONE: Final = Target("starts_asked", "==", 0)
+"""Nobody asked ACS to start the media of a call whose socket is healthy."""
 NOTHING_TWICE: Final = Target("repeated", "==", 0)
 ONE_SESSION_HEARS: Final = (Target("repeated_uplink", "==", 0), Target("lost_uplink", "==", 0))
 """Of a quiet call, whose next voice session begins where the one before stopped: every frame of the caller is heard by

@@ -9,10 +9,12 @@ from lab.chaos import arrivals, heard
 from lab.chaos import process_faults as processes
 from lab.chaos import redis_faults as redis
 from lab.chaos.attack import added_delay, hostile_sockets
-from lab.chaos.fleet import GATEWAY, RELAY
+from lab.chaos.fleet import RELAY
+from lab.chaos.media_rows import GATEWAY_ROWS, ROLLING_ROWS
 from lab.chaos.row import (
     EXTRA,
     GOES_ON,
+    LEFT_ALONE,
     NEVER_SILENT,
     NOTHING_TWICE,
     ONE_SESSION_HEARS,
@@ -43,14 +45,14 @@ ROWS: Final = (
         fault="none: what the machine itself does",
         inject=nothing,
         watch_s=10,
-        targets=(*GOES_ON, NOTHING_TWICE, _NO_CHANGE, *gap(200)),
+        targets=(*GOES_ON, LEFT_ALONE, NOTHING_TWICE, _NO_CHANGE, *gap(200)),
     ),
     Row(
         name="relay-crash",
         fault="relay: kill -9",
         inject=processes.kill(RELAY),
         watch_s=8,
-        targets=(*GOES_ON, *gap(2000, 3000), SAME_CONVERSATION),
+        targets=(*GOES_ON, LEFT_ALONE, *gap(2000, 3000), SAME_CONVERSATION),
         quick=True,
     ),
     Row(
@@ -58,7 +60,7 @@ ROWS: Final = (
         fault="relay: SIGSTOP 5 s, SIGCONT",
         inject=processes.freeze_relay,
         watch_s=6,
-        targets=(*GOES_ON, *gap(2000, 3000), Target("zombie_s", "<=", 1.0)),
+        targets=(*GOES_ON, LEFT_ALONE, *gap(2000, 3000), Target("zombie_s", "<=", 1.0)),
         examine=processes.zombie_life,
     ),
     Row(
@@ -66,30 +68,17 @@ ROWS: Final = (
         fault="relay: SIGTERM",
         inject=processes.drain(RELAY),
         watch_s=5,
-        targets=(*GOES_ON, *gap(200), *ONE_SESSION_HEARS, Target("exit_s", "<=", 30)),
+        targets=(*GOES_ON, LEFT_ALONE, *gap(200), *ONE_SESSION_HEARS, Target("exit_s", "<=", 30)),
         quick=True,
     ),
-    Row(
-        name="gateway-crash",
-        fault="gateway: kill -9",
-        inject=processes.kill(GATEWAY),
-        watch_s=8,
-        targets=(*GOES_ON, Target("after_dial_p99_ms", "<=", 300)),
-    ),
-    Row(
-        name="gateway-drain",
-        fault="gateway: SIGTERM",
-        inject=processes.drain(GATEWAY),
-        watch_s=6,
-        targets=(*GOES_ON, Target("own_gap_p99_ms", "<=", 300), Target("exit_s", "<=", 60)),
-    ),
+    *GATEWAY_ROWS,
     Row(
         name="control-crash",
         fault="call-control: kill -9 in the middle of calls",
         inject=processes.control_crash,
         watch_s=3,
         targets=(
-            *(*GOES_ON, NOTHING_TWICE, _NONE_LOST, _NO_CHANGE, *gap(200)),
+            *(*GOES_ON, LEFT_ALONE, NOTHING_TWICE, _NONE_LOST, _NO_CHANGE, *gap(200)),
             Target("commands_done_s", "<=", 2.0),
         ),
     ),
@@ -112,7 +101,7 @@ ROWS: Final = (
         fault="Redis: kill -9 of the primary under Sentinel, down-after 1 s",
         inject=redis.primary_crash,
         watch_s=7,
-        targets=(*GOES_ON, NOTHING_TWICE, _NO_CHANGE, *gap(3500)),
+        targets=(*GOES_ON, LEFT_ALONE, NOTHING_TWICE, _NO_CHANGE, *gap(3500)),
         plan=replace(USUAL, sentinel=True),
     ),
     Row(
@@ -120,7 +109,7 @@ ROWS: Final = (
         fault="Redis: SENTINEL FAILOVER",
         inject=redis.fail_over,
         watch_s=3,
-        targets=(*GOES_ON, NOTHING_TWICE, _NO_CHANGE, *gap(250)),
+        targets=(*GOES_ON, LEFT_ALONE, NOTHING_TWICE, _NO_CHANGE, *gap(250)),
         plan=replace(USUAL, sentinel=True),
     ),
     Row(
@@ -128,14 +117,22 @@ ROWS: Final = (
         fault="Redis: kill -9, started again empty after 1 s",
         inject=redis.redis_restarts_empty,
         watch_s=8,
-        targets=(*GOES_ON, NOTHING_TWICE, Target("gap_beyond_down_ms", "<=", 1000)),
+        targets=(*GOES_ON, LEFT_ALONE, NOTHING_TWICE, Target("gap_beyond_down_ms", "<=", 1000)),
     ),
     Row(
         name="redis-stall-short",
         fault="Redis: DEBUG SLEEP 0.5",
         inject=redis.redis_stalls(0.5),
         watch_s=5,
-        targets=(*GOES_ON, NOTHING_TWICE, _HARDLY_ANY_LOST, _NO_CHANGE, Target("gap_max_ms", "<=", 700), late_by(500)),
+        targets=(
+            *GOES_ON,
+            LEFT_ALONE,
+            NOTHING_TWICE,
+            _HARDLY_ANY_LOST,
+            _NO_CHANGE,
+            Target("gap_max_ms", "<=", 700),
+            late_by(500),
+        ),
     ),
     Row(
         name="redis-stall-long",
@@ -144,6 +141,7 @@ ROWS: Final = (
         watch_s=7,
         targets=(
             *GOES_ON,
+            LEFT_ALONE,
             NOTHING_TWICE,
             _HARDLY_ANY_LOST,
             _NO_CHANGE,
@@ -156,7 +154,7 @@ ROWS: Final = (
         fault="Redis: all connections cut every second for a minute",
         inject=redis.connections_cut(60),
         watch_s=4,
-        targets=(*GOES_ON, NOTHING_TWICE, Target("lost_pct", "<=", 1.0), Target("tasks_growth", "<=", 2)),
+        targets=(*GOES_ON, LEFT_ALONE, NOTHING_TWICE, Target("lost_pct", "<=", 1.0), Target("tasks_growth", "<=", 2)),
     ),
     Row(
         name="relay-cut-off",
@@ -164,7 +162,7 @@ ROWS: Final = (
         inject=redis.relay_cut_off,
         watch_s=6,
         targets=(
-            *(*GOES_ON, *gap(2000, 3000), Target("self_fence_s", "<=", 1.0)),
+            *(*GOES_ON, LEFT_ALONE, *gap(2000, 3000), Target("self_fence_s", "<=", 1.0)),
             *(Target("repeated_downlink", "==", 0), Target("zombie_s", "<=", 1.0)),
         ),
         examine=processes.zombie_life,
@@ -176,17 +174,10 @@ ROWS: Final = (
         fault="relay: kill -9 of all, started again after 5 s",
         inject=processes.no_relay,
         watch_s=6,
-        targets=(*GOES_ON, NEVER_SILENT),
+        targets=(*GOES_ON, LEFT_ALONE, NEVER_SILENT),
         examine=heard.silences,
     ),
-    Row(
-        name="rolling-restart",
-        fault="all services: SIGTERM one by one under calls",
-        inject=processes.restart_all,
-        watch_s=6,
-        # Of a caller whose media socket is gone nobody hears anything: frames are lost here.
-        targets=(*GOES_ON, Target("own_gap_p99_ms", "<=", 300), Target("repeated_uplink", "==", 0)),
-    ),
+    *ROLLING_ROWS,
     Row(
         name="webhooks",
         fault="webhooks ten times more, late and reordered",

@@ -70,6 +70,10 @@ class CallRecord:
     voice_ready: bool = False
     media_seen: bool = False
     media_restarts: int = 0
+    media_lost_ms: int = 0
+    """Since when the call waits for its media, while the media timer is armed."""
+    media_news: str = ""
+    """Id of the newest inbox entry that changed what is known of the media: an older one is outdated."""
     command_seq: int = 0
     timer_seq: int = 0
     pending: tuple[PendingCommand, ...] = ()

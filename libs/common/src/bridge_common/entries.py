@@ -155,6 +155,17 @@ class MediaOpen(_Stored, frozen=True, tag=35):
     epoch: int
 
 
+class UplinkMissed(_Stored, frozen=True, tag=39):
+    """The call's relay has read nothing in the uplink for a second: the media socket and its gateway may be gone.
+
+    `epoch`: of the newest media socket known to the relay. Repeated while it lasts; `MediaOpen` from the relay takes
+    it back.
+    """
+
+    call_id: str
+    epoch: int
+
+
 class HangUp(_Stored, frozen=True, tag=36):
     call_id: str
     by: str
@@ -228,7 +239,7 @@ class Saying(_Stored, frozen=True, tag=52):
 UplinkEntry: TypeAlias = Opened | Ended | Stamp | AudioFrame | Dtmf | Playing | Played | MediaAttached | MediaDetached
 DownlinkEntry: TypeAlias = Opened | Ended | Stamp | Audio | ItemEnd | Clear | Hold
 InboxEntry: TypeAlias = (
-    IncomingCall | Callback | VoiceReady | VoiceLost | MediaLost | MediaOpen | HangUp | Due | Restored
+    IncomingCall | Callback | VoiceReady | VoiceLost | MediaLost | MediaOpen | UplinkMissed | HangUp | Due | Restored
 )
 TranscriptEntry: TypeAlias = Turn | Notice | Saying
 Entry: TypeAlias = UplinkEntry | DownlinkEntry | InboxEntry | TranscriptEntry | Say

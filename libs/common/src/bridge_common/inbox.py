@@ -25,6 +25,7 @@ from bridge_common.entries import (
     MediaLost,
     MediaOpen,
     Restored,
+    UplinkMissed,
     VoiceLost,
     VoiceReady,
 )
@@ -37,7 +38,9 @@ from bridge_common.stream_entries import Fields, Reply, decode_fields, entries_o
 
 log = logging.getLogger(__name__)
 
-_INBOX_KINDS: Final = (IncomingCall, Callback, VoiceReady, VoiceLost, MediaLost, MediaOpen, HangUp, Due, Restored)
+_INBOX_KINDS: Final = (
+    *(IncomingCall, Callback, VoiceReady, VoiceLost, MediaLost, MediaOpen, UplinkMissed, HangUp, Due, Restored),
+)
 _STUCK_MS: Final = 30_000
 """An entry pending this long is claimed even from a live consumer: it hangs."""
 _MIN_IDLE_MS: Final = 200

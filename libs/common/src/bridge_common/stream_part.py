@@ -80,6 +80,11 @@ class StreamPart:
         if removed is not None and self._wire is not None and self._is_told:
             self._wire.send(pack(self._unsubscribe, removed.channel), replies=0)
 
+    def silent_s(self, key: str) -> float:
+        """0 for a stream that is not read here."""
+        subscription = self._subscriptions.get(key.encode())
+        return 0.0 if subscription is None else subscription.silent_s
+
     async def run(self) -> None:
         await keep_open(self.redis, self, patience_s=_PATIENCE_S, told=self._told)
 
@@ -102,6 +107,8 @@ class StreamPart:
         self._wire = None
         self._asked = None
         self._answers_read.clear()
+        for subscription in self._subscriptions.values():
+            subscription.break_silence()
 
     def failed(self, reason: str) -> None:
         if not self._failing:
@@ -155,7 +162,9 @@ class StreamPart:
         if now >= self._quiet_at:
             self._quiet_at = now + self._quiet_s
             for stream in streams:
-                if not stream.was_told:
+                if stream.was_told:
+                    stream.break_silence()
+                else:
                     stream.look_at = now
                 stream.was_told = False
         due = [stream for stream in streams if stream.look_at <= now]
@@ -188,6 +197,10 @@ class StreamPart:
         for key, subscription in asked.items():
             entries = reply.get(key, ())
             subscription.track()
+            if entries:
+                subscription.break_silence()
+            else:
+                subscription.found_nothing(now)
             for entry_id, content in entries:
                 if self._subscriptions.get(key) is not subscription:
                     break

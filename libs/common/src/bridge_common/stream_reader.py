@@ -60,6 +60,12 @@ class StreamReader:
         for part in self._parts:
             part.remove(key)
 
+    def silent_s(self, key: str) -> float:
+        """For how many seconds Redis has answered reads of this stream without anything new. Time in which it did not
+        answer does not count.
+        """
+        return max((part.silent_s(key) for part in self._parts), default=0.0)
+
     async def run(self) -> None:
         await self._crew.run()
 

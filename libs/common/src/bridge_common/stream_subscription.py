@@ -12,6 +12,8 @@ Sink: TypeAlias = Callable[[str, Entry], None]
 """Called with an entry's id and the entry, in the order of the stream. Must not block."""
 
 _NOTHING: bytes = b""
+_UNBROKEN_S: float = 0.5
+"""Reads further apart than this do not add up to silence: in between, reading failed, or the process stood still."""
 
 
 class Subscription:
@@ -20,6 +22,8 @@ class Subscription:
     __slots__ = (
         "_epoch",
         "_seq",
+        "_silent_at",
+        "_silent_from",
         "_start",
         "channel",
         "cursor",
@@ -43,7 +47,23 @@ class Subscription:
         """When to look into the stream itself, if nobody tells before (loop time)."""
         self.was_told = False
         """Since somebody set this back. For who looks at quiet streams."""
+        self._silent_from = self._silent_at = 0.0
         self.move(cursor)
+
+    @property
+    def silent_s(self) -> float:
+        """For how long reads of the stream have been answered without anything new."""
+        return self._silent_at - self._silent_from
+
+    def found_nothing(self, now: float) -> None:
+        """A read of the stream was answered and had nothing new."""
+        if now - self._silent_at > _UNBROKEN_S:
+            self._silent_from = now
+        self._silent_at = now
+
+    def break_silence(self) -> None:
+        """Something came, or reading failed."""
+        self._silent_from = self._silent_at = 0.0
 
     def move(self, entry_id: bytes) -> None:
         """This entry was the last, wherever it came from."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
 from functools import partial
 from typing import Final, TypeAlias
 
@@ -14,14 +15,23 @@ from agent_relay.core.commands import Command, MarkGreeted, MarkSaid, Ready, Rec
 from agent_relay.core.conversation import Conversation
 from agent_relay.desk import Desk
 from agent_relay.tools import run_tool
-from bridge_common.entries import Notice, TranscriptEntry, VoiceLost
+from bridge_common.entries import InboxEntry, Notice, TranscriptEntry, VoiceLost
 from bridge_common.errors import OutsideError
 from bridge_common.leases import Claim
 from bridge_common.log import fields
 
 log = logging.getLogger(__name__)
 
-Errand: TypeAlias = Record | Ready | MarkGreeted | MarkSaid | RunTool
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """Put the entry into call-control's inbox if the call is still ours; try again only if `insist`."""
+
+    entry: InboxEntry
+    insist: bool = False
+
+
+Errand: TypeAlias = Record | Ready | MarkGreeted | MarkSaid | RunTool | Tell
 _REDIS_RETRY_S: Final = 0.2
 
 
@@ -63,6 +73,8 @@ class Errands:
                         await self._insist(self._mark_greeted)
                     case MarkSaid():
                         await self._insist(partial(self._mark_said, errand))
+                    case Tell():
+                        await self._tell(errand)
                     case RunTool():
                         tools.create_task(self._run_tool(errand))
 
@@ -73,6 +85,17 @@ class Errands:
     async def _tell_voice_lost(self, lost: VoiceLost) -> None:
         if not await self._desk.inbox.put_as_owner(lost, self._desk.leases.owner_text(self._claim)):
             self._lease_lost()
+
+    async def _tell(self, errand: Tell) -> None:
+        owner_text = self._desk.leases.owner_text(self._claim)
+        put = partial(self._desk.inbox.put_as_owner, errand.entry, owner_text)
+        if errand.insist:
+            await self._insist(put)
+            return
+        try:
+            await put()
+        except OutsideError as error:
+            log.warning("not told", extra=fields(call_id=self._claim.call_id, error=error.message))
 
     async def _note(self, entry: TranscriptEntry) -> None:
         if isinstance(entry, Notice):

@@ -26,6 +26,7 @@ from agent_relay.core.voice_live import AudioDelta, ErrorEvent, ServerEvent, War
 from agent_relay.desk import Desk, begin_conversation, was_held
 from agent_relay.downlink import Downlink
 from agent_relay.errands import Errands
+from agent_relay.missed_uplink import MissedUplink
 from agent_relay.predecessor import Predecessor
 from agent_relay.say_listener import SayListener
 from bridge_common import telemetry
@@ -97,6 +98,7 @@ class Relay:
         self._voice = CallVoice(desk, conversation, record, self._trace, do=self._do, on_event=self._on_voice)
         self.says = SayListener(desk, claim.call_id, conversation, self._do)
         self._errands = Errands(desk, claim, conversation, self._do, lambda: self.stop(LEASE_LOST))
+        self._missed_uplink = MissedUplink(desk, claim.call_id, record.uplink_epoch, self._errands.put)
         downlink = desk.keys.downlink(claim.call_id)
         self._downlink = Downlink(desk.writer, downlink, claim, lambda: self.stop(LEASE_LOST))
 
@@ -142,7 +144,10 @@ class Relay:
 
     def tick(self, now: float) -> None:
         """To be called some twenty times a second: the conversation does what has become due."""
-        if now < self._look_at or self._over.done():
+        if self._over.done():
+            return
+        self._missed_uplink.look(now)
+        if now < self._look_at:
             return
         due = self._conversation.next_at()
         if due is None or now < due:
@@ -262,6 +267,8 @@ class Relay:
 
     # -- the caller's side
     def _on_uplink(self, entry_id: str, entry: Entry) -> None:
+        if self._missed_uplink.reported:
+            self._missed_uplink.heard(entry_id, entry)
         if self._gate is not None and (type(entry) is AudioFrame or type(entry) is Dtmf):
             self._gate.hold(entry_id, entry)
             return
@@ -290,6 +297,7 @@ class Relay:
                 pass
 
     def _on_attached(self, entry: MediaAttached, *, epoch: int) -> None:
+        self._missed_uplink.attached(epoch)
         if epoch <= self._known_socket:
             self._do(self._conversation.attached(self._now()))
         else:

@@ -56,6 +56,8 @@ class CallControlSettings(AcsTrustSettings):
     """Who gets the calls that no relay can take; empty: they hear busy."""
     transfer_target: str = ""
     """Who gets a running call whose voice session cannot be won back; empty: the caller hears an apology."""
+    media_patience_s: float = Field(default=20.0, gt=0, le=300)
+    """How long it is tried to get the lost media of a running call back; then as without a voice session."""
     max_call_s: float = Field(default=4 * 3600, gt=0, le=24 * 3600)
     default_profile: str = "default"
     refused_callers: CommaSeparated = ()
@@ -135,6 +137,7 @@ class CallControlSettings(AcsTrustSettings):
             redirect_target=self.redirect_target,
             transfer_target=self.transfer_target,
             voice_ms=round(self.answer_deadline_s * 1000),
+            media_patience_ms=round(self.media_patience_s * 1000),
             longest_call_ms=round(self.max_call_s * 1000),
         )
 

@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 
 KIND: Final = "media-gateway"
 _LAST_WORDS_S: Final = 1.0
-_STAMP_S: Final = 1.0
+_STAMP_S: Final = 0.5
 _REDIS_AGE_S: Final = 1.5
 """Six heartbeats: when none of them was answered, Redis is away."""
 

@@ -50,6 +50,9 @@ IDLE_S = 10.0
 GAP_S: Final = 0.1
 """ACS sends 20 ms at a time; a pause of more is one that an agent could take for silence."""
 RESTORED_WITHIN_S = 5.0
+_STAMP_EACH_S: Final = 0.9
+_QUIET_S: Final = 0.3
+"""ACS sends nothing: stamps are written more often, so that the relay does not miss the uplink."""
 _ANOTHER_LOSS_S: Final = 1.0
 BAD_FRAMES_IN_A_ROW: Final = 10
 _FRAME_S: Final = FRAME_MS / 1000
@@ -84,6 +87,7 @@ class MediaSession:
         self._lost = True
         """The call goes on without its media."""
         self._detached = False
+        self._stamped_at = float("-inf")
         self._missing_since = self._missed_at = float("-inf")
         self._bad_in_a_row = 0
         self._began_at = self._heard_at = self._clock()
@@ -227,8 +231,11 @@ class MediaSession:
             self._downlink.alone(alone)
 
     def stamp(self) -> None:
-        """To be called once a second: so the relay knows how long our entries are under way."""
-        if self._uplink is not None and not self._detached:
+        """To be called twice a second: so the relay knows how long our entries are under way, and that we live."""
+        now = self._clock()
+        is_due = now - self._stamped_at >= _STAMP_EACH_S or now - self._heard_at >= _QUIET_S
+        if is_due and self._uplink is not None and not self._detached:
+            self._stamped_at = now
             self._outlet.append(Stamp(telemetry.now_us()))
 
     def tick(self, now: float) -> None:

@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 
 from bridge_common.call_record import CallRecord, Status
-from bridge_common.entries import HangUp, MediaLost, MediaOpen
+from bridge_common.entries import HangUp, MediaOpen
 from call_control.core import call_actions as do
 from call_control.core.callbacks import AcsEvent
-from call_control.core.commands import AnyCommand, Redirect, Reject, SetTimer
-from call_control.core.draft import Draft, Rules, armed
+from call_control.core.commands import AnyCommand, Redirect, Reject
+from call_control.core.draft import Draft, Rules
 from call_control.core.events import CallEvent, CommandFailed
 from call_control.core.routing import Rejected
 
@@ -22,12 +22,6 @@ CONNECTED = CallRecord(call_id=CALL, status=Status.CONNECTED, uplink_epoch=10)
 
 def draft_of(record: CallRecord = CONNECTED) -> Draft:
     return Draft(before=record, rules=RULES, now_ms=100, cause="1-0", record=record)
-
-
-def waiting_for_media(lost_epoch: int = 0, operation: str = "") -> CallRecord:
-    draft = draft_of()
-    draft.arm(SetTimer.MEDIA, 50, lost_epoch=lost_epoch, operation=operation)
-    return draft.record
 
 
 @pytest.mark.parametrize(
@@ -71,39 +65,3 @@ def test_the_first_reason_stays() -> None:
     do.because("voice_lost")(draft, MediaOpen(CALL, 1))
     do.because_told(draft, HangUp(CALL, "operator", ""))
     assert draft.record.end_reason == "voice_lost"
-
-
-@pytest.mark.parametrize(
-    ("record", "epoch", "news"),
-    [
-        (CONNECTED, 10, True),
-        (replace(CONNECTED, media_seen=True), 10, False),
-        (waiting_for_media(lost_epoch=9), 10, True),
-        (waiting_for_media(lost_epoch=10), 10, False),
-    ],
-)
-def test_which_socket_is_news(record: CallRecord, epoch: int, news: bool) -> None:
-    assert do.socket_new(record, MediaOpen(CALL, epoch), RULES) is news
-
-
-def test_which_loss_counts() -> None:
-    assert do.socket_current(CONNECTED, MediaLost(CALL, 10, 1006), RULES)
-    assert not do.socket_current(CONNECTED, MediaLost(CALL, 9, 1006), RULES)
-    assert not do.socket_current(waiting_for_media(), MediaLost(CALL, 10, 1006), RULES)
-    assert do.socket_current_and_waiting(waiting_for_media(), MediaLost(CALL, 10, 1006), RULES)
-    assert not do.socket_current_and_waiting(waiting_for_media(lost_epoch=10), MediaLost(CALL, 10, 1006), RULES)
-
-
-def test_only_the_operation_that_is_waited_for_shortens_the_wait() -> None:
-    record = waiting_for_media(operation="Answer-2")
-    assert do.operation_waited_for(record, AcsEvent("1", "x", "c", operation_context="Answer-2"), RULES)
-    assert not do.operation_waited_for(record, AcsEvent("1", "x", "c", operation_context="Answer-3"), RULES)
-    assert not do.operation_waited_for(waiting_for_media(), AcsEvent("1", "x", "c"), RULES)
-
-
-def test_a_restart_remembers_what_was_lost() -> None:
-    draft = draft_of(waiting_for_media(lost_epoch=10))
-    do.restart_streaming(draft, MediaOpen(CALL, 0))
-    wait = armed(draft.record, SetTimer.MEDIA)
-    assert wait is not None
-    assert (wait.lost_epoch, wait.operation) == (10, "StartMediaStreaming-1")

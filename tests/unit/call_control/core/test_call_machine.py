@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from bridge_common.call_record import Status
-from bridge_common.entries import Due, HangUp, MediaLost, MediaOpen, Restored, VoiceLost, VoiceReady
+from bridge_common.entries import Due, HangUp, MediaLost, Restored, VoiceLost, VoiceReady
 from call_control.core import commands
 from call_control.core.call_machine import TABLE, outstanding, still_wanted
 from call_control.core.commands import SetTimer
 from call_control.core.draft import Rules, armed, awaited
 from call_control.core.events import Kind
 from call_control.core.routing import Accepted, Redirected, Rejected
-from call_life import CALL, CONNECTION, RULES, Life, answering, callback, connected, ending, name_of, ringing, talking
+from call_life import CALL, CONNECTION, RULES, Life, answering, callback, ending, name_of, ringing, talking
 
 NOBODY_ELSE = Rules()
 
@@ -175,64 +173,6 @@ def test_a_call_that_never_connects_is_hung_up() -> None:
     life.done(commands.Answer, CONNECTION)
     life.due(SetTimer.CONNECT)
     assert life.failed(commands.LookUp, "8522", gone=True) == ["End"]
-    assert life.at(Status.ENDED)
-
-
-def test_media_that_never_comes_is_started_again_twice_then_hung_up() -> None:
-    life = connected()
-    assert life.due(SetTimer.MEDIA) == ["SetTimer media", "StartMediaStreaming"]
-    assert life.due(SetTimer.MEDIA) == ["SetTimer media", "StopMediaStreaming", "StartMediaStreaming"]
-    assert life.due(SetTimer.MEDIA) == ["SetTimer ending", "End", "HangUp"]
-    assert life.record.end_reason == "media_lost"
-
-
-def test_a_reported_failure_shortens_the_wait_once() -> None:
-    life = connected()
-    wait = armed(life.record, SetTimer.MEDIA)
-    assert wait is not None
-    assert wait.operation.startswith("Answer-")
-    failure = callback("MediaStreamingFailed", code=400, sub_code=8581, context=wait.operation)
-    assert life.on(failure) == ["SetTimer media"]
-    shorter = armed(life.record, SetTimer.MEDIA)
-    assert shorter is not None
-    assert shorter.due_ms == life.now_ms + RULES.failed_media_ms
-    assert life.on(failure) == []
-    assert life.step.ignored
-
-
-def test_a_lost_socket_is_awaited_then_asked_for() -> None:
-    life = talking()
-    assert life.on(MediaLost(CALL, 10, 1006)) == ["SetTimer media"]
-    wait = armed(life.record, SetTimer.MEDIA)
-    assert wait is not None
-    assert wait.due_ms == life.now_ms + RULES.redial_ms
-    assert life.due(SetTimer.MEDIA) == ["SetTimer media", "StartMediaStreaming"]
-    assert life.attach(11) == []
-    assert life.record.media_restarts == 0
-    assert armed(life.record, SetTimer.MEDIA) is None
-
-
-def test_the_loss_of_an_older_socket_is_no_loss() -> None:
-    life = talking()
-    life.attach(11)
-    assert life.on(MediaLost(CALL, 10, 1006)) == []
-    assert life.step.ignored
-
-
-def test_loss_and_open_may_come_swapped_or_again() -> None:
-    life = connected()
-    life.record = replace(life.record, uplink_epoch=10)
-    assert life.on(MediaLost(CALL, 10, 1006)) == []
-    assert life.on(MediaOpen(CALL, 10)) == []
-    assert armed(life.record, SetTimer.MEDIA) is not None, "the socket is lost, so we still wait for one"
-    life.attach(11)
-    assert armed(life.record, SetTimer.MEDIA) is None
-
-
-def test_start_streaming_on_a_call_that_is_gone_ends_it() -> None:
-    life = connected()
-    life.due(SetTimer.MEDIA)
-    assert life.failed(commands.StartMediaStreaming, "8522", gone=True) == ["End"]
     assert life.at(Status.ENDED)
 
 

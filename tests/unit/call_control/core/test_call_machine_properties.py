@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from bridge_common.call_record import CallRecord, Status
-from bridge_common.entries import Due, HangUp, MediaLost, MediaOpen, VoiceLost, VoiceReady
+from bridge_common.entries import Due, HangUp, MediaLost, MediaOpen, UplinkMissed, VoiceLost, VoiceReady
 from call_control.core.call_machine import apply
 from call_control.core.callbacks import AcsEvent
 from call_control.core.commands import (
@@ -62,7 +62,7 @@ class AnyLife(RuleBasedStateMachine):
         self.house_rules = Rules()
         self.now_ms = 1
         self.issued: list[AnyCommand] = []
-        self.news: list[CallEvent] = []
+        self.news: list[tuple[CallEvent, str]] = []
         self.entries = 0
 
     @initialize(
@@ -78,19 +78,20 @@ class AnyLife(RuleBasedStateMachine):
     def happens(self, event: CallEvent) -> None:
         self.entries += 1
         before = self.record
-        step = apply(before, event, self.now_ms, self.house_rules, f"{self.entries}-0")
+        cause = f"{self.entries}-0"
+        step = apply(before, event, self.now_ms, self.house_rules, cause)
         assert RANK[step.record.status] >= RANK[before.status]
         if step.ignored:
             assert step.record == before
             assert not step.commands
         else:
-            self.news.append(event)
+            self.news.append((event, cause))
         for command in step.commands:
             assert to_pending(command) in step.record.pending
         self.record = step.record
         self.issued += step.commands
-        for earlier in self.news:
-            again = apply(self.record, earlier, self.now_ms, self.house_rules, "again")
+        for earlier, its_cause in self.news:
+            again = apply(self.record, earlier, self.now_ms, self.house_rules, its_cause)
             assert again.record == self.record, f"{earlier} came twice and changed something"
             assert not again.commands
 
@@ -113,6 +114,11 @@ class AnyLife(RuleBasedStateMachine):
         epoch = data.draw(st.integers(1, self.record.uplink_epoch))
         self.happens(MediaOpen(CALL, epoch) if opens else MediaLost(CALL, epoch, 1006))
 
+    @precondition(lambda self: self.record.uplink_epoch > 0)
+    @rule(data=st.data())
+    def relay_misses_the_uplink(self, data: st.DataObject) -> None:
+        self.happens(UplinkMissed(CALL, data.draw(st.integers(1, self.record.uplink_epoch))))
+
     @rule()
     def operator_hangs_up(self) -> None:
         self.happens(HangUp(CALL, "operator", ""))
@@ -129,10 +135,12 @@ class AnyLife(RuleBasedStateMachine):
             self.happens(Due(CALL, timer.name, timer.seq))
 
     @rule(
-        type_=st.sampled_from(CALLBACKS), context=st.integers(0, 6), by=st.sampled_from(["Answer", "Start", "Transfer"])
+        type_=st.sampled_from(CALLBACKS),
+        context=st.integers(0, 6),
+        by=st.sampled_from(["Answer", "Start", "Stop", "Transfer"]),
     )
     def acs_calls_back(self, type_: str, context: int, by: str) -> None:
-        name = "StartMediaStreaming" if by == "Start" else by
+        name = f"{by}MediaStreaming" if by in ("Start", "Stop") else by
         self.happens(AcsEvent(f"{type_}{context}", type_, "connection", operation_context=f"{name}-{context}"))
 
     @rule(

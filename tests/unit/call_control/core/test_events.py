@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from bridge_common.entries import Due, HangUp, MediaLost, MediaOpen, VoiceLost, VoiceReady
+from bridge_common.entries import Due, HangUp, MediaLost, MediaOpen, UplinkMissed, VoiceLost, VoiceReady
 from call_control.core.callbacks import AcsEvent
 from call_control.core.commands import Answer, AnyCommand, LookUp, Offer, StopMediaStreaming
 from call_control.core.commands import HangUp as HangUpCommand
@@ -20,6 +20,7 @@ CALL = "call_0123456789abcdef01234567"
         (VoiceLost(CALL, 1, ""), Kind.VOICE_LOST),
         (MediaOpen(CALL, 1), Kind.MEDIA_OPEN),
         (MediaLost(CALL, 1, 1006), Kind.MEDIA_LOST),
+        (UplinkMissed(CALL, 1), Kind.UPLINK_MISSED),
         (HangUp(CALL, "operator", ""), Kind.HANG_UP),
         (Due(CALL, "voice", 1), Kind.VOICE_DUE),
         (Due(CALL, "unheard-of", 1), None),
@@ -51,4 +52,4 @@ def test_results(command: AnyCommand, done: Kind | None, failed: Kind | None, go
 
 def test_known_callbacks_are_those_of_acs() -> None:
     calls = {"CallConnected", "CallDisconnected", "AnswerFailed", "CallTransferAccepted", "CallTransferFailed"}
-    assert calls | {"MediaStreamingFailed"} == KNOWN_CALLBACKS
+    assert calls | {"MediaStreamingFailed", "MediaStreamingStopped"} == KNOWN_CALLBACKS

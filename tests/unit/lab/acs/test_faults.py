@@ -43,3 +43,12 @@ def test_callback_faults_can_be_for_some_events_only() -> None:
 def test_a_misspelt_or_impossible_plan_is_refused(plan: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         FaultPlan.model_validate(plan)
+
+
+def test_a_fault_strikes_for_as_long_as_it_says() -> None:
+    now = [100.0]
+    faults = Faults(lambda: now[0])
+    faults.put(FaultPlan.model_validate({"rest": {"start_media_streaming": {"status": 400, "for_s": 3}}}))
+    for at, struck in ((100.0, True), (103.0, True), (103.1, False), (200.0, False)):
+        now[0] = at
+        assert (faults.rest("start_media_streaming") is not None) is struck

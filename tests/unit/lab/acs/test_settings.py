@@ -21,6 +21,8 @@ def test_each_field_comes_from_its_variable() -> None:
             "HOST": "0.0.0.0",
             "EVENT_SCHEMA": "CloudEvents",
             "MEDIA_REDIAL": "off",
+            "MEDIA_LOSS_CALLBACK": "stopped",
+            "MEDIA_LOSS_CONTEXT": "none",
             "ACS_ALLOW_BEARER": "false",
             "SILENT_FLAG": "true",
             "ACS_ISSUER": "https://acscallautomation.communication.azure.com/",
@@ -31,6 +33,7 @@ def test_each_field_comes_from_its_variable() -> None:
     assert settings.base_url == "http://127.0.0.1:1234"
     assert settings.issuer == "https://acscallautomation.communication.azure.com"
     assert (settings.event_schema, settings.media_redial) == ("cloudevents", "off")
+    assert (settings.media_loss_callback, settings.media_loss_context) == ("stopped", "none")
     assert (settings.acs_allow_bearer, settings.silent_flag) == (False, True)
     assert (settings.ring_timeout_s, settings.media_redial_attempts) == (0.5, 7)
 

@@ -24,6 +24,21 @@ def test_a_break_ends_with_the_next_open_socket() -> None:
     assert found == [MediaSocket(5.0, 5.5, 6.0), MediaSocket(8.0, 8.5, 8.5)]
 
 
+def test_a_break_knows_when_acs_first_told_of_it() -> None:
+    found = media_breaks(
+        timeline(
+            *(
+                (0.5, "media_streaming_stopped"),
+                (1.0, "media_open"),
+                (5.0, "media_closed"),
+                (5.2, "media_streaming_failed"),
+            ),
+            *((5.4, "media_streaming_failed"), (6.0, "media_open"), (8.0, "media_closed"), (8.5, "media_open")),
+        )
+    )
+    assert [one.told_at for one in found] == [5.2, float("inf")]
+
+
 def test_a_socket_that_never_comes_back_is_a_break_without_end() -> None:
     (found,) = media_breaks(timeline((1.0, "media_open"), (5.0, "media_closed"), (5.5, "media_refused")))
     assert (found.lost_at, found.dialled_at, found.open_at) == (5.0, 5.5, float("inf"))

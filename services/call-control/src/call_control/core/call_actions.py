@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 
 from bridge_common.call_record import CallRecord
 from bridge_common.entries import HangUp as HangUpAsked
-from bridge_common.entries import MediaLost, MediaOpen, VoiceLost
+from bridge_common.entries import VoiceLost
 from call_control.core.callbacks import AcsEvent
 from call_control.core.commands import (
     Answer,
@@ -19,8 +19,6 @@ from call_control.core.commands import (
     Redirect,
     Reject,
     SetTimer,
-    StartMediaStreaming,
-    StopMediaStreaming,
     Transfer,
 )
 from call_control.core.draft import Draft, Rules, armed
@@ -60,28 +58,6 @@ def not_connected_yet(record: CallRecord, event: CallEvent, rules: Rules) -> boo
     return record.connected_ms == 0
 
 
-def socket_new(record: CallRecord, event: CallEvent, rules: Rules) -> bool:
-    """The socket is news: none was seen before, or we wait for one and this is not a lost one."""
-    wait = armed(record, SetTimer.MEDIA)
-    if wait is None:
-        return not record.media_seen
-    return isinstance(event, MediaOpen) and event.epoch > wait.lost_epoch
-
-
-def socket_current(record: CallRecord, event: CallEvent, rules: Rules) -> bool:
-    """The lost socket is the newest: no other has attached since."""
-    wait = armed(record, SetTimer.MEDIA)
-    is_newest = isinstance(event, MediaLost) and event.epoch >= record.uplink_epoch
-    return is_newest and wait is None
-
-
-def socket_current_and_waiting(record: CallRecord, event: CallEvent, rules: Rules) -> bool:
-    """The loss arrived before the news that the socket was there."""
-    wait = armed(record, SetTimer.MEDIA)
-    is_newest = isinstance(event, MediaLost) and event.epoch >= record.uplink_epoch
-    return is_newest and wait is not None and isinstance(event, MediaLost) and event.epoch > wait.lost_epoch
-
-
 def voice_current(record: CallRecord, event: CallEvent, rules: Rules) -> bool:
     """Not told by a relay after which another has had a voice session."""
     return not isinstance(event, VoiceLost) or event.epoch >= record.voice_epoch
@@ -107,15 +83,6 @@ def transfer_asked(record: CallRecord, event: CallEvent, rules: Rules) -> bool:
 
 def apologizing(record: CallRecord, event: CallEvent, rules: Rules) -> bool:
     return armed(record, SetTimer.APOLOGY) is not None
-
-
-def operation_waited_for(record: CallRecord, event: CallEvent, rules: Rules) -> bool:
-    wait = armed(record, SetTimer.MEDIA)
-    return isinstance(event, AcsEvent) and wait is not None and wait.operation == event.operation_context != ""
-
-
-def restarts_left(record: CallRecord, event: CallEvent, rules: Rules) -> bool:
-    return record.media_restarts < rules.media_restarts
 
 
 def first_deadline(record: CallRecord, event: CallEvent, rules: Rules) -> bool:
@@ -220,7 +187,7 @@ def look_up(draft: Draft, event: CallEvent) -> None:
     draft.arm(SetTimer.CONNECT, draft.rules.connect_ms // 3, last=True)
 
 
-# -- actions: connection and media ------------------------------------------------------------------------------------
+# -- actions: connection ------------------------------------------------------------------------------------
 def note_connection(draft: Draft, event: CallEvent) -> None:
     if isinstance(event, CommandDone | AcsEvent) and event.connection_id:
         draft.record = replace(draft.record, connection_id=event.connection_id)
@@ -229,56 +196,6 @@ def note_connection(draft: Draft, event: CallEvent) -> None:
 def note_connected(draft: Draft, event: CallEvent) -> None:
     note_connection(draft, event)
     draft.record = replace(draft.record, connected_ms=draft.now_ms)
-
-
-def expect_media(draft: Draft, event: CallEvent) -> None:
-    """The socket may be there before the callback that says the call is connected."""
-    draft.disarm(SetTimer.CONNECT)
-    draft.arm(SetTimer.LENGTH, draft.rules.longest_call_ms)
-    if not draft.record.media_seen and armed(draft.record, SetTimer.MEDIA) is None:
-        operation = event.operation_context if isinstance(event, AcsEvent) else ""
-        draft.arm(SetTimer.MEDIA, draft.rules.media_ms, operation=operation)
-
-
-def note_media(draft: Draft, event: CallEvent) -> None:
-    draft.disarm(SetTimer.MEDIA)
-    draft.record = replace(draft.record, media_seen=True, media_restarts=0)
-
-
-def await_redial(draft: Draft, event: CallEvent) -> None:
-    if isinstance(event, MediaLost):
-        draft.arm(SetTimer.MEDIA, draft.rules.redial_ms, lost_epoch=event.epoch)
-
-
-def note_loss(draft: Draft, event: CallEvent) -> None:
-    wait = armed(draft.record, SetTimer.MEDIA)
-    if isinstance(event, MediaLost) and wait is not None:
-        draft.annotate(replace(wait, lost_epoch=event.epoch))
-
-
-def wait_less(draft: Draft, event: CallEvent) -> None:
-    wait = armed(draft.record, SetTimer.MEDIA)
-    draft.arm(SetTimer.MEDIA, draft.rules.failed_media_ms, lost_epoch=wait.lost_epoch if wait else 0)
-
-
-def wait_on(draft: Draft, event: CallEvent) -> None:
-    wait = armed(draft.record, SetTimer.MEDIA)
-    draft.arm(SetTimer.MEDIA, draft.rules.redial_ms, lost_epoch=wait.lost_epoch if wait else 0)
-
-
-def restart_streaming(draft: Draft, event: CallEvent) -> None:
-    """ACS dials the URL given at the answer. The second time streaming is stopped first: ACS may think it runs."""
-    wait = armed(draft.record, SetTimer.MEDIA)
-    if draft.record.media_restarts > 0:
-        draft.issue(StopMediaStreaming)
-    start = draft.issue(StartMediaStreaming)
-    draft.record = replace(draft.record, media_restarts=draft.record.media_restarts + 1)
-    draft.arm(
-        SetTimer.MEDIA,
-        draft.rules.media_ms,
-        operation=start.operation_context,
-        lost_epoch=wait.lost_epoch if wait else 0,
-    )
 
 
 # -- actions: why it ended --------------------------------------------------------------------------------------------

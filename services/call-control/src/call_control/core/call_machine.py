@@ -18,6 +18,7 @@ from typing import Final, TypeVar
 from bridge_common.call_record import CallRecord, Status
 from bridge_common.entries import Due
 from call_control.core import call_actions as do
+from call_control.core import media_actions as media
 from call_control.core.call_actions import Action, Guard, because
 from call_control.core.commands import (
     Answer,
@@ -72,18 +73,18 @@ TABLE: Final[tuple[Row, ...]] = (
     Row(ANSWERING, Kind.ANSWER_GONE, ENDED, (do.because_told,)),
     Row(ANSWERING, Kind.ANSWER_REFUSED, DIVERTING, (do.because_told, do.divert)),
     Row(ANSWERING, Kind.ANSWER_FAILED, ENDED, (do.note_connection, do.because_told)),
-    Row(ANSWERING, Kind.CALL_CONNECTED, CONNECTED, (do.note_connected, do.expect_media)),
+    Row(ANSWERING, Kind.CALL_CONNECTED, CONNECTED, (do.note_connected, media.expect_media)),
     Row(ANSWERING, Kind.CALL_DISCONNECTED, ENDED, (do.note_connection, do.because_told)),
     Row(ANSWERING, Kind.VOICE_READY, ANSWERING, (do.note_voice,)),
     Row(ANSWERING, Kind.VOICE_LOST, ENDING, (because("voice_lost"), do.hang_up), when=do.voice_current),
     Row(ANSWERING, Kind.VOICE_DUE, ENDING, (because("no_voice"), do.hang_up)),
-    Row(ANSWERING, Kind.MEDIA_OPEN, ANSWERING, (do.note_media,), when=do.socket_new),
-    Row(ANSWERING, Kind.MEDIA_LOST, ANSWERING, (do.await_redial,), when=do.socket_current),
-    Row(ANSWERING, Kind.MEDIA_LOST, ANSWERING, (do.note_loss,), when=do.socket_current_and_waiting),
-    Row(ANSWERING, Kind.MEDIA_DUE, ANSWERING, (do.wait_on,)),
+    Row(ANSWERING, Kind.MEDIA_OPEN, ANSWERING, (media.note_media,), when=media.socket_new),
+    Row(ANSWERING, Kind.MEDIA_LOST, ANSWERING, (media.await_redial,), when=media.socket_current),
+    Row(ANSWERING, Kind.MEDIA_LOST, ANSWERING, (media.note_loss,), when=media.loss_known_better),
+    Row(ANSWERING, Kind.MEDIA_DUE, ANSWERING, (media.wait_on,)),
     Row(ANSWERING, Kind.CONNECT_DUE, ANSWERING, (do.look_up,), when=do.first_deadline),
     Row(ANSWERING, Kind.CONNECT_DUE, ENDING, (because("never_connected"), do.hang_up)),
-    Row(ANSWERING, Kind.LOOK_UP_DONE, CONNECTED, (do.note_connected, do.expect_media), when=do.looked_up_connected),
+    Row(ANSWERING, Kind.LOOK_UP_DONE, CONNECTED, (do.note_connected, media.expect_media), when=do.looked_up_connected),
     Row(ANSWERING, Kind.LOOK_UP_DONE, ENDING, (because("never_connected"), do.hang_up)),
     Row(ANSWERING, Kind.LOOK_UP_GONE, ENDED, (do.because_told,)),
     Row(ANSWERING, Kind.RESTORED, ANSWERING, (do.adopt_outbox,)),
@@ -95,12 +96,22 @@ TABLE: Final[tuple[Row, ...]] = (
     Row(CONNECTED, Kind.VOICE_LOST, ENDING, (because("voice_lost"), do.apologize), when=do.voice_current),
     Row(CONNECTED, Kind.VOICE_DUE, TRANSFERRING, (do.transfer,), when=do.people_may_help),
     Row(CONNECTED, Kind.VOICE_DUE, ENDING, (because("no_voice"), do.apologize)),
-    Row(CONNECTED, Kind.MEDIA_OPEN, CONNECTED, (do.note_media,), when=do.socket_new),
-    Row(CONNECTED, Kind.MEDIA_LOST, CONNECTED, (do.await_redial,), when=do.socket_current),
-    Row(CONNECTED, Kind.MEDIA_LOST, CONNECTED, (do.note_loss,), when=do.socket_current_and_waiting),
-    Row(CONNECTED, Kind.STREAMING_FAILED, CONNECTED, (do.wait_less,), when=do.operation_waited_for),
-    Row(CONNECTED, Kind.MEDIA_DUE, CONNECTED, (do.restart_streaming,), when=do.restarts_left),
+    Row(CONNECTED, Kind.MEDIA_OPEN, CONNECTED, (media.note_media,), when=media.socket_new),
+    Row(CONNECTED, Kind.MEDIA_LOST, CONNECTED, (media.await_redial,), when=media.socket_current),
+    Row(CONNECTED, Kind.MEDIA_LOST, CONNECTED, (media.note_loss,), when=media.loss_known_better),
+    Row(CONNECTED, Kind.UPLINK_MISSED, CONNECTED, (media.restart_streaming,), when=media.media_expected),
+    Row(CONNECTED, Kind.UPLINK_MISSED, CONNECTED, (media.note_loss,), when=media.loss_known_better),
+    Row(CONNECTED, Kind.STREAMING_FAILED, CONNECTED, (media.restart_streaming,), when=media.streaming_over),
+    Row(CONNECTED, Kind.STREAMING_FAILED, CONNECTED, (media.pause,), when=media.attempt_failed),
+    # Also said at the end of a call, shortly before CallDisconnected.
+    Row(CONNECTED, Kind.STREAMING_STOPPED, CONNECTED, (media.await_redial,), when=media.stopped_unasked),
+    Row(CONNECTED, Kind.MEDIA_DUE, CONNECTED, (media.wait_on,), when=media.start_under_way),
+    Row(CONNECTED, Kind.MEDIA_DUE, CONNECTED, (media.restart_streaming,), when=media.patience_left),
+    Row(CONNECTED, Kind.MEDIA_DUE, TRANSFERRING, (do.transfer,), when=do.people_may_help),
+    # An apology would not be heard.
     Row(CONNECTED, Kind.MEDIA_DUE, ENDING, (because("media_lost"), do.hang_up)),
+    Row(CONNECTED, Kind.START_REFUSED, CONNECTED, (media.note_media,), when=media.start_needless),
+    Row(CONNECTED, Kind.START_REFUSED, CONNECTED, (media.pause,), when=media.start_awaited),
     Row(CONNECTED, Kind.START_GONE, ENDED, (do.because_told,)),
     Row(CONNECTED, Kind.LENGTH_DUE, ENDING, (because("too_long"), do.hang_up)),
     Row(CONNECTED, Kind.RESTORED, CONNECTED, (do.adopt_outbox,)),
@@ -159,6 +170,11 @@ _WANTED_AT: Final[dict[type[AnyCommand], frozenset[Status]]] = {
     StartMediaStreaming: frozenset({CONNECTED}),
     StopMediaStreaming: frozenset({CONNECTED}),
 }
+_OF_MEDIA: Final = frozenset(
+    {Kind.MEDIA_OPEN, Kind.MEDIA_LOST, Kind.UPLINK_MISSED, Kind.STREAMING_FAILED, Kind.STREAMING_STOPPED}
+)
+_OUTDATED_BY_NEWS: Final = _OF_MEDIA - {Kind.MEDIA_OPEN, Kind.MEDIA_LOST}
+"""These name no socket, or none for certain, so that only their order tells whether they are news."""
 _NEEDS_CONTEXT: Final = _WANTED_AT[Answer] | _WANTED_AT[Redirect] | _WANTED_AT[Reject] | {RINGING}
 """Who has ACS's context of a ringing call may answer it. It is long, and kept no longer than it is of use."""
 
@@ -186,7 +202,9 @@ def apply(record: CallRecord, event: CallEvent, now_ms: int, rules: Rules, cause
         timer = armed(record, event.timer)
         if timer is None or timer.seq != event.seq:
             return Step(record, ignored=True)
-    row = _row_for(record, event, kind_of(event, command), rules)
+    kind = kind_of(event, command)
+    is_outdated = kind in _OUTDATED_BY_NEWS and _order(cause) <= _order(record.media_news)
+    row = None if is_outdated else _row_for(record, event, kind, rules)
     known = without_command(record, command.seq) if command is not None else record
     if row is None:
         return Step(known, ignored=known == record)
@@ -203,6 +221,8 @@ def outstanding(record: CallRecord, cause: str) -> list[AtOnce]:
 
 def still_wanted(record: CallRecord, command: AtOnce) -> bool:
     """False when the call has moved on since the command was issued, so that carrying it out would do harm."""
+    if isinstance(command, StartMediaStreaming | StopMediaStreaming) and not media.restart_wanted(record, command):
+        return False
     return record.status in _WANTED_AT.get(type(command), frozenset(Status))
 
 
@@ -229,6 +249,8 @@ def _take(row: Row, draft: Draft, event: CallEvent) -> Step:
     if draft.record.status.live and not row.to.live:
         apologize = armed(draft.record, SetTimer.APOLOGY) is not None
         draft.issue(End, reason=draft.record.end_reason, apologize=apologize)
+    if row.on in _OF_MEDIA:
+        draft.record = replace(draft.record, media_news=max(draft.record.media_news, draft.cause, key=_order))
     context = draft.record.incoming_call_context if row.to in _NEEDS_CONTEXT else ""
     draft.record = replace(draft.record, status=row.to, incoming_call_context=context)
     return Step(draft.record, tuple(_releases_first(draft.issued)))
@@ -238,3 +260,9 @@ def _releases_first(commands: Sequence[C]) -> list[C]:
     """Letting go of the voice session must not wait for ACS."""
     local = (End, SetTimer, Offer, FindRelay)
     return sorted(commands, key=lambda command: not isinstance(command, local))
+
+
+def _order(entry_id: str) -> tuple[int, int]:
+    """Of ids of inbox entries; "" comes before all."""
+    ms, _, seq = entry_id.partition("-")
+    return (int(ms or 0), int(seq or 0))

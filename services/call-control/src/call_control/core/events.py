@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, TypeAlias
 
-from bridge_common.entries import Due, HangUp, MediaLost, MediaOpen, Restored, VoiceLost, VoiceReady
+from bridge_common.entries import Due, HangUp, MediaLost, MediaOpen, Restored, UplinkMissed, VoiceLost, VoiceReady
 from call_control.core.callbacks import AcsEvent
 from call_control.core.commands import AcsCommand, AnyCommand, FindRelay, SetTimer
 from call_control.core.routing import Accepted, Redirected, Rejected
@@ -41,6 +41,7 @@ CallEvent: TypeAlias = (
     | VoiceLost
     | MediaOpen
     | MediaLost
+    | UplinkMissed
     | HangUp
     | Due
     | Restored
@@ -58,6 +59,7 @@ class Kind(StrEnum):
     VOICE_LOST = "voice lost"
     MEDIA_OPEN = "media open"
     MEDIA_LOST = "media lost"
+    UPLINK_MISSED = "uplink missed"
     HANG_UP = "hang-up asked"
     RESTORED = "restored"
     VOICE_DUE = "voice deadline"
@@ -72,6 +74,7 @@ class Kind(StrEnum):
     CALL_DISCONNECTED = "CallDisconnected"
     ANSWER_FAILED = "AnswerFailed"
     STREAMING_FAILED = "MediaStreamingFailed"
+    STREAMING_STOPPED = "MediaStreamingStopped"
     TRANSFER_ACCEPTED = "CallTransferAccepted"
     TRANSFER_FAILED = "CallTransferFailed"
     FIND_RELAY_DONE = "FindRelay done"
@@ -89,6 +92,7 @@ class Kind(StrEnum):
     TRANSFER_GONE = "Transfer: call gone"
     LOOK_UP_DONE = "LookUp done"
     LOOK_UP_GONE = "LookUp: call gone"
+    START_REFUSED = "StartMediaStreaming refused"
     START_GONE = "StartMediaStreaming: call gone"
 
 
@@ -100,6 +104,7 @@ _BY_TYPE: Final[dict[type[object], Kind]] = {
     VoiceLost: Kind.VOICE_LOST,
     MediaOpen: Kind.MEDIA_OPEN,
     MediaLost: Kind.MEDIA_LOST,
+    UplinkMissed: Kind.UPLINK_MISSED,
     HangUp: Kind.HANG_UP,
     Restored: Kind.RESTORED,
 }
@@ -121,6 +126,7 @@ KNOWN_CALLBACKS: Final = frozenset(
         Kind.CALL_DISCONNECTED,
         Kind.ANSWER_FAILED,
         Kind.STREAMING_FAILED,
+        Kind.STREAMING_STOPPED,
         Kind.TRANSFER_ACCEPTED,
         Kind.TRANSFER_FAILED,
     )

@@ -1,0 +1,125 @@
+"""Rows in which calls lose their media socket, in each way in which ACS may behave then: it is not documented."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+from lab.chaos import process_faults as processes
+from lab.chaos.fleet import GATEWAY, Fleet
+from lab.chaos.row import EXTRA, GOES_ON, LEFT_ALONE, USUAL, Row, Target, fit_as_it_is, gap
+from lab.wire import call_json
+
+_IN_VAIN: Final = 10
+"""How many dials ACS makes in vain where it dials once: half of the calls have lost their only one."""
+_REFUSING_S: Final = 4
+_AFTER_TOLD: Final = Target("after_told_p99_ms", "<=", 1500)
+
+
+def _dials_fail(fleet: Fleet) -> None:
+    call_json("PUT", f"{fleet.url('acs')}/lab/faults", {"media": {"refuse": True, "times": _IN_VAIN}})
+
+
+def _others(row: Row) -> tuple[Target, ...]:
+    """Targets that have nothing to do with ACS."""
+    return tuple(target for target in row.targets if target.figure in ("exit_s", "repeated_uplink"))
+
+
+def _starts_are_refused(fleet: Fleet) -> None:
+    refusal = {"status": 400, "code": "8585", "message": "Action is invalid in the current state of media streaming."}
+    faults = {"rest": {"start_media_streaming": {**refusal, "for_s": _REFUSING_S}}}
+    call_json("PUT", f"{fleet.url('acs')}/lab/faults", faults)
+
+
+@dataclass(frozen=True, slots=True)
+class Behavior:
+    """What ACS does when a media socket is lost. `told`: it posts a callback when it does not dial (any more)."""
+
+    suffix: str
+    words: str
+    settings: dict[str, str]
+    told: bool = True
+    before_fault: Callable[[Fleet], None] = fit_as_it_is
+
+    def of(self, row: Row) -> Row:
+        return replace(
+            row,
+            name=row.name + self.suffix,
+            fault=f"{row.fault}; {self.words}",
+            targets=(*GOES_ON, *((_AFTER_TOLD,) if self.told else gap(3000)), *_others(row)),
+            plan=replace(row.plan, extra={**row.plan.extra, "acs": self.settings}),
+            before_fault=self.before_fault,
+        )
+
+
+BEHAVIORS: Final = (
+    Behavior("-once", "ACS dials once, ten times in vain", {"MEDIA_REDIAL": "once"}, before_fault=_dials_fail),
+    Behavior("-never", "ACS does not dial by itself", {"MEDIA_REDIAL": "off"}),
+    Behavior(
+        "-unseen",
+        "ACS does not dial by itself, posts no callback and takes streaming for running",
+        {"MEDIA_REDIAL": "off", "MEDIA_LOSS_CALLBACK": "none"},
+        told=False,
+    ),
+)
+
+_GATEWAY_CRASH: Final = Row(
+    name="gateway-crash",
+    fault="gateway: kill -9",
+    inject=processes.kill(GATEWAY),
+    watch_s=8,
+    targets=(*GOES_ON, LEFT_ALONE, Target("after_dial_p99_ms", "<=", 300)),
+)
+_GATEWAY_DRAIN: Final = Row(
+    name="gateway-drain",
+    fault="gateway: SIGTERM",
+    inject=processes.drain(GATEWAY),
+    watch_s=6,
+    targets=(*GOES_ON, Target("own_gap_p99_ms", "<=", 300), Target("exit_s", "<=", 60)),
+)
+_ROLLING_RESTART: Final = Row(
+    name="rolling-restart",
+    fault="all services: SIGTERM one by one under calls",
+    inject=processes.restart_all,
+    watch_s=6,
+    # Of a caller whose media socket is gone nobody hears anything: frames are lost here.
+    targets=(*GOES_ON, Target("own_gap_p99_ms", "<=", 300), Target("repeated_uplink", "==", 0)),
+)
+
+
+def in_each_behavior(row: Row) -> tuple[Row, ...]:
+    """The row as it is, where ACS dials until the socket opens, and in every other behavior."""
+    return (row, *(behavior.of(row) for behavior in BEHAVIORS))
+
+
+_NEVER_DIALS: Final = replace(USUAL, extra={**EXTRA, "acs": {"MEDIA_REDIAL": "off"}})
+GATEWAY_ROWS: Final = (
+    *in_each_behavior(_GATEWAY_CRASH),
+    Row(
+        name="gateway-crash-refused",
+        fault=f"gateway: kill -9; ACS does not dial by itself and refuses to start streaming for {_REFUSING_S} s",
+        inject=processes.kill(GATEWAY),
+        watch_s=10,
+        targets=(*GOES_ON, *gap(1000 * _REFUSING_S + 2500)),
+        plan=_NEVER_DIALS,
+        before_fault=_starts_are_refused,
+    ),
+    *in_each_behavior(_GATEWAY_DRAIN),
+    Row(
+        name="gateway-frozen",
+        fault="gateway: SIGSTOP 5 s, SIGCONT",
+        inject=processes.freeze_gateway,
+        watch_s=4,
+        targets=(*GOES_ON, *gap(3000), Target("repeated_downlink", "==", 0)),
+    ),
+    Row(
+        name="no-gateway",
+        fault="gateway: kill -9 of all, started again after 8 s; ACS does not dial by itself",
+        inject=processes.no_gateway,
+        watch_s=6,
+        targets=(*GOES_ON, Target("gap_beyond_down_ms", "<=", 3000)),
+        plan=_NEVER_DIALS,
+    ),
+)
+ROLLING_ROWS: Final = in_each_behavior(_ROLLING_RESTART)

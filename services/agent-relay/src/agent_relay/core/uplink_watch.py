@@ -1,0 +1,39 @@
+"""Notices that a call's media have gone without a word: nothing comes in the uplink, whether or not anybody reports it.
+
+A gateway that lives writes at least twice a second, even while ACS sends no audio. So a second without any entry means
+that the gateway or its connection to Redis is gone. The callback of ACS may come sooner, later or never.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+MISSED_S: Final = 1.0
+AGAIN_S: Final = 1.0
+"""How often a report is repeated: call-control may have had no use for the one before."""
+
+
+class UplinkWatch:
+    """`epoch`: of the newest media socket, 0 before the first."""
+
+    def __init__(self, epoch: int) -> None:
+        self.epoch = epoch
+        self.reported = False
+        """The uplink was reported as missed, and nothing has come since."""
+        self._again_at = 0.0
+
+    def attached(self, epoch: int) -> None:
+        self.epoch = max(self.epoch, epoch)
+
+    def look(self, silent_s: float, now: float) -> bool:
+        """Whether to report the uplink as missed now. `silent_s`: see `StreamReader.silent_s`."""
+        if not self.epoch or silent_s < MISSED_S or now < self._again_at:
+            return False
+        self.reported = True
+        self._again_at = now + AGAIN_S
+        return True
+
+    def heard(self) -> None:
+        """Something came after it was reported as missed."""
+        self.reported = False
+        self._again_at = 0.0

@@ -1,0 +1,25 @@
+"""Each fault of a gateway is judged in each behavior of ACS."""
+
+from __future__ import annotations
+
+import pytest
+
+from lab.acs.settings import AcsSettings
+from lab.chaos.media_rows import BEHAVIORS, GATEWAY_ROWS, ROLLING_ROWS
+from lab.chaos.rows import ROWS
+
+
+@pytest.mark.parametrize("name", ["gateway-crash", "gateway-drain", "rolling-restart"])
+def test_a_row_is_there_in_every_behavior(name: str) -> None:
+    names = {row.name for row in ROWS}
+    assert {name, *(name + behavior.suffix for behavior in BEHAVIORS)} <= names
+
+
+@pytest.mark.parametrize("row", [*GATEWAY_ROWS, *ROLLING_ROWS], ids=lambda row: row.name)
+def test_the_simulator_knows_the_behavior_and_what_else_the_row_needs_stays(row) -> None:  # type: ignore[no-untyped-def]
+    behavior = next((one for one in BEHAVIORS if row.name.endswith(one.suffix)), None)
+    settings = AcsSettings.from_env(row.plan.extra.get("acs", {}))
+    assert behavior is None or settings.media_redial != "same_url"
+    assert (settings.media_loss_callback == "none") is (behavior is not None and not behavior.told)
+    assert row.plan.extra["media-gateway"]
+    assert row.targets
