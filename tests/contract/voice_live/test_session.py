@@ -169,6 +169,62 @@ async def test_injected_endings_happen_once(fault: dict[str, object], details: s
             assert part(await client.until("response.done"), "response", "status") == expected
 
 
+@pytest.mark.parametrize(
+    ("form", "sent"),
+    [
+        ("text", ["response.text.delta", "response.text.done"]),
+        ("transcript", ["response.audio_transcript.delta", "response.audio.done", "response.audio_transcript.done"]),
+        ("empty", []),
+    ],
+)
+async def test_a_response_without_audio(form: str, sent: list[str]) -> None:
+    async with talking(faults={"response_silent": {"form": form, "times": 1}}) as (client, _):
+        await client.tell(type="response.create")
+        done = await client.until("response.done")
+        assert part(done, "response", "status") == "completed"
+        about_words = [kind for kind in kinds(client.seen) if kind.startswith(("response.text", "response.audio"))]
+        assert list(dict.fromkeys(about_words)) == sent
+        assert bool(part(done, "response", "output")) is (form != "empty")
+        await client.tell(type="response.create")
+        await client.until("response.audio.delta")
+
+
+@pytest.mark.parametrize("created", ["early", "late"])
+async def test_a_response_that_takes_long(created: str) -> None:
+    async with talking(faults={"response_slow": {"delay_s": 0.3, "created": created, "times": 1}}) as (client, _):
+        asked_at = time.monotonic()
+        await client.tell(type="response.create")
+        await client.tell(type="input_audio_buffer.clear")
+        await client.until("input_audio_buffer.cleared")
+        assert ("response.created" in kinds(client.seen)) is (created == "early")
+        await client.until("response.output_item.added")
+        assert time.monotonic() - asked_at >= 0.3
+        assert kinds(client.seen).count("response.created") == 1
+        await client.until("response.audio.delta")
+
+
+async def test_a_slow_response_can_be_cancelled() -> None:
+    async with talking(faults={"response_slow": {"delay_s": 600}}) as (client, _):
+        await client.tell(type="response.create")
+        await client.until("response.created")
+        await client.tell(type="response.cancel")
+        assert part(await client.until("response.done"), "response", "status") == "cancelled"
+
+
+@pytest.mark.parametrize("form", ["done", "both"])
+async def test_a_spent_quota(form: str) -> None:
+    quota = {"code": "rate_limit_exceeded", "type": "tokens", "message": "Please try again in 3s.", "form": form}
+    async with talking(faults={"response_failed": {**quota, "times": 1}}) as (client, _):
+        await client.tell(type="response.create", event_id="mine")
+        done = await client.until("response.done")
+        error = {key: quota[key] for key in ("type", "code", "message")}
+        assert part(done, "response", "status_details", "error") == error
+        errors = [one["error"] for one in client.seen if one["type"] == "error"]
+        assert errors == ([{**error, "param": None, "event_id": None}] if form == "both" else [])
+        await client.tell(type="response.create")
+        await client.until("response.audio.delta")
+
+
 async def test_a_stalled_session_sends_nothing_more() -> None:
     faults = {"stall": {"after_ms": 500, "times": 1}}
     async with talking(agent={"greeting": LONG}, faults=faults) as (client, lab):

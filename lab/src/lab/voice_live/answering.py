@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from lab.scenario import Agent
-from lab.voice_live.agent_script import Plan, next_plan
+from lab.voice_live.agent_script import Plan, Say, next_plan
 from lab.voice_live.events import Event, RefusedError, event
-from lab.voice_live.faults import Faults
+from lab.voice_live.faults import Faults, due
 from lab.voice_live.handshake import AgentMode, ModelMode
 from lab.voice_live.record import SessionRecord
 from lab.voice_live.responses import Ending, Response, ResponseForm, cancelled
@@ -43,15 +43,21 @@ class Answering:
         self._refuse_what_is_newer(asked)
         self._refuse_in_agent_mode(asked)
         form = self._form(asked)
+        _refuse_by_fault(faults)
         plan = next_plan(self.agent, self.record.conversation, asked)
         answers = self.end(self.active, cancelled("client_cancelled"), now) if self.active is not None else []
         if self.agent.mode != "script":
             # Echo and marks speak by themselves: what a client asks for is the response that they speak in.
             return [*answers, *self.open_endless(now)[1]]
         response = self.active = Response(form)
+        if (slow := due(faults.response_slow)) is not None:
+            response.works_s, response.hidden = slow.delay_s, slow.created == "late"
+        if isinstance(plan, Say) and form.spoken and (silent := due(faults.response_silent)) is not None:
+            response.silent = silent.form
         self.begun.append((response, plan))
         self.record.note(now, "response_created", response_id=response.id)
-        answers.append(response.created())
+        if not response.hidden:
+            answers.append(response.created())
         if faults.odd_events is not None and faults.odd_events.take():
             answers += [event("rate_limits.updated", rate_limits=[]), event("foo.bar", payload={"any": ["thing"]})]
         return answers
@@ -61,6 +67,11 @@ class Answering:
         response = self.active = Response(self._form({"modalities": ["text", "audio"]}))
         self.record.note(now, "response_created", response_id=response.id)
         return response, [response.created(), *self.open_message(response)]
+
+    def reveal(self, response: Response) -> list[Event]:
+        """`response.created` of a response that was `hidden`."""
+        response.hidden = False
+        return [response.created()]
 
     def cancel(self, response_id: object, now: float) -> list[Event]:
         if self.active is None or response_id not in (None, self.active.id):
@@ -182,6 +193,12 @@ class Answering:
             max_output_tokens=tokens if isinstance(tokens, int) else "inf",
             metadata=asked.get("metadata"),
         )
+
+
+def _refuse_by_fault(faults: Faults) -> None:
+    failing = faults.response_failed
+    if failing is not None and failing.form == "error" and failing.take():
+        raise RefusedError(failing.message, failing.code, kind=failing.type)
 
 
 def audio_token_limit(response: Response, record: SessionRecord) -> int | None:

@@ -38,6 +38,8 @@ class Item:
     arguments: str | None = None
     output: str | None = None
     parts_ms: tuple[int, ...] = ()
+    noise: bool = False
+    """Speech without words."""
 
     def to_wire(self) -> Event:
         wire: Event = {"id": self.id, "object": "realtime.item", "type": self.type, "status": self.status}
@@ -49,9 +51,11 @@ class Item:
         return wire | {"call_id": self.call_id, "output": self.output}
 
 
-def user_audio(item_id: str, heard: str = "") -> Item:
+def user_audio(item_id: str, heard: str = "", *, noise: bool = False) -> Item:
     """What the caller said. Its transcript is not known yet when the item is created: the wire shows null."""
-    return Item(item_id, "message", "user", content=({"type": "input_audio", "transcript": None},), text=heard)
+    return Item(
+        item_id, "message", "user", content=({"type": "input_audio", "transcript": None},), text=heard, noise=noise
+    )
 
 
 def decode_item(given: object) -> Item:
@@ -114,8 +118,8 @@ class Conversation:
 
     @property
     def user_turns(self) -> int:
-        """How many messages of the caller it holds: the script's turn index."""
-        return sum(1 for item in self.items if item.role == "user")
+        """How many messages of the caller it holds, without noises: the script's turn index."""
+        return sum(1 for item in self.items if item.role == "user" and not item.noise)
 
     @property
     def last_item_id(self) -> str | None:

@@ -10,9 +10,9 @@ from lab.voice_live.agent_script import heard_in_turn
 from lab.voice_live.answering import Answering
 from lab.voice_live.caller_audio import CallerAudio
 from lab.voice_live.client_events import ClientEvent, response_options
-from lab.voice_live.conversation import decode_item, user_audio
+from lab.voice_live.conversation import Item, decode_item, user_audio
 from lab.voice_live.events import Event, RefusedError, event
-from lab.voice_live.faults import Faults
+from lab.voice_live.faults import Faults, NoWordsFault, due
 from lab.voice_live.handshake import AgentMode, ModelMode
 from lab.voice_live.record import SessionRecord
 from lab.voice_live.responses import cancelled
@@ -123,6 +123,8 @@ class Dialogue:
     def _speech_stopped(self, edge: SpeechStopped, now: float) -> list[Event]:
         self.record.note(now, "speech_stopped", audio_end_ms=edge.audio_end_ms, item_id=self._turn_item_id)
         stopped = events.speech_stopped(edge.audio_end_ms, self._turn_item_id)
+        if (noise := due(self.faults().no_words)) is not None:
+            return [stopped, *self._noise(noise, edge.audio_end_ms, now)]
         answers = [stopped, *self._caller_turn(self._turn_item_id, self.caller.turn_start_ms, edge.audio_end_ms, now)]
         if not self._turn_switch("create_response"):
             return answers + self._overdue_transcription()
@@ -134,13 +136,8 @@ class Dialogue:
     def _caller_turn(self, item_id: str, start_ms: int, end_ms: int, now: float) -> list[Event]:
         conversation = self.record.conversation
         heard = heard_in_turn(self.answering.agent, conversation.user_turns)
-        item = user_audio(item_id, heard)
-        previous = conversation.add(item)
-        self.caller.uncommitted_ms = 0.0
         self.record.user_turns.append({"item_id": item_id, "text": heard, "start_ms": start_ms, "end_ms": end_ms})
-        self.record.note(now, "committed", item_id=item_id)
-        answers = [events.committed(previous, item_id)]
-        answers += [events.item_event(kind, previous, item.to_wire()) for kind in ("created", "done")]
+        answers = self._committed(user_audio(item_id, heard), now)
         if self.record.session.get("input_audio_transcription") is None:
             return answers
         if isinstance(self.record.mode, ModelMode) and self.record.mode.native:
@@ -148,6 +145,23 @@ class Dialogue:
             self.answering.owed = events.transcription(item_id, heard)
             return answers
         return answers + events.transcription(item_id, heard)
+
+    def _committed(self, item: Item, now: float) -> list[Event]:
+        previous = self.record.conversation.add(item)
+        self.caller.uncommitted_ms = 0.0
+        self.record.note(now, "committed", item_id=item.id)
+        item_events = [events.item_event(kind, previous, item.to_wire()) for kind in ("created", "done")]
+        return [events.committed(previous, item.id), *item_events]
+
+    def _noise(self, fault: NoWordsFault, end_ms: int, now: float) -> list[Event]:
+        item_id = self._turn_item_id
+        self.record.note(now, "no_words", audio_end_ms=end_ms, item_id=item_id)
+        answers = self._committed(user_audio(item_id, noise=True), now)
+        if fault.transcription == "never" or self.record.session.get("input_audio_transcription") is None:
+            return answers
+        if fault.transcription == "failed":
+            return [*answers, events.transcription_failed(item_id)]
+        return answers + events.transcription(item_id, "")
 
     def _overdue_transcription(self) -> list[Event]:
         """No response follows that the transcript could come with."""
@@ -176,8 +190,16 @@ class Dialogue:
     def _retrieve_item(self, body: Mapping[str, object], _now: float) -> Iterable[Event]:
         item = self.record.conversation.find(body.get("item_id"))
         if item is None:
-            raise RefusedError(f"No item {body.get('item_id')!r}", "item_retrieve_invalid_item_id", "item_id")
+            return self._unknown_item(f"No item {body.get('item_id')!r}")
         return [event("conversation.item.retrieved", item=item.to_wire())]
+
+    def _unknown_item(self, message: str) -> list[Event]:
+        fault = due(self.faults().probes)
+        if fault is None:
+            raise RefusedError(message, "item_retrieve_invalid_item_id", "item_id")
+        if fault.answer == "ignored":
+            return []
+        raise RefusedError(fault.message or message, fault.code, "item_id", named=False)
 
     def _delete_item(self, body: Mapping[str, object], now: float) -> Iterable[Event]:
         self.record.conversation.delete(body.get("item_id"))
@@ -196,7 +218,13 @@ class Dialogue:
     # Responses
 
     def _create_response(self, body: Mapping[str, object], now: float) -> Iterable[Event]:
-        return self.answering.begin(response_options(body), now, self.faults())
+        faults = self.faults()
+        if due(faults.request_ignored) is not None:
+            self.record.note(now, "request_ignored", event_id=body.get("event_id"))
+            return []
+        if (error := due(faults.request_error)) is not None:
+            raise RefusedError(error.message, error.code, kind=error.type, named=error.named)
+        return self.answering.begin(response_options(body), now, faults)
 
     def _cancel_response(self, body: Mapping[str, object], now: float) -> Iterable[Event]:
         return self.answering.cancel(body.get("response_id"), now)

@@ -33,26 +33,32 @@ class RefusedError(Exception):
     def __init__(
         self,
         message: str,
-        code: str = "invalid_request_error",
+        code: str | None = "invalid_request_error",
         param: str | None = None,
         *,
+        kind: str = "invalid_request_error",
+        named: bool = True,
         fatal: bool = False,
     ) -> None:
         super().__init__(message)
         self.message = message
         self.code = code
         self.param = param
+        self.kind = kind
+        """The error's `type`."""
+        self.named = named
+        """The error names the client event that it is about."""
         self.fatal = fatal
 
 
-def error(refused: RefusedError, client_event_id: str | None = None, kind: str = "invalid_request_error") -> Event:
+def error(refused: RefusedError, client_event_id: str | None = None) -> Event:
     """The `error` envelope. `client_event_id` names the client event that was refused, if it bore an id."""
     body: Event = {
         "message": refused.message,
-        "type": kind,
+        "type": refused.kind,
         "code": refused.code,
         "param": refused.param,
-        "event_id": client_event_id,
+        "event_id": client_event_id if refused.named else None,
     }
     return event("error", error=body)
 
@@ -85,6 +91,12 @@ def transcription(item_id: str, transcript: str) -> list[Event]:
         event(f"{kind}.delta", item_id=item_id, content_index=0, delta=transcript),
         event(f"{kind}.completed", item_id=item_id, content_index=0, transcript=transcript),
     ]
+
+
+def transcription_failed(item_id: str) -> Event:
+    error: Event = {"type": "server_error", "code": "audio_unintelligible", "message": "Transcription failed."}
+    kind = "conversation.item.input_audio_transcription.failed"
+    return event(kind, item_id=item_id, content_index=0, error={**error, "param": None})
 
 
 def truncated(item_id: str, audio_end_ms: int) -> Event:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal, TypeVar
+
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 
@@ -14,6 +16,14 @@ class Fault(BaseModel):
         """Whether it happens this time."""
         self._taken += 1
         return self.times is None or self._taken <= self.times
+
+
+F = TypeVar("F", bound=Fault)
+
+
+def due(fault: F | None) -> F | None:
+    """The fault, if it happens this time."""
+    return fault if fault is not None and fault.take() else None
 
 
 class HandshakeFault(Fault):
@@ -58,10 +68,66 @@ class LateDeltasFault(Fault):
 
 
 class ResponseFault(Fault):
-    """End the next response as failed, without any audio."""
+    """End the next response as failed, without any audio.
 
-    code: str = "message_creation_failed"
+    A spent quota has the code `rate_limit_exceeded`, and states the wait in `message` ("Please try again in 1.5s.").
+    `form`: `done` is `response.done` with status `failed`; `error` is an `error` event instead of the whole response,
+    which names the request if a client sent one; `both` is an `error` event without a name before that `response.done`.
+    """
+
+    code: str | None = "message_creation_failed"
+    type: str = "server_error"
     message: str = "Failed to create message"
+    form: Literal["done", "error", "both"] = "done"
+
+
+class SlowFault(DelayFault):
+    """Start a response's output `delay_s` later; everything else is answered meanwhile.
+
+    `created`: `response.created` is sent at once (`early`) or only with the output (`late`).
+    """
+
+    created: Literal["early", "late"] = "early"
+
+
+class SilentFault(Fault):
+    """Complete a spoken response without audio: `text` part, `transcript` without audio deltas, or `empty` output."""
+
+    form: Literal["text", "transcript", "empty"] = "text"
+
+
+class RequestErrorFault(Fault):
+    """Answer a client's `response.create` with an `error` event; unless `named`, its `event_id` is null."""
+
+    type: str = "server_error"
+    code: str | None = None
+    message: str = "The server had an error while processing your request. Sorry about that!"
+    named: bool = False
+
+
+class RequestIgnoredFault(Fault):
+    """Never answer a client's `response.create`."""
+
+
+class NoWordsFault(Fault):
+    """Detect the caller's next speech as usual, but find no words in it (a cough) and do not respond to it.
+
+    `transcription`: `completed` with an empty text, `failed`, or `never` reported. A noise is no turn of the script.
+    """
+
+    transcription: Literal["completed", "failed", "never"] = "completed"
+
+
+class ProbesFault(Fault):
+    """Treat `conversation.item.retrieve` of an unknown item differently.
+
+    `answer`: `ignored` sends nothing; `unnamed` sends the `error` event with `event_id` null, with this `code` and
+    `message` (null: the usual message).
+    """
+
+    answer: Literal["ignored", "unnamed"] = "ignored"
+    code: str | None = "item_retrieve_invalid_item_id"
+    message: str | None = None
 
 
 class IncompleteFault(Fault):
@@ -106,7 +172,13 @@ class Faults(BaseModel):
     session_updated: DelayFault | None = None
     late_deltas: LateDeltasFault | None = None
     response_failed: ResponseFault | None = None
+    response_slow: SlowFault | None = None
+    response_silent: SilentFault | None = None
     response_incomplete: IncompleteFault | None = None
+    request_error: RequestErrorFault | None = None
+    request_ignored: RequestIgnoredFault | None = None
+    no_words: NoWordsFault | None = None
+    probes: ProbesFault | None = None
     stall: StallFault | None = None
     parts: PartsFault | None = None
     odd_deltas: OddDeltasFault | None = None

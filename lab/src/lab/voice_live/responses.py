@@ -37,8 +37,8 @@ def incomplete(reason: str) -> Ending:
     return Ending("incomplete", {"type": "incomplete", "reason": reason})
 
 
-def failed(code: str, message: str) -> Ending:
-    error: Event = {"type": "server_error", "code": code, "message": message}
+def failed(code: str | None, message: str, kind: str = "server_error") -> Ending:
+    error: Event = {"type": kind, "code": code, "message": message}
     return Ending("failed", {"type": "failed", "error": error})
 
 
@@ -71,6 +71,12 @@ class Response:
     first_delta_at: float | None = None
     last_delta: str = ""
     audio_bytes: int = 0
+    silent: str = ""
+    """How it ends without audio (`SilentFault.form`)."""
+    works_s: float = 0.0
+    """Additional time before its output starts."""
+    hidden: bool = False
+    """`response.created` is still to be sent."""
     _details: Event | None = None
     _audio_ms: float = 0.0
     _earlier_parts: list[tuple[Event, float]] = field(default_factory=list)
@@ -82,11 +88,16 @@ class Response:
     def over(self) -> bool:
         return self.status != "in_progress"
 
+    @property
+    def spoken(self) -> bool:
+        """Its message is an audio part with a transcript, not a text part."""
+        return self.form.spoken and self.silent != "text"
+
     def created(self) -> Event:
         return event("response.created", response=self._to_wire())
 
     def open_message(self, previous_item_id: str | None) -> Iterator[Event]:
-        part: Event = {"type": "audio", "transcript": ""} if self.form.spoken else {"type": "text", "text": ""}
+        part: Event = {"type": "audio", "transcript": ""} if self.spoken else {"type": "text", "text": ""}
         yield from self._open(Item(new_id("item"), "message", "assistant", "in_progress"), previous_item_id)
         yield self._part_event("response.content_part.added", part=part)
 
@@ -107,7 +118,7 @@ class Response:
         item = self._opened()
         self._text += text
         self.item = replace(item, text=item.text + text)
-        return self._part_event(f"response.{'audio_transcript' if self.form.spoken else 'text'}.delta", delta=text)
+        return self._part_event(f"response.{'audio_transcript' if self.spoken else 'text'}.delta", delta=text)
 
     def audio_delta(self, encoded: str, raw_bytes: int, ms: float, now: float) -> Event:
         """`encoded`: base64 in the output format; `ms`: how long it plays."""
@@ -161,7 +172,7 @@ class Response:
             where: Event = {"response_id": self.id, "item_id": item.id, "output_index": 0, "call_id": item.call_id}
             kind = "response.function_call_arguments.done"
             closing = [event(kind, **where, name=item.name, arguments=item.arguments)] if done == "completed" else []
-        elif self.form.spoken:
+        elif self.spoken:
             closing = self._close_part()
             parts_ms = tuple(int(ms) for _, ms in self._earlier_parts) if len(self._earlier_parts) > 1 else ()
             content = tuple(part for part, _ in self._earlier_parts)

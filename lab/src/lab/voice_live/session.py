@@ -17,7 +17,7 @@ from lab.voice_live.client_events import ClientEvent, decode_client_event, plain
 from lab.voice_live.connection import connection_of
 from lab.voice_live.dialogue import Dialogue
 from lab.voice_live.events import Event, RefusedError
-from lab.voice_live.faults import CloseFault
+from lab.voice_live.faults import CloseFault, ResponseFault
 from lab.voice_live.handshake import ModelMode
 from lab.voice_live.measured_line import MeasuredLine, measured_line
 from lab.voice_live.record import SessionRecord
@@ -193,25 +193,32 @@ class Session:
     async def _respond(self, response: Response, plan: Plan, began_at: float) -> None:
         answering, settings, faults = self._answering, self._resource.settings, self._resource.faults
         speech: SpeechPlan | Ending | None = None
-        if isinstance(plan, Say) and response.form.spoken:
+        if isinstance(plan, Say) and response.form.spoken and not response.silent:
             speech = await asyncio.to_thread(self._plan, plan, response)
-        await _until(began_at + settings.reply_delay_s)
+        await _until(began_at + settings.reply_delay_s + response.works_s)
+        if response.hidden and not response.over:
+            await self._send(answering.reveal(response))
         if response.over:
             return
-        if faults.response_failed is not None and faults.response_failed.take():
-            speech = failed(faults.response_failed.code, faults.response_failed.message)
+        failing = faults.response_failed
+        if failing is not None and failing.form != "error" and failing.take():
+            speech = await self._fail(failing)
+        elif response.silent == "empty":
+            speech = COMPLETED
         if isinstance(speech, Ending):
             await self._send(answering.end(response, speech, time.monotonic()))
         elif isinstance(plan, CallFunction):
             opening = answering.open_call(response, plan.name) + answering.call_with(response, plan.arguments)
             await self._send(opening + answering.end(response, COMPLETED, time.monotonic()))
         elif speech is None:
-            await self._send(answering.open_message(response))
-            for number, word in enumerate(plan.text.split()):
-                await self._send(answering.write(response, f" {word}" if number else word))
-            await self._send(answering.end(response, COMPLETED, time.monotonic()))
+            await self._write_out(response, plan.text)
         else:
             await self._speak(response, speech)
+
+    async def _fail(self, fault: ResponseFault) -> Ending:
+        if fault.form == "both":
+            await self._send([events.error(RefusedError(fault.message, fault.code, kind=fault.type))])
+        return failed(fault.code, fault.message, fault.type)
 
     def _plan(self, plan: Say, response: Response) -> SpeechPlan | Ending:
         """Blocking: runs in a thread."""
@@ -220,6 +227,16 @@ class Session:
             return plan_speech(plan.text, response.form.output_audio_format, self._resource.settings.delta_ms, limit)
         except SpeechError as error:
             return failed("speech_synthesis_failed", str(error))
+
+    async def _write_out(self, response: Response, text: str) -> None:
+        """Words without audio."""
+        answering = self._answering
+        await self._send(answering.open_message(response))
+        for number, word in enumerate(text.split()):
+            if response.over:
+                return
+            await self._send(answering.write(response, f" {word}" if number else word))
+        await self._send(answering.end(response, COMPLETED, time.monotonic()))
 
     async def _speak(self, response: Response, speech: SpeechPlan) -> None:
         answering, speed, faults = self._answering, self._resource.settings.speed, self._resource.faults

@@ -152,12 +152,21 @@ def test_only_native_models_count_their_speech_in_tokens() -> None:
         assert audio_token_limit(stage.begun[0][0], stage.record) == limit
 
 
-def test_echo_and_marks_answer_a_greeting_without_sound() -> None:
+def test_echo_and_marks_open_their_endless_response_when_asked() -> None:
     stage = answering(agent=Agent(mode="marks"))
-    assert kinds(begin(stage)) == ["response.created", "response.done"]
-    assert stage.begun == []
+    assert kinds(begin(stage)) == [
+        "response.created",
+        "response.output_item.added",
+        "conversation.item.created",
+        "response.content_part.added",
+    ]
+    assert stage.begun == [], "the measured line produces the audio, not the script"
+    asked_for = stage.active
+    assert asked_for is not None
+    with pytest.raises(RefusedError, match=asked_for.id):
+        begin(stage)
     response, opening = stage.open_endless(1.0)
-    assert kinds(opening)[-1] == "response.content_part.added"
+    assert kinds(opening)[0] == "response.created"
     assert stage.active is response
 
 
