@@ -14,6 +14,7 @@ from azure.core.credentials_async import AsyncTokenCredential
 from agent_relay.core.agent_profile import AgentProfile
 from agent_relay.core.backoff import Backoff
 from agent_relay.core.connection import Mode, Target, TokenScope
+from agent_relay.core.debt import Limits
 from agent_relay.core.spoken_text import Form
 from agent_relay.desk import Desk
 from agent_relay.profiles import DEFAULT
@@ -120,6 +121,7 @@ async def relay_process(
     further: Sequence[Target] = (),
     per_minute: int = 0,
     say_forms: tuple[Form, ...] = (),
+    limits: Limits | None = None,
 ) -> AsyncIterator[RelayProcess]:
     keys = Keys(1)
     desk = Desk(
@@ -139,6 +141,7 @@ async def relay_process(
         backoff=Backoff(first_s=0.02, most_s=0.3, budget_s=budget_s),
         tools=tools or {},
         say_forms=say_forms,
+        limits=limits or Limits(),
         warm=warm if warm is not None else WarmSessions(),
     )
     worker = Worker(desk, clients.blocking, capacity=capacity)

@@ -6,7 +6,7 @@ import contextlib
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 
 import httpx
@@ -40,20 +40,37 @@ class Simulator:
         return False
 
 
-@contextlib.asynccontextmanager
-async def simulator(name: str, **settings: str) -> AsyncIterator[Simulator]:
-    running = Simulator(free_port())
-    environment = {**os.environ, "PORT": str(running.port), "HOST": "127.0.0.1", **settings}
-    process = subprocess.Popen(  # noqa: ASYNC220  # it only starts here
+@contextlib.contextmanager
+def simulator_process(name: str, **settings: str) -> Iterator[int]:
+    """Gives the port, on which it soon listens."""
+    port = free_port()
+    environment = {**os.environ, "PORT": str(port), "HOST": "127.0.0.1", **settings}
+    process = subprocess.Popen(
         [Path(sys.executable).with_name("lab"), name],
         env=environment,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
     try:
-        await eventually(running.alive, within_s=15, what=f"lab {name} answers")
+        yield port
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@contextlib.asynccontextmanager
+async def control_of(port: int) -> AsyncIterator[Simulator]:
+    """The control API of a simulator process, once it answers."""
+    running = Simulator(port)
+    try:
+        await eventually(running.alive, within_s=15, what="the simulator answers")
         yield running
     finally:
         await running.http.aclose()
-        process.terminate()
-        process.wait()
+
+
+@contextlib.asynccontextmanager
+async def simulator(name: str, **settings: str) -> AsyncIterator[Simulator]:
+    with simulator_process(name, **settings) as port:
+        async with control_of(port) as running:
+            yield running
