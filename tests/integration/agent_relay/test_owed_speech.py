@@ -237,6 +237,24 @@ async def test_the_fallback_text_is_spoken(clients: RedisClients, line: Line) ->
         await line.ends(GREETING, FALLBACK, SECOND, overdue=[("words", AGAIN), ("words", "fallback")])
 
 
+@pytest.mark.parametrize("form", SILENT)
+async def test_an_answer_without_audio_of_azure_openai_ga(clients: RedisClients, line: Line, form: str) -> None:
+    target = Target(
+        mode=Mode.AZURE_OPENAI_GA,
+        endpoint=line.voice_live.url,
+        api_version="v1",
+        deployment="my-realtime",
+        api_key=DEFAULT_API_KEY,
+    )
+    async with relay_process(clients, target, profile=PROFILE):
+        await line.begin()
+        await line.hears()
+        await line.now(response_silent={"form": form, **ONCE})
+        await line.asks()
+        await line.hears()
+        await line.ends(GREETING, FIRST, overdue=[("words", AGAIN)])
+
+
 async def test_an_agent_that_works_long_is_waited_for(clients: RedisClients, line: Line) -> None:
     """Longer than a response may take to begin."""
     limits = Limits(start_s=0.5, patience_s=30.0, fallback_s=2.0)
@@ -382,6 +400,21 @@ async def test_an_error_instead_of_the_answer_is_borne(clients: RedisClients, li
 
 
 @pytest.mark.parametrize("form", ["done", "error", "both"])
+async def test_a_quota_that_lasts_ends_a_running_call_on_the_same_session(clients: RedisClients, line: Line, form: str) -> None:
+    """The greeting was heard before the quota was spent."""
+    limits = Limits(start_s=0.8, patience_s=1.5, fallback_s=2.0)
+    async with relay_process(clients, model(line.voice_live), profile=PROFILE, limits=limits):
+        await line.begin()
+        await line.hears()
+        await line.now(response_failed={**QUOTAS[3], "form": form})
+        await line.asks()
+        await line.call.told(VoiceLost)
+        first = AGAIN if form == "error" else "put_off"
+        overdue = [("words", first), ("words", "fallback"), ("words", "given_up")]
+        await line.ends(GREETING, overdue=overdue)
+
+
+@pytest.mark.parametrize("form", ["done", "error", "both"])
 async def test_a_quota_that_lasts_is_given_up_on_the_same_session(clients: RedisClients, line: Line, form: str) -> None:
     limits = Limits(start_s=0.8, patience_s=1.5, fallback_s=2.0)
     async with relay_process(clients, model(line.voice_live), profile=PROFILE, limits=limits):
@@ -440,12 +473,37 @@ async def test_what_a_noise_cut_off_goes_on(clients: RedisClients, transcription
         await eventually(lambda: line.call.of(Clear))
         line.call.send(Played(cut_off, 300, False))
         await line.hears()
-        heard = [turn for turn in await line.call.turns() if turn.role == "agent" and turn.item_id == cut_off]
-        assert [turn.interrupted for turn in heard] in ([], [True])
-        kind = "words" if speed == "2" else "rest"
-        assert await line.overdue() in ([(kind, "resumed")], [("rest", "resumed")])
-        assert len(await line.sessions()) == 1
-        await line.call.end()
+        part = await eventually(lambda: _text_of(line, cut_off))
+        assert FIRST.startswith(part)
+        assert part != FIRST
+        await line.ends(GREETING, part, FIRST, overdue=[("rest", "resumed")])
+
+
+async def _text_of(line: Line, item_id: str) -> str:
+    return next((turn.text for turn in await line.call.turns() if turn.item_id == item_id), "")
+
+
+@pytest.mark.parametrize(
+    ("transcription", "outcome"), [("completed", "resumed"), ("failed", "resumed"), ("never", AGAIN)]
+)
+async def test_a_noise_while_the_agent_works_loses_no_answer(
+    clients: RedisClients, line: Line, transcription: str, outcome: str
+) -> None:
+    """The noise cancels the response before anything of it was heard."""
+    async with relay_process(clients, model(line.voice_live), profile=PROFILE, limits=SHORT):
+        await line.begin()
+        await line.hears()
+        await line.now(response_slow={**NEVER, **ONCE})
+        await line.asks()
+        await eventually(lambda: _begun(line, 2))
+        await line.now(no_words={"transcription": transcription, **ONCE})
+        await line.asks()
+        await line.hears()
+        await line.ends(GREETING, FIRST, overdue=[("words", outcome)])
+
+
+async def _begun(line: Line, responses: int) -> bool:
+    return len(await line.timeline("response_created")) == responses
 
 
 # -- the liveness probe
