@@ -10,11 +10,30 @@ import urllib.request
 import pytest
 from redis.asyncio import Redis
 
+from bridge_common.audio import VOICE_RATE_HZ
 from bridge_common.ids import call_id_of
 from eventually import eventually
-from lab.observed_call import FINISHED
+from lab.heard_audio import find_speech, read_recording
+from lab.observed_call import FINISHED, ObservedCall, place_call
+from lab.scenario import Agent, Caller, Reply, Scenario, Step
 from lab.stack import Stack
 from lab.wire import Json, call_json
+from media_gateway.core.rate_change import rate_change
+from media_gateway.recordings import WAIT, load_recording
+
+SLOW = Scenario(
+    name="slow",
+    caller=Caller(
+        number="+14255550115",
+        steps=(
+            Step(wait_for="agent_ends", ms=2500),
+            Step(say="Where is my order?"),
+            Step(pause_ms=8_500),
+            Step(hang_up=True),
+        ),
+    ),
+    agent=Agent(greeting="Hello there.", replies=(Reply(heard="Where is my order?", say="It arrives tomorrow."),)),
+)
 
 
 def _place(stack: Stack, number: str, **body: object) -> str:
@@ -127,6 +146,41 @@ async def test_an_operator_ends_a_call(stack: Stack) -> None:
     call_json("POST", f"{stack.url('call-control')}/api/calls/{call_id}/hangup")
     await eventually(lambda: _phone(stack, lab_id)["state"] == "ended")
     await eventually(lambda: _released(stack))
+
+
+@pytest.mark.timeout(90)
+async def test_a_caller_is_asked_to_wait_for_an_agent_that_works_long(stack: Stack) -> None:
+    call = place_call(stack, SLOW)
+    await eventually(lambda: _seen(call, "agent_ends"), within_s=30, every_s=0.1, what="the greeting was heard")
+    slow = {"response_slow": {"delay_s": 5.0, "times": 1}}
+    call_json("PUT", f"{stack.url('voice-live')}/lab/faults", slow)
+    await eventually(lambda: _finished(call), within_s=40, every_s=0.1)
+    await eventually(lambda: call.record().get("status") == "ended")
+
+    recording = read_recording(call.recording())
+    wait = rate_change(VOICE_RATE_HZ, recording.rate_hz)
+    phrase = load_recording("", WAIT)
+    asked_to_wait = find_speech(recording.agent, recording.rate_hz, wait.feed(phrase) + wait.flush())
+    voice = rate_change(VOICE_RATE_HZ, recording.rate_hz)
+    speech = call.speech(str(call.voice["said"][-1]["item_id"]))
+    answer = find_speech(recording.agent, recording.rate_hz, voice.feed(speech) + voice.flush())
+    assert asked_to_wait.likeness > 0.8
+    assert answer.likeness > 0.8
+    assert asked_to_wait.at_s < answer.at_s
+
+    transcript = call.transcript(str(call.record()["call_id"]))
+    assert [row["text"] for row in transcript if row.get("role") == "agent"] == ["Hello there.", "It arrives tomorrow."]
+    assert not {"speech_overdue", "voice_lost"} & {str(row.get("what")) for row in transcript}
+
+
+def _seen(call: ObservedCall, event: str) -> bool:
+    call.poll()
+    return bool(call.times("phone", event))
+
+
+def _finished(call: ObservedCall) -> bool:
+    call.poll()
+    return call.finished
 
 
 def test_each_service_tells_its_state_and_its_metrics(stack: Stack) -> None:

@@ -400,7 +400,9 @@ async def test_an_error_instead_of_the_answer_is_borne(clients: RedisClients, li
 
 
 @pytest.mark.parametrize("form", ["done", "error", "both"])
-async def test_a_quota_that_lasts_ends_a_running_call_on_the_same_session(clients: RedisClients, line: Line, form: str) -> None:
+async def test_a_quota_that_lasts_ends_a_running_call_on_the_same_session(
+    clients: RedisClients, line: Line, form: str
+) -> None:
     """The greeting was heard before the quota was spent."""
     limits = Limits(start_s=0.8, patience_s=1.5, fallback_s=2.0)
     async with relay_process(clients, model(line.voice_live), profile=PROFILE, limits=limits):
