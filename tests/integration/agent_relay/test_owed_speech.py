@@ -6,7 +6,7 @@ Each fault of the simulated Voice Live is played in each form that it could take
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any, Final
 
 import pytest
@@ -66,8 +66,8 @@ class Line:
         self._counted_before = _counted()
         self._begun: list[str] = []
 
-    async def begin(self, **faults: object) -> None:
-        await self.voice_live.put("/lab/agent", AGENT)
+    async def begin(self, *, agent: Mapping[str, object] = AGENT, **faults: object) -> None:
+        await self.voice_live.put("/lab/agent", agent)
         await self.now(**faults)
         await self.call.begin()
         await self.call.told(VoiceReady)
@@ -209,6 +209,25 @@ async def test_an_answer_without_audio_is_asked_for_again(clients: RedisClients,
         await line.asks()
         await line.hears()
         await line.ends(GREETING, FIRST, SECOND, overdue=[("words", AGAIN)])
+
+
+@pytest.mark.parametrize("form", SILENT)
+async def test_an_answer_without_audio_after_a_tool(clients: RedisClients, line: Line, form: str) -> None:
+    runs: list[str] = []
+
+    async def look_up(arguments: str) -> str:
+        runs.append(arguments)
+        return "found"
+
+    reply = {"heard": "Where is my order?", "call": {"name": "lookup", "arguments": {"id": 7}}, "say": FIRST}
+    async with relay_process(clients, model(line.voice_live), profile=PROFILE, tools={"lookup": look_up}):
+        await line.begin(agent={**AGENT, "replies": [reply]})
+        await line.hears()
+        await line.now(response_silent={"form": form, **ONCE})
+        await line.asks()
+        await line.hears()
+        assert runs == ['{"id": 7}']
+        await line.ends(GREETING, FIRST, overdue=[("words", AGAIN)])
 
 
 @pytest.mark.parametrize("form", SILENT)
