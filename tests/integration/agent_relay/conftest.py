@@ -1,15 +1,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import Final
 
 import pytest
 import uvloop
 
 from bridge_common.redis_clients import RedisClients
+from owed_line import FAST, Line, line_on
 from relay_call import Call, calls
-from simulators import Simulator, simulator
+from simulators import Simulator, control_of, simulator, simulator_process
 
 _ON_BOTH_LOOPS: Final = ("test_voice_live_client", "test_voice_handshake")
 """They take over a socket from the loop's own transports."""
@@ -42,3 +43,16 @@ async def identity(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Simulator]:
         monkeypatch.setenv("IDENTITY_ENDPOINT", f"{running.url}/msi/token")
         monkeypatch.setenv("IDENTITY_HEADER", "header")
         yield running
+
+
+@pytest.fixture(scope="session")
+def voice_live_port() -> Iterator[int]:
+    """One process for all tests with a `line`: each replaces its faults and its agent."""
+    with simulator_process("voice-live", **FAST, SPEED="0") as port:
+        yield port
+
+
+@pytest.fixture
+async def line(clients: RedisClients, voice_live_port: int) -> AsyncIterator[Line]:
+    async with control_of(voice_live_port) as voice_live, calls(clients) as ten:
+        yield await line_on(ten[0], voice_live)

@@ -1,0 +1,101 @@
+"""Noises that are taken for speech: nothing is owed for them, but what they cut off is owed again.
+
+Each fault of the simulated Voice Live is played in each form that it could take on the wire.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from bridge_common.entries import Clear, Played
+from bridge_common.redis_clients import RedisClients
+from eventually import eventually
+from lab.voice_live.agent_script import AFTER_THE_SCRIPT
+from owed_line import (
+    AGAIN,
+    FAST,
+    FIRST,
+    GREETING,
+    NEVER,
+    ONCE,
+    PROFILE,
+    SHORT,
+    Line,
+    line_on,
+    model,
+    responses_begun,
+    text_of,
+)
+from relay_call import calls, relay_process
+from simulators import simulator
+
+
+@pytest.mark.parametrize("transcription", ["completed", "failed"])
+async def test_nothing_is_owed_for_a_noise(clients: RedisClients, line: Line, transcription: str) -> None:
+    async with relay_process(clients, model(line.voice_live), profile=PROFILE, limits=SHORT):
+        await line.begin()
+        await line.hears()
+        await line.now(no_words={"transcription": transcription, **ONCE})
+        await line.asks()
+        await eventually(lambda: line.timeline("no_words"))
+        await line.asks()
+        await line.hears()
+        assert len(await line.timeline("response_created")) == 2
+        await line.ends(GREETING, FIRST, overdue=[])
+
+
+async def test_speech_that_nothing_follows_is_answered(clients: RedisClients, line: Line) -> None:
+    """Without a transcript it may have been words."""
+    async with relay_process(clients, model(line.voice_live), profile=PROFILE, limits=SHORT):
+        await line.begin()
+        await line.hears()
+        await line.now(no_words={"transcription": "never", **ONCE})
+        await line.asks()
+        await line.hears()
+        await line.asks()
+        await line.hears()
+        await line.ends(GREETING, AFTER_THE_SCRIPT, FIRST, overdue=[("words", AGAIN)])
+
+
+@pytest.mark.parametrize("speed", ["0", "2"])
+@pytest.mark.parametrize("transcription", ["completed", "failed"])
+async def test_what_a_noise_cut_off_goes_on(clients: RedisClients, transcription: str, speed: str) -> None:
+    """`speed` 0: the whole answer has come and is being played; 2: the noise cancels its response."""
+    async with (
+        simulator("voice-live", **FAST, SPEED=speed) as voice_live,
+        calls(clients) as ten,
+        relay_process(clients, model(voice_live), profile=PROFILE),
+    ):
+        line = await line_on(ten[0], voice_live)
+        await line.begin()
+        await line.hears()
+        await line.asks()
+        cut_off = await line.begins_to_hear()
+        await line.now(no_words={"transcription": transcription, **ONCE})
+        await line.asks()
+        await eventually(lambda: line.call.of(Clear))
+        line.call.send(Played(cut_off, 300, False))
+        await line.hears()
+        part = await eventually(lambda: text_of(line, cut_off))
+        assert FIRST.startswith(part)
+        assert part != FIRST
+        await line.ends(GREETING, part, FIRST, overdue=[("rest", "resumed")])
+
+
+@pytest.mark.parametrize(
+    ("transcription", "outcome"), [("completed", "resumed"), ("failed", "resumed"), ("never", AGAIN)]
+)
+async def test_a_noise_while_the_agent_works_loses_no_answer(
+    clients: RedisClients, line: Line, transcription: str, outcome: str
+) -> None:
+    """The noise cancels the response before anything of it was heard."""
+    async with relay_process(clients, model(line.voice_live), profile=PROFILE, limits=SHORT):
+        await line.begin()
+        await line.hears()
+        await line.now(response_slow={**NEVER, **ONCE})
+        await line.asks()
+        await eventually(lambda: responses_begun(line, 2))
+        await line.now(no_words={"transcription": transcription, **ONCE})
+        await line.asks()
+        await line.hears()
+        await line.ends(GREETING, FIRST, overdue=[("words", outcome)])
