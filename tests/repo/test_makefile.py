@@ -15,7 +15,9 @@ def test_make_help_lists_every_target(root: Path) -> None:
     makefile = (root / "Makefile").read_text(encoding="utf-8")
     targets = set(re.findall(r"^([a-z][a-z0-9-]*):(?!=)", makefile, re.MULTILINE))
     assert {"demo", "up", "down", "test", "check", "bench", "load"} <= targets
-    answer = subprocess.run(["make", "-s", "help"], cwd=root, capture_output=True, text=True, check=True)
+    answer = subprocess.run(
+        ["make", "-s", "--no-print-directory", "help"], cwd=root, capture_output=True, text=True, check=True
+    )
     listed = {line.split()[0]: line for line in answer.stdout.splitlines() if line.strip()}
     assert set(listed) == targets
     assert all(len(line.split()) > 2 for line in listed.values()), "a target without a word of explanation"

@@ -5,6 +5,8 @@ Each fault of the simulated Voice Live is played in each form that it could take
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from bridge_common.entries import Clear, Played
@@ -102,3 +104,21 @@ async def test_a_noise_while_the_agent_works_loses_no_answer(
         await line.asks()
         await line.hears()
         await line.ends(GREETING, FIRST, overdue=[("words", outcome)])
+
+
+@pytest.mark.parametrize("transcription", ["completed", "failed"])
+async def test_an_older_transcript_during_a_noise_loses_no_answer(
+    clients: RedisClients, line: Line, transcription: str
+) -> None:
+    """A native model's transcript of the question comes late: here, when the noise cancels the response."""
+    native = dataclasses.replace(model(line.voice_live), model="gpt-realtime")
+    async with relay_process(clients, native, profile=PROFILE, limits=SHORT):
+        await line.begin()
+        await line.hears()
+        await line.now(response_slow={**NEVER, **ONCE})
+        await line.asks()
+        await eventually(lambda: responses_begun(line, 2))
+        await line.now(no_words={"transcription": transcription, **ONCE})
+        await line.asks()
+        await line.hears()
+        await line.ends(GREETING, FIRST, overdue=[("words", "resumed")])

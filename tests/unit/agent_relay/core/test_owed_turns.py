@@ -115,6 +115,17 @@ def test_a_cough_in_the_middle_of_an_answer_has_its_rest_asked_for() -> None:
     assert types(commands) == ["response.create"]
 
 
+def test_a_late_text_of_earlier_speech_does_not_make_words_of_a_noise() -> None:
+    talk = Talk(plan_for())
+    talk.open()
+    talk.hear(vl.SpeechStarted("u1"), vl.SpeechStopped("u1"), vl.ResponseCreated("r1"))
+    talk.hear(vl.SpeechStarted("u2"), vl.ResponseDone("r1", "cancelled", "turn_detected"))
+    talk.hear(vl.UserTranscript("u1", "Where is my order?"), vl.SpeechStopped("u2"))
+    commands = talk.hear(vl.UserTranscript("u2", ""))
+    assert outcomes(commands) == [("words", "resumed")]
+    assert types(commands) == ["response.create"]
+
+
 def test_speech_whose_end_is_never_reported_is_over_some_time() -> None:
     talk = Talk(plan_for())
     talk.open()

@@ -67,6 +67,8 @@ class CallerSpeech:
         if say.stopped:
             return False
         say.stopped = True
+        if not say.began:
+            self.item_id = item_id
         self.speaks = False
         self.unanswered = item_id
         return True

@@ -215,6 +215,8 @@ class Turns:
     def _transcript(self, event: vl.UserTranscript | vl.UserTranscriptFailed, now: float) -> list[Command]:
         commands = self.caller.told(event, now)
         if isinstance(event, vl.UserTranscript) and event.text.strip():
+            if event.item_id != self.caller.item_id:
+                return commands  # a late text of earlier speech says nothing about this one
             self._owed.words_confirmed()
             return commands + self._words(now)
         self.caller.forget(event.item_id)
