@@ -94,3 +94,4 @@ def test_other_refusals_are_not_ours() -> None:
     assert not pulse.is_own(ErrorEvent("invalid_request_error", "", "", ""), 10.5), "no probe is open"
     pulse.probe(11.0)
     assert not pulse.is_own(ErrorEvent("server_error", "", "", "", "server_error"), 11.1)
+    assert not pulse.is_own(ErrorEvent("invalid_request_error", "", "", ""), 60.0), "that probe was ignored"

@@ -45,7 +45,7 @@ class Pulse:
         """Take note of what came; True for the answer to a probe, which is nobody else's concern."""
         self.heard_at = now
         if type(event) is ErrorEvent:
-            own = answers_probe(event) or self._may_answer_probe(event)
+            own = answers_probe(event) or self._may_answer_probe(event, now)
         else:
             own = type(event) is Other and event.type == "conversation.item.retrieved"
         if own:
@@ -82,10 +82,10 @@ class Pulse:
         }
         return Send(ask)
 
-    def _may_answer_probe(self, event: ErrorEvent) -> bool:
-        """A refusal without a name, while a probe waits for one."""
-        unnamed = not event.event_id and (event.kind or event.code) == _REFUSED
-        return unnamed and event.code == _REFUSED and self._open_probes > 0
+    def _may_answer_probe(self, event: ErrorEvent, now: float) -> bool:
+        """A refusal without a name, soon after a probe that has no answer yet."""
+        unnamed = not event.event_id and event.code == _REFUSED and event.kind in ("", _REFUSED)
+        return unnamed and self._open_probes > 0 and now < self._probed_at + 2 * ANSWER_S
 
 
 def answers_probe(event: ErrorEvent) -> bool:
