@@ -219,15 +219,15 @@ class Conversation:
     def _on_caller(self, entry: FromCaller, now: float) -> list[Command]:
         match entry:
             case Playing():
-                return self._turns.playing(entry.item_id, now)
+                return self._turns.gateway.playing(entry.item_id, now)
             case Played():
-                return self._turns.played(entry.item_id, entry.heard_ms, now, complete=entry.complete)
+                return self._turns.gateway.played(entry.item_id, entry.heard_ms, now, complete=entry.complete)
             case Dtmf():
                 return self._turns.key_pressed(now) + self._typed(self._keypad.press(entry.tone, now), now)
             case MediaAttached():
-                return self._turns.media_attached(now) + self.attached(now)
+                return self._turns.gateway.media_attached(now) + self.attached(now)
             case MediaDetached():
-                return self._turns.media_detached(now)
+                return self._turns.gateway.media_detached(now)
 
     def attached(self, now: float) -> list[Command]:
         """The media socket that another relay has seen already."""
