@@ -66,7 +66,6 @@ class Talk:
             vl.ResponseCreated(response),
             vl.AgentTranscriptDone(response, item, "It is on its way."),
             vl.AudioDelta(response, item, SECOND),
-            vl.AudioDone(response, item),
             vl.ResponseDone(response, status, ""),
         )
 

@@ -15,12 +15,10 @@ import msgspec
 import pybase64
 
 from agent_relay.core.voice_live import (
-    AgentTextDelta,
     AgentTextDone,
     AgentTranscriptDelta,
     AgentTranscriptDone,
     AudioDelta,
-    AudioDone,
     ClientEvent,
     ErrorEvent,
     FunctionCall,
@@ -186,10 +184,6 @@ def _audio_delta(event: Fields) -> AudioDelta:
     return AudioDelta(*_of_item(event), _pcm(event, "delta"), _index(event, "content_index"))
 
 
-def _audio_done(event: Fields) -> AudioDone:
-    return AudioDone(*_of_item(event), _index(event, "content_index"))
-
-
 def _words(kind: Callable[[str, str, str, int], ServerEvent], name: str) -> Callable[[Fields], ServerEvent]:
     """Reads an event of a part's text, which is in its field `name`."""
     return lambda event: kind(*_of_item(event), _text(event, name), _index(event, "content_index"))
@@ -218,14 +212,10 @@ _READERS: Final[dict[str, Callable[[Fields], ServerEvent]]] = {
     "response.created": lambda e: ResponseCreated(_text(_object(e, "response"), "id")),
     "response.audio.delta": _audio_delta,
     "response.output_audio.delta": _audio_delta,
-    "response.audio.done": _audio_done,
-    "response.output_audio.done": _audio_done,
     "response.audio_transcript.delta": _words(AgentTranscriptDelta, "delta"),
     "response.output_audio_transcript.delta": _words(AgentTranscriptDelta, "delta"),
     "response.audio_transcript.done": _words(AgentTranscriptDone, "transcript"),
     "response.output_audio_transcript.done": _words(AgentTranscriptDone, "transcript"),
-    "response.text.delta": _words(AgentTextDelta, "delta"),
-    "response.output_text.delta": _words(AgentTextDelta, "delta"),
     "response.text.done": _words(AgentTextDone, "text"),
     "response.output_text.done": _words(AgentTextDone, "text"),
     "response.output_item.done": _item_done,

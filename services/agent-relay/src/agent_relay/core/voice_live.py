@@ -65,14 +65,6 @@ class AudioDelta(_Told, frozen=True):
     """Which part of the item this belongs to."""
 
 
-class AudioDone(_Told, frozen=True):
-    """The end of the generated audio of one part: neither of its playout nor of its item (see `ItemDone`)."""
-
-    response_id: str
-    item_id: str
-    content_index: int = 0
-
-
 class AgentTranscriptDelta(_Told, frozen=True):
     """A piece of the spoken text; it runs ahead of the audio."""
 
@@ -89,16 +81,9 @@ class AgentTranscriptDone(_Told, frozen=True):
     content_index: int = 0
 
 
-class AgentTextDelta(_Told, frozen=True):
-    """A piece of a text part: written by the model, never spoken."""
-
-    response_id: str
-    item_id: str
-    text: str
-    content_index: int = 0
-
-
 class AgentTextDone(_Told, frozen=True):
+    """The text of a text part: written by the model, never spoken."""
+
     response_id: str
     item_id: str
     text: str
@@ -106,7 +91,7 @@ class AgentTextDone(_Told, frozen=True):
 
 
 class ItemDone(_Told, frozen=True):
-    """Nothing more of this output item will come."""
+    """Nothing more of this output item will come; it may still be playing."""
 
     response_id: str
     item_id: str
@@ -172,10 +157,8 @@ ServerEvent: TypeAlias = (
     | UserTranscriptFailed
     | ResponseCreated
     | AudioDelta
-    | AudioDone
     | AgentTranscriptDelta
     | AgentTranscriptDone
-    | AgentTextDelta
     | AgentTextDone
     | ItemDone
     | FunctionCall
