@@ -163,7 +163,7 @@ class Conversation:
         else:
             commands += sends(unsent)
         self._first_session = False
-        # Asked once while the session is well: only one that answers is ever given up for its silence.
+        # Probe once while the session is healthy: a silent session is given up only if it has answered a probe.
         commands.append(self._pulse.probe(now))
         self._turns.session_ready(now)
         return commands + self._greet_when_due(now) + self._advance(now)
@@ -186,11 +186,11 @@ class Conversation:
 
     @property
     def protects_greeting(self) -> bool:
-        """Nothing that the caller says is to reach the voice session now."""
+        """Caller audio must not reach the voice session now."""
         return self._turns.protects_greeting
 
     def _advance(self, now: float) -> list[Command]:
-        """What became possible: first what the caller is owed, then texts of others."""
+        """Request what has become possible: first speech owed to the caller, then announcements."""
         return self._turns.advance(now) + self._announce(now)
 
     # -- what others want said
@@ -250,7 +250,7 @@ class Conversation:
     # -- time
     @property
     def typing(self) -> bool:
-        """The caller has pressed keys that the agent has not been told of."""
+        """The caller has pressed keys that were not sent to the agent yet."""
         return self._keypad.next_at is not None
 
     @property

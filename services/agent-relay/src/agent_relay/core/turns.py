@@ -1,4 +1,4 @@
-"""The turns of a conversation: what a voice session that is ready reports of the caller's speech and the agent's."""
+"""The turns of a conversation: events of a ready voice session about the speech of the caller and of the agent."""
 
 from __future__ import annotations
 
@@ -62,13 +62,13 @@ class Turns:
         if taken_over and history.awaits_answer:
             self._left_owing = Kind.WORDS
         elif taken_over and greeted and history.empty and plan.greeting is not None:
-            self._left_owing = Kind.GREETING  # marked as spoken by a relay that died before it was
+            self._left_owing = Kind.GREETING  # a relay marked it and died before it spoke
         self._outcomes = ResponseOutcomes(prompts, self.speech, self.caller, clock)
         self.gateway = GatewayReports(prompts, self.speech, self._outcomes)
         self._implied_end = ""
-        """The caller's speech whose end was concluded from the response to it."""
+        """Item of the caller's speech that counts as ended because the response to it began."""
         self._greeting_id = ""
-        """The response that greets."""
+        """The response with the greeting."""
         self._sign_at = 0.0
         """When the agent was heard last, or something became due of it."""
         self.announcements = Announcements(
@@ -100,7 +100,7 @@ class Turns:
 
     @property
     def _counts(self) -> bool:
-        """The agent could be heard now, if it spoke."""
+        """Time limits count: the agent could be heard now."""
         return self._prompts.ready and not self.gateway.media_away
 
     def tick(self, now: float) -> list[Command]:
@@ -114,7 +114,7 @@ class Turns:
         return commands
 
     def advance(self, now: float) -> list[Command]:
-        """After all that may make room for what is owed."""
+        """Request the owed speech if the caller can hear it now and does not speak."""
         return [] if self.caller.speaks or self.gateway.media_away else self._prompts.advance(now)
 
     def voice_event(self, event: vl.ServerEvent, now: float) -> list[Command]:
@@ -194,7 +194,7 @@ class Turns:
         unanswered = self.caller.take_unanswered()
         lost_words = debt is not None and debt.kind is Kind.WORDS and debt.item_id == unanswered != ""
         if lost_words and self._plan.replays and not self._history.text_of(unanswered):
-            self._owed.fall_back(now)  # nobody knows any more what the caller said
+            self._owed.fall_back(now)  # the caller's words are lost
         self._owed.ready(now)
 
     # -- turns
@@ -226,7 +226,7 @@ class Turns:
         return commands
 
     def _words(self, now: float) -> list[Command]:
-        """What the caller said were words."""
+        """The caller said words: a paused announcement ends."""
         return self.announcements.interrupted(now) if self.announcements.paused else []
 
     def _interrupt(self, response_id: str) -> list[Command]:
@@ -237,7 +237,7 @@ class Turns:
         return commands
 
     def key_pressed(self, now: float) -> list[Command]:
-        """A key stops what the caller hears, as speech does. Work of the agent that is not heard yet goes on."""
+        """A key press interrupts the agent, as speech does. A response that is not heard yet continues."""
         if not self._plan.keys_interrupt or self.speech.quiet or self.protects_greeting:
             return []
         active = self._responses.active
@@ -270,7 +270,7 @@ class Turns:
                 # The caller began to speak while our request was under way.
                 self.speech.drop(response_id)
                 return [Send(vl.cancel_response(response_id))]
-            # The service knows best that the caller has ended; it reports that too late, or never.
+            # A response implies that the caller's turn has ended; the service reports the end late, or never.
             self._speech_stopped(self.caller.item_id, now)
             self._implied_end = self.caller.item_id
         self.caller.unanswered = ""

@@ -165,7 +165,7 @@ def _warning(event: Fields) -> WarningEvent:
 
 def _function_call(event: Fields) -> ServerEvent:
     if "name" not in event:
-        # OpenAI Realtime sends no name here: the call is taken from its item.
+        # OpenAI Realtime sends no name here: `response.output_item.done` has the whole call.
         return Other(_text(event, "type"))
     return FunctionCall(
         _text(event, "response_id"),
@@ -185,12 +185,12 @@ def _audio_delta(event: Fields) -> AudioDelta:
 
 
 def _words(kind: Callable[[str, str, str, int], ServerEvent], name: str) -> Callable[[Fields], ServerEvent]:
-    """Reads an event of a part's text, which is in its field `name`."""
+    """A reader of events that have a part's text in the field `name`."""
     return lambda event: kind(*_of_item(event), _text(event, name), _index(event, "content_index"))
 
 
 def _item_done(event: Fields) -> ServerEvent:
-    """The item of a complete function call is the call: Voice Live has sent it before, OpenAI without its name."""
+    """A completed `function_call` item is the call. Voice Live has sent it before, OpenAI only without its name."""
     response_id, item = _text(event, "response_id"), _object(event, "item")
     if item.get("type") != "function_call" or item.get("status", "completed") != "completed":
         return ItemDone(response_id, _text(item, "id"))

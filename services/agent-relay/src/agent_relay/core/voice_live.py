@@ -60,9 +60,9 @@ class AudioDelta(_Told, frozen=True):
     response_id: str
     item_id: str
     pcm: bytes
-    """24 kHz PCM, any number of bytes: the next delta may begin with the other half of a sample."""
+    """24 kHz PCM, any number of bytes: the last sample may continue in the next delta."""
     content_index: int = 0
-    """Which part of the item this belongs to."""
+    """The part of the item."""
 
 
 class AgentTranscriptDelta(_Told, frozen=True):
@@ -98,7 +98,7 @@ class ItemDone(_Told, frozen=True):
 
 
 class FunctionCall(_Told, frozen=True):
-    """May come twice, with the same `call_id`."""
+    """May arrive twice, with the same `call_id`."""
 
     response_id: str
     item_id: str
