@@ -238,7 +238,7 @@ class OwedSpeech:
         self._cut = True
 
     def caller_ended(self, item_id: str, now: float, *, awaited: bool) -> None:
-        """`awaited`: the service is expected to answer by itself. Speech counts as words until a transcript is empty."""
+        """`awaited`: the service is expected to answer by itself. It counts as words until a transcript is empty."""
         self._speaking = False
         self._keep()  # its beginning may not have been reported
         self.owe(Kind.WORDS, now, awaited=awaited, item_id=item_id)
