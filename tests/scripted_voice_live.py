@@ -41,7 +41,7 @@ class Script:
     """Answer the handshake with this status."""
     retry_after_s: int = 0
     answers_first_probe: bool = True
-    """The relay probes a configured session by a request for an item that does not exist; no script has a step for it."""
+    """A configured session gets a request for an item that does not exist (a probe); no script has a step for it."""
 
 
 @dataclass

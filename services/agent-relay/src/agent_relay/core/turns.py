@@ -216,7 +216,7 @@ class Turns:
         commands = self.caller.told(event, now)
         if isinstance(event, vl.UserTranscript) and event.text.strip():
             if event.item_id != self.caller.item_id:
-                return commands  # a late text of earlier speech says nothing about this one
+                return commands  # a late transcript of earlier speech does not show that this one has words
             self._owed.words_confirmed()
             return commands + self._words(now)
         self.caller.forget(event.item_id)
