@@ -44,7 +44,7 @@ up: install ## start the whole stack with its simulators and keep it up
 down: install ## stop what `make up` started
 	$(BIN)/lab down
 
-test: install ## check the code and run all tests: every part runs, the end lists the ones that failed
+test: install ## check the code and run all tests, then list the parts that failed
 	@$(MAKE) compiled & failed=; \
 	$(MAKE) --keep-going check || failed="$$failed check"; \
 	wait $$! || failed="$$failed compiled"; \
@@ -52,7 +52,7 @@ test: install ## check the code and run all tests: every part runs, the end list
 	test -z "$$failed" || { echo "make test: failed:$$failed" >&2; exit 1; }
 
 # Tests wait more than they compute, so there are more workers than cores.
-unit: install ## run the tests of single modules, of the wire formats and of the house rules
+unit: install ## run the tests of single modules, wire formats and repository rules
 	$(BIN)/python -m pytest -n 4 --dist worksteal --ignore tests/integration --ignore tests/e2e
 
 integration: compiled ## run each service against a real Redis, as shipped
@@ -79,14 +79,14 @@ style: install ## check format and lint rules
 types: install ## check types with mypy
 	$(BIN)/mypy
 
-contracts: install ## check which package imports which
+contracts: install ## check the import contracts
 	$(BIN)/lint-imports
 
 format: install ## format the code and mend what can be mended
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-mutate: install ## try MUTANTS one-line faults (SEED) for at most MINUTES, list those that no test notices (ONLY=path)
+mutate: install ## run mutation tests: up to MUTANTS faults in MINUTES, list the survivors (SEED, ONLY=path)
 	$(BIN)/python tests/mutate.py --mutants $(MUTANTS) --seed $(SEED) --minutes $(MINUTES) --only "$(ONLY)"
 
 bench: compiled ## measure the parts, side by side with their alternatives

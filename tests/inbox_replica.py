@@ -27,7 +27,7 @@ AT_ONCE = Rules(answer_at_once=True)
 
 
 class Replica:
-    """A worker with its own place in the fleet, that can be lost without a word."""
+    """A worker with its own entry in the fleet; it can be lost without a report."""
 
     def __init__(self, name: str, clients: RedisClients, acs: AcsClient, rules: Rules = AT_ONCE) -> None:
         keys = Keys(1)
@@ -60,7 +60,7 @@ class Replica:
             await asyncio.gather(running, return_exceptions=True)
 
     async def idle(self) -> bool:
-        """Every inbox entry was read and is done."""
+        """Every inbox entry was read and acknowledged."""
         return await self.inbox.depth() == 0
 
 

@@ -1,4 +1,4 @@
-"""One-line faults for the code under test: `mutants_of` lists them, `mutate` shows which of them the tests let pass.
+"""One-line faults for the code under test: `mutants_of` lists them, `mutate` shows which of them survive the tests.
 
 Python is mutated at its syntax tree, Lua (the scripts for Redis) by pattern. A mutant replaces one piece of the source
 text, so that everything else keeps its line.
@@ -81,7 +81,7 @@ def _of_lua(path: Path, source: str) -> Iterator[Mutant]:
 
 
 class _Offsets:
-    """From lines and UTF-8 columns, as the syntax tree has them, to places in the text."""
+    """Converts lines and UTF-8 columns of the syntax tree to offsets in the text."""
 
     def __init__(self, source: str) -> None:
         self._lines = source.splitlines(keepends=True)
@@ -99,7 +99,7 @@ class _Offsets:
 
 
 class _Finder(ast.NodeVisitor):
-    """Leaves out what no test should notice: annotations, decorators, class options, assertions, log messages."""
+    """Skips code that no test should depend on: annotations, decorators, class options, assertions, log messages."""
 
     def __init__(self, path: Path, source: str) -> None:
         self.found: list[Mutant] = []
@@ -144,7 +144,7 @@ class _Finder(ast.NodeVisitor):
             self.visit(node.value)
 
     def visit_Assert(self, node: ast.Assert) -> None:
-        """Left out."""
+        """Skipped."""
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
         self._function(node)
@@ -185,7 +185,7 @@ class _Finder(ast.NodeVisitor):
         self.generic_visit(node)
 
     def visit_JoinedStr(self, node: ast.JoinedStr) -> None:
-        """Left out: texts for people."""
+        """Skipped: texts for people."""
 
     def visit_Constant(self, node: ast.Constant) -> None:
         if isinstance(node.value, bool):

@@ -1,7 +1,7 @@
 """`make mutate`: does a test fail for a one-line fault in the code that decides, fences and drains?
 
 Takes a seeded sample of the mutants, runs the tests of the mutated module in a copy of the tree, and prints those that
-no test noticed. Some of them change nothing that could be noticed; the others lack a test.
+survived. Some of them change nothing that could be observed; each of the others shows a missing test.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ TARGETS: Final = (
     "services/media-gateway/src/media_gateway/drain.py",
     "services/media-gateway/src/media_gateway/admission.py",
 )
-# What the scripts for Redis do is seen by those who call them.
+# The scripts for Redis are tested through the modules that call them.
 CALLERS: Final = {
     "lease_scripts": ("test_leases.py",),
     "scripts": ("test_call_store*.py", "test_inbox*.py", "test_fleet.py", "test_say_store.py", "test_quota.py"),
@@ -50,7 +50,7 @@ _NOT_COPIED: Final = shutil.ignore_patterns(
 _SOURCES: Final = ("libs/common/src", "services/*/src", "lab/src")
 _SHORTEST_S: Final = 30.0
 _SLOWEST: Final = 2
-"""A mutant under which the tests take this many times as long counts as noticed: it hangs."""
+"""A mutant under which the tests take this many times as long counts as killed: it hangs."""
 
 
 def package_of(module: Path) -> str:
@@ -126,7 +126,7 @@ def main() -> int:
             copies.put(Copy(Path(folder) / str(number)))
 
         def without_fault(package: str) -> float | None:
-            """How long the tests of its modules take; None when they fail."""
+            """Seconds that the tests of its modules take; None if they fail."""
             copy, began = copies.get(), time.monotonic()
             ours = sorted(mutated for mutated in {mutant.path for mutant in chosen} if package in mutated.parts)
             passed = copy.passes(list(dict.fromkeys(test for module in ours for test in judges_of(module))), 600)
@@ -134,7 +134,7 @@ def main() -> int:
             return time.monotonic() - began if passed else None
 
         def judge(mutant: Mutant) -> bool | None:
-            """Whether it survives; None when there was no time for it."""
+            """Whether the mutant survives; None if there was no time for it."""
             if time.monotonic() > deadline:
                 return None
             copy, took_s = copies.get(), times[package_of(mutant.path)] or 0.0

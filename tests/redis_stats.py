@@ -1,4 +1,4 @@
-"""What a Redis server counts of itself, as tests look at it."""
+"""Statistics of a Redis server, as tests read them."""
 
 from __future__ import annotations
 

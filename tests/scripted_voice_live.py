@@ -41,7 +41,7 @@ class Script:
     """Answer the handshake with this status."""
     retry_after_s: int = 0
     answers_first_probe: bool = True
-    """A session is asked for an item that does not exist once it is configured, which is no step of any script."""
+    """A configured session gets a request for an item that does not exist (a probe); no script has a step for it."""
 
 
 @dataclass

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from agent_relay.core import voice_live as vl
 from agent_relay.core.agent_profile import AgentProfile, Greeting
-from agent_relay.core.commands import Append, Command, Record, Send
+from agent_relay.core.commands import Append, Command, Overdue, Record, Send
 from agent_relay.core.connection import Mode, Target
 from agent_relay.core.conversation import Conversation
 from agent_relay.core.history import History
@@ -66,7 +66,6 @@ class Talk:
             vl.ResponseCreated(response),
             vl.AgentTranscriptDone(response, item, "It is on its way."),
             vl.AudioDelta(response, item, SECOND),
-            vl.AudioDone(response, item),
             vl.ResponseDone(response, status, ""),
         )
 
@@ -90,3 +89,8 @@ def notices(commands: list[Command]) -> list[str]:
 
 def appended(commands: list[Command]) -> list[object]:
     return [c.entry for c in commands if isinstance(c, Append)]
+
+
+def outcomes(commands: list[Command]) -> list[tuple[str, str]]:
+    """Kind and outcome of each speech that is overdue."""
+    return [(c.kind, c.outcome) for c in commands if isinstance(c, Overdue)]

@@ -105,7 +105,7 @@ SAMPLES: list[tuple[str, vl.ServerEvent]] = [
     ),
     (
         f'{{"event_id":"event_15","type":"response.audio.done",{_PART}}}',
-        vl.AudioDone("resp_1", "item_a1"),
+        vl.Other("response.audio.done"),
     ),
     (
         f'{{"event_id":"event_16","type":"response.audio_transcript.done",{_PART},"transcript":"Hi, how can I help?"}}',

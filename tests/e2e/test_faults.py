@@ -101,7 +101,7 @@ async def test_everything_of_a_call_is_released_soon_after_the_caller_hangs_up(s
 
 @pytest.mark.timeout(90)
 async def test_callers_of_every_kind_are_answered_beside_broken_events(stack: Stack) -> None:
-    """And their hang-up is known as theirs, whichever codes report it and however these are spelled."""
+    """Their hang-up is recognized as theirs, for all codes and all forms of the codes."""
     foreign = {"id": "x", "eventType": "Microsoft.Storage.BlobCreated", "data": {}}
     faults = {
         "event_grid": {"neighbours": [None, foreign, {"eventType": "Microsoft.Communication.IncomingCall"}]},

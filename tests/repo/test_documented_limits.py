@@ -1,4 +1,4 @@
-"""The limits in the documentation are those of the code. Tests that import a constant would follow any change of it."""
+"""The documented limits equal those of the code. Tests that import a constant would follow any change of it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _PAGE = Path(__file__).resolve().parents[2] / "docs/architecture.md"
 LIMITS = _ROW.findall(_PAGE.read_text(encoding="utf-8"))
 
 FLEET = "docs/adr/0013-a-fleet-that-counts-its-connections.md"
-# The same numbers in sentences.
+# The same values in sentences.
 SENTENCES = [
     ("docs/api.md", "longer than {} s; the text", "call_control.replies.BODY_DEADLINE_S"),
     ("docs/api.md", "paused for longer than {} s", "call_control.say.SILENCE_S"),

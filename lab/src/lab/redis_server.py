@@ -90,16 +90,16 @@ def redis_server() -> Iterator[str]:
 
 
 def _answers(port: int, pid: int) -> bool:
-    """Whether this process serves the port. Another server there would answer as well, and ours would not start."""
-    told = b""
+    """Whether this process serves the port. Another server on the port would answer too, while ours cannot start."""
+    info = b""
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=0.2) as connection:
             connection.sendall(b"INFO server\r\n")
-            while b"\r\nprocess_id:" not in told or not told.endswith(b"\r\n"):
+            while b"\r\nprocess_id:" not in info or not info.endswith(b"\r\n"):
                 received = connection.recv(4096)
-                if not received or told.startswith(b"-"):
+                if not received or info.startswith(b"-"):
                     return False
-                told += received
+                info += received
     except OSError:
         return False
-    return b"\r\nprocess_id:%d\r\n" % pid in told
+    return b"\r\nprocess_id:%d\r\n" % pid in info

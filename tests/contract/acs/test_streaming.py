@@ -177,7 +177,7 @@ async def test_a_loss_may_be_posted_as_a_stop() -> None:
         await stage.media.connection(2)
 
 
-async def test_a_loss_that_nobody_is_told_of_leaves_streaming_running_until_it_is_stopped() -> None:
+async def test_a_loss_that_is_not_reported_leaves_streaming_running_until_it_is_stopped() -> None:
     async with acs_stage(media_redial="off", media_loss_callback="none") as stage:
         call_id, connection = await stage.connected()
         (await stage.media.connection()).socket.transport.abort()
@@ -193,7 +193,7 @@ async def test_a_loss_that_nobody_is_told_of_leaves_streaming_running_until_it_i
 
 
 async def test_a_socket_that_is_slow_to_close_is_not_taken_for_the_next_one(stage: Stage) -> None:
-    """Its server stands still; streaming was stopped and started again meanwhile."""
+    """Its server is stalled; streaming was stopped and started again meanwhile."""
     call_id, connection = await stage.connected()
     first = await stage.media.connection()
     first.socket.transport.pause_reading()

@@ -170,7 +170,7 @@ async def test_a_turn_that_is_not_answered_is_heard_by_the_next_session_from_its
 async def test_when_the_one_before_dies_in_the_middle_its_last_moments_are_heard_again(
     clients: RedisClients, ten: list[Call], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Better twice than never: it cannot say any more how far it came."""
+    """Audio heard twice is better than lost audio: a dead relay cannot store where it stopped."""
     monkeypatch.setattr(predecessor, "STOP_WITHIN_S", 0.2)
     second = Script(greets=[created("sess_2")], steps=[Step("session.update", [])])
     async with scripted(opened(), second) as service:
@@ -194,7 +194,7 @@ async def test_when_the_one_before_dies_in_the_middle_its_last_moments_are_heard
             draining.cancel()
             (holding,) = here.worker._holdings.values()
             assert holding.relay is not None
-            holding.relay._hands_over = False  # a process that dies has no last word
+            holding.relay._hands_over = False  # a dying process stores nothing
             await here.kill()
             await new.push(updated("sess_2", ""))
             begin = 60 - PREROLL_FRAMES + 1

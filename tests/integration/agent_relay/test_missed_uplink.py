@@ -1,4 +1,4 @@
-"""A gateway dies without a word: the relay that drives the call reports it, and takes it back when it was mistaken."""
+"""A gateway dies unreported: the relay that drives the call reports it, and withdraws the report if it was wrong."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ async def test_an_agent_that_stays_silent_is_given_up(clients: RedisClients, lin
         await line.asks()
         lost = await line.call.told(VoiceLost)
         assert isinstance(lost, VoiceLost)
-        assert lost.reason == "nothing is heard of the agent: words: no audio"
+        assert lost.reason == "the agent cannot be heard: words: no audio"
         assert len(await line.timeline("response_created")) == 1 + 3, "the answer twice, the fallback text once"
         await line.ends(GREETING, overdue=[("words", AGAIN), ("words", "fallback"), ("words", "given_up")])
 

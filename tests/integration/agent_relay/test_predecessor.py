@@ -125,7 +125,7 @@ async def test_it_is_not_asked_where_it_stopped_before_there_is_a_session(client
     assert await asyncio.wait_for(stopping, 2) == UplinkStop("7-40", "7-1")
 
 
-async def test_one_that_stopped_and_left_has_told_where(clients: RedisClients, mine: Fleet) -> None:
+async def test_an_owner_that_stopped_and_left_has_stored_where(clients: RedisClients, mine: Fleet) -> None:
     handed = Handed(clients)
     before, claim = await handed.over()
     predecessor = Predecessor(mine, claim.speaker, before.epoch)
@@ -135,8 +135,8 @@ async def test_one_that_stopped_and_left_has_told_where(clients: RedisClients, m
     assert await predecessor.stop(handed.new, claim, lambda: False) == UplinkStop("7-40", "7-1")
 
 
-async def test_one_that_does_not_tell_is_not_waited_for(clients: RedisClients, mine: Fleet) -> None:
-    """It is frozen, or of a version that does not note it."""
+async def test_an_owner_that_stores_no_stop_is_not_waited_for(clients: RedisClients, mine: Fleet) -> None:
+    """It is frozen, or runs a version that does not store it."""
     handed = Handed(clients)
     before, claim = await handed.over()
     predecessor = Predecessor(mine, claim.speaker, before.epoch)

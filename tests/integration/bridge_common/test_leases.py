@@ -225,8 +225,8 @@ async def test_who_takes_a_call_learns_where_its_previous_owner_stopped(mine: Le
     await mine.end(CALL)
     await mine.note_stop(first, "7-40", "7-12")
     await mine.offer(CALL)
-    [anew] = await mine.claim(1)
-    assert await mine.stopped_at(anew) is None, "nothing of it is left"
+    [next_claim] = await mine.claim(1)
+    assert await mine.stopped_at(next_claim) is None, "nothing of it is left"
 
 
 async def test_until_somebody_takes_it_a_released_call_is_still_ours(mine: Leases, rival: Leases) -> None:

@@ -273,7 +273,7 @@ def test_a_process_ends_with_code_0_after_a_signal() -> None:
 
 
 def test_a_process_ends_with_code_1_when_a_part_dies() -> None:
-    """What restarts processes has to see that it was no stop."""
+    """A supervisor must see that it was not an ordinary stop."""
     dies = PROCESS.replace('print("started", flush=True)', 'self.parts.start("deaf", asyncio.sleep(0.01))')
     assert dies != PROCESS
     environment = {**os.environ, "REDIS_URL": "redis://127.0.0.1:1/0", "HOST": "127.0.0.1", "PORT": str(free_port())}

@@ -1,4 +1,4 @@
-"""Deadlines of calls on real Redis: whatever overtakes whatever, none of them outlives its call."""
+"""Deadlines of calls on real Redis: in any order of steps, none of them outlives its call."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class HeldEffects:
 
 
 class ErraticEffects:
-    """Takes its time, another each time; now and then Redis is away."""
+    """Takes a random time; sometimes Redis is unavailable."""
 
     def __init__(self, effects: CommandRunner, random_: random.Random) -> None:
         self._effects = effects
@@ -77,7 +77,7 @@ async def client(acs: ScriptedAcs) -> AsyncIterator[AcsClient]:
 async def test_a_step_that_overtakes_the_commands_of_another_leaves_no_deadline(
     clients: RedisClients, client: AcsClient
 ) -> None:
-    """One replica has saved the record and not begun its commands, when another takes the call to its end."""
+    """One replica has saved the record and not begun its commands; another one then ends the call."""
     call = PhoneCall()
     slow, quick = Replica("slow", clients, client, RULES), Replica("quick", clients, client, RULES)
     held = HeldEffects(slow.effects)

@@ -1,4 +1,4 @@
-"""The media socket of a running call is gone, at the real service: streaming is started again, and only then."""
+"""The media socket of a running call is lost, with the real worker: streaming is restarted, and only then."""
 
 from __future__ import annotations
 

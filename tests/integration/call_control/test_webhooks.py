@@ -110,7 +110,7 @@ async def test_bodies_without_events_are_refused(board: Switchboard) -> None:
 
 
 async def test_a_bad_event_costs_no_call_beside_it(board: Switchboard, caplog: pytest.LogCaptureFixture) -> None:
-    """Event Grid sends a batch that was answered 400 never again."""
+    """Event Grid never sends a batch again that was answered 400."""
     grown = Growth()
     bads: tuple[object, ...] = (
         7,

@@ -10,7 +10,7 @@ from typing import Any, cast
 from agent_relay.core.commands import Command, MarkGreeted, MarkSaid, Ready, Record, RunTool
 from agent_relay.core.conversation import Conversation
 from agent_relay.desk import Desk
-from agent_relay.errands import Errands, Tell
+from agent_relay.errands import Errands, Report
 from bridge_common.entries import InboxEntry, MediaOpen, Notice, TranscriptEntry, UplinkMissed, VoiceLost
 from bridge_common.errors import OutsideError
 from bridge_common.leases import Claim
@@ -180,15 +180,15 @@ async def test_what_was_said_is_noted_until_redis_has_it_and_a_refusal_is_no_los
 async def test_a_missed_uplink_is_told_once_and_its_return_until_redis_has_it() -> None:
     """A report that comes late would accuse a gateway that is back; the next one follows within a second."""
     stage = _stage(fails=1)
-    await stage.run(Tell(UplinkMissed("call_1", 9)))
+    await stage.run(Report(UplinkMissed("call_1", 9)))
     assert stage.redis.done == []
     stage.redis.fails = 2
-    await stage.run(Tell(MediaOpen("call_1", 9), insist=True))
+    await stage.run(Report(MediaOpen("call_1", 9), insist=True))
     assert stage.redis.done == [MediaOpen("call_1", 9)]
 
 
 async def test_a_report_that_is_not_ours_to_make_is_no_lost_lease() -> None:
     """The call may be on its way to another relay while we still speak in it."""
     stage = _stage(ours=False)
-    await stage.run(Tell(UplinkMissed("call_1", 9)))
+    await stage.run(Report(UplinkMissed("call_1", 9)))
     assert stage.lost == []

@@ -1,4 +1,4 @@
-"""What the `IncomingCall` event of a call contains (ACS docs, "Incoming call concepts")."""
+"""Contents of a call's `IncomingCall` event (ACS docs, "Incoming call concepts")."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ CallerForm = Literal["full", "no_raw_id", "no_ids", "absent"]
 
 
 class Announcement(BaseModel):
-    """Names may be given as in the event. `custom_context` and `on_behalf_of_callee` are sent as they are, any JSON;
-    the event has neither unless they are set.
+    """Fields may also have their names in the event. `custom_context` and `on_behalf_of_callee` are any JSON, sent
+    unchanged; if they are not set, the event does not contain them.
     """
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True, frozen=True)
@@ -21,7 +21,7 @@ class Announcement(BaseModel):
     custom_context: object = Field(default=None, alias="customContext")
     on_behalf_of_callee: object = Field(default=None, alias="onBehalfOfCallee")
     caller_form: CallerForm = Field(default="full", alias="callerForm")
-    """How `from` names the caller: `no_ids` as an unknown party, `absent` not at all."""
+    """How `from` identifies the caller. `no_ids`: as an unknown party; `absent`: the event has no `from`."""
 
     def data(self, caller: Identifier, callee: Identifier) -> Json:
         about: Json = {"to": callee.json(), "callerDisplayName": self.display_name}

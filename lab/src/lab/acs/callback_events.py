@@ -47,7 +47,7 @@ def result(code: int = 200, sub_code: int = 0, message: str = SUCCESS) -> Json:
 
 
 def with_results(form: Json, results: Results) -> Json:
-    """The event with the codes of its `resultInformation` spelled another way, or without it."""
+    """The event with the codes of its `resultInformation` as text or float, or without `resultInformation`."""
     data = form["data"]
     if results == "number" or not isinstance(data, dict) or not isinstance(info := data.get("resultInformation"), dict):
         return form
@@ -81,8 +81,8 @@ def participants_updated(call: SimulatedCall) -> Json:
 def media_streaming(
     call: SimulatedCall, what: str, details: str, context: str | None = None, info: Json | None = None
 ) -> Json:
-    """`what` is Started, Stopped or Failed; `details` one of the documented status details. `context`: None for that of
-    the answer, "" for none.
+    """`what` is Started, Stopped or Failed; `details` one of the documented status details. `context`: None for the
+    operationContext of the answer, "" for none.
     """
     update = {
         "contentType": "Audio",

@@ -101,7 +101,7 @@ class SimulatedCall:
     """Record what is heard although it is marks."""
     announcement: Announcement = field(default_factory=Announcement)
     hang_up: HangUp | None = None
-    """What is reported when the caller hangs up; unset: the usual form of such a caller."""
+    """The codes reported when the caller hangs up; unset: the usual codes of such a caller."""
     outbound: bool = False
     ring_timeout_s: float = 30.0
     id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])

@@ -201,7 +201,7 @@ def incoming_call_data(call: SimulatedCall) -> Json:
 
 
 def _among(event: Json, neighbours: Sequence[object]) -> list[object]:
-    """The event in the middle, so that neither end of the batch may decide about it."""
+    """The event in the middle of the batch, with neighbours on both sides."""
     half = len(neighbours) // 2
     return [*neighbours[:half], event, *neighbours[half:]]
 

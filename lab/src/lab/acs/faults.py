@@ -1,4 +1,4 @@
-"""Faults that a test or a person asks the simulator for: `PUT /lab/faults`. Each ends after `times` uses or `for_s`
+"""Faults that a test or a person requests of the simulator: `PUT /lab/faults`. Each ends after `times` uses or `for_s`
 seconds, if set.
 """
 
@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class _Fault(BaseModel):
     model_config = ConfigDict(extra="forbid")
     times: int | None = Field(default=None, ge=1, description="how often it strikes; unset: until it is removed")
-    for_s: float | None = Field(default=None, gt=0, description="how long it strikes, from when it was put")
+    for_s: float | None = Field(default=None, gt=0, description="seconds it strikes, from the request that put it")
 
 
 class RestFault(_Fault):
@@ -31,7 +31,7 @@ class RestFault(_Fault):
 
 class EventGridFault(_Fault):
     """Deliver each event `duplicates` times more, or `delay_s` late, or in one batch with `neighbours`, which may be
-    anything: another call's event, another topic's, broken ones.
+    any JSON: events of other calls, of other topics, or malformed ones.
     """
 
     duplicates: int = Field(default=0, ge=0)
@@ -41,8 +41,8 @@ class EventGridFault(_Fault):
 
 class CallbackFault(_Fault):
     """`reorder`: the events of one request come in reverse order, and the request does not hold up those behind it:
-    it leaves after `delay_s`, or 0.3 s when that is not set. `neighbours`: anything, in front of the events of one
-    request. `results`: how `resultInformation` spells its codes, or that it is missing.
+    it leaves after `delay_s`, or 0.3 s when that is not set. `neighbours`: any JSON, sent before the events of
+    the request. `results`: the form of the codes in `resultInformation`, or that it is missing.
     """
 
     types: tuple[str, ...] = ()

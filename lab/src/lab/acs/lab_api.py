@@ -27,7 +27,7 @@ _FIRST_DELIVERY_S = 5.0
 
 
 class NewCall(Announcement):
-    """A call, and what its `IncomingCall` event says of it."""
+    """A call, with the contents of its `IncomingCall` event."""
 
     caller: str = Field(default="+14255550100", alias="from", pattern=r"^(\+[1-9][0-9]{6,14}|(4|8|28):.+)$")
     callee: str = Field(default="+18005551212", alias="to", pattern=r"^(\+[1-9][0-9]{6,14}|(4|8|28):.+)$")
@@ -143,10 +143,10 @@ class LabApi:
         return JSONResponse(marks | {"silences": line.silences_until(time.monotonic())})
 
     async def hang_up(self, request: Request) -> Response:
+        """The body, if any, has the codes for `CallDisconnected` (`HangUp`)."""
         call = self._call(request)
         if call.state not in {CallState.RINGING, CallState.CONNECTING, CallState.CONNECTED}:
             raise RefusedRequestError(409, f"the call is {call.state}")
-        """The body, if any, is what `CallDisconnected` reports (`HangUp`)."""
         form = None if await request.body() in (b"", b"{}") else await _decode(request, HangUp)
         self._leg(call).hang_up_by_caller(form)
         return JSONResponse({"state": call.state.value})

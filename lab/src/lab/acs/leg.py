@@ -99,7 +99,7 @@ class Leg:
         call.become(CallState.ENDED)
 
     def hang_up_by_caller(self, form: HangUp | None = None) -> None:
-        """`form`: what `CallDisconnected` reports."""
+        """`form`: the codes for `CallDisconnected`."""
         if self.call.state is CallState.RINGING:
             self.end(CANCELED_BY_CALLER)
             return

@@ -65,7 +65,7 @@ class MediaLink:
             "x-ms-call-correlation-id": self._call.correlation_id,
         }
         self._dials += 1
-        # A socket that ACS has left may take its time to close: it is no longer that of the call.
+        # A socket that ACS has left may close late: its messages and its close no longer belong to the call.
         receive, closed = partial(self._receive, self._dials), partial(self._closed, self._dials)
         timeout_s = settings.media_connect_timeout_s
         socket = await open_media_socket(options.transport_url, headers, receive, closed, timeout_s)

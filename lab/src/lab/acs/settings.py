@@ -61,8 +61,8 @@ class AcsSettings:
     media_redial_attempts: int = 3
     media_redial_spacing_s: float = 0.5
     media_loss_callback: LossCallback = "failed"
-    """What is posted when a lost socket is not dialled again, or in vain: MediaStreamingFailed, MediaStreamingStopped,
-    or nothing. With nothing, streaming counts as running: a start is refused until it was stopped.
+    """The callback for a lost socket that is not dialled again, or not successfully: MediaStreamingFailed,
+    MediaStreamingStopped, or none. With none, streaming counts as running: a start is refused until it is stopped.
     """
     media_loss_context: LossContext = "answer"
     """The operationContext of that callback: that of the answer, of the last startMediaStreaming, or none."""

@@ -36,7 +36,7 @@ class Streaming:
         self._opened = opened
         self._redial: asyncio.Task[None] | None = None
         self._start_context: str | None = None
-        """Of the last startMediaStreaming."""
+        """operationContext of the last startMediaStreaming."""
 
     async def open(self, media: MediaOptions) -> None:
         """Dial; raises `RefusedError` and leaves streaming inactive."""

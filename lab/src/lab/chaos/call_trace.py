@@ -34,20 +34,20 @@ class VoiceSession:
     heard: Heard
     conversation_id: str = ""
     muted_at: float = float("inf")
-    """From then on it answered nothing: what it heard afterwards counts as not heard."""
+    """From then on the session did not answer: later audio counts as not heard."""
 
 
 @dataclass(frozen=True, slots=True)
 class MediaSocket:
     """A time without a media socket: from its loss to the first try to dial again and to the next open one.
 
-    `told_at`: when ACS first posted a callback about it, infinite if it never did.
+    `reported_at`: when ACS first posted a callback about the loss, infinite if it never did.
     """
 
     lost_at: float
     dialled_at: float
     open_at: float
-    told_at: float = float("inf")
+    reported_at: float = float("inf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +83,11 @@ class DirectionTrace:
     """Marks of a session heard after marks of a newer one."""
     delays_ms: Sequence[float] = field(repr=False)
     late_ms: float = 0.0
-    """Median delay of what was heard in the last second: whether audio came back to real time."""
+    """Median delay of the marks heard in the last second: shows whether audio has returned to real time."""
     after_dial_ms: float | None = None
     """From the media socket that ACS opened again to the first frame."""
-    after_told_ms: float | None = None
-    """From ACS's callback that the media socket is lost to the first frame; of the longest such time."""
+    after_report_ms: float | None = None
+    """From ACS's callback about a lost media socket to the first frame; the longest such time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,7 @@ def _direction(
     own_gap = max(_length(silence) - _dialling(silence, trace.breaks) for silence in silences)
     first_heard = dict(reversed(own))
     late_s = _late_s(sent, own, ended)
-    # What waits behind an outage is heard as much later as the rest: not yet, and not lost.
+    # Marks that wait behind an outage are as late as the others: not heard yet, and not lost.
     sent_at = {seq: t for seq, t in sent if began <= t <= ended - SETTLED_S - late_s}
     newest_session = [sender.get(seq, -1) for seq, _ in own]
     delays = [(first_heard[seq] - t) * 1000 for seq, t in sent_at.items() if seq in first_heard]
@@ -146,7 +146,7 @@ def _direction(
         delays_ms=delays,
         late_ms=late_s * 1000,
         after_dial_ms=_after_dial(arrivals, trace.breaks, began, ended),
-        after_told_ms=_after_told(arrivals, trace.breaks, began, ended),
+        after_report_ms=_after_report(arrivals, trace.breaks, began, ended),
     )
 
 
@@ -201,7 +201,7 @@ def _after_dial(arrivals: Sequence[float], breaks: Sequence[MediaSocket], began:
     return (min(after, ended) - opened[-1]) * 1000
 
 
-def _after_told(arrivals: Sequence[float], breaks: Sequence[MediaSocket], began: float, ended: float) -> float | None:
-    told = [one.told_at for one in breaks if began <= one.told_at <= ended]
-    waits = [next((t for t in arrivals if t >= at), ended) - at for at in told]
+def _after_report(arrivals: Sequence[float], breaks: Sequence[MediaSocket], began: float, ended: float) -> float | None:
+    reports = [one.reported_at for one in breaks if began <= one.reported_at <= ended]
+    waits = [next((t for t in arrivals if t >= at), ended) - at for at in reports]
     return max(waits) * 1000 if waits else None

@@ -96,7 +96,7 @@ class Crowd:
         )
 
     def starts_asked(self) -> int:
-        """How often ACS was asked to start the media of these calls."""
+        """How many requests to start the media of these calls ACS got."""
         listed = rows(call_json("GET", f"{self.stack.url('acs')}/lab/calls"))
         mine = set(self.placed.values())
         return sum(row["counters"].get("media_starts_asked", 0) for row in listed if row["id"] in mine)
@@ -114,22 +114,22 @@ def media_breaks(timeline: Sequence[Json]) -> list[MediaSocket]:
     """Each loss of the media socket, from the call's timeline at the simulated ACS."""
     breaks: list[MediaSocket] = []
     lost_at = 0.0
-    dialled_at = told_at = _FOREVER
+    dialled_at = reported_at = _FOREVER
     for row in timeline:
         event, t = row["event"], float(row["t"])
         if event == "media_closed" and not lost_at:
-            lost_at, dialled_at, told_at = t, _FOREVER, _FOREVER
+            lost_at, dialled_at, reported_at = t, _FOREVER, _FOREVER
         elif not lost_at:
             continue
         elif event in ("media_streaming_failed", "media_streaming_stopped"):
-            told_at = min(told_at, t)
+            reported_at = min(reported_at, t)
         elif event in ("media_refused", "media_open"):
             dialled_at = min(dialled_at, t)
             if event == "media_open":
-                breaks.append(MediaSocket(lost_at, dialled_at, t, told_at))
+                breaks.append(MediaSocket(lost_at, dialled_at, t, reported_at))
                 lost_at = 0.0
     if lost_at:
-        breaks.append(MediaSocket(lost_at, dialled_at, _FOREVER, told_at))
+        breaks.append(MediaSocket(lost_at, dialled_at, _FOREVER, reported_at))
     return breaks
 
 

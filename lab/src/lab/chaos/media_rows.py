@@ -1,4 +1,4 @@
-"""Rows in which calls lose their media socket, in each way in which ACS may behave then: it is not documented."""
+"""Rows in which calls lose their media socket, once for each way in which ACS may react, which is not documented."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from lab.chaos.row import EXTRA, GOES_ON, LEFT_ALONE, USUAL, Row, Target, fit_as
 from lab.wire import call_json
 
 _IN_VAIN: Final = 10
-"""How many dials ACS makes in vain where it dials once: half of the calls have lost their only one."""
+"""Dials that fail in the behavior with one dial: for half of the calls it was the only one."""
 _REFUSING_S: Final = 4
-_AFTER_TOLD: Final = Target("after_told_p99_ms", "<=", 1500)
+_AFTER_REPORT: Final = Target("after_report_p99_ms", "<=", 1500)
 
 
 def _dials_fail(fleet: Fleet) -> None:
@@ -22,7 +22,7 @@ def _dials_fail(fleet: Fleet) -> None:
 
 
 def _others(row: Row) -> tuple[Target, ...]:
-    """Targets that have nothing to do with ACS."""
+    """Targets that do not depend on ACS."""
     return tuple(target for target in row.targets if target.figure in ("exit_s", "repeated_uplink"))
 
 
@@ -34,12 +34,12 @@ def _starts_are_refused(fleet: Fleet) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Behavior:
-    """What ACS does when a media socket is lost. `told`: it posts a callback when it does not dial (any more)."""
+    """The reaction of ACS to a lost media socket. `reports`: it posts a callback if it does not dial (any more)."""
 
     suffix: str
     words: str
     settings: dict[str, str]
-    told: bool = True
+    reports: bool = True
     before_fault: Callable[[Fleet], None] = fit_as_it_is
 
     def of(self, row: Row) -> Row:
@@ -47,20 +47,20 @@ class Behavior:
             row,
             name=row.name + self.suffix,
             fault=f"{row.fault}; {self.words}",
-            targets=(*GOES_ON, *((_AFTER_TOLD,) if self.told else gap(3000)), *_others(row)),
+            targets=(*GOES_ON, *((_AFTER_REPORT,) if self.reports else gap(3000)), *_others(row)),
             plan=replace(row.plan, extra={**row.plan.extra, "acs": self.settings}),
             before_fault=self.before_fault,
         )
 
 
 BEHAVIORS: Final = (
-    Behavior("-once", "ACS dials once, ten times in vain", {"MEDIA_REDIAL": "once"}, before_fault=_dials_fail),
+    Behavior("-once", "ACS dials once, ten of these dials fail", {"MEDIA_REDIAL": "once"}, before_fault=_dials_fail),
     Behavior("-never", "ACS does not dial by itself", {"MEDIA_REDIAL": "off"}),
     Behavior(
         "-unseen",
-        "ACS does not dial by itself, posts no callback and takes streaming for running",
+        "ACS does not dial by itself, posts no callback and considers streaming to be running",
         {"MEDIA_REDIAL": "off", "MEDIA_LOSS_CALLBACK": "none"},
-        told=False,
+        reports=False,
     ),
 )
 
@@ -83,13 +83,13 @@ _ROLLING_RESTART: Final = Row(
     fault="all services: SIGTERM one by one under calls",
     inject=processes.restart_all,
     watch_s=6,
-    # Of a caller whose media socket is gone nobody hears anything: frames are lost here.
+    # Without a media socket nobody hears the caller: frames are lost here.
     targets=(*GOES_ON, Target("own_gap_p99_ms", "<=", 300), Target("repeated_uplink", "==", 0)),
 )
 
 
 def in_each_behavior(row: Row) -> tuple[Row, ...]:
-    """The row as it is, where ACS dials until the socket opens, and in every other behavior."""
+    """The row itself, in which ACS dials until the socket opens, and one for every other behavior."""
     return (row, *(behavior.of(row) for behavior in BEHAVIORS))
 
 

@@ -112,7 +112,7 @@ def no_relay(scene: Scene) -> Facts:
 
 
 def no_gateway(scene: Scene) -> Facts:
-    """All gateways die, and come back after a while."""
+    """All gateways die and are started again after a while."""
     fleet = scene.fleet
     names = fleet.running(GATEWAY)
     died = time.monotonic()

@@ -62,8 +62,8 @@ class RowResult:
         }
         if after_dial := [way.after_dial_ms for way in both if way.after_dial_ms is not None]:
             found["after_dial_p99_ms"] = percentile(after_dial, 0.99)
-        if after_told := [way.after_told_ms for way in both if way.after_told_ms is not None]:
-            found["after_told_p99_ms"] = percentile(after_told, 0.99)
+        if after_report := [way.after_report_ms for way in both if way.after_report_ms is not None]:
+            found["after_report_p99_ms"] = percentile(after_report, 0.99)
         if "down_s" in self.facts:
             found["gap_beyond_down_ms"] = found["gap_max_ms"] - self.facts["down_s"] * 1000
         return found

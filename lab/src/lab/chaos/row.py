@@ -98,13 +98,13 @@ class Row:
 
 GOES_ON: Final = (Target("went_on_pct", "==", 100), Target("foreign", "==", 0), Target("stale", "==", 0))
 LEFT_ALONE: Final = Target("starts_asked", "==", 0)
-"""Nobody asked ACS to start the media of a call whose socket is healthy."""
+"""ACS got no request to start the media of a call whose socket is healthy."""
 NOTHING_TWICE: Final = Target("repeated", "==", 0)
 ONE_SESSION_HEARS: Final = (Target("repeated_uplink", "==", 0), Target("lost_uplink", "==", 0))
-"""Of a quiet call, whose next voice session begins where the one before stopped: every frame of the caller is heard by
-one of them. The callers here never begin a turn; a turn without an answer has to be heard by both sessions."""
+"""For quiet calls, in which the next voice session begins where the previous one stopped: every frame of the caller is
+heard by exactly one of them. Callers here never begin a turn; an unanswered turn has to be heard by both sessions."""
 ALL_HEARD: Final = Target("lost_uplink", "==", 0)
-"""What a lost session may not have heard is sent to the next one. Some of it is then heard twice."""
+"""Frames that a lost session may not have heard are sent to the next one; some of them are heard twice."""
 NEVER_SILENT: Final = Target("silence_s", "<=", 5.0)
 SAME_CONVERSATION: Final = Target("conversations_max", "==", 1)
 

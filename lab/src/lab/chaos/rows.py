@@ -35,7 +35,7 @@ _CAPACITY: Final = 20
 
 
 def late_by(outage_ms: float) -> Target:
-    """The speech of a response stays late for as long as the outage was, less what the caller's end had in store."""
+    """The speech of a response stays late by the length of the outage, less the audio that was sent ahead."""
     return Target("late_max_ms", "<=", outage_ms)
 
 

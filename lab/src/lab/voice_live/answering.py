@@ -47,7 +47,7 @@ class Answering:
         plan = next_plan(self.agent, self.record.conversation, asked)
         answers = self.end(self.active, cancelled("client_cancelled"), now) if self.active is not None else []
         if self.agent.mode != "script":
-            # Echo and marks speak by themselves: what a client asks for is the response that they speak in.
+            # Echo and marks speak by themselves, in the response that the client requested.
             return [*answers, *self.open_endless(now)[1]]
         response = self.active = Response(form)
         if (slow := due(faults.response_slow)) is not None:
@@ -103,7 +103,7 @@ class Answering:
         return said
 
     def next_part(self, response: Response) -> list[Event]:
-        """What follows is another audio part of the same item."""
+        """Begin another audio part of the same item."""
         parts = response.next_part()
         self._keep(response)
         return parts

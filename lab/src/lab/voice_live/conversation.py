@@ -23,7 +23,7 @@ _OTHER_USER_PARTS = frozenset({"input_audio", "input_image"})
 class Item:
     """One item. `text` is what was said in it, `audio_ms` how much audio of it was generated (assistant audio only).
 
-    `parts_ms`: of each part, if there are several.
+    `parts_ms`: `audio_ms` of each part, if there are several.
     """
 
     id: str
@@ -114,7 +114,7 @@ class Conversation:
     refuses_zero: bool = False
     """Truncation at 0 ms is refused."""
     any_part: bool = False
-    """Other parts than the first can be truncated."""
+    """Parts other than the first can be truncated."""
 
     @property
     def user_turns(self) -> int:
@@ -165,7 +165,9 @@ class Conversation:
             raise RefusedError(f"No assistant item {item_id!r}", "item_truncate_invalid_item_id", "item_id")
         parts_ms = item.parts_ms if self.any_part and item.parts_ms else (item.audio_ms,)
         if not isinstance(content_index, int) or not 0 <= content_index < len(parts_ms):
-            raise RefusedError("'content_index' names no part of the item", "invalid_value", "content_index")
+            raise RefusedError(
+                f"'content_index' must be from 0 to {len(parts_ms) - 1}", "invalid_value", "content_index"
+            )
         if not isinstance(audio_end_ms, int) or isinstance(audio_end_ms, bool) or audio_end_ms < 0:
             raise RefusedError("'audio_end_ms' must be a whole number, not negative", "invalid_value", "audio_end_ms")
         if self.refuses_zero and not audio_end_ms:
@@ -186,7 +188,7 @@ def _cut(item: Item, audio_end_ms: int) -> Item:
 
 
 def _shortened(item: Item, index: int, audio_end_ms: int) -> Item:
-    """One part of several."""
+    """Truncates one part of several."""
     texts = [str(part.get("transcript") or "") for part in item.content]
     texts[index] = _kept_words(texts[index], audio_end_ms, item.parts_ms[index])
     parts_ms = (*item.parts_ms[:index], audio_end_ms, *item.parts_ms[index + 1 :])

@@ -153,7 +153,7 @@ class OddDeltasFault(Fault):
 
 
 class RepeatedFault(Fault):
-    """Send events of these types twice, each time with an `event_id` of its own."""
+    """Send events of these types twice, the second time with another `event_id`."""
 
     types: list[str] = Field(min_length=1)
 

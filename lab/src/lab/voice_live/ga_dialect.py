@@ -1,7 +1,7 @@
-"""OpenAI Realtime GA, as Azure OpenAI serves it under `/openai/v1/realtime`: its names and objects, to and from ours.
+"""OpenAI Realtime GA, as Azure OpenAI serves it under `/openai/v1/realtime`: conversion of its names and objects.
 
-The simulated service thinks in Voice Live's beta forms; this module translates at the socket. Source: the OpenAI API
-reference (Realtime, client and server events) and Microsoft's guide to the migration from preview to GA.
+The simulated service uses Voice Live's beta forms internally; this module converts them at the socket. Source: the
+OpenAI API reference (Realtime, client and server events) and Microsoft's guide to the migration from preview to GA.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ _FLAT = {
     "audio.input.noise_reduction": "input_audio_noise_reduction",
     "audio.output.voice": "voice",
 }
-"""GA path of a session's field -> our key. Formats and modalities have other values too."""
+"""GA path of a session's field -> our key. Formats and modalities are not here: their values differ too."""
 _PCM: Event = {"type": "audio/pcm", "rate": 24_000}
 
 
 # -- server events
 def renamed(sent: Event) -> list[Event]:
-    """The event by its GA name, with the parts of its item as GA names them."""
+    """The event with its GA name, and with the GA names of its item's parts."""
     kind = str(sent["type"])
     for beta, ga in _NAMES.items():
         if kind.startswith(beta):
@@ -128,7 +128,7 @@ def flat_update(given: object) -> Event:
 
 
 def _leaves(given: Mapping[str, object], at: str = "") -> list[tuple[str, object]]:
-    """Of the objects `audio`, `audio.input` and `audio.output` the fields; everything else is a field itself."""
+    """Paths and values, flattened for `audio`, `audio.input` and `audio.output`; all other values are kept whole."""
     leaves: list[tuple[str, object]] = []
     for key, value in given.items():
         path = f"{at}{key}"
@@ -148,7 +148,7 @@ def _flat_modalities(value: object) -> list[str]:
 
 
 def ga_refusal(refused: RefusedError) -> RefusedError:
-    """The refusal of one of our keys, by the path that the client knows."""
+    """The refusal with our key replaced by its GA path."""
     param = refused.param or ""
     for path, key in _FLAT.items():
         if param == f"session.{key}" or param.startswith(f"session.{key}."):
@@ -158,7 +158,7 @@ def ga_refusal(refused: RefusedError) -> RefusedError:
 
 
 def refuse_beta_content(item: object) -> None:
-    """GA knows an assistant's text as `output_text` only. Raises `RefusedError`."""
+    """GA accepts an assistant's text as `output_text` only. Raises `RefusedError`."""
     content = item.get("content") if isinstance(item, Mapping) and item.get("role") == "assistant" else None
     for number, part in enumerate(content if isinstance(content, list) else []):
         if isinstance(part, Mapping) and part.get("type") in _ASSISTANT_PARTS:

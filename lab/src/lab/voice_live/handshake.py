@@ -79,7 +79,7 @@ class AgentMode:
 
 @dataclass(frozen=True)
 class ModelMode:
-    """A model answers. `openai`: the session is one of Azure OpenAI Realtime, not of Voice Live; `ga`: of its GA."""
+    """A model answers. `openai`: of Azure OpenAI Realtime, not of Voice Live; `ga`: of its GA version."""
 
     model: str
     api_version: str

@@ -34,7 +34,7 @@ _IDLE_S = 60.0
 
 @dataclass
 class DeltaText:
-    """`response.audio.delta` of one response, as text, by concatenation. `ga`: by its name in GA."""
+    """`response.audio.delta` of one response, as text, by concatenation. `ga`: with its GA name."""
 
     response: Response
     ga: bool = False

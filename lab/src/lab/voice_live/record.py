@@ -23,7 +23,7 @@ class SessionRecord:
     client_request_id: str | None = None
     openai_beta: str | None = None
     ga_names: bool = False
-    """Events go out by the names of OpenAI's GA."""
+    """Events are sent with the GA names of OpenAI."""
     state: str = "open"
     close_code: int | None = None
     session: Event = field(default_factory=dict)

@@ -80,9 +80,9 @@ class Response:
     _details: Event | None = None
     _audio_ms: float = 0.0
     _earlier_parts: list[tuple[Event, float]] = field(default_factory=list)
-    """Each part that is complete, and its audio in milliseconds."""
+    """Each complete part, and its audio in milliseconds."""
     _text: str = ""
-    """Of the part under way."""
+    """Of the current part."""
 
     @property
     def over(self) -> bool:
@@ -131,7 +131,7 @@ class Response:
         return self._part_event("response.audio.delta", delta=encoded)
 
     def next_part(self) -> list[Event]:
-        """Complete the audio part under way, and begin another one."""
+        """Complete the current audio part, and begin another one."""
         closing = self._close_part()
         self._text = ""
         part: Event = {"type": "audio", "transcript": ""}

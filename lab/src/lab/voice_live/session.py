@@ -106,8 +106,8 @@ class Session:
                 return
             answers = self._dialogue.receive(client_event, now)
         except RefusedError as refused:
-            told = ga_dialect.ga_refusal(refused) if self._ga else refused
-            answers = [events.error(told, client_event.event_id if client_event else None)]
+            refusal = ga_dialect.ga_refusal(refused) if self._ga else refused
+            answers = [events.error(refusal, client_event.event_id if client_event else None)]
         if client_event is not None and client_event.type == "session.update":
             await asyncio.sleep(self._fault_delay_s("session_updated"))
             if (odd := self._resource.faults.odd_events) is not None and odd.take():
@@ -138,7 +138,7 @@ class Session:
     def _on_the_wire(self, one: Event) -> list[Event]:
         repeated = self._resource.faults.repeated
         if self._openai and one["type"] == "response.function_call_arguments.done":
-            # Azure OpenAI sends the name with the item alone.
+            # Azure OpenAI sends the name with the item only.
             one = {key: value for key, value in one.items() if key != "name"}
         sent = [one]
         if repeated is not None and one["type"] in repeated.types and repeated.take():

@@ -50,7 +50,7 @@ class VoiceLiveSettings:
     refuse_truncation_at_zero: bool = False
     """Answer `audio_end_ms: 0` with `unsupported_content_type`, as OpenAI does where no audio was generated."""
     truncate_any_part: bool = False
-    """Accept another `content_index` than 0 in `conversation.item.truncate`."""
+    """Accept a `content_index` other than 0 in `conversation.item.truncate`."""
     agent_error_close_code: int = 1008
 
     @classmethod

@@ -56,9 +56,9 @@ class CallRecord:
     connection_id: str = ""
     caller_display_name: str = ""
     custom_context: str = ""
-    """SIP and VoIP headers that came with the call, as JSON text; empty: none. Data of whoever dials."""
+    """SIP and VoIP headers that came with the call, as JSON text; empty: none. Untrusted: the caller controls them."""
     on_behalf_of: str = ""
-    """Raw id of the callee, when a person of the company calls out through us; empty for every other call."""
+    """Raw id of the callee if a Teams user calls out through our resource; empty for every other call."""
     profile: str = "default"
     route: str = ""
     """The routing rule, or the setting, that took the call."""
@@ -71,9 +71,9 @@ class CallRecord:
     media_seen: bool = False
     media_restarts: int = 0
     media_lost_ms: int = 0
-    """Since when the call waits for its media, while the media timer is armed."""
+    """Unix ms since when the call waits for its media; valid while the media timer is armed."""
     media_news: str = ""
-    """Id of the newest inbox entry that changed what is known of the media: an older one is outdated."""
+    """Id of the newest inbox entry that changed the known state of the media; older entries are outdated."""
     command_seq: int = 0
     timer_seq: int = 0
     pending: tuple[PendingCommand, ...] = ()

@@ -39,15 +39,15 @@ class MediaGrant:
 
 @dataclass(frozen=True, slots=True)
 class Deadlines:
-    """Timers of a call that one of its steps changes: each `Due` in `set_in_ms` is put into the inbox after its time,
-    whatever processes live then; those in `cleared` are not any more.
+    """Timers that a step of a call changes. Each `Due` in `set_in_ms` is put into the inbox after its time, whichever
+    processes are alive then; timers in `cleared` are cancelled.
     """
 
     set_in_ms: Mapping[Due, int] = field(default_factory=dict)
     cleared: Sequence[Due] = ()
 
     def to_set(self) -> list[bytes | int]:
-        """As the scripts read it: timer, in_ms, ..."""
+        """Arguments of the scripts: timer, in_ms, ..."""
         return [part for due, in_ms in self.set_in_ms.items() for part in (encode(due), in_ms)]
 
 

@@ -91,11 +91,11 @@ class Clear(_Stored, frozen=True, tag=22):
 
 
 class Hold(_Stored, frozen=True, tag=23):
-    """Play the hold tone while the voice session is being won back or the agent works, or stop it."""
+    """Start the hold tone, while the voice session is being restored or the agent works, or stop it."""
 
     on: bool
     phrase: bool = False
-    """Before the tone, the recorded phrase that asks the caller to wait."""
+    """Play the recorded phrase that asks the caller to wait before the tone."""
 
 
 # -- inbox: what call-control has to act on -------------------------------------------------------------------------
@@ -158,8 +158,8 @@ class MediaOpen(_Stored, frozen=True, tag=35):
 class UplinkMissed(_Stored, frozen=True, tag=39):
     """The call's relay has read nothing in the uplink for a second: the media socket and its gateway may be gone.
 
-    `epoch`: of the newest media socket known to the relay. Repeated while it lasts; `MediaOpen` from the relay takes
-    it back.
+    `epoch`: of the newest media socket known to the relay. Repeated while the uplink is silent; `MediaOpen` from the
+    relay withdraws it.
     """
 
     call_id: str

@@ -186,15 +186,15 @@ class Leases:
 
     async def note_stop(self, claim: Claim, audio: str, tones: str) -> None:
         """After a release with `speaks_on`: the last entries of the uplink (ids) that this relay has processed."""
-        async with redis_errors("noting where the uplink goes on"):
+        async with redis_errors("storing where the relay stopped"):
             await self._stopped(
                 keys=[self._keys.owners(self._keys.tag(claim.call_id))],
                 args=[claim.call_id, self.owner_text(claim), audio, tones],
             )
 
     async def stopped_at(self, claim: Claim) -> tuple[str, str] | None:
-        """What the claim's `speaker` noted by `note_stop`, if it did."""
-        async with redis_errors("looking where the uplink goes on"):
+        """The entries that the claim's `speaker` stored by `note_stop`, or None."""
+        async with redis_errors("loading where the previous owner stopped"):
             noted: bytes | None = await command(
                 self._redis, "HGET", self._keys.owners(self._keys.tag(claim.call_id)), f"{claim.call_id}:stopped"
             )

@@ -96,7 +96,7 @@ class RedisClients:
             return False
 
     async def warm_up(self) -> None:
-        """Open all that `control` may hold, with the scripts loaded: no burst of calls waits for a handshake or for a
+        """Open all connections of `control`, with the scripts loaded: no burst of calls waits for a handshake or a
         script, and the number of connections never grows.
 
         Not on a cluster, where nobody knows yet which servers will be asked. Without Redis nothing happens: connections

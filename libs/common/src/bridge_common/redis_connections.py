@@ -52,7 +52,7 @@ class RenewedCredentials(CredentialProvider, ABC):
 
 
 class OwnConnection(AbstractConnection):
-    """`place`: who knows where the server is; without one it is where the URL says. `scripts`: loaded on connect."""
+    """`place`: finds the server; without it the URL names the server. `scripts`: loaded on connect."""
 
     def __init__(self, *, place: Place | None = None, scripts: Collection[str] = (), **kwargs: Any) -> None:
         self._place = place
@@ -131,7 +131,7 @@ class OwnConnection(AbstractConnection):
         packed = self.pack_commands([("SCRIPT LOAD", script) for script in scripts])
         await self.send_packed_command(packed, check_health=False)
         for _ in scripts:
-            # A user without the permission has the scripts loaded, or sent in full, when they are used.
+            # Without the permission to load scripts, redis-py loads a script, or sends it in full, when it is used.
             with suppress(ResponseError):
                 await self.read_response()
 
@@ -258,6 +258,6 @@ class OwnRedis(Redis):
     connection_pool: OwnPool
 
     def register_script(self, script: Any) -> Any:
-        """Its connections load the script when they open."""
+        """The script is loaded by every connection that opens from now on."""
         self.connection_pool.scripts.add(script)
         return super().register_script(script)

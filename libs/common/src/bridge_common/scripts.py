@@ -67,8 +67,8 @@ return redis.call('HGET', KEYS[6], ARGV[1]) == ARGV[5] and 1 or 0
 SAVE_CALL: Final = (
     NOW
     + """
--- The record and its deadlines in one script: a step in between would clear a deadline that is set only afterwards, and
--- it would outlive the call.
+-- The record and its deadlines change in one script. Otherwise a step in between could clear a deadline before it is
+-- set, and the deadline would outlive the call.
 -- KEYS record, timers
 -- ARGV token, expected version, how many timers to clear, how many to set,
 -- timer to clear, ..., timer to set, in_ms, ..., field, value, ...

@@ -61,7 +61,7 @@ class StreamReader:
             part.remove(key)
 
     def silent_s(self, key: str) -> float:
-        """For how many seconds Redis has answered reads of this stream without anything new. Time in which it did not
+        """Seconds for which Redis has answered reads of this stream without new entries. Time in which Redis did not
         answer does not count.
         """
         return max((part.silent_s(key) for part in self._parts), default=0.0)

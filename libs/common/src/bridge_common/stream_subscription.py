@@ -13,7 +13,7 @@ Sink: TypeAlias = Callable[[str, Entry], None]
 
 _NOTHING: bytes = b""
 _UNBROKEN_S: float = 0.5
-"""Reads further apart than this do not add up to silence: in between, reading failed, or the process stood still."""
+"""Reads further apart than this do not add up to silence: in between, reads failed, or the process was stalled."""
 
 
 class Subscription:
@@ -52,17 +52,17 @@ class Subscription:
 
     @property
     def silent_s(self) -> float:
-        """For how long reads of the stream have been answered without anything new."""
+        """Seconds for which reads of the stream have returned no new entries."""
         return self._silent_at - self._silent_from
 
     def found_nothing(self, now: float) -> None:
-        """A read of the stream was answered and had nothing new."""
+        """A read of the stream returned no new entries."""
         if now - self._silent_at > _UNBROKEN_S:
             self._silent_from = now
         self._silent_at = now
 
     def break_silence(self) -> None:
-        """Something came, or reading failed."""
+        """An entry arrived, or a read failed."""
         self._silent_from = self._silent_at = 0.0
 
     def move(self, entry_id: bytes) -> None:

@@ -60,8 +60,8 @@ class CallVoice:
         self._call_id = record.call_id
         self._trace = trace
         self._do = do
-        self._on_event = wire_log.hearing(record.call_id, trace.following(self._on_voice))
-        self._tell = on_event
+        self._on_event = wire_log.hearing(record.call_id, trace.following(self._on_voice_event))
+        self._forward = on_event
         self._now = asyncio.get_running_loop().time
         self._promised = was_held(record)
         """call-control counts on a voice session: from now on even hopeless failures are tried again."""
@@ -73,7 +73,7 @@ class CallVoice:
         self._rolling: asyncio.Task[None] | None = None
         self._closing: set[asyncio.Task[None]] = set()
         self._given_up = ""
-        """Why there is to be no further session."""
+        """The reason, once no further session is wanted."""
 
     @property
     def takes_audio(self) -> bool:
@@ -90,8 +90,8 @@ class CallVoice:
             self._audio.add(pcm24k)
         return flows
 
-    def _on_voice(self, event: ServerEvent) -> None:
-        self._tell(event)
+    def _on_voice_event(self, event: ServerEvent) -> None:
+        self._forward(event)
         self._audio.session_alive(caller_speaks=self._conversation.caller.speaks)
 
     def send(self, event: ClientEvent) -> None:
@@ -105,7 +105,7 @@ class CallVoice:
             self._link.abandon(OutsideError(reason, retry=retry))
 
     def give_up(self, reason: str) -> None:
-        """No further session: `hold` returns."""
+        """Open no further session: `hold` returns."""
         self._given_up = reason
         self.abandon(reason, retry=False)
 
@@ -238,7 +238,7 @@ class CallVoice:
 
         self._next = await next_session(life_s, lambda: self._conversation.quiet, open_next)
         log.info("voice session rolled over", extra=fields(call_id=self._call_id))
-        # From now on the caller's audio is kept for the next one, which begins where this one stopped.
+        # From now on the caller's audio is kept for the next one, which continues where this one stopped.
         self._audio.session_ends_in_order()
         self._link = None
         link.abandon(OutsideError("rolled over before it expires", retry=True), self._close_aside)

@@ -24,14 +24,14 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Tell:
-    """Put the entry into call-control's inbox if the call is still ours; try again only if `insist`."""
+class Report:
+    """Put the entry into call-control's inbox if this relay still owns the call; retry only if `insist`."""
 
     entry: InboxEntry
     insist: bool = False
 
 
-Errand: TypeAlias = Record | Ready | MarkGreeted | MarkSaid | RunTool | Tell
+Errand: TypeAlias = Record | Ready | MarkGreeted | MarkSaid | RunTool | Report
 _REDIS_RETRY_S: Final = 0.2
 
 
@@ -73,8 +73,8 @@ class Errands:
                         await self._insist(self._mark_greeted)
                     case MarkSaid():
                         await self._insist(partial(self._mark_said, errand))
-                    case Tell():
-                        await self._tell(errand)
+                    case Report():
+                        await self._report(errand)
                     case RunTool():
                         tools.create_task(self._run_tool(errand))
 
@@ -86,7 +86,7 @@ class Errands:
         if not await self._desk.inbox.put_as_owner(lost, self._desk.leases.owner_text(self._claim)):
             self._lease_lost()
 
-    async def _tell(self, errand: Tell) -> None:
+    async def _report(self, errand: Report) -> None:
         owner_text = self._desk.leases.owner_text(self._claim)
         put = partial(self._desk.inbox.put_as_owner, errand.entry, owner_text)
         if errand.insist:
@@ -95,7 +95,7 @@ class Errands:
         try:
             await put()
         except OutsideError as error:
-            log.warning("not told", extra=fields(call_id=self._claim.call_id, error=error.message))
+            log.warning("report not delivered", extra=fields(call_id=self._claim.call_id, error=error.message))
 
     async def _note(self, entry: TranscriptEntry) -> None:
         if isinstance(entry, Notice):

@@ -85,7 +85,7 @@ class HandOver:
                 log.info("calls wait for a connection to be handed over", extra=fields(calls=len(due)))
 
     def _due(self, *, only_quiet: bool) -> list[tuple[Holding, Relay]]:
-        """Quiet calls first: in the middle of a caller's turn both sessions have to hear the turn (`uplink_gate`)."""
+        """Quiet calls first: during a caller's turn both sessions have to hear the turn (`uplink_gate`)."""
         due = [(one, one.relay) for one in self._holdings.values() if one.relay and one.handing_over is None]
         quiet = [(holding, relay) for holding, relay in due if relay.quiet]
         return quiet if only_quiet else quiet + [(holding, relay) for holding, relay in due if not relay.quiet]

@@ -20,7 +20,7 @@ PAUSES: Final = telemetry.counter(
 )  # fmt: skip
 OVERDUE_SPEECH: Final = telemetry.counter(
     "bridge_relay_overdue_speech_total",
-    "Times that speech owed to the caller was not heard in time or its response failed, by what followed",
+    "Speech owed to the caller that was not heard in time or whose response failed, by what followed",
     "kind", "outcome",
 )  # fmt: skip
 BARGE_INS: Final = telemetry.counter("bridge_relay_barge_ins_total", "Times a caller interrupted the agent")

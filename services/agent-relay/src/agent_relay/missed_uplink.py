@@ -1,4 +1,4 @@
-"""Reports to call-control when nothing comes in a call's uplink any more, and when something comes again."""
+"""Reports to call-control when a call's uplink gets no entries any more, and when entries arrive again."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 
 from agent_relay.core.uplink_watch import UplinkWatch
 from agent_relay.desk import Desk
-from agent_relay.errands import Tell
+from agent_relay.errands import Report
 from bridge_common.entries import Ended, Entry, MediaDetached, MediaOpen, UplinkMissed
 from bridge_common.log import fields
 
@@ -20,7 +20,7 @@ _LOOK_S: Final = 0.2
 class MissedUplink:
     """`epoch`: of the newest media socket when we claimed the call. `put`: carries out the reports."""
 
-    def __init__(self, desk: Desk, call_id: str, epoch: int, put: Callable[[Tell], None]) -> None:
+    def __init__(self, desk: Desk, call_id: str, epoch: int, put: Callable[[Report], None]) -> None:
         self._reader = desk.reader
         self._call_id = call_id
         self._uplink = desk.keys.uplink(call_id)
@@ -30,7 +30,7 @@ class MissedUplink:
 
     @property
     def reported(self) -> bool:
-        """Nothing has come since the last report."""
+        """No entry has arrived since the last report."""
         return self._watch.reported
 
     def attached(self, epoch: int) -> None:
@@ -46,13 +46,13 @@ class MissedUplink:
             return
         if first:
             log.warning("uplink missed", extra=fields(call_id=self._call_id, epoch=self._watch.epoch))
-        self._put(Tell(UplinkMissed(self._call_id, self._watch.epoch)))
+        self._put(Report(UplinkMissed(self._call_id, self._watch.epoch)))
 
     def heard(self, entry_id: str, entry: Entry) -> None:
-        """An entry after a report. Whatever was begun because of the report: this socket is there."""
+        """An entry arrived after a report: withdraw the report, so that call-control does not restart this socket."""
         if isinstance(entry, MediaDetached | Ended):
             return
         self._watch.heard()
         epoch = int(entry_id.partition("-")[0])
         log.info("uplink is back", extra=fields(call_id=self._call_id, epoch=epoch))
-        self._put(Tell(MediaOpen(self._call_id, epoch), insist=True))
+        self._put(Report(MediaOpen(self._call_id, epoch), insist=True))

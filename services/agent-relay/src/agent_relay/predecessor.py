@@ -1,5 +1,5 @@
-"""The relay that handed a call over: it speaks on in the call until its successor does, for as long as it drains, and
-notes how far it has passed the caller's audio on.
+"""The previous owner of a call: it continues to speak until its successor does, for as long as it drains, and stores
+how far it has processed the caller's audio.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from bridge_common.leases import Claim, Leases
 
 _STOP_POLL_S: Final = 0.02
 STOP_WITHIN_S: Final = 0.5
-"""The previous owner notices the new voice session within 30 ms. One that notes no stop for so long is frozen, or of a
-version that does not."""
+"""The previous owner notices the new voice session within 30 ms. If it stores no stop within this time, it is frozen or
+runs a version that does not."""
 
 
 class Predecessor:
@@ -45,8 +45,8 @@ class Predecessor:
                 await asyncio.sleep(BEAT_S)
 
     async def stop(self, leases: Leases, claim: Claim, is_ready: Callable[[], bool]) -> UplinkStop | None:
-        """Where it stopped listening: it does so once our voice session is ready (`is_ready`). None when it is gone, or
-        does not say within `STOP_WITHIN_S`.
+        """Where it stopped, which it does once our voice session is ready (`is_ready`). None if it is gone, or stores
+        no stop within `STOP_WITHIN_S`.
         """
         now = asyncio.get_running_loop().time
         ready_at: float | None = None
@@ -56,7 +56,7 @@ class Predecessor:
             if ready_at is not None and (stop := await self._noted(leases, claim)) is not None:
                 return stop
             await asyncio.sleep(_STOP_POLL_S)
-        # It may have noted it as the last thing it did.
+        # Storing the stop may have been its last action.
         return await self._noted(leases, claim)
 
     async def _noted(self, leases: Leases, claim: Claim) -> UplinkStop | None:

@@ -121,8 +121,8 @@ class Relay:
         return self._cursor.text
 
     def begin_hand_over(self) -> str:
-        """From where the next relay has to read. Where this one stops is noted for it once it does, for any reason: the
-        next relay's first entry may silence it before it is told to stop.
+        """From where the next relay has to read. This relay stores where it stops, whatever the reason: the first entry
+        of the next relay may mute it before it is asked to stop.
         """
         self._hands_over = True
         return self._cursor.rewound
@@ -194,7 +194,7 @@ class Relay:
         await afterwards(last_words, partial(self._let_go, work, noting))
 
     async def _note_stop(self, stop: UplinkStop) -> None:
-        """The relay that goes on begins here; it waits for this no longer than a moment."""
+        """Store where the next relay begins; it waits for this only briefly (`STOP_WITHIN_S`)."""
         if not self._hands_over:
             return
         try:
@@ -244,7 +244,7 @@ class Relay:
         self._look_at = 0.0
 
     async def _await_stop(self) -> None:
-        """The relay that hands the call over listens until our voice session is ready: we begin where it stops."""
+        """The previous owner processes caller audio until our voice session is ready; we begin where it stopped."""
         if self._gate is None:
             return
         stop = await self._predecessor.stop(self._desk.leases, self.claim, lambda: self._voice.takes_audio)

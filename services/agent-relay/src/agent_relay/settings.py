@@ -69,7 +69,7 @@ class RelaySettings(ServiceSettings):
     say_forms: Annotated[tuple[Form, ...], NoDecode, BeforeValidator(comma_separated)] = ()
     """How texts of others are said, the first that is not refused. Empty: what goes with the way to connect."""
     greeting_delay_ms: Annotated[int | None, BeforeValidator(_none_if_empty)] = Field(default=None, ge=0, le=10_000)
-    """From the media socket to the greeting; None: as soon as the caller's first audio is there."""
+    """From the media socket to the greeting; None: with the caller's first audio."""
     response_start_s: float = Field(default=5.0, ge=1, le=600)
     agent_patience_s: float = Field(default=60.0, ge=5, le=600)
     dtmf_interrupts: bool = True
@@ -148,7 +148,7 @@ def _mistakes(given: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     if version and not is_version(version) and not is_ga:
         yield (
             "voice_live_api_version",
-            f"is a date like 2026-07-15, with -preview or without; AZURE_OPENAI_DEPLOYMENT also takes {GA_VERSION}",
+            f"must be a date like 2026-07-15, with or without -preview, or {GA_VERSION} with AZURE_OPENAI_DEPLOYMENT",
         )
         version = ""
     chosen = [name for name in _CHOICES if given.get(name)]

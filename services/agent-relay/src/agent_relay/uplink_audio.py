@@ -1,9 +1,9 @@
-"""The caller's audio around the seam between two voice sessions: frames that wait for a session, and frames that a lost
-session may not have heard.
+"""Caller audio between two voice sessions: frames that wait for a session, and frames that a lost session may not have
+heard.
 
-A session acknowledges nothing that it is sent. Any event from it shows that it was alive, so frames sent after its last
-event are in doubt: they are sent again to the next session. So is a caller's turn that is not over yet, from its
-beginning, because a new session has heard nothing of it.
+A session does not acknowledge audio. Any event from it shows that it was alive, so frames sent after its last event are
+in doubt: they are sent again to the next session. An unfinished turn of the caller is sent again from its beginning,
+because a new session has heard nothing of it.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ class UplinkAudio:
     def __init__(self) -> None:
         self._frames: deque[bytes] = deque()
         self._sent: deque[bytes] = deque(maxlen=KEPT_FRAMES)
-        """To the current session, newest last."""
+        """Frames sent to the current session, newest last."""
         self._in_doubt = 0
-        """How many of the newest sent frames the session may not have heard; more than are kept counts as all."""
+        """How many of the newest frames in `_sent` the session may not have heard; may exceed their number."""
         self._turn_began = False
         self.dropped = 0
 
@@ -46,12 +46,12 @@ class UplinkAudio:
         return encode_append(frames[0] if count == 1 else b"".join(frames))
 
     def passed(self, pcm24k: bytes) -> None:
-        """The frame was sent without waiting here."""
+        """The frame was sent at once."""
         self._sent.append(pcm24k)
         self._in_doubt += 1
 
     def session_alive(self, *, caller_speaks: bool) -> None:
-        """An event came from the session."""
+        """An event arrived from the session."""
         if not caller_speaks:
             self._turn_began = False
             self._in_doubt = 0
@@ -60,12 +60,12 @@ class UplinkAudio:
             self._in_doubt = PREROLL_FRAMES
 
     def session_ends_in_order(self) -> None:
-        """The session said goodbye, or is replaced while it works: it has heard all that was sent."""
+        """The session closed with a close frame, or is replaced while it works: it has heard all frames."""
         if not self._turn_began:
             self._in_doubt = 0
 
     def session_over(self) -> None:
-        """What the session may not have heard waits for the next one."""
+        """Keep the frames in doubt for the next session."""
         in_doubt = min(self._in_doubt, len(self._sent))
         for _ in range(in_doubt):
             self._frames.appendleft(self._sent.pop())

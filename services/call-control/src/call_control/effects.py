@@ -86,7 +86,7 @@ class Effects:
     urls: CallUrls
 
     async def run(self, record: CallRecord, commands: Sequence[AtOnce]) -> list[CommandDone | CommandFailed]:
-        """Carry out the commands in their order; their results.
+        """Carry out the commands in order and return their results.
 
         Doing a command twice does no more than doing it once. Raises `OutsideError` when Redis does not answer.
         """

@@ -57,12 +57,12 @@ class CallControlSettings(AcsTrustSettings):
     transfer_target: str = ""
     """Who gets a running call whose voice session cannot be won back; empty: the caller hears an apology."""
     media_patience_s: float = Field(default=20.0, gt=0, le=300)
-    """How long it is tried to get the lost media of a running call back; then as without a voice session."""
+    """How long lost media of a running call are restarted; after that `transfer_target`, or a hang-up."""
     max_call_s: float = Field(default=4 * 3600, gt=0, le=24 * 3600)
     default_profile: str = "default"
     refused_callers: CommaSeparated = ()
     on_behalf_reject_reason: Annotated[Literal["none", "busy", "forbidden"], BeforeValidator(lower)] = "none"
-    """What ACS is told when a person of the company calls out through us (`onBehalfOfCallee`)."""
+    """Reject reason for calls that a Teams user makes through our resource (`onBehalfOfCallee`)."""
     routing_key: SecretStr = SecretStr("")
     """Of the hash that tells which callers belong to a share; the same on all replicas."""
     routing_policy: Path | None = None

@@ -118,7 +118,7 @@ def _ignore(type_: str, call_id: str = "") -> None:
 
 
 def _count_refused(events: Sequence[object], endpoint: str, call_id: str = "") -> int:
-    """One line for the request, with the first reason: a batch may hold thousands."""
+    """Logs one line per request, with the first reason: a batch may contain thousands of events."""
     bad = [event for event in events if isinstance(event, BadEvent)]
     if bad:
         metrics.WEBHOOK_EVENTS.labels("other", "refused").inc(len(bad))
@@ -132,5 +132,5 @@ def _count_refused(events: Sequence[object], endpoint: str, call_id: str = "") -
 
 
 def _received(events: int, refused: int) -> Response:
-    """200 also when some events were refused: Azure does not send a batch again that was answered 400."""
+    """200 even if some events were refused: Event Grid does not redeliver a batch that was answered 400."""
     return JSONResponse({"received": events - refused} | ({"refused": refused} if refused else {}))

@@ -83,7 +83,7 @@ class Downlink:
         self.tick(self._clock())
 
     def _ask_to_wait(self) -> None:
-        """Not while something is still to be heard. An item of its own, which the relay does not know."""
+        """Unless audio is still to be played. The phrase is an item of its own, unknown to the relay."""
         if self._wait_phrase and not self._playout.waiting_bytes:
             self._phrases += 1
             item_id = f"{WAIT_ITEM}-{self._phrases}"

@@ -52,7 +52,8 @@ GAP_S: Final = 0.1
 RESTORED_WITHIN_S = 5.0
 _STAMP_EACH_S: Final = 0.9
 _QUIET_S: Final = 0.3
-"""ACS sends nothing: stamps are written more often, so that the relay does not miss the uplink."""
+"""After this time without messages from ACS stamps are written more often, so that the relay does not report the uplink
+as missed."""
 _ANOTHER_LOSS_S: Final = 1.0
 BAD_FRAMES_IN_A_ROW: Final = 10
 _FRAME_S: Final = FRAME_MS / 1000
@@ -67,7 +68,7 @@ class MediaSession:
         self._around = around
         self._call_id = grant.record.call_id
         self._caller = grant.record.caller
-        # Under which participant id a caller without one speaks is not known.
+        # The participant id under which a caller without a raw id speaks is not known.
         self._hears_all = around.settings.accept_participants == "all" or self._caller in _UNIDENTIFIED
         self.epoch = grant.epoch
         self._cursor = grant.downlink_cursor
@@ -231,7 +232,7 @@ class MediaSession:
             self._downlink.alone(alone)
 
     def stamp(self) -> None:
-        """To be called twice a second: so the relay knows how long our entries are under way, and that we live."""
+        """To be called twice a second: shows the relay the latency of our entries, and that the gateway is alive."""
         now = self._clock()
         is_due = now - self._stamped_at >= _STAMP_EACH_S or now - self._heard_at >= _QUIET_S
         if is_due and self._uplink is not None and not self._detached:

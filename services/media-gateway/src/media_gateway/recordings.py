@@ -1,4 +1,4 @@
-"""Recordings that a caller hears when no voice session can speak: the apology, and the phrase that asks to wait."""
+"""Recordings for callers: the apology when no voice session is available, and the phrase that asks to wait."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LONGEST_S: Final = 10.0
 
 
 def load_recording(setting: str, default: Path) -> bytes:
-    """24 kHz PCM of the WAV file `setting`, of `default` when it is empty, nothing for `none`. Raises `InputError`."""
+    """24 kHz PCM of the WAV file `setting`, of `default` if it is empty, b"" for `none`. Raises `InputError`."""
     if setting == NONE:
         return b""
     path = Path(setting) if setting else default

@@ -33,7 +33,7 @@ class GatewaySettings(AcsTrustSettings):
     """A WAV file with what a caller hears whose voice session cannot be had back; empty: our own, `none`: nothing."""
 
     wait_audio: str = ""
-    """A WAV file that asks the caller to wait while the agent works; empty: our own, `none`: only the hold tone."""
+    """A WAV file that asks the caller to wait while the agent works; empty: the built-in one, `none`: only the tone."""
 
     @field_validator("apology_audio", "wait_audio")
     @classmethod

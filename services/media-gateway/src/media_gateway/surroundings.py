@@ -31,4 +31,4 @@ class Surroundings:
     apology: bytes = b""
     """24 kHz PCM; empty: nothing is said."""
     wait_phrase: bytes = b""
-    """The same, for a caller who waits for the agent."""
+    """24 kHz PCM for a caller who waits for the agent; empty: only the hold tone."""

@@ -51,7 +51,6 @@ def speak(talk: Talk, response: str, item: str, text: str) -> list[Command]:
         vl.ResponseCreated(response),
         vl.AgentTranscriptDone(response, item, text),
         vl.AudioDelta(response, item, SECOND),
-        vl.AudioDone(response, item),
         vl.ResponseDone(response, "completed", ""),
     )
 

@@ -39,7 +39,7 @@ from bridge_common.entries import (
 )
 
 ITEMS = st.sampled_from(["a1", "a2", "a3"])
-RESPONSES = st.sampled_from(["r1", "r2", "r3"])
+RESPONSES = st.sampled_from(["r1", "r2", "r3", "r4", "r5", "r6"])
 SAYS = st.sampled_from(["u1", "u2", "u3"])
 STATUS = st.sampled_from(["completed", "cancelled", "failed", "incomplete"])
 CODES = st.sampled_from(["conversation_already_has_active_response", "invalid_value", "invalid_request_error"])
@@ -59,6 +59,8 @@ class AnyOrder(RuleBasedStateMachine):
         self.now = 1.0
         self.active = ""
         self.asked = ""
+        self.named: set[str] = set()
+        """Responses that this session has begun or ended: a service gives an id to one response only."""
         self.cleared: set[str] = set()
         self.generated_ms: dict[str, int] = {}
         self.greetings_heard = 0
@@ -122,6 +124,7 @@ class AnyOrder(RuleBasedStateMachine):
     @rule()
     def connect(self) -> None:
         self.active = self.asked = ""
+        self.named.clear()
         self.generated_ms.clear()
         self.check(self.core.connected(self.now))
 
@@ -141,6 +144,9 @@ class AnyOrder(RuleBasedStateMachine):
     @precondition(lambda self: self.core.phase is Phase.READY and not self.active)
     @rule(response=RESPONSES)
     def response_created(self, response: str) -> None:
+        if response in self.named:
+            return
+        self.named.add(response)
         if self.asked.startswith("greeting"):
             self.greeting_response = response
         self.active, self.asked = response, ""
@@ -153,8 +159,8 @@ class AnyOrder(RuleBasedStateMachine):
         self.hear(vl.AudioDelta(response, item, bytes(ms * 48)))
 
     @rule(response=RESPONSES, item=ITEMS)
-    def audio_done(self, response: str, item: str) -> None:
-        self.hear(vl.AudioDone(response, item))
+    def item_done(self, response: str, item: str) -> None:
+        self.hear(vl.ItemDone(response, item))
 
     @rule(response=RESPONSES, item=ITEMS, whole=st.booleans())
     def agent_text(self, response: str, item: str, whole: bool) -> None:
@@ -166,6 +172,7 @@ class AnyOrder(RuleBasedStateMachine):
         # A service ends only what it began: other ends are kept from this one's rules by `active`.
         if response == self.active:
             self.active = ""
+        self.named.add(response)
         reason = "turn_detected" if status == "cancelled" else ""
         self.hear(vl.ResponseDone(response, status, reason))
 

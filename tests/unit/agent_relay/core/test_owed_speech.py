@@ -81,9 +81,9 @@ def test_a_failure_is_asked_again_once_then_comes_the_fallback_then_people() -> 
     ("at", "due_at", "why"),
     [
         (State.AWAITED, 1.0 + 5.0, "the request was not answered"),
-        (State.WORKING, 1.0 + 60.0, "no audio came"),
+        (State.WORKING, 1.0 + 60.0, "no audio in time"),
         (State.SOUNDING, 1.2 + 60.0, "the audio was never played"),
-        (State.HEARD, 1.3 + 60.0, "the response does not go on"),
+        (State.HEARD, 1.3 + 60.0, "the response stalled"),
     ],
 )
 def test_each_state_has_its_limit(at: State, due_at: float, why: str) -> None:

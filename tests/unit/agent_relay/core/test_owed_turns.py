@@ -7,11 +7,11 @@ import dataclasses
 from agent_relay.core import voice_live as vl
 from agent_relay.core.agent_profile import AgentProfile, Greeting
 from agent_relay.core.caller_speech import LONGEST_S
-from agent_relay.core.commands import Abandon, Command, GiveUp, Overdue, RunTool
+from agent_relay.core.commands import Abandon, Command, GiveUp, RunTool
 from agent_relay.core.connection import Mode, Target
 from agent_relay.core.plan import Plan, plan_of
-from bridge_common.entries import Audio, Clear, Dtmf, Hold, MediaAttached, MediaDetached, Played, Playing
-from talk import GREETING, SECOND, Talk, appended, plan_for, probes, sent, types
+from bridge_common.entries import Audio, Clear, Dtmf, Hold, Played, Playing
+from talk import GREETING, SECOND, Talk, appended, outcomes, plan_for, probes, sent, types
 
 LIMITS = plan_for().limits
 
@@ -23,10 +23,6 @@ def greeted(plan: Plan | None = None) -> Talk:
     talk.open()
     talk.core.greeting_granted(True, 1.0)
     return talk
-
-
-def outcomes(commands: list[Command]) -> list[tuple[str, str]]:
-    return [(command.kind, command.outcome) for command in commands if isinstance(command, Overdue)]
 
 
 def test_an_error_that_names_no_event_has_the_greeting_asked_for_again() -> None:
@@ -242,17 +238,3 @@ def test_a_protected_greeting_that_the_service_cancels_is_asked_for_again() -> N
 
 def test_other_greetings_protect_nothing() -> None:
     assert not greeted().core.protects_greeting
-
-
-# -- the way to the caller
-def test_an_answer_that_was_lost_with_the_media_socket_is_asked_for_again_on_the_next() -> None:
-    talk = Talk(plan_for())
-    talk.core.caller_audio(0.5)
-    talk.open()
-    talk.turn()
-    talk.reply()
-    lost = talk.core.from_caller(MediaDetached("gone"), 1.5)
-    assert outcomes(lost) == [("words", "asked_again")]
-    assert "response.create" not in types(lost), "not while nobody listens"
-    assert not outcomes(talk.core.tick(300.0)), "nor is the time counted"
-    assert types(talk.core.from_caller(MediaAttached(16_000), 300.0)) == ["response.create"]

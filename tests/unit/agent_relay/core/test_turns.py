@@ -42,7 +42,6 @@ def test_barge_in_sends_no_cancel_and_drops_late_deltas() -> None:
     commands = talk.hear(
         vl.SpeechStarted("u2"),
         vl.AudioDelta("r1", "a1", SECOND),
-        vl.AudioDone("r1", "a1"),
         vl.ResponseDone("r1", "cancelled", "turn_detected"),
     )
     assert commands == [Append(Clear("a1"))]

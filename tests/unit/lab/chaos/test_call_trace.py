@@ -109,11 +109,11 @@ def test_the_time_until_acs_dials_again_is_not_ours() -> None:
 def test_the_time_after_the_callback_counts_from_the_callback() -> None:
     base = smooth()
     marks = [mark for mark in base.heard if not 4.0 < mark[2] < 5.2]
-    broken = MediaSocket(lost_at=4.05, dialled_at=5.0, open_at=5.1, told_at=4.5)
+    broken = MediaSocket(lost_at=4.05, dialled_at=5.0, open_at=5.1, reported_at=4.5)
     found = outcome(replace(base, heard=marks, breaks=[broken]), 2.0, 9.9).downlink
-    assert found.after_told_ms == pytest.approx(700, abs=21)
-    untold = replace(broken, told_at=FOREVER)
-    assert outcome(replace(base, heard=marks, breaks=[untold]), 2.0, 9.9).downlink.after_told_ms is None
+    assert found.after_report_ms == pytest.approx(700, abs=21)
+    unreported = replace(broken, reported_at=FOREVER)
+    assert outcome(replace(base, heard=marks, breaks=[unreported]), 2.0, 9.9).downlink.after_report_ms is None
 
 
 def test_audio_that_stays_late_is_told() -> None:

@@ -36,7 +36,7 @@ def test_a_break_knows_when_acs_first_told_of_it() -> None:
             *((5.4, "media_streaming_failed"), (6.0, "media_open"), (8.0, "media_closed"), (8.5, "media_open")),
         )
     )
-    assert [one.told_at for one in found] == [5.2, float("inf")]
+    assert [one.reported_at for one in found] == [5.2, float("inf")]
 
 
 def test_a_socket_that_never_comes_back_is_a_break_without_end() -> None:

@@ -20,6 +20,6 @@ def test_the_simulator_knows_the_behavior_and_what_else_the_row_needs_stays(row)
     behavior = next((one for one in BEHAVIORS if row.name.endswith(one.suffix)), None)
     settings = AcsSettings.from_env(row.plan.extra.get("acs", {}))
     assert behavior is None or settings.media_redial != "same_url"
-    assert (settings.media_loss_callback == "none") is (behavior is not None and not behavior.told)
+    assert (settings.media_loss_callback == "none") is (behavior is not None and not behavior.reports)
     assert row.plan.extra["media-gateway"]
     assert row.targets

@@ -40,7 +40,7 @@ class Greeting(_Strict):
     text: Text | None = None
     say_how: Text | None = None
     interruptible: bool = True
-    """False: what the caller says during the greeting is not passed on to the agent (a legal announcement)."""
+    """False: caller audio is not sent to the agent during the greeting (a legal announcement)."""
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Greeting:

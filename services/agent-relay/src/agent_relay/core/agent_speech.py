@@ -38,7 +38,7 @@ class AgentSpeech:
         self._cleared: dict[str, None] = {}
         """Ids, oldest first. Looked into for each delta."""
         self._unsaid: dict[str, str] = {}
-        """Items of dropped responses of which nothing was sent to the downlink, and their responses."""
+        """Items of dropped responses that sent nothing to the downlink, with their response ids."""
         self._truncations = Truncations()
         self._doubtful: dict[str, float] = {}
         """Items whose end nobody may tell, and when they must have been heard."""
@@ -50,7 +50,7 @@ class AgentSpeech:
 
     @property
     def plays(self) -> bool:
-        """Something of ours has begun to be played and has not ended, as far as is known."""
+        """Some audio of the agent is being played, as far as is known."""
         return any(item.first_frame_at is not None and item.may_be_unheard for item in self._heard.items())
 
     def dropped(self, response_id: str) -> bool:
@@ -66,7 +66,7 @@ class AgentSpeech:
         return not any(item.response_id in response_ids for item in self._heard.items())
 
     def response_of(self, item_id: str) -> str:
-        """The response that an item belongs to; "" for one that is settled, or of another relay."""
+        """Id of the item's response; "" if the item is settled or belongs to another relay."""
         item = self._heard.get(item_id)
         return item.response_id if item is not None else ""
 
@@ -119,7 +119,7 @@ class AgentSpeech:
         return [Append(Audio(event.item_id, pcm))] if pcm else []
 
     def item_done(self, event: ItemDone) -> list[Command]:
-        """No further part follows. The end of one part's audio is not the end of its item."""
+        """The item has no further parts. The end of one part's audio does not end its item."""
         item = self._heard.get(event.item_id)
         if item is None or item.audio_whole:
             return []
@@ -130,7 +130,7 @@ class AgentSpeech:
     def text(
         self, item_id: str, response_id: str, text: str, now: float, *, whole: bool, content_index: int = 0
     ) -> list[Command]:
-        """A piece of what is being said in a part, or all of it."""
+        """A piece of a part's transcript, or the whole transcript (`whole`)."""
         item = self._heard.get(item_id)
         if item is None:
             if item_id in self._cleared:
@@ -228,7 +228,7 @@ class AgentSpeech:
 
     # --
     def _close(self, item_id: str) -> None:
-        """Take nothing of this item any more."""
+        """Ignore further events of this item."""
         self._cleared[item_id] = None
         if len(self._cleared) > _CLEARED_KEPT:
             del self._cleared[next(iter(self._cleared))]
@@ -256,7 +256,7 @@ class AgentSpeech:
         return [Send(event) for event in self._truncations.truncate(item)]
 
     def _delete_unsaid(self, response_id: str) -> list[Command]:
-        """The agent would believe that it said what no one could hear."""
+        """Otherwise the agent would assume that the caller heard this text."""
         items = [item_id for item_id, of in self._unsaid.items() if of == response_id]
         for item_id in items:
             del self._unsaid[item_id]

@@ -28,7 +28,7 @@ class Announcement:
         self.begun = spoken > 0
         """Something of it was spoken, or was asked for."""
         self._spoken: list[tuple[str, int, Sentence]] = []
-        """The response of each sentence, and how far the text was spoken before it."""
+        """For each spoken sentence its response id, and the position in the text before it."""
         self.failures = 0
         """Of the current sentence."""
         self._cutter = SentenceCutter(language, spoken)
@@ -97,7 +97,7 @@ class Announcement:
         return [response_id for response_id, _, _ in self._spoken]
 
     def take_back(self, unheard: Callable[[str], bool]) -> None:
-        """Speak again what was not heard to its end. `unheard`: whether a response was not."""
+        """Put back the sentences at the end that were not heard completely. `unheard` tests a response id."""
         while self._spoken and unheard(self._spoken[-1][0]):
             _, self.spoken, sentence = self._spoken.pop()
             self._sentences.appendleft(sentence)

@@ -2,8 +2,8 @@
 
 A sentence is asked for when no response is active and the caller neither speaks nor waits for an answer. Audio comes
 faster than it plays, so the next one is there before the caller has heard this one. A barge-in pauses a text that has
-begun: words of the caller end it, after a noise it goes on with the first sentence that was not heard. What was spoken
-is noted sentence by sentence, so that another relay goes on with the next one.
+begun. If the caller said words, the text ends; after a noise it continues with the first sentence that was not heard.
+What was spoken is noted sentence by sentence, so that another relay continues with the next one.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class Announcements:
         self.held = False
         """Begin no further sentence: another relay will."""
         self.paused = False
-        """The caller spoke, and it is not known yet whether it was a noise."""
+        """The caller was heard; whether it was speech or a noise is not known yet."""
         self._forms = forms
         self._form = 0
         """The first one that was not refused."""
@@ -152,7 +152,7 @@ class Announcements:
         """What is due. `free`: nobody else speaks or is about to."""
         commands = self._settle(now)
         if self._asked is not None and not self._responses.hold(Purpose.SAY):
-            commands += self._failed(self._asked, now)  # others freed the session of it
+            commands += self._failed(self._asked, now)  # the request was forgotten elsewhere
         elif self._asked is not None and now >= self._stuck_at:
             commands += self._free_session() + self._failed(self._asked, now)
         free = free and not self.paused and now >= self._not_before
@@ -175,7 +175,7 @@ class Announcements:
         return [Send(event) for event in events]
 
     def _free_session(self) -> list[Command]:
-        """Of a response that does not come or does not end."""
+        """Cancel a response that does not begin or does not end."""
         active = self._responses.forget()
         if not active:
             return []
@@ -183,7 +183,7 @@ class Announcements:
         return [Send(cancel_response(active))]
 
     def response_done(self, event: ResponseDone, now: float, *, silent: bool) -> list[Command]:
-        """The response to our request has ended. `silent`: without any sound."""
+        """The response to our request has ended. `silent`: without audio."""
         asked = self._asked
         if asked is None:
             return []
@@ -196,12 +196,12 @@ class Announcements:
         return [self._mark()]
 
     def refused(self, event: ErrorEvent, now: float) -> list[Command]:
-        """A request was. If it is ours: by the next form from now on, if it is the form that was refused."""
+        """If the error refuses our request: repeat it, with the next form from now on if the form was refused."""
         asked = self._asked
         if asked is None or self._responses.hold(Purpose.SAY):
             return []
         if self._responses.active:
-            self._put_back(asked)  # it waits for the end of another response
+            self._put_back(asked)  # until the active response has ended
             return []
         wait = wait_s(event.code, event.kind, event.message)
         if wait is not None or not event.event_id or event.kind == "server_error":
@@ -213,7 +213,7 @@ class Announcements:
         return []
 
     def _failed(self, asked: _Asked, now: float, wait: float | None = None) -> list[Command]:
-        """`wait`: the model is over its quota for so many seconds."""
+        """`wait`: seconds for which the model is over its quota, 0 if unknown."""
         asked.announcement.failures += 1
         if wait is not None:
             self._not_before = now + (wait or FIRST_WAIT_S)
@@ -228,7 +228,7 @@ class Announcements:
 
     # -- being stopped
     def pause(self) -> None:
-        """The caller speaks, and what they were hearing is cleared."""
+        """The caller speaks, and the audio that they were hearing is cleared."""
         self.paused = bool(self._hearing) or any(one.begun for one in self._waiting)
         if self._asked is not None:
             self._put_back(self._asked)
@@ -236,12 +236,12 @@ class Announcements:
             announcement.take_back(self._speech.may_be_unheard)
 
     def interrupted(self, now: float) -> list[Command]:
-        """The caller wants something else: of what has begun nothing more is wanted."""
+        """The caller interrupts: drop every text that has begun."""
         self.paused = False
         return self._drop([*self._hearing, *(one for one in self._waiting if one.begun)], Outcome.INTERRUPTED, now)
 
     def go_on(self) -> None:
-        """It was a noise."""
+        """The caller's speech was a noise: resume."""
         self.paused = False
         again = [one for one in self._hearing if one.ready]
         self._hearing = [one for one in self._hearing if not one.ready]

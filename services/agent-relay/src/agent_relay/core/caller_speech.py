@@ -13,20 +13,20 @@ from bridge_common.entries import Notice, Turn
 
 _KEPT: Final = 32
 LONGEST_S: Final = 60.0
-"""A service that has not reported the end of the caller's speech by then has lost it."""
+"""If the service does not report the end of the caller's speech within this time, the speech counts as ended."""
 
 
 @dataclass(slots=True)
-class _Say:
+class _Speech:
     began_at: float
     began: bool = False
     stopped: bool = False
     failed: bool = False
-    told: bool = False
+    transcribed: bool = False
 
 
 class CallerSpeech:
-    """The service may deliver any event twice: each say begins, ends and becomes a turn once."""
+    """The service may deliver any event twice: each speech begins, ends and becomes a turn once."""
 
     def __init__(self, history: History, *, unix_ms: Callable[[float], int]) -> None:
         self.speaks = False
@@ -34,15 +34,15 @@ class CallerSpeech:
         """Item of the last say until a response begins."""
         self._history = history
         self._unix_ms = unix_ms
-        self._says: dict[str, _Say] = {}
+        self._speeches: dict[str, _Speech] = {}
         """By item, oldest first."""
         self.item_id = ""
-        """Of the current or the last speech."""
+        """The item of the current or the latest speech."""
         self._since = 0.0
 
     @property
     def over_at(self) -> float | None:
-        """When speech that goes on is taken to have ended."""
+        """When speech whose end is not reported counts as ended."""
         return self._since + LONGEST_S if self.speaks else None
 
     @property
@@ -51,57 +51,57 @@ class CallerSpeech:
         return self.speaks or bool(self.unanswered)
 
     def started(self, item_id: str, now: float) -> bool:
-        """False for a say that has begun or ended already."""
-        say = self._say(item_id, now)
-        if say.began or say.stopped:
+        """False if this speech has begun or ended already."""
+        speech = self._speech(item_id, now)
+        if speech.began or speech.stopped:
             return False
-        say.began = self.speaks = True
+        speech.began = self.speaks = True
         self.item_id, self._since = item_id, now
-        if not say.told:
+        if not speech.transcribed:
             self._history.caller(item_id)
         return True
 
     def stopped(self, item_id: str, now: float) -> bool:
-        """False for a say that has ended already."""
-        say = self._say(item_id, now)
-        if say.stopped:
+        """False if this speech has ended already."""
+        speech = self._speech(item_id, now)
+        if speech.stopped:
             return False
-        say.stopped = True
-        if not say.began:
+        speech.stopped = True
+        if not speech.began:
             self.item_id = item_id
         self.speaks = False
         self.unanswered = item_id
         return True
 
     def forget(self, item_id: str) -> None:
-        """It was a noise: no answer is due."""
+        """The speech was a noise: no answer is due."""
         if self.unanswered == item_id:
             self.unanswered = ""
 
     def told(self, event: UserTranscript | UserTranscriptFailed, now: float) -> list[Command]:
-        """The text of a say, or why there is none. A text may follow a failure, but nothing follows a text."""
-        say = self._say(event.item_id, now)
-        if say.told:
+        """The transcript of a speech, or its failure. A transcript may follow a failure; later events are repeats."""
+        speech = self._speech(event.item_id, now)
+        if speech.transcribed:
             return []
         if isinstance(event, UserTranscriptFailed):
-            if say.failed:
+            if speech.failed:
                 return []
-            say.failed = True
+            speech.failed = True
             return [Record(Notice("not_transcribed", event.message, self._unix_ms(now)))]
         text = event.text.strip()
         if not text:
             return []
-        say.told = True
+        speech.transcribed = True
         self._history.caller(event.item_id, text)
-        return [Record(Turn("caller", event.item_id, text, self._unix_ms(say.began_at)))]
+        return [Record(Turn("caller", event.item_id, text, self._unix_ms(speech.began_at)))]
 
-    def _say(self, item_id: str, now: float) -> _Say:
-        say = self._says.get(item_id)
-        if say is None:
-            say = self._says[item_id] = _Say(now)
-            if len(self._says) > _KEPT:
-                del self._says[next(iter(self._says))]
-        return say
+    def _speech(self, item_id: str, now: float) -> _Speech:
+        speech = self._speeches.get(item_id)
+        if speech is None:
+            speech = self._speeches[item_id] = _Speech(now)
+            if len(self._speeches) > _KEPT:
+                del self._speeches[next(iter(self._speeches))]
+        return speech
 
     def take_unanswered(self) -> str:
         unanswered, self.unanswered = self.unanswered, ""

@@ -76,13 +76,13 @@ class Abandon(_Wanted, frozen=True):
 
 
 class GiveUp(_Wanted, frozen=True):
-    """The agent cannot be heard any more: no further voice session, but human agents or the recorded apology."""
+    """The agent cannot be heard: open no further voice session, hand the call to human agents or the apology."""
 
     reason: str
 
 
 class Overdue(_Wanted, frozen=True):
-    """Speech that the caller is owed was not heard in time, or its response failed: to be logged and counted.
+    """Log and count that speech owed to the caller was not heard in time, or that its response failed.
 
     `kind` is a `debt.Kind`, `outcome` a `debt.Missed.outcome`.
     """

@@ -163,7 +163,7 @@ class Conversation:
         else:
             commands += sends(unsent)
         self._first_session = False
-        # Asked once while the session is well: only one that answers is ever given up for its silence.
+        # Probe once while the session is healthy: a silent session is given up only if it has answered a probe.
         commands.append(self._pulse.probe(now))
         self._turns.session_ready(now)
         return commands + self._greet_when_due(now) + self._advance(now)
@@ -186,11 +186,11 @@ class Conversation:
 
     @property
     def protects_greeting(self) -> bool:
-        """Nothing that the caller says is to reach the voice session now."""
+        """Caller audio must not reach the voice session now."""
         return self._turns.protects_greeting
 
     def _advance(self, now: float) -> list[Command]:
-        """What became possible: first what the caller is owed, then texts of others."""
+        """Request what has become possible: first speech owed to the caller, then announcements."""
         return self._turns.advance(now) + self._announce(now)
 
     # -- what others want said
@@ -219,15 +219,15 @@ class Conversation:
     def _on_caller(self, entry: FromCaller, now: float) -> list[Command]:
         match entry:
             case Playing():
-                return self._turns.playing(entry.item_id, now)
+                return self._turns.gateway.playing(entry.item_id, now)
             case Played():
-                return self._turns.played(entry.item_id, entry.heard_ms, now, complete=entry.complete)
+                return self._turns.gateway.played(entry.item_id, entry.heard_ms, now, complete=entry.complete)
             case Dtmf():
                 return self._turns.key_pressed(now) + self._typed(self._keypad.press(entry.tone, now), now)
             case MediaAttached():
-                return self._turns.media_attached(now) + self.attached(now)
+                return self._turns.gateway.media_attached(now) + self.attached(now)
             case MediaDetached():
-                return self._turns.media_detached(now)
+                return self._turns.gateway.media_detached(now)
 
     def attached(self, now: float) -> list[Command]:
         """The media socket that another relay has seen already."""
@@ -250,7 +250,7 @@ class Conversation:
     # -- time
     @property
     def typing(self) -> bool:
-        """The caller has pressed keys that the agent has not been told of."""
+        """The caller has pressed keys that were not sent to the agent yet."""
         return self._keypad.next_at is not None
 
     @property

@@ -1,8 +1,8 @@
-"""One debt of audible speech to the caller: its kind, how far it has come, and what follows when it is not paid."""
+"""A debt: speech that is owed to the caller. Its kind, its state, and the step that follows if it is not paid."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum, StrEnum, auto
 
 
@@ -12,7 +12,7 @@ class Kind(StrEnum):
     KEYS = "keys"
     TOOL_RESULT = "tool_result"
     REST = "rest"
-    """Of an answer that was cut off: by a lost session, a failure, or a noise taken for speech."""
+    """The rest of an answer that was cut off by a lost session, a failure, or a noise taken for speech."""
 
 
 class Step(StrEnum):
@@ -26,15 +26,15 @@ class State(Enum):
     OPEN = auto()
     """Not asked for yet: the session is away, another response is active, or the caller speaks."""
     AWAITED = auto()
-    """Requested by us, or expected of the service by itself."""
+    """Requested by us, or the service is expected to respond by itself."""
     PUT_OFF = auto()
     """The model is over its quota."""
     WORKING = auto()
-    """`response.created` came, but no sound."""
+    """`response.created` has arrived, audio has not."""
     SOUNDING = auto()
-    """Sound came, and waits to be played."""
+    """Audio has arrived and waits to be played."""
     HEARD = auto()
-    """Its beginning was played; the response goes on."""
+    """Its first audio was played; the response continues."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,9 +44,9 @@ class Limits:
     start_s: float = 5.0
     """From a request to `response.created`."""
     patience_s: float = 60.0
-    """From a request to the first sound, tools included, while the service is alive."""
+    """From a request to the first audio, tools included, while the service is alive."""
     fallback_s: float = 10.0
-    """From the request for the fallback text to its first sound."""
+    """From the request for the fallback text to its first audio."""
 
 
 @dataclass(slots=True)
@@ -54,39 +54,39 @@ class Debt:
     kind: Kind
     opened_at: float
     item_id: str = ""
-    """WORDS: of the caller's speech."""
+    """WORDS: the item of the caller's speech."""
     step: Step = Step.FIRST
     state: State = State.OPEN
     since: float = 0.0
-    """When the state was entered; HEARD: the last progress."""
+    """When the state was entered; SOUNDING and HEARD: the latest progress."""
     attempt_at: float = 0.0
-    """When the current step was asked for."""
+    """When the current step was requested."""
     start_s: float | None = None
     """Instead of `Limits.start_s`."""
     response_id: str = ""
     requested: bool = False
-    """By us."""
+    """By us; otherwise the service began to respond by itself."""
     complete: bool = False
-    """The response has ended: only its playout is missing."""
+    """The response has ended; its audio is still to be played."""
     chained: bool = False
-    """The response called a tool: what follows belongs to the same attempt."""
+    """The response called a tool: the next response belongs to the same attempt."""
     wordless: bool = False
     """WORDS: the transcript turned out to be empty."""
     moved: bool = False
-    """A voice session was given up for it."""
+    """A voice session was given up because of this debt."""
     waits: int = 0
-    """For a quota."""
+    """How often a quota was waited for."""
     text: str = ""
-    """What the agent wrote without speaking it: to be spoken as it stands."""
-    retry_at: float = field(default=0.0)
+    """Text that the agent wrote instead of speaking it: to be spoken unchanged."""
+    retry_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Missed:
-    """A debt was not paid in time, or its response failed: what has to follow.
+    """A debt was not paid in time, or its response failed; `step` follows.
 
-    `wait_s` is set while a quota is waited for: then the step stays. `stuck`: the service does not carry out requests,
-    so that neither another request nor the fallback text would be spoken before it is freed.
+    `wait_s` is set while a quota is waited for: the step does not change. `stuck`: an unanswered request or an
+    unfinished response blocks the session until it is cancelled.
     """
 
     kind: Kind
@@ -94,10 +94,10 @@ class Missed:
     why: str
     stuck: bool = False
     move: bool = False
-    """`stuck`, and another voice session may do better."""
+    """`stuck`, and the voice session is to be replaced."""
     wait_s: float | None = None
     noise: bool = False
-    """Nothing failed: a noise taken for speech had cancelled the response."""
+    """Nothing failed: a noise taken for speech cancelled the response."""
 
     @property
     def outcome(self) -> str:

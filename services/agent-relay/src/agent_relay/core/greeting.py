@@ -22,7 +22,7 @@ class Saying:
         self._next = 0
 
     def refused(self) -> bool:
-        """The form tried last is not known to the service; whether there is another."""
+        """The service refused the current form. Whether another form is left."""
         if self._next + 1 == len(self._forms):
             return False
         self._next += 1

@@ -24,7 +24,7 @@ class Item:
     first_frame_at: float | None = None
     generated_bytes: int = 0
     content_index: int = 0
-    """The part that the latest audio belongs to."""
+    """The part of the latest audio."""
     parts: list[tuple[int, int]] = field(default_factory=lambda: [(0, 0)])
     """Content index and first byte of each part with audio, in the order of playout."""
     half: bytes = b""
@@ -52,7 +52,7 @@ class Item:
         return self.heard_ms is None
 
     def add_audio(self, pcm: bytes, content_index: int) -> bytes:
-        """What can be played of this delta: whole samples."""
+        """Returns the whole samples that can be played now."""
         if content_index != self.content_index:
             self._begin_part(content_index)
         if self.half or len(pcm) & 1:
@@ -68,7 +68,7 @@ class Item:
         self.parts = [*self.parts, part] if self.generated_bytes else [part]
 
     def add_text(self, text: str, content_index: int, *, whole: bool) -> None:
-        """`whole`: `text` is all of the part's text, and no piece to append."""
+        """`whole`: `text` replaces the part's text instead of extending it."""
         self.texts[content_index] = text if whole else self.texts.get(content_index, "") + text
         if whole:
             self.unfinished.discard(content_index)
@@ -86,7 +86,7 @@ class Item:
         return min(self.heard_ms or 0, self.generated_ms)
 
     def truncations(self) -> list[tuple[int, int]]:
-        """Content index and milliseconds within the part: of the part that was heard last, and 0 for all later ones."""
+        """Content index and milliseconds within the part, of the part that was heard last; 0 ms for each later part."""
         heard_ms = self.truncation_ms()
         begins_ms = [math.ceil(ms_of_bytes(begin, VOICE_RATE_HZ)) for _, begin in self.parts]
         last_heard = max((n for n, begin_ms in enumerate(begins_ms) if begin_ms <= heard_ms), default=0)
@@ -114,7 +114,7 @@ class Item:
 
 
 def _joined(texts: Iterable[str]) -> str:
-    """Parts follow each other without a space, as they are separate sentences."""
+    """Joins with a space: the service puts none between parts."""
     joined = ""
     for text in texts:
         between = "" if not joined or not text or joined[-1].isspace() or text[0].isspace() else " "

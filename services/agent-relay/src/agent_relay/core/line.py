@@ -12,11 +12,11 @@ _AT_ONCE: Final = float("-inf")
 
 
 AUDIO_WAIT_S: Final = 0.5
-"""A media socket without audio counts as open after so long."""
+"""The line counts as open this long after the media socket attached, even without audio."""
 
 
 class Line:
-    """`greeting_delay_s`: how long after the media socket the line counts as open; None: as soon as there is audio.
+    """`greeting_delay_s`: how long after the media socket the line counts as open; None: with the first audio.
 
     `waits_since`: since when the agent should be heard and is not, None while nobody waits for it.
     """

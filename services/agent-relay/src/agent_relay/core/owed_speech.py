@@ -1,14 +1,15 @@
-"""Speech that the caller is owed, followed until it is heard. Pure: `now` is monotonic seconds.
+"""Tracks the speech that is owed to the caller until it is heard. Pure: `now` is monotonic seconds.
 
-The caller's words, a greeting, keys and a tool's result each owe audible speech. There is one debt at a time: a later
-one covers the earlier, because the agent answers the conversation as a whole. A debt ends when sound of its response
-was played, when the caller takes it back by speaking, or when it is handed over. Until then, each missed limit and
-each failure moves it one step, and never back:
+The caller's words, a greeting, keys and a tool's result each create a debt of audible speech. There is one debt at a
+time: a later debt covers the earlier one, because the agent answers the conversation as a whole. A debt ends when audio
+of its response was played, when the caller speaks, or when it is given up. Until then, each missed limit and each
+failure moves it one step, never back:
 
     FIRST ──► AGAIN ──► FALLBACK ──► GIVEN_UP
     (asked)   (once)    (its text)   (human agents, or the recorded apology)
 
-A model that is over its quota is asked again on the same session after the time that it names: that is no step.
+If the model is over its quota, the request is repeated on the same session after the time that the error states. That
+is no step.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ from typing import Final
 from agent_relay.core.debt import Debt, Kind, Limits, Missed, State, Step
 
 MOST_FALLBACKS: Final = 3
-"""Fallbacks in a row, without an answer between them, before the call is given up."""
+"""After this many consecutive fallbacks without an answer the call is given up."""
 FIRST_WAIT_S: Final = 1.0
 LONGEST_WAIT_S: Final = 10.0
-"""Waits for a quota whose error names no time: doubled from the first to the longest."""
+"""If a quota error states no time, the wait doubles from the first to the longest."""
 _NEXT: Final = {Step.FIRST: Step.AGAIN, Step.AGAIN: Step.FALLBACK, Step.FALLBACK: Step.GIVEN_UP}
 
 
@@ -30,20 +31,20 @@ class OwedSpeech:
         self.debt: Debt | None = None
         self._limits = limits
         self._kept: Debt | None = None
-        """What the caller is owed if their speech turns out to be a noise."""
+        """The debt to restore if the caller's speech turns out to be a noise."""
         self._cut = False
-        """Their speech cleared something that was not heard to its end."""
+        """The caller's speech cleared audio that was not heard to its end."""
         self._speaking = False
         self._fallbacks = 0
 
     @property
     def unheard(self) -> bool:
-        """The caller waits, and nothing to be played has come yet."""
+        """The caller waits, and no audio to be played has arrived yet."""
         return self.debt is not None and self.debt.state not in (State.SOUNDING, State.HEARD)
 
     @property
     def expected(self) -> bool:
-        """The service is expected to do something for it now."""
+        """The service is expected to act on the debt now."""
         debt = self.debt
         return debt is not None and debt.state in (State.AWAITED, State.WORKING) and debt.start_s is None
 
@@ -84,12 +85,12 @@ class OwedSpeech:
             self.debt = debt
 
     def ready(self, now: float) -> None:
-        """There is a voice session again: what could not be asked for has its whole time."""
+        """A voice session is ready again: the time limit of a debt that could not be requested starts over."""
         if self.debt is not None and self.debt.state is State.OPEN:
             self.debt.since = now
 
     def resumed(self, now: float) -> None:
-        """The caller can hear again: what is under way has its whole time."""
+        """The caller can hear again: all time limits start over."""
         if self.debt is not None:
             self.debt.since = self.debt.attempt_at = now
 
@@ -101,12 +102,12 @@ class OwedSpeech:
             debt.state, debt.since, debt.requested = State.AWAITED, now, True
 
     def bounced(self, now: float, active: str) -> None:
-        """The request met a response that the service had begun by itself: it waits for its end."""
+        """The request was refused because another response is active: repeat it when that one has ended."""
         debt = self.debt
         if debt is None or debt.state is not State.AWAITED:
             return
         if debt.kind is Kind.GREETING and active and debt.step is not Step.FALLBACK:
-            self._attach(debt, active, now)  # a caller who hears the agent needs no greeting any more
+            self._attach(debt, active, now)  # the caller hears the agent: no greeting is needed
         else:
             debt.state, debt.since = State.OPEN, now
 
@@ -123,7 +124,7 @@ class OwedSpeech:
             debt.since = now
 
     def called_tool(self, response_id: str, now: float) -> None:
-        """What the response is for follows with the tool's result."""
+        """The owed speech follows in the response to the tool's result."""
         debt = self.debt
         if debt is not None and debt.response_id == response_id:
             debt.chained = True
@@ -135,7 +136,7 @@ class OwedSpeech:
                 debt.chained = True
 
     def tool_answered(self, now: float) -> None:
-        """The response that follows is owed."""
+        """The response to the tool's result is owed."""
         debt = self.debt
         if debt is None or not debt.chained or debt.state in (State.SOUNDING, State.HEARD):
             self.owe(Kind.TOOL_RESULT, now)
@@ -143,7 +144,7 @@ class OwedSpeech:
             debt.state, debt.since = State.OPEN, now
 
     def ended(self, response_id: str) -> None:
-        """The response has ended as it should, with sound."""
+        """The response has ended successfully, with audio."""
         debt = self.debt
         if debt is None or debt.response_id != response_id:
             return
@@ -154,21 +155,21 @@ class OwedSpeech:
     def failed(
         self, response_id: str, why: str, now: float, *, wait_s: float | None = None, text: str = ""
     ) -> Missed | None:
-        """The response has ended without what is owed, or the request for it ("") was refused.
+        """The response ended without the owed speech, or the request was refused (`response_id` is "").
 
-        `wait_s`: the model is over its quota for so long (0: for an unknown time). `text`: what it wrote instead.
+        `wait_s`: how long the model is over its quota, 0 if unknown. `text`: the text that the model wrote instead.
         """
         debt = self.debt
         if debt is None:
             return None
         of_another = response_id and debt.response_id != response_id
         if of_another and (wait_s is None or debt.state not in (State.OPEN, State.AWAITED)):
-            return None  # but a quota that is spent is spent for this one too
+            return None  # a quota error of another response applies to this debt too
         if debt.wordless and not debt.requested:
             self.debt = None  # an answer to a noise
             return self._restored(now)
         if debt.state in (State.SOUNDING, State.HEARD):
-            # Part of it is heard, so that the next failure has to be the last one.
+            # Part of the answer was heard or may be: from now on its rest is owed.
             debt = self.debt = Debt(Kind.REST, now, step=debt.step, since=now, attempt_at=now, moved=debt.moved)
         if wait_s is not None:
             return self._put_off(debt, why, wait_s, now)
@@ -176,7 +177,7 @@ class OwedSpeech:
         return self._escalate(debt, why, now)
 
     def lost(self, response_id: str, now: float) -> Missed | None:
-        """The voice session is gone. `response_id`: of the agent's response that had not ended, "" if there is none."""
+        """The voice session was lost. `response_id`: the agent's response that was active, "" if none."""
         debt = self.debt = self._kept if self._speaking else self.debt
         self._speaking = False
         self._kept, self._cut = None, False
@@ -196,13 +197,13 @@ class OwedSpeech:
         return None
 
     def fall_back(self, now: float) -> None:
-        """The next voice session cannot know what the caller said."""
+        """Skip to the fallback text: the next voice session cannot know what the caller said."""
         if (debt := self.debt) is not None and debt.step in (Step.FIRST, Step.AGAIN):
             debt.step, debt.state, debt.since = Step.FALLBACK, State.OPEN, now
 
     # -- the caller
     def heard(self, response_id: str, *, active: bool, now: float) -> bool:
-        """The first sound of the response was played; whether it pays a debt."""
+        """The first audio of the response was played. Whether it pays the debt."""
         if self._kept is not None and self._kept.response_id == response_id:
             self._kept = None
         debt = self.debt
@@ -216,38 +217,38 @@ class OwedSpeech:
         return True
 
     def queued(self, now: float) -> None:
-        """What the caller hears now comes before it."""
+        """Other audio is still being played before the audio of this debt."""
         if self.debt is not None and self.debt.state is State.SOUNDING:
             self.debt.since = now
 
     def never_heard(self, response_id: str, now: float) -> Missed | None:
-        """Its sound was lost on the way to the caller."""
+        """The audio was lost before the caller heard it."""
         debt = self.debt
         if debt is None or debt.response_id != response_id or debt.state is not State.SOUNDING:
             return None
         return self._escalate(debt, "the audio was never played", now)
 
     def caller_began(self) -> None:
-        """The caller speaks: nothing is owed unless it was a noise."""
+        """The caller speaks: the debt is suspended, and restored if the speech was a noise."""
         self._speaking = True
         self._keep()
 
     def cut_off(self) -> None:
-        """What the caller was hearing is cleared."""
+        """The audio that the caller was hearing was cleared."""
         self._cut = True
 
     def caller_ended(self, item_id: str, now: float, *, awaited: bool) -> None:
-        """`awaited`: the service is expected to answer by itself. Words, until the transcript says otherwise."""
+        """`awaited`: the service is expected to answer by itself. It counts as words until a transcript is empty."""
         self._speaking = False
         self._keep()  # its beginning may not have been reported
         self.owe(Kind.WORDS, now, awaited=awaited, item_id=item_id)
 
     def words_confirmed(self) -> None:
-        """The caller said something: the answer to it covers all that was owed before."""
+        """The caller said words: the answer to them covers the suspended debt."""
         self._kept, self._cut = None, False
 
     def no_words(self, item_id: str, now: float) -> Missed | None:
-        """The caller's speech was a noise: nothing is owed for it, but what it cancelled is."""
+        """The caller's speech was a noise: no answer is owed, but the speech that it cancelled is."""
         kept, debt = self._kept, self.debt
         if kept is not None and kept.kind is Kind.WORDS and kept.item_id == item_id and not kept.response_id:
             self._kept = None
@@ -260,7 +261,7 @@ class OwedSpeech:
         return None
 
     def taken_back(self) -> None:
-        """The caller wants something else now."""
+        """The caller no longer wants the owed speech."""
         self.debt = None
         self._kept, self._cut = None, False
 
@@ -278,12 +279,12 @@ class OwedSpeech:
             case State.AWAITED:
                 return self._escalate(debt, "the request was not answered", now, stuck=True)
             case State.WORKING:
-                return self._escalate(debt, "no audio came", now, stuck=True)
+                return self._escalate(debt, "no audio in time", now, stuck=True)
             case State.SOUNDING:
                 return self._escalate(debt, "the audio was never played", now, stuck=not debt.complete)
             case State.HEARD:
                 rest = self.debt = Debt(Kind.REST, now, step=debt.step, since=now, attempt_at=now, moved=debt.moved)
-                return self._escalate(rest, "the response does not go on", now, stuck=True)
+                return self._escalate(rest, "the response stalled", now, stuck=True)
             case _:
                 return self._escalate(debt, "another response did not end", now, stuck=True)
 
@@ -293,7 +294,7 @@ class OwedSpeech:
         debt.state, debt.since = State.WORKING, now
 
     def _keep(self) -> None:
-        """What is owed now, in case that the caller's speech is a noise."""
+        """Suspend the debt, in case the caller's speech is a noise."""
         debt, self.debt = self.debt, None
         if debt is None:
             return
@@ -321,7 +322,7 @@ class OwedSpeech:
             debt.response_id = ""
             return Missed(debt.kind, debt.step, why, wait_s=wait_s)
         if debt.step is Step.FIRST:
-            debt.step = Step.AGAIN  # asking once more would bring the same
+            debt.step = Step.AGAIN  # a repeated request would fail the same way
         return self._escalate(debt, why, now)
 
     def _escalate(self, debt: Debt, why: str, now: float, *, stuck: bool = False) -> Missed:

@@ -30,15 +30,15 @@ class Plan:
     """The caller may interrupt the agent."""
     truncates: bool = True
     assistant_part: str = "text"
-    """Type of the content of an assistant message."""
+    """Content type of an assistant message."""
     greeting_delay_s: float | None = None
-    """From the media socket to the greeting; None: as soon as the caller's first audio is there."""
+    """From the media socket to the greeting; None: with the caller's first audio."""
     greeting_protected: bool = False
     """The caller cannot interrupt the greeting."""
     responds: bool = True
-    """The service begins to answer the caller's words by itself."""
+    """The service answers the caller's words without a request."""
     keys_interrupt: bool = True
-    """A key stops what the caller is hearing."""
+    """A key press interrupts the agent."""
     limits: Limits = _LIMITS
     tools: frozenset[str] = field(default_factory=frozenset)
 

@@ -1,6 +1,6 @@
-"""What we ask of the voice session by ourselves: answers, greeting, fallback text; and what waits for the next session.
+"""Requests that the relay makes by itself (answers, greeting, fallback text), and events held for the next session.
 
-`OwedSpeech` knows what the caller is owed and which step is next; here the requests for it are made and judged.
+`OwedSpeech` decides which speech is owed and which step is next; this module makes the requests and judges refusals.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from agent_relay.core.voice_live import ClientEvent, ErrorEvent, ResponseDone, c
 from agent_relay.core.wall_clock import WallClock
 
 LONGEST_ALOUD: Final = 2000
-"""Characters of an unspoken answer that are spoken as they stand; about two minutes."""
+"""A longer unspoken answer (in characters, about two minutes) is not read out."""
 
 
 class Prompts:
@@ -60,7 +60,7 @@ class Prompts:
 
     # -- asking
     def advance(self, now: float) -> list[Command]:
-        """Ask for what is owed, when no other response is active. Not while the caller speaks."""
+        """Request the owed speech if no response is active. Not to be called while the caller speaks."""
         debt = self.owed.debt
         if not self.ready or debt is None or debt.state is not State.OPEN or not self.responses.idle:
             return []
@@ -73,7 +73,7 @@ class Prompts:
         if debt.step is Step.FALLBACK:
             return *self._fallback.attempt(), Purpose.FALLBACK
         if debt.text:
-            # A model that wrote its answer believes that it has spoken: asked again, it has nothing to add.
+            # A model that wrote its answer counts it as spoken: a repeated request would bring nothing new.
             aloud = Saying(Greeting(text=debt.text), speaks_fixed_text=self._plan.speaks_fixed_text)
             return *aloud.attempt(), Purpose.ANSWER
         if debt.kind is Kind.GREETING:
@@ -109,13 +109,13 @@ class Prompts:
         return [notice, *self.missed(missed, now)]
 
     def response_failed(self, event: ResponseDone, why: str, now: float, *, text: str) -> list[Command]:
-        """It failed, or ended without sound. `text`: what it wrote instead."""
+        """The response failed, or ended without audio. `text`: the text that the model wrote instead."""
         quota = wait_s(event.reason, event.kind, event.message)
         spoken_text = text if len(text) <= LONGEST_ALOUD else ""
         return self.missed(self.owed.failed(event.response_id, why, now, wait_s=quota, text=spoken_text), now)
 
     def _other_form(self, purpose: Purpose, event: ErrorEvent) -> bool:
-        """Whether the words can be asked for in another form. A fault of the service says nothing against this one."""
+        """Whether another form of the request is left. A quota or a service fault does not rule out this form."""
         quota = wait_s(event.code, event.kind, event.message) is not None
         if quota or not event.event_id or event.kind == "server_error":
             return False
@@ -124,7 +124,7 @@ class Prompts:
         return purpose is Purpose.FALLBACK and self._fallback.refused()
 
     def missed(self, missed: Missed | None, now: float) -> list[Command]:
-        """Tell operators; and what the step needs beside its request, which `advance` makes."""
+        """Report the step, and give up the session or the agent if needed. `advance` makes the next request."""
         if missed is None:
             return []
         detail = f"{missed.kind}: {missed.why}"
@@ -133,7 +133,7 @@ class Prompts:
             self._clock.notice("speech_overdue", f"{detail}; {missed.outcome}", now),
         ]
         if missed.step is Step.GIVEN_UP:
-            commands.append(GiveUp(f"nothing is heard of the agent: {detail}"))
+            commands.append(GiveUp(f"the agent cannot be heard: {detail}"))
         elif missed.move:
             commands.append(Abandon(detail))
         return commands

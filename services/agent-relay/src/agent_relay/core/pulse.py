@@ -1,8 +1,8 @@
 """Whether a voice session still works while something is due from it.
 
 A slow model is no dead session: when nothing has come for a moment, something is asked that the service itself answers
-at once, whatever the model does. Silence to that means that the session has died with its socket open, but only if this
-session has answered such a probe before: a service that never does is judged by its WebSocket pings alone.
+at once, whatever the model does. No answer means that the session has died with its socket open, but only if this
+session has answered a probe before. Other sessions are judged by WebSocket pings alone.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Pulse:
 
     def __init__(self) -> None:
         self.heard_at = 0.0
-        """When anything came."""
+        """When the latest event arrived."""
         self._probed_at = _NEVER
         self._probes = self._open_probes = 0
         self._answers = False
@@ -53,7 +53,7 @@ class Pulse:
         return own
 
     def next_at(self, asked_at: float) -> float | None:
-        """When `feel` has something to do; None while a session that never answered a probe has one to answer."""
+        """When `feel` has something to do; None for a session that was probed and has never answered."""
         if self._probed_at > self.heard_at:
             return self._probed_at + ANSWER_S if self._answers else None
         if not self._answers and self._probed_at != _NEVER:
@@ -74,7 +74,7 @@ class Pulse:
         self._probed_at = now
         self._probes += 1
         self._open_probes += 1
-        # There is no such item: refused at once, and nothing is changed by it.
+        # The item does not exist: the service refuses at once, and nothing changes.
         ask: ClientEvent = {
             "type": "conversation.item.retrieve",
             "event_id": f"{_NAME}{self._probes}",
@@ -83,13 +83,13 @@ class Pulse:
         return Send(ask)
 
     def _may_answer_probe(self, event: ErrorEvent, now: float) -> bool:
-        """A refusal without a name, soon after a probe that has no answer yet."""
+        """A refusal that names no event, soon after a probe that is still unanswered."""
         unnamed = not event.event_id and event.code == _REFUSED and event.kind in ("", _REFUSED)
         return unnamed and self._open_probes > 0 and now < self._probed_at + 2 * ANSWER_S
 
 
 def answers_probe(event: ErrorEvent) -> bool:
-    """Also an answer that names no event, if its code or its text shows what it refuses."""
+    """True also if the error names no event, but its code or message refers to a probe."""
     if event.event_id:
         return event.event_id.startswith(_NAME)
     return event.code.startswith("item_retrieve") or _NAME in event.message

@@ -16,7 +16,7 @@ class Recent:
         self._ids: dict[str, None] = {}
 
     def is_new(self, id_: str) -> bool:
-        """Whether this id comes for the first time; it does not the next time."""
+        """Whether the id is not among the latest ones. Adds it."""
         if id_ in self._ids:
             return False
         self._ids[id_] = None

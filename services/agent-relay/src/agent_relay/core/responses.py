@@ -1,4 +1,4 @@
-"""The one response that may be active, and the one request for a response that may be under way.
+"""The one response that may be active, and the one pending request for a response.
 
 A second `response.create` during an active response is refused with `conversation_already_has_active_response`, so
 requests are sent only while `idle`. A response is believed active only on the server's word: a flag set on sending
@@ -47,7 +47,7 @@ class Responses:
         self.asked_at = 0.0
         """When the last request was sent."""
         self.requested = False
-        """The active response, or the last one, was taken to answer a request of ours."""
+        """The active response, or the last one, counts as the answer to our request."""
         self._asked: Request | None = None
         self._credited: Request | None = None
         """The request that the active response was taken to answer."""
@@ -88,8 +88,8 @@ class Responses:
     def refused(self, error: ErrorEvent) -> Refusal | None:
         """The request that `error` refuses, taken back; None when the error is about something else.
 
-        An error that names no event is about the request under way, if there is one. A request is also refused when
-        Voice Live began a response by itself just before it came, and that response was taken for ours.
+        An error that names no event is about the pending request, if there is one. A request is also refused if Voice
+        Live began a response by itself just before the request arrived, and that response was taken for ours.
         """
         busy = error.code == ALREADY_ACTIVE or "already has an active response" in error.message
         for request in (self._asked, self._credited if busy else None):
@@ -104,7 +104,7 @@ class Responses:
         return Refusal(request[1], busy)
 
     def forget(self) -> str:
-        """Believe neither in the request nor in the active response any more. Returns the latter's id if known."""
+        """Drop the pending request and the active response. Returns the response's id, "" if unknown or none."""
         active, self.active = self.active, ""
         self._asked = self._credited = None
         return "" if active == UNKNOWN else active

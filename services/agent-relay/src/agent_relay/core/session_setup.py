@@ -64,7 +64,7 @@ class SessionSetup:
 def _without(
     session: Mapping[str, object], essential: Mapping[str, object], path: Sequence[str]
 ) -> tuple[str, Mapping[str, object]] | None:
-    """The session without the field of `path`, and that field's name; None when nothing can be left out.
+    """The name of the removed field, and the session without it; None if nothing can be left out.
 
     An object without essential fields is left out as a whole, whichever of its fields was refused.
     """

@@ -1,8 +1,8 @@
-"""Tells Voice Live how much of an item was heard, in whichever form the service accepts.
+"""Truncates items in the conversation to the part that the caller heard, in a form that the service accepts.
 
-The service may refuse to truncate an item at 0 ms ("Only model output audio messages can be truncated"), which is then
-deleted; it may also accept no other `content_index` than 0. Each attempt names the one that follows its refusal, and
-the second has none: nothing is asked for endlessly.
+If the service refuses to truncate an item at 0 ms ("Only model output audio messages can be truncated"), the item is
+deleted. If it accepts no other `content_index` than 0, the position in the whole item is sent. Each attempt has at most
+one alternative, so there is no endless retry.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ _CODES: Final = frozenset({_UNKNOWN_ITEM, "unsupported_content_type", "item_dele
 class Truncations:
     def __init__(self) -> None:
         self._sent: dict[str, tuple[str, ClientEvent | None]] = {}
-        """By event id: the item, and what to send if this attempt is refused. Oldest first."""
+        """By event id: the item, and the alternative to send if this attempt is refused. Oldest first."""
         self._count = 0
 
     def truncate(self, item: Item) -> list[ClientEvent]:
         first, *later = item.truncations()
         index, end_ms = first
-        # Whatever else is refused: what the caller heard stays in the conversation.
+        # An item that the caller has heard in part is never deleted.
         other: ClientEvent | None = None
         if not item.truncation_ms():
             other = delete_item(item.item_id, self._next_id("delete"))
@@ -45,10 +45,10 @@ class Truncations:
         self._sent = {event_id: sent for event_id, sent in self._sent.items() if sent[0] != item_id}
 
     def refused(self, error: ErrorEvent) -> list[ClientEvent] | None:
-        """What to send instead; None when the error is about something else."""
+        """Events to send instead; None if the error is about something else."""
         event_id = error.event_id
         if not event_id and self._sent and (error.code in _CODES or "truncate" in error.message):
-            # Not every error names the event at fault.
+            # Not every error names the refused event.
             event_id = next(iter(self._sent))
         if event_id not in self._sent:
             return None

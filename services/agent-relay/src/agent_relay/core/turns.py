@@ -1,4 +1,4 @@
-"""The turns of a conversation: what a voice session that is ready reports of the caller's speech and the agent's."""
+"""The turns of a conversation: events of a ready voice session about the speech of the caller and of the agent."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from agent_relay.core.agent_speech import AgentSpeech
 from agent_relay.core.announcements import Announcements
 from agent_relay.core.caller_speech import CallerSpeech
 from agent_relay.core.commands import Command, Record, RunTool, Send
-from agent_relay.core.debt import Kind, Missed, State
+from agent_relay.core.debt import Kind, State
+from agent_relay.core.gateway_reports import GatewayReports
 from agent_relay.core.history import History, tool_begun, tool_notice
 from agent_relay.core.plan import Plan
 from agent_relay.core.prompts import Prompts
 from agent_relay.core.recent import Recent
+from agent_relay.core.response_outcomes import ResponseOutcomes
 from agent_relay.core.responses import UNKNOWN, Purpose
 from agent_relay.core.tool_calls import NOT_AVAILABLE, ToolCalls
 from agent_relay.core.wall_clock import WallClock
@@ -60,15 +62,13 @@ class Turns:
         if taken_over and history.awaits_answer:
             self._left_owing = Kind.WORDS
         elif taken_over and greeted and history.empty and plan.greeting is not None:
-            self._left_owing = Kind.GREETING  # marked as spoken by a relay that died before it was
-        self._written = ("", "")
-        """A response and the text of its last part, spoken or not."""
+            self._left_owing = Kind.GREETING  # a relay marked it and died before it spoke
+        self._outcomes = ResponseOutcomes(prompts, self.speech, self.caller, clock)
+        self.gateway = GatewayReports(prompts, self.speech, self._outcomes)
         self._implied_end = ""
-        """The caller's speech whose end was concluded from the response to it."""
+        """Item of the caller's speech that counts as ended because the response to it began."""
         self._greeting_id = ""
-        """The response that greets."""
-        self.media_away = False
-        """The caller cannot hear anything: nothing is asked for, and no time is counted."""
+        """The response with the greeting."""
         self._sign_at = 0.0
         """When the agent was heard last, or something became due of it."""
         self.announcements = Announcements(
@@ -100,22 +100,22 @@ class Turns:
 
     @property
     def _counts(self) -> bool:
-        """The agent could be heard now, if it spoke."""
-        return self._prompts.ready and not self.media_away
+        """Time limits count: the agent could be heard now."""
+        return self._prompts.ready and not self.gateway.media_away
 
     def tick(self, now: float) -> list[Command]:
-        commands = self.speech.tick(now) + self._never_heard(now)
+        commands = self.speech.tick(now) + self.gateway.never_heard(now)
         if self._counts:
             if (over_at := self.caller.over_at) is not None and now >= over_at:
                 commands += self._speech_stopped(self.caller.item_id, now)
             if self.speech.plays:
                 self._owed.queued(now)
-            commands += self._missed(self._owed.tick(now), now)
+            commands += self._outcomes.missed(self._owed.tick(now), now)
         return commands
 
     def advance(self, now: float) -> list[Command]:
-        """After all that may make room for what is owed."""
-        return [] if self.caller.speaks or self.media_away else self._prompts.advance(now)
+        """Request the owed speech if the caller can hear it now and does not speak."""
+        return [] if self.caller.speaks or self.gateway.media_away else self._prompts.advance(now)
 
     def voice_event(self, event: vl.ServerEvent, now: float) -> list[Command]:
         match event:
@@ -127,12 +127,12 @@ class Turns:
             case vl.ItemDone():
                 return self.speech.item_done(event)
             case vl.AgentTextDone():
-                self._written = (event.response_id, event.text)
+                self._outcomes.wrote(event.response_id, event.text)
                 return []
             case vl.AgentTranscriptDelta() | vl.AgentTranscriptDone():
                 whole, part = isinstance(event, vl.AgentTranscriptDone), event.content_index
                 if whole:
-                    self._written = (event.response_id, event.text)
+                    self._outcomes.wrote(event.response_id, event.text)
                 return self.speech.text(
                     event.item_id, event.response_id, event.text, now, whole=whole, content_index=part
                 )
@@ -156,7 +156,7 @@ class Turns:
             case vl.ErrorEvent():
                 if (instead := self.speech.truncation_refused(event)) is not None:
                     return instead
-                return self._refused(event, now)
+                return self._prompts.refused(event, now) + self.announcements.refused(event, now)
             case _:
                 return []
 
@@ -194,7 +194,7 @@ class Turns:
         unanswered = self.caller.take_unanswered()
         lost_words = debt is not None and debt.kind is Kind.WORDS and debt.item_id == unanswered != ""
         if lost_words and self._plan.replays and not self._history.text_of(unanswered):
-            self._owed.fall_back(now)  # nobody knows any more what the caller said
+            self._owed.fall_back(now)  # the caller's words are lost
         self._owed.ready(now)
 
     # -- turns
@@ -216,17 +216,17 @@ class Turns:
         commands = self.caller.told(event, now)
         if isinstance(event, vl.UserTranscript) and event.text.strip():
             if event.item_id != self.caller.item_id:
-                return commands  # a late text of earlier speech says nothing about this one
+                return commands  # a late transcript of earlier speech does not show that this one has words
             self._owed.words_confirmed()
             return commands + self._words(now)
         self.caller.forget(event.item_id)
-        commands += self._missed(self._owed.no_words(event.item_id, now), now)
+        commands += self._outcomes.missed(self._owed.no_words(event.item_id, now), now)
         if not self.caller.waits:
             self.announcements.go_on()
         return commands
 
     def _words(self, now: float) -> list[Command]:
-        """What the caller said were words."""
+        """The caller said words: a paused announcement ends."""
         return self.announcements.interrupted(now) if self.announcements.paused else []
 
     def _interrupt(self, response_id: str) -> list[Command]:
@@ -237,7 +237,7 @@ class Turns:
         return commands
 
     def key_pressed(self, now: float) -> list[Command]:
-        """A key stops what the caller hears, as speech does. Work of the agent that is not heard yet goes on."""
+        """A key press interrupts the agent, as speech does. A response that is not heard yet continues."""
         if not self._plan.keys_interrupt or self.speech.quiet or self.protects_greeting:
             return []
         active = self._responses.active
@@ -270,7 +270,7 @@ class Turns:
                 # The caller began to speak while our request was under way.
                 self.speech.drop(response_id)
                 return [Send(vl.cancel_response(response_id))]
-            # The service knows best that the caller has ended; it reports that too late, or never.
+            # A response implies that the caller's turn has ended; the service reports the end late, or never.
             self._speech_stopped(self.caller.item_id, now)
             self._implied_end = self.caller.item_id
         self.caller.unanswered = ""
@@ -292,71 +292,8 @@ class Turns:
         if announced:
             commands += self.announcements.response_done(event, now, silent=silent)
         elif not interrupted:
-            commands += self._judge(event, now, silent=silent)
+            commands += self._outcomes.ended(event, now, silent=silent)
         return commands + self._after_tools(now)
-
-    def _judge(self, event: vl.ResponseDone, now: float, *, silent: bool) -> list[Command]:
-        """Whether the agent's response is one that the caller hears."""
-        failed = event.status == "failed" or (silent and event.status != "cancelled")
-        if event.status == "cancelled":
-            failed = silent and not self.caller.speaks
-        if not failed:
-            self._owed.ended(event.response_id)
-            return []
-        why = event.reason or ("no audio" if event.status == "completed" else event.status)
-        commands: list[Command] = []
-        if event.status in ("failed", "incomplete"):
-            commands.append(self._clock.notice("response_failed", why, now))
-        text = self._written[1] if event.status == "completed" and self._written[0] == event.response_id else ""
-        return commands + self._prompts.response_failed(event, why, now, text=text.strip())
-
-    def _refused(self, event: vl.ErrorEvent, now: float) -> list[Command]:
-        commands = self._prompts.refused(event, now)
-        return commands + self.announcements.refused(event, now)
-
-    def _missed(self, missed: Missed | None, now: float) -> list[Command]:
-        """Where the service is stuck and no other session is taken, what it is stuck in is cancelled first."""
-        commands = self._prompts.missed(missed, now)
-        if missed is not None and missed.stuck and not missed.move:
-            stuck = self._responses.forget()
-            if stuck:
-                self.speech.drop(stuck)
-                commands.append(Send(vl.cancel_response(stuck)))
-        return commands
-
-    # -- what the gateway reports
-    def playing(self, item_id: str, now: float) -> list[Command]:
-        """The first sound of the item has left for the caller."""
-        self.speech.playing(item_id, now)
-        self._heard(item_id, now)
-        return []
-
-    def played(self, item_id: str, heard_ms: int, now: float, *, complete: bool) -> list[Command]:
-        if heard_ms:
-            self._heard(item_id, now)
-        return self.speech.played(item_id, heard_ms, complete=complete) + self._never_heard(now)
-
-    def media_attached(self, now: float) -> list[Command]:
-        """Another media socket: what the one before had not played may be lost."""
-        if self.media_away:
-            self.media_away = False
-            self._owed.resumed(now)
-        return self.speech.another_socket(now) + self._never_heard(now)
-
-    def media_detached(self, now: float) -> list[Command]:
-        self.media_away = True
-        return self.speech.unheard_is_lost(now) + self._never_heard(now)
-
-    def _heard(self, item_id: str, now: float) -> None:
-        response_id = self.speech.response_of(item_id)
-        self._owed.heard(response_id, active=self._responses.active == response_id, now=now)
-
-    def _never_heard(self, now: float) -> list[Command]:
-        """What is owed was generated, but is lost on its way."""
-        debt = self._owed.debt
-        if debt is None or debt.state is not State.SOUNDING or self.speech.may_be_unheard(debt.response_id):
-            return []
-        return self._missed(self._owed.never_heard(debt.response_id, now), now)
 
     # -- functions
     def _function_call(self, event: vl.FunctionCall, now: float) -> list[Command]:

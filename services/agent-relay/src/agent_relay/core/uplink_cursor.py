@@ -9,11 +9,11 @@ PREROLL_FRAMES: Final = 25
 """500 ms: speech begins before the service notices it."""
 
 KEPT_FRAMES: Final = 250
-"""5 s, as much as the uplink stream keeps: the most that is kept of the caller for a session that is not ready."""
+"""5 s, as much as the uplink stream contains: the most caller audio that is kept for a session that is not ready."""
 
 
 class UplinkStop(NamedTuple):
-    """Where a relay stopped listening at a hand-over: the last entries (ids) that need not be processed again."""
+    """Ids of the last entries that a relay has processed at a hand-over."""
 
     audio: str
     tones: str
@@ -41,7 +41,7 @@ class UplinkCursor:
             self._held = self._recent[0]
 
     def tone(self, entry_id: str, *, typing: bool) -> None:
-        """A tone was processed; `typing`: earlier ones still wait to be sent to the agent together with it."""
+        """A tone was processed. `typing`: earlier tones are not sent to the agent yet and belong to the same input."""
         if not typing:
             self._tone_before = self._tone
         self._tone = entry_id
@@ -53,11 +53,11 @@ class UplinkCursor:
 
     @property
     def rewound(self) -> str:
-        """Where a relay begins to read that is told later where this one stopped (`stop`), which may be earlier than
-        `text` is now: the caller may be about to speak.
+        """Where the next relay begins to read before it knows where this one stopped (`stop`). Up to 500 ms
+        before `text`: if a turn begins during the hand-over, `stop` moves back to before its beginning.
         """
         return self._held or (self._recent[0] if self._recent else self._newest)
 
     def stop(self, *, typing: bool) -> UplinkStop:
-        """`typing`: tones wait to be sent to the agent together with those that follow."""
+        """`typing`: the latest tones are not sent to the agent yet and are left to the next relay."""
         return UplinkStop(self.text, self._tone_before if typing else self._tone)

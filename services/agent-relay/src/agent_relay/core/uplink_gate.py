@@ -1,14 +1,14 @@
-"""Holds the caller's audio and tones back at a relay that takes a call over while the previous owner still listens.
+"""Holds caller audio and tones back in a relay that takes over a call while the previous owner still processes them.
 
-The new relay reads from before the point of the hand-over, so nothing is lost if the previous owner dies. What the
-previous owner has processed is dropped once it is known where it stopped:
+The new relay reads from before the point of the hand-over, so nothing is lost if the previous owner dies. Entries that
+the previous owner has processed are dropped once it is known where it stopped:
 
 - In a quiet call both sessions together hear every frame exactly once.
-- A turn that the caller has not finished, or that is not answered yet, is heard by both: the old session forgets it,
-  and a conversation that is resumed by its id does not contain it either. It begins 500 ms before the service noticed
-  it (`UplinkCursor`).
-- If nobody says where the previous owner stopped, it has died or is of an older version. Then everything since the
-  hand-over began is heard, as after a crash: better twice than never.
+- A turn that the caller has not finished, or that is not answered yet, is heard by both: the old session discards
+  it, and a conversation that is resumed by its id does not contain it either. The turn is sent from 500 ms before the
+  service noticed it (`UplinkCursor`).
+- If the previous owner stored no stop, it has died or runs an older version. Then everything since the beginning of the
+  hand-over is heard, as after a crash: audio heard twice is better than lost audio.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class UplinkGate:
         self._held.append((entry_id, entry))
 
     def release(self, stop: UplinkStop | None) -> list[tuple[str, FromCaller]]:
-        """The entries that the previous owner has not processed; all of them if nobody says where it stopped."""
+        """The entries that the previous owner has not processed; all of them if `stop` is None."""
         held = list(self._held)
         self._held.clear()
         if stop is None:

@@ -1,7 +1,7 @@
-"""Notices that a call's media have gone without a word: nothing comes in the uplink, whether or not anybody reports it.
+"""Detects that a call has lost its media although nobody reported it: the uplink gets no entries.
 
-A gateway that lives writes at least twice a second, even while ACS sends no audio. So a second without any entry means
-that the gateway or its connection to Redis is gone. The callback of ACS may come sooner, later or never.
+A live gateway writes at least twice a second, even while ACS sends no audio. So a second without any entry means that
+the gateway or its connection to Redis is gone. The callback of ACS may arrive earlier, later or never.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Final
 
 MISSED_S: Final = 1.0
 AGAIN_S: Final = 1.0
-"""How often a report is repeated: call-control may have had no use for the one before."""
+"""Interval of repeated reports: call-control may have ignored the previous one."""
 
 
 class UplinkWatch:
@@ -19,7 +19,7 @@ class UplinkWatch:
     def __init__(self, epoch: int) -> None:
         self.epoch = epoch
         self.reported = False
-        """The uplink was reported as missed, and nothing has come since."""
+        """The uplink was reported as missed, and no entry has arrived since."""
         self._again_at = 0.0
 
     def attached(self, epoch: int) -> None:
@@ -34,6 +34,6 @@ class UplinkWatch:
         return True
 
     def heard(self) -> None:
-        """Something came after it was reported as missed."""
+        """An entry arrived after the uplink was reported as missed."""
         self.reported = False
         self._again_at = 0.0

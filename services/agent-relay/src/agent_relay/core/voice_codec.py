@@ -15,12 +15,10 @@ import msgspec
 import pybase64
 
 from agent_relay.core.voice_live import (
-    AgentTextDelta,
     AgentTextDone,
     AgentTranscriptDelta,
     AgentTranscriptDone,
     AudioDelta,
-    AudioDone,
     ClientEvent,
     ErrorEvent,
     FunctionCall,
@@ -167,7 +165,7 @@ def _warning(event: Fields) -> WarningEvent:
 
 def _function_call(event: Fields) -> ServerEvent:
     if "name" not in event:
-        # OpenAI Realtime sends no name here: the call is taken from its item.
+        # OpenAI Realtime sends no name here: `response.output_item.done` has the whole call.
         return Other(_text(event, "type"))
     return FunctionCall(
         _text(event, "response_id"),
@@ -186,17 +184,13 @@ def _audio_delta(event: Fields) -> AudioDelta:
     return AudioDelta(*_of_item(event), _pcm(event, "delta"), _index(event, "content_index"))
 
 
-def _audio_done(event: Fields) -> AudioDone:
-    return AudioDone(*_of_item(event), _index(event, "content_index"))
-
-
 def _words(kind: Callable[[str, str, str, int], ServerEvent], name: str) -> Callable[[Fields], ServerEvent]:
-    """Reads an event of a part's text, which is in its field `name`."""
+    """A reader of events that have a part's text in the field `name`."""
     return lambda event: kind(*_of_item(event), _text(event, name), _index(event, "content_index"))
 
 
 def _item_done(event: Fields) -> ServerEvent:
-    """The item of a complete function call is the call: Voice Live has sent it before, OpenAI without its name."""
+    """A completed `function_call` item is the call. Voice Live has sent it before, OpenAI only without its name."""
     response_id, item = _text(event, "response_id"), _object(event, "item")
     if item.get("type") != "function_call" or item.get("status", "completed") != "completed":
         return ItemDone(response_id, _text(item, "id"))
@@ -218,14 +212,10 @@ _READERS: Final[dict[str, Callable[[Fields], ServerEvent]]] = {
     "response.created": lambda e: ResponseCreated(_text(_object(e, "response"), "id")),
     "response.audio.delta": _audio_delta,
     "response.output_audio.delta": _audio_delta,
-    "response.audio.done": _audio_done,
-    "response.output_audio.done": _audio_done,
     "response.audio_transcript.delta": _words(AgentTranscriptDelta, "delta"),
     "response.output_audio_transcript.delta": _words(AgentTranscriptDelta, "delta"),
     "response.audio_transcript.done": _words(AgentTranscriptDone, "transcript"),
     "response.output_audio_transcript.done": _words(AgentTranscriptDone, "transcript"),
-    "response.text.delta": _words(AgentTextDelta, "delta"),
-    "response.output_text.delta": _words(AgentTextDelta, "delta"),
     "response.text.done": _words(AgentTextDone, "text"),
     "response.output_text.done": _words(AgentTextDone, "text"),
     "response.output_item.done": _item_done,

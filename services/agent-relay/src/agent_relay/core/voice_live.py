@@ -60,17 +60,9 @@ class AudioDelta(_Told, frozen=True):
     response_id: str
     item_id: str
     pcm: bytes
-    """24 kHz PCM, any number of bytes: the next delta may begin with the other half of a sample."""
+    """24 kHz PCM, any number of bytes: the last sample may continue in the next delta."""
     content_index: int = 0
-    """Which part of the item this belongs to."""
-
-
-class AudioDone(_Told, frozen=True):
-    """The end of the generated audio of one part: neither of its playout nor of its item (see `ItemDone`)."""
-
-    response_id: str
-    item_id: str
-    content_index: int = 0
+    """The part of the item."""
 
 
 class AgentTranscriptDelta(_Told, frozen=True):
@@ -89,16 +81,9 @@ class AgentTranscriptDone(_Told, frozen=True):
     content_index: int = 0
 
 
-class AgentTextDelta(_Told, frozen=True):
-    """A piece of a text part: written by the model, never spoken."""
-
-    response_id: str
-    item_id: str
-    text: str
-    content_index: int = 0
-
-
 class AgentTextDone(_Told, frozen=True):
+    """The text of a text part: written by the model, never spoken."""
+
     response_id: str
     item_id: str
     text: str
@@ -106,14 +91,14 @@ class AgentTextDone(_Told, frozen=True):
 
 
 class ItemDone(_Told, frozen=True):
-    """Nothing more of this output item will come."""
+    """Nothing more of this output item will come; it may still be playing."""
 
     response_id: str
     item_id: str
 
 
 class FunctionCall(_Told, frozen=True):
-    """May come twice, with the same `call_id`."""
+    """May arrive twice, with the same `call_id`."""
 
     response_id: str
     item_id: str
@@ -172,10 +157,8 @@ ServerEvent: TypeAlias = (
     | UserTranscriptFailed
     | ResponseCreated
     | AudioDelta
-    | AudioDone
     | AgentTranscriptDelta
     | AgentTranscriptDone
-    | AgentTextDelta
     | AgentTextDone
     | ItemDone
     | FunctionCall

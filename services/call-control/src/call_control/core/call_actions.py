@@ -31,13 +31,14 @@ Action: TypeAlias = Callable[[Draft, CallEvent], None]
 CALLER_HUNG_UP: Final = frozenset(
     {
         *(560000, 540000),  # phone: the SIP leg to or from the caller ended normally
-        *(5001, 5002, 5010, 5020),  # ended for everyone, all others left, one is left, only hidden ones are left
+        *(5001, 5002, 5010, 5020),  # ended for everyone; all others left; one is left; only hidden ones are left
         5007,  # the initiator of the call left
-        *(18503, 4097, 4521),  # call of two: the other left, the other ended it, the other was gone abruptly
+        *(18503, 4097, 4521),  # call of two: the other left; the other ended it; the other vanished
     }
 )
 """Sub codes of `CallDisconnected` when the other side left (ACS docs, "Call end codes"; real callbacks). Phone callers
-have the first two; users of ACS and Teams the others. 5000 and 5300 (we were removed) and 7000 (ended by us) are none.
+have the first two, users of ACS and Teams the others. 5000 and 5300 (we were removed) and 7000 (we ended it) do not
+belong here.
 """
 
 
@@ -187,7 +188,7 @@ def look_up(draft: Draft, event: CallEvent) -> None:
     draft.arm(SetTimer.CONNECT, draft.rules.connect_ms // 3, last=True)
 
 
-# -- actions: connection ------------------------------------------------------------------------------------
+# -- actions: connection ----------------------------------------------------------------------------------------------
 def note_connection(draft: Draft, event: CallEvent) -> None:
     if isinstance(event, CommandDone | AcsEvent) and event.connection_id:
         draft.record = replace(draft.record, connection_id=event.connection_id)

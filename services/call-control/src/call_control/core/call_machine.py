@@ -103,12 +103,12 @@ TABLE: Final[tuple[Row, ...]] = (
     Row(CONNECTED, Kind.UPLINK_MISSED, CONNECTED, (media.note_loss,), when=media.loss_known_better),
     Row(CONNECTED, Kind.STREAMING_FAILED, CONNECTED, (media.restart_streaming,), when=media.streaming_over),
     Row(CONNECTED, Kind.STREAMING_FAILED, CONNECTED, (media.pause,), when=media.attempt_failed),
-    # Also said at the end of a call, shortly before CallDisconnected.
+    # ACS also posts this at the end of a call, shortly before CallDisconnected.
     Row(CONNECTED, Kind.STREAMING_STOPPED, CONNECTED, (media.await_redial,), when=media.stopped_unasked),
     Row(CONNECTED, Kind.MEDIA_DUE, CONNECTED, (media.wait_on,), when=media.start_under_way),
     Row(CONNECTED, Kind.MEDIA_DUE, CONNECTED, (media.restart_streaming,), when=media.patience_left),
     Row(CONNECTED, Kind.MEDIA_DUE, TRANSFERRING, (do.transfer,), when=do.people_may_help),
-    # An apology would not be heard.
+    # The caller could not hear an apology.
     Row(CONNECTED, Kind.MEDIA_DUE, ENDING, (because("media_lost"), do.hang_up)),
     Row(CONNECTED, Kind.START_REFUSED, CONNECTED, (media.note_media,), when=media.start_needless),
     Row(CONNECTED, Kind.START_REFUSED, CONNECTED, (media.pause,), when=media.start_awaited),
@@ -174,7 +174,7 @@ _OF_MEDIA: Final = frozenset(
     {Kind.MEDIA_OPEN, Kind.MEDIA_LOST, Kind.UPLINK_MISSED, Kind.STREAMING_FAILED, Kind.STREAMING_STOPPED}
 )
 _OUTDATED_BY_NEWS: Final = _OF_MEDIA - {Kind.MEDIA_OPEN, Kind.MEDIA_LOST}
-"""These name no socket, or none for certain, so that only their order tells whether they are news."""
+"""These kinds identify no socket, or not reliably: only the order of the entries shows which ones are outdated."""
 _NEEDS_CONTEXT: Final = _WANTED_AT[Answer] | _WANTED_AT[Redirect] | _WANTED_AT[Reject] | {RINGING}
 """Who has ACS's context of a ringing call may answer it. It is long, and kept no longer than it is of use."""
 
@@ -212,7 +212,7 @@ def apply(record: CallRecord, event: CallEvent, now_ms: int, rules: Rules, cause
 
 
 def outstanding(record: CallRecord, cause: str) -> list[AtOnce]:
-    """The commands, oldest first, without whose result the inbox entry `cause` is not done. Deadlines are none of them:
+    """The commands, oldest first, without whose result the inbox entry `cause` is not done. Deadlines are not included:
     they are set with the record (`draft.newly_due`).
     """
     commands = [of_pending(item) for item in record.pending]
@@ -257,12 +257,12 @@ def _take(row: Row, draft: Draft, event: CallEvent) -> Step:
 
 
 def _releases_first(commands: Sequence[C]) -> list[C]:
-    """Letting go of the voice session must not wait for ACS."""
+    """The release of the voice session must not wait for ACS."""
     local = (End, SetTimer, Offer, FindRelay)
     return sorted(commands, key=lambda command: not isinstance(command, local))
 
 
 def _order(entry_id: str) -> tuple[int, int]:
-    """Of ids of inbox entries; "" comes before all."""
+    """Sort key of an inbox entry id; "" is the lowest."""
     ms, _, seq = entry_id.partition("-")
     return (int(ms or 0), int(seq or 0))

@@ -18,8 +18,8 @@ _MESSAGE_LENGTH: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class AcsEvent:
-    """`type` without its prefix, e.g. `CallConnected`; `code` and `sub_code` are 0 and the texts empty where ACS gives
-    none. `id`: of the CloudEvent, or a digest of it.
+    """`type` without its prefix, e.g. `CallConnected`; `code` and `sub_code` are 0, and texts empty, where ACS
+    sends none. `id`: of the CloudEvent, or a digest of it if it has none.
     """
 
     id: str
@@ -36,7 +36,7 @@ class AcsEvent:
 
 
 def decode_callbacks(body: bytes) -> list[AcsEvent | Ignored | BadEvent]:
-    """Each event of the body. Raises `InputError` when it holds none (`decode_each`)."""
+    """Each event of the body. Raises `InputError` if there is none (`decode_each`)."""
     return decode_each(body, _decode)
 
 

@@ -33,13 +33,13 @@ class Rules:
     """From the ring to a voice session. ACS lets a phone ring for about 30 s."""
     connect_ms: int = 15_000
     media_ms: int = 5_000
-    """From "connected" to the first media socket."""
+    """From `CallConnected` to the first media socket."""
     redial_ms: int = 1_000
     """How long ACS may take to dial a lost media socket again by itself."""
     started_media_ms: int = 3_000
     """From a start of media streaming to the socket. ACS gives a socket about a second to open."""
     media_patience_ms: int = 20_000
-    """How long it is tried to get lost media back."""
+    """How long call-control tries to restore lost media."""
     ending_ms: int = 5_000
     diverting_ms: int = 20_000
     longest_call_ms: int = 4 * 3600 * 1000

@@ -31,24 +31,24 @@ class ValidationRequest:
 class IncomingCallEvent:
     event_id: str
     caller: str
-    """Raw id; empty when the event identifies nobody."""
+    """Raw id; empty if the event does not identify the caller."""
     callee: str
     incoming_call_context: str
-    """Without it a call can be neither answered nor rejected: the only field that must be there."""
+    """The only required field: without it a call can be neither answered nor rejected."""
     correlation_id: str
     server_call_id: str
     display_name: str = ""
     custom_context: str = ""
     """See `custom_context`."""
     on_behalf_of: str = ""
-    """Raw id of the callee for whom a person of the company calls out through us, `unknown` if it cannot be read."""
+    """Raw id of the callee if a Teams user calls out through our resource, `unknown` if it cannot be read."""
 
 
 GridEvent: TypeAlias = ValidationRequest | IncomingCallEvent | Ignored
 
 
 def decode_events(body: bytes) -> list[GridEvent | BadEvent]:
-    """Each event of the body. Raises `InputError` when it holds none (`decode_each`)."""
+    """Each event of the body. Raises `InputError` if there is none (`decode_each`)."""
     return decode_each(body, _decode)
 
 

@@ -1,4 +1,4 @@
-"""Communication identifiers in ACS's events: the raw id of a party, however it is spelled.
+"""Communication identifiers in events of ACS: the raw id of a party, from every form of the identifier.
 
 Source: `CommunicationIdentifierModel` and `identifier_from_raw_id` of azure-communication-callautomation 1.6.
 """
@@ -11,11 +11,11 @@ from call_control.core.json_fields import MAX_ID_LENGTH, Node, as_text
 
 ANONYMOUS_PHONE: Final = "4:anonymous"
 _CLOUDS: Final = {"dod": "dod", "gcch": "gcch"}
-"""Raw ids of other clouds are spelled `orgid`."""
+"""Raw ids of all other clouds have `orgid`."""
 
 
 def raw_id_in(event: Node, name: str) -> str:
-    """Raw id of the party in the field `name`; empty when nothing in it identifies anybody."""
+    """Raw id of the party in the field `name`; empty if the field identifies nobody."""
     found = event.values.get(name)
     if isinstance(found, str):
         return _phone(found) if found.startswith("+") else as_text(found)[:MAX_ID_LENGTH]
@@ -25,7 +25,7 @@ def raw_id_in(event: Node, name: str) -> str:
 
 
 def is_present(event: Node, name: str) -> bool:
-    """Whether the field names somebody, readable or not: null, `{}` and an empty text do not."""
+    """Whether the field has a value, even an unknown form; null, `{}` and an empty text count as absent."""
     return bool(event.values.get(name))
 
 

@@ -1,7 +1,7 @@
-"""Reading fields out of decoded JSON whose sender is not trusted; every complaint names the field's path.
+"""Reading fields out of decoded JSON whose sender is not trusted; every error names the field's path.
 
-What senders of events spell in unexpected ways is read as well as possible (`plain_text`, `number`, `part`): an event
-is refused only when it is useless without the field (`text`, `child`).
+Fields in an unexpected form are read as well as possible (`plain_text`, `number`, `part`). An event is refused only if
+it is useless without the field (`text`, `child`).
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ T = TypeVar("T")
 JsonObject: TypeAlias = Mapping[str, object]
 
 MAX_EVENTS: Final = 5000
-"""Events in one request: what Event Grid batches at most. ACS sends a handful."""
+"""Events in one request: the largest batch of Event Grid. ACS sends a handful."""
 MAX_ID_LENGTH: Final = 256
 _LONGEST_INTEGER: Final = 18
-"""Digits; more would not fit into the 64 bit of an inbox entry."""
+"""Digits; more do not fit into the 64 bits of an inbox entry."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ignored:
-    """A type that the same sender also sends and that we have no use for."""
+    """An event of a type that is not used here."""
 
     type: str
 
 
 @dataclass(frozen=True, slots=True)
 class BadEvent:
-    """An event that cannot be used; those beside it can."""
+    """An event that cannot be used; it does not affect the others of its batch."""
 
     reason: str
 
@@ -60,16 +60,16 @@ class Node:
         return found
 
     def plain_text(self, name: str, *, limit: int = 4096) -> str:
-        """Cut at `limit`; a number as its text; empty when the field is absent or neither text nor number."""
+        """The text, cut at `limit`, or a number as text; empty if the field is absent or has another type."""
         return as_text(self.values.get(name))[:limit]
 
     def identifier(self, name: str) -> str:
-        """As `plain_text`, but an overlong one is replaced by its digest: two of them must not become the same."""
+        """Like `plain_text`, but a long value is replaced by its digest, so that two values stay different."""
         found = as_text(self.values.get(name))
         return found if len(found) <= MAX_ID_LENGTH else hashlib.sha256(found.encode()).hexdigest()
 
     def number(self, name: str) -> int:
-        """A whole number, also as a text or a float; 0 when the field is absent or no number."""
+        """A whole number, also given as text or float; 0 if the field is absent or not a number."""
         found = self.values.get(name)
         if isinstance(found, bool) or not isinstance(found, int | float | str):
             return 0
@@ -86,12 +86,12 @@ class Node:
         return Node(self._at(name), cast(JsonObject, found))
 
     def part(self, name: str) -> Node:
-        """An empty node where the field is absent or no object."""
+        """The object in the field, or an empty node if there is none."""
         found = self.values.get(name)
         return Node(self._at(name), cast(JsonObject, found) if isinstance(found, dict) else {})
 
     def digest(self) -> str:
-        """The same for the same content."""
+        """Equal for equal content."""
         return hashlib.sha256(json.dumps(self.values, sort_keys=True).encode()).hexdigest()
 
     def _at(self, name: str) -> str:
@@ -117,7 +117,7 @@ def decode_each(body: bytes, decode: Callable[[Node], T]) -> list[T | BadEvent]:
 
 
 def as_text(value: object) -> str:
-    """A text that can be stored: half a surrogate pair becomes `?`. A number as its text, everything else empty."""
+    """Text that can be encoded (half a surrogate pair becomes `?`), a number as text, "" for everything else."""
     if isinstance(value, str):
         return value if value.isascii() else value.encode(errors="replace").decode()
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else ""
@@ -135,7 +135,7 @@ def _decode_one(path: str, item: object, decode: Callable[[Node], T]) -> T | Bad
 
 
 def _whole_number(digits: str) -> int | float:
-    """Python converts no integer of more than 4300 digits: such a one must not cost the whole body."""
+    """Python refuses integers of more than 4300 digits; one of them must not invalidate the whole body."""
     return int(digits) if len(digits) <= _LONGEST_INTEGER else float(digits)
 
 

@@ -1,11 +1,11 @@
-"""Guards and actions of the call machine's table that are about the media socket: lost, awaited, started again.
+"""Guards and actions of the call machine's table for the media socket: lost, awaited, started again.
 
-While the media timer is armed the call waits for its socket; `lost_epoch` of the timer says which sockets do not count.
-Three things say that the socket is gone, in any order and each alone: the gateway that had it (`MediaLost`), the relay
-that reads nothing any more (`UplinkMissed`, when the gateway died), ACS (a callback). The first one begins the wait.
+While the media timer is armed, the call waits for its socket; sockets up to the timer's `lost_epoch` do not count. Each
+of three senders can report the loss, in any order: the gateway of the socket (`MediaLost`), the relay that reads no
+entries (`UplinkMissed`, after the gateway died), and ACS (a callback). The first report begins the wait.
 
-A start is asked of ACS without a stop first: if streaming runs after all, ACS refuses, and a healthy socket is not
-touched. Only when the socket is still missing after that, streaming is stopped and started.
+The first attempt starts streaming without stopping it: if streaming is running after all, ACS refuses, and a healthy
+socket is not touched. Only if the socket is still missing after that, streaming is stopped and started.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from call_control.core.draft import Draft, Rules, armed
 from call_control.core.events import CallEvent, CommandFailed
 
 _PAUSES_MS: Final = (500, 500, 1_000, 2_000)
-"""After the first, second, … attempt that failed; the last one from then on."""
+"""After the first, second, … failed attempt; the last value for all later ones."""
 _SHORTEST_MS: Final = 500
 _MAY_PASS: Final = frozenset({"unavailable", "throttled", "auth"})
-"""Refusals that say nothing of the call's streaming."""
+"""Refusals that do not depend on the call's streaming."""
 
 
 # -- guards -----------------------------------------------------------------------------------------------------------
@@ -43,25 +43,25 @@ def socket_current(record: CallRecord, event: CallEvent, rules: Rules) -> bool:
 
 
 def loss_known_better(record: CallRecord, event: CallEvent, rules: Rules) -> bool:
-    """We wait already, and the event says of another socket that it is lost."""
+    """The call waits already, and the event reports the loss of a newer socket."""
     wait = armed(record, SetTimer.MEDIA)
     is_newest = not isinstance(event, MediaLost) or event.epoch >= record.uplink_epoch
     return wait is not None and is_newest and _lost_epoch(event) > wait.lost_epoch
 
 
 def media_expected(record: CallRecord, event: CallEvent, rules: Rules) -> bool:
-    """As far as we know the call has its media."""
+    """As far as is known, the call has its media."""
     return record.media_seen and armed(record, SetTimer.MEDIA) is None
 
 
 def stopped_unasked(record: CallRecord, event: CallEvent, rules: Rules) -> bool:
-    """ACS has stopped streaming, and not because we asked for it."""
+    """ACS has stopped streaming without a request of ours."""
     asked = isinstance(event, AcsEvent) and event.operation_context.startswith(StopMediaStreaming.__name__)
     return media_expected(record, event, rules) and not asked
 
 
 def streaming_over(record: CallRecord, event: CallEvent, rules: Rules) -> bool:
-    """ACS says that streaming has failed, and nothing was asked of ACS about it yet."""
+    """ACS reports that streaming has failed, and no restart was requested yet."""
     wait = armed(record, SetTimer.MEDIA)
     if wait is None:
         return record.media_seen
@@ -69,19 +69,19 @@ def streaming_over(record: CallRecord, event: CallEvent, rules: Rules) -> bool:
 
 
 def attempt_failed(record: CallRecord, event: CallEvent, rules: Rules) -> bool:
-    """ACS reports the failure of the operation that is to bring the media."""
+    """ACS reports the failure of the operation that should open the media socket."""
     wait = armed(record, SetTimer.MEDIA)
     return isinstance(event, AcsEvent) and wait is not None and wait.operation == event.operation_context != ""
 
 
 def start_needless(record: CallRecord, event: CallEvent, rules: Rules) -> bool:
-    """Nothing but a callback said that streaming is over, and ACS itself refuses to start it: the callback is outdated,
-    or the relay will miss the uplink.
+    """Only a callback reported the loss, and ACS refuses to start streaming: the callback is outdated. If it is not,
+    the relay will report the missing uplink.
     """
     wait = armed(record, SetTimer.MEDIA)
-    only_told = record.media_seen and record.media_restarts == 1 and wait is not None and wait.lost_epoch == 0
+    only_callback = record.media_seen and record.media_restarts == 1 and wait is not None and wait.lost_epoch == 0
     refused = isinstance(event, CommandFailed) and event.code not in _MAY_PASS
-    return only_told and refused and start_awaited(record, event, rules)
+    return only_callback and refused and start_awaited(record, event, rules)
 
 
 def start_awaited(record: CallRecord, event: CallEvent, rules: Rules) -> bool:
@@ -95,13 +95,13 @@ def patience_left(record: CallRecord, event: CallEvent, rules: Rules) -> bool:
 
 
 def start_under_way(record: CallRecord, event: CallEvent, rules: Rules) -> bool:
-    """What was asked of ACS last has no answer yet: one request at a time."""
+    """The latest start has no answer from ACS yet: one request at a time."""
     asked = any(item.kind == StartMediaStreaming.__name__ for item in record.pending)
     return asked and patience_left(record, event, rules)
 
 
 def restart_wanted(record: CallRecord, command: StartMediaStreaming | StopMediaStreaming) -> bool:
-    """The call still waits for what this command, or the start behind this stop, is to bring."""
+    """The call still waits for the socket of this start, or of the start that follows this stop."""
     wait = armed(record, SetTimer.MEDIA)
     seq = command.seq + isinstance(command, StopMediaStreaming)
     return wait is not None and wait.operation == _operation_of_start(seq)
@@ -109,7 +109,7 @@ def restart_wanted(record: CallRecord, command: StartMediaStreaming | StopMediaS
 
 # -- actions ----------------------------------------------------------------------------------------------------------
 def expect_media(draft: Draft, event: CallEvent) -> None:
-    """The socket may be there before the callback that says the call is connected."""
+    """The socket may open before the callback reports that the call is connected."""
     draft.disarm(SetTimer.CONNECT)
     draft.arm(SetTimer.LENGTH, draft.rules.longest_call_ms)
     if not draft.record.media_seen and armed(draft.record, SetTimer.MEDIA) is None:
@@ -138,14 +138,14 @@ def wait_on(draft: Draft, event: CallEvent) -> None:
 
 
 def pause(draft: Draft, event: CallEvent) -> None:
-    """Before the next attempt."""
+    """Wait before the next attempt."""
     attempts = draft.record.media_restarts
     _await_media(draft, event, _PAUSES_MS[min(attempts, len(_PAUSES_MS)) - 1])
 
 
 def restart_streaming(draft: Draft, event: CallEvent) -> None:
-    """ACS dials the URL given at the answer. From the second attempt on streaming is stopped first, in case ACS still
-    takes it for running.
+    """ACS dials the URL of the answer. From the second attempt on, streaming is stopped first, in case ACS considers it
+    to be running.
     """
     begins = armed(draft.record, SetTimer.MEDIA) is None
     attempts = 0 if begins else draft.record.media_restarts
@@ -157,7 +157,7 @@ def restart_streaming(draft: Draft, event: CallEvent) -> None:
 
 
 def _await_media(draft: Draft, event: CallEvent, in_ms: int, *, operation: str = "") -> None:
-    """Wait so long, but not beyond the patience, which counts from the beginning of the first wait."""
+    """Wait `in_ms`, but not beyond `media_patience_ms` after the beginning of the first wait."""
     wait = armed(draft.record, SetTimer.MEDIA)
     if wait is None:
         draft.record = replace(draft.record, media_lost_ms=draft.now_ms, media_restarts=0)
@@ -169,12 +169,12 @@ def _await_media(draft: Draft, event: CallEvent, in_ms: int, *, operation: str =
 
 
 def _lost_epoch(event: CallEvent) -> int:
-    """The newest socket that is certainly lost by this event, 0 when it names none."""
+    """Epoch of the newest socket that is certainly lost according to this event, 0 if it names none."""
     match event:
         case MediaLost(epoch=epoch):
             return epoch
         case UplinkMissed(epoch=epoch):
-            # This one may still be there: then the relay reports it as open again.
+            # The socket of `epoch` may still be open: then the relay reports it as open again.
             return epoch - 1
     return 0
 

@@ -35,7 +35,7 @@ class Rejected:
 
 
 ON_BEHALF: Final = "on_behalf_of_callee"
-"""End reason of a call that a person of the company makes through us."""
+"""End reason of a call that a Teams user makes through our resource."""
 _LONGEST_REASON: Final = 1000
 
 Decision: TypeAlias = Accepted | Redirected | Rejected
@@ -66,7 +66,7 @@ class Routing:
     """Of the hash that tells callers of a share from others."""
     policy: Policy | None = None
     on_behalf_reject_reason: str = "none"
-    """Policy or not: of a call that a person of the company makes through us."""
+    """For calls that a Teams user makes through our resource; policy or not."""
 
     @property
     def people(self) -> str:
@@ -76,7 +76,7 @@ class Routing:
     def route(self, call: IncomingCall) -> Routed:
         """As of the moment when the call arrived, so that every replica finds the same."""
         if call.on_behalf_of:
-            # No agent and no redirect: the agent would talk to a colleague, and ACS redirects no such call.
+            # No agent, because it would talk to the Teams user; no redirect, because ACS supports none for such a call.
             decision = Rejected(self.on_behalf_reject_reason, ON_BEHALF)
             return Routed(decision, "ON_BEHALF_REJECT_REASON", "a call on behalf of a callee is not answered")
         caller = call.caller.lower()

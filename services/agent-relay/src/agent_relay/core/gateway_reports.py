@@ -1,0 +1,52 @@
+"""What the media gateway reports about playout and its media socket, applied to the speech that the caller is owed."""
+
+from __future__ import annotations
+
+from agent_relay.core.agent_speech import AgentSpeech
+from agent_relay.core.commands import Command
+from agent_relay.core.debt import State
+from agent_relay.core.prompts import Prompts
+from agent_relay.core.response_outcomes import ResponseOutcomes
+
+
+class GatewayReports:
+    def __init__(self, prompts: Prompts, speech: AgentSpeech, outcomes: ResponseOutcomes) -> None:
+        self.media_away = False
+        """The caller cannot hear anything: nothing is requested, and time limits do not count."""
+        self._responses = prompts.responses
+        self._owed = prompts.owed
+        self._speech = speech
+        self._outcomes = outcomes
+
+    def playing(self, item_id: str, now: float) -> list[Command]:
+        """The first audio of the item was sent to the caller."""
+        self._speech.playing(item_id, now)
+        self._heard(item_id, now)
+        return []
+
+    def played(self, item_id: str, heard_ms: int, now: float, *, complete: bool) -> list[Command]:
+        if heard_ms:
+            self._heard(item_id, now)
+        return self._speech.played(item_id, heard_ms, complete=complete) + self.never_heard(now)
+
+    def media_attached(self, now: float) -> list[Command]:
+        """A new media socket: audio that the previous one had not played may be lost."""
+        if self.media_away:
+            self.media_away = False
+            self._owed.resumed(now)
+        return self._speech.another_socket(now) + self.never_heard(now)
+
+    def media_detached(self, now: float) -> list[Command]:
+        self.media_away = True
+        return self._speech.unheard_is_lost(now) + self.never_heard(now)
+
+    def never_heard(self, now: float) -> list[Command]:
+        """Request again what is owed if its audio was generated but lost before it was played."""
+        debt = self._owed.debt
+        if debt is None or debt.state is not State.SOUNDING or self._speech.may_be_unheard(debt.response_id):
+            return []
+        return self._outcomes.missed(self._owed.never_heard(debt.response_id, now), now)
+
+    def _heard(self, item_id: str, now: float) -> None:
+        response_id = self._speech.response_of(item_id)
+        self._owed.heard(response_id, active=self._responses.active == response_id, now=now)

@@ -1,0 +1,50 @@
+"""Whether the caller hears what is owed in a response, and what follows if not."""
+
+from __future__ import annotations
+
+from agent_relay.core.agent_speech import AgentSpeech
+from agent_relay.core.caller_speech import CallerSpeech
+from agent_relay.core.commands import Command, Send
+from agent_relay.core.debt import Missed
+from agent_relay.core.prompts import Prompts
+from agent_relay.core.voice_live import ResponseDone, cancel_response
+from agent_relay.core.wall_clock import WallClock
+
+
+class ResponseOutcomes:
+    def __init__(self, prompts: Prompts, speech: AgentSpeech, caller: CallerSpeech, clock: WallClock) -> None:
+        self._prompts = prompts
+        self._speech = speech
+        self._caller = caller
+        self._clock = clock
+        self._written = ("", "")
+        """A response and the text of its last part, spoken or not."""
+
+    def wrote(self, response_id: str, text: str) -> None:
+        """The text of a part is complete."""
+        self._written = (response_id, text)
+
+    def ended(self, event: ResponseDone, now: float, *, silent: bool) -> list[Command]:
+        """A response of the agent has ended, and was not interrupted. `silent`: without audio and without a tool."""
+        failed = event.status == "failed" or (silent and event.status != "cancelled")
+        if event.status == "cancelled":
+            failed = silent and not self._caller.speaks
+        if not failed:
+            self._prompts.owed.ended(event.response_id)
+            return []
+        why = event.reason or ("no audio" if event.status == "completed" else event.status)
+        commands: list[Command] = []
+        if event.status in ("failed", "incomplete"):
+            commands.append(self._clock.notice("response_failed", why, now))
+        text = self._written[1] if event.status == "completed" and self._written[0] == event.response_id else ""
+        return commands + self._prompts.response_failed(event, why, now, text=text.strip())
+
+    def missed(self, missed: Missed | None, now: float) -> list[Command]:
+        """If the service is stuck and the session is kept, the active response is cancelled first."""
+        commands = self._prompts.missed(missed, now)
+        if missed is not None and missed.stuck and not missed.move:
+            stuck = self._prompts.responses.forget()
+            if stuck:
+                self._speech.drop(stuck)
+                commands.append(Send(cancel_response(stuck)))
+        return commands
