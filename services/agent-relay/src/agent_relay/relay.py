@@ -84,6 +84,8 @@ class Relay:
         self._loop = asyncio.get_running_loop()
         self._over: asyncio.Future[str] = self._loop.create_future()
         self._audio_seen = False
+        self._uplink_at = 0.0
+        """When the caller's audio came last (loop time)."""
         self._known_socket = record.uplink_epoch
         """Epoch of the newest media socket when we claimed the call."""
         self._predecessor = Predecessor(desk.fleet, claim.speaker, record.voice_epoch)
@@ -273,6 +275,7 @@ class Relay:
             self._gate.hold(entry_id, entry)
             return
         if type(entry) is AudioFrame:
+            self._uplink_at = self._loop.time()
             if self._voice.hear(entry.pcm24k):
                 self._cursor.passed(entry_id, caller_waits=self._conversation.caller.waits)
             if not self._audio_seen:
@@ -301,7 +304,8 @@ class Relay:
         if epoch <= self._known_socket:
             self._do(self._conversation.attached(self._now()))
         else:
-            self._do(self._conversation.from_caller(entry, self._now()))
+            now = self._now()
+            self._do(self._conversation.media_replaced(self._uplink_at or now, now))
 
     # -- commands
     def _do(self, commands: Iterable[Command]) -> None:

@@ -183,7 +183,7 @@ def test_what_waited_when_another_socket_came_is_settled_in_any_case() -> None:
     _say(speech, "a1", "r1")
     _say(speech, "a2", "r2")
     speech.playing("a1", 10.0)
-    commands = speech.another_socket(10.5)
+    commands = speech.another_socket(10.5, 10.5)
     assert commands[0] == Send(truncate_item("a1", 500, "truncate-1"))
     assert speech.next_at == 10.5 + 1.0 + UNTOLD_S
     (_, record) = speech.tick(10.5 + 1.0 + UNTOLD_S)

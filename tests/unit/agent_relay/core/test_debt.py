@@ -8,7 +8,7 @@ def test_what_follows_has_one_word_in_logs_and_metrics() -> None:
     assert Missed(Kind.WORDS, Step.FALLBACK, "no audio").outcome == "fallback"
     assert Missed(Kind.WORDS, Step.GIVEN_UP, "no audio").outcome == "given_up"
     assert Missed(Kind.WORDS, Step.FIRST, "rate_limit_exceeded", wait_s=3.0).outcome == "put_off"
-    assert Missed(Kind.REST, Step.FIRST, "noise", noise=True).outcome == "resumed"
+    assert Missed(Kind.REST, Step.FIRST, "noise", resumes=True).outcome == "resumed"
 
 
 def test_a_debt_begins_with_its_first_step_and_nothing_asked() -> None:

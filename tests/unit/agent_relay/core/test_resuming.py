@@ -202,8 +202,9 @@ def test_a_media_socket_that_went_without_a_word_settles_what_was_playing() -> N
     talk.reply()
     talk.core.from_caller(Playing("a1"), 1.0)
     assert not talk.core.quiet
-    assert sent(talk.core.from_caller(MediaAttached(16_000), 1.3)) == [vl.truncate_item("a1", 300, "truncate-1")]
-    assert talk.core.quiet
+    truncated, rest = sent(talk.core.from_caller(MediaAttached(16_000), 1.3))
+    assert truncated == vl.truncate_item("a1", 300, "truncate-1")
+    assert rest["type"] == "response.create"
 
 
 def test_a_greeting_whose_relay_died_before_it_was_spoken_is_spoken() -> None:

@@ -18,6 +18,10 @@ from bridge_common.entries import Audio, Clear, ItemEnd, Saying, Turn
 
 _CLEARED_KEPT = 256
 _ANOTHERS = -1
+ATTACH_S = 1.0
+"""From the moment a media socket attaches to its report: items begun in this time may still be played by it."""
+CUT_MS = 500
+"""Less than this at the end of an item is not worth saying again."""
 UNTOLD_S = 5.0
 """How much later than it must have been heard an item is settled although nobody tells."""
 
@@ -40,6 +44,7 @@ class AgentSpeech:
         self._unsaid: dict[str, str] = {}
         """Items of dropped responses that sent nothing to the downlink, with their response ids."""
         self._truncations = Truncations()
+        self._cut: set[str] = set()
         self._doubtful: dict[str, float] = {}
         """Items whose end nobody may tell, and when they must have been heard."""
 
@@ -196,30 +201,43 @@ class AgentSpeech:
             return []
         commands: list[Command] = []
         if not complete:
+            if not item.cleared and heard_ms < item.generated_ms - CUT_MS:
+                self._cut.add(item.response_id)  # neither the caller nor we wanted that
             self._history.agent(item_id, item.heard_text())
             commands += self._truncate(item)
         return commands + self._settle(item)
 
     def unheard_is_lost(self, now: float) -> list[Command]:
-        """The media socket is gone, and with it all that it had not played; nobody will tell how much that was."""
+        """The media socket is gone, and with it all that it had not played; nobody reports how much that was."""
         commands: list[Command] = []
         for item in self._heard.items():
             if item.may_be_unheard and item.audio_whole:
-                commands += self.played(item.item_id, item.estimated_heard_ms(now), complete=False)
+                commands += self._lost(item, item.estimated_heard_ms(now))
         return commands
 
-    def another_socket(self, now: float) -> list[Command]:
-        """The media socket before may have gone without a word: what it had begun to play will not be told of."""
+    def another_socket(self, lost_at: float, now: float) -> list[Command]:
+        """The previous media socket may have gone without a report. `lost_at`: when it was alive last.
+
+        The new one reads the downlink from its end, so that what was complete before is lost.
+        """
         commands: list[Command] = []
         for item in self._heard.items():
             if not item.may_be_unheard or not item.audio_whole:
                 continue
-            if item.first_frame_at is not None:
-                commands += self.played(item.item_id, item.estimated_heard_ms(now), complete=False)
+            if item.first_frame_at is not None or item.begun_at < now - ATTACH_S:
+                commands += self._lost(item, item.estimated_heard_ms(lost_at))
             else:
-                # It waits for the new socket, or was lost with the old one.
+                # Appended before the new socket attached, or after it.
                 self._doubtful[item.item_id] = now + item.generated_ms / 1000 + UNTOLD_S
         return commands
+
+    def take_cut(self) -> set[str]:
+        """Responses of which the media socket lost more than `CUT_MS`, since this was last called."""
+        cut, self._cut = self._cut, set()
+        return cut
+
+    def _lost(self, item: Item, heard_ms: int) -> list[Command]:
+        return self.played(item.item_id, heard_ms, complete=heard_ms >= item.generated_ms)
 
     def call_ended(self, now: float) -> list[Command]:
         commands = self.session_lost()

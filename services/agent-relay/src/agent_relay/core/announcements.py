@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -243,6 +243,19 @@ class Announcements:
     def go_on(self) -> None:
         """The caller's speech was a noise: resume."""
         self.paused = False
+        self._speak_rest()
+
+    def repeat(self, lost: Collection[str]) -> set[str]:
+        """The audio of these responses was lost: speak those of ours again. Returns the others."""
+        ours = {id_ for one in (*self._hearing, *self._waiting) for id_ in one.response_ids}
+        if not self.paused:
+            for announcement in (*self._hearing, *self._waiting):
+                announcement.take_back(lambda response_id: response_id in lost)
+            self._speak_rest()
+        return set(lost) - ours
+
+    def _speak_rest(self) -> None:
+        """Texts that were spoken to the end have sentences to be spoken again."""
         again = [one for one in self._hearing if one.ready]
         self._hearing = [one for one in self._hearing if not one.ready]
         self._waiting.extendleft(reversed(again))

@@ -202,13 +202,15 @@ class Conversation:
         if self.announcements.idle:
             return []
         free = self.phase is Phase.READY and self._line.open(now) and self.greeted and not self._greeting_pends
-        free = free and not self._turns.caller_comes_first(now)
+        free = free and not self._turns.caller_comes_first(now) and not self._turns.gateway.media_away
         return self.announcements.advance(now, free=free)
 
     def _announce_at(self) -> float | None:
         """When something can be announced, as far as only time has to pass."""
         at, opens_at = self.announcements.next_at(), self._line.opens_at
-        if at is None or opens_at is None or not self.greeted or self._greeting_pends or self.caller.speaks:
+        if at is None or opens_at is None or not self.greeted or self._greeting_pends:
+            return None
+        if self.caller.speaks or self._turns.gateway.media_away:
             return None
         return max(at, opens_at, self._turns.answer_due_at or 0.0)
 
@@ -225,9 +227,13 @@ class Conversation:
             case Dtmf():
                 return self._turns.key_pressed(now) + self._typed(self._keypad.press(entry.tone, now), now)
             case MediaAttached():
-                return self._turns.gateway.media_attached(now) + self.attached(now)
+                return self.media_replaced(now, now)
             case MediaDetached():
                 return self._turns.gateway.media_detached(now)
+
+    def media_replaced(self, lost_at: float, now: float) -> list[Command]:
+        """Another media socket is there. `lost_at`: when the previous one was alive last."""
+        return self._turns.gateway.media_attached(lost_at, now) + self.attached(now) + self._advance(now)
 
     def attached(self, now: float) -> list[Command]:
         """The media socket that another relay has seen already."""

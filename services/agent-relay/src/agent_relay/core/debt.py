@@ -96,12 +96,12 @@ class Missed:
     move: bool = False
     """`stuck`, and the voice session is to be replaced."""
     wait_s: float | None = None
-    noise: bool = False
-    """Nothing failed: a noise taken for speech cancelled the response."""
+    resumes: bool = False
+    """Nothing failed: what a noise or a lost media socket interrupted goes on."""
 
     @property
     def outcome(self) -> str:
         """What follows, for logs and metrics."""
-        if self.noise:
+        if self.resumes:
             return "resumed"
         return "put_off" if self.wait_s is not None else str(self.step)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from agent_relay.core.agent_speech import AgentSpeech
+from agent_relay.core.announcements import Announcements
 from agent_relay.core.commands import Command
 from agent_relay.core.debt import State
 from agent_relay.core.prompts import Prompts
@@ -10,13 +11,16 @@ from agent_relay.core.response_outcomes import ResponseOutcomes
 
 
 class GatewayReports:
-    def __init__(self, prompts: Prompts, speech: AgentSpeech, outcomes: ResponseOutcomes) -> None:
+    def __init__(
+        self, prompts: Prompts, speech: AgentSpeech, outcomes: ResponseOutcomes, announcements: Announcements
+    ) -> None:
         self.media_away = False
         """The caller cannot hear anything: nothing is requested, and time limits do not count."""
         self._responses = prompts.responses
         self._owed = prompts.owed
         self._speech = speech
         self._outcomes = outcomes
+        self._announcements = announcements
 
     def playing(self, item_id: str, now: float) -> list[Command]:
         """The first audio of the item was sent to the caller."""
@@ -29,16 +33,26 @@ class GatewayReports:
             self._heard(item_id, now)
         return self._speech.played(item_id, heard_ms, complete=complete) + self.never_heard(now)
 
-    def media_attached(self, now: float) -> list[Command]:
-        """A new media socket: audio that the previous one had not played may be lost."""
+    def media_attached(self, lost_at: float, now: float) -> list[Command]:
+        """A new media socket: audio that the previous one had not played may be lost. `lost_at`: when that one was
+        alive last.
+        """
         if self.media_away:
             self.media_away = False
             self._owed.resumed(now)
-        return self._speech.another_socket(now) + self.never_heard(now)
+        return self._speech.another_socket(lost_at, now) + self.never_heard(now) + self._cut_off(now)
 
     def media_detached(self, now: float) -> list[Command]:
         self.media_away = True
-        return self._speech.unheard_is_lost(now) + self.never_heard(now)
+        return self._speech.unheard_is_lost(now) + self.never_heard(now) + self._cut_off(now)
+
+    def _cut_off(self, now: float) -> list[Command]:
+        """What the caller was hearing goes on when they can hear again: the rest of an answer is owed."""
+        cut = self._announcements.repeat(self._speech.take_cut())
+        debt = self._owed.debt
+        if not cut or (debt is not None and debt.response_id not in cut):
+            return []
+        return self._outcomes.missed(self._owed.rest_lost(now), now)
 
     def never_heard(self, now: float) -> list[Command]:
         """Request again what is owed if its audio was generated but lost before it was played."""

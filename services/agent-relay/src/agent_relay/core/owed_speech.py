@@ -201,6 +201,11 @@ class OwedSpeech:
         if (debt := self.debt) is not None and debt.step in (Step.FIRST, Step.AGAIN):
             debt.step, debt.state, debt.since = Step.FALLBACK, State.OPEN, now
 
+    def rest_lost(self, now: float) -> Missed:
+        """The media socket was lost while the caller heard the answer."""
+        self.owe(Kind.REST, now)
+        return Missed(Kind.REST, Step.FIRST, "the media socket was lost", resumes=True)
+
     # -- the caller
     def heard(self, response_id: str, *, active: bool, now: float) -> bool:
         """The first audio of the response was played. Whether it pays the debt."""
@@ -312,7 +317,7 @@ class OwedSpeech:
         else:
             return None
         assert self.debt is not None
-        return Missed(self.debt.kind, self.debt.step, "a noise interrupted it", noise=True)
+        return Missed(self.debt.kind, self.debt.step, "a noise interrupted it", resumes=True)
 
     def _put_off(self, debt: Debt, why: str, wait_s: float, now: float) -> Missed:
         wait_s = wait_s or min(FIRST_WAIT_S * 2**debt.waits, LONGEST_WAIT_S)

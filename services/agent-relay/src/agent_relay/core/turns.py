@@ -64,7 +64,6 @@ class Turns:
         elif taken_over and greeted and history.empty and plan.greeting is not None:
             self._left_owing = Kind.GREETING  # a relay marked it and died before it spoke
         self._outcomes = ResponseOutcomes(prompts, self.speech, self.caller, clock)
-        self.gateway = GatewayReports(prompts, self.speech, self._outcomes)
         self._implied_end = ""
         """Item of the caller's speech that counts as ended because the response to it began."""
         self._greeting_id = ""
@@ -74,6 +73,7 @@ class Turns:
         self.announcements = Announcements(
             plan.say_forms, plan.language, prompts.responses, self.speech, clock, limits=plan.limits, said=said
         )
+        self.gateway = GatewayReports(prompts, self.speech, self._outcomes, self.announcements)
 
     def begin(self, now: float) -> None:
         for one in self._saying:
