@@ -74,12 +74,13 @@ def _barge_in(call: ObservedCall, scenario: Scenario, recording: Recording) -> I
     if not _interrupts(scenario):
         return
     stops, opened = call.times("phone", "stop_audio"), call.times("phone", "media_open")
-    started = call.times("voice", "speech_started")
+    # A key that the caller presses stops the agent as speech does.
+    started = [*call.times("voice", "speech_started"), *call.times("phone", "dtmf")]
     if not stops or not opened or not started:
         yield Check("StopAudio after the barge-in", False, "none was sent")
         return
     noticed = max((t for t in started if t <= stops[-1]), default=started[0])
-    yield Check("StopAudio after the barge-in", True, f"{(stops[-1] - noticed) * 1000:.0f} ms after speech_started")
+    yield Check("StopAudio after the barge-in", True, f"{(stops[-1] - noticed) * 1000:.0f} ms after it was noticed")
     stop_s = noticed - opened[0]
     nexts = [t - opened[0] for t in call.times("phone", "agent_starts") if t > stops[-1]]
     until_s = min([*nexts, recording.seconds]) - 0.02

@@ -84,6 +84,8 @@ class Relay:
         self._loop = asyncio.get_running_loop()
         self._over: asyncio.Future[str] = self._loop.create_future()
         self._audio_seen = False
+        self._caller_acts = False
+        """A key of the caller is being processed."""
         self._uplink_at = 0.0
         """When the caller's audio came last (loop time)."""
         self._known_socket = record.uplink_epoch
@@ -120,7 +122,7 @@ class Relay:
     @property
     def uplink_cursor(self) -> str:
         """From where a relay after this one has to read the caller's audio."""
-        return self._cursor.text
+        return self._cursor.after_crash(typing=self._conversation.typing)
 
     def begin_hand_over(self) -> str:
         """From where the next relay has to read. This relay stores where it stops, whatever the reason: the first entry
@@ -293,7 +295,9 @@ class Relay:
                 self._on_attached(entry, epoch=int(entry_id.partition("-")[0]))
             case Dtmf():
                 self._cursor.tone(entry_id, typing=self._conversation.typing)
+                self._caller_acts = True
                 self._do(self._conversation.from_caller(entry, self._now()))
+                self._caller_acts = False
             case Playing() | Played() | MediaDetached():
                 self._do(self._conversation.from_caller(entry, self._now()))
             case _:
@@ -337,7 +341,7 @@ class Relay:
             self._voice.nudge()
 
     def _append(self, entry: DownlinkEntry) -> None:
-        if type(entry) is Clear and self._conversation.caller.speaks:
+        if type(entry) is Clear and (self._conversation.caller.speaks or self._caller_acts):
             entry = Clear(entry.item_id, telemetry.now_us())
             self._trace.barge_in(entry.item_id)
         self._downlink.append(entry)

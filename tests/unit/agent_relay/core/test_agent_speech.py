@@ -129,7 +129,7 @@ def test_items_of_a_lost_session_are_ended_and_never_truncated() -> None:
 def test_a_response_that_ends_early_ends_its_item() -> None:
     speech, _ = _speech()
     speech.delta(AudioDelta("r1", "a1", SECOND), 10.0)
-    assert speech.spoke("r1")
+    assert speech.spoken_ms("r1")
     assert speech.response_done("r1") == [Append(ItemEnd("a1"))]
 
 

@@ -11,7 +11,7 @@ from agent_relay.core.commands import Command, MarkGreeted, MarkSaid, Record
 from agent_relay.core.connection import Mode
 from agent_relay.core.pulse import PROBE_S
 from agent_relay.core.turns import ANSWER_DUE_S
-from bridge_common.entries import Audio, Clear, Dtmf, MediaAttached, Notice, Played, Say, Turn
+from bridge_common.entries import Audio, Clear, Dtmf, MediaAttached, Notice, Played, Playing, Say, Turn
 from talk import GREETING, SECOND, Talk, appended, plan_for, sent, types
 
 TWO = Say("say_1", 0, "Good morning. This is Contoso.", last=True)
@@ -92,6 +92,7 @@ def test_a_barge_in_drops_the_rest_and_what_is_still_written() -> None:
     talk.core.say("1-0", Say("say_1", 0, "Good morning. This is Contoso. And"), 2.0)
     talk.core.say("2-0", Say("say_2", 0, "Later.", last=True), 2.0)
     speak(talk, "r1", "a1", "Good morning.")
+    talk.core.from_caller(Playing("a1"), 2.1)
     talk.hear(vl.ResponseCreated("r2"), vl.AudioDelta("r2", "a2", SECOND))
     stopped = talk.hear(vl.SpeechStarted("u1"))
     assert appended(stopped) == [Clear("a2")]
@@ -114,6 +115,7 @@ def test_a_barge_in_after_all_was_generated_is_no_less_one() -> None:
     talk = open_line(Talk(plan_for()))
     talk.core.say("1-0", Say("say_1", 0, "Good morning.", last=True), 2.0)
     speak(talk, "r1", "a1", "Good morning.")
+    talk.core.from_caller(Playing("a1"), 2.1)
     assert outcomes(talk.hear(vl.SpeechStarted("u1"), vl.SpeechStopped("u1"))) == []
     assert outcomes(talk.hear(vl.ResponseCreated("r2"))) == [("say_1", "interrupted")], "the service answers words"
 
@@ -379,3 +381,18 @@ def test_a_sentence_that_was_cut_off_within_its_sound_is_not_said_again() -> Non
     talk.core.say("1-0", TWO, 2.0)
     sounds = (vl.ResponseCreated("r1"), vl.AudioDelta("r1", "a1", SECOND), vl.ResponseDone("r1", "incomplete", ""))
     assert said(talk.hear(*sounds)) == ["This is Contoso."]
+
+
+def test_a_text_of_which_nothing_was_heard_outlives_a_barge_in() -> None:
+    talk = open_line(Talk(plan_for()))
+    talk.core.say("1-0", Say("say_1", 0, "Good morning.", last=True), 2.0)
+    talk.core.say("2-0", Say("say_2", 0, "We are closed.", last=True), 2.0)
+    speak(talk, "r1", "a1", "Good morning.")
+    talk.core.from_caller(Playing("a1"), 2.1)
+    speak(talk, "r2", "a2", "We are closed.")
+    talk.hear(vl.SpeechStarted("u1"), vl.SpeechStopped("u1"))
+    talk.core.from_caller(Played("a1", 300, False), 2.5)
+    talk.core.from_caller(Played("a2", 0, False), 2.5)
+    assert outcomes(talk.hear(vl.UserTranscript("u1", "Wait."))) == [("say_1", "interrupted")]
+    talk.reply("a3", "r3")
+    assert said(talk.hear(vl.ResponseDone("r3", "completed", ""))) + said(talk.core.tick(9.0)) == ["We are closed."]

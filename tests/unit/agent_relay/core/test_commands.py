@@ -61,6 +61,7 @@ class AnyOrder(RuleBasedStateMachine):
         self.asked = ""
         self.named: set[str] = set()
         """Responses that this session has begun or ended: a service gives an id to one response only."""
+        self.called: set[str] = set()
         self.cleared: set[str] = set()
         self.generated_ms: dict[str, int] = {}
         self.greetings_heard = 0
@@ -141,21 +142,28 @@ class AnyOrder(RuleBasedStateMachine):
         self.active = self.asked = ""
         self.check(self.core.session_lost("1006", self.now))
 
-    @precondition(lambda self: self.core.phase is Phase.READY and not self.active)
-    @rule(response=RESPONSES)
-    def response_created(self, response: str) -> None:
+    def begin(self, response: str) -> bool:
+        """By `response.created`, its first audio or its first function call, whatever comes first."""
         if response in self.named:
-            return
+            return False
         self.named.add(response)
         if self.asked.startswith("greeting"):
             self.greeting_response = response
         self.active, self.asked = response, ""
-        self.hear(vl.ResponseCreated(response))
+        return True
+
+    @precondition(lambda self: self.core.phase is Phase.READY and not self.active)
+    @rule(response=RESPONSES)
+    def response_created(self, response: str) -> None:
+        if self.begin(response):
+            self.hear(vl.ResponseCreated(response))
 
     @rule(response=RESPONSES, item=ITEMS, ms=LENGTHS_MS)
     def audio_delta(self, response: str, item: str, ms: int) -> None:
         if self.core.phase is Phase.READY:
             self.generated_ms[item] = self.generated_ms.get(item, 0) + ms
+            if ms:
+                self.begin(response)
         self.hear(vl.AudioDelta(response, item, bytes(ms * 48)))
 
     @rule(response=RESPONSES, item=ITEMS)
@@ -172,12 +180,16 @@ class AnyOrder(RuleBasedStateMachine):
         # A service ends only what it began: other ends are kept from this one's rules by `active`.
         if response == self.active:
             self.active = ""
-        self.named.add(response)
+        if self.core.phase is Phase.READY:
+            self.named.add(response)
         reason = "turn_detected" if status == "cancelled" else ""
         self.hear(vl.ResponseDone(response, status, reason))
 
     @rule(response=RESPONSES, name=st.sampled_from(["known", "unknown"]), call=st.sampled_from(["c1", "c2"]))
     def function_call(self, response: str, name: str, call: str) -> None:
+        if call not in self.called and self.core.phase is Phase.READY:
+            self.called.add(call)
+            self.begin(response)
         self.hear(vl.FunctionCall(response, "f1", call, name, "{}"))
 
     @rule(code=CODES, about_request=st.booleans())

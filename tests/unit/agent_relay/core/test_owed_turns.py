@@ -7,11 +7,11 @@ import dataclasses
 from agent_relay.core import voice_live as vl
 from agent_relay.core.agent_profile import AgentProfile, Greeting
 from agent_relay.core.caller_speech import LONGEST_S
-from agent_relay.core.commands import Abandon, Command, GiveUp, RunTool
+from agent_relay.core.commands import Abandon, Append, Command, GiveUp, RunTool
 from agent_relay.core.connection import Mode, Target
 from agent_relay.core.plan import Plan, plan_of
 from bridge_common.entries import Audio, Clear, Dtmf, Hold, Played, Playing
-from talk import GREETING, SECOND, Talk, appended, outcomes, plan_for, probes, sent, types
+from talk import GREETING, SECOND, Talk, appended, notices, outcomes, plan_for, probes, sent, types
 
 LIMITS = plan_for().limits
 
@@ -238,3 +238,141 @@ def test_a_protected_greeting_that_the_service_cancels_is_asked_for_again() -> N
 
 def test_other_greetings_protect_nothing() -> None:
     assert not greeted().core.protects_greeting
+
+
+# -- responses whose beginning or end is not reported
+def test_audio_of_a_response_that_was_never_reported_is_an_answer() -> None:
+    talk = Talk(plan_for())
+    talk.open()
+    talk.turn()
+    heard = talk.hear(vl.AudioDelta("r1", "a1", SECOND), vl.AudioDelta("r1", "a1", SECOND))
+    assert appended(heard) == [Audio("a1", SECOND)] * 2
+    assert talk.hear(vl.ResponseCreated("r1")) == [], "reported too late"
+    talk.hear(vl.ItemDone("r1", "a1"), vl.ResponseDone("r1", "completed", ""))
+    talk.core.from_caller(Playing("a1"), 1.1)
+    assert outcomes(talk.core.tick(1.0 + LIMITS.start_s)) == []
+
+
+def test_a_response_that_was_heard_to_its_end_has_ended() -> None:
+    talk = Talk(plan_for())
+    talk.open()
+    talk.turn()
+    talk.hear(vl.ResponseCreated("r1"), vl.AudioDelta("r1", "a1", SECOND), vl.ItemDone("r1", "a1"))
+    talk.core.from_caller(Playing("a1"), 1.1)
+    talk.core.from_caller(Played("a1", 1000, True), 2.1)
+    assert outcomes(talk.core.tick(1.1 + LIMITS.start_s)) == []
+    assert talk.core.quiet
+    assert types(talk.core.from_caller(Dtmf("#"), 8.0))[-1] == "response.create", "nothing blocks the session"
+
+
+def test_a_function_call_whose_response_does_not_end_is_answered() -> None:
+    talk = Talk(plan_for(tools=frozenset({"lookup"})))
+    talk.open()
+    talk.turn()
+    talk.hear(vl.ResponseCreated("r1"), vl.FunctionCall("r1", "i1", "c1", "lookup", "{}"))
+    assert "response.create" not in types(talk.core.tool_answered("c1", "done", 2.0))
+    assert types(talk.core.tick(1.0 + LIMITS.start_s))[-1:] == ["response.create"]
+
+
+def test_an_answer_that_comes_beside_another_one_is_not_heard() -> None:
+    talk = Talk(plan_for())
+    talk.open()
+    talk.turn()
+    talk.core.tick(1.0 + LIMITS.start_s)
+    talk.reply("a1", "r1")
+    talk.core.from_caller(Playing("a1"), 6.5)
+    assert sent(talk.hear(vl.ResponseCreated("r2"))) == [vl.cancel_response("r2")]
+    assert appended(talk.hear(vl.AudioDelta("r2", "a2", SECOND))) == []
+
+
+def test_a_response_that_the_service_begins_by_itself_later_is_heard() -> None:
+    talk = Talk(plan_for())
+    talk.open()
+    talk.turn()
+    talk.reply("a1", "r1")
+    talk.core.from_caller(Playing("a1"), 1.1)
+    assert sent(talk.hear(vl.ResponseCreated("r2"))) == []
+
+
+# -- noise upon noise
+def noise(talk: Talk, item: str) -> list[Command]:
+    return talk.hear(vl.SpeechStarted(item), vl.SpeechStopped(item), vl.UserTranscript(item, ""))
+
+
+def test_work_that_a_noise_did_not_cancel_is_heard_in_its_own_time() -> None:
+    talk = Talk(plan_for())
+    talk.core.caller_audio(0.5)
+    talk.open()
+    talk.turn()
+    talk.hear(vl.ResponseCreated("r1"))
+    for number in range(20):
+        talk.now = 2.0 + number
+        assert outcomes(noise(talk, f"n{number}")) == []
+    assert Append(Hold(True, phrase=True)) in talk.core.tick(22.0), "the caller waits since the question"
+    talk.now = 23.0
+    assert appended(talk.hear(vl.AudioDelta("r1", "a1", SECOND))) == [Audio("a1", SECOND)]
+
+
+def test_noises_that_cancel_again_and_again_end_in_the_fallback() -> None:
+    talk = Talk(plan_for())
+    talk.open()
+    talk.turn()
+    followed = []
+    for number in range(4):
+        response = f"r{number}"
+        talk.hear(vl.ResponseCreated(response), vl.SpeechStarted(f"n{number}"))
+        talk.hear(vl.ResponseDone(response, "cancelled", "turn_detected"), vl.SpeechStopped(f"n{number}"))
+        followed += outcomes(talk.hear(vl.UserTranscript(f"n{number}", "")))
+    assert followed == [("words", "resumed")] * 3 + [("words", "fallback")]
+
+
+# -- answers that say nothing
+def test_an_answer_that_is_cut_after_a_word_is_asked_for_again() -> None:
+    talk = Talk(plan_for())
+    talk.open()
+    talk.turn()
+    short = SECOND[: len(SECOND) // 4]
+    talk.hear(vl.ResponseCreated("r1"), vl.AudioDelta("r1", "a1", short))
+    commands = talk.hear(vl.ResponseDone("r1", "incomplete", "content_filter"))
+    assert notices(commands) == ["response_failed", "speech_overdue"]
+    assert types(commands) == ["response.create"]
+
+
+def test_a_long_answer_that_is_cut_is_noted() -> None:
+    talk = Talk(plan_for())
+    talk.open()
+    talk.turn()
+    talk.hear(vl.ResponseCreated("r1"), vl.AudioDelta("r1", "a1", SECOND * 2))
+    commands = talk.hear(vl.ResponseDone("r1", "incomplete", "max_output_tokens"))
+    assert notices(commands) == ["response_failed"]
+
+
+def test_an_answer_heard_before_its_response_ends_is_not_asked_for_again() -> None:
+    talk = Talk(plan_for())
+    talk.open()
+    talk.turn()
+    talk.hear(vl.ResponseCreated("r1"), vl.AgentTranscriptDone("r1", "a1", "At nine."))
+    talk.hear(vl.AudioDelta("r1", "a1", SECOND), vl.ItemDone("r1", "a1"))
+    talk.core.from_caller(Playing("a1"), 1.1)
+    talk.core.from_caller(Played("a1", 1000, True), 2.1)
+    assert outcomes(talk.hear(vl.ResponseDone("r1", "completed", ""))) == []
+
+
+def test_a_protected_greeting_that_is_cut_off_is_spoken_as_a_whole() -> None:
+    talk = greeted(protected())
+    talk.hear(vl.ResponseCreated("r1"), vl.AudioDelta("r1", "a1", SECOND))
+    talk.core.from_caller(Playing("a1"), 1.2)
+    cancelled = talk.hear(vl.ResponseDone("r1", "cancelled", "turn_detected"))
+    assert not [entry for entry in appended(cancelled) if isinstance(entry, Clear)]
+    assert "This call is recorded." in str(sent(cancelled))
+
+
+def test_a_quota_outlasts_the_voice_session() -> None:
+    talk = Talk(plan_for())
+    talk.open()
+    talk.turn()
+    talk.hear(vl.ResponseCreated("r1"), vl.ResponseDone("r1", "failed", "rate_limit_exceeded", "try again in 6 s"))
+    talk.core.session_lost("1006", 2.0)
+    talk.now = 2.5
+    assert "response.create" not in types(talk.open())
+    assert types(talk.core.tick(7.0)) == ["response.create"]

@@ -36,7 +36,7 @@ class Stage:
     [
         ("completed", "", False, "", []),
         ("completed", "", True, "no audio", []),
-        ("incomplete", "max_output_tokens", False, "", []),
+        ("incomplete", "max_output_tokens", False, "", ["response_failed"]),
         ("incomplete", "content_filter", True, "content_filter", ["response_failed"]),
         ("failed", "server_error", False, "server_error", ["response_failed"]),
         ("failed", "", True, "failed", ["response_failed"]),

@@ -53,3 +53,17 @@ def test_tones_that_wait_for_others_are_left_to_the_next_relay() -> None:
     cursor.tone("7-5", typing=False)
     cursor.tone("7-6", typing=True)
     assert cursor.stop(typing=True) == ("5-9", "7-2")
+
+
+def test_keys_that_are_not_sent_yet_are_left_to_a_relay_after_a_crash() -> None:
+    cursor = UplinkCursor("0-0")
+    cursor.passed("1-1", caller_waits=False)
+    cursor.tone("1-2", typing=False)
+    cursor.passed("1-3", caller_waits=False)
+    cursor.tone("1-4", typing=True)
+    cursor.passed("1-5", caller_waits=False)
+    assert cursor.after_crash(typing=True) == "1-1"
+    assert cursor.after_crash(typing=False) == "1-5"
+    cursor.passed("1-10", caller_waits=True)
+    cursor.tone("1-11", typing=False)
+    assert cursor.after_crash(typing=True) == "1-1", "the caller's turn began before"

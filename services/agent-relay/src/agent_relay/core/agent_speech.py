@@ -13,7 +13,7 @@ from agent_relay.core.heard import Heard, Item
 from agent_relay.core.history import History
 from agent_relay.core.truncation import Truncations
 from agent_relay.core.voice_live import AudioDelta, ErrorEvent, ItemDone
-from bridge_common.audio import VOICE_RATE_HZ, bytes_of_ms
+from bridge_common.audio import VOICE_RATE_HZ, bytes_of_ms, ms_of_bytes
 from bridge_common.entries import Audio, Clear, ItemEnd, Saying, Turn
 
 _CLEARED_KEPT = 256
@@ -45,6 +45,8 @@ class AgentSpeech:
         """Items of dropped responses that sent nothing to the downlink, with their response ids."""
         self._truncations = Truncations()
         self._cut: set[str] = set()
+        self._spoken: dict[str, int] = {}
+        """Bytes of audio of the responses that have not ended."""
         self._doubtful: dict[str, float] = {}
         """Items whose end nobody may tell, and when they must have been heard."""
 
@@ -66,6 +68,18 @@ class AgentSpeech:
         """Let nothing of this response be heard."""
         self._dropped.add(response_id)
 
+    def resume(self, response_id: str) -> bool:
+        """Let a dropped response be heard after all; False if audio of it was discarded."""
+        if response_id in self._unsaid.values() or any(item.response_id == response_id for item in self._heard.items()):
+            return False
+        self._dropped.discard(response_id)
+        return True
+
+    def untouched(self, response_id: str) -> bool:
+        """Nothing of the response was sent to the caller."""
+        items = [item for item in self._heard.items() if item.response_id == response_id]
+        return bool(items) and all(item.first_frame_at is None for item in items)
+
     def settled(self, response_ids: Collection[str]) -> bool:
         """Whether it is known of all that these responses said how much of it was heard."""
         return not any(item.response_id in response_ids for item in self._heard.items())
@@ -79,8 +93,9 @@ class AgentSpeech:
         """Whether audio of the response may still be played, or cleared by the caller."""
         return any(item.response_id == response_id and item.may_be_unheard for item in self._heard.items())
 
-    def spoke(self, response_id: str) -> bool:
-        return any(item.response_id == response_id and item.generated_bytes for item in self._heard.items())
+    def spoken_ms(self, response_id: str) -> int:
+        """How much audio of a response came, until it has ended."""
+        return int(ms_of_bytes(self._spoken.get(response_id, 0), VOICE_RATE_HZ))
 
     def adopt(self, saying: Saying, begun_at: float) -> None:
         """What another relay let the agent say: it may still be heard, and interrupted."""
@@ -121,6 +136,7 @@ class AgentSpeech:
             if answers:
                 item.speech_end_at, self.speech_end_at = self.speech_end_at, None
         pcm = item.add_audio(event.pcm, event.content_index)
+        self._spoken[event.response_id] = self._spoken.get(event.response_id, 0) + len(pcm)
         return [Append(Audio(event.item_id, pcm))] if pcm else []
 
     def item_done(self, event: ItemDone) -> list[Command]:
@@ -156,12 +172,14 @@ class AgentSpeech:
                     self._unsaid[item.item_id] = response_id
                 commands += self._finish(item)
         self._dropped.discard(response_id)
+        self._spoken.pop(response_id, None)
         return commands + self._delete_unsaid(response_id)
 
     def session_lost(self) -> list[Command]:
         """No more of any item will come; what was sent to the downlink still plays."""
         self.session += 1
         self._dropped.clear()
+        self._spoken.clear()
         self._unsaid.clear()
         self._truncations.session_lost()
         commands: list[Command] = []

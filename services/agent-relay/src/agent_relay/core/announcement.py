@@ -27,6 +27,8 @@ class Announcement:
         """No more text will come."""
         self.begun = spoken > 0
         """Something of it was spoken, or was asked for."""
+        self.heard = spoken > 0
+        """The caller has heard its beginning."""
         self._spoken: list[tuple[str, int, Sentence]] = []
         """For each spoken sentence its response id, and the position in the text before it."""
         self.failures = 0

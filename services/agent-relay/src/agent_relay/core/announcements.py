@@ -114,7 +114,7 @@ class Announcements:
         asked_at, active = self._responses.asked_at, self._responses.active
         if not active:
             return asked_at + self._limits.start_s
-        return asked_at + (self._limits.patience_s if self._speech.spoke(active) else self._limits.fallback_s)
+        return asked_at + (self._limits.patience_s if self._speech.spoken_ms(active) else self._limits.fallback_s)
 
     # -- text comes
     def piece(self, entry_id: str, piece: Say, now: float) -> list[Command]:
@@ -230,15 +230,26 @@ class Announcements:
     def pause(self) -> None:
         """The caller speaks, and the audio that they were hearing is cleared."""
         self.paused = bool(self._hearing) or any(one.begun for one in self._waiting)
+        active = self._responses.active
+        if self._asked is not None and active and not self._speech.untouched(active):
+            self._asked.announcement.heard = self._speech.spoken_ms(active) > 0
+        for announcement in (*self._hearing, *self._waiting):
+            announcement.heard = announcement.heard or not all(map(self._speech.untouched, announcement.response_ids))
         if self._asked is not None:
             self._put_back(self._asked)
         for announcement in (*self._hearing, *self._waiting):
             announcement.take_back(self._speech.may_be_unheard)
 
     def interrupted(self, now: float) -> list[Command]:
-        """The caller interrupts: drop every text that has begun."""
+        """The caller interrupts: drop every text of which they have heard something."""
+        if not self.paused:
+            self.pause()
         self.paused = False
-        return self._drop([*self._hearing, *(one for one in self._waiting if one.begun)], Outcome.INTERRUPTED, now)
+        self._speak_rest()
+        heard = [one for one in self._waiting if one.heard]
+        for one in self._waiting:
+            one.begun = one.heard
+        return self._drop([*self._hearing, *heard], Outcome.INTERRUPTED, now)
 
     def go_on(self) -> None:
         """The caller's speech was a noise: resume."""

@@ -17,7 +17,7 @@ from typing import Final, TypeAlias
 from agent_relay.core import voice_live as vl
 from agent_relay.core.caller_speech import CallerSpeech
 from agent_relay.core.commands import Abandon, Append, Command, MarkGreeted, Ready
-from agent_relay.core.debt import Kind
+from agent_relay.core.debt import Debt, Kind
 from agent_relay.core.history import TONES, History, keypad_text
 from agent_relay.core.keypad import Keypad
 from agent_relay.core.line import Line
@@ -77,6 +77,8 @@ class Conversation:
         self._setup = SessionSetup(plan.session, plan.essential_session)
         self._first_session = not taken_over
         self._pulse = Pulse()
+        self._waited_for: Debt | None = None
+        """For which the caller was asked to wait."""
         self._phase_since = 0.0
         # The relay before us may have left the hold tone on.
         self._line = Line(plan.greeting_delay_s, media_attached=media_attached, maybe_holding=taken_over)
@@ -292,7 +294,7 @@ class Conversation:
         commands = self._typed(self._keypad.due(now), now)
         waits_since = self._waits_since
         if (hold := self._line.hold(waits_since, now)) is not None:
-            commands.append(Append(Hold(hold, phrase=hold and waits_since is not None and self._speech.quiet)))
+            commands.append(Append(Hold(hold, phrase=hold and waits_since is not None and self._asks_to_wait())))
         commands += self._turns.tick(now)
         if self.phase is Phase.OPENING and now >= self._phase_since + OPENING_S:
             return [*commands, Abandon("the voice session was not configured in time")]
@@ -300,6 +302,12 @@ class Conversation:
             commands += self._greet_when_due(now)
             commands += self._pulse.feel(self._responses.asked_at, now) if self._is_due else []
         return commands + self._advance(now)
+
+    def _asks_to_wait(self) -> bool:
+        """Once for each debt, and not into the agent's speech."""
+        debt, before = self._prompts.owed.debt, self._waited_for
+        self._waited_for = debt
+        return self._speech.quiet and (debt is None or debt is not before)
 
     def call_ended(self, now: float) -> list[Command]:
         """What is still to be written down."""

@@ -66,6 +66,10 @@ class Debt:
     response_id: str = ""
     requested: bool = False
     """By us; otherwise the service began to respond by itself."""
+    item_done: bool = False
+    """HEARD: nothing more of the last item comes."""
+    noises: int = 0
+    """How often a noise cancelled its response."""
     complete: bool = False
     """The response has ended; its audio is still to be played."""
     chained: bool = False

@@ -52,7 +52,7 @@ class GatewayReports:
         debt = self._owed.debt
         if not cut or (debt is not None and debt.response_id not in cut):
             return []
-        return self._outcomes.missed(self._owed.rest_lost(now), now)
+        return self._outcomes.missed(self._owed.rest_lost(cut, now), now)
 
     def never_heard(self, now: float) -> list[Command]:
         """Request again what is owed if its audio was generated but lost before it was played."""

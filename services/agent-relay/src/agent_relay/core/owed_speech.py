@@ -14,22 +14,33 @@ is no step.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from typing import Final
 
 from agent_relay.core.debt import Debt, Kind, Limits, Missed, State, Step
 
 MOST_FALLBACKS: Final = 3
 """After this many consecutive fallbacks without an answer the call is given up."""
+MOST_NOISES: Final = 3
+"""Requests for one debt that a noise may cancel."""
 FIRST_WAIT_S: Final = 1.0
 LONGEST_WAIT_S: Final = 10.0
 """If a quota error states no time, the wait doubles from the first to the longest."""
+_NOISE: Final = "a noise interrupted it"
 _NEXT: Final = {Step.FIRST: Step.AGAIN, Step.AGAIN: Step.FALLBACK, Step.FALLBACK: Step.GIVEN_UP}
 
 
 class OwedSpeech:
-    def __init__(self, limits: Limits) -> None:
+    """`repeats_greeting`: a greeting that was cut off is spoken again as a whole."""
+
+    def __init__(self, limits: Limits, *, repeats_greeting: bool = False) -> None:
         self.debt: Debt | None = None
         self._limits = limits
+        self._repeats_greeting = repeats_greeting
+        self._greeting_id = ""
+        """The latest response that greets."""
+        self._late = 0
+        """Responses that did not begin in time, and may still begin beside those that were requested instead."""
         self._kept: Debt | None = None
         """The debt to restore if the caller's speech turns out to be a noise."""
         self._cut = False
@@ -121,7 +132,33 @@ class OwedSpeech:
         if debt is not None and debt.response_id == response_id:
             if debt.state is State.WORKING:
                 debt.state = State.SOUNDING
-            debt.since = now
+            debt.since, debt.item_done = now, False
+
+    def item_done(self, response_id: str) -> None:
+        debt = self.debt
+        if debt is not None and debt.response_id == response_id:
+            debt.item_done = True
+
+    def is_surplus(self, *, requested: bool) -> bool:
+        """Whether a response that begins now answers what another response has answered already."""
+        if requested or not self._late or self.unheard:
+            return False
+        self._late -= 1
+        return True
+
+    @property
+    def over_at(self) -> float | None:
+        """When a response counts as ended whose end is not reported: its items are done and heard, or its tool was
+        called.
+        """
+        debt = self.debt
+        if debt is None or not debt.response_id:
+            return None
+        heard_out = debt.state is State.HEARD and debt.item_done
+        return debt.since + self._limits.start_s if heard_out or self._waits_for_end(debt) else None
+
+    def _waits_for_end(self, debt: Debt) -> bool:
+        return debt.state is State.WORKING and debt.chained
 
     def called_tool(self, response_id: str, now: float) -> None:
         """The owed speech follows in the response to the tool's result."""
@@ -170,7 +207,7 @@ class OwedSpeech:
             return self._restored(now)
         if debt.state in (State.SOUNDING, State.HEARD):
             # Part of the answer was heard or may be: from now on its rest is owed.
-            debt = self.debt = Debt(Kind.REST, now, step=debt.step, since=now, attempt_at=now, moved=debt.moved)
+            debt = self._owe_rest(response_id, now, debt)
         if wait_s is not None:
             return self._put_off(debt, why, wait_s, now)
         debt.text = text
@@ -180,31 +217,38 @@ class OwedSpeech:
         """The voice session was lost. `response_id`: the agent's response that was active, "" if none."""
         debt = self.debt = self._kept if self._speaking else self.debt
         self._speaking = False
-        self._kept, self._cut = None, False
+        self._kept, self._cut, self._late = None, False, 0
         if debt is None or debt.state in (State.SOUNDING, State.HEARD):
             if response_id and (debt is None or debt.response_id == response_id):
                 # Cut off in mid-sentence.
-                step = Step.AGAIN if debt is None or debt.step is Step.FIRST else Step.FALLBACK
-                self.debt = Debt(Kind.REST, now, step=step, since=now, attempt_at=now)
-                return Missed(Kind.REST, step, "the voice session was lost")
+                rest = self._owe_rest(response_id, now, debt)
+                rest.step = Step.AGAIN if rest.step is Step.FIRST else Step.FALLBACK
+                return Missed(rest.kind, rest.step, "the voice session was lost")
             return None
         if debt.state is State.WORKING and debt.chained and not response_id:
             return None  # its tool is still running
         if debt.state in (State.AWAITED, State.WORKING):
             return self._escalate(debt, "the voice session was lost", now)
-        if debt.state is State.PUT_OFF:
-            debt.state, debt.since = State.OPEN, now
-        return None
+        return None  # a quota is the model's, and holds for the next session
 
     def fall_back(self, now: float) -> None:
         """Skip to the fallback text: the next voice session cannot know what the caller said."""
         if (debt := self.debt) is not None and debt.step in (Step.FIRST, Step.AGAIN):
             debt.step, debt.state, debt.since = Step.FALLBACK, State.OPEN, now
 
-    def rest_lost(self, now: float) -> Missed:
-        """The media socket was lost while the caller heard the answer."""
-        self.owe(Kind.REST, now)
-        return Missed(Kind.REST, Step.FIRST, "the media socket was lost", resumes=True)
+    def rest_lost(self, cut: Collection[str], now: float) -> Missed:
+        """The media socket was lost while the caller heard these responses."""
+        kind = Kind.GREETING if self._repeats_greeting and self._greeting_id in cut else Kind.REST
+        self.owe(kind, now)
+        return Missed(kind, Step.FIRST, "the media socket was lost", resumes=True)
+
+    def _owe_rest(self, response_id: str, now: float, debt: Debt | None) -> Debt:
+        """Of a response that was cut off. It is the same debt as far as its steps go."""
+        step, moved = (debt.step, debt.moved) if debt is not None else (Step.FIRST, False)
+        repeats = self._repeats_greeting and response_id == self._greeting_id
+        kind = Kind.GREETING if repeats else Kind.REST
+        rest = self.debt = Debt(kind, now, step=step, since=now, attempt_at=now, moved=moved)
+        return rest
 
     # -- the caller
     def heard(self, response_id: str, *, active: bool, now: float) -> bool:
@@ -236,6 +280,7 @@ class OwedSpeech:
     def caller_began(self) -> None:
         """The caller speaks: the debt is suspended, and restored if the speech was a noise."""
         self._speaking = True
+        self._late = 0
         self._keep()
 
     def cut_off(self) -> None:
@@ -252,8 +297,11 @@ class OwedSpeech:
         """The caller said words: the answer to them covers the suspended debt."""
         self._kept, self._cut = None, False
 
-    def no_words(self, item_id: str, now: float) -> Missed | None:
-        """The caller's speech was a noise: no answer is owed, but the speech that it cancelled is."""
+    def no_words(self, item_id: str, now: float, resume: Callable[[str], bool] = lambda _: False) -> Missed | None:
+        """The caller's speech was a noise: no answer is owed, but the speech that it cancelled is.
+
+        `resume`: whether a response was not cancelled by it, and is heard from now on.
+        """
         kept, debt = self._kept, self.debt
         if kept is not None and kept.kind is Kind.WORDS and kept.item_id == item_id and not kept.response_id:
             self._kept = None
@@ -261,7 +309,7 @@ class OwedSpeech:
             return None
         if debt.state is State.AWAITED and not debt.requested:
             self.debt = None
-            return self._restored(now)
+            return self._restored(now, resume)
         debt.wordless = True
         return None
 
@@ -280,15 +328,18 @@ class OwedSpeech:
                 debt.state, debt.since = State.OPEN, now
                 return None
             case State.AWAITED if not debt.requested:
+                self._late += 1
                 return self._escalate(debt, "the service began no response", now)
             case State.AWAITED:
-                return self._escalate(debt, "the request was not answered", now, stuck=True)
+                missed = self._escalate(debt, "the request was not answered", now, stuck=True)
+                self._late += not missed.move
+                return missed
             case State.WORKING:
                 return self._escalate(debt, "no audio in time", now, stuck=True)
             case State.SOUNDING:
                 return self._escalate(debt, "the audio was never played", now, stuck=not debt.complete)
             case State.HEARD:
-                rest = self.debt = Debt(Kind.REST, now, step=debt.step, since=now, attempt_at=now, moved=debt.moved)
+                rest = self._owe_rest(debt.response_id, now, debt)
                 return self._escalate(rest, "the response stalled", now, stuck=True)
             case _:
                 return self._escalate(debt, "another response did not end", now, stuck=True)
@@ -297,6 +348,8 @@ class OwedSpeech:
     def _attach(self, debt: Debt, response_id: str, now: float) -> None:
         debt.response_id = response_id
         debt.state, debt.since = State.WORKING, now
+        if debt.kind is Kind.GREETING and debt.step is not Step.FALLBACK:
+            self._greeting_id = response_id
 
     def _keep(self) -> None:
         """Suspend the debt, in case the caller's speech is a noise."""
@@ -307,17 +360,33 @@ class OwedSpeech:
         if self._kept is None or not unsure:
             self._kept = debt
 
-    def _restored(self, now: float) -> Missed | None:
+    def _restored(self, now: float, resume: Callable[[str], bool] = lambda _: False) -> Missed | None:
+        if self._speaking:
+            return None  # whether that is a noise is not known yet
         kept, cut = self._kept, self._cut
         self._kept, self._cut = None, False
-        if kept is not None:
-            self.owe(kept.kind, now, item_id=kept.item_id, step=kept.step)
-        elif cut:
+        if kept is None:
+            if not cut:
+                return None
             self.owe(Kind.REST, now)
-        else:
+            return Missed(Kind.REST, Step.FIRST, _NOISE, resumes=True)
+        if kept.state is State.HEARD:
+            kept = self._owe_rest(kept.response_id, now, kept)
+        self.debt = kept
+        if kept.state is State.PUT_OFF or (kept.response_id and resume(kept.response_id)):
             return None
-        assert self.debt is not None
-        return Missed(self.debt.kind, self.debt.step, "a noise interrupted it", resumes=True)
+        return self._after_noise(kept, now)
+
+    def _after_noise(self, debt: Debt, now: float) -> Missed:
+        """Its response was cancelled: request it again, but on a noisy line neither for ever nor again and again."""
+        debt.noises += 1
+        if debt.noises > MOST_NOISES or now > debt.opened_at + self._limits.patience_s:
+            if debt.step is Step.FIRST:
+                debt.step = Step.AGAIN
+            return self._escalate(debt, "noises keep interrupting it", now)
+        debt.state, debt.since, debt.attempt_at = State.OPEN, now, now
+        debt.response_id, debt.requested = "", False
+        return Missed(debt.kind, debt.step, _NOISE, resumes=True)
 
     def _put_off(self, debt: Debt, why: str, wait_s: float, now: float) -> Missed:
         wait_s = wait_s or min(FIRST_WAIT_S * 2**debt.waits, LONGEST_WAIT_S)
@@ -337,7 +406,8 @@ class OwedSpeech:
         move = stuck and not debt.moved and not debt.waits and step is not Step.GIVEN_UP
         missed = Missed(debt.kind, step, why, stuck, move)
         debt.step, debt.state, debt.since, debt.attempt_at = step, State.OPEN, now, now
-        debt.response_id, debt.chained, debt.requested, debt.complete = "", False, False, False
+        debt.response_id, debt.chained, debt.requested = "", False, False
+        debt.complete = debt.item_done = False
         debt.moved = debt.moved or move
         if step is Step.GIVEN_UP:
             self.debt = None

@@ -31,7 +31,7 @@ class Prompts:
         self.last_error = ""
         """What the service said last against this session, for the reason of a failed connection."""
         self.responses = Responses()
-        self.owed = OwedSpeech(plan.limits)
+        self.owed = OwedSpeech(plan.limits, repeats_greeting=plan.greeting_protected)
         self._plan = plan
         self._clock = clock
         self._unsent: list[ClientEvent] = []

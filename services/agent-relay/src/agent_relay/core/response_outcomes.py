@@ -24,18 +24,20 @@ class ResponseOutcomes:
         """The text of a part is complete."""
         self._written = (response_id, text)
 
-    def ended(self, event: ResponseDone, now: float, *, silent: bool) -> list[Command]:
-        """A response of the agent has ended, and was not interrupted. `silent`: without audio and without a tool."""
-        failed = event.status == "failed" or (silent and event.status != "cancelled")
+    def ended(self, event: ResponseDone, now: float, *, silent: bool, cut: bool = False) -> list[Command]:
+        """A response of the agent has ended, and was not interrupted. `silent`: without audio and without a tool;
+        `cut`: so early that it has failed.
+        """
+        failed = event.status == "failed" or cut or (silent and event.status != "cancelled")
         if event.status == "cancelled":
-            failed = silent and not self._caller.speaks
-        if not failed:
-            self._prompts.owed.ended(event.response_id)
-            return []
+            failed = cut or (silent and not self._caller.speaks)
         why = event.reason or ("no audio" if event.status == "completed" else event.status)
         commands: list[Command] = []
         if event.status in ("failed", "incomplete"):
             commands.append(self._clock.notice("response_failed", why, now))
+        if not failed:
+            self._prompts.owed.ended(event.response_id)
+            return commands
         text = self._written[1] if event.status == "completed" and self._written[0] == event.response_id else ""
         return commands + self._prompts.response_failed(event, why, now, text=text.strip())
 

@@ -25,6 +25,10 @@ from bridge_common.entries import Saying
 GRACE_S: Final = 1.5
 """After another relay: how long the caller's speech may take to be heard again before its text is answered."""
 
+AUDIBLE_MS: Final = 100
+"""A response with less audio is silent."""
+CUT_SHORT_MS: Final = 1500
+"""An incomplete response with less audio says nothing: it has failed."""
 ANSWER_DUE_S: Final = 3.0
 """Texts of others wait for the answer to the caller's words, but not longer: it may have been a cough."""
 
@@ -95,8 +99,19 @@ class Turns:
         """When `tick` has something to do."""
         times = [self.speech.next_at]
         if self._counts:
-            times += [self._owed.due_at, self.caller.over_at]
+            times += [self._owed.due_at, self.caller.over_at, self._over_at]
         return min((at for at in times if at is not None), default=None)
+
+    @property
+    def _over_at(self) -> float | None:
+        """When the active response counts as ended although the service does not report it."""
+        return None if self._tools.running else self._owed.over_at
+
+    def _end_unreported(self, now: float) -> list[Command]:
+        response_id = self._responses.active
+        if response_id in ("", UNKNOWN) or not self._ended.is_new(response_id):
+            return []
+        return self._response_done(vl.ResponseDone(response_id, "completed", ""), now)
 
     @property
     def _counts(self) -> bool:
@@ -110,6 +125,8 @@ class Turns:
                 commands += self._speech_stopped(self.caller.item_id, now)
             if self.speech.plays:
                 self._owed.queued(now)
+            if (ends_at := self._over_at) is not None and now >= ends_at:
+                commands += self._end_unreported(now)
             commands += self._outcomes.missed(self._owed.tick(now), now)
         return commands
 
@@ -121,10 +138,13 @@ class Turns:
         match event:
             case vl.AudioDelta():
                 self._sign_at = now
+                began: list[Command] = []
                 if event.pcm:
+                    began = self._began_unreported(event.response_id, now)
                     self._owed.sounded(event.response_id, now)
-                return self.speech.delta(event, now, answers=self._responses.purpose is not Purpose.SAY)
+                return began + self.speech.delta(event, now, answers=self._responses.purpose is not Purpose.SAY)
             case vl.ItemDone():
+                self._owed.item_done(event.response_id)
                 return self.speech.item_done(event)
             case vl.AgentTextDone():
                 self._outcomes.wrote(event.response_id, event.text)
@@ -205,7 +225,6 @@ class Turns:
         return self._interrupt(self._responses.active) if self._plan.interrupts else []
 
     def _speech_stopped(self, item_id: str, now: float) -> list[Command]:
-        self._sign_at = now
         if not self.caller.stopped(item_id, now) and item_id != self._implied_end:
             return []  # reported twice
         self.speech.speech_end_at = now
@@ -220,10 +239,14 @@ class Turns:
             self._owed.words_confirmed()
             return commands + self._words(now)
         self.caller.forget(event.item_id)
-        commands += self._outcomes.missed(self._owed.no_words(event.item_id, now), now)
+        commands += self._outcomes.missed(self._owed.no_words(event.item_id, now, self._resume), now)
         if not self.caller.waits:
             self.announcements.go_on()
         return commands
+
+    def _resume(self, response_id: str) -> bool:
+        """The service did not cancel it, so that it can be heard."""
+        return response_id == self._responses.active and self.speech.resume(response_id)
 
     def _words(self, now: float) -> list[Command]:
         """The caller said words: a paused announcement ends."""
@@ -257,12 +280,21 @@ class Turns:
         return asked or (bool(self._greeting_id) and not self.speech.settled((self._greeting_id,)))
 
     # -- responses
+    def _began_unreported(self, response_id: str, now: float) -> list[Command]:
+        """Its first sign is its audio or a function call: `response.created` may come late, or never."""
+        if response_id == self._responses.active or not self._begun.is_new(response_id):
+            return []
+        return self._response_created(response_id, now)
+
     def _response_created(self, response_id: str, now: float) -> list[Command]:
         if self.waits_since is None:
             self._sign_at = now
         self._responses.created(response_id)
         if self._responses.purpose is Purpose.SAY:
             return self.announcements.unwanted(response_id)
+        if self._owed.is_surplus(requested=self._responses.requested):
+            self.speech.drop(response_id)
+            return [Send(vl.cancel_response(response_id))]
         if self._responses.purpose is Purpose.GREETING:
             self._greeting_id = response_id
         if self.caller.speaks:
@@ -279,20 +311,25 @@ class Turns:
 
     def _response_done(self, event: vl.ResponseDone, now: float) -> list[Command]:
         response_id = event.response_id
+        self._begun.is_new(response_id)  # what still comes of it begins nothing
         interrupted = self.speech.dropped(response_id)
-        silent = not self.speech.spoke(response_id) and not self._tools.called_in(response_id)
+        spoken_ms = self.speech.spoken_ms(response_id)
+        silent = spoken_ms < AUDIBLE_MS and not self._tools.called_in(response_id)
         announced = self._responses.is_active_for(Purpose.SAY, response_id)
         commands: list[Command] = []
         if event.status == "cancelled":
             self._tools.drop_answer()
-            if event.reason == "turn_detected" and self._plan.interrupts and not interrupted:
+            detected = event.reason == "turn_detected" and self._plan.interrupts
+            if detected and not interrupted and not self.protects_greeting:
                 commands += self._interrupt(response_id) + self.announcements.interrupted(now)
         commands += self.speech.response_done(response_id)
         self._responses.done(response_id)
         if announced:
             commands += self.announcements.response_done(event, now, silent=silent)
         elif not interrupted:
-            commands += self._outcomes.ended(event, now, silent=silent)
+            cut = event.status == "incomplete" and spoken_ms < CUT_SHORT_MS
+            cut = cut or (event.status == "cancelled" and self.protects_greeting)
+            commands += self._outcomes.ended(event, now, silent=silent, cut=cut)
         return commands + self._after_tools(now)
 
     # -- functions
@@ -300,13 +337,14 @@ class Turns:
         if not self._calls.is_new(event.call_id):
             return []
         self._sign_at = now
+        began = self._began_unreported(event.response_id, now)
         self._tools.begin(event, self.speech.session)
         self._owed.called_tool(event.response_id, now)
         if event.name in self._plan.tools:
             # Written down before: a relay after us must not do it again.
             begun = tool_begun(event.call_id, event.name, event.arguments, self._clock.unix_ms(now))
-            return [Record(begun), RunTool(event.call_id, event.name, event.arguments)]
-        return self.tool_answered(event.call_id, NOT_AVAILABLE, now)
+            return [*began, Record(begun), RunTool(event.call_id, event.name, event.arguments)]
+        return began + self.tool_answered(event.call_id, NOT_AVAILABLE, now)
 
     def tool_answered(self, call_id: str, output: str, now: float) -> list[Command]:
         """The answer to `RunTool`."""

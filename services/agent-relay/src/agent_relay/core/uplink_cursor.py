@@ -30,6 +30,7 @@ class UplinkCursor:
         self._held = ""
         self._tone = begin
         self._tone_before = begin
+        self._before_tones = begin
 
     def passed(self, entry_id: str, *, caller_waits: bool) -> None:
         """The entry's audio was given to the voice session."""
@@ -43,13 +44,19 @@ class UplinkCursor:
     def tone(self, entry_id: str, *, typing: bool) -> None:
         """A tone was processed. `typing`: earlier tones are not sent to the agent yet and belong to the same input."""
         if not typing:
-            self._tone_before = self._tone
+            self._tone_before, self._before_tones = self._tone, self._newest
         self._tone = entry_id
 
     @property
     def text(self) -> str:
         """The last entry that need not be read again."""
         return self._held or self._newest
+
+    def after_crash(self, *, typing: bool) -> str:
+        """Where another relay begins if this one dies. `typing`: tones are not sent to the agent yet, which would die
+        with it.
+        """
+        return min(self.text, self._before_tones, key=order_of) if typing else self.text
 
     @property
     def rewound(self) -> str:
@@ -61,3 +68,9 @@ class UplinkCursor:
     def stop(self, *, typing: bool) -> UplinkStop:
         """`typing`: the latest tones are not sent to the agent yet and are left to the next relay."""
         return UplinkStop(self.text, self._tone_before if typing else self._tone)
+
+
+def order_of(entry_id: str) -> tuple[int, int]:
+    """Of ids of one stream."""
+    epoch, _, seq = entry_id.partition("-")
+    return int(epoch), int(seq or 0)

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TypeAlias
 
-from agent_relay.core.uplink_cursor import KEPT_FRAMES, UplinkStop
+from agent_relay.core.uplink_cursor import KEPT_FRAMES, UplinkStop, order_of
 from bridge_common.entries import AudioFrame, Dtmf
 
 FromCaller: TypeAlias = AudioFrame | Dtmf
@@ -35,10 +35,5 @@ class UplinkGate:
         self._held.clear()
         if stop is None:
             return held
-        audio, tones = _order(stop.audio), _order(stop.tones)
-        return [(at, one) for at, one in held if _order(at) > (audio if type(one) is AudioFrame else tones)]
-
-
-def _order(entry_id: str) -> tuple[int, int]:
-    epoch, _, seq = entry_id.partition("-")
-    return int(epoch), int(seq or 0)
+        audio, tones = order_of(stop.audio), order_of(stop.tones)
+        return [(at, one) for at, one in held if order_of(at) > (audio if type(one) is AudioFrame else tones)]
