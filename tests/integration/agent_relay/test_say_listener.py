@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 
 from bridge_common.audio import bytes_of_ms
-from bridge_common.entries import Audio, Clear, ItemEnd, Notice, Played, Say
+from bridge_common.entries import Audio, Clear, ItemEnd, Notice, Played, Playing, Say
 from bridge_common.redis_clients import RedisClients
 from eventually import eventually
 from relay_call import Call, calls, model_target, relay_process
@@ -95,6 +95,7 @@ async def test_a_barge_in_drops_the_rest_and_tells_the_writer(clients: RedisClie
         call.speak()
         await call.say(Say("say_1", 0, TEXT))
         await eventually(lambda: session.used == 3)
+        call.send(Playing("item_0"))
         await session.push({"type": "input_audio_buffer.speech_started", "item_id": "item_u"})
         await eventually(lambda: call.of(Clear))
         call.send(Played("item_0", 420, False))

@@ -29,6 +29,8 @@ class Announcement:
         """Something of it was spoken, or was asked for."""
         self.heard = spoken > 0
         """The caller has heard its beginning."""
+        self.responses: set[str] = set()
+        """All that spoke parts of it."""
         self._spoken: list[tuple[str, int, Sentence]] = []
         """For each spoken sentence its response id, and the position in the text before it."""
         self.failures = 0
@@ -91,6 +93,7 @@ class Announcement:
 
     def was_spoken(self, sentence: Sentence, response_id: str) -> None:
         self._spoken.append((response_id, self.spoken, sentence))
+        self.responses.add(response_id)
         self.spoken = sentence.end
         self.failures = 0
 

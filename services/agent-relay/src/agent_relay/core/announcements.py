@@ -231,8 +231,10 @@ class Announcements:
         """The caller speaks, and the audio that they were hearing is cleared."""
         self.paused = bool(self._hearing) or any(one.begun for one in self._waiting)
         active = self._responses.active
-        if self._asked is not None and active and not self._speech.untouched(active):
-            self._asked.announcement.heard = self._speech.spoken_ms(active) > 0
+        if self._asked is not None and active:
+            self._asked.announcement.responses.add(active)
+            if self._speech.spoken_ms(active) and not self._speech.untouched(active):
+                self._asked.announcement.heard = True
         for announcement in (*self._hearing, *self._waiting):
             announcement.heard = announcement.heard or not all(map(self._speech.untouched, announcement.response_ids))
         if self._asked is not None:
@@ -250,6 +252,11 @@ class Announcements:
         for one in self._waiting:
             one.begun = one.heard
         return self._drop([*self._hearing, *heard], Outcome.INTERRUPTED, now)
+
+    def was_heard(self, response_id: str) -> None:
+        """The caller has heard something of this response."""
+        for announcement in (*self._hearing, *self._waiting):
+            announcement.heard = announcement.heard or response_id in announcement.responses
 
     def go_on(self) -> None:
         """The caller's speech was a noise: resume."""

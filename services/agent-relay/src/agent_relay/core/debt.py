@@ -84,6 +84,31 @@ class Debt:
     """Text that the agent wrote instead of speaking it: to be spoken unchanged."""
     retry_at: float = 0.0
 
+    def due_at(self, limits: Limits) -> float:
+        """When the current state has lasted too long."""
+        falls_back = self.step is Step.FALLBACK
+        match self.state:
+            case State.PUT_OFF:
+                return self.retry_at
+            case State.AWAITED:
+                return self.since + (limits.fallback_s if falls_back else self.start_s or limits.start_s)
+            case State.WORKING:
+                return self.attempt_at + (limits.fallback_s if falls_back else limits.patience_s)
+            case _:
+                return self.since + limits.patience_s
+
+    def over_at(self, limits: Limits) -> float | None:
+        """When its response counts as ended without a report: its items are done and heard, or it called a tool."""
+        heard_out = self.state is State.HEARD and self.item_done
+        called = self.state is State.WORKING and self.chained
+        return self.since + limits.start_s if heard_out or called else None
+
+    def reopen(self, step: Step, now: float) -> None:
+        """To be requested again, with the whole time of the step."""
+        self.step, self.state, self.since, self.attempt_at = step, State.OPEN, now, now
+        self.response_id, self.requested, self.chained = "", False, False
+        self.complete = self.item_done = False
+
 
 @dataclass(frozen=True, slots=True)
 class Missed:

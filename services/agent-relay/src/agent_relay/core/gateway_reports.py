@@ -63,4 +63,5 @@ class GatewayReports:
 
     def _heard(self, item_id: str, now: float) -> None:
         response_id = self._speech.response_of(item_id)
+        self._announcements.was_heard(response_id)
         self._owed.heard(response_id, active=self._responses.active == response_id, now=now)

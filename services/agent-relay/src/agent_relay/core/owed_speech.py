@@ -62,19 +62,7 @@ class OwedSpeech:
     @property
     def due_at(self) -> float | None:
         """When `tick` has something to do; None while nothing is owed."""
-        debt, limits = self.debt, self._limits
-        if debt is None:
-            return None
-        falls_back = debt.step is Step.FALLBACK
-        match debt.state:
-            case State.PUT_OFF:
-                return debt.retry_at
-            case State.AWAITED:
-                return debt.since + (limits.fallback_s if falls_back else debt.start_s or limits.start_s)
-            case State.WORKING:
-                return debt.attempt_at + (limits.fallback_s if falls_back else limits.patience_s)
-            case _:
-                return debt.since + limits.patience_s
+        return None if self.debt is None else self.debt.due_at(self._limits)
 
     # -- what is owed
     def owe(
@@ -148,17 +136,8 @@ class OwedSpeech:
 
     @property
     def over_at(self) -> float | None:
-        """When a response counts as ended whose end is not reported: its items are done and heard, or its tool was
-        called.
-        """
-        debt = self.debt
-        if debt is None or not debt.response_id:
-            return None
-        heard_out = debt.state is State.HEARD and debt.item_done
-        return debt.since + self._limits.start_s if heard_out or self._waits_for_end(debt) else None
-
-    def _waits_for_end(self, debt: Debt) -> bool:
-        return debt.state is State.WORKING and debt.chained
+        """When the response of the debt counts as ended although its end is not reported."""
+        return None if self.debt is None else self.debt.over_at(self._limits)
 
     def called_tool(self, response_id: str, now: float) -> None:
         """The owed speech follows in the response to the tool's result."""
@@ -384,8 +363,7 @@ class OwedSpeech:
             if debt.step is Step.FIRST:
                 debt.step = Step.AGAIN
             return self._escalate(debt, "noises keep interrupting it", now)
-        debt.state, debt.since, debt.attempt_at = State.OPEN, now, now
-        debt.response_id, debt.requested = "", False
+        debt.reopen(debt.step, now)
         return Missed(debt.kind, debt.step, _NOISE, resumes=True)
 
     def _put_off(self, debt: Debt, why: str, wait_s: float, now: float) -> Missed:
@@ -405,9 +383,7 @@ class OwedSpeech:
             step = Step.GIVEN_UP
         move = stuck and not debt.moved and not debt.waits and step is not Step.GIVEN_UP
         missed = Missed(debt.kind, step, why, stuck, move)
-        debt.step, debt.state, debt.since, debt.attempt_at = step, State.OPEN, now, now
-        debt.response_id, debt.chained, debt.requested = "", False, False
-        debt.complete = debt.item_done = False
+        debt.reopen(step, now)
         debt.moved = debt.moved or move
         if step is Step.GIVEN_UP:
             self.debt = None
