@@ -49,6 +49,14 @@ def test_an_error_that_names_no_event_is_about_the_request_under_way() -> None:
     assert responses.refused(_error("server_error")) is None, "it was accepted"
 
 
+def test_an_error_about_another_event_does_not_refuse_the_request() -> None:
+    responses = Responses()
+    responses.ask(ANSWER, Purpose.FALLBACK, 1.0)
+    for code in ("response_cancel_not_active", "item_truncate_invalid_item_id"):
+        assert responses.refused(_error(code)) is None
+    assert responses.hold(Purpose.FALLBACK)
+
+
 def test_a_request_that_met_an_unseen_response_waits_for_its_end() -> None:
     responses = Responses()
     responses.ask(ANSWER, Purpose.ANSWER, 1.0)

@@ -14,6 +14,8 @@ from typing import Final, TypeAlias
 from agent_relay.core.voice_live import ClientEvent, ErrorEvent
 
 ALREADY_ACTIVE: Final = "conversation_already_has_active_response"
+_OF_OTHER_EVENTS: Final = ("response_cancel", "item_", "input_audio_buffer", "cannot_update")
+"""Beginnings of codes that refuse other client events than a request."""
 
 
 class Purpose(StrEnum):
@@ -92,8 +94,9 @@ class Responses:
         Live began a response by itself just before the request arrived, and that response was taken for ours.
         """
         busy = error.code == ALREADY_ACTIVE or "already has an active response" in error.message
+        unnamed = not error.event_id and not error.code.startswith(_OF_OTHER_EVENTS)
         for request in (self._asked, self._credited if busy else None):
-            if request is not None and error.event_id in (request[0]["event_id"], ""):
+            if request is not None and (unnamed or error.event_id == request[0]["event_id"]):
                 break
         else:
             return None

@@ -208,7 +208,7 @@ def create_instructed(instructions: str) -> ClientEvent:
 
 def cancel_response(response_id: str) -> ClientEvent:
     """Not for a barge-in: there the service has cancelled it already."""
-    return {"type": "response.cancel", "response_id": response_id}
+    return {"type": "response.cancel", "event_id": f"cancel-{response_id}", "response_id": response_id}
 
 
 def create_message(role: str, text: str, assistant_part: str = "text") -> ClientEvent:
