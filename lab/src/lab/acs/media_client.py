@@ -54,6 +54,7 @@ class MediaLink:
 
     async def dial(self, options: MediaOptions) -> None:
         """Open the socket and send AudioMetadata; raises `RefusedError` when there is no upgrade in time."""
+        self._call.note("media_dialling")
         fault = self._equipment.faults.media()
         if fault is not None and fault.refuse:
             raise RefusedError("a fault of the lab")

@@ -39,15 +39,18 @@ class VoiceSession:
 
 @dataclass(frozen=True, slots=True)
 class MediaSocket:
-    """A time without a media socket: from its loss to the first try to dial again and to the next open one.
+    """A time without a media socket: from its loss to the next open one.
 
+    `dialled_at`: when ACS began the last dial, the one that succeeded if any did.
     `reported_at`: when ACS first posted a callback about the loss, infinite if it never did.
+    `refused`: dials that were refused.
     """
 
     lost_at: float
     dialled_at: float
     open_at: float
     reported_at: float = float("inf")
+    refused: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,8 @@ class CallTrace:
 @dataclass(frozen=True, slots=True)
 class DirectionTrace:
     """One direction of one call. `gap_ms` is the longest time in which no frame came, `own_gap_ms` the same without
-    the time that ACS takes until it dials again."""
+    the time that ACS takes until it begins the last dial: its pauses after refused dials are not ours, and
+    `refused_dials` counts those."""
 
     went_on: bool
     gap_ms: float
@@ -99,6 +103,8 @@ class CallOutcome:
     connected: bool
     conversations: int = 1
     """How many different ones the agent had in this call."""
+    refused_dials: int = 0
+    """Dials of a lost media socket that were refused."""
 
     @property
     def went_on(self) -> bool:
@@ -115,7 +121,8 @@ def outcome(trace: CallTrace, began: float, ended: float) -> CallOutcome:
     downlink = _direction(trace, down_sent, trace.heard, began, ended, sender)
     met = sum(1 for session in trace.sessions if session.closed_at >= began and session.opened_at <= ended)
     conversations = len({session.conversation_id for session in trace.sessions})
-    return CallOutcome(trace.number, uplink, downlink, met, trace.connected, conversations)
+    refused = sum(one.refused for one in trace.breaks if began <= one.lost_at <= ended)
+    return CallOutcome(trace.number, uplink, downlink, met, trace.connected, conversations, refused)
 
 
 def _direction(
@@ -176,7 +183,7 @@ def _ms(silence_s: float) -> float:
 
 
 def _dialling(silence: tuple[float, float], breaks: Iterable[MediaSocket]) -> float:
-    """How much of the silence ACS spent before it first dialled again."""
+    """How much of the silence ACS spent before its last dial."""
     return sum(max(0.0, min(silence[1], one.dialled_at) - max(silence[0], one.lost_at)) for one in breaks)
 
 

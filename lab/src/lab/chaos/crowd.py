@@ -115,21 +115,24 @@ def media_breaks(timeline: Sequence[Json]) -> list[MediaSocket]:
     breaks: list[MediaSocket] = []
     lost_at = 0.0
     dialled_at = reported_at = _FOREVER
+    refused = 0
     for row in timeline:
         event, t = row["event"], float(row["t"])
         if event == "media_closed" and not lost_at:
-            lost_at, dialled_at, reported_at = t, _FOREVER, _FOREVER
+            lost_at, dialled_at, reported_at, refused = t, _FOREVER, _FOREVER, 0
         elif not lost_at:
             continue
         elif event in ("media_streaming_failed", "media_streaming_stopped"):
             reported_at = min(reported_at, t)
-        elif event in ("media_refused", "media_open"):
-            dialled_at = min(dialled_at, t)
-            if event == "media_open":
-                breaks.append(MediaSocket(lost_at, dialled_at, t, reported_at))
-                lost_at = 0.0
+        elif event == "media_dialling":
+            dialled_at = t
+        elif event == "media_refused":
+            refused += 1
+        elif event == "media_open":
+            breaks.append(MediaSocket(lost_at, dialled_at, t, reported_at, refused))
+            lost_at = 0.0
     if lost_at:
-        breaks.append(MediaSocket(lost_at, dialled_at, _FOREVER, reported_at))
+        breaks.append(MediaSocket(lost_at, dialled_at, _FOREVER, reported_at, refused))
     return breaks
 
 

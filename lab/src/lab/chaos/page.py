@@ -16,6 +16,7 @@ _WORDS: Final = {
     "gap_p99_ms": ("gap p99", "ms"),
     "gap_max_ms": ("gap max", "ms"),
     "own_gap_p99_ms": ("gap without ACS's dialling, p99", "ms"),
+    "refused_dials": ("dials refused", ""),
     "after_dial_p99_ms": ("first audio after ACS dialled, p99", "ms"),
     "after_report_p99_ms": ("first audio after ACS reported the loss, p99", "ms"),
     "starts_asked": ("requests to start media", ""),

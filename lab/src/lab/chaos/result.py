@@ -58,6 +58,7 @@ class RowResult:
             "late_max_ms": max((way.late_ms for way in both), default=0.0),
             "sessions_max": float(max((call.sessions for call in self.outcomes), default=0)),
             "conversations_max": float(max((call.conversations for call in self.outcomes), default=0)),
+            "refused_dials": float(sum(call.refused_dials for call in self.outcomes)),
             **self.facts,
         }
         if after_dial := [way.after_dial_ms for way in both if way.after_dial_ms is not None]:

@@ -99,8 +99,10 @@ def test_a_call_that_was_hung_up_has_not_gone_on() -> None:
 def test_the_time_until_acs_dials_again_is_not_ours() -> None:
     base = smooth()
     marks = [mark for mark in base.heard if not 4.0 < mark[2] < 5.2]
-    broken = MediaSocket(lost_at=4.05, dialled_at=4.55, open_at=5.1)
-    found = outcome(replace(base, heard=marks, breaks=[broken]), 2.0, 9.9).downlink
+    broken = MediaSocket(lost_at=4.05, dialled_at=4.55, open_at=5.1, refused=2)
+    judged = outcome(replace(base, heard=marks, breaks=[broken]), 2.0, 9.9)
+    assert judged.refused_dials == 2
+    found = judged.downlink
     assert found.gap_ms == pytest.approx(1200, abs=21)
     assert found.own_gap_ms == pytest.approx(found.gap_ms - 500, abs=1)
     assert found.after_dial_ms == pytest.approx(100, abs=21)

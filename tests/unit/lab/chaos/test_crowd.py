@@ -17,11 +17,12 @@ def test_a_call_with_one_socket_has_no_break() -> None:
 def test_a_break_ends_with_the_next_open_socket() -> None:
     found = media_breaks(
         timeline(
-            *((1.0, "media_open"), (5.0, "media_closed"), (5.5, "media_refused"), (6.0, "media_open")),
-            *((8.0, "media_closed"), (8.5, "media_open")),
+            *((1.0, "media_open"), (5.0, "media_closed")),
+            *((5.5, "media_dialling"), (5.6, "media_refused"), (6.1, "media_dialling"), (6.2, "media_open")),
+            *((8.0, "media_closed"), (8.5, "media_dialling"), (8.5, "media_open")),
         )
     )
-    assert found == [MediaSocket(5.0, 5.5, 6.0), MediaSocket(8.0, 8.5, 8.5)]
+    assert found == [MediaSocket(5.0, 6.1, 6.2, refused=1), MediaSocket(8.0, 8.5, 8.5)]
 
 
 def test_a_break_knows_when_acs_first_told_of_it() -> None:
@@ -40,5 +41,5 @@ def test_a_break_knows_when_acs_first_told_of_it() -> None:
 
 
 def test_a_socket_that_never_comes_back_is_a_break_without_end() -> None:
-    (found,) = media_breaks(timeline((1.0, "media_open"), (5.0, "media_closed"), (5.5, "media_refused")))
-    assert (found.lost_at, found.dialled_at, found.open_at) == (5.0, 5.5, float("inf"))
+    (found,) = media_breaks(timeline((5.0, "media_closed"), (5.5, "media_dialling"), (5.6, "media_refused")))
+    assert found == MediaSocket(5.0, 5.5, float("inf"), refused=1)
