@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import pytest
 
-from bridge_common.call_record import CallRecord
+from bridge_common.call_record import CallRecord, Status
 from bridge_common.call_store import CallStore
 from bridge_common.entries import Audio, ItemEnd, Restored, VoiceReady
 from bridge_common.errors import OutsideError
@@ -51,6 +53,23 @@ async def test_a_lease_that_ends_elsewhere_ends_the_call_here(clients: RedisClie
         await until_open(service, 0)
         await ten[0].leases.end(ten[0].call_id)
         await eventually(lambda: relay.worker.active == 0)
+
+
+@pytest.mark.parametrize(("status", "why"), [(Status.ENDED, "ended"), (Status.CONNECTED, "lease lost")])
+async def test_a_lost_lease_of_an_ended_call_is_its_end(
+    clients: RedisClients, ten: list[Call], caplog: pytest.LogCaptureFixture, status: Status, why: str
+) -> None:
+    async with scripted(opened()) as service, relay_process(clients, model_target(service.url)) as relay:
+        await ten[0].begin()
+        await until_open(service, 0)
+        await eventually(ten[0].announced)
+        record = await ten[0].store.load(ten[0].call_id)
+        assert record is not None
+        assert await ten[0].store.save(record, replace(record, status=status))
+        with caplog.at_level(logging.INFO, "agent_relay.worker"):
+            await ten[0].leases.end(ten[0].call_id)
+            await eventually(lambda: relay.worker.active == 0)
+        assert [vars(line)["bridge_fields"]["why"] for line in caplog.records if line.message == "call left"] == [why]
 
 
 async def test_without_renewal_a_relay_is_silent_and_then_says_what_it_held_back(

@@ -83,6 +83,7 @@ class Relay:
         self._conversation = conversation
         self._loop = asyncio.get_running_loop()
         self._over: asyncio.Future[str] = self._loop.create_future()
+        self._ended = False
         self._audio_seen = False
         self._caller_acts = False
         """A key of the caller is being processed."""
@@ -183,10 +184,12 @@ class Relay:
         silence, stop = self._await_silence(), self._await_stop()
         parts = (self._hold_voice(), self._errands.run(), self.says.look(), silence, stop)
         work = _Work(*(asyncio.create_task(self._guarded(part)) for part in parts))
-        return await afterwards(self._over, partial(self._leave, work))
+        why = await afterwards(self._over, partial(self._leave, work))
+        return ENDED if self._ended else why
 
     async def _leave(self, work: _Work) -> None:
         self._desk.reader.remove(self._desk.keys.uplink(self.claim.call_id))
+        self._ended = await self._has_ended()
         noting = asyncio.create_task(self._note_stop(self._cursor.stop(typing=self._conversation.typing)))
         self.says.close()
         for task in (work.voice, work.says, work.alone, work.uplink):
@@ -196,6 +199,18 @@ class Relay:
         last_words = asyncio.wait({work.voice, work.errands, noting}, timeout=_LAST_WORDS_S)
         # Let go of everything also when the process ends meanwhile.
         await afterwards(last_words, partial(self._let_go, work, noting))
+
+    async def _has_ended(self) -> bool:
+        """A call that ends loses its lease too, and we may meet that before the end of the uplink."""
+        why = FAILED if self._over.cancelled() else self._over.result()
+        if why != LEASE_LOST:
+            return why == ENDED
+        try:
+            async with asyncio.timeout(_LAST_WORDS_S):
+                record = await self._desk.store.load(self.claim.call_id)
+        except (OutsideError, TimeoutError):
+            return False
+        return record is not None and not record.status.live
 
     async def _note_stop(self, stop: UplinkStop) -> None:
         """Store where the next relay begins; it waits for this only briefly (`STOP_WITHIN_S`)."""
@@ -214,7 +229,7 @@ class Relay:
         await self._voice.close()
 
     def _say_goodbye(self) -> None:
-        if self._over.done() and not self._over.cancelled() and self._over.result() == ENDED:
+        if self._ended:
             self._do(self._conversation.call_ended(self._now()))
         else:
             # Another relay goes on, and what still sounds is not over.
