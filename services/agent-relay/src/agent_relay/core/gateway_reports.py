@@ -47,7 +47,7 @@ class GatewayReports:
         return self._speech.unheard_is_lost(now) + self.never_heard(now) + self._cut_off(now)
 
     def _cut_off(self, now: float) -> list[Command]:
-        """What the caller was hearing goes on when they can hear again: the rest of an answer is owed."""
+        """Owe the caller the rest of the answer that the lost socket cut off."""
         cut = self._announcements.repeat(self._speech.take_cut())
         debt = self._owed.debt
         if not cut or (debt is not None and debt.response_id not in cut):

@@ -29,7 +29,7 @@ class Saying:
         return True
 
     def attempt(self) -> tuple[list[ClientEvent], ClientEvent]:
-        """What to send before the request, and the request."""
+        """Return the events to send first, and the request for the response."""
         form = self._forms[self._next]
         if self._words.text is not None:
             return spoken(form, self._words.text)

@@ -61,7 +61,7 @@ class Pulse:
         return max(self.heard_at, asked_at) + PROBE_S
 
     def feel(self, asked_at: float, now: float) -> list[Command]:
-        """What has to be done about a session that is silent."""
+        """Probe a session that was silent for a while; report one that does not answer."""
         at = self.next_at(asked_at)
         if at is None or now < at:
             return []

@@ -29,7 +29,7 @@ def forms_for(target: Target) -> tuple[Form, ...]:
 
 
 def spoken(form: Form, text: str) -> tuple[list[ClientEvent], ClientEvent]:
-    """What to send before the request, and the request."""
+    """Return the events to send first, and the request for the response."""
     match form:
         case Form.PRE_GENERATED:
             return [], create_spoken(text)
