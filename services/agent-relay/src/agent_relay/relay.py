@@ -206,8 +206,7 @@ class Relay:
         if why != LEASE_LOST:
             return why == ENDED
         try:
-            async with asyncio.timeout(_LAST_WORDS_S):
-                record = await self._desk.store.load(self.claim.call_id)
+            record = await asyncio.wait_for(self._desk.store.load(self.claim.call_id), _LAST_WORDS_S)
         except (OutsideError, TimeoutError):
             return False
         return record is not None and not record.status.live
