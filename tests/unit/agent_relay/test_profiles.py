@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from agent_relay.core.agent_profile import AgentProfile
-from agent_relay.profiles import load_profiles
+from agent_relay.profiles import MOST_NODES, load_profiles
 from bridge_common.errors import InputError
 
 
@@ -45,7 +46,13 @@ def test_every_mistake_is_named(tmp_path: Path) -> None:
     assert "b.greeting" in caught.value.message
 
 
-@pytest.mark.parametrize("text", ["- a\n- b\n", "just text", "a: [", "\x00"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("- a\n- b\n", "just text", "a: [", "\x00", "a: *b", "a: &a {b: *a}", "[" * 2_000),
+        *("a: !!int x", "a: !!int ''", "a: !!bool maybe", "a: !!timestamp x", "a: !!set {b}", "a: !!binary YQ=="),
+    ],
+)
 def test_what_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(InputError):
         load_profiles(_file(tmp_path, text))
@@ -54,3 +61,26 @@ def test_what_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None:
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be read"):
         load_profiles(tmp_path / "nowhere.yaml")
+
+
+def test_a_small_file_cannot_expand_to_a_huge_profile(tmp_path: Path) -> None:
+    lines = ["a: &a [x]"]
+    for before, name in pairwise("abcdefghi"):
+        lines.append(f"{name}: &{name} [{', '.join([f'*{before}'] * 9)}]")
+    with pytest.raises(InputError, match=f"more than {MOST_NODES} values, aliases included"):
+        load_profiles(_file(tmp_path, "\n".join(lines)))
+
+
+def test_profiles_may_share_values_and_hold_nothing_but_json(tmp_path: Path) -> None:
+    text = """
+    sales: &sales
+      voice: &voice {type: azure-standard, name: x, since: 2026-11-22}
+    night:
+      <<: *sales
+      language: de-DE
+    day: {voice: *voice}
+    """
+    profiles = load_profiles(_file(tmp_path, text))
+    voice = {"type": "azure-standard", "name": "x", "since": "2026-11-22"}
+    assert [profiles[name].voice for name in ("sales", "night", "day")] == [voice] * 3
+    assert profiles["night"].language == "de-DE"

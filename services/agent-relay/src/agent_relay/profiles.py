@@ -13,6 +13,39 @@ from agent_relay.core.agent_profile import AgentProfile
 from bridge_common.errors import InputError
 
 DEFAULT: Final = "default"
+MOST_NODES: Final = 50_000
+_TAG: Final = "tag:yaml.org,2002:"
+_JSON_TAGS: Final = (*(f"{_TAG}{name}" for name in ("str", "int", "float", "bool", "null", "seq", "map")), None)
+
+
+class _Loader(yaml.SafeLoader):
+    """Only values that JSON has, because most of a profile is sent to Voice Live; a date stays text. An alias counts as
+    all the nodes that it repeats, so that a small file cannot expand to a huge profile.
+    """
+
+    yaml_constructors = {tag: yaml.SafeLoader.yaml_constructors[tag] for tag in _JSON_TAGS}  # noqa: RUF012
+    yaml_implicit_resolvers = {  # noqa: RUF012  # class attributes that PyYAML reads
+        first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith(":timestamp")]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._nodes = 0
+        self._sizes: dict[yaml.Node, int] = {}
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]  # the stubs of PyYAML lack it
+        before, repeats = self._nodes, self.check_event(yaml.AliasEvent)
+        node = super().compose_node(parent, index)
+        assert node is not None
+        if repeats and node not in self._sizes:
+            raise yaml.MarkedYAMLError(problem="an alias repeats the value that contains it", problem_mark=mark)
+        self._nodes += self._sizes[node] if repeats else 1
+        if self._nodes > MOST_NODES:
+            raise yaml.MarkedYAMLError(problem=f"more than {MOST_NODES} values, aliases included", problem_mark=mark)
+        self._sizes.setdefault(node, self._nodes - before)
+        return node
 
 
 def load_profiles(path: Path | None) -> Mapping[str, AgentProfile]:
@@ -20,10 +53,11 @@ def load_profiles(path: Path | None) -> Mapping[str, AgentProfile]:
     if path is None:
         return {DEFAULT: AgentProfile()}
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, LookupError, TypeError, OverflowError, RecursionError) as error:
+        # Beside its own errors PyYAML raises these for values that do not fit an explicit tag.
         raise InputError(f"{path} is no YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
         raise InputError(f"{path} is not a mapping from profile names to profiles")

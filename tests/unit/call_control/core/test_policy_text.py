@@ -1,13 +1,19 @@
 from __future__ import annotations
 
+import contextlib
 import json
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
+from call_control.core.plain_yaml import DEEPEST, MOST_NODES, PlainYaml
 from call_control.core.policy_text import MAX_BYTES, policy_of_text
-from call_control.core.routing_policy import PolicyError, encode_policy
+from call_control.core.routing_policy import MOST_MISTAKES, MOST_VALUES, PolicyError, decode_policy, encode_policy
+from call_control.replies import error_reply
 from fuzzing import mutations
 
 POLICY = b"""
@@ -56,8 +62,20 @@ def test_the_example_of_the_documentation_is_good() -> None:
         (b"rules: []\nrules: []", "line 2, column 1: a field is given twice"),
         (b"\xff", "the text is not in UTF-8"),
         (b"", "a policy is a mapping"),
-        (b"[" * 2_000, "the text is no YAML"),
-        (b"!!python/object:os.system x", "line 1, column 1: could not determine a constructor"),
+        (b"[" * 2_000, f"line 1, column 21: values are nested deeper than {DEEPEST} levels"),
+        (b"[" + b"a," * 30_000, f"line 1, column 40000: the text has more than {MOST_NODES} values"),
+        (b"!!python/object:os.system x", "line 1, column 1: tags (!name) are not allowed"),
+        (b"rules: !!set {a, b}", "line 1, column 8: tags (!name) are not allowed"),
+        (b"rules: !!seq {}", "line 1, column 8: tags (!name) are not allowed"),
+        (b"rules: !!omap [a: b]", "line 1, column 8: tags (!name) are not allowed"),
+        (b"since: !!timestamp x", "line 1, column 8: tags (!name) are not allowed"),
+        (b"a: !!int ''", "line 1, column 4: tags (!name) are not allowed"),
+        (b"a: !!bool maybe", "line 1, column 4: the value does not fit its tag"),
+        (b"? [a]\n: b", "line 1, column 3: the name of a field must be text"),
+        (b"true: b", "line 1, column 1: the name of a field must be text"),
+        (b"a: &x b\nc: *x", "line 2, column 4: aliases (*name) are not allowed"),
+        (b"<<: {rules: []}", "line 1, column 1: merge keys (<<) are not allowed"),
+        (b'a: "\\UFFFFFFFF"', "the text is no YAML"),
         (b"x" * (MAX_BYTES + 1), "the text is longer"),
     ],
 )
@@ -85,12 +103,49 @@ def test_what_is_no_json(text: bytes, mistake: str) -> None:
     assert told.startswith(mistake)
 
 
-def test_an_anchor_that_names_itself_many_times_over_is_refused_quickly() -> None:
-    lines = ["a: &a [x]"]
+def _bombs() -> list[str]:
+    lists, merges = ["a: &a [x]"], ["a: &a {x: y}"]
     for before, name in pairwise("abcdefghi"):
-        lines.append(f"{name}: &{name} [{', '.join([f'*{before}'] * 9)}]")
+        lists.append(f"{name}: &{name} [{', '.join([f'*{before}'] * 9)}]")
+        merges.append(f"{name}: &{name} {{<<: [{', '.join([f'*{before}'] * 9)}]}}")
+    return ["\n".join([*lists, "rules: *i"]), "\n".join([*merges, "rules: [*i]"]), "&a [*a]", "&a {<<: *a}"]
+
+
+@pytest.mark.parametrize("bomb", _bombs())
+def test_an_alias_is_refused_before_anything_is_expanded(bomb: str) -> None:
+    """470 bytes of this cost 12 s and 220 MB once."""
+    reader = PlainYaml(bomb)
+    with pytest.raises(yaml.MarkedYAMLError, match="aliases"):
+        reader.value()
+    assert reader.nodes < 20
     with pytest.raises(PolicyError):
-        policy_of_text("\n".join([*lines, "rules: *i"]).encode())
+        policy_of_text(bomb.encode())
+
+
+def test_the_values_of_all_rules_together_are_bounded() -> None:
+    rule = {"called": ",".join(["+1*"] * 900), "agent": "a"}
+    rules = [rule | {"name": f"r{number}"} for number in range(MOST_VALUES // 900 + 1)]
+    with pytest.raises(PolicyError, match=f"at most {MOST_VALUES} values of called, caller, days, hours") as caught:
+        decode_policy({"rules": [*rules, {"name": "rest", "agent": "a"}]})
+    assert len(caught.value.mistakes) == 1
+    decode_policy({"rules": [*rules[1:], {"name": "rest", "agent": "a"}]})
+
+
+def test_a_junk_policy_gets_a_short_reply() -> None:
+    junk = {"rules": [{"name": "a", "agent": "a"}], **{f"field{number}": 1 for number in range(3000)}}
+    with pytest.raises(PolicyError) as caught:
+        decode_policy(junk)
+    assert len(caught.value.mistakes) == MOST_MISTAKES + 1
+    assert caught.value.mistakes[-1] == f"and {3000 - MOST_MISTAKES} more mistakes"
+
+
+@pytest.mark.parametrize("name", ["\ud800", "x\nlevel=ERROR forged", "n" * 10_000])
+def test_names_of_the_sender_are_repeated_short_and_printable(name: str) -> None:
+    """A lone surrogate in the reply was a 500."""
+    with pytest.raises(PolicyError) as caught:
+        decode_policy({"rules": [{"name": name, name: 1}]})
+    assert all(len(mistake) < 300 and mistake.isprintable() for mistake in caught.value.mistakes)
+    assert error_reply(422, caught.value).status_code == 422
 
 
 @pytest.mark.parametrize("as_json", [False, True])
@@ -105,3 +160,96 @@ def test_nothing_but_policies_and_policy_errors_comes_out(as_json: bool) -> None
             refused += 1
     assert read
     assert refused
+
+
+_PIECES = [
+    *("rules", "name", "called", "percent", "redirect", "people", "phone", "hours", "agent", "everyone_to_people"),
+    *("!!int ", "!!float ", "!!bool ", "!!null ", "!!timestamp ", "!!set ", "!!omap ", "!!pairs ", "!!binary ", "! "),
+    *("!!str ", "!!map ", "!!seq ", "!!merge ", "!!python/name:os ", "!<x> ", "!%41 ", "%TAG ! tag:x\n", "%YAML 1.1\n"),
+    *(
+        "&a ",
+        "*a",
+        "<<",
+        ": ",
+        "- ",
+        "? ",
+        "[",
+        "]",
+        "{",
+        "}",
+        ", ",
+        "\n",
+        "\n  ",
+        "\n    ",
+        "---\n",
+        "...\n",
+        "#",
+        "|",
+        ">",
+    ),
+    *(
+        '"\\ud800"',
+        '"\\UFFFFFFFF"',
+        '"',
+        "'",
+        "~",
+        "yes",
+        "null",
+        "+1800*",
+        "20:00-08:00",
+        "25",
+        "1e999",
+        ".nan",
+        "-",
+        "",
+    ),
+]
+
+
+def _read(text: bytes, *, as_json: bool) -> None:
+    """A policy that can be shown, or mistakes that can be shown."""
+    policy, refusal = None, None
+    try:
+        policy = policy_of_text(text, as_json=as_json)
+    except PolicyError as error:
+        refusal = error
+    if policy is not None:
+        assert decode_policy(json.loads(json.dumps(encode_policy(policy)))) == policy
+    if refusal is not None:
+        assert refusal.mistakes
+        assert all(refusal.mistakes)
+        assert error_reply(422, refusal).status_code == 422
+
+
+@given(
+    st.binary(max_size=300)
+    | st.lists(st.sampled_from(_PIECES), max_size=40).map(lambda pieces: "".join(pieces).encode())
+)
+def test_any_bytes_are_a_policy_or_have_mistakes(text: bytes) -> None:
+    for as_json in (False, True):
+        _read(text, as_json=as_json)
+
+
+_PLAIN = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=8) | st.sampled_from(_PIECES),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(_PIECES) | st.text(max_size=3), inner),
+    max_leaves=12,
+)
+
+
+@given(_PLAIN, st.dictionaries(st.sampled_from(_PIECES[:10]), _PLAIN))
+def test_any_values_are_a_policy_or_have_mistakes(value: object, rule: dict[str, object]) -> None:
+    for content in (value, {"rules": value}, {"rules": [rule, {"name": "rest", "agent": "a"}]}, {"people": value}):
+        _read(json.dumps(content).encode(), as_json=True)
+
+
+@given(
+    st.binary(max_size=200)
+    | st.lists(st.sampled_from(_PIECES), max_size=60).map(lambda pieces: "".join(pieces).encode())
+)
+def test_no_more_nodes_are_composed_than_the_text_has_characters(text: bytes) -> None:
+    reader = None
+    with contextlib.suppress(yaml.YAMLError, ValueError, OverflowError):
+        reader = PlainYaml(text.decode(errors="replace"))
+        reader.value()
+    assert reader is None or reader.nodes <= 2 * len(text) + 1

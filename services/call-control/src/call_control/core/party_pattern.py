@@ -23,6 +23,8 @@ class PartyPattern:
             return is_anonymous(raw_id)
         prefix = self.text.removesuffix("*").removeprefix("4:").lower()
         party = raw_id.removeprefix("4:").lower()
+        if "?" not in prefix:
+            return party.startswith(prefix) if self.text.endswith("*") else party == prefix
         fits = len(party) >= len(prefix) if self.text.endswith("*") else len(party) == len(prefix)
         return fits and all(wanted in ("?", found) for wanted, found in zip(prefix, party, strict=False))
 

@@ -3,32 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Hashable
-from typing import Any, Final
+from typing import Final
 
 import yaml
 
+from call_control.core.plain_yaml import PlainYaml
 from call_control.core.routing_policy import Policy, PolicyError, decode_policy
 
 MAX_BYTES: Final = 64 * 1024
-
-
-class _PolicyLoader(yaml.SafeLoader):
-    """Leaves numbers and times as they are written: `+18005551212` is no integer, and `20:00` not 1,200."""
-
-    yaml_implicit_resolvers = {  # noqa: RUF012  # the class attribute that PyYAML reads
-        first: [(tag, pattern) for tag, pattern in resolvers if tag.endswith((":bool", ":null", ":merge"))]
-        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen: set[object] = set()
-        for key, _ in node.value:
-            if key.value in seen and key.tag != "tag:yaml.org,2002:merge":
-                raise yaml.constructor.ConstructorError(None, None, "a field is given twice", key.start_mark)
-            if isinstance(key.value, Hashable):
-                seen.add(key.value)
-        return super().construct_mapping(node, deep)
 
 
 def policy_of_text(text: bytes, *, as_json: bool = False) -> Policy:
@@ -40,14 +22,15 @@ def policy_of_text(text: bytes, *, as_json: bool = False) -> Policy:
 
 def _from_yaml(text: bytes) -> object:
     try:
-        return yaml.load(text.decode(), _PolicyLoader)
+        return PlainYaml(text.decode()).value()
     except UnicodeDecodeError as error:
         raise PolicyError(["the text is not in UTF-8"]) from error
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
         raise PolicyError([f"{place}{error.problem or 'this is no YAML'}"]) from error
-    except (yaml.YAMLError, RecursionError, ValueError, TypeError) as error:
+    except (yaml.YAMLError, RecursionError, ValueError, OverflowError) as error:
+        # The last two: the scanner passes the number of an escape such as "\UFFFFFFFF" to chr().
         raise PolicyError(["the text is no YAML"]) from error
 
 

@@ -36,6 +36,11 @@ T = TypeVar("T")
 
 MOST_RULES: Final = 256
 _MOST_PATTERNS: Final = 1000
+MOST_VALUES: Final = 5000
+"""Patterns, days and hours of all rules together: a call that rings is compared with each of them."""
+MOST_MISTAKES: Final = 100
+"""Reported of one policy; a junk text of 64 KiB can have tens of thousands."""
+_LONGEST_NAME: Final = 64
 RESERVED_NAMES: Final = frozenset({"DEFAULT_PROFILE", "REFUSED_CALLERS", "everyone_to_people"})
 """What a call's record names when no rule decided."""
 _ACTIONS: Final = ("agent", "redirect", "reject")
@@ -45,13 +50,16 @@ _GUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 class PolicyError(InputError):
-    """`mistakes`: each with its place."""
+    """`mistakes`: each with its place, at most `MOST_MISTAKES`."""
 
     code = "bad_policy"
 
     def __init__(self, mistakes: Sequence[str]) -> None:
-        super().__init__("; ".join(mistakes))
-        self.mistakes = tuple(mistakes)
+        shown = [*mistakes[:MOST_MISTAKES]]
+        if len(mistakes) > MOST_MISTAKES:
+            shown.append(f"and {len(mistakes) - MOST_MISTAKES} more mistakes")
+        super().__init__("; ".join(shown))
+        self.mistakes = tuple(shown)
 
 
 def _listed(value: object) -> object:
@@ -181,6 +189,7 @@ def decode_policy(content: object) -> Policy:
     if not isinstance(content, dict):
         raise PolicyError(["a policy is a mapping with `rules`"])
     fields = cast(Mapping[str, object], content)
+    _check_size(fields)
     mistakes = list(_across(fields))
     try:
         policy = Policy.model_validate(fields)
@@ -208,6 +217,26 @@ def digest_of(policy: Policy | None) -> str:
     return hashlib.sha256(json.dumps(encode_policy(policy)).encode()).hexdigest()[:16] if policy else ""
 
 
+def _check_size(fields: Mapping[str, object]) -> None:
+    """Before anything else, so that the cost of a junk policy is bounded, too. Raises `PolicyError`."""
+    rules = fields.get("rules")
+    if not isinstance(rules, list):
+        return
+    if len(rules) > MOST_RULES:
+        raise PolicyError([f"rules: at most {MOST_RULES} rules are allowed, got {len(rules)}"])
+    values = sum(_length(rule.get(name)) for rule in rules if isinstance(rule, dict) for name in _CONDITIONS)
+    if values > MOST_VALUES:
+        raise PolicyError(
+            [f"rules: at most {MOST_VALUES} values of {', '.join(_CONDITIONS)} are allowed in all rules, got {values}"]
+        )
+
+
+def _length(value: object) -> int:
+    if isinstance(value, str):
+        return value.count(",") + 1
+    return len(value) if isinstance(value, list) else 0
+
+
 def _told(loc: tuple[int | str, ...], kind: str, message: str, fields: Mapping[str, object]) -> str:
     return f"{_place(loc, fields)}: {_WORDS.get(kind, message.removeprefix('Value error, '))}"
 
@@ -219,7 +248,7 @@ def _place(loc: Sequence[int | str], fields: Mapping[str, object]) -> str:
         if isinstance(part, int):
             place += f"[{part}]" + (_named(fields, part) if index == 1 and loc[0] == "rules" else "")
         elif part not in _TAGS:
-            place += f".{part}" if place else part
+            place += f".{_shown(part)}" if place else _shown(part)
     return place
 
 
@@ -227,7 +256,14 @@ def _named(fields: Mapping[str, object], index: int) -> str:
     rules = fields.get("rules")
     rule = rules[index] if isinstance(rules, list) and index < len(rules) else None
     name = rule.get("name") if isinstance(rule, dict) else None
-    return f" ({name})" if isinstance(name, str) and name else ""
+    return f" ({_shown(name)})" if isinstance(name, str) and name else ""
+
+
+def _shown(name: str) -> str:
+    """A name that was not checked, as replies and logs may contain it: short, without control characters and without
+    lone surrogates, which cannot be encoded.
+    """
+    return "".join(character if character.isprintable() else "?" for character in name[:_LONGEST_NAME])
 
 
 # -- mistakes between fields: looked for in what was written, so that they are told together with those of single fields
@@ -282,8 +318,12 @@ def _one_party(value: object, place: str) -> Iterator[str]:
 def _takes_every_call(rule: Mapping[str, object], *, if_unreadable: bool) -> bool:
     """`if_unreadable`: what to say of a share that is no number, which is a mistake told elsewhere."""
     percent = rule.get("percent")
-    try:
-        whole = percent is None or float(str(percent)) == 100
-    except ValueError:
+    whole = percent is None
+    if isinstance(percent, str | int | float):
+        try:
+            whole = float(percent) == 100
+        except (ValueError, OverflowError):
+            whole = if_unreadable
+    elif percent is not None:
         whole = if_unreadable
     return whole and not any(rule.get(condition) for condition in _CONDITIONS)
