@@ -16,6 +16,49 @@ LITERALS: Final = (
     "[[[[[[", '{"a":', "9" * 40, "-0", "]", "}", ",", ":", '"', "\\", "\n", "\x00", "\ufeff", "//", "'",
 )  # fmt: skip
 NESTING: Final = 20_000
+YAML_PIECES: Final = (
+    *("rules", "name", "called", "percent", "redirect", "people", "phone", "hours", "agent", "everyone_to_people"),
+    *("!!int ", "!!float ", "!!bool ", "!!null ", "!!timestamp ", "!!set ", "!!omap ", "!!pairs ", "!!binary ", "! "),
+    *("!!str ", "!!map ", "!!seq ", "!!merge ", "!!python/name:os ", "!<x> ", "!%41 ", "%TAG ! tag:x\n", "%YAML 1.1\n"),
+    *(
+        "&a ",
+        "*a",
+        "<<",
+        ": ",
+        "- ",
+        "? ",
+        "[",
+        "]",
+        "{",
+        "}",
+        ", ",
+        "\n",
+        "\n  ",
+        "\n    ",
+        "---\n",
+        "...\n",
+        "#",
+        "|",
+        ">",
+    ),
+    *(
+        '"\\ud800"',
+        '"\\UFFFFFFFF"',
+        '"',
+        "'",
+        "~",
+        "yes",
+        "null",
+        "+1800*",
+        "20:00-08:00",
+        "25",
+        "1e999",
+        ".nan",
+        "-",
+        "",
+    ),
+)
+"""Joined at random they make every kind of node, and every kind of mistake."""
 
 
 def inputs() -> int:

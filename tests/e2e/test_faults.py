@@ -105,7 +105,7 @@ async def test_callers_of_every_kind_are_answered_beside_broken_events(stack: St
     foreign = {"id": "x", "eventType": "Microsoft.Storage.BlobCreated", "data": {}}
     faults = {
         "event_grid": {"neighbours": [None, foreign, {"eventType": "Microsoft.Communication.IncomingCall"}]},
-        "callbacks": {"neighbours": ["text", {"type": 7}], "results": "float"},
+        "callbacks": {"neighbours": ["text", {"type": 7}], "results": "float", "correlation": "connection"},
     }
     call_json("PUT", f"{stack.url('acs')}/lab/faults", faults)
     callers: list[tuple[str, Json]] = [

@@ -192,10 +192,10 @@ async def test_a_bad_callback_costs_none_beside_it(board: Switchboard) -> None:
     assert (await board.reaches(call, Status.ENDED)).end_reason == "caller_hung_up"
 
 
-async def test_a_hang_up_that_tells_nothing_but_itself_ends_the_call(board: Switchboard) -> None:
+async def test_a_hang_up_that_names_only_its_connection_ends_the_call(board: Switchboard) -> None:
     call = PhoneCall()
-    await board.connect(call)
-    reply = await board.call_back(call, {"type": "Microsoft.Communication.CallDisconnected", "data": None})
+    data = {"callConnectionId": await board.connect(call)}
+    reply = await board.call_back(call, {"type": "Microsoft.Communication.CallDisconnected", "data": data})
     assert reply.json() == {"received": 1}
     await board.reaches(call, Status.ENDED)
 

@@ -14,6 +14,7 @@ from lab.acs.calls import End, SimulatedCall
 from lab.acs.identifiers import Identifier, Json
 
 Results = Literal["number", "text", "float", "missing"]
+Correlation = Literal["incoming", "connection", "missing"]
 PREFIX = "Microsoft.Communication."
 SUCCESS = "Action completed successfully."
 
@@ -56,6 +57,18 @@ def with_results(form: Json, results: Results) -> Json:
     spell = str if results == "text" else float
     spelled = {name: spell(info[name]) for name in ("code", "subCode")}
     return form | {"data": data | {"resultInformation": info | spelled}}
+
+
+def with_correlation(form: Json, correlation: Correlation) -> Json:
+    """The event with the `correlationId` of the IncomingCall event, with one that only this connection has, or without:
+    the ACS documentation does not say which.
+    """
+    data = form["data"]
+    if correlation == "incoming" or not isinstance(data, dict):
+        return form
+    others = {name: data[name] for name in data if name != "correlationId"}
+    own = {"correlationId": str(uuid.uuid5(uuid.NAMESPACE_URL, str(data["callConnectionId"])))}
+    return form | {"data": others if correlation == "missing" else others | own}
 
 
 def call_connected(call: SimulatedCall) -> Json:

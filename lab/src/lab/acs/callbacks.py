@@ -47,6 +47,7 @@ class CallbackQueue:
                 fault = self._equipment.faults.callbacks([str(event["type"]) for event in events])
                 if fault is not None:
                     events = [callback_events.with_results(event, fault.results) for event in events]
+                    events = [callback_events.with_correlation(event, fault.correlation) for event in events]
                 if fault is None:
                     await self._deliver(url, events)
                 elif fault.drop:

@@ -42,7 +42,8 @@ class EventGridFault(_Fault):
 class CallbackFault(_Fault):
     """`reorder`: the events of one request come in reverse order, and the request does not hold up those behind it:
     it leaves after `delay_s`, or 0.3 s when that is not set. `neighbours`: any JSON, sent before the events of
-    the request. `results`: the form of the codes in `resultInformation`, or that it is missing.
+    the request. `results`: the form of the codes in `resultInformation`, or that it is missing. `correlation`: whose
+    id `correlationId` is, or that it is missing.
     """
 
     types: tuple[str, ...] = ()
@@ -53,6 +54,7 @@ class CallbackFault(_Fault):
     delay_s: float = Field(default=0.0, ge=0)
     neighbours: tuple[object, ...] = ()
     results: Literal["number", "text", "float", "missing"] = "number"
+    correlation: Literal["incoming", "connection", "missing"] = "incoming"
 
     def concerns(self, types: list[str]) -> bool:
         return not self.types or any(name.endswith(wanted) for name in types for wanted in self.types)

@@ -54,6 +54,10 @@ class CallRecord:
     server_call_id: str = ""
     incoming_call_context: str = ""
     connection_id: str = ""
+    callback_correlation_id: str = ""
+    """What callbacks of this connection give as `correlationId`; empty until the first of them. It is not documented
+    whether that always equals `correlation_id`.
+    """
     caller_display_name: str = ""
     custom_context: str = ""
     """SIP and VoIP headers that came with the call, as JSON text; empty: none. Untrusted: the caller controls them."""

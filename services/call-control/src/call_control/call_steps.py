@@ -18,9 +18,10 @@ from bridge_common.call_store import CallStore, Deadlines
 from bridge_common.entries import Callback, InboxEntry, IncomingCall
 from bridge_common.errors import OutsideError
 from bridge_common.log import fields
+from call_control import foreign_callbacks
 from call_control.call_trace import begin_trace, tell_arrival, tell_step
 from call_control.core.call_machine import apply
-from call_control.core.callbacks import decode_data
+from call_control.core.callbacks import AcsEvent, decode_data
 from call_control.core.draft import Rules, newly_due, no_longer_due
 from call_control.core.events import CallEvent, CommandDone, CommandFailed
 from call_control.core.routing import Routed, Routing
@@ -121,12 +122,13 @@ class CallSteps:
                 step = apply(record, event, _now_ms(), rules, cause)
                 steps.append((record, step, event))
                 record = step.record
-            if record == before:
-                return before
-            if await self._store.save(before, record, _deadlines(before, record)):
-                for was, step, event in steps:
-                    tell_step(was, step.record, event)
-                return replace(record, version=before.version + 1)
+            if record != before and not await self._store.save(before, record, _deadlines(before, record)):
+                continue
+            for was, step, event in steps:
+                if step.foreign and isinstance(event, AcsEvent):
+                    foreign_callbacks.report(call_id, event, step.foreign)
+                tell_step(was, step.record, event)
+            return record if record == before else replace(record, version=before.version + 1)
         raise OutsideError("the call's record is written by others all the time", retry=True)
 
     @asynccontextmanager

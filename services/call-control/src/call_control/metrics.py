@@ -27,3 +27,6 @@ ACS_REQUEST: Final = histogram(
 WEBHOOK_EVENTS: Final = counter(
     "bridge_webhook_events_total", "Events that Azure posted, by kind and what became of them", "kind", "fate"
 )
+FOREIGN_CALLBACKS: Final = counter(
+    "bridge_foreign_callbacks_total", "Callbacks ignored because they belong to another call, by event type", "kind"
+)

@@ -98,3 +98,12 @@ def test_results_can_be_spelled_in_every_form(call: SimulatedCall) -> None:
     assert events.with_results(plain, "number") is plain
     connected = events.call_connected(call)
     assert events.with_results(connected, "text") is connected
+
+
+def test_the_correlation_id_can_be_of_the_connection_or_missing(call: SimulatedCall) -> None:
+    connected, ended = events.call_connected(call), events.participants_updated(call)
+    assert data(events.with_correlation(connected, "incoming"))["correlationId"] == call.correlation_id
+    own = [data(events.with_correlation(event, "connection"))["correlationId"] for event in (connected, ended)]
+    assert own[0] == own[1] != call.correlation_id
+    missing = data(events.with_correlation(connected, "missing"))
+    assert set(data(connected)) - set(missing) == {"correlationId"}

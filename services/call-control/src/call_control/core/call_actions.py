@@ -9,6 +9,7 @@ from typing import Final, TypeAlias
 from bridge_common.call_record import CallRecord
 from bridge_common.entries import HangUp as HangUpAsked
 from bridge_common.entries import VoiceLost
+from call_control.core.binding import with_connection
 from call_control.core.callbacks import AcsEvent
 from call_control.core.commands import (
     Answer,
@@ -51,12 +52,18 @@ def new_and_at_once(record: CallRecord, event: CallEvent, rules: Rules) -> bool:
     return new(record, event, rules) and rules.answer_at_once
 
 
-def connection_unknown(record: CallRecord, event: CallEvent, rules: Rules) -> bool:
-    return not record.connection_id
+def connection_news(record: CallRecord, event: CallEvent, rules: Rules) -> bool:
+    """ACS names a connection that the record does not have: no callback came first, or one of another call."""
+    return isinstance(event, CommandDone) and event.connection_id not in ("", record.connection_id)
 
 
 def not_connected_yet(record: CallRecord, event: CallEvent, rules: Rules) -> bool:
     return record.connected_ms == 0
+
+
+def answer_requested(record: CallRecord, event: CallEvent, rules: Rules) -> bool:
+    """Otherwise ACS cannot have connected the call: the callback's connection belongs to another one."""
+    return record.answered_ms > 0 and not_connected_yet(record, event, rules)
 
 
 def voice_current(record: CallRecord, event: CallEvent, rules: Rules) -> bool:
@@ -190,8 +197,8 @@ def look_up(draft: Draft, event: CallEvent) -> None:
 
 # -- actions: connection ----------------------------------------------------------------------------------------------
 def note_connection(draft: Draft, event: CallEvent) -> None:
-    if isinstance(event, CommandDone | AcsEvent) and event.connection_id:
-        draft.record = replace(draft.record, connection_id=event.connection_id)
+    if isinstance(event, CommandDone | AcsEvent):
+        draft.record = with_connection(draft.record, event.connection_id)
 
 
 def note_connected(draft: Draft, event: CallEvent) -> None:

@@ -19,7 +19,9 @@ from bridge_common.call_record import CallRecord, Status
 from bridge_common.entries import Due
 from call_control.core import call_actions as do
 from call_control.core import media_actions as media
+from call_control.core.binding import foreign_field, with_correlation
 from call_control.core.call_actions import Action, Guard, because
+from call_control.core.callbacks import AcsEvent
 from call_control.core.commands import (
     Answer,
     AnyCommand,
@@ -90,7 +92,7 @@ TABLE: Final[tuple[Row, ...]] = (
     Row(ANSWERING, Kind.RESTORED, ANSWERING, (do.adopt_outbox,)),
     Row(ANSWERING, Kind.HANG_UP, ENDING, (do.because_told, do.hang_up)),
     # -- connected
-    Row(CONNECTED, Kind.ANSWER_DONE, CONNECTED, (do.note_connection,), when=do.connection_unknown),
+    Row(CONNECTED, Kind.ANSWER_DONE, CONNECTED, (do.note_connection,), when=do.connection_news),
     Row(CONNECTED, Kind.VOICE_READY, CONNECTED, (do.note_voice,)),
     Row(CONNECTED, Kind.VOICE_LOST, TRANSFERRING, (do.transfer,), when=do.people_may_help),
     Row(CONNECTED, Kind.VOICE_LOST, ENDING, (because("voice_lost"), do.apologize), when=do.voice_current),
@@ -129,7 +131,7 @@ TABLE: Final[tuple[Row, ...]] = (
     Row(TRANSFERRING, Kind.HANG_UP, ENDING, (do.because_told, do.hang_up)),
     # -- hanging up: not before ACS has told which connection it is, and again when it says that it is connected,
     #    because it refuses to hang up earlier (400/8501)
-    Row(ENDING, Kind.ANSWER_DONE, ENDING, (do.note_connection, do.hang_up), when=do.connection_unknown),
+    Row(ENDING, Kind.ANSWER_DONE, ENDING, (do.note_connection, do.hang_up), when=do.connection_news),
     Row(ENDING, Kind.ANSWER_GONE, ENDED),
     Row(ENDING, Kind.ANSWER_REFUSED, ENDED),
     Row(ENDING, Kind.ANSWER_FAILED, ENDED),
@@ -146,13 +148,13 @@ TABLE: Final[tuple[Row, ...]] = (
     Row(DIVERTING, Kind.REJECT_DONE, ENDED),
     Row(DIVERTING, Kind.REJECT_GONE, ENDED),
     Row(DIVERTING, Kind.REJECT_REFUSED, ENDED),
-    Row(DIVERTING, Kind.CALL_CONNECTED, ENDING, (do.note_connected, do.hang_up)),
+    Row(DIVERTING, Kind.CALL_CONNECTED, ENDING, (do.note_connected, do.hang_up), when=do.answer_requested),
     Row(DIVERTING, Kind.CALL_DISCONNECTED, ENDED, (do.note_connection,)),
     Row(DIVERTING, Kind.ANSWER_FAILED, ENDED),
     Row(DIVERTING, Kind.ENDING_DUE, ENDED),
     # -- over; but an answer that ACS carried out late must not leave the caller alone on the line
-    Row(ENDED, Kind.ANSWER_DONE, ENDED, (do.note_connection, do.hang_up_stray), when=do.connection_unknown),
-    Row(ENDED, Kind.CALL_CONNECTED, ENDED, (do.note_connected, do.hang_up_stray), when=do.not_connected_yet),
+    Row(ENDED, Kind.ANSWER_DONE, ENDED, (do.note_connection, do.hang_up_stray), when=do.connection_news),
+    Row(ENDED, Kind.CALL_CONNECTED, ENDED, (do.note_connected, do.hang_up_stray), when=do.answer_requested),
 )
 
 _ROWS: Final[dict[tuple[Status, Kind], tuple[Row, ...]]] = {
@@ -181,11 +183,14 @@ _NEEDS_CONTEXT: Final = _WANTED_AT[Answer] | _WANTED_AT[Redirect] | _WANTED_AT[R
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """`ignored`: the event is not for this status, or no news; nothing changed."""
+    """`ignored`: the event is not for this status, or no news; nothing changed. `foreign`: the field of a callback that
+    shows that it belongs to another call.
+    """
 
     record: CallRecord
     commands: tuple[AnyCommand, ...] = ()
     ignored: bool = False
+    foreign: str = ""
 
 
 def apply(record: CallRecord, event: CallEvent, now_ms: int, rules: Rules, cause: str = "") -> Step:
@@ -202,6 +207,8 @@ def apply(record: CallRecord, event: CallEvent, now_ms: int, rules: Rules, cause
         timer = armed(record, event.timer)
         if timer is None or timer.seq != event.seq:
             return Step(record, ignored=True)
+    elif isinstance(event, AcsEvent) and (field := foreign_field(record, event)):
+        return Step(record, ignored=True, foreign=field)
     kind = kind_of(event, command)
     is_outdated = kind in _OUTDATED_BY_NEWS and _order(cause) <= _order(record.media_news)
     row = None if is_outdated else _row_for(record, event, kind, rules)
@@ -240,6 +247,8 @@ def _take(row: Row, draft: Draft, event: CallEvent) -> Step:
         draft.disarm_all()
     for action in row.do:
         action(draft, event)
+    if isinstance(event, AcsEvent):
+        draft.record = with_correlation(draft.record, event)
     if isinstance(event, Due) and armed(draft.record, event.timer) == armed(draft.before, event.timer):
         draft.disarm(event.timer)
     if row.to is ENDED:

@@ -25,6 +25,7 @@ class AcsEvent:
     id: str
     type: str
     connection_id: str
+    correlation_id: str = ""
     operation_context: str = ""
     code: int = 0
     sub_code: int = 0
@@ -61,6 +62,7 @@ def _event(event_id: str, type_: str, data: Node) -> AcsEvent:
         id=event_id,
         type=type_,
         connection_id=data.plain_text("callConnectionId"),
+        correlation_id=data.identifier("correlationId"),
         operation_context=data.plain_text("operationContext"),
         code=result.number("code"),
         sub_code=result.number("subCode"),
