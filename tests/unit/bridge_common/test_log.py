@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge_common import log as log_module
-from bridge_common.log import fields, phone, setup_logging, words
+from bridge_common.log import LogFormat, fields, phone, setup_logging, words
 
 LIBRARIES = (
     "azure",
@@ -98,6 +98,48 @@ def test_text_for_people_has_the_same_fields(capsys: pytest.CaptureFixture[str])
     first, second = capsys.readouterr().err.splitlines()
     assert first.endswith("INFO    call answered call_id=call_1")
     assert second.endswith("INFO    bare")
+
+
+def test_text_values_that_are_more_than_a_word_are_in_quotes(capsys: pytest.CaptureFixture[str]) -> None:
+    setup_logging("call-control", form="text")
+    logging.getLogger("x").info("m", extra=fields(a="two words", b="", c='a="b"', d="C:\\x", e=[1, 2], f="ü…"))
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.endswith(r'm a="two words" b= c="a=\"b\"" d="C:\\x" e="[1, 2]" f=ü…')
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x\n2026-11-30 02:00:00,000 INFO    call ended call_id=call_1",
+        "x\r\nforged",
+        *(f"x{character}forged" for character in "\x00\x0b\x0c\x1b\x1c\x7f\x85\x9b\u2028\u2029\u202e\u2066"),
+    ],
+)
+def test_nobody_can_forge_a_line_or_a_field(text: str, form: LogFormat, capsys: pytest.CaptureFixture[str]) -> None:
+    """The text format wrote what it got: a reason with a line break was two lines."""
+    setup_logging("call-control", form=form)
+    logging.getLogger("x").warning("%s", text, extra=fields(reason=text, other=f"a call_id={text}"))
+    try:
+        raise RuntimeError(text)
+    except RuntimeError:
+        logging.getLogger("x").exception("failed")
+    lines = capsys.readouterr().err.splitlines()
+    assert all(line.isprintable() for line in lines)
+    if form == "text":
+        assert all(line.startswith("  | ") for line in lines[2:]), "the traceback"
+        assert " call_id=" not in lines[0].replace('"a call_id=', "").replace(text.split("\n")[-1], "")
+    else:
+        assert len(lines) == 2
+
+
+@given(st.text(), st.text())
+def test_a_record_is_one_line_whatever_it_holds(message: str, value: str) -> None:
+    record = logging.LogRecord("x", logging.INFO, "f", 1, message.replace("%", ""), None, None)
+    record.__dict__.update(fields(reason=value, last="z"))
+    line = log_module._TextFormatter().format(record)
+    assert len(f"{line}\n".splitlines()) == 1
+    assert line.endswith(" last=z")
 
 
 def test_the_level_holds(capsys: pytest.CaptureFixture[str]) -> None:

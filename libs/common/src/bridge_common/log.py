@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import json
 import logging
+import re
 import secrets
 import sys
 import time
@@ -16,6 +17,10 @@ from typing import Final, Literal
 
 _EXTRA: Final = "bridge_fields"
 LogFormat = Literal["json", "text"]
+_CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""What a terminal or a log collector could take for the end of a line, or that changes what a person sees."""
+_BARE: Final = re.compile(r'[^\s"=\\]*')
+"""A value that needs no quotes."""
 
 
 def fields(**values: object) -> dict[str, object]:
@@ -71,10 +76,28 @@ class _JsonFormatter(logging.Formatter):
 
 
 class _TextFormatter(logging.Formatter):
+    """One line for each record, whatever strangers put into its fields; the lines of a traceback begin with `  | `."""
+
     def format(self, record: logging.LogRecord) -> str:
-        values = " ".join(f"{name}={value}" for name, value in getattr(record, _EXTRA, {}).items())
-        line = f"{self.formatTime(record)} {record.levelname:7} {record.getMessage()} {values}".rstrip()
-        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+        values = " ".join(f"{name}={_value(value)}" for name, value in getattr(record, _EXTRA, {}).items())
+        line = f"{self.formatTime(record)} {record.levelname:7} {_visible(record.getMessage())} {values}".rstrip()
+        if not record.exc_info:
+            return line
+        trace = self.formatException(record.exc_info).split("\n")
+        return "\n".join([line, *(f"  | {_visible(part)}" for part in trace)])
+
+
+def _value(value: object) -> str:
+    """In quotes if it could be taken for more than one field."""
+    text = str(value)
+    if _BARE.fullmatch(text):
+        return _visible(text)
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{_visible(escaped)}"'
+
+
+def _visible(text: str) -> str:
+    return _CONTROL.sub(lambda found: found.group().encode("unicode_escape").decode(), text)
 
 
 def setup_logging(
