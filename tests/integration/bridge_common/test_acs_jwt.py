@@ -309,18 +309,66 @@ async def test_a_failed_fetch_is_not_repeated_at_once_but_soon(
     assert server.asked == 2
 
 
-async def test_warming_up_goes_on_until_the_keys_are_there(
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+async def test_a_key_that_left_the_key_set_is_trusted_for_the_maximum_age_only(server: KeyServer) -> None:
+    """Without a token of another key nobody asked for the key set again: a withdrawn key was good for ever."""
+    clock = Clock()
+    verifier = JwtVerifier(server.url, [ISSUER], AUDIENCE, mode=JwtMode.ENFORCE, max_age_s=3600, clock=clock)
+    await verifier.check(bearer())
+    server.offer({"k2": OTHER_KEY})
+    clock.now += 3599
+    await verifier.check(bearer())
+    assert server.asked == 1
+    clock.now += 1
+    with pytest.raises(AuthError, match="unknown key"):
+        await verifier.check(bearer())
+    await verifier.check(bearer(OTHER_KEY, kid="k2"))
+    assert server.asked == 2
+
+
+async def test_keys_that_cannot_be_confirmed_are_not_trusted_after_the_maximum_age(server: KeyServer) -> None:
+    clock = Clock()
+    verifier = JwtVerifier(server.url, [ISSUER], AUDIENCE, mode=JwtMode.ENFORCE, max_age_s=3600, clock=clock)
+    await verifier.check(bearer())
+    server.status = 503
+    clock.now += 3599
+    await verifier.check(bearer())
+    clock.now += 1
+    for _ in range(3):
+        with pytest.raises(OutsideError, match="cannot be had"):
+            await verifier.check(bearer())
+        clock.now += 60
+    server.status = 200
+    await verifier.check(bearer())
+
+
+async def test_keys_are_fetched_again_while_nobody_asks(server: KeyServer) -> None:
+    verifier = JwtVerifier(server.url, [ISSUER], AUDIENCE, mode=JwtMode.ENFORCE, max_age_s=0.2)
+    fresh = asyncio.create_task(verifier.keep_fresh())
+    await eventually(lambda: server.asked >= 4)
+    fresh.cancel()
+
+
+async def test_fetching_goes_on_until_the_keys_are_there(
     verifier: JwtVerifier, server: KeyServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(acs_jwt, "RETRY_S", 0.01)
     server.status = 503
-    warming = asyncio.create_task(verifier.warm_up())
+    fresh = asyncio.create_task(verifier.keep_fresh())
     await eventually(lambda: server.asked >= 3)
     server.status = 200
-    await warming
+    await eventually(lambda: verifier._keys)
     asked = server.asked
     await verifier.check(bearer())
     assert server.asked == asked
+    fresh.cancel()
 
 
 async def test_known_keys_serve_while_the_endpoint_is_down(
@@ -379,7 +427,15 @@ async def test_log_reports_and_lets_pass(server: KeyServer, caplog: pytest.LogCa
     assert caplog.messages == []
     assert await verifier.check(bearer(aud="another resource")) == {}
     assert await verifier.check(None) == {}
-    assert caplog.messages == ["bearer token refused"] * 2
+    assert caplog.messages == ["bearer token not valid; accepted"] * 2
+
+
+async def test_enforce_leaves_the_log_to_whoever_refuses_the_request(
+    verifier: JwtVerifier, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(AuthError):
+        await verifier.check(bearer(aud="another resource"))
+    assert caplog.messages == []
 
 
 async def test_log_lets_pass_when_there_are_no_keys(server: KeyServer) -> None:

@@ -2,7 +2,8 @@
 
 ACS: issuer `https://acscallautomation.communication.azure.com`, audience the resource's immutable id, keys at
 `/calling/keys` (Microsoft Learn: secure webhook endpoint of Call Automation). Keys are cached; an unknown `kid` asks
-for them again, at most once in `COOLDOWN_S`, so that made-up tokens cannot make us hammer the endpoint.
+for them again, at most once in `COOLDOWN_S`, so that made-up tokens cannot make us hammer the endpoint. Keys that were
+not confirmed by their endpoint for `max_age_s` are not trusted any more: a key that its owner withdrew may be stolen.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Any, Final
 
@@ -19,15 +20,21 @@ import jwt
 
 from bridge_common.errors import AuthError, OutsideError
 from bridge_common.log import fields
+from bridge_common.log_limit import LineLimit
 from bridge_common.outage import Outage
 
 log = logging.getLogger(__name__)
+log.addFilter(LineLimit(per_s=5, burst=20))
 
 LEEWAY_S: Final = 300
 """Accepted difference between the clock of ACS and ours."""
 COOLDOWN_S: Final = 30.0
 RETRY_S: Final = 0.25
 """The cooldown after an attempt that failed."""
+MAX_AGE_S: Final = 24 * 3600.0
+_REFRESHES: Final = 4
+"""In the maximum age: so many times in a row must fetching fail until no key is trusted."""
+_LONGEST_REFRESH_S: Final = 3600.0
 _FETCH_TIMEOUT_S: Final = 3.0
 _MAX_JWKS_BYTES: Final = 256 * 1024
 
@@ -41,16 +48,31 @@ class JwtMode(StrEnum):
 
 
 class JwtVerifier:
-    """Checks tokens of one kind of sender. `fetch` keys early (at start) so that no caller waits for them."""
+    """Checks tokens of one kind of sender. Run `keep_fresh` beside it, so that no caller waits for keys.
+
+    `max_age_s`: how long a key is trusted that is no longer at `jwks_url`, or that cannot be
+    confirmed there.
+    """
 
     def __init__(
-        self, jwks_url: str, issuers: Sequence[str], audience: str, *, mode: JwtMode, leeway_s: int = LEEWAY_S
+        self,
+        jwks_url: str,
+        issuers: Sequence[str],
+        audience: str,
+        *,
+        mode: JwtMode,
+        leeway_s: int = LEEWAY_S,
+        max_age_s: float = MAX_AGE_S,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._jwks_url = jwks_url
         self._issuers = list(issuers)
         self._audience = audience
         self._mode = mode
         self._leeway_s = leeway_s
+        self._max_age_s = max_age_s
+        self._clock = clock
+        self._fetched_at = float("-inf")
         self._keys: dict[str, jwt.PyJWK] = {}
         self._ask_again_at = float("-inf")
         self._failure = ""
@@ -68,35 +90,38 @@ class JwtVerifier:
         try:
             return await self._check(authorization)
         except (AuthError, OutsideError) as error:
-            log.warning("bearer token refused", extra=fields(reason=error.message, mode=self._mode.value))
             if self._mode is JwtMode.ENFORCE:
-                raise
+                raise  # whoever refuses the request logs it
+            log.warning("bearer token not valid; accepted", extra=fields(reason=error.message, mode=self._mode.value))
             return {}
 
     async def fetch(self) -> None:
         """Load the keys, unless that was tried a moment ago. Raises `OutsideError` when that or this attempt failed."""
         async with self._fetching:
-            if time.monotonic() >= self._ask_again_at:
+            if self._clock() >= self._ask_again_at:
                 try:
+                    asked_at = self._clock()
                     self._keys = _decode_jwks(await self._download())
-                    self._failure = ""
-                    self._ask_again_at = time.monotonic() + COOLDOWN_S
+                    self._fetched_at, self._failure = asked_at, ""
+                    self._ask_again_at = self._clock() + min(COOLDOWN_S, self._max_age_s / _REFRESHES)
                 except (aiohttp.ClientError, TimeoutError, ValueError) as error:
                     self._failure = str(error) or type(error).__name__
-                    self._ask_again_at = time.monotonic() + RETRY_S
+                    self._ask_again_at = self._clock() + RETRY_S
             if self._failure:
                 raise OutsideError(f"the signing keys at {self._jwks_url} cannot be had: {self._failure}", retry=True)
 
-    async def warm_up(self) -> None:
-        """Load the keys before anyone needs them, trying until they are there; the task of a service that starts."""
-        fetching = Outage(log, "fetching signing keys")
-        while self._mode is not JwtMode.OFF and not self._keys:
+    async def keep_fresh(self) -> None:
+        """Fetch the keys before anyone needs them, and again long before they are too old. A background task."""
+        fetching = Outage(logging.getLogger(f"{__name__}.keys"), "fetching signing keys")  # has no limit of lines
+        while self._mode is not JwtMode.OFF:
             try:
                 await self.fetch()
                 fetching.worked()
+                pause_s = min(self._max_age_s / _REFRESHES, _LONGEST_REFRESH_S)
             except OutsideError as error:
                 fetching.failed(error=error.message)
-                await asyncio.sleep(4 * RETRY_S)
+                pause_s = min(COOLDOWN_S, self._max_age_s / _REFRESHES) if self._keys else 4 * RETRY_S
+            await asyncio.sleep(pause_s)
 
     async def _download(self) -> bytes:
         body = b""
@@ -115,7 +140,7 @@ class JwtVerifier:
             raise AuthError("send the token as `Authorization: Bearer …`")
         try:
             kid = jwt.get_unverified_header(token).get("kid", "")
-            if kid not in self._keys:
+            if kid not in self._keys or self._clock() >= self._fetched_at + self._max_age_s:
                 await self.fetch()
             key = self._keys.get(kid)
             if key is None:

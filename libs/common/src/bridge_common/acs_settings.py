@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
-from bridge_common.acs_jwt import JwtMode, JwtVerifier
+from bridge_common.acs_jwt import MAX_AGE_S, JwtMode, JwtVerifier
 from bridge_common.settings import SHORTEST_KEY, CommaSeparated, ServiceSettings
 
 ACS_ISSUER: Final = "https://acscallautomation.communication.azure.com"
@@ -25,6 +25,8 @@ class AcsTrustSettings(ServiceSettings):
     """The immutable resource id of the ACS resource."""
     acs_jwt_issuer: str = ACS_ISSUER
     acs_jwks_url: str = f"{ACS_ISSUER}/calling/keys"
+    jwks_max_age_s: float = Field(default=MAX_AGE_S, ge=60, le=30 * 24 * 3600)
+    """How long signing keys are trusted that their endpoint no longer offers, or cannot confirm."""
 
     @field_validator("media_token_keys")
     @classmethod
@@ -42,4 +44,10 @@ class AcsTrustSettings(ServiceSettings):
 
     def acs_tokens(self) -> JwtVerifier:
         """The verifier of the tokens on callbacks and media sockets."""
-        return JwtVerifier(self.acs_jwks_url, [self.acs_jwt_issuer], self.acs_jwt_audience, mode=self.acs_jwt_mode)
+        return JwtVerifier(
+            self.acs_jwks_url,
+            [self.acs_jwt_issuer],
+            self.acs_jwt_audience,
+            mode=self.acs_jwt_mode,
+            max_age_s=self.jwks_max_age_s,
+        )

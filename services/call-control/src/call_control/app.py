@@ -58,7 +58,8 @@ class CallControl:
         self._fleet = Fleet(control, self.name, KIND)
         source = f"file {settings.routing_policy}" if settings.routing_policy else "settings"
         self._routing = RoutingDesk(PolicyStore(control, self._clients.blocking), settings.routing, source)
-        self._grid_guard = EventGridGuard(settings.event_grid_secrets, _event_grid_tokens(settings))
+        self._grid_tokens = _event_grid_tokens(settings)
+        self._grid_guard = EventGridGuard(settings.event_grid_secrets, self._grid_tokens)
         self._acs_tokens = settings.acs_tokens()
         self._acs: AcsClient | None = None
         self._worker: Worker | None = None
@@ -100,7 +101,9 @@ class CallControl:
         )
         self.parts.start("redis connections", self._clients.warm_up(), may_end=True)
         self.parts.start("worker", self._work(self._worker))
-        self.parts.start("signing keys", self._acs_tokens.warm_up(), may_end=True)
+        self.parts.start("signing keys", self._acs_tokens.keep_fresh(), may_end=True)
+        if self._grid_tokens is not None:
+            self.parts.start("signing keys of Event Grid", self._grid_tokens.keep_fresh(), may_end=True)
 
     async def drain(self) -> None:
         if self._worker is not None:
@@ -124,7 +127,12 @@ class CallControl:
 def _event_grid_tokens(settings: CallControlSettings) -> JwtVerifier | None:
     if not settings.event_grid_tenant_id:
         return None
-    return entra_verifier(settings.event_grid_tenant_id, settings.event_grid_audience, settings.event_grid_jwks_url)
+    return entra_verifier(
+        settings.event_grid_tenant_id,
+        settings.event_grid_audience,
+        settings.event_grid_jwks_url,
+        max_age_s=settings.jwks_max_age_s,
+    )
 
 
 def main() -> int:

@@ -8,7 +8,7 @@ from typing import Final
 
 from starlette.requests import Request
 
-from bridge_common.acs_jwt import JwtMode, JwtVerifier
+from bridge_common.acs_jwt import MAX_AGE_S, JwtMode, JwtVerifier
 from bridge_common.errors import AuthError
 
 EVENT_GRID_ROLE: Final = "AzureEventGridSecureWebhookSubscriber"
@@ -82,11 +82,12 @@ def number_among(given: str, good: Iterable[str]) -> int:
     return found
 
 
-def entra_verifier(tenant_id: str, audience: str, jwks_url: str = "") -> JwtVerifier:
+def entra_verifier(tenant_id: str, audience: str, jwks_url: str = "", *, max_age_s: float = MAX_AGE_S) -> JwtVerifier:
     """For tokens of a tenant, version 1 or 2, as Event Grid's subscription asks for them."""
     return JwtVerifier(
         jwks_url or f"https://login.microsoftonline.com/{tenant_id}/discovery/v2.0/keys",
         [f"https://sts.windows.net/{tenant_id}/", f"https://login.microsoftonline.com/{tenant_id}/v2.0"],
         audience,
         mode=JwtMode.ENFORCE,
+        max_age_s=max_age_s,
     )

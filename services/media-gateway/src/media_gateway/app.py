@@ -110,7 +110,7 @@ class MediaGateway:
         self.parts.start("heartbeat", self._beat())
         self.parts.start("relay watch", self._watch.run())
         self.parts.start("stamps", self._stamp())
-        self.parts.start("signing keys", self._tokens.warm_up(), may_end=True)
+        self.parts.start("signing keys", self._tokens.keep_fresh(), may_end=True)
 
     async def drain(self) -> None:
         await drain(self._around.admission, self._settings.drain_timeout_s)
