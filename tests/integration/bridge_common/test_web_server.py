@@ -11,6 +11,7 @@ import pytest
 from starlette.responses import PlainTextResponse
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket
+from yarl import URL
 
 from bridge_common.parts import Parts
 from bridge_common.web_server import MAX_WS_MESSAGE_BYTES, Web, WebServer
@@ -54,6 +55,18 @@ def answering() -> Answering:
 async def http() -> AsyncIterator[aiohttp.ClientSession]:
     async with aiohttp.ClientSession() as session:
         yield session
+
+
+@pytest.mark.parametrize("path", ["/hello/", "//hello", "/livez/", "//evil.test/%2e%2e", "/hello//", "/HELLO"])
+async def test_the_host_header_makes_no_redirect(answering: Answering, http: aiohttp.ClientSession, path: str) -> None:
+    """`GET /hello/` was a 307 to whatever host the request named."""
+    async with listening(answering) as url:
+        address = URL(url + path, encoded=True)
+        for method in ("GET", "POST", "OPTIONS"):
+            async with http.request(method, address, headers={"Host": "evil.test"}, allow_redirects=False) as reply:
+                assert reply.status == 404
+                assert "location" not in reply.headers
+                assert "evil.test" not in await reply.text()
 
 
 async def test_the_probes_answer(answering: Answering, http: aiohttp.ClientSession) -> None:

@@ -12,7 +12,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from bridge_common.call_record import CallRecord, Status
+from bridge_common.log_limit import LineLimit
 from bridge_common.redis_clients import RedisClients
+from call_control import replies
 from call_control.authentication import EVENT_GRID_ROLE
 from eventually import eventually
 from scripted_acs import ScriptedAcs
@@ -269,6 +271,36 @@ async def test_acs_tokens_on_callbacks(
         ):
             reply = await board.http.post(url, json=body, headers=bad)
             assert reply.status_code == (401 if mode == "enforce" else 200)
+
+
+async def test_a_refused_request_is_one_line_and_a_flood_of_them_is_few(
+    redis_url: str,
+    clients: RedisClients,
+    acs: ScriptedAcs,
+    signer: Signer,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The verifier and the endpoint each logged one, as often as anybody liked."""
+    settings = {
+        "ACS_JWT_MODE": "enforce",
+        "ACS_JWT_AUDIENCE": RESOURCE,
+        "ACS_JWT_ISSUER": "https://acs.test",
+        "ACS_JWKS_URL": f"{acs.endpoint}/calling/keys",
+    }
+    monkeypatch.setattr(replies.log, "filters", [LineLimit(per_s=0.001, burst=3)])
+    async with switchboard(redis_url, clients, acs, **settings) as board:
+        grown, call = Growth(), PhoneCall()
+        url, body = f"/api/callbacks/{call.call_id}", [call.callback("CallConnected", "c")]
+        caplog.clear()
+        assert (await board.http.post(url, json=body)).status_code == 401
+        [line] = caplog.records
+        assert line.message == "request refused"
+        assert "Bearer" in line.__dict__["bridge_fields"]["reason"]
+        for _ in range(20):
+            assert (await board.http.post(url, json=body)).status_code == 401
+        assert caplog.messages == ["request refused"] * 3
+        assert grown('bridge_requests_refused_total{endpoint="callbacks",code="unauthorized"}') == 21
 
 
 async def test_without_redis_nothing_is_promised(acs: ScriptedAcs) -> None:

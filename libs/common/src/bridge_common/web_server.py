@@ -47,7 +47,10 @@ def application(web: Web) -> Starlette:
         return _response(probes.metrics())
 
     ours = [Route("/livez", livez), Route("/readyz", readyz), Route("/metrics", metrics)]
-    return Starlette(routes=[*ours, *web.routes()])
+    app = Starlette(routes=[*ours, *web.routes()])
+    # Starlette would redirect `/livez/` to an address that it makes from the request's Host header.
+    app.router.redirect_slashes = False
+    return app
 
 
 def _response(answer: probes.Answer) -> Response:

@@ -12,12 +12,14 @@ from starlette.responses import JSONResponse, Response
 
 from bridge_common.errors import AuthError, BridgeError, InputError, OutsideError, PayloadTooLargeError
 from bridge_common.log import fields
+from bridge_common.log_limit import LineLimit
 from bridge_common.telemetry import counter
 from call_control.authentication import ForbiddenError
 from call_control.core.policy_in_force import OutdatedError
 from call_control.core.routing_policy import PolicyError
 
 log = logging.getLogger(__name__)
+log.addFilter(LineLimit(per_s=5, burst=20))
 
 MAX_BODY_BYTES: Final = 256 * 1024
 BODY_DEADLINE_S: Final = 10.0

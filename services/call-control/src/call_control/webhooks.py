@@ -17,6 +17,7 @@ from bridge_common.errors import InputError
 from bridge_common.ids import call_id_of, is_call_id
 from bridge_common.inbox import Inbox
 from bridge_common.log import fields
+from bridge_common.log_limit import LineLimit
 from call_control import metrics
 from call_control.authentication import EventGridGuard
 from call_control.core.callbacks import AcsEvent, decode_callbacks
@@ -26,6 +27,7 @@ from call_control.core.json_fields import BadEvent, Ignored
 from call_control.replies import NotFoundError, read_body, telling
 
 log = logging.getLogger(__name__)
+log.addFilter(LineLimit(per_s=5, burst=20))
 
 _ANY_RATE: Final = "*"
 
