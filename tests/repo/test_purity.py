@@ -49,7 +49,7 @@ STANDARD = frozenset(
     ]
 )
 OUTSIDE = frozenset({"msgpack", "msgspec", "numpy", "pybase64", "pydantic", "typing_extensions", "yaml"})
-PURE_COMMON = frozenset({"audio", "call_record", "entries", "errors", "ids", "keys", "media_token"})
+PURE_COMMON = frozenset({"audio", "call_record", "entries", "errors", "ids", "keys", "media_token", "redaction"})
 CLOCKS_AND_CHANCE = frozenset({"now", "utcnow", "today", "uuid1", "uuid4", "token_hex", "urandom"})
 COMPILED = frozenset({"cpython.buffer", "cpython.bytes", "libc.stdint", "libc.string"})
 _IMPORT = re.compile(r"^[ \t]*(?:from[ \t]+(\S+)[ \t]+c?import|c?import[ \t]+(\S+))", re.MULTILINE)

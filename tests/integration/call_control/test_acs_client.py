@@ -110,6 +110,19 @@ async def test_what_cannot_succeed_is_asked_once(
     assert len(acs.asked) == 1
 
 
+async def test_what_acs_quotes_does_not_leave_the_client(client: AcsClient, acs: ScriptedAcs) -> None:
+    """It went into the log, the trace and, as the end reason, into the API."""
+    key = acs.connection_string.partition("accesskey=")[2]
+    quoted = f"Number +14255550100 is not owned; endpoint=https://r/;accesskey={key}; Bearer abcdefghijklmnopqrst"
+    acs.script("answer", Twist(400, "+14255550100", quoted))
+    with pytest.raises(AcsError) as caught:
+        await answer(client)
+    assert caught.value.acs_code == "400"
+    told = caught.value.message
+    assert "Number [number] is not owned; endpoint=https://r/;accesskey=[secret]; Bearer [token]" in told
+    assert not [secret for secret in ("4255550100", key, "abcdefghijklmnopqrst") if secret in told]
+
+
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
 async def test_what_may_pass_is_asked_again(client: AcsClient, acs: ScriptedAcs, status: int) -> None:
     acs.script("answer", Twist(status, "x"), Twist())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -35,6 +36,7 @@ from azure.identity.aio import DefaultAzureCredential
 
 from bridge_common.errors import OutsideError
 from bridge_common.log import fields
+from bridge_common.redaction import redacted
 from call_control.core.connection_string import AcsAddress
 
 log = logging.getLogger(__name__)
@@ -48,6 +50,7 @@ DEADLINE_S: Final = 10.0
 _FIRST_PAUSE_S: Final = 0.2
 _STALE_CONTEXT: Final = "IDX23010"
 _TERMINATED: Final = "8528"
+_CODE: Final = re.compile(r"[0-9]{1,6}|[A-Za-z][A-Za-z]{0,63}")
 _FORMATS: Final = {"pcm16k": AudioFormat.PCM16_K_MONO, "pcm24k": AudioFormat.PCM24_K_MONO}
 
 
@@ -215,10 +218,11 @@ def refusal_of(error: AzureError | ValueError, doing: str) -> AcsError:
     """What an SDK error means for the call."""
     if not isinstance(error, HttpResponseError) or error.status_code is None:
         no_token = isinstance(error, ClientAuthenticationError)
-        return AcsError(f"ACS did not {doing}: {error}", Refusal.AUTH if no_token else Refusal.UNAVAILABLE)
+        refusal = Refusal.AUTH if no_token else Refusal.UNAVAILABLE
+        return AcsError(f"ACS did not {doing}: {redacted(str(error))}", refusal)
     status = error.status_code
-    acs_code = (error.error.code if error.error else "") or ""
-    message = f"ACS refused to {doing}: {status} {acs_code} {error.message}".strip()
+    acs_code = _code(error.error.code if error.error else "")
+    message = f"ACS refused to {doing}: {status} {acs_code} {redacted(error.message or '')}".strip()
     headers: Mapping[str, str] = getattr(error.response, "headers", {})
     retry_after = headers.get("Retry-After", "")
     refusal = _refusal(status, acs_code, error.message or "")
@@ -228,6 +232,11 @@ def refusal_of(error: AzureError | ValueError, doing: str) -> AcsError:
         acs_code=acs_code or str(status),
         retry_after_s=float(retry_after) if retry_after.isdigit() else 0.0,
     )
+
+
+def _code(given: object) -> str:
+    """The code goes into the call's end reason; what is none of ACS's codes in form is left out."""
+    return given if isinstance(given, str) and _CODE.fullmatch(given) else ""
 
 
 def _refusal(status: int, acs_code: str, message: str) -> Refusal:

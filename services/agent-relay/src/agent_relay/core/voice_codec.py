@@ -37,6 +37,7 @@ from agent_relay.core.voice_live import (
     WarningEvent,
 )
 from bridge_common.errors import FrameError
+from bridge_common.redaction import redacted
 
 Message: TypeAlias = str | bytes | memoryview
 
@@ -141,7 +142,7 @@ def _response_done(event: Fields) -> ResponseDone:
         _text(response, "id"),
         _text(response, "status"),
         _optional_text(details, "reason") or _optional_text(error, "code") or kind,
-        _optional_text(error, "message"),
+        redacted(_optional_text(error, "message")),
         kind,
     )
 
@@ -151,7 +152,7 @@ def _error(event: Fields) -> ErrorEvent:
     kind = _optional_text(error, "type")
     return ErrorEvent(
         _optional_text(error, "code") or kind,
-        _optional_text(error, "message"),
+        redacted(_optional_text(error, "message")),
         _optional_text(error, "param"),
         _optional_text(error, "event_id"),
         kind,
@@ -160,7 +161,7 @@ def _error(event: Fields) -> ErrorEvent:
 
 def _warning(event: Fields) -> WarningEvent:
     warning = _object(event, "warning")
-    return WarningEvent(_optional_text(warning, "code"), _optional_text(warning, "message"))
+    return WarningEvent(_optional_text(warning, "code"), redacted(_optional_text(warning, "message")))
 
 
 def _function_call(event: Fields) -> ServerEvent:
@@ -207,7 +208,7 @@ _READERS: Final[dict[str, Callable[[Fields], ServerEvent]]] = {
     "input_audio_buffer.speech_stopped": lambda e: SpeechStopped(_text(e, "item_id")),
     f"{_TRANSCRIPTION}.completed": lambda e: UserTranscript(_text(e, "item_id"), _text(e, "transcript")),
     f"{_TRANSCRIPTION}.failed": lambda e: UserTranscriptFailed(
-        _text(e, "item_id"), _optional_text(_optional_object(e, "error"), "message")
+        _text(e, "item_id"), redacted(_optional_text(_optional_object(e, "error"), "message"))
     ),
     "response.created": lambda e: ResponseCreated(_text(_object(e, "response"), "id")),
     "response.audio.delta": _audio_delta,
