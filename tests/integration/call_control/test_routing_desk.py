@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 
 import pytest
 
+from bridge_common import telemetry
 from bridge_common.errors import OutsideError
 from bridge_common.keys import ROUTING
 from bridge_common.redis_clients import RedisClients, open_clients
 from call_control.core.policy_in_force import OutdatedError, PolicyInForce
-from call_control.core.routing import Routing
+from call_control.core.routing import Accepted, Routed, Routing
 from call_control.core.routing_policy import Policy, PolicyError, decode_policy
 from call_control.policy_store import PolicyStore
 from call_control.routing_desk import RoutingDesk
@@ -197,3 +199,17 @@ async def test_without_redis_the_policy_stays(replicas: Replicas) -> None:
         await desk.sync()
     assert not desk.known
     await nobody.aclose()
+
+
+async def test_rules_that_are_no_longer_in_force_have_no_series(replicas: Replicas) -> None:
+    """Each new policy added up to 256 names to /metrics, for ever."""
+    desk, counted = await replicas.start(), Routed(Accepted("a"), "", "")
+    for number in range(50):
+        name = f"label-test-{number}"
+        await put(desk, decode_policy({"rules": [{"name": name, "agent": "a"}]}))
+        desk.count(replace(counted, rule=name))
+    desk.count(replace(counted, rule="DEFAULT_PROFILE"))
+    shown = telemetry.render().decode()
+    assert 'bridge_calls_routed_total{action="agent",rule="label-test-49"} 1.0' in shown
+    assert 'rule="DEFAULT_PROFILE"' in shown
+    assert shown.count('rule="label-test-') == 2, "the counter and the time when it was created"

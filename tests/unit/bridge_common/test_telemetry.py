@@ -6,6 +6,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from bridge_common import telemetry
+from bridge_common.telemetry import OTHER, Label
 
 
 def samples() -> dict[str, float]:
@@ -25,7 +26,7 @@ def test_what_every_process_has_is_there() -> None:
 
 
 def test_counters_gauges_and_histograms_are_rendered() -> None:
-    counter = telemetry.counter("test_frames_total", "Frames", "direction")
+    counter = telemetry.counter("test_frames_total", "Frames", Label("direction", ("up", "down")))
     gauge = telemetry.gauge("test_depth", "Depth")
     histogram = telemetry.histogram("test_delay_seconds", "Delay", (0.1, 1.0))
     counter.labels("up").inc(3)
@@ -37,6 +38,24 @@ def test_counters_gauges_and_histograms_are_rendered() -> None:
     assert found["test_depth"] == 7
     assert (found["test_delay_seconds_bucket0.1"], found["test_delay_seconds_bucket1.0"]) == (1, 2)
     assert found["test_delay_seconds_count"] == 3
+
+
+def test_a_value_that_is_none_of_a_label_is_counted_as_other() -> None:
+    counter = telemetry.counter("test_closed_total", "Closed", Label("code", ("1000",)), Label("from", most=2))
+    for code in range(1000, 4000):
+        counter.labels(str(code), "here").inc()
+    for sender in ("here", "there", "elsewhere", "nowhere"):
+        counter.labels(1000, sender).inc()
+    found = {name: value for name, value in samples().items() if name.startswith("test_closed_total")}
+    assert found == {
+        "test_closed_total1000here": 2,
+        "test_closed_totalhereother": 2999,
+        "test_closed_total1000there": 1,
+        "test_closed_total1000other": 2,
+    }
+    assert OTHER == "other"
+    with pytest.raises(ValueError, match="zip"):
+        counter.labels("1000")
 
 
 def test_a_name_is_taken_once() -> None:

@@ -47,9 +47,12 @@ def test_the_media_socket_is_counted_when_it_is_there_for_the_first_time() -> No
     assert grown('bridge_answer_seconds_count{until="media"}') == 1
 
 
-def test_a_reason_that_is_no_word_makes_no_series_of_its_own() -> None:
+def test_the_codes_of_a_reason_make_no_series_of_their_own() -> None:
     grown = Growth()
-    tell_step(CONNECTED, replace(ENDED, end_reason="CallDisconnected_410_560000 of today"), DONE)
+    for sub_code in range(100):
+        tell_step(CONNECTED, replace(ENDED, end_reason=f"CallDisconnected_410_{sub_code}"), DONE)
+    tell_step(CONNECTED, replace(ENDED, end_reason="hung_up_by_somebody"), DONE)
+    assert grown('bridge_calls_ended_total{reason="CallDisconnected"}') == 100
     assert grown('bridge_calls_ended_total{reason="other"}') == 1
 
 

@@ -3,28 +3,99 @@
 from __future__ import annotations
 
 import time
-from typing import Final
+from collections.abc import Iterable, Sequence
+from typing import Final, Self
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.gc_collector import GCCollector
+from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
 REGISTRY: Final = CollectorRegistry()
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+OTHER: Final = "other"
 
 ProcessCollector(registry=REGISTRY)
 PlatformCollector(registry=REGISTRY)
 GCCollector(registry=REGISTRY)
 
+
+class Label:
+    """A label with a closed set of values: any other value is counted as `other`, so no peer can create time series.
+
+    `values`: all there are. `most`: how many more may be added as they are first seen; for names from settings or code,
+    never from a request.
+    """
+
+    def __init__(self, name: str, values: Iterable[str] = (), *, most: int = 0) -> None:
+        self.name = name
+        self.values = frozenset(values)
+        self.most = most
+        self._seen: set[str] = set()
+
+    def of(self, value: object) -> str:
+        text = str(value)
+        if text in self.values or text in self._seen:
+            return text
+        if len(self._seen) >= self.most:
+            return OTHER
+        self._seen.add(text)
+        return text
+
+
+class Labelled(MetricWrapperBase):
+    """A metric whose labels are all closed."""
+
+    closed: tuple[Label, ...] = ()
+
+    def labels(self, *values: object, **named: object) -> Self:
+        """Values in the order of the labels."""
+        return super().labels(*(label.of(value) for label, value in zip(self.closed, values, strict=True)), **named)
+
+
+class _Counter(Labelled, Counter):
+    pass
+
+
+class _Gauge(Labelled, Gauge):
+    pass
+
+
+class _Histogram(Labelled, Histogram):
+    pass
+
+
+def counter(name: str, help_text: str, *labels: Label) -> Counter:
+    metric = _Counter(name, help_text, _names(labels), registry=REGISTRY)
+    metric.closed = labels
+    return metric
+
+
+def gauge(name: str, help_text: str, *labels: Label) -> Gauge:
+    metric = _Gauge(name, help_text, _names(labels), registry=REGISTRY)
+    metric.closed = labels
+    return metric
+
+
+def histogram(name: str, help_text: str, buckets: tuple[float, ...], *labels: Label) -> Histogram:
+    """`buckets` are upper bounds in the unit that the name ends in."""
+    metric = _Histogram(name, help_text, _names(labels), buckets=buckets, registry=REGISTRY)
+    metric.closed = labels
+    return metric
+
+
+def _names(labels: Sequence[Label]) -> list[str]:
+    return [label.name for label in labels]
+
+
 ACTIVE_CALLS: Final = Gauge("bridge_active_calls", "Calls this process works for now", registry=REGISTRY)
 DRAINING: Final = Gauge("bridge_draining", "1 while the process admits nothing new", registry=REGISTRY)
-FRAME_DELAY: Final = Histogram(
+FRAME_DELAY: Final = histogram(
     "bridge_frame_delay_seconds",
     "From the writer's append to the reader's sink, through Redis; one sample a second for each call",
-    ("direction",),
-    buckets=(0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0),
-    registry=REGISTRY,
+    (0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0),
+    Label("direction", ("uplink", "downlink")),
 )
 WRITER_WAITING: Final = Gauge(
     "bridge_writer_waiting_entries", "Media entries that wait to be written to Redis", registry=REGISTRY
@@ -32,23 +103,10 @@ WRITER_WAITING: Final = Gauge(
 WRITER_DROPPED: Final = Counter(
     "bridge_writer_dropped_entries", "Media entries dropped because Redis did not take them in time", registry=REGISTRY
 )
-REDIS_OUTAGES: Final = Counter(
-    "bridge_redis_outages", "Times the media connection to Redis failed", ("part",), registry=REGISTRY
+REDIS_OUTAGES: Final = counter(
+    "bridge_redis_outages", "Times the media connection to Redis failed", Label("part", ("read", "write"))
 )
 BAD_ENTRIES: Final = Counter("bridge_bad_entries", "Entries of media streams that are none", registry=REGISTRY)
-
-
-def counter(name: str, help_text: str, *labels: str) -> Counter:
-    return Counter(name, help_text, labels, registry=REGISTRY)
-
-
-def gauge(name: str, help_text: str, *labels: str) -> Gauge:
-    return Gauge(name, help_text, labels, registry=REGISTRY)
-
-
-def histogram(name: str, help_text: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
-    """`buckets` are upper bounds in the unit that the name ends in."""
-    return Histogram(name, help_text, labels, buckets=buckets, registry=REGISTRY)
 
 
 def observe_stamp(direction: str, at_us: int) -> None:

@@ -14,6 +14,7 @@ from bridge_common.entries import IncomingCall
 from bridge_common.log import fields, phone
 from bridge_common.tracing import Begun, Kind, Moment, Span
 from call_control import metrics
+from call_control.core.end_reasons import label_of
 from call_control.core.events import CallEvent
 from call_control.core.routing import Routed
 
@@ -69,7 +70,7 @@ def tell_step(was: CallRecord, now: CallRecord, event: CallEvent) -> None:
         asked = [Moment("answer asked", now.answered_ms)] if now.answered_ms else []
         _tell(now, "answer", now.created_ms, now.connected_ms, asked)
     elif now.status is Status.ENDED:
-        metrics.ENDED.labels(now.end_reason if now.end_reason.isidentifier() else "other").inc()
+        metrics.ENDED.labels(label_of(now.end_reason)).inc()
         _tell(now, "call", now.created_ms, now.ended_ms, reason=now.end_reason)
 
 

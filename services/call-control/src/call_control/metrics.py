@@ -2,31 +2,49 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, get_args
 
-from bridge_common.telemetry import counter, gauge, histogram
+from bridge_common.call_record import Status
+from bridge_common.entries import InboxEntry
+from bridge_common.telemetry import Label, counter, gauge, histogram
+from call_control.acs_client import Refusal
+from call_control.core.commands import ToAcs
+from call_control.core.end_reasons import REASON_LABELS
+from call_control.core.events import KNOWN_CALLBACKS
 
-CALLS: Final = counter("bridge_calls_total", "Calls by the status they came to, once for each", "status")
-ENDED: Final = counter("bridge_calls_ended_total", "Calls that are over, by reason", "reason")
+_COMMAND: Final = Label("command", (command.__name__ for command in get_args(ToAcs)))
+
+CALLS: Final = counter("bridge_calls_total", "Calls by the status they came to, once for each", Label("status", Status))
+ENDED: Final = counter("bridge_calls_ended_total", "Calls that are over, by reason", Label("reason", REASON_LABELS))
 ANSWER: Final = histogram(
     "bridge_answer_seconds",
     "From the ring (the webhook) until the answer was asked for, the call was connected, its media socket was there",
-    (0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 8.0, 15.0, 30.0), "until",
+    (0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 8.0, 15.0, 30.0),
+    Label("until", ("answer", "connected", "media")),
 )  # fmt: skip
-ENTRIES: Final = counter("bridge_inbox_entries_total", "Inbox entries worked off, by kind", "kind")
+ENTRIES: Final = counter(
+    "bridge_inbox_entries_total",
+    "Inbox entries worked off, by kind",
+    Label("kind", (kind.__name__ for kind in get_args(InboxEntry))),
+)
 INBOX_WAITING: Final = gauge("bridge_inbox_waiting", "Inbox entries that nobody has worked off yet")
 INBOX_WAIT: Final = histogram(
     "bridge_inbox_wait_seconds", "From an entry's arrival in the inbox until somebody works on it",
     (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
 )  # fmt: skip
-ACS_REQUESTS: Final = counter("bridge_acs_requests_total", "Commands to ACS by outcome", "command", "outcome")
+ACS_REQUESTS: Final = counter(
+    "bridge_acs_requests_total", "Commands to ACS by outcome", _COMMAND, Label("outcome", ("done", *Refusal))
+)
 ACS_REQUEST: Final = histogram(
     "bridge_acs_request_seconds", "What a command to ACS took, with the retries of its SDK",
-    (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0), "command",
+    (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0), _COMMAND,
 )  # fmt: skip
 WEBHOOK_EVENTS: Final = counter(
-    "bridge_webhook_events_total", "Events that Azure posted, by kind and what became of them", "kind", "fate"
-)
+    "bridge_webhook_events_total", "Events that Azure posted, by kind and what became of them",
+    Label("kind", ("IncomingCall", *KNOWN_CALLBACKS)), Label("fate", ("new", "duplicate", "ignored", "refused")),
+)  # fmt: skip
 FOREIGN_CALLBACKS: Final = counter(
-    "bridge_foreign_callbacks_total", "Callbacks ignored because they belong to another call, by event type", "kind"
+    "bridge_foreign_callbacks_total",
+    "Callbacks ignored because they belong to another call, by event type",
+    Label("kind", KNOWN_CALLBACKS),
 )

@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from bridge_common.errors import AuthError, BridgeError, InputError, OutsideError, PayloadTooLargeError
 from bridge_common.log import fields
 from bridge_common.log_limit import LineLimit
-from bridge_common.telemetry import counter
+from bridge_common.telemetry import Label, counter
 from call_control.authentication import ForbiddenError
 from call_control.core.policy_in_force import OutdatedError
 from call_control.core.routing_policy import PolicyError
@@ -26,8 +26,9 @@ BODY_DEADLINE_S: Final = 10.0
 RETRY_AFTER_S: Final = 2
 
 _REFUSED = counter(
-    "bridge_requests_refused", "HTTP requests that were not taken, by endpoint and error", "endpoint", "code"
-)
+    "bridge_requests_refused", "HTTP requests that were not taken, by endpoint and error",
+    Label("endpoint", most=32), Label("code", most=64),
+)  # fmt: skip
 
 Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
 

@@ -18,7 +18,7 @@ from typing import Final
 
 from bridge_common.errors import EntryError, OutsideError
 from bridge_common.log import fields
-from bridge_common.telemetry import counter, gauge
+from bridge_common.telemetry import Label, counter, gauge
 from call_control.core.policy_in_force import (
     OutdatedError,
     PolicyInForce,
@@ -39,9 +39,12 @@ _SWAPS: Final = 20
 """Attempts to write while others write."""
 
 _VERSION = gauge("bridge_routing_policy_version", "Version of the routing policy in force here; 0: none was ever given")
+_RULE = Label("rule", most=16)
+"""The rules of the policy in force, and a few more: the settings that decide where no rule does."""
 _ROUTED = counter(
-    "bridge_calls_routed", "Calls that rang, by where they were sent and the rule that said so", "action", "rule"
-)
+    "bridge_calls_routed", "Calls that rang, by where they were sent and the rule that said so",
+    Label("action", ("agent", "redirect", "reject")), _RULE,
+)  # fmt: skip
 
 
 class RoutingDesk:
@@ -156,10 +159,19 @@ class RoutingDesk:
         self._routing = replace(self._settings, policy=held.policy)
         self._newest = held.version
         _VERSION.set(held.version)
+        _count_rules_of(held.policy)
         if held.version:
             log.info("routing policy in force", extra=_about(held))
         if held.policy and held.policy.shares and held.key != fingerprint(self._settings.key):
             log.warning("ROUTING_KEY is another one than where the policy was written: callers may go other ways")
+
+
+def _count_rules_of(policy: Policy | None) -> None:
+    """A rule that is no longer in force has no series: else each new policy would add its own."""
+    rules = frozenset(rule.name for rule in policy.rules) if policy else frozenset[str]()
+    for name in _RULE.values - rules:
+        _ROUTED.remove_by_labels({"rule": name})
+    _RULE.values = rules
 
 
 def _about(held: PolicyInForce) -> dict[str, object]:

@@ -22,7 +22,7 @@ from bridge_common.errors import BridgeError, InputError, OutsideError, PayloadT
 from bridge_common.ids import is_call_id
 from bridge_common.log import fields
 from bridge_common.say_store import Added, Fate, SayStore
-from bridge_common.telemetry import counter
+from bridge_common.telemetry import Label, counter
 from call_control.authentication import OperatorGuard
 from call_control.core.say_text import JsonLines, PlainText, TextDecoder, read_fields
 from call_control.replies import (
@@ -47,7 +47,9 @@ _PIECE: Final = 1000
 _STREAMED: Final[dict[str, type[TextDecoder]]] = {"text/plain": PlainText, "application/x-ndjson": JsonLines}
 _FLAGS: Final = {"": False, "false": False, "0": False, "true": True, "1": True}
 
-_SAYS: Final = counter("bridge_says", "Requests to say something, by how the text came", "form")
+_SAYS: Final = counter(
+    "bridge_says", "Requests to say something, by how the text came", Label("form", ("application/json", *_STREAMED))
+)
 
 
 class SayApi:

@@ -8,7 +8,7 @@ from typing import Final
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 
-from bridge_common.telemetry import REGISTRY, counter, gauge, histogram
+from bridge_common.telemetry import REGISTRY, Label, counter, gauge, histogram
 
 
 class Frames(Collector):
@@ -27,25 +27,29 @@ class Frames(Collector):
         yield family
 
 
+_CODE: Final = Label("code", (str(code) for code in (*range(1000, 1016), 4001)))
+"""RFC 6455, section 7.4, and 4001 (taken over). A peer may close with any number up to 4999."""
 FRAMES: Final = Frames()
 REGISTRY.register(FRAMES)
 BAD_FRAMES: Final = counter("bridge_gateway_bad_frames_total", "Messages dropped because ACS would not send them")
 FOREIGN_FRAMES: Final = counter("bridge_gateway_foreign_frames_total", "Audio dropped because another party said it")
 CLEARS: Final = counter("bridge_gateway_clears_total", "StopAudio sent")
-SOCKETS: Final = counter("bridge_gateway_sockets_total", "Media sockets by the code they were closed with", "code")
+SOCKETS: Final = counter("bridge_gateway_sockets_total", "Media sockets by the code they were closed with", _CODE)
 LATE_BYTES: Final = counter("bridge_gateway_late_bytes_total", "Audio that came after its item was cleared")
 REFUSED_BYTES: Final = counter("bridge_gateway_refused_bytes_total", "Audio that came while a call's queue was full")
 _GAP_BUCKETS: Final = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
 GAPS: Final = histogram(
     "bridge_gap_seconds",
     "Pauses in what should flow: in: nothing from ACS for more than 0.1 s; out: an item's next piece came too late",
-    _GAP_BUCKETS, "direction",
+    _GAP_BUCKETS, Label("direction", ("in", "out")),
 )  # fmt: skip
 BARGE_IN: Final = histogram(
     "bridge_barge_in_seconds", "From the relay's speech_started to StopAudio on the media socket",
     (0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.2, 0.5, 1.0),
 )  # fmt: skip
 ATTACHES: Final = counter(
-    "bridge_gateway_attaches_total", "Media sockets that got a call: its first, or another", "kind"
+    "bridge_gateway_attaches_total",
+    "Media sockets that got a call: its first, or another",
+    Label("kind", ("first", "again")),
 )
 WAITING_S: Final = gauge("bridge_gateway_playout_waiting_seconds", "Audio that waits to be played, over all calls")

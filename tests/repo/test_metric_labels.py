@@ -1,0 +1,57 @@
+"""No request can create time series: the values of every label are closed (`telemetry.Label`)."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+
+import pytest
+from prometheus_client.metrics import MetricWrapperBase
+
+from bridge_common import telemetry
+from bridge_common.telemetry import Labelled
+
+PACKAGES = ("bridge_common", "call_control", "media_gateway", "agent_relay")
+MOST = 128
+"""Values of one label."""
+SCRIPTS = ("call_control.call_states",)
+"""Run by another test as programs, which must not be imported before."""
+
+
+@pytest.fixture(scope="module")
+def metrics() -> list[MetricWrapperBase]:
+    """All with labels that any module of the services makes when it is imported."""
+    for package in PACKAGES:
+        for module in pkgutil.walk_packages(importlib.import_module(package).__path__, f"{package}."):
+            if module.name not in SCRIPTS:
+                importlib.import_module(module.name)
+    found = telemetry.REGISTRY._collector_to_names
+    labelled = [metric for metric in found if isinstance(metric, MetricWrapperBase) and metric._labelnames]
+    return [metric for metric in labelled if metric._name.startswith("bridge_")]
+
+
+def test_every_label_is_closed(metrics: list[MetricWrapperBase]) -> None:
+    assert len(metrics) > 15
+    for metric in metrics:
+        assert isinstance(metric, Labelled), f"{metric}: make it with telemetry.counter, gauge or histogram"
+        assert [label.name for label in metric.closed] == list(metric._labelnames)
+        for label in metric.closed:
+            assert 0 < len(label.values) + label.most <= MOST, f"{metric}: {label.name}"
+
+
+def test_values_from_outside_are_only_ever_of_the_set(metrics: list[MetricWrapperBase]) -> None:
+    """A label that grows as values are seen is one that no request reaches."""
+    growing = {
+        f"{metric._name}.{label.name}"
+        for metric in metrics
+        if isinstance(metric, Labelled)
+        for label in metric.closed
+        if label.most
+    }
+    assert growing == {
+        "bridge_calls_routed.rule",
+        "bridge_requests_refused.endpoint",
+        "bridge_requests_refused.code",
+        "bridge_relay_quota_waits.resource",
+        "bridge_relay_resource_pauses.resource",
+    }
