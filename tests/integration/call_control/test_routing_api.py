@@ -12,6 +12,7 @@ import yaml
 from bridge_common.call_record import Status
 from bridge_common.redis_clients import RedisClients
 from eventually import eventually
+from fuzzing import YAML_PIECES
 from scripted_acs import ScriptedAcs
 from switchboard import OPERATOR, PhoneCall, Switchboard, environment, replica, settings_of, switchboard
 
@@ -105,6 +106,17 @@ async def test_every_mistake_is_named_and_nothing_changes(board: Switchboard) ->
     bad_name = await put(board, TO_AI, **{"X-Operator": "a" * 65})
     assert bad_name.status_code == 400
     assert (await board.http.get("/api/routing", headers=OPERATOR)).json()["version"] == 0
+
+
+async def test_any_body_is_a_policy_or_a_422(board: Switchboard) -> None:
+    """Odd tags and lone surrogates were 500."""
+    odd = [f"rules: {piece}x" for piece in YAML_PIECES] + [f"{piece}: [{piece}]" for piece in YAML_PIECES]
+    odd += ['{"rules": [{"name": "\\ud800"}]}', "a: &a [x]\nb: &b [*a, *a]\nrules: [*b, *b]", "\x00", "[" * 60_000]
+    for body in odd:
+        for content_type in ("application/yaml", "application/json"):
+            reply = await board.http.put("/api/routing", content=body, headers=ANY | {"Content-Type": content_type})
+            assert reply.status_code == 422, body[:100]
+            assert all(reply.json()["error"]["mistakes"])
 
 
 @pytest.mark.parametrize(
