@@ -7,6 +7,10 @@ from typing import Final
 from bridge_common.telemetry import counter, gauge, histogram
 
 CALLS: Final = counter("bridge_calls_total", "Calls by the status they came to, once for each", "status")
+OVER_LIMIT: Final = counter("bridge_calls_over_limit", "Calls turned away because of a limit on ringing calls", "limit")
+OUTDATED: Final = counter(
+    "bridge_calls_outdated", "Calls not answered because their event was older than the ring time"
+)
 ENDED: Final = counter("bridge_calls_ended_total", "Calls that are over, by reason", "reason")
 ANSWER: Final = histogram(
     "bridge_answer_seconds",
