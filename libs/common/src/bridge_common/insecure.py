@@ -110,7 +110,7 @@ def _mode_faults(text: str) -> Iterator[Fault]:
 
 
 def webhook_faults(given: Mapping[str, str]) -> Iterator[tuple[str, Fault]]:
-    """The webhook accepts only who knows a secret or has a token of Entra."""
+    """A webhook that neither a secret nor Entra protects."""
     if not parts_of(given.get("event_grid_secrets", "")) and not given.get("event_grid_tenant_id"):
         reason = "is not set, so anybody could post calls to the webhook"
         remedy = f"{_GENERATE}, or set EVENT_GRID_TENANT_ID and EVENT_GRID_AUDIENCE"

@@ -124,7 +124,7 @@ def ring_bucket(limit: str, caller: str = "") -> str:
 
 
 def ring_reported(bucket: str) -> str:
-    """Exists while the log says that the bucket is full."""
+    """Exists for a minute after the log has reported the bucket as full."""
     return f"{bucket}:reported"
 
 
