@@ -83,6 +83,7 @@ def test_addresses(text: str, insecure_host: str) -> None:
         ("redis+sentinel://localhost:26379,other:26379/mymaster", [Insecure.PLAIN_REDIS]),
         ("redis+sentinel://localhost:26379,[::1]:26379/mymaster", []),
         ("rediss://cache.example?ssl_cert_reqs=none", [Insecure.UNVERIFIED_REDIS]),
+        ("rediss://cache.example?ssl_cert_reqs=none&ssl_cert_reqs=required", [Insecure.UNVERIFIED_REDIS]),
         ("rediss+sentinel://one:26379/mymaster?ssl_cert_reqs=optional", [Insecure.UNVERIFIED_REDIS]),
         ("http://cache.example", []),
     ],

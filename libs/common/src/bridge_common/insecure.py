@@ -97,7 +97,8 @@ def _redis_faults(text: str) -> Iterator[Fault]:
     if address.scheme == "redis" and not all(is_loopback(host) for host in hosts):
         reason = "traffic with Redis, the password included, would not be encrypted"
         yield Fault(Insecure.PLAIN_REDIS, reason, "use rediss:// or rediss+sentinel://")
-    if dict(parse_qsl(urlsplit(address.url).query)).get("ssl_cert_reqs", "required") != "required":
+    options = parse_qsl(urlsplit(address.url).query)
+    if any(name == "ssl_cert_reqs" and value != "required" for name, value in options):
         reason = "the certificate of Redis would not be verified"
         yield Fault(Insecure.UNVERIFIED_REDIS, reason, "use ssl_ca_certs=<path> in place of ssl_cert_reqs")
 
