@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -65,4 +66,5 @@ class Replica:
 
 
 def arrival(call: PhoneCall) -> IncomingCall:
-    return IncomingCall(call.call_id, "e", call.caller, call.callee, call.context, call.correlation_id, "", 1)
+    now_ms = round(time.time() * 1000)
+    return IncomingCall(call.call_id, "e", call.caller, call.callee, call.context, call.correlation_id, "", now_ms)

@@ -90,6 +90,7 @@ async def running_gateway(redis_url: str, **changes: object) -> AsyncIterator[Ga
         "port": 0,
         "media_token_keys": (TOKEN_KEY,),
         "acs_jwt_mode": "off",
+        "allow_insecure": "unchecked-tokens",
     }
     settings = GatewaySettings.model_validate({**values, **changes})
     service = MediaGateway(settings)

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 import httpx
 
@@ -40,7 +41,9 @@ def environment(redis_url: str, acs: ScriptedAcs, **changes: str) -> dict[str, s
         "MEDIA_TOKEN_KEYS": TOKEN_KEY,
         "ACS_CONNECTION_STRING": acs.connection_string,
         "ACS_JWT_MODE": "off",
+        "ALLOW_INSECURE": "open-webhook,unchecked-tokens,plain-http,short-keys",
         "API_KEYS": API_KEY,
+        "CALLS_PER_CALLER_PER_MIN": "0",
         **changes,
     }
 
@@ -73,7 +76,7 @@ class PhoneCall:
             "topic": "/subscriptions/s/resourceGroups/g/providers/Microsoft.Communication/communicationServices/r",
             "subject": f"/caller/{self.caller}/recipient/{self.callee}",
             "eventType": "Microsoft.Communication.IncomingCall",
-            "eventTime": "2026-11-22T05:00:00.2415391Z",
+            "eventTime": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%f}0Z",
             "dataVersion": "1.0",
             "metadataVersion": "1",
             "data": {

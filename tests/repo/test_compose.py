@@ -13,6 +13,7 @@ import yaml
 from lab.stack import Ports
 
 SERVICES = {"call-control": 8080, "media-gateway": 8081, "agent-relay": 8082}
+REAL = {f"azure-{name}": port for name, port in SERVICES.items()}
 SIMULATORS = {"acs": 8090, "voice-live": 8091, "identity": 8093}
 
 Service = dict[str, Any]
@@ -25,8 +26,22 @@ def services(root: Path) -> dict[str, Service]:
 
 
 def test_it_holds_the_whole_stack(services: dict[str, Service]) -> None:
-    assert set(services) == {"redis", *SERVICES, *SIMULATORS}
-    assert {name for name, service in services.items() if service.get("profiles") == ["sim"]} == set(SIMULATORS)
+    profiles = {"sim": {*SERVICES, *SIMULATORS}, "azure": set(REAL)}
+    assert set(services) == {"redis"}.union(*profiles.values())
+    for profile, names in profiles.items():
+        assert {name for name, service in services.items() if service.get("profiles") == [profile]} == names
+
+
+def test_the_real_services_differ_only_in_their_settings(services: dict[str, Service]) -> None:
+    """No value of the simulators reaches them."""
+    for name in SERVICES:
+        real, simulated = services[f"azure-{name}"], services[name]
+        ours = {"environment", "profiles"}
+        assert {key: real[key] for key in real if key not in ours} == {
+            key: simulated[key] for key in simulated if key not in ours
+        }
+        assert set(real["environment"]) == {"ALLOW_INSECURE", "LOG_FORMAT", "PORT", "REDIS_URL"}
+        assert real["environment"]["ALLOW_INSECURE"] == "${ALLOW_INSECURE-plain-redis}"
 
 
 def test_every_container_is_confined(services: dict[str, Service]) -> None:
@@ -69,7 +84,7 @@ def test_images_install_locked_wheels_only(root: Path) -> None:
 
 def test_every_setting_can_be_given_in_the_env_file(services: dict[str, Service]) -> None:
     """A value of the lab is a default, not a fixture: `.env` wins, also where it sets a name to nothing."""
-    for name in SERVICES:
+    for name in (*SERVICES, *REAL):
         assert services[name]["env_file"] == [{"path": ".env", "required": False}]
         for setting, value in services[name]["environment"].items():
             assert setting == "PORT" or value.startswith(f"${{{setting}-"), f"{name}: {setting}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import shutil
 import subprocess
 from pathlib import Path
@@ -11,10 +12,27 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from agent_relay.settings import RelaySettings
+from bridge_common.settings import ServiceSettings, load_settings
+from call_control.settings import CallControlSettings
+from media_gateway.settings import GatewaySettings
+
 SERVICES = {"call-control": 8080, "media-gateway": 8081, "agent-relay": 8082}
 KUBERNETES = "1.34"
 # Kinds that a controller of Azure defines: no schema of Kubernetes knows them.
 CUSTOM_KINDS = {"IngressExtension"}
+
+SETTINGS: dict[str, type[ServiceSettings]] = {
+    "call-control": CallControlSettings,
+    "media-gateway": GatewaySettings,
+    "agent-relay": RelaySettings,
+}
+# What people put into the Secrets that the overlay for AKS does not bring.
+SECRETS = {
+    "redis": {"REDIS_URL": "rediss://:password@cache.example:10000/0"},
+    "media-token": {"MEDIA_TOKEN_KEYS": "a" * 64},
+    "call-control": {"EVENT_GRID_SECRETS": "b" * 48, "API_KEYS": "c" * 48},
+}
 
 Manifest = dict[str, Any]
 
@@ -123,3 +141,24 @@ def test_every_secret_and_setting_that_is_read_is_there_or_named(overlay: list[M
                 assert f"create secret generic {name} " in guide, f"nothing makes the Secret {name}"
             elif kind == "configMapRef":
                 assert name in made
+
+
+@pytest.mark.parametrize("service", SETTINGS)
+def test_a_service_starts_with_what_the_overlay_and_the_secrets_give_it(
+    overlay: list[Manifest], service: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For AKS nothing insecure is allowed."""
+    for name in SETTINGS[service].model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    container = _of_kind(overlay, "Deployment")[service]["spec"]["template"]["spec"]["containers"][0]
+    made = _of_kind(overlay, "ConfigMap") | _of_kind(overlay, "Secret")
+    for source in container["envFrom"]:
+        ((_, reference),) = source.items()
+        manifest = made.get(reference["name"], {"kind": "Secret", "data": {}})
+        for name, value in manifest["data"].items():
+            monkeypatch.setenv(name, base64.b64decode(value).decode() if manifest["kind"] == "Secret" else value)
+        for name, value in SECRETS.get(reference["name"], {}).items():
+            monkeypatch.setenv(name, value)
+    allowed = load_settings(SETTINGS[service]).allow_insecure
+    is_lab = "acs" in _of_kind(overlay, "Deployment")
+    assert allowed == (("known-keys", "plain-http", "plain-redis") if is_lab else ())

@@ -155,7 +155,7 @@ class Stack:
         ports = self.ports
         acs, identity = f"http://127.0.0.1:{ports.acs}", f"http://127.0.0.1:{ports.identity}/msi/token"
         jwt = {"ACS_JWT_AUDIENCE": LAB_RESOURCE_ID, "ACS_JWT_ISSUER": acs, "ACS_JWKS_URL": f"{acs}/calling/keys"}
-        service = {"REDIS_URL": self.redis_url, "NO_PROXY": "127.0.0.1,localhost"}
+        service = {"REDIS_URL": self.redis_url, "NO_PROXY": "127.0.0.1,localhost", "ALLOW_INSECURE": _allowed()}
         webhook = f"http://127.0.0.1:{ports.call_control}/api/incomingCall"
         return {
             "identity": {"IDENTITY_HEADER": IDENTITY_HEADER},
@@ -170,6 +170,7 @@ class Stack:
                 "ACS_CONNECTION_STRING": f"endpoint={acs};accesskey={LAB_ACCESS_KEY}",
                 "EVENT_GRID_SECRETS": EVENT_GRID_SECRET,
                 "API_KEYS": API_KEY,
+                "CALLS_PER_CALLER_PER_MIN": "0",
             },
             "media-gateway": {**service, **jwt, "MEDIA_TOKEN_KEYS": MEDIA_TOKEN_KEY},
             "agent-relay": {
@@ -201,6 +202,11 @@ _SERVICES: Final = ("call-control", "media-gateway", "agent-relay")
 
 def _probe_of(name: str) -> str:
     return "/healthz" if name in _SIMULATORS else "/readyz"
+
+
+def _allowed() -> str:
+    """The keys above are published. Anything else, such as an unencrypted Redis, is for the environment to allow."""
+    return ",".join(filter(None, ("known-keys", os.environ.get("ALLOW_INSECURE"))))
 
 
 def _inherited() -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from call_control.core.json_fields import BadEvent, Ignored
 from fuzzing import survives
 
 SAMPLES = Path(__file__).parent / "samples"
+RANG_MS = round(datetime(2026, 11, 22, 5, 0, 0, 241_539, UTC).timestamp() * 1000)
 CALLBACKS = sorted(path.stem for path in SAMPLES.glob("callback_*.json"))
 
 
@@ -42,6 +44,7 @@ def incoming(caller: str, callee: str = "4:+18005551212") -> IncomingCallEvent:
         incoming_call_context="eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.eyJjYyI6Ikg0c0lB",
         correlation_id="d732db64-4803-462d-be9c-518943ea2b7a",
         server_call_id="aHR0cHM6Ly9hcGkuZmxpZ2h0cHJveHkuc2t5cGUuY29tLy4uLg==",
+        rang_ms=RANG_MS,
     )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
+from pydantic import SecretStr
 from redis.asyncio.connection import SSLConnection
 from redis.exceptions import AuthenticationError
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -109,7 +110,7 @@ Known: TypeAlias = tuple[RedisClients, EntraCredentials]
 @pytest.fixture
 async def known(redis_url: str, identity: Simulator, guard: Guard) -> AsyncIterator[Known]:
     """Clients as a service makes them from its settings, whose first token the server admits."""
-    clients = clients_of(ServiceSettings(redis_url=redis_url, redis_entra=True, port=0))
+    clients = clients_of(ServiceSettings(redis_url=SecretStr(redis_url), redis_entra=True, port=0))
     assert isinstance(clients.credentials, EntraCredentials)
     _, token = await clients.credentials.get_credentials_async()
     guard.admit(token)
@@ -202,7 +203,7 @@ async def test_without_an_identity_there_is_no_redis_and_no_hang(
     redis_url: str, identity: Simulator, guard: Guard
 ) -> None:
     await identity.put("/lab/faults", {"status": 400})
-    clients = clients_of(ServiceSettings(redis_url=redis_url, redis_entra=True, port=0))
+    clients = clients_of(ServiceSettings(redis_url=SecretStr(redis_url), redis_entra=True, port=0))
     with pytest.raises(RedisConnectionError, match=r"no token for https://redis\.azure\.com"):
         await clients.media.ping()
     await clients.aclose()

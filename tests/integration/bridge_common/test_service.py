@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Sequence
 
 import aiohttp
 import pytest
+from pydantic import SecretStr
 from starlette.responses import PlainTextResponse
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -75,7 +76,7 @@ class Echo:
 
 def settings_of(port: int = 0, drain_timeout_s: float = 20.0) -> ServiceSettings:
     return ServiceSettings(
-        redis_url="redis://127.0.0.1:1/0", host="127.0.0.1", port=port, drain_timeout_s=drain_timeout_s
+        redis_url=SecretStr("redis://127.0.0.1:1/0"), host="127.0.0.1", port=port, drain_timeout_s=drain_timeout_s
     )
 
 

@@ -78,6 +78,39 @@ async def test_missing_settings_exit_2_and_are_all_named() -> None:
         assert name in said.decode()
 
 
+async def test_no_secret_is_in_the_log(acs: ScriptedAcs) -> None:
+    """Not even at DEBUG, with Redis away and requests that carry the secrets."""
+    secrets = {
+        "MEDIA_TOKEN_KEYS": "hidden-key-of-media-tokens",
+        "EVENT_GRID_SECRETS": "hidden-secret-of-the-webhook",
+        "API_KEYS": "hidden-key-of-operators",
+        "LOG_PHONE_KEY": "hidden-key-of-phone-numbers",
+        "ROUTING_KEY": "hidden-key-of-shares-of-calls",
+    }
+    port = free_port()
+    url = "redis://user:hidden-password@127.0.0.1:1/0"
+    variables = environment(url, acs, LOG_LEVEL="DEBUG", PORT=str(port), **secrets)
+    call, http_url = PhoneCall(), f"http://127.0.0.1:{port}"
+    async with process(variables) as started, httpx.AsyncClient(base_url=http_url, trust_env=False) as http:
+
+        async def answers() -> bool:
+            with contextlib.suppress(httpx.TransportError):
+                return (await http.get("/livez")).status_code == 200
+            return False
+
+        await eventually(answers, within_s=20)
+        for code in ("hidden-secret-of-the-webhook", "hidden-wrong-secret"):
+            await http.post("/api/incomingCall", json=[call.incoming()], params={"code": code})
+        for key in ("hidden-key-of-operators", "hidden-wrong-key-of-operators"):
+            await http.get("/api/calls", headers={"X-Api-Key": key})
+        started.terminate()
+        _, log = await asyncio.wait_for(started.communicate(), 30)
+    text = log.decode()
+    assert '"status": 503' in text, "the requests are in the log"
+    assert "hidden" not in text
+    assert acs.connection_string.partition("accesskey=")[2] not in text
+
+
 async def test_it_stops_on_sigterm_and_leaves_the_fleet(
     redis_url: str, clients: RedisClients, acs: ScriptedAcs
 ) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from bridge_common.call_record import CallRecord, Status
@@ -21,6 +23,7 @@ from call_control.core.draft import Rules
 from call_control.core.events import CommandDone
 from call_control.core.routing import Routed, Routing
 from switchboard import PhoneCall
+from told_spans import Growth
 
 NONE = Deadlines()
 OFFERED = to_pending(Offer(seq=1, cause="1-1"))
@@ -62,7 +65,11 @@ class ContestedStore(CallStore):
 
 
 def arrival(call: PhoneCall) -> IncomingCall:
-    return IncomingCall(call.call_id, "e", call.caller, call.callee, call.context, call.correlation_id, "", 1)
+    return IncomingCall(call.call_id, "e", call.caller, call.callee, call.context, call.correlation_id, "", now_ms())
+
+
+def now_ms() -> int:
+    return round(time.time() * 1000)
 
 
 @pytest.fixture
@@ -155,3 +162,40 @@ async def test_a_callback_that_cannot_be_read_changes_nothing_and_blocks_nobody(
         await steps.take(Callback(call.call_id, "x", "CallConnected", "{no json"), "1-2")
     assert await store.load(call.call_id) == before
     assert await steps.take(VoiceReady(call.call_id, 1), "1-3") != before
+
+
+def late(call: PhoneCall, **times: int) -> IncomingCall:
+    return msgspec.structs.replace(arrival(call), **times)
+
+
+@pytest.mark.parametrize(
+    ("event_s", "received_s"),
+    [(61, 0), (61, 61), (0, 61), (3600, 30)],
+    ids=["delivered late", "both", "no time in the event, and it waited with us", "long ago"],
+)
+async def test_a_call_that_rings_no_longer_is_not_begun(
+    store: CallStore, caplog: pytest.LogCaptureFixture, event_s: int, received_s: int
+) -> None:
+    call, routing, grown = PhoneCall(), CountedRouting(), Growth()
+    times = {"received_ms": now_ms() - received_s * 1000, "rang_ms": now_ms() - event_s * 1000 if event_s else 0}
+    assert await CallSteps(store, Rules(), routing).take(late(call, **times), "1-1") is None
+    assert await store.load(call.call_id) is None
+    assert routing.counted == []
+    assert grown("bridge_calls_outdated_total") == 1
+    assert [record.getMessage() for record in caplog.records] == ["call no longer rings; not answered"]
+
+
+@pytest.mark.parametrize("event_s", [-30, 0, 59])
+async def test_a_call_that_still_rings_is_begun(store: CallStore, event_s: int) -> None:
+    """Also if Azure's clock is ahead of ours."""
+    call = PhoneCall()
+    times = {"rang_ms": now_ms() - event_s * 1000}
+    assert await CallSteps(store, Rules(), CountedRouting()).take(late(call, **times), "1-1") is not None
+
+
+async def test_a_call_that_was_begun_in_time_is_carried_on(store: CallStore) -> None:
+    """Its replica died; another one takes over when the call rings no longer."""
+    call, routing = PhoneCall(), CountedRouting()
+    begun = await CallSteps(store, Rules(), routing).take(arrival(call), "1-1")
+    later = CallSteps(store, Rules(), routing)
+    assert await later.take(late(call, rang_ms=now_ms() - 100_000), "1-1") == begun

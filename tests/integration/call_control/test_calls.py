@@ -6,6 +6,7 @@ import asyncio
 import random
 
 import httpx
+import pytest
 
 from bridge_common import media_token
 from bridge_common.call_record import Status
@@ -14,6 +15,7 @@ from bridge_common.redis_clients import RedisClients
 from eventually import eventually
 from scripted_acs import STALE_CONTEXT, ScriptedAcs, Twist
 from switchboard import OPERATOR, PhoneCall, Switchboard, environment, replica, settings_of, switchboard
+from told_spans import Growth
 
 TOKEN_KEYS = ("media-token-key-of-the-tests",)
 
@@ -268,3 +270,56 @@ async def test_two_replicas_share_the_work(
         await eventually(board.idle)
     assert acs.done["reject"] == 20
     assert len(acs.of("reject")) == 20
+
+
+async def test_calls_above_the_limit_hear_busy_before_a_voice_session_is_opened(
+    redis_url: str, clients: RedisClients, acs: ScriptedAcs, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Over two replicas; nobody else notices."""
+    limits = {"CALLS_PER_CALLER_PER_MIN": "2"}
+    async with (
+        switchboard(redis_url, clients, acs, **limits) as board,
+        replica(settings_of(environment(redis_url, acs, **limits))),
+    ):
+        grown = Growth()
+        flood = [PhoneCall() for _ in range(8)]
+        for call in flood:
+            await board.ring(call)
+        other = PhoneCall(caller="4:+14255550199")
+        await board.ring(other)
+        await board.voice_ready(other)
+        await board.answered(other)
+        await eventually(board.idle)
+        ended = [record for record in await board.store.list_calls() if record.end_reason == "over_limit"]
+        assert len(ended) == 6
+        assert {record.route for record in ended} == {"CALLS_PER_CALLER_PER_MIN"}
+        assert grown('bridge_calls_over_limit_total{limit="caller"}') == 6
+        assert {str(asked.body["callRejectReason"]) for asked in acs.of("reject")} == {"busy"}
+        ringing = [record for record in await board.store.list_calls() if record.status is Status.RINGING]
+        assert len(ringing) == 2, "these two still wait for a voice session"
+    lines = [record for record in caplog.records if record.getMessage() == "too many calls; turning calls away"]
+    assert len(lines) == 1
+    assert "4255550100" not in str(lines[0].__dict__["bridge_fields"])
+
+
+async def test_a_call_above_the_limit_can_be_redirected(
+    redis_url: str, clients: RedisClients, acs: ScriptedAcs
+) -> None:
+    settings = {"CALLS_PER_MIN": "2", "CALLS_OVER_LIMIT": "Redirect", "REDIRECT_TARGET": "+18005550000"}
+    async with switchboard(redis_url, clients, acs, **settings) as board:
+        hidden = [PhoneCall(caller="4:anonymous"), PhoneCall(caller="4:anonymous")]
+        for call in hidden:
+            await board.ring(call)
+        await board.reaches(hidden[1], Status.ENDED)
+        [asked] = acs.asked
+        assert asked.operation == "redirect"
+
+
+async def test_an_old_event_is_not_answered(board: Switchboard) -> None:
+    old, call = PhoneCall(), PhoneCall()
+    event = old.incoming() | {"eventTime": "2020-01-01T00:00:00Z"}
+    assert (await board.http.post("/api/incomingCall", json=[event])).json() == {"received": 1}
+    await board.ring(call)
+    await board.reaches(call, Status.RINGING)
+    await eventually(board.idle)
+    assert [record.call_id for record in await board.store.list_calls()] == [call.call_id]

@@ -31,6 +31,7 @@ async def process(redis_url: str, port: int, **changes: str) -> AsyncIterator[as
         "PORT": str(port),
         "MEDIA_TOKEN_KEYS": TOKEN_KEY,
         "ACS_JWT_MODE": "off",
+        "ALLOW_INSECURE": "unchecked-tokens",
         "DRAIN_TIMEOUT_S": "4",
     }
     running = await asyncio.create_subprocess_exec(

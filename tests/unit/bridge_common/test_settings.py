@@ -50,7 +50,7 @@ def refusal(capsys: pytest.CaptureFixture[str]) -> str:
 
 def test_the_environment_is_read_with_defaults() -> None:
     settings = load_settings(Sample)
-    assert (settings.redis_url, settings.port, settings.redis_shards) == ("redis://localhost", 8080, 1)
+    assert (settings.redis_address.host, settings.port, settings.redis_shards) == ("localhost", 8080, 1)
     assert (settings.host, settings.log_level, settings.log_format) == ("0.0.0.0", "INFO", "json")
     assert settings.token_keys == ()
 

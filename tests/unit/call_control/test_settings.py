@@ -8,8 +8,9 @@ import pytest
 from pydantic import ValidationError
 
 from bridge_common.acs_jwt import JwtMode
-from bridge_common.settings import load_settings
+from bridge_common.settings import load_settings, revealed
 from call_control.core.connection_string import AcsAddress
+from call_control.core.ring_limits import RingLimits
 from call_control.core.routing import Routing
 from call_control.settings import CallControlSettings
 
@@ -19,6 +20,7 @@ GOOD = {
     "MEDIA_TOKEN_KEYS": "0123456789abcdef,fedcba9876543210",
     "ACS_CONNECTION_STRING": "endpoint=http://127.0.0.1:8090/;accesskey=a2V5",
     "ACS_JWT_AUDIENCE": "89e8cb59-b991-48b0-b154-1db84f16a077",
+    "EVENT_GRID_SECRETS": "event-grid-secret-of-the-tests",
 }
 
 
@@ -43,6 +45,8 @@ def test_defaults(environment: pytest.MonkeyPatch) -> None:
     assert not settings.rules.answer_at_once
     assert settings.rules.voice_ms == 8_000
     assert settings.routing == Routing("default")
+    assert settings.rules.ring_ms == 60_000
+    assert settings.ring_limits == RingLimits(10, 0, "busy")
     assert "a2V5" not in repr(settings)
 
 
@@ -55,9 +59,14 @@ def test_what_people_set(environment: pytest.MonkeyPatch) -> None:
         "MAX_CALL_S": "60",
         "ACS_AUDIO_FORMAT": "PCM24K",
         "ACS_JWT_MODE": "Log",
-        "EVENT_GRID_SECRETS": "new, old",
+        "EVENT_GRID_SECRETS": "the-new-secret-of-the-tests, the-old-secret-of-the-tests",
+        "ALLOW_INSECURE": "unchecked-tokens",
         "REFUSED_CALLERS": "+14255550100,8:acs:r_u",
         "DEFAULT_PROFILE": "front-desk",
+        "RING_TIME_S": "45",
+        "CALLS_PER_CALLER_PER_MIN": "3",
+        "CALLS_PER_MIN": "24",
+        "CALLS_OVER_LIMIT": "Redirect",
     }.items():
         environment.setenv(name, value)
     settings = load_settings(CallControlSettings)
@@ -65,8 +74,10 @@ def test_what_people_set(environment: pytest.MonkeyPatch) -> None:
     rules = settings.rules
     assert (rules.answer_at_once, rules.voice_ms, rules.longest_call_ms) == (True, 2500, 60_000)
     assert rules.redirect_target == "4:+18005550000"
+    assert rules.ring_ms == 45_000
+    assert settings.ring_limits == RingLimits(3, 24, "redirect")
     assert settings.acs_audio_format == "pcm24k"
-    assert settings.event_grid_secrets == ("new", "old")
+    assert revealed(settings.event_grid_secrets) == ("the-new-secret-of-the-tests", "the-old-secret-of-the-tests")
     assert settings.routing == Routing("front-desk", frozenset({"+14255550100", "8:acs:r_u"}))
 
 
@@ -93,6 +104,9 @@ def test_a_managed_identity_needs_only_the_endpoint(environment: pytest.MonkeyPa
         ("ROUTING_POLICY", "/nowhere.yaml", "cannot be read"),
         ("EVENT_GRID_AUDIENCE", "api://x", "EVENT_GRID_TENANT_ID"),
         ("EVENT_GRID_TENANT_ID", "t", "EVENT_GRID_AUDIENCE"),
+        ("CALLS_OVER_LIMIT", "queue", "redirect"),
+        ("CALLS_PER_MIN", "-1", "greater than or equal to 0"),
+        ("ALLOW_INSECURE", "everything", "the known words are open-webhook"),
     ],
 )
 def test_bad_values_are_named(

@@ -48,9 +48,10 @@ class Due(Ticker):
 class Call:
     def __init__(self, rate_hz: int = 24_000, **changes: object) -> None:
         values = {
-            "redis_url": "redis://x",
+            "redis_url": "redis://localhost",
             "media_token_keys": ("a-key-only-for-tests",),
             "acs_jwt_mode": "off",
+            "allow_insecure": "unchecked-tokens",
             **changes,
         }
         self.began = self.now = 100.0

@@ -167,19 +167,23 @@ class EventGrid:
         data = incoming_call_data(call)
         subject = f"/caller/{call.caller.raw_id}/recipient/{call.app.raw_id}"
         if self._equipment.settings.event_schema == "eventgrid":
-            return self._eventgrid_event("Microsoft.Communication.IncomingCall", subject, data, call.event_id, "1.0")
+            return self._eventgrid_event(
+                "Microsoft.Communication.IncomingCall", subject, data, call.event_id, "1.0", call.created_at
+            )
         return {
             "id": call.event_id,
             "source": TOPIC,
             "subject": subject,
             "type": "Microsoft.Communication.IncomingCall",
             "specversion": "1.0",
-            "time": _time(),
+            "time": _time(call.created_at),
             "data": data,
         }
 
     @staticmethod
-    def _eventgrid_event(kind: str, subject: str, data: Json, event_id: str, version: str) -> Json:
+    def _eventgrid_event(
+        kind: str, subject: str, data: Json, event_id: str, version: str, at: datetime | None = None
+    ) -> Json:
         return {
             "id": event_id,
             "topic": TOPIC,
@@ -188,7 +192,7 @@ class EventGrid:
             "eventType": kind,
             "dataVersion": version,
             "metadataVersion": "1",
-            "eventTime": _time(),
+            "eventTime": _time(at or datetime.now(UTC)),
         }
 
 
@@ -206,5 +210,6 @@ def _among(event: Json, neighbours: Sequence[object]) -> list[object]:
     return [*neighbours[:half], event, *neighbours[half:]]
 
 
-def _time() -> str:
-    return f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%f}0Z"
+def _time(at: datetime) -> str:
+    """Every delivery of an event names the same time."""
+    return f"{at:%Y-%m-%dT%H:%M:%S.%f}0Z"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Final
 
-from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
+from pydantic import BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
 
+from bridge_common import insecure
 from bridge_common.acs_jwt import MAX_AGE_S, JwtMode, JwtVerifier
-from bridge_common.settings import SHORTEST_KEY, CommaSeparated, ServiceSettings
+from bridge_common.settings import Secrets, ServiceSettings
 
 ACS_ISSUER: Final = "https://acscallautomation.communication.azure.com"
 
@@ -18,28 +19,28 @@ def lower(value: object) -> object:
 
 
 class AcsTrustSettings(ServiceSettings):
-    media_token_keys: CommaSeparated
+    media_token_keys: Annotated[Secrets, insecure.KEYS]
     """Of the signatures in media URLs: call-control signs with the first, the gateways take any."""
-    acs_jwt_mode: Annotated[JwtMode, BeforeValidator(lower)] = JwtMode.ENFORCE
+    acs_jwt_mode: Annotated[JwtMode, BeforeValidator(lower), insecure.JWT_MODE] = JwtMode.ENFORCE
     acs_jwt_audience: str = Field(default="", validate_default=True)
     """The immutable resource id of the ACS resource."""
     acs_jwt_issuer: str = ACS_ISSUER
-    acs_jwks_url: str = f"{ACS_ISSUER}/calling/keys"
+    acs_jwks_url: Annotated[str, insecure.URL] = f"{ACS_ISSUER}/calling/keys"
     jwks_max_age_s: float = Field(default=MAX_AGE_S, ge=60, le=30 * 24 * 3600)
     """How long signing keys are trusted that their endpoint no longer offers, or cannot confirm."""
 
     @field_validator("media_token_keys")
     @classmethod
-    def _long_enough(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if not value or any(len(key) < SHORTEST_KEY for key in value):
-            raise ValueError(f"one key or more of at least {SHORTEST_KEY} characters, e.g. from openssl rand -hex 32")
+    def _not_empty(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        if not value:
+            raise ValueError("one key or more is needed; generate one with `openssl rand -hex 32`")
         return value
 
     @field_validator("acs_jwt_audience")
     @classmethod
     def _audience(cls, value: str, info: ValidationInfo) -> str:
         if not value and info.data.get("acs_jwt_mode") is not JwtMode.OFF:
-            raise ValueError("is not set: the immutable resource id of the ACS resource (or ACS_JWT_MODE=off)")
+            raise ValueError("is not set: the immutable resource id of the ACS resource")
         return value
 
     def acs_tokens(self) -> JwtVerifier:

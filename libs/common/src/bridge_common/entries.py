@@ -114,6 +114,8 @@ class IncomingCall(_Stored, frozen=True, tag=30):
     custom_context: str = ""
     on_behalf_of: str = ""
     """See `CallRecord`."""
+    rang_ms: int = 0
+    """Unix time in ms of the event, by the clock of its sender; 0: unknown."""
 
 
 class Callback(_Stored, frozen=True, tag=31):

@@ -5,6 +5,7 @@ All keys of a call carry the shard tag `{sNN}`, so that scripts and reads over s
 
 from __future__ import annotations
 
+import hashlib
 from typing import Final
 
 from bridge_common.ids import shard_of
@@ -111,6 +112,20 @@ class Keys:
 def quota(resource: str) -> str:
     """The connections that a Voice Live resource has taken in the last minute, of the whole fleet."""
     return f"quota:{resource}"
+
+
+def ring_bucket(limit: str, caller: str = "") -> str:
+    """The calls that were counted against a limit in the last minute; `caller`: the raw id if each has its own.
+
+    All buckets are in one slot. The digest bounds the length: a raw id is whatever the event says.
+    """
+    owner = f":{hashlib.sha256(caller.lower().encode()).hexdigest()[:32]}" if caller else ""
+    return f"quota:{{rings}}:{limit}{owner}"
+
+
+def ring_reported(bucket: str) -> str:
+    """Exists for a minute after the log has reported the bucket as full."""
+    return f"{bucket}:reported"
 
 
 def _tag(shard: int) -> str:

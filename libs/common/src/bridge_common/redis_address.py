@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import ipaddress
+from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlsplit
 
@@ -22,12 +23,12 @@ _OF_SENTINELS: Final = ("sentinel_username", "sentinel_password")
 class RedisAddress:
     """`url` is what redis-py reads: options, credentials and a first host, which with `sentinels` is one of them."""
 
-    url: str
+    url: str = field(repr=False)
     sentinels: tuple[Address, ...] = ()
     service: str = ""
     """What the sentinels call the primary."""
     sentinel_username: str = ""
-    sentinel_password: str = ""
+    sentinel_password: str = field(default="", repr=False)
 
     @property
     def scheme(self) -> str:
@@ -57,7 +58,18 @@ class RedisAddress:
     @property
     def is_private(self) -> bool:
         """Whether nobody on the way can listen: TLS, or a server on this machine."""
-        return self.scheme != "redis" or self.host in ("localhost", "127.0.0.1", "::1")
+        return self.scheme != "redis" or is_loopback(self.host)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether what is sent to this host stays on this machine."""
+    name = host.lower()
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
 
 
 def parse_address(url: str) -> RedisAddress:

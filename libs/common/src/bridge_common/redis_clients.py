@@ -177,7 +177,8 @@ def _three(
 
 def clients_of(settings: ServiceSettings) -> RedisClients:
     """The clients that the settings ask for."""
-    return open_clients(settings.redis_url, cluster=settings.redis_cluster, credentials=_credentials_of(settings))
+    url = settings.redis_url.get_secret_value()
+    return open_clients(url, cluster=settings.redis_cluster, credentials=_credentials_of(settings))
 
 
 def _credentials_of(settings: ServiceSettings) -> RenewedCredentials | None:
@@ -186,7 +187,7 @@ def _credentials_of(settings: ServiceSettings) -> RenewedCredentials | None:
     # azure-identity is much to load where it is not used.
     from bridge_common.redis_credentials import EntraCredentials
 
-    return EntraCredentials(settings.redis_entra_scope, parse_address(settings.redis_url).user)
+    return EntraCredentials(settings.redis_entra_scope, settings.redis_address.user)
 
 
 def _client(

@@ -187,6 +187,8 @@ def set_up(kind: str, settings: ServiceSettings) -> None:
         phone_key=settings.log_phone_key.get_secret_value(),
         shows_words=settings.log_transcripts,
     )
+    if settings.allow_insecure:
+        log.warning("insecure settings allowed", extra=fields(allowed=",".join(settings.allow_insecure)))
     tracing.start(
         kind,
         process_name(kind),

@@ -3,29 +3,45 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Final, Literal, NoReturn, TypeVar
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Annotated, Any, Literal, NoReturn, Self, TypeVar
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    ModelWrapValidatorHandler,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
+from bridge_common import insecure
 from bridge_common.errors import InputError
-from bridge_common.redis_address import parse_address
-
-SHORTEST_KEY: Final = 16
-"""Characters of a secret that signs."""
+from bridge_common.redis_address import RedisAddress, parse_address
 
 
 def comma_separated(value: object) -> object:
-    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+    return tuple(insecure.parts_of(value)) if isinstance(value, str) else value
 
 
 CommaSeparated = Annotated[tuple[str, ...], NoDecode, BeforeValidator(comma_separated)]
 """A list in one variable: `one,two`."""
+Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(comma_separated)]
+"""The same of secrets; `revealed` gives their texts."""
 
 
-def _is_redis_url(value: str) -> str:
+def revealed(secrets: Iterable[SecretStr]) -> tuple[str, ...]:
+    return tuple(secret.get_secret_value() for secret in secrets)
+
+
+def _is_redis_url(value: SecretStr) -> SecretStr:
     try:
-        parse_address(value)
+        parse_address(value.get_secret_value())
     except InputError as error:
         # pydantic collects `ValueError`s, not ours.
         raise ValueError(error.message) from None
@@ -35,9 +51,12 @@ def _is_redis_url(value: str) -> str:
 class ServiceSettings(BaseSettings):
     """What every service reads. A field's environment variable is its name in capitals; empty counts as not set."""
 
-    model_config = SettingsConfigDict(frozen=True, env_ignore_empty=True, extra="ignore")
+    model_config = SettingsConfigDict(frozen=True, env_ignore_empty=True, extra="ignore", hide_input_in_errors=True)
 
-    redis_url: Annotated[str, AfterValidator(_is_redis_url)]
+    allow_insecure: Annotated[CommaSeparated, AfterValidator(insecure.check_words)] = ()
+    """The insecure settings that this start may have: words of `Insecure`."""
+    redis_url: Annotated[SecretStr, AfterValidator(_is_redis_url), insecure.REDIS_URL]
+    """Secret, because there may be a password in it."""
     redis_shards: int = Field(default=1, ge=1, le=256)
     redis_cluster: bool = False
     """`redis_url` names one server of a cluster."""
@@ -48,11 +67,11 @@ class ServiceSettings(BaseSettings):
     port: int = Field(ge=0, le=65535)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["json", "text"] = "json"
-    log_phone_key: SecretStr = Field(default=SecretStr(""))
+    log_phone_key: Annotated[SecretStr, insecure.KEYS] = SecretStr("")
     """Key of the hashes that stand for phone numbers in the log; empty: random, another one in each process."""
     log_transcripts: bool = False
     """Whether the log may show what was said."""
-    otel_exporter_otlp_endpoint: str = Field(default="", pattern=r"^(https?://.+)?$")
+    otel_exporter_otlp_endpoint: Annotated[str, insecure.TELEMETRY_URL] = Field(default="", pattern=r"^(https?://.+)?$")
     """Where traces go, as OTLP over HTTP; empty: nowhere. The SDK reads the other OTEL_ variables by itself."""
     applicationinsights_connection_string: SecretStr = SecretStr("")
     """Of the Application Insights resource that traces go to; empty: nowhere."""
@@ -62,7 +81,7 @@ class ServiceSettings(BaseSettings):
     @classmethod
     def _fits_cluster(cls, value: bool, info: ValidationInfo) -> bool:
         if value and "redis_url" in info.data:
-            address = parse_address(info.data["redis_url"])
+            address = parse_address(info.data["redis_url"].get_secret_value())
             if address.sentinels or address.scheme == "unix":
                 raise ValueError("wants one server of the cluster in REDIS_URL: redis:// or rediss://")
             if address.database:
@@ -73,18 +92,11 @@ class ServiceSettings(BaseSettings):
     @classmethod
     def _fits_entra(cls, value: bool, info: ValidationInfo) -> bool:
         if value and "redis_url" in info.data:
-            address = parse_address(info.data["redis_url"])
+            address = parse_address(info.data["redis_url"].get_secret_value())
             if address.has_password:
                 raise ValueError("takes no password in REDIS_URL: the token is the password")
             if not address.is_private:
                 raise ValueError("wants TLS, or everybody on the way could read the token: rediss:// in REDIS_URL")
-        return value
-
-    @field_validator("log_phone_key")
-    @classmethod
-    def _phone_key_is_long(cls, value: SecretStr) -> SecretStr:
-        if 0 < len(value.get_secret_value()) < SHORTEST_KEY:
-            raise ValueError(f"has to have {SHORTEST_KEY} characters or more")
         return value
 
     @field_validator("applicationinsights_connection_string")
@@ -94,6 +106,68 @@ class ServiceSettings(BaseSettings):
         if text and "instrumentationkey=" not in text.lower():
             raise ValueError("is copied whole from the resource: InstrumentationKey=...;IngestionEndpoint=https://...")
         return value
+
+    @property
+    def redis_address(self) -> RedisAddress:
+        return parse_address(self.redis_url.get_secret_value())
+
+    @classmethod
+    def mistakes(cls, given: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+        """Mistakes that no single field can find, as (setting or "", message); `given`: the texts of what is set."""
+        allowed = insecure.parts_of(given.get("allow_insecure", ""))
+        yield from ((name, str(fault)) for name, fault in cls.faults(given) if fault.word not in allowed)
+
+    @classmethod
+    def faults(cls, given: Mapping[str, str]) -> Iterator[tuple[str, insecure.Fault]]:
+        """What is insecure about the settings, allowed or not."""
+        for name, check in cls.checks().items():
+            yield from ((name, fault) for fault in check.faults(given.get(name, "")))
+
+    @classmethod
+    def checks(cls) -> dict[str, insecure.Check]:
+        """How settings are checked, by their names."""
+        return {
+            name: check
+            for name, field in cls.model_fields.items()
+            for check in field.metadata
+            if isinstance(check, insecure.Check)
+        }
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _name_every_mistake(cls, values: Any, check_fields: ModelWrapValidatorHandler[Self]) -> Self:
+        """Reports the mistakes of single fields and all others at once."""
+        given = {name: text for name, value in values.items() if (text := _text_of(value))}
+        problems = [_problem(name, message) for name, message in cls.mistakes(given)]
+        try:
+            settings = check_fields(values)
+        except ValidationError as error:
+            problems = [_repeat(dict(problem)) for problem in error.errors(include_url=False)] + problems
+            raise ValidationError.from_exception_data(cls.__name__, problems, hide_input=True) from None
+        if problems:
+            raise ValidationError.from_exception_data(cls.__name__, problems, hide_input=True)
+        return settings
+
+
+def _text_of(value: object) -> str:
+    """A setting as the environment would hold it."""
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    if isinstance(value, tuple | list):
+        return ",".join(_text_of(part) for part in value)
+    return "" if value is None else str(value)
+
+
+def _problem(name: str, message: str) -> InitErrorDetails:
+    return InitErrorDetails(
+        type=PydanticCustomError("setting", "{text}", {"text": message}), loc=(name,) if name else (), input=""
+    )
+
+
+def _repeat(problem: dict[str, Any]) -> InitErrorDetails:
+    return InitErrorDetails(
+        type=problem["type"], loc=problem["loc"], input=problem["input"], ctx=problem.get("ctx") or {}
+    )
 
 
 S = TypeVar("S", bound=BaseSettings)
@@ -121,7 +195,7 @@ def _name_problems(error: ValidationError) -> list[str]:
 
 
 def _refuse(problems: list[str]) -> NoReturn:
-    lines = ["These settings are missing or wrong; set them in the environment (see .env.example):"]
+    lines = ["These settings are missing, invalid or insecure; set them in the environment (see .env.example):"]
     lines += [f"  {problem}" for problem in problems]
     print("\n".join(lines), file=sys.stderr)  # noqa: T201  # the logger is not set up yet
     raise SystemExit(2)

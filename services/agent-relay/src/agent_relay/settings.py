@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Final
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, ModelWrapValidatorHandler, SecretStr, ValidationError, model_validator
-from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
 
 from agent_relay.core.agent_profile import AgentProfile
@@ -27,8 +26,9 @@ from agent_relay.core.connection import (
 from agent_relay.core.debt import Limits
 from agent_relay.core.spoken_text import Form
 from agent_relay.profiles import load_profiles
+from bridge_common import insecure
 from bridge_common.errors import InputError
-from bridge_common.settings import CommaSeparated, ServiceSettings, comma_separated
+from bridge_common.settings import CommaSeparated, Secrets, ServiceSettings, comma_separated, revealed
 
 _CHOICES: Final[Mapping[str, Mode]] = {
     "agent_name": Mode.AGENT,
@@ -46,11 +46,11 @@ def _none_if_empty(value: object) -> object:
 class RelaySettings(ServiceSettings):
     port: int = Field(default=8082, ge=0, le=65535)
 
-    azure_voice_live_endpoint: str
+    azure_voice_live_endpoint: Annotated[str, insecure.URL]
     azure_voice_live_api_key: SecretStr = SecretStr("")
-    azure_voice_live_further_endpoints: CommaSeparated = ()
+    azure_voice_live_further_endpoints: Annotated[CommaSeparated, insecure.URL] = ()
     """Resources that are used when the first has no connection left; agents, projects and models are named alike."""
-    azure_voice_live_further_api_keys: CommaSeparated = Field(default=(), repr=False)
+    azure_voice_live_further_api_keys: Secrets = ()
     """Their keys in the same order, where the first has one."""
     voice_live_connections_per_min: int = Field(default=30, ge=0, le=100_000)
     """New connections that the fleet opens on each resource; 0: no limit."""
@@ -100,7 +100,7 @@ class RelaySettings(ServiceSettings):
 
     @property
     def further_targets(self) -> list[Target]:
-        keys = self.azure_voice_live_further_api_keys or [""] * len(self.azure_voice_live_further_endpoints)
+        keys = revealed(self.azure_voice_live_further_api_keys) or [""] * len(self.azure_voice_live_further_endpoints)
         return [
             replace(self.target, endpoint=endpoint, api_key=key)
             for endpoint, key in zip(self.azure_voice_live_further_endpoints, keys, strict=True)
@@ -122,20 +122,10 @@ class RelaySettings(ServiceSettings):
     def profiles(self) -> Mapping[str, AgentProfile]:
         return load_profiles(self.agent_profiles_file)
 
-    @model_validator(mode="wrap")
     @classmethod
-    def _name_every_mistake(cls, values: Any, check_fields: ModelWrapValidatorHandler[Self]) -> Self:
-        """Mistakes between the fields are told together with those of single fields, not after they were mended."""
-        given = {name: str(value or "") for name, value in values.items()}
-        problems = [_problem(name, message) for name, message in _mistakes(given)]
-        try:
-            settings = check_fields(values)
-        except ValidationError as error:
-            problems = [_repeat(dict(problem)) for problem in error.errors(include_url=False)] + problems
-            raise ValidationError.from_exception_data(cls.__name__, problems) from None
-        if problems:
-            raise ValidationError.from_exception_data(cls.__name__, problems)
-        return settings
+    def mistakes(cls, given: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+        yield from super().mistakes(given)
+        yield from _mistakes(given)
 
 
 def _mistakes(given: Mapping[str, str]) -> Iterator[tuple[str, str]]:
@@ -168,7 +158,9 @@ def _mistakes(given: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 
 def _mistakes_of_further(given: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     first = given.get("azure_voice_live_endpoint", "")
-    endpoints, keys = (_parts(given.get(f"azure_voice_live_further_{name}", "")) for name in ("endpoints", "api_keys"))
+    endpoints, keys = (
+        insecure.parts_of(given.get(f"azure_voice_live_further_{name}", "")) for name in ("endpoints", "api_keys")
+    )
     for endpoint in endpoints:
         if not is_endpoint(endpoint):
             yield "azure_voice_live_further_endpoints", f"{endpoint} has to begin with https:// and name a host"
@@ -177,10 +169,6 @@ def _mistakes_of_further(given: Mapping[str, str]) -> Iterator[tuple[str, str]]:
         yield "azure_voice_live_further_endpoints", "a resource is named twice"
     if len(keys) != (len(endpoints) if given.get("azure_voice_live_api_key") else 0):
         yield "azure_voice_live_further_api_keys", "has to hold one key for each further endpoint, if the first has one"
-
-
-def _parts(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def _mistakes_of(chosen: str, version: str, given: Mapping[str, str]) -> Iterator[tuple[str, str]]:
@@ -195,13 +183,3 @@ def _mistakes_of(chosen: str, version: str, given: Mapping[str, str]) -> Iterato
         yield "voice_live_api_version", f"agents by AGENT_NAME begin with {LAST_CLASSIC_VERSION}"
     if chosen == "agent_name" and ":" in given["agent_name"]:
         yield "agent_name", "is the bare name; put the version into AGENT_VERSION"
-
-
-def _problem(name: str, message: str) -> InitErrorDetails:
-    return InitErrorDetails(type=PydanticCustomError("setting", message), loc=(name,) if name else (), input="")
-
-
-def _repeat(problem: dict[str, Any]) -> InitErrorDetails:
-    return InitErrorDetails(
-        type=problem["type"], loc=problem["loc"], input=problem["input"], ctx=problem.get("ctx") or {}
-    )

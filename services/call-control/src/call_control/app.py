@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 from collections.abc import Sequence
 
 from starlette.routing import BaseRoute
 
-from bridge_common.acs_jwt import JwtMode, JwtVerifier
+from bridge_common.acs_jwt import JwtVerifier
 from bridge_common.call_store import CallStore
 from bridge_common.errors import OutsideError
 from bridge_common.fleet import Fleet
@@ -16,26 +15,24 @@ from bridge_common.ids import process_name
 from bridge_common.inbox import Inbox
 from bridge_common.keys import Keys
 from bridge_common.leases import Leases
-from bridge_common.log import fields
 from bridge_common.parts import Parts
 from bridge_common.redis_clients import clients_of
 from bridge_common.say_store import SayStore
 from bridge_common.service import serve, set_up
-from bridge_common.settings import load_settings
+from bridge_common.settings import load_settings, revealed
 from call_control.acs_client import AcsClient, MediaFormat
 from call_control.api import OperatorApi
 from call_control.authentication import EventGridGuard, OperatorGuard, entra_verifier
 from call_control.call_steps import CallSteps
 from call_control.effects import CallUrls, Effects
 from call_control.policy_store import PolicyStore
+from call_control.ring_counter import RingCounter
 from call_control.routing_api import RoutingApi
 from call_control.routing_desk import RoutingDesk
 from call_control.say import SayApi
 from call_control.settings import CallControlSettings
 from call_control.webhooks import Webhooks
 from call_control.worker import Worker
-
-log = logging.getLogger(__name__)
 
 KIND = "call-control"
 
@@ -58,15 +55,16 @@ class CallControl:
         self._fleet = Fleet(control, self.name, KIND)
         source = f"file {settings.routing_policy}" if settings.routing_policy else "settings"
         self._routing = RoutingDesk(PolicyStore(control, self._clients.blocking), settings.routing, source)
+        self._rings = RingCounter(control, settings.ring_limits)
         self._grid_tokens = _event_grid_tokens(settings)
-        self._grid_guard = EventGridGuard(settings.event_grid_secrets, self._grid_tokens)
+        self._grid_guard = EventGridGuard(revealed(settings.event_grid_secrets), self._grid_tokens)
         self._acs_tokens = settings.acs_tokens()
         self._acs: AcsClient | None = None
         self._worker: Worker | None = None
 
     def routes(self) -> Sequence[BaseRoute]:
         webhooks = Webhooks(self._inbox, self._grid_guard, self._acs_tokens)
-        guard = OperatorGuard(self._settings.api_keys)
+        guard = OperatorGuard(revealed(self._settings.api_keys))
         api = OperatorApi(self._store, self._inbox, guard)
         routing = RoutingApi(self._routing, guard)
         says = SayApi(
@@ -84,16 +82,13 @@ class CallControl:
 
     async def start(self) -> None:
         settings = self._settings
-        if self._grid_guard.open:
-            log.warning("the webhook is open to anybody: set EVENT_GRID_SECRETS or EVENT_GRID_TENANT_ID")
-        if settings.acs_jwt_mode is not JwtMode.ENFORCE:
-            log.warning("callbacks are accepted without a good token", extra=fields(mode=settings.acs_jwt_mode.value))
         self._acs = AcsClient(settings.acs_address, MediaFormat(settings.acs_audio_format, settings.acs_audio_channels))
-        urls = CallUrls(settings.base_url, settings.media_base_url, settings.media_token_keys, settings.max_call_s)
+        token_keys = revealed(settings.media_token_keys)
+        urls = CallUrls(settings.base_url, settings.media_base_url, token_keys, settings.max_call_s)
         effects = Effects(self._acs, self._leases, self._store, self._fleet, urls)
         self._worker = Worker(
             self._inbox,
-            CallSteps(self._store, settings.rules, self._routing),
+            CallSteps(self._store, settings.rules, self._routing, self._rings),
             self._fleet,
             effects,
             name=self.name,

@@ -28,11 +28,6 @@ class EventGridGuard:
         self._secrets = secrets
         self._verifier = verifier
 
-    @property
-    def open(self) -> bool:
-        """Nobody is turned away."""
-        return not self._secrets and self._verifier is None
-
     def check_secret(self, request: Request) -> None:
         """Raises `AuthError`. Enough for the OPTIONS handshake, which carries no token."""
         if self._secrets and not is_one_of(request.query_params.get("code", ""), self._secrets):

@@ -19,12 +19,13 @@ from bridge_common.entries import Callback, InboxEntry, IncomingCall
 from bridge_common.errors import OutsideError
 from bridge_common.log import fields
 from call_control import foreign_callbacks
-from call_control.call_trace import begin_trace, tell_arrival, tell_step
+from call_control.call_trace import begin_trace, report_outdated, report_over_limit, tell_arrival, tell_step
 from call_control.core.call_machine import apply
 from call_control.core.callbacks import AcsEvent, decode_data
 from call_control.core.draft import Rules, newly_due, no_longer_due
 from call_control.core.events import CallEvent, CommandDone, CommandFailed
-from call_control.core.routing import Routed, Routing
+from call_control.core.routing import Accepted, Routed, Routing
+from call_control.ring_counter import Exceeded, RingCounter
 
 log = logging.getLogger(__name__)
 
@@ -47,10 +48,13 @@ class CallSteps:
     `OutsideError` when Redis is away, or when others write the record all the time.
     """
 
-    def __init__(self, store: CallStore, rules: Rules, routing: RoutingSource) -> None:
+    def __init__(
+        self, store: CallStore, rules: Rules, routing: RoutingSource, rings: RingCounter | None = None
+    ) -> None:
         self._store = store
         self._rules = rules
         self._routing = routing
+        self._rings = rings
         self._turns: dict[str, _Turn] = {}
 
     @property
@@ -79,8 +83,11 @@ class CallSteps:
             return await self._commit(record.call_id, results, cause, known=record)
 
     async def _arrive(self, entry: IncomingCall, cause: str) -> CallRecord | None:
+        age_ms = _now_ms() - (entry.rang_ms or entry.received_ms)
+        if age_ms > self._rules.ring_ms:
+            return await self._arrive_late(entry, age_ms)
         routing = await self._routing.routing()
-        routed = routing.route(entry)
+        routed, exceeded = await self._limited(entry, routing)
         trace = begin_trace(entry)
         blank = CallRecord(
             call_id=entry.call_id,
@@ -103,9 +110,29 @@ class CallSteps:
             self._routing.count(routed)
             trace.tell()
             tell_arrival(entry, routed)
+            if exceeded is not None:
+                report_over_limit(entry, exceeded)
             tell_step(blank, step.record, routed.decision)
             return step.record
         return await self._store.load(entry.call_id)
+
+    async def _arrive_late(self, entry: IncomingCall, age_ms: int) -> CallRecord | None:
+        """A call that no longer rings is not begun. If it was begun while it rang, its work is carried on."""
+        record = await self._store.load(entry.call_id)
+        if record is None:
+            report_outdated(entry, age_ms)
+        return record
+
+    async def _limited(self, entry: IncomingCall, routing: Routing) -> tuple[Routed, Exceeded | None]:
+        """Where the call goes. Only calls for an agent count: the others need no voice session."""
+        routed = routing.route(entry)
+        if self._rings is None or not isinstance(routed.decision, Accepted):
+            return routed, None
+        exceeded = await self._rings.exceeded(entry)
+        if exceeded is None:
+            return routed, None
+        target = routing.people or self._rules.redirect_target
+        return self._rings.limits.turn_away(entry, exceeded.limit, target), exceeded
 
     async def _commit(
         self, call_id: str, events: Sequence[CallEvent], cause: str, known: CallRecord | None = None

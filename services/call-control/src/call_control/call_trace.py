@@ -16,7 +16,9 @@ from bridge_common.tracing import Begun, Kind, Moment, Span
 from call_control import metrics
 from call_control.core.end_reasons import label_of
 from call_control.core.events import CallEvent
+from call_control.core.ring_limits import Limit
 from call_control.core.routing import Routed
+from call_control.ring_counter import Exceeded
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +45,24 @@ def tell_arrival(entry: IncomingCall, routed: Routed) -> None:
             route_reason=routed.reason,
             waited_ms=round(time.time() * 1000) - entry.received_ms,
         ),
+    )
+
+
+def report_over_limit(entry: IncomingCall, exceeded: Exceeded) -> None:
+    """Counts the call; logs one line a minute for each limit."""
+    metrics.OVER_LIMIT.labels(exceeded.limit.value).inc()
+    if exceeded.first:
+        caller = phone(entry.caller) if exceeded.limit is Limit.CALLER else ""
+        log.warning(
+            "too many calls; turning calls away",
+            extra=fields(call_id=entry.call_id, limit=exceeded.limit.value, per_min=exceeded.most, caller=caller),
+        )
+
+
+def report_outdated(entry: IncomingCall, age_ms: int) -> None:
+    metrics.OUTDATED.inc()
+    log.warning(
+        "call no longer rings; not answered", extra=fields(call_id=entry.call_id, age_s=round(age_ms / 1000, 1))
     )
 
 

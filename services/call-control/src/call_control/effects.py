@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, assert_never
 
 from bridge_common import media_token, tracing
@@ -65,7 +65,7 @@ class CallUrls:
 
     base_url: str
     media_base_url: str
-    token_keys: tuple[str, ...]
+    token_keys: tuple[str, ...] = field(repr=False)
     longest_call_s: float
 
     def callback(self, call_id: str) -> str:

@@ -11,11 +11,18 @@ from call_control.acs_client import Refusal
 from call_control.core.commands import ToAcs
 from call_control.core.end_reasons import REASON_LABELS
 from call_control.core.events import KNOWN_CALLBACKS
+from call_control.core.ring_limits import Limit
 
 _COMMAND: Final = Label("command", (command.__name__ for command in get_args(ToAcs)))
 
 CALLS: Final = counter("bridge_calls_total", "Calls by the status they came to, once for each", Label("status", Status))
 ENDED: Final = counter("bridge_calls_ended_total", "Calls that are over, by reason", Label("reason", REASON_LABELS))
+OVER_LIMIT: Final = counter(
+    "bridge_calls_over_limit", "Calls turned away because of a limit on ringing calls", Label("limit", Limit)
+)
+OUTDATED: Final = counter(
+    "bridge_calls_outdated", "Calls not answered because their event was older than the ring time"
+)
 ANSWER: Final = histogram(
     "bridge_answer_seconds",
     "From the ring (the webhook) until the answer was asked for, the call was connected, its media socket was there",

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
 
+from bridge_common import insecure
 from bridge_common.acs_settings import AcsTrustSettings, lower
 from bridge_common.errors import InputError
-from bridge_common.settings import SHORTEST_KEY, CommaSeparated
+from bridge_common.settings import CommaSeparated, Secrets
 from call_control.core.connection_string import AcsAddress, endpoint_of, parse_connection_string
 from call_control.core.draft import Rules
+from call_control.core.ring_limits import RingLimits, Treatment
 from call_control.core.routing import Routing
 from call_control.core.routing_policy import Policy, PolicyError
 from call_control.core.targets import raw_id_of
@@ -25,23 +27,23 @@ T = TypeVar("T")
 class CallControlSettings(AcsTrustSettings):
     port: int = Field(default=8080, ge=0, le=65535)
 
-    base_url: str
+    base_url: Annotated[str, insecure.URL]
     """Where ACS reaches this service: https in Azure."""
-    media_base_url: str = Field(default="", validate_default=True)
+    media_base_url: Annotated[str, insecure.URL] = Field(default="", validate_default=True)
     """Where ACS reaches the media gateways; empty: `base_url` as ws or wss."""
-    acs_endpoint: str = ""
+    acs_endpoint: Annotated[str, insecure.URL] = ""
     """With this instead of a connection string, requests are signed by managed identity."""
-    acs_connection_string: SecretStr = Field(default=SecretStr(""), validate_default=True)
+    acs_connection_string: Annotated[SecretStr, insecure.URL] = Field(default=SecretStr(""), validate_default=True)
     acs_audio_format: Annotated[Literal["pcm16k", "pcm24k"], BeforeValidator(lower)] = "pcm16k"
     acs_audio_channels: Annotated[Literal["mixed", "unmixed"], BeforeValidator(lower)] = "unmixed"
 
-    event_grid_secrets: CommaSeparated = ()
+    event_grid_secrets: Annotated[Secrets, insecure.KEYS] = ()
     """Good values of `?code=` on the webhook's URL; two while one replaces the other."""
     event_grid_tenant_id: str = ""
     event_grid_audience: str = Field(default="", validate_default=True)
-    event_grid_jwks_url: str = ""
+    event_grid_jwks_url: Annotated[str, insecure.URL] = ""
     """Empty: Entra's keys of the tenant."""
-    api_keys: CommaSeparated = ()
+    api_keys: Annotated[Secrets, insecure.KEYS] = ()
     """Of operators; empty: the operator API answers 403."""
 
     say_max_characters: int = Field(default=20_000, ge=1, le=100_000)
@@ -59,11 +61,18 @@ class CallControlSettings(AcsTrustSettings):
     media_patience_s: float = Field(default=20.0, gt=0, le=300)
     """How long lost media of a running call are restarted; after that `transfer_target`, or a hang-up."""
     max_call_s: float = Field(default=4 * 3600, gt=0, le=24 * 3600)
+    ring_time_s: float = Field(default=60.0, gt=0, le=600)
+    """A call whose event is older rings no longer and is not answered."""
+    calls_per_caller_per_min: int = Field(default=10, ge=0, le=1_000_000)
+    """Calls of one caller that may ask for a voice session in any minute; 0: no limit."""
+    calls_per_min: int = Field(default=0, ge=0, le=1_000_000)
+    """The same of all callers; those without a number use at most half of it. 0: no limit."""
+    calls_over_limit: Annotated[Treatment, BeforeValidator(lower)] = "busy"
     default_profile: str = "default"
     refused_callers: CommaSeparated = ()
     on_behalf_reject_reason: Annotated[Literal["none", "busy", "forbidden"], BeforeValidator(lower)] = "none"
     """Reject reason for calls that a Teams user makes through our resource (`onBehalfOfCallee`)."""
-    routing_key: SecretStr = SecretStr("")
+    routing_key: Annotated[SecretStr, insecure.KEYS] = SecretStr("")
     """Of the hash that tells which callers belong to a share; the same on all replicas."""
     routing_policy: Path | None = None
     """A YAML file. Unset: every call goes to `default_profile`."""
@@ -106,13 +115,6 @@ class CallControlSettings(AcsTrustSettings):
     def _party(cls, value: str) -> str:
         return _plain(raw_id_of, value) if value else ""
 
-    @field_validator("routing_key")
-    @classmethod
-    def _key_long_enough(cls, value: SecretStr) -> SecretStr:
-        if 0 < len(value.get_secret_value()) < SHORTEST_KEY:
-            raise ValueError(f"at least {SHORTEST_KEY} characters, e.g. from openssl rand -hex 32")
-        return value
-
     @field_validator("routing_policy")
     @classmethod
     def _good_policy(cls, value: Path | None, info: ValidationInfo) -> Path | None:
@@ -125,6 +127,11 @@ class CallControlSettings(AcsTrustSettings):
             raise ValueError(f"{value}: percent needs ROUTING_KEY (rule {', '.join(policy.shares)})")
         return value
 
+    @classmethod
+    def faults(cls, given: Mapping[str, str]) -> Iterator[tuple[str, insecure.Fault]]:
+        yield from super().faults(given)
+        yield from insecure.webhook_faults(given)
+
     @property
     def acs_address(self) -> AcsAddress:
         secret = self.acs_connection_string.get_secret_value()
@@ -134,12 +141,17 @@ class CallControlSettings(AcsTrustSettings):
     def rules(self) -> Rules:
         return Rules(
             answer_at_once=self.answer_when == "at_once",
+            ring_ms=round(self.ring_time_s * 1000),
             redirect_target=self.redirect_target,
             transfer_target=self.transfer_target,
             voice_ms=round(self.answer_deadline_s * 1000),
             media_patience_ms=round(self.media_patience_s * 1000),
             longest_call_ms=round(self.max_call_s * 1000),
         )
+
+    @property
+    def ring_limits(self) -> RingLimits:
+        return RingLimits(self.calls_per_caller_per_min, self.calls_per_min, self.calls_over_limit)
 
     @property
     def routing(self) -> Routing:

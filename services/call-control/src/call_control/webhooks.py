@@ -97,6 +97,7 @@ class Webhooks:
             display_name=event.display_name,
             custom_context=event.custom_context,
             on_behalf_of=event.on_behalf_of,
+            rang_ms=event.rang_ms,
         )
         seen = [f"grid:{event.event_id}"] if event.event_id else []
         fresh = await self._inbox.put_once(entry, *seen, f"correlation:{event.correlation_id or call_id}")

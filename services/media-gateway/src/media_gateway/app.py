@@ -9,7 +9,6 @@ import time
 from typing import Final
 
 from bridge_common import probes, telemetry
-from bridge_common.acs_jwt import JwtMode
 from bridge_common.call_store import CallStore
 from bridge_common.errors import OutsideError
 from bridge_common.fleet import BEAT_S, Fleet
@@ -17,7 +16,6 @@ from bridge_common.ids import process_name
 from bridge_common.inbox import Inbox
 from bridge_common.keys import Keys
 from bridge_common.leases import Leases
-from bridge_common.log import fields
 from bridge_common.parts import Parts
 from bridge_common.redis_clients import clients_of
 from bridge_common.service import serve, set_up
@@ -99,9 +97,6 @@ class MediaGateway:
     async def start(self) -> None:
         metrics.WAITING_S.set_function(self._waiting_s)
         telemetry.WRITER_WAITING.set_function(lambda: self._around.writer.waiting)
-        if self._settings.acs_jwt_mode is not JwtMode.ENFORCE:
-            mode = self._settings.acs_jwt_mode.value
-            log.warning("media sockets are accepted without a good ACS token", extra=fields(mode=mode))
         if await self._clients.ping():
             self._redis_answered_at = time.monotonic()
         self.parts.start("redis connections", self._clients.warm_up(), may_end=True)

@@ -16,6 +16,7 @@ from bridge_common.call_store import MediaGrant
 from bridge_common.errors import AuthError, GoneError, OutsideError
 from bridge_common.ids import is_call_id
 from bridge_common.log import fields
+from bridge_common.settings import revealed
 from media_gateway import metrics
 from media_gateway.media_session import INTERNAL, POLICY, MediaSession
 from media_gateway.surroundings import Surroundings
@@ -57,7 +58,7 @@ class MediaSockets:
         """Raises `AuthError`, or `OutsideError` when ACS's keys cannot be had."""
         if not is_call_id(call_id):
             raise AuthError("this is no call id")
-        keys = self._around.settings.media_token_keys
+        keys = revealed(self._around.settings.media_token_keys)
         media_token.check(keys, call_id, token, time.time())
         await self._tokens.check(websocket.headers.get("authorization"))
 

@@ -174,3 +174,26 @@ def test_any_json_is_decoded_or_refused(value: object) -> None:
 def test_any_bytes_are_decoded_or_refused(body: bytes) -> None:
     with contextlib.suppress(InputError):
         assert all(isinstance(event, BadEvent) for event in decode_events(body))
+
+
+@pytest.mark.parametrize(
+    ("time", "rang_ms"),
+    [
+        ({"eventTime": "2026-11-22T05:00:00.2415391Z"}, 1795323600242),
+        ({"eventTime": "2026-11-22T06:00:00.2415391+01:00"}, 1795323600242),
+        ({"time": "2026-11-22T05:00:00Z"}, 1795323600000),
+        ({"time": "2026-11-22T05:00:00"}, 1795323600000),
+        ({"time": "2026-11-22T05:00:00Z", "eventTime": "2020-01-01T00:00:00Z"}, 1795323600000),
+        ({}, 0),
+        ({"eventTime": None}, 0),
+        ({"eventTime": 1795323600000}, 0),
+        ({"eventTime": "soon"}, 0),
+        ({"eventTime": "0001-01-01T00:00:00+23:59"}, 0),
+        ({"eventTime": "1960-01-01T00:00:00Z"}, 0),
+        ({"eventTime": "9" * 10_000}, 0),
+    ],
+)
+def test_the_time_of_the_event_costs_no_call(time: dict[str, object], rang_ms: int) -> None:
+    [event] = decode_events(json.dumps(EVENT | time).encode())
+    assert isinstance(event, IncomingCallEvent)
+    assert event.rang_ms == rang_ms

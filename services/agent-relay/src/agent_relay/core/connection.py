@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
@@ -52,7 +52,7 @@ class Target:
     agent_id: str = ""
     model: str = ""
     deployment: str = ""
-    api_key: str = ""
+    api_key: str = field(default="", repr=False)
     """Model modes only: agents refuse keys."""
 
     @property

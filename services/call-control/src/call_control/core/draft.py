@@ -23,6 +23,8 @@ class Rules:
     """Raw id that gets the calls which no relay can take; empty: those are rejected as busy."""
     transfer_target: str = ""
     """Raw id that gets a caller whose voice session cannot be had back; empty: they hear an apology."""
+    ring_ms: int = 60_000
+    """A call whose event is older rings no longer."""
     claim_ms: int = 500
     """How long a relay may take to claim a call before we ask whether any has room."""
     transfer_ms: int = 65_000

@@ -7,6 +7,7 @@ Sources: Event Grid docs, "Webhook event delivery", "Endpoint validation with Ev
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final, TypeAlias
 
 from call_control.core.custom_context import MAX_DISPLAY_NAME_LENGTH, clean, decode_context
@@ -42,6 +43,8 @@ class IncomingCallEvent:
     """See `custom_context`."""
     on_behalf_of: str = ""
     """Raw id of the callee if a Teams user calls out through our resource, `unknown` if it cannot be read."""
+    rang_ms: int = 0
+    """Unix time in ms when the event was made; 0 if the event has no time that can be read."""
 
 
 GridEvent: TypeAlias = ValidationRequest | IncomingCallEvent | Ignored
@@ -58,11 +61,12 @@ def _decode(node: Node) -> GridEvent:
     if type_ == VALIDATION:
         return ValidationRequest(node.child("data").text("validationCode", limit=MAX_ID_LENGTH))
     if type_ == INCOMING_CALL:
-        return _incoming_call(node.identifier("id"), node.child("data"))
+        time = node.plain_text("time") or node.plain_text("eventTime")
+        return _incoming_call(node.identifier("id"), _unix_ms(time), node.child("data"))
     return Ignored(type_)
 
 
-def _incoming_call(event_id: str, data: Node) -> IncomingCallEvent:
+def _incoming_call(event_id: str, rang_ms: int, data: Node) -> IncomingCallEvent:
     return IncomingCallEvent(
         event_id=event_id,
         caller=raw_id_in(data, "from"),
@@ -73,4 +77,14 @@ def _incoming_call(event_id: str, data: Node) -> IncomingCallEvent:
         display_name=clean(data.plain_text("callerDisplayName"), MAX_DISPLAY_NAME_LENGTH),
         custom_context=decode_context(data),
         on_behalf_of=(raw_id_in(data, "onBehalfOfCallee") or UNKNOWN) if is_present(data, "onBehalfOfCallee") else "",
+        rang_ms=rang_ms,
     )
+
+
+def _unix_ms(text: str) -> int:
+    """Of a time as in RFC 3339; without an offset it is UTC."""
+    try:
+        time = datetime.fromisoformat(text)
+        return max(0, round((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp() * 1000))
+    except (ValueError, OverflowError):
+        return 0

@@ -5,7 +5,7 @@ The policy's rules are asked in order, each takes or leaves the call. Without a 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final, TypeAlias
 
@@ -62,7 +62,7 @@ class Routing:
     """Without a policy: of every call."""
     refused_callers: frozenset[str] = frozenset()
     """Raw ids or numbers; policy or not."""
-    key: bytes = b""
+    key: bytes = field(default=b"", repr=False)
     """Of the hash that tells callers of a share from others."""
     policy: Policy | None = None
     on_behalf_reject_reason: str = "none"
@@ -85,7 +85,7 @@ class Routing:
         if self.policy is None:
             return Routed(Accepted(self.profile), "DEFAULT_PROFILE", f"no policy: agent {self.profile}")
         if self.policy.everyone_to_people and self.policy.people:
-            return _unless_in_a_circle(self.people, call, "everyone_to_people", "the kill switch is on")
+            return redirect_unless_circular(self.people, call, "everyone_to_people", "the kill switch is on")
         return self._by_rules(self.policy, call)
 
     def _by_rules(self, policy: Policy, call: IncomingCall) -> Routed:
@@ -109,7 +109,7 @@ class Routing:
         if rule.reject is not None:
             return Routed(Rejected(rule.reject), rule.name, f"{why}reject {rule.reject}{before}")
         target = self.people if rule.redirect == "people" or rule.redirect is None else rule.redirect.raw_id
-        return _unless_in_a_circle(target, call, rule.name, f"{why}redirect{before}")
+        return redirect_unless_circular(target, call, rule.name, f"{why}redirect{before}")
 
     def _place(self, rule: Rule, call: IncomingCall) -> tuple[int, str]:
         """Where the caller stands for this rule. One without a number is nobody's second call: the call is drawn."""
@@ -133,7 +133,7 @@ def _fits(rule: Rule, policy: Policy, call: IncomingCall) -> bool:
     return is_in(arrived.astimezone(zone), rule.days, rule.hours)
 
 
-def _unless_in_a_circle(target: str, call: IncomingCall, rule: str, reason: str) -> Routed:
+def redirect_unless_circular(target: str, call: IncomingCall, rule: str, reason: str) -> Routed:
     if target.lower() == call.callee.lower():
         return Routed(Rejected("busy"), rule, f"{reason}, but that is what was called: it would ring here again")
     return Routed(Redirected(target), rule, reason)
