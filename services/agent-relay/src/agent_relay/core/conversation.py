@@ -197,7 +197,10 @@ class Conversation:
 
     # -- what others want said
     def say(self, entry_id: str, piece: Say, now: float) -> list[Command]:
-        return self.announcements.piece(entry_id, piece, now) + self._announce(now)
+        commands = self.announcements.piece(entry_id, piece, now)
+        if commands and piece.interrupt:
+            self._prompts.owed.replaced()
+        return commands + self._announce(now)
 
     def _announce(self, now: float) -> list[Command]:
         """After all that may make room for it."""
