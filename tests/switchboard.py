@@ -41,6 +41,7 @@ def environment(redis_url: str, acs: ScriptedAcs, **changes: str) -> dict[str, s
         "ACS_CONNECTION_STRING": acs.connection_string,
         "ACS_JWT_MODE": "off",
         "API_KEYS": API_KEY,
+        "ALLOWED_TARGETS": "+1800555*",
         **changes,
     }
 

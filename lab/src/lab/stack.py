@@ -170,6 +170,7 @@ class Stack:
                 "ACS_CONNECTION_STRING": f"endpoint={acs};accesskey={LAB_ACCESS_KEY}",
                 "EVENT_GRID_SECRETS": EVENT_GRID_SECRET,
                 "API_KEYS": API_KEY,
+                "ALLOWED_TARGETS": "+1*",
             },
             "media-gateway": {**service, **jwt, "MEDIA_TOKEN_KEYS": MEDIA_TOKEN_KEY},
             "agent-relay": {
