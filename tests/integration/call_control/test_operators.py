@@ -111,8 +111,11 @@ async def test_a_flood_of_wrong_keys_locks_nobody_out(board: Switchboard, caplog
     assert caplog.messages.count("too many wrong API keys; not logging each") == 1
 
 
-async def test_a_closed_api_says_so(redis_url: str, clients: RedisClients, acs: ScriptedAcs) -> None:
+async def test_a_closed_api_says_so(
+    redis_url: str, clients: RedisClients, acs: ScriptedAcs, caplog: pytest.LogCaptureFixture
+) -> None:
     async with switchboard(redis_url, clients, acs, API_KEYS="") as board:
         for _ in range(PER_SOURCE + 1):
             reply = await board.http.get("/api/calls", headers=WRONG)
             assert (reply.status_code, reply.json()["error"]["code"]) == (403, "forbidden")
+    assert len(audited(caplog)) == PER_SOURCE

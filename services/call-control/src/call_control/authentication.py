@@ -55,9 +55,14 @@ class OperatorGuard:
     def __init__(self, keys: Sequence[str]) -> None:
         self._keys = keys
 
+    @property
+    def closed(self) -> bool:
+        """No key is set up: `number` refuses everybody."""
+        return not self._keys
+
     def number(self, request: Request) -> int:
         """Which of the keys was given, from 1; 0 for a missing or wrong one. Raises `ForbiddenError` if none is set."""
-        if not self._keys:
+        if self.closed:
             raise ForbiddenError("the operator API is closed: set API_KEYS to one key or more to open it")
         scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
         given = request.headers.get("x-api-key") or (bearer if scheme.lower() == "bearer" else "")

@@ -57,6 +57,8 @@ class Operators:
 
     async def _admit(self, request: Request) -> None:
         """Raises `ForbiddenError`, `AuthError`, `BusyError`, and `InputError` for a bad name."""
+        if self._guard.closed:
+            asked_of(request).logged = self._count(request) is Verdict.ANSWERED
         number = self._guard.number(request)
         if not number:
             await self._refuse(request)
@@ -68,7 +70,7 @@ class Operators:
 
     async def _refuse(self, request: Request) -> None:
         asked = asked_of(request)
-        verdict = self._wrong_keys.count(asked.source, time.monotonic())
+        verdict = self._count(request)
         if verdict is Verdict.ANSWERED:
             await asyncio.sleep(WRONG_KEY_DELAY_S)
             raise AuthError("send a valid API key as `Authorization: Bearer …` or `X-Api-Key: …`")
@@ -76,6 +78,9 @@ class Operators:
         if verdict is Verdict.LIMITED:
             log.warning("too many wrong API keys; not logging each", extra=fields(source=asked.source))
         raise BusyError("too many wrong API keys", retry_after_s=round(WINDOW_S / PER_SOURCE))
+
+    def _count(self, request: Request) -> Verdict:
+        return self._wrong_keys.count(asked_of(request).source, time.monotonic())
 
 
 def operator_of(request: Request) -> str:
