@@ -6,6 +6,7 @@ import asyncio
 import logging
 import re
 import time
+from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Final
 
 from starlette.requests import Request
@@ -80,9 +81,18 @@ class Operators:
         raise BusyError("too many wrong API keys", retry_after_s=round(WINDOW_S / PER_SOURCE))
 
     def _count(self, request: Request) -> Verdict:
-        return self._wrong_keys.count(asked_of(request).source, time.monotonic())
+        return self._wrong_keys.count(source_of(asked_of(request).source), time.monotonic())
 
 
 def operator_of(request: Request) -> str:
     """Who asks: the name that the request gives, and the number of the API key."""
     return asked_of(request).by
+
+
+def source_of(address: str) -> str:
+    """The address, of IPv6 its network: whoever has one such address has 2^64 of them."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    return str(ip_network((parsed, 64), strict=False)) if isinstance(parsed, IPv6Address) else address

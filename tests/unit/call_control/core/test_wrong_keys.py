@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from call_control.core.wrong_keys import IN_TOTAL, PER_SOURCE, WINDOW_S, Verdict, WrongKeys, source_of
+from call_control.core.wrong_keys import IN_TOTAL, PER_SOURCE, WINDOW_S, Verdict, WrongKeys
 
 
 def test_a_source_is_limited_and_gets_its_next_answer_in_time() -> None:
@@ -27,9 +27,3 @@ def test_many_sources_take_no_more_memory_than_a_thousand() -> None:
     for n in range(3000):
         wrong.count(f"10.{n // 60000}.{n // 250}.{n % 250}", float(n))
     assert len(wrong._sources) == 1000
-
-
-def test_the_addresses_of_a_network_are_one_source() -> None:
-    assert source_of("2001:db8::1") == source_of("2001:db8::ffff:1") != source_of("2001:db8:0:1::1")
-    assert source_of("10.0.0.1") == "10.0.0.1"
-    assert source_of("") == ""

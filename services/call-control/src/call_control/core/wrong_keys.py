@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from enum import Enum, auto
-from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Final
 
 PER_SOURCE: Final = 10
@@ -31,9 +30,8 @@ class WrongKeys:
         self._sources: OrderedDict[str, _Bucket] = OrderedDict()
         self._limited = False
 
-    def count(self, address: str, now: float) -> Verdict:
+    def count(self, source: str, now: float) -> Verdict:
         """Count one request. `now`: monotonic seconds."""
-        source = source_of(address)
         bucket = self._sources.setdefault(source, _Bucket(PER_SOURCE))
         self._sources.move_to_end(source)
         if len(self._sources) > _SOURCES:
@@ -60,12 +58,3 @@ class _Bucket:
             return False
         self._left -= 1
         return True
-
-
-def source_of(address: str) -> str:
-    """The address, of IPv6 its network: whoever has one such address has 2^64 of them."""
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return address
-    return str(ip_network((parsed, 64), strict=False)) if isinstance(parsed, IPv6Address) else address
