@@ -6,6 +6,8 @@ import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from starlette.routing import Route
@@ -15,7 +17,8 @@ from bridge_common.web_server import application
 from call_control import replies
 from call_control.app import CallControl
 from call_control.core.routing import ON_BEHALF, Rejected
-from switchboard import settings_of
+from scripted_acs import ScriptedAcs
+from switchboard import environment, settings_of
 
 _ROUTE = re.compile(r"`(GET|POST|PUT|DELETE|OPTIONS) (/[^`?\s]*)[^`]*`")
 _ERROR = re.compile(r"^\| (\d{3}) \| `([a-z_]+)` \|", re.MULTILINE)
@@ -29,15 +32,8 @@ def page(root: Path) -> str:
 
 
 def test_every_route_is_documented_and_every_documented_route_exists(page: str) -> None:
-    settings = settings_of(
-        {
-            "REDIS_URL": "redis://127.0.0.1:1",
-            "BASE_URL": "http://127.0.0.1:1",
-            "MEDIA_TOKEN_KEYS": "media-token-key-of-the-tests",
-            "ACS_CONNECTION_STRING": "endpoint=http://127.0.0.1:1;accesskey=a2V5",
-            "ACS_JWT_MODE": "off",
-        }
-    )
+    acs = cast(ScriptedAcs, SimpleNamespace(connection_string="endpoint=http://127.0.0.1:1;accesskey=a2V5"))
+    settings = settings_of(environment("redis://127.0.0.1:1", acs))
     routes = [route for route in application(CallControl(settings)).routes if isinstance(route, Route)]
     found = {(method, route.path) for route in routes for method in route.methods or () if method != "HEAD"}
     assert len(found) > 12
