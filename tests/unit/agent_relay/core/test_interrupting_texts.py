@@ -61,6 +61,21 @@ def test_a_greeting_that_the_caller_cannot_interrupt_is_cut_for_good(heard: bool
     assert not talk.core.protects_greeting, "the agent hears the caller again"
 
 
+def test_a_greeting_that_was_only_requested_is_not_begun() -> None:
+    target = Target(mode=Mode.MODEL, endpoint="https://res", api_version="2026-07-15", model="gpt-4.1")
+    greeting = Greeting(text="This call is recorded.", interruptible=False)
+    talk = open_line(plan_of(AgentProfile(greeting=greeting), target))
+    talk.core.greeting_granted(True, 1.0)
+    assert talk.core.say("2-0", FIRE, 1.1) == [], "there is nothing to stop yet"
+    begun = talk.hear(vl.ResponseCreated("r1"), vl.AudioDelta("r1", "a1", SECOND))
+    assert types(begun) == ["response.cancel"]
+    assert appended(begun) == []
+    assert asked(talk.hear(vl.ResponseDone("r1", "cancelled", "client_cancelled"))) == ["fire"]
+    rest = spoken(talk, "r2", "a2") + spoken(talk, "r3", "a3") + talk.core.tick(100.0)
+    assert asked(rest) == ["Leave"]
+    assert not talk.core.protects_greeting
+
+
 def test_the_rest_of_an_interrupted_answer_is_not_owed() -> None:
     talk = open_line(plan_for())
     talk.turn()
