@@ -74,11 +74,15 @@ class Echoes:
     def page(self) -> Answer:
         return Answer(200 if self.alive else 503, b"alive" if self.alive else b"dead", "text/plain")
 
+    def broken(self) -> Answer:
+        raise RuntimeError("a secret of the page")
+
 
 @asynccontextmanager
 async def running_echoes(tls: ssl.SSLContext | None = None) -> AsyncIterator[Echoes]:
     echoes: Echoes
-    server = SocketServer("/ws/", lambda websocket: echoes.serve(websocket), {"/page": lambda: echoes.page()}, tls)
+    pages = {"/page": lambda: echoes.page(), "/broken": lambda: echoes.broken()}
+    server = SocketServer("/ws/", lambda websocket: echoes.serve(websocket), pages, tls)
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         port = bound.getsockname()[1]

@@ -44,6 +44,7 @@ def environment(redis_url: str, acs: ScriptedAcs, **changes: str) -> dict[str, s
         "ALLOW_INSECURE": "open-webhook,unchecked-tokens,plain-http,short-keys",
         "API_KEYS": API_KEY,
         "CALLS_PER_CALLER_PER_MIN": "0",
+        "ALLOWED_TARGETS": "+1800555*",
         **changes,
     }
 

@@ -15,6 +15,9 @@ LIMITS = _ROW.findall(_PAGE.read_text(encoding="utf-8"))
 FLEET = "docs/adr/0013-a-fleet-that-counts-its-connections.md"
 # The same values in sentences.
 SENTENCES = [
+    ("docs/api.md", "answered after {} s with 401", "call_control.operators.WRONG_KEY_DELAY_S"),
+    ("docs/api.md", "may send {} a minute", "call_control.core.wrong_keys.PER_SOURCE"),
+    ("docs/api.md", "all together {} a minute", "call_control.core.wrong_keys.IN_TOTAL"),
     ("docs/api.md", "longer than {} s; the text", "call_control.replies.BODY_DEADLINE_S"),
     ("docs/api.md", "paused for longer than {} s", "call_control.say.SILENCE_S"),
     ("docs/api.md", "After {} s without text", "call_control.say.SILENCE_S"),

@@ -171,6 +171,7 @@ class Stack:
                 "EVENT_GRID_SECRETS": EVENT_GRID_SECRET,
                 "API_KEYS": API_KEY,
                 "CALLS_PER_CALLER_PER_MIN": "0",
+                "ALLOWED_TARGETS": "+1*",
             },
             "media-gateway": {**service, **jwt, "MEDIA_TOKEN_KEYS": MEDIA_TOKEN_KEY},
             "agent-relay": {

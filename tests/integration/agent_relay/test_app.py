@@ -61,6 +61,8 @@ async def test_a_process_takes_a_call_and_drains(monkeypatch: pytest.MonkeyPatch
             session = await until_open(service, 0)
             metrics = (await _probe(running, "/metrics")).text
             assert "bridge_active_calls 1.0" in metrics
+            unknown = await _probe(running, "/api/calls")
+            assert (unknown.status_code, unknown.json()["error"]["code"]) == (404, "not_found")
             relay.draining = True
             assert (await _probe(running, "/readyz")).status_code == 503
             await asyncio.wait_for(relay.drain(), 5)

@@ -181,7 +181,7 @@ async def test_a_long_gap_plays_the_hold_tone_and_keeps_the_callers_last_words(
         await eventually(lambda: Hold(True) in call.downlink)
         call.speak(KEPT_FRAMES + 50)
         call.send(Dtmf("#"))
-        await eventually(lambda: call.noticed("tones"), what="the relay has read all of it")
+        await eventually(lambda: call.noticed("keys"), what="the relay has read all of it")
         second = await until_open(service, 1)
         assert not second.audio, "no audio before the session is configured"
         await second.push({"type": "session.updated", "session": {"id": "sess_2"}})

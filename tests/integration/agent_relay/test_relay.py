@@ -10,7 +10,7 @@ import pytest
 
 from agent_relay.core.agent_profile import AgentProfile, Greeting
 from bridge_common.audio import bytes_of_ms
-from bridge_common.entries import Audio, Clear, Dtmf, Ended, ItemEnd, Played, Playing, VoiceReady
+from bridge_common.entries import Audio, Clear, Dtmf, Ended, ItemEnd, Played, Playing, Turn, VoiceReady
 from bridge_common.redis_clients import RedisClients
 from eventually import eventually
 from relay_call import Call, calls, model_target, relay_process
@@ -105,8 +105,37 @@ async def test_tones_reach_the_agent(clients: RedisClients, call: Call) -> None:
         await call.attach()
         call.send(Dtmf("1"), Dtmf("2"), Dtmf("#"))
         await eventually(lambda: session.used == 3)
-        await eventually(lambda: call.noticed("tones"))
+        await eventually(lambda: call.noticed("keys"))
         await call.end()
+
+
+async def test_without_a_transcript_only_the_next_relay_knows_what_was_said(clients: RedisClients, call: Call) -> None:
+    greeting = reply("resp_1", "item_1", "Welcome!", SECOND)
+    script = opened(Step("response.create", greeting))
+    replayed = opened(Step("conversation.item.create", where=lambda e: "Welcome!" in str(e)))
+    profile = AgentProfile(greeting=Greeting(text="Welcome!"), transcript=False)
+    async with scripted(script, replayed) as service:
+        target = model_target(service.url)
+        async with relay_process(clients, target, profile=profile) as first:
+            await call.begin()
+            await call.told(VoiceReady)
+            await call.attach()
+            call.speak(3)
+            await eventually(lambda: call.of(ItemEnd))
+            call.send(Playing("item_1"), Played("item_1", 1000, True))
+
+            async def written() -> bool:
+                return any(isinstance(entry, Turn) for entry in await call.store.read_whole_transcript(call.call_id))
+
+            await eventually(written)
+            assert await call.store.read_transcript(call.call_id) == []
+            await first.kill()
+        async with relay_process(clients, target, profile=profile, name="relay-2"):
+            second = await until_open(service, 1)
+            await eventually(lambda: second.used == 2)
+            await call.end()
+            await eventually(lambda: second.connection is not None and second.connection.state.name == "CLOSED")
+    assert await call.store.read_whole_transcript(call.call_id) == []
 
 
 async def test_a_tool_answers_the_agent(clients: RedisClients, call: Call) -> None:

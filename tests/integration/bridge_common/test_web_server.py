@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 
 import aiohttp
 import pytest
-from starlette.responses import PlainTextResponse
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 from yarl import URL
@@ -25,7 +26,15 @@ class Answering:
         self.reason = ""
 
     def routes(self) -> Sequence[BaseRoute]:
-        return [WebSocketRoute("/ws", self._echo), Route("/hello", lambda _: PlainTextResponse("hello"))]
+        return [
+            WebSocketRoute("/ws", self._echo),
+            Route("/hello", lambda _: PlainTextResponse("hello")),
+            Route("/hello", lambda _: PlainTextResponse("put"), methods=["PUT"]),
+            Route("/broken", self._broken),
+        ]
+
+    async def _broken(self, _: Request) -> Response:
+        raise RuntimeError("a secret of the service")
 
     async def ready(self) -> str:
         return self.reason
@@ -96,6 +105,30 @@ async def test_metrics_are_there_beside_the_services_own_routes(
         async with http.get(url + "/hello") as reply:
             assert await reply.text() == "hello"
             assert "server" not in reply.headers
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("GET", "/elsewhere", 404, "not_found"),
+        ("GET", "/hello/", 404, "not_found"),
+        ("POST", "/hello", 405, "method_not_allowed"),
+        ("DELETE", "/livez", 405, "method_not_allowed"),
+        ("GET", "/broken", 500, "internal"),
+    ],
+)
+async def test_every_error_has_the_documented_form(
+    answering: Answering, http: aiohttp.ClientSession, method: str, path: str, status: int, code: str
+) -> None:
+    async with listening(answering) as url, http.request(method, url + path, allow_redirects=False) as reply:
+        assert (reply.status, reply.content_type) == (status, "application/json")
+        body = await reply.json()
+        allowed = reply.headers.get("allow")
+    assert set(body) == {"error"}
+    assert set(body["error"]) == {"code", "message"}
+    assert body["error"]["code"] == code
+    assert "secret" not in body["error"]["message"]
+    assert allowed == {"/hello": "GET, HEAD, PUT", "/livez": "GET, HEAD"}.get(path if status == 405 else "")
 
 
 async def test_answers_tell_the_time_of_now(answering: Answering, http: aiohttp.ClientSession) -> None:

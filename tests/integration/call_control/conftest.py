@@ -9,6 +9,12 @@ from scripted_acs import ScriptedAcs
 from switchboard import Switchboard, switchboard
 
 
+@pytest.fixture(autouse=True)
+def no_delay(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wrong key is answered at once, except where a test says otherwise."""
+    monkeypatch.setattr("call_control.operators.WRONG_KEY_DELAY_S", 0.0)
+
+
 @pytest.fixture
 async def acs() -> AsyncIterator[ScriptedAcs]:
     async with ScriptedAcs().serving() as acs:

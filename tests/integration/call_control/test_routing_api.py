@@ -90,7 +90,7 @@ async def test_every_mistake_is_named_and_nothing_changes(board: Switchboard) ->
     reply = await put(board, {"rules": [{"name": "a", "hours": "9-5"}], "everyone_to_people": True})
     assert (reply.status_code, reply.json()["error"]["code"]) == (422, "bad_policy")
     mistakes = reply.json()["error"]["mistakes"]
-    assert len(mistakes) == 5
+    assert len(mistakes) == 4
     assert mistakes[0].startswith("rules[0] (a).hours[0]: is no span of hours")
     shares = [{"name": "some", "percent": 25, "agent": "x"}, {"name": "rest", "agent": "x"}]
     for body, told in (
@@ -141,8 +141,6 @@ async def test_only_operators_may(
 
 async def test_the_kill_switch(board: Switchboard) -> None:
     path = "/api/routing/everyone_to_people"
-    reply = await board.http.put(path, content="true", headers=OPERATOR)
-    assert reply.status_code == 422
     await put(board, TO_AI)
     for body, on in ((b"true", True), (b"false\n", False)):
         reply = await board.http.put(path, content=body, headers=OPERATOR)
@@ -150,6 +148,78 @@ async def test_the_kill_switch(board: Switchboard) -> None:
         assert reply.json()["policy"].get("everyone_to_people", False) is on
         assert reply.json()["policy"]["rules"] == TO_AI["rules"]
     assert (await board.http.put(path, content="yes", headers=OPERATOR)).status_code == 400
+
+
+async def test_the_kill_switch_where_no_policy_was_ever_given(board: Switchboard) -> None:
+    """Not even a REDIRECT_TARGET: then callers hear busy."""
+    path = "/api/routing/everyone_to_people"
+    reply = await board.http.put(path, content="true", headers=OPERATOR)
+    assert reply.status_code == 200
+    assert reply.json()["policy"] == {
+        "everyone_to_people": True,
+        "rules": [{"name": "all-calls", "agent": "default"}],
+    }
+    call = PhoneCall()
+    await board.ring(call)
+    record = await board.reaches(call, Status.ENDED)
+    assert (record.end_reason, record.route) == ("rejected", "everyone_to_people")
+    reply = await board.http.put(path, content="false", headers=OPERATOR)
+    assert reply.json()["policy"] == {"rules": [{"name": "all-calls", "agent": "default"}]}
+    again = PhoneCall()
+    await board.ring(again)
+    await board.reaches(again, Status.RINGING)
+
+
+async def test_the_kill_switch_without_people_sends_callers_to_the_redirect_target(
+    redis_url: str, clients: RedisClients, acs: ScriptedAcs
+) -> None:
+    settings = {"REDIRECT_TARGET": "+18005559999", "ALLOWED_TARGETS": ""}
+    async with switchboard(redis_url, clients, acs, **settings) as board:
+        reply = await board.http.put("/api/routing/everyone_to_people", content="true", headers=OPERATOR)
+        assert reply.status_code == 200
+        call = PhoneCall()
+        await board.ring(call)
+        record = await board.reaches(call, Status.ENDED)
+        assert (record.end_reason, record.route) == ("redirected", "everyone_to_people")
+        [asked] = acs.asked
+        target = asked.body["target"]
+        assert isinstance(target, dict)
+        assert target["rawId"] == "4:+18005559999"
+
+
+async def test_a_policy_cannot_send_callers_to_just_anybody(
+    redis_url: str, clients: RedisClients, acs: ScriptedAcs, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with switchboard(redis_url, clients, acs, ALLOWED_TARGETS="") as board:
+        reply = await put(board, TO_PEOPLE)
+        assert (reply.status_code, reply.json()["error"]["code"]) == (422, "bad_policy")
+        assert reply.json()["error"]["mistakes"] == ["people: this target is not allowed; add it to ALLOWED_TARGETS"]
+        assert (await board.http.get("/api/routing", headers=OPERATOR)).json()["version"] == 0
+    file = tmp_path / "routing.yaml"
+    file.write_text(yaml.safe_dump(TO_PEOPLE))
+    async with switchboard(redis_url, clients, acs, ALLOWED_TARGETS="", ROUTING_POLICY=str(file)) as board:
+        reply = await put(board, TO_AI)
+        assert reply.status_code == 200, "the file names this target"
+        assert "routing policy in force has targets outside ALLOWED_TARGETS" not in caplog.messages
+
+
+async def test_a_policy_with_a_target_that_is_no_longer_allowed_is_followed_and_reported(
+    board: Switchboard,
+    redis_url: str,
+    clients: RedisClients,
+    acs: ScriptedAcs,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    assert (await put(board, TO_AI)).status_code == 200
+    async with switchboard(redis_url, clients, acs, ALLOWED_TARGETS="") as stricter:
+        assert (await stricter.http.get("/api/routing", headers=OPERATOR)).json()["policy"]["people"]
+        assert "routing policy in force has targets outside ALLOWED_TARGETS" in caplog.messages
+        kept = await put(stricter, TO_PEOPLE)
+        assert kept.status_code == 200, "the target stays what it was"
+        other = {"people": {"phone": "+18005551111"}, "rules": TO_AI["rules"]}
+        assert (await put(stricter, other)).status_code == 422
+        switched = await stricter.http.put("/api/routing/everyone_to_people", content="true", headers=OPERATOR)
+        assert switched.status_code == 200
 
 
 async def test_back_to_the_file(redis_url: str, clients: RedisClients, acs: ScriptedAcs, tmp_path: Path) -> None:

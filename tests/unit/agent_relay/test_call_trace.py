@@ -9,7 +9,7 @@ import pytest
 
 from agent_relay.call_trace import CallTrace
 from agent_relay.core.voice_live import AudioDelta, Other, ServerEvent, SpeechStarted, SpeechStopped
-from bridge_common import tracing
+from bridge_common import log, tracing
 from bridge_common.entries import Turn
 from bridge_common.leases import Claim
 from told_spans import TRACEPARENT, Growth, telling
@@ -26,6 +26,16 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
 
     at(0.0)
     return at
+
+
+def test_words_of_a_call_without_a_transcript_stay_out(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log._privacy, "shows_words", True)
+    with caplog.at_level(logging.INFO):
+        CallTrace(CLAIM, "").turn(HELLO)
+        CallTrace(CLAIM, "", shows_words=False).turn(HELLO)
+    assert [vars(record)["bridge_fields"]["text"] for record in caplog.records] == ["Hello.", "(6 characters)"]
 
 
 def test_a_call_that_is_not_traced_is_counted_and_told_all_the_same(caplog: pytest.LogCaptureFixture) -> None:

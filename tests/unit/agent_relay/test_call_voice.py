@@ -16,6 +16,7 @@ from agent_relay.core.conversation import Conversation
 from agent_relay.desk import Desk
 from bridge_common.call_record import CallRecord, Status
 from bridge_common.errors import BridgeError, OutsideError
+from talk import plan_for
 
 BUDGET_S = 20.0
 
@@ -31,7 +32,7 @@ class Flapping:
 
     def voice(self, monkeypatch: pytest.MonkeyPatch) -> CallVoice:
         desk = cast(Desk, SimpleNamespace(backoff=Backoff(first_s=0.0, most_s=0.0, budget_s=BUDGET_S)))
-        conversation = cast(Conversation, SimpleNamespace(session_lost=lambda *_: []))
+        conversation = cast(Conversation, SimpleNamespace(session_lost=lambda *_: [], plan=plan_for()))
         trace = cast(CallTrace, SimpleNamespace(following=lambda follower: follower))
         record = CallRecord(call_id="call_1", status=Status.CONNECTED, voice_session_id="sess_0")
         voice = CallVoice(desk, conversation, record, trace, do=lambda _: None, on_event=lambda _: None)

@@ -1,20 +1,25 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any, cast
 
+import pytest
+
 from agent_relay.core.commands import Command, MarkGreeted, MarkSaid, Ready, Record, RunTool
 from agent_relay.core.conversation import Conversation
+from agent_relay.core.plan import Plan
 from agent_relay.desk import Desk
 from agent_relay.errands import Errands, Report
 from bridge_common.entries import InboxEntry, MediaOpen, Notice, TranscriptEntry, UplinkMissed, VoiceLost
 from bridge_common.errors import OutsideError
 from bridge_common.leases import Claim
 from bridge_common.outage import Outage
+from talk import plan_for
 
 CLAIM = Claim("call_1", 7)
 
@@ -34,8 +39,8 @@ class Redis:
             raise OutsideError("Redis is away", retry=self.retry)
         self.done.append(what)
 
-    async def append_transcript(self, call_id: str, entry: TranscriptEntry) -> None:
-        self._reached(entry)
+    async def append_transcript(self, call_id: str, entry: TranscriptEntry, *, private: bool) -> None:
+        self._reached(("private", entry) if private else entry)
 
     async def note_voice(
         self,
@@ -66,8 +71,11 @@ class Redis:
         return f"me|{claim.epoch}"
 
 
+@dataclass
 class Talk:
     """A conversation that is told the answers."""
+
+    plan: Plan = field(default_factory=plan_for)
 
     def greeting_granted(self, granted: bool, now: float) -> list[Command]:
         return [Record(Notice("greeting", str(granted), 1))]
@@ -90,7 +98,7 @@ class Stage:
         await asyncio.wait_for(self.errands.run(), 5)
 
 
-def _stage(**redis: Any) -> Stage:
+def _stage(talk: Talk | None = None, **redis: Any) -> Stage:
     one = Redis(**redis)
 
     async def answer(arguments: str) -> str:
@@ -104,12 +112,20 @@ def _stage(**redis: Any) -> Stage:
     def do(commands: Iterable[Command]) -> None:
         did.extend(commands)
 
-    errands = Errands(cast(Desk, desk), CLAIM, cast(Conversation, Talk()), do, lambda: lost.append("lease"))
+    errands = Errands(cast(Desk, desk), CLAIM, cast(Conversation, talk or Talk()), do, lambda: lost.append("lease"))
     return Stage(one, errands, did, lost)
 
 
 def _notice(what: str) -> Record:
     return Record(Notice(what, "", 1))
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+async def test_people_are_not_shown_what_is_private(keeps: bool) -> None:
+    stage = _stage(Talk(dataclasses.replace(plan_for(), keeps_transcript=keeps)))
+    await stage.run(_notice("a"), Record(Notice("b", "", 1), private=True))
+    first: object = Notice("a", "", 1)
+    assert stage.redis.done == [first if keeps else ("private", first), ("private", Notice("b", "", 1))]
 
 
 async def test_they_are_done_in_order_and_all_before_the_end() -> None:

@@ -19,6 +19,7 @@ from agent_relay.core.voice_live import (
     truncate_item,
     update_session,
 )
+from bridge_common import log
 
 
 def shown(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
@@ -32,6 +33,17 @@ def test_without_debug_nothing_stands_between(caplog: pytest.LogCaptureFixture) 
         assert wire_log.hearing("call_1", take) is take
         wire_log.sent("call_1", {"type": "response.create"})
     assert caplog.records == []
+
+
+def test_words_of_a_call_without_a_transcript_stay_out(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log._privacy, "shows_words", True)
+    with caplog.at_level(logging.DEBUG):
+        for shows_words in (True, False):
+            take = wire_log.hearing("call_1", lambda _: None, shows_words=shows_words)
+            take(AgentTranscriptDone("resp_1", "item_2", "a secret"))
+    assert [line["text"] for line in shown(caplog)] == ["a secret", "(8 characters)"]
 
 
 def test_an_event_is_told_and_handed_on(caplog: pytest.LogCaptureFixture) -> None:

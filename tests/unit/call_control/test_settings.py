@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from bridge_common.acs_jwt import JwtMode
 from bridge_common.settings import load_settings, revealed
 from call_control.core.connection_string import AcsAddress
+from call_control.core.party_pattern import PartyPattern
 from call_control.core.ring_limits import RingLimits
 from call_control.core.routing import Routing
 from call_control.settings import CallControlSettings
@@ -56,6 +57,7 @@ def test_what_people_set(environment: pytest.MonkeyPatch) -> None:
         "ANSWER_WHEN": "AT_ONCE",
         "ANSWER_DEADLINE_S": "2.5",
         "REDIRECT_TARGET": "+18005550000",
+        "ALLOWED_TARGETS": "+1800*, 8:acs:r_v",
         "MAX_CALL_S": "60",
         "ACS_AUDIO_FORMAT": "PCM24K",
         "ACS_JWT_MODE": "Log",
@@ -78,7 +80,12 @@ def test_what_people_set(environment: pytest.MonkeyPatch) -> None:
     assert settings.ring_limits == RingLimits(3, 24, "redirect")
     assert settings.acs_audio_format == "pcm24k"
     assert revealed(settings.event_grid_secrets) == ("the-new-secret-of-the-tests", "the-old-secret-of-the-tests")
-    assert settings.routing == Routing("front-desk", frozenset({"+14255550100", "8:acs:r_u"}))
+    assert settings.routing == Routing(
+        "front-desk",
+        frozenset({"+14255550100", "8:acs:r_u"}),
+        redirect_target="4:+18005550000",
+        allowed_targets=(PartyPattern("+1800*"), PartyPattern("8:acs:r_v")),
+    )
 
 
 def test_a_managed_identity_needs_only_the_endpoint(environment: pytest.MonkeyPatch) -> None:
@@ -98,6 +105,10 @@ def test_a_managed_identity_needs_only_the_endpoint(environment: pytest.MonkeyPa
         ("ACS_AUDIO_FORMAT", "mp3", "pcm16k"),
         ("ACS_JWT_AUDIENCE", "", "immutable resource id"),
         ("ANSWER_WHEN", "never", "ready"),
+        ("ALLOWED_TARGETS", "+1800*,people", "pattern"),
+        ("ALLOWED_TARGETS", "anonymous", "not a target"),
+        ("RECORD_RETENTION_S", "59", "60"),
+        ("TRANSCRIPT_RETENTION_S", "-1", "0"),
         ("ANSWER_DEADLINE_S", "60", "25"),
         ("REDIRECT_TARGET", "1800", "neither"),
         ("ROUTING_KEY", "geheim", "16 characters"),

@@ -21,7 +21,7 @@ from bridge_common.leases import LEASE_MS, Claim
 from bridge_common.log import fields
 from bridge_common.redis_clients import command, redis_errors
 from bridge_common.redis_cluster import server_of
-from bridge_common.stream_entries import Fields, decode_fields
+from bridge_common.stream_entries import PRIVATE, Fields, decode_fields
 
 log = logging.getLogger(__name__)
 
@@ -55,12 +55,13 @@ _NONE: Final = Deadlines()
 
 
 class CallStore:
-    """`kept_s`: how long the record and transcript of an ended call stay readable."""
+    """`record_s`, `transcript_s`: how long the record and the transcript of an ended call stay readable."""
 
-    def __init__(self, redis: Redis, keys: Keys, kept_s: int = DAY_S) -> None:
+    def __init__(self, redis: Redis, keys: Keys, *, record_s: int = DAY_S, transcript_s: int = DAY_S) -> None:
         self._redis = redis
         self._keys = keys
-        self._kept_s = kept_s
+        self._record_s = record_s
+        self._transcript_s = min(transcript_s, record_s)
         self._create = redis.register_script(scripts.CREATE_CALL)
         self._restore = redis.register_script(scripts.RESTORE_CALL)
         self._save = redis.register_script(scripts.SAVE_CALL)
@@ -69,9 +70,10 @@ class CallStore:
         self._mark_greeted = redis.register_script(scripts.MARK_GREETED)
         self._append_transcript = redis.register_script(scripts.APPEND_TRANSCRIPT)
         self._end_streams = redis.register_script(scripts.END_STREAMS)
+        self._erase = redis.register_script(scripts.ERASE_CALL)
 
     async def create(self, record: CallRecord, deadlines: Deadlines = _NONE) -> bool:
-        """Store a new call with its two streams and deadlines; False when the call exists already."""
+        """Store a new call with its two streams and deadlines; False when the call exists already, or was erased."""
         keys, call_id = self._keys, record.call_id
         args: list[str | bytes | int] = [_token(), call_id, record.created_ms, LIVE_TTL_S, encode(Opened())]
         args += [len(deadlines.set_in_ms), *deadlines.to_set()]
@@ -85,6 +87,7 @@ class CallStore:
                     keys.downlink(call_id),
                     keys.calls(keys.tag(call_id)),
                     keys.timers(keys.tag(call_id)),
+                    keys.erased(call_id),
                 ],
                 args=args,
             )
@@ -104,7 +107,7 @@ class CallStore:
             ours = await self._restore(
                 keys=[
                     *(keys.record(call_id), keys.uplink(call_id), keys.downlink(call_id)),
-                    *(keys.calls(tag), keys.leases(tag), keys.owners(tag)),
+                    *(keys.calls(tag), keys.leases(tag), keys.owners(tag), keys.erased(call_id)),
                 ],
                 args=args,
             )
@@ -197,8 +200,26 @@ class CallStore:
                     *(keys.uplink(call_id), keys.downlink(call_id), keys.say(call_id)),
                     *(keys.record(call_id), keys.transcript(call_id)),
                 ],
-                args=[f"{FINAL_EPOCH}-0", encode(Ended(reason, apologize)), ENDED_TTL_S, self._kept_s],
+                args=[
+                    *(f"{FINAL_EPOCH}-0", encode(Ended(reason, apologize)), ENDED_TTL_S),
+                    *(self._record_s, self._transcript_s),
+                ],
             )
+
+    async def erase(self, record: CallRecord) -> bool:
+        """Delete all that Redis has of the call, for good; False when the record was changed since it was loaded."""
+        keys, call_id = self._keys, record.call_id
+        tag = keys.tag(call_id)
+        async with redis_errors("erasing a call"):
+            erased = await self._erase(
+                keys=[
+                    *(keys.record(call_id), keys.uplink(call_id), keys.downlink(call_id), keys.say(call_id)),
+                    *(keys.transcript(call_id), keys.erased(call_id)),
+                    *(keys.calls(tag), keys.leases(tag), keys.owners(tag)),
+                ],
+                args=[_token(), call_id, record.version, LIVE_TTL_S],
+            )
+        return bool(erased)
 
     async def how_it_ended(self, call_id: str) -> Ended | None:
         """What the call's streams say last; None while it goes on."""
@@ -211,11 +232,15 @@ class CallStore:
         entry = decode_fields(last[0][1])
         return entry if isinstance(entry, Ended) else None
 
-    async def append_transcript(self, call_id: str, entry: TranscriptEntry) -> None:
+    async def append_transcript(self, call_id: str, entry: TranscriptEntry, *, private: bool = False) -> None:
+        """`private`: only for a relay that goes on with the call; people are not shown it, and it goes when the call
+        ends.
+        """
+        keys = self._keys
         async with redis_errors("writing the transcript"):
             await self._append_transcript(
-                keys=[self._keys.transcript(call_id)],
-                args=[encode(entry), TRANSCRIPT_LENGTH, max(LIVE_TTL_S, self._kept_s)],
+                keys=[keys.transcript(call_id), keys.record(call_id), keys.erased(call_id)],
+                args=[encode(entry), TRANSCRIPT_LENGTH, LIVE_TTL_S, int(private)],
             )
 
     async def read_transcript(self, call_id: str) -> list[tuple[str, Turn | Notice]]:
@@ -223,15 +248,15 @@ class CallStore:
 
         It is written in another order: an interrupted turn is known only once it is known what was heard of it.
         """
-        entries = await self._transcript(call_id)
+        entries = await self._transcript(call_id, private=False)
         shown = [(entry_id, entry) for entry_id, entry in entries if isinstance(entry, Turn | Notice)]
         return sorted(shown, key=lambda row: row[1].at_ms)
 
     async def read_whole_transcript(self, call_id: str) -> list[TranscriptEntry]:
         """Everything, as it was written: for a relay that goes on with the call."""
-        return [entry for _, entry in await self._transcript(call_id)]
+        return [entry for _, entry in await self._transcript(call_id, private=True)]
 
-    async def _transcript(self, call_id: str) -> list[tuple[str, TranscriptEntry]]:
+    async def _transcript(self, call_id: str, *, private: bool) -> list[tuple[str, TranscriptEntry]]:
         """As it was written, without what is no transcript entry."""
         async with redis_errors("reading the transcript"):
             stored: list[tuple[bytes, Fields]] = await command(
@@ -239,6 +264,8 @@ class CallStore:
             )
         found: list[tuple[str, TranscriptEntry]] = []
         for entry_id, content in stored:
+            if PRIVATE in content and not private:
+                continue
             try:
                 entry = decode_fields(content)
             except EntryError as error:
@@ -251,7 +278,7 @@ class CallStore:
     async def list_calls(self, limit: int = 100) -> list[CallRecord]:
         """The newest calls that are still kept, newest first."""
         records: list[CallRecord] = []
-        oldest_kept = (time.time() - self._kept_s - LIVE_TTL_S) * 1000
+        oldest_kept = (time.time() - self._record_s - LIVE_TTL_S) * 1000
         for tag in self._keys.all_tags():
             async with redis_errors("listing calls"):
                 await self._redis.zremrangebyscore(self._keys.calls(tag), "-inf", oldest_kept)

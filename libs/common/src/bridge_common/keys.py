@@ -85,6 +85,10 @@ class Keys:
     def transcript(self, call_id: str) -> str:
         return f"{self.record(call_id)}:transcript"
 
+    def erased(self, call_id: str) -> str:
+        """Says that the call was deleted: nothing of it may be written again."""
+        return f"{self.record(call_id)}:erased"
+
     # -- of one shard
     def leases(self, tag: str) -> str:
         return f"{tag}:leases"

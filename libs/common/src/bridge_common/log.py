@@ -51,9 +51,9 @@ def phone(raw_id: str) -> str:
     return f"{digest[:8]}…{raw_id[-2:]}"
 
 
-def words(text: str) -> str:
-    """What somebody said, if the settings allow it in the log, else only how long it was."""
-    return text if _privacy.shows_words else f"({len(text)} characters)"
+def words(text: str, *, shown: bool = True) -> str:
+    """What somebody said, if the settings and the call (`shown`) allow it in the log, else only how long it was."""
+    return text if _privacy.shows_words and shown else f"({len(text)} characters)"
 
 
 class _JsonFormatter(logging.Formatter):

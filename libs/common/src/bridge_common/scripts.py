@@ -22,11 +22,12 @@ local function as_int(n) return string.format('%.0f', n) end
 CREATE_CALL: Final = (
     NOW
     + """
--- KEYS record, uplink, downlink, calls, timers
+-- KEYS record, uplink, downlink, calls, timers, erased
 -- ARGV token, call_id, created_ms, ttl_s, opened entry, how many timers to set, timer, in_ms, ..., field, value, ...
 if redis.call('EXISTS', KEYS[1]) == 1 then
   return redis.call('HGET', KEYS[1], 'created_by') == ARGV[1] and 1 or 0
 end
+if redis.call('EXISTS', KEYS[6]) == 1 then return 0 end
 local first_field = 7 + 2 * tonumber(ARGV[6])
 redis.call('HSET', KEYS[1], 'created_by', ARGV[1], unpack(ARGV, first_field))
 for i = 7, first_field - 2, 2 do
@@ -46,8 +47,9 @@ return 1
 RESTORE_CALL: Final = (
     NOW
     + """
--- KEYS record, uplink, downlink, calls, leases, owners
+-- KEYS record, uplink, downlink, calls, leases, owners, erased
 -- ARGV call_id, created_ms, ttl_s, opened entry, owner|epoch, lease_ms, field, value, ...   -> 1 it is the owner's
+if redis.call('EXISTS', KEYS[7]) == 1 then return 0 end
 if redis.call('EXISTS', KEYS[1]) == 0 then
   redis.call('HSET', KEYS[1], unpack(ARGV, 7))
   redis.call('EXPIRE', KEYS[1], ARGV[3])
@@ -161,17 +163,32 @@ if ARGV[5] ~= '' then redis.call('XTRIM', KEYS[3], 'MINID', ARGV[5]) end
 return 1
 """
 
-APPEND_TRANSCRIPT: Final = """
--- KEYS transcript; ARGV entry, length, ttl_s   The same bytes again are the same entry sent again.
+APPEND_TRANSCRIPT: Final = (
+    NOW
+    + """
+-- KEYS transcript, record, erased; ARGV entry, length, ttl_s, '1' for an entry that people are not shown
+-- The same bytes again are the same entry sent again. Of an ended call it is kept until `transcript_until`.
+if redis.call('EXISTS', KEYS[3]) == 1 then return 0 end
+local left_ms = tonumber(ARGV[3]) * 1000
+local keep_until = redis.call('HGET', KEYS[2], 'transcript_until')
+if keep_until then left_ms = tonumber(keep_until) - now_ms() end
+if left_ms <= 0 or (keep_until and ARGV[4] == '1') then return 0 end
 local last = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 8)
 for _, stored in ipairs(last) do if stored[2][2] == ARGV[1] then return 0 end end
-redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[2], '*', 'e', ARGV[1])
-if redis.call('TTL', KEYS[1]) < 0 then redis.call('EXPIRE', KEYS[1], ARGV[3]) end
+if ARGV[4] == '1' then
+  redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[2], '*', 'e', ARGV[1], 'p', '1')
+else
+  redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[2], '*', 'e', ARGV[1])
+end
+if redis.call('TTL', KEYS[1]) < 0 then redis.call('PEXPIRE', KEYS[1], as_int(left_ms)) end
 return 1
 """
+)
 
-END_STREAMS: Final = """
--- KEYS uplink, downlink, say, record, transcript; ARGV final id, ended entry, ttl_s, ttl_s of record and transcript
+END_STREAMS: Final = (
+    NOW
+    + """
+-- KEYS uplink, downlink, say, record, transcript; ARGV final id, ended entry, ttl_s, ttl_s of record, of transcript
 for i = 1, 2 do
   if redis.call('EXISTS', KEYS[i]) == 1 then
     local last = redis.call('XREVRANGE', KEYS[i], '+', '-', 'COUNT', 1)
@@ -180,8 +197,28 @@ for i = 1, 2 do
   end
 end
 redis.call('EXPIRE', KEYS[3], ARGV[3])
-redis.call('EXPIRE', KEYS[4], ARGV[4])
-redis.call('EXPIRE', KEYS[5], ARGV[4])
+if redis.call('EXPIRE', KEYS[4], ARGV[4]) == 1 then
+  redis.call('HSET', KEYS[4], 'transcript_until', as_int(now_ms() + 1000 * tonumber(ARGV[5])))
+end
+-- What people are not shown was for a relay that goes on with the call.
+for _, stored in ipairs(redis.call('XRANGE', KEYS[5], '-', '+')) do
+  if stored[2][3] == 'p' then redis.call('XDEL', KEYS[5], stored[1]) end
+end
+redis.call('EXPIRE', KEYS[5], ARGV[5])
+return 1
+"""
+)
+
+ERASE_CALL: Final = """
+-- KEYS record, uplink, downlink, say, transcript, erased, calls, leases, owners
+-- ARGV token, call_id, expected version, ttl_s of the note that it was erased   -> 1 erased, 0 the record was changed
+if redis.call('GET', KEYS[6]) == ARGV[1] then return 1 end
+if redis.call('HGET', KEYS[1], 'version') ~= ARGV[3] then return 0 end
+redis.call('SET', KEYS[6], ARGV[1], 'EX', ARGV[4])
+for i = 1, 5 do redis.call('DEL', KEYS[i]) end
+redis.call('ZREM', KEYS[7], ARGV[2])
+redis.call('ZREM', KEYS[8], ARGV[2])
+redis.call('HDEL', KEYS[9], ARGV[2], ARGV[2] .. ':uplink', ARGV[2] .. ':speaker', ARGV[2] .. ':stopped')
 return 1
 """
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from redis.asyncio import Redis
 
@@ -12,6 +12,8 @@ from bridge_common.entry_codec import FIELD, decode
 from bridge_common.redis_clients import command
 
 Fields: TypeAlias = Mapping[bytes, bytes]
+PRIVATE: Final = b"p"
+"""Beside an entry of a transcript that people are not shown."""
 Reply: TypeAlias = Mapping[bytes, Sequence[Sequence[tuple[bytes, Fields | None]]]]
 
 

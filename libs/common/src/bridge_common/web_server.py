@@ -10,11 +10,13 @@ from typing import Final, Protocol
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Match, Route
 
 from bridge_common import probes
+from bridge_common.error_body import FAILED, NO_SUCH_PATH, error_body
 from bridge_common.parts import Parts
 
 _DATE_S: Final = 1.0
@@ -47,10 +49,34 @@ def application(web: Web) -> Starlette:
         return _response(probes.metrics())
 
     ours = [Route("/livez", livez), Route("/readyz", readyz), Route("/metrics", metrics)]
-    app = Starlette(routes=[*ours, *web.routes()])
+    app = Starlette(
+        routes=[*ours, *web.routes()],
+        exception_handlers={404: _not_found, 405: _method_not_allowed, Exception: _internal},
+    )
     # Starlette would redirect `/livez/` to an address that it makes from the request's Host header.
     app.router.redirect_slashes = False
     return app
+
+
+async def _not_found(request: Request, error: Exception) -> Response:
+    return _response(NO_SUCH_PATH)
+
+
+async def _method_not_allowed(request: Request, error: Exception) -> Response:
+    """With the methods of all routes of the path; starlette knows those of the first one only."""
+    assert isinstance(error, HTTPException)
+    methods: set[str] = set()
+    for route in request.app.routes:
+        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE:
+            methods |= route.methods or set()
+    allowed = ", ".join(sorted(methods))
+    body = error_body("method_not_allowed", f"{request.method} is not supported here; use {allowed}")
+    return JSONResponse(body, 405, {"Allow": allowed})
+
+
+async def _internal(request: Request, error: Exception) -> Response:
+    """The exception itself is logged by the server."""
+    return _response(FAILED)
 
 
 def _response(answer: probes.Answer) -> Response:
@@ -70,6 +96,7 @@ class WebServer:
             access_log=False,
             log_config=None,
             server_header=False,
+            proxy_headers=False,  # the sender of a request would choose the address that it seems to come from
             timeout_keep_alive=65,
             timeout_graceful_shutdown=5,
         )

@@ -108,6 +108,7 @@ class AgentRelay:
             limits=settings.limits,
             dtmf_interrupts=settings.dtmf_interrupts,
             history_turns=settings.history_turns,
+            keep_transcripts=settings.transcripts,
             say_forms=settings.say_forms,
         )
         self._worker = Worker(desk, clients.blocking, capacity=settings.relay_capacity)

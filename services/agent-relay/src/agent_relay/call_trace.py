@@ -41,8 +41,9 @@ class _Item:
 
 
 class CallTrace:
-    def __init__(self, claim: Claim, traceparent: str) -> None:
+    def __init__(self, claim: Claim, traceparent: str, *, shows_words: bool = True) -> None:
         self._claim = claim
+        self._shows_words = shows_words
         self._traceparent = traceparent if tracing.is_on() else ""
         self._setup: _Setup | None = None
         self._says: dict[str, float] = {}
@@ -108,7 +109,9 @@ class CallTrace:
             if ms >= 0:
                 histogram.observe(ms / 1000)
         about = _about(turn)
-        log.info("turn", extra=fields(call_id=self._claim.call_id, text=words(turn.text), **about))
+        log.info(
+            "turn", extra=fields(call_id=self._claim.call_id, text=words(turn.text, shown=self._shows_words), **about)
+        )
         item = self._items.pop(turn.item_id, None)
         if item is None or turn.role != "agent":
             return

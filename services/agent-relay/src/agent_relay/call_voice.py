@@ -60,7 +60,11 @@ class CallVoice:
         self._call_id = record.call_id
         self._trace = trace
         self._do = do
-        self._on_event = wire_log.hearing(record.call_id, trace.following(self._on_voice_event))
+        self._on_event = wire_log.hearing(
+            record.call_id,
+            trace.following(self._on_voice_event),
+            shows_words=conversation.plan.keeps_transcript,
+        )
         self._forward = on_event
         self._now = asyncio.get_running_loop().time
         self._promised = was_held(record)

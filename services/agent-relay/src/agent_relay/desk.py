@@ -54,6 +54,7 @@ class Desk:
     limits: Limits = field(default_factory=Limits)
     dtmf_interrupts: bool = True
     history_turns: int = 40
+    keep_transcripts: bool = True
     tools: Mapping[str, Tool] = field(default_factory=dict)
     say_forms: tuple[Form, ...] = ()
     """Instead of those that go with the way to connect."""
@@ -81,6 +82,7 @@ async def begin_conversation(desk: Desk, record: CallRecord) -> Conversation:
         greeting_delay_s=desk.greeting_delay_s,
         limits=desk.limits,
         keys_interrupt=desk.dtmf_interrupts,
+        keep_transcripts=desk.keep_transcripts,
         tools=frozenset(desk.tools),
         say_forms=desk.say_forms,
     )

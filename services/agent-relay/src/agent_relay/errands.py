@@ -15,7 +15,7 @@ from agent_relay.core.commands import Command, MarkGreeted, MarkSaid, Ready, Rec
 from agent_relay.core.conversation import Conversation
 from agent_relay.desk import Desk
 from agent_relay.tools import run_tool
-from bridge_common.entries import InboxEntry, Notice, TranscriptEntry, VoiceLost
+from bridge_common.entries import InboxEntry, Notice, VoiceLost
 from bridge_common.errors import OutsideError
 from bridge_common.leases import Claim
 from bridge_common.log import fields
@@ -66,7 +66,7 @@ class Errands:
             while errand := await self._waiting.get():
                 match errand:
                     case Record():
-                        await self._note(errand.entry)
+                        await self._note(errand)
                     case Ready():
                         await self._insist(partial(self._announce, errand))
                     case MarkGreeted():
@@ -97,12 +97,16 @@ class Errands:
         except OutsideError as error:
             log.warning("report not delivered", extra=fields(call_id=self._claim.call_id, error=error.message))
 
-    async def _note(self, entry: TranscriptEntry) -> None:
+    async def _note(self, record: Record) -> None:
+        entry = record.entry
         if isinstance(entry, Notice):
             log.info("notice", extra=fields(call_id=self._claim.call_id, what=entry.what))
             if entry.what == SAY:
                 metrics.SAID.labels(outcome_of(entry.detail)).inc()
-        await self._insist(lambda: self._desk.store.append_transcript(self._claim.call_id, entry))
+        private = record.private or not self._conversation.plan.keeps_transcript
+        await self._insist(
+            lambda: self._desk.store.append_transcript(self._claim.call_id, entry, private=private),
+        )
 
     async def _announce(self, ready: Ready) -> None:
         claim, desk = self._claim, self._desk

@@ -79,7 +79,7 @@ class Relay:
     def __init__(self, desk: Desk, claim: Claim, conversation: Conversation, record: CallRecord) -> None:
         self.claim = claim
         self._desk = desk
-        self._trace = CallTrace(claim, record.traceparent)
+        self._trace = CallTrace(claim, record.traceparent, shows_words=conversation.plan.keeps_transcript)
         self._conversation = conversation
         self._loop = asyncio.get_running_loop()
         self._over: asyncio.Future[str] = self._loop.create_future()

@@ -73,6 +73,8 @@ class RelaySettings(ServiceSettings):
     response_start_s: float = Field(default=5.0, ge=1, le=600)
     agent_patience_s: float = Field(default=60.0, ge=5, le=600)
     dtmf_interrupts: bool = True
+    transcripts: bool = True
+    """False: as if every agent profile had `transcript: false`."""
 
     relay_capacity: int = Field(default=40, ge=1, le=1000)
     relay_warm_sessions: int = Field(default=0, ge=0, le=100)

@@ -19,13 +19,15 @@ _SHOWN_OF_CLIENT: Final = ("event_id", "item_id", "response_id", "audio_end_ms",
 """Everything else may hold instructions, or what somebody said."""
 
 
-def hearing(call_id: str, on_event: Callable[[ServerEvent], None]) -> Callable[[ServerEvent], None]:
+def hearing(
+    call_id: str, on_event: Callable[[ServerEvent], None], *, shows_words: bool = True
+) -> Callable[[ServerEvent], None]:
     """`on_event`, with a line before each event if the log is at DEBUG now."""
     if not log.isEnabledFor(logging.DEBUG):
         return on_event
 
     def told(event: ServerEvent) -> None:
-        log.debug("from Voice Live", extra=fields(call_id=call_id, **_shown(event)))
+        log.debug("from Voice Live", extra=fields(call_id=call_id, **_shown(event, shows_words)))
         on_event(event)
 
     return told
@@ -41,7 +43,7 @@ def sent(call_id: str, event: ClientEvent) -> None:
         log.debug("to Voice Live", extra=fields(call_id=call_id, event=event["type"], **shown))
 
 
-def _shown(event: ServerEvent) -> dict[str, object]:
+def _shown(event: ServerEvent, shows_words: bool) -> dict[str, object]:
     name = event.type if isinstance(event, Other) else type(event).__name__
     shown: dict[str, object] = {"event": name}
     for field in type(event).__struct_fields__:
@@ -49,7 +51,7 @@ def _shown(event: ServerEvent) -> dict[str, object]:
         if isinstance(event, AudioDelta) and field == "pcm":
             shown["pcm_bytes"] = len(value)
         elif field in _SAID:
-            shown[field] = words(value)
+            shown[field] = words(value, shown=shows_words)
         elif field == "call_id":
             shown["function_call_id"] = value
         elif field != "type":

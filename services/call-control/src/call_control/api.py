@@ -1,4 +1,4 @@
-"""The operator API: look at calls and hang them up. Described for people in docs/api.md."""
+"""The operator API: look at calls, hang them up, delete them. Described for people in docs/api.md."""
 
 from __future__ import annotations
 
@@ -15,26 +15,28 @@ from bridge_common.entries import HangUp, Notice, Turn
 from bridge_common.errors import InputError
 from bridge_common.ids import is_call_id
 from bridge_common.inbox import Inbox
-from call_control.authentication import OperatorGuard
+from call_control.audit import asked_of
 from call_control.core.custom_context import shown_context
-from call_control.replies import ConflictError, Endpoint, NotFoundError, telling
+from call_control.operators import Operators
+from call_control.replies import ConflictError, Endpoint, NotFoundError
 
 DEFAULT_LIMIT: Final = 100
 HIGHEST_LIMIT: Final = 1000
 
 
 class OperatorApi:
-    def __init__(self, store: CallStore, inbox: Inbox, guard: OperatorGuard) -> None:
+    def __init__(self, store: CallStore, inbox: Inbox, operators: Operators) -> None:
         self._store = store
         self._inbox = inbox
-        self._guard = guard
+        self._operators = operators
 
     def routes(self) -> list[Route]:
         return [
-            Route("/api/calls", self._for_operators(self.calls), methods=["GET"]),
-            Route("/api/calls/{call_id}", self._for_operators(self.call), methods=["GET"]),
-            Route("/api/calls/{call_id}/transcript", self._for_operators(self.transcript), methods=["GET"]),
-            Route("/api/calls/{call_id}/hangup", self._for_operators(self.hang_up), methods=["POST"]),
+            self._route("GET", "/api/calls", self.calls),
+            self._route("GET", "/api/calls/{call_id}", self.call),
+            self._route("DELETE", "/api/calls/{call_id}", self.erase),
+            self._route("GET", "/api/calls/{call_id}/transcript", self.transcript),
+            self._route("POST", "/api/calls/{call_id}/hangup", self.hang_up),
         ]
 
     async def calls(self, request: Request) -> Response:
@@ -42,6 +44,7 @@ class OperatorApi:
         if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= HIGHEST_LIMIT):
             raise InputError(f"limit is a number from 1 to {HIGHEST_LIMIT}")
         records = await self._store.list_calls(int(text))
+        asked_of(request).more["calls"] = len(records)
         return JSONResponse({"calls": [call_json(record) for record in records]})
 
     async def call(self, request: Request) -> Response:
@@ -62,6 +65,15 @@ class OperatorApi:
         await self._inbox.put(HangUp(record.call_id, by="operator", reason=""))
         return JSONResponse({"call_id": record.call_id, "status": record.status.value}, 202)
 
+    async def erase(self, request: Request) -> Response:
+        """Delete all that Redis has of an ended call."""
+        record = await self._record(request)
+        if record.status is not Status.ENDED:
+            raise ConflictError("the call is still running; hang it up first (POST .../hangup), then delete it")
+        if record.pending or not await self._store.erase(record):
+            raise ConflictError("the call has ended, but its last steps are not finished; try again in a few seconds")
+        return Response(status_code=204)
+
     async def _record(self, request: Request) -> CallRecord:
         call_id = request.path_params["call_id"]
         record = await self._store.load(call_id) if is_call_id(call_id) else None
@@ -69,12 +81,8 @@ class OperatorApi:
             raise NotFoundError("there is no such call, or it ended too long ago")
         return record
 
-    def _for_operators(self, endpoint: Endpoint) -> Endpoint:
-        async def guarded(request: Request) -> Response:
-            self._guard.check(request)
-            return await endpoint(request)
-
-        return telling(guarded, "operator API")
+    def _route(self, method: str, path: str, endpoint: Endpoint) -> Route:
+        return self._operators.route(method, path, endpoint, "operator API")
 
 
 def call_json(record: CallRecord) -> dict[str, object]:

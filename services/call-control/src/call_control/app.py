@@ -25,6 +25,7 @@ from call_control.api import OperatorApi
 from call_control.authentication import EventGridGuard, OperatorGuard, entra_verifier
 from call_control.call_steps import CallSteps
 from call_control.effects import CallUrls, Effects
+from call_control.operators import Operators
 from call_control.policy_store import PolicyStore
 from call_control.ring_counter import RingCounter
 from call_control.routing_api import RoutingApi
@@ -49,7 +50,9 @@ class CallControl:
         self._clients = clients_of(settings)
         control = self._clients.control
         self._inbox = Inbox(control, self._clients.blocking, keys, self.name)
-        self._store = CallStore(control, keys)
+        self._store = CallStore(
+            control, keys, record_s=settings.record_retention_s, transcript_s=settings.transcript_retention_s
+        )
         self._says = SayStore(control, keys)
         self._leases = Leases(control, keys, self.name)
         self._fleet = Fleet(control, self.name, KIND)
@@ -64,12 +67,12 @@ class CallControl:
 
     def routes(self) -> Sequence[BaseRoute]:
         webhooks = Webhooks(self._inbox, self._grid_guard, self._acs_tokens)
-        guard = OperatorGuard(revealed(self._settings.api_keys))
-        api = OperatorApi(self._store, self._inbox, guard)
-        routing = RoutingApi(self._routing, guard)
+        operators = Operators(OperatorGuard(revealed(self._settings.api_keys)))
+        api = OperatorApi(self._store, self._inbox, operators)
+        routing = RoutingApi(self._routing, operators)
         says = SayApi(
             self._says,
-            guard,
+            operators,
             most_characters=self._settings.say_max_characters,
             most_a_minute=self._settings.say_per_minute,
         )

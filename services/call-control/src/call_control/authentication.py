@@ -50,19 +50,18 @@ class OperatorGuard:
     def __init__(self, keys: Sequence[str]) -> None:
         self._keys = keys
 
-    def check(self, request: Request) -> int:
-        """Which of the keys was given, from 1.
+    @property
+    def closed(self) -> bool:
+        """No key is set up: `number` refuses everybody."""
+        return not self._keys
 
-        Raises `ForbiddenError` when no key is set up, `AuthError` for a missing or wrong one.
-        """
-        if not self._keys:
+    def number(self, request: Request) -> int:
+        """Which of the keys was given, from 1; 0 for a missing or wrong one. Raises `ForbiddenError` if none is set."""
+        if self.closed:
             raise ForbiddenError("the operator API is closed: set API_KEYS to one key or more to open it")
         scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
         given = request.headers.get("x-api-key") or (bearer if scheme.lower() == "bearer" else "")
-        number = number_among(given, self._keys)
-        if not number:
-            raise AuthError("send an API key as `Authorization: Bearer …` or `X-Api-Key: …`")
-        return number
+        return number_among(given, self._keys)
 
 
 def is_one_of(given: str, good: Iterable[str]) -> bool:

@@ -10,6 +10,7 @@ from typing import Final, TypeAlias
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
+from bridge_common.error_body import error_body
 from bridge_common.errors import AuthError, BridgeError, InputError, OutsideError, PayloadTooLargeError
 from bridge_common.log import fields
 from bridge_common.log_limit import LineLimit
@@ -84,8 +85,18 @@ _STATUS: Final[tuple[tuple[type[BridgeError], int], ...]] = (
 )
 
 
-def telling(endpoint: Endpoint, name: str) -> Endpoint:
-    """The endpoint, with our errors turned into replies. `name`: for logs and metrics."""
+class ErrorReply(JSONResponse):
+    """`error`: for the log; the body of a 5xx does not contain its message."""
+
+    def __init__(self, error: BridgeError, body: dict[str, object], status: int, headers: dict[str, str]) -> None:
+        super().__init__(body, status, headers)
+        self.error = error
+
+
+def telling(endpoint: Endpoint, name: str, *, logs: bool = True) -> Endpoint:
+    """The endpoint, with our errors turned into replies. `name`: for logs and metrics. `logs`: False if the caller
+    logs refused requests.
+    """
 
     async def told(request: Request) -> Response:
         try:
@@ -93,10 +104,11 @@ def telling(endpoint: Endpoint, name: str) -> Endpoint:
         except BridgeError as error:
             status = next((status for cls, status in _STATUS if isinstance(error, cls)), 500)
             _REFUSED.labels(name, error.code).inc()
-            log.warning(
-                "request refused",
-                extra=fields(endpoint=name, status=status, code=error.code, reason=error.message),
-            )
+            if logs:
+                log.warning(
+                    "request refused",
+                    extra=fields(endpoint=name, status=status, code=error.code, reason=error.message),
+                )
             return error_reply(status, error)
 
     return told
@@ -110,10 +122,8 @@ def error_reply(status: int, error: BridgeError) -> Response:
         headers["WWW-Authenticate"] = "Bearer"
     # What Redis or ACS said stays in the log.
     message = "try again in a moment" if status >= 500 else error.message
-    told: dict[str, object] = {"code": error.code, "message": message}
-    if isinstance(error, PolicyError):
-        told["mistakes"] = list(error.mistakes)
-    return JSONResponse({"error": told}, status, headers)
+    more = {"mistakes": list(error.mistakes)} if isinstance(error, PolicyError) else {}
+    return ErrorReply(error, error_body(error.code, message, **more), status, headers)
 
 
 async def read_body(request: Request, limit: int = MAX_BODY_BYTES) -> bytes:

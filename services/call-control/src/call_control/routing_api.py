@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from typing import Final
 
 from starlette.requests import Request
@@ -11,28 +10,28 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from bridge_common.errors import InputError
-from call_control.authentication import OperatorGuard
+from call_control.audit import asked_of
 from call_control.core.policy_in_force import PolicyInForce
 from call_control.core.policy_text import MAX_BYTES, policy_of_text
-from call_control.core.routing_policy import Policy, PolicyError, encode_policy
-from call_control.replies import Endpoint, PreconditionRequiredError, read_body, telling
+from call_control.core.routing_policy import encode_policy
+from call_control.operators import Operators, operator_of
+from call_control.replies import Endpoint, PreconditionRequiredError, read_body
 from call_control.routing_desk import RoutingDesk
 
 _ANY: Final = "*"
-_OPERATOR: Final = re.compile(r"[\w .@-]{1,64}")
 
 
 class RoutingApi:
-    def __init__(self, desk: RoutingDesk, guard: OperatorGuard) -> None:
+    def __init__(self, desk: RoutingDesk, operators: Operators) -> None:
         self._desk = desk
-        self._guard = guard
+        self._operators = operators
 
     def routes(self) -> list[Route]:
         return [
-            Route("/api/routing", self._for_operators(self.show), methods=["GET"]),
-            Route("/api/routing", self._for_operators(self.put), methods=["PUT"]),
-            Route("/api/routing", self._for_operators(self.reset), methods=["DELETE"]),
-            Route("/api/routing/everyone_to_people", self._for_operators(self.kill_switch), methods=["PUT"]),
+            self._route("GET", "/api/routing", self.show),
+            self._route("PUT", "/api/routing", self.put),
+            self._route("DELETE", "/api/routing", self.reset),
+            self._route("PUT", "/api/routing/everyone_to_people", self.kill_switch),
         ]
 
     async def show(self, _: Request) -> Response:
@@ -47,38 +46,21 @@ class RoutingApi:
         as_json = "json" in request.headers.get("content-type", "")
         # Reading a large policy takes long enough to be heard on the line of others.
         policy = await asyncio.to_thread(policy_of_text, body, as_json=as_json)
-        return _shown(await self._desk.change(lambda _: policy, self._who(request), expected))
+        return _changed(request, await self._desk.change(lambda _: policy, operator_of(request), expected))
 
     async def reset(self, request: Request) -> Response:
-        return _shown(await self._desk.reset(self._who(request), _expected(request)))
+        return _changed(request, await self._desk.reset(operator_of(request), _expected(request)))
 
     async def kill_switch(self, request: Request) -> Response:
         """Body `true` or `false`; the rest of the policy stays as it is, whoever changed it last."""
         body = (await read_body(request, MAX_BYTES)).strip()
         if body not in (b"true", b"false"):
             raise InputError("the body is `true` or `false`")
-        on = body == b"true"
+        asked_of(request).more["on"] = body == b"true"
+        return _changed(request, await self._desk.switch(on=body == b"true", by=operator_of(request)))
 
-        def switched(policy: Policy | None) -> Policy:
-            if policy is None or (on and policy.people is None):
-                raise PolicyError(["people: the policy in force does not say who they are"])
-            return policy.model_copy(update={"everyone_to_people": on})
-
-        return _shown(await self._desk.change(switched, self._who(request)))
-
-    def _who(self, request: Request) -> str:
-        """Which key, and the name that the request gives itself."""
-        name = request.headers.get("x-operator", "")
-        if name and not _OPERATOR.fullmatch(name):
-            raise InputError("X-Operator is a name of at most 64 letters, digits, spaces and . @ _ -")
-        return f"operator {name}".strip() + f" (API key {self._guard.check(request)})"
-
-    def _for_operators(self, endpoint: Endpoint) -> Endpoint:
-        async def guarded(request: Request) -> Response:
-            self._guard.check(request)
-            return await endpoint(request)
-
-        return telling(guarded, "routing")
+    def _route(self, method: str, path: str, endpoint: Endpoint) -> Route:
+        return self._operators.route(method, path, endpoint, "routing")
 
 
 def _expected(request: Request) -> str:
@@ -87,6 +69,11 @@ def _expected(request: Request) -> str:
     if not given:
         raise PreconditionRequiredError("send If-Match with the ETag of the policy that this one replaces, or with *")
     return "" if given == _ANY else given
+
+
+def _changed(request: Request, held: PolicyInForce) -> Response:
+    asked_of(request).more["version"] = held.version
+    return _shown(held)
 
 
 def _shown(held: PolicyInForce) -> Response:

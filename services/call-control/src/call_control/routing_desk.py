@@ -19,6 +19,8 @@ from typing import Final
 from bridge_common.errors import EntryError, OutsideError
 from bridge_common.log import fields
 from bridge_common.telemetry import Label, counter, gauge
+from call_control.core.allowed_targets import not_allowed
+from call_control.core.kill_switch import switched
 from call_control.core.policy_in_force import (
     OutdatedError,
     PolicyInForce,
@@ -94,7 +96,15 @@ class RoutingDesk:
 
         Raises `OutdatedError`, `PolicyError`, `OutsideError`, and what `make` raises.
         """
-        return await self._change(lambda: make(self._held.policy), by, expected)
+        return await self._change(lambda: self._checked(make(self._held.policy)), by, expected)
+
+    async def switch(self, *, on: bool, by: str) -> PolicyInForce:
+        """Set `everyone_to_people`; the rest of the policy stays as it is, whoever changed it last, and is not checked
+        again: nothing may refuse the kill switch. Without a policy one is made that does what the settings do.
+
+        Raises `OutsideError`.
+        """
+        return await self._change(lambda: switched(self._held.policy, self._settings.profile, on=on), by, "")
 
     async def reset(self, by: str, expected: str = "") -> PolicyInForce:
         """Back to what ROUTING_POLICY held at the start, or to no policy."""
@@ -106,12 +116,16 @@ class RoutingDesk:
                 await self._sync()
                 if expected and expected != self._held.etag:
                     raise OutdatedError(f"the policy was changed, it is version {self._held.version} now: look again")
-                policy = make()
-                if policy and policy.shares and not self._settings.key:
-                    raise PolicyError([f"rule {name}: percent needs ROUTING_KEY" for name in policy.shares])
-                if await self._write(replace(self._next(policy, by), file=self._held.file)):
+                if await self._write(replace(self._next(make(), by), file=self._held.file)):
                     return self._held
         raise OutsideError("the routing policy is written by others all the time", retry=True)
+
+    def _checked(self, policy: Policy) -> Policy:
+        if policy.shares and not self._settings.key:
+            raise PolicyError([f"rule {name}: percent needs ROUTING_KEY" for name in policy.shares])
+        if mistakes := not_allowed(policy, self._settings, self._held.policy):
+            raise PolicyError(mistakes)
+        return policy
 
     async def _sync(self) -> None:
         for _ in range(_SWAPS):
@@ -164,6 +178,9 @@ class RoutingDesk:
             log.info("routing policy in force", extra=_about(held))
         if held.policy and held.policy.shares and held.key != fingerprint(self._settings.key):
             log.warning("ROUTING_KEY is another one than where the policy was written: callers may go other ways")
+        of_the_file = digest_of(held.policy) == held.file
+        if held.policy and not of_the_file and (mistakes := not_allowed(held.policy, self._settings)):
+            log.warning("routing policy in force has targets outside ALLOWED_TARGETS", extra=fields(places=mistakes))
 
 
 def _count_rules_of(policy: Policy | None) -> None:

@@ -23,8 +23,9 @@ from bridge_common.ids import is_call_id
 from bridge_common.log import fields
 from bridge_common.say_store import Added, Fate, SayStore
 from bridge_common.telemetry import Label, counter
-from call_control.authentication import OperatorGuard
+from call_control.audit import asked_of
 from call_control.core.say_text import JsonLines, PlainText, TextDecoder, read_fields
+from call_control.operators import Operators
 from call_control.replies import (
     BusyError,
     ConflictError,
@@ -33,7 +34,6 @@ from call_control.replies import (
     SlowBodyError,
     UnsupportedMediaError,
     read_body,
-    telling,
 )
 
 log = logging.getLogger(__name__)
@@ -53,18 +53,17 @@ _SAYS: Final = counter(
 
 
 class SayApi:
-    def __init__(self, store: SayStore, guard: OperatorGuard, *, most_characters: int, most_a_minute: int) -> None:
+    def __init__(self, store: SayStore, operators: Operators, *, most_characters: int, most_a_minute: int) -> None:
         self._store = store
-        self._guard = guard
+        self._operators = operators
         self._most_characters = most_characters
         self._most_a_minute = most_a_minute
 
     def routes(self) -> list[Route]:
-        return [Route("/api/calls/{call_id}/say", telling(self.say, "say"), methods=["POST"])]
+        return [self._operators.route("POST", "/api/calls/{call_id}/say", self.say, "say")]
 
     async def say(self, request: Request) -> Response:
         """202 when all of the text is with the call; what was heard of it stands in the transcript."""
-        self._guard.check(request)
         call_id = request.path_params["call_id"]
         if not is_call_id(call_id):
             raise NotFoundError("no call has such an id")
@@ -84,6 +83,7 @@ class SayApi:
         else:
             raise UnsupportedMediaError(f"send {', '.join(['application/json', *_STREAMED])} in UTF-8")
         _SAYS.labels(form.strip()).inc()
+        asked_of(request).more["say_id"] = text_of_call.say_id
         log.info(
             "say taken",
             extra=fields(call_id=call_id, say_id=text_of_call.say_id, form=form, characters=text_of_call.characters),

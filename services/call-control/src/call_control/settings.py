@@ -15,6 +15,7 @@ from bridge_common.errors import InputError
 from bridge_common.settings import CommaSeparated, Secrets
 from call_control.core.connection_string import AcsAddress, endpoint_of, parse_connection_string
 from call_control.core.draft import Rules
+from call_control.core.party_pattern import ANONYMOUS, decode_pattern
 from call_control.core.ring_limits import RingLimits, Treatment
 from call_control.core.routing import Routing
 from call_control.core.routing_policy import Policy, PolicyError
@@ -46,6 +47,11 @@ class CallControlSettings(AcsTrustSettings):
     api_keys: Annotated[Secrets, insecure.KEYS] = ()
     """Of operators; empty: the operator API answers 403."""
 
+    record_retention_s: int = Field(default=24 * 3600, ge=60, le=90 * 24 * 3600)
+    """How long the record of an ended call is kept."""
+    transcript_retention_s: int = Field(default=24 * 3600, ge=0, le=90 * 24 * 3600)
+    """The same for its transcript, which is never kept longer than the record; 0: deleted when the call ends."""
+
     say_max_characters: int = Field(default=20_000, ge=1, le=100_000)
     """Of one text that operators want said; 20,000 take about 20 minutes to speak."""
     say_per_minute: int = Field(default=60, ge=1, le=6000)
@@ -58,6 +64,8 @@ class CallControlSettings(AcsTrustSettings):
     """Who gets the calls that no relay can take; empty: they hear busy."""
     transfer_target: str = ""
     """Who gets a running call whose voice session cannot be won back; empty: the caller hears an apology."""
+    allowed_targets: CommaSeparated = ()
+    """Patterns: whom a policy that is given at run time may redirect to, besides the two above and the policy file."""
     media_patience_s: float = Field(default=20.0, gt=0, le=300)
     """How long lost media of a running call are restarted; after that `transfer_target`, or a hang-up."""
     max_call_s: float = Field(default=4 * 3600, gt=0, le=24 * 3600)
@@ -115,6 +123,13 @@ class CallControlSettings(AcsTrustSettings):
     def _party(cls, value: str) -> str:
         return _plain(raw_id_of, value) if value else ""
 
+    @field_validator("allowed_targets")
+    @classmethod
+    def _patterns(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if any(_plain(decode_pattern, one).text == ANONYMOUS for one in value):
+            raise ValueError("anonymous is not a target")
+        return value
+
     @field_validator("routing_policy")
     @classmethod
     def _good_policy(cls, value: Path | None, info: ValidationInfo) -> Path | None:
@@ -163,6 +178,9 @@ class CallControlSettings(AcsTrustSettings):
             key,
             self._policy(),
             on_behalf_reject_reason=self.on_behalf_reject_reason,
+            redirect_target=self.redirect_target,
+            transfer_target=self.transfer_target,
+            allowed_targets=tuple(map(decode_pattern, self.allowed_targets)),
         )
 
     def _policy(self) -> Policy | None:

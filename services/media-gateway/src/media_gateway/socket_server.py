@@ -17,6 +17,8 @@ from urllib.parse import unquote
 
 from picows import WSUpgradeRequest, WSUpgradeResponse, WSUpgradeResponseWithListener, ws_create_server
 
+from bridge_common.error_body import FAILED, NO_SUCH_PATH, error_answer
+from bridge_common.log import fields
 from bridge_common.probes import Answer
 from media_gateway.web_socket import LARGEST_MESSAGE_BYTES, WebSocket
 
@@ -28,12 +30,13 @@ HANDSHAKE_S: Final = 4.0
 """Time for a request to come whole."""
 SEND_BUFFER_BYTES: Final = 128 * 1024
 """Of the kernel, for each socket: seconds of audio. Its default would hide a peer that does not read for minutes."""
+_NO_UPGRADE: Final = error_answer(400, "bad_request", "this path takes WebSocket connections only")
 _END_S: Final = 5.0
 _BACKLOG: Final = 2048
 
 Serve: TypeAlias = Callable[[WebSocket], Awaitable[None]]
 Page: TypeAlias = Callable[[], Answer]
-_Response: TypeAlias = WebSocket | WSUpgradeResponseWithListener | None
+_Response: TypeAlias = WebSocket | WSUpgradeResponseWithListener
 
 
 class SocketServer:
@@ -77,11 +80,17 @@ class SocketServer:
     def _answer(self, request: WSUpgradeRequest) -> _Response:
         path = unquote(request.path.partition(b"?")[0].decode("ascii", "replace"))
         if path.startswith(self._prefix):
+            if request.headers.get("Upgrade", "").lower() != "websocket":
+                return _response(_NO_UPGRADE)
             if "upgrade" in (token.strip().lower() for token in request.headers.get("Connection", "").split(",")):
                 request.headers["Connection"] = "upgrade"  # picows knows no list of tokens, as proxies send it
             return WebSocket(path.removeprefix(self._prefix), request.headers, self._begin)
         page = self._pages.get(path)
-        return None if page is None else WSUpgradeResponseWithListener(_response(page()), None)
+        try:
+            return _response(NO_SUCH_PATH if page is None else page())
+        except Exception:
+            log.exception("page failed", extra=fields(path=path))
+            return _response(FAILED)
 
     def _begin(self, websocket: WebSocket) -> None:
         task = asyncio.create_task(self._serve_to_the_end(websocket))
@@ -100,8 +109,7 @@ class SocketServer:
         await websocket.wait_gone()
 
 
-def _response(answer: Answer) -> WSUpgradeResponse:
+def _response(answer: Answer) -> WSUpgradeResponseWithListener:
     response = WSUpgradeResponse.create_ok_response(answer.body, {"Content-Type": answer.content_type})
     response.status = HTTPStatus(answer.status)
-    checked: WSUpgradeResponse = response
-    return checked
+    return WSUpgradeResponseWithListener(response, None)

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import dataclasses
+from typing import Literal
+
 import pytest
 
 from agent_relay.core import voice_live as vl
-from agent_relay.core.commands import Abandon, MarkGreeted, Ready, Send
+from agent_relay.core.commands import Abandon, Command, MarkGreeted, Ready, Record, Send
 from agent_relay.core.connection import Mode
 from agent_relay.core.conversation import OPENING_S, Phase
-from bridge_common.entries import Dtmf, MediaAttached
+from bridge_common.entries import Dtmf, MediaAttached, Notice, Playing
 from talk import GREETING, Talk, notices, plan_for, probes, sent, types, updated
 
 
@@ -104,7 +107,33 @@ def test_tones_become_a_say_of_the_caller() -> None:
     commands = talk.core.tick(4.0)
     assert sent(commands)[0] == vl.create_message("user", "[keypad] 12")
     assert types(commands) == ["conversation.item.create", "response.create"]
-    assert notices(commands) == ["tones"]
+    assert notices(commands) == ["tones", "keys"]
+
+
+def typed(dtmf: Literal["agent", "transcript"]) -> list[Command]:
+    """What follows from 12#."""
+    talk = Talk(dataclasses.replace(plan_for(), dtmf=dtmf))
+    talk.open()
+    return [command for tone in "12#" for command in talk.core.from_caller(Dtmf(tone), 2.0)]
+
+
+def test_people_see_how_many_keys_were_pressed_and_the_profile_may_show_which() -> None:
+    def written(commands: list[Command]) -> list[tuple[str, str, bool]]:
+        records = [c for c in commands if isinstance(c, Record)]
+        return [(r.entry.what, r.entry.detail, r.private) for r in records if isinstance(r.entry, Notice)]
+
+    assert written(typed("agent")) == [("tones", "12#", True), ("keys", "3", False)]
+    assert written(typed("transcript")) == [("tones", "12#", False)]
+    assert sent(typed("agent"))[0] == sent(typed("transcript"))[0] == vl.create_message("user", "[keypad] 12#")
+
+
+def test_keys_may_be_ignored() -> None:
+    talk = Talk(dataclasses.replace(plan_for(), dtmf="ignore"))
+    talk.open()
+    talk.reply()
+    talk.core.from_caller(Playing("a1"), 1.5)
+    assert talk.core.from_caller(Dtmf("#"), 1.6) == [], "the agent is not interrupted either"
+    assert not talk.core.typing
 
 
 @pytest.mark.parametrize("mode", [Mode.AGENT, Mode.MODEL])

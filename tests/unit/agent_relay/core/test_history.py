@@ -64,6 +64,7 @@ def test_a_transcript_is_put_in_order_of_its_beginnings() -> None:
         Turn("caller", "u2", "Thanks.", 300),
         Turn("agent", "a1", "On its way", 200, interrupted=True, heard_ms=400),
         Notice("tones", "12#", 400),
+        Notice("keys", "3", 400),
         Notice("voice_lost", "1006", 500),
         Notice("tool_call", "no json", 600),
         Notice("tool_call", '{"call_id":1,"name":2,"arguments":3,"output":4}', 600),

@@ -9,3 +9,4 @@ def test_monotonic_seconds_become_unix_milliseconds() -> None:
     clock = WallClock(1000.5)
     assert clock.unix_ms(2.25) == 1_002_750
     assert clock.notice("tones", "12", 2.25) == Record(Notice("tones", "12", 1_002_750))
+    assert clock.notice("tones", "12", 2.25, private=True).private

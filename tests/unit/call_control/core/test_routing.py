@@ -159,6 +159,15 @@ def test_the_kill_switch_sends_everybody_to_people_whatever_the_rules_say() -> N
     assert (routed.rule, routed.action) == ("everyone_to_people", "redirect")
 
 
+def test_the_kill_switch_works_without_people() -> None:
+    policy = routing({"name": "all-calls", "agent": "x"}, people=None, everyone_to_people=True).policy
+    routed = Routing(policy=policy, redirect_target="4:+18005559999").route(CALL)
+    assert (routed.decision, routed.rule) == (Redirected("4:+18005559999"), "everyone_to_people")
+    busy = Routing(policy=policy).route(CALL)
+    assert (busy.decision, busy.rule, busy.action) == (Rejected("busy"), "everyone_to_people", "reject")
+    assert "REDIRECT_TARGET" in busy.reason
+
+
 def test_a_redirect_to_what_was_called_would_go_round_in_a_circle() -> None:
     for asked in (routing(rest()), routing(rest(), everyone_to_people=True)):
         routed = asked.route(replace(CALL, callee=PEOPLE))

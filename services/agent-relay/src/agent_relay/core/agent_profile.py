@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 from agent_relay.core.connection import Mode, Target
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=20_000)]
+Dtmf = Literal["ignore", "agent", "transcript"]
+"""Where the keys go that the caller presses: nowhere; to the agent, while the transcript only counts them; to both."""
 Json = dict[str, Any]
 """An object of Voice Live's, passed through as it stands."""
 
@@ -69,6 +71,9 @@ class AgentProfile(_Strict):
     temperature: float | None = Field(default=None, ge=0.0, le=1.2)
     interim_response: Json | None = None
     max_response_output_tokens: Annotated[int, Field(ge=1, le=4096)] | Literal["inf"] | None = None
+    dtmf: Dtmf = "agent"
+    transcript: bool = True
+    """False: nobody can read what is said, and what a relay has to know of it is deleted when the call ends."""
 
 
 def session_update(profile: AgentProfile, target: Target) -> Json:

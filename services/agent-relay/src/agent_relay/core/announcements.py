@@ -88,6 +88,8 @@ class Announcements:
         self._asked: _Asked | None = None
         self._dropped: deque[str] = deque(maxlen=_DROPPED_KEPT)
         self._newest_entry = ""
+        self._overridden_at: float | None = None
+        """When the request was sent whose response must not be heard: a text that interrupts came before it began."""
 
     @property
     def idle(self) -> bool:
@@ -116,6 +118,11 @@ class Announcements:
             return asked_at + self._limits.start_s
         return asked_at + (self._limits.patience_s if self._speech.spoken_ms(active) else self._limits.fallback_s)
 
+    @property
+    def override_request(self) -> bool:
+        """A text that interrupts came while the last request was not answered yet."""
+        return self._overridden_at == self._responses.asked_at
+
     # -- text comes
     def piece(self, entry_id: str, piece: Say, now: float) -> list[Command]:
         self._newest_entry = entry_id
@@ -142,6 +149,8 @@ class Announcements:
 
     def _make_room(self, before: list[Announcement], now: float) -> list[Command]:
         """For a text that interrupts: neither what is being said nor what waits is wanted any more."""
+        if not self._responses.idle and not self._responses.active:
+            self._overridden_at = self._responses.asked_at
         commands = self._speech.interrupt(self._responses.active)
         if self._responses.active not in ("", UNKNOWN):
             commands.append(Send(cancel_response(self._responses.active)))

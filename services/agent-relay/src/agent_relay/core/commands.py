@@ -30,6 +30,8 @@ class Record(_Wanted, frozen=True):
     """To the transcript."""
 
     entry: TranscriptEntry
+    private: bool = False
+    """Only for a relay that goes on with the call."""
 
 
 class Ready(_Wanted, frozen=True):

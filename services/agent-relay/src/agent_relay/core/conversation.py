@@ -18,7 +18,7 @@ from agent_relay.core import voice_live as vl
 from agent_relay.core.caller_speech import CallerSpeech
 from agent_relay.core.commands import Abandon, Append, Command, MarkGreeted, Ready
 from agent_relay.core.debt import Debt, Kind
-from agent_relay.core.history import TONES, History, keypad_text
+from agent_relay.core.history import KEYS, TONES, History, keypad_text
 from agent_relay.core.keypad import Keypad
 from agent_relay.core.line import Line
 from agent_relay.core.plan import Plan
@@ -197,7 +197,10 @@ class Conversation:
 
     # -- what others want said
     def say(self, entry_id: str, piece: Say, now: float) -> list[Command]:
-        return self.announcements.piece(entry_id, piece, now) + self._announce(now)
+        commands = self.announcements.piece(entry_id, piece, now)
+        if commands and piece.interrupt:
+            self._prompts.owed.replaced()
+        return commands + self._announce(now)
 
     def _announce(self, now: float) -> list[Command]:
         """After all that may make room for it."""
@@ -226,6 +229,8 @@ class Conversation:
                 return self._turns.gateway.playing(entry.item_id, now)
             case Played():
                 return self._turns.gateway.played(entry.item_id, entry.heard_ms, now, complete=entry.complete)
+            case Dtmf() if self.plan.dtmf == "ignore":
+                return []
             case Dtmf():
                 return self._turns.key_pressed(now) + self._typed(self._keypad.press(entry.tone, now), now)
             case MediaAttached():
@@ -253,7 +258,11 @@ class Conversation:
         text = keypad_text(tones)
         self._history.caller(f"tones {self._clock.unix_ms(now)}", text)
         self._prompts.owed.owe(Kind.KEYS, now)
-        return [self._clock.notice(TONES, tones, now), *self._prompts.to_session([vl.create_message("user", text)])]
+        shown = self.plan.dtmf == "transcript"
+        written: list[Command] = [self._clock.notice(TONES, tones, now, private=not shown)]
+        if not shown:
+            written.append(self._clock.notice(KEYS, str(len(tones)), now))
+        return [*written, *self._prompts.to_session([vl.create_message("user", text)])]
 
     # -- time
     @property

@@ -19,6 +19,8 @@ TONES: Final = "tones"
 TOOL_CALL: Final = "tool_call"
 TOOL_BEGUN: Final = "tool_begun"
 """Notices of the transcript that are part of the conversation."""
+KEYS: Final = "keys"
+"""The notice that people see instead of `tones`: how many."""
 OUTCOME_UNKNOWN: Final = json.dumps(
     {"error": "The call was interrupted. It may have been carried out: do not repeat it without asking the caller."}
 )

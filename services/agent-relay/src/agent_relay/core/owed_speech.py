@@ -297,6 +297,11 @@ class OwedSpeech:
         self.debt = None
         self._kept, self._cut = None, False
 
+    def replaced(self) -> None:
+        """The response that answers the debt was cancelled for an announcement: its rest is not wanted any more."""
+        if self.debt is not None and self.debt.state in (State.WORKING, State.SOUNDING, State.HEARD):
+            self.taken_back()
+
     # -- time
     def tick(self, now: float) -> Missed | None:
         due_at, debt = self.due_at, self.debt

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from agent_relay.core.agent_profile import AgentProfile, Greeting, essentials, session_update, turn_detection
+from agent_relay.core.agent_profile import AgentProfile, Dtmf, Greeting, essentials, session_update, turn_detection
 from agent_relay.core.connection import Target
 from agent_relay.core.debt import Limits
 from agent_relay.core.spoken_text import Form, forms_for
@@ -39,6 +39,9 @@ class Plan:
     """The service answers the caller's words without a request."""
     keys_interrupt: bool = True
     """A key press interrupts the agent."""
+    dtmf: Dtmf = "agent"
+    keeps_transcript: bool = True
+    """People may read what was said."""
     limits: Limits = _LIMITS
     tools: frozenset[str] = field(default_factory=frozenset)
 
@@ -50,6 +53,7 @@ def plan_of(
     greeting_delay_s: float | None = None,
     limits: Limits = _LIMITS,
     keys_interrupt: bool = True,
+    keep_transcripts: bool = True,
     tools: frozenset[str] = frozenset(),
     say_forms: tuple[Form, ...] = (),
 ) -> Plan:
@@ -73,6 +77,8 @@ def plan_of(
         greeting_protected=profile.greeting is not None and not profile.greeting.interruptible,
         responds=turns.get("create_response") is not False,
         keys_interrupt=keys_interrupt,
+        dtmf=profile.dtmf,
+        keeps_transcript=profile.transcript and keep_transcripts,
         limits=limits,
         tools=tools,
     )

@@ -292,6 +292,11 @@ class Turns:
         self._responses.created(response_id)
         if self._responses.purpose is Purpose.SAY:
             return self.announcements.unwanted(response_id)
+        if self._responses.requested and self.announcements.override_request:
+            self.speech.drop(response_id)
+            self._owed.began(response_id, now)
+            self._owed.replaced()
+            return [Send(vl.cancel_response(response_id))]
         if self._owed.is_surplus(requested=self._responses.requested):
             self.speech.drop(response_id)
             return [Send(vl.cancel_response(response_id))]

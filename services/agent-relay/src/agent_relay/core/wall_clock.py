@@ -18,5 +18,5 @@ class WallClock:
     def monotonic(self, unix_ms: int) -> float:
         return unix_ms / 1000 - self.offset_s
 
-    def notice(self, what: str, detail: str, now: float) -> Record:
-        return Record(Notice(what, detail, self.unix_ms(now)))
+    def notice(self, what: str, detail: str, now: float, *, private: bool = False) -> Record:
+        return Record(Notice(what, detail, self.unix_ms(now)), private)

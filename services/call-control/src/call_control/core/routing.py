@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Final, TypeAlias
 
 from bridge_common.entries import IncomingCall
-from call_control.core.party_pattern import is_anonymous
+from call_control.core.party_pattern import PartyPattern, is_anonymous
 from call_control.core.routing_policy import Policy, Rule
 from call_control.core.schedule import is_in, zone_of
 from call_control.core.share import STEPS, place_of, steps_of
@@ -36,6 +36,7 @@ class Rejected:
 
 ON_BEHALF: Final = "on_behalf_of_callee"
 """End reason of a call that a Teams user makes through our resource."""
+KILL_SWITCH: Final = "everyone_to_people"
 _LONGEST_REASON: Final = 1000
 
 Decision: TypeAlias = Accepted | Redirected | Rejected
@@ -67,6 +68,12 @@ class Routing:
     policy: Policy | None = None
     on_behalf_reject_reason: str = "none"
     """For calls that a Teams user makes through our resource; policy or not."""
+    redirect_target: str = ""
+    """Raw id; gets the calls of the kill switch if the policy names no people."""
+    transfer_target: str = ""
+    """Raw id."""
+    allowed_targets: tuple[PartyPattern, ...] = ()
+    """Of policies that are given at run time."""
 
     @property
     def people(self) -> str:
@@ -84,9 +91,15 @@ class Routing:
             return Routed(Rejected("forbidden"), "REFUSED_CALLERS", "the caller is refused")
         if self.policy is None:
             return Routed(Accepted(self.profile), "DEFAULT_PROFILE", f"no policy: agent {self.profile}")
-        if self.policy.everyone_to_people and self.policy.people:
-            return redirect_unless_circular(self.people, call, "everyone_to_people", "the kill switch is on")
+        if self.policy.everyone_to_people:
+            return self._by_kill_switch(call)
         return self._by_rules(self.policy, call)
+
+    def _by_kill_switch(self, call: IncomingCall) -> Routed:
+        target, why = self.people or self.redirect_target, "the kill switch is on"
+        if not target:
+            return Routed(Rejected("busy"), KILL_SWITCH, f"{why}, but neither people nor REDIRECT_TARGET are set")
+        return redirect_unless_circular(target, call, KILL_SWITCH, why)
 
     def _by_rules(self, policy: Policy, call: IncomingCall) -> Routed:
         passed: list[str] = []

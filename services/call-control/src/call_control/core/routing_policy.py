@@ -269,8 +269,6 @@ def _shown(name: str) -> str:
 # -- mistakes between fields: looked for in what was written, so that they are told together with those of single fields
 def _across(fields: Mapping[str, object]) -> Iterator[str]:
     yield from _one_party(fields.get("people"), "people")
-    if fields.get("everyone_to_people") is True and not fields.get("people"):
-        yield "people: is missing, and everyone_to_people is set"
     rules = fields.get("rules")
     if not isinstance(rules, list):
         return

@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+from call_control.core.wrong_keys import IN_TOTAL, PER_SOURCE, WINDOW_S, Verdict, WrongKeys
+
+
+def test_a_source_is_limited_and_gets_its_next_answer_in_time() -> None:
+    wrong = WrongKeys()
+    assert [wrong.count("10.0.0.1", 5.0) for _ in range(PER_SOURCE)] == [Verdict.ANSWERED] * PER_SOURCE
+    assert wrong.count("10.0.0.1", 5.0) is Verdict.LIMITED
+    assert wrong.count("10.0.0.1", 5.0) is Verdict.STILL_LIMITED
+    assert wrong.count("10.0.0.2", 5.0) is Verdict.ANSWERED, "another one is not"
+    later = 5.0 + WINDOW_S / PER_SOURCE
+    assert wrong.count("10.0.0.1", later - 0.1) is Verdict.LIMITED
+    assert wrong.count("10.0.0.1", later + 0.1) is Verdict.ANSWERED
+    assert wrong.count("10.0.0.1", later + 0.1) is Verdict.LIMITED
+
+
+def test_all_sources_together_are_limited() -> None:
+    wrong = WrongKeys()
+    verdicts = [wrong.count(f"10.0.{n // 250}.{n % 250}", 5.0) for n in range(IN_TOTAL + 5)]
+    assert verdicts.count(Verdict.ANSWERED) == IN_TOTAL
+    assert verdicts[IN_TOTAL:] == [Verdict.LIMITED, *[Verdict.STILL_LIMITED] * 4]
+
+
+def test_many_sources_take_no_more_memory_than_a_thousand() -> None:
+    wrong = WrongKeys()
+    for n in range(3000):
+        wrong.count(f"10.{n // 60000}.{n // 250}.{n % 250}", float(n))
+    assert len(wrong._sources) == 1000
