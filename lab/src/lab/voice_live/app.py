@@ -23,7 +23,7 @@ from lab.voice_live import events
 from lab.voice_live.connection import ReachableProtocol, connection_of
 from lab.voice_live.control import control_routes
 from lab.voice_live.events import RefusedError
-from lab.voice_live.handshake import HandshakeError, Knock, Mode, ModelMode, admit
+from lab.voice_live.handshake import HandshakeError, Knock, Mode, admit
 from lab.voice_live.log import configure_log, log
 from lab.voice_live.record import SessionRecord
 from lab.voice_live.resource import Resource
@@ -142,7 +142,7 @@ def _new_record(knock: Knock, mode: Mode, resource: Resource, knocked_at: float)
     record = SessionRecord(session_id, mode, resource.agent.mode, conversation, resumed)
     record.client_request_id = knock.headers.get("x-ms-client-request-id") or knock.query.get("x-ms-client-request-id")
     record.openai_beta = knock.headers.get("openai-beta")
-    record.ga_names = resource.settings.ga_event_names or (isinstance(mode, ModelMode) and mode.ga)
+    record.ga_names = resource.settings.ga_event_names or mode.ga
     expires_at_s = int(time.time() + resource.settings.session_max_s)
     record.session = initial_session(session_id, mode, expires_at_s)
     record.note(knocked_at, "connected", mode=record.kind, resumed=resumed)

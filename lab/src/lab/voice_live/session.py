@@ -18,7 +18,6 @@ from lab.voice_live.connection import connection_of
 from lab.voice_live.dialogue import Dialogue
 from lab.voice_live.events import Event, RefusedError
 from lab.voice_live.faults import CloseFault, ResponseFault
-from lab.voice_live.handshake import ModelMode
 from lab.voice_live.measured_line import MeasuredLine, measured_line
 from lab.voice_live.record import SessionRecord
 from lab.voice_live.resource import Resource
@@ -38,11 +37,10 @@ class Session:
         self._resource = resource
         settings = resource.settings
         self._answering = Answering(record, resource.agent, settings.pre_generated_in_agent_mode)
+        self._answering.spaced_arguments = settings.spaced_arguments
         self._dialogue = Dialogue(record, self._answering, lambda: resource.faults, settings.accept_session_agent)
         self._line: MeasuredLine | None = None
-        mode = record.mode
-        self._openai = isinstance(mode, ModelMode) and mode.openai
-        self._ga = isinstance(mode, ModelMode) and mode.ga
+        self._openai, self._ga = record.mode.openai, record.mode.ga
         self._outbox: list[str] = []
         self._sending = asyncio.Lock()
         self._muted = False
@@ -137,8 +135,8 @@ class Session:
 
     def _on_the_wire(self, one: Event) -> list[Event]:
         repeated = self._resource.faults.repeated
-        if self._openai and one["type"] == "response.function_call_arguments.done":
-            # Azure OpenAI sends the name with the item only.
+        if self._openai and not self._ga and one["type"] == "response.function_call_arguments.done":
+            # The preview of Azure OpenAI sends the name with the item only.
             one = {key: value for key, value in one.items() if key != "name"}
         sent = [one]
         if repeated is not None and one["type"] in repeated.types and repeated.take():

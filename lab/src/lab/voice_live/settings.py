@@ -45,6 +45,10 @@ class VoiceLiveSettings:
     accept_session_agent: bool = False
     """Take `session.agent` in `session.update` without an error, as clients of 2025 send it. Azure refuses it."""
     pre_generated_in_agent_mode: bool = True
+    """Accept `pre_generated_assistant_message` in agent mode. Whether Azure does is not documented."""
+    spaced_arguments: bool = False
+    """Send a function's arguments with extra spaces and line breaks, as recorded native models do; else as compact
+    JSON."""
     ga_event_names: bool = False
     """Send the names of OpenAI's GA (`response.output_audio.delta`) on Voice Live's paths too."""
     refuse_truncation_at_zero: bool = False
