@@ -25,6 +25,7 @@ from lab.voice_live.control import control_routes
 from lab.voice_live.events import RefusedError
 from lab.voice_live.handshake import HandshakeError, Knock, Mode, admit
 from lab.voice_live.log import configure_log, log
+from lab.voice_live.pretended import pretended_in_query, refusal
 from lab.voice_live.record import SessionRecord
 from lab.voice_live.resource import Resource
 from lab.voice_live.session import Session
@@ -107,7 +108,8 @@ async def _connect(websocket: WebSocket, resource: Resource) -> None:
     if isinstance(admitted, RefusedError):
         await _refuse(websocket, admitted, resource.settings.agent_error_close_code)
         return
-    session = Session(websocket, resource, _new_record(knock, admitted, resource, knocked_at))
+    agent = resource.agent_for(admitted, knock.script)
+    session = Session(websocket, resource, _new_record(knock, admitted, resource, knocked_at, agent.mode), agent)
     resource.keep(session)
     await session.run()
 
@@ -118,12 +120,16 @@ def _admit(knock: Knock, resource: Resource) -> Mode | RefusedError:
     if faults.handshake is not None and faults.handshake.take():
         raise HandshakeError(faults.handshake.status, "injected fault", faults.handshake.retry_after_s or 0)
     admitted = admit(knock, resource.credentials(time.time()))
+    if knock.script and knock.script not in resource.agents:
+        raise HandshakeError(404, f"No agent script {knock.script!r}; PUT /lab/agents/{knock.script} sets one")
     now = time.monotonic()
     if not resource.quota.take(now):
         after_s = math.ceil(resource.quota.next_at - now) if resource.settings.quota_retry_after else 0
         raise HandshakeError(429, "Too many new connections in the last minute", after_s)
     if faults.refuse is not None and faults.refuse.take():
         return RefusedError(faults.refuse.message, faults.refuse.code, fatal=True)
+    if resource.settings.strict and (fields := pretended_in_query(knock.query)):
+        return refusal(fields[0])
     return admitted
 
 
@@ -136,11 +142,12 @@ async def _refuse(websocket: WebSocket, refused: RefusedError, close_code: int) 
         pass
 
 
-def _new_record(knock: Knock, mode: Mode, resource: Resource, knocked_at: float) -> SessionRecord:
+def _new_record(knock: Knock, mode: Mode, resource: Resource, knocked_at: float, script: str) -> SessionRecord:
     conversation, resumed = resource.conversation_for(mode)
     session_id = events.new_id("sess")
-    record = SessionRecord(session_id, mode, resource.agent.mode, conversation, resumed)
+    record = SessionRecord(session_id, mode, script, conversation, resumed)
     record.client_request_id = knock.headers.get("x-ms-client-request-id") or knock.query.get("x-ms-client-request-id")
+    record.pretended.update(pretended_in_query(knock.query))
     record.openai_beta = knock.headers.get("openai-beta")
     record.ga_names = resource.settings.ga_event_names or mode.ga
     expires_at_s = int(time.time() + resource.settings.session_max_s)

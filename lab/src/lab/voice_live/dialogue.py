@@ -14,6 +14,7 @@ from lab.voice_live.conversation import Item, decode_item, user_audio
 from lab.voice_live.events import Event, RefusedError, event
 from lab.voice_live.faults import Faults, NoWordsFault, due
 from lab.voice_live.handshake import AgentMode
+from lab.voice_live.pretended import pretended_in_event, refusal
 from lab.voice_live.record import SessionRecord
 from lab.voice_live.responses import cancelled
 from lab.voice_live.session_config import updated_session
@@ -26,6 +27,8 @@ class Dialogue:
     answering: Answering
     faults: Callable[[], Faults] = Faults
     accept_session_agent: bool = False
+    strict: bool = False
+    """Refuse what is only pretended."""
     caller: CallerAudio = field(default_factory=CallerAudio)
     _turn_item_id: str = ""
 
@@ -39,6 +42,10 @@ class Dialogue:
         answer = _ANSWERS.get(given.type)
         if answer is None:
             raise RefusedError(f"Unsupported event type: {given.type!r}", "invalid_value", "type")
+        if fields := pretended_in_event(given.type, given.body):
+            self.record.pretended.update(fields)
+            if self.strict:
+                raise refusal(fields[0])
         return list(answer(self, given.body, now))
 
     def begin_turn(self, at_ms: int, now: float) -> list[Event]:

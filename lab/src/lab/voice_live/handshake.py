@@ -159,6 +159,11 @@ class Knock:
         return token.strip() if scheme.lower() == "bearer" else None
 
     @property
+    def script(self) -> str | None:
+        """The agent script that this connection asks for, which no real service knows."""
+        return self.headers.get("x-lab-agent") or self.query.get("lab-agent")
+
+    @property
     def api_key(self) -> str | None:
         return self.headers.get("api-key") or self.query.get("api-key")
 

@@ -22,6 +22,7 @@ class VoiceLiveSettings:
     port: int = 8091
     api_key: str = DEFAULT_API_KEY
     lab_identity_secret: str = DEFAULT_SECRET
+    """The secret of the simulated managed identity, which signs the bearer tokens."""
     allow_any_bearer: bool = False
     """Take any bearer token as one for every audience: for clients that bring a token of their own."""
 
@@ -32,6 +33,7 @@ class VoiceLiveSettings:
     speed: float = 8.0
     """How many times faster than real time replies are sent; 0 sends as fast as possible."""
     delta_ms: int = 250
+    """Audio in one delta, in milliseconds."""
     marks_chunk_ms: int = 20
     """Pace and size of the deltas in marks mode: 20 for every frame by itself, 250 as Voice Live batches."""
     marks_interrupt_s: float = 0.0
@@ -42,6 +44,9 @@ class VoiceLiveSettings:
     quota_retry_after: bool = False
     """Tell with `Retry-After` when a connection will be allowed again. Whether Azure does is not documented."""
     session_max_s: float = 3600.0
+    """Seconds until `session_expired`."""
+    strict: bool = False
+    """Refuse what Voice Live acts on and this simulator only accepts (`GET /lab/unsupported` lists it)."""
     accept_session_agent: bool = False
     """Take `session.agent` in `session.update` without an error, as clients of 2025 send it. Azure refuses it."""
     pre_generated_in_agent_mode: bool = True
@@ -56,6 +61,7 @@ class VoiceLiveSettings:
     truncate_any_part: bool = False
     """Accept a `content_index` other than 0 in `conversation.item.truncate`."""
     agent_error_close_code: int = 1008
+    """The close code after wrong agent or model parameters. Azure's is not documented."""
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str] | None = None) -> VoiceLiveSettings:
