@@ -199,6 +199,7 @@ class Answering:
             metadata=asked.get("metadata"),
             cascaded=not record.mode.native,
             openai=record.mode.openai,
+            phase="final_answer" if record.mode.marks_phases else None,
         )
 
 

@@ -37,6 +37,8 @@ class Item:
     name: str | None = None
     arguments: str | None = None
     output: str | None = None
+    phase: str | None = None
+    """Newer models mark their final answers."""
     parts_ms: tuple[int, ...] = ()
     noise: bool = False
     """Speech without words."""
@@ -49,7 +51,8 @@ class Item:
     def to_wire(self) -> Event:
         wire: Event = {"id": self.id, "object": "realtime.item", "type": self.type, "status": self.status}
         if self.type == "message":
-            return wire | {"role": self.role, "content": [dict(part) for part in self.content]}
+            marked: Event = {"phase": self.phase} if self.phase else {}
+            return wire | {"role": self.role, "content": [dict(part) for part in self.content], **marked}
         if self.type == "function_call":
             return wire | {"name": self.name, "call_id": self.call_id, "arguments": self.arguments}
         del wire["status"]

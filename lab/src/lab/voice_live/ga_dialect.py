@@ -117,11 +117,21 @@ def _response(flat: Mapping[str, object]) -> Event:
     output = flat.get("output")
     items = [_without_object(item) for item in output] if isinstance(output, list) else []
     audio_format = _FORMATS[str(flat.get("output_audio_format") or "pcm16")]
+    usage = flat.get("usage")
     return {
         **{key: value for key, value in flat.items() if key not in own},
         "output": items,
+        "usage": _usage(usage) if isinstance(usage, Mapping) else usage,
         "output_modalities": ["audio"] if spoken else ["text"],
         "audio": {"output": {"format": dict(audio_format), "voice": flat.get("voice")}},
+    }
+
+
+def _usage(usage: Mapping[str, object]) -> Event:
+    extras = ("cache_write_tokens", "reasoning_tokens")
+    return {
+        key: {name: count for name, count in value.items() if name not in extras} if isinstance(value, dict) else value
+        for key, value in usage.items()
     }
 
 

@@ -91,6 +91,11 @@ class AgentMode:
         """What the client asked for."""
         return self.name
 
+    @property
+    def marks_phases(self) -> bool:
+        """Its messages have a `phase`."""
+        return False
+
 
 @dataclass(frozen=True)
 class ModelMode:
@@ -115,6 +120,11 @@ class ModelMode:
     def given_name(self) -> str:
         """What the client asked for."""
         return self.model
+
+    @property
+    def marks_phases(self) -> bool:
+        """Its messages have a `phase`."""
+        return self.model.startswith("gpt-realtime-2") and not self.openai
 
     @property
     def native(self) -> bool:

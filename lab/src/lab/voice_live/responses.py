@@ -56,6 +56,7 @@ class ResponseForm:
     cascaded: bool = False
     """Azure speaks for a text model. Its ids, first status and nulls differ from those of native models."""
     openai: bool = False
+    phase: str | None = None
 
     @property
     def spoken(self) -> bool:
@@ -102,7 +103,8 @@ class Response:
     def open_message(self, previous_item_id: str | None) -> Iterator[Event]:
         part: Event = {"type": "audio", "transcript": ""} if self.spoken else {"type": "text", "text": ""}
         kind, status = ("msg", "incomplete") if self.form.cascaded else ("item", "in_progress")
-        yield from self._open(Item(new_id(kind), "message", "assistant", status), previous_item_id)
+        item = Item(new_id(kind), "message", "assistant", status, phase=self.form.phase)
+        yield from self._open(item, previous_item_id)
         yield self._part_event("response.content_part.added", part=part)
 
     def open_call(self, name: str, previous_item_id: str | None) -> Iterator[Event]:
