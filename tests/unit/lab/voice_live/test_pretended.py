@@ -56,7 +56,8 @@ def test_responses_and_items_are_looked_at_as_well() -> None:
     assert found("conversation.item.create", item={"content": [{"type": "input_image"}, {"type": "input_text"}]}) == [
         "item.content.input_image"
     ]
-    for body in ({"item": None}, {"item": {"content": "x"}}, {"session": "x"}, {"response": []}):
+    odd: list[dict[str, object]] = [{"item": None}, {"item": {"content": "x"}}, {"session": "x"}, {"response": []}]
+    for body in odd:
         for kind in ("conversation.item.create", "session.update", "response.create", "input_audio_buffer.append"):
             assert pretended_in_event(kind, body) == []
     assert pretended_in_query({"model": "gpt-4o", "features": "client_ec_reference:true"}) == ["query.features"]
