@@ -9,12 +9,16 @@ import textwrap
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields
 from itertools import pairwise
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import Any, ClassVar, Final, Protocol, TypeVar
 
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
 
-S = TypeVar("S", bound="DataclassInstance")
+class Settings(Protocol):
+    """A dataclass whose fields have defaults."""
+
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+
+S = TypeVar("S", bound=Settings)
 NOT_FROM_ENVIRONMENT: Final = {"from_environment": False}
 """Metadata of a field that no variable sets."""
 _TRUE = frozenset({"1", "true", "yes", "on"})
@@ -42,7 +46,7 @@ def read_settings(settings: type[S], environment: Mapping[str, str] | None = Non
     return settings(**values)
 
 
-def _variables(settings: type[DataclassInstance]) -> list[Field[object]]:
+def _variables(settings: type[Settings]) -> list[Field[object]]:
     return [setting for setting in fields(settings) if setting.metadata.get("from_environment", True)]
 
 
@@ -63,7 +67,7 @@ def _number(kind: type[int] | type[float], given: str, wanted: str) -> int | flo
         raise ValueError(wanted) from None
 
 
-def settings_help(settings: type[DataclassInstance]) -> str:
+def settings_help(settings: type[Settings]) -> str:
     """Every setting with its default and the docstring below its field, for the end of a `--help`."""
     about = _field_docs(settings)
     lines = ["settings, read from the environment:"]
@@ -80,7 +84,7 @@ def _shown(default: object) -> str:
     return "" if default is MISSING else str(default)
 
 
-def _field_docs(settings: type[DataclassInstance]) -> dict[str, str]:
+def _field_docs(settings: type[Settings]) -> dict[str, str]:
     """The docstrings below the fields. They exist only in the source: a class does not keep them."""
     tree = ast.parse(textwrap.dedent(inspect.getsource(settings)))
     body = tree.body[0].body if isinstance(tree.body[0], ast.ClassDef) else []

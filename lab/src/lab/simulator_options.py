@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
 
-from lab.environment import settings_help
+from lab.environment import Settings, settings_help
 from lab.tls import add_tls_options
 
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
 
-
-def simulator_parser(command: str, about: str, settings: type[DataclassInstance]) -> argparse.ArgumentParser:
+def simulator_parser(command: str, about: str, settings: type[Settings]) -> argparse.ArgumentParser:
     """`command`: as in `lab COMMAND`."""
     parser = argparse.ArgumentParser(
         prog=f"lab {command}",
