@@ -98,15 +98,16 @@ async def test_what_is_only_pretended_is_listed_with_its_use(address: str, lab: 
     async with raw_client(address, f"{MODEL}&features=client_ec_reference:true") as client:
         await client.tell(type="session.update", session={"avatar": {"character": "lisa"}, "temperature": None})
         await client.until("session.updated")
-    listed = (await lab.get("/lab/unsupported")).json()
-    used = {row["field"]: row["used"] for row in listed["ignored"]}
+    listed = {row["where"]: row for row in (await lab.get("/lab/unsupported")).json()}
+    used = {where: row["used"] for where, row in listed.items()}
     assert (used["session.avatar"], used["query.features"], used["session.temperature"]) == (1, 1, 0)
-    assert listed["strict"] is False
-    assert all(row["effect"] for row in listed["ignored"] + listed["simplified"])
+    assert listed["session.avatar"]["refused_when_strict"] is True
+    assert listed["session.instructions"]["refused_when_strict"] is False
+    assert all(row["what"] for row in listed.values())
 
 
 async def test_a_strict_resource_refuses_what_it_only_pretends() -> None:
-    async with running(server_config(VoiceLiveSettings(port=0, session_setup_s=0.0, strict=True))) as address:
+    async with running(server_config(VoiceLiveSettings(port=0, session_setup_s=0.0, lab_strict=True))) as address:
         async with raw_client(address) as client:
             avatar = {"character": "lisa"}
             await client.tell(type="session.update", session={"instructions": "Be kind.", "avatar": avatar})

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import uvicorn
 from starlette.applications import Starlette
@@ -78,9 +79,12 @@ async def serve(settings: VoiceLiveSettings, tls: Tls | None = None) -> None:
 
 def main(argv: Sequence[str] = ()) -> int:
     """Settings come from the environment; 2 when one of them is wrong."""
-    options = simulator_parser("voice-live", "A simulated Voice Live resource.", VoiceLiveSettings).parse_args(argv)
+    parser = simulator_parser("voice-live", "A simulated Voice Live resource.", VoiceLiveSettings)
+    parser.add_argument("--strict", action="store_true", help="as LAB_STRICT=1")
+    options = parser.parse_args(argv)
     try:
         settings = VoiceLiveSettings.from_env()
+        settings = replace(settings, lab_strict=settings.lab_strict or options.strict)
         tls = tls_from(options)
     except (ValueError, OSError) as error:
         print(error, file=sys.stderr)
@@ -128,7 +132,7 @@ def _admit(knock: Knock, resource: Resource) -> Mode | RefusedError:
         raise HandshakeError(429, "Too many new connections in the last minute", after_s)
     if faults.refuse is not None and faults.refuse.take():
         return RefusedError(faults.refuse.message, faults.refuse.code, fatal=True)
-    if resource.settings.strict and (fields := pretended_in_query(knock.query)):
+    if resource.settings.lab_strict and (fields := pretended_in_query(knock.query)):
         return refusal(fields[0])
     return admitted
 

@@ -104,10 +104,12 @@ class _Control:
         used: Counter[str] = Counter()
         for session in self._resource.sessions.values():
             used.update(session.record.pretended)
-        ignored = [{"field": one.field, "effect": one.effect, "used": used[one.field]} for one in IGNORED]
-        simplified = [{"field": one.field, "effect": one.effect} for one in SIMPLIFIED]
-        strict = self._resource.settings.strict
-        return JSONResponse({"strict": strict, "ignored": ignored, "simplified": simplified})
+        return JSONResponse(
+            [
+                {"where": one.field, "what": one.effect, "used": used[one.field], "refused_when_strict": one in IGNORED}
+                for one in IGNORED + SIMPLIFIED
+            ]
+        )
 
     async def get_faults(self, _request: Request) -> Response:
         return JSONResponse(self._resource.faults.model_dump(mode="json", exclude_none=True))

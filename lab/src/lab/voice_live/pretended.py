@@ -1,4 +1,4 @@
-"""What Voice Live acts on and this simulator only accepts: listed by `GET /lab/unsupported`, refused with `STRICT`."""
+"""What Voice Live acts on and this simulator only accepts: `GET /lab/unsupported` lists it, `LAB_STRICT` refuses it."""
 
 from __future__ import annotations
 
@@ -131,5 +131,5 @@ def _kinds(path: str, parts: list[object]) -> Iterator[str]:
 
 def refusal(field: str) -> RefusedError:
     """What a strict simulator answers."""
-    text = f"'{field}' is not simulated: {_IGNORED[field].effect} STRICT=false accepts it without effect"
+    text = f"'{field}' is not simulated: {_IGNORED[field].effect} LAB_STRICT=false accepts it without effect"
     return RefusedError(text, "lab_not_simulated", field)

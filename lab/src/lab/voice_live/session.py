@@ -40,7 +40,7 @@ class Session:
         self._answering = Answering(record, agent, settings.pre_generated_in_agent_mode)
         self._answering.spaced_arguments = settings.spaced_arguments
         self._dialogue = Dialogue(record, self._answering, lambda: resource.faults, settings.accept_session_agent)
-        self._dialogue.strict = settings.strict
+        self._dialogue.strict = settings.lab_strict
         self._line: MeasuredLine | None = None
         self._openai, self._ga = record.mode.openai, record.mode.ga
         self._outbox: list[str] = []

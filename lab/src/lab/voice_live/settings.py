@@ -45,7 +45,7 @@ class VoiceLiveSettings:
     """Tell with `Retry-After` when a connection will be allowed again. Whether Azure does is not documented."""
     session_max_s: float = 3600.0
     """Seconds until `session_expired`."""
-    strict: bool = False
+    lab_strict: bool = False
     """Refuse what Voice Live acts on and this simulator only accepts (`GET /lab/unsupported` lists it)."""
     accept_session_agent: bool = False
     """Take `session.agent` in `session.update` without an error, as clients of 2025 send it. Azure refuses it."""
