@@ -15,12 +15,13 @@ CYTHON := libs/common/hatch_build.py $(shell find libs services -name "*.pyx" -o
 # The packages as in the images: what is measured, and what integration and end-to-end tests run.
 WHEELS := out/wheels
 AS_SHIPPED := out/as-shipped
+FRAMEWORKS := .venv-frameworks
 SHIPPED_FIRST := PYTHONPATH=$(CURDIR)/$(AS_SHIPPED)
 # The longest first: two are made at a time.
 SHIPPED := services/agent-relay services/media-gateway libs/common
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up down test unit integration e2e check style types contracts compiled mutate format bench load chaos images lock clean
+.PHONY: help install demo up down test unit integration e2e frameworks check style types contracts compiled mutate format bench load chaos images lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## /\1\t/' | expand -t 12
@@ -60,6 +61,14 @@ integration: compiled ## run each service against a real Redis, as shipped
 
 e2e: compiled ## run the whole stack, as shipped
 	$(SHIPPED_FIRST) $(BIN)/python -m pytest -n 2 --dist worksteal tests/e2e
+
+$(FRAMEWORKS)/.installed: tests/contract/frameworks/requirements.txt
+	$(PYTHON) -m venv $(FRAMEWORKS)
+	$(FRAMEWORKS)/bin/python -m pip install --quiet --require-hashes -r $<
+	@touch $@
+
+frameworks: install $(FRAMEWORKS)/.installed ## a public framework, unmodified, holds calls with the simulated Voice Live over TLS
+	$(BIN)/python tests/contract/frameworks/run.py $(FRAMEWORKS)/bin/python
 
 $(AS_SHIPPED)/.made: $(STAMP) libs/common/mypyc.ini $(shell find $(SHIPPED) -name "*.py" -path "*/src/*")
 	rm -rf $(WHEELS) $(AS_SHIPPED)
@@ -106,5 +115,5 @@ lock: install ## write the requirements anew from the pyproject files
 	requirements/lock.sh
 
 clean: ## remove what was installed and made
-	rm -rf $(VENV) out .lab .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(FRAMEWORKS) out .lab .mypy_cache .ruff_cache .pytest_cache
 	find libs services -name "*.so" -delete

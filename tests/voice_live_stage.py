@@ -28,6 +28,7 @@ NEWEST = "2026-07-15"
 CASCADED = ModelMode("gpt-4o", NEWEST)
 NATIVE = ModelMode("gpt-realtime", NEWEST)
 OPENAI = ModelMode("my-deployment", "2024-10-01-preview", openai=True)
+GA = ModelMode("gpt-realtime", "v1", openai=True, ga=True)
 AGENT = AgentMode("clerk", "shop", NEWEST)
 
 

@@ -95,7 +95,7 @@ async def test_greeting_turn_function_call_and_barge_in() -> None:
         heard = first(turn, "conversation.item.input_audio_transcription.completed")
         assert heard.transcript == "Where is my parcel?"
         call = first(turn, "response.function_call_arguments.done")
-        assert (call.name, call.arguments) == ("find", '{"id": 7}')
+        assert (call.name, call.arguments) == ("find", '{"id":7}')
         output = FunctionCallOutputItem(call_id=call.call_id, output='{"city": "Leipzig"}')
         await phone.conversation.item.create(item=output)
         await phone.response.create()

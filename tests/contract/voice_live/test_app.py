@@ -10,6 +10,7 @@ import pytest
 import websockets
 
 from lab.identity import DEFAULT_SECRET, Token, mint_token
+from lab.tls import Tls
 from lab.voice_live.app import main, server_config
 from lab.voice_live.settings import DEFAULT_API_KEY, VoiceLiveSettings
 from lab_server import running
@@ -162,4 +163,20 @@ def test_wrong_settings_end_the_program_with_2(
 ) -> None:
     monkeypatch.setenv("SPEED", "fast")
     assert main([]) == 2
-    assert "SPEED='fast'" in capsys.readouterr().err
+    assert "SPEED must be a number, not 'fast'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("argument", "variable"), [(["--strict"], "false"), ([], "1")])
+def test_strictness_is_an_option_and_a_setting(
+    argument: list[str], variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served: list[VoiceLiveSettings] = []
+
+    async def serve(settings: VoiceLiveSettings, tls: Tls | None) -> None:
+        served.append(settings)
+
+    monkeypatch.setenv("LAB_STRICT", variable)
+    monkeypatch.setattr("lab.voice_live.app.serve", serve)
+    monkeypatch.setattr("lab.voice_live.app.configure_log", lambda: None)
+    assert main(argument) == 0
+    assert [settings.lab_strict for settings in served] == [True]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 
 import httpx
@@ -10,10 +11,13 @@ import pytest
 import websockets
 
 from eventually import eventually
+from lab.identity import DEFAULT_SECRET, Token, mint_token
 from lab.voice_live.app import server_config
-from lab.voice_live.settings import VoiceLiveSettings
+from lab.voice_live.settings import DEFAULT_API_KEY, VoiceLiveSettings
 from lab_server import running
-from voice_live_stage import raw_client
+from voice_live_stage import NEWEST, RawClient, part, raw_client
+
+AI = "https://ai.azure.com"
 
 
 @pytest.fixture
@@ -39,7 +43,85 @@ async def test_the_agent_and_the_faults_can_be_set_and_read(lab: httpx.AsyncClie
     assert (await lab.get("/lab/faults")).json() == {}
 
 
-@pytest.mark.parametrize("path", ["/lab/agent", "/lab/faults"])
+MODEL = f"api-version={NEWEST}&model=gpt-4o"
+
+
+async def greeting(client: RawClient) -> object:
+    """What the agent says first."""
+    await client.tell(type="response.create")
+    return (await client.until("response.audio_transcript.done"))["transcript"]
+
+
+async def test_a_connection_is_answered_by_the_script_that_it_names(address: str, lab: httpx.AsyncClient) -> None:
+    for name in ("one", "two", "gpt-4.1", "clerk"):
+        path = f"/lab/agents/{name}"
+        assert (await lab.put(path, json={"greeting": f"This is {name}."})).json()["greeting"] == f"This is {name}."
+    assert set((await lab.get("/lab/agents")).json()) == {"one", "two", "gpt-4.1", "clerk"}
+    (await lab.put("/lab/agent", json={"greeting": "This is everybody."})).raise_for_status()
+    key = {"api-key": DEFAULT_API_KEY}
+    for query, headers, who in (
+        (MODEL, key | {"x-lab-agent": "one"}, "one"),
+        (f"{MODEL}&lab-agent=two", key, "two"),
+        (f"api-version={NEWEST}&model=gpt-4.1", key, "gpt-4.1"),
+        (MODEL, key, "everybody"),
+    ):
+        async with raw_client(address, query, headers) as client:
+            assert await greeting(client) == f"This is {who}."
+    bearer = {"authorization": f"Bearer {mint_token(Token(AI, 'app', int(time.time()) + 60), DEFAULT_SECRET, 0.0)}"}
+    async with raw_client(address, f"api-version={NEWEST}&agent-name=clerk&agent-project-name=p", bearer) as client:
+        assert await greeting(client) == "This is clerk."
+    assert (await lab.delete("/lab/agents/one")).status_code == 204
+    assert (await lab.delete("/lab/agents/one")).status_code == 404
+
+
+async def test_a_script_that_was_never_set_is_refused(address: str, lab: httpx.AsyncClient) -> None:
+    with pytest.raises(websockets.exceptions.InvalidStatus) as refused:
+        async with raw_client(address, f"{MODEL}&lab-agent=nobody"):
+            pass
+    assert refused.value.response.status_code == 404
+    assert b"PUT /lab/agents/nobody" in (refused.value.response.body or b"")
+
+
+async def test_an_open_session_can_be_given_a_script(address: str, lab: httpx.AsyncClient) -> None:
+    async with raw_client(address) as changed, raw_client(address) as other:
+        session_id = str(part(await changed.next(), "session", "id"))
+        path = f"/lab/sessions/{session_id}/agent"
+        assert (await lab.put(path, json={"greeting": "Just for you."})).status_code == 200
+        assert await greeting(changed) == "Just for you."
+        assert await greeting(other) != "Just for you."
+        assert (await lab.put(path, json={"mode": "echo"})).status_code == 409
+        assert (await lab.put(path, json={"typo": 1})).status_code == 400
+    assert (await lab.put("/lab/sessions/nobody/agent", json={})).status_code == 404
+
+
+async def test_what_is_only_pretended_is_listed_with_its_use(address: str, lab: httpx.AsyncClient) -> None:
+    async with raw_client(address, f"{MODEL}&features=client_ec_reference:true") as client:
+        await client.tell(type="session.update", session={"avatar": {"character": "lisa"}, "temperature": None})
+        await client.until("session.updated")
+    listed = {row["where"]: row for row in (await lab.get("/lab/unsupported")).json()}
+    used = {where: row["used"] for where, row in listed.items()}
+    assert (used["session.avatar"], used["query.features"], used["session.temperature"]) == (1, 1, 0)
+    assert listed["session.avatar"]["refused_when_strict"] is True
+    assert listed["session.instructions"]["refused_when_strict"] is False
+    assert all(row["what"] for row in listed.values())
+
+
+async def test_a_strict_resource_refuses_what_it_only_pretends() -> None:
+    async with running(server_config(VoiceLiveSettings(port=0, session_setup_s=0.0, lab_strict=True))) as address:
+        async with raw_client(address) as client:
+            avatar = {"character": "lisa"}
+            await client.tell(type="session.update", session={"instructions": "Be kind.", "avatar": avatar})
+            error = await client.until("error")
+            assert part(error, "error", "code") == "lab_not_simulated"
+            assert part(error, "error", "param") == "session.avatar"
+            await client.tell(type="session.update", session={"instructions": "Be kind.", "avatar": None})
+            updated = await client.until("session.updated")
+            assert part(updated, "session", "avatar") is None
+        async with raw_client(address, f"{MODEL}&features=client_ec_reference:true") as client:
+            assert part(await client.next(), "error", "param") == "query.features"
+
+
+@pytest.mark.parametrize("path", ["/lab/agent", "/lab/agents/one", "/lab/faults"])
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"typo": 1}', b"\xff"])
 async def test_bad_bodies_get_a_reason(lab: httpx.AsyncClient, path: str, body: bytes) -> None:
     answer = await lab.put(path, content=body)

@@ -74,7 +74,7 @@ async def test_an_answer_without_audio_after_a_tool(clients: RedisClients, line:
         await line.now(response_silent={"form": form, **ONCE})
         await line.asks()
         await line.hears()
-        assert runs == ['{"id": 7}']
+        assert runs == ['{"id":7}']
         await line.ends(GREETING, FIRST, overdue=[("words", AGAIN)])
 
 

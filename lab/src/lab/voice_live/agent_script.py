@@ -38,8 +38,12 @@ def heard_in_turn(agent: Agent, turn: int) -> str:
     return (agent.replies[turn].heard if turn < len(agent.replies) else "") or UNHEARD
 
 
-def next_plan(agent: Agent, conversation: Conversation, asked: Mapping[str, object]) -> Plan:
+def next_plan(
+    agent: Agent, conversation: Conversation, asked: Mapping[str, object], *, spaced_arguments: bool = False
+) -> Plan:
     """The answer to the conversation as it stands; `asked` is the `response` object of `response.create`.
+
+    `spaced_arguments`: with the spaces and line breaks that some models write.
 
     Raises `RefusedError` when a pre-generated message has not exactly one text.
     """
@@ -56,14 +60,16 @@ def next_plan(agent: Agent, conversation: Conversation, asked: Mapping[str, obje
         return Say(_quoted(last.text) or agent.greeting or DEFAULT_GREETING)
     if last.role == "assistant":
         return Say("Understood.")  # the model believes that it has spoken already
-    return _answer(_reply(agent, conversation))
+    return _answer(_reply(agent, conversation), spaced_arguments)
 
 
-def _answer(reply: Reply | None) -> Plan:
+def _answer(reply: Reply | None, spaced_arguments: bool) -> Plan:
     if reply is None:
         return Say(AFTER_THE_SCRIPT)
     if reply.call is not None:
-        return CallFunction(reply.call.name, json.dumps(reply.call.arguments))
+        compact = json.dumps(reply.call.arguments, separators=(",", ":"))
+        spaced = json.dumps(reply.call.arguments, indent=2).replace("\n", "  \n", 1) + " \n"
+        return CallFunction(reply.call.name, spaced if spaced_arguments else compact)
     return Say(reply.say or AFTER_THE_SCRIPT)
 
 

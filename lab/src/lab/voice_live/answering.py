@@ -14,7 +14,7 @@ from lab.scenario import Agent
 from lab.voice_live.agent_script import Plan, Say, next_plan
 from lab.voice_live.events import Event, RefusedError, event
 from lab.voice_live.faults import Faults, due
-from lab.voice_live.handshake import AgentMode, ModelMode
+from lab.voice_live.handshake import AgentMode
 from lab.voice_live.record import SessionRecord
 from lab.voice_live.responses import Ending, Response, ResponseForm, cancelled
 from lab.voice_live.session_fields import CHECKS
@@ -28,6 +28,7 @@ class Answering:
     record: SessionRecord
     agent: Agent
     pre_generated_allowed: bool = True
+    spaced_arguments: bool = False
     active: Response | None = None
     latest_spoken: Response | None = None
     """The latest response with audio: what the caller may still be hearing."""
@@ -44,7 +45,7 @@ class Answering:
         self._refuse_in_agent_mode(asked)
         form = self._form(asked)
         _refuse_by_fault(faults)
-        plan = next_plan(self.agent, self.record.conversation, asked)
+        plan = next_plan(self.agent, self.record.conversation, asked, spaced_arguments=self.spaced_arguments)
         answers = self.end(self.active, cancelled("client_cancelled"), now) if self.active is not None else []
         if self.agent.mode != "script":
             # Echo and marks speak by themselves, in the response that the client requested.
@@ -143,7 +144,11 @@ class Answering:
         return owed
 
     def _previous_item_id(self, response: Response) -> str | None:
-        return self.record.conversation.last_item_id if response.form.conversation_id is not None else None
+        items = self.record.conversation.items
+        if response.form.conversation_id is None or not items:
+            return None
+        # Cascaded pipelines name the item before an answer only if it was spoken.
+        return items[-1].id if items[-1].spoken or not response.form.cascaded else ""
 
     def _remember(self, response: Response) -> None:
         if response.item is not None and response.form.conversation_id is not None:
@@ -155,7 +160,7 @@ class Answering:
 
     def _refuse_what_is_newer(self, asked: Mapping[str, object]) -> None:
         mode, key = self.record.mode, "pre_generated_assistant_message"
-        too_old = mode.api_version < FIRST_WITH_PRE_GENERATED or (isinstance(mode, ModelMode) and mode.openai)
+        too_old = mode.api_version < FIRST_WITH_PRE_GENERATED or (mode.openai)
         if key in asked and too_old:
             raise RefusedError(f"'response.{key}' unexpected (extra fields not permitted)", param=f"response.{key}")
 
@@ -189,9 +194,12 @@ class Answering:
             modalities=tuple(sorted(map(str, modalities))) if isinstance(modalities, list) else ("audio", "text"),
             voice=session.get("voice"),
             output_audio_format=str(session.get("output_audio_format") or "pcm16"),
-            temperature=session.get("temperature"),
+            temperature=None if record.mode.native and not record.mode.openai else session.get("temperature"),
             max_output_tokens=tokens if isinstance(tokens, int) else "inf",
             metadata=asked.get("metadata"),
+            cascaded=not record.mode.native,
+            openai=record.mode.openai,
+            phase="final_answer" if record.mode.marks_phases else None,
         )
 
 
@@ -203,6 +211,5 @@ def _refuse_by_fault(faults: Faults) -> None:
 
 def audio_token_limit(response: Response, record: SessionRecord) -> int | None:
     """Only native models count their speech in tokens."""
-    native = isinstance(record.mode, ModelMode) and record.mode.native
     limit = response.form.max_output_tokens
-    return limit if native and isinstance(limit, int) else None
+    return limit if record.mode.native and isinstance(limit, int) else None

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import uvicorn
 from starlette.applications import Starlette
@@ -17,12 +18,15 @@ from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from lab.keep_alive import KEEP_ALIVE_S
+from lab.simulator_options import simulator_parser
+from lab.tls import Tls, tls_from
 from lab.voice_live import events
 from lab.voice_live.connection import ReachableProtocol, connection_of
 from lab.voice_live.control import control_routes
 from lab.voice_live.events import RefusedError
-from lab.voice_live.handshake import HandshakeError, Knock, Mode, ModelMode, admit
+from lab.voice_live.handshake import HandshakeError, Knock, Mode, admit
 from lab.voice_live.log import configure_log, log
+from lab.voice_live.pretended import pretended_in_query, refusal
 from lab.voice_live.record import SessionRecord
 from lab.voice_live.resource import Resource
 from lab.voice_live.session import Session
@@ -52,7 +56,7 @@ def create_app(settings: VoiceLiveSettings) -> Starlette:
     return Starlette(routes=routes, lifespan=lifespan)
 
 
-def server_config(settings: VoiceLiveSettings) -> uvicorn.Config:
+def server_config(settings: VoiceLiveSettings, tls: Tls | None = None) -> uvicorn.Config:
     """Deflate stays off: it costs more than it saves on base64 PCM, and clients do not need it."""
     return uvicorn.Config(
         create_app(settings),
@@ -64,24 +68,30 @@ def server_config(settings: VoiceLiveSettings) -> uvicorn.Config:
         log_level="warning",
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=3,
+        ssl_context_factory=tls.context_factory if tls else None,
     )
 
 
-async def serve(settings: VoiceLiveSettings) -> None:
+async def serve(settings: VoiceLiveSettings, tls: Tls | None = None) -> None:
     """Run until SIGINT or SIGTERM."""
-    await uvicorn.Server(server_config(settings)).serve()
+    await uvicorn.Server(server_config(settings, tls)).serve()
 
 
-def main(_argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] = ()) -> int:
     """Settings come from the environment; 2 when one of them is wrong."""
+    parser = simulator_parser("voice-live", "A simulated Voice Live resource.", VoiceLiveSettings)
+    parser.add_argument("--strict", action="store_true", help="as LAB_STRICT=1")
+    options = parser.parse_args(argv)
     try:
         settings = VoiceLiveSettings.from_env()
-    except ValueError as error:
+        settings = replace(settings, lab_strict=settings.lab_strict or options.strict)
+        tls = tls_from(options)
+    except (ValueError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
     configure_log()
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(serve(settings))
+        asyncio.run(serve(settings, tls))
     return 0
 
 
@@ -102,7 +112,8 @@ async def _connect(websocket: WebSocket, resource: Resource) -> None:
     if isinstance(admitted, RefusedError):
         await _refuse(websocket, admitted, resource.settings.agent_error_close_code)
         return
-    session = Session(websocket, resource, _new_record(knock, admitted, resource, knocked_at))
+    agent = resource.agent_for(admitted, knock.script)
+    session = Session(websocket, resource, _new_record(knock, admitted, resource, knocked_at, agent.mode), agent)
     resource.keep(session)
     await session.run()
 
@@ -113,12 +124,16 @@ def _admit(knock: Knock, resource: Resource) -> Mode | RefusedError:
     if faults.handshake is not None and faults.handshake.take():
         raise HandshakeError(faults.handshake.status, "injected fault", faults.handshake.retry_after_s or 0)
     admitted = admit(knock, resource.credentials(time.time()))
+    if knock.script and knock.script not in resource.agents:
+        raise HandshakeError(404, f"No agent script {knock.script!r}; PUT /lab/agents/{knock.script} sets one")
     now = time.monotonic()
     if not resource.quota.take(now):
         after_s = math.ceil(resource.quota.next_at - now) if resource.settings.quota_retry_after else 0
         raise HandshakeError(429, "Too many new connections in the last minute", after_s)
     if faults.refuse is not None and faults.refuse.take():
         return RefusedError(faults.refuse.message, faults.refuse.code, fatal=True)
+    if resource.settings.lab_strict and (fields := pretended_in_query(knock.query)):
+        return refusal(fields[0])
     return admitted
 
 
@@ -131,13 +146,14 @@ async def _refuse(websocket: WebSocket, refused: RefusedError, close_code: int) 
         pass
 
 
-def _new_record(knock: Knock, mode: Mode, resource: Resource, knocked_at: float) -> SessionRecord:
+def _new_record(knock: Knock, mode: Mode, resource: Resource, knocked_at: float, script: str) -> SessionRecord:
     conversation, resumed = resource.conversation_for(mode)
     session_id = events.new_id("sess")
-    record = SessionRecord(session_id, mode, resource.agent.mode, conversation, resumed)
+    record = SessionRecord(session_id, mode, script, conversation, resumed)
     record.client_request_id = knock.headers.get("x-ms-client-request-id") or knock.query.get("x-ms-client-request-id")
+    record.pretended.update(pretended_in_query(knock.query))
     record.openai_beta = knock.headers.get("openai-beta")
-    record.ga_names = resource.settings.ga_event_names or (isinstance(mode, ModelMode) and mode.ga)
+    record.ga_names = resource.settings.ga_event_names or mode.ga
     expires_at_s = int(time.time() + resource.settings.session_max_s)
     record.session = initial_session(session_id, mode, expires_at_s)
     record.note(knocked_at, "connected", mode=record.kind, resumed=resumed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -12,6 +13,7 @@ from starlette.routing import Route
 
 from lab.scenario import Agent
 from lab.voice_live.faults import Faults
+from lab.voice_live.pretended import IGNORED, SIMPLIFIED
 from lab.voice_live.resource import Resource
 from lab.voice_live.session import Session
 
@@ -30,6 +32,9 @@ def control_routes(resource: Resource) -> list[Route]:
         Route("/healthz", control.healthz),
         Route("/lab/agent", control.get_agent),
         Route("/lab/agent", control.set_agent, methods=["PUT"]),
+        Route("/lab/agents", control.agents),
+        Route("/lab/agents/{name}", control.set_named_agent, methods=["PUT"]),
+        Route("/lab/agents/{name}", control.delete_named_agent, methods=["DELETE"]),
         Route("/lab/faults", control.get_faults),
         Route("/lab/faults", control.set_faults, methods=["PUT"]),
         Route("/lab/faults", control.clear_faults, methods=["DELETE"]),
@@ -37,11 +42,13 @@ def control_routes(resource: Resource) -> list[Route]:
         Route("/lab/quota", control.quota),
         Route("/lab/sessions", control.sessions),
         Route("/lab/sessions/{id}", control.session),
+        Route("/lab/sessions/{id}/agent", control.set_sessions_agent, methods=["PUT"]),
         Route("/lab/sessions/{id}/marks", control.marks),
         Route("/lab/sessions/{id}/speech/{item_id}", control.speech),
         Route("/lab/sessions/{id}/drop", control.drop, methods=["POST"]),
         Route("/lab/sessions/{id}/mute", control.mute, methods=["POST"]),
         Route("/lab/sessions/{id}/close", control.close, methods=["POST"]),
+        Route("/lab/unsupported", control.unsupported),
     ]
 
 
@@ -62,6 +69,47 @@ class _Control:
         except ValidationError as error:
             return _bad(error)
         return await self.get_agent(request)
+
+    async def agents(self, _request: Request) -> Response:
+        return JSONResponse({name: agent.model_dump(mode="json") for name, agent in self._resource.agents.items()})
+
+    async def set_named_agent(self, request: Request) -> Response:
+        """For connections that name it (`x-lab-agent`, `?lab-agent=`), or whose agent or model has this name."""
+        try:
+            agent = Agent.model_validate_json(await request.body())
+        except ValidationError as error:
+            return _bad(error)
+        self._resource.agents[request.path_params["name"]] = agent
+        return JSONResponse(agent.model_dump(mode="json"))
+
+    async def delete_named_agent(self, request: Request) -> Response:
+        gone = self._resource.agents.pop(request.path_params["name"], None)
+        return Response(status_code=204) if gone else JSONResponse({"error": "no such agent"}, status_code=404)
+
+    async def set_sessions_agent(self, request: Request) -> Response:
+        """For one session that is open already."""
+        session = self._find(request)
+        if session is None:
+            return _missing()
+        try:
+            agent = Agent.model_validate_json(await request.body())
+        except ValidationError as error:
+            return _bad(error)
+        if session.follow(agent):
+            return JSONResponse(agent.model_dump(mode="json"))
+        return JSONResponse({"error": "echo and marks are chosen before a session begins"}, status_code=409)
+
+    async def unsupported(self, _request: Request) -> Response:
+        """What is accepted without its effect, and how often the kept sessions used it."""
+        used: Counter[str] = Counter()
+        for session in self._resource.sessions.values():
+            used.update(session.record.pretended)
+        return JSONResponse(
+            [
+                {"where": one.field, "what": one.effect, "used": used[one.field], "refused_when_strict": one in IGNORED}
+                for one in IGNORED + SIMPLIFIED
+            ]
+        )
 
     async def get_faults(self, _request: Request) -> Response:
         return JSONResponse(self._resource.faults.model_dump(mode="json", exclude_none=True))

@@ -37,25 +37,32 @@ class Item:
     name: str | None = None
     arguments: str | None = None
     output: str | None = None
+    phase: str | None = None
+    """Newer models mark their final answers."""
     parts_ms: tuple[int, ...] = ()
     noise: bool = False
     """Speech without words."""
 
+    @property
+    def spoken(self) -> bool:
+        """A message of the caller in audio."""
+        return self.role == "user" and any(part.get("type") == "input_audio" for part in self.content)
+
     def to_wire(self) -> Event:
         wire: Event = {"id": self.id, "object": "realtime.item", "type": self.type, "status": self.status}
         if self.type == "message":
-            return wire | {"role": self.role, "content": [dict(part) for part in self.content]}
+            marked: Event = {"phase": self.phase} if self.phase else {}
+            return wire | {"role": self.role, "content": [dict(part) for part in self.content], **marked}
         if self.type == "function_call":
             return wire | {"name": self.name, "call_id": self.call_id, "arguments": self.arguments}
         del wire["status"]
         return wire | {"call_id": self.call_id, "output": self.output}
 
 
-def user_audio(item_id: str, heard: str = "", *, noise: bool = False) -> Item:
-    """What the caller said. Its transcript is not known yet when the item is created: the wire shows null."""
-    return Item(
-        item_id, "message", "user", content=({"type": "input_audio", "transcript": None},), text=heard, noise=noise
-    )
+def user_audio(item_id: str, heard: str = "", *, noise: bool = False, transcribed: bool = False) -> Item:
+    """What the caller said. Unless `transcribed` before the item is created, the wire shows null for its transcript."""
+    part: Event = {"type": "input_audio", "transcript": heard if transcribed else None}
+    return Item(item_id, "message", "user", content=(part,), text=heard, noise=noise)
 
 
 def decode_item(given: object) -> Item:

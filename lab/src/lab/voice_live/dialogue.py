@@ -13,7 +13,8 @@ from lab.voice_live.client_events import ClientEvent, response_options
 from lab.voice_live.conversation import Item, decode_item, user_audio
 from lab.voice_live.events import Event, RefusedError, event
 from lab.voice_live.faults import Faults, NoWordsFault, due
-from lab.voice_live.handshake import AgentMode, ModelMode
+from lab.voice_live.handshake import AgentMode
+from lab.voice_live.pretended import pretended_in_event, refusal
 from lab.voice_live.record import SessionRecord
 from lab.voice_live.responses import cancelled
 from lab.voice_live.session_config import updated_session
@@ -26,6 +27,8 @@ class Dialogue:
     answering: Answering
     faults: Callable[[], Faults] = Faults
     accept_session_agent: bool = False
+    strict: bool = False
+    """Refuse what is only pretended."""
     caller: CallerAudio = field(default_factory=CallerAudio)
     _turn_item_id: str = ""
 
@@ -39,6 +42,10 @@ class Dialogue:
         answer = _ANSWERS.get(given.type)
         if answer is None:
             raise RefusedError(f"Unsupported event type: {given.type!r}", "invalid_value", "type")
+        if fields := pretended_in_event(given.type, given.body):
+            self.record.pretended.update(fields)
+            if self.strict:
+                raise refusal(fields[0])
         return list(answer(self, given.body, now))
 
     def begin_turn(self, at_ms: int, now: float) -> list[Event]:
@@ -134,34 +141,47 @@ class Dialogue:
             return [*answers, *self._overdue_transcription(), events.error(refused)]
 
     def _caller_turn(self, item_id: str, start_ms: int, end_ms: int, now: float) -> list[Event]:
-        conversation = self.record.conversation
-        heard = heard_in_turn(self.answering.agent, conversation.user_turns)
-        self.record.user_turns.append({"item_id": item_id, "text": heard, "start_ms": start_ms, "end_ms": end_ms})
-        answers = self._committed(user_audio(item_id, heard), now)
-        if self.record.session.get("input_audio_transcription") is None:
-            return answers
-        if isinstance(self.record.mode, ModelMode) and self.record.mode.native:
-            # A native model answers before the transcript is there; a cascaded one needs it to answer.
-            self.answering.owed = events.transcription(item_id, heard)
-            return answers
-        return answers + events.transcription(item_id, heard)
+        record = self.record
+        heard = heard_in_turn(self.answering.agent, record.conversation.user_turns)
+        record.user_turns.append({"item_id": item_id, "text": heard, "start_ms": start_ms, "end_ms": end_ms})
+        if not record.mode.native:
+            transcript = events.transcription(item_id, heard, self._language()) if self._transcribes() else []
+            return self._committed(user_audio(item_id, heard, transcribed=True), now, transcript)
+        # A native model answers before the transcript is there.
+        self.answering.owed = events.transcription(item_id, heard) if self._transcribes() else []
+        return self._committed(user_audio(item_id, heard), now)
 
-    def _committed(self, item: Item, now: float) -> list[Event]:
+    def _transcribes(self) -> bool:
+        return self.record.session.get("input_audio_transcription") is not None
+
+    def _language(self) -> str:
+        settings = self.record.session.get("input_audio_transcription")
+        given = settings.get("language") if isinstance(settings, Mapping) else None
+        return str(given or "en-US").split(",")[0]
+
+    def _committed(self, item: Item, now: float, transcript: Iterable[Event] = ()) -> list[Event]:
+        """A cascaded pipeline needs the transcript to create the item; only a native one reports the item as done."""
+        mode = self.record.mode
         previous = self.record.conversation.add(item)
         self.caller.uncommitted_ms = 0.0
         self.record.note(now, "committed", item_id=item.id)
-        item_events = [events.item_event(kind, previous, item.to_wire()) for kind in ("created", "done")]
-        return [events.committed(previous, item.id), *item_events]
+        kinds = ("created", "done") if mode.native and (mode.ga or not mode.openai) else ("created",)
+        item_events = [events.item_event(kind, previous, item.to_wire()) for kind in kinds]
+        return [events.committed(previous, item.id), *transcript, *item_events]
 
     def _noise(self, fault: NoWordsFault, end_ms: int, now: float) -> list[Event]:
         item_id = self._turn_item_id
         self.record.note(now, "no_words", audio_end_ms=end_ms, item_id=item_id)
-        answers = self._committed(user_audio(item_id, noise=True), now)
-        if fault.transcription == "never" or self.record.session.get("input_audio_transcription") is None:
-            return answers
-        if fault.transcription == "failed":
-            return [*answers, events.transcription_failed(item_id)]
-        return answers + events.transcription(item_id, "")
+        native = self.record.mode.native
+        transcript: list[Event] = []
+        if self._transcribes() and fault.transcription == "failed":
+            transcript = [events.transcription_failed(item_id)]
+        elif self._transcribes() and fault.transcription == "completed":
+            transcript = events.transcription(item_id, "", None if native else self._language())
+        item = user_audio(item_id, noise=True, transcribed=not native)
+        if native:
+            return [*self._committed(item, now), *transcript]
+        return self._committed(item, now, transcript)
 
     def _overdue_transcription(self) -> list[Event]:
         """No response follows that the transcript could come with."""
@@ -184,7 +204,10 @@ class Dialogue:
         item = decode_item(body.get("item"))
         previous = self.record.conversation.add(item, body.get("previous_item_id"))
         self.record.note(now, "item_created", item_id=item.id, item=item.type, role=item.role)
-        kinds = ("created", "done") if item.role == "user" else ("created",)
+        mode = self.record.mode
+        if not mode.native:
+            previous = str(body.get("previous_item_id") or "")
+        kinds = ("created", "done") if mode.ga else ("created",)
         return [events.item_event(kind, previous, item.to_wire()) for kind in kinds]
 
     def _retrieve_item(self, body: Mapping[str, object], _now: float) -> Iterable[Event]:

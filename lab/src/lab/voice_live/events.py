@@ -84,9 +84,13 @@ def item_event(kind: str, previous_item_id: str | None, item: Mapping[str, objec
     return event(f"conversation.item.{kind}", previous_item_id=previous_item_id, item=dict(item))
 
 
-def transcription(item_id: str, transcript: str) -> list[Event]:
-    """What the caller said, as the service heard it: one delta and the whole."""
+def transcription(item_id: str, transcript: str, language: str | None = None) -> list[Event]:
+    """What the caller said, as the service heard it. Azure's recognizer reports the whole with its language; the
+    transcription of a native model comes as a delta first."""
     kind = "conversation.item.input_audio_transcription"
+    if language is not None:
+        whole: Event = {"item_id": item_id, "content_index": 0, "transcript": transcript, "language": language}
+        return [event(f"{kind}.completed", **whole)]
     return [
         event(f"{kind}.delta", item_id=item_id, content_index=0, delta=transcript),
         event(f"{kind}.completed", item_id=item_id, content_index=0, transcript=transcript),

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from lab.voice_live.client_events import ClientEvent
-from lab.voice_live.events import Event, RefusedError, event
+from lab.voice_live.events import Event, RefusedError, event, new_id
 
 _NAMES = {
     "response.audio.": "response.output_audio.",
@@ -29,9 +29,20 @@ _FLAT = {
     "audio.input.turn_detection": "turn_detection",
     "audio.input.noise_reduction": "input_audio_noise_reduction",
     "audio.output.voice": "voice",
+    "audio.output.speed": "speed",
+    "tracing": "tracing",
+    "truncation": "truncation",
+    "prompt": "prompt",
+    "include": "include",
 }
-"""GA path of a session's field -> our key. Formats and modalities are not here: their values differ too."""
+"""GA path of a session's field -> our key. Formats and modalities are not here: their values differ as well."""
 _PCM: Event = {"type": "audio/pcm", "rate": 24_000}
+_FORMATS: dict[str, Event] = {
+    "pcm16": _PCM,
+    "g711_ulaw": {"type": "audio/pcmu"},
+    "g711_alaw": {"type": "audio/pcma"},
+}
+_OBFUSCATED = (".text.delta", ".output_text.delta", "_transcript.delta", "_arguments.delta", "_transcription.delta")
 
 
 # -- server events
@@ -53,12 +64,32 @@ def renamed(sent: Event) -> list[Event]:
 
 
 def with_ga_objects(sent: Event) -> Event:
-    """The event with its session or response in GA's form."""
+    """The event with its session, response or item in GA's form."""
+    sent = _with_ga_keys(sent)
     if isinstance(session := sent.get("session"), Mapping):
         return {**sent, "session": ga_session(session)}
     if isinstance(response := sent.get("response"), Mapping):
         return {**sent, "response": _response(response)}
     return sent
+
+
+def _with_ga_keys(sent: Event) -> Event:
+    """GA's items have no `object`, its parts are there twice, and what could be guessed from sizes is padded."""
+    kind = str(sent["type"])
+    changed = dict(sent)
+    if isinstance(item := sent.get("item"), Mapping):
+        changed["item"] = _without_object(item)
+    if kind.startswith("response.content_part."):
+        changed["content"] = sent["part"]
+    if kind.endswith(_OBFUSCATED):
+        changed["obfuscation"] = new_id("x")[2 : 2 + len(str(sent["delta"])) % 16]
+    if kind.endswith("input_audio_transcription.completed"):
+        changed["usage"] = {"type": "duration", "seconds": 1.0}
+    return changed
+
+
+def _without_object(item: Mapping[str, object]) -> Event:
+    return {key: value for key, value in item.items() if key != "object"}
 
 
 def ga_session(flat: Mapping[str, object]) -> Event:
@@ -70,8 +101,8 @@ def ga_session(flat: Mapping[str, object]) -> Event:
         "output_modalities": ["audio"] if isinstance(modalities, list) and "audio" in modalities else ["text"],
         "expires_at": flat["expires_at"],
     }
-    listening: Event = {"format": dict(_PCM)}
-    speaking: Event = {"format": dict(_PCM)}
+    listening: Event = {"format": dict(_FORMATS[str(flat.get("input_audio_format") or "pcm16")])}
+    speaking: Event = {"format": dict(_FORMATS[str(flat.get("output_audio_format") or "pcm16")])}
     places = {"": session, "audio.input": listening, "audio.output": speaking}
     for path, key in _FLAT.items():
         place, _, name = path.rpartition(".")
@@ -83,10 +114,24 @@ def _response(flat: Mapping[str, object]) -> Event:
     own = ("modalities", "voice", "output_audio_format", "temperature")
     modalities = flat.get("modalities")
     spoken = isinstance(modalities, list) and "audio" in modalities
+    output = flat.get("output")
+    items = [_without_object(item) for item in output] if isinstance(output, list) else []
+    audio_format = _FORMATS[str(flat.get("output_audio_format") or "pcm16")]
+    usage = flat.get("usage")
     return {
         **{key: value for key, value in flat.items() if key not in own},
+        "output": items,
+        "usage": _usage(usage) if isinstance(usage, Mapping) else usage,
         "output_modalities": ["audio"] if spoken else ["text"],
-        "audio": {"output": {"format": dict(_PCM), "voice": flat.get("voice")}},
+        "audio": {"output": {"format": dict(audio_format), "voice": flat.get("voice")}},
+    }
+
+
+def _usage(usage: Mapping[str, object]) -> Event:
+    extras = ("cache_write_tokens", "reasoning_tokens")
+    return {
+        key: {name: count for name, count in value.items() if name not in extras} if isinstance(value, dict) else value
+        for key, value in usage.items()
     }
 
 
@@ -118,13 +163,20 @@ def flat_update(given: object) -> Event:
         if path == "output_modalities":
             flat["modalities"] = _flat_modalities(value)
         elif path in ("audio.input.format", "audio.output.format"):
-            if value != _PCM:
-                raise _invalid(f"session.{path}")
+            flat[f"{path.split('.')[1]}_audio_format"] = _flat_format(f"session.{path}", value)
         elif path in _FLAT:
             flat[_FLAT[path]] = value
         elif path != "type":
             raise RefusedError(f"Unknown parameter: 'session.{path}'.", "unknown_parameter", f"session.{path}")
     return flat
+
+
+def _flat_format(param: str, value: object) -> str:
+    """`rate` may be left out."""
+    for name, form in _FORMATS.items():
+        if isinstance(value, Mapping) and {**form, **value} == form and "type" in value:
+            return name
+    raise _invalid(param)
 
 
 def _leaves(given: Mapping[str, object], at: str = "") -> list[tuple[str, object]]:

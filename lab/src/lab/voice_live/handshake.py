@@ -11,6 +11,7 @@ import hmac
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 from lab.identity import TokenError, read_token
 from lab.voice_live.events import RefusedError
@@ -31,7 +32,7 @@ COGNITIVE_AUDIENCE = "https://cognitiveservices.azure.com"
 
 NATIVE_MODELS = frozenset(
     {"azure-realtime", "phi4-mm-realtime"}
-    | {f"gpt-realtime{suffix}" for suffix in ("", "-mini", "-1.5", "-2.1", "-2.1-mini")}
+    | {f"gpt-realtime{suffix}" for suffix in ("", "-mini", "-1.5", "-2", "-2.1", "-2.1-mini")}
 )
 CASCADED_MODELS = frozenset(
     [
@@ -69,6 +70,10 @@ class HandshakeError(Exception):
 class AgentMode:
     """A Foundry agent leads the conversation. `classic` ones (ids `asst_…`) cannot resume a conversation."""
 
+    native: ClassVar[bool] = False
+    openai: ClassVar[bool] = False
+    ga: ClassVar[bool] = False
+
     name: str
     project: str
     api_version: str
@@ -76,15 +81,50 @@ class AgentMode:
     version: str | None = None
     conversation_id: str | None = None
 
+    @property
+    def reported_name(self) -> str:
+        """What `session.model` shows."""
+        return self.name
+
+    @property
+    def given_name(self) -> str:
+        """What the client asked for."""
+        return self.name
+
+    @property
+    def marks_phases(self) -> bool:
+        """Its messages have a `phase`."""
+        return False
+
 
 @dataclass(frozen=True)
 class ModelMode:
-    """A model answers. `openai`: of Azure OpenAI Realtime, not of Voice Live; `ga`: of its GA version."""
+    """A model answers. `openai`: of Azure OpenAI Realtime, not of Voice Live; `ga`: of its GA version.
+
+    `deployed`: the customer's own deployment (`profile` in the query).
+    """
 
     model: str
     api_version: str
     openai: bool = False
     ga: bool = False
+    deployed: bool = False
+
+    @property
+    def reported_name(self) -> str:
+        """What `session.model` shows: Voice Live decorates the names of its own native models."""
+        decorated = self.model.startswith("gpt-realtime") and not self.openai and not self.deployed
+        return f"{self.model}-global-standard" if decorated else self.model
+
+    @property
+    def given_name(self) -> str:
+        """What the client asked for."""
+        return self.model
+
+    @property
+    def marks_phases(self) -> bool:
+        """Its messages have a `phase`."""
+        return self.model.startswith("gpt-realtime-2") and not self.openai
 
     @property
     def native(self) -> bool:
@@ -129,6 +169,11 @@ class Knock:
         return token.strip() if scheme.lower() == "bearer" else None
 
     @property
+    def script(self) -> str | None:
+        """The agent script that this connection asks for, which no real service knows."""
+        return self.headers.get("x-lab-agent") or self.query.get("lab-agent")
+
+    @property
     def api_key(self) -> str | None:
         return self.headers.get("api-key") or self.query.get("api-key")
 
@@ -138,8 +183,9 @@ def admit(knock: Knock, credentials: Credentials) -> Mode | RefusedError:
 
     Raises `HandshakeError` when the upgrade itself is refused.
     """
-    if knock.path.endswith("/openai/v1/realtime"):
-        _authenticated(knock, credentials)
+    if knock.path.endswith("/v1/realtime"):
+        # Azure serves it below `/openai`; clients made for OpenAI itself use `/v1/realtime` alone.
+        _authenticated(knock, credentials, key_as_bearer=True)
         return _admit_openai_ga(knock)
     openai = knock.path.endswith("/openai/realtime")
     if not openai and not knock.path.endswith(("/voice-live/realtime", "/voice-agent/realtime")):
@@ -155,8 +201,13 @@ def admit(knock: Knock, credentials: Credentials) -> Mode | RefusedError:
     return _admit_model(knock.query, api_version)
 
 
-def _authenticated(knock: Knock, credentials: Credentials) -> str | None:
-    """The bearer's audience, or `None` for a session opened with the key alone."""
+def _authenticated(knock: Knock, credentials: Credentials, *, key_as_bearer: bool = False) -> str | None:
+    """The bearer's audience, or `None` for a session opened with the key alone.
+
+    `key_as_bearer`: OpenAI's clients send the key as the bearer token.
+    """
+    if key_as_bearer and hmac.compare_digest((knock.bearer or "").encode(), credentials.api_key.encode()):
+        return None
     audience = None if knock.bearer is None else credentials.audience(knock.bearer)
     if knock.bearer is not None and audience not in {AI_AUDIENCE, COGNITIVE_AUDIENCE, "*"}:
         raise HandshakeError(401, "Access denied: the bearer token is invalid, expired or for another audience")
@@ -196,7 +247,7 @@ def _admit_model(query: Mapping[str, str], api_version: str) -> Mode | RefusedEr
         return RefusedError("Missing required query parameter: model", param="model", fatal=True)
     if "profile" not in query and model not in NATIVE_MODELS | CASCADED_MODELS:
         return RefusedError(f"Model {model} is not supported in this region", param="model", fatal=True)
-    return ModelMode(model, api_version)
+    return ModelMode(model, api_version, deployed="profile" in query)
 
 
 def _agent_asked_for(query: Mapping[str, str], api_version: str) -> bool:

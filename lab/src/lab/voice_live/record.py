@@ -24,6 +24,8 @@ class SessionRecord:
     openai_beta: str | None = None
     ga_names: bool = False
     """Events are sent with the GA names of OpenAI."""
+    pretended: Counter[str] = field(default_factory=Counter)
+    """Fields that the client used and that are only pretended."""
     state: str = "open"
     close_code: int | None = None
     session: Event = field(default_factory=dict)
@@ -69,6 +71,7 @@ class SessionRecord:
             "state": self.state,
             "close_code": self.close_code,
             "counters": dict(self.counters),
+            "pretended": dict(self.pretended),
         }
 
     def to_json(self) -> Event:

@@ -56,6 +56,8 @@ class ConnectionQuota:
 class Resource:
     settings: VoiceLiveSettings
     agent: Agent = field(default_factory=Agent)
+    """Answers where no script of `agents` does."""
+    agents: dict[str, Agent] = field(default_factory=dict)
     faults: Faults = field(default_factory=Faults)
     sessions: dict[str, Session] = field(default_factory=dict)
     ticker: MarksTicker = field(default_factory=MarksTicker)
@@ -70,6 +72,10 @@ class Resource:
         """`wall_s`: Unix seconds."""
         settings = self.settings
         return Credentials(settings.api_key, settings.lab_identity_secret, settings.allow_any_bearer, wall_s)
+
+    def agent_for(self, mode: Mode, script: str | None) -> Agent:
+        """The script that a connection names, else the one named as its agent or model, else the common one."""
+        return self.agents.get(script or mode.given_name, self.agent)
 
     def conversation_for(self, mode: Mode) -> tuple[Conversation, bool]:
         """The conversation of a new session, and whether it is one that was resumed.

@@ -53,6 +53,10 @@ class ResponseForm:
     temperature: object = None
     max_output_tokens: int | str = "inf"
     metadata: object = None
+    cascaded: bool = False
+    """Azure speaks for a text model. Its ids, first status and nulls differ from those of native models."""
+    openai: bool = False
+    phase: str | None = None
 
     @property
     def spoken(self) -> bool:
@@ -98,7 +102,9 @@ class Response:
 
     def open_message(self, previous_item_id: str | None) -> Iterator[Event]:
         part: Event = {"type": "audio", "transcript": ""} if self.spoken else {"type": "text", "text": ""}
-        yield from self._open(Item(new_id("item"), "message", "assistant", "in_progress"), previous_item_id)
+        kind, status = ("msg", "incomplete") if self.form.cascaded else ("item", "in_progress")
+        item = Item(new_id(kind), "message", "assistant", status, phase=self.form.phase)
+        yield from self._open(item, previous_item_id)
         yield self._part_event("response.content_part.added", part=part)
 
     def open_call(self, name: str, previous_item_id: str | None) -> Iterator[Event]:
@@ -179,10 +185,11 @@ class Response:
             self.item = replace(item, status=done, content=content, parts_ms=parts_ms)
         else:
             self.item = replace(item, status=done, content=({"type": "text", "text": item.text},))
+            # Voice Live leaves the text of a native model out of the part; clients read it from text.done.
+            kept = item.text if self.form.cascaded or self.form.openai else ""
             closing = [
                 self._part_event("response.text.done", text=item.text),
-                # The service leaves the text out here; clients read it from text.done.
-                self._part_event("response.content_part.done", part={"type": "text", "text": ""}),
+                self._part_event("response.content_part.done", part={"type": "text", "text": kept}),
             ]
         wire = self._opened().to_wire()
         return [*closing, event("response.output_item.done", response_id=self.id, output_index=0, item=wire)]
@@ -197,7 +204,8 @@ class Response:
         return event(kind, **where, content_index=len(self._earlier_parts), **parts)
 
     def _to_wire(self) -> Event:
-        over = self.over
+        over, form = self.over, self.form
+        no_limit = None if form.cascaded else "inf"
         return {
             "object": "realtime.response",
             "id": self.id,
@@ -205,23 +213,24 @@ class Response:
             "status_details": self._details,
             "output": [self.item.to_wire()] if over and self.item else [],
             "usage": self._usage() if over else None,
-            "conversation_id": self.form.conversation_id,
-            "modalities": list(self.form.modalities),
-            "voice": dict(self.form.voice) if isinstance(self.form.voice, Mapping) else self.form.voice,
-            "output_audio_format": self.form.output_audio_format,
-            "temperature": self.form.temperature,
-            "max_output_tokens": self.form.max_output_tokens,
-            "metadata": self.form.metadata,
+            "conversation_id": "" if form.cascaded and form.conversation_id is not None else form.conversation_id,
+            "modalities": list(form.modalities),
+            "voice": dict(form.voice) if isinstance(form.voice, Mapping) else form.voice,
+            "output_audio_format": form.output_audio_format,
+            "temperature": form.temperature,
+            "max_output_tokens": form.max_output_tokens if form.max_output_tokens != "inf" else no_limit,
+            "metadata": form.metadata,
         }
 
     def _usage(self) -> Event:
         words = (self.item.text + (self.item.arguments or "")) if self.item else ""
         text, audio = len(words) // CHARACTERS_PER_TOKEN, int(self._audio_ms * AUDIO_TOKENS_PER_S / 1000)
-        cached: Event = {"text_tokens": 0, "audio_tokens": 0, "image_tokens": 0}
+        kinds: Event = {"text_tokens": 0, "audio_tokens": 0, "image_tokens": 0}
+        cached: Event = {"cached_tokens": 0, "cache_write_tokens": 0, **kinds, "cached_tokens_details": kinds}
         return {
             "total_tokens": text + audio,
             "input_tokens": 0,
             "output_tokens": text + audio,
-            "input_token_details": {"cached_tokens": 0, **cached, "cached_tokens_details": cached},
+            "input_token_details": cached,
             "output_token_details": {"text_tokens": text, "audio_tokens": audio, "reasoning_tokens": 0},
         }

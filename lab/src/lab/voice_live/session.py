@@ -9,6 +9,7 @@ from collections.abc import Coroutine, Iterable
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from lab.scenario import Agent
 from lab.speech import SpeechError
 from lab.voice_live import events, ga_dialect
 from lab.voice_live.agent_script import CallFunction, Plan, Say
@@ -18,7 +19,6 @@ from lab.voice_live.connection import connection_of
 from lab.voice_live.dialogue import Dialogue
 from lab.voice_live.events import Event, RefusedError
 from lab.voice_live.faults import CloseFault, ResponseFault
-from lab.voice_live.handshake import ModelMode
 from lab.voice_live.measured_line import MeasuredLine, measured_line
 from lab.voice_live.record import SessionRecord
 from lab.voice_live.resource import Resource
@@ -31,18 +31,18 @@ EXPIRED = RefusedError("Your session hit the maximum duration of 60 minutes.", "
 class Session:
     """`run` lasts as long as the socket does; the record stays readable afterwards."""
 
-    def __init__(self, websocket: WebSocket, resource: Resource, record: SessionRecord) -> None:
+    def __init__(self, websocket: WebSocket, resource: Resource, record: SessionRecord, agent: Agent) -> None:
         self.record = record
         self._websocket = websocket
         self._connection = connection_of(websocket)
         self._resource = resource
         settings = resource.settings
-        self._answering = Answering(record, resource.agent, settings.pre_generated_in_agent_mode)
+        self._answering = Answering(record, agent, settings.pre_generated_in_agent_mode)
+        self._answering.spaced_arguments = settings.spaced_arguments
         self._dialogue = Dialogue(record, self._answering, lambda: resource.faults, settings.accept_session_agent)
+        self._dialogue.strict = settings.lab_strict
         self._line: MeasuredLine | None = None
-        mode = record.mode
-        self._openai = isinstance(mode, ModelMode) and mode.openai
-        self._ga = isinstance(mode, ModelMode) and mode.ga
+        self._openai, self._ga = record.mode.openai, record.mode.ga
         self._outbox: list[str] = []
         self._sending = asyncio.Lock()
         self._muted = False
@@ -137,8 +137,8 @@ class Session:
 
     def _on_the_wire(self, one: Event) -> list[Event]:
         repeated = self._resource.faults.repeated
-        if self._openai and one["type"] == "response.function_call_arguments.done":
-            # Azure OpenAI sends the name with the item only.
+        if self._openai and not self._ga and one["type"] == "response.function_call_arguments.done":
+            # The preview of Azure OpenAI sends the name with the item only.
             one = {key: value for key, value in one.items() if key != "name"}
         sent = [one]
         if repeated is not None and one["type"] in repeated.types and repeated.take():
@@ -182,6 +182,13 @@ class Session:
         """Send nothing any more, and leave the socket open."""
         self._muted = True
         self.record.note(time.monotonic(), "muted")
+
+    def follow(self, agent: Agent) -> bool:
+        """Answer by another script from now on; false if the session or `agent` has none (echo, marks)."""
+        if agent.mode != "script" or self._answering.agent.mode != "script":
+            return False
+        self._answering.agent = agent
+        return True
 
     def _note_closed(self, code: int | None, by: str) -> None:
         self._closed = True

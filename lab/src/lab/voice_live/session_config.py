@@ -10,12 +10,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from lab.voice_live.events import Event, RefusedError
-from lab.voice_live.handshake import AgentMode, Mode, ModelMode
-from lab.voice_live.session_fields import CHECKS, transcription_echo
+from lab.voice_live.handshake import AgentMode, Mode
+from lab.voice_live.session_fields import CHECKS
+from lab.voice_live.transcription_config import initial_transcription
 from lab.voice_live.turn_config import initial_turn_detection
 from lab.voice_live.voice import default_voice
 from lab.voice_live.wire_values import unexpected
 
+OPENAI_ONLY = frozenset({"speed", "tracing"})
+GA_ONLY = frozenset({"truncation", "prompt", "include"})
 NEWER_THAN_2025 = frozenset({"parallel_tool_calls", "reasoning_effort", "interim_response", "include", "metadata"})
 _READ_ONLY = frozenset({"id", "object", "expires_at", "agent"})
 _OPENAI_KEYS = frozenset(
@@ -27,6 +30,7 @@ _OPENAI_KEYS = frozenset(
         "input_audio_format",
         "output_audio_format",
         "input_audio_transcription",
+        "input_audio_noise_reduction",
         "turn_detection",
         "tools",
         "tool_choice",
@@ -34,25 +38,24 @@ _OPENAI_KEYS = frozenset(
         "max_response_output_tokens",
     ]
 )
+_REASONING_MODELS = "gpt-5"
 
 
 def initial_session(session_id: str, mode: Mode, expires_at_s: int) -> Event:
     """The session of `session.created`; `expires_at_s` in Unix seconds."""
-    native = isinstance(mode, ModelMode) and mode.native
     session: Event = {
         "id": session_id,
-        "model": mode.name if isinstance(mode, AgentMode) else mode.model,
-        "modalities": ["audio"] if native else ["text", "audio"],
+        "model": mode.reported_name,
+        "modalities": ["audio"] if mode.native else ["text", "audio"],
         "instructions": None if isinstance(mode, AgentMode) else "You are a helpful voice assistant.",
         "voice": default_voice(mode),
         "input_audio_format": "pcm16",
-        "output_audio_format": None if native else "pcm16",
-        "input_audio_transcription": None if native else transcription_echo({"model": "azure-speech"}),
+        "output_audio_format": "pcm16",
+        "input_audio_transcription": initial_transcription(mode),
         "input_audio_noise_reduction": None,
         "turn_detection": initial_turn_detection(mode),
         "tools": [],
         "tool_choice": "auto",
-        "temperature": None if native else 0.8,
         "max_response_output_tokens": "inf",
         "expires_at": expires_at_s,
         "object": "realtime.session",
@@ -64,7 +67,12 @@ def initial_session(session_id: str, mode: Mode, expires_at_s: int) -> Event:
         "truncation_strategy": None,
         "include": None,
         "greeting": None,
+        "handoff": None,
     }
+    if not mode.native or (mode.openai and not mode.ga):
+        session["temperature"] = 0.8
+    if not mode.native and mode.reported_name.startswith(_REASONING_MODELS):
+        session |= {"temperature": 1.0, "reasoning_effort": "minimal"}
     if isinstance(mode, AgentMode):
         agent_id = mode.name if mode.classic else f"{mode.name}:{mode.version or '1'}"
         session["agent"] = {
@@ -74,10 +82,11 @@ def initial_session(session_id: str, mode: Mode, expires_at_s: int) -> Event:
             "agent_id": agent_id,
             "thread_id": None,
         }
-    if isinstance(mode, ModelMode) and mode.openai:
+    if mode.openai:
         session = {key: value for key, value in session.items() if key in _OPENAI_KEYS | _READ_ONLY}
-        if mode.ga:
-            session["input_audio_noise_reduction"] = None
+        session |= {"speed": 1.0, "tracing": None}
+    if mode.ga:
+        session |= {"truncation": "auto", "prompt": None, "include": None}
     return session
 
 
@@ -104,13 +113,13 @@ def _openai_voice(session: Mapping[str, object]) -> bool:
 
 
 def _refuse_key(key: str, mode: Mode) -> None:
-    if isinstance(mode, ModelMode) and mode.openai:
-        if key not in _OPENAI_KEYS and not (mode.ga and key == "input_audio_noise_reduction"):
+    if mode.openai:
+        if key not in _OPENAI_KEYS | OPENAI_ONLY | (GA_ONLY if mode.ga else set()):
             raise RefusedError(f"Unknown parameter: 'session.{key}'.", "unknown_parameter", f"session.{key}")
         return
     if isinstance(mode, AgentMode) and key in {"instructions", "tools"}:
         text = f"Setting {key} is not supported in Agent mode"
         raise RefusedError(text, f"{key}_configuration_not_supported", f"session.{key}")
     too_new = key in NEWER_THAN_2025 and mode.api_version < "2026"
-    if key not in CHECKS or too_new:
+    if key not in CHECKS or too_new or key in OPENAI_ONLY | {"truncation", "prompt"}:
         raise unexpected(f"session.{key}")

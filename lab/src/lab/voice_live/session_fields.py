@@ -5,27 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from lab.voice_live.audio_formats import INPUT_FORMATS, INPUT_RATES_HZ, OPENAI_OUTPUT_FORMATS, OUTPUT_RATES_HZ
-from lab.voice_live.events import Event
-from lab.voice_live.handshake import Mode, ModelMode
+from lab.voice_live.handshake import Mode
+from lab.voice_live.transcription_config import checked_transcription
 from lab.voice_live.turn_config import checked_turn_detection
 from lab.voice_live.voice import checked_voice
-from lab.voice_live.wire_values import bad_session_value, is_number, is_one_of, is_whole, unexpected
+from lab.voice_live.wire_values import bad_session_value, is_number, is_one_of, is_whole
 
 Check = Callable[[str, object, Mapping[str, object], Mode], object]
 """(path of the field, given value, session so far, mode) -> value to keep. Raises `RefusedError`."""
 
-_TRANSCRIPTION_KEYS = ("model", "language", "custom_speech", "phrase_list", "prompt")
 
-
-def transcription_echo(given: Mapping[str, object]) -> Event:
-    """The service always echoes all five keys."""
-    return {key: given.get(key) for key in _TRANSCRIPTION_KEYS}
-
-
-def _model(param: str, value: object, session: Mapping[str, object], _mode: Mode) -> object:
-    if value != session["model"]:
+def _model(param: str, value: object, session: Mapping[str, object], mode: Mode) -> object:
+    if value not in (session["model"], mode.given_name):
         raise bad_session_value(param, f"{session['model']!r}: the model of a session cannot change")
-    return value
+    return session["model"]
 
 
 def _modalities(param: str, value: object, _session: Mapping[str, object], _mode: Mode) -> object:
@@ -51,7 +44,7 @@ def _input_format(param: str, value: object, _session: Mapping[str, object], _mo
 
 def _output_format(param: str, value: object, _session: Mapping[str, object], mode: Mode) -> object:
     name = str(value).replace("pcm16-", "pcm16_")  # how early documentation spelled it
-    allowed = OPENAI_OUTPUT_FORMATS if isinstance(mode, ModelMode) and mode.openai else OUTPUT_RATES_HZ.keys()
+    allowed = OPENAI_OUTPUT_FORMATS if mode.openai else OUTPUT_RATES_HZ.keys()
     if name not in allowed:
         raise bad_session_value(param, " or ".join(sorted(allowed)))
     return name
@@ -63,21 +56,6 @@ def _sampling_rate(param: str, value: object, _session: Mapping[str, object], _m
     return value
 
 
-def _input_transcription(param: str, value: object, _session: Mapping[str, object], mode: Mode) -> object:
-    if value is None:
-        return None
-    if not isinstance(value, Mapping) or not isinstance(value.get("model"), str):
-        raise bad_session_value(param, "an object with a model, or null")
-    for key in value.keys() - set(_TRANSCRIPTION_KEYS):
-        raise unexpected(f"{param}.{key}")
-    native = isinstance(mode, ModelMode) and mode.native
-    azure = value["model"] == "azure-speech" or str(value["model"]).startswith("mai-transcribe")
-    if native == azure:
-        kind = "native audio" if native else "cascaded"
-        raise bad_session_value(f"{param}.model", f"one for {kind} models, not {value['model']!r}")
-    return transcription_echo(value)
-
-
 def _of_type(kinds: frozenset[str]) -> Check:
     def check(param: str, value: object, _session: Mapping[str, object], _mode: Mode) -> object:
         if value is not None and (not isinstance(value, Mapping) or not is_one_of(value.get("type"), kinds)):
@@ -85,6 +63,16 @@ def _of_type(kinds: frozenset[str]) -> Check:
         return value
 
     return check
+
+
+def _noise_reduction(param: str, value: object, session: Mapping[str, object], mode: Mode) -> object:
+    kinds = {"near_field", "far_field"} | (set() if mode.openai else {"azure_deep_noise_suppression"})
+    return _of_type(frozenset(kinds))(param, value, session, mode)
+
+
+def _echo_cancellation(param: str, value: object, session: Mapping[str, object], mode: Mode) -> object:
+    checked = _of_type(frozenset({"server_echo_cancellation"}))(param, value, session, mode)
+    return {"reference_source": "server", "channels": 1} | checked if isinstance(checked, dict) else checked
 
 
 def _tools(param: str, value: object, _session: Mapping[str, object], _mode: Mode) -> object:
@@ -116,6 +104,12 @@ def _words_only(param: str, value: object, _session: Mapping[str, object], _mode
     return value
 
 
+def _speed(param: str, value: object, _session: Mapping[str, object], _mode: Mode) -> object:
+    if not is_number(value, 0.25, 1.5):
+        raise bad_session_value(param, "a number from 0.25 to 1.5")
+    return value
+
+
 def _anything(_param: str, value: object, _session: Mapping[str, object], _mode: Mode) -> object:
     return value
 
@@ -128,9 +122,9 @@ CHECKS: Mapping[str, Check] = {
     "input_audio_format": _input_format,
     "input_audio_sampling_rate": _sampling_rate,
     "output_audio_format": _output_format,
-    "input_audio_noise_reduction": _of_type(frozenset({"azure_deep_noise_suppression", "near_field", "far_field"})),
-    "input_audio_echo_cancellation": _of_type(frozenset({"server_echo_cancellation"})),
-    "input_audio_transcription": _input_transcription,
+    "input_audio_noise_reduction": _noise_reduction,
+    "input_audio_echo_cancellation": _echo_cancellation,
+    "input_audio_transcription": checked_transcription,
     "turn_detection": checked_turn_detection,
     "tools": _tools,
     "tool_choice": _anything,
@@ -144,4 +138,8 @@ CHECKS: Mapping[str, Check] = {
     "avatar": _anything,
     "include": _anything,
     "metadata": _anything,
+    "speed": _speed,
+    "tracing": _anything,
+    "truncation": _anything,
+    "prompt": _anything,
 }

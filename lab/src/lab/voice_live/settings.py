@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import dataclass
 
+from lab.environment import read_settings
 from lab.identity import DEFAULT_SECRET
 
 DEFAULT_API_KEY = "lab-voice-live-key"
@@ -22,6 +22,7 @@ class VoiceLiveSettings:
     port: int = 8091
     api_key: str = DEFAULT_API_KEY
     lab_identity_secret: str = DEFAULT_SECRET
+    """The secret of the simulated managed identity, which signs the bearer tokens."""
     allow_any_bearer: bool = False
     """Take any bearer token as one for every audience: for clients that bring a token of their own."""
 
@@ -32,6 +33,7 @@ class VoiceLiveSettings:
     speed: float = 8.0
     """How many times faster than real time replies are sent; 0 sends as fast as possible."""
     delta_ms: int = 250
+    """Audio in one delta, in milliseconds."""
     marks_chunk_ms: int = 20
     """Pace and size of the deltas in marks mode: 20 for every frame by itself, 250 as Voice Live batches."""
     marks_interrupt_s: float = 0.0
@@ -42,9 +44,16 @@ class VoiceLiveSettings:
     quota_retry_after: bool = False
     """Tell with `Retry-After` when a connection will be allowed again. Whether Azure does is not documented."""
     session_max_s: float = 3600.0
+    """Seconds until `session_expired`."""
+    lab_strict: bool = False
+    """Refuse what Voice Live acts on and this simulator only accepts (`GET /lab/unsupported` lists it)."""
     accept_session_agent: bool = False
     """Take `session.agent` in `session.update` without an error, as clients of 2025 send it. Azure refuses it."""
     pre_generated_in_agent_mode: bool = True
+    """Accept `pre_generated_assistant_message` in agent mode. Whether Azure does is not documented."""
+    spaced_arguments: bool = False
+    """Send a function's arguments with extra spaces and line breaks, as recorded native models do; else as compact
+    JSON."""
     ga_event_names: bool = False
     """Send the names of OpenAI's GA (`response.output_audio.delta`) on Voice Live's paths too."""
     refuse_truncation_at_zero: bool = False
@@ -52,41 +61,9 @@ class VoiceLiveSettings:
     truncate_any_part: bool = False
     """Accept a `content_index` other than 0 in `conversation.item.truncate`."""
     agent_error_close_code: int = 1008
+    """The close code after wrong agent or model parameters. Azure's is not documented."""
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str] | None = None) -> VoiceLiveSettings:
-        """Raises `ValueError` that names every variable with a value of the wrong kind."""
-        environment = os.environ if environment is None else environment
-        values: dict[str, str | int | float | bool] = {}
-        wrong: list[str] = []
-        for setting in fields(cls):
-            given = environment.get(setting.name.upper())
-            if given is None or setting.default is MISSING:
-                continue
-            try:
-                values[setting.name] = _like(setting.default, given)
-            except ValueError:
-                wrong.append(f"{setting.name.upper()}={given!r}")
-        if wrong:
-            raise ValueError(f"settings with a value of the wrong kind: {', '.join(wrong)}")
-        return cls(**values)  # type: ignore[arg-type]  # each value has the kind of its field's default
-
-
-def _like(default: object, given: str) -> str | int | float | bool:
-    if isinstance(default, bool):
-        words = {
-            "1": True,
-            "true": True,
-            "yes": True,
-            "on": True,
-            "0": False,
-            "false": False,
-            "no": False,
-            "off": False,
-        }
-        if given.lower() not in words:
-            raise ValueError(given)
-        return words[given.lower()]
-    if isinstance(default, int):
-        return int(given)
-    return float(given) if isinstance(default, float) else given
+        """Raises `ValueError` that names every variable with a value of the wrong type."""
+        return read_settings(cls, environment)

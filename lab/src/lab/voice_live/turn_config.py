@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from lab.voice_live.events import Event, RefusedError
-from lab.voice_live.handshake import AgentMode, Mode, ModelMode
+from lab.voice_live.handshake import AgentMode, Mode
 from lab.voice_live.turn_detection import TurnRules
 from lab.voice_live.wire_values import bad_session_value, is_number, is_one_of, is_whole, unexpected
 
@@ -18,49 +18,56 @@ _DURATIONS = (
     "idle_timeout_ms",
 )
 _SWITCHES = ("create_response", "interrupt_response", "auto_truncate", "remove_filler_words")
-_KNOWN = frozenset(
-    [
-        "type",
-        "threshold",
-        "languages",
-        "end_of_utterance_detection",
-        "appended_text_after_truncation",
-        "eagerness",
-        "window_size",
-        "distinct_ci_phones",
-        "require_vowel",
-    ]
-) | frozenset((*_DURATIONS, *_SWITCHES))
-_EOU_MODELS = frozenset(
-    [
-        "semantic_detection_v1",
-        "semantic_detection_v1_en",
-        "semantic_detection_v1_multilingual",
-        "smart_end_of_turn_detection",
-    ]
+_AZURE_EXTRAS = (
+    "profile",
+    "neg_threshold",
+    "window_size",
+    "distinct_ci_phones",
+    "require_vowel",
+    "require_vowel_assistant_speaking",
+    "remove_filler_words",
+    "languages",
 )
+_NUMBERS: Event = {"threshold": 0.5, "prefix_padding_ms": 400, "silence_duration_ms": 500}
+_OTHERS = ("type", "threshold", "eagerness", "end_of_utterance_detection", "appended_text_after_truncation")
+_KNOWN = frozenset((*_OTHERS, *_DURATIONS, *_SWITCHES, *_AZURE_EXTRAS))
+_AUDIO_EOU_MODELS = frozenset({"smart_end_of_turn_detection"})
+_EOU_MODELS = _AUDIO_EOU_MODELS | {
+    "semantic_detection_v1",
+    "semantic_detection_v1_en",
+    "semantic_detection_v1_multilingual",
+}
+_EOU_DEFAULTS: Event = {"threshold": None, "threshold_level": "default", "timeout": None, "timeout_ms": 1000}
 
 
 def initial_turn_detection(mode: Mode) -> Event:
-    """What `session.created` shows: the recorded values for native models, the cascaded kind for agents."""
+    """What `session.created` shows: recorded values for models, the documented kind for agents."""
     if isinstance(mode, AgentMode):
         return _defaults("azure_semantic_vad_multilingual", mode)
     initial = _defaults("server_vad", mode)
-    if mode.native:
-        initial |= {"prefix_padding_ms": 300, "silence_duration_ms": 200}
-    return initial
+    if mode.openai or not mode.native:
+        return initial | _NUMBERS if initial["threshold"] is None else initial
+    silence_ms = 500 if mode.given_name.startswith("gpt-realtime-2") else 200
+    return initial | {"prefix_padding_ms": 300, "silence_duration_ms": silence_ms}
 
 
 def turn_rules(turn_detection: object) -> TurnRules | None:
-    """What the detector needs of a session's `turn_detection`; `None` when nothing is automatic."""
+    """What the detector needs of a session's `turn_detection`; `None` when nothing is automatic.
+
+    A null stands for the documented default of its kind.
+    """
     if not isinstance(turn_detection, Mapping):
         return None
     default = TurnRules()
+    azure = turn_detection.get("type") in AZURE_KINDS
+    padding_ms = turn_detection.get("prefix_padding_ms")
+    if padding_ms is None:
+        padding_ms = 420 if azure else 400
     return TurnRules(
         threshold=float(turn_detection.get("threshold") or default.threshold),
-        prefix_padding_ms=int(turn_detection.get("prefix_padding_ms") or 0),
+        prefix_padding_ms=int(padding_ms),
         silence_duration_ms=int(turn_detection.get("silence_duration_ms") or default.silence_duration_ms),
-        speech_duration_ms=int(turn_detection.get("speech_duration_ms") or default.speech_duration_ms),
+        speech_duration_ms=int(turn_detection.get("speech_duration_ms") or (80 if azure else 200)),
     )
 
 
@@ -77,35 +84,39 @@ def checked_turn_detection(param: str, value: object, _session: Mapping[str, obj
         raise unexpected(f"{param}.{key}")
     _check_values(param, value, mode)
     merged = _defaults(str(kind), mode) | {key: given for key, given in value.items() if given is not None}
+    if isinstance(detection := merged.get("end_of_utterance_detection"), Mapping):
+        merged["end_of_utterance_detection"] = _EOU_DEFAULTS | dict(detection)
     if merged.get("auto_truncate") and not merged.get("interrupt_response"):
         raise bad_session_value(f"{param}.auto_truncate", "false while interrupt_response is false")
     return merged
 
 
 def _kinds(mode: Mode) -> frozenset[str]:
-    if isinstance(mode, ModelMode) and mode.openai:
+    if mode.openai:
         return frozenset({"server_vad", "semantic_vad"})
-    native = isinstance(mode, ModelMode) and mode.native
-    return AZURE_KINDS | {"server_vad"} | ({"semantic_vad"} if native else set())
+    return AZURE_KINDS | {"server_vad"} | ({"semantic_vad"} if mode.native else set())
 
 
 def _defaults(kind: str, mode: Mode) -> Event:
+    answers: Event = {"create_response": True, "interrupt_response": True}
     if kind == "semantic_vad":
-        return {"type": kind, "eagerness": "auto", "create_response": True, "interrupt_response": True}
-    if isinstance(mode, ModelMode) and mode.openai:
+        return {"type": kind, "eagerness": "auto", **answers} | ({} if mode.openai else {"auto_truncate": False})
+    if mode.openai:
         shared: Event = {"threshold": 0.5, "prefix_padding_ms": 300, "silence_duration_ms": 200}
-        return {"type": kind, **shared, "create_response": True, "interrupt_response": True}
+        return {"type": kind, **shared, **({"idle_timeout_ms": None} if mode.ga else {}), **answers}
     azure = kind in AZURE_KINDS
-    padding_ms = 300 if mode.api_version < "2026-04-10" else 420 if azure else 400
-    found: Event = {"type": kind, "threshold": 0.5, "prefix_padding_ms": padding_ms, "silence_duration_ms": 500}
-    found |= {"create_response": True, "interrupt_response": True}
-    found |= {"remove_filler_words": False, "languages": None} if azure else {"idle_timeout_ms": None}
-    return found | {
-        "speech_duration_ms": 80 if azure else 200,
-        "end_of_utterance_detection": None,
-        "auto_truncate": False,
-        "appended_text_after_truncation": None,
-    }
+    found: Event = {"type": kind, **_numbers(azure, mode), **answers, "idle_timeout_ms": None}
+    found |= dict.fromkeys(_AZURE_EXTRAS) | {"profile": "classic", "remove_filler_words": False} if azure else {}
+    return found | {"speech_duration_ms": None, "auto_truncate": False, "appended_text_after_truncation": None}
+
+
+def _numbers(azure: bool, mode: Mode) -> Event:
+    """Newer versions of cascaded pipelines echo null for what was not sent; the defaults hold nevertheless."""
+    if mode.api_version < "2026-04-10":
+        return _NUMBERS | {"prefix_padding_ms": 300}
+    if not mode.native:
+        return dict.fromkeys(_NUMBERS)
+    return _NUMBERS | {"prefix_padding_ms": 420 if azure else 400}
 
 
 def _check_values(param: str, value: Mapping[str, object], mode: Mode) -> None:
@@ -127,7 +138,7 @@ def _check_end_of_utterance(param: str, value: object, mode: Mode) -> None:
         return
     if not isinstance(value, Mapping) or not is_one_of(value.get("model"), _EOU_MODELS):
         raise bad_session_value(param, f"an object with a model of {', '.join(sorted(_EOU_MODELS))}")
-    if isinstance(mode, ModelMode) and mode.native:
+    if mode.native and value["model"] not in _AUDIO_EOU_MODELS:
         text = (
             "Text-based end-of-utterance detection requires a local speech recognizer and is only supported on "
             "cascaded pipelines"

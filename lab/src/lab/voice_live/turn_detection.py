@@ -13,7 +13,8 @@ import numpy as np
 
 BLOCK_MS = 10
 FULL_THRESHOLD_RMS = 1000.0
-"""Loudness (root mean square of 16-bit samples) that `threshold: 1` asks for; the default 0.5 asks for half of it."""
+"""Loudness (root mean square of 16-bit samples about their mean) that `threshold: 1` asks for; the default 0.5 asks for
+half of it."""
 
 
 class SpeechStarted(NamedTuple):
@@ -58,7 +59,8 @@ class TurnDetector:
         if not whole:
             return []
         blocks = np.frombuffer(pcm[:whole], dtype="<i2").reshape(-1, block_bytes // 2).astype(np.float32)
-        loudness = np.sqrt(np.mean(blocks * blocks, axis=1))
+        # The variation alone is sound: a constant, as from a badly centered converter, is silence.
+        loudness = blocks.std(axis=1)
         found: list[SpeechStarted | SpeechStopped] = []
         for voiced in (loudness >= self.rules.threshold * FULL_THRESHOLD_RMS).tolist():
             self.heard_ms += BLOCK_MS

@@ -5,28 +5,40 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from lab.voice_live.events import Event, RefusedError
-from lab.voice_live.handshake import AgentMode, Mode, ModelMode
+from lab.voice_live.handshake import AgentMode, Mode
 from lab.voice_live.wire_values import is_number, is_one_of
 
 OPENAI_VOICES = frozenset(["alloy", "ash", "ballad", "coral", "echo", "sage", "shimmer", "verse", "marin", "cedar"])
 _AZURE_TYPES = frozenset({"azure-standard", "azure-platform", "azure-custom", "custom", "azure-personal"})
 _NATIVE_TYPES = _AZURE_TYPES | {"openai", "avatar-voice-sync"}
+_AZURE_KEYS = (
+    "temperature",
+    "custom_lexicon_url",
+    "custom_text_normalization_url",
+    "prefer_locales",
+    "locale",
+    "style",
+    "pitch",
+    "rate",
+    "volume",
+)
 _NAMELESS = frozenset({"avatar-voice-sync"})
 
 
 def default_voice(mode: Mode) -> str | Event:
-    if isinstance(mode, AgentMode) or not mode.native:
-        return {"name": "en-US-AvaMultilingualNeural", "type": "azure-standard"}
+    if not mode.native:
+        name = "en-US-AvaMultilingualNeural" if isinstance(mode, AgentMode) else "en-US-AvaNeural"
+        return _echo({"name": name, "type": "azure-standard"})
     if mode.openai:
         return "alloy"
-    if mode.model == "azure-realtime":
+    if mode.given_name == "azure-realtime":
         return {"name": "ava", "type": "azure-realtime-native"}
-    return {"name": "alloy", "type": "openai"}
+    return {"name": "marin" if mode.given_name.startswith("gpt-realtime-2") else "alloy", "type": "openai"}
 
 
 def checked_voice(param: str, value: object, _session: Mapping[str, object], mode: Mode) -> str | Event:
     """The voice as the service echoes it: a name alone becomes an object. Raises `RefusedError`."""
-    if isinstance(mode, ModelMode) and mode.openai:
+    if mode.openai:
         if not isinstance(value, str) or value not in OPENAI_VOICES:
             raise RefusedError(
                 f"Invalid value: {param} must be one of {', '.join(sorted(OPENAI_VOICES))}", "invalid_value", param
@@ -43,15 +55,21 @@ def checked_voice(param: str, value: object, _session: Mapping[str, object], mod
     temperature = value.get("temperature")
     if temperature is not None and not is_number(temperature, 0, 1):
         raise RefusedError("The voice's temperature must be from 0 to 1", "invalid_session_update_message", param)
-    return dict(value)
+    return _echo(value)
+
+
+def _echo(voice: Mapping[str, object]) -> Event:
+    """Azure's voices show every key, also those that were not sent."""
+    empty = dict.fromkeys(_AZURE_KEYS) if voice.get("type") in _AZURE_TYPES else {}
+    return {"name": voice.get("name"), "type": voice.get("type"), **empty, **voice}
 
 
 def _refuse_type(param: str, kind: object, mode: Mode) -> None:
-    if isinstance(mode, AgentMode) or not mode.native:
+    if not mode.native:
         if not is_one_of(kind, _AZURE_TYPES):
             raise RefusedError("Only Azure voice is supported", "invalid_voice_type", param)
         return
-    allowed = frozenset({"azure-realtime-native"}) if mode.model == "azure-realtime" else _NATIVE_TYPES
+    allowed = frozenset({"azure-realtime-native"}) if mode.given_name == "azure-realtime" else _NATIVE_TYPES
     if not is_one_of(kind, allowed):
-        text = f"Voice type {kind!r} is not supported with {mode.model}; allowed: {', '.join(sorted(allowed))}"
+        text = f"Voice type {kind!r} is not supported with {mode.given_name}; allowed: {', '.join(sorted(allowed))}"
         raise RefusedError(text, "invalid_voice_type", param)

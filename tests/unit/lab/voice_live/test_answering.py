@@ -48,7 +48,7 @@ def test_what_is_said_is_kept_in_the_conversation_as_it_grows() -> None:
     stage.open_message(response)
     stage.say(response, DELTA, 2.0)
     item = stage.record.conversation.items[-1]
-    assert (item.text, item.audio_ms, item.status) == ("Hello there", 250, "in_progress")
+    assert (item.text, item.audio_ms, item.status) == ("Hello there", 250, "incomplete")
     assert stage.latest_spoken is response
     stage.end(response, COMPLETED, 3.0)
     assert stage.record.conversation.items[-1].status == "completed"
@@ -93,7 +93,7 @@ def test_a_function_call_is_an_item_too() -> None:
     stage.call_with(response, plan.arguments)
     stage.end(response, COMPLETED, 2.0)
     item = stage.record.conversation.items[-1]
-    assert (item.type, item.arguments, item.status) == ("function_call", '{"id": 7}', "completed")
+    assert (item.type, item.arguments, item.status) == ("function_call", '{"id":7}', "completed")
     assert [row["event"] for row in stage.record.timeline].count("function_call") == 1
 
 

@@ -11,11 +11,13 @@ from lab.scenario import Agent
 from lab.voice_live.dialogue import Dialogue
 from lab.voice_live.events import Event, RefusedError
 from lab.voice_live.faults import Faults
+from lab.voice_live.handshake import Mode
 from lab.voice_live.responses import COMPLETED, Response
 from lab.voice_live.speech_plan import Delta
-from voice_live_stage import AGENT, CASCADED, NATIVE, b64, hear, kinds, part, silence, staged, tell, tone
+from voice_live_stage import AGENT, CASCADED, GA, NATIVE, OPENAI, b64, hear, kinds, part, silence, staged, tell, tone
 
 DELTA = Delta(("word ",), "AAAA", 48_000, 1000.0)
+ITEM_EVENTS = {"conversation.item.created", "conversation.item.done"}
 TURN = tone(600) + silence(700)
 AUTO_TRUNCATE = {"type": "azure_semantic_vad", "auto_truncate": True}
 
@@ -42,16 +44,14 @@ def test_a_turn_of_a_cascaded_model_transcribes_before_it_answers() -> None:
         "input_audio_buffer.speech_started",
         "input_audio_buffer.speech_stopped",
         "input_audio_buffer.committed",
-        "conversation.item.created",
-        "conversation.item.done",
-        "conversation.item.input_audio_transcription.delta",
         "conversation.item.input_audio_transcription.completed",
+        "conversation.item.created",
         "response.created",
     ]
-    assert len({one["item_id"] for one in events if "item_id" in one} | {part(events[3], "item", "id")}) == 1
+    assert len({one["item_id"] for one in events if "item_id" in one} | {part(events[4], "item", "id")}) == 1
     assert (events[0]["audio_start_ms"], events[1]["audio_end_ms"]) == (100, 1600)
-    assert events[6]["transcript"] == "Hello"
-    assert part(events[3], "item", "content") == [{"type": "input_audio", "transcript": None}]
+    assert (events[3]["transcript"], events[3]["language"]) == ("Hello", "en-US")
+    assert part(events[4], "item", "content") == [{"type": "input_audio", "transcript": "Hello"}]
     assert dialogue.record.user_turns == [
         {"item_id": events[0]["item_id"], "text": "Hello", "start_ms": 100, "end_ms": 1600}
     ]
@@ -78,10 +78,10 @@ def test_without_turn_detection_nothing_is_automatic() -> None:
     tell(dialogue, type="session.update", session={"turn_detection": None})
     assert hear(dialogue, TURN) == []
     committed = tell(dialogue, type="input_audio_buffer.commit")
-    assert kinds(committed)[:3] == [
+    assert kinds(committed) == [
         "input_audio_buffer.committed",
+        "conversation.item.input_audio_transcription.completed",
         "conversation.item.created",
-        "conversation.item.done",
     ]
     assert dialogue.answering.active is None
     assert kinds(tell(dialogue, type="input_audio_buffer.clear")) == ["input_audio_buffer.cleared"]
@@ -174,11 +174,30 @@ def test_replayed_items_count_as_turns_and_start_no_response() -> None:
         ("system", "input_text", "VIP"),
     ):
         message = {"type": "message", "role": role, "content": [{"type": kind, "text": text}]}
-        assert tell(dialogue, type="conversation.item.create", item=message)[0]["type"] == "conversation.item.created"
+        assert kinds(tell(dialogue, type="conversation.item.create", item=message)) == ["conversation.item.created"]
     assert dialogue.answering.begun == []
     events = hear(dialogue, TURN)
-    assert events[-2]["transcript"] == "second"
+    assert part(events[-2], "item", "content") == [{"type": "input_audio", "transcript": "second"}]
     assert dialogue.answering.begun[-1][1].text == "two"  # type: ignore[union-attr]  # a Say, or the test fails
+
+
+@pytest.mark.parametrize(
+    ("mode", "spoken", "written"),
+    [
+        (NATIVE, ["created", "done"], ["created"]),
+        (CASCADED, ["created"], ["created"]),
+        (AGENT, ["created"], ["created"]),
+        (OPENAI, ["created"], ["created"]),
+        (GA, ["created", "done"], ["created", "done"]),
+    ],
+)
+def test_items_are_reported_as_done_where_the_service_does(mode: Mode, spoken: list[str], written: list[str]) -> None:
+    dialogue = staged(mode)
+    message = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Hi"}]}
+    created = tell(dialogue, type="conversation.item.create", item=message)
+    assert [kind.removeprefix("conversation.item.") for kind in kinds(created)] == written
+    heard = [kind for kind in kinds(hear(dialogue, TURN)) if kind in ITEM_EVENTS]
+    assert [kind.removeprefix("conversation.item.") for kind in heard] == spoken
 
 
 def test_items_can_be_read_and_deleted() -> None:

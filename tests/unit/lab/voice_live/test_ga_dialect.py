@@ -70,7 +70,7 @@ def test_a_session_is_nested_and_comes_back_as_it_was() -> None:
     assert (session["type"], session["id"], session["expires_at"]) == ("realtime", "sess_1", 7)
     assert session["output_modalities"] == ["audio"]
     assert part(session, "audio", "input", "format") == PCM
-    assert part(session, "audio", "output") == {"format": PCM, "voice": "alloy"}
+    assert part(session, "audio", "output") == {"format": PCM, "voice": "alloy", "speed": 1.0}
     update = {key: value for key, value in session.items() if key not in ("object", "id", "expires_at")}
     flat = updated_session(initial_session("sess_1", GA, 7), flat_update(update), GA, spoken=False)
     assert ga_session(flat) == session
@@ -89,11 +89,31 @@ def test_an_update_in_the_form_of_ga() -> None:
     }
     assert flat_update(given) == {
         "modalities": ["text"],
+        "input_audio_format": "pcm16",
         "max_response_output_tokens": 5,
         "turn_detection": detection,
         "input_audio_noise_reduction": {"type": "near_field"},
         "voice": "ash",
     }
+
+
+@pytest.mark.parametrize(
+    ("form", "name"),
+    [
+        ({"type": "audio/pcm"}, "pcm16"),
+        ({"type": "audio/pcmu"}, "g711_ulaw"),
+        ({"type": "audio/pcma"}, "g711_alaw"),
+    ],
+)
+def test_formats_of_ga(form: Event, name: str) -> None:
+    given = {"type": "realtime", "audio": {"input": {"format": form}, "output": {"format": form}}}
+    flat = flat_update(given)
+    assert flat == {"input_audio_format": name, "output_audio_format": name}
+    session = ga_session(updated_session(initial_session("sess_1", GA, 7), flat, GA, spoken=False))
+    for side in ("input", "output"):
+        shown = part(session, "audio", side, "format")
+        assert isinstance(shown, dict)
+        assert form.items() <= shown.items()
 
 
 @pytest.mark.parametrize(

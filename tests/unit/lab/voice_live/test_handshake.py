@@ -133,7 +133,7 @@ def test_misspelt_agents_read_like_a_missing_role(query: dict[str, str]) -> None
 
 def test_a_deployment_of_ones_own_may_have_any_name() -> None:
     asked = V | {"model": "my-deployment", "profile": "byom-azure-openai-realtime"}
-    assert knock(asked, WITH_KEY) == ModelMode("my-deployment", "2026-07-15")
+    assert knock(asked, WITH_KEY) == ModelMode("my-deployment", "2026-07-15", deployed=True)
 
 
 def test_the_handshake_of_azure_openai_realtime() -> None:
@@ -158,6 +158,15 @@ GA_PATH = "/openai/v1/realtime"
 def test_the_handshake_of_azure_openai_realtime_ga() -> None:
     assert knock({"model": "my-realtime"}, WITH_KEY, GA_PATH) == ModelMode("my-realtime", "v1", openai=True, ga=True)
     assert isinstance(knock({"model": "m"}, with_token(COGNITIVE_AUDIENCE), GA_PATH), ModelMode)
+
+
+@pytest.mark.parametrize("path", [GA_PATH, "/v1/realtime"])
+def test_clients_made_for_openai_send_the_key_as_the_bearer(path: str) -> None:
+    assert knock({"model": "m"}, {"authorization": "Bearer key-1"}, path) == ModelMode("m", "v1", openai=True, ga=True)
+    for headers, elsewhere in (({"authorization": "Bearer key-2"}, path), ({"authorization": "Bearer key-1"}, PATH)):
+        with pytest.raises(HandshakeError) as failure:
+            knock(V | {"model": "gpt-4o"} if elsewhere == PATH else {"model": "m"}, headers, elsewhere)
+        assert failure.value.status == 401
 
 
 @pytest.mark.parametrize(

@@ -48,10 +48,8 @@ def test_an_interruption_cancels_the_response_and_another_follows() -> None:
     assert [str(one["type"]) for one in wire] == [
         "input_audio_buffer.speech_stopped",
         "input_audio_buffer.committed",
-        "conversation.item.created",
-        "conversation.item.done",
-        "conversation.item.input_audio_transcription.delta",
         "conversation.item.input_audio_transcription.completed",
+        "conversation.item.created",
         "response.created",
         "response.output_item.added",
         "conversation.item.created",

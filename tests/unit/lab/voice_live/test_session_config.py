@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from lab.voice_live.events import Event, RefusedError
 from lab.voice_live.handshake import AgentMode, Mode, ModelMode
 from lab.voice_live.session_config import initial_session, updated_session
-from voice_live_stage import AGENT, CASCADED, NATIVE, OPENAI, part
+from voice_live_stage import AGENT, CASCADED, GA, NATIVE, OPENAI, part
 
 EXPIRES = 1_795_400_000
 
@@ -41,6 +41,9 @@ def test_the_first_session_of_a_native_model_is_as_recorded() -> None:
     assert session["input_audio_transcription"] is None
     assert part(session, "turn_detection", "prefix_padding_ms") == 300
     assert part(session, "turn_detection", "silence_duration_ms") == 200
+    assert session["model"] == "gpt-realtime-global-standard"
+    assert "temperature" not in session
+    assert updated(NATIVE, temperature=0.7)["temperature"] == 0.7
     assert list(session)[:6] == ["id", "model", "modalities", "instructions", "voice", "input_audio_format"]
 
 
@@ -81,16 +84,17 @@ def test_empty_instructions_keep_the_models_own() -> None:
     assert updated(NATIVE, instructions="")["instructions"] == begun(NATIVE)["instructions"]
 
 
-def test_transcription_echoes_all_five_keys() -> None:
-    session = updated(CASCADED, input_audio_transcription={"model": "azure-speech", "language": "en-US"})
-    assert session["input_audio_transcription"] == {
-        "model": "azure-speech",
-        "language": "en-US",
-        "custom_speech": None,
-        "phrase_list": None,
-        "prompt": None,
-    }
-    assert updated(CASCADED, input_audio_transcription=None)["input_audio_transcription"] is None
+def test_own_deployments_and_text_models_keep_their_names() -> None:
+    assert begun(CASCADED)["model"] == "gpt-4o"
+    assert begun(ModelMode("gpt-realtime-ours", "2026-07-15", deployed=True))["model"] == "gpt-realtime-ours"
+    assert begun(GA)["model"] == "gpt-realtime"
+
+
+def test_a_reasoning_model_shows_its_effort() -> None:
+    session = begun(ModelMode("gpt-5", "2026-07-15"))
+    assert (session["temperature"], session["reasoning_effort"]) == (1.0, "minimal")
+    assert begun(CASCADED)["temperature"] == 0.8
+    assert "reasoning_effort" not in begun(CASCADED)
 
 
 @pytest.mark.parametrize("mode", [CASCADED, NATIVE, AGENT])
@@ -127,6 +131,21 @@ def test_azure_openai_knows_no_azure_features() -> None:
     assert refused(OPENAI, turn_detection={"type": "azure_semantic_vad"}).param == "session.turn_detection.type"
     assert refused(OPENAI, voice={"type": "azure-standard", "name": "en-US-AvaNeural"}).code == "invalid_value"
     assert updated(OPENAI, turn_detection={"type": "server_vad"}, voice="echo")["voice"] == "echo"
+
+
+@pytest.mark.parametrize("mode", [OPENAI, GA])
+def test_openai_has_keys_that_voice_live_refuses(mode: Mode) -> None:
+    session = updated(mode, speed=1.2, tracing="auto", input_audio_noise_reduction={"type": "near_field"})
+    assert (session["speed"], session["tracing"]) == (1.2, "auto")
+    assert session["input_audio_noise_reduction"] == {"type": "near_field"}
+    assert refused(NATIVE, speed=1.0).param == "session.speed"
+    assert refused(NATIVE, tracing=None).param == "session.tracing"
+
+
+def test_only_ga_has_truncation_and_prompts() -> None:
+    assert updated(GA, truncation="disabled")["truncation"] == "disabled"
+    for mode in (OPENAI, NATIVE):
+        assert refused(mode, truncation="disabled").param == "session.truncation"
 
 
 def test_an_openai_voice_stays_once_it_has_spoken() -> None:

@@ -7,8 +7,8 @@ import pytest
 from lab.voice_live.events import RefusedError
 from lab.voice_live.handshake import Mode
 from lab.voice_live.session_config import initial_session
-from lab.voice_live.session_fields import CHECKS, transcription_echo
-from voice_live_stage import AGENT, CASCADED, NATIVE, OPENAI
+from lab.voice_live.session_fields import CHECKS
+from voice_live_stage import CASCADED, NATIVE, OPENAI
 
 
 def checked(key: str, value: object, mode: Mode = CASCADED) -> object:
@@ -23,7 +23,7 @@ def checked(key: str, value: object, mode: Mode = CASCADED) -> object:
         ("input_audio_format", "g711_ulaw"),
         ("input_audio_sampling_rate", 16000),
         ("output_audio_format", "pcm16_8000hz"),
-        ("input_audio_echo_cancellation", {"type": "server_echo_cancellation", "channels": 1}),
+        ("input_audio_noise_reduction", {"type": "near_field"}),
         ("tools", [{"type": "function", "name": "f", "parameters": {}}, {"type": "mcp", "server_label": "l"}]),
         ("temperature", 0.7),
         ("max_response_output_tokens", "inf"),
@@ -50,9 +50,6 @@ def test_good_values_are_echoed(key: str, value: object) -> None:
         ("output_audio_format", None),
         ("input_audio_noise_reduction", {"type": "magic"}),
         ("input_audio_echo_cancellation", True),
-        ("input_audio_transcription", {"model": "whisper-1"}),
-        ("input_audio_transcription", {"model": "azure-speech", "typo": 1}),
-        ("input_audio_transcription", {}),
         ("tools", {}),
         ("tools", [{"type": "function", "function": {"name": "nested"}}]),
         ("tools", ["x"]),
@@ -69,13 +66,31 @@ def test_bad_values_are_refused_with_their_place(key: str, value: object) -> Non
     assert str(refusal.value.param).startswith(f"session.{key}")
 
 
-def test_transcription_fits_the_kind_of_model() -> None:
-    assert checked("input_audio_transcription", {"model": "whisper-1"}, NATIVE) == transcription_echo(
-        {"model": "whisper-1"}
-    )
-    assert checked("input_audio_transcription", {"model": "azure-speech"}, AGENT)
+def test_echo_cancellation_shows_its_defaults() -> None:
+    assert checked("input_audio_echo_cancellation", {"type": "server_echo_cancellation"}) == {
+        "type": "server_echo_cancellation",
+        "reference_source": "server",
+        "channels": 1,
+    }
+    assert checked("input_audio_echo_cancellation", None) is None
+
+
+def test_a_native_model_may_be_named_with_and_without_its_decoration() -> None:
+    for name in ("gpt-realtime", "gpt-realtime-global-standard"):
+        assert checked("model", name, NATIVE) == "gpt-realtime-global-standard"
+
+
+def test_noise_reduction_of_azure_is_unknown_to_openai() -> None:
+    assert checked("input_audio_noise_reduction", {"type": "far_field"}, OPENAI) == {"type": "far_field"}
     with pytest.raises(RefusedError):
-        checked("input_audio_transcription", {"model": "azure-speech"}, NATIVE)
+        checked("input_audio_noise_reduction", {"type": "azure_deep_noise_suppression"}, OPENAI)
+
+
+@pytest.mark.parametrize("speed", [0.1, 2, "1", None])
+def test_speed_has_bounds(speed: object) -> None:
+    assert checked("speed", 1.25, OPENAI) == 1.25
+    with pytest.raises(RefusedError, match=r"0\.25 to 1\.5"):
+        checked("speed", speed, OPENAI)
 
 
 def test_early_spellings_of_formats_are_understood() -> None:

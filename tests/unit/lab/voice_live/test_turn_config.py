@@ -28,7 +28,13 @@ def checked(value: object, mode: Mode = CASCADED) -> Event:
     ],
 )
 def test_padding_defaults_follow_kind_and_version(kind: str, version: str, padding_ms: int) -> None:
-    assert checked({"type": kind}, ModelMode("gpt-4o", version))["prefix_padding_ms"] == padding_ms
+    found = checked({"type": kind}, ModelMode("gpt-4o", version))
+    # Newer versions echo null for what a cascaded session does not set.
+    assert found["prefix_padding_ms"] == (padding_ms if version < "2026-04" else None)
+    rules = turn_rules(found)
+    assert rules is not None
+    assert rules.prefix_padding_ms == padding_ms
+    assert checked({"type": kind}, ModelMode("gpt-realtime", version))["prefix_padding_ms"] == padding_ms
 
 
 def test_a_partial_object_takes_defaults_not_the_former_values() -> None:
@@ -71,9 +77,17 @@ def test_bad_values_are_refused_with_their_place(value: object, place: str) -> N
 
 def test_end_of_utterance_detection_needs_a_recognizer() -> None:
     asked = {"type": "azure_semantic_vad", "end_of_utterance_detection": {"model": "semantic_detection_v1"}}
-    assert checked(asked)["end_of_utterance_detection"] == {"model": "semantic_detection_v1"}
+    assert checked(asked)["end_of_utterance_detection"] == {
+        "model": "semantic_detection_v1",
+        "threshold": None,
+        "threshold_level": "default",
+        "timeout": None,
+        "timeout_ms": 1000,
+    }
     with pytest.raises(RefusedError, match="cascaded pipelines"):
         checked(asked, NATIVE)
+    by_sound = {"type": "azure_semantic_vad", "end_of_utterance_detection": {"model": "smart_end_of_turn_detection"}}
+    assert checked(by_sound, NATIVE)["end_of_utterance_detection"]
 
 
 def test_each_kind_of_model_has_its_kinds_of_detection() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -72,3 +73,13 @@ def test_the_size_of_the_pieces_changes_nothing(spans: list[tuple[bool, int]], c
     assert found == whole
     kinds = [type(edge) for edge in found]
     assert kinds == [SpeechStarted, SpeechStopped] * (len(kinds) // 2) + [SpeechStarted] * (len(kinds) % 2)
+
+
+@pytest.mark.parametrize("level", [-32_768, -900, 900, 32_767])
+def test_a_constant_is_no_speech(level: int) -> None:
+    """However far from zero: only what varies can be heard."""
+    detector = TurnDetector(RULES, 24_000)
+    assert detector.feed(np.full(48_000, level, dtype="<i2").tobytes()) == []
+    shifted = np.frombuffer(tone(600), dtype="<i2") // 4 + np.int16(9_000)
+    edges = detector.feed(shifted.astype("<i2").tobytes())
+    assert [type(edge) for edge in edges] == [SpeechStarted]

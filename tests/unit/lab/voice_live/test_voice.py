@@ -10,6 +10,19 @@ from lab.voice_live.voice import checked_voice, default_voice
 from voice_live_stage import AGENT, CASCADED, NATIVE, NEWEST, OPENAI
 
 AVA = {"type": "azure-standard", "name": "en-US-Ava:DragonHDLatestNeural", "temperature": 0.8}
+UNSET = dict.fromkeys(
+    [
+        "temperature",
+        "custom_lexicon_url",
+        "custom_text_normalization_url",
+        "prefer_locales",
+        "locale",
+        "style",
+        "pitch",
+        "rate",
+        "volume",
+    ]
+)
 AZURE_REALTIME = ModelMode("azure-realtime", NEWEST)
 
 
@@ -19,7 +32,7 @@ def checked(value: object, mode: Mode) -> object:
 
 def test_a_name_alone_becomes_an_object() -> None:
     assert checked("alloy", NATIVE) == {"name": "alloy", "type": "openai"}
-    assert checked("en-US-AvaNeural", CASCADED) == {"name": "en-US-AvaNeural", "type": "azure-standard"}
+    assert checked("en-US-AvaNeural", CASCADED) == default_voice(CASCADED)
 
 
 def test_the_default_voice_is_one_that_may_be_set() -> None:
@@ -29,7 +42,7 @@ def test_the_default_voice_is_one_that_may_be_set() -> None:
 
 @pytest.mark.parametrize("mode", [AGENT, CASCADED])
 def test_agents_and_cascaded_models_have_azure_voices_only(mode: Mode) -> None:
-    assert checked(AVA, mode) == AVA
+    assert checked(AVA, mode) == UNSET | AVA
     for other in ("alloy", {"type": "openai", "name": "alloy"}, {"type": "magic", "name": "x"}):
         with pytest.raises(RefusedError, match="Only Azure voice is supported") as refusal:
             checked(other, mode)
@@ -37,7 +50,7 @@ def test_agents_and_cascaded_models_have_azure_voices_only(mode: Mode) -> None:
 
 
 def test_the_message_lists_what_a_native_model_allows() -> None:
-    assert checked(AVA, NATIVE) == AVA
+    assert checked(AVA, NATIVE) == UNSET | AVA
     with pytest.raises(RefusedError, match="azure-realtime-native"):
         checked(AVA, AZURE_REALTIME)
     with pytest.raises(RefusedError, match="avatar-voice-sync"):
