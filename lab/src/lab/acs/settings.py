@@ -30,6 +30,8 @@ class AcsSettings:
     host: str = "127.0.0.1"
     port: int = 8090
     log_level: str = "INFO"
+    stack_folder: str = ""
+    """Of the stack that this simulator belongs to; `/healthz` reports it, so that `lab` finds the stack."""
 
     webhook_url: str = "http://127.0.0.1:8080/api/incomingCall"
     webhook_wait_s: float = 15.0
@@ -92,6 +94,7 @@ class AcsSettings:
             host=env.text("HOST", cls.host),
             port=int(env.number("PORT", cls.port)),
             log_level=env.choice("LOG_LEVEL", ("info", "debug", "warning", "error")).upper(),
+            stack_folder=env.text("STACK_FOLDER", cls.stack_folder),
             webhook_url=env.text("WEBHOOK_URL", cls.webhook_url),
             webhook_wait_s=env.number("WEBHOOK_WAIT_S", cls.webhook_wait_s),
             event_schema=cast(EventSchema, env.choice("EVENT_SCHEMA", ("eventgrid", "cloudevents"))),
