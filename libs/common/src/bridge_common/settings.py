@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, Validati
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
 from bridge_common.errors import InputError
+from bridge_common.mistakes import in_words
 from bridge_common.redis_address import parse_address
 
 SHORTEST_KEY: Final = 16
@@ -115,7 +116,7 @@ def _name_problems(error: ValidationError) -> list[str]:
     problems: list[str] = []
     for problem in error.errors(include_url=False, include_input=False):
         name = "_".join(str(part) for part in problem["loc"]).upper()
-        message = "is not set" if problem["type"] == "missing" else problem["msg"].removeprefix("Value error, ")
+        message = in_words(dict(problem))
         problems.append(f"{name}: {message}" if name else message)
     return problems
 
