@@ -124,7 +124,8 @@ def _settled(call: ObservedCall) -> tuple[Json, list[Json]]:
 def _write_transcript(path: Path, transcript: list[Json]) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = []
-    for row in transcript:
+    # Words become known after a key that was pressed later: the time is that of their beginning.
+    for row in sorted(transcript, key=lambda row: int(row.get("at_ms", 0))):
         if row.get("role"):
             heard = f" — interrupted after {row['heard_ms']} ms" if row.get("interrupted") else ""
             first, frame = row.get("first_delta_ms", -1), row.get("first_frame_ms", -1)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from agent_relay.core import voice_live as vl
-from agent_relay.core.commands import Abandon, MarkGreeted, Ready, Send
+from agent_relay.core.commands import Abandon, MarkGreeted, Ready, Record, Send
 from agent_relay.core.connection import Mode
 from agent_relay.core.conversation import OPENING_S, Phase
 from bridge_common.entries import Dtmf, MediaAttached
@@ -105,6 +105,8 @@ def test_tones_become_a_say_of_the_caller() -> None:
     assert sent(commands)[0] == vl.create_message("user", "[keypad] 12")
     assert types(commands) == ["conversation.item.create", "response.create"]
     assert notices(commands) == ["tones"]
+    [noted] = [command.entry for command in commands if isinstance(command, Record)]
+    assert noted.at_ms == 2000, "when the first key was pressed: a transcript is in the order of times"
 
 
 @pytest.mark.parametrize("mode", [Mode.AGENT, Mode.MODEL])

@@ -250,10 +250,13 @@ class Conversation:
     def _typed(self, tones: str | None, now: float) -> list[Command]:
         if not tones:
             return []
-        text = keypad_text(tones)
-        self._history.caller(f"tones {self._clock.unix_ms(now)}", text)
+        text, began_at = keypad_text(tones), self._keypad.began_at
+        self._history.caller(f"tones {self._clock.unix_ms(began_at)}", text)
         self._prompts.owed.owe(Kind.KEYS, now)
-        return [self._clock.notice(TONES, tones, now), *self._prompts.to_session([vl.create_message("user", text)])]
+        return [
+            self._clock.notice(TONES, tones, began_at),
+            *self._prompts.to_session([vl.create_message("user", text)]),
+        ]
 
     # -- time
     @property
