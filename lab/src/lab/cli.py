@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from lab.environment import notices
+from lab.exported import notices
 from lab.kept_stack import bring_down, forget, lost, remember
 from lab.redis_server import NoRedisError
 from lab.stack import API_KEY, HASTY_S, Ports, Stack, StackError, show_ready, stack_folder

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from lab.call_checks import Check, check_call
-from lab.environment import notices
+from lab.exported import notices
 from lab.heard_audio import read_recording
 from lab.kept_stack import found, not_ready
 from lab.metric_checks import MetricsBefore

@@ -21,7 +21,7 @@ from typing import Final
 
 import psutil
 
-from lab import environment
+from lab import exported
 from lab.acs.settings import LAB_ACCESS_KEY, LAB_RESOURCE_ID
 from lab.orphans import guard
 from lab.ports import can_be_had, free_port
@@ -178,7 +178,7 @@ class Stack:
         with log_path.open("wb") as log:
             popen = subprocess.Popen(
                 command,
-                env={**environment.passed(), **own},
+                env={**exported.passed(), **own},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -228,7 +228,7 @@ class Stack:
                 "IDENTITY_HEADER": IDENTITY_HEADER,
             },
         }[name]
-        return environment.defaults(values)
+        return exported.defaults(values)
 
     def _await_ready(self, process: Process, deadline: float) -> None:
         while True:
@@ -255,8 +255,8 @@ def probe_of(name: str) -> str:
 
 def _given_redis() -> str:
     try:
-        return environment.redis_url()
-    except environment.ForeignRedisError as error:
+        return exported.redis_url()
+    except exported.ForeignRedisError as error:
         raise StackError(str(error)) from error
 
 

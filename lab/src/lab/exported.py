@@ -30,6 +30,8 @@ OWNED: Final = frozenset(
 
 _PASSED: Final = frozenset({"AZURE_OPENAI_DEPLOYMENT", "AZURE_AI_SCOPE", "AZURE_COGNITIVE_SERVICES_SCOPE"})
 """Settings of agent-relay among the variables that azure-identity and other tools of Azure read."""
+_REPLACEABLE: Final = frozenset({"AGENT_NAME", "AGENT_PROJECT_NAME", "VOICE_LIVE_CONNECTIONS_PER_MIN"})
+"""The lab's own value of these counts only where none is exported."""
 _WAYS: Final = ("VOICE_LIVE_MODEL", "AGENT_ID", "AZURE_OPENAI_DEPLOYMENT")
 """Each of them chooses another way to connect than `AGENT_NAME`."""
 _LOCAL: Final = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -54,7 +56,7 @@ def left_out(environ: Mapping[str, str] | None = None) -> list[str]:
 def defaults(values: Mapping[str, str], environ: Mapping[str, str] | None = None) -> dict[str, str]:
     """Of the lab's values for one process those that no exported setting replaces."""
     environ = os.environ if environ is None else environ
-    replaced = {name for name in values if name not in OWNED and environ.get(name)}
+    replaced = {name for name in _REPLACEABLE if environ.get(name)}
     if any(environ.get(name) for name in _WAYS):
         replaced.add("AGENT_NAME")
     return {name: value for name, value in values.items() if name not in replaced}

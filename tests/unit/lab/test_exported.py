@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.environment import OWNED, ForeignRedisError, defaults, left_out, notices, passed, redis_url
+from lab.exported import OWNED, ForeignRedisError, defaults, left_out, notices, passed, redis_url
 
 
 def test_settings_of_the_services_and_simulators_reach_them() -> None:
