@@ -10,7 +10,7 @@ from pathlib import Path
 from lab.exported import notices
 from lab.kept_stack import bring_down, forget, lost, remember
 from lab.redis_server import NoRedisError
-from lab.stack import API_KEY, HASTY_S, Ports, Stack, StackError, show_ready, stack_folder
+from lab.stack import API_KEY, Ports, Stack, StackError, show_ready, stack_folder
 
 FOLDER = Path(".lab")
 RESULTS = Path("out/chaos.json")
@@ -113,8 +113,8 @@ def _up(folder: Path, ports: Ports) -> int:
         stack.stop()
         print(f"\nThe stack could not start: {error}", file=sys.stderr)
         return 1
-    except BaseException:
-        stack.stop_within_s = HASTY_S
+    except KeyboardInterrupt:
+        stack.hurry()
         stack.stop()
         raise
     remember(stack)

@@ -7,6 +7,7 @@ the *thread* that started the child.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import subprocess
@@ -47,9 +48,19 @@ class Guard:
                     stdout=subprocess.DEVNULL,
                     start_new_session=True,  # Ctrl-C in the terminal is for the parent only
                 )
+                atexit.register(_finish, watcher)
             assert watcher.stdin is not None
             watcher.stdin.write(line.encode())
             watcher.stdin.flush()
+
+
+def _finish(watcher: subprocess.Popen[bytes]) -> None:
+    """At a proper end of this process."""
+    assert watcher.stdin is not None
+    with contextlib.suppress(BrokenPipeError):
+        watcher.stdin.close()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        watcher.wait(2 * _PATIENCE_S)
 
 
 _guards: dict[int, Guard] = {}

@@ -36,8 +36,7 @@ PARTS: Final = ("identity", "voice-live", "acs", "call-control", "media-gateway"
 """In the order of their start; a Redis comes before them."""
 _READY_TIMEOUT_S: Final = 30.0
 STOP_TIMEOUT_S: Final = 10.0
-HASTY_S: Final = 1.0
-"""For a stack that somebody interrupts: calls need not be finished."""
+_HASTY_S: Final = 1.0
 
 
 class StackError(RuntimeError):
@@ -129,6 +128,11 @@ class Stack:
     def keep(self) -> None:
         """Let all processes live on when this one ends."""
         guard().release()
+
+    def hurry(self) -> None:
+        """After Ctrl-C: `stop` does not wait until calls have ended."""
+        print("\nInterrupted; stopping.", file=sys.stderr, flush=True)
+        self.stop_within_s = _HASTY_S
 
     def stop(self) -> None:
         """Stop everything, services first, so that they can say goodbye to Redis."""
@@ -278,8 +282,7 @@ def running(stack: Stack) -> Iterator[Stack]:
         stack.start()
         yield stack
     except KeyboardInterrupt:
-        print("\nInterrupted; stopping.", file=sys.stderr, flush=True)
-        stack.stop_within_s = HASTY_S
+        stack.hurry()
         raise
     finally:
         stack.stop()

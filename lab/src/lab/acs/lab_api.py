@@ -96,7 +96,8 @@ class LabApi:
     async def healthz(self, _: Request) -> Response:
         equipment = self._exchange().equipment
         active = sum(not call.ended.is_set() for call in equipment.calls.all())
-        return JSONResponse({"status": "ok", "active_calls": active, "stack": equipment.settings.stack_folder})
+        folder = equipment.settings.stack_folder
+        return JSONResponse({"status": "ok", "active_calls": active} | ({"stack": folder} if folder else {}))
 
     async def subscribe(self, _: Request) -> Response:
         problem = await self._exchange().event_grid.subscribe()
