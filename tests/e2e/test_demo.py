@@ -48,6 +48,22 @@ async def test_a_call_with_two_turns_and_a_barge_in_passes_every_check(
     await _check_trace(spans, str(arrival["call_id"]))
 
 
+@pytest.mark.timeout(120)
+def test_the_documented_scenario_with_a_key_passes_every_check(
+    stack: Stack, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As somebody writes it who has read docs/lab.md; tests/repo compares the file with the page."""
+    remember(stack)
+    code = demo(DEFAULT_SCENARIO.with_name("order-status.yaml"), stack.folder, tmp_path, attach=True)
+    told = "".join(capsys.readouterr())
+    assert code == 0, told
+    assert "presses #" in told
+    transcript = (tmp_path / "order-status.txt").read_text(encoding="utf-8")
+    said = [transcript.index(text) for text in ("Where is my order", "(tones: 42#)", "Thank you, that is all")]
+    assert said == sorted(said)
+    assert "The operator API's id of this call: call_" in told
+
+
 def _check_what_logs_tell(logs: dict[str, str], call_id: str) -> None:
     """At INFO each service tells of the call, and nothing of who spoke and what was said."""
     for service, log in logs.items():

@@ -132,6 +132,8 @@ The stack is up. Logs are in {folder}/.
 
 
 def _down(folder: Path) -> int:
+    if lost(folder)[0]:
+        print("Stopping …", flush=True)
     stopped = bring_down(folder)
     if stopped:
         print(f"Stopped {', '.join(stopped)}.")
