@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from lab.exported import notices
@@ -16,16 +16,22 @@ FOLDER = Path(".lab")
 RESULTS = Path("out/chaos.json")
 
 
+def _interruptible(command: Callable[[Sequence[str] | None], int]) -> Callable[[Sequence[str] | None], int]:
+    """After Ctrl-C the exit code is 130, as in a shell, and there is no traceback."""
+
+    def run(argv: Sequence[str] | None = None) -> int:
+        try:
+            return command(argv)
+        except KeyboardInterrupt:
+            return 130
+
+    return run
+
+
+@_interruptible
 def main(argv: Sequence[str] | None = None) -> int:
-    """The exit code: 0 for success, 1 for a failure, 2 for a wrong command line or setting, 130 after Ctrl-C."""
+    """The exit code: 0 when all went as it should, 1 when not, 2 for a wrong command line or setting."""
     arguments = _parser().parse_args(argv)
-    try:
-        return _run(arguments)
-    except KeyboardInterrupt:
-        return 130
-
-
-def _run(arguments: argparse.Namespace) -> int:
     # The demo's tools are imported late: a simulator must start fast and needs none of them.
     if arguments.command == "acs":
         from lab.acs.app import main as acs_main

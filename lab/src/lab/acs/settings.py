@@ -30,8 +30,6 @@ class AcsSettings:
     host: str = "127.0.0.1"
     port: int = 8090
     log_level: str = "INFO"
-    stack_folder: str = ""
-    """Of the stack that this simulator belongs to; `/healthz` reports it, so that `lab` finds the stack."""
 
     webhook_url: str = "http://127.0.0.1:8080/api/incomingCall"
     webhook_wait_s: float = 15.0
@@ -77,6 +75,9 @@ class AcsSettings:
     callback_attempts: int = 3
     callback_retry_s: float = 0.5
 
+    stack_folder: str = ""
+    """Of the stack that this simulator belongs to; `/healthz` reports it, so that `lab` finds the stack."""
+
     @property
     def base_url(self) -> str:
         host = "127.0.0.1" if self.host in {"0.0.0.0", "", "::"} else self.host
@@ -94,7 +95,6 @@ class AcsSettings:
             host=env.text("HOST", cls.host),
             port=int(env.number("PORT", cls.port)),
             log_level=env.choice("LOG_LEVEL", ("info", "debug", "warning", "error")).upper(),
-            stack_folder=env.text("STACK_FOLDER", cls.stack_folder),
             webhook_url=env.text("WEBHOOK_URL", cls.webhook_url),
             webhook_wait_s=env.number("WEBHOOK_WAIT_S", cls.webhook_wait_s),
             event_schema=cast(EventSchema, env.choice("EVENT_SCHEMA", ("eventgrid", "cloudevents"))),
@@ -121,6 +121,7 @@ class AcsSettings:
             callback_timeout_s=env.number("CALLBACK_TIMEOUT_S", cls.callback_timeout_s),
             callback_attempts=int(env.number("CALLBACK_ATTEMPTS", cls.callback_attempts)),
             callback_retry_s=env.number("CALLBACK_RETRY_S", cls.callback_retry_s),
+            stack_folder=env.text("STACK_FOLDER", cls.stack_folder),
         )
         if env.wrong:
             raise ValueError("; ".join(env.wrong))
