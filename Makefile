@@ -26,15 +26,23 @@ SHIPPED := services/agent-relay services/media-gateway libs/common
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## /\1\t/' | expand -t 12
 
+# $(call slow,what,command): a dot every two seconds while the command runs, and then its duration.
+slow = @printf '%s ' '$(1)'; began=$$SECONDS; (while sleep 2; do printf .; done) & dots=$$!; \
+	trap 'kill $$dots' EXIT; $(2) || { code=$$?; echo; exit $$code; }; echo " $$((SECONDS - began)) s"
+
 $(STAMP): requirements/dev.txt $(CYTHON) $(addsuffix /pyproject.toml,$(PACKAGES))
-	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0])'
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/dev.txt
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation $(addprefix -e ,$(PACKAGES))
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0])'
+	$(call slow,Python environment in $(VENV),{ test -x $(BIN)/python || $(PYTHON) -m venv $(VENV); })
+	$(call slow,Locked requirements (about a minute),$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt)
+	$(call slow,Our packages,$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation $(addprefix -e ,$(PACKAGES)))
 	@$(BIN)/python libs/common/hatch_build.py
 	@touch $@
 
-install: $(STAMP) ## install everything into .venv
+install: $(STAMP) ## install everything into .venv (PYTHON=python3.13 chooses the version for a new one)
+ifneq ($(origin PYTHON),file)
+	@wanted=$$($(PYTHON) -c 'import sys; print(sys.version.split()[0])') && there=$$($(BIN)/python -c 'import sys; print(sys.version.split()[0])') && \
+	test "$$wanted" = "$$there" || { echo "$(VENV) has Python $$there, but PYTHON=$(PYTHON) is $$wanted. To replace it: make clean install PYTHON=$(PYTHON)" >&2; exit 1; }
+endif
 
 demo: install ## place one phone call through all services, show and check it
 	$(BIN)/lab demo
@@ -71,10 +79,10 @@ frameworks: install $(FRAMEWORKS)/.installed ## a public framework, unmodified, 
 	$(BIN)/python tests/contract/frameworks/run.py $(FRAMEWORKS)/bin/python
 
 $(AS_SHIPPED)/.made: $(STAMP) libs/common/mypyc.ini $(shell find $(SHIPPED) -name "*.py" -path "*/src/*")
-	rm -rf $(WHEELS) $(AS_SHIPPED)
-	printf '%s\n' $(SHIPPED) | xargs -P 2 -I {} \
-		$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir $(WHEELS) ./{}
-	$(BIN)/python -m pip install --quiet --no-deps --no-index --target $(AS_SHIPPED) $(WHEELS)/*.whl
+	@rm -rf $(WHEELS) $(AS_SHIPPED)
+	$(call slow,Compiled packages (some minutes),printf '%s\n' $(SHIPPED) | xargs -P 2 -I {} \
+		$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir $(WHEELS) ./{})
+	@$(BIN)/python -m pip install --quiet --no-deps --no-index --target $(AS_SHIPPED) $(WHEELS)/*.whl
 	@touch $@
 
 compiled: $(AS_SHIPPED)/.made ## make the packages as the images have them, compiled, into out/as-shipped

@@ -26,6 +26,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from bench.event_loop import new_event_loop
 from bench.table import Cell, Table
 from lab.acs.media_socket import MediaSocket, RefusedError, open_media_socket
+from lab.orphans import guard
 from lab.ports import free_port
 
 CONNECTIONS: Final = 40
@@ -51,6 +52,7 @@ def measure(repeats: int) -> list[Table]:
 def _cpu_us(name: str) -> float:
     port = free_port()
     process = subprocess.Popen([sys.executable, "-m", "bench.sockets", name, str(port)], cwd=_ROOT)
+    guard().watch(process.pid)
     try:
         with asyncio.Runner(loop_factory=new_event_loop) as runner:
             return runner.run(_feed(process.pid, f"ws://127.0.0.1:{port}/"))

@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 
 from eventually import eventually
+from lab.orphans import guard
 from lab.ports import free_port
 
 
@@ -51,6 +52,7 @@ def simulator_process(name: str, **settings: str) -> Iterator[int]:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
+    guard().watch(process.pid)
     try:
         yield port
     finally:

@@ -2,23 +2,60 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 
+from eventually import eventually
 from lab.cli import main
-from lab.stack import Ports, bring_down, probe_status, recall
+from lab.kept_stack import recall
+from lab.stack import Ports, Stack, probe_status
+
+LAB = str(Path(sys.executable).parent / "lab")
 
 
-def _lab(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [str(Path(sys.executable).parent / "lab"), *arguments]
-    environment = {name: value for name, value in os.environ.items() if name != "REDIS_URL"}
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+def _environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name != "REDIS_URL"}
+
+
+def _lab(*arguments: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
+    command = [LAB, *arguments]
+    return subprocess.run(
+        command, env=_environment(), capture_output=True, text=True, timeout=60, check=False, cwd=folder
+    )
+
+
+@contextmanager
+def _demo(folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """A demo that has begun, in a folder of its own."""
+    command = [LAB, "--folder", str(folder), "demo", "--out", str(folder / "out")]
+    with subprocess.Popen(
+        command, env=_environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=folder
+    ) as demo:
+        try:
+            yield demo
+        finally:
+            demo.kill()
+
+
+def _of_folder(folder: Path) -> list[psutil.Process]:
+    """The processes that write their logs into this folder."""
+    mine: list[psutil.Process] = []
+    for process in psutil.process_iter():
+        try:
+            if process.status() != psutil.STATUS_ZOMBIE and str(folder) in str(process.environ().get("PWD_OF_TEST")):
+                mine.append(process)
+        except psutil.Error:
+            continue
+    return mine
 
 
 @pytest.mark.timeout(90)
@@ -32,7 +69,13 @@ def test_up_keeps_the_stack_up_and_down_stops_it(tmp_path: Path) -> None:
         assert str(stack.ports.acs) in up.stdout
         ready = f"http://127.0.0.1:{stack.ports.call_control}/readyz"
         assert probe_status(ready) == 200
-        assert "up already" in _lab(*folder, "up", "--free-ports").stderr
+        again = _lab(*folder, "up", "--free-ports")
+        assert (again.returncode, "is up already" in again.stderr) == (1, True)
+        _kill(stack, "media-gateway")
+        again = _lab(*folder, "up", "--free-ports")
+        assert (again.returncode, "media-gateway ended by itself" in again.stderr) == (1, True)
+        call = _lab(*folder, "call")
+        assert (call.returncode, "media-gateway (no answer)" in call.stderr) == (1, True)
     finally:
         down = _lab(*folder, "down")
     assert "Stopped agent-relay" in down.stdout
@@ -40,13 +83,46 @@ def test_up_keeps_the_stack_up_and_down_stops_it(tmp_path: Path) -> None:
     assert "Nothing was up" in _lab(*folder, "down").stdout
 
 
-def test_a_pid_that_is_gone_does_not_stop_down(tmp_path: Path) -> None:
-    child = os.spawnlp(os.P_NOWAIT, "sleep", "sleep", "60")
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    row = {"name": "acs", "port": 1, "pid": child}
-    (tmp_path / "stack.json").write_text(json.dumps({"processes": [row], "ports": {}}))
-    assert bring_down(tmp_path) == []
+def _kill(stack: Stack, name: str) -> None:
+    port = stack.port_of(name)
+    for process in psutil.process_iter():
+        try:
+            if any(one.status == psutil.CONN_LISTEN and one.laddr.port == port for one in process.net_connections()):
+                process.kill()
+                process.wait()
+        except psutil.Error:
+            continue
+
+
+@pytest.mark.timeout(90)
+async def test_ctrl_c_ends_the_demo_at_once_and_without_a_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PWD_OF_TEST", str(tmp_path))
+    with _demo(tmp_path) as demo:
+        assert demo.stdout is not None
+        while "hears the agent" not in (line := demo.stdout.readline()):
+            assert line, "the demo ended by itself"
+        demo.send_signal(signal.SIGINT)
+        began = time.monotonic()
+        rest = demo.stdout.read()
+        assert demo.wait() == 130
+        assert time.monotonic() - began < 8
+    assert "Interrupted; stopping" in rest
+    assert "Traceback" not in rest
+    await eventually(lambda: _of_folder(tmp_path) == [], within_s=10)
+
+
+@pytest.mark.timeout(90)
+async def test_a_demo_that_is_killed_leaves_no_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PWD_OF_TEST", str(tmp_path))
+    with _demo(tmp_path) as demo:
+        assert demo.stdout is not None
+        while "phone" not in (line := demo.stdout.readline()):
+            assert line, "the demo ended by itself"
+        assert len(_of_folder(tmp_path)) > 7
+        demo.send_signal(signal.SIGKILL)
+    await eventually(lambda: _of_folder(tmp_path) == [], within_s=20)
 
 
 def test_a_wrong_command_line_ends_with_2() -> None:
@@ -62,3 +138,11 @@ def test_call_without_a_stack_says_what_to_do(
     monkeypatch.setattr("lab.demo.Ports", Ports.free)
     assert main(["--folder", str(tmp_path), "call"]) == 2
     assert "make up" in capsys.readouterr().err
+
+
+def test_down_names_the_stack_of_another_folder(
+    stack: Stack, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lab.cli.Ports", lambda: stack.ports)
+    assert main(["--folder", str(tmp_path), "down"]) == 1
+    assert f"--folder {stack.folder} down" in capsys.readouterr().err

@@ -13,10 +13,11 @@ from lab.acs.settings import LAB_ACCESS_KEY
 from lab.call_checks import check_call
 from lab.demo import DEFAULT_SCENARIO, demo
 from lab.heard_audio import Recording, read_recording
+from lab.kept_stack import remember
 from lab.metric_checks import read_metrics
 from lab.observed_call import ObservedCall, place_call, save_recording
 from lab.scenario import load_scenario
-from lab.stack import API_KEY, EVENT_GRID_SECRET, IDENTITY_HEADER, MEDIA_TOKEN_KEY, Stack, remember
+from lab.stack import API_KEY, EVENT_GRID_SECRET, IDENTITY_HEADER, MEDIA_TOKEN_KEY, Stack
 from span_receiver import SpanReceiver
 
 SERVICES = ("call-control", "media-gateway", "agent-relay")
@@ -45,6 +46,22 @@ async def test_a_call_with_two_turns_and_a_barge_in_passes_every_check(
     [arrival] = [line for line in _lines(logs["call-control"]) if line["message"] == "call arrived"]
     _check_what_logs_tell(logs, str(arrival["call_id"]))
     await _check_trace(spans, str(arrival["call_id"]))
+
+
+@pytest.mark.timeout(120)
+def test_the_documented_scenario_with_a_key_passes_every_check(
+    stack: Stack, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As somebody writes it who has read docs/lab.md; tests/repo compares the file with the page."""
+    remember(stack)
+    code = demo(DEFAULT_SCENARIO.with_name("order-status.yaml"), stack.folder, tmp_path, attach=True)
+    told = "".join(capsys.readouterr())
+    assert code == 0, told
+    assert "presses #" in told
+    transcript = (tmp_path / "order-status.txt").read_text(encoding="utf-8")
+    said = [transcript.index(text) for text in ("Where is my order", "(tones:", "Thank you, that is all")]
+    assert said == sorted(said)
+    assert "The operator API's id of this call: call_" in told
 
 
 def _check_what_logs_tell(logs: dict[str, str], call_id: str) -> None:

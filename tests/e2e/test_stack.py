@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from lab.ports import free_port
-from lab.stack import Ports, Process, Stack, StackError, log_tail, probe_status, recall, remember, running, standing
+from lab.stack import Ports, Process, Stack, StackError, log_tail, probe_status, running
 
 
 def test_every_part_stands_and_is_known_by_name(stack: Stack) -> None:
@@ -28,32 +30,47 @@ def test_a_part_that_cannot_start_is_named_with_its_log(tmp_path: Path, monkeypa
     assert len(stack.dead()) == len(stack.processes)
 
 
-def test_settings_of_a_real_subscription_do_not_reach_the_lab(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stack: Stack
-) -> None:
-    monkeypatch.setenv("AZURE_VOICE_LIVE_API_KEY", "secret")
-    monkeypatch.setenv("ACS_CONNECTION_STRING", "endpoint=https://real;accesskey=c2VjcmV0")
-    from lab.stack import _inherited
-
-    assert not {"AZURE_VOICE_LIVE_API_KEY", "ACS_CONNECTION_STRING"} & _inherited().keys()
-
-
-def test_what_was_remembered_is_recalled(tmp_path: Path) -> None:
-    assert recall(tmp_path) is None
-    stack = Stack(Ports(), tmp_path)
-    stack.processes.append(Process("acs", 8090, None))
-    remember(stack)
-    recalled = recall(tmp_path)
-    assert recalled is not None
-    assert (recalled.ports, recalled.url("acs")) == (Ports(), "http://127.0.0.1:8090")
+def test_an_exported_setting_reaches_its_service(stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wrong value of each service, so that the service itself says that it has read it."""
+    monkeypatch.delenv("REDIS_URL", raising=False)
+    monkeypatch.setenv("RELAY_CAPACITY", "none")
+    monkeypatch.setenv("AGENT_PROFILES_FILE", str(tmp_path / "missing.yaml"))
+    with pytest.raises(StackError) as caught, running(Stack(Ports.free(), tmp_path)):
+        pytest.fail("it must not start")
+    assert "missing.yaml" in str(caught.value)
+    assert "RELAY_CAPACITY" in str(caught.value)
 
 
-def test_a_stack_that_others_started_is_found_when_all_of_it_is_ready(stack: Stack, tmp_path: Path) -> None:
-    found = standing(tmp_path, stack.ports)
-    assert found is not None
-    assert found.url("agent-relay") == stack.url("agent-relay")
-    assert found.dead() == []
-    assert standing(tmp_path, replace(stack.ports, agent_relay=free_port())) is None
+def test_a_taken_port_is_named_with_the_stack_that_has_it(stack: Stack, tmp_path: Path) -> None:
+    """Its probes would be answered by the other stack, while its own processes end."""
+    beside = Stack(replace(Ports.free(), acs=stack.ports.acs), tmp_path / "beside")
+    with pytest.raises(StackError, match=f"port {stack.ports.acs} of acs is taken(.|\n)*{stack.folder}"):
+        beside.start()
+    assert beside.processes == []
+    assert not beside.folder.exists(), "nothing is left behind"
+
+
+def test_an_answer_of_another_process_does_not_count(stack: Stack, tmp_path: Path) -> None:
+    [acs] = [process for process in stack.processes if process.name == "acs"]
+    assert acs.listens
+    with subprocess.Popen(["sleep", "60"]) as idle:
+        assert not Process("acs", acs.port, idle).listens
+        idle.kill()
+
+
+def test_the_simulators_alone_are_no_stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "lab").touch()
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    stack = Stack(Ports.free(), tmp_path / "stack")
+    with pytest.raises(StackError, match=r"call-control, media-gateway, agent-relay not found(.|\n)*lab acs"):
+        stack.start()
+    assert not stack.folder.exists()
+
+
+def test_a_redis_of_another_machine_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REDIS_URL", "rediss://prod.example.com:10000/0")
+    with pytest.raises(StackError, match="another machine"):
+        Stack(Ports.free(), tmp_path).start()
 
 
 def test_nobody_there_has_status_0_and_no_log_is_told(tmp_path: Path) -> None:

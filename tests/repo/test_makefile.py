@@ -43,3 +43,37 @@ def test_make_test_runs_every_part_and_lists_those_that_failed(failing: str, roo
     assert ran[2:] == ["unit", "integration", "e2e"], "only what needs both cores runs side by side"
     assert (answer.returncode != 0) is bool(failing)
     assert ("make test: failed: " + failing in answer.stderr) is bool(failing)
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+def test_another_python_than_that_of_the_environment_is_refused(root: Path, tmp_path: Path) -> None:
+    """It would have no effect, and nobody would notice."""
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\necho 3.99.0\n")
+    python.chmod(0o755)
+    command = ["make", "-o", ".venv/.installed", "install", f"PYTHON={python}"]
+    answer = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    assert answer.returncode != 0
+    assert "is 3.99.0. To replace it: make clean install" in answer.stderr
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+@pytest.mark.parametrize("code", [0, 3])
+def test_a_slow_step_shows_that_it_runs_and_how_it_ended(code: int, root: Path, tmp_path: Path) -> None:
+    found = re.search(r"^slow = .*?[^\\]$", (root / "Makefile").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    assert found
+    recipe = f"\t$(call slow,Waiting (a while),{{ sleep 3; echo reason >&2; (exit {code}); }})\n\t@echo next\n"
+    (tmp_path / "Makefile").write_text(f"SHELL := /bin/bash\n{found.group()}\nall:\n{recipe}")
+    answer = subprocess.run(["make"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert answer.stdout.startswith("Waiting (a while) .")
+    assert "reason" in answer.stderr
+    assert ("next" in answer.stdout) is (answer.returncode == 0) is (code == 0)
+
+
+def test_what_is_installed_or_compiled_shows_that_it_runs(root: Path) -> None:
+    makefile = (root / "Makefile").read_text(encoding="utf-8")
+    slow = re.findall(
+        r"(?:[^\n]*\\\n)?[^\n]*-m (?:pip install [^\n]*-r|pip install [^\n]*-e|pip wheel|venv)[^\n]*", makefile
+    )
+    assert len(slow) == 4
+    assert all("$(call slow," in step for step in slow), slow

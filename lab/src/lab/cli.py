@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from lab.exported import notices
+from lab.kept_stack import bring_down, forget, lost, remember
 from lab.redis_server import NoRedisError
-from lab.stack import API_KEY, Ports, Stack, StackError, bring_down, recall, remember
+from lab.stack import API_KEY, Ports, Stack, StackError, show_ready, stack_folder
 
 FOLDER = Path(".lab")
 RESULTS = Path("out/chaos.json")
@@ -19,6 +21,19 @@ SIMULATORS = {
 }
 
 
+def _interruptible(command: Callable[[Sequence[str] | None], int]) -> Callable[[Sequence[str] | None], int]:
+    """After Ctrl-C the exit code is 130, as in a shell, and there is no traceback."""
+
+    def run(argv: Sequence[str] | None = None) -> int:
+        try:
+            return command(argv)
+        except KeyboardInterrupt:
+            return 130
+
+    return run
+
+
+@_interruptible
 def main(argv: Sequence[str] | None = None) -> int:
     """The exit code: 0 when all went as it should, 1 when not, 2 for a wrong command line or setting."""
     parser = _parser()
@@ -96,28 +111,56 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _up(folder: Path, ports: Ports) -> int:
-    if recall(folder) is not None:
-        print("A stack is up already; `make down` stops it.", file=sys.stderr)
+    running, gone = lost(folder)
+    if running:
+        state = f"is up only in part: {', '.join(gone)} ended by itself (logs: {folder})" if gone else "is up already"
+        print(f"The stack of {folder} {state}. `{_command(folder)} down` stops it.", file=sys.stderr)
         return 1
-    stack = Stack(ports, folder)
+    forget(folder)
+    for line in notices(Path.cwd()):
+        print(line, file=sys.stderr)
+    print("Starting:", end="", flush=True)
+    stack = Stack(ports, folder, progress=show_ready)
     try:
         stack.start()
     except (StackError, NoRedisError) as error:
         stack.stop()
-        print(f"The stack could not start: {error}", file=sys.stderr)
+        print(f"\nThe stack could not start: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        stack.hurry()
+        stack.stop()
+        raise
     remember(stack)
+    stack.keep()
     print(
-        f"""The stack is up. Logs are in {folder}/.
-  call it:       {Path(sys.executable).parent}/lab call
+        f"""
+The stack is up. Logs are in {folder}/.
+  call it:       {_command(folder)} call
   by hand:       curl -d '{{"from": "+14255550100", "to": "+18005551212"}}' http://127.0.0.1:{ports.acs}/lab/calls
   see the calls: curl -H 'X-Api-Key: {API_KEY}' http://127.0.0.1:{ports.call_control}/api/calls
-  stop it:       make down"""
+  stop it:       {_command(folder)} down
+  more:          docs/lab.md (scenarios, faults, settings)"""
     )
     return 0
 
 
 def _down(folder: Path) -> int:
+    if lost(folder)[0]:
+        print("Stopping …", flush=True)
     stopped = bring_down(folder)
-    print(f"Stopped {', '.join(stopped)}." if stopped else "Nothing was up.")
-    return 0
+    if stopped:
+        print(f"Stopped {', '.join(stopped)}.")
+        return 0
+    there = stack_folder(Ports())
+    if there is None or there == folder.absolute():
+        print("Nothing was up.")
+        return 0
+    print(f"Nothing was up here. The stack of {there} is: `{_command(there)} down` stops it.", file=sys.stderr)
+    return 1
+
+
+def _command(folder: Path) -> str:
+    """`lab` as it can be pasted into the shell."""
+    lab = str(Path(sys.executable).parent / "lab")
+    return lab if folder == FOLDER else f"{lab} --folder {folder}"

@@ -12,7 +12,7 @@ from typing import Final
 
 from lab.mark_report import Direction
 from lab.redis_server import NoRedisError
-from lab.stack import Ports, Stack, StackError, running
+from lab.stack import Ports, Stack, StackError, running, show_ready
 from lab.traffic import await_talking, collect, cpu_s, directions, hang_up, place_calls
 from lab.wire import Json, WireError, call_json
 
@@ -53,12 +53,13 @@ def load(calls: int, seconds: float, folder: Path, *, json_path: Path | None = N
     """Exit code 0 when every call was answered and no frame was lost, repeated, out of order or of another call."""
     capacity = str(max(50, calls))
     extra = {"agent-relay": {"RELAY_CAPACITY": capacity}, "media-gateway": {"GATEWAY_CAPACITY": capacity}}
-    print(f"Starting the stack for {calls} calls of {seconds:.0f} s …", flush=True)
+    print(f"Starting the stack for {calls} calls of {seconds:.0f} s:", end="", flush=True)
     try:
-        with running(Stack(Ports.free(), folder, extra)) as stack:
+        with running(Stack(Ports.free(), folder, extra, progress=show_ready)) as stack:
+            print(f"\nPlacing {calls} calls, then measuring for {seconds:.0f} s …", flush=True)
             report = measure(stack, calls, seconds)
     except (StackError, NoRedisError, WireError) as error:
-        print(f"The load could not run: {error}", file=sys.stderr)
+        print(f"\nThe load could not run: {error}", file=sys.stderr)
         return 1
     print(table(report))
     if json_path:

@@ -11,6 +11,8 @@ from lab.stack import Stack
 from lab.wire import Json, WireError, call_json, raw
 
 FINISHED: Final = frozenset({"ended", "redirected", "rejected", "unanswered"})
+_LATE_S: Final = 0.6
+"""The simulated phone notices the end of the agent's speech so much later at most (`HANGOVER_MS` of quiet)."""
 
 
 @dataclass(slots=True)
@@ -23,6 +25,7 @@ class ObservedCall:
     phone: Json = field(default_factory=dict)
     voice: Json = field(default_factory=dict)
     _shown: dict[str, int] = field(default_factory=dict)
+    _held_back: list[tuple[str, Json]] = field(default_factory=list)
 
     def poll(self) -> None:
         self.phone = call_json("GET", f"{self.stack.url('acs')}/lab/calls/{self.lab_id}")
@@ -36,13 +39,26 @@ class ObservedCall:
         return self.phone.get("state") in FINISHED
 
     def new_events(self) -> list[tuple[str, Json]]:
-        """(side, event) not returned before, in order of time; side is `phone` or `voice`."""
-        events: list[tuple[str, Json]] = []
+        """(side, event) not returned before, in order of time; side is `phone` or `voice`.
+
+        While the call runs, an event is held back until none from before it can come any more.
+        """
+        events = self._held_back
         for side, source in (("phone", self.phone), ("voice", self.voice)):
             timeline = source.get("timeline", [])
             events += [(side, event) for event in timeline[self._shown.get(side, 0) :]]
             self._shown[side] = len(timeline)
-        return sorted(events, key=lambda pair: float(pair[1]["t"]))
+        events.sort(key=lambda pair: float(pair[1]["t"]))
+        polled = [float(source["now"]) for source in (self.phone, self.voice) if "now" in source]
+        complete_to = float("inf") if self.finished else min(polled, default=0.0) - _LATE_S
+        due = [pair for pair in events if float(pair[1]["t"]) <= complete_to]
+        self._held_back = events[len(due) :]
+        return due
+
+    @property
+    def rang_at(self) -> float | None:
+        """When the phone began to ring, on the clock of the timelines."""
+        return min(self.times("phone", "incoming_call_sent"), default=None)
 
     def times(self, side: str, event: str) -> list[float]:
         """When an event happened on one side, monotonic seconds."""

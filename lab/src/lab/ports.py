@@ -41,7 +41,7 @@ class PortBlock:
         """A port of 127.0.0.1 on which nobody listens. Raises `NoPortError`."""
         for _ in range(_BLOCK):
             port = next(self._ports)
-            if _can_be_had(port):
+            if can_be_had(port):
                 return port
         raise NoPortError(f"all {_BLOCK} ports of this process are taken; is something left running?")
 
@@ -84,7 +84,8 @@ def _lock(path: Path) -> int | None:
     return file
 
 
-def _can_be_had(port: int) -> bool:
+def can_be_had(port: int) -> bool:
+    """Whether a server could listen on this port of 127.0.0.1 now."""
     with socket.socket() as probe:
         # As servers bind: what still waits for the end of an old connection is no hindrance.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

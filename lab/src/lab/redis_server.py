@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from lab.orphans import guard
 from lab.ports import free_port
 
 _START_TIMEOUT_S: Final = 10.0
@@ -62,7 +63,9 @@ def start_process(port: int, *options: str, log_path: Path | None = None) -> sub
             stdin=subprocess.DEVNULL,
             stdout=files.enter_context(log_path.open("wb")) if log_path else subprocess.DEVNULL,
             stderr=subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C in the terminal is for its parent, which stops it after the services
         )
+    guard().watch(process.pid)
     deadline = time.monotonic() + _START_TIMEOUT_S
     while not _answers(port, process.pid):
         if process.poll() is not None or time.monotonic() > deadline:

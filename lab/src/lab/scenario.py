@@ -1,12 +1,28 @@
-"""Scenarios: who calls, what they say and when, and what the simulated agent answers. YAML files, checked when read."""
+"""Scenarios: who calls, what they say and when, and what the simulated agent answers. YAML files, checked when read.
+
+docs/lab.md describes the language; a test compares the two.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from lab.yaml_mistakes import explain, repeated_keys, syntax_mistake
+
+WITHIN_S: Final = 15.0
+_HINTS: Final = {
+    "dtmf": "keys are 0-9, A-D, * and #",
+    "number": "an E.164 number such as +14255550100",
+    "name": "letters, digits, spaces, dots, dashes; result files are named after it",
+}
+
+
+class ScenarioError(ValueError):
+    """The file is no scenario. The message names every mistake with its line."""
 
 
 class _Part(BaseModel):
@@ -27,14 +43,17 @@ class Step(_Part):
     pause_ms: int | None = Field(default=None, ge=0)
     hang_up: Literal[True] | None = None
     ms: int = Field(default=0, ge=0)
-    within_s: float = Field(default=15.0, gt=0)
+    within_s: float = Field(default=WITHIN_S, gt=0)
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Step:
         kinds = ("say", "play", "dtmf", "wait_for", "pause_ms", "hang_up")
         chosen = [kind for kind in kinds if getattr(self, kind) is not None]
         if len(chosen) != 1:
-            raise ValueError(f"a step needs exactly one of {', '.join(kinds)}; this one has {chosen or 'none'}")
+            has = " and ".join(chosen) or "none"
+            raise ValueError(f"is a step: it needs exactly one of {', '.join(kinds)}; this one has {has}")
+        if self.wait_for is None and (self.ms or self.within_s != WITHIN_S):
+            raise ValueError(f"has `ms` or `within_s`, which belong to `wait_for`, not to `{chosen[0]}`")
         return self
 
 
@@ -58,7 +77,7 @@ class Reply(_Part):
     @model_validator(mode="after")
     def _something(self) -> Reply:
         if self.say is None and self.call is None:
-            raise ValueError("a reply needs `say`, `call`, or both")
+            raise ValueError("is a reply: it needs `say`, `call`, or both")
         return self
 
 
@@ -71,11 +90,46 @@ class Agent(_Part):
 
 
 class Scenario(_Part):
-    name: str
+    name: str = Field(pattern=r"^\w[\w .-]{0,99}$")
     caller: Caller = Caller()
     agent: Agent = Agent()
 
 
 def load_scenario(path: Path) -> Scenario:
-    """Read and check one scenario file. Raises `ValueError` (pydantic's, naming each wrong field) or `OSError`."""
-    return Scenario.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    """Read and check one scenario file; the files of `play` are looked for beside it. Raises `ScenarioError`,
+    `OSError`.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        node = yaml.compose(text, yaml.SafeLoader)
+        content = yaml.safe_load(text)
+    except UnicodeDecodeError as error:
+        raise _not_usable(path, ["it is not UTF-8 text"]) from error
+    except yaml.YAMLError as error:
+        raise _not_usable(path, [syntax_mistake(error)]) from error
+    mistakes = list(repeated_keys(node))
+    try:
+        scenario = Scenario.model_validate(content if content is not None else {})
+    except ValidationError as error:
+        raise _not_usable(path, mistakes + explain(error, Scenario, node, _HINTS)) from error
+    if mistakes:
+        raise _not_usable(path, mistakes)
+    return _with_found_recordings(scenario, path)
+
+
+def _with_found_recordings(scenario: Scenario, path: Path) -> Scenario:
+    """The simulated phone reads them, in a process and maybe in a folder of its own."""
+    steps: list[Step] = []
+    for number, step in enumerate(scenario.caller.steps, start=1):
+        if step.play is not None:
+            recording = (path.parent / step.play).absolute()
+            if not recording.is_file():
+                raise _not_usable(path, [f"`caller.steps[{number}].play`: there is no file {recording}"])
+            step = step.model_copy(update={"play": str(recording)})
+        steps.append(step)
+    caller = scenario.caller.model_copy(update={"steps": tuple(steps)})
+    return scenario.model_copy(update={"caller": caller})
+
+
+def _not_usable(path: Path, mistakes: list[str]) -> ScenarioError:
+    return ScenarioError("\n".join([f"The scenario {path} cannot be used:", *(f"  {mistake}" for mistake in mistakes)]))

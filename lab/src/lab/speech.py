@@ -8,8 +8,10 @@ waves go on where the sentence before left them. So what was said has to be kept
 from __future__ import annotations
 
 import ctypes
+import tempfile
 import threading
 from functools import cache, lru_cache
+from pathlib import Path
 
 import espeakng_loader
 import numpy as np
@@ -24,6 +26,8 @@ _AUDIO_OUTPUT_SYNCHRONOUS = 2
 _INITIALIZE_DONT_EXIT = 0x8000
 _CHARS_UTF8 = 1
 _POSITION_CHARACTER = 1
+_LONGEST_PATH = 150
+"""Bytes; espeak-ng keeps the path of its data in 160, with what it appends (N_PATH_HOME in its sources)."""
 
 _Synthesized = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)
 _lock = threading.Lock()
@@ -66,10 +70,10 @@ class _Engine:
 
     def __init__(self) -> None:
         self._library = ctypes.CDLL(str(espeakng_loader.get_library_path()))
-        data = str(espeakng_loader.get_data_path()).encode()
+        data = self._data_path(Path(espeakng_loader.get_data_path())).encode()
         rate_hz = self._library.espeak_Initialize(_AUDIO_OUTPUT_SYNCHRONOUS, 0, data, _INITIALIZE_DONT_EXIT)
         if rate_hz <= 0:
-            raise SpeechError(f"espeak-ng found no data under {data.decode()} (it wants a path below 160 characters)")
+            raise SpeechError(f"espeak-ng found no data under {data.decode()} (longest path: {_LONGEST_PATH} bytes)")
         self.rate_hz = int(rate_hz)
         self._synth = self._library.espeak_Synth
         self._synth.argtypes = [
@@ -82,6 +86,15 @@ class _Engine:
             ctypes.c_void_p,
             ctypes.c_void_p,
         ]
+
+    def _data_path(self, path: Path) -> str:
+        """A project may lie deep in the file system: then espeak-ng gets a link with a shorter path."""
+        if len(str(path).encode()) <= _LONGEST_PATH:
+            return str(path)
+        self._short = tempfile.TemporaryDirectory(prefix="lab-speech-")  # goes with the process
+        link = Path(self._short.name) / path.name
+        link.symlink_to(path.absolute(), target_is_directory=True)
+        return str(link)
 
     def speak(self, text: str, voice: str) -> bytes:
         """PCM16 at the engine's own rate."""

@@ -1,27 +1,30 @@
 """The whole system on one machine: a Redis, the simulators and the three services, each as a process of its own.
 
 The services are started by their console scripts and configured through their environment, as anywhere else. Logs go
-to one file a process.
+to one file a process. All processes end with the one that started them, unless `Stack.keep` was called.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-import os
 import signal
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+import psutil
+
+from lab import exported
 from lab.acs.settings import LAB_ACCESS_KEY, LAB_RESOURCE_ID
-from lab.ports import free_port
+from lab.orphans import guard
+from lab.ports import can_be_had, free_port
 from lab.redis_server import start_server
 
 API_KEY: Final = "lab-operator-key"
@@ -29,12 +32,15 @@ API_KEY: Final = "lab-operator-key"
 MEDIA_TOKEN_KEY: Final = "lab-media-token-key-lab-media-token-key"
 EVENT_GRID_SECRET: Final = "lab-event-grid-secret"
 IDENTITY_HEADER: Final = "lab-identity-header"
+PARTS: Final = ("identity", "voice-live", "acs", "call-control", "media-gateway", "agent-relay")
+"""In the order of their start; a Redis comes before them."""
 _READY_TIMEOUT_S: Final = 30.0
-_STOP_TIMEOUT_S: Final = 10.0
+STOP_TIMEOUT_S: Final = 10.0
+_HASTY_S: Final = 1.0
 
 
 class StackError(RuntimeError):
-    """The stack does not stand; the message says which part, why, and where its log is."""
+    """The stack is not up; the message names the part, the reason and the log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +76,19 @@ class Process:
     def pid(self) -> int:
         return self.popen.pid if self.popen else 0
 
+    @property
+    def listens(self) -> bool:
+        """Whether it serves its port itself: beside another stack, the answer may come from that one's process."""
+        if self.popen is None:
+            return True
+        try:
+            sockets = psutil.Process(self.popen.pid).net_connections(kind="tcp")
+        except psutil.NoSuchProcess:
+            return False
+        except psutil.AccessDenied:
+            return True
+        return any(one.status == psutil.CONN_LISTEN and one.laddr.port == self.port for one in sockets)
+
 
 @dataclass(slots=True)
 class Stack:
@@ -80,12 +99,20 @@ class Stack:
     extra: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     processes: list[Process] = field(default_factory=list)
     redis_url: str = ""
+    progress: Callable[[str], None] | None = None
+    """Called with the name of each part once it is ready."""
+    stop_within_s: float = STOP_TIMEOUT_S
+    """After that, what has not ended by itself is killed."""
 
     def start(self) -> None:
         """Start everything and return when all are ready. Raises `StackError`, `NoRedisError`."""
+        _find_scripts()
+        for name in ("redis", *PARTS):
+            if name != "redis" or not _given_redis():
+                self._refuse_taken(name, self.port_of(name))
         self.folder.mkdir(parents=True, exist_ok=True)
         self._start_redis()
-        for name in ("identity", "voice-live", "acs", "call-control", "media-gateway", "agent-relay"):
+        for name in PARTS:
             self.launch_part(name)
         self.await_ready()
 
@@ -95,13 +122,24 @@ class Stack:
         for process in self.processes:
             if process.probe:
                 self._await_ready(process, deadline)
+            if self.progress is not None:
+                self.progress(process.name)
+
+    def keep(self) -> None:
+        """Let all processes live on when this one ends."""
+        guard().release()
+
+    def hurry(self) -> None:
+        """After Ctrl-C: `stop` does not wait until calls have ended."""
+        print("\nInterrupted; stopping.", file=sys.stderr, flush=True)
+        self.stop_within_s = _HASTY_S
 
     def stop(self) -> None:
         """Stop everything, services first, so that they can say goodbye to Redis."""
         for process in reversed(self.processes):
             if process.popen and process.popen.poll() is None:
                 process.popen.send_signal(signal.SIGTERM)
-        deadline = time.monotonic() + _STOP_TIMEOUT_S
+        deadline = time.monotonic() + self.stop_within_s
         for process in reversed(self.processes):
             if process.popen:
                 with contextlib.suppress(subprocess.TimeoutExpired):
@@ -118,7 +156,7 @@ class Stack:
 
     # -- one process ---------------------------------------------------------------------------------------------
     def _start_redis(self) -> None:
-        self.redis_url = os.environ.get("REDIS_URL", "")
+        self.redis_url = _given_redis()
         if self.redis_url:
             return
         log_path = self.folder / "redis.log"
@@ -130,37 +168,53 @@ class Stack:
         """Start one of the simulators or services."""
         scripts = Path(sys.executable).parent
         command = [str(scripts / "lab"), name] if name in _SIMULATORS else [str(scripts / name)]
-        self.launch(name, command, self.port_of(name), _probe_of(name), self._environment(name))
+        self.launch(name, command, self.port_of(name), probe_of(name), self._environment(name))
 
     def port_of(self, name: str) -> int:
         port: int = getattr(self.ports, name.replace("-", "_"))
         return port
 
-    def launch(self, name: str, command: list[str], port: int, probe: str, environment: Mapping[str, str]) -> None:
+    def launch(self, name: str, command: list[str], port: int, probe: str, settings: Mapping[str, str]) -> None:
         """Start a process that serves on `PORT`; `probe` is the path that answers 200 once it is ready."""
+        self._refuse_taken(name, port)
         log_path = self.folder / f"{name}.log"
-        own = {"HOST": "127.0.0.1", "PORT": str(port), **environment, **self.extra.get(name, {})}
+        own = {"HOST": "127.0.0.1", "PORT": str(port), **settings, **self.extra.get(name, {})}
         with log_path.open("wb") as log:
             popen = subprocess.Popen(
                 command,
-                env={**_inherited(), **own},
+                env={**exported.passed(), **own},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        guard().watch(popen.pid)
         self.processes.append(Process(name, port, popen, log_path, probe))
+
+    def _refuse_taken(self, name: str, port: int) -> None:
+        if can_be_had(port):
+            return
+        there = stack_folder(self.ports)
+        whose = (
+            f"the stack of {there} is up (stop it: `lab --folder {there} down`)" if there else "another program has it"
+        )
+        raise StackError(f"port {port} of {name} is taken: {whose}. Or start this stack with `lab up --free-ports`")
 
     def _environment(self, name: str) -> dict[str, str]:
         ports = self.ports
         acs, identity = f"http://127.0.0.1:{ports.acs}", f"http://127.0.0.1:{ports.identity}/msi/token"
         jwt = {"ACS_JWT_AUDIENCE": LAB_RESOURCE_ID, "ACS_JWT_ISSUER": acs, "ACS_JWKS_URL": f"{acs}/calling/keys"}
-        service = {"REDIS_URL": self.redis_url, "NO_PROXY": "127.0.0.1,localhost", "ALLOW_INSECURE": _allowed()}
+        service = {
+            "REDIS_URL": self.redis_url,
+            "NO_PROXY": "127.0.0.1,localhost",
+            "ALLOW_INSECURE": exported.allow_insecure(),
+        }
         webhook = f"http://127.0.0.1:{ports.call_control}/api/incomingCall"
-        return {
+        folder = str(self.folder.absolute())
+        values = {
             "identity": {"IDENTITY_HEADER": IDENTITY_HEADER},
             "voice-live": {},
-            "acs": {"WEBHOOK_URL": webhook, "EVENT_GRID_SECRET": EVENT_GRID_SECRET},
+            "acs": {"WEBHOOK_URL": webhook, "EVENT_GRID_SECRET": EVENT_GRID_SECRET, "STACK_FOLDER": folder},
             "call-control": {
                 **service,
                 **jwt,
@@ -184,11 +238,12 @@ class Stack:
                 "IDENTITY_HEADER": IDENTITY_HEADER,
             },
         }[name]
+        return exported.defaults(values)
 
     def _await_ready(self, process: Process, deadline: float) -> None:
         while True:
             status = probe_status(f"http://127.0.0.1:{process.port}{process.probe}")
-            if status == 200:
+            if status == 200 and process.listens:
                 return
             if process.popen and process.popen.poll() is not None:
                 raise StackError(f"{process.name} ended with {process.popen.returncode}:\n{log_tail(process)}")
@@ -201,39 +256,40 @@ _SIMULATORS: Final = frozenset({"acs", "voice-live", "identity"})
 _SERVICES: Final = ("call-control", "media-gateway", "agent-relay")
 
 
-def _probe_of(name: str) -> str:
+def probe_of(name: str) -> str:
+    """The path that answers 200 once the part is ready; Redis has none."""
+    if name == "redis":
+        return ""
     return "/healthz" if name in _SIMULATORS else "/readyz"
 
 
-def _allowed() -> str:
-    """The keys above are published. Anything else, such as an unencrypted Redis, is for the environment to allow."""
-    return ",".join(filter(None, ("known-keys", os.environ.get("ALLOW_INSECURE"))))
+def _given_redis() -> str:
+    try:
+        return exported.redis_url()
+    except exported.ForeignRedisError as error:
+        raise StackError(str(error)) from error
 
 
-def _inherited() -> dict[str, str]:
-    """Our environment without what is meant for real services: a stray key must not reach a simulated call."""
-    ours = (
-        "ACS_",
-        "AZURE_",
-        "AGENT_",
-        "VOICE_LIVE_",
-        "EVENT_GRID_",
-        "API_KEYS",
-        "BASE_URL",
-        "MEDIA_",
-        "IDENTITY_",
-        "ROUTING_",
-        "APPLICATIONINSIGHTS_",
-    )
-    return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+def _find_scripts() -> None:
+    """Raises `StackError` where the simulators are installed without the services."""
+    scripts = Path(sys.executable).parent
+    missing = [name for name in ("lab", *_SERVICES) if not (scripts / name).exists()]
+    if missing:
+        raise StackError(
+            f"{', '.join(missing)} not found in {scripts}: a stack needs the services as well (`make install` in the"
+            " repository). The simulators run by themselves: `lab acs`, `lab voice-live`, `lab identity`"
+        )
 
 
 @contextlib.contextmanager
 def running(stack: Stack) -> Iterator[Stack]:
-    """The stack, ready, for the time of the context."""
+    """The stack, ready, for the time of the context. After Ctrl-C it stops without waiting for calls."""
     try:
         stack.start()
         yield stack
+    except KeyboardInterrupt:
+        stack.hurry()
+        raise
     finally:
         stack.stop()
 
@@ -249,6 +305,11 @@ def probe_status(url: str) -> int:
         return 0
 
 
+def show_ready(name: str) -> None:
+    """Progress of a start, on one line."""
+    print(f" {name}", end="", flush=True)
+
+
 def log_tail(process: Process, lines: int = 15) -> str:
     if process.log_path is None or not process.log_path.exists():
         return "(no log)"
@@ -256,60 +317,11 @@ def log_tail(process: Process, lines: int = 15) -> str:
     return "\n".join(["  " + line for line in text] + [f"  (whole log: {process.log_path})"])
 
 
-# -- a stack that stays up ---------------------------------------------------------------------------------------
-def remember(stack: Stack) -> None:
-    """Write down what runs, for `lab down` and `lab call`."""
-    rows = [{"name": p.name, "port": p.port, "pid": p.pid} for p in stack.processes]
-    (stack.folder / "stack.json").write_text(json.dumps({"processes": rows, "ports": asdict(stack.ports)}, indent=1))
-
-
-def recall(folder: Path) -> Stack | None:
-    """The stack that `remember` wrote down, without its processes' handles; None when there is none."""
+def stack_folder(ports: Ports) -> Path | None:
+    """The folder of the stack that is up on these ports, by what its simulated ACS says; None without one."""
     try:
-        stored = json.loads((folder / "stack.json").read_text())
-    except FileNotFoundError:
+        with urllib.request.urlopen(f"http://127.0.0.1:{ports.acs}/healthz", timeout=1) as reply:
+            folder = json.loads(reply.read()).get("stack")
+    except (OSError, ValueError, AttributeError):
         return None
-    stack = Stack(Ports(**stored["ports"]), folder)
-    stack.processes = [Process(row["name"], row["port"], None) for row in stored["processes"]]
-    return stack
-
-
-def standing(folder: Path, ports: Ports) -> Stack | None:
-    """A stack that others started on these ports, such as Docker Compose; None unless what a call needs is ready."""
-    stack = Stack(ports, folder)
-    for name in (*sorted(_SIMULATORS - {"identity"}), *_SERVICES):
-        process = Process(name, stack.port_of(name), None, None, _probe_of(name))
-        if probe_status(f"http://127.0.0.1:{process.port}{process.probe}") != 200:
-            return None
-        stack.processes.append(process)
-    return stack
-
-
-def bring_down(folder: Path) -> list[str]:
-    """Stop what `remember` wrote down; returns the names of the processes that were running."""
-    try:
-        stored = json.loads((folder / "stack.json").read_text())
-    except FileNotFoundError:
-        return []
-    running_ones = [row for row in reversed(stored["processes"]) if row["pid"] and _alive(row["pid"])]
-    for row in running_ones:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(row["pid"], signal.SIGTERM)
-    deadline = time.monotonic() + _STOP_TIMEOUT_S
-    for row in running_ones:
-        while _alive(row["pid"]) and time.monotonic() < deadline:
-            time.sleep(0.05)
-        if _alive(row["pid"]):
-            os.kill(row["pid"], signal.SIGKILL)
-    (folder / "stack.json").unlink()
-    return [row["name"] for row in running_ones]
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return False
-    return True
+    return Path(folder) if isinstance(folder, str) and folder else None

@@ -72,8 +72,10 @@ async def test_who_is_forbidden_diverts_and_tells_which_role_is_missing(
         with caplog.at_level(logging.ERROR):
             assert [await _dial(voice), await _dial(voice)] == [voice.dialers[1].resource] * 2
         [record] = caplog.records
-        assert "Cognitive Services User" in record.getMessage()
-        assert "Foundry User" in record.getMessage()
+        assert record.getMessage() == "Voice Live forbids the connection"
+        remedy = vars(record)["bridge_fields"]["remedy"]
+        assert "Cognitive Services User" in remedy
+        assert "Foundry User" in remedy
 
 
 async def test_only_one_asks_again_when_the_credentials_are_refused(clients: RedisClients) -> None:

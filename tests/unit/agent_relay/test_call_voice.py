@@ -26,6 +26,8 @@ class Flapping:
     """A resource whose sessions all end `lasts_s` after they were ready, and the clock that this moves."""
 
     lasts_s: float
+    refused_after: int = 1000
+    """From this session on none is opened any more, and every attempt takes `lasts_s`."""
     now: float = 100.0
     sessions: int = 0
     many: asyncio.Event = field(default_factory=asyncio.Event)
@@ -39,7 +41,7 @@ class Flapping:
         monkeypatch.setattr(voice, "_now", lambda: self.now)
 
         async def one_session() -> BridgeError:
-            voice._ready_since = self.now
+            voice._ready_since = self.now if self.sessions < self.refused_after else None
             self.now += self.lasts_s
             self.sessions += 1
             if self.sessions == 100:
@@ -64,3 +66,16 @@ async def test_a_session_that_lasted_renews_the_budget(monkeypatch: pytest.Monke
     assert not holding.done()
     holding.cancel()
     await asyncio.gather(holding, return_exceptions=True)
+
+
+@pytest.mark.parametrize(("sessions", "lost"), [(0, 0), (1, 1)])
+async def test_attempts_in_a_row_are_two_lines_in_the_log(
+    sessions: int, lost: int, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A spent quota is asked several times in a second while a phone rings."""
+    caplog.set_level("INFO", logger="agent_relay.call_voice")
+    flapping = Flapping(lasts_s=1.0, refused_after=sessions)
+    await asyncio.wait_for(flapping.voice(monkeypatch).hold(), 5)
+    assert flapping.sessions > 15
+    messages = [record.message for record in caplog.records]
+    assert messages == ["voice session lost"] * lost + ["voice session not opened"] * 2

@@ -17,7 +17,7 @@ from lab.ports import NoPortError, PortBlock, free_port
 def taken(monkeypatch: pytest.MonkeyPatch) -> set[int]:
     """Ports that count as taken. Without it a test would depend on what else runs on the machine."""
     ports_taken: set[int] = set()
-    monkeypatch.setattr(ports, "_can_be_had", lambda port: port not in ports_taken)
+    monkeypatch.setattr(ports, "can_be_had", lambda port: port not in ports_taken)
     return ports_taken
 
 
@@ -57,7 +57,7 @@ def test_a_port_with_a_listener_is_taken() -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", free_port()))
         listener.listen()
-        assert not ports._can_be_had(listener.getsockname()[1])
+        assert not ports.can_be_had(listener.getsockname()[1])
 
 
 def test_a_block_begins_again_after_its_last_port(block: PortBlock) -> None:

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from pydantic import ValidationError
 
@@ -25,11 +23,3 @@ def test_a_step_is_exactly_one_known_thing(step: dict[str, object]) -> None:
 def test_a_reply_says_or_calls_something() -> None:
     with pytest.raises(ValidationError, match="needs `say`, `call`"):
         Reply(heard="hello")
-
-
-def test_every_mistake_in_a_file_is_named(tmp_path: Path) -> None:
-    path = tmp_path / "wrong.yaml"
-    path.write_text("name: x\ncaller: {number: '12', steps: [{say: a, hang_up: true}]}\n")
-    with pytest.raises(ValidationError) as caught:
-        load_scenario(path)
-    assert caught.value.error_count() == 2

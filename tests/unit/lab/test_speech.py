@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
+import espeakng_loader
 import numpy as np
 import pytest
 
@@ -60,3 +64,17 @@ def test_threads_do_not_mix_their_sound() -> None:
 def test_duration_counts_whole_milliseconds() -> None:
     assert ms_of(b"\0" * 960, 24000) == 20
     assert ms_of(b"", 24000) == 0
+
+
+def test_speaks_when_the_project_lies_deep_in_the_file_system(tmp_path: Path) -> None:
+    """espeak-ng keeps its data's path in 160 bytes. The engine is made once in a process, so another one tries it."""
+    deep = tmp_path / ("d" * 100) / ("e" * 60) / "espeak-ng-data"
+    deep.parent.mkdir(parents=True)
+    deep.symlink_to(espeakng_loader.get_data_path())
+    program = (
+        "import espeakng_loader, sys; espeakng_loader.get_data_path = lambda: sys.argv[1];"
+        "from lab.speech import synthesize; print(len(synthesize('Hello', 16000)))"
+    )
+    spoken = subprocess.run([sys.executable, "-c", program, deep], capture_output=True, text=True, check=False)
+    assert spoken.returncode == 0, spoken.stderr
+    assert int(spoken.stdout) > 1000

@@ -94,8 +94,10 @@ class LabApi:
         ]
 
     async def healthz(self, _: Request) -> Response:
-        active = sum(not call.ended.is_set() for call in self._exchange().equipment.calls.all())
-        return JSONResponse({"status": "ok", "active_calls": active})
+        equipment = self._exchange().equipment
+        active = sum(not call.ended.is_set() for call in equipment.calls.all())
+        folder = equipment.settings.stack_folder
+        return JSONResponse({"status": "ok", "active_calls": active} | ({"stack": folder} if folder else {}))
 
     async def subscribe(self, _: Request) -> Response:
         problem = await self._exchange().event_grid.subscribe()
@@ -125,7 +127,8 @@ class LabApi:
         return JSONResponse({"calls": [{key: call[key] for key in keys} for call in calls]})
 
     async def show_call(self, request: Request) -> Response:
-        return JSONResponse(self._call(request).json())
+        """`now` is on the clock of the timeline: no event before it can come later, but for those of what was heard."""
+        return JSONResponse(self._call(request).json() | {"now": time.monotonic()})
 
     async def recording(self, request: Request) -> Response:
         line = self._call(request).line

@@ -78,6 +78,9 @@ class AcsSettings:
     callback_attempts: int = 3
     callback_retry_s: float = 0.5
 
+    stack_folder: str = ""
+    """Of the stack that this simulator belongs to; `/healthz` reports it, so that `lab` finds the stack."""
+
     @property
     def base_url(self) -> str:
         host = "127.0.0.1" if self.host in {"0.0.0.0", "", "::"} else self.host
@@ -121,6 +124,7 @@ class AcsSettings:
             callback_timeout_s=env.number("CALLBACK_TIMEOUT_S", cls.callback_timeout_s),
             callback_attempts=int(env.number("CALLBACK_ATTEMPTS", cls.callback_attempts)),
             callback_retry_s=env.number("CALLBACK_RETRY_S", cls.callback_retry_s),
+            stack_folder=env.text("STACK_FOLDER", cls.stack_folder),
         )
         if env.wrong:
             raise ValueError("; ".join(env.wrong))

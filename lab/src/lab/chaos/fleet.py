@@ -237,6 +237,9 @@ def running_fleet(plan: FleetPlan, folder: Path) -> Iterator[Fleet]:
         try:
             fleet.start()
             yield fleet
+        except KeyboardInterrupt:
+            fleet.hurry()
+            raise
         finally:
             fleet.thaw_all()
             fleet.stop()

@@ -141,7 +141,9 @@ class _Control:
 
     async def session(self, request: Request) -> Response:
         session = self._find(request)
-        return _missing() if session is None else JSONResponse(session.record.to_json())
+        if session is None:
+            return _missing()
+        return JSONResponse(session.record.to_json() | {"now": time.monotonic()})
 
     async def marks(self, request: Request) -> Response:
         session = self._find(request)

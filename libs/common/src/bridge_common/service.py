@@ -11,6 +11,7 @@ import asyncio
 import logging
 import signal
 import socket
+from collections.abc import Awaitable
 from typing import Final, Protocol, runtime_checkable
 
 from bridge_common import telemetry, tracing
@@ -19,6 +20,7 @@ from bridge_common.ids import process_name
 from bridge_common.log import fields, setup_logging
 from bridge_common.loop_lag import LoopLag
 from bridge_common.parts import Parts
+from bridge_common.readiness import log_when_ready
 from bridge_common.settings import ServiceSettings
 from bridge_common.web_server import Web, WebServer
 
@@ -43,6 +45,10 @@ class Service(Protocol):
     parts: Parts
     """What runs in the background; when one of them dies, so does the process."""
 
+    def ready(self) -> str | Awaitable[str]:
+        """Empty when new work may come, else the reason why not: what /readyz answers."""
+        ...
+
     async def start(self) -> None: ...
 
     async def drain(self) -> None: ...
@@ -53,6 +59,8 @@ class Service(Protocol):
 @runtime_checkable
 class WebService(Service, Web, Protocol):
     """A service that answers through starlette routes."""
+
+    async def ready(self) -> str: ...
 
 
 class Server(Protocol):
@@ -208,8 +216,11 @@ def serve(service: Service, settings: ServiceSettings, server: Server | None = N
             # Signals are heard from here on; what comes next may take its time.
             await asyncio.sleep(0)
             garbage.start()
-            log.info("ready", extra=fields(port=running.port))
+            log.info("listening", extra=fields(port=running.port))
+            readiness = asyncio.create_task(log_when_ready(service.ready, running.port))
             code = await told
+            readiness.cancel()
+            await asyncio.wait({readiness})
             garbage.stop()
         log.info("stopped")
         return code

@@ -22,6 +22,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, Settin
 
 from bridge_common import insecure
 from bridge_common.errors import InputError
+from bridge_common.mistakes import in_words
 from bridge_common.redis_address import RedisAddress, parse_address
 
 
@@ -189,7 +190,7 @@ def _name_problems(error: ValidationError) -> list[str]:
     problems: list[str] = []
     for problem in error.errors(include_url=False, include_input=False):
         name = "_".join(str(part) for part in problem["loc"]).upper()
-        message = "is not set" if problem["type"] == "missing" else problem["msg"].removeprefix("Value error, ")
+        message = in_words(dict(problem))
         problems.append(f"{name}: {message}" if name else message)
     return problems
 

@@ -131,9 +131,11 @@ class CallVoice:
     async def hold(self) -> str:
         """Keep a voice session until the budget for winning one back is spent; returns why there is none."""
         waits = self._desk.backoff.waits(random.random)
+        refused = 0
         while True:
             failure = await self._one_session()
             now = self._now()
+            refused = refused + 1 if self._ready_since is None else 0
             if self._ready_since is not None:
                 metrics.LOST_SESSIONS.inc()
                 if now - self._ready_since > _SETTLED_S:
@@ -145,11 +147,20 @@ class CallVoice:
             if self._next is not None:
                 continue
             wait = self._wait_after(failure, waits, now)
-            where = fields(call_id=self._call_id, error=failure.message, retry_in_s=wait)
-            log.warning("voice session lost", extra=where)
+            self._log_failure(failure, refused, wait)
             if wait is None:
                 return failure.message
             await asyncio.sleep(wait)
+
+    def _log_failure(self, failure: BridgeError, refused: int, wait: float | None) -> None:
+        """A loss, and of the attempts that failed in a row the first and the last: there are several in a second."""
+        where = fields(call_id=self._call_id, error=failure.message, retry_in_s=wait, attempts=refused)
+        if not refused:
+            log.warning("voice session lost", extra=where)
+        elif refused == 1 or wait is None:
+            log.warning("voice session not opened", extra=where)
+        else:
+            log.debug("voice session not opened", extra=where)
 
     async def close(self) -> None:
         """After `hold` has ended: nothing stays open."""

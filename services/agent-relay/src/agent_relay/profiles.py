@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import yaml
 from pydantic import ValidationError
 
-from agent_relay.core.agent_profile import AgentProfile
+from agent_relay.core.agent_profile import AgentProfile, Greeting
 from bridge_common.errors import InputError
+from bridge_common.mistakes import in_words
 
 DEFAULT: Final = "default"
 MOST_NODES: Final = 50_000
@@ -67,10 +68,17 @@ def load_profiles(path: Path | None) -> Mapping[str, AgentProfile]:
         try:
             profiles[str(name)] = AgentProfile.model_validate(fields or {})
         except ValidationError as error:
-            mistakes += [f"{_place(name, problem['loc'])}: {problem['msg']}" for problem in error.errors()]
+            mistakes += [f"{_place(name, problem['loc'])}: {_words(dict(problem))}" for problem in error.errors()]
     if mistakes:
         raise InputError(f"{path}: " + "; ".join(mistakes))
     return profiles
+
+
+def _words(problem: dict[str, Any]) -> str:
+    if problem["type"] != "extra_forbidden":
+        return in_words(problem)
+    known = Greeting if "greeting" in problem["loc"][:-1] else AgentProfile
+    return f"is unknown; known are {', '.join(known.model_fields)}"
 
 
 def _place(name: object, loc: tuple[int | str, ...]) -> str:

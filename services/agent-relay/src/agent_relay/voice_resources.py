@@ -90,12 +90,12 @@ class VoiceResources:
             return False
         if await self.quota.pause(resource, for_s):
             status = error.details.get("status", 0)
-            where = fields(resource=resource, for_s=for_s, error=error.message)
+            where = {"resource": resource, "for_s": for_s, "error": error.message}
             metrics.PAUSES.labels(resource, str(status)).inc()
             if status in (401, 403):
-                log.error(f"Voice Live forbids the connection: {_ROLES}", extra=where)
+                log.error("Voice Live forbids the connection", extra=fields(**where, remedy=_ROLES))
             else:
-                log.warning("Voice Live is left alone for a while", extra=where)
+                log.warning("Voice Live is left alone for a while", extra=fields(**where))
         return True
 
 

@@ -108,6 +108,8 @@ def test_tones_become_a_say_of_the_caller() -> None:
     assert sent(commands)[0] == vl.create_message("user", "[keypad] 12")
     assert types(commands) == ["conversation.item.create", "response.create"]
     assert notices(commands) == ["tones", "keys"]
+    noted = [command.entry for command in commands if isinstance(command, Record)]
+    assert [entry.at_ms for entry in noted] == [2000, 2000], "when the first key was pressed: in the order of times"
 
 
 def typed(dtmf: Literal["agent", "transcript"]) -> list[Command]:

@@ -255,13 +255,13 @@ class Conversation:
     def _typed(self, tones: str | None, now: float) -> list[Command]:
         if not tones:
             return []
-        text = keypad_text(tones)
-        self._history.caller(f"tones {self._clock.unix_ms(now)}", text)
+        text, began_at = keypad_text(tones), self._keypad.began_at
+        self._history.caller(f"tones {self._clock.unix_ms(began_at)}", text)
         self._prompts.owed.owe(Kind.KEYS, now)
         shown = self.plan.dtmf == "transcript"
-        written: list[Command] = [self._clock.notice(TONES, tones, now, private=not shown)]
+        written: list[Command] = [self._clock.notice(TONES, tones, began_at, private=not shown)]
         if not shown:
-            written.append(self._clock.notice(KEYS, str(len(tones)), now))
+            written.append(self._clock.notice(KEYS, str(len(tones)), began_at))
         return [*written, *self._prompts.to_session([vl.create_message("user", text)])]
 
     # -- time

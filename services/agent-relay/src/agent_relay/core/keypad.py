@@ -8,6 +8,8 @@ MOST_TONES = 64
 
 class Keypad:
     def __init__(self) -> None:
+        self.began_at = 0.0
+        """When the first key of the latest entry was pressed."""
         self._tones = ""
         self._due_at: float | None = None
 
@@ -17,6 +19,8 @@ class Keypad:
 
     def press(self, tone: str, now: float) -> str | None:
         """The whole entry when this tone ends it."""
+        if not self._tones:
+            self.began_at = now
         self._tones += tone
         if tone == "#" or len(self._tones) >= MOST_TONES:
             return self._take()

@@ -1,0 +1,105 @@
+"""Exported settings and the lab: what reaches the processes of a stack, and what does not.
+
+The services read their settings from the environment, and so do the simulators: whatever is exported in the shell that
+runs `lab` is passed to them. Exceptions are the settings by which the parts find and trust each other (`OWNED`), and
+the credentials of a real subscription (`AZURE_…`): a simulated call must not reach it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+OWNED: Final = frozenset(
+    {
+        *("HOST", "PORT", "BASE_URL", "MEDIA_BASE_URL", "WEBHOOK_URL", "STACK_FOLDER"),
+        *("ACS_CONNECTION_STRING", "ACS_ENDPOINT", "ACS_ACCESS_KEY", "ACS_RESOURCE_ID", "ACS_ISSUER"),
+        *("ACS_JWT_AUDIENCE", "ACS_JWT_ISSUER", "ACS_JWKS_URL", "MEDIA_TOKEN_KEYS", "API_KEYS"),
+        *("EVENT_GRID_SECRET", "EVENT_GRID_SECRETS"),
+        *("EVENT_GRID_TENANT_ID", "EVENT_GRID_AUDIENCE", "EVENT_GRID_JWKS_URL"),
+        *("AZURE_VOICE_LIVE_ENDPOINT", "AZURE_VOICE_LIVE_API_KEY"),
+        *("AZURE_VOICE_LIVE_FURTHER_ENDPOINTS", "AZURE_VOICE_LIVE_FURTHER_API_KEYS"),
+        *("AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_CLIENT_SECRET", "IDENTITY_ENDPOINT", "IDENTITY_HEADER"),
+        "APPLICATIONINSIGHTS_CONNECTION_STRING",
+    }
+)
+"""Set by the lab, or left unset, whatever is exported."""
+
+_PASSED: Final = frozenset({"AZURE_OPENAI_DEPLOYMENT", "AZURE_AI_SCOPE", "AZURE_COGNITIVE_SERVICES_SCOPE"})
+"""Settings of agent-relay among the variables that azure-identity and other tools of Azure read."""
+_REPLACEABLE: Final = frozenset(
+    {
+        *("AGENT_NAME", "AGENT_PROJECT_NAME", "VOICE_LIVE_CONNECTIONS_PER_MIN"),
+        *("ALLOWED_TARGETS", "CALLS_PER_CALLER_PER_MIN"),
+    }
+)
+"""The lab's own value of these counts only where none is exported."""
+_WAYS: Final = ("VOICE_LIVE_MODEL", "AGENT_ID", "AZURE_OPENAI_DEPLOYMENT")
+"""Each of them chooses another way to connect than `AGENT_NAME`."""
+_LOCAL: Final = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+class ForeignRedisError(ValueError):
+    """`REDIS_URL` names a server on another machine; the message says what to do."""
+
+
+def passed(environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The variables that every process of a stack inherits."""
+    environ = os.environ if environ is None else environ
+    return {name: value for name, value in environ.items() if not _is_owned(name)}
+
+
+def left_out(environ: Mapping[str, str] | None = None) -> list[str]:
+    """The settings that are exported and have no effect in the lab."""
+    environ = os.environ if environ is None else environ
+    return sorted(name for name in OWNED if environ.get(name))
+
+
+def defaults(values: Mapping[str, str], environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Of the lab's values for one process those that no exported setting replaces."""
+    environ = os.environ if environ is None else environ
+    replaced = {name for name in _REPLACEABLE if environ.get(name)}
+    if any(environ.get(name) for name in _WAYS):
+        replaced.add("AGENT_NAME")
+    return {name: value for name, value in values.items() if name not in replaced}
+
+
+def allow_insecure(environ: Mapping[str, str] | None = None) -> str:
+    """`ALLOW_INSECURE` of the services: the lab's keys are published. Anything else is for the environment to allow."""
+    environ = os.environ if environ is None else environ
+    return ",".join(filter(None, ("known-keys", environ.get("ALLOW_INSECURE"))))
+
+
+def redis_url(environ: Mapping[str, str] | None = None) -> str:
+    """`REDIS_URL` if it names a server on this machine, empty if it is not set. Raises `ForeignRedisError`."""
+    environ = os.environ if environ is None else environ
+    url = environ.get("REDIS_URL", "")
+    parts = urlsplit(url)
+    hosts = [host.rpartition("@")[2] for host in parts.netloc.split(",")]
+    names = {urlsplit(f"//{host}").hostname or "" for host in hosts}
+    if url and parts.scheme != "unix" and not names <= _LOCAL:
+        raise ForeignRedisError(
+            f"REDIS_URL names another machine ({', '.join(sorted(names))}), and simulated calls must not get into its"
+            " data. Unset REDIS_URL: the lab starts a server of its own"
+        )
+    return url
+
+
+def notices(folder: Path, environ: Mapping[str, str] | None = None) -> list[str]:
+    """What a person should know before a stack starts, a line each; empty when nothing is unusual."""
+    environ = os.environ if environ is None else environ
+    lines: list[str] = []
+    if names := left_out(environ):
+        lines.append(f"Not used, because the lab has its own values: {', '.join(names)}.")
+    if environ.get("REDIS_URL"):
+        lines.append("Redis: the server of the exported REDIS_URL, with whatever is in it.")
+    if (folder / ".env").exists():
+        lines.append("Not read: .env (docker compose reads it). Export a setting to try it here.")
+    return lines
+
+
+def _is_owned(name: str) -> bool:
+    return name in OWNED or (name.startswith("AZURE_") and name not in _PASSED)

@@ -1,0 +1,126 @@
+"""A stack that stays up: what `lab up` writes down of it, and how `lab call` and `lab down` find it again."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+import psutil
+
+from lab.stack import PARTS, STOP_TIMEOUT_S, Ports, Process, Stack, probe_of, probe_status, stack_folder
+
+_FILE: Final = "stack.json"
+_SAME_START_S: Final = 1.0
+"""Two start times that differ by more belong to two processes with the same pid."""
+
+
+def remember(stack: Stack) -> None:
+    """Write down what runs, for `lab down` and `lab call`."""
+    rows = [{"name": p.name, "port": p.port, "pid": p.pid, "started": _started(p.pid)} for p in stack.processes]
+    (stack.folder / _FILE).write_text(json.dumps({"processes": rows, "ports": asdict(stack.ports)}, indent=1))
+
+
+def recall(folder: Path) -> Stack | None:
+    """The stack that `remember` wrote down, without its processes' handles; None when there is none."""
+    stored = _stored(folder)
+    if stored is None:
+        return None
+    stack = Stack(Ports(**stored["ports"]), folder)
+    stack.processes = [
+        Process(row["name"], row["port"], None, folder / f"{row['name']}.log", probe_of(row["name"]))
+        for row in stored["processes"]
+    ]
+    return stack
+
+
+def lost(folder: Path) -> tuple[list[str], list[str]]:
+    """Of the stack that was written down, the names of the processes that run and of those that do not any more."""
+    rows = (_stored(folder) or {"processes": []})["processes"]
+    rows = [row for row in rows if row["pid"]]
+    running = [row["name"] for row in rows if _alive(row)]
+    return running, [row["name"] for row in rows if row["name"] not in running]
+
+
+def forget(folder: Path) -> None:
+    (folder / _FILE).unlink(missing_ok=True)
+
+
+def found(folder: Path, ports: Ports) -> Stack | None:
+    """The stack to call: of this folder, of another folder on these ports, or of Docker Compose on these ports."""
+    if (stack := recall(folder)) is not None:
+        return stack
+    there = stack_folder(ports)
+    if there is not None and there != folder.absolute() and (stack := recall(there)) is not None:
+        return stack
+    return standing(folder, ports)
+
+
+def standing(folder: Path, ports: Ports) -> Stack | None:
+    """A stack that others started on these ports, such as Docker Compose; None unless what a call needs is ready."""
+    stack = Stack(ports, folder)
+    for name in PARTS:
+        if name == "identity":  # Compose does not publish it
+            continue
+        process = Process(name, stack.port_of(name), None, None, probe_of(name))
+        if probe_status(f"http://127.0.0.1:{process.port}{process.probe}") != 200:
+            return None
+        stack.processes.append(process)
+    return stack
+
+
+def not_ready(stack: Stack) -> list[str]:
+    """The parts of a running stack that do not answer their probe with 200."""
+    return [
+        f"{one.name} ({probe_status(f'http://127.0.0.1:{one.port}{one.probe}') or 'no answer'})"
+        for one in stack.processes
+        if one.probe and probe_status(f"http://127.0.0.1:{one.port}{one.probe}") != 200
+    ]
+
+
+def bring_down(folder: Path) -> list[str]:
+    """Stop what `remember` wrote down; returns the names of the processes that were running."""
+    stored = _stored(folder)
+    if stored is None:
+        return []
+    running_ones = [row for row in reversed(stored["processes"]) if row["pid"] and _alive(row)]
+    for row in running_ones:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(row["pid"], signal.SIGTERM)
+    deadline = time.monotonic() + STOP_TIMEOUT_S
+    for row in running_ones:
+        while _alive(row) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        if _alive(row):
+            os.kill(row["pid"], signal.SIGKILL)
+    forget(folder)
+    return [row["name"] for row in running_ones]
+
+
+def _stored(folder: Path) -> Any:
+    try:
+        return json.loads((folder / _FILE).read_text())
+    except FileNotFoundError:
+        return None
+
+
+def _started(pid: int) -> float:
+    try:
+        return float(psutil.Process(pid).create_time()) if pid else 0.0
+    except psutil.Error:
+        return 0.0
+
+
+def _alive(row: dict[str, Any]) -> bool:
+    """After a restart of the machine the pid may be another program's."""
+    try:
+        process = psutil.Process(row["pid"])
+        same = abs(process.create_time() - row.get("started", process.create_time())) < _SAME_START_S
+        return same and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False

@@ -1,0 +1,98 @@
+"""Child processes that end with their parent, however it ends: also by `kill -9`.
+
+The kernel closes a dead process's pipes. So a small process of its own reads from a pipe which pids it has to watch,
+and ends them when the pipe is closed. A parent-death signal (Linux) would be simpler, but it is sent at the end of
+the *thread* that started the child.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterable
+from typing import Final
+
+import psutil
+
+_PATIENCE_S: Final = 5.0
+"""From SIGTERM to SIGKILL; nobody is there any more who would wait for a drain."""
+
+
+class Guard:
+    """One watching process; started with the first child."""
+
+    def __init__(self) -> None:
+        self._watcher: subprocess.Popen[bytes] | None = None
+        self._lock = threading.Lock()
+
+    def watch(self, pid: int) -> None:
+        """End the process when this one has ended."""
+        self._tell(f"{pid}\n")
+
+    def release(self) -> None:
+        """Let everything that is watched live on, as `lab up` wants it."""
+        if self._watcher is not None:
+            self._tell("release\n")
+
+    def _tell(self, line: str) -> None:
+        with self._lock:
+            watcher = self._watcher
+            if watcher is None or watcher.poll() is not None:
+                watcher = self._watcher = subprocess.Popen(
+                    [sys.executable, "-m", "lab.orphans"],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.DEVNULL,
+                    start_new_session=True,  # Ctrl-C in the terminal is for the parent only
+                )
+                atexit.register(_finish, watcher)
+            assert watcher.stdin is not None
+            watcher.stdin.write(line.encode())
+            watcher.stdin.flush()
+
+
+def _finish(watcher: subprocess.Popen[bytes]) -> None:
+    """At a proper end of this process."""
+    assert watcher.stdin is not None
+    with contextlib.suppress(BrokenPipeError):
+        watcher.stdin.close()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        watcher.wait(2 * _PATIENCE_S)
+
+
+_guards: dict[int, Guard] = {}
+
+
+def guard() -> Guard:
+    """Of this process: a fork has its own."""
+    return _guards.setdefault(os.getpid(), Guard())
+
+
+def watch_until_closed(lines: Iterable[str]) -> None:
+    """Read pids until the pipe is closed, then end those that still run."""
+    watched: dict[int, psutil.Process] = {}
+    for line in lines:
+        if line.strip() == "release":
+            watched.clear()
+            continue
+        with contextlib.suppress(psutil.NoSuchProcess):
+            watched[int(line)] = psutil.Process(int(line))
+    # psutil compares the start time as well: a pid that another process has by now is left alone.
+    left = [process for process in watched.values() if process.is_running()]
+    for process in left:
+        _end(process, force=False)
+    _, left = psutil.wait_procs(left, timeout=_PATIENCE_S)
+    for process in left:
+        _end(process, force=True)
+
+
+def _end(process: psutil.Process, *, force: bool) -> None:
+    with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+        (process.kill if force else process.terminate)()
+
+
+if __name__ == "__main__":
+    watch_until_closed(sys.stdin)

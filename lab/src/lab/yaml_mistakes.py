@@ -1,0 +1,119 @@
+"""Mistakes in a YAML file for people: each with its line, and with the keys that are allowed there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+_TEXTS: Final = {
+    "missing": "is missing",
+    "string_type": 'must be text; put it in quotes ("1", "+14255550100")',
+    "string_pattern_mismatch": "has the wrong form: {hint}",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "float_parsing": "must be a number",
+    "greater_than": "must be above {gt:g}",
+    "greater_than_equal": "must be {ge:g} or more",
+    "literal_error": "must be {expected}",
+    "model_type": "must be a mapping (key: value)",
+    "model_attributes_type": "must be a mapping (key: value)",
+    "dict_type": "must be a mapping (key: value)",
+    "tuple_type": "must be a list (lines that begin with -)",
+}
+"""By pydantic's type of the error; others keep pydantic's own text."""
+
+
+def syntax_mistake(error: yaml.YAMLError) -> str:
+    """What is wrong with text that is not YAML, in one line."""
+    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    problem = getattr(error, "problem", None) or " ".join(str(error).split())
+    hint = " (quote a text that contains a colon or begins with one of *&!%@`)" if mark is not None else ""
+    return f"line {mark.line + 1}, column {mark.column + 1}: {problem}{hint}" if mark else str(problem)
+
+
+def repeated_keys(node: yaml.Node | None) -> Iterator[str]:
+    """YAML lets the last of two equal keys win, silently."""
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            if key.value in seen:
+                yield f"line {key.start_mark.line + 1}: `{key.value}` stands here for the second time"
+            seen.add(key.value)
+            yield from repeated_keys(value)
+    elif isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            yield from repeated_keys(item)
+
+
+def explain(
+    error: ValidationError, model: type[BaseModel], node: yaml.Node | None, hints: Mapping[str, str]
+) -> list[str]:
+    """A line for each mistake. `hints`: by field, which form its text has."""
+    return [_explained(problem, model, node, hints) for problem in error.errors(include_url=False)]
+
+
+def _explained(problem: Any, model: type[BaseModel], node: yaml.Node | None, hints: Mapping[str, str]) -> str:
+    loc: tuple[int | str, ...] = problem["loc"]
+    line = f"line {_line_of(node, loc)}: " if node is not None else ""
+    place = _place(loc)
+    if problem["type"] == "extra_forbidden":
+        allowed = ", ".join(_model_at(model, loc[:-1]).model_fields)
+        return f"{line}unknown key `{loc[-1]}`{_within(loc[:-1])}; allowed: {allowed}"
+    text = _TEXTS.get(problem["type"])
+    if text is None:
+        return f"{line}{place}{problem['msg'].removeprefix('Value error, ')}"
+    field = str(loc[-1]) if loc else ""
+    values = {**problem.get("ctx", {}), "hint": hints.get(field, "")}
+    return f"{line}{place}{text.format_map(values)}"
+
+
+def _place(loc: Sequence[int | str]) -> str:
+    return f"`{_path(loc)}` " if loc else ""
+
+
+def _within(loc: Sequence[int | str]) -> str:
+    return f" in `{_path(loc)}`" if loc else ""
+
+
+def _path(loc: Sequence[int | str]) -> str:
+    """`caller.steps[2].say`; lists are counted from 1, as people do."""
+    path = ""
+    for part in loc:
+        path += f"[{part + 1}]" if isinstance(part, int) else f".{part}"
+    return path.removeprefix(".")
+
+
+def _line_of(node: yaml.Node | None, loc: Sequence[int | str]) -> int:
+    """Of the innermost node that is there; of the key, where the place is a key's."""
+    line = node.start_mark.line if node is not None else 0
+    for part in loc:
+        if isinstance(node, yaml.MappingNode):
+            found = next(((key, value) for key, value in node.value if key.value == str(part)), None)
+            if found is None:
+                break
+            line, node = found[0].start_mark.line, found[1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            node = node.value[part]
+            line = node.start_mark.line
+        else:
+            break
+    return int(line) + 1
+
+
+def _model_at(model: type[BaseModel], loc: Sequence[int | str]) -> type[BaseModel]:
+    for part in loc:
+        if isinstance(part, str) and part in model.model_fields:
+            model = _model_in(model.model_fields[part].annotation) or model
+    return model
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    """The model that an annotation such as `tuple[Step, ...]` or `Reply | None` names."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for one in get_args(annotation) if (found := _model_in(one)) is not None), None)

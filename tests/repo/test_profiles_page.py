@@ -1,0 +1,35 @@
+"""docs/agent-profiles.md lists the fields that a profile has, and its example is accepted."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from agent_relay.core.agent_profile import AgentProfile, Greeting
+from agent_relay.profiles import load_profiles
+
+
+@pytest.fixture(scope="module")
+def page(root: Path) -> str:
+    return (root / "docs/agent-profiles.md").read_text(encoding="utf-8")
+
+
+def test_the_fields_are_those_of_the_code(page: str) -> None:
+    assert set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) == set(AgentProfile.model_fields)
+    assert all(f"`{name}" in page for name in Greeting.model_fields)
+
+
+def test_the_example_is_accepted(page: str, tmp_path: Path) -> None:
+    [example] = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "profiles.yaml").write_text(example, encoding="utf-8")
+    assert set(load_profiles(tmp_path / "profiles.yaml")) == {"default", "sales-de", "night"}
+
+
+def test_the_example_of_all_settings_promises_no_field_that_is_refused(root: Path) -> None:
+    lines = (root / ".env.example").read_text(encoding="utf-8").splitlines()
+    comment = next(line for line in lines if line.startswith("# A YAML file with agent profiles"))
+    promised = comment.split("(")[1].split(")")[0].split(", ")
+    assert {name.strip().replace(" ", "_") for name in promised} <= set(AgentProfile.model_fields)
+    assert "docs/agent-profiles.md" in comment

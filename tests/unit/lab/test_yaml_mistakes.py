@@ -1,0 +1,87 @@
+"""What `lab demo my.yaml` says about a scenario with a mistake."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lab.scenario import ScenarioError, load_scenario
+
+
+def mistakes_of(text: str, folder: Path) -> str:
+    path = folder / "mine.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ScenarioError) as caught:
+        load_scenario(path)
+    assert "mine.yaml cannot be used" in str(caught.value)
+    assert "pydantic" not in str(caught.value)
+    return str(caught.value)
+
+
+CASES = {
+    "no YAML": ("name: x\ncaller: [", "line 2, column 10"),
+    "a colon in a text": ("name: x\nagent:\n  greeting: Hello: world\n", "line 3, column 18"),
+    "empty": ("", "`name` is missing"),
+    "a list": ("- name: x\n", "must be a mapping"),
+    "no name": ("caller:\n  steps: []\n", "`name` is missing"),
+    "a name with a slash": ("name: a/b\n", "line 1: `name` has the wrong form: letters"),
+    "a key of the whole": ("name: x\ncalls: 1\n", "line 2: unknown key `calls`; allowed: name, caller, agent"),
+    "a key of the caller": ("name: x\ncaller:\n  nummer: 1\n", "line 3: unknown key `nummer` in `caller`"),
+    "a key of a step": (
+        "name: x\ncaller:\n  steps:\n    - say: a\n    - press: 1\n",
+        "line 5: unknown key `press` in `caller.steps[2]`; allowed: say, play, dtmf, wait_for",
+    ),
+    "a key of a reply": (
+        "name: x\nagent:\n  replies:\n    - say: a\n      text: b\n",
+        "line 5: unknown key `text` in `agent.replies[1]`; allowed: heard, say, call",
+    ),
+    "a key of a function call": (
+        "name: x\nagent:\n  replies:\n    - call: {name: a, args: {}}\n",
+        "in `agent.replies[1].call`; allowed: name, arguments",
+    ),
+    "a number for a key": (
+        "name: x\ncaller:\n  steps:\n    - dtmf: 1\n",
+        'line 4: `caller.steps[1].dtmf` must be text; put it in quotes ("1"',
+    ),
+    "an odd key": ("name: x\ncaller: {steps: [{dtmf: E}]}\n", "keys are 0-9, A-D, * and #"),
+    "a phone number": ("name: x\ncaller: {number: '12'}\n", "`caller.number` has the wrong form: an E.164 number"),
+    "an odd wait": (
+        "name: x\ncaller: {steps: [{wait_for: agent}]}\n",
+        "`caller.steps[1].wait_for` must be 'agent_starts', 'agent_ends' or 'silence'",
+    ),
+    "two things in a step": (
+        "name: x\ncaller:\n  steps:\n    - say: a\n      hang_up: true\n",
+        "line 4: `caller.steps[1]` is a step: it needs exactly one of say, play, dtmf, wait_for, pause_ms, hang_up",
+    ),
+    "ms without a wait": ("name: x\ncaller: {steps: [{say: a, ms: 500}]}\n", "belong to `wait_for`, not to `say`"),
+    "a negative pause": ("name: x\ncaller: {steps: [{pause_ms: -1}]}\n", "must be 0 or more"),
+    "no list": ("name: x\ncaller: {steps: {say: a}}\n", "must be a list"),
+    "twice": ("name: x\ncaller: {}\ncaller: {}\n", "line 3: `caller` stands here for the second time"),
+    "no such recording": ("name: x\ncaller: {steps: [{play: none.wav}]}\n", "there is no file"),
+}
+
+
+@pytest.mark.parametrize(("text", "told"), CASES.values(), ids=CASES)
+def test_a_mistake_is_told_with_its_line(text: str, told: str, tmp_path: Path) -> None:
+    assert told in mistakes_of(text, tmp_path)
+
+
+def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
+    told = mistakes_of("caller: {number: '12', steps: [{say: a, hang_up: true}, {sing: b}]}\n", tmp_path)
+    for word in ("`name`", "caller.number", "steps[1]", "`sing`"):
+        assert word in told
+
+
+def test_bytes_that_are_no_text(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_bytes(b"name: \xff\xfe")
+    with pytest.raises(ScenarioError, match="not UTF-8"):
+        load_scenario(path)
+
+
+def test_a_recording_is_looked_for_beside_the_scenario(tmp_path: Path) -> None:
+    (tmp_path / "hello.wav").touch()
+    (tmp_path / "mine.yaml").write_text("name: x\ncaller: {steps: [{play: hello.wav}]}\n")
+    [step] = load_scenario(tmp_path / "mine.yaml").caller.steps
+    assert step.play == str(tmp_path / "hello.wav")
