@@ -71,8 +71,8 @@ e2e: compiled ## run the whole stack, as shipped
 	$(SHIPPED_FIRST) $(BIN)/python -m pytest -n 2 --dist worksteal tests/e2e
 
 $(FRAMEWORKS)/.installed: tests/contract/frameworks/requirements.txt
-	$(PYTHON) -m venv $(FRAMEWORKS)
-	$(FRAMEWORKS)/bin/python -m pip install --quiet --require-hashes -r $<
+	$(call slow,Python environment in $(FRAMEWORKS),$(PYTHON) -m venv $(FRAMEWORKS))
+	$(call slow,Public frameworks (some minutes),$(FRAMEWORKS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<)
 	@touch $@
 
 frameworks: install $(FRAMEWORKS)/.installed ## a public framework, unmodified, holds calls with the simulated Voice Live over TLS

@@ -75,5 +75,5 @@ def test_what_is_installed_or_compiled_shows_that_it_runs(root: Path) -> None:
     slow = re.findall(
         r"(?:[^\n]*\\\n)?[^\n]*-m (?:pip install [^\n]*-r|pip install [^\n]*-e|pip wheel|venv)[^\n]*", makefile
     )
-    assert len(slow) == 4
+    assert len(slow) == 6
     assert all("$(call slow," in step for step in slow), slow
