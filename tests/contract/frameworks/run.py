@@ -129,7 +129,8 @@ def faults(found: Mapping[str, Any], session: Mapping[str, Any]) -> list[str]:
         "the caller interrupted the answer": len(cancelled) == 1 and found["interruptions"] >= 1,
         "what was not heard was truncated": len(session["truncations"]) >= 1,
         "the interruption was answered": said[-1] == ("I have stopped.", "completed"),
-        "the caller's words are in the context": spoken == [QUESTION, STOP],
+        # On a slow machine pipecat joins both turns.
+        "the caller's words are in the context": " ".join(spoken) == f"{QUESTION} {STOP}",
         "audio came": found["audio_ms"] > 3000,
         # pipecat cancels the interrupted response, which the service has cancelled already.
         "nothing else was refused": refused <= {"response_cancel_not_active"} and not found["errors"],
