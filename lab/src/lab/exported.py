@@ -7,6 +7,7 @@ the credentials of a real subscription (`AZURE_…`): a simulated call must not 
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -94,8 +95,9 @@ def notices(folder: Path, environ: Mapping[str, str] | None = None) -> list[str]
     lines: list[str] = []
     if names := left_out(environ):
         lines.append(f"Not used, because the lab has its own values: {', '.join(names)}.")
-    if environ.get("REDIS_URL"):
-        lines.append("Redis: the server of the exported REDIS_URL, with whatever is in it.")
+    with contextlib.suppress(ForeignRedisError):  # the start will report it
+        if redis_url(environ):
+            lines.append("Redis: the server of the exported REDIS_URL, with whatever is in it.")
     if (folder / ".env").exists():
         lines.append("Not read: .env (docker compose reads it). Export a setting to try it here.")
     return lines
