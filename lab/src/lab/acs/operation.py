@@ -36,7 +36,7 @@ class Request:
         call = self.exchange.equipment.calls.by_connection(self.path["connection_id"])
         leg = self.exchange.leg(call) if call is not None else None
         if leg is None or not leg.call.answered or leg.call.ended.is_set():
-            raise NotFoundError("The call connection was not found, or the call has ended.")
+            raise NotFoundError("Call not found.")
         return leg
 
     def connected_leg(self) -> Leg:
@@ -73,8 +73,12 @@ class Request:
         return decode_url(self.text(field), field, schemes)
 
     def accepted(self) -> Answer:
-        """202 with the operation context, as most operations on a call are answered."""
-        return Answer(202, {"operationContext": self.context})
+        """202 with the operation context, as most operations on a call are answered; without one the body is `{}`."""
+        return Answer(202, self.context_body())
+
+    def context_body(self) -> Json:
+        context = self.context
+        return {} if context is None else {"operationContext": context}
 
 
 def decode_url(value: object, field: str, schemes: tuple[str, ...]) -> str:

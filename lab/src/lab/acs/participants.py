@@ -13,11 +13,15 @@ from lab.acs.leg import HUNG_UP_BY_APP, Leg
 from lab.acs.operation import Answer, Request
 
 MAX_INVITATION_TIMEOUT_S = 180
+LAST_ONE_REMOVED = End("agent", "agent_hung_up", 200, 5002, "The conversation has ended. DiagCode: 0#5002.@")
+"""Recorded: the call of an application that removed the only other party."""
+TRANSFERRED = End("agent", "transferred", 200, 7015, "The conversation has ended. DiagCode: 0#7015.@")
+"""Documented, not recorded (Microsoft Graph, end reasons of the same conversation service)."""
 
 
 async def list_participants(request: Request) -> Answer:
     participants = request.leg().call.participants.values()
-    return Answer(200, {"value": [participant.json() for participant in participants], "nextLink": None})
+    return Answer(200, {"value": [participant.json() for participant in participants]})
 
 
 async def get_participant(request: Request) -> Answer:
@@ -35,8 +39,8 @@ async def add_participant(request: Request) -> Answer:
     invitation = str(uuid.uuid4())
     context, url = request.context, request.operation_callback_url
     leg.spawn(_invite(leg, target, invitation, context, url))
-    body: Json = {"participant": Participant(target).json(), "operationContext": context, "invitationId": invitation}
-    return Answer(202, body)
+    body: Json = {"participant": Participant(target).json(), "invitationId": invitation}
+    return Answer(202, body | request.context_body())
 
 
 async def _invite(leg: Leg, target: Identifier, invitation: str, context: str | None, url: str | None) -> None:
@@ -63,7 +67,9 @@ async def remove_participant(request: Request) -> Answer:
     succeeded = events.completed(leg.call, "RemoveParticipantSucceeded", context, participant=target.json())
     leg.callbacks.put(succeeded, url=url)
     leg.callbacks.put(events.participants_updated(leg.call))
-    if target in {leg.call.caller, leg.call.app}:
+    if target == leg.call.caller:
+        leg.end(LAST_ONE_REMOVED)
+    elif target == leg.call.app:
         leg.end(HUNG_UP_BY_APP)
     return request.accepted()
 
@@ -78,7 +84,7 @@ async def mute_participants(request: Request) -> Answer:
         if leg.call.line is not None and target.identifier == leg.call.caller:
             leg.call.line.muted = True
     leg.callbacks.put(events.participants_updated(leg.call))
-    return Answer(200, {"operationContext": request.context})
+    return Answer(200, request.context_body())
 
 
 async def transfer(request: Request) -> Answer:
@@ -101,7 +107,7 @@ async def _transfer(leg: Leg, target: Identifier, transferee: Identifier, contex
         return
     call.note("transferred", target=target.raw_id)
     leg.callbacks.put(events.transfer_accepted(call, target, transferee, context), url=url)
-    leg.end(End("agent", "transferred", 0, 7000, "The conversation has ended. DiagCode: 0#7000.@"))
+    leg.end(TRANSFERRED)
 
 
 def _failed(leg: Leg, name: str, context: str | None, failure: End, fields: Json) -> Json:
