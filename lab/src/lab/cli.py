@@ -12,24 +12,32 @@ from lab.stack import API_KEY, Ports, Stack, StackError, bring_down, recall, rem
 
 FOLDER = Path(".lab")
 RESULTS = Path("out/chaos.json")
+SIMULATORS = {
+    "acs": "run the simulated ACS",
+    "voice-live": "run the simulated Voice Live",
+    "identity": "run the simulated managed identity",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The exit code: 0 when all went as it should, 1 when not, 2 for a wrong command line or setting."""
-    arguments = _parser().parse_args(argv)
+    parser = _parser()
+    arguments, others = parser.parse_known_args(argv)
+    if others and arguments.command not in SIMULATORS:
+        parser.error(f"unrecognized arguments: {' '.join(others)}")
     # The demo's tools are imported late: a simulator must start fast and needs none of them.
     if arguments.command == "acs":
         from lab.acs.app import main as acs_main
 
-        return acs_main([])
+        return acs_main(others)
     if arguments.command == "voice-live":
         from lab.voice_live.app import main as voice_live_main
 
-        return voice_live_main([])
+        return voice_live_main(others)
     if arguments.command == "identity":
         from lab.identity import main as identity_main
 
-        return identity_main([])
+        return identity_main(others)
     if arguments.command in ("demo", "call"):
         from lab.demo import DEFAULT_SCENARIO, demo
 
@@ -62,9 +70,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="lab", description=__doc__)
     parser.add_argument("--folder", type=Path, default=FOLDER, help="where logs go (default: .lab)")
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("acs", help="run the simulated ACS; settings from the environment")
-    commands.add_parser("voice-live", help="run the simulated Voice Live")
-    commands.add_parser("identity", help="run the simulated managed identity")
+    for simulator, about in SIMULATORS.items():
+        # Each has a parser of its own, which lists its settings.
+        commands.add_parser(simulator, help=f"{about}; `lab {simulator} --help` lists its settings", add_help=False)
     up = commands.add_parser("up", help="start the whole stack and leave it up")
     up.add_argument("--free-ports", action="store_true", help="on any free ports instead of the documented ones")
     commands.add_parser("down", help="stop what `up` started")

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import sys
 import time
 import uuid
@@ -27,7 +26,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from lab.environment import read_settings
 from lab.keep_alive import KEEP_ALIVE_S
+from lab.simulator_options import simulator_parser
+from lab.tls import Tls, tls_from
 
 log = logging.getLogger("lab.identity")
 
@@ -54,22 +56,20 @@ class Token:
 
 @dataclass(frozen=True)
 class IdentitySettings:
+    """Each field is set by the environment variable of the same name in capitals."""
+
     host: str = "127.0.0.1"
     port: int = 8093
-    secret: str = DEFAULT_SECRET
-    header: str = DEFAULT_HEADER
+    lab_identity_secret: str = DEFAULT_SECRET
+    """Signs the tokens; the simulated Voice Live needs the same one."""
+    identity_header: str = DEFAULT_HEADER
+    """The value of `X-IDENTITY-HEADER` that clients must send."""
     token_lifetime_s: int = 24 * 3600
 
     @classmethod
     def from_env(cls) -> IdentitySettings:
-        """`HOST`, `PORT`, `LAB_IDENTITY_SECRET`, `IDENTITY_HEADER`, `TOKEN_LIFETIME_S`. Raises `ValueError`."""
-        return cls(
-            host=os.environ.get("HOST", cls.host),
-            port=int(os.environ.get("PORT", cls.port)),
-            secret=os.environ.get("LAB_IDENTITY_SECRET", cls.secret),
-            header=os.environ.get("IDENTITY_HEADER", cls.header),
-            token_lifetime_s=int(os.environ.get("TOKEN_LIFETIME_S", cls.token_lifetime_s)),
-        )
+        """Raises `ValueError` that names every variable with a value of the wrong type."""
+        return read_settings(cls)
 
 
 def mint_token(token: Token, secret: str, now_s: float) -> str:
@@ -130,7 +130,7 @@ class _Endpoint:
             await asyncio.sleep(self.faults.delay_s)
         if (status := self._injected_status()) is not None:
             return self._refuse(status, "injected fault")
-        if request.headers.get("X-IDENTITY-HEADER") != self.settings.header:
+        if request.headers.get("X-IDENTITY-HEADER") != self.settings.identity_header:
             return self._refuse(401, "X-IDENTITY-HEADER is missing or wrong")
         if request.query_params.get("api-version") != _API_VERSION:
             return self._refuse(400, f"api-version must be {_API_VERSION}")
@@ -155,7 +155,7 @@ class _Endpoint:
         log.info("token minted", extra={"resource": resource, "client_id": client_id})
         return JSONResponse(
             {
-                "access_token": mint_token(token, self.settings.secret, now_s),
+                "access_token": mint_token(token, self.settings.lab_identity_secret, now_s),
                 "expires_on": str(token.expires_on),
                 "resource": resource,
                 "token_type": "Bearer",
@@ -203,29 +203,32 @@ def create_app(settings: IdentitySettings) -> Starlette:
     )
 
 
-def server_config(settings: IdentitySettings) -> uvicorn.Config:
+def server_config(settings: IdentitySettings, tls: Tls | None = None) -> uvicorn.Config:
     return uvicorn.Config(
         create_app(settings),
         host=settings.host,
         port=settings.port,
         log_level="warning",
         timeout_keep_alive=KEEP_ALIVE_S,
+        ssl_context_factory=tls.context_factory if tls else None,
     )
 
 
-async def serve(settings: IdentitySettings) -> None:
+async def serve(settings: IdentitySettings, tls: Tls | None = None) -> None:
     """Run until SIGINT or SIGTERM."""
-    await uvicorn.Server(server_config(settings)).serve()
+    await uvicorn.Server(server_config(settings, tls)).serve()
 
 
-def main(_argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] = ()) -> int:
     """Settings come from the environment; 2 when one of them is wrong."""
+    options = simulator_parser("identity", "A managed identity for one machine.", IdentitySettings).parse_args(argv)
     try:
         settings = IdentitySettings.from_env()
-    except ValueError as error:
-        print(f"PORT and TOKEN_LIFETIME_S must be whole numbers: {error}", file=sys.stderr)
+        tls = tls_from(options)
+    except (ValueError, OSError) as error:
+        print(error, file=sys.stderr)
         return 2
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(serve(settings))
+        asyncio.run(serve(settings, tls))
     return 0

@@ -162,4 +162,4 @@ def test_wrong_settings_end_the_program_with_2(
 ) -> None:
     monkeypatch.setenv("SPEED", "fast")
     assert main([]) == 2
-    assert "SPEED='fast'" in capsys.readouterr().err
+    assert "SPEED must be a number, not 'fast'" in capsys.readouterr().err

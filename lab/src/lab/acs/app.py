@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 
 import aiohttp
 import uvicorn
@@ -20,6 +21,8 @@ from lab.acs.lab_api import LabApi, RefusedRequestError, refused
 from lab.acs.settings import AcsSettings
 from lab.acs.tokens import KEYS_PATH, OPENID_PATH, TokenIssuer
 from lab.keep_alive import KEEP_ALIVE_S
+from lab.simulator_options import simulator_parser
+from lab.tls import Tls, tls_from
 
 
 def create_app(settings: AcsSettings) -> Starlette:
@@ -59,7 +62,7 @@ def create_app(settings: AcsSettings) -> Starlette:
     )
 
 
-async def serve(settings: AcsSettings) -> None:
+async def serve(settings: AcsSettings, tls: Tls | None = None) -> None:
     """Serve until SIGINT or SIGTERM."""
     log.configure(settings.log_level)
     config = uvicorn.Config(
@@ -70,6 +73,7 @@ async def serve(settings: AcsSettings) -> None:
         access_log=False,
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=2,
+        ssl_context_factory=tls.context_factory if tls else None,
     )
     log.log("acs simulator", url=settings.base_url, webhook=settings.webhook_url, schema=settings.event_schema)
     await uvicorn.Server(config).serve()
@@ -77,11 +81,13 @@ async def serve(settings: AcsSettings) -> None:
 
 def main(argv: Sequence[str] = ()) -> int:
     """Run from the environment; 2 when a setting is wrong."""
+    options = simulator_parser("acs", "A simulated ACS resource.", AcsSettings).parse_args(argv)
     try:
-        settings = AcsSettings.from_env()
-    except ValueError as error:
+        settings = replace(AcsSettings.from_env(), scheme="https" if options.tls else "http")
+        tls = tls_from(options)
+    except (ValueError, OSError) as error:
         log.configure("INFO")
         log.log("settings are wrong", reason=str(error))
         return 2
-    asyncio.run(serve(settings))
+    asyncio.run(serve(settings, tls))
     return 0

@@ -6,8 +6,10 @@ import base64
 import binascii
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, cast
+
+from lab.environment import NOT_FROM_ENVIRONMENT
 
 LAB_ACCESS_KEY = base64.b64encode(b"the access key of the simulated ACS resource, not a secret!!!!!!").decode()
 """The documented key of the lab's resource: any client on this machine may know it."""
@@ -30,6 +32,7 @@ class AcsSettings:
     host: str = "127.0.0.1"
     port: int = 8090
     log_level: str = "INFO"
+    scheme: str = field(default="http", metadata=NOT_FROM_ENVIRONMENT)
 
     webhook_url: str = "http://127.0.0.1:8080/api/incomingCall"
     webhook_wait_s: float = 15.0
@@ -82,7 +85,7 @@ class AcsSettings:
     @property
     def base_url(self) -> str:
         host = "127.0.0.1" if self.host in {"0.0.0.0", "", "::"} else self.host
-        return f"http://{host}:{self.port}"
+        return f"{self.scheme}://{host}:{self.port}"
 
     @property
     def issuer(self) -> str:

@@ -17,6 +17,8 @@ from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from lab.keep_alive import KEEP_ALIVE_S
+from lab.simulator_options import simulator_parser
+from lab.tls import Tls, tls_from
 from lab.voice_live import events
 from lab.voice_live.connection import ReachableProtocol, connection_of
 from lab.voice_live.control import control_routes
@@ -52,7 +54,7 @@ def create_app(settings: VoiceLiveSettings) -> Starlette:
     return Starlette(routes=routes, lifespan=lifespan)
 
 
-def server_config(settings: VoiceLiveSettings) -> uvicorn.Config:
+def server_config(settings: VoiceLiveSettings, tls: Tls | None = None) -> uvicorn.Config:
     """Deflate stays off: it costs more than it saves on base64 PCM, and clients do not need it."""
     return uvicorn.Config(
         create_app(settings),
@@ -64,24 +66,27 @@ def server_config(settings: VoiceLiveSettings) -> uvicorn.Config:
         log_level="warning",
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=3,
+        ssl_context_factory=tls.context_factory if tls else None,
     )
 
 
-async def serve(settings: VoiceLiveSettings) -> None:
+async def serve(settings: VoiceLiveSettings, tls: Tls | None = None) -> None:
     """Run until SIGINT or SIGTERM."""
-    await uvicorn.Server(server_config(settings)).serve()
+    await uvicorn.Server(server_config(settings, tls)).serve()
 
 
-def main(_argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] = ()) -> int:
     """Settings come from the environment; 2 when one of them is wrong."""
+    options = simulator_parser("voice-live", "A simulated Voice Live resource.", VoiceLiveSettings).parse_args(argv)
     try:
         settings = VoiceLiveSettings.from_env()
-    except ValueError as error:
+        tls = tls_from(options)
+    except (ValueError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
     configure_log()
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(serve(settings))
+        asyncio.run(serve(settings, tls))
     return 0
 
 

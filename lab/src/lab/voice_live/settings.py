@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import dataclass
 
+from lab.environment import read_settings
 from lab.identity import DEFAULT_SECRET
 
 DEFAULT_API_KEY = "lab-voice-live-key"
@@ -55,38 +55,5 @@ class VoiceLiveSettings:
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str] | None = None) -> VoiceLiveSettings:
-        """Raises `ValueError` that names every variable with a value of the wrong kind."""
-        environment = os.environ if environment is None else environment
-        values: dict[str, str | int | float | bool] = {}
-        wrong: list[str] = []
-        for setting in fields(cls):
-            given = environment.get(setting.name.upper())
-            if given is None or setting.default is MISSING:
-                continue
-            try:
-                values[setting.name] = _like(setting.default, given)
-            except ValueError:
-                wrong.append(f"{setting.name.upper()}={given!r}")
-        if wrong:
-            raise ValueError(f"settings with a value of the wrong kind: {', '.join(wrong)}")
-        return cls(**values)  # type: ignore[arg-type]  # each value has the kind of its field's default
-
-
-def _like(default: object, given: str) -> str | int | float | bool:
-    if isinstance(default, bool):
-        words = {
-            "1": True,
-            "true": True,
-            "yes": True,
-            "on": True,
-            "0": False,
-            "false": False,
-            "no": False,
-            "off": False,
-        }
-        if given.lower() not in words:
-            raise ValueError(given)
-        return words[given.lower()]
-    if isinstance(default, int):
-        return int(given)
-    return float(given) if isinstance(default, float) else given
+        """Raises `ValueError` that names every variable with a value of the wrong type."""
+        return read_settings(cls, environment)

@@ -1,0 +1,110 @@
+"""TLS for the simulators, so that clients that insist on `https` and `wss` connect to them unmodified.
+
+The certificate authority is created on first use and kept in a folder. Simulators that share the folder share the
+authority, so an application has to trust a single file. It is for tests only: its key is in the same folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import os
+import ssl
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import trustme
+import uvicorn
+
+FOLDER: Final = Path(".lab/tls")
+LOCAL_NAMES: Final = ("localhost", "127.0.0.1", "::1")
+_ORGANIZATION: Final = "Simulators of one machine, for tests only"
+
+
+@dataclass(frozen=True)
+class Tls:
+    """`ca`: the absolute path of the authority's certificate (PEM); `context`: for a server."""
+
+    ca: Path
+    context: ssl.SSLContext
+
+    def context_factory(self, _config: uvicorn.Config, _default: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
+        """For uvicorn's `ssl_context_factory`."""
+        return self.context
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables that make Python (ssl, httpx, requests) and Node.js trust the authority."""
+        return dict.fromkeys(("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"), str(self.ca))
+
+    def instructions(self) -> str:
+        exports = "\n".join(f"  export {name}={path}" for name, path in self.environment.items())
+        return f"TLS is on. Set these where the application starts, so that it trusts {self.ca.name}:\n{exports}"
+
+
+def add_tls_options(parser: argparse.ArgumentParser) -> None:
+    """The options that `tls_from` reads."""
+    parser.add_argument(
+        "--tls", action="store_true", help="serve https and wss, with a certificate of an own authority"
+    )
+    parser.add_argument(
+        "--tls-folder",
+        type=Path,
+        default=FOLDER,
+        metavar="DIR",
+        help=f"where the authority is kept; simulators that share it share the authority (default: {FOLDER})",
+    )
+    parser.add_argument(
+        "--tls-name",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help=f"a host name or address of the certificate besides {', '.join(LOCAL_NAMES)}; may be repeated",
+    )
+
+
+def tls_from(options: argparse.Namespace) -> Tls | None:
+    """TLS as the command line asks for it, with the instructions printed; `None` without `--tls`."""
+    if not options.tls:
+        return None
+    tls = server_tls(options.tls_folder, options.tls_name)
+    print(tls.instructions(), flush=True)
+    return tls
+
+
+def server_tls(folder: Path, names: Iterable[str] = ()) -> Tls:
+    """A new server certificate for `names` and this machine, from the authority in `folder`.
+
+    Raises `OSError` if the folder cannot be written.
+    """
+    path = folder.resolve() / "ca.pem"
+    with _locked(folder):
+        authority = _authority(path, folder / "ca-key.pem")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(*dict.fromkeys((*LOCAL_NAMES, *names))).configure_cert(context)
+    return Tls(path, context)
+
+
+def _authority(certificate: Path, key: Path) -> trustme.CA:
+    if certificate.exists() and key.exists():
+        return trustme.CA.from_pem(certificate.read_bytes(), key.read_bytes())
+    authority = trustme.CA(organization_name=_ORGANIZATION)
+    key.touch(mode=0o600)
+    key.write_bytes(authority.private_key_pem.bytes())
+    certificate.write_bytes(authority.cert_pem.bytes())
+    return authority
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Simulators that start together create one authority."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
