@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from lab.acs.calls import CallState, MediaOptions
-from lab.acs.errors import InvalidArgumentError, NotFoundError, TooEarlyError
+from lab.acs.errors import InvalidArgumentError, NotFoundError, NotSimulatedError, TooEarlyError
 from lab.acs.exchange import Exchange
 from lab.acs.identifiers import Identifier, Json, decode_identifier
 from lab.acs.leg import Leg
+from lab.unsupported import PretendedError
 
 MAX_CONTEXT = 5000
 _RATES_HZ = {"pcm16kmono": 16_000, "pcm24kmono": 24_000}
@@ -54,6 +55,13 @@ class Request:
 
     def optional_text(self, field: str) -> str | None:
         return None if self.body.get(field) is None else self.text(field)
+
+    def pretend(self, what: str, where: str) -> None:
+        """Note that `what` happens instead of the real thing; raises `NotSimulatedError` in strict mode."""
+        try:
+            self.exchange.equipment.unsupported.used(what, where)
+        except PretendedError as error:
+            raise NotSimulatedError(f"Not in this simulator, which is strict: {error}.") from error
 
     def identifier(self, field: str) -> Identifier:
         return decode_identifier(self.body.get(field), field)

@@ -92,6 +92,8 @@ async def transfer(request: Request) -> Answer:
     target = request.identifier("targetParticipant")
     transferee = leg.call.caller if request.body.get("transferee") is None else request.identifier("transferee")
     _participant(leg, transferee)
+    if len(leg.call.participants) > 2:
+        request.pretend("the application's leg ends as well", "transfer.transferee")
     leg.spawn(_transfer(leg, target, transferee, request.context, request.operation_callback_url))
     return request.accepted()
 

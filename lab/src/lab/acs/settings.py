@@ -78,6 +78,9 @@ class AcsSettings:
     sound_threshold: int = 200
     """RMS of 16-bit samples above which the caller counts 20 ms of the agent as sound (about -44 dBFS)."""
 
+    lab_strict: bool = False
+    """Refuse requests that rely on something that this simulator only pretends; `GET /lab/unsupported` lists it."""
+
     callback_timeout_s: float = 5.0
     callback_attempts: int = 3
     callback_retry_s: float = 0.5
@@ -123,6 +126,7 @@ class AcsSettings:
             silent_flag=env.choice("SILENT_FLAG", ("false", "true")) == "true",
             noise_dbfs=env.level("NOISE_DBFS", cls.noise_dbfs),
             sound_threshold=int(env.number("SOUND_THRESHOLD", cls.sound_threshold)),
+            lab_strict=env.flag("LAB_STRICT"),
             callback_timeout_s=env.number("CALLBACK_TIMEOUT_S", cls.callback_timeout_s),
             callback_attempts=int(env.number("CALLBACK_ATTEMPTS", cls.callback_attempts)),
             callback_retry_s=env.number("CALLBACK_RETRY_S", cls.callback_retry_s),
@@ -178,6 +182,12 @@ class _Environment:
             self.wrong.append(f"{name} must be one of {', '.join(choices)}, not {raw!r}")
             return choices[0]
         return raw
+
+    def flag(self, name: str) -> bool:
+        raw = (self._environ.get(name) or "0").lower()
+        if raw not in {"0", "1", "false", "true"}:
+            self.wrong.append(f"{name} must be 0 or 1, not {raw!r}")
+        return raw in {"1", "true"}
 
     def access_key(self, name: str, default: str) -> str:
         raw = self._environ.get(name) or default
