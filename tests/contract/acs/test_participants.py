@@ -24,7 +24,9 @@ async def test_a_transfer_ends_the_apps_leg(stage: Stage) -> None:
         "phoneNumber": {"value": "+14255550177"},
     }
     assert accepted["operationContext"] == "tx"
-    await stage.reception.event("CallDisconnected")
+    info = data(await stage.reception.event("CallDisconnected"))["resultInformation"]
+    assert isinstance(info, dict)
+    assert info["code"] == 200
     assert stage.reception.order()[-3:] == ["CallTransferAccepted", "MediaStreamingStopped", "CallDisconnected"]
     assert (await stage.call(call_id))["end_reason"] == "transferred"
 
@@ -81,5 +83,7 @@ async def test_an_invited_participant_who_does_not_come_is_reported(stage: Stage
 async def test_removing_the_caller_ends_a_call_of_two(stage: Stage) -> None:
     call_id, connection = await stage.connected()
     await connection.remove_participant(CALLER)
-    await stage.reception.event("CallDisconnected")
+    info = data(await stage.reception.event("CallDisconnected"))["resultInformation"]
+    assert isinstance(info, dict)
+    assert (info["code"], info["subCode"]) == (200, 5002)
     assert (await stage.call(call_id))["state"] == "ended"

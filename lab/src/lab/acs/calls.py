@@ -173,6 +173,7 @@ class SimulatedCall:
         }
         if self.outbound:
             del properties["answeredBy"]
+            properties["sourceDisplayName"] = ""
             if self.state is CallState.CONNECTING:
                 del properties["serverCallId"]
         if self.callback is not None:
