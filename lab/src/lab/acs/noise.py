@@ -28,7 +28,8 @@ class NoiseFloor:
         if frame is None:
             return noise
         mixed = np.frombuffer(frame, "<i2").astype(np.int32) + np.frombuffer(noise, "<i2")
-        return np.clip(mixed, -32768, 32767).astype("<i2").tobytes()
+        clipped: bytes = np.clip(mixed, -32768, 32767).astype("<i2").tobytes()
+        return clipped
 
 
 @lru_cache(maxsize=8)

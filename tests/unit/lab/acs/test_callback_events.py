@@ -103,7 +103,11 @@ def test_results_can_be_spelled_in_every_form(call: SimulatedCall) -> None:
 
 def test_every_event_has_result_information(call: SimulatedCall) -> None:
     """As in the callbacks that Microsoft's own tests recorded since the end of 2024."""
-    for event in (events.call_connected(call), events.participants_updated(call), events.tone_received(call, 1, "one", "")):
+    for event in (
+        events.call_connected(call),
+        events.participants_updated(call),
+        events.tone_received(call, 1, "one", ""),
+    ):
         assert data(event)["resultInformation"] == {"code": 200, "subCode": 0, "message": ""}
     stopped = data(events.media_streaming(call, "Stopped", "subscriptionStopped"))
     assert stopped["resultInformation"] == {"code": 200, "subCode": 0, "message": "Action completed successfully."}
