@@ -34,6 +34,7 @@ def check_call(call: ObservedCall, scenario: Scenario, recording: Recording, tra
     return [
         _answered(call),
         _greeted(call),
+        _script(call, scenario),
         *_turns(call, scenario, transcript),
         *_barge_in(call, scenario, recording),
         *_speech(call, recording),
@@ -57,6 +58,17 @@ def _greeted(call: ObservedCall) -> Check:
         return Check("greeting heard", False, "the caller heard nothing")
     in_time = not spoken or heard[0] < spoken[0]
     return Check("greeting heard before the caller spoke", in_time, f"{heard[0] - opened[0]:.2f} s after media opened")
+
+
+def _script(call: ObservedCall, scenario: Scenario) -> Check:
+    """The caller goes on after a failed step and after a wait in vain, but the call is not the one that was written."""
+    claim, steps = "the caller's script ran as written", len(scenario.caller.steps)
+    for row in call.phone.get("timeline", []):
+        if row["event"] == "step_failed":
+            return Check(claim, False, f"step {int(row['step']) + 1} of {steps} failed: {row['reason']}")
+        if row["event"] == "wait_expired":
+            return Check(claim, False, f"waited {row['within_s']:g} s in vain for {row['wait_for']}")
+    return Check(claim, True, f"{steps} steps")
 
 
 def _turns(call: ObservedCall, scenario: Scenario, transcript: list[Json]) -> Iterator[Check]:

@@ -150,6 +150,19 @@ async def test_the_callbacks_of_a_call_have_the_recorded_form(stage: Stage) -> N
         assert differences(await stage.reception.event(kind), envelope, kind) == []
 
 
+async def test_an_incoming_call_has_the_recorded_form(stage: Stage) -> None:
+    await stage.place(**{"from": CALLER, "to": COLLEAGUE})
+    form = {
+        "to": USER,
+        "from": USER,
+        "serverCallId": str,
+        "callerDisplayName": str,
+        "incomingCallContext": str,
+        "correlationId": GUID,
+    }
+    assert differences(data(stage.reception.incoming[0].events[0]), form) == []
+
+
 async def test_a_refused_outbound_call_ends_with_two_callbacks_of_one_result(stage: Stage) -> None:
     """The service delivered CallDisconnected before CreateCallFailed, though they were made in this order."""
     await stage.lab.put("/lab/callee", json={"after_s": 0.0, "outcome": "declined"})

@@ -119,6 +119,19 @@ def test_a_turn_missing_in_the_transcript_is_noticed() -> None:
     assert _broken(call, recording, transcript[1:]) == ["caller's turns stand in the transcript"]
 
 
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"t": 7.0, "event": "step_failed", "step": 1, "reason": "FileNotFoundError"},
+        {"t": 7.0, "event": "wait_expired", "wait_for": "agent_starts", "within_s": 15.0},
+    ],
+)
+def test_a_step_that_did_not_do_what_was_written_is_noticed(event: Json) -> None:
+    call, recording, transcript = _call()
+    call.phone["timeline"].append(event)
+    assert _broken(call, recording, transcript) == ["the caller's script ran as written"]
+
+
 CALLERS = "caller's turns stand in the transcript"
 KEYS = "keys stand in the transcript and are answered"
 

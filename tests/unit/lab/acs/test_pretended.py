@@ -17,7 +17,11 @@ def test_the_fields_of_every_operation_with_a_body_are_known() -> None:
 
 def test_fields_that_are_read_are_not_pretended() -> None:
     streaming = {"transportUrl": "wss://a", "startMediaStreaming": True, "audioFormat": "pcm24KMono"}
-    body: dict[str, object] = {"incomingCallContext": "c", "callbackUri": "https://a", "mediaStreamingOptions": streaming}
+    body: dict[str, object] = {
+        "incomingCallContext": "c",
+        "callbackUri": "https://a",
+        "mediaStreamingOptions": streaming,
+    }
     assert _where("answer", body) == []
 
 
