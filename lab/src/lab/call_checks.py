@@ -78,10 +78,20 @@ def _turns(call: ObservedCall, scenario: Scenario, transcript: list[Json]) -> It
     if pressed:
         yield _keys(pressed, cut_off, transcript)
     wanted = [reply.say for reply in scenario.agent.replies if reply.say]
-    spoken = iter([str(row.get("text", "")) for row in transcript if row.get("role") == "agent"])
-    # An interrupted turn is cut to what was heard: its beginning must be there, and each turn answers for one reply.
-    there = [text for text in wanted if any(turn and text.startswith(turn[:24]) for turn in spoken)]
-    yield Check("agent's turns stand in the transcript", len(there) == len(wanted), f"{len(there)} of {len(wanted)}")
+    there = _in_order(wanted, [str(row.get("text", "")) for row in transcript if row.get("role") == "agent"])
+    yield Check("agent's turns stand in the transcript", there == len(wanted), f"{there} of {len(wanted)}")
+
+
+def _in_order(wanted: list[str], turns: list[str]) -> int:
+    """How many texts have a turn of their own, in order. Of an interrupted turn, which is cut to what was heard, the
+    beginning must be there.
+    """
+    found, after = 0, 0
+    for text in wanted:
+        at = next((n for n in range(after, len(turns)) if turns[n] and text.startswith(turns[n][:24])), None)
+        if at is not None:
+            found, after = found + 1, at + 1
+    return found
 
 
 def _caller_turns(said: list[CallerTurn], heard: list[str]) -> Check:

@@ -77,6 +77,7 @@ def _broken(
 
 
 def _figure(claim: str, call: ObservedCall, recording: Recording, transcript: list[Json]) -> str:
+    """What is shown beside a claim."""
     return next(check.figure for check in check_call(call, SCENARIO, recording, transcript) if check.claim == claim)
 
 
@@ -133,6 +134,7 @@ def test_a_step_that_did_not_do_what_was_written_is_noticed(event: Json) -> None
 
 
 CALLERS = "caller's turns stand in the transcript"
+AGENTS = "agent's turns stand in the transcript"
 KEYS = "keys stand in the transcript and are answered"
 
 
@@ -180,7 +182,13 @@ def test_of_two_replies_that_begin_alike_a_lost_one_is_noticed() -> None:
     call, recording, transcript = _call()
     replies = (*SCENARIO.agent.replies, Reply(say=SECOND[:24] + "Mondays."))
     twice = SCENARIO.model_copy(update={"agent": SCENARIO.agent.model_copy(update={"replies": replies})})
-    assert _broken(call, recording, transcript, twice) == ["agent's turns stand in the transcript"]
+    assert _broken(call, recording, transcript, twice) == [AGENTS]
+
+
+def test_the_turns_after_a_missing_one_are_counted() -> None:
+    call, recording, transcript = _call()
+    transcript = [row for row in transcript if row["text"] != FIRST[:20]]
+    assert _figure(AGENTS, call, recording, transcript) == "1 of 2"
 
 
 def _with_keys(pressed_at: float = 13.8) -> tuple[ObservedCall, Recording, list[Json]]:

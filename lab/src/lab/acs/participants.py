@@ -6,6 +6,7 @@ import asyncio
 import uuid
 
 from lab.acs import callback_events as events
+from lab.acs.callee import CalleePlan
 from lab.acs.calls import End, Participant
 from lab.acs.errors import InvalidArgumentError, NotFoundError
 from lab.acs.identifiers import Identifier, Json, decode_identifier
@@ -33,21 +34,27 @@ async def add_participant(request: Request) -> Answer:
     target = request.identifier("participantToAdd")
     if target.raw_id in leg.call.participants:
         raise InvalidArgumentError("The participant is already in the call.")
+    if target.number is not None and not isinstance(request.body.get("sourceCallerIdNumber"), dict):
+        raise InvalidArgumentError("The field SourceCallerIdNumber is required to add a phone number.")
     timeout_s = request.body.get("invitationTimeoutInSeconds") or 0
     if not isinstance(timeout_s, int) or not 0 <= timeout_s <= MAX_INVITATION_TIMEOUT_S:
         raise InvalidArgumentError(f"The field InvitationTimeoutInSeconds must be 0 to {MAX_INVITATION_TIMEOUT_S}.")
     invitation = str(uuid.uuid4())
     context, url = request.context, request.operation_callback_url
-    leg.spawn(_invite(leg, target, invitation, context, url))
+    leg.spawn(_invite(leg, target, invitation, timeout_s, context, url))
     body: Json = {"participant": Participant(target).json(), "invitationId": invitation}
     return Answer(202, body | request.context_body())
 
 
-async def _invite(leg: Leg, target: Identifier, invitation: str, context: str | None, url: str | None) -> None:
+async def _invite(
+    leg: Leg, target: Identifier, invitation: str, timeout_s: int, context: str | None, url: str | None
+) -> None:
+    """`timeout_s`: 0 for none of the application's own."""
     plan = leg.equipment.callee
-    await asyncio.sleep(plan.after_s)
+    in_time = not timeout_s or plan.after_s <= timeout_s
+    await asyncio.sleep(plan.after_s if in_time else timeout_s)
     about: Json = {"participant": target.json(), "invitationId": invitation}
-    failure = plan.failure()
+    failure = plan.failure() if in_time else CalleePlan(outcome="no_answer").failure()
     if failure is not None:
         event = _failed(leg, "AddParticipantFailed", context, failure, about)
         leg.callbacks.put(event, url=url)
