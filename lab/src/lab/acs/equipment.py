@@ -9,6 +9,7 @@ import aiohttp
 from lab.acs.callee import CalleePlan
 from lab.acs.calls import CallBook
 from lab.acs.faults import Faults
+from lab.acs.pretended import PRETENDED
 from lab.acs.settings import AcsSettings
 from lab.acs.ticker import Ticker
 from lab.acs.tokens import TokenIssuer
@@ -27,4 +28,4 @@ class Equipment:
     unsupported: Unsupported = field(init=False)
 
     def __post_init__(self) -> None:
-        self.unsupported = Unsupported(strict=self.settings.lab_strict)
+        self.unsupported = Unsupported(PRETENDED, strict=self.settings.lab_strict)

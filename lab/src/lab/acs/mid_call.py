@@ -29,7 +29,7 @@ async def leave(request: Request) -> Answer:
     """Leaving a call of two ends it, as terminating does."""
     leg = request.leg()
     if len(leg.call.participants) > 2:
-        request.pretend("the call ends for everyone", "hang_up")
+        request.pretend("hang_up")
     leg.end(HUNG_UP_BY_APP)
     return Answer(204)
 
@@ -80,7 +80,7 @@ async def _send_tones(leg: Leg, tones: str, context: str | None, url: str | None
 async def start_continuous_dtmf(request: Request) -> Answer:
     leg = request.connected_leg()
     if _participant(request, leg).identifier != leg.call.caller:
-        request.pretend("the caller's keys are reported", "start_dtmf.targetParticipant")
+        request.pretend("start_dtmf.targetParticipant")
     leg.call.continuous_dtmf = request.context or ""
     return Answer(200)
 

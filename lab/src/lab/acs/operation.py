@@ -56,10 +56,10 @@ class Request:
     def optional_text(self, field: str) -> str | None:
         return None if self.body.get(field) is None else self.text(field)
 
-    def pretend(self, what: str, where: str) -> None:
-        """Note that `what` happens instead of the real thing; raises `NotSimulatedError` in strict mode."""
+    def pretend(self, where: str) -> None:
+        """Note that the request relies on one of `PRETENDED`; raises `NotSimulatedError` in strict mode."""
         try:
-            self.exchange.equipment.unsupported.used(what, where)
+            self.exchange.equipment.unsupported.used(where)
         except PretendedError as error:
             raise NotSimulatedError(f"Not in this simulator, which is strict: {error}.") from error
 

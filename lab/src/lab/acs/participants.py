@@ -100,7 +100,7 @@ async def transfer(request: Request) -> Answer:
     transferee = leg.call.caller if request.body.get("transferee") is None else request.identifier("transferee")
     _participant(leg, transferee)
     if len(leg.call.participants) > 2:
-        request.pretend("the application's leg ends as well", "transfer.transferee")
+        request.pretend("transfer.transferee")
     leg.spawn(_transfer(leg, target, transferee, request.context, request.operation_callback_url))
     return request.accepted()
 

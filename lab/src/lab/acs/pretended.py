@@ -1,4 +1,4 @@
-"""Fields of requests that the simulated ACS accepts without acting on them, as the real service would. Pure.
+"""What the simulated ACS accepts without acting on it as the real service would. Pure.
 
 `FIELDS` names what each operation reads. A field that is not among them is ignored, whatever it is: it may be newer
 than this simulator.
@@ -41,43 +41,54 @@ FIELDS: Final[Mapping[str, frozenset[str]]] = {
 }
 """By operation; the operations that are not here read no body. A dotted name is a field of an object."""
 
-_INSTEAD: Final[Mapping[str, str]] = {
-    "answeredBy": "the identity of the simulated resource answers",
-    "callIntelligenceOptions": "no Azure AI service is connected: texts are spoken by the simulator's own voice",
-    "customCallingContext": "the headers reach nobody",
-    "interruptCallMediaOperation": "prompts are queued, none is interrupted",
-    "playOptions": "each source is played once",
-    "playSourceInfo": "the party on hold hears silence",
-    "playTo": "every prompt is heard by the caller",
-    "source": "the identity of the simulated resource calls",
-    "sourceCallerIdNumber": "no phone shows the number",
-    "sourceDisplayName": "no phone shows the name",
-    "teamsAppSource": "the identity of the simulated resource calls",
-    "transcriptionOptions": "nothing is transcribed",
-}
-"""What happens instead, by field."""
-
-_WHOLE: Final[Mapping[str, str]] = {
+_NO_AI: Final = "no Azure AI service is connected; texts are spoken by the simulator's own voice"
+PRETENDED: Final[Mapping[str, str]] = {
+    "Authorization: Bearer": "any token is accepted",
+    "answer.answeredBy": "the identity of the simulated resource answers",
+    "answer.callIntelligenceOptions": _NO_AI,
+    "answer.transcriptionOptions": "nothing is transcribed",
+    "create.callIntelligenceOptions": _NO_AI,
+    "create.source": "the identity of the simulated resource calls",
+    "create.sourceDisplayName": "no phone shows the name",
+    "create.teamsAppSource": "the identity of the simulated resource calls",
+    "create.transcriptionOptions": "nothing is transcribed",
+    "redirect.customCallingContext": "the headers reach nobody",
+    "hang_up": "with more than two parties the call ends for everyone",
+    "transfer.customCallingContext": "the headers reach nobody",
+    "transfer.sourceCallerIdNumber": "no phone shows the number",
+    "transfer.transferee": "with more than two parties the application's leg ends as well",
     "add_participant": "the party is listed, but neither speaks nor hears",
+    "add_participant.customCallingContext": "the headers reach nobody",
+    "add_participant.sourceDisplayName": "no phone shows the name",
     "send_dtmf_tones": "the tones are put on the timeline; nobody hears them",
+    "start_dtmf.targetParticipant": "the caller's keys are reported, whoever is the target",
+    "play.interruptCallMediaOperation": "prompts are queued, none is interrupted",
+    "play.playOptions": "each source is played once",
+    "play.playSources.playSourceCacheId": "nothing is cached",
+    "play.playSources.text": "the text is spoken by the simulator's own voice",
+    "play.playTo": "every prompt is heard by the caller",
+    "hold.playSourceInfo": "the party on hold hears silence",
 }
-"""Operations of which the part that callers notice is missing."""
+"""What happens instead of the real thing, by operation and field."""
+
+_WHOLE: Final = frozenset({"add_participant", "send_dtmf_tones"})
+"""Operations that are never more than pretended."""
 
 
-def pretended(operation: str, body: Mapping[str, object]) -> Iterator[tuple[str, str]]:
-    """(what happens instead, where) for everything in the request that has no effect here."""
+def pretended(operation: str, body: Mapping[str, object]) -> Iterator[str]:
+    """Where the request asks for something that has no effect here, as far as its body alone shows it."""
     if operation in _WHOLE:
-        yield _WHOLE[operation], operation
+        yield operation
     fields = FIELDS.get(operation, frozenset())
     for name, value in body.items():
         if _is_default(value) or name in fields:
             continue
         inner = {field.partition(".")[2] for field in fields if field.startswith(f"{name}.")}
         if not inner:
-            yield _INSTEAD.get(name, "the field is ignored"), f"{operation}.{name}"
+            yield f"{operation}.{name}"
         elif isinstance(value, Mapping):
             ignored = [key for key, one in value.items() if key not in inner and not _is_default(one)]
-            yield from (("the field is ignored", f"{operation}.{name}.{key}") for key in ignored)
+            yield from (f"{operation}.{name}.{key}" for key in ignored)
 
 
 def _is_default(value: object) -> bool:

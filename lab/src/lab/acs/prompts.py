@@ -41,9 +41,9 @@ async def play(request: Request) -> Answer:
     for source in sources:
         _check(source)
         if source.get("playSourceCacheId"):
-            request.pretend("nothing is cached", "play.playSources.playSourceCacheId")
+            request.pretend("play.playSources.playSourceCacheId")
         if source["kind"] == "text":
-            request.pretend("the text is spoken by the simulator's own voice", "play.playSources.text")
+            request.pretend("play.playSources.text")
     leg.prompt = leg.spawn(_play(leg, sources, request.context, request.operation_callback_url))
     return Answer(202)
 

@@ -138,7 +138,7 @@ class RestApi:
         authorization = http.headers.get("authorization", "")
         if authorization.startswith("Bearer ") and authorization[7:].strip() and settings.acs_allow_bearer:
             try:
-                self._exchange.equipment.unsupported.used("any token is accepted", "Authorization: Bearer")
+                self._exchange.equipment.unsupported.used("Authorization: Bearer")
             except PretendedError as error:
                 raise UnauthorizedError(f"Not verified by this simulator, which is strict: {error}.") from error
             return
@@ -178,8 +178,8 @@ class RestApi:
             if not _API_VERSION.fullmatch(version):
                 raise AcsError("The api-version query parameter is missing or invalid.", code="MissingApiVersion")
             request = Request(self._exchange, http.path_params, _decode_body(body), version)
-            for what, where in pretended(operation.name, request.body):
-                request.pretend(what, where)
+            for where in pretended(operation.name, request.body):
+                request.pretend(where)
             return await operation.carry_out(request)
         except AcsError as error:
             return error

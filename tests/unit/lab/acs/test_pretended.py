@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from lab.acs.pretended import FIELDS, pretended
+from lab.acs.pretended import FIELDS, PRETENDED, pretended
 from lab.acs.rest import OPERATIONS
 
 _NO_BODY = {"list_participants", "get_participant", "terminate", "get_call", "hang_up", "cancel_media"}
@@ -8,11 +8,19 @@ _REFUSED = {"connect", "recognize", "start_transcription", "start_recording"}
 
 
 def _where(operation: str, body: dict[str, object]) -> list[str]:
-    return [where for _, where in pretended(operation, body)]
+    return list(pretended(operation, body))
 
 
 def test_the_fields_of_every_operation_with_a_body_are_known() -> None:
     assert {one.name for one in OPERATIONS} - _NO_BODY - _REFUSED == set(FIELDS)
+
+
+def test_what_is_pretended_belongs_to_operations_that_exist() -> None:
+    operations = {where.partition(".")[0] for where in PRETENDED} - {"Authorization: Bearer"}
+    assert operations <= {one.name for one in OPERATIONS} - _REFUSED
+    read = {f"{operation}.{field}" for operation, fields in FIELDS.items() for field in fields}
+    conditional = {"transfer.transferee", "start_dtmf.targetParticipant"}
+    assert read & set(PRETENDED) == conditional, "a field is read or pretended; these two depend on the call"
 
 
 def test_fields_that_are_read_are_not_pretended() -> None:
