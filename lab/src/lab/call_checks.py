@@ -12,7 +12,7 @@ import soxr
 from numpy.typing import NDArray
 
 from lab.heard_audio import Recording, find_speech, last_sound_s, sound_ms
-from lab.observed_call import ObservedCall
+from lab.observed_call import CallerTurn, ObservedCall
 from lab.scenario import Scenario
 from lab.wire import Json
 
@@ -34,7 +34,8 @@ def check_call(call: ObservedCall, scenario: Scenario, recording: Recording, tra
     return [
         _answered(call),
         _greeted(call),
-        *_turns(scenario, transcript),
+        _script(call, scenario),
+        *_turns(call, scenario, transcript),
         *_barge_in(call, scenario, recording),
         *_speech(call, recording),
         _ended(call),
@@ -59,15 +60,73 @@ def _greeted(call: ObservedCall) -> Check:
     return Check("greeting heard before the caller spoke", in_time, f"{heard[0] - opened[0]:.2f} s after media opened")
 
 
-def _turns(scenario: Scenario, transcript: list[Json]) -> Iterator[Check]:
-    for role, said in (
-        ("caller", [reply.heard for reply in scenario.agent.replies]),
-        ("agent", [reply.say for reply in scenario.agent.replies if reply.say]),
-    ):
-        turns = [str(row.get("text", "")) for row in transcript if row.get("role") == role]
-        # An interrupted turn is cut to what was heard: its beginning must be there.
-        there = [text for text in said if any(turn and (text.startswith(turn[:24]) or turn == text) for turn in turns)]
-        yield Check(f"{role}'s turns stand in the transcript", len(there) == len(said), f"{len(there)} of {len(said)}")
+def _script(call: ObservedCall, scenario: Scenario) -> Check:
+    """The caller goes on after a failed step and after a wait in vain, but the call is not the one that was written."""
+    claim, steps = "the caller's script ran as written", len(scenario.caller.steps)
+    for row in call.phone.get("timeline", []):
+        if row["event"] == "step_failed":
+            return Check(claim, False, f"step {int(row['step']) + 1} of {steps} failed: {row['reason']}")
+        if row["event"] == "wait_expired":
+            return Check(claim, False, f"waited {row['within_s']:g} s in vain for {row['wait_for']}")
+    return Check(claim, True, f"{steps} steps")
+
+
+def _turns(call: ObservedCall, scenario: Scenario, transcript: list[Json]) -> Iterator[Check]:
+    heard = [str(row.get("text", "")) for row in transcript if row.get("role") == "caller"]
+    yield _caller_turns(call.caller_turns(), heard)
+    pressed, cut_off = call.keys()
+    if pressed:
+        yield _keys(pressed, cut_off, transcript)
+    wanted = [reply.say for reply in scenario.agent.replies if reply.say]
+    there = _in_order(wanted, [str(row.get("text", "")) for row in transcript if row.get("role") == "agent"])
+    yield Check("agent's turns stand in the transcript", there == len(wanted), f"{there} of {len(wanted)}")
+
+
+def _in_order(wanted: list[str], turns: list[str]) -> int:
+    """How many texts have a turn of their own, in order. Of an interrupted turn, which is cut to what was heard, the
+    beginning must be there.
+    """
+    found, after = 0, 0
+    for text in wanted:
+        at = next((n for n in range(after, len(turns)) if turns[n] and text.startswith(turns[n][:24])), None)
+        if at is not None:
+            found, after = found + 1, at + 1
+    return found
+
+
+def _caller_turns(said: list[CallerTurn], heard: list[str]) -> Check:
+    """What the caller said, in order, against what the voice service was told to have heard: the `heard` of replies."""
+    claim = "caller's turns stand in the transcript"
+    rows = iter(heard)
+    for number, turn in enumerate(said):
+        row = next((row for row in rows), None)
+        if row is None and turn.cut_off:
+            continue
+        if row is None:
+            return Check(claim, False, f"{number} of {len(said)}; missing: “{turn.text}”")
+        if not turn.sounds_like(row):
+            return Check(claim, False, f"turn {number + 1}: the caller said “{turn.text}”, heard was “{row}”")
+    if extra := list(rows):
+        return Check(claim, False, f"{len(said)} were said; heard as well: “{extra[0]}”")
+    return Check(claim, True, f"{len(said)} of {len(said)}")
+
+
+def _keys(pressed: str, cut_off: str, transcript: list[Json]) -> Check:
+    """Every key reached the agent, and the agent said something after the last of them.
+
+    The transcript has the keys themselves (`tones`) or, unless the agent profile shows them, their number (`keys`).
+    """
+    claim = "keys stand in the transcript and are answered"
+    at = [index for index, row in enumerate(transcript) if row.get("what") in ("tones", "keys")]
+    read = ""
+    for row in (transcript[index] for index in at):
+        detail = str(row.get("detail", ""))
+        read += detail if row["what"] == "tones" else pressed[len(read) :][: int(detail)].ljust(int(detail), "?")
+    due = pressed.removesuffix(cut_off)
+    if not pressed.startswith(read) or len(read) < len(due):
+        return Check(claim, False, f"the caller pressed {pressed}, the transcript has {read or 'none'}")
+    answered = not due or any(row.get("role") == "agent" for row in transcript[at[-1] + 1 :])
+    return Check(claim, answered, f"{pressed}{'' if answered else ', not answered'}")
 
 
 def _barge_in(call: ObservedCall, scenario: Scenario, recording: Recording) -> Iterator[Check]:

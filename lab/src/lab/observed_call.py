@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -10,9 +11,28 @@ from lab.scenario import Scenario
 from lab.stack import Stack
 from lab.wire import Json, WireError, call_json, raw
 
+UNSCRIPTED: Final = "(speech)"
+"""What the simulated Voice Live transcribes of a turn for which the scenario has no `heard`."""
+LOST_WITH_THE_CALL_S: Final = 1.5
+"""Words that end less than this before the call does may be lost with it: the end of a turn takes silence to detect."""
+KEYS_LOST_WITH_THE_CALL_S: Final = 4.0
+"""The same for keys, which are read together once the caller pauses."""
 FINISHED: Final = frozenset({"ended", "redirected", "rejected", "unanswered"})
 _LATE_S: Final = 0.6
 """The simulated phone notices the end of the agent's speech so much later at most (`HANGOVER_MS` of quiet)."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallerTurn:
+    """Something that the caller said or played; `cut_off` by the end of the call."""
+
+    text: str
+    cut_off: bool = False
+
+    def sounds_like(self, transcribed: str) -> bool:
+        """Whether a transcription has the same words. A file and an unscripted transcription may be anything."""
+        anything = self.text.startswith("[") or transcribed == UNSCRIPTED
+        return anything or _words(self.text) == _words(transcribed)
 
 
 @dataclass(slots=True)
@@ -65,6 +85,30 @@ class ObservedCall:
         timeline = (self.phone if side == "phone" else self.voice).get("timeline", [])
         return [float(row["t"]) for row in timeline if row["event"] == event]
 
+    def caller_turns(self) -> list[CallerTurn]:
+        """What the caller said, in order."""
+        rows, ended = self._phone_timeline(), self._ended()
+        said = [str(row["text"]) for row in rows if row["event"] == "caller_says"]
+        over = self.times("phone", "caller_ends")
+        over += [ended] * (len(said) - len(over))
+        late = ended - LOST_WITH_THE_CALL_S
+        return [CallerTurn(text, t > late) for text, t in zip(said, over, strict=True)]
+
+    def keys(self) -> tuple[str, str]:
+        """The keys that the caller pressed, in order; and those of them that the end of the call may have cut off."""
+        pressed = [row for row in self._phone_timeline() if row["event"] == "dtmf" and row["by"] == "caller"]
+        late = self._ended() - KEYS_LOST_WITH_THE_CALL_S
+        kept = [str(row["tone"]) for row in pressed if float(row["t"]) <= late]
+        return "".join(str(row["tone"]) for row in pressed), "".join(str(row["tone"]) for row in pressed[len(kept) :])
+
+    def _phone_timeline(self) -> list[Json]:
+        rows: list[Json] = self.phone.get("timeline", [])
+        return rows
+
+    def _ended(self) -> float:
+        """When the call ended, monotonic seconds."""
+        return min([*self.times("phone", "hang_up"), *self.times("phone", "ended")], default=float("inf"))
+
     def speech(self, item_id: str) -> bytes:
         """The agent's audio of one item as the voice service sent it: PCM16 at 24 kHz."""
         return raw("GET", f"{self.stack.url('voice-live')}/lab/sessions/{self.voice['id']}/speech/{item_id}")
@@ -109,6 +153,10 @@ def save_recording(call: ObservedCall, path: Path) -> bytes:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(wav)
     return wav
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"\w+", text.casefold())
 
 
 def _rows(answer: Any) -> list[Json]:

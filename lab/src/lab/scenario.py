@@ -33,7 +33,8 @@ class Step(_Part):
     """One thing the caller does. Exactly one of `say`, `play`, `dtmf`, `wait_for`, `pause_ms`, `hang_up` is set.
 
     `wait_for: agent_starts` with `ms: 800` waits until 800 ms of agent sound were heard since the step began;
-    `agent_ends` until the agent was heard and then `ms` without agent sound; `silence` for `ms` without agent sound.
+    `agent_ends` until the agent, who may be speaking already, was heard and then `ms` without agent sound; `silence`
+    for `ms` without agent sound.
     """
 
     say: str | None = None
@@ -68,7 +69,11 @@ class FunctionCall(_Part):
 
 
 class Reply(_Part):
-    """What the agent does after a caller's turn: says a text, or calls a function and says `say` after its result."""
+    """What the agent does after a caller's turn: says a text, or calls a function and says `say` after its result.
+
+    Replies are taken in order, one for each turn: words, or keys pressed together. `heard` selects nothing: it is what
+    the simulated transcription says of the turn, and a demo checks that the caller said these words. Keys have none.
+    """
 
     heard: str = ""
     say: str | None = None

@@ -5,6 +5,8 @@ import pytest
 from acs_stage import Stage
 from lab.acs import app
 from lab.acs.log import logger
+from lab.acs.settings import AcsSettings
+from lab.tls import Tls
 
 
 async def test_openid_configuration_points_to_the_keys_under_the_name_it_was_asked_by(stage: Stage) -> None:
@@ -23,3 +25,20 @@ def test_wrong_settings_end_the_program_with_2(
     monkeypatch.setattr(logger, "propagate", False)
     assert app.main() == 2
     assert "EVENT_SCHEMA must be one of eventgrid, cloudevents" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "strict"), [([], "0", False), ([], "1", True), (["--strict"], "0", True)]
+)
+def test_strictness_is_asked_for_by_the_command_line_or_the_environment(
+    monkeypatch: pytest.MonkeyPatch, arguments: list[str], environment: str, strict: bool
+) -> None:
+    served: list[AcsSettings] = []
+
+    async def serve(settings: AcsSettings, tls: Tls | None) -> None:
+        served.append(settings)
+
+    monkeypatch.setenv("LAB_STRICT", environment)
+    monkeypatch.setattr(app, "serve", serve)
+    assert app.main(arguments) == 0
+    assert [settings.lab_strict for settings in served] == [strict]

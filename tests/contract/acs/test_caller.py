@@ -140,6 +140,30 @@ def test_agent_ends_holds_for_an_agent_who_has_just_stopped() -> None:
     assert waiting.over(400)
 
 
+def test_agent_ends_does_not_count_an_agent_who_spoke_before_the_callers_words() -> None:
+    """The greeting, then a question of two seconds: the wait that follows is for the answer."""
+    heard = line()
+    heard.play(loud(0.5), 0.0)
+    run(heard, 0.0, 2.5)
+    waiting = Waiting(Step(wait_for="agent_ends", ms=3000), heard)
+    run(heard, 2.5, 3.6)
+    assert not waiting.over(1100)
+    heard.play(loud(0.4), 3.6)
+    run(heard, 3.6, 7.2)
+    assert waiting.over(4700)
+
+
+def test_agent_ends_does_not_count_an_agent_whom_the_caller_has_interrupted() -> None:
+    heard = line()
+    heard.play(loud(5.0), 0.0)
+    run(heard, 0.0, 1.0)
+    heard.clear(1.01)
+    run(heard, 1.0, 1.2)
+    waiting = Waiting(Step(wait_for="agent_ends", ms=300), heard)
+    run(heard, 1.2, 2.0)
+    assert not waiting.over(800)
+
+
 def test_silence_is_counted_from_the_step_or_from_the_last_sound() -> None:
     heard = line()
     run(heard, 0.0, 2.0)

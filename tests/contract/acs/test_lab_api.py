@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from azure.communication.callautomation import DtmfTone, FileSource, PhoneNumberIdentifier
+from azure.core.exceptions import HttpResponseError
 
-from acs_stage import Stage
+from acs_stage import Stage, acs_stage
+from lab.acs.pretended import PRETENDED
+
+CALLER = PhoneNumberIdentifier("+14255550100")
 
 
 async def test_calls_are_listed_and_shown(stage: Stage) -> None:
@@ -72,3 +77,56 @@ async def test_faults_are_put_shown_and_deleted(stage: Stage) -> None:
     assert (await stage.lab.delete("/lab/faults")).status_code == 204
     assert (await stage.lab.get("/lab/faults")).json()["rest"] == {}
     assert (await stage.lab.put("/lab/faults", json={"rest": {"answer": {"status": 200}}})).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("plan", "known"),
+    [
+        ({"rest": {"answr": {"status": 500}}}, "add_participant"),
+        ({"callbacks": {"types": ["CallConected"], "drop": True}}, "CallConnected"),
+        ({"callback": {"drop": True}}, ""),
+    ],
+)
+async def test_faults_for_what_does_not_exist_are_refused_with_what_does(
+    stage: Stage, plan: dict[str, object], known: str
+) -> None:
+    refused = await stage.lab.put("/lab/faults", json=plan)
+    assert refused.status_code == 400
+    assert known in refused.json()["error"][0]
+    assert (await stage.lab.get("/lab/faults")).json()["rest"] == {}
+
+
+async def test_faults_name_operations_and_the_ends_of_event_types(stage: Stage) -> None:
+    types = ["Microsoft.Communication.CallConnected", "Failed", "ParticipantsUpdated"]
+    await stage.faults({"rest": {"*": {"delay_s": 0}, "hang_up": {"delay_s": 0}}, "callbacks": {"types": types}})
+
+
+async def _used(stage: Stage) -> list[str]:
+    listed = (await stage.lab.get("/lab/unsupported")).json()
+    assert all(row["what"] and bool(row["used"]) == bool(row["since"]) for row in listed)
+    return [row["where"] for row in listed if row["used"]]
+
+
+async def test_what_is_only_pretended_is_listed_and_its_uses_counted(stage: Stage) -> None:
+    assert len((await stage.lab.get("/lab/unsupported")).json()) == len(PRETENDED)
+    assert await _used(stage) == []
+    call_id, connection = await stage.connected()
+    for _ in range(2):
+        await connection.send_dtmf_tones([DtmfTone.ONE], CALLER)
+    await connection.play_media(FileSource(stage.url_of("/prompt.wav"), play_source_cache_id="a"), loop=True)
+    assert await _used(stage) == ["send_dtmf_tones", "play.playOptions", "play.playSources.playSourceCacheId"]
+    assert (await stage.call(call_id))["state"] == "connected"
+
+
+async def test_strict_refuses_what_it_would_only_pretend() -> None:
+    async with acs_stage(lab_strict=True) as stage:
+        call_id, connection = await stage.connected()
+        with pytest.raises(HttpResponseError, match="nobody hears them") as refused:
+            await connection.send_dtmf_tones([DtmfTone.ONE], CALLER)
+        assert (refused.value.status_code, refused.value.error and refused.value.error.code) == (405, "8520")
+        assert await stage.timeline(call_id, "dtmf") == []
+        token = {"Authorization": "Bearer any.to.ken"}
+        unverified = await stage.lab.get("/calling/callConnections/any?api-version=2026-03-12", headers=token)
+        assert unverified.status_code == 401
+        assert await _used(stage) == ["Authorization: Bearer", "send_dtmf_tones"]
+        await connection.hang_up(is_for_everyone=True)

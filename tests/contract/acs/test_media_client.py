@@ -44,8 +44,17 @@ async def test_metadata_comes_first_and_frames_are_20_ms_of_the_callers_line(sta
     assert list(first) == ["timestamp", "participantRawID", "data", "silent"]
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", str(first["timestamp"]))
     assert first["participantRawID"] == "4:+14255550100"
-    assert base64.b64decode(str(first["data"])) == bytes(640)
+    noise = np.frombuffer(base64.b64decode(str(first["data"])), dtype="<i2").astype(float)
+    assert len(noise) == 320
+    assert 10 < np.sqrt((noise**2).mean()) < 30, "no telephone network delivers digital silence"
     assert first["silent"] is False
+
+
+async def test_the_noise_floor_can_be_switched_off() -> None:
+    async with acs_stage(noise_dbfs=None) as stage:
+        await stage.connected(audio="silence")
+        first = (await frames(await stage.media.connection(), 1))[0]
+        assert base64.b64decode(str(first["data"])) == bytes(640)
 
 
 async def test_frames_keep_the_pace_of_real_time(stage: Stage) -> None:
@@ -69,7 +78,9 @@ async def test_the_mix_has_no_participant_and_24_khz_frames_are_960_bytes(stage:
 async def test_silence_is_flagged_when_the_settings_say_so() -> None:
     async with acs_stage(silent_flag=True) as stage:
         await stage.connected(audio="silence")
-        assert (await frames(await stage.media.connection(), 1))[0]["silent"] is True
+        first = (await frames(await stage.media.connection(), 1))[0]
+        assert first["silent"] is True
+        assert base64.b64decode(str(first["data"])) == bytes(640)
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ async def test_hanging_up_ends_the_call_and_closes_the_socket(stage: Stage, for_
     ended = data(await stage.reception.event("CallDisconnected"))
     info = ended["resultInformation"]
     assert isinstance(info, dict)
-    assert (info["code"], info["subCode"]) == (0, 7000)
+    assert (info["code"], info["subCode"]) == (200, 7000)
     assert stage.reception.order()[-2:] == ["MediaStreamingStopped", "CallDisconnected"]
     media = await stage.media.connection()
     await eventually(lambda: media.socket.close_code == 1000)

@@ -24,7 +24,9 @@ async def test_a_transfer_ends_the_apps_leg(stage: Stage) -> None:
         "phoneNumber": {"value": "+14255550177"},
     }
     assert accepted["operationContext"] == "tx"
-    await stage.reception.event("CallDisconnected")
+    info = data(await stage.reception.event("CallDisconnected"))["resultInformation"]
+    assert isinstance(info, dict)
+    assert info["code"] == 200
     assert stage.reception.order()[-3:] == ["CallTransferAccepted", "MediaStreamingStopped", "CallDisconnected"]
     assert (await stage.call(call_id))["end_reason"] == "transferred"
 
@@ -78,8 +80,25 @@ async def test_an_invited_participant_who_does_not_come_is_reported(stage: Stage
     }
 
 
+async def test_an_invitation_ends_with_its_own_timeout(stage: Stage) -> None:
+    await stage.lab.put("/lab/callee", json={"after_s": 30.0})
+    _, connection = await stage.connected()
+    await connection.add_participant(COLLEAGUE, source_caller_id_number=CALLER, invitation_timeout=1)
+    info = data(await stage.reception.event("AddParticipantFailed"))["resultInformation"]
+    assert isinstance(info, dict)
+    assert (info["code"], info["subCode"]) == (487, 10004)
+
+
+async def test_a_phone_number_is_not_added_without_a_caller_id(stage: Stage) -> None:
+    _, connection = await stage.connected()
+    with pytest.raises(HttpResponseError, match="SourceCallerIdNumber"):
+        await connection.add_participant(COLLEAGUE)
+
+
 async def test_removing_the_caller_ends_a_call_of_two(stage: Stage) -> None:
     call_id, connection = await stage.connected()
     await connection.remove_participant(CALLER)
-    await stage.reception.event("CallDisconnected")
+    info = data(await stage.reception.event("CallDisconnected"))["resultInformation"]
+    assert isinstance(info, dict)
+    assert (info["code"], info["subCode"]) == (200, 5002)
     assert (await stage.call(call_id))["state"] == "ended"

@@ -142,6 +142,8 @@ async def test_an_outbound_call_to_a_busy_callee_fails(stage: Stage) -> None:
         "subCode": 560486,
         "message": "Call was rejected as the callee is busy. DiagCode: 486#560486.@",
     }
+    ended = data(await stage.reception.event("CallDisconnected"))
+    assert ended["resultInformation"] == failed["resultInformation"]
 
 
 async def test_a_phone_number_is_not_called_without_a_caller_id(stage: Stage) -> None:

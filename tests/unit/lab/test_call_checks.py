@@ -12,7 +12,7 @@ from lab.call_checks import check_call
 from lab.demo import DEFAULT_SCENARIO
 from lab.heard_audio import Recording
 from lab.observed_call import ObservedCall
-from lab.scenario import load_scenario
+from lab.scenario import Reply, Scenario, load_scenario
 from lab.speech import ms_of, synthesize
 from lab.stack import Ports, Stack
 from lab.wire import Json
@@ -21,6 +21,7 @@ RATE_HZ = 16_000
 SCENARIO = load_scenario(DEFAULT_SCENARIO)
 FIRST, SECOND = (str(reply.say) for reply in SCENARIO.agent.replies)
 GREETING = str(SCENARIO.agent.greeting)
+SAID = [str(step.say) for step in SCENARIO.caller.steps if step.say]
 HEARD_MS = 1500
 
 
@@ -46,11 +47,18 @@ def _call() -> tuple[ObservedCall, Recording, list[Json]]:
     times = {
         "phone": [
             *((0.0, "incoming_call_sent"), (1.0, "answered"), (2.0, "media_open"), (2.5, "agent_starts")),
-            *((6.0, "caller_says"), (10.0, "agent_starts"), (11.49, "stop_audio"), (16.0, "agent_starts")),
+            *((10.0, "agent_starts"), (11.49, "stop_audio"), (16.0, "agent_starts")),
         ],
         "voice": [(0.9, "session_updated"), (6.1, "speech_started"), (11.48, "speech_started")],
     }
-    timelines = {side: [{"t": t, "event": event} for t, event in rows] for side, rows in times.items()}
+    timelines: dict[str, list[Json]] = {
+        side: [{"t": t, "event": event} for t, event in rows] for side, rows in times.items()
+    }
+    timelines["phone"] += [
+        *({"t": 6.0, "event": "caller_says", "text": SAID[0]}, {"t": 8.0, "event": "caller_ends"}),
+        *({"t": 11.2, "event": "caller_says", "text": SAID[1]}, {"t": 13.5, "event": "caller_ends"}),
+        {"t": 20.0, "event": "hang_up"},
+    ]
     call = SpokenCall(Stack(Ports(), Path()), "lab", frozenset())
     call.phone = {"state": "ended", "end_reason": "caller_hung_up", "timeline": timelines["phone"]}
     truncations = [{"item_id": "item_2", "audio_end_ms": HEARD_MS}]
@@ -62,8 +70,15 @@ def _call() -> tuple[ObservedCall, Recording, list[Json]]:
     return call, Recording(RATE_HZ, np.zeros(20 * RATE_HZ), agent), turns
 
 
-def _broken(call: ObservedCall, recording: Recording, transcript: list[Json]) -> list[str]:
-    return [check.claim for check in check_call(call, SCENARIO, recording, transcript) if not check.holds]
+def _broken(
+    call: ObservedCall, recording: Recording, transcript: list[Json], scenario: Scenario = SCENARIO
+) -> list[str]:
+    return [check.claim for check in check_call(call, scenario, recording, transcript) if not check.holds]
+
+
+def _figure(claim: str, call: ObservedCall, recording: Recording, transcript: list[Json]) -> str:
+    """What is shown beside a claim."""
+    return next(check.figure for check in check_call(call, SCENARIO, recording, transcript) if check.claim == claim)
 
 
 def test_a_call_as_it_should_be_passes() -> None:
@@ -78,7 +93,7 @@ def test_a_call_answered_before_its_voice_session_is_noticed() -> None:
 
 def test_a_greeting_after_the_caller_spoke_is_noticed() -> None:
     call, recording, transcript = _call()
-    call.phone["timeline"][4]["t"] = 2.2
+    next(row for row in call.phone["timeline"] if row["event"] == "caller_says")["t"] = 2.2
     assert _broken(call, recording, transcript) == ["greeting heard before the caller spoke"]
 
 
@@ -103,6 +118,118 @@ def test_speech_with_a_hole_is_noticed() -> None:
 def test_a_turn_missing_in_the_transcript_is_noticed() -> None:
     call, recording, transcript = _call()
     assert _broken(call, recording, transcript[1:]) == ["caller's turns stand in the transcript"]
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"t": 7.0, "event": "step_failed", "step": 1, "reason": "FileNotFoundError"},
+        {"t": 7.0, "event": "wait_expired", "wait_for": "agent_starts", "within_s": 15.0},
+    ],
+)
+def test_a_step_that_did_not_do_what_was_written_is_noticed(event: Json) -> None:
+    call, recording, transcript = _call()
+    call.phone["timeline"].append(event)
+    assert _broken(call, recording, transcript) == ["the caller's script ran as written"]
+
+
+CALLERS = "caller's turns stand in the transcript"
+AGENTS = "agent's turns stand in the transcript"
+KEYS = "keys stand in the transcript and are answered"
+
+
+def test_words_that_the_script_did_not_expect_are_noticed() -> None:
+    """`heard` selects no reply: a script with the replies in another order than the questions is wrong."""
+    call, recording, transcript = _call()
+    transcript[0], transcript[1] = transcript[1], transcript[0]
+    assert _broken(call, recording, transcript) == [CALLERS]
+    figure = _figure(CALLERS, call, recording, transcript)
+    assert SAID[0] in figure
+    assert SAID[1] in figure
+
+
+def test_spelling_that_cannot_be_heard_does_not_count() -> None:
+    call, recording, transcript = _call()
+    transcript[0]["text"] = SAID[0].upper().replace(",", "")
+    assert _broken(call, recording, transcript) == []
+
+
+def test_a_turn_without_a_script_may_be_heard_as_anything() -> None:
+    call, recording, transcript = _call()
+    transcript[1]["text"] = "(speech)"
+    assert _broken(call, recording, transcript) == []
+
+
+def test_a_turn_that_nobody_said_is_noticed() -> None:
+    call, recording, transcript = _call()
+    transcript.insert(1, {"role": "caller", "text": "(speech)"})
+    transcript.append({"role": "caller", "text": "(speech)"})
+    assert _broken(call, recording, transcript) == [CALLERS]
+
+
+def test_words_cut_off_by_the_hang_up_may_be_lost() -> None:
+    call, recording, transcript = _call()
+    call.phone["timeline"] += [
+        {"t": 18.8, "event": "caller_says", "text": "Goodbye."},
+        {"t": 19.5, "event": "caller_ends"},
+    ]
+    assert _broken(call, recording, transcript) == []
+    call.phone["timeline"][-1]["t"] = 17.0
+    assert _broken(call, recording, transcript) == [CALLERS]
+
+
+def test_of_two_replies_that_begin_alike_a_lost_one_is_noticed() -> None:
+    call, recording, transcript = _call()
+    replies = (*SCENARIO.agent.replies, Reply(say=SECOND[:24] + "Mondays."))
+    twice = SCENARIO.model_copy(update={"agent": SCENARIO.agent.model_copy(update={"replies": replies})})
+    assert _broken(call, recording, transcript, twice) == [AGENTS]
+
+
+def test_the_turns_after_a_missing_one_are_counted() -> None:
+    call, recording, transcript = _call()
+    transcript = [row for row in transcript if row["text"] != FIRST[:20]]
+    assert _figure(AGENTS, call, recording, transcript) == "1 of 2"
+
+
+def _with_keys(pressed_at: float = 13.8) -> tuple[ObservedCall, Recording, list[Json]]:
+    """The caller presses a key in place of the second question."""
+    call, recording, transcript = _call()
+    call.phone["timeline"] += [
+        {"t": pressed_at + at, "event": "dtmf", "tone": tone, "by": "caller"} for at, tone in ((0.0, "4"), (0.2, "#"))
+    ]
+    transcript.insert(-1, {"what": "tones", "detail": "4#", "at_ms": 13})
+    return call, recording, transcript
+
+
+def test_an_answered_key_is_no_missing_turn() -> None:
+    assert _broken(*_with_keys()) == []
+
+
+def test_a_lost_key_is_noticed() -> None:
+    call, recording, transcript = _with_keys()
+    transcript[-2]["detail"] = "4"
+    assert _broken(call, recording, transcript) == [KEYS]
+    del transcript[-2]
+    assert _broken(call, recording, transcript) == [KEYS]
+
+
+@pytest.mark.parametrize(("counted", "broken"), [("2", []), ("1", [KEYS]), ("3", [KEYS])])
+def test_keys_that_the_transcript_only_counts_are_compared_by_number(counted: str, broken: list[str]) -> None:
+    call, recording, transcript = _with_keys()
+    transcript[-2] |= {"what": "keys", "detail": counted}
+    assert _broken(call, recording, transcript) == broken
+
+
+def test_a_key_that_nobody_answers_is_noticed() -> None:
+    call, recording, transcript = _with_keys()
+    transcript.append(transcript.pop(-2))
+    assert _broken(call, recording, transcript) == [KEYS]
+
+
+def test_keys_cut_off_by_the_hang_up_may_be_lost() -> None:
+    call, recording, transcript = _with_keys(pressed_at=19.5)
+    del transcript[-2]
+    assert _broken(call, recording, transcript) == []
 
 
 @pytest.mark.parametrize("state", ["connected", "rejected"])

@@ -81,9 +81,13 @@ async def serve(settings: AcsSettings, tls: Tls | None = None) -> None:
 
 def main(argv: Sequence[str] = ()) -> int:
     """Run from the environment; 2 when a setting is wrong."""
-    options = simulator_parser("acs", "A simulated ACS resource.", AcsSettings).parse_args(argv)
+    parser = simulator_parser("acs", "A simulated ACS resource.", AcsSettings)
+    parser.add_argument("--strict", action="store_true", help="as LAB_STRICT=1")
+    options = parser.parse_args(argv)
     try:
-        settings = replace(AcsSettings.from_env(), scheme="https" if options.tls else "http")
+        given = AcsSettings.from_env()
+        scheme, strict = "https" if options.tls else "http", given.lab_strict or options.strict
+        settings = replace(given, scheme=scheme, lab_strict=strict)
         tls = tls_from(options)
     except (ValueError, OSError) as error:
         log.configure("INFO")

@@ -1,14 +1,15 @@
 """The events that ACS posts to a call's callback URL, as CloudEvents 1.0 (ACS docs, "Call Automation events").
 
 Pure. `data` carries two fields beyond the published models, as real payloads do: `version` (the api-version of the
-call's request) and `publicEventType`.
+call's request) and `publicEventType`. Every event has `resultInformation`, as all recorded since the end of 2024 have;
+older ones had it on some events only (fault `results: missing`).
 """
 
 from __future__ import annotations
 
 import uuid
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Final, Literal
 
 from lab.acs.calls import End, SimulatedCall
 from lab.acs.identifiers import Identifier, Json
@@ -17,14 +18,30 @@ Results = Literal["number", "text", "float", "missing"]
 Correlation = Literal["incoming", "connection", "missing"]
 PREFIX = "Microsoft.Communication."
 SUCCESS = "Action completed successfully."
+NOTHING_TO_REPORT: Final[Json] = {"code": 200, "subCode": 0, "message": ""}
+"""`resultInformation` of an event that is not the outcome of an action."""
+NAMES: Final = frozenset(
+    {
+        *("CallConnected", "CallDisconnected", "CreateCallFailed", "ParticipantsUpdated"),
+        *("CallTransferAccepted", "CallTransferFailed"),
+        *("AddParticipantSucceeded", "AddParticipantFailed", "RemoveParticipantSucceeded"),
+        *("MediaStreamingStarted", "MediaStreamingStopped", "MediaStreamingFailed"),
+        *("PlayStarted", "PlayCompleted", "PlayCanceled", "PlayFailed", "SendDtmfTonesCompleted"),
+        *("ContinuousDtmfRecognitionToneReceived", "ContinuousDtmfRecognitionStopped"),
+    }
+)
+"""The events that this simulator sends, without the prefix."""
 
 
 def event(call: SimulatedCall, name: str, context: str | None = None, **fields: object) -> Json:
     """One CloudEvent; `fields` are added to the common ones, those that are `None` are left out."""
+    if name not in NAMES:
+        raise ValueError(f"ACS has no event {name!r}")
     source = f"calling/callConnections/{call.connection_id}"
     data: Json = {
         "version": call.callback.version if call.callback else "",
         "operationContext": context,
+        "resultInformation": NOTHING_TO_REPORT,
         **fields,
         "callConnectionId": call.connection_id,
         "serverCallId": call.server_call_id,

@@ -23,14 +23,18 @@ if TYPE_CHECKING:
 
 
 class Waiting:
-    """Whether a `wait_for` step is over, judged from what was heard since it began. Pure."""
+    """Whether a `wait_for` step is over, judged from what was heard since it began. Pure.
+
+    `agent_ends` also counts an agent who is speaking when the step begins, but not one who spoke earlier: after the
+    caller's own words that would end the wait before the answer.
+    """
 
     def __init__(self, step: Step, line: Line) -> None:
         self._kind = step.wait_for
         self._ms = float(step.ms)
         self._hearing = line.hearing
         self._sound_before_ms = line.hearing.sound_ms
-        self._was_speaking = line.hearing.sound_ms > 0 and line.hearing.quiet_ms < self._ms
+        self._was_speaking = line.agent_speaks
 
     def over(self, waited_ms: float) -> bool:
         hearing = self._hearing

@@ -158,7 +158,9 @@ class SimulatedCall:
         return self.participants_sequence
 
     def properties(self) -> Json:
-        """`CallConnectionProperties` as the REST API answers it."""
+        """`CallConnectionProperties` as the REST API answers it. An outbound call has no server call id before it is
+        connected, as recorded: its callbacks bring it.
+        """
         source, target = (self.app, self.caller) if self.outbound else (self.caller, self.app)
         properties: Json = {
             "callConnectionId": self.connection_id,
@@ -169,6 +171,11 @@ class SimulatedCall:
             "targets": [target.json()],
             "answeredBy": {"id": self.app.raw_id},
         }
+        if self.outbound:
+            del properties["answeredBy"]
+            properties["sourceDisplayName"] = ""
+            if self.state is CallState.CONNECTING:
+                del properties["serverCallId"]
         if self.callback is not None:
             properties["callbackUri"] = self.callback.callback_url
         if self.callee.number is not None:

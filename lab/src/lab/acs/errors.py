@@ -1,4 +1,4 @@
-"""ACS's error answers: an HTTP status and `{"error": {"code": "<sub code>", "message": ...}}`.
+"""ACS's error answers: an HTTP status and `{"error": {"code": "<sub code>", "message": ...}}`, as recorded.
 
     AcsError
     ├─ UnauthorizedError     401/7509  the request is not signed with the resource's key
@@ -32,8 +32,8 @@ class AcsError(Exception):
         self.code = self.code if code is None else code
 
     def response(self, headers: dict[str, str] | None = None) -> Response:
-        error: dict[str, object] = {"code": self.code, "message": self.message, "target": None, "details": []}
-        return JSONResponse({"error": error}, status_code=self.status, headers=headers)
+        error = {"code": self.code, "message": self.message}
+        return JSONResponse({"error": error}, self.status, headers, media_type="application/json; charset=utf-8")
 
 
 class UnauthorizedError(AcsError):

@@ -5,7 +5,7 @@ seconds, if set.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -84,6 +84,22 @@ class FaultPlan(BaseModel):
     event_grid: EventGridFault | None = None
     callbacks: CallbackFault | None = None
     media: MediaFault | None = None
+
+
+def unknown_names(plan: FaultPlan, operations: Iterable[str], events: Iterable[str]) -> list[str]:
+    """The operations and event types of `plan` that do not exist, each with the list of those that do."""
+    known_operations, known_events = sorted(operations), sorted(events)
+    wrong = [
+        f"rest: there is no operation {name!r}; known: *, {', '.join(known_operations)}"
+        for name in plan.rest
+        if name != "*" and name not in known_operations
+    ]
+    types = plan.callbacks.types if plan.callbacks is not None else ()
+    return wrong + [
+        f"callbacks.types: no event ends in {name!r}; known: {', '.join(known_events)}"
+        for name in types
+        if not any(("Microsoft.Communication." + known).endswith(name) for known in known_events)
+    ]
 
 
 FaultT = TypeVar("FaultT", bound=_Fault)

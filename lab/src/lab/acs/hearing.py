@@ -33,7 +33,8 @@ class Hearing:
         """Milliseconds of agent sound heard so far."""
         self.quiet_ms = 0.0
         """Milliseconds since the last agent sound, or since the line opened."""
-        self._speaking = False
+        self.speaking = False
+        """From the first sound until `HANGOVER_MS` of quiet."""
 
     def feed(self, heard: bytes, now: float) -> list[AgentStarts | AgentEnds]:
         """Count `heard`, which ended at `now`; answer what changed, with the times at which it was heard."""
@@ -45,13 +46,13 @@ class Hearing:
             if self._loud(block):
                 self.sound_ms += ms
                 self.quiet_ms = 0.0
-                if not self._speaking:
-                    self._speaking = True
+                if not self.speaking:
+                    self.speaking = True
                     events.append(AgentStarts(block_start))
             else:
                 self.quiet_ms += ms
-                if self._speaking and self.quiet_ms >= HANGOVER_MS:
-                    self._speaking = False
+                if self.speaking and self.quiet_ms >= HANGOVER_MS:
+                    self.speaking = False
                     events.append(AgentEnds(block_start + (ms - self.quiet_ms) / 1000))
         return events
 

@@ -13,12 +13,14 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from lab.acs.announcement import Announcement
+from lab.acs.callback_events import NAMES as EVENT_NAMES
 from lab.acs.callee import CalleePlan
 from lab.acs.calls import Audio, CallState, SimulatedCall
 from lab.acs.exchange import Exchange
-from lab.acs.faults import FaultPlan
+from lab.acs.faults import FaultPlan, unknown_names
 from lab.acs.hang_up import HangUp
 from lab.acs.leg import Leg
+from lab.acs.rest import OPERATION_NAMES
 from lab.acs.uplink import Marks
 from lab.scenario import Step
 
@@ -90,6 +92,7 @@ class LabApi:
             Route("/lab/faults", self.get_faults),
             Route("/lab/faults", self.put_faults, methods=["PUT"]),
             Route("/lab/faults", self.delete_faults, methods=["DELETE"]),
+            Route("/lab/unsupported", self.unsupported),
             Route("/lab/keys/rotate", self.rotate_key, methods=["POST"]),
         ]
 
@@ -179,12 +182,17 @@ class LabApi:
 
     async def put_faults(self, request: Request) -> Response:
         plan = await _decode(request, FaultPlan)
+        if wrong := unknown_names(plan, OPERATION_NAMES, EVENT_NAMES):
+            raise RefusedRequestError(400, wrong)
         self._exchange().equipment.faults.put(plan)
         return JSONResponse(plan.model_dump())
 
     async def delete_faults(self, _: Request) -> Response:
         self._exchange().equipment.faults.clear()
         return Response(status_code=204)
+
+    async def unsupported(self, _: Request) -> Response:
+        return JSONResponse(self._exchange().equipment.unsupported.json())
 
     async def rotate_key(self, _: Request) -> Response:
         return JSONResponse({"kid": self._exchange().equipment.tokens.rotate()})

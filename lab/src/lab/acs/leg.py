@@ -23,6 +23,7 @@ from lab.acs.line import Line
 from lab.acs.log import log
 from lab.acs.media_client import MediaLink
 from lab.acs.media_socket import RefusedError
+from lab.acs.noise import NoiseFloor
 from lab.acs.streaming import Streaming
 from lab.acs.uplink import CallerEnds, CallerSays, Marks, Speech
 
@@ -30,7 +31,14 @@ DEFAULT_RATE_HZ = 16_000
 _TONE_S = 0.2
 logger = logging.getLogger(__name__)
 
-HUNG_UP_BY_APP = End("agent", "agent_hung_up", 0, 7000, "The conversation has ended. DiagCode: 0#7000.@")
+HUNG_UP_BY_APP = End(
+    "agent",
+    "agent_hung_up",
+    200,
+    7000,
+    "Call was ended by Azure Communication Service Call Automation API or a server bot. DiagCode: 0#7000.@",
+)
+"""The DiagCode has 0 where the event has 200 (recorded callbacks of 2025)."""
 CANCELED_BY_CALLER = End(
     "caller", "caller_canceled", 487, 540487, "Call canceled by the caller. DiagCode: 487#540487.@"
 )
@@ -182,14 +190,23 @@ class Leg:
         if call.line is not None or call.ended.is_set():
             return
         rate_hz = call.media.rate_hz if call.media is not None else DEFAULT_RATE_HZ
+        marks = call.audio == "marks"
         call.line = Line(
             rate_hz,
             time.monotonic(),
-            Marks(call.mark, rate_hz) if call.audio == "marks" else Speech(rate_hz),
+            Marks(call.mark, rate_hz) if marks else Speech(rate_hz),
             threshold=self.equipment.settings.sound_threshold,
-            record=call.audio != "marks" or call.record,
+            record=not marks or call.record,
+            noise=None if marks else self._noise(rate_hz),
         )
         self.equipment.ticker.join(self._tick)
+
+    def _noise(self, rate_hz: int) -> NoiseFloor | None:
+        """None where silence has to be digital: switched off, or frames of silence are to be marked as such."""
+        settings = self.equipment.settings
+        if settings.noise_dbfs is None or settings.silent_flag:
+            return None
+        return NoiseFloor(rate_hz, settings.noise_dbfs)
 
     def _tick(self, now: float) -> None:
         call = self.call
@@ -224,8 +241,9 @@ class Leg:
         if end is not None and call.answered:
             if call.media_state == "active":
                 self.callbacks.put(events.media_streaming(call, "Stopped", "subscriptionStopped"))
-            failed = call.outbound and end.by == "callee"
-            self.callbacks.put(events.create_call_failed(call, end) if failed else events.call_disconnected(call, end))
+            if call.outbound and end.by == "callee":
+                self.callbacks.put(events.create_call_failed(call, end))
+            self.callbacks.put(events.call_disconnected(call, end))
         call.media_state = "inactive"
         await self._link.close()
         call.note("ended", reason=call.state.value if end is None else end.reason)

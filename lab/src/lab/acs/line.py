@@ -12,6 +12,7 @@ import numpy as np
 
 from lab.acs.hearing import AgentEnds, AgentStarts, Hearing
 from lab.acs.media_codec import frame_bytes
+from lab.acs.noise import NoiseFloor
 from lab.acs.playout import Playout
 from lab.acs.recording import Recording
 from lab.acs.uplink import CallerEnds, CallerSays, Marks, Speech, Uplink, Utterance
@@ -25,10 +26,20 @@ Change = AgentStarts | AgentEnds | CallerSays | CallerEnds
 class Line:
     """`muted` keeps the caller's sound off the line; `on_hold` separates caller and agent in both directions.
 
-    `prompts` is audio that ACS itself plays to the caller (the Play operation), mixed with the agent's.
+    `prompts` is audio that ACS itself plays to the caller (the Play operation), mixed with the agent's. `noise` lies
+    under everything that the caller's side sends, except on a line that is muted or on hold.
     """
 
-    def __init__(self, rate_hz: int, opened: float, uplink: Uplink, *, threshold: int, record: bool) -> None:
+    def __init__(
+        self,
+        rate_hz: int,
+        opened: float,
+        uplink: Uplink,
+        *,
+        threshold: int,
+        record: bool,
+        noise: NoiseFloor | None = None,
+    ) -> None:
         self.rate_hz = rate_hz
         self.opened = opened
         self.uplink = uplink
@@ -43,6 +54,10 @@ class Line:
         self._sounded_at = opened
         self.muted = False
         self.on_hold = False
+        self._noise = noise
+        self._cut = False
+        """StopAudio came after the last tick."""
+        self._sound_before_cut_ms = 0.0
         self._silence = bytes(frame_bytes(rate_hz))
 
     def say(self, pcm: bytes, text: str) -> Utterance:
@@ -73,13 +88,24 @@ class Line:
 
     def clear(self, now: float) -> float:
         """Drop agent audio that was not heard by `now`; answer its milliseconds."""
+        self._cut = True
         return self.playout.clear(now)
+
+    @property
+    def agent_speaks(self) -> bool:
+        """Whether the caller hears the agent now, pauses between words included; not after StopAudio."""
+        interrupted = self._cut or self.hearing.sound_ms <= self._sound_before_cut_ms
+        return self.hearing.speaking and not interrupted
 
     def tick(self, now: float) -> tuple[bytes | None, Sequence[Change]]:
         """The caller's next frame (`None`: silence), and who began or ended to speak since the last tick."""
         heard = self._heard(now)
         frame = self.uplink.next_frame(now)
+        if self._noise is not None:
+            frame = self._noise.under(frame)
         changes: list[Change] = [*self.hearing.feed(heard, now), *self.uplink.changes()]
+        if self._cut:
+            self._cut, self._sound_before_cut_ms = False, self.hearing.sound_ms
         if self.recording is not None:
             self._align_caller(now)
             self.recording.say(frame or self._silence)

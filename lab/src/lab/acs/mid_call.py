@@ -20,8 +20,17 @@ async def get_call(request: Request) -> Answer:
 
 
 async def hang_up(request: Request) -> Answer:
-    """Leaving a call of two ends it, as terminating does."""
+    """Terminates the call."""
     request.leg().end(HUNG_UP_BY_APP)
+    return Answer(204)
+
+
+async def leave(request: Request) -> Answer:
+    """Leaving a call of two ends it, as terminating does."""
+    leg = request.leg()
+    if len(leg.call.participants) > 2:
+        request.pretend("hang_up")
+    leg.end(HUNG_UP_BY_APP)
     return Answer(204)
 
 
@@ -70,7 +79,8 @@ async def _send_tones(leg: Leg, tones: str, context: str | None, url: str | None
 
 async def start_continuous_dtmf(request: Request) -> Answer:
     leg = request.connected_leg()
-    _participant(request, leg)
+    if _participant(request, leg).identifier != leg.call.caller:
+        request.pretend("start_dtmf.targetParticipant")
     leg.call.continuous_dtmf = request.context or ""
     return Answer(200)
 

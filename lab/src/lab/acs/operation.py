@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from lab.acs.calls import CallState, MediaOptions
-from lab.acs.errors import InvalidArgumentError, NotFoundError, TooEarlyError
+from lab.acs.errors import InvalidArgumentError, NotFoundError, NotSimulatedError, TooEarlyError
 from lab.acs.exchange import Exchange
 from lab.acs.identifiers import Identifier, Json, decode_identifier
 from lab.acs.leg import Leg
+from lab.unsupported import PretendedError
 
 MAX_CONTEXT = 5000
 _RATES_HZ = {"pcm16kmono": 16_000, "pcm24kmono": 24_000}
@@ -36,7 +37,7 @@ class Request:
         call = self.exchange.equipment.calls.by_connection(self.path["connection_id"])
         leg = self.exchange.leg(call) if call is not None else None
         if leg is None or not leg.call.answered or leg.call.ended.is_set():
-            raise NotFoundError("The call connection was not found, or the call has ended.")
+            raise NotFoundError("Call not found.")
         return leg
 
     def connected_leg(self) -> Leg:
@@ -54,6 +55,13 @@ class Request:
 
     def optional_text(self, field: str) -> str | None:
         return None if self.body.get(field) is None else self.text(field)
+
+    def pretend(self, where: str) -> None:
+        """Note that the request relies on one of `PRETENDED`; raises `NotSimulatedError` in strict mode."""
+        try:
+            self.exchange.equipment.unsupported.used(where)
+        except PretendedError as error:
+            raise NotSimulatedError(f"Not in this simulator, which is strict: {error}.") from error
 
     def identifier(self, field: str) -> Identifier:
         return decode_identifier(self.body.get(field), field)
@@ -73,8 +81,12 @@ class Request:
         return decode_url(self.text(field), field, schemes)
 
     def accepted(self) -> Answer:
-        """202 with the operation context, as most operations on a call are answered."""
-        return Answer(202, {"operationContext": self.context})
+        """202 with the operation context, as most operations on a call are answered; without one the body is `{}`."""
+        return Answer(202, self.context_body())
+
+    def context_body(self) -> Json:
+        context = self.context
+        return {} if context is None else {"operationContext": context}
 
 
 def decode_url(value: object, field: str, schemes: tuple[str, ...]) -> str:

@@ -6,6 +6,7 @@ import asyncio
 import uuid
 
 from lab.acs import callback_events as events
+from lab.acs.callee import CalleePlan
 from lab.acs.calls import End, Participant
 from lab.acs.errors import InvalidArgumentError, NotFoundError
 from lab.acs.identifiers import Identifier, Json, decode_identifier
@@ -13,11 +14,15 @@ from lab.acs.leg import HUNG_UP_BY_APP, Leg
 from lab.acs.operation import Answer, Request
 
 MAX_INVITATION_TIMEOUT_S = 180
+LAST_ONE_REMOVED = End("agent", "agent_hung_up", 200, 5002, "The conversation has ended. DiagCode: 0#5002.@")
+"""Recorded: the call of an application that removed the only other party."""
+TRANSFERRED = End("agent", "transferred", 200, 7015, "The conversation has ended. DiagCode: 0#7015.@")
+"""Documented, not recorded (Microsoft Graph, end reasons of the same conversation service)."""
 
 
 async def list_participants(request: Request) -> Answer:
     participants = request.leg().call.participants.values()
-    return Answer(200, {"value": [participant.json() for participant in participants], "nextLink": None})
+    return Answer(200, {"value": [participant.json() for participant in participants]})
 
 
 async def get_participant(request: Request) -> Answer:
@@ -29,21 +34,27 @@ async def add_participant(request: Request) -> Answer:
     target = request.identifier("participantToAdd")
     if target.raw_id in leg.call.participants:
         raise InvalidArgumentError("The participant is already in the call.")
+    if target.number is not None and not isinstance(request.body.get("sourceCallerIdNumber"), dict):
+        raise InvalidArgumentError("The field SourceCallerIdNumber is required to add a phone number.")
     timeout_s = request.body.get("invitationTimeoutInSeconds") or 0
     if not isinstance(timeout_s, int) or not 0 <= timeout_s <= MAX_INVITATION_TIMEOUT_S:
         raise InvalidArgumentError(f"The field InvitationTimeoutInSeconds must be 0 to {MAX_INVITATION_TIMEOUT_S}.")
     invitation = str(uuid.uuid4())
     context, url = request.context, request.operation_callback_url
-    leg.spawn(_invite(leg, target, invitation, context, url))
-    body: Json = {"participant": Participant(target).json(), "operationContext": context, "invitationId": invitation}
-    return Answer(202, body)
+    leg.spawn(_invite(leg, target, invitation, timeout_s, context, url))
+    body: Json = {"participant": Participant(target).json(), "invitationId": invitation}
+    return Answer(202, body | request.context_body())
 
 
-async def _invite(leg: Leg, target: Identifier, invitation: str, context: str | None, url: str | None) -> None:
+async def _invite(
+    leg: Leg, target: Identifier, invitation: str, timeout_s: int, context: str | None, url: str | None
+) -> None:
+    """`timeout_s`: 0 for none of the application's own."""
     plan = leg.equipment.callee
-    await asyncio.sleep(plan.after_s)
+    in_time = not timeout_s or plan.after_s <= timeout_s
+    await asyncio.sleep(plan.after_s if in_time else timeout_s)
     about: Json = {"participant": target.json(), "invitationId": invitation}
-    failure = plan.failure()
+    failure = plan.failure() if in_time else CalleePlan(outcome="no_answer").failure()
     if failure is not None:
         event = _failed(leg, "AddParticipantFailed", context, failure, about)
         leg.callbacks.put(event, url=url)
@@ -63,7 +74,9 @@ async def remove_participant(request: Request) -> Answer:
     succeeded = events.completed(leg.call, "RemoveParticipantSucceeded", context, participant=target.json())
     leg.callbacks.put(succeeded, url=url)
     leg.callbacks.put(events.participants_updated(leg.call))
-    if target in {leg.call.caller, leg.call.app}:
+    if target == leg.call.caller:
+        leg.end(LAST_ONE_REMOVED)
+    elif target == leg.call.app:
         leg.end(HUNG_UP_BY_APP)
     return request.accepted()
 
@@ -78,7 +91,7 @@ async def mute_participants(request: Request) -> Answer:
         if leg.call.line is not None and target.identifier == leg.call.caller:
             leg.call.line.muted = True
     leg.callbacks.put(events.participants_updated(leg.call))
-    return Answer(200, {"operationContext": request.context})
+    return Answer(200, request.context_body())
 
 
 async def transfer(request: Request) -> Answer:
@@ -86,6 +99,8 @@ async def transfer(request: Request) -> Answer:
     target = request.identifier("targetParticipant")
     transferee = leg.call.caller if request.body.get("transferee") is None else request.identifier("transferee")
     _participant(leg, transferee)
+    if len(leg.call.participants) > 2:
+        request.pretend("transfer.transferee")
     leg.spawn(_transfer(leg, target, transferee, request.context, request.operation_callback_url))
     return request.accepted()
 
@@ -101,7 +116,7 @@ async def _transfer(leg: Leg, target: Identifier, transferee: Identifier, contex
         return
     call.note("transferred", target=target.raw_id)
     leg.callbacks.put(events.transfer_accepted(call, target, transferee, context), url=url)
-    leg.end(End("agent", "transferred", 0, 7000, "The conversation has ended. DiagCode: 0#7000.@"))
+    leg.end(TRANSFERRED)
 
 
 def _failed(leg: Leg, name: str, context: str | None, failure: End, fields: Json) -> Json:

@@ -40,6 +40,10 @@ async def play(request: Request) -> Answer:
         raise InvalidArgumentError("The field PlaySources is invalid.")
     for source in sources:
         _check(source)
+        if source.get("playSourceCacheId"):
+            request.pretend("play.playSources.playSourceCacheId")
+        if source["kind"] == "text":
+            request.pretend("play.playSources.text")
     leg.prompt = leg.spawn(_play(leg, sources, request.context, request.operation_callback_url))
     return Answer(202)
 

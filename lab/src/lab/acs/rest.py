@@ -8,8 +8,10 @@ those of the Call Automation REST reference, api-version 2026-03-12. Repeated re
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import re
+import uuid
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -25,7 +27,9 @@ from lab.acs.exchange import Exchange
 from lab.acs.faults import RestFault
 from lab.acs.log import log
 from lab.acs.operation import Answer, Request
+from lab.acs.pretended import pretended
 from lab.acs.signing import SignedRequest, refusal
+from lab.unsupported import PretendedError
 
 MAX_BODY_BYTES = 1 << 20
 MAX_REPLAYS = 10_000
@@ -75,8 +79,9 @@ OPERATIONS = (
     Operation("start_transcription", "POST", _CALL + ":startTranscription", _not_simulated),
     Operation("start_recording", "POST", "/calling/recordings", _not_simulated),
     Operation("get_call", "GET", _CALL, mid_call.get_call),
-    Operation("hang_up", "DELETE", _CALL, mid_call.hang_up),
+    Operation("hang_up", "DELETE", _CALL, mid_call.leave),
 )
+OPERATION_NAMES = tuple(sorted(operation.name for operation in OPERATIONS))
 
 
 class DroppedError(Exception):
@@ -89,8 +94,6 @@ class RestApi:
         self._replays: OrderedDict[str, asyncio.Future[Answer | AcsError]] = OrderedDict()
 
     async def handle(self, operation: Operation, http: HttpRequest) -> Response:
-        client_id = http.headers.get("x-ms-client-request-id")
-        headers = {"x-ms-client-request-id": client_id} if client_id else {}
         try:
             body = await http.body()
             self._authenticate(http, body)
@@ -106,6 +109,7 @@ class RestApi:
             return _cut(http)
         except AcsError as error:
             outcome = error
+        headers = self._headers(operation, http, outcome)
         if isinstance(outcome, AcsError):
             log("request refused", operation=operation.name, status=outcome.status, code=outcome.code)
             return outcome.response(headers)
@@ -113,10 +117,30 @@ class RestApi:
             return Response(status_code=outcome.status, headers=headers)
         return JSONResponse(outcome.body, outcome.status, headers, media_type="application/json; charset=utf-8")
 
+    def _headers(self, operation: Operation, http: HttpRequest, outcome: Answer | AcsError) -> dict[str, str]:
+        """The headers of recorded answers. Those to answer and create have no `Repeatability-Result`."""
+        body = outcome.body if isinstance(outcome, Answer) else None
+        call = self._exchange.equipment.calls.by_connection(http.path_params.get("connection_id", ""))
+        known = (body or {}).get("correlationId") or (call.correlation_id if call is not None else None)
+        headers = {
+            "X-Microsoft-Skype-Chain-ID": str(known or uuid.uuid4()),
+            "X-Azure-Ref": "0" + base64.b64encode(uuid.uuid4().bytes * 3).decode(),
+            "X-Cache": "CONFIG_NOCACHE",
+        }
+        if client_id := http.headers.get("x-ms-client-request-id"):
+            headers["x-ms-client-request-id"] = client_id
+        if operation.repeatable and call is not None and isinstance(outcome, Answer):
+            headers["Repeatability-Result"] = "accepted"
+        return headers
+
     def _authenticate(self, http: HttpRequest, body: bytes) -> None:
         settings = self._exchange.equipment.settings
         authorization = http.headers.get("authorization", "")
         if authorization.startswith("Bearer ") and authorization[7:].strip() and settings.acs_allow_bearer:
+            try:
+                self._exchange.equipment.unsupported.used("Authorization: Bearer")
+            except PretendedError as error:
+                raise UnauthorizedError(f"Not verified by this simulator, which is strict: {error}.") from error
             return
         raw_path: bytes = http.scope.get("raw_path") or http.url.path.encode()
         query: bytes = http.scope["query_string"]
@@ -154,6 +178,8 @@ class RestApi:
             if not _API_VERSION.fullmatch(version):
                 raise AcsError("The api-version query parameter is missing or invalid.", code="MissingApiVersion")
             request = Request(self._exchange, http.path_params, _decode_body(body), version)
+            for where in pretended(operation.name, request.body):
+                request.pretend(where)
             return await operation.carry_out(request)
         except AcsError as error:
             return error

@@ -70,9 +70,16 @@ class AcsSettings:
     media_loss_context: LossContext = "answer"
     """The operationContext of that callback: that of the answer, of the last startMediaStreaming, or none."""
     silent_flag: bool = False
-    """Mark frames of digital silence `"silent": true`."""
+    """Mark frames of digital silence `"silent": true`; the line then has no noise floor."""
+    noise_dbfs: float | None = -65.0
+    """RMS level of the noise under all that a caller sends, relative to 16-bit full scale; `off` for none. Calls with
+    marks have none: their frames are compared sample by sample.
+    """
     sound_threshold: int = 200
     """RMS of 16-bit samples above which the caller counts 20 ms of the agent as sound (about -44 dBFS)."""
+
+    lab_strict: bool = False
+    """Refuse requests that rely on something that this simulator only pretends; `GET /lab/unsupported` lists it."""
 
     callback_timeout_s: float = 5.0
     callback_attempts: int = 3
@@ -120,7 +127,9 @@ class AcsSettings:
             media_loss_callback=cast(LossCallback, env.choice("MEDIA_LOSS_CALLBACK", ("failed", "stopped", "none"))),
             media_loss_context=cast(LossContext, env.choice("MEDIA_LOSS_CONTEXT", ("answer", "start", "none"))),
             silent_flag=env.choice("SILENT_FLAG", ("false", "true")) == "true",
+            noise_dbfs=env.level("NOISE_DBFS", cls.noise_dbfs),
             sound_threshold=int(env.number("SOUND_THRESHOLD", cls.sound_threshold)),
+            lab_strict=env.flag("LAB_STRICT"),
             callback_timeout_s=env.number("CALLBACK_TIMEOUT_S", cls.callback_timeout_s),
             callback_attempts=int(env.number("CALLBACK_ATTEMPTS", cls.callback_attempts)),
             callback_retry_s=env.number("CALLBACK_RETRY_S", cls.callback_retry_s),
@@ -154,6 +163,22 @@ class _Environment:
             return default
         return value
 
+    def level(self, name: str, default: float | None) -> float | None:
+        """A level in dBFS, or `off`."""
+        raw = self._environ.get(name)
+        if not raw:
+            return default
+        if raw.lower() == "off":
+            return None
+        try:
+            value = float(raw)
+        except ValueError:
+            value = 0.0
+        if not -96 <= value <= -20:
+            self.wrong.append(f"{name} must be `off` or a number from -96 to -20, not {raw!r}")
+            return default
+        return value
+
     def choice(self, name: str, choices: tuple[str, ...]) -> str:
         """One of `choices`, of which the first is the default."""
         raw = (self._environ.get(name) or choices[0]).lower()
@@ -161,6 +186,12 @@ class _Environment:
             self.wrong.append(f"{name} must be one of {', '.join(choices)}, not {raw!r}")
             return choices[0]
         return raw
+
+    def flag(self, name: str) -> bool:
+        raw = (self._environ.get(name) or "0").lower()
+        if raw not in {"0", "1", "false", "true"}:
+            self.wrong.append(f"{name} must be 0 or 1, not {raw!r}")
+        return raw in {"1", "true"}
 
     def access_key(self, name: str, default: str) -> str:
         raw = self._environ.get(name) or default

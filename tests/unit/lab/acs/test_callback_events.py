@@ -32,6 +32,7 @@ def test_the_envelope(call: SimulatedCall) -> None:
     assert event["source"] == event["subject"] == f"calling/callConnections/{call.connection_id}"
     assert set(data(event)) == {
         "version", "operationContext", "callConnectionId", "serverCallId", "correlationId", "publicEventType",
+        "resultInformation",
     }  # fmt: skip
     assert events.call_connected(call)["id"] != event["id"]
 
@@ -96,8 +97,8 @@ def test_results_can_be_spelled_in_every_form(call: SimulatedCall) -> None:
     assert "resultInformation" not in missing
     assert missing["callConnectionId"] == call.connection_id
     assert events.with_results(plain, "number") is plain
-    connected = events.call_connected(call)
-    assert events.with_results(connected, "text") is connected
+    connected = data(events.with_results(events.call_connected(call), "text"))
+    assert connected["resultInformation"] == {"code": "200", "subCode": "0", "message": ""}
 
 
 def test_the_correlation_id_can_be_of_the_connection_or_missing(call: SimulatedCall) -> None:
@@ -107,3 +108,20 @@ def test_the_correlation_id_can_be_of_the_connection_or_missing(call: SimulatedC
     assert own[0] == own[1] != call.correlation_id
     missing = data(events.with_correlation(connected, "missing"))
     assert set(data(connected)) - set(missing) == {"correlationId"}
+
+
+def test_every_event_has_result_information(call: SimulatedCall) -> None:
+    """As in the callbacks that Microsoft's own tests recorded since the end of 2024."""
+    for event in (
+        events.call_connected(call),
+        events.participants_updated(call),
+        events.tone_received(call, 1, "one", ""),
+    ):
+        assert data(event)["resultInformation"] == {"code": 200, "subCode": 0, "message": ""}
+    stopped = data(events.media_streaming(call, "Stopped", "subscriptionStopped"))
+    assert stopped["resultInformation"] == {"code": 200, "subCode": 0, "message": "Action completed successfully."}
+
+
+def test_an_event_that_acs_does_not_have_is_an_error(call: SimulatedCall) -> None:
+    with pytest.raises(ValueError, match="CallConected"):
+        events.event(call, "CallConected")

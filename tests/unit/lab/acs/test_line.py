@@ -8,6 +8,7 @@ import pytest
 
 from lab.acs.hearing import AgentEnds, AgentStarts
 from lab.acs.line import Line
+from lab.acs.noise import NoiseFloor
 from lab.acs.uplink import CallerEnds, CallerSays, Marks, Speech
 from lab.marks import encode_mark
 
@@ -134,3 +135,42 @@ def test_on_a_line_with_marks_long_silences_are_remembered() -> None:
     line.play(constant(500, 0.02), 103.0)
     assert line.silences_until(103.5) == [(100.5, 102.5)]
     assert line.silences_until(105.0) == [(100.5, 102.5), (103.0, 105.0)]
+
+
+def test_noise_lies_under_the_callers_words_and_pauses() -> None:
+    line = Line(RATE_HZ, 100.0, Speech(RATE_HZ), threshold=200, record=True, noise=NoiseFloor(RATE_HZ, -65.0))
+    line.say(constant(500, 0.02), "hello")
+    frames, _ = run(line, range(1, 3))
+    spoken, pause = (np.frombuffer(frame or b"", "<i2").astype(float) for frame in frames)
+    assert abs(spoken.mean() - 500) < 5
+    assert 10 < spoken.std() < 30
+    assert abs(pause.mean()) < 5
+    assert 10 < pause.std() < 30
+    assert np.array_equal(channels(line)[:640, 0], np.concatenate([spoken, pause]))
+    assert not channels(line)[:, 1].any(), "the agent's side is what the application sent"
+
+
+def test_a_muted_line_has_no_noise() -> None:
+    line = Line(RATE_HZ, 100.0, Speech(RATE_HZ), threshold=200, record=False, noise=NoiseFloor(RATE_HZ, -65.0))
+    line.muted = True
+    assert run(line, range(1, 3))[0] == [None, None]
+
+
+def test_an_agent_speaks_until_a_long_pause_or_stop_audio() -> None:
+    line = speaking_line()
+    spoke = [line.agent_speaks]
+    line.play(constant(3000, 0.2), 100.0)
+    for ticks in (range(1, 26), range(26, 36)):
+        run(line, ticks)
+        spoke.append(line.agent_speaks)
+    assert spoke == [False, True, False], "0.3 s of quiet may be a pause between words, half a second is none"
+    line.play(constant(3000, 1.0), 100.7)
+    run(line, range(36, 41))
+    line.clear(100.805)
+    spoke = [line.agent_speaks]
+    run(line, range(41, 43))
+    spoke.append(line.agent_speaks)
+    line.play(constant(3000, 0.1), 100.84)
+    run(line, range(43, 46))
+    spoke.append(line.agent_speaks)
+    assert spoke == [False, False, True], "what sounded before StopAudio does not count"

@@ -28,6 +28,8 @@ def test_each_field_comes_from_its_variable() -> None:
             "ACS_ISSUER": "https://acscallautomation.communication.azure.com/",
             "RING_TIMEOUT_S": "0.5",
             "MEDIA_REDIAL_ATTEMPTS": "7",
+            "NOISE_DBFS": "-50.5",
+            "LAB_STRICT": "1",
         }
     )
     assert settings.base_url == "http://127.0.0.1:1234"
@@ -36,6 +38,8 @@ def test_each_field_comes_from_its_variable() -> None:
     assert (settings.media_loss_callback, settings.media_loss_context) == ("stopped", "none")
     assert (settings.acs_allow_bearer, settings.silent_flag) == (False, True)
     assert (settings.ring_timeout_s, settings.media_redial_attempts) == (0.5, 7)
+    assert (settings.noise_dbfs, settings.lab_strict) == (-50.5, True)
+    assert AcsSettings.from_env({"NOISE_DBFS": "off"}).noise_dbfs is None
 
 
 def test_everything_wrong_is_named_at_once() -> None:
@@ -45,6 +49,8 @@ def test_everything_wrong_is_named_at_once() -> None:
         "ACS_ACCESS_KEY": "not base64!",
         "RING_TIMEOUT_S": "-1",
         "LOG_LEVEL": "loud",
+        "NOISE_DBFS": "3",
+        "LAB_STRICT": "very",
     }
     with pytest.raises(ValueError, match="PORT") as refused:
         AcsSettings.from_env(wrong)

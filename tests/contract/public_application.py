@@ -1,0 +1,187 @@
+"""Holds a call between the simulators, over TLS, and a public application that knows nothing of them.
+
+    python -m tests.contract.public_application FOLDER --python INTERPRETER
+
+FOLDER is a checkout of Azure-Samples/call-center-voice-agent-accelerator, used as it is; INTERPRETER has the packages
+that its `server/pyproject.toml` names, with the extra `acs`. The application reads a connection string, so it insists
+on https; callbacks and the media socket come to it over https and wss as well. Exit code: 0 if every claim is met,
+1 if not, 2 if the application or its packages are missing. It is not part of `make test`: neither can be had offline.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import soxr
+import trustme
+
+from lab.acs.settings import LAB_ACCESS_KEY
+from lab.call_checks import LIKENESS, Check
+from lab.demo import DEFAULT_SCENARIO
+from lab.heard_audio import Recording, find_speech, read_recording
+from lab.ports import free_port
+from lab.scenario import Scenario, load_scenario
+from lab.tls import server_tls
+from lab.voice_live.settings import DEFAULT_API_KEY
+from lab.wire import Json, WireError, call_json, raw
+
+NEEDED = ("quart", "hypercorn", "azure.ai.voicelive", "azure.communication.callautomation", "azure.eventgrid")
+START_S = 30.0
+CALL_S = 90.0
+COMPARED_MS = 1000.0
+"""How much of each thing the agent said is looked for in the recording: an interrupted one was not heard to its end."""
+
+
+@dataclass(frozen=True)
+class Urls:
+    acs: str
+    voice: str
+    application: str
+
+
+@contextmanager
+def started(command: Sequence[str], env: Mapping[str, str], folder: Path, log: Path, probe: str) -> Iterator[None]:
+    """Run a process until the end of the block. Raises `RuntimeError` with its log if it does not become ready."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, env={**os.environ, **env}, cwd=folder, stdout=output, stderr=output)
+        try:
+            deadline = time.monotonic() + START_S
+            while not _answers(probe):
+                if process.poll() is not None or time.monotonic() > deadline:
+                    raise RuntimeError(f"{command[0]} is not ready:\n{log.read_text(errors='replace')[-3000:]}")
+                time.sleep(0.1)
+            yield
+        finally:
+            process.terminate()
+            process.wait(timeout=15)
+
+
+def _answers(url: str) -> bool:
+    try:
+        raw("GET", url, timeout_s=1.0)
+    except WireError:
+        return False
+    return True
+
+
+@contextmanager
+def running(application: Path, python: str, work: Path) -> Iterator[Urls]:
+    """Both simulators and the application, which trust one authority and nothing else."""
+    tls = server_tls(work / "tls")
+    os.environ.update(tls.environment)
+    certificate, key = work / "application.pem", work / "application-key.pem"
+    authority = trustme.CA.from_pem(tls.ca.read_bytes(), (work / "tls" / "ca-key.pem").read_bytes())
+    issued = authority.issue_cert("127.0.0.1")
+    certificate.write_bytes(b"".join(part.bytes() for part in issued.cert_chain_pems))
+    key.write_bytes(issued.private_key_pem.bytes())
+    acs, voice, own = free_port(), free_port(), free_port()
+    urls = Urls(*(f"https://127.0.0.1:{port}" for port in (acs, voice, own)))
+    lab = [sys.executable, "-c", "import sys; from lab.cli import main; sys.exit(main())"]
+    tls_options = ["--tls", "--tls-folder", str(work / "tls")]
+    server = [python, "-m", "hypercorn", "--bind", f"127.0.0.1:{own}", "server:app"]
+    settings = {
+        "ACS_CONNECTION_STRING": f"endpoint={urls.acs}/;accesskey={LAB_ACCESS_KEY}",
+        "ACS_DEV_TUNNEL": urls.application,
+        "AZURE_VOICE_LIVE_ENDPOINT": urls.voice,
+        "AZURE_VOICE_LIVE_API_KEY": DEFAULT_API_KEY,
+    }
+    webhook = {"PORT": str(acs), "WEBHOOK_URL": f"{urls.application}/acs/incomingcall"}
+    with ExitStack() as stack:
+        for command, env, folder, log, probe in (
+            ([*lab, "voice-live", *tls_options], {"PORT": str(voice)}, work, "voice-live", f"{urls.voice}/healthz"),
+            ([*lab, "acs", *tls_options], webhook, work, "acs", f"{urls.acs}/healthz"),
+            (
+                [*server, "--certfile", str(certificate), "--keyfile", str(key)],
+                settings,
+                application,
+                "application",
+                f"{urls.application}/health",
+            ),
+        ):
+            stack.enter_context(started(command, env, folder, work / f"{log}.log", probe))
+        yield urls
+
+
+def hold_call(urls: Urls, scenario: Scenario) -> tuple[Json, Json, Recording]:
+    """The call as the phone saw it, the voice session, and what was heard. Raises `WireError`, `RuntimeError`."""
+    call_json("PUT", f"{urls.voice}/lab/agent", scenario.agent.model_dump(mode="json"))
+    steps = [step.model_dump(mode="json", exclude_none=True) for step in scenario.caller.steps]
+    lab_id = call_json("POST", f"{urls.acs}/lab/calls", {"from": scenario.caller.number, "steps": steps})["id"]
+    deadline = time.monotonic() + CALL_S
+    phone: Json = {}
+    while not any(row["event"] == "callback_sent" and "CallDisconnected" in row["types"] for row in _rows(phone)):
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"the call did not end in {CALL_S:.0f} s: {phone}")
+        time.sleep(0.2)
+        phone = call_json("GET", f"{urls.acs}/lab/calls/{lab_id}")
+    recording = read_recording(raw("GET", f"{urls.acs}/lab/calls/{lab_id}/recording.wav"))
+    sessions = call_json("GET", f"{urls.voice}/lab/sessions")["sessions"]
+    voice = call_json("GET", f"{urls.voice}/lab/sessions/{sessions[-1]['id']}") if sessions else {}
+    return phone, voice, recording
+
+
+def _rows(phone: Json) -> list[Json]:
+    rows: list[Json] = phone.get("timeline", [])
+    return rows
+
+
+def checks(urls: Urls, scenario: Scenario, phone: Json, voice: Json, recording: Recording) -> Iterator[Check]:
+    ended = (phone.get("state"), phone.get("end_reason"))
+    yield Check("ended by the caller", ended == ("ended", "caller_hung_up"), " ".join(map(str, ended)))
+    failed = [row for row in _rows(phone) if row["event"] == "callback_failed"]
+    sent = [kind for row in _rows(phone) if row["event"] == "callback_sent" for kind in row["types"]]
+    yield Check("every callback was taken", not failed and "MediaStreamingStarted" in sent, ", ".join(sent))
+    said = [step.say for step in scenario.caller.steps if step.say]
+    heard = [str(turn["text"]) for turn in voice.get("user_turns", [])]
+    yield Check("the caller's turns were heard", heard == said, f"{len(heard)} of {len(said)}")
+    stops = sum(row["event"] == "stop_audio" for row in _rows(phone))
+    yield Check("the caller could interrupt", stops > 0, f"StopAudio {stops} times")
+    items = voice.get("said", [])
+    for item in items:
+        pcm = raw("GET", f"{urls.voice}/lab/sessions/{voice['id']}/speech/{item['item_id']}")
+        samples = soxr.resample(np.frombuffer(pcm, dtype="<i2"), 24_000, recording.rate_hz)
+        count = int(min(COMPARED_MS, float(item["ms"])) * recording.rate_hz / 1000)
+        found = find_speech(recording.agent, recording.rate_hz, samples[:count].astype("<i2").tobytes())
+        text = str(item["text"])[:40]
+        yield Check(f"heard: “{text}”", found.likeness >= LIKENESS, f"likeness {found.likeness:.3f}")
+    wanted = 1 + len(scenario.agent.replies)
+    yield Check("the agent greeted and answered", len(items) == wanted, f"{len(items)} of {wanted} things said")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--python", default=sys.executable, help="the interpreter with the application's packages")
+    options = parser.parse_args(argv)
+    application = options.folder.resolve() / "server"
+    if not (application / "server.py").exists():
+        print(f"{application / 'server.py'} does not exist; FOLDER must be a checkout.", file=sys.stderr)
+        return 2
+    have = subprocess.run([options.python, "-c", f"import {', '.join(NEEDED)}"], capture_output=True, text=True)
+    if have.returncode:
+        print(f"{options.python} lacks a package of the application: {have.stderr.strip()[-200:]}", file=sys.stderr)
+        return 2
+    scenario = load_scenario(DEFAULT_SCENARIO)
+    with TemporaryDirectory() as work, running(application, options.python, Path(work)) as urls:
+        phone, voice, recording = hold_call(urls, scenario)
+        found = list(checks(urls, scenario, phone, voice, recording))
+        for check in found:
+            print(f"  {'ok ' if check.holds else 'NOT'}  {check.claim}: {check.figure}")
+        for row in call_json("GET", f"{urls.acs}/lab/unsupported"):
+            if row["used"]:
+                print(f"  the simulated ACS only pretended: {row['where']}: {row['what']}")
+    return 0 if all(check.holds for check in found) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
