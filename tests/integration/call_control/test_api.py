@@ -70,7 +70,7 @@ async def test_unknown_calls(board: Switchboard, path: str, call_id: str) -> Non
     [
         ("GET", "/api/elsewhere", None),
         ("PUT", "/api/calls", "GET, HEAD"),
-        ("PATCH", f"/api/calls/{PhoneCall().call_id}", "DELETE, GET, HEAD"),
+        ("PATCH", "/api/calls/call_0123456789abcdef01234567", "DELETE, GET, HEAD"),
         ("POST", "/api/routing", "DELETE, GET, HEAD, PUT"),
         ("GET", "/api/incomingCall", "OPTIONS, POST"),
     ],
