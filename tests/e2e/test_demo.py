@@ -59,7 +59,7 @@ def test_the_documented_scenario_with_a_key_passes_every_check(
     assert code == 0, told
     assert "presses #" in told
     transcript = (tmp_path / "order-status.txt").read_text(encoding="utf-8")
-    said = [transcript.index(text) for text in ("Where is my order", "(tones:", "Thank you, that is all")]
+    said = [transcript.index(text) for text in ("Where is my order", "(keys: 3", "Thank you, that is all")]
     assert said == sorted(said)
     assert "The operator API's id of this call: call_" in told
 
