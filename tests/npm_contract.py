@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import shutil
 import subprocess
@@ -28,7 +29,16 @@ def why_not() -> str:
 
 
 def install() -> None:
-    """Install what the lock names, with its hashes, once: until the lock is newer than what is installed."""
+    """Install what the lock names, with its hashes, once: until the lock is newer than what is installed.
+
+    The tests may run in two processes at a time; the second one waits.
+    """
+    with (FOLDER / ".installing").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _install()
+
+
+def _install() -> None:
     installed = FOLDER / "node_modules/.package-lock.json"
     if installed.exists() and installed.stat().st_mtime >= (FOLDER / "package-lock.json").stat().st_mtime:
         return
