@@ -26,8 +26,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
-def line(**values: object) -> logging.LogRecord:
-    record = logging.LogRecord("x", logging.WARNING, "x.py", 1, "refused", (), None)
+def line(level: int = logging.WARNING, **values: object) -> logging.LogRecord:
+    record = logging.LogRecord("x", level, "x.py", 1, "refused", (), None)
     record.__dict__.update(fields(**values))
     return record
 
@@ -53,3 +53,9 @@ def test_the_next_line_counts_those_that_were_left_out(clock: Clock) -> None:
     again = line()
     assert limit.filter(again)
     assert again.__dict__["bridge_fields"] == {}
+
+
+def test_errors_always_pass(clock: Clock) -> None:
+    limit = LineLimit(per_s=1, burst=1)
+    assert [limit.filter(line(level=logging.ERROR)) for _ in range(3)] == [True, True, True]
+    assert limit.filter(line())

@@ -9,7 +9,8 @@ from bridge_common.log import fields
 
 
 class LineLimit(logging.Filter):
-    """Passes `burst` lines at once and `per_s` a second; the next line that passes counts those that did not.
+    """Passes `burst` lines at once and `per_s` a second; the next line that passes counts those that did not. Errors
+    always pass.
 
     A filter of a logger sees only the lines of this logger, not those of the loggers below it.
     """
@@ -23,6 +24,8 @@ class LineLimit(logging.Filter):
         self._suppressed = 0
 
     def filter(self, record: logging.LogRecord) -> bool:
+        if record.levelno >= logging.ERROR:
+            return True
         now = time.monotonic()
         self._left = min(self._burst, self._left + (now - self._seen_at) * self._per_s)
         self._seen_at = now
