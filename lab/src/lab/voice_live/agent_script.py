@@ -67,10 +67,15 @@ def _answer(reply: Reply | None, spaced_arguments: bool) -> Plan:
     if reply is None:
         return Say(AFTER_THE_SCRIPT)
     if reply.call is not None:
-        compact = json.dumps(reply.call.arguments, separators=(",", ":"))
-        spaced = json.dumps(reply.call.arguments, indent=2).replace("\n", "  \n", 1) + " \n"
-        return CallFunction(reply.call.name, spaced if spaced_arguments else compact)
+        return CallFunction(reply.call.name, _json(reply.call.arguments, spaced=spaced_arguments))
     return Say(reply.say or AFTER_THE_SCRIPT)
+
+
+def _json(arguments: Mapping[str, object], *, spaced: bool) -> str:
+    if not spaced or not arguments:
+        return json.dumps(arguments, separators=(",", ":"))
+    lines = json.dumps(arguments, indent=2).removeprefix("{").removesuffix("\n}")
+    return f"{{  {lines} \n}} \n"
 
 
 def _after_function(agent: Agent, conversation: Conversation, last: Item) -> Plan:

@@ -91,3 +91,13 @@ def test_the_caller_is_counted_by_messages_of_the_user() -> None:
         "conv_1", items=[user_audio("u1", "Hello"), Item("a", "message", "assistant"), user_audio("u2")]
     )
     assert isinstance(next_plan(AGENT, resumed, {}), CallFunction)
+
+
+def test_arguments_are_compact_or_spaced_as_recorded() -> None:
+    agent = Agent.model_validate({"replies": [{"call": {"name": "find", "arguments": {"city": "London"}}}]})
+    conversation = Conversation("conv_1", items=[user_audio("u1")])
+    assert next_plan(agent, conversation, {}) == CallFunction("find", '{"city":"London"}')
+    spaced = next_plan(agent, conversation, {}, spaced_arguments=True)
+    assert spaced == CallFunction("find", '{  \n  "city": "London" \n} \n')
+    nothing = Agent.model_validate({"replies": [{"call": {"name": "find"}}]})
+    assert next_plan(nothing, conversation, {}, spaced_arguments=True) == CallFunction("find", "{}")
