@@ -35,6 +35,15 @@ WRITER_DROPPED: Final = Counter(
 REDIS_OUTAGES: Final = Counter(
     "bridge_redis_outages", "Times the media connection to Redis failed", ("part",), registry=REGISTRY
 )
+CONNECTIONS_DROPPED: Final = Counter(
+    "bridge_connections_dropped",
+    "Connections that the process ended at once, by reason",
+    ("why",),
+    registry=REGISTRY,
+)
+PENDING_CONNECTIONS: Final = Gauge(
+    "bridge_pending_connections", "Connections whose peer has not yet proved that it may be here", registry=REGISTRY
+)
 BAD_ENTRIES: Final = Counter("bridge_bad_entries", "Entries of media streams that are none", registry=REGISTRY)
 
 
