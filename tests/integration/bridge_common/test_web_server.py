@@ -13,6 +13,7 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from bridge_common.parts import Parts
+from bridge_common.settings import ServiceSettings
 from bridge_common.web_server import MAX_WS_MESSAGE_BYTES, Web, WebServer
 from eventually import eventually
 
@@ -37,7 +38,7 @@ class Answering:
 
 @asynccontextmanager
 async def listening(web: Web) -> AsyncIterator[str]:
-    server = WebServer(web)
+    server = WebServer(web, ServiceSettings(redis_url="redis://127.0.0.1:1/0", port=0))
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         await server.open(bound)
