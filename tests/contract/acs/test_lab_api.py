@@ -37,7 +37,7 @@ async def test_a_bad_call_is_refused_with_the_field(stage: Stage, body: bytes, n
     assert stage.reception.incoming == []
 
 
-@pytest.mark.parametrize("path", ["", "/recording.wav", "/marks"])
+@pytest.mark.parametrize("path", ["", "/recording.wav", "/marks", "/media"])
 async def test_what_is_not_there_is_404(stage: Stage, path: str) -> None:
     missing = await stage.lab.get("/lab/calls/none" + path)
     assert (missing.status_code, missing.json()) == (404, {"error": "there is no such call"})
@@ -72,3 +72,12 @@ async def test_faults_are_put_shown_and_deleted(stage: Stage) -> None:
     assert (await stage.lab.delete("/lab/faults")).status_code == 204
     assert (await stage.lab.get("/lab/faults")).json()["rest"] == {}
     assert (await stage.lab.put("/lab/faults", json={"rest": {"answer": {"status": 200}}})).status_code == 400
+
+
+async def test_the_media_socket_of_a_call_can_be_opened_by_others(stage: Stage) -> None:
+    call_id, _ = await stage.connected(audio="silence")
+    media = (await stage.lab.get(f"/lab/calls/{call_id}/media")).json()
+    assert media["url"].startswith("ws://")
+    assert media["headers"]["Authorization"].startswith("Bearer ")
+    ringing = await stage.place()
+    assert (await stage.lab.get(f"/lab/calls/{ringing}/media")).status_code == 409
