@@ -236,7 +236,7 @@ ROWS: Final = (
             NOTHING_TWICE,
             _NONE_LOST,
             Target("added_p99_ms", "<=", 5),
-            Target("ready_s", "<=", 2.0),
+            Target("ready_s", "<=", 5.0),  # the time-out of the liveness probe
             Target("memory_mb", "<=", 80),
             Target("rss_mb", "<=", 256),
         ),
