@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import cast
 
+from bridge_common.pending_connections import PendingConnections
 from bridge_common.probes import Answer
 from media_gateway.socket_server import SocketServer
 from media_gateway.web_socket import WebSocket
@@ -28,6 +29,7 @@ class Heard:
     websocket: WebSocket
     texts: list[bytes] = field(default_factory=list)
     binaries: int = 0
+    overheads: int = 0
     pauses: list[bool] = field(default_factory=list)
     codes: list[int] = field(default_factory=list)
     gone: asyncio.Event = field(default_factory=asyncio.Event)
@@ -36,10 +38,15 @@ class Heard:
         self.texts.append(bytes(message))
         if self.texts[-1] == b"break":
             raise RuntimeError("the receiver broke")
+        if self.texts[-1] == b"stop":
+            self.websocket.stop()
         self.websocket.send(self.texts[-1])
 
     def binary(self) -> None:
         self.binaries += 1
+
+    def overhead(self) -> None:
+        self.overheads += 1
 
     def paused(self, paused: bool) -> None:
         self.pauses.append(paused)
@@ -79,10 +86,18 @@ class Echoes:
 
 
 @asynccontextmanager
-async def running_echoes(tls: ssl.SSLContext | None = None) -> AsyncIterator[Echoes]:
+async def running_echoes(
+    tls: ssl.SSLContext | None = None, pending: PendingConnections | None = None
+) -> AsyncIterator[Echoes]:
     echoes: Echoes
     pages = {"/page": lambda: echoes.page(), "/broken": lambda: echoes.broken()}
-    server = SocketServer("/ws/", lambda websocket: echoes.serve(websocket), pages, tls)
+    server = SocketServer(
+        "/ws/",
+        lambda websocket: echoes.serve(websocket),
+        pages,
+        PendingConnections(100) if pending is None else pending,
+        tls,
+    )
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         port = bound.getsockname()[1]

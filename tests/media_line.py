@@ -74,6 +74,9 @@ class Gateway:
         token = token or media_token.mint([TOKEN_KEY], call_id, int(time.time()) + 60)
         return f"ws://127.0.0.1:{self.running.port}/ws/{call_id}/{token}"
 
+    def path(self, call_id: str) -> str:
+        return "/ws/" + self.url(call_id).partition("/ws/")[2]
+
     def dial(self, call_id: str, authorization: str | None = None) -> AbstractAsyncContextManager[AcsMediaPeer]:
         return dial(self.url(call_id), authorization)
 

@@ -42,7 +42,7 @@ async def test_a_bad_call_is_refused_with_the_field(stage: Stage, body: bytes, n
     assert stage.reception.incoming == []
 
 
-@pytest.mark.parametrize("path", ["", "/recording.wav", "/marks"])
+@pytest.mark.parametrize("path", ["", "/recording.wav", "/marks", "/media"])
 async def test_what_is_not_there_is_404(stage: Stage, path: str) -> None:
     missing = await stage.lab.get("/lab/calls/none" + path)
     assert (missing.status_code, missing.json()) == (404, {"error": "there is no such call"})
@@ -130,3 +130,12 @@ async def test_strict_refuses_what_it_would_only_pretend() -> None:
         assert unverified.status_code == 401
         assert await _used(stage) == ["Authorization: Bearer", "send_dtmf_tones"]
         await connection.hang_up(is_for_everyone=True)
+
+
+async def test_the_media_socket_of_a_call_can_be_opened_by_others(stage: Stage) -> None:
+    call_id, _ = await stage.connected(audio="silence")
+    media = (await stage.lab.get(f"/lab/calls/{call_id}/media")).json()
+    assert media["url"].startswith("ws://")
+    assert media["headers"]["Authorization"].startswith("Bearer ")
+    ringing = await stage.place()
+    assert (await stage.lab.get(f"/lab/calls/{ringing}/media")).status_code == 409

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 import aiohttp
 import pytest
+from pydantic import SecretStr
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
@@ -15,6 +16,7 @@ from starlette.websockets import WebSocket
 from yarl import URL
 
 from bridge_common.parts import Parts
+from bridge_common.settings import ServiceSettings
 from bridge_common.web_server import MAX_WS_MESSAGE_BYTES, Web, WebServer
 from eventually import eventually
 
@@ -47,7 +49,7 @@ class Answering:
 
 @asynccontextmanager
 async def listening(web: Web) -> AsyncIterator[str]:
-    server = WebServer(web)
+    server = WebServer(web, ServiceSettings(redis_url=SecretStr("redis://127.0.0.1:1/0"), port=0))
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         await server.open(bound)

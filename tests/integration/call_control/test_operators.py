@@ -13,7 +13,6 @@ import pytest
 from bridge_common.call_record import Status
 from bridge_common.redis_clients import RedisClients
 from call_control.core.wrong_keys import PER_SOURCE
-from call_control.operators import source_of
 from scripted_acs import ScriptedAcs
 from switchboard import OPERATOR, PhoneCall, Switchboard, switchboard
 
@@ -120,9 +119,3 @@ async def test_a_closed_api_says_so(
             reply = await board.http.get("/api/calls", headers=WRONG)
             assert (reply.status_code, reply.json()["error"]["code"]) == (403, "forbidden")
     assert len(audited(caplog)) == PER_SOURCE
-
-
-def test_the_addresses_of_a_network_are_one_source() -> None:
-    assert source_of("2001:db8::1") == source_of("2001:db8::ffff:1") != source_of("2001:db8:0:1::1")
-    assert source_of("10.0.0.1") == "10.0.0.1"
-    assert source_of("") == ""

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime
+import gc
 import ssl
+import weakref
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -16,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
+from bridge_common.pending_connections import PendingConnections
 from echo_sockets import FIN, TEXT, Echoes, raw_peer, running_echoes
 from eventually import eventually
 from media_gateway import socket_server
@@ -94,7 +98,9 @@ async def test_other_requests_get_an_answer_and_an_end(echoes: Echoes, head: str
 
 
 @pytest.mark.parametrize("head", ["", "GET /ws/x HTTP/1.1\r\nHost: x\r\nUpgr"], ids=["nothing", "half a head"])
-async def test_a_request_that_does_not_come_whole_is_closed(head: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_request_that_does_not_come_whole_is_closed(
+    head: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     assert socket_server.HANDSHAKE_S == 4
     monkeypatch.setattr(socket_server, "HANDSHAKE_S", 0.2)
     async with running_echoes() as echoes, raw_peer(echoes.port) as peer:
@@ -102,6 +108,64 @@ async def test_a_request_that_does_not_come_whole_is_closed(head: str, monkeypat
         assert not await peer.ended(within_s=0.1)
         assert await peer.ended(within_s=10)
         assert echoes.sockets == []
+    gc.collect()
+    assert not caplog.records
+
+
+@pytest.mark.parametrize(("most", "of_source"), [(8, 0), (100, 8)], ids=["total", "per source"])
+async def test_unfinished_requests_make_room_for_others(most: int, of_source: int) -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        pending = PendingConnections(most, of_source)
+        echoes = await stack.enter_async_context(running_echoes(pending=pending))
+        slow = []
+        for _ in range(20):
+            slow.append(await stack.enter_async_context(raw_peer(echoes.port)))
+            slow[-1].writer.write(b"GET /ws/x HTTP/1.1\r\n")
+        genuine = await stack.enter_async_context(raw_peer(echoes.port))
+        assert (await genuine.request()).startswith(b"HTTP/1.1 101 ")
+        await eventually(lambda: echoes.sockets)
+        echoes.sockets[0].websocket.trust()
+        for peer in slow[:12]:
+            assert await peer.ended(within_s=2), "before the time for a handshake is over"
+        assert len(pending) <= 8
+        for _ in range(20):
+            await stack.enter_async_context(raw_peer(echoes.port))
+        await eventually(lambda: len(pending) == 8)
+        genuine.send(FIN | TEXT, b"still here")
+        assert await genuine.receive() == (FIN | TEXT, b"still here")
+
+
+async def test_connections_that_come_and_go_leave_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    """Also not for the garbage collector, which runs too seldom for a flood (see `GarbageCollection`)."""
+    pending = PendingConnections(100)
+    gc.collect()
+    gc.disable()
+    try:
+        async with running_echoes(pending=pending) as echoes:
+            for number in range(60):
+                async with raw_peer(echoes.port) as peer:
+                    if number % 3 == 1:
+                        await peer.request("/ws/refused")
+                    elif number % 3 == 2:
+                        peer.writer.write(b"nonsense\r\n\r\n")
+                        await peer.ended()
+            await eventually(lambda: len(pending) == 0 and not echoes.server._sockets)
+            left = [weakref.ref(heard.websocket) for heard in echoes.sockets]
+            assert len(left) == 20
+            echoes.sockets.clear()
+            await eventually(lambda: not [one for one in left if one() is not None])
+            assert not [one for one in gc.get_objects() if type(one) is socket_server._Connection]
+    finally:
+        gc.enable()
+    assert not caplog.records
+
+
+async def test_a_peer_that_breaks_the_protocol_writes_no_line(caplog: pytest.LogCaptureFixture, echoes: Echoes) -> None:
+    async with raw_peer(echoes.port) as peer:
+        await peer.request()
+        peer.writer.write(b"\xff" * 10_000)
+        assert await peer.ended()
+    assert not caplog.records
 
 
 async def test_a_head_without_an_end_is_closed_at_16_kb(echoes: Echoes) -> None:

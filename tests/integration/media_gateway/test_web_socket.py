@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 
 import pytest
@@ -148,6 +150,101 @@ async def test_a_peer_that_does_not_answer_our_close_is_dropped(
         echoes.sockets[0].websocket.close(1008)
         await eventually(lambda: echoes.sockets[0].codes == [1008])
         assert await peer.ended()
+
+
+FLOODS = {
+    "small frames": [frame(FIN | TEXT, b"x")],
+    "empty frames": [frame(FIN | TEXT)],
+    "pings": [frame(FIN | PING)],
+    "pongs": [frame(FIN | PONG, b"x")],
+    "fragments": [frame(TEXT, b"x"), *[frame(CONTINUATION)] * 50],
+    "reserved bits": [frame(FIN | 0x40 | TEXT, b"x")],
+}
+
+
+@pytest.mark.parametrize("flood", FLOODS.values(), ids=FLOODS)
+async def test_a_peer_that_goes_on_after_our_close_is_cut_off(
+    echoes: Echoes, monkeypatch: pytest.MonkeyPatch, flood: list[bytes]
+) -> None:
+    monkeypatch.setattr(web_socket, "CLOSE_S", 60.0)
+    async with raw_peer(echoes.port) as peer:
+        await peer.request("/ws/refused")
+        assert await peer.closed_with() == 1008
+        peer.writer.write(b"".join(flood) * 200)
+        assert await peer.ended(within_s=10)
+
+
+async def test_a_few_frames_after_our_close_are_read_for_the_peers_answer(
+    echoes: Echoes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(web_socket, "CLOSE_S", 60.0)
+    assert web_socket.CLOSING_FRAMES >= 50, "what ACS sends within a second"
+    async with raw_peer(echoes.port) as peer:
+        await peer.request()
+        await eventually(lambda: echoes.sockets)
+        echoes.sockets[0].websocket.close(4000)
+        assert await peer.closed_with() == 4000
+        for _ in range(50):
+            peer.send(FIN | TEXT, b"x" * 900)
+        assert not await peer.ended(within_s=0.3)
+        peer.send(FIN | CLOSE, (4000).to_bytes(2, "big"))
+        assert await peer.ended(within_s=10)
+    assert echoes.sockets[0].codes == [4000]
+    assert echoes.sockets[0].texts == []
+
+
+@pytest.mark.parametrize("flood", FLOODS.values(), ids=FLOODS)
+async def test_a_flood_that_comes_with_the_request_is_cut_off(echoes: Echoes, flood: list[bytes]) -> None:
+    echoes.gate.clear()
+    async with raw_peer(echoes.port) as peer:
+        with contextlib.suppress(ConnectionResetError, asyncio.IncompleteReadError):  # the reply may be lost
+            await peer.request("/ws/x", "Upgrade", *flood * 200)
+        assert await peer.ended(within_s=10)
+    echoes.gate.set()
+
+
+async def test_a_stopped_socket_hears_nothing_and_still_sends(echoes: Echoes) -> None:
+    async with raw_peer(echoes.port) as peer:
+        await peer.request()
+        heard = (await eventually(lambda: echoes.sockets))[0]
+        heard.websocket.stop()
+        for number in range(300):
+            peer.send(FIN | TEXT, b"%d" % number)
+        heard.websocket.send(b"sent while stopped")
+        assert await peer.receive() == (FIN | TEXT, b"sent while stopped")
+        assert heard.texts == []
+        assert heard.codes == []
+        heard.websocket.listen(heard)
+        peer.send(FIN | TEXT, b"last")
+        await eventually(lambda: heard.texts[-1:] == [b"last"])
+        heard.websocket.stop()
+        heard.websocket.close(4001)
+        assert await peer.closed_with() == 4001
+        peer.send(FIN | CLOSE, (4001).to_bytes(2, "big"))
+        assert await peer.ended()
+    assert heard.codes == [4001]
+
+
+async def test_a_receiver_that_stops_at_an_early_message_stays_stopped(echoes: Echoes) -> None:
+    echoes.gate.clear()
+    async with raw_peer(echoes.port) as peer:
+        await peer.request("/ws/x", "Upgrade", frame(FIN | TEXT, b"stop"), frame(FIN | TEXT, b"unheard"))
+        heard = (await eventually(lambda: echoes.sockets))[0]
+        echoes.gate.set()
+        assert await peer.receive() == (FIN | TEXT, b"stop")
+        assert heard.texts == [b"stop"]
+        assert heard.websocket._transport is not None
+        assert not heard.websocket._transport.underlying_transport.is_reading()
+
+
+async def test_frames_without_a_message_are_reported_for_the_pace(echoes: Echoes) -> None:
+    async with raw_peer(echoes.port) as peer:
+        await peer.request()
+        heard = (await eventually(lambda: echoes.sockets))[0]
+        for opcode in (FIN | PING, FIN | PONG, TEXT, CONTINUATION, FIN | CONTINUATION):
+            peer.send(opcode)
+        await eventually(lambda: heard.texts == [b""])
+        assert heard.overheads == 4, "the last fragment completes a message, which is counted as such"
 
 
 async def test_what_comes_before_anybody_listens_is_kept_in_order(echoes: Echoes) -> None:

@@ -20,6 +20,7 @@ from lab.acs.exchange import Exchange
 from lab.acs.faults import FaultPlan, unknown_names
 from lab.acs.hang_up import HangUp
 from lab.acs.leg import Leg
+from lab.acs.media_client import media_headers
 from lab.acs.rest import OPERATION_NAMES
 from lab.acs.uplink import Marks
 from lab.scenario import Step
@@ -85,6 +86,7 @@ class LabApi:
             Route("/lab/calls/{call_id}", self.show_call),
             Route("/lab/calls/{call_id}/recording.wav", self.recording),
             Route("/lab/calls/{call_id}/marks", self.marks),
+            Route("/lab/calls/{call_id}/media", self.media),
             Route("/lab/calls/{call_id}/hangup", self.hang_up, methods=["POST"]),
             Route("/lab/calls/{call_id}/dtmf", self.dtmf, methods=["POST"]),
             Route("/lab/calls/{call_id}/say", self.say, methods=["POST"]),
@@ -147,6 +149,14 @@ class LabApi:
         shift_ms = line.mark_reader.shift_ms if line.mark_reader is not None else None
         marks = {"sent": line.uplink.sent, "heard": line.marks_heard, "shift_ms": shift_ms}
         return JSONResponse(marks | {"silences": line.silences_until(time.monotonic())})
+
+    async def media(self, request: Request) -> Response:
+        """What ACS opens the media socket with: for whoever wants to open another one."""
+        call = self._call(request)
+        if call.media is None:
+            raise RefusedRequestError(409, "the call was set up without media streaming")
+        headers = media_headers(call, self._exchange().equipment)
+        return JSONResponse({"url": call.media.transport_url, "headers": headers})
 
     async def hang_up(self, request: Request) -> Response:
         """The body, if any, has the codes for `CallDisconnected` (`HangUp`)."""

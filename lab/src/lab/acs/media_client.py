@@ -33,6 +33,16 @@ from lab.acs.uplink import Marks
 NORMAL_CLOSURE = 1000
 
 
+def media_headers(call: SimulatedCall, equipment: Equipment) -> dict[str, str]:
+    """Of ACS's request for a media socket."""
+    token = equipment.tokens.acs_token(datetime.now(UTC), equipment.settings.socket_token_s)
+    return {
+        "Authorization": f"Bearer {token}",
+        "x-ms-call-connection-id": call.connection_id,
+        "x-ms-call-correlation-id": call.correlation_id,
+    }
+
+
 class MediaLink:
     """`on_lost(code)` is called when a socket that was open ends and `close` was not the cause."""
 
@@ -58,17 +68,11 @@ class MediaLink:
         fault = self._equipment.faults.media()
         if fault is not None and fault.refuse:
             raise RefusedError("a fault of the lab")
-        settings = self._equipment.settings
-        token = self._equipment.tokens.acs_token(datetime.now(UTC), settings.socket_token_s)
-        headers = {
-            "Authorization": f"Bearer {token}",
-            "x-ms-call-connection-id": self._call.connection_id,
-            "x-ms-call-correlation-id": self._call.correlation_id,
-        }
         self._dials += 1
         # A socket that ACS has left may close late: its messages and its close no longer belong to the call.
         receive, closed = partial(self._receive, self._dials), partial(self._closed, self._dials)
-        timeout_s = settings.media_connect_timeout_s
+        headers = media_headers(self._call, self._equipment)
+        timeout_s = self._equipment.settings.media_connect_timeout_s
         socket = await open_media_socket(options.transport_url, headers, receive, closed, timeout_s)
         if not socket.is_open:
             raise RefusedError("closed right after the upgrade")

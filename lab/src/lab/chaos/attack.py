@@ -1,37 +1,58 @@
-"""Strangers at a gateway's door: handshakes that never end, wrong tokens, and floods of bytes."""
+"""Strangers at a service's port. Each attack runs at the full speed of one thread, against a plain sink and against the
+service: the difference is what the service adds to the load of the machine.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import selectors
 import socket
+import subprocess
+import sys
+import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import product
+from statistics import fmean
 from typing import Final
+from urllib.parse import urlsplit
 
 import psutil
 
 from lab.chaos.call_trace import CallTrace
 from lab.chaos.crowd import Crowd
-from lab.chaos.fleet import GATEWAY
+from lab.chaos.fleet import CONTROL, GATEWAY, Fleet
 from lab.chaos.process_faults import busiest
 from lab.chaos.row import Facts, Scene
 from lab.mark_report import percentile
 from lab.wire import call_json
 
 SLOW: Final = 500
-KNOCK_EVERY_S: Final = 0.004
-"""All of the slow ones are there after two seconds, before the first of them is closed."""
 WRONG: Final = 50
 BAD: Final = 2
 """Calls of their own whose media socket brings what ACS never sends."""
-ATTACK_S: Final = 8.0
-CALM_S: Final = 4.0
-_HALF: Final = b"GET /ws/call_0 HTTP/1.1\r\nHost: gateway\r\nUpgrade: websocket\r\n"
-_WRONG: Final = (
-    b"GET /ws/call_%024x/1.nonsense HTTP/1.1\r\nHost: gateway\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+CLOSED_S: Final = 8.0
+PHASE_S: Final = 1.5
+"""Each attack, each time, against each of the two."""
+ROUNDS: Final = 2
+PAUSE_S: Final = 0.3
+SOCKET_ATTACKS: Final = (
+    *("small-frames", "pings", "empty-frames", "fragments"),
+    *("connect-and-leave", "ask-and-leave", "half-heads", "after-the-end"),
 )
+"""`ask-and-leave` brings a wrong token."""
+REQUEST_ATTACKS: Final = ("half-heads", "large-heads", "bodies", "unread", "connect-and-leave", "ask-and-leave")
+_AFTER: Final = "after-the-end"
+_SINK: Final = "sink"
+_HALF: Final = b"GET /ws/call_0 HTTP/1.1\r\nHost: gateway\r\nUpgrade: websocket\r\n"
+_UPGRADE: Final = (
+    "Host: gateway\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+)
+_WRONG: Final = f"GET /ws/call_{1:024x}/1.nonsense HTTP/1.1\r\n{_UPGRADE}\r\n".encode()
+_METADATA: Final = b'{"kind":"AudioMetadata","audioMetadata":{"encoding":"PCM","sampleRate":16000,"channels":1}}'
+_CALLBACK: Final = b"POST /api/callbacks/none HTTP/1.1\r\nHost: control\r\n\r\n"
 _FLOOD: Final = b"\x81\xff" + (1 << 20).to_bytes(8, "big") + b"mask" + bytes(64 * 1024)
 """The head of a text message of 1 MB, and 64 KB of it."""
 _OUTSIDERS: Final = 41_000
@@ -47,28 +68,171 @@ def hostile_sockets(scene: Scene) -> Facts:
     """The calls' own gateway is attacked directly, without the ingress."""
     fleet = scene.fleet
     name = busiest(scene, GATEWAY)
-    process = psutil.Process(fleet.process(name).pid)
-    time.sleep(CALM_S)
-    scene.moments["attack"] = time.monotonic()
-    before = process.memory_info().rss
-    call_json("PUT", f"{fleet.url('acs')}/lab/faults", {"media": {"odd_frames": _ODD, "times": BAD}})
-    odd = Crowd(fleet, first=_OUTSIDERS + scene.turn * BAD, count=BAD)
-    odd.dial_at_risk()
-    with contextlib.ExitStack() as open_ones:
-        slow = [open_ones.enter_context(_knock_slowly(fleet.replica_port(name))) for _ in range(SLOW)]
-        wrong = [open_ones.enter_context(_knock(fleet.replica_port(name), _WRONG % n + _FLOOD)) for n in range(WRONG)]
-        closed = until_closed([*slow, *wrong], ATTACK_S)
-        most = process.memory_info().rss
-    odd.hang_up()
-    return {"attackers_closed_s": closed, "memory_mb": max(0.0, (most - before) / 2**20)}
+    with memory_of(fleet, name) as memory:
+        call_json("PUT", f"{fleet.url('acs')}/lab/faults", {"media": {"odd_frames": _ODD, "times": BAD}})
+        odd = Crowd(fleet, first=_OUTSIDERS + scene.turn * (BAD + ROUNDS), count=BAD)
+        odd.dial_at_risk()
+        closed = _slow_and_wrong(fleet.replica_port(name))
+        odd.hang_up()
+        made = attack_in_turns(scene, name, SOCKET_ATTACKS, _WRONG)
+    return {"attackers_closed_s": closed, "connections": made, **memory()}
+
+
+def hostile_requests(scene: Scene) -> Facts:
+    """One of the call-controls is attacked directly, while its peers and the probes go on asking it."""
+    name = busiest(scene, CONTROL)
+    with memory_of(scene.fleet, name) as memory, answers_of(scene.fleet.replica_port(name)) as slowest_s:
+        made = attack_in_turns(scene, name, REQUEST_ATTACKS, _CALLBACK)
+    return {"ready_s": slowest_s(), "connections": made, **memory()}
+
+
+def attack_in_turns(scene: Scene, name: str, kinds: Sequence[str], head: bytes) -> float:
+    """All attacks on the sink, all on the service, then the other way round, so that a drift of the machine cancels
+    out. The number of connections that the attacker made with the service.
+    """
+    made = 0
+    with attacker() as attack, sink_port() as sink:
+        for turn in range(ROUNDS):
+            targets = (_SINK, name) if turn % 2 == 0 else (name, _SINK)
+            for target, kind in product(targets, kinds):
+                own = _own_call(scene, turn) if kind == _AFTER and target == name else None
+                scene.moments[f"{target} {kind} {turn}"] = time.monotonic()
+                if target == _SINK:
+                    attack(kind, sink, head, None)
+                elif own is None:
+                    made += attack(kind, scene.fleet.replica_port(name), head, None)
+                else:
+                    made += attack(kind, scene.fleet.replica_port(name), _own_head(own), own.hang_up)
+                time.sleep(PAUSE_S)
+    return float(made)
 
 
 def added_delay(scene: Scene, traces: Sequence[CallTrace]) -> Facts:
-    """How much later the slowest hundredth of the frames came during the attack than before it."""
-    attack = scene.moments["attack"]
-    before = percentile(_delays(traces, attack - CALM_S, attack), 0.99)
-    during = percentile(_delays(traces, attack, attack + ATTACK_S), 0.99)
-    return {"added_p99_ms": max(0.0, during - before)}
+    """How much later the slowest hundredth of the frames came when the service was attacked than when the sink was.
+
+    Each turn by itself: delays that a service did not recover from are part of the next turn on the sink.
+    """
+    of_service: dict[str, list[float]] = {}
+    of_sink: dict[str, list[float]] = {}
+    of_kind: dict[str, list[float]] = {}
+    for moment, began in scene.moments.items():
+        target, kind, turn = moment.split(" ")
+        delays = _delays(traces, began, began + PHASE_S)
+        (of_sink if target == _SINK else of_service).setdefault(turn, []).extend(delays)
+        if target != _SINK:
+            of_kind.setdefault(kind, []).extend(delays)
+    p99_sink = {turn: percentile(delays, 0.99) for turn, delays in of_sink.items()}
+    added = [percentile(delays, 0.99) - p99_sink[turn] for turn, delays in of_service.items()]
+    each = {f"p99_{kind}_ms": percentile(delays, 0.99) for kind, delays in sorted(of_kind.items())}
+    return {"added_p99_ms": max(0.0, fmean(added)), "sink_p99_ms": fmean(p99_sink.values()), **each}
+
+
+Attack = Callable[[str, int, bytes, Callable[[], None] | None], int]
+
+
+@contextlib.contextmanager
+def attacker() -> Iterator[Attack]:
+    """A function that attacks for `PHASE_S`: kind, port, head, what to do meanwhile; the connections that were made."""
+    command = [sys.executable, "-m", "lab.chaos.attackers"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        orders, results = process.stdin, process.stdout
+
+        def attack(kind: str, port: int, head: bytes, meanwhile: Callable[[], None] | None) -> int:
+            order = {"kind": kind, "port": port, "seconds": PHASE_S, "head": head.hex()}
+            print(json.dumps(order), file=orders, flush=True)
+            if meanwhile is not None:
+                time.sleep(PHASE_S / 5)
+                meanwhile()
+            return int(results.readline())
+
+        try:
+            yield attack
+        finally:
+            process.kill()
+
+
+@contextlib.contextmanager
+def sink_port() -> Iterator[int]:
+    command = [sys.executable, "-m", "lab.chaos.attackers", _SINK]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield int(process.stdout.readline())
+        finally:
+            process.kill()
+
+
+@contextlib.contextmanager
+def memory_of(fleet: Fleet, name: str) -> Iterator[Callable[[], Facts]]:
+    """Watches the resident memory of a replica: the most there was, and by how much it had grown."""
+    process = psutil.Process(fleet.process(name).pid)
+    before = most = process.memory_info().rss
+    over = threading.Event()
+
+    def watch() -> None:
+        nonlocal most
+        while not over.wait(0.05):
+            most = max(most, process.memory_info().rss)
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    try:
+        yield lambda: {"memory_mb": (most - before) / 2**20, "rss_mb": most / 2**20}
+    finally:
+        over.set()
+        watching.join()
+
+
+@contextlib.contextmanager
+def answers_of(port: int) -> Iterator[Callable[[], float]]:
+    """Asks /readyz again and again; the longest time that an answer took, infinite when one did not come."""
+    slowest = 0.0
+    over = threading.Event()
+
+    def ask() -> None:
+        nonlocal slowest
+        while not over.wait(0.1):
+            began = time.monotonic()
+            try:
+                call_json("GET", f"http://127.0.0.1:{port}/readyz", timeout_s=5)
+                slowest = max(slowest, time.monotonic() - began)
+            except RuntimeError:
+                slowest = float("inf")
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    try:
+        yield lambda: slowest
+    finally:
+        over.set()
+        asking.join()
+
+
+def _own_call(scene: Scene, turn: int) -> Crowd:
+    """A call of the attacker's own: it knows the URL of the media socket and has a token of ACS."""
+    first = _OUTSIDERS + BAD + scene.turn * (BAD + ROUNDS) + turn
+    own = Crowd(scene.fleet, first=first, count=1)
+    own.dial()
+    own.await_talking()
+    return own
+
+
+def _own_head(own: Crowd) -> bytes:
+    [lab_id] = own.placed.values()
+    media = call_json("GET", f"{own.stack.url('acs')}/lab/calls/{lab_id}/media")
+    headers = "".join(f"{name}: {value}\r\n" for name, value in media["headers"].items())
+    metadata = b"\x81" + bytes([0x80 | len(_METADATA)]) + bytes(4) + _METADATA  # masked with zeros
+    return f"GET {urlsplit(media['url']).path} HTTP/1.1\r\n{_UPGRADE}{headers}\r\n".encode() + metadata
+
+
+def _slow_and_wrong(port: int) -> float:
+    """Handshakes that never end and wrong tokens with a flood; seconds until the last of them was closed."""
+    with contextlib.ExitStack() as open_ones:
+        slow = [open_ones.enter_context(_knock(port, _HALF)) for _ in range(SLOW)]
+        wrong = [open_ones.enter_context(_knock(port, _WRONG + _FLOOD)) for _ in range(WRONG)]
+        return until_closed([*slow, *wrong], CLOSED_S)
 
 
 def until_closed(sockets: Iterable[socket.socket], within_s: float) -> float:
@@ -97,12 +261,6 @@ def _is_over(line: object) -> bool:
         return True
 
 
-def _knock_slowly(port: int) -> socket.socket:
-    """Faster, and what is measured is how much of the shared cores the attacker takes from the callers."""
-    time.sleep(KNOCK_EVERY_S)
-    return _knock(port, _HALF)
-
-
 def _knock(port: int, said: bytes) -> socket.socket:
     line = socket.create_connection(("127.0.0.1", port), timeout=5)
     with contextlib.suppress(OSError):
@@ -111,10 +269,12 @@ def _knock(port: int, said: bytes) -> socket.socket:
 
 
 def _delays(traces: Sequence[CallTrace], began: float, ended: float) -> list[float]:
-    """Of the frames that the callers heard, ms."""
+    """Of the frames of both directions, ms."""
     found: list[float] = []
     for trace in traces:
-        heard = {seq: t for call, seq, t in reversed(trace.heard) if call == trace.number}
-        sent = [mark for session in trace.sessions for mark in session.sent if began <= mark[1] < ended]
-        found += [(heard[seq] - t) * 1000 for seq, t in sent if seq in heard]
+        sent = [mark for session in trace.sessions for mark in session.sent]
+        heard_by_agent = [mark for session in trace.sessions for mark in session.heard]
+        for marks, heard in ((sent, trace.heard), (trace.sent, heard_by_agent)):
+            arrived = {seq: t for call, seq, t in reversed(heard) if call == trace.number}
+            found += [(arrived[seq] - t) * 1000 for seq, t in marks if began <= t < ended and seq in arrived]
     return found

@@ -8,7 +8,7 @@ from typing import Final
 from lab.chaos import arrivals, heard
 from lab.chaos import process_faults as processes
 from lab.chaos import redis_faults as redis
-from lab.chaos.attack import added_delay, hostile_sockets
+from lab.chaos.attack import added_delay, hostile_requests, hostile_sockets
 from lab.chaos.fleet import RELAY
 from lab.chaos.media_rows import GATEWAY_ROWS, ROLLING_ROWS
 from lab.chaos.row import (
@@ -210,15 +210,35 @@ ROWS: Final = (
     ),
     Row(
         name="hostile-sockets",
-        fault="gateway: 500 handshakes in 2 s that never end, 50 wrong tokens that flood, bad base64, 64 KB frames",
+        fault="gateway: one thread at full speed with wrong tokens and floods of small frames, pings, empty frames and"
+        " fragments, connections that leave, unfinished heads, floods after the end; bad base64, 64 KB frames",
         inject=hostile_sockets,
         watch_s=2,
         targets=(
             *GOES_ON,
             NOTHING_TWICE,
+            _NONE_LOST,
             Target("added_p99_ms", "<=", 5),
             Target("attackers_closed_s", "<=", 5.0),
             Target("memory_mb", "<=", 50),
+            Target("rss_mb", "<=", 384),
+        ),
+        examine=added_delay,
+    ),
+    Row(
+        name="hostile-requests",
+        fault="call-control: one thread at full speed with unfinished and large heads, unfinished bodies, answers that"
+        " nobody reads, connections that leave",
+        inject=hostile_requests,
+        watch_s=2,
+        targets=(
+            *GOES_ON,
+            NOTHING_TWICE,
+            _NONE_LOST,
+            Target("added_p99_ms", "<=", 5),
+            Target("ready_s", "<=", 5.0),  # the time-out of the liveness probe
+            Target("memory_mb", "<=", 80),
+            Target("rss_mb", "<=", 256),
         ),
         examine=added_delay,
     ),

@@ -79,7 +79,7 @@ class RunningService:
     def __init__(self, service: Service, settings: ServiceSettings, server: Server | None = None) -> None:
         self._service = service
         self._settings = settings
-        self._server = server or _web_server(service)
+        self._server = server or _web_server(service, settings)
         self._socket: socket.socket | None = None
         self._loop_lag = LoopLag()
 
@@ -181,9 +181,9 @@ def _bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _web_server(service: Service) -> WebServer:
+def _web_server(service: Service, settings: ServiceSettings) -> WebServer:
     assert isinstance(service, WebService), "a service without routes brings a server of its own"
-    return WebServer(service)
+    return WebServer(service, settings)
 
 
 def set_up(kind: str, settings: ServiceSettings) -> None:

@@ -106,6 +106,14 @@ WRITER_DROPPED: Final = Counter(
 REDIS_OUTAGES: Final = counter(
     "bridge_redis_outages", "Times the media connection to Redis failed", Label("part", ("read", "write"))
 )
+CONNECTIONS_DROPPED: Final = counter(
+    "bridge_connections_dropped",
+    "Connections that the process ended at once, by reason",
+    Label("why", ("total", "source", "slow", "frames", "slow_body", "unread", "linger")),
+)
+PENDING_CONNECTIONS: Final = Gauge(
+    "bridge_pending_connections", "Connections whose peer has not yet proved that it may be here", registry=REGISTRY
+)
 BAD_ENTRIES: Final = Counter("bridge_bad_entries", "Entries of media streams that are none", registry=REGISTRY)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
 from collections.abc import Iterator, Sequence
 from typing import Final, Protocol
@@ -17,10 +18,20 @@ from starlette.routing import BaseRoute, Match, Route
 
 from bridge_common import probes
 from bridge_common.error_body import FAILED, NO_SUCH_PATH, error_body
+from bridge_common.http_connection import HttpConnections, http_connection
+from bridge_common.log_limit import LineLimit
 from bridge_common.parts import Parts
+from bridge_common.pending_connections import PendingConnections
+from bridge_common.settings import ServiceSettings
+
+# uvicorn logs each request that it cannot read.
+logging.getLogger("uvicorn.error").addFilter(LineLimit(per_s=1, burst=5))
 
 _DATE_S: Final = 1.0
 MAX_WS_MESSAGE_BYTES: Final = 256 * 1024
+MAX_HEAD_BYTES: Final = 16 * 1024
+_BUFFERS_BYTES: Final = ((socket.SO_RCVBUF, 16 * 1024), (socket.SO_SNDBUF, 64 * 1024))
+"""Of the kernel, for each connection. By default they grow to megabytes, which count as the pod's memory."""
 
 
 class Web(Protocol):
@@ -86,9 +97,12 @@ def _response(answer: probes.Answer) -> Response:
 class WebServer:
     """uvicorn on a socket that is bound already."""
 
-    def __init__(self, web: Web) -> None:
+    def __init__(self, web: Web, settings: ServiceSettings) -> None:
+        pending = PendingConnections(settings.pending_connections, settings.pending_connections_per_source)
         config = uvicorn.Config(
             application(web),
+            http=http_connection(HttpConnections(settings.http_connections, pending)),  # type: ignore[arg-type]
+            h11_max_incomplete_event_size=MAX_HEAD_BYTES,
             ws="websockets-sansio",
             ws_max_size=MAX_WS_MESSAGE_BYTES,
             ws_per_message_deflate=False,
@@ -104,6 +118,8 @@ class WebServer:
         self._serving: asyncio.Task[None] | None = None
 
     async def open(self, bound: socket.socket) -> None:
+        for way, size in _BUFFERS_BYTES:
+            bound.setsockopt(socket.SOL_SOCKET, way, size)
         self._serving = asyncio.create_task(self._server.serve(sockets=[bound]))
         while not self._server.started:  # uvicorn has no event for it
             if self._serving.done():

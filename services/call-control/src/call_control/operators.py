@@ -6,7 +6,6 @@ import asyncio
 import logging
 import re
 import time
-from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Final
 
 from starlette.requests import Request
@@ -15,6 +14,7 @@ from starlette.routing import Route
 
 from bridge_common.errors import AuthError, InputError
 from bridge_common.log import fields
+from bridge_common.pending_connections import network_of
 from call_control import audit
 from call_control.audit import Asked, asked_of
 from call_control.authentication import OperatorGuard
@@ -81,18 +81,9 @@ class Operators:
         raise BusyError("too many wrong API keys", retry_after_s=round(WINDOW_S / PER_SOURCE))
 
     def _count(self, request: Request) -> Verdict:
-        return self._wrong_keys.count(source_of(asked_of(request).source), time.monotonic())
+        return self._wrong_keys.count(network_of(asked_of(request).source), time.monotonic())
 
 
 def operator_of(request: Request) -> str:
     """Who asks: the name that the request gives, and the number of the API key."""
     return asked_of(request).by
-
-
-def source_of(address: str) -> str:
-    """The address, of IPv6 its network: whoever has one such address has 2^64 of them."""
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return address
-    return str(ip_network((parsed, 64), strict=False)) if isinstance(parsed, IPv6Address) else address

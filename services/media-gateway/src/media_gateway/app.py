@@ -17,6 +17,7 @@ from bridge_common.inbox import Inbox
 from bridge_common.keys import Keys
 from bridge_common.leases import Leases
 from bridge_common.parts import Parts
+from bridge_common.pending_connections import PendingConnections
 from bridge_common.redis_clients import clients_of
 from bridge_common.service import serve, set_up
 from bridge_common.settings import load_settings
@@ -74,7 +75,9 @@ class MediaGateway:
         """What listens on the port. Its pages wait for nothing, so readiness goes by the last heartbeat."""
         sockets = MediaSockets(self._around, self._tokens)
         pages = {"/livez": self._livez, "/readyz": self._readyz, "/metrics": probes.metrics}
-        return SocketServer(PATH, sockets.serve, pages)
+        settings = self._settings
+        pending = PendingConnections(settings.pending_connections, settings.pending_connections_per_source)
+        return SocketServer(PATH, sockets.serve, pages, pending)
 
     def ready(self) -> str:
         """Empty when new sockets may come, else the reason why not."""

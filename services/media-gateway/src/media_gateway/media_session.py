@@ -124,6 +124,7 @@ class MediaSession:
         if not self._ending.is_set():
             self._code, self._reason, self._lost = code, reason, lost
             self._ending.set()
+            self._websocket.stop()
 
     def displace(self) -> None:
         self._fenced()
@@ -141,8 +142,13 @@ class MediaSession:
             length_s = _FRAME_S
         else:
             length_s = self._any_message(message)
+        self._count(length_s, now)
+
+    def _count(self, length_s: float, now: float) -> None:
+        """Whoever sends much faster than real time is not heard any more, also after the end of the call."""
         if not self._pace.keeps(length_s, now):
             self.end(POLICY, "much faster than real time")
+            self._websocket.stop()
 
     def _any_message(self, message: memoryview) -> float:
         """How long a message lasts, in seconds; one without sound counts as a frame."""
@@ -165,6 +171,10 @@ class MediaSession:
     def binary(self) -> None:
         self._heard_at = self._clock()
         self._bad_frame("media messages are text, this one is binary")
+        self._count(_FRAME_S, self._heard_at)
+
+    def overhead(self) -> None:
+        self._count(_FRAME_S, self._clock())
 
     def paused(self, paused: bool) -> None:
         self._outbox.paused(paused)
@@ -285,6 +295,7 @@ class MediaSession:
         if self._ended is not None and self._ended.apologize:
             # Nobody else can speak to the caller any more.
             if self._around.apology and self._downlink is not None:
+                self._websocket.listen(self)  # ACS keeps a socket only while its audio is read
                 log.info("apologizing to the caller", extra=fields(call_id=self._call_id))
                 await apologize(self._around, self._new_downlink, self._gone)
             await self._tell(HangUp(self._call_id, "media-gateway", APOLOGY))

@@ -16,6 +16,7 @@ from bridge_common.call_store import MediaGrant
 from bridge_common.errors import AuthError, GoneError, OutsideError
 from bridge_common.ids import is_call_id
 from bridge_common.log import fields
+from bridge_common.log_limit import LineLimit
 from bridge_common.settings import revealed
 from media_gateway import metrics
 from media_gateway.media_session import INTERNAL, POLICY, MediaSession
@@ -23,6 +24,7 @@ from media_gateway.surroundings import Surroundings
 from media_gateway.web_socket import WebSocket
 
 log = logging.getLogger(__name__)
+log.addFilter(LineLimit(per_s=5, burst=20))
 
 PATH: Final = "/ws/"
 """What follows is `<call id>/<token>`."""
@@ -60,6 +62,7 @@ class MediaSockets:
             raise AuthError("this is no call id")
         keys = revealed(self._around.settings.media_token_keys)
         media_token.check(keys, call_id, token, time.time())
+        websocket.trust()
         await self._tokens.check(websocket.headers.get("authorization"))
 
     async def _attach(self, websocket: WebSocket, call_id: str) -> MediaGrant:

@@ -9,6 +9,8 @@ from typing import Final, Protocol
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 from picows.picows import WSCloseHandshake, WSCloseInfo
 
+from bridge_common.telemetry import CONNECTIONS_DROPPED
+
 NORMAL: Final = 1000
 PROTOCOL: Final = 1002
 NO_STATUS: Final = 1005
@@ -23,6 +25,10 @@ REASON_BYTES: Final = 120
 """A close frame has room for 123."""
 CLOSE_S: Final = 1.0
 """Time for the peer to answer a close frame."""
+CLOSING_FRAMES: Final = 64
+"""Frames that are read for the peer's close frame after ours: more than ACS sends within `CLOSE_S`."""
+EARLY_FRAMES: Final = 64
+"""Frames that may arrive together with the request. ACS sends one message and then audio every 20 ms."""
 
 _TEXT: Final = WSMsgType.TEXT
 
@@ -36,6 +42,9 @@ class Receiver(Protocol):
     def binary(self) -> None:
         """A whole binary message, which is of no use here."""
 
+    def overhead(self) -> None:
+        """A frame without a whole message: a ping, a pong or a fragment. A peer has no reason to send many."""
+
     def paused(self, paused: bool) -> None:
         """The peer does not read fast enough for what is sent, or does again."""
 
@@ -44,15 +53,30 @@ class Receiver(Protocol):
 
 
 class WebSocket(WSListener):
-    """Reads nothing until `listen` names the receiver; sends from the start."""
+    """Reads nothing until `listen` names the receiver; sends from the start.
 
-    def __init__(self, path: str, headers: Mapping[str, str], on_open: Callable[[WebSocket], None]) -> None:
+    A peer that is not listened to (before `listen`, after `stop` and `close`) cannot make the process work: reading is
+    paused, and a peer that goes on sending after our close frame is cut off.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        headers: Mapping[str, str],
+        on_open: Callable[[WebSocket], None],
+        on_trusted: Callable[[WSTransport], None],
+    ) -> None:
         self.path = path
         """What follows the server's prefix, with its escapes resolved."""
         self.headers = headers
         self._on_open = on_open
+        self._on_trusted = on_trusted
         self._transport: WSTransport | None = None
         self._receiver: Receiver | None = None
+        self._hearing: Receiver | None = None
+        """The receiver while messages are delivered to it."""
+        self._unheard = 0
+        """Frames that arrived while nobody listened."""
         self._early: list[bytes | None] = []
         """Messages that came with the request, None for a binary one; no more than one read's worth."""
         self._parts: list[bytes] = []
@@ -65,15 +89,29 @@ class WebSocket(WSListener):
         self._deadline: asyncio.TimerHandle | None = None
 
     def listen(self, receiver: Receiver) -> None:
-        """From now on everything goes to `receiver`, what came before first."""
+        """From now on everything goes to `receiver`, what came before first. Also ends a `stop`."""
         self._receiver = receiver
-        for message in self._early:
+        if not self._closing:
+            self._hearing = receiver
+        early, self._early = self._early, []
+        for message in early:
             self._deliver(message)
-        self._early.clear()
         if self._end_code is not None:
             receiver.closed(self._end_code)
-        elif self._transport is not None:
+        elif self._transport is not None and (self._hearing is not None or self._closing):
             self._transport.underlying_transport.resume_reading()
+
+    def trust(self) -> None:
+        """The peer has proved that it may be here; it no longer counts as a pending connection."""
+        if self._transport is not None:
+            self._on_trusted(self._transport)
+
+    def stop(self) -> None:
+        """Deliver no more messages. The socket stays open for sending; its end is still reported to the receiver."""
+        self._hearing = None
+        self._parts.clear()
+        if self._transport is not None and not self._closing and self._end_code is None:
+            self._transport.underlying_transport.pause_reading()
 
     def send(self, message: bytes) -> None:
         """A text message in UTF-8, straight to the connection. After the end it goes nowhere."""
@@ -81,10 +119,12 @@ class WebSocket(WSListener):
             self._transport.send(_TEXT, message)
 
     def close(self, code: int = NORMAL, reason: str = "") -> None:
-        """Say goodbye; the connection ends when the peer has answered, or after `CLOSE_S`. The first call counts."""
+        """Send a close frame; the connection ends when the peer has answered it, at the latest after `CLOSE_S` or
+        `CLOSING_FRAMES`. The first call counts.
+        """
         if self._closing or self._end_code is not None or self._transport is None:
             return
-        self._closing = True
+        self._closing, self._hearing, self._unheard = True, None, 0
         told = reason.encode()[:REASON_BYTES].decode(errors="ignore")
         self._transport.send_close(code, told)  # type: ignore[arg-type]  # an enumeration that takes any number
         self._transport.underlying_transport.resume_reading()
@@ -102,11 +142,15 @@ class WebSocket(WSListener):
         self._on_open(self)
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        if frame.rsv1 or frame.rsv2 or frame.rsv3:
-            self.close(PROTOCOL, "no extension was agreed")
-        elif frame.msg_type is _TEXT and frame.fin and not self._parts and self._receiver is not None:
-            if not self._closing:
-                self._receiver.text(frame.get_payload_as_memoryview())
+        hearing = self._hearing
+        if (
+            hearing is not None
+            and frame.msg_type is _TEXT
+            and frame.fin
+            and not self._parts
+            and not (frame.rsv1 or frame.rsv2 or frame.rsv3)
+        ):
+            hearing.text(frame.get_payload_as_memoryview())
         else:
             self._uncommon(transport, frame)
 
@@ -123,16 +167,37 @@ class WebSocket(WSListener):
 
     # -- what is not a whole text message in one frame
     def _uncommon(self, transport: WSTransport, frame: WSFrame) -> None:
+        if self._hearing is None and self._is_ignored(frame):
+            return
+        if frame.rsv1 or frame.rsv2 or frame.rsv3:
+            self.close(PROTOCOL, "no extension was agreed")
+            return
         match frame.msg_type:
             case WSMsgType.CLOSE:
                 self._answer_close(transport, frame)
+                return
             case WSMsgType.PING:
                 if not self._paused:  # else a peer that pings and does not read would fill the memory
                     transport.send_pong(frame.get_payload_as_bytes())
             case WSMsgType.PONG:
                 pass
-            case _ if not self._closing:
+            case _:
                 self._assemble(frame)
+                if frame.fin:
+                    return  # the message was counted by its receiver
+        if self._hearing is not None:
+            self._hearing.overhead()
+
+    def _is_ignored(self, frame: WSFrame) -> bool:
+        """Whether a frame that nobody listens to needs no further look. Too many of them cut the peer off."""
+        self._unheard += 1
+        is_early = self._receiver is None and not self._closing
+        limit = EARLY_FRAMES if is_early else CLOSING_FRAMES
+        if self._unheard > limit:
+            if self._unheard == limit + 1 and (is_early or self._closing):
+                self._drop("frames")
+            return True
+        return not is_early and frame.msg_type is not WSMsgType.CLOSE
 
     def _assemble(self, frame: WSFrame) -> None:
         """RFC 6455, 5.4: a message is one frame, or a first one without FIN and continuations up to one with FIN."""
@@ -155,17 +220,17 @@ class WebSocket(WSListener):
     def _deliver(self, message: bytes | None) -> None:
         if self._receiver is None:
             self._early.append(message)
-        elif self._closing:
+        elif self._hearing is None:
             return
         elif message is None:
-            self._receiver.binary()
+            self._hearing.binary()
         else:
-            self._receiver.text(memoryview(message))
+            self._hearing.text(memoryview(message))
 
     def _answer_close(self, transport: WSTransport, frame: WSFrame) -> None:
         """Whoever began, after both close frames the server ends the connection (RFC 6455, 7.1.1)."""
         if not self._closing:
-            self._closing = True
+            self._closing, self._hearing = True, None
             code = frame.get_close_code()
             self._ended(_code_of(transport))  # first, so that a peer that sees our answer may come again
             transport.send_close(WSCloseCode.OK if code is WSCloseCode.NO_INFO else code)
@@ -179,9 +244,14 @@ class WebSocket(WSListener):
                 self._receiver.closed(code)
 
     def _drop_later(self) -> None:
-        self._deadline = asyncio.get_running_loop().call_later(CLOSE_S, self._drop)
+        self._deadline = asyncio.get_running_loop().call_later(CLOSE_S, self._abort)
 
-    def _drop(self) -> None:
+    def _drop(self, why: str) -> None:
+        """End the connection at once, without a word to the peer."""
+        CONNECTIONS_DROPPED.labels(why).inc()
+        self._abort()
+
+    def _abort(self) -> None:
         if self._transport is not None:
             self._transport.disconnect(graceful=False)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import time
 from unittest.mock import Mock
 
 import pytest
 
-from lab.chaos.attack import added_delay, until_closed
+from lab.chaos.attack import PHASE_S, added_delay, answers_of, memory_of, until_closed
 from lab.chaos.call_trace import CallTrace, VoiceSession
 from lab.chaos.row import Scene
 
@@ -26,9 +28,39 @@ def test_the_last_one_to_be_closed_counts() -> None:
                 end.close()
 
 
-def test_the_added_delay_is_that_of_the_slowest_frames() -> None:
-    sent = [(seq, 1.0 + seq * 0.02) for seq in range(500)]
-    heard = [(3, seq, t + (0.012 if t >= 5.0 else 0.002)) for seq, t in sent]
-    trace = CallTrace(3, True, [], heard, [VoiceSession(0.0, float("inf"), sent, [])])
-    found = added_delay(Scene(Mock(), Mock(), moments={"attack": 5.0}), [trace])
-    assert found == {"added_p99_ms": pytest.approx(10.0)}
+def test_the_added_delay_is_that_of_the_slowest_frames_beside_the_same_load_on_a_sink() -> None:
+    phases = {"sink pings 0": 2.0, "gateway-1 pings 0": 52.0, "gateway-1 bodies 1": 22.0, "sink bodies 1": 12.0}
+    moments = {name: 1.0 + 3.0 * number for number, name in enumerate(phases)}
+
+    def delay_s(t: float) -> float:
+        return next((phases[name] / 1000 for name, began in moments.items() if began <= t < began + PHASE_S), 5.0)
+
+    sent = [(seq, 0.5 + seq * 0.02) for seq in range(650)]
+    heard = [(3, seq, t + delay_s(t)) for seq, t in sent]
+    session = VoiceSession(0.0, float("inf"), sent, [(3, seq, t + 0.001) for seq, t in sent])
+    trace = CallTrace(3, True, sent, heard, [session])
+    found = added_delay(Scene(Mock(), Mock(), moments=moments), [trace])
+    assert found == {
+        "added_p99_ms": pytest.approx((50 + 10) / 2),
+        "sink_p99_ms": pytest.approx((2 + 12) / 2),
+        "p99_pings_ms": pytest.approx(52.0),
+        "p99_bodies_ms": pytest.approx(22.0),
+    }
+
+
+def test_memory_is_watched_while_it_is_used() -> None:
+    fleet = Mock()
+    fleet.process.return_value.pid = os.getpid()
+    with memory_of(fleet, "x") as memory:
+        used = bytearray(b"x") * (60 * 2**20)
+        time.sleep(0.2)
+        del used
+    assert 40 < memory()["memory_mb"] < memory()["rss_mb"]
+
+
+def test_an_answer_that_does_not_come_is_noticed() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        port = nobody.getsockname()[1]
+    with answers_of(port) as slowest_s:
+        time.sleep(0.3)
+    assert slowest_s() == float("inf")
