@@ -64,7 +64,7 @@ def test_a_slow_step_shows_that_it_runs_and_how_it_ended(code: int, root: Path, 
     assert found
     recipe = f"\t$(call slow,Waiting (a while),{{ sleep 3; echo reason >&2; (exit {code}); }})\n\t@echo next\n"
     (tmp_path / "Makefile").write_text(f"SHELL := /bin/bash\n{found.group()}\nall:\n{recipe}")
-    answer = subprocess.run(["make"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    answer = subprocess.run(["make", "--no-print-directory"], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert answer.stdout.startswith("Waiting (a while) .")
     assert "reason" in answer.stderr
     assert ("next" in answer.stdout) is (answer.returncode == 0) is (code == 0)
