@@ -15,7 +15,7 @@ _METRIC = re.compile(r"\bbridge_[a-z_]+[a-z]\b")
 _LINE = re.compile(r'`"([^"`]+)"`')
 _SETTING = re.compile(r"`([A-Z][A-Z0-9]+_[A-Z0-9_]+)(?:=[^`]*)?`")
 _OF_LIBRARIES = re.compile(r"^(OTEL_|APPLICATIONINSIGHTS_)")
-_ANSWERS = {"Redis does not answer", "no token for …"}
+_ANSWERS = {"no token for …"}
 """Quoted, but of /readyz."""
 _MODULES = {"bridge_common"}
 

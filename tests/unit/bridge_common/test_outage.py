@@ -6,7 +6,8 @@ import logging
 
 import pytest
 
-from bridge_common.outage import Outage
+from bridge_common.errors import OutsideError
+from bridge_common.outage import Outage, Refusals
 
 
 def test_however_often_it_fails_it_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
@@ -31,3 +32,17 @@ def test_the_next_outage_is_told_again(caplog: pytest.LogCaptureFixture) -> None
         outage.worked()
     assert caplog.messages == ["the heartbeat fails", "the heartbeat works again"] * 2
     assert vars(caplog.records[3])["bridge_fields"]["failures"] == 1
+
+
+def test_work_is_refused_when_it_is_on_every_shard() -> None:
+    refusals = Refusals()
+    assert refusals.reason == ""
+    refused = OutsideError("NOPERM", retry=False)
+    refusals.failed("one", refused)
+    assert refusals.reason == "NOPERM"
+    refusals.worked("two")
+    assert refusals.reason == ""
+    refusals.failed("two", refused)
+    assert refusals.reason == "NOPERM"
+    refusals.failed("two", OutsideError("away", retry=True))
+    assert refusals.reason == "", "an outage passes"

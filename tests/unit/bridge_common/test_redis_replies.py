@@ -19,7 +19,13 @@ class Heard:
     def __init__(self) -> None:
         self.replies: list[Any] = []
         self.told: list[tuple[bytes, bytes]] = []
-        self.from_server = Replies(self.replies.append, lambda channel, message: self.told.append((channel, message)))
+        self.awaits_leaving: list[bytes] = []
+        self.from_server = Replies(
+            self.replies.append, lambda channel, message: self.told.append((channel, message)), self.left
+        )
+
+    def left(self, channel: bytes) -> bool:
+        return channel in self.awaits_leaving
 
 
 def test_replies_are_handed_out_in_order_and_counted() -> None:
@@ -42,6 +48,17 @@ def test_what_is_told_is_no_reply_and_a_subscribing_has_one() -> None:
     assert heard.from_server.due == 0
 
 
+def test_an_unsubscribing_is_counted_if_it_was_asked_for() -> None:
+    heard = Heard()
+    heard.from_server.due = 1
+    heard.from_server.take(UNSUBSCRIBED)
+    assert heard.from_server.due == 1, "a cluster moved the slot of the channel"
+    heard.awaits_leaving = [b"s"]
+    heard.from_server.take(UNSUBSCRIBED)
+    assert heard.from_server.due == 0
+    assert heard.replies == []
+
+
 def test_nothing_is_handed_out_once_it_is_closed() -> None:
     heard = Heard()
 
@@ -49,7 +66,7 @@ def test_nothing_is_handed_out_once_it_is_closed() -> None:
         heard.replies.append(reply)
         closing.closed = True
 
-    closing = Replies(close, lambda *_: None)
+    closing = Replies(close, lambda *_: None, lambda _: False)
     closing.take(b"+OK\r\n+OK\r\n" + MESSAGE)
     closing.take(b"+OK\r\n")
     assert heard.replies == [b"OK"]

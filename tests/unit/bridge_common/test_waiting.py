@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from bridge_common.waiting import Crew, afterwards, beside
+from bridge_common.waiting import Crew, afterwards, beside, time_limit
 
 
 class Cleaner:
@@ -90,3 +90,12 @@ async def test_what_a_member_raises_ends_the_crew() -> None:
     crew.join(_raises)
     with pytest.raises(ExceptionGroup):
         await crew.run()
+
+
+async def test_a_time_out_states_what_was_awaited_and_how_long() -> None:
+    with pytest.raises(TimeoutError, match=r"^waited 0\.01 s for the reply$"):
+        async with time_limit(0.01, "the reply"):
+            await asyncio.Event().wait()
+    with pytest.raises(TimeoutError, match="of the work"):
+        async with time_limit(5, "the reply"):
+            raise TimeoutError("of the work")

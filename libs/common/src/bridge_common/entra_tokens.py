@@ -17,9 +17,10 @@ from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import AzureError
 from azure.identity.aio import DefaultAzureCredential
 
-from bridge_common.errors import OutsideError
+from bridge_common.errors import OutsideError, error_text
 from bridge_common.log import fields
 from bridge_common.outage import Outage
+from bridge_common.waiting import time_limit
 
 log = logging.getLogger(__name__)
 
@@ -123,10 +124,10 @@ class Tokens:
             self._credential = self._make_credential()
         now = time.time()
         try:
-            async with asyncio.timeout(_FETCH_TIMEOUT_S):
+            async with time_limit(_FETCH_TIMEOUT_S, "the identity"):
                 access = await self._credential.get_token(self._scopes[scope])
         except (AzureError, TimeoutError, OSError) as error:
-            raise OutsideError(f"no token for {self._scopes[scope]}: {error}", retry=True) from error
+            raise OutsideError(f"no token for {self._scopes[scope]}: {error_text(error)}", retry=True) from error
         lifetime_s = access.expires_on - now
         return Token(access.token, access.expires_on, access.expires_on - min(_MARGIN_S, lifetime_s / 2))
 

@@ -14,6 +14,16 @@ BridgeError
 from __future__ import annotations
 
 
+def error_text(error: BaseException) -> str:
+    """An exception's text for logs and messages; the name of its class if it has none.
+
+    redis-py strips the first word of Redis's error replies (`NOPERM`, `MOVED`, `OOM`); here it is back.
+    """
+    text = str(error) or type(error).__name__
+    code = getattr(error, "status_code", None)
+    return f"{code} {text}" if isinstance(code, str) else text
+
+
 class BridgeError(Exception):
     """Base of the tree. `code` is a stable word for logs and error bodies; the message says what to do."""
 

@@ -1,8 +1,14 @@
-"""Who is alive: every process writes its heartbeat into one hash, on Redis's clock."""
+"""Who is alive: every process writes its heartbeat into one hash, on Redis's clock.
+
+Readiness follows the heartbeat: a Redis that answers PING may still refuse every script (ACL, full memory, a cluster
+that is configured as one server), and then no call can be accepted.
+"""
 
 from __future__ import annotations
 
 import json
+import math
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -10,12 +16,15 @@ from typing import Final
 from redis.asyncio import Redis
 
 from bridge_common import scripts
-from bridge_common.keys import FLEET
-from bridge_common.redis_clients import redis_errors
+from bridge_common.errors import OutsideError
+from bridge_common.keys import FLEET, Keys
+from bridge_common.redis_clients import command, redis_errors
 
 BEAT_S: Final = 0.25
 DEAD_AFTER_MS: Final = 1000
 _FORGET_AFTER_MS: Final = 60_000
+_READY_WITHIN_S: Final = 1.5
+"""Six heartbeats: if none of them was written, the process is not ready."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +40,14 @@ class Member:
 
 
 class Fleet:
-    def __init__(self, redis: Redis, name: str, kind: str) -> None:
+    """`keys`: those of all calls, for a process whose readiness depends on Redis."""
+
+    def __init__(self, redis: Redis, name: str, kind: str, keys: Keys | None = None) -> None:
         self._redis = redis
+        self._keys = keys
+        self._within_reach = False
+        self._beat_at = -math.inf
+        self._refusal = ""
         self._name = name
         self._kind = kind
         self._beat = redis.register_script(scripts.BEAT)
@@ -40,8 +55,38 @@ class Fleet:
 
     async def beat(self, *, capacity: int = 0, active: int = 0, draining: bool = False) -> None:
         row = {"kind": self._kind, "capacity": capacity, "active": active, "draining": draining}
-        async with redis_errors("the heartbeat"):
-            await self._beat(keys=[FLEET], args=[self._name, json.dumps(row)])
+        try:
+            async with redis_errors("writing the heartbeat"):
+                if not self._within_reach:
+                    await self._reach_for_calls()
+                await self._beat(keys=[FLEET], args=[self._name, json.dumps(row)])
+        except OutsideError as error:
+            self._refusal, self._within_reach = error.message, False
+            raise
+        self._refusal, self._within_reach = "", True
+        self._beat_at = time.monotonic()
+
+    @property
+    def beat_age_s(self) -> float:
+        """Seconds since Redis carried out a heartbeat; infinite before the first."""
+        return time.monotonic() - self._beat_at
+
+    @property
+    def unready(self) -> str:
+        """Empty while Redis carries out the heartbeats of this process, else why it does not."""
+        age_s = self.beat_age_s
+        if age_s < _READY_WITHIN_S:
+            return ""
+        waited = f" for {age_s:.1f} s" if age_s < math.inf else ""
+        return self._refusal or f"Redis has not answered a heartbeat{waited}"
+
+    async def _reach_for_calls(self) -> None:
+        """At first and after each failure: read from a stream of every shard at once, as every service does. A cluster
+        that is configured as one server refuses it, even where it carries out the heartbeat.
+        """
+        if self._keys is not None and not self._keys.spread:
+            streams = [self._keys.inbox(tag) for tag in self._keys.all_tags()]
+            await command(self._redis, "XREAD", "COUNT", 1, "STREAMS", *streams, *["$"] * len(streams))
 
     async def leave(self) -> None:
         async with redis_errors("leaving the fleet"):

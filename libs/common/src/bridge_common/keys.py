@@ -50,12 +50,12 @@ class Keys:
 
     def __init__(self, shards: int = 1, *, spread: bool = False) -> None:
         self.shards = shards
-        self._spread = spread
+        self.spread = spread
         self._tags = [_tag(shard) for shard in range(shards)]
 
     def parts(self) -> list[Keys]:
         """These keys, divided so that one command may name all shards of a part (`all_tags`)."""
-        if not self._spread:
+        if not self.spread:
             return [self]
         parts = [Keys(self.shards) for _ in self._tags]
         for part, tag in zip(parts, self._tags, strict=True):

@@ -1,10 +1,13 @@
-"""An outage in the log: one line when it begins and one when it is over, however often things are tried meanwhile."""
+"""An outage in the log: one line when it begins and one when it is over, however often things are tried meanwhile.
+And refusals, which make a process unready.
+"""
 
 from __future__ import annotations
 
 import logging
 import time
 
+from bridge_common.errors import OutsideError
 from bridge_common.log import fields
 
 
@@ -34,3 +37,22 @@ class Outage:
                 extra=fields(lasted_s=lasted_s, failures=self._failures),
             )
             self._since, self._failures = None, 0
+
+
+class Refusals:
+    """Work on several shards that Redis refuses to this process, as with a wrong ACL. An outage is no refusal."""
+
+    def __init__(self) -> None:
+        self._reasons: dict[object, str] = {}
+
+    def failed(self, shard: object, error: OutsideError) -> None:
+        self._reasons[shard] = "" if error.retry else error.message
+
+    def worked(self, shard: object) -> None:
+        self._reasons[shard] = ""
+
+    @property
+    def reason(self) -> str:
+        """Why nothing can be done at all; empty while the work on one shard is not refused."""
+        reasons = list(self._reasons.values())
+        return reasons[0] if reasons and all(reasons) else ""

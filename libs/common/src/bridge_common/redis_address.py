@@ -93,6 +93,23 @@ def parse_address(url: str) -> RedisAddress:
         raise InputError("has a port or a database that is no number, or something else that no URL has") from None
 
 
+def certificate_name(announced: str, url_host: str) -> str:
+    """The name that the TLS certificate of a server must contain, if a cluster or sentinels announced the server.
+
+    An announced name is checked as it is. An announced address is checked for the host of `REDIS_URL`, because
+    certificates seldom contain addresses; if that host is an address as well, for the announced address.
+    """
+    return announced if _is_name(announced) or not _is_name(url_host) else url_host
+
+
+def _is_name(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return bool(host)
+    return False
+
+
 def _behind_sentinels(parts: SplitResult) -> RedisAddress:
     """redis+sentinel://[user:password@]host[:port],host[:port]/service[/database][?option=value]"""
     login, _, hosts = parts.netloc.rpartition("@")

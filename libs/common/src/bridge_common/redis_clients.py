@@ -30,11 +30,12 @@ from redis.exceptions import (
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from bridge_common.errors import OutsideError
+from bridge_common.errors import OutsideError, error_text
 from bridge_common.redis_address import Address, RedisAddress, parse_address
 from bridge_common.redis_cluster import ClusterMap, ClusterPlace, ClusterRedis, slot_of
-from bridge_common.redis_connections import OWN_CLASSES, OwnPool, OwnRedis, RenewedCredentials
+from bridge_common.redis_connections import OWN_CLASSES, RenewedCredentials
 from bridge_common.redis_places import FixedPlace, Place, SentinelPlace
+from bridge_common.redis_pool import NO_MAINTENANCE_NOTIFICATIONS, OwnPool, OwnRedis
 from bridge_common.settings import ServiceSettings
 
 MAX_BLOCK_MS: Final = 1000
@@ -136,12 +137,10 @@ def open_clients(url: str, *, cluster: bool = False, credentials: RenewedCredent
 
 def _cluster_clients(address: RedisAddress, credentials: RenewedCredentials | None) -> RedisClients:
     """`address`: one server of the cluster."""
-    # Servers name each other by addresses that no certificate holds: it is checked for the name that we were given.
-    server_name = address.host if address.scheme == "rediss" else None
     places: dict[int, ClusterPlace] = {}
 
     def connect(server: Address) -> Redis:
-        place = FixedPlace(server, server_name)
+        place = FixedPlace(server, address.host)
         return _client(address.url, place, credentials, timeout_s=_CONTROL_TIMEOUT_S, retries=0)
 
     servers = ClusterMap(connect, (address.host, address.port))
@@ -150,7 +149,7 @@ def _cluster_clients(address: RedisAddress, credentials: RenewedCredentials | No
         scripts: set[str] = set()
 
         def of_slot(key: str | bytes) -> Redis:
-            place = places.setdefault(slot_of(key), ClusterPlace(servers, key, server_name))
+            place = places.setdefault(slot_of(key), ClusterPlace(servers, key, address.host))
             return _client(
                 *(address.url, place, credentials, scripts),
                 timeout_s=timeout_s,
@@ -237,9 +236,10 @@ def _sentinel_place(address: RedisAddress) -> SentinelPlace:
             "socket_timeout": _SENTINEL_TIMEOUT_S,
             "socket_connect_timeout": _SENTINEL_TIMEOUT_S,
             "retry": Retry(NoBackoff(), 0),
+            "maint_notifications_config": NO_MAINTENANCE_NOTIFICATIONS,
         }
         sentinels.append(Redis.from_pool(ConnectionPool(**(options | ours))))
-    return SentinelPlace(sentinels, address.service)
+    return SentinelPlace(sentinels, address.service, address.host)
 
 
 async def command(redis: Redis, *args: str | bytes | int, **options: object) -> Any:
@@ -269,6 +269,6 @@ async def redis_errors(doing: str) -> AsyncIterator[None]:
     try:
         yield
     except ResponseError as error:
-        raise OutsideError(f"Redis refused {doing}: {error}", retry=is_passing(error)) from error
+        raise OutsideError(f"Redis refused {doing}: {error_text(error)}", retry=is_passing(error)) from error
     except (RedisError, OSError) as error:
-        raise OutsideError(f"Redis did not answer while {doing}: {error}", retry=True) from error
+        raise OutsideError(f"Redis did not answer while {doing}: {error_text(error)}", retry=True) from error

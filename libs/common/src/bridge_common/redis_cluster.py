@@ -16,10 +16,12 @@ from redis.crc import key_slot
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, RedisError
 
+from bridge_common.errors import error_text
 from bridge_common.keys import FLEET
 from bridge_common.redis_address import Address
-from bridge_common.redis_connections import OwnRedis
 from bridge_common.redis_places import Place
+from bridge_common.redis_pool import OwnRedis
+from bridge_common.waiting import time_limit
 
 _ANSWER_S: Final = 0.5
 _BY_STREAMS: Final = ("XREAD", "XREADGROUP")
@@ -79,7 +81,7 @@ class ClusterMap:
             try:
                 self._ranges = await self._ask(server)
             except (RedisError, OSError, TimeoutError) as error:
-                reasons.append(str(error))
+                reasons.append(error_text(error))
                 continue
             # Whoever answered is asked first the next time; the one that was named at first is never forgotten.
             known = [server, *(owner for _, _, owner in self._ranges), *self._servers[:1], *self._servers]
@@ -90,7 +92,7 @@ class ClusterMap:
     async def _ask(self, server: Address) -> list[tuple[int, int, Address]]:
         client = self._connect(server)
         try:
-            async with asyncio.timeout(_ANSWER_S):
+            async with time_limit(_ANSWER_S, f"CLUSTER SLOTS of {server[0]}:{server[1]}"):
                 rows: Any = await client.execute_command("CLUSTER", "SLOTS")  # type: ignore[no-untyped-call]
         finally:
             await client.aclose()
@@ -106,11 +108,10 @@ def _address(node: Sequence[Any], told_by: Address) -> Address:
 class ClusterPlace(Place):
     """The server that has the slot of `key`."""
 
-    def __init__(self, servers: ClusterMap, key: str | bytes, server_name: str | None) -> None:
-        super().__init__()
+    def __init__(self, servers: ClusterMap, key: str | bytes, url_host: str) -> None:
+        super().__init__(url_host)
         self._servers = servers
         self._key = key
-        self.server_name = server_name
 
     async def check(self, ask: Callable[..., Awaitable[Any]]) -> None:
         await ask("EXISTS", self._key)

@@ -1,5 +1,4 @@
-"""Our connections: those of redis-py, which follow a server that moves and are signed in anew with a new token. And the
-pool that keeps them.
+"""Our connections: those of redis-py, which follow a server that moves and are signed in anew with a new token.
 
 They also send without the `asyncio.wait_for` that the library puts around it. Under Python 3.11 that makes a task for
 each command, and answers a cancellation that comes as the inner future ends with the result (python/cpython#86296): a
@@ -14,7 +13,6 @@ from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from typing import Any, Final
 
-from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.connection import (
     AbstractConnection,
     Connection,
@@ -26,7 +24,8 @@ from redis.exceptions import AuthenticationError, MovedError, ReadOnlyError, Res
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from bridge_common.redis_address import Address
+from bridge_common.errors import error_text
+from bridge_common.redis_address import Address, certificate_name
 from bridge_common.redis_places import Place
 
 
@@ -51,16 +50,36 @@ class RenewedCredentials(CredentialProvider, ABC):
         """Renew no more."""
 
 
+class _SignIn(CredentialProvider):
+    """Records which token one connection sends: by the time of the answer there may be a newer one."""
+
+    def __init__(self, renewed: RenewedCredentials) -> None:
+        self._renewed = renewed
+        self.sent = ""
+
+    async def get_credentials_async(self) -> tuple[str, str]:
+        user, self.sent = await self._renewed.get_credentials_async()
+        return user, self.sent
+
+    def refused(self) -> None:
+        self._renewed.refused(self.sent)
+
+    @property
+    def outdated(self) -> bool:
+        return self._renewed.token != self.sent
+
+
 class OwnConnection(AbstractConnection):
     """`place`: finds the server; without it the URL names the server. `scripts`: loaded on connect."""
 
     def __init__(self, *, place: Place | None = None, scripts: Collection[str] = (), **kwargs: Any) -> None:
         self._place = place
         self._scripts = scripts
-        self._signed_in_with = ""
+        self._sign_in: _SignIn | None = None
+        self._signed_in = False
         super().__init__(**kwargs)
-        credentials = self.credential_provider
-        self._renewed = credentials if isinstance(credentials, RenewedCredentials) else None
+        if isinstance(self.credential_provider, RenewedCredentials):
+            self.credential_provider = self._sign_in = _SignIn(self.credential_provider)
 
     @property
     def address(self) -> Address:
@@ -69,12 +88,12 @@ class OwnConnection(AbstractConnection):
     @property
     def renews(self) -> bool:
         """Whether it signs in with tokens that run out."""
-        return self._renewed is not None
+        return self._sign_in is not None
 
     @property
     def outdated(self) -> bool:
         """Whether there is a newer token than the one this connection signed in with."""
-        return self._renewed is not None and self._renewed.token != self._signed_in_with
+        return self._sign_in is not None and self._sign_in.outdated
 
     def abort(self) -> None:
         """End it now; whoever waits for a reply is told."""
@@ -99,17 +118,28 @@ class OwnConnection(AbstractConnection):
         # Of the class beside this one. redis-py leaves it bare.
         await super()._connect()  # type: ignore[safe-super, no-untyped-call]
 
+    async def connect_check_health(self, check_health: bool = True, retry_socket_connect: bool = True) -> None:
+        """Close a connection whose handshake was interrupted. redis-py does so after its own errors only: one that was
+        canceled while waiting for a token would stay open without HELLO and answer in RESP2.
+        """
+        try:
+            await super().connect_check_health(check_health, retry_socket_connect)
+        except BaseException:
+            await self.disconnect(nowait=True)
+            raise
+
     async def on_connect_check_health(self, check_health: bool = True) -> None:
+        # Nothing of the handshake signs in once more: an AUTH between its commands would get their replies.
+        self._signed_in = False
         try:
             await super().on_connect_check_health(check_health)
         except (RedisConnectionError, RedisTimeoutError) as error:
-            if self._renewed is not None and isinstance(error, AuthenticationError):
-                self._renewed.refused(self._renewed.token)
+            if self._sign_in is not None and isinstance(error, AuthenticationError):
+                self._sign_in.refused()
             if self._place is not None:
                 self._place.doubt(self.address)
             raise
-        if self._renewed is not None:
-            self._signed_in_with = self._renewed.token
+        self._signed_in = True
         if self._place is not None:
             await self._check(self._place)
         await self._load_scripts()
@@ -139,8 +169,8 @@ class OwnConnection(AbstractConnection):
         """Without the library's `asyncio.wait_for`, see above; and without its pings, which nobody here asks for."""
         if self._writer is not None and self._writer.transport.is_closing():
             await self.disconnect(nowait=True)
-        if self._renewed is not None and self.outdated and check_health and self.is_connected:
-            await self._sign_in_again(self._renewed)
+        if self._sign_in is not None and check_health and self._signed_in and self.outdated and self.is_connected:
+            await self._sign_in_again(self._sign_in)
         if not self.is_connected:
             await self.connect_check_health(check_health=False)
         parts = (
@@ -153,16 +183,20 @@ class OwnConnection(AbstractConnection):
             # What was begun is not taken back: the connection is of no use any more.
             await self.disconnect(nowait=True)
             if isinstance(error, TimeoutError):
-                raise RedisTimeoutError("Timeout writing to socket") from error
+                raise RedisTimeoutError(f"Redis did not accept a command for {self.socket_timeout} s") from error
             if isinstance(error, OSError | RuntimeError):
                 # RuntimeError is what uvloop says of a transport that was aborted a moment ago.
-                raise RedisConnectionError(f"the connection was ended: {error}") from error
+                raise RedisConnectionError(f"the connection was ended: {error_text(error)}") from error
             raise
 
-    async def _sign_in_again(self, renewed: RenewedCredentials) -> None:
-        user, token = await renewed.get_credentials_async()
-        await self._ask("AUTH", user, token)
-        self._signed_in_with = token
+    async def _sign_in_again(self, sign_in: _SignIn) -> None:
+        user, token = await sign_in.get_credentials_async()
+        try:
+            await self._ask("AUTH", user, token)
+        except AuthenticationError:
+            sign_in.refused()
+            await self.disconnect(nowait=True)
+            raise
 
     async def _ask(self, *command: str) -> Any:
         await self.send_command(*command, check_health=False)
@@ -178,7 +212,7 @@ class OwnConnection(AbstractConnection):
             if self._place is not None:
                 self._place.leave(self.address)
             await self.disconnect(nowait=True)
-            raise RedisConnectionError(f"another server is in charge now: {error}") from error
+            raise RedisConnectionError(f"another server is in charge now: {error_text(error)}") from error
 
 
 def _is_misled(error: ResponseError) -> bool:
@@ -191,8 +225,8 @@ class TcpConnection(OwnConnection, Connection): ...
 class TlsConnection(OwnConnection, SSLConnection):
     def _connection_arguments(self) -> Mapping[str, Any]:
         arguments = dict(super()._connection_arguments())
-        if self._place is not None and self._place.server_name is not None:
-            arguments["server_hostname"] = self._place.server_name
+        if self._place is not None:
+            arguments["server_hostname"] = certificate_name(self.host, self._place.url_host)
         return arguments
 
 
@@ -205,59 +239,3 @@ OWN_CLASSES: Final[Mapping[type[AbstractConnection], type[OwnConnection]]] = {
     UnixDomainSocketConnection: UnixConnection,
 }
 """Ours in place of the one that redis-py chose for a URL."""
-
-
-class OwnPool(ConnectionPool):
-    """When all connections are busy the next command waits for one, for `timeout` seconds at most; who came first gets
-    it first. The library's own pool that waits lets others overtake (of 200 at once some waited for a second), and its
-    locks, timers and counters are a third of what a command costs.
-    """
-
-    def __init__(self, *, timeout: float, max_connections: int, scripts: set[str], **kwargs: Any) -> None:
-        super().__init__(max_connections=max_connections, scripts=scripts, **kwargs)
-        self.scripts = scripts
-        """Each connection that opens from now on loads them."""
-        self._free = asyncio.Semaphore(max_connections)
-        self._patience_s = timeout
-
-    async def get_connection(self, command_name: str | None = None, *keys: Any, **options: Any) -> AbstractConnection:
-        if self._free.locked():
-            await self._wait()
-        else:
-            await self._free.acquire()
-        async with self._lock:
-            connection: AbstractConnection = self.get_available_connection()  # type: ignore[no-untyped-call]
-        try:
-            await self.ensure_connection(connection)
-        except BaseException:
-            await self.release(connection)
-            raise
-        return connection
-
-    async def _wait(self) -> None:
-        try:
-            async with asyncio.timeout(self._patience_s):
-                await self._free.acquire()
-        except TimeoutError:
-            raise RedisConnectionError("No connection available.") from None
-
-    async def release(self, connection: AbstractConnection) -> None:
-        try:
-            async with self._lock:
-                self._in_use_connections.remove(connection)
-                if connection.should_reconnect():  # type: ignore[no-untyped-call]  # redis-py leaves it bare
-                    await connection.disconnect()
-                self._available_connections.append(connection)
-        finally:
-            self._free.release()
-
-
-class OwnRedis(Redis):
-    """A client over `OwnPool`."""
-
-    connection_pool: OwnPool
-
-    def register_script(self, script: Any) -> Any:
-        """The script is loaded by every connection that opens from now on."""
-        self.connection_pool.scripts.add(script)
-        return super().register_script(script)

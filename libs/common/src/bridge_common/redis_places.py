@@ -20,8 +20,10 @@ from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
+from bridge_common.errors import error_text
 from bridge_common.log import fields
 from bridge_common.redis_address import Address
+from bridge_common.waiting import time_limit
 
 log = logging.getLogger(__name__)
 
@@ -41,11 +43,12 @@ class Movable(Protocol):
 
 
 class Place(ABC):
-    """One server by the part it plays. `server_name` is what its TLS certificate has to name, if not its host."""
+    """One server by the part it plays. `url_host`: host of `REDIS_URL`, for the check of the server's certificate
+    (`certificate_name`).
+    """
 
-    server_name: str | None = None
-
-    def __init__(self) -> None:
+    def __init__(self, url_host: str = "") -> None:
+        self.url_host = url_host
         self._address: Address | None = None
         self._open: WeakSet[Movable] = WeakSet()
         self._finding = asyncio.Lock()
@@ -89,10 +92,9 @@ class Place(ABC):
 class FixedPlace(Place):
     """One server, whatever part it plays."""
 
-    def __init__(self, address: Address, server_name: str | None = None) -> None:
-        super().__init__()
+    def __init__(self, address: Address, url_host: str = "") -> None:
+        super().__init__(url_host)
         self._fixed = address
-        self.server_name = server_name
 
     async def check(self, ask: Callable[..., Awaitable[Any]]) -> None: ...
 
@@ -114,8 +116,8 @@ class _Opinion:
 class SentinelPlace(Place):
     """The primary of `service`. From the first look-up on, every sentinel is asked to tell of a switch."""
 
-    def __init__(self, sentinels: Sequence[Redis], service: str) -> None:
-        super().__init__()
+    def __init__(self, sentinels: Sequence[Redis], service: str, url_host: str = "") -> None:
+        super().__init__(url_host)
         self._sentinels = sentinels
         self._service = service
         self._epoch = -1
@@ -141,14 +143,16 @@ class SentinelPlace(Place):
         answers = await asyncio.gather(*(self._ask(sentinel) for sentinel in self._sentinels), return_exceptions=True)
         opinions = [answer for answer in answers if isinstance(answer, _Opinion) and answer.epoch >= self._epoch]
         if not opinions:
-            reasons = sorted({f"{type(one).__name__}: {one}" for one in answers if isinstance(one, BaseException)})
+            reasons = sorted(
+                {f"{type(one).__name__}: {error_text(one)}" for one in answers if isinstance(one, BaseException)}
+            )
             raise RedisConnectionError(f"no sentinel knows the primary of {self._service} ({'; '.join(reasons)})")
         best = max(opinions, key=lambda one: (one.epoch, not one.down))
         self._epoch = best.epoch
         return best
 
     async def _ask(self, sentinel: Redis) -> _Opinion:
-        async with asyncio.timeout(_ANSWER_S):
+        async with time_limit(_ANSWER_S, "a sentinel"):
             answer: Any = await sentinel.execute_command("SENTINEL", "MASTER", self._service)  # type: ignore[no-untyped-call]
         return _opinion(answer)
 

@@ -12,14 +12,18 @@ Told: TypeAlias = Callable[[bytes, bytes], None]
 _PUSH: Final = hiredis.PushNotification
 _MESSAGES: Final = (b"message", b"smessage")
 _SUBSCRIBED: Final = (b"subscribe", b"ssubscribe")
+_UNSUBSCRIBED: Final = (b"unsubscribe", b"sunsubscribe")
+Left: TypeAlias = Callable[[bytes], bool]
+"""Called with a channel that the server has left: whether that is the reply that is due. It may leave one unasked, when
+a cluster moves its slot."""
 
 
 class Replies:
     """`on_reply` gets each reply: bytes, int, None, list, dict, or a `hiredis.ReplyError`. To a subscribing for one
-    channel it is a `hiredis.PushNotification`; an unsubscribing has none.
+    channel it is a `hiredis.PushNotification`. An unsubscribing is answered by a call of `left`, or by an error.
     """
 
-    def __init__(self, on_reply: Callable[[Any], None], told: Told) -> None:
+    def __init__(self, on_reply: Callable[[Any], None], told: Told, left: Left) -> None:
         self.due = 0
         """Replies that will still come. For who sends commands to count."""
         self.closed = False
@@ -28,6 +32,7 @@ class Replies:
         self._feed, self._next = parser.feed, parser.gets
         self._on_reply = on_reply
         self._told = told
+        self._left = left
 
     def take(self, data: bytes) -> None:
         """Hand out all that is whole. Raises `hiredis.ProtocolError`."""
@@ -41,6 +46,8 @@ class Replies:
                     self._told(reply[1], reply[2])
                     continue
                 if reply[0] not in _SUBSCRIBED:
+                    if reply[0] in _UNSUBSCRIBED and self._left(reply[1]):
+                        self.due -= 1
                     continue
             self.due -= 1
             self._on_reply(reply)

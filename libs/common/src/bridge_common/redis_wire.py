@@ -20,8 +20,9 @@ from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
+from bridge_common.errors import error_text
 from bridge_common.redis_connections import OwnConnection
-from bridge_common.redis_replies import Replies, Told
+from bridge_common.redis_replies import Left, Replies, Told
 
 _TOKEN_S: Final = 0.5
 """So often it is asked whether there is a newer token."""
@@ -32,6 +33,10 @@ def _nobody(_channel: bytes, _message: bytes) -> None:
     pass
 
 
+def _unasked(_channel: bytes) -> bool:
+    return False
+
+
 class RedisWire:
     """One open connection. What the server says goes where `Replies` says.
 
@@ -39,9 +44,9 @@ class RedisWire:
     by its methods and not by descent: a class that is compiled has no base that is not.
     """
 
-    def __init__(self, on_reply: Callable[[Any], None], told: Told = _nobody) -> None:
-        """`told` gets what is told on a channel that this connection has subscribed to."""
-        self._replies = Replies(on_reply, told)
+    def __init__(self, on_reply: Callable[[Any], None], told: Told = _nobody, left: Left = _unasked) -> None:
+        """`told` gets what is told on a channel that this connection has subscribed to; `left`: see `Left`."""
+        self._replies = Replies(on_reply, told, left)
         self._gather_s = 0.0
         self._gathering: asyncio.TimerHandle | None = None
         self._lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -53,9 +58,11 @@ class RedisWire:
         """When the reply that is due would be late. None while none is due: who is idle is not woken."""
 
     @classmethod
-    async def open(cls, redis: Redis, on_reply: Callable[[Any], None], told: Told = _nobody) -> RedisWire:
+    async def open(
+        cls, redis: Redis, on_reply: Callable[[Any], None], told: Told = _nobody, left: Left = _unasked
+    ) -> RedisWire:
         """A connection as the client `redis` would open it. Raises what redis-py raises."""
-        wire = cls(on_reply, told)
+        wire = cls(on_reply, told, left)
         make: Callable[[], AbstractConnection] = redis.connection_pool.make_connection
         connection = make()
         await connection.connect()  # type: ignore[no-untyped-call]  # redis-py leaves it bare
@@ -152,7 +159,7 @@ class RedisWire:
             self._transport.resume_reading()
 
     def connection_lost(self, error: Exception | None) -> None:
-        self._end(str(error) if error else "closed by the server")
+        self._end(error_text(error) if error else "closed by the server")
 
     def _end(self, reason: str) -> None:
         self._replies.closed = True
@@ -184,17 +191,19 @@ class WireUser(Protocol):
         """What has to be put right before another connection can serve. May raise what redis-py raises."""
 
 
-async def keep_open(redis: Redis, user: WireUser, *, patience_s: float, told: Told = _nobody) -> NoReturn:
+async def keep_open(
+    redis: Redis, user: WireUser, *, patience_s: float, told: Told = _nobody, left: Left = _unasked
+) -> NoReturn:
     """Give `user` a connection, one after the other, until cancelled.
 
-    `patience_s`: see `RedisWire.until_lost`; `told`: see `RedisWire`.
+    `patience_s`: see `RedisWire.until_lost`; `told` and `left`: see `RedisWire`.
     """
     while True:
         try:
             await user.before_open()
-            wire = await RedisWire.open(redis, user.answered, told)
+            wire = await RedisWire.open(redis, user.answered, told, left)
         except (RedisError, OSError) as error:
-            user.failed(str(error))
+            user.failed(error_text(error))
         else:
             try:
                 user.opened(wire)

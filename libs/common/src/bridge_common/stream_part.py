@@ -17,7 +17,7 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from bridge_common.entry_codec import FIELD, decode
-from bridge_common.errors import EntryError
+from bridge_common.errors import EntryError, error_text
 from bridge_common.log import fields
 from bridge_common.redis_clients import is_passing, refusal_is_passing
 from bridge_common.redis_wire import RedisWire, keep_open, pack
@@ -37,6 +37,9 @@ _PATIENCE_S: Final = 0.5
 _NEVER: Final = math.inf
 _NOT_FOR_US: Final = ("NOPERM", "ERR")
 """How a refusal begins that will be the same next time: an ACL without channels, a server without the command."""
+_READ: Final = b""
+_SUBSCRIBE: Final = b" "
+"""Neither is the name of a stream."""
 _Stored: TypeAlias = Sequence[Any]
 """A list of two: the entry's id (bytes), and its fields and values in turns (None for one that was deleted)."""
 
@@ -53,8 +56,8 @@ class StreamPart:
         self._subscriptions: dict[bytes, Subscription] = {}
         self._asked: dict[bytes, Subscription] | None = None
         """The streams of the read under way: one removed and added again is another one."""
-        self._answers_read: deque[bool] = deque()
-        """Of each reply that is due: whether it is the one to the read, or that of a subscribing."""
+        self._awaited: deque[bytes] = deque()
+        """Of each reply that is due: `_READ`, `_SUBSCRIBE`, or the channel that was unsubscribed from."""
         self._wire: RedisWire | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._planned = False
@@ -78,7 +81,8 @@ class StreamPart:
     def remove(self, key: str) -> None:
         removed = self._subscriptions.pop(key.encode(), None)
         if removed is not None and self._wire is not None and self._is_told:
-            self._wire.send(pack(self._unsubscribe, removed.channel), replies=0)
+            self._awaited.append(removed.channel)
+            self._wire.send(pack(self._unsubscribe, removed.channel))
 
     def silent_s(self, key: str) -> float:
         """0 for a stream that is not read here."""
@@ -86,7 +90,7 @@ class StreamPart:
         return 0.0 if subscription is None else subscription.silent_s
 
     async def run(self) -> None:
-        await keep_open(self.redis, self, patience_s=_PATIENCE_S, told=self._told)
+        await keep_open(self.redis, self, patience_s=_PATIENCE_S, told=self._told, left=self._left)
 
     # -- as the user of a connection
     async def before_open(self) -> None:
@@ -106,7 +110,7 @@ class StreamPart:
             self._timer = None
         self._wire = None
         self._asked = None
-        self._answers_read.clear()
+        self._awaited.clear()
         for subscription in self._subscriptions.values():
             subscription.break_silence()
 
@@ -122,7 +126,7 @@ class StreamPart:
         for stream in streams:
             stream.lose_track()
         if self._wire is not None and self._is_told and streams:
-            self._answers_read.extend(False for _ in streams)
+            self._awaited.extend(_SUBSCRIBE for _ in streams)
             # One by one: the shards of a cluster take no two channels in one command.
             packed = b"".join([pack(self._subscribe, stream.channel) for stream in streams])
             self._wire.send(packed, replies=len(streams))
@@ -140,6 +144,12 @@ class StreamPart:
             subscription.lose_track()
             subscription.look_at = 0.0
             self._look_soon()
+
+    def _left(self, channel: bytes) -> bool:
+        if not self._awaited or self._awaited[0] != channel:
+            return False
+        self._awaited.popleft()
+        return True
 
     # -- reading
     def _look_soon(self) -> None:
@@ -173,7 +183,7 @@ class StreamPart:
             self._timer = loop.call_at(min(first, self._quiet_at), self._look)
             return
         self._asked = {stream.channel: stream for stream in due}
-        self._answers_read.append(True)
+        self._awaited.append(_READ)
         self._wire.send(read_command(due, self._count))
 
     @property
@@ -181,7 +191,7 @@ class StreamPart:
         return _COUNT_AFTER_FAILURE if self._failing else _COUNT
 
     def answered(self, reply: Any) -> None:
-        is_read = self._answers_read.popleft()
+        is_read = self._awaited.popleft() == _READ
         if isinstance(reply, ReplyError):
             self._refused(str(reply), reading=is_read)
         elif is_read:
@@ -250,5 +260,5 @@ class StreamPart:
             except ResponseError as error:
                 if not is_passing(error) and self._subscriptions.get(key) is subscription:
                     self.remove(subscription.key)
-                    log.error("stream refused", extra=fields(key=subscription.key, error=str(error)))
+                    log.error("stream refused", extra=fields(key=subscription.key, error=error_text(error)))
         self._one_is_refused = False

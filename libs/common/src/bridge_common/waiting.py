@@ -7,7 +7,8 @@ that of another coroutine raised. Here nothing is compiled, and the waiting is d
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 _T = TypeVar("_T")
@@ -26,6 +27,19 @@ async def beside(work: Awaitable[_T], other: Coroutine[object, object, None]) ->
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(other)
         return await work
+
+
+@asynccontextmanager
+async def time_limit(seconds: float, awaited: str) -> AsyncIterator[None]:
+    """`asyncio.timeout` whose `TimeoutError` states what was awaited and how long. Not for compiled modules."""
+    limit = asyncio.timeout(seconds)
+    try:
+        async with limit:
+            yield
+    except TimeoutError as error:
+        if not limit.expired():
+            raise
+        raise TimeoutError(f"waited {seconds:g} s for {awaited}") from error
 
 
 class Crew:

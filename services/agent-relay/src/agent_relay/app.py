@@ -63,20 +63,20 @@ class AgentRelay:
         return []
 
     async def ready(self) -> str:
-        if self._clients is None or self._tokens is None:
+        if self._fleet is None or self._tokens is None or self._worker is None:
             return "starting"
         if self.parts.failure:
             return self.parts.failure
         if missing := self._tokens.missing:
             return f"no token for {', '.join(missing)}"
-        return "" if await self._clients.ping() else "Redis does not answer"
+        return self._fleet.unready or self._worker.refusals.reason
 
     async def start(self) -> None:
         settings = self._settings
         clients = self._clients = clients_of(settings)
         tokens = self._tokens = Tokens(settings.scopes)
         keys = Keys(settings.redis_shards, spread=settings.redis_cluster)
-        self._fleet = Fleet(clients.control, self._name, KIND)
+        self._fleet = Fleet(clients.control, self._name, KIND, keys)
         target, profiles = settings.target, settings.profiles()
         dialers = [
             Dialer(

@@ -15,7 +15,7 @@ from agent_relay.desk import Desk
 from agent_relay.holding import Holding, Holdings
 from agent_relay.quota import Urgency
 from agent_relay.relay import RELEASED, Relay
-from bridge_common.errors import BridgeError, OutsideError
+from bridge_common.errors import BridgeError, OutsideError, error_text
 from bridge_common.leases import POLL_MS
 from bridge_common.log import fields
 
@@ -113,7 +113,7 @@ class HandOver:
                     return
                 log.warning("the other relay has no voice session yet", extra=fields(call_id=claim.call_id))
         except (BridgeError, TimeoutError) as error:
-            log.warning("hand-over failed", extra=fields(call_id=claim.call_id, error=str(error)))
+            log.warning("hand-over failed", extra=fields(call_id=claim.call_id, error=error_text(error)))
             holding.handing_over = None
             return
         relay.stop(RELEASED)

@@ -12,10 +12,11 @@ from agent_relay.desk import Desk
 from agent_relay.holding import Holding, Holdings
 from agent_relay.relay import LEASE_LOST
 from bridge_common.entries import Restored, VoiceReady
-from bridge_common.errors import BridgeError, OutsideError
+from bridge_common.errors import BridgeError, OutsideError, error_text
 from bridge_common.leases import HEARTBEAT_MS, LEASE_MS, Claim, Leases
 from bridge_common.log import fields
 from bridge_common.outage import Outage
+from bridge_common.waiting import time_limit
 
 log = logging.getLogger(__name__)
 
@@ -47,13 +48,13 @@ class LeaseKeeper:
             claims = list(kept)
             cursors = {claim.call_id: one.relay.uplink_cursor for claim, one in kept.items() if one.relay}
             try:
-                async with asyncio.timeout(_HEARTBEAT_S):
+                async with time_limit(_HEARTBEAT_S, "Redis to renew the leases"):
                     lost = await leases.renew(claims, cursors) if claims else []
                 await self._renewed(claims, lost, began)
                 if claims:
                     outage.worked()
             except (OutsideError, TimeoutError) as error:
-                outage.failed(calls=len(claims), error=str(error))
+                outage.failed(calls=len(claims), error=error_text(error))
             await asyncio.sleep(max(began + _HEARTBEAT_S - clock(), 0.01))
 
     async def remember(self, leases: Leases) -> None:

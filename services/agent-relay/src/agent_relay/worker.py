@@ -20,11 +20,12 @@ from agent_relay.lease_keeper import LeaseKeeper
 from agent_relay.relay import FAILED, RELEASED, open_relay
 from bridge_common import telemetry
 from bridge_common.call_record import CallRecord
-from bridge_common.errors import BridgeError, OutsideError
+from bridge_common.errors import BridgeError, OutsideError, error_text
 from bridge_common.fleet import BEAT_S, Member
 from bridge_common.leases import LOOK_MS, POLL_MS, Claim, Leases
 from bridge_common.log import fields
-from bridge_common.outage import Outage
+from bridge_common.outage import Outage, Refusals
+from bridge_common.waiting import time_limit
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +60,8 @@ class Worker:
         self._beating = Outage(log, "the heartbeat")
         self._one_beat = asyncio.Lock()
         """So that no older heartbeat overtakes the one that says that we drain."""
+        self.refusals = Refusals()
+        """Of claiming the calls of each shard."""
 
     @property
     def active(self) -> int:
@@ -95,8 +98,10 @@ class Worker:
                 timeout_ms = LOOK_MS if self._room > 0 else POLL_MS
                 self._tell_of_says(await leases.wait_wake(self._blocking, cursors, timeout_ms))
                 outage.worked()
+                self.refusals.worked(leases)
             except OutsideError as error:
                 outage.failed(error=error.message)
+                self.refusals.failed(leases, error)
                 await asyncio.sleep(POLL_MS / 1000)
 
     def _tell_of_says(self, call_ids: Sequence[str]) -> None:
@@ -149,7 +154,7 @@ class Worker:
             if why == RELEASED:
                 await self._release(claim, holding.relay.uplink_cursor)
         except (BridgeError, TimeoutError) as error:
-            log.warning("call cannot be driven", extra=fields(call_id=claim.call_id, error=str(error)))
+            log.warning("call cannot be driven", extra=fields(call_id=claim.call_id, error=error_text(error)))
         except Exception:
             log.exception("call cannot be driven", extra=fields(call_id=claim.call_id))
         finally:
@@ -160,13 +165,13 @@ class Worker:
 
     async def _load(self, claim: Claim) -> CallRecord | None:
         """The record, or None for a call that needs no relay any more."""
-        async with asyncio.timeout(_LOAD_S):
+        async with time_limit(_LOAD_S, "the call's record"):
             record = await self._desk.store.load(claim.call_id)
         return record if record is not None and record.status.live else None
 
     async def _release(self, claim: Claim, uplink_cursor: str) -> None:
         """What we said goes out before another relay may speak: its epoch would fence the rest."""
-        async with asyncio.timeout(_FLUSH_S):
+        async with time_limit(_FLUSH_S, "the last entries of the call to be written"):
             await self._desk.writer.flush()
         await self._desk.leases.release(claim, uplink_cursor)
 

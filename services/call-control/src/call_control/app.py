@@ -55,7 +55,7 @@ class CallControl:
         )
         self._says = SayStore(control, keys)
         self._leases = Leases(control, keys, self.name)
-        self._fleet = Fleet(control, self.name, KIND)
+        self._fleet = Fleet(control, self.name, KIND, keys)
         source = f"file {settings.routing_policy}" if settings.routing_policy else "settings"
         self._routing = RoutingDesk(PolicyStore(control, self._clients.blocking), settings.routing, source)
         self._rings = RingCounter(control, settings.ring_limits)
@@ -79,9 +79,9 @@ class CallControl:
         return [*webhooks.routes(), *api.routes(), *routing.routes(), *says.routes()]
 
     async def ready(self) -> str:
-        if not self.parts.running:
+        if self._worker is None or not self.parts.running:
             return self.parts.failure or "starting"
-        return "" if await self._clients.ping() else "Redis does not answer"
+        return self._fleet.unready or self._worker.refusals.reason
 
     async def start(self) -> None:
         settings = self._settings

@@ -18,6 +18,7 @@ from bridge_common.errors import BridgeError, OutsideError
 from bridge_common.fleet import BEAT_S, Fleet
 from bridge_common.inbox import Delivery, Inbox
 from bridge_common.log import fields
+from bridge_common.outage import Refusals
 from bridge_common.telemetry import ACTIVE_CALLS
 from call_control import metrics
 from call_control.call_steps import CallSteps
@@ -75,6 +76,8 @@ class Worker:
         self._draining = False
         self._reading: set[Inbox] = set()
         self._reads_no_more = asyncio.Event()
+        self.refusals = Refusals()
+        """Of reading the inbox of each shard."""
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as self._tasks:
@@ -93,7 +96,13 @@ class Worker:
                 self._reads_no_more.set()
             await asyncio.sleep(_PAUSE_S)
             return
-        await self._take(await inbox.read(block_ms=READ_BLOCK_MS))
+        try:
+            deliveries = await inbox.read(block_ms=READ_BLOCK_MS)
+        except OutsideError as error:
+            self.refusals.failed(inbox, error)
+            raise
+        self.refusals.worked(inbox)
+        await self._take(deliveries)
 
     async def _adopt_orphans(self, inbox: Inbox) -> None:
         await asyncio.sleep(ORPHAN_POLL_S)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import time
 from typing import Final
 
 from bridge_common import probes, telemetry
@@ -39,8 +38,6 @@ log = logging.getLogger(__name__)
 KIND: Final = "media-gateway"
 _LAST_WORDS_S: Final = 1.0
 _STAMP_S: Final = 0.5
-_REDIS_AGE_S: Final = 1.5
-"""Six heartbeats: when none of them was answered, Redis is away."""
 
 
 class MediaGateway:
@@ -66,10 +63,9 @@ class MediaGateway:
             apology=load_recording(settings.apology_audio, APOLOGY),
             wait_phrase=load_recording(settings.wait_audio, WAIT),
         )
-        self._fleet = Fleet(control, self.name, KIND)
+        self._fleet = Fleet(control, self.name, KIND, keys)
         self._watch = RelayWatch(Leases(control, keys, self.name), self._around.inbox, self._sessions)
         self._tokens = settings.acs_tokens()
-        self._redis_answered_at = float("-inf")
 
     def server(self) -> SocketServer:
         """What listens on the port. Its pages wait for nothing, so readiness goes by the last heartbeat."""
@@ -85,23 +81,17 @@ class MediaGateway:
             return "draining"
         if not self.parts.running:
             return self.parts.failure or "starting"
-        refusal = self._around.admission.refusal()
-        return refusal or ("" if self._redis_age_s() < _REDIS_AGE_S else "Redis does not answer")
+        return self._around.admission.refusal() or self._fleet.unready
 
     def _livez(self) -> probes.Answer:
         return probes.livez(self.parts.failure)
 
     def _readyz(self) -> probes.Answer:
-        return probes.readyz(self.ready(), redis_answered_s_ago=round(min(self._redis_age_s(), 999.0), 3))
-
-    def _redis_age_s(self) -> float:
-        return time.monotonic() - self._redis_answered_at
+        return probes.readyz(self.ready(), redis_answered_s_ago=round(min(self._fleet.beat_age_s, 999.0), 3))
 
     async def start(self) -> None:
         metrics.WAITING_S.set_function(self._waiting_s)
         telemetry.WRITER_WAITING.set_function(lambda: self._around.writer.waiting)
-        if await self._clients.ping():
-            self._redis_answered_at = time.monotonic()
         self.parts.start("redis connections", self._clients.warm_up(), may_end=True)
         self.parts.start("reader", self._around.reader.run())
         self.parts.start("writer", self._around.writer.run())
@@ -132,7 +122,6 @@ class MediaGateway:
                 await self._fleet.beat(
                     capacity=admission.capacity, active=admission.active, draining=self.draining or admission.draining
                 )
-                self._redis_answered_at = time.monotonic()
             await asyncio.sleep(BEAT_S)
 
     async def _stamp(self) -> None:
