@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import pytest
 
+from agent_relay.relay import LEASE_LOST
 from bridge_common.call_record import CallRecord, Status
 from bridge_common.call_store import CallStore
 from bridge_common.entries import Audio, ItemEnd, Restored, VoiceReady
@@ -70,6 +72,27 @@ async def test_a_lost_lease_of_an_ended_call_is_its_end(
             await ten[0].leases.end(ten[0].call_id)
             await eventually(lambda: relay.worker.active == 0)
         assert [vars(line)["bridge_fields"]["why"] for line in caplog.records if line.message == "call left"] == [why]
+
+
+async def test_a_relay_that_ends_while_it_asks_why_its_lease_was_lost_leaves_nothing_behind(
+    clients: RedisClients, ten: list[Call], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tasks that are left running fail the test."""
+    asked = asyncio.Event()
+
+    async def no_answer(_: str) -> CallRecord | None:
+        asked.set()
+        await asyncio.Event().wait()
+        return None
+
+    async with scripted(opened()) as service, relay_process(clients, model_target(service.url)) as relay:
+        await ten[0].begin()
+        await until_open(service, 0)
+        (holding,) = relay.worker._holdings.values()
+        monkeypatch.setattr(relay.desk.store, "load", no_answer)
+        holding.stop(LEASE_LOST)
+        await asyncio.wait_for(asked.wait(), 5)
+        await relay.kill()
 
 
 async def test_without_renewal_a_relay_is_silent_and_then_says_what_it_held_back(

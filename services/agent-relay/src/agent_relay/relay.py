@@ -189,27 +189,30 @@ class Relay:
 
     async def _leave(self, work: _Work) -> None:
         self._desk.reader.remove(self._desk.keys.uplink(self.claim.call_id))
-        self._ended = await self._has_ended()
         noting = asyncio.create_task(self._note_stop(self._cursor.stop(typing=self._conversation.typing)))
+        # Part with everything also when the process ends meanwhile.
+        await afterwards(self._note_end(), partial(self._part, work, noting))
+
+    async def _note_end(self) -> None:
+        """A call that ends loses its lease too, and we may meet that before the end of the uplink."""
+        why = FAILED if self._over.cancelled() else self._over.result()
+        if why != LEASE_LOST:
+            self._ended = why == ENDED
+            return
+        try:
+            record = await asyncio.wait_for(self._desk.store.load(self.claim.call_id), _LAST_WORDS_S)
+        except (OutsideError, TimeoutError):
+            return
+        self._ended = record is not None and not record.status.live
+
+    async def _part(self, work: _Work, noting: asyncio.Task[None]) -> None:
         self.says.close()
         for task in (work.voice, work.says, work.alone, work.uplink):
             task.cancel()
         self._say_goodbye()
         self._errands.finish()
         last_words = asyncio.wait({work.voice, work.errands, noting}, timeout=_LAST_WORDS_S)
-        # Let go of everything also when the process ends meanwhile.
         await afterwards(last_words, partial(self._let_go, work, noting))
-
-    async def _has_ended(self) -> bool:
-        """A call that ends loses its lease too, and we may meet that before the end of the uplink."""
-        why = FAILED if self._over.cancelled() else self._over.result()
-        if why != LEASE_LOST:
-            return why == ENDED
-        try:
-            record = await asyncio.wait_for(self._desk.store.load(self.claim.call_id), _LAST_WORDS_S)
-        except (OutsideError, TimeoutError):
-            return False
-        return record is not None and not record.status.live
 
     async def _note_stop(self, stop: UplinkStop) -> None:
         """Store where the next relay begins; it waits for this only briefly (`STOP_WITHIN_S`)."""
