@@ -184,6 +184,7 @@ def _finished(call: ObservedCall) -> bool:
 
 
 def test_each_service_tells_its_state_and_its_metrics(stack: Stack) -> None:
+    stack.await_ready()
     for service in ("call-control", "media-gateway", "agent-relay"):
         assert call_json("GET", f"{stack.url(service)}/livez") == {"status": "alive"}
         assert call_json("GET", f"{stack.url(service)}/readyz")["status"] == "ready"

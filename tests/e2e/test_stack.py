@@ -17,7 +17,7 @@ def test_every_part_stands_and_is_known_by_name(stack: Stack) -> None:
     assert [process.name for process in stack.processes] == [
         *("redis", "identity", "voice-live", "acs", "call-control", "media-gateway", "agent-relay")
     ]
-    assert probe_status(stack.url("agent-relay") + "/readyz") == 200
+    stack.await_ready()
     assert stack.dead() == []
 
 

@@ -96,7 +96,7 @@ async def test_a_dead_reader_ends_the_process(monkeypatch: pytest.MonkeyPatch, r
 async def test_readiness_waits_for_the_token(
     monkeypatch: pytest.MonkeyPatch, redis_url: str, identity: Simulator
 ) -> None:
-    await identity.put("/lab/faults", {"delay_s": 0.3})
+    await identity.put("/lab/faults", {"delay_s": 2.0})
     agent = {"AGENT_NAME": "a", "AGENT_PROJECT_NAME": "p"}
     settings = _settings(monkeypatch, redis_url, "ws://127.0.0.1:1", **agent)
     async with RunningService(AgentRelay(settings), settings) as running:

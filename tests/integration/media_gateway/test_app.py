@@ -117,7 +117,11 @@ async def test_probes_metrics_and_heartbeat(gateway: Gateway, line: Line, client
         await eventually(active)
         base = f"http://127.0.0.1:{gateway.running.port}"
         assert (await client.get(f"{base}/livez")).status_code == 200
-        assert (await client.get(f"{base}/readyz")).status_code == 200
+
+        async def ready() -> bool:
+            return (await client.get(f"{base}/readyz")).status_code == 200
+
+        await eventually(ready)
         metrics = (await client.get(f"{base}/metrics")).text
     assert "\nbridge_active_calls 1.0\n" in metrics
     assert 'bridge_gateway_frames_total{direction="in"}' in metrics

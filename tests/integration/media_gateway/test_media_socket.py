@@ -124,7 +124,7 @@ async def test_a_full_gateway_sends_to_another_but_lets_a_call_come_back(
     start_gateway: StartGateway, open_line: OpenLine
 ) -> None:
     async with start_gateway(gateway_capacity=1) as gateway, open_line("a") as one, open_line("b") as two:
-        assert gateway.service.ready() == ""
+        await eventually(lambda: gateway.service.ready() == "", what="the first heartbeat")
         async with gateway.dial(one.call_id) as first:
             await first.metadata()
             await eventually(lambda: one.said(MediaAttached))
