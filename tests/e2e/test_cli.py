@@ -37,9 +37,12 @@ def _lab(*arguments: str, folder: Path | None = None) -> subprocess.CompletedPro
 def _demo(folder: Path) -> Iterator[subprocess.Popen[str]]:
     """A demo that has begun, in a folder of its own."""
     command = [LAB, "--folder", str(folder), "demo", "--out", str(folder / "out")]
+    # A shell that starts the tests in the background makes them ignore Ctrl-C, and a child would inherit that.
+    ignored = signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(
         command, env=_environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=folder
     ) as demo:
+        signal.signal(signal.SIGINT, ignored)
         try:
             yield demo
         finally:
