@@ -82,7 +82,7 @@ def pages() -> Pages:
 
 
 def dropped(why: str) -> float:
-    return REGISTRY.get_sample_value("bridge_connections_dropped_total", {"why": why}) or 0.0
+    return REGISTRY.get_sample_value("bridge_connections_dropped_total", {"reason": why}) or 0.0
 
 
 async def answer(peer: RawPeer) -> bytes:

@@ -12,7 +12,7 @@ from bridge_common.telemetry import PENDING_CONNECTIONS, REGISTRY
 
 
 def dropped(why: str) -> float:
-    return REGISTRY.get_sample_value("bridge_connections_dropped_total", {"why": why}) or 0.0
+    return REGISTRY.get_sample_value("bridge_connections_dropped_total", {"reason": why}) or 0.0
 
 
 def test_at_the_limit_the_oldest_makes_room() -> None:

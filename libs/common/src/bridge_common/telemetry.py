@@ -109,10 +109,10 @@ REDIS_OUTAGES: Final = counter(
 CONNECTIONS_DROPPED: Final = counter(
     "bridge_connections_dropped",
     "Connections that the process ended at once, by reason",
-    Label("why", ("total", "source", "slow", "frames", "slow_body", "unread", "linger")),
+    Label("reason", ("total", "source", "slow", "frames", "slow_body", "unread", "linger")),
 )
 PENDING_CONNECTIONS: Final = Gauge(
-    "bridge_pending_connections", "Connections whose peer has not yet proved that it may be here", registry=REGISTRY
+    "bridge_pending_connections", "Connections that are not yet authenticated", registry=REGISTRY
 )
 BAD_ENTRIES: Final = Counter("bridge_bad_entries", "Entries of media streams that are none", registry=REGISTRY)
 
