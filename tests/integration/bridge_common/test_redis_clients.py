@@ -25,27 +25,6 @@ from lab.ports import free_port
 from tcp_proxy import TcpProxy
 
 
-async def test_ping_tells_whether_redis_answers(clients: RedisClients) -> None:
-    assert await clients.ping()
-
-
-async def test_ping_of_an_absent_server_is_false_in_time() -> None:
-    absent = open_clients(f"redis://127.0.0.1:{free_port()}/0")
-    began = time.monotonic()
-    assert not await absent.ping()
-    assert time.monotonic() - began < 1.9
-    await absent.aclose()
-
-
-async def test_ping_of_a_silent_server_is_false_in_time(proxy: TcpProxy, shaky_clients: RedisClients) -> None:
-    proxy.silent = True
-    began = time.monotonic()
-    assert not await shaky_clients.ping()
-    assert time.monotonic() - began < 1.9
-    proxy.silent = False
-    assert await shaky_clients.ping()
-
-
 async def test_connections_are_there_before_the_first_burst(clients: RedisClients) -> None:
     await clients.warm_up()
     opened = len(await clients.control.client_list())
@@ -230,7 +209,6 @@ async def test_every_scheme_has_our_time_outs(
         assert issubclass(pool.connection_class, cls)
         timeouts.append(pool.connection_kwargs["socket_timeout"])
     assert timeouts == [0.5, 1.5, 1.0]
-    assert not await clients.ping()
     await clients.aclose()
 
 

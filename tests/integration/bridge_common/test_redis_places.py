@@ -59,7 +59,7 @@ async def write(clients: RedisClients) -> bool:
 
 async def test_commands_go_to_the_primary(group: RedisGroup, led: RedisClients) -> None:
     assert await port_behind(led) == group.primary()
-    assert await led.ping()
+    assert await led.control.ping()
 
 
 async def test_a_planned_fail_over_is_followed_at_once_by_every_connection(
@@ -112,7 +112,7 @@ async def test_a_crash_is_survived(group: RedisGroup, led: RedisClients) -> None
 async def test_one_sentinel_is_enough_to_begin(group: RedisGroup) -> None:
     _, known = group.url.rsplit(",", 1)
     clients = open_clients(f"redis+sentinel://127.0.0.1:1,127.0.0.1:2,{known}")
-    assert await clients.ping()
+    assert await clients.control.ping()
     await clients.aclose()
 
 

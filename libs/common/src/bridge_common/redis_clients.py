@@ -7,7 +7,6 @@ fast, `blocking` waits for longer than any BLOCK we send, `control` retries scri
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -44,8 +43,6 @@ _MEDIA_TIMEOUT_S: Final = 0.5
 _BLOCKING_TIMEOUT_S: Final = MAX_BLOCK_MS / 1000 + 0.5
 _CONTROL_TIMEOUT_S: Final = 1.0
 _SENTINEL_TIMEOUT_S: Final = 0.5
-_PING_TIMEOUT_S: Final = 0.9
-"""A probe has one second by default."""
 _CONNECTIONS: Final = 8
 """Of a client whose commands take a moment. When all are busy the next command waits for one; in the library's default
 pool it fails. They are kept once they are open.
@@ -87,14 +84,6 @@ class RedisClients:
     """Where they connect to, if that may change."""
     credentials: RenewedCredentials | None = None
     """What they sign in with, if that is renewed."""
-
-    async def ping(self) -> bool:
-        """Whether Redis answers now; in less than a second in any case."""
-        try:
-            async with asyncio.timeout(_PING_TIMEOUT_S):
-                return bool(await self.control.ping())
-        except (RedisError, OSError):
-            return False
 
     async def warm_up(self) -> None:
         """Open all connections of `control`, with the scripts loaded: no burst of calls waits for a handshake or a

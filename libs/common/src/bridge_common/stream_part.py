@@ -243,7 +243,7 @@ class StreamPart:
     def _refused(self, reason: str, *, reading: bool) -> None:
         if not reading and reason.partition(" ")[0] in _NOT_FOR_US:
             if self._is_told:
-                log.warning("not told of new entries, looking for them instead", extra=fields(error=reason))
+                log.warning("SUBSCRIBE refused; polling instead", extra=fields(error=reason))
                 self._is_told, self._quiet_s = False, _UNTOLD_S
             return
         self.failed(reason)
