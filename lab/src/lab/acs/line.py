@@ -15,6 +15,7 @@ from lab.acs.media_codec import frame_bytes
 from lab.acs.noise import NoiseFloor
 from lab.acs.playout import Playout
 from lab.acs.recording import Recording
+from lab.acs.ticker import CATCH_UP_S
 from lab.acs.uplink import CallerEnds, CallerSays, Marks, Speech, Uplink, Utterance
 from lab.mark_stream import MarkStream
 
@@ -128,9 +129,11 @@ class Line:
         return heard
 
     def _align_caller(self, now: float) -> None:
-        """After ticks were missed (a suspended machine) the caller's channel catches up with silence."""
+        """After the ticker gave up ticks (a suspended machine) the caller's channel is filled with silence. Ticks that
+        are only late bring their frames themselves: silence would tear a word apart, and stay as a delay.
+        """
         assert self.recording is not None
         frame_samples = len(self._silence) // 2
         behind = round((now - self.opened) * self.rate_hz) - self.recording.left_samples
-        if behind > 3 * frame_samples:
+        if behind > CATCH_UP_S * self.rate_hz:
             self.recording.say(bytes(2 * (behind - frame_samples)))

@@ -14,7 +14,7 @@ from collections.abc import Callable
 PERIOD_S = 0.020
 PHASES = 4
 _STEP_S = PERIOD_S / PHASES
-_CATCH_UP_S = 1.0
+CATCH_UP_S = 1.0
 """Frames owed for longer than this are given up: the machine was suspended or is hopelessly late."""
 
 Tick = Callable[[float], None]
@@ -52,7 +52,7 @@ class Ticker:
 
     def _run(self) -> None:
         now = time.monotonic()
-        if now - self._deadline > _CATCH_UP_S:
+        if now - self._deadline > CATCH_UP_S:
             self._deadline = now
         while self._deadline <= now:
             for tick in tuple(self._phases[self._next_phase]):

@@ -105,6 +105,19 @@ def test_after_a_stall_the_callers_side_catches_up_with_silence() -> None:
     assert len(both) == 120 * 320
 
 
+def test_late_ticks_leave_the_callers_words_whole() -> None:
+    """The machine stood still for 200 ms within a word; the ticker makes up for the ticks at once."""
+    line = speaking_line()
+    run(line, range(1, 11))
+    line.say(constant(500, 0.4), "whole")
+    run(line, range(11, 16))
+    for _ in range(16, 27):
+        line.tick(100.0 + 26 / 50)
+    run(line, range(27, 41))
+    sounding = np.flatnonzero(channels(line)[:, 0])
+    assert (sounding[0], sounding[-1] + 1, len(sounding)) == (10 * 320, 30 * 320, 20 * 320)
+
+
 def test_marks_are_read_as_they_arrive_not_as_they_are_played() -> None:
     line = Line(RATE_HZ, 0.0, Marks(3, RATE_HZ), threshold=200, record=False)
     line.play(b"".join(encode_mark(3, n, RATE_HZ) for n in range(5)), 7.0)
