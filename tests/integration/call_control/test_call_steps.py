@@ -18,7 +18,7 @@ from bridge_common.keys import Keys
 from bridge_common.redis_clients import RedisClients
 from call_control.call_steps import CallSteps
 from call_control.core.call_machine import outstanding
-from call_control.core.commands import Offer, to_pending
+from call_control.core.commands import End, Offer, of_pending, to_pending
 from call_control.core.draft import Rules
 from call_control.core.events import CommandDone
 from call_control.core.routing import Routed, Routing
@@ -178,11 +178,13 @@ async def test_a_call_that_rings_no_longer_is_not_begun(
 ) -> None:
     call, routing, grown = PhoneCall(), CountedRouting(), Growth()
     times = {"received_ms": now_ms() - received_s * 1000, "rang_ms": now_ms() - event_s * 1000 if event_s else 0}
-    assert await CallSteps(store, Rules(), routing).take(late(call, **times), "1-1") is None
-    assert await store.load(call.call_id) is None
+    record = await CallSteps(store, Rules(), routing).take(late(call, **times), "1-1")
+    assert record is not None
+    assert (record.status, record.end_reason, record.route) == (Status.ENDED, "ring_expired", "RING_TIME_S")
+    assert [type(of_pending(command)) for command in record.pending] == [End], "ACS is not asked for anything"
     assert routing.counted == []
     assert grown("bridge_calls_outdated_total") == 1
-    assert [record.getMessage() for record in caplog.records] == ["call no longer rings; not answered"]
+    assert "call no longer rings; not answered" in [line.getMessage() for line in caplog.records]
 
 
 @pytest.mark.parametrize("event_s", [-30, 0, 59])

@@ -322,4 +322,6 @@ async def test_an_old_event_is_not_answered(board: Switchboard) -> None:
     await board.ring(call)
     await board.reaches(call, Status.RINGING)
     await eventually(board.idle)
-    assert [record.call_id for record in await board.store.list_calls()] == [call.call_id]
+    statuses = {record.call_id: (record.status, record.end_reason) for record in await board.store.list_calls()}
+    assert statuses.pop(call.call_id) == (Status.RINGING, "")
+    assert list(statuses.values()) == [(Status.ENDED, "ring_expired")]

@@ -23,7 +23,7 @@ from call_control.call_trace import begin_trace, report_outdated, report_over_li
 from call_control.core.call_machine import apply
 from call_control.core.callbacks import AcsEvent, decode_data
 from call_control.core.draft import Rules, newly_due, no_longer_due
-from call_control.core.events import CallEvent, CommandDone, CommandFailed
+from call_control.core.events import CallEvent, CommandDone, CommandFailed, RingExpired
 from call_control.core.routing import Accepted, Routed, Routing
 from call_control.ring_counter import Exceeded, RingCounter
 
@@ -85,26 +85,11 @@ class CallSteps:
     async def _arrive(self, entry: IncomingCall, cause: str) -> CallRecord | None:
         age_ms = _now_ms() - (entry.rang_ms or entry.received_ms)
         if age_ms > self._rules.ring_ms:
-            return await self._arrive_late(entry, age_ms)
+            return await self._arrive_late(entry, age_ms, cause)
         routing = await self._routing.routing()
         routed, exceeded = await self._limited(entry, routing)
         trace = begin_trace(entry)
-        blank = CallRecord(
-            call_id=entry.call_id,
-            status=Status.RINGING,
-            created_ms=entry.received_ms,
-            caller=entry.caller,
-            callee=entry.callee,
-            correlation_id=entry.correlation_id,
-            server_call_id=entry.server_call_id,
-            incoming_call_context=entry.incoming_call_context,
-            caller_display_name=entry.display_name,
-            custom_context=entry.custom_context,
-            on_behalf_of=entry.on_behalf_of,
-            route=routed.rule,
-            route_reason=routed.reason,
-            traceparent=trace.traceparent,
-        )
+        blank = replace(_blank(entry), route=routed.rule, route_reason=routed.reason, traceparent=trace.traceparent)
         step = apply(blank, routed.decision, _now_ms(), self._rules, cause)
         if await self._store.create(step.record, _deadlines(blank, step.record)):
             self._routing.count(routed)
@@ -116,12 +101,19 @@ class CallSteps:
             return step.record
         return await self._store.load(entry.call_id)
 
-    async def _arrive_late(self, entry: IncomingCall, age_ms: int) -> CallRecord | None:
-        """A call that no longer rings is not begun. If it was begun while it rang, its work is carried on."""
-        record = await self._store.load(entry.call_id)
-        if record is None:
+    async def _arrive_late(self, entry: IncomingCall, age_ms: int, cause: str) -> CallRecord | None:
+        """A call that no longer rings is recorded and not answered. If it was begun while it rang, its work is
+        carried on.
+        """
+        reason = f"its event was {age_ms / 1000:.0f} s old"
+        blank = replace(_blank(entry), route="RING_TIME_S", route_reason=reason)
+        expired = RingExpired()
+        step = apply(blank, expired, _now_ms(), self._rules, cause)
+        if await self._store.create(step.record, _deadlines(blank, step.record)):
             report_outdated(entry, age_ms)
-        return record
+            tell_step(blank, step.record, expired)
+            return step.record
+        return await self._store.load(entry.call_id)
 
     async def _limited(self, entry: IncomingCall, routing: Routing) -> tuple[Routed, Exceeded | None]:
         """Where the call goes. Only calls for an agent count: the others need no voice session."""
@@ -186,3 +178,19 @@ def _deadlines(before: CallRecord, after: CallRecord) -> Deadlines:
 
 def _now_ms() -> int:
     return round(time.time() * 1000)
+
+
+def _blank(entry: IncomingCall) -> CallRecord:
+    return CallRecord(
+        call_id=entry.call_id,
+        status=Status.RINGING,
+        created_ms=entry.received_ms,
+        caller=entry.caller,
+        callee=entry.callee,
+        correlation_id=entry.correlation_id,
+        server_call_id=entry.server_call_id,
+        incoming_call_context=entry.incoming_call_context,
+        caller_display_name=entry.display_name,
+        custom_context=entry.custom_context,
+        on_behalf_of=entry.on_behalf_of,
+    )

@@ -62,6 +62,7 @@ TABLE: Final[tuple[Row, ...]] = (
     Row(RINGING, Kind.ACCEPTED, RINGING, (do.offer,), when=do.new),
     Row(RINGING, Kind.REDIRECTED, DIVERTING, (because("redirected"), do.redirect), when=do.new),
     Row(RINGING, Kind.REJECTED, DIVERTING, (do.because_told, do.reject), when=do.new),
+    Row(RINGING, Kind.RING_EXPIRED, ENDED, (because("ring_expired"),), when=do.new),
     Row(RINGING, Kind.VOICE_READY, ANSWERING, (do.note_voice, do.answer)),
     Row(RINGING, Kind.VOICE_LOST, DIVERTING, (because("voice_lost"), do.divert), when=do.voice_current),
     Row(RINGING, Kind.CLAIM_DUE, RINGING, (do.find_relay,)),

@@ -8,7 +8,7 @@ from call_control.core.events import KNOWN_CALLBACKS
 
 _OF_OURS: Final = frozenset(
     {
-        *("caller_hung_up", "redirected", "rejected", "on_behalf_of_callee", "over_limit", "ended"),
+        *("caller_hung_up", "redirected", "rejected", "on_behalf_of_callee", "over_limit", "ring_expired", "ended"),
         *("no_capacity", "no_voice", "voice_lost", "media_lost", "never_connected", "too_long"),
         *("transferred", "not_transferred"),
         *("hung_up_by_operator", "hung_up_by_agent", "hung_up_by_media-gateway"),

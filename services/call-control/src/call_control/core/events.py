@@ -13,6 +13,11 @@ from call_control.core.routing import Accepted, Redirected, Rejected
 
 
 @dataclass(frozen=True, slots=True)
+class RingExpired:
+    """The call arrives when it can no longer ring."""
+
+
+@dataclass(frozen=True, slots=True)
 class CommandDone:
     """A command succeeded. `connection_id` and `state` as ACS answered, empty where it says nothing of them.
 
@@ -37,6 +42,7 @@ CallEvent: TypeAlias = (
     Accepted
     | Redirected
     | Rejected
+    | RingExpired
     | VoiceReady
     | VoiceLost
     | MediaOpen
@@ -55,6 +61,7 @@ class Kind(StrEnum):
     ACCEPTED = "accepted"
     REDIRECTED = "redirected by policy"
     REJECTED = "rejected by policy"
+    RING_EXPIRED = "ring time over"
     VOICE_READY = "voice ready"
     VOICE_LOST = "voice lost"
     MEDIA_OPEN = "media open"
@@ -100,6 +107,7 @@ _BY_TYPE: Final[dict[type[object], Kind]] = {
     Accepted: Kind.ACCEPTED,
     Redirected: Kind.REDIRECTED,
     Rejected: Kind.REJECTED,
+    RingExpired: Kind.RING_EXPIRED,
     VoiceReady: Kind.VOICE_READY,
     VoiceLost: Kind.VOICE_LOST,
     MediaOpen: Kind.MEDIA_OPEN,
