@@ -64,6 +64,9 @@ class RedisCluster:
     def move_slot(self, key: str, to: int) -> None:
         """Give the slot of the key, which has to be empty, to the server on port `to`."""
         slot, owner = ask(to, "CLUSTER", "KEYSLOT", key), ask(to, "CLUSTER", "MYID")
+        # Only a slot that is being imported raises the new owner's epoch. At an equal epoch the previous owner's
+        # gossip can take the slot back.
+        ask(to, "CLUSTER", "SETSLOT", slot, "IMPORTING", ask(self.owner_of(key, to), "CLUSTER", "MYID"))
         for port in (to, *(port for port in self._running if port != to)):
             with contextlib.suppress(RedisRefusedError):  # replicas hear of it from their primaries
                 ask(port, "CLUSTER", "SETSLOT", slot, "NODE", owner)
