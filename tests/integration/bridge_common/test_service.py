@@ -130,6 +130,13 @@ async def test_a_signal_drains_while_the_sockets_are_still_open(
     assert echo.life[:4] == ["start", "drain", "drained", "closed 1012"]
 
 
+async def test_a_signal_drains_from_the_moment_the_port_answers(echo: Echo) -> None:
+    async with RunningService(echo, settings_of(drain_timeout_s=0.1)) as running:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert await asyncio.wait_for(running.until_told(), 5) == 0
+    assert echo.life == ["start", "drain", "stop"]
+
+
 async def test_a_second_signal_ends_the_drain(echo: Echo) -> None:
     async with RunningService(echo, settings_of()) as running:
         ending = asyncio.create_task(running.until_told())

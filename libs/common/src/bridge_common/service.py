@@ -82,6 +82,7 @@ class RunningService:
         self._server = server or _web_server(service, settings)
         self._socket: socket.socket | None = None
         self._loop_lag = LoopLag()
+        self._signals = _Signals()
 
     @property
     def port(self) -> int:
@@ -94,6 +95,8 @@ class RunningService:
         try:
             async with asyncio.timeout(_START_TIMEOUT_S):
                 await self._service.start()
+            # Before the port answers: a signal from then on means a drain.
+            self._signals.catch()
             await self._server.open(self._socket)
             self._loop_lag.start()
         except BaseException:
@@ -112,7 +115,10 @@ class RunningService:
         finally:
             if self._socket is not None:
                 self._socket.close()
-            await self._service.stop()
+            try:
+                await self._service.stop()
+            finally:
+                self._signals.release()
 
     async def until_told(self) -> int:
         """Wait for a reason to end; the process's exit code.
@@ -120,22 +126,14 @@ class RunningService:
         After SIGTERM or SIGINT drain within the time the settings give; a second signal ends the drain. When a part
         has died there is no drain: what it carried is with others all the sooner.
         """
-        loop = asyncio.get_running_loop()
-        signalled, again = asyncio.Event(), asyncio.Event()
-
-        def on_signal() -> None:
-            (again if signalled.is_set() else signalled).set()
-
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, on_signal)
-        if not await self._is_signalled(signalled):
+        if not await self._is_signalled():
             log.critical("ending: %s", self._service.parts.failure)
             return 1
         self._service.draining = True
         telemetry.DRAINING.set(1)
         log.info("draining", extra=fields(timeout_s=self._settings.drain_timeout_s))
         drain = asyncio.create_task(self._drain())
-        impatient = asyncio.create_task(again.wait())
+        impatient = asyncio.create_task(self._signals.second.wait())
         try:
             await asyncio.wait(
                 {drain, impatient}, timeout=self._settings.drain_timeout_s, return_when=asyncio.FIRST_COMPLETED
@@ -147,13 +145,13 @@ class RunningService:
             await asyncio.wait({drain, impatient}, timeout=_CANCEL_TIMEOUT_S)
         return 0
 
-    async def _is_signalled(self, signalled: asyncio.Event) -> bool:
+    async def _is_signalled(self) -> bool:
         """Wait for a signal; False when a part of the service failed first."""
-        told = asyncio.create_task(signalled.wait())
+        told = asyncio.create_task(self._signals.first.wait())
         failed = asyncio.create_task(self._service.parts.failed())
         try:
             await asyncio.wait({told, failed}, return_when=asyncio.FIRST_COMPLETED)
-            return signalled.is_set()
+            return self._signals.first.is_set()
         finally:
             told.cancel()
             failed.cancel()
@@ -167,6 +165,24 @@ class RunningService:
         except asyncio.CancelledError:
             log.warning("drain cut short")
             raise
+
+
+class _Signals:
+    """SIGTERM and SIGINT of this process as events."""
+
+    def __init__(self) -> None:
+        self.first, self.second = asyncio.Event(), asyncio.Event()
+
+    def catch(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, self._on_signal)
+
+    def release(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().remove_signal_handler(number)
+
+    def _on_signal(self) -> None:
+        (self.second if self.first.is_set() else self.first).set()
 
 
 def _bind(host: str, port: int) -> socket.socket:
@@ -212,13 +228,10 @@ def serve(service: Service, settings: ServiceSettings, server: Server | None = N
 
     async def main() -> int:
         async with RunningService(service, settings, server) as running:
-            told = asyncio.ensure_future(running.until_told())
-            # Signals are heard from here on; what comes next may take its time.
-            await asyncio.sleep(0)
             garbage.start()
             log.info("listening", extra=fields(port=running.port))
             readiness = asyncio.create_task(log_when_ready(service.ready, running.port))
-            code = await told
+            code = await running.until_told()
             readiness.cancel()
             await asyncio.wait({readiness})
             garbage.stop()
