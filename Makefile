@@ -104,7 +104,7 @@ format: install ## format the code and mend what can be mended
 	$(BIN)/ruff format .
 
 mutate: install ## run mutation tests: up to MUTANTS faults in MINUTES, list the survivors (SEED, ONLY=path)
-	$(BIN)/python tests/mutate.py --mutants $(MUTANTS) --seed $(SEED) --minutes $(MINUTES) --only "$(ONLY)"
+	$(BIN)/python -m tests.mutation.mutate --mutants $(MUTANTS) --seed $(SEED) --minutes $(MINUTES) --only "$(ONLY)"
 
 bench: compiled ## measure the parts, side by side with their alternatives
 	$(SHIPPED_FIRST) $(BIN)/python -m bench

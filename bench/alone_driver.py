@@ -21,14 +21,14 @@ from bench.alone_wire import MediaPeer, RedisPeer, VoicePeer, serve_voice
 from bench.bridges import Shape
 from bench.metronome import Metronome
 from bench.recorded import FRAMES_PER_S, ITEM_ID, Appends, Recording, audio_metadata, client_frame
-from bridge_common import media_token
-from bridge_common.call_record import CallRecord, Status
-from bridge_common.call_store import CallStore
-from bridge_common.entries import MediaAttached, Playing
-from bridge_common.ids import call_id_of
-from bridge_common.keys import Keys
-from bridge_common.leases import Leases
-from bridge_common.redis_clients import RedisClients, open_clients
+from bridge_common.base.ids import call_id_of
+from bridge_common.redis.clients import RedisClients, open_clients
+from bridge_common.store.call_store import CallStore
+from bridge_common.store.leases import Leases
+from bridge_common.wire import media_token
+from bridge_common.wire.call_record import CallRecord, Status
+from bridge_common.wire.entries import MediaAttached, Playing
+from bridge_common.wire.keys import Keys
 
 GATEWAY: Final = "media-gateway"
 RELAY: Final = "agent-relay"

@@ -16,7 +16,7 @@ from bench.alone_driver import GATEWAY
 from bench.bridges import Shape
 from bench.process_time import cpu_s, waited_s
 from bench.recorded import DELTA_MS, FRAMES_PER_S
-from bridge_common.audio import PHONE_RATE_HZ, bytes_of_ms
+from bridge_common.wire.audio import PHONE_RATE_HZ, bytes_of_ms
 from lab.stack import StackError
 from media_gateway.core.acs_media import encode_audio
 

@@ -8,8 +8,8 @@ import os
 from functools import partial
 
 from bench.table import Table, best_us
-from bridge_common import entry_codec
-from bridge_common.entries import AudioFrame
+from bridge_common.wire import entry_codec
+from bridge_common.wire.entries import AudioFrame
 from media_gateway.core import acs_media
 from media_gateway.core.rate_change import rate_change
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from bench.table import Table
-from bridge_common.audio import VOICE_RATE_HZ, bytes_of_ms
+from bridge_common.wire.audio import VOICE_RATE_HZ, bytes_of_ms
 from media_gateway.core.playout import Playout
 
 DELTA_MS = 250

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from bench.bridges import Shape
-from bridge_common.audio import FRAME_MS, PHONE_RATE_HZ, VOICE_RATE_HZ, bytes_of_ms
-from bridge_common.entries import Audio, AudioFrame, Entry
-from bridge_common.streams import Outlet
+from bridge_common.streams.writer import Outlet
+from bridge_common.wire.audio import FRAME_MS, PHONE_RATE_HZ, VOICE_RATE_HZ, bytes_of_ms
+from bridge_common.wire.entries import Audio, AudioFrame, Entry
 
 FRAMES_PER_S: Final = 1000 // FRAME_MS
 DELTA_MS: Final = {Shape.ECHO: FRAME_MS, Shape.DELTAS: 250}

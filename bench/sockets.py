@@ -25,7 +25,7 @@ from websockets.asyncio.server import ServerConnection, serve
 
 from bench.event_loop import new_event_loop
 from bench.table import Cell, Table
-from lab.acs.media_socket import MediaSocket, RefusedError, open_media_socket
+from lab.acs.media_socket_client import MediaSocketClient, SocketRefusedError, open_media_socket
 from lab.orphans import guard
 from lab.ports import free_port
 
@@ -86,13 +86,13 @@ async def _feed(pid: int, url: str) -> float:
     return (after.user + after.system - before.user - before.system) / sent * 1e6
 
 
-async def _open(url: str, count: Callable[[bytes, float], None]) -> MediaSocket:
+async def _open(url: str, count: Callable[[bytes, float], None]) -> MediaSocketClient:
     """Once the server has started."""
     deadline = time.monotonic() + _START_S
     while True:
         try:
             return await open_media_socket(url, {}, count, lambda _: None, _START_S)
-        except RefusedError:
+        except SocketRefusedError:
             if time.monotonic() > deadline:
                 raise
             await asyncio.sleep(0.05)

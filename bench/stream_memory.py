@@ -12,12 +12,12 @@ import redis
 
 from bench.bridges import Shape
 from bench.recorded import DELTA_MS, ITEM_ID, sound
-from bridge_common.audio import FRAME_MS, VOICE_RATE_HZ
-from bridge_common.entries import Audio, AudioFrame
-from bridge_common.entry_codec import FIELD, encode
-from bridge_common.ids import call_id_of
-from bridge_common.keys import LONG_ENTRIES_KEPT, LONG_ENTRY_BYTES, MEDIA_STREAM_LENGTH, Keys
-from bridge_common.stream_writer import TRIM_EVERY
+from bridge_common.base.ids import call_id_of
+from bridge_common.streams.writer import TRIM_EVERY
+from bridge_common.wire.audio import FRAME_MS, VOICE_RATE_HZ
+from bridge_common.wire.entries import Audio, AudioFrame
+from bridge_common.wire.entry_codec import FIELD, encode
+from bridge_common.wire.keys import LONG_ENTRIES_KEPT, LONG_ENTRY_BYTES, MEDIA_STREAM_LENGTH, Keys
 
 _BEYOND: Final = 2
 """So many times the length that is kept: streams are trimmed in steps."""

@@ -15,12 +15,13 @@ from typing import Any, Final, TypeAlias
 
 from bench.event_loop import new_event_loop
 from bench.table import Cell, Table
-from bridge_common.entries import AudioFrame, Entry
-from bridge_common.entry_codec import encode
-from bridge_common.keys import MEDIA_STREAM_LENGTH, Keys
-from bridge_common.redis_clients import RedisClients, open_clients
-from bridge_common.stream_entries import entries_of, xread
-from bridge_common.streams import StreamReader, StreamWriter
+from bridge_common.redis.clients import RedisClients, open_clients
+from bridge_common.streams.reader import StreamReader
+from bridge_common.streams.stream_entries import entries_of, xread
+from bridge_common.streams.writer import StreamWriter
+from bridge_common.wire.entries import AudioFrame, Entry
+from bridge_common.wire.entry_codec import encode
+from bridge_common.wire.keys import MEDIA_STREAM_LENGTH, Keys
 from lab.redis_server import redis_server
 
 STREAMS: Final = 40

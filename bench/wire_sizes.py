@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from agent_relay.core.voice_codec import encode_append
+from agent_relay.core.protocol.voice_codec import encode_append
 from bench.bridges import Shape
 from bench.recorded import FRAMES_PER_S, Recording, client_frame, sound
-from bridge_common.audio import FRAME_MS, PHONE_RATE_HZ, VOICE_RATE_HZ
+from bridge_common.wire.audio import FRAME_MS, PHONE_RATE_HZ, VOICE_RATE_HZ
 from media_gateway.core.acs_media import encode_audio
 
 _SERVER_HEAD_BYTES: Final = 4

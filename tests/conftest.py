@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from bridge_common.keys import Keys
-from bridge_common.redis_clients import RedisClients, open_clients
+from bridge_common.redis.clients import RedisClients, open_clients
+from bridge_common.wire.keys import Keys
 from lab.ports import free_port
 from lab.redis_server import start_server
 

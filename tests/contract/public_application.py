@@ -26,7 +26,7 @@ import soxr
 import trustme
 
 from lab.acs.settings import LAB_ACCESS_KEY
-from lab.call_checks import LIKENESS, Check
+from lab.call_checks import LIKENESS, CallCheck
 from lab.demo import DEFAULT_SCENARIO
 from lab.heard_audio import Recording, find_speech, read_recording
 from lab.ports import free_port
@@ -135,17 +135,17 @@ def _rows(phone: Json) -> list[Json]:
     return rows
 
 
-def checks(urls: Urls, scenario: Scenario, phone: Json, voice: Json, recording: Recording) -> Iterator[Check]:
+def checks(urls: Urls, scenario: Scenario, phone: Json, voice: Json, recording: Recording) -> Iterator[CallCheck]:
     ended = (phone.get("state"), phone.get("end_reason"))
-    yield Check("ended by the caller", ended == ("ended", "caller_hung_up"), " ".join(map(str, ended)))
+    yield CallCheck("ended by the caller", ended == ("ended", "caller_hung_up"), " ".join(map(str, ended)))
     failed = [row for row in _rows(phone) if row["event"] == "callback_failed"]
     sent = [kind for row in _rows(phone) if row["event"] == "callback_sent" for kind in row["types"]]
-    yield Check("every callback was taken", not failed and "MediaStreamingStarted" in sent, ", ".join(sent))
+    yield CallCheck("every callback was taken", not failed and "MediaStreamingStarted" in sent, ", ".join(sent))
     said = [step.say for step in scenario.caller.steps if step.say]
     heard = [str(turn["text"]) for turn in voice.get("user_turns", [])]
-    yield Check("the caller's turns were heard", heard == said, f"{len(heard)} of {len(said)}")
+    yield CallCheck("the caller's turns were heard", heard == said, f"{len(heard)} of {len(said)}")
     stops = sum(row["event"] == "stop_audio" for row in _rows(phone))
-    yield Check("the caller could interrupt", stops > 0, f"StopAudio {stops} times")
+    yield CallCheck("the caller could interrupt", stops > 0, f"StopAudio {stops} times")
     items = voice.get("said", [])
     for item in items:
         pcm = raw("GET", f"{urls.voice}/lab/sessions/{voice['id']}/speech/{item['item_id']}")
@@ -153,9 +153,9 @@ def checks(urls: Urls, scenario: Scenario, phone: Json, voice: Json, recording: 
         count = int(min(COMPARED_MS, float(item["ms"])) * recording.rate_hz / 1000)
         found = find_speech(recording.agent, recording.rate_hz, samples[:count].astype("<i2").tobytes())
         text = str(item["text"])[:40]
-        yield Check(f"heard: “{text}”", found.likeness >= LIKENESS, f"likeness {found.likeness:.3f}")
+        yield CallCheck(f"heard: “{text}”", found.likeness >= LIKENESS, f"likeness {found.likeness:.3f}")
     wanted = 1 + len(scenario.agent.replies)
-    yield Check("the agent greeted and answered", len(items) == wanted, f"{len(items)} of {wanted} things said")
+    yield CallCheck("the agent greeted and answered", len(items) == wanted, f"{len(items)} of {wanted} things said")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -8,8 +8,8 @@ import uvicorn
 from lab.acs.app import create_app
 from lab.acs.settings import AcsSettings
 from lab.ports import free_port
-from lab_server import running
-from npm_contract import install, run, why_not
+from tests.support.lab_server import running
+from tests.support.npm_contract import install, run, why_not
 
 pytestmark = [pytest.mark.node, pytest.mark.timeout(240), pytest.mark.skipif(bool(why_not()), reason=why_not())]
 

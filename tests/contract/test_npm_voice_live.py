@@ -9,8 +9,8 @@ import pytest
 from lab.speech import synthesize
 from lab.voice_live.app import server_config
 from lab.voice_live.settings import VoiceLiveSettings
-from lab_server import running
-from npm_contract import install, run, why_not
+from tests.support.lab_server import running
+from tests.support.npm_contract import install, run, why_not
 
 pytestmark = [pytest.mark.node, pytest.mark.timeout(240), pytest.mark.skipif(bool(why_not()), reason=why_not())]
 

@@ -10,11 +10,11 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
-from eventually import eventually
 from lab.acs.settings import LAB_ACCESS_KEY
 from lab.identity import DEFAULT_HEADER
 from lab.ports import free_port
 from lab.voice_live.settings import DEFAULT_API_KEY
+from tests.support.eventually import eventually
 
 CLIENT = """
 import asyncio, sys

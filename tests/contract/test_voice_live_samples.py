@@ -9,10 +9,10 @@ import json
 
 import pytest
 
-import fuzzing
-from agent_relay.core import voice_live as vl
-from agent_relay.core.voice_codec import decode, encode, encode_append
-from bridge_common.errors import FrameError
+from agent_relay.core.protocol import voice_events as vl
+from agent_relay.core.protocol.voice_codec import decode, encode, encode_append
+from bridge_common.base.errors import FrameError
+from tests.support import fuzzing
 
 _SESSION = (
     '"session":{"id":"sess_1","model":"gpt-realtime-global-standard","modalities":["audio"],"instructions":"…",'

@@ -21,8 +21,8 @@ from lab.identity import DEFAULT_HEADER, IdentitySettings
 from lab.speech import ms_of, synthesize
 from lab.voice_live.app import server_config
 from lab.voice_live.settings import DEFAULT_API_KEY, VoiceLiveSettings
-from lab_server import running
-from voice_live_stage import b64, silence
+from tests.support.lab_server import running
+from tests.support.voice_live_stage import b64, silence
 
 SETTINGS = VoiceLiveSettings(port=0, reply_delay_s=0.05, session_setup_s=0.0, speed=20.0)
 GREETING = "Welcome to the parcel service."

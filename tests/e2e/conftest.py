@@ -10,7 +10,7 @@ from redis import Redis
 
 from lab.stack import Ports, Stack, running
 from lab.wire import call_json
-from span_receiver import SpanReceiver, receiving_spans
+from tests.support.span_receiver import SpanReceiver, receiving_spans
 
 
 @pytest.fixture(scope="session")

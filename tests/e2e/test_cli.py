@@ -14,10 +14,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from eventually import eventually
 from lab.cli import main
 from lab.kept_stack import recall
 from lab.stack import Ports, Stack, probe_status
+from tests.support.eventually import eventually
 
 LAB = str(Path(sys.executable).parent / "lab")
 

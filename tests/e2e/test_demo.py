@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from eventually import eventually
 from lab.acs.settings import LAB_ACCESS_KEY
 from lab.call_checks import check_call
 from lab.demo import DEFAULT_SCENARIO, demo
@@ -18,7 +17,8 @@ from lab.metric_checks import read_metrics
 from lab.observed_call import ObservedCall, place_call, save_recording
 from lab.scenario import load_scenario
 from lab.stack import API_KEY, EVENT_GRID_SECRET, IDENTITY_HEADER, MEDIA_TOKEN_KEY, Stack
-from span_receiver import SpanReceiver
+from tests.support.eventually import eventually
+from tests.support.span_receiver import SpanReceiver
 
 SERVICES = ("call-control", "media-gateway", "agent-relay")
 

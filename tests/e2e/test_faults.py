@@ -10,26 +10,26 @@ import urllib.request
 import pytest
 from redis.asyncio import Redis
 
-from bridge_common.audio import VOICE_RATE_HZ
-from bridge_common.ids import call_id_of
-from eventually import eventually
+from bridge_common.base.ids import call_id_of
+from bridge_common.wire.audio import VOICE_RATE_HZ
 from lab.heard_audio import find_speech, read_recording
 from lab.observed_call import FINISHED, ObservedCall, place_call
-from lab.scenario import Agent, Caller, Reply, Scenario, Step
+from lab.scenario import Agent, Reply, Scenario, ScenarioCaller, ScenarioStep
 from lab.stack import Stack
 from lab.wire import Json, call_json
 from media_gateway.core.rate_change import rate_change
 from media_gateway.recordings import WAIT, load_recording
+from tests.support.eventually import eventually
 
 SLOW = Scenario(
     name="slow",
-    caller=Caller(
+    caller=ScenarioCaller(
         number="+14255550115",
         steps=(
-            Step(wait_for="agent_ends", ms=2500),
-            Step(say="Where is my order?"),
-            Step(pause_ms=8_500),
-            Step(hang_up=True),
+            ScenarioStep(wait_for="agent_ends", ms=2500),
+            ScenarioStep(say="Where is my order?"),
+            ScenarioStep(pause_ms=8_500),
+            ScenarioStep(hang_up=True),
         ),
     ),
     agent=Agent(greeting="Hello there.", replies=(Reply(heard="Where is my order?", say="It arrives tomorrow."),)),

@@ -6,20 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from eventually import eventually
 from lab.observed_call import ObservedCall, place_call, save_recording
-from lab.scenario import Agent, Caller, Reply, Scenario, Step
+from lab.scenario import Agent, Reply, Scenario, ScenarioCaller, ScenarioStep
 from lab.stack import Stack
+from tests.support.eventually import eventually
 
 SCENARIO = Scenario(
     name="short",
-    caller=Caller(
+    caller=ScenarioCaller(
         number="+14255550142",
         steps=(
-            Step(wait_for="agent_ends", ms=400),
-            Step(dtmf="42#"),
-            Step(wait_for="agent_ends", ms=400),
-            Step(hang_up=True),
+            ScenarioStep(wait_for="agent_ends", ms=400),
+            ScenarioStep(dtmf="42#"),
+            ScenarioStep(wait_for="agent_ends", ms=400),
+            ScenarioStep(hang_up=True),
         ),
     ),
     agent=Agent(greeting="Hello there.", replies=(Reply(heard="", say="Thank you for the number."),)),

@@ -11,29 +11,29 @@ from pathlib import Path
 
 import pytest
 
-from bridge_common.ids import call_id_of
-from eventually import eventually
+from bridge_common.base.ids import call_id_of
 from lab.observed_call import place_call
 from lab.ports import free_port
 from lab.redis_cluster import redis_cluster
 from lab.redis_line import ask
 from lab.redis_server import start_server
-from lab.scenario import Agent, Caller, Reply, Scenario, Step
+from lab.scenario import Agent, Reply, Scenario, ScenarioCaller, ScenarioStep
 from lab.stack import API_KEY, Ports, Stack, running
 from lab.wire import call_json
-from redis_docs import make_user
-from redis_user import PASSWORD
+from tests.support.eventually import eventually
+from tests.support.redis_docs import make_user
+from tests.support.redis_user import PASSWORD
 
 pytestmark = pytest.mark.timeout(180)
 SCENARIO = Scenario(
     name="least privilege",
-    caller=Caller(
+    caller=ScenarioCaller(
         number="+14255550188",
         steps=(
-            Step(wait_for="agent_ends", ms=2500),
-            Step(say="Where is my order?"),
-            Step(wait_for="agent_ends", ms=2500),
-            Step(hang_up=True),
+            ScenarioStep(wait_for="agent_ends", ms=2500),
+            ScenarioStep(say="Where is my order?"),
+            ScenarioStep(wait_for="agent_ends", ms=2500),
+            ScenarioStep(hang_up=True),
         ),
     ),
     agent=Agent(greeting="Hello there.", replies=(Reply(heard="Where is my order?", say="It arrives tomorrow."),)),

@@ -19,15 +19,15 @@ from pathlib import Path
 import httpx
 import pytest
 
-from bridge_common.entries import VoiceReady
-from bridge_common.inbox import Inbox
-from bridge_common.keys import Keys
-from bridge_common.leases import Leases
-from bridge_common.redis_clients import RedisClients
-from eventually import eventually
+from bridge_common.redis.clients import RedisClients
+from bridge_common.store.inbox import Inbox
+from bridge_common.store.leases import Leases
+from bridge_common.wire.entries import VoiceReady
+from bridge_common.wire.keys import Keys
 from lab.ports import free_port
 from lab.stack import API_KEY, Ports, Stack
 from lab.wire import Json
+from tests.support.eventually import eventually
 
 PEOPLE = "+18005550000"
 CALLERS = [f"+1425555{number:04d}" for number in range(400)]

@@ -12,13 +12,13 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from eventually import eventually
 from lab.call_checks import check_call
 from lab.heard_audio import read_recording
 from lab.observed_call import ObservedCall, place_call, save_recording
-from lab.scenario import Agent, Caller, Reply, Scenario, Step
+from lab.scenario import Agent, Reply, Scenario, ScenarioCaller, ScenarioStep
 from lab.stack import API_KEY, Stack
 from lab.wire import Json
+from tests.support.eventually import eventually
 
 READING_CHARACTERS_PER_S: Final = 15
 SENTENCES: Final = (
@@ -31,14 +31,14 @@ SENTENCES: Final = (
 )
 SCENARIO: Final = Scenario(
     name="say",
-    caller=Caller(
+    caller=ScenarioCaller(
         number="+14255550177",
         steps=(
-            Step(wait_for="agent_ends", ms=300),
-            Step(wait_for="agent_starts", ms=8000, within_s=40),
-            Step(say="Stop, please."),
-            Step(wait_for="agent_ends", ms=500),
-            Step(hang_up=True),
+            ScenarioStep(wait_for="agent_ends", ms=300),
+            ScenarioStep(wait_for="agent_starts", ms=8000, within_s=40),
+            ScenarioStep(say="Stop, please."),
+            ScenarioStep(wait_for="agent_ends", ms=500),
+            ScenarioStep(hang_up=True),
         ),
     ),
     agent=Agent(greeting="Hello.", replies=(Reply(heard="Stop, please.", say="All right."),)),

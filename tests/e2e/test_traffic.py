@@ -6,10 +6,10 @@ import time
 
 import pytest
 
-from eventually import eventually
 from lab.stack import Stack
 from lab.traffic import await_talking, collect, cpu_s, directions, hang_up, place_calls, rss_bytes
 from lab.wire import call_json
+from tests.support.eventually import eventually
 
 FRAMES = 50
 """A second of each call."""

@@ -12,14 +12,14 @@ from typing import cast
 import pytest
 from starlette.routing import Route
 
-from bridge_common.call_record import Status
-from bridge_common.web_server import application
-from call_control import replies
+from bridge_common.service.web_server import application
+from bridge_common.wire.call_record import Status
 from call_control.app import CallControl
-from call_control.core.ring_limits import OVER_LIMIT
-from call_control.core.routing import ON_BEHALF, Rejected
-from scripted_acs import ScriptedAcs
-from switchboard import environment, settings_of
+from call_control.core.policy.ring_limits import OVER_LIMIT
+from call_control.core.policy.routing import ON_BEHALF, Rejected
+from call_control.http import error_responses
+from tests.support.scripted_acs import ScriptedAcs
+from tests.support.switchboard import environment, settings_of
 
 _ROUTE = re.compile(r"`(GET|POST|PUT|DELETE|OPTIONS) (/[^`?\s]*)[^`]*`")
 _ERROR = re.compile(r"^\| (\d{3}) \| `([a-z_]+)` \|", re.MULTILINE)
@@ -42,8 +42,8 @@ def test_every_route_is_documented_and_every_documented_route_exists(page: str) 
 
 
 def test_every_error_is_documented(page: str) -> None:
-    raised = {(status, cls.code) for cls, status in replies._STATUS}
-    raised.add((409, replies.InterruptedSayError.code))
+    raised = {(status, cls.code) for cls, status in error_responses._STATUS}
+    raised.add((409, error_responses.InterruptedSayError.code))
     documented = {(int(status), code) for status, code in _ERROR.findall(page)}
     assert documented == raised | _OF_THE_SERVER
 

@@ -170,7 +170,7 @@ def test_no_listed_coroutine_waits_while_it_handles_an_exception(listed: list[Pa
     assert len(listed) > 20
     for module in listed:
         lines = list(_waits_in_hand(ast.parse(module.read_text(encoding="utf-8"))))
-        assert not lines, f"{module.name}, lines {lines}: use bridge_common.waiting"
+        assert not lines, f"{module.name}, lines {lines}: use bridge_common.base.waiting"
 
 
 @pytest.mark.parametrize(

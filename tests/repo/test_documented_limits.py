@@ -8,23 +8,23 @@ from pathlib import Path
 
 import pytest
 
-_ROW = re.compile(r"^\| `([a-z_.]+)\.(_?[A-Z_]+|Rules\.[a-z_]+)` \| ([\d.]+) \|", re.MULTILINE)
+_ROW = re.compile(r"^\| `([a-z_.]+)\.(_?[A-Z_]+|CallPolicy\.[a-z_]+)` \| ([\d.]+) \|", re.MULTILINE)
 _PAGE = Path(__file__).resolve().parents[2] / "docs/architecture.md"
 LIMITS = _ROW.findall(_PAGE.read_text(encoding="utf-8"))
 
 FLEET = "docs/adr/0013-a-fleet-that-counts-its-connections.md"
 # The same values in sentences.
 SENTENCES = [
-    ("docs/api.md", "answered after {} s with 401", "call_control.operators.WRONG_KEY_DELAY_S"),
+    ("docs/api.md", "answered after {} s with 401", "call_control.http.operator_access.WRONG_KEY_DELAY_S"),
     ("docs/api.md", "may send {} a minute", "call_control.core.wrong_keys.PER_SOURCE"),
     ("docs/api.md", "all together {} a minute", "call_control.core.wrong_keys.IN_TOTAL"),
-    ("docs/api.md", "longer than {} s; the text", "call_control.replies.BODY_DEADLINE_S"),
-    ("docs/api.md", "paused for longer than {} s", "call_control.say.SILENCE_S"),
-    ("docs/api.md", "After {} s without text", "call_control.say.SILENCE_S"),
-    ("docs/api.md", "up to {} s for the answer", "agent_relay.core.turns.ANSWER_DUE_S"),
-    ("docs/api.md", "spoken after {} s; half", "agent_relay.core.announcement.STOP_PAUSE_S"),
-    ("docs/api.md", "half a sentence after {} s", "agent_relay.core.announcement.PAUSE_S"),
-    ("docs/api.md", "and {} pieces that wait", "bridge_common.keys.SAY_LENGTH"),
+    ("docs/api.md", "longer than {} s; the text", "call_control.http.error_responses.BODY_DEADLINE_S"),
+    ("docs/api.md", "paused for longer than {} s", "call_control.http.announcement_api.SILENCE_S"),
+    ("docs/api.md", "After {} s without text", "call_control.http.announcement_api.SILENCE_S"),
+    ("docs/api.md", "up to {} s for the answer", "agent_relay.core.dialog.turns.ANSWER_DUE_S"),
+    ("docs/api.md", "spoken after {} s; half", "agent_relay.core.announcements.announcement.STOP_PAUSE_S"),
+    ("docs/api.md", "half a sentence after {} s", "agent_relay.core.announcements.announcement.PAUSE_S"),
+    ("docs/api.md", "and {} pieces that wait", "bridge_common.wire.keys.SAY_LENGTH"),
     ("docs/troubleshooting.md", "given up after {} s", "agent_relay.tools.TIMEOUT_S"),
     (FLEET, "and after {} s tells", "media_gateway.relay_watch.GIVEN_UP_AFTER_S"),
     (FLEET, "Redis is away for {} s", "media_gateway.relay_watch.REDIS_AWAY_S"),
@@ -33,8 +33,8 @@ SENTENCES = [
 
 @pytest.mark.parametrize(("module", "name", "documented"), LIMITS, ids=[f"{row[0]}.{row[1]}" for row in LIMITS])
 def test_a_documented_limit_is_that_of_the_code(module: str, name: str, documented: str) -> None:
-    if name.startswith("Rules."):
-        assert getattr(import_module(module).Rules(), name.removeprefix("Rules.")) == float(documented)
+    if name.startswith("CallPolicy."):
+        assert getattr(import_module(module).CallPolicy(), name.removeprefix("CallPolicy.")) == float(documented)
     else:
         assert getattr(import_module(module), name) == float(documented)
 

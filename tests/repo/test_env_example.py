@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bridge_common.settings import ServiceSettings
+from bridge_common.service.settings import ServiceSettings
 
 SERVICES = ("call-control", "media-gateway", "agent-relay")
 

@@ -15,9 +15,9 @@ import yaml
 from pydantic import SecretStr
 
 from agent_relay.settings import RelaySettings
-from bridge_common.acs_settings import AcsTrustSettings
-from bridge_common.insecure import KEYS, Insecure
-from bridge_common.settings import ServiceSettings, load_settings
+from bridge_common.service.acs_settings import AcsTrustSettings
+from bridge_common.service.insecure import KEYS, Insecure
+from bridge_common.service.settings import ServiceSettings, load_settings
 from call_control.settings import CallControlSettings
 from lab import stack
 from media_gateway.settings import GatewaySettings

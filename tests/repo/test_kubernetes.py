@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from agent_relay.settings import RelaySettings
-from bridge_common.settings import ServiceSettings, load_settings
+from bridge_common.service.settings import ServiceSettings, load_settings
 from call_control.settings import CallControlSettings
 from media_gateway.settings import GatewaySettings
 

@@ -15,16 +15,24 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from lab import identity
+from lab.acs.acs_faults import CallbackFault, EventGridFault, FaultPlan, MediaFault, OddFrame, RestFault
 from lab.acs.app import create_app as acs_app
 from lab.acs.callee import CalleePlan
-from lab.acs.faults import CallbackFault, EventGridFault, FaultPlan, MediaFault, OddFrame, RestFault
-from lab.acs.lab_api import NewCall, Say, Tones
+from lab.acs.lab_api import NewCall, SayRequest, Tones
 from lab.acs.rest import OPERATIONS
 from lab.acs.settings import AcsSettings
 from lab.identity import IdentityFaults, IdentitySettings
-from lab.scenario import Agent, Caller, FunctionCall, Reply, Scenario, Step, load_scenario
+from lab.scenario import (
+    Agent,
+    Reply,
+    Scenario,
+    ScenarioCaller,
+    ScenarioFunctionCall,
+    ScenarioStep,
+    load_scenario,
+)
 from lab.stack import API_KEY, IDENTITY_HEADER, Ports
-from lab.voice_live import faults as voice_faults
+from lab.voice_live import injected_faults as voice_faults
 from lab.voice_live.app import create_app as voice_live_app
 from lab.voice_live.settings import DEFAULT_API_KEY, VoiceLiveSettings
 
@@ -48,13 +56,16 @@ def _section(page: str, title: str) -> str:
 @pytest.mark.parametrize(
     ("title", "models"),
     [
-        ("Scenarios", [Scenario, Caller]),
-        ("Steps of the caller", [Step]),
-        ("The agent script", [Agent, Reply, FunctionCall]),
+        ("Scenarios", [Scenario, ScenarioCaller]),
+        ("Steps of the caller", [ScenarioStep]),
+        ("The agent script", [Agent, Reply, ScenarioFunctionCall]),
         ("Calls by hand", [NewCall]),
-        ("Control routes of the simulated ACS", [CalleePlan, Tones, Say]),
+        ("Control routes of the simulated ACS", [CalleePlan, Tones, SayRequest]),
         ("Control routes of the simulated identity", [IdentityFaults]),
-        ("Faults", [FaultPlan, RestFault, EventGridFault, CallbackFault, MediaFault, OddFrame, voice_faults.Faults]),
+        (
+            "Faults",
+            [FaultPlan, RestFault, EventGridFault, CallbackFault, MediaFault, OddFrame, voice_faults.VoiceLiveFaults],
+        ),
     ],
 )
 def test_every_key_is_described(title: str, models: list[type[BaseModel]], page: str) -> None:
@@ -66,9 +77,9 @@ def test_every_key_is_described(title: str, models: list[type[BaseModel]], page:
 
 def test_every_key_of_each_fault_of_the_voice_service_is_in_its_row(page: str) -> None:
     rows = [row for row in _section(page, "Faults").splitlines() if row.startswith("| `")]
-    for name, field in voice_faults.Faults.model_fields.items():
+    for name, field in voice_faults.VoiceLiveFaults.model_fields.items():
         [row] = [row for row in rows if f"`{name}`" in row.split("|")[1] and row.count("|") == 4]
-        model = next(part for part in _parts_of(field.annotation) if issubclass(part, voice_faults.Fault))
+        model = next(part for part in _parts_of(field.annotation) if issubclass(part, voice_faults.InjectedFault))
         keys = set(model.model_fields) - {"times"}
         assert not sorted(key for key in keys if f"`{key}`" not in row), name
 
@@ -152,7 +163,7 @@ def test_bodies_of_examples_are_accepted(page: str) -> None:
     assert len(bodies) == 5
     for body, port, path in bodies:
         voice = Ports().voice_live == int(port)
-        faults: type[BaseModel] = voice_faults.Faults if voice else FaultPlan
+        faults: type[BaseModel] = voice_faults.VoiceLiveFaults if voice else FaultPlan
         (faults if path == "/lab/faults" else NewCall).model_validate(yaml.safe_load(body))
 
 

@@ -8,8 +8,8 @@ import pkgutil
 import pytest
 from prometheus_client.metrics import MetricWrapperBase
 
-from bridge_common import telemetry
-from bridge_common.telemetry import Labelled
+from bridge_common.observability import telemetry
+from bridge_common.observability.telemetry import Labelled
 
 PACKAGES = ("bridge_common", "call_control", "media_gateway", "agent_relay")
 MOST = 128

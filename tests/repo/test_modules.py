@@ -10,8 +10,10 @@ MOST_LINES = 399
 
 # Modules without a test module of their own name, and what tests them instead.
 TESTED_ELSEWHERE: dict[str, str] = {
-    "libs/common/src/bridge_common/lease_scripts.py": "tests/unit/bridge_common/test_scripts.py",
-    "services/media-gateway/src/media_gateway/surroundings.py": "tests/integration/media_gateway/test_media_session.py",
+    "libs/common/src/bridge_common/store/lease_scripts.py": "tests/unit/bridge_common/store/test_scripts.py",
+    "services/media-gateway/src/media_gateway/socket_context.py": (
+        "tests/integration/media_gateway/socket/test_media_session.py"
+    ),
 }
 
 _KEY = re.compile(r"^\{s\d|:call:|:(leases|owners|inbox|wake|uplink|downlink|transcript|timers|seen)\b|^quota:")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mutants import mutants_of
-from mutate import Copy, judges_of, modules
+from tests.mutation.mutants import mutants_of
+from tests.mutation.mutate import Copy, judges_of, modules
 
 HERE = Path("core/one.py")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from agent_relay.core.agent_profile import AgentProfile, Greeting
+from agent_relay.core.protocol.agent_profile import AgentProfile, Greeting
 from agent_relay.profiles import load_profiles
 
 

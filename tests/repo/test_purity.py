@@ -49,7 +49,7 @@ STANDARD = frozenset(
     ]
 )
 OUTSIDE = frozenset({"msgpack", "msgspec", "numpy", "pybase64", "pydantic", "typing_extensions", "yaml"})
-PURE_COMMON = frozenset({"audio", "call_record", "entries", "errors", "ids", "keys", "media_token", "redaction"})
+PURE_COMMON = frozenset({"wire", "base.errors", "base.ids", "base.redaction"})
 CLOCKS_AND_CHANCE = frozenset({"now", "utcnow", "today", "uuid1", "uuid4", "token_hex", "urandom"})
 COMPILED = frozenset({"cpython.buffer", "cpython.bytes", "libc.stdint", "libc.string"})
 _IMPORT = re.compile(r"^[ \t]*(?:from[ \t]+(\S+)[ \t]+c?import|c?import[ \t]+(\S+))", re.MULTILINE)
@@ -105,8 +105,8 @@ def _imports(tree: ast.Module) -> Iterator[str]:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
-            if node.module == "bridge_common":
-                yield from (f"bridge_common.{alias.name}" for alias in node.names)
+            if node.module in {"bridge_common", "bridge_common.base"}:
+                yield from (f"{node.module}.{alias.name}" for alias in node.names)
             else:
                 yield node.module
 
@@ -114,7 +114,7 @@ def _imports(tree: ast.Module) -> Iterator[str]:
 def _may_import(name: str) -> bool:
     package, _, rest = name.partition(".")
     if package == "bridge_common":
-        return rest.split(".")[0] in PURE_COMMON
+        return any(rest == pure or rest.startswith(f"{pure}.") for pure in PURE_COMMON)
     if package in {"call_control", "media_gateway", "agent_relay"}:
         return rest.split(".")[0] == "core"
     return name in STANDARD or package in OUTSIDE

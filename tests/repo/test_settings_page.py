@@ -11,8 +11,8 @@ import pytest
 from pydantic import SecretStr
 
 from agent_relay.settings import RelaySettings
-from bridge_common.insecure import KEYS, URL, Insecure
-from bridge_common.settings import ServiceSettings, load_settings
+from bridge_common.service.insecure import KEYS, URL, Insecure
+from bridge_common.service.settings import ServiceSettings, load_settings
 from call_control.settings import CallControlSettings
 from media_gateway.settings import GatewaySettings
 

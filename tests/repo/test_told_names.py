@@ -62,7 +62,7 @@ def test_every_setting_in_the_document_exists(document: str, root: Path) -> None
 
 def test_the_search_finds_names_and_lines() -> None:
     tree = ast.parse(
-        'X = counter("bridge_a", "…"); Y = gauge("bridge_b", "…"); log.info("call left"); Outage(log, "it")'
+        'X = counter("bridge_a", "…"); Y = gauge("bridge_b", "…"); log.info("call left"); OutageLogger(log, "it")'
     )
     assert set(_metrics_of(tree)) == {"bridge_a_total", "bridge_b"}
     assert set(_lines_of(tree)) == {"call left", "it fails", "it works again"}
@@ -77,7 +77,7 @@ def _metrics_of(tree: ast.Module) -> Iterator[str]:
 
 def _lines_of(tree: ast.Module) -> Iterator[str]:
     for call, name, texts in _calls(tree):
-        if name == "Outage":
+        if name == "OutageLogger":
             yield from (f"{text} {end}" for text in texts for end in ("fails", "works again"))
         elif (
             isinstance(call.func, ast.Attribute)

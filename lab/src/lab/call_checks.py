@@ -23,13 +23,13 @@ STOP_MS: Final = 100.0
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class CallCheck:
     claim: str
     holds: bool
     figure: str
 
 
-def check_call(call: ObservedCall, scenario: Scenario, recording: Recording, transcript: list[Json]) -> list[Check]:
+def check_call(call: ObservedCall, scenario: Scenario, recording: Recording, transcript: list[Json]) -> list[CallCheck]:
     """Every claim with its verdict and the figure behind it."""
     return [
         _answered(call),
@@ -42,36 +42,38 @@ def check_call(call: ObservedCall, scenario: Scenario, recording: Recording, tra
     ]
 
 
-def _answered(call: ObservedCall) -> Check:
+def _answered(call: ObservedCall) -> CallCheck:
     answered, ready = call.times("phone", "answered"), call.times("voice", "session_updated")
     if not answered:
-        return Check("answered", False, f"state {call.phone.get('state')}")
+        return CallCheck("answered", False, f"state {call.phone.get('state')}")
     rang = answered[0] - call.times("phone", "incoming_call_sent")[0]
     first = bool(ready) and ready[0] <= answered[0]
-    return Check("answered once the voice session was ready", first and len(answered) == 1, f"after {rang:.2f} s")
+    return CallCheck("answered once the voice session was ready", first and len(answered) == 1, f"after {rang:.2f} s")
 
 
-def _greeted(call: ObservedCall) -> Check:
+def _greeted(call: ObservedCall) -> CallCheck:
     heard, spoken = call.times("phone", "agent_starts"), call.times("phone", "caller_says")
     opened = call.times("phone", "media_open")
     if not heard or not opened:
-        return Check("greeting heard", False, "the caller heard nothing")
+        return CallCheck("greeting heard", False, "the caller heard nothing")
     in_time = not spoken or heard[0] < spoken[0]
-    return Check("greeting heard before the caller spoke", in_time, f"{heard[0] - opened[0]:.2f} s after media opened")
+    return CallCheck(
+        "greeting heard before the caller spoke", in_time, f"{heard[0] - opened[0]:.2f} s after media opened"
+    )
 
 
-def _script(call: ObservedCall, scenario: Scenario) -> Check:
+def _script(call: ObservedCall, scenario: Scenario) -> CallCheck:
     """The caller goes on after a failed step and after a wait in vain, but the call is not the one that was written."""
     claim, steps = "the caller's script ran as written", len(scenario.caller.steps)
     for row in call.phone.get("timeline", []):
         if row["event"] == "step_failed":
-            return Check(claim, False, f"step {int(row['step']) + 1} of {steps} failed: {row['reason']}")
+            return CallCheck(claim, False, f"step {int(row['step']) + 1} of {steps} failed: {row['reason']}")
         if row["event"] == "wait_expired":
-            return Check(claim, False, f"waited {row['within_s']:g} s in vain for {row['wait_for']}")
-    return Check(claim, True, f"{steps} steps")
+            return CallCheck(claim, False, f"waited {row['within_s']:g} s in vain for {row['wait_for']}")
+    return CallCheck(claim, True, f"{steps} steps")
 
 
-def _turns(call: ObservedCall, scenario: Scenario, transcript: list[Json]) -> Iterator[Check]:
+def _turns(call: ObservedCall, scenario: Scenario, transcript: list[Json]) -> Iterator[CallCheck]:
     heard = [str(row.get("text", "")) for row in transcript if row.get("role") == "caller"]
     yield _caller_turns(call.caller_turns(), heard)
     pressed, cut_off = call.keys()
@@ -79,7 +81,7 @@ def _turns(call: ObservedCall, scenario: Scenario, transcript: list[Json]) -> It
         yield _keys(pressed, cut_off, transcript)
     wanted = [reply.say for reply in scenario.agent.replies if reply.say]
     there = _in_order(wanted, [str(row.get("text", "")) for row in transcript if row.get("role") == "agent"])
-    yield Check("agent's turns stand in the transcript", there == len(wanted), f"{there} of {len(wanted)}")
+    yield CallCheck("agent's turns stand in the transcript", there == len(wanted), f"{there} of {len(wanted)}")
 
 
 def _in_order(wanted: list[str], turns: list[str]) -> int:
@@ -94,7 +96,7 @@ def _in_order(wanted: list[str], turns: list[str]) -> int:
     return found
 
 
-def _caller_turns(said: list[CallerTurn], heard: list[str]) -> Check:
+def _caller_turns(said: list[CallerTurn], heard: list[str]) -> CallCheck:
     """What the caller said, in order, against what the voice service was told to have heard: the `heard` of replies."""
     claim = "caller's turns stand in the transcript"
     rows = iter(heard)
@@ -103,15 +105,15 @@ def _caller_turns(said: list[CallerTurn], heard: list[str]) -> Check:
         if row is None and turn.cut_off:
             continue
         if row is None:
-            return Check(claim, False, f"{number} of {len(said)}; missing: “{turn.text}”")
+            return CallCheck(claim, False, f"{number} of {len(said)}; missing: “{turn.text}”")
         if not turn.sounds_like(row):
-            return Check(claim, False, f"turn {number + 1}: the caller said “{turn.text}”, heard was “{row}”")
+            return CallCheck(claim, False, f"turn {number + 1}: the caller said “{turn.text}”, heard was “{row}”")
     if extra := list(rows):
-        return Check(claim, False, f"{len(said)} were said; heard as well: “{extra[0]}”")
-    return Check(claim, True, f"{len(said)} of {len(said)}")
+        return CallCheck(claim, False, f"{len(said)} were said; heard as well: “{extra[0]}”")
+    return CallCheck(claim, True, f"{len(said)} of {len(said)}")
 
 
-def _keys(pressed: str, cut_off: str, transcript: list[Json]) -> Check:
+def _keys(pressed: str, cut_off: str, transcript: list[Json]) -> CallCheck:
     """Every key reached the agent, and the agent said something after the last of them.
 
     The transcript has the keys themselves (`tones`) or, unless the agent profile shows them, their number (`keys`).
@@ -124,31 +126,31 @@ def _keys(pressed: str, cut_off: str, transcript: list[Json]) -> Check:
         read += detail if row["what"] == "tones" else pressed[len(read) :][: int(detail)].ljust(int(detail), "?")
     due = pressed.removesuffix(cut_off)
     if not pressed.startswith(read) or len(read) < len(due):
-        return Check(claim, False, f"the caller pressed {pressed}, the transcript has {read or 'none'}")
+        return CallCheck(claim, False, f"the caller pressed {pressed}, the transcript has {read or 'none'}")
     answered = not due or any(row.get("role") == "agent" for row in transcript[at[-1] + 1 :])
-    return Check(claim, answered, f"{pressed}{'' if answered else ', not answered'}")
+    return CallCheck(claim, answered, f"{pressed}{'' if answered else ', not answered'}")
 
 
-def _barge_in(call: ObservedCall, scenario: Scenario, recording: Recording) -> Iterator[Check]:
+def _barge_in(call: ObservedCall, scenario: Scenario, recording: Recording) -> Iterator[CallCheck]:
     if not _interrupts(scenario):
         return
     stops, opened = call.times("phone", "stop_audio"), call.times("phone", "media_open")
     # A key that the caller presses stops the agent as speech does.
     started = [*call.times("voice", "speech_started"), *call.times("phone", "dtmf")]
     if not stops or not opened or not started:
-        yield Check("StopAudio after the barge-in", False, "none was sent")
+        yield CallCheck("StopAudio after the barge-in", False, "none was sent")
         return
     noticed = max((t for t in started if t <= stops[-1]), default=started[0])
-    yield Check("StopAudio after the barge-in", True, f"{(stops[-1] - noticed) * 1000:.0f} ms after it was noticed")
+    yield CallCheck("StopAudio after the barge-in", True, f"{(stops[-1] - noticed) * 1000:.0f} ms after it was noticed")
     stop_s = noticed - opened[0]
     nexts = [t - opened[0] for t in call.times("phone", "agent_starts") if t > stops[-1]]
     until_s = min([*nexts, recording.seconds]) - 0.02
     last_s = last_sound_s(recording.agent, recording.rate_hz, stop_s, until_s)
     late_ms = (last_s - stop_s) * 1000
-    yield Check("the agent is silent within 100 ms of the Clear", late_ms <= STOP_MS, f"{late_ms:.0f} ms")
+    yield CallCheck("the agent is silent within 100 ms of the Clear", late_ms <= STOP_MS, f"{late_ms:.0f} ms")
 
 
-def _speech(call: ObservedCall, recording: Recording) -> Iterator[Check]:
+def _speech(call: ObservedCall, recording: Recording) -> Iterator[CallCheck]:
     """Each thing the voice service said must sound in the right channel, in order, as long as it was heard."""
     cut = {row["item_id"]: float(row["audio_end_ms"]) for row in call.voice.get("truncations", [])}
     from_s = 0.0
@@ -161,15 +163,15 @@ def _speech(call: ObservedCall, recording: Recording) -> Iterator[Check]:
         found = find_speech(recording.agent, recording.rate_hz, speech, from_s=from_s)
         words = text if len(text) < 32 else text[:30] + "…"
         how_long = f"{heard_ms / 1000:.2f} of {whole_ms / 1000:.2f} s"
-        yield Check(f"heard: “{words}”", found.likeness >= LIKENESS, f"{how_long}, likeness {found.likeness:.3f}")
+        yield CallCheck(f"heard: “{words}”", found.likeness >= LIKENESS, f"{how_long}, likeness {found.likeness:.3f}")
         from_s = found.at_s + heard_ms / 1000
         found_all += [found.at_s, from_s]
     if not found_all:
-        yield Check("the agent's speech is in the recording", False, "the voice service said nothing")
+        yield CallCheck("the agent's speech is in the recording", False, "the voice service said nothing")
         return
     gaps = [sound_ms(recording.agent, recording.rate_hz, a, b) for a, b in list(pairwise(found_all))[1::2]]
     stray_ms = max([*gaps, 0.0])
-    yield Check("nothing else sounds between the agent's turns", stray_ms <= STOP_MS, f"{stray_ms:.0f} ms")
+    yield CallCheck("nothing else sounds between the agent's turns", stray_ms <= STOP_MS, f"{stray_ms:.0f} ms")
 
 
 def _at_rate(pcm24k: bytes, rate_hz: int) -> bytes:
@@ -177,8 +179,8 @@ def _at_rate(pcm24k: bytes, rate_hz: int) -> bytes:
     return samples.astype("<i2").tobytes()
 
 
-def _ended(call: ObservedCall) -> Check:
-    return Check("ended by the caller", call.phone.get("state") == "ended", str(call.phone.get("end_reason")))
+def _ended(call: ObservedCall) -> CallCheck:
+    return CallCheck("ended by the caller", call.phone.get("state") == "ended", str(call.phone.get("end_reason")))
 
 
 def _interrupts(scenario: Scenario) -> bool:

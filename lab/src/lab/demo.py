@@ -10,7 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
-from lab.call_checks import Check, check_call
+from lab.call_checks import CallCheck, check_call
 from lab.exported import notices
 from lab.heard_audio import read_recording
 from lab.kept_stack import found, not_ready
@@ -72,7 +72,9 @@ def _one_call(stack: Stack, scenario: Scenario, out: Path, *, play: bool) -> int
     transcript_path = _write_transcript(out / f"{scenario.name}.txt", transcript)
     checks = check_call(call, scenario, recording, transcript)
     checks.append(
-        Check("call-control knows the call as ended", record.get("status") == "ended", str(record.get("end_reason")))
+        CallCheck(
+            "call-control knows the call as ended", record.get("status") == "ended", str(record.get("end_reason"))
+        )
     )
     checks += before.checks(call, transcript)
     if before.other_calls:

@@ -46,7 +46,7 @@ class TokenError(ValueError):
 
 
 @dataclass(frozen=True)
-class Token:
+class IssuedToken:
     """What a token of this endpoint says. `audience` has no `/.default`; `expires_on` is in Unix seconds."""
 
     audience: str
@@ -72,7 +72,7 @@ class IdentitySettings:
         return read_settings(cls)
 
 
-def mint_token(token: Token, secret: str, now_s: float) -> str:
+def mint_token(token: IssuedToken, secret: str, now_s: float) -> str:
     """Sign a token; `now_s` in Unix seconds."""
     claims = {
         "iss": ISSUER,
@@ -91,7 +91,7 @@ def object_id(client_id: str) -> str:
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{ISSUER}{client_id}"))
 
 
-def read_token(encoded: str, secret: str, now_s: float) -> Token:
+def read_token(encoded: str, secret: str, now_s: float) -> IssuedToken:
     """Check a bearer token and say what it holds; `now_s` in Unix seconds. Raises `TokenError`.
 
     Which audience is right is for the caller to decide.
@@ -99,7 +99,7 @@ def read_token(encoded: str, secret: str, now_s: float) -> Token:
     own_checks: Options = {"verify_aud": False, "verify_exp": False, "verify_iat": False, "require": ["aud", "exp"]}
     try:
         claims = jwt.decode(encoded, secret, algorithms=[_ALGORITHM], issuer=ISSUER, options=own_checks)
-        token = Token(str(claims["aud"]).rstrip("/"), str(claims.get("appid", "")), int(claims["exp"]))
+        token = IssuedToken(str(claims["aud"]).rstrip("/"), str(claims.get("appid", "")), int(claims["exp"]))
     except (jwt.InvalidTokenError, ValueError, TypeError) as error:
         raise TokenError(f"not a token of the lab's identity endpoint: {error}") from None
     if token.expires_on <= now_s:
@@ -150,7 +150,7 @@ class _Endpoint:
         now_s = time.time()
         asked = self.faults.token_lifetime_s
         lifetime_s = self.settings.token_lifetime_s if asked is None else asked
-        token = Token(resource, client_id, int(now_s) + lifetime_s)
+        token = IssuedToken(resource, client_id, int(now_s) + lifetime_s)
         self.minted[resource, client_id] += 1
         log.info("token minted", extra={"resource": resource, "client_id": client_id})
         return JSONResponse(

@@ -22,7 +22,7 @@ EDGE_S: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class LoadReport:
     calls: int
     answered: int
     seconds: float
@@ -70,7 +70,7 @@ def load(calls: int, seconds: float, folder: Path, *, json_path: Path | None = N
     return 0
 
 
-def measure(stack: Stack, calls: int, seconds: float) -> Report:
+def measure(stack: Stack, calls: int, seconds: float) -> LoadReport:
     """Place the calls, let them run, hang up, and count. Raises `StackError`, `WireError`."""
     call_json("PUT", f"{stack.url('voice-live')}/lab/agent", {"mode": "marks"})
     placed = place_calls(stack, range(1, calls + 1))
@@ -83,10 +83,10 @@ def measure(stack: Stack, calls: int, seconds: float) -> Report:
     uplink, downlink = directions(collect(stack, placed), (began, ended - EDGE_S))
     span = ended - began
     cpu = {name: (cpu_after[name] - cpu_before[name]) * 1000 / span / calls for name in cpu_before}
-    return Report(calls, answered, span, uplink, downlink, cpu, load_average)
+    return LoadReport(calls, answered, span, uplink, downlink, cpu, load_average)
 
 
-def table(report: Report) -> str:
+def table(report: LoadReport) -> str:
     """The report for people."""
     names = ("frames", "lost", "twice", "order", "foreign", "p50 ms", "p95 ms", "p99 ms", "max ms")
     columns = "".join(f"{name:>9}" for name in names)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from lab.call_checks import Check
+from lab.call_checks import CallCheck
 from lab.observed_call import ObservedCall
 from lab.stack import Stack
 from lab.wire import Json, raw
@@ -46,7 +46,7 @@ class MetricsBefore:
         """Whether there were calls already: their figures would be among those of ours."""
         return any(metrics.get("bridge_active_calls", 0) > 0 for metrics in self.services.values())
 
-    def checks(self, call: ObservedCall, transcript: list[Json]) -> Iterator[Check]:
+    def checks(self, call: ObservedCall, transcript: list[Json]) -> Iterator[CallCheck]:
         """Counters are compared with what they were; the last of them may come a moment after the call."""
         if self.other_calls:
             return
@@ -55,7 +55,7 @@ class MetricsBefore:
             grown = self._grown(service, wanted)
             wrong = [f"{name} {grown[name]:g}, not {value:g}" for name, value in wanted.items() if grown[name] != value]
             shown = ", ".join(f"{_short(name)} {value:g}" for name, value in wanted.items())
-            yield Check(f"/metrics of {service} tell the same", not wrong, "; ".join(wrong) or shown)
+            yield CallCheck(f"/metrics of {service} tell the same", not wrong, "; ".join(wrong) or shown)
 
     def _grown(self, service: str, wanted: Metrics) -> Metrics:
         before, deadline = self.services[service], time.monotonic() + _SETTLE_S

@@ -29,7 +29,7 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Step(_Part):
+class ScenarioStep(_Part):
     """One thing the caller does. Exactly one of `say`, `play`, `dtmf`, `wait_for`, `pause_ms`, `hang_up` is set.
 
     `wait_for: agent_starts` with `ms: 800` waits until 800 ms of agent sound were heard since the step began;
@@ -47,7 +47,7 @@ class Step(_Part):
     within_s: float = Field(default=WITHIN_S, gt=0)
 
     @model_validator(mode="after")
-    def _exactly_one(self) -> Step:
+    def _exactly_one(self) -> ScenarioStep:
         kinds = ("say", "play", "dtmf", "wait_for", "pause_ms", "hang_up")
         chosen = [kind for kind in kinds if getattr(self, kind) is not None]
         if len(chosen) != 1:
@@ -58,12 +58,12 @@ class Step(_Part):
         return self
 
 
-class Caller(_Part):
+class ScenarioCaller(_Part):
     number: str = Field(default="+14255550100", pattern=r"^\+[1-9][0-9]{6,14}$")
-    steps: tuple[Step, ...] = ()
+    steps: tuple[ScenarioStep, ...] = ()
 
 
-class FunctionCall(_Part):
+class ScenarioFunctionCall(_Part):
     name: str
     arguments: dict[str, object] = {}
 
@@ -77,7 +77,7 @@ class Reply(_Part):
 
     heard: str = ""
     say: str | None = None
-    call: FunctionCall | None = None
+    call: ScenarioFunctionCall | None = None
 
     @model_validator(mode="after")
     def _something(self) -> Reply:
@@ -96,7 +96,7 @@ class Agent(_Part):
 
 class Scenario(_Part):
     name: str = Field(pattern=r"^\w[\w .-]{0,99}$")
-    caller: Caller = Caller()
+    caller: ScenarioCaller = ScenarioCaller()
     agent: Agent = Agent()
 
 
@@ -124,7 +124,7 @@ def load_scenario(path: Path) -> Scenario:
 
 def _with_found_recordings(scenario: Scenario, path: Path) -> Scenario:
     """The simulated phone reads them, in a process and maybe in a folder of its own."""
-    steps: list[Step] = []
+    steps: list[ScenarioStep] = []
     for number, step in enumerate(scenario.caller.steps, start=1):
         if step.play is not None:
             recording = (path.parent / step.play).absolute()

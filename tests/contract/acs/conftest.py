@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from acs_stage import Stage, acs_stage
+from tests.contract.support.acs_stage import Stage, acs_stage
 
 
 @pytest.fixture

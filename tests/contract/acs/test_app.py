@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from acs_stage import Stage
 from lab.acs import app
-from lab.acs.log import logger
+from lab.acs.acs_log import logger
 from lab.acs.settings import AcsSettings
 from lab.tls import Tls
+from tests.contract.support.acs_stage import Stage
 
 
 async def test_openid_configuration_points_to_the_keys_under_the_name_it_was_asked_by(stage: Stage) -> None:

@@ -8,13 +8,13 @@ import wave
 import numpy as np
 import pytest
 
-from acs_stage import Stage
-from eventually import eventually
 from lab.acs.caller import Waiting, decode_wav
-from lab.acs.line import Line
-from lab.acs.uplink import Speech
-from lab.scenario import Step
+from lab.acs.caller_line import CallerLine
+from lab.acs.caller_uplink import Speech
+from lab.scenario import ScenarioStep
 from lab.speech import synthesize
+from tests.contract.support.acs_stage import Stage
+from tests.support.eventually import eventually
 
 RATE_HZ = 16_000
 
@@ -99,11 +99,11 @@ async def test_people_can_make_the_caller_speak_and_press_keys(stage: Stage) -> 
     await eventually(lambda: any("AAAAAAAA" not in str(one["audioData"])[:200] for one in media.of_kind("AudioData")))
 
 
-def line() -> Line:
-    return Line(RATE_HZ, 0.0, Speech(RATE_HZ), threshold=200, record=False)
+def line() -> CallerLine:
+    return CallerLine(RATE_HZ, 0.0, Speech(RATE_HZ), threshold=200, record=False)
 
 
-def run(line: Line, from_s: float, to_s: float) -> None:
+def run(line: CallerLine, from_s: float, to_s: float) -> None:
     for n in range(round(from_s * 50) + 1, round(to_s * 50) + 1):
         line.tick(n / 50)
 
@@ -112,7 +112,7 @@ def test_agent_starts_counts_sound_since_the_step_began() -> None:
     heard = line()
     heard.play(loud(1.0), 0.0)
     run(heard, 0.0, 0.5)
-    waiting = Waiting(Step(wait_for="agent_starts", ms=300), heard)
+    waiting = Waiting(ScenarioStep(wait_for="agent_starts", ms=300), heard)
     run(heard, 0.5, 0.7)
     assert not waiting.over(200)
     run(heard, 0.7, 0.8)
@@ -121,7 +121,7 @@ def test_agent_starts_counts_sound_since_the_step_began() -> None:
 
 def test_agent_ends_needs_sound_and_then_quiet() -> None:
     heard = line()
-    waiting = Waiting(Step(wait_for="agent_ends", ms=600), heard)
+    waiting = Waiting(ScenarioStep(wait_for="agent_ends", ms=600), heard)
     run(heard, 0.0, 1.0)
     assert not waiting.over(1000)
     heard.play(loud(0.4), 1.0)
@@ -135,7 +135,7 @@ def test_agent_ends_holds_for_an_agent_who_has_just_stopped() -> None:
     heard = line()
     heard.play(loud(0.2), 0.0)
     run(heard, 0.0, 0.4)
-    waiting = Waiting(Step(wait_for="agent_ends", ms=600), heard)
+    waiting = Waiting(ScenarioStep(wait_for="agent_ends", ms=600), heard)
     run(heard, 0.4, 0.8)
     assert waiting.over(400)
 
@@ -145,7 +145,7 @@ def test_agent_ends_does_not_count_an_agent_who_spoke_before_the_callers_words()
     heard = line()
     heard.play(loud(0.5), 0.0)
     run(heard, 0.0, 2.5)
-    waiting = Waiting(Step(wait_for="agent_ends", ms=3000), heard)
+    waiting = Waiting(ScenarioStep(wait_for="agent_ends", ms=3000), heard)
     run(heard, 2.5, 3.6)
     assert not waiting.over(1100)
     heard.play(loud(0.4), 3.6)
@@ -159,7 +159,7 @@ def test_agent_ends_does_not_count_an_agent_whom_the_caller_has_interrupted() ->
     run(heard, 0.0, 1.0)
     heard.clear(1.01)
     run(heard, 1.0, 1.2)
-    waiting = Waiting(Step(wait_for="agent_ends", ms=300), heard)
+    waiting = Waiting(ScenarioStep(wait_for="agent_ends", ms=300), heard)
     run(heard, 1.2, 2.0)
     assert not waiting.over(800)
 
@@ -167,7 +167,7 @@ def test_agent_ends_does_not_count_an_agent_whom_the_caller_has_interrupted() ->
 def test_silence_is_counted_from_the_step_or_from_the_last_sound() -> None:
     heard = line()
     run(heard, 0.0, 2.0)
-    waiting = Waiting(Step(wait_for="silence", ms=500), heard)
+    waiting = Waiting(ScenarioStep(wait_for="silence", ms=500), heard)
     assert not waiting.over(0)
     run(heard, 2.0, 2.5)
     assert waiting.over(500)

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from acs_stage import acs_stage
+from tests.contract.support.acs_stage import acs_stage
 
 
 async def test_two_simulators_in_one_process_share_nothing() -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from acs_stage import Stage, acs_stage
-from eventually import eventually
+from tests.contract.support.acs_stage import Stage, acs_stage
+from tests.support.eventually import eventually
 
 
 async def test_a_call_that_is_dropped_does_not_touch_its_neighbour(stage: Stage) -> None:

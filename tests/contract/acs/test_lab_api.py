@@ -6,8 +6,8 @@ import pytest
 from azure.communication.callautomation import DtmfTone, FileSource, PhoneNumberIdentifier
 from azure.core.exceptions import HttpResponseError
 
-from acs_stage import Stage, acs_stage
-from lab.acs.pretended import PRETENDED
+from lab.acs.unsupported_by_acs import PRETENDED
+from tests.contract.support.acs_stage import Stage, acs_stage
 
 CALLER = PhoneNumberIdentifier("+14255550100")
 

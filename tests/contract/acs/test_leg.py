@@ -7,8 +7,8 @@ import asyncio
 import pytest
 from azure.communication.callautomation import CallConnectionState
 
-from acs_stage import Stage, acs_stage, data
-from eventually import eventually
+from tests.contract.support.acs_stage import Stage, acs_stage, data
+from tests.support.eventually import eventually
 
 
 async def test_an_unanswered_call_stops_ringing_and_tells_nobody() -> None:

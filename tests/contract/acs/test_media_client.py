@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from azure.communication.callautomation import AudioFormat, MediaStreamingAudioChannelType
 
-from acs_stage import Json, MediaConnection, Stage, acs_stage
-from eventually import eventually
+from tests.contract.support.acs_stage import Json, MediaConnection, Stage, acs_stage
+from tests.support.eventually import eventually
 
 
 def audio(message: Json) -> Json:

@@ -6,8 +6,8 @@ import pytest
 from azure.communication.callautomation import DtmfTone, PhoneNumberIdentifier
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
-from acs_stage import Stage, data
-from eventually import eventually
+from tests.contract.support.acs_stage import Stage, data
+from tests.support.eventually import eventually
 
 CALLER = PhoneNumberIdentifier("+14255550100")
 

@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
-from acs_stage import Json, Stage, data
+from tests.contract.support.acs_stage import Json, Stage, data
 
 CALLER = "8:acs:6c616261-6373-4000-8000-7265736f7572_00000024-7247-2421-78fe-343a0d007714"
 COLLEAGUE = "8:acs:6c616261-6373-4000-8000-7265736f7572_00000026-451b-e745-22da-363a0d00362c"

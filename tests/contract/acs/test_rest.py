@@ -14,7 +14,7 @@ from azure.core.exceptions import (
 from azure.core.pipeline import PipelineRequest
 from azure.core.pipeline.policies import SansIOHTTPPolicy
 
-from acs_stage import Stage, acs_stage
+from tests.contract.support.acs_stage import Stage, acs_stage
 
 WRONG_KEY = "d3Jvbmcga2V5"
 

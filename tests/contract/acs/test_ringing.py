@@ -13,8 +13,8 @@ from azure.communication.callautomation import (
 )
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 
-from acs_stage import Stage, acs_stage, data, types
-from eventually import eventually
+from tests.contract.support.acs_stage import Stage, acs_stage, data, types
+from tests.support.eventually import eventually
 
 
 async def test_answer_connects_with_media_and_callbacks_in_the_order_of_the_real_service(stage: Stage) -> None:

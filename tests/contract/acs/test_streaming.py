@@ -6,8 +6,8 @@ import pytest
 from azure.communication.callautomation import AudioFormat
 from azure.core.exceptions import HttpResponseError
 
-from acs_stage import Stage, acs_stage, data
-from eventually import eventually
+from tests.contract.support.acs_stage import Stage, acs_stage, data
+from tests.support.eventually import eventually
 
 
 def details(event: dict[str, object]) -> tuple[object, object]:

@@ -11,15 +11,20 @@ from pathlib import Path
 import pytest
 from azure.core.messaging import CloudEvent
 
-from bridge_common.entries import Callback, IncomingCall
-from bridge_common.entry_codec import encode
-from bridge_common.errors import InputError
-from bridge_common.ids import call_id_of
-from call_control.core.callbacks import AcsEvent, decode_callbacks, decode_data
-from call_control.core.event_grid import GridEvent, IncomingCallEvent, ValidationRequest, decode_events
-from call_control.core.events import KNOWN_CALLBACKS
-from call_control.core.json_fields import BadEvent, Ignored
-from fuzzing import survives
+from bridge_common.base.errors import InputError
+from bridge_common.base.ids import call_id_of
+from bridge_common.wire.entries import Callback, IncomingCall
+from bridge_common.wire.entry_codec import encode
+from call_control.core.events.callbacks import AcsEvent, decode_callbacks, decode_data
+from call_control.core.events.event_grid import (
+    GridEvent,
+    IncomingCallEvent,
+    ValidationRequest,
+    decode_events,
+)
+from call_control.core.events.json_fields import BadEvent, Ignored
+from call_control.core.machine.call_events import KNOWN_CALLBACKS
+from tests.support.fuzzing import survives
 
 SAMPLES = Path(__file__).parent / "samples"
 RANG_MS = round(datetime(2026, 11, 22, 5, 0, 0, 241_539, UTC).timestamp() * 1000)

@@ -9,12 +9,12 @@ import httpx
 import pytest
 import websockets
 
-from lab.identity import DEFAULT_SECRET, Token, mint_token
+from lab.identity import DEFAULT_SECRET, IssuedToken, mint_token
 from lab.tls import Tls
 from lab.voice_live.app import main, server_config
 from lab.voice_live.settings import DEFAULT_API_KEY, VoiceLiveSettings
-from lab_server import running
-from voice_live_stage import NEWEST, part, raw_client
+from tests.support.lab_server import running
+from tests.support.voice_live_stage import NEWEST, part, raw_client
 
 MODEL = f"api-version={NEWEST}&model=gpt-4o"
 NO_PROJECT = f"api-version={NEWEST}&agent-name=clerk"
@@ -29,7 +29,7 @@ async def address() -> AsyncIterator[str]:
 
 def bearer(audience: str) -> dict[str, str]:
     now = time.time()
-    return {"Authorization": f"Bearer {mint_token(Token(audience, 'app', int(now) + 600), DEFAULT_SECRET, now)}"}
+    return {"Authorization": f"Bearer {mint_token(IssuedToken(audience, 'app', int(now) + 600), DEFAULT_SECRET, now)}"}
 
 
 async def status_of(address: str, query: str, headers: Mapping[str, str], path: str = "/voice-live/realtime") -> int:

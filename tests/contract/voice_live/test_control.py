@@ -10,12 +10,12 @@ import httpx
 import pytest
 import websockets
 
-from eventually import eventually
-from lab.identity import DEFAULT_SECRET, Token, mint_token
+from lab.identity import DEFAULT_SECRET, IssuedToken, mint_token
 from lab.voice_live.app import server_config
 from lab.voice_live.settings import DEFAULT_API_KEY, VoiceLiveSettings
-from lab_server import running
-from voice_live_stage import NEWEST, RawClient, part, raw_client
+from tests.support.eventually import eventually
+from tests.support.lab_server import running
+from tests.support.voice_live_stage import NEWEST, RawClient, part, raw_client
 
 AI = "https://ai.azure.com"
 
@@ -67,7 +67,9 @@ async def test_a_connection_is_answered_by_the_script_that_it_names(address: str
     ):
         async with raw_client(address, query, headers) as client:
             assert await greeting(client) == f"This is {who}."
-    bearer = {"authorization": f"Bearer {mint_token(Token(AI, 'app', int(time.time()) + 60), DEFAULT_SECRET, 0.0)}"}
+    bearer = {
+        "authorization": f"Bearer {mint_token(IssuedToken(AI, 'app', int(time.time()) + 60), DEFAULT_SECRET, 0.0)}"
+    }
     async with raw_client(address, f"api-version={NEWEST}&agent-name=clerk&agent-project-name=p", bearer) as client:
         assert await greeting(client) == "This is clerk."
     assert (await lab.delete("/lab/agents/one")).status_code == 204

@@ -8,12 +8,12 @@ from contextlib import asynccontextmanager
 
 import httpx
 
-from eventually import eventually
 from lab.marks import Mark, MarkReader, encode_mark
 from lab.voice_live.app import server_config
 from lab.voice_live.settings import VoiceLiveSettings
-from lab_server import running
-from voice_live_stage import RawClient, b64, kinds, part, raw_client, tone
+from tests.support.eventually import eventually
+from tests.support.lab_server import running
+from tests.support.voice_live_stage import RawClient, b64, kinds, part, raw_client, tone
 
 
 @asynccontextmanager

@@ -12,10 +12,10 @@ import yaml
 
 from lab.speech import synthesize
 from lab.voice_live.app import server_config
-from lab.voice_live.events import Event
+from lab.voice_live.server_events import Event
 from lab.voice_live.settings import VoiceLiveSettings
-from lab_server import running
-from voice_live_stage import RawClient, part, raw_client, silence
+from tests.support.lab_server import running
+from tests.support.voice_live_stage import RawClient, part, raw_client, silence
 
 RECORDED: dict[str, Any] = yaml.safe_load(Path(__file__).with_name("recorded.yaml").read_text(encoding="utf-8"))
 SETTINGS = VoiceLiveSettings(port=0, session_setup_s=0.0, reply_delay_s=0.0, speed=0.0)

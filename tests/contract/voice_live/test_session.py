@@ -13,12 +13,12 @@ import httpx
 import pytest
 import websockets
 
-from eventually import eventually
 from lab.speech import synthesize
 from lab.voice_live.app import server_config
 from lab.voice_live.settings import VoiceLiveSettings
-from lab_server import running
-from voice_live_stage import NEWEST, RawClient, kinds, part, raw_client, silence, tone
+from tests.support.eventually import eventually
+from tests.support.lab_server import running
+from tests.support.voice_live_stage import NEWEST, RawClient, kinds, part, raw_client, silence, tone
 
 FAST = VoiceLiveSettings(port=0, session_setup_s=0.0, reply_delay_s=0.0, speed=0.0)
 SPEECH = synthesize("Where is my order?", 24_000) + silence(800)

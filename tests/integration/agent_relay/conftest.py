@@ -7,10 +7,10 @@ from typing import Final
 import pytest
 import uvloop
 
-from bridge_common.redis_clients import RedisClients
-from owed_line import FAST, Line, line_on
-from relay_call import Call, calls
-from simulators import Simulator, control_of, simulator, simulator_process
+from bridge_common.redis.clients import RedisClients
+from tests.integration.support.relay_call import Call, calls
+from tests.integration.support.relay_line import FAST, Line, line_on
+from tests.support.simulators import Simulator, control_of, simulator, simulator_process
 
 _ON_BOTH_LOOPS: Final = ("test_voice_live_client", "test_voice_handshake")
 """They take over a socket from the loop's own transports."""

@@ -15,15 +15,15 @@ import pytest
 
 from agent_relay.app import AgentRelay
 from agent_relay.settings import RelaySettings
-from bridge_common.entries import VoiceReady
-from bridge_common.redis_clients import RedisClients
-from bridge_common.service import RunningService
-from bridge_common.settings import load_settings
-from bridge_common.streams import StreamReader
-from eventually import eventually
-from relay_call import Call, calls
-from scripted_voice_live import opened, scripted, until_open
-from simulators import Simulator
+from bridge_common.redis.clients import RedisClients
+from bridge_common.service.lifecycle import RunningService
+from bridge_common.service.settings import load_settings
+from bridge_common.streams.reader import StreamReader
+from bridge_common.wire.entries import VoiceReady
+from tests.integration.support.relay_call import Call, calls
+from tests.integration.support.scripted_voice_live import opened, scripted, until_open
+from tests.support.eventually import eventually
+from tests.support.simulators import Simulator
 
 PROGRAM = Path(sys.executable).with_name("agent-relay")
 

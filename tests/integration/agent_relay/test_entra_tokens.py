@@ -7,12 +7,12 @@ import contextlib
 
 import pytest
 
-from agent_relay.core.connection import TokenScope
-from bridge_common.entra_tokens import Tokens
-from bridge_common.errors import OutsideError
-from eventually import eventually
+from agent_relay.core.protocol.voice_target import TokenScope
+from bridge_common.auth.entra_tokens import Tokens
+from bridge_common.base.errors import OutsideError
 from lab.identity import DEFAULT_SECRET, read_token
-from simulators import Simulator
+from tests.support.eventually import eventually
+from tests.support.simulators import Simulator
 
 SCOPES = {
     TokenScope.AI: "https://ai.azure.com/.default",

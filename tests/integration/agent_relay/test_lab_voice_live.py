@@ -7,17 +7,26 @@ from typing import Any
 
 import pytest
 
-from agent_relay.core.agent_profile import AgentProfile, Greeting
-from agent_relay.core.connection import Mode, Target, TokenScope
-from bridge_common.audio import FRAME_MS, ms_of_bytes
-from bridge_common.entra_tokens import Tokens
-from bridge_common.entries import Audio, AudioFrame, Clear, ItemEnd, Played, Playing, VoiceLost, VoiceReady
-from bridge_common.redis_clients import RedisClients
-from eventually import eventually
+from agent_relay.core.protocol.agent_profile import AgentProfile, Greeting
+from agent_relay.core.protocol.voice_target import Mode, TokenScope, VoiceTarget
+from bridge_common.auth.entra_tokens import Tokens
+from bridge_common.redis.clients import RedisClients
+from bridge_common.wire.audio import FRAME_MS, ms_of_bytes
+from bridge_common.wire.entries import (
+    Audio,
+    AudioFrame,
+    Clear,
+    ItemEnd,
+    Played,
+    Playing,
+    VoiceLost,
+    VoiceReady,
+)
 from lab.speech import synthesize
 from lab.voice_live.settings import DEFAULT_API_KEY
-from relay_call import Call, agent_target, calls, model_target, relay_process
-from simulators import Simulator
+from tests.integration.support.relay_call import Call, agent_target, calls, model_target, relay_process
+from tests.support.eventually import eventually
+from tests.support.simulators import Simulator
 
 AGENT = {
     "mode": "script",
@@ -37,8 +46,8 @@ async def call(clients: RedisClients) -> AsyncIterator[Call]:
         yield ten[0]
 
 
-def _with_key(voice_live: Simulator) -> Target:
-    return Target(
+def _with_key(voice_live: Simulator) -> VoiceTarget:
+    return VoiceTarget(
         mode=Mode.MODEL, endpoint=voice_live.url, api_version="2026-07-15", model="gpt-4.1", api_key=DEFAULT_API_KEY
     )
 
@@ -232,7 +241,7 @@ async def test_a_function_call_is_answered(clients: RedisClients, call: Call, vo
 
 async def test_the_original_articles_handshake(clients: RedisClients, call: Call, voice_live: Simulator) -> None:
     await voice_live.put("/lab/agent", AGENT)
-    target = Target(
+    target = VoiceTarget(
         mode=Mode.AZURE_OPENAI,
         endpoint=f"{voice_live.url}/openai/realtime",
         api_version="2024-10-01-preview",
@@ -252,7 +261,7 @@ async def test_the_original_articles_handshake(clients: RedisClients, call: Call
 
 async def test_a_classic_agent(clients: RedisClients, call: Call, voice_live: Simulator, identity: Simulator) -> None:
     await voice_live.put("/lab/agent", AGENT)
-    target = Target(
+    target = VoiceTarget(
         mode=Mode.CLASSIC_AGENT,
         endpoint=voice_live.url,
         api_version="2026-01-01-preview",

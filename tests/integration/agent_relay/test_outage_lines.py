@@ -7,12 +7,12 @@ from collections import Counter
 
 import pytest
 
-from bridge_common.entries import ItemEnd, VoiceReady
-from bridge_common.redis_clients import RedisClients
-from eventually import eventually
-from full_redis import full_redis
-from relay_call import calls, model_target, relay_process
-from scripted_voice_live import opened, reply, scripted, until_open
+from bridge_common.redis.clients import RedisClients
+from bridge_common.wire.entries import ItemEnd, VoiceReady
+from tests.integration.support.full_redis import full_redis
+from tests.integration.support.relay_call import calls, model_target, relay_process
+from tests.integration.support.scripted_voice_live import opened, reply, scripted, until_open
+from tests.support.eventually import eventually
 
 SECOND = bytes(48_000)
 

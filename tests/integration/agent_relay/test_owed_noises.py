@@ -9,11 +9,11 @@ import dataclasses
 
 import pytest
 
-from bridge_common.entries import Clear, Played
-from bridge_common.redis_clients import RedisClients
-from eventually import eventually
+from bridge_common.redis.clients import RedisClients
+from bridge_common.wire.entries import Clear, Played
 from lab.voice_live.agent_script import AFTER_THE_SCRIPT
-from owed_line import (
+from tests.integration.support.relay_call import calls, relay_process
+from tests.integration.support.relay_line import (
     AGAIN,
     FAST,
     FIRST,
@@ -28,8 +28,8 @@ from owed_line import (
     responses_begun,
     text_of,
 )
-from relay_call import calls, relay_process
-from simulators import simulator
+from tests.support.eventually import eventually
+from tests.support.simulators import simulator
 
 
 @pytest.mark.parametrize("transcription", ["completed", "failed"])

@@ -9,10 +9,11 @@ from typing import Final
 
 import pytest
 
-from agent_relay.core.debt import Limits
-from bridge_common.entries import VoiceLost
-from bridge_common.redis_clients import RedisClients
-from owed_line import (
+from agent_relay.core.dialog.debt import Limits
+from bridge_common.redis.clients import RedisClients
+from bridge_common.wire.entries import VoiceLost
+from tests.integration.support.relay_call import relay_process
+from tests.integration.support.relay_line import (
     AGAIN,
     FIRST,
     GREETING,
@@ -23,7 +24,6 @@ from owed_line import (
     Line,
     model,
 )
-from relay_call import relay_process
 
 QUOTAS: Final = (
     {"code": "rate_limit_exceeded", "type": "requests", "message": "Rate limit reached. Please try again in 200ms."},

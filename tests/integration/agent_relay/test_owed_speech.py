@@ -9,13 +9,14 @@ from typing import Final
 
 import pytest
 
-from agent_relay.core.agent_profile import AgentProfile, Greeting
-from agent_relay.core.connection import Mode, Target
-from agent_relay.core.debt import Limits
-from bridge_common.entries import Dtmf, VoiceLost
-from bridge_common.redis_clients import RedisClients
+from agent_relay.core.dialog.debt import Limits
+from agent_relay.core.protocol.agent_profile import AgentProfile, Greeting
+from agent_relay.core.protocol.voice_target import Mode, VoiceTarget
+from bridge_common.redis.clients import RedisClients
+from bridge_common.wire.entries import Dtmf, VoiceLost
 from lab.voice_live.settings import DEFAULT_API_KEY
-from owed_line import (
+from tests.integration.support.relay_call import relay_process
+from tests.integration.support.relay_line import (
     AGAIN,
     AGENT,
     FALLBACK,
@@ -30,7 +31,6 @@ from owed_line import (
     Line,
     model,
 )
-from relay_call import relay_process
 
 # -- responses
 SILENT: Final = ("text", "transcript", "empty")
@@ -106,7 +106,7 @@ async def test_the_fallback_text_is_spoken(clients: RedisClients, line: Line) ->
 
 @pytest.mark.parametrize("form", SILENT)
 async def test_an_answer_without_audio_of_azure_openai_ga(clients: RedisClients, line: Line, form: str) -> None:
-    target = Target(
+    target = VoiceTarget(
         mode=Mode.AZURE_OPENAI_GA,
         endpoint=line.voice_live.url,
         api_version="v1",

@@ -8,12 +8,27 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from bridge_common.audio import bytes_of_ms
-from bridge_common.entries import Clear, Hold, ItemEnd, Played, Playing, Saying, Turn, VoiceLost
-from bridge_common.redis_clients import RedisClients
-from eventually import eventually
-from relay_call import Call, agent_target, calls, minted_tokens, model_target, relay_process
-from scripted_voice_live import Script, Step, caller_said, opened, reply, scripted, until_open
+from bridge_common.redis.clients import RedisClients
+from bridge_common.wire.audio import bytes_of_ms
+from bridge_common.wire.entries import Clear, Hold, ItemEnd, Played, Playing, Saying, Turn, VoiceLost
+from tests.integration.support.relay_call import (
+    Call,
+    agent_target,
+    calls,
+    minted_tokens,
+    model_target,
+    relay_process,
+)
+from tests.integration.support.scripted_voice_live import (
+    Script,
+    Step,
+    caller_said,
+    opened,
+    reply,
+    scripted,
+    until_open,
+)
+from tests.support.eventually import eventually
 
 SECOND = bytes(bytes_of_ms(1000, 24_000))
 

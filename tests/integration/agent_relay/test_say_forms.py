@@ -6,16 +6,16 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from agent_relay.core.connection import Mode, Target, TokenScope
-from agent_relay.core.spoken_text import Form
-from bridge_common.audio import ms_of_bytes
-from bridge_common.entra_tokens import Tokens
-from bridge_common.entries import Audio, ItemEnd, Notice, Played, Say
-from bridge_common.redis_clients import RedisClients
-from eventually import eventually
+from agent_relay.core.protocol.spoken_text import Form
+from agent_relay.core.protocol.voice_target import Mode, TokenScope, VoiceTarget
+from bridge_common.auth.entra_tokens import Tokens
+from bridge_common.redis.clients import RedisClients
+from bridge_common.wire.audio import ms_of_bytes
+from bridge_common.wire.entries import Audio, ItemEnd, Notice, Played, Say
 from lab.voice_live.settings import DEFAULT_API_KEY
-from relay_call import Call, agent_target, calls, relay_process
-from simulators import Simulator, simulator
+from tests.integration.support.relay_call import Call, agent_target, calls, relay_process
+from tests.support.eventually import eventually
+from tests.support.simulators import Simulator, simulator
 
 SENTENCES = ['He said "Wait here."', "Then he left."]
 TEXT = " ".join(SENTENCES)
@@ -27,14 +27,14 @@ async def call(clients: RedisClients) -> AsyncIterator[Call]:
         yield ten[0]
 
 
-def model(voice_live: Simulator, version: str) -> Target:
-    return Target(
+def model(voice_live: Simulator, version: str) -> VoiceTarget:
+    return VoiceTarget(
         mode=Mode.MODEL, endpoint=voice_live.url, api_version=version, model="gpt-4.1", api_key=DEFAULT_API_KEY
     )
 
 
-def azure_openai(voice_live: Simulator) -> Target:
-    return Target(
+def azure_openai(voice_live: Simulator) -> VoiceTarget:
+    return VoiceTarget(
         mode=Mode.AZURE_OPENAI,
         endpoint=voice_live.url,
         api_version="2024-10-01-preview",

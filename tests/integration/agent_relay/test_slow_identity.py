@@ -11,16 +11,16 @@ import pytest
 
 from agent_relay.app import AgentRelay
 from agent_relay.settings import RelaySettings
-from bridge_common.entries import VoiceReady
-from bridge_common.redis_clients import RedisClients
-from bridge_common.redis_credentials import EntraCredentials
-from bridge_common.service import RunningService
-from eventually import eventually
+from bridge_common.redis.clients import RedisClients
+from bridge_common.redis.credentials import EntraCredentials
+from bridge_common.service.lifecycle import RunningService
+from bridge_common.wire.entries import VoiceReady
 from lab.identity import SYSTEM_ASSIGNED, object_id
 from lab.redis_line import ask
-from relay_call import Call, calls
-from scripted_voice_live import opened, scripted, until_open
-from simulators import Simulator
+from tests.integration.support.relay_call import Call, calls
+from tests.integration.support.scripted_voice_live import opened, scripted, until_open
+from tests.support.eventually import eventually
+from tests.support.simulators import Simulator
 
 USER = object_id(SYSTEM_ASSIGNED)
 SLOW_S = 1.5

@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
-from agent_relay.core.agent_profile import AgentProfile, Greeting
-from agent_relay.core.connection import Mode, Target
-from bridge_common.audio import FRAME_MS, ms_of_bytes
-from bridge_common.entries import Audio, AudioFrame, Clear, ItemEnd, Played, Playing, VoiceReady
-from bridge_common.redis_clients import RedisClients
-from eventually import eventually
+from agent_relay.core.protocol.agent_profile import AgentProfile, Greeting
+from agent_relay.core.protocol.voice_target import Mode, VoiceTarget
+from bridge_common.redis.clients import RedisClients
+from bridge_common.wire.audio import FRAME_MS, ms_of_bytes
+from bridge_common.wire.entries import Audio, AudioFrame, Clear, ItemEnd, Played, Playing, VoiceReady
 from lab.speech import synthesize
 from lab.voice_live.settings import DEFAULT_API_KEY
-from relay_call import Call, calls, relay_process
-from simulators import Simulator, simulator
+from tests.integration.support.relay_call import Call, calls, relay_process
+from tests.support.eventually import eventually
+from tests.support.simulators import Simulator, simulator
 
 AGENT = {
     "mode": "script",
@@ -47,14 +47,14 @@ async def look_up(_arguments: str) -> str:
     return "found"
 
 
-def model(voice_live: Simulator) -> Target:
-    return Target(
+def model(voice_live: Simulator) -> VoiceTarget:
+    return VoiceTarget(
         mode=Mode.MODEL, endpoint=voice_live.url, api_version="2026-07-15", model="gpt-4.1", api_key=DEFAULT_API_KEY
     )
 
 
-def azure_openai(voice_live: Simulator, *, ga: bool) -> Target:
-    return Target(
+def azure_openai(voice_live: Simulator, *, ga: bool) -> VoiceTarget:
+    return VoiceTarget(
         mode=Mode.AZURE_OPENAI_GA if ga else Mode.AZURE_OPENAI,
         endpoint=voice_live.url,
         api_version="v1" if ga else "2024-10-01-preview",

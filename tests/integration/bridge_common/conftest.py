@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from bridge_common.redis_clients import RedisClients, open_clients
-from tcp_proxy import TcpProxy, tcp_proxy
+from bridge_common.redis.clients import RedisClients, open_clients
+from tests.integration.support.tcp_proxy import TcpProxy, tcp_proxy
 
 
 @pytest.fixture

@@ -4,15 +4,15 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from bridge_common.redis_clients import RedisClients
-from scripted_acs import ScriptedAcs
-from switchboard import Switchboard, switchboard
+from bridge_common.redis.clients import RedisClients
+from tests.support.scripted_acs import ScriptedAcs
+from tests.support.switchboard import Switchboard, switchboard
 
 
 @pytest.fixture(autouse=True)
 def no_delay(monkeypatch: pytest.MonkeyPatch) -> None:
     """A wrong key is answered at once, except where a test says otherwise."""
-    monkeypatch.setattr("call_control.operators.WRONG_KEY_DELAY_S", 0.0)
+    monkeypatch.setattr("call_control.http.operator_access.WRONG_KEY_DELAY_S", 0.0)
 
 
 @pytest.fixture

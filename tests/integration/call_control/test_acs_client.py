@@ -14,10 +14,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from call_control.acs_client import AcsClient, AcsError, MediaFormat, Refusal
+from call_control.acs_client import AcsClient, AcsError, AcsRefusal, MediaFormat
 from call_control.core.connection_string import AcsAddress, parse_connection_string
-from lab_server import running
-from scripted_acs import STALE_CONTEXT, ScriptedAcs, Twist
+from tests.support.lab_server import running
+from tests.support.scripted_acs import STALE_CONTEXT, ScriptedAcs, Twist
 
 MEDIA = MediaFormat("pcm16k", "mixed")
 
@@ -91,17 +91,17 @@ async def test_every_kind_of_target(client: AcsClient, acs: ScriptedAcs, target:
 @pytest.mark.parametrize(
     ("twist", "refusal", "gone"),
     [
-        (Twist(400, "400", STALE_CONTEXT), Refusal.STALE_CONTEXT, True),
-        (Twist(404, "8522", "Call not found."), Refusal.GONE, True),
-        (Twist(400, "8528", "Call was terminated."), Refusal.GONE, True),
-        (Twist(400, "8501", "Call is not established."), Refusal.REFUSED, False),
-        (Twist(409, "8519", "Conflict."), Refusal.REFUSED, False),
-        (Twist(401, "7509", "HMAC invalid."), Refusal.AUTH, False),
-        (Twist(403, "7504", "No permission."), Refusal.AUTH, False),
+        (Twist(400, "400", STALE_CONTEXT), AcsRefusal.STALE_CONTEXT, True),
+        (Twist(404, "8522", "Call not found."), AcsRefusal.GONE, True),
+        (Twist(400, "8528", "Call was terminated."), AcsRefusal.GONE, True),
+        (Twist(400, "8501", "Call is not established."), AcsRefusal.REFUSED, False),
+        (Twist(409, "8519", "Conflict."), AcsRefusal.REFUSED, False),
+        (Twist(401, "7509", "HMAC invalid."), AcsRefusal.AUTH, False),
+        (Twist(403, "7504", "No permission."), AcsRefusal.AUTH, False),
     ],
 )
 async def test_what_cannot_succeed_is_asked_once(
-    client: AcsClient, acs: ScriptedAcs, twist: Twist, refusal: Refusal, gone: bool
+    client: AcsClient, acs: ScriptedAcs, twist: Twist, refusal: AcsRefusal, gone: bool
 ) -> None:
     acs.script("answer", twist)
     with pytest.raises(AcsError) as caught:
@@ -139,21 +139,21 @@ async def test_retry_after_is_waited_for(client: AcsClient, acs: ScriptedAcs) ->
     acs.script("answer", Twist(429, "8516", "slow down", headers={"Retry-After": "30"}))
     with pytest.raises(AcsError) as caught:
         await answer(client)
-    assert caught.value.refusal is Refusal.THROTTLED
+    assert caught.value.refusal is AcsRefusal.THROTTLED
 
 
 async def test_no_reply_within_the_deadline(client: AcsClient, acs: ScriptedAcs) -> None:
     acs.script("answer", Twist(delay_s=2.5))  # it would be a good reply, half a second after the deadline
     with pytest.raises(AcsError) as caught:
         await answer(client)
-    assert caught.value.refusal is Refusal.UNAVAILABLE
+    assert caught.value.refusal is AcsRefusal.UNAVAILABLE
 
 
 async def test_no_server_at_all() -> None:
     client = AcsClient(AcsAddress("http://127.0.0.1:1", "a2V5"), MEDIA, deadline_s=0.3)
     with pytest.raises(AcsError) as caught:
         await answer(client)
-    assert caught.value.refusal is Refusal.UNAVAILABLE
+    assert caught.value.refusal is AcsRefusal.UNAVAILABLE
     await client.aclose()
 
 

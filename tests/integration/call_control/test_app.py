@@ -16,14 +16,14 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from bridge_common.call_record import Status
-from bridge_common.keys import FLEET, INBOX_GROUP
-from bridge_common.redis_clients import RedisClients
-from eventually import eventually
+from bridge_common.redis.clients import RedisClients
+from bridge_common.wire.call_record import Status
+from bridge_common.wire.keys import FLEET, INBOX_GROUP
 from lab.ports import free_port
-from redis_stats import forget_scripts, unknown_scripts
-from scripted_acs import ScriptedAcs, Twist
-from switchboard import PhoneCall, Switchboard, environment, switchboard
+from tests.integration.support.redis_stats import forget_scripts, unknown_scripts
+from tests.support.eventually import eventually
+from tests.support.scripted_acs import ScriptedAcs, Twist
+from tests.support.switchboard import PhoneCall, Switchboard, environment, switchboard
 
 COMMAND = Path(sys.executable).with_name("call-control")
 

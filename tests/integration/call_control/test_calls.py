@@ -8,14 +8,22 @@ import random
 import httpx
 import pytest
 
-from bridge_common import media_token
-from bridge_common.call_record import Status
-from bridge_common.entries import MediaLost, MediaOpen, VoiceLost
-from bridge_common.redis_clients import RedisClients
-from eventually import eventually
-from scripted_acs import STALE_CONTEXT, ScriptedAcs, Twist
-from switchboard import OPERATOR, PhoneCall, Switchboard, environment, replica, settings_of, switchboard
-from told_spans import Growth
+from bridge_common.redis.clients import RedisClients
+from bridge_common.wire import media_token
+from bridge_common.wire.call_record import Status
+from bridge_common.wire.entries import MediaLost, MediaOpen, VoiceLost
+from tests.support.eventually import eventually
+from tests.support.recorded_spans import Growth
+from tests.support.scripted_acs import STALE_CONTEXT, ScriptedAcs, Twist
+from tests.support.switchboard import (
+    OPERATOR,
+    PhoneCall,
+    Switchboard,
+    environment,
+    replica,
+    settings_of,
+    switchboard,
+)
 
 TOKEN_KEYS = ("media-token-key-of-the-tests",)
 

@@ -8,26 +8,26 @@ from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
-from bridge_common.call_record import CallRecord, Status
-from bridge_common.entries import Callback, Due, HangUp, MediaLost, MediaOpen, Restored, VoiceReady
-from bridge_common.entry_codec import decode, encode
-from bridge_common.errors import OutsideError
-from bridge_common.keys import Keys
-from bridge_common.redis_clients import RedisClients, command
+from bridge_common.base.errors import OutsideError
+from bridge_common.redis.clients import RedisClients, command
+from bridge_common.wire.call_record import CallRecord, Status
+from bridge_common.wire.entries import Callback, Due, HangUp, MediaLost, MediaOpen, Restored, VoiceReady
+from bridge_common.wire.entry_codec import decode, encode
+from bridge_common.wire.keys import Keys
 from call_control.acs_client import AcsClient, MediaFormat
-from call_control.call_steps import CallSteps
-from call_control.core.commands import AtOnce, SetTimer, of_pending
 from call_control.core.connection_string import parse_connection_string
-from call_control.core.draft import Rules
-from call_control.core.events import CommandDone, CommandFailed
-from call_control.worker import CommandRunner
-from eventually import eventually
-from inbox_replica import Replica, arrival
-from scripted_acs import ScriptedAcs
-from switchboard import PhoneCall
+from call_control.core.machine.call_commands import AtOnce, SetTimer, of_pending
+from call_control.core.machine.call_events import CommandDone, CommandFailed
+from call_control.core.machine.transition import CallPolicy
+from call_control.inbox_worker import CommandRunner
+from call_control.steps import CallSteps
+from tests.integration.support.inbox_replica import Replica, arrival
+from tests.support.eventually import eventually
+from tests.support.scripted_acs import ScriptedAcs
+from tests.support.switchboard import PhoneCall
 
 CONNECTION = "441f1200"
-RULES = Rules(answer_at_once=True, redial_ms=500, media_ms=500)
+RULES = CallPolicy(answer_at_once=True, redial_ms=500, media_ms=500)
 
 
 class HeldEffects:

@@ -6,16 +6,16 @@ from dataclasses import replace
 
 import pytest
 
-from bridge_common import media_token
-from bridge_common.call_record import CallRecord, Status
-from bridge_common.call_store import CallStore
-from bridge_common.errors import AuthError
-from bridge_common.fleet import Fleet
-from bridge_common.keys import Keys
-from bridge_common.leases import Leases
-from bridge_common.redis_clients import RedisClients
-from call_control.acs_client import AcsError, Connection, Refusal
-from call_control.core.commands import (
+from bridge_common.base.errors import AuthError
+from bridge_common.redis.clients import RedisClients
+from bridge_common.store.call_store import CallStore
+from bridge_common.store.fleet import Fleet
+from bridge_common.store.leases import Leases
+from bridge_common.wire import media_token
+from bridge_common.wire.call_record import CallRecord, Status
+from bridge_common.wire.keys import Keys
+from call_control.acs_client import AcsError, AcsRefusal, Connection
+from call_control.core.machine.call_commands import (
     Answer,
     AtOnce,
     End,
@@ -25,7 +25,7 @@ from call_control.core.commands import (
     Reject,
     Transfer,
 )
-from call_control.core.events import CommandDone, CommandFailed
+from call_control.core.machine.call_events import CommandDone, CommandFailed
 from call_control.effects import CallUrls, Effects
 
 CALL = "call_0123456789abcdef01234567"
@@ -80,7 +80,7 @@ def leases(clients: RedisClients, keys: Keys) -> Leases:
 
 @pytest.fixture
 def effects(clients: RedisClients, keys: Keys, leases: Leases) -> Effects:
-    acs = RefusingAcs(AcsError("no", Refusal.GONE, acs_code="8522"))
+    acs = RefusingAcs(AcsError("no", AcsRefusal.GONE, acs_code="8522"))
     return Effects(acs, leases, CallStore(clients.control, keys), Fleet(clients.control, "c", "call-control"), URLS)
 
 
@@ -148,10 +148,10 @@ async def test_what_the_call_left_behind_is_not_asked(effects: Effects, status: 
 @pytest.mark.parametrize(
     ("error", "code", "gone"),
     [
-        (AcsError("m", Refusal.STALE_CONTEXT, acs_code="400"), "stale_context", True),
-        (AcsError("m", Refusal.GONE, acs_code="8522"), "gone", True),
-        (AcsError("m", Refusal.REFUSED, acs_code="8501"), "8501", False),
-        (AcsError("m", Refusal.UNAVAILABLE), "unavailable", False),
+        (AcsError("m", AcsRefusal.STALE_CONTEXT, acs_code="400"), "stale_context", True),
+        (AcsError("m", AcsRefusal.GONE, acs_code="8522"), "gone", True),
+        (AcsError("m", AcsRefusal.REFUSED, acs_code="8501"), "8501", False),
+        (AcsError("m", AcsRefusal.UNAVAILABLE), "unavailable", False),
     ],
 )
 async def test_refusals_become_results(effects: Effects, error: AcsError, code: str, gone: bool) -> None:

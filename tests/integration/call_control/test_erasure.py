@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bridge_common.call_record import PendingCommand, Status
-from bridge_common.entries import Notice, Turn
-from bridge_common.redis_clients import RedisClients, command
-from eventually import eventually
-from scripted_acs import ScriptedAcs
-from switchboard import OPERATOR, PhoneCall, Switchboard, switchboard
+from bridge_common.redis.clients import RedisClients, command
+from bridge_common.wire.call_record import PendingCommand, Status
+from bridge_common.wire.entries import Notice, Turn
+from tests.support.eventually import eventually
+from tests.support.scripted_acs import ScriptedAcs
+from tests.support.switchboard import OPERATOR, PhoneCall, Switchboard, switchboard
 
 TURN = Turn("caller", "item_1", "My name is Ada.", 6)
 

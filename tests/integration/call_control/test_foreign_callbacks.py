@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from bridge_common.call_record import Status
+from bridge_common.wire.call_record import Status
 from call_control import foreign_callbacks
-from call_control.core.events import KNOWN_CALLBACKS
-from eventually import eventually
-from switchboard import PhoneCall, Switchboard
-from told_spans import Growth
+from call_control.core.machine.call_events import KNOWN_CALLBACKS
+from tests.support.eventually import eventually
+from tests.support.recorded_spans import Growth
+from tests.support.switchboard import PhoneCall, Switchboard
 
 FOREIGN = "9f0c7e11-0000-4000-8000-000000000000"
 

@@ -7,13 +7,13 @@ import time
 
 import pytest
 
-from bridge_common.call_record import Status
-from bridge_common.call_store import MediaGrant
-from bridge_common.entries import MediaOpen, UplinkMissed
-from bridge_common.redis_clients import RedisClients
-from eventually import eventually
-from scripted_acs import ScriptedAcs, Twist
-from switchboard import PhoneCall, Switchboard, switchboard
+from bridge_common.redis.clients import RedisClients
+from bridge_common.store.call_store import MediaGrant
+from bridge_common.wire.call_record import Status
+from bridge_common.wire.entries import MediaOpen, UplinkMissed
+from tests.support.eventually import eventually
+from tests.support.scripted_acs import ScriptedAcs, Twist
+from tests.support.switchboard import PhoneCall, Switchboard, switchboard
 
 START, STOP = "startMediaStreaming", "stopMediaStreaming"
 REFUSED = Twist(400, "8585", "Media streaming was already started.")

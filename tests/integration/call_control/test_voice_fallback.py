@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bridge_common.call_record import Status
-from bridge_common.entries import HangUp, MediaOpen, VoiceLost
-from bridge_common.fleet import Fleet
-from bridge_common.redis_clients import RedisClients
-from eventually import eventually
-from scripted_acs import ScriptedAcs, Twist
-from switchboard import PhoneCall, Switchboard, switchboard
+from bridge_common.redis.clients import RedisClients
+from bridge_common.store.fleet import Fleet
+from bridge_common.wire.call_record import Status
+from bridge_common.wire.entries import HangUp, MediaOpen, VoiceLost
+from tests.support.eventually import eventually
+from tests.support.scripted_acs import ScriptedAcs, Twist
+from tests.support.switchboard import PhoneCall, Switchboard, switchboard
 
 PEOPLE = "+14255550177"
 

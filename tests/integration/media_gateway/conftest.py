@@ -8,10 +8,16 @@ from typing import Final
 import pytest
 import uvloop
 
-from bridge_common.keys import Keys
-from bridge_common.redis_clients import RedisClients
-from media_line import Gateway, Line, OpenLine, StartGateway, running_gateway
-from media_line import open_line as open_line_
+from bridge_common.redis.clients import RedisClients
+from bridge_common.wire.keys import Keys
+from tests.integration.support.gateway_under_test import (
+    Gateway,
+    Line,
+    OpenLine,
+    StartGateway,
+    running_gateway,
+)
+from tests.integration.support.gateway_under_test import open_line as open_line_
 
 _ON_BOTH_LOOPS: Final = ("test_socket_server", "test_web_socket")
 """They lean on what the loop's transports do."""

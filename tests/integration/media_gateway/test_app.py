@@ -13,14 +13,14 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
-from acs_media_peer import dial
-from bridge_common.entries import MediaAttached, MediaDetached, MediaLost
-from bridge_common.fleet import Fleet
-from bridge_common.redis_clients import RedisClients
-from bridge_common.streams import StreamWriter
-from eventually import eventually
+from bridge_common.redis.clients import RedisClients
+from bridge_common.store.fleet import Fleet
+from bridge_common.streams.writer import StreamWriter
+from bridge_common.wire.entries import MediaAttached, MediaDetached, MediaLost
 from lab.ports import free_port
-from media_line import TOKEN_KEY, Gateway, Line, running_gateway
+from tests.integration.support.acs_media_peer import dial
+from tests.integration.support.gateway_under_test import TOKEN_KEY, Gateway, Line, running_gateway
+from tests.support.eventually import eventually
 
 
 @asynccontextmanager

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from bridge_common.entries import AudioFrame, MediaAttached, MediaLost
-from echo_sockets import CONTINUATION, FIN, PING, PONG, TEXT, frame, raw_peer
-from eventually import eventually
-from media_gateway import media_session, metrics, web_socket
-from media_line import Gateway, Line, OpenLine
+from bridge_common.wire.entries import AudioFrame, MediaAttached, MediaLost
+from media_gateway import metrics
+from media_gateway.socket import media_session, web_socket
+from tests.integration.support.echo_sockets import CONTINUATION, FIN, PING, PONG, TEXT, frame, raw_peer
+from tests.integration.support.gateway_under_test import Gateway, Line, OpenLine
+from tests.support.eventually import eventually
 
 METADATA = b'{"kind":"AudioMetadata","audioMetadata":{"encoding":"PCM","sampleRate":24000,"channels":1,"length":960}}'
 

@@ -8,11 +8,11 @@ from functools import partial
 
 import pytest
 
-from bridge_common.entries import MediaAttached, MediaDetached
-from bridge_common.redis_clients import RedisClients
-from eventually import eventually
-from full_redis import full_redis
-from media_line import Gateway, OpenLine
+from bridge_common.redis.clients import RedisClients
+from bridge_common.wire.entries import MediaAttached, MediaDetached
+from tests.integration.support.full_redis import full_redis
+from tests.integration.support.gateway_under_test import Gateway, OpenLine
+from tests.support.eventually import eventually
 
 
 async def test_a_gateway_tells_once_that_redis_refuses_and_once_that_it_works_again(

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from agent_relay import metrics
-from bridge_common import telemetry
+from bridge_common.observability import telemetry
 
 
 def test_what_a_relay_counts_stands_in_the_metrics() -> None:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from agent_relay.core.agent_profile import AgentProfile
+from agent_relay.core.protocol.agent_profile import AgentProfile
 from agent_relay.profiles import MOST_NODES, load_profiles
-from bridge_common.errors import InputError
+from bridge_common.base.errors import InputError
 
 
 def _file(folder: Path, text: str) -> Path:

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from agent_relay.core.connection import Mode, TokenScope
+from agent_relay.core.protocol.voice_target import Mode, TokenScope
 from agent_relay.settings import RelaySettings
-from bridge_common.settings import load_settings
+from bridge_common.service.settings import load_settings
 
 BASE = {"REDIS_URL": "redis://localhost", "AZURE_VOICE_LIVE_ENDPOINT": "https://res.services.ai.azure.com"}
 OURS = [name.upper() for name in RelaySettings.model_fields]

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from agent_relay import tools
-from bridge_common.errors import GoneError
+from bridge_common.base.errors import GoneError
 
 
 async def test_a_tool_gets_its_arguments() -> None:

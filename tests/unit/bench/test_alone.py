@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-from alone_runs import alone_run
 from bench.alone import cpu_table, memory_table, summary, told
 from bench.alone_driver import GATEWAY, RELAY
 from bench.bridges import Shape
 from bench.limits import table
 from bench.stream_memory import StreamMemory
+from tests.unit.support.alone_runs import alone_run
 
 SIZES = (20, 50, 100, 200)
 RUNS = [

@@ -10,8 +10,8 @@ from bench.bridges import Bridge, Shape
 from bench.call_run import Run
 from bench.calls import tables, told
 from bench.whole import Options
-from bench_runs import made_run
 from lab.wire import WireError
+from tests.unit.support.bench_runs import made_run
 
 
 def test_repeats_become_medians_and_ratios_to_the_reference() -> None:

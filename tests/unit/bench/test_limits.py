@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 from bench.bridges import Bridge, Shape
 from bench.limits import table
-from bench_runs import made_run
+from tests.unit.support.bench_runs import made_run
 
 SLOWER = {"p99": 99.0, "count": 100}
 """Of all time."""

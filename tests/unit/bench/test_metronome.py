@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from bench.metronome import Metronome, steps_due
-from eventually import eventually
+from tests.support.eventually import eventually
 
 
 def test_the_first_step_is_due_at_once_and_each_other_at_its_time() -> None:

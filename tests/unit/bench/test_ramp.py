@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from bench.ramp import holds, per_core
 from bench.spread import Delays
-from bench_runs import made_run
+from tests.unit.support.bench_runs import made_run
 
 
 def test_a_step_holds_until_a_p99_leaves_the_limit_or_a_frame_is_lost() -> None:

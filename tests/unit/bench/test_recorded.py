@@ -7,8 +7,13 @@ import json
 
 import pytest
 
-from agent_relay.core import voice_codec
-from agent_relay.core.voice_live import AudioDelta, ResponseCreated, SessionCreated, SessionUpdated
+from agent_relay.core.protocol import voice_codec
+from agent_relay.core.protocol.voice_events import (
+    AudioDelta,
+    ResponseCreated,
+    SessionCreated,
+    SessionUpdated,
+)
 from bench.bridges import Shape
 from bench.recorded import (
     ITEM_ID,
@@ -23,9 +28,9 @@ from bench.recorded import (
     session_event,
     sound,
 )
-from bridge_common.entries import AudioFrame
-from bridge_common.entry_codec import encode
-from bridge_common.redis_wire import pack
+from bridge_common.redis.pipeline import pack
+from bridge_common.wire.entries import AudioFrame
+from bridge_common.wire.entry_codec import encode
 from media_gateway.core import acs_media
 
 UPLINK = "{s00}:call:call_1:uplink"

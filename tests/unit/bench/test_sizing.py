@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from alone_runs import sizing_figures
 from bench.alone_driver import GATEWAY, RELAY
 from bench.sizing import Assumed, Line, Measured, NotMeasuredError, plan
 from bench.wire_sizes import WireSizes
+from tests.unit.support.alone_runs import sizing_figures
 
 WIRE = WireSizes(acs_in_kb=53.0, acs_out_kb=46.0, voice_out_kb=67.0, voice_in_kb=65.0)
 MEASURED = Measured(

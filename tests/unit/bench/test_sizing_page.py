@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from alone_runs import sizing_figures
 from bench.sizing import NotMeasuredError
 from bench.sizing_page import BEGIN, END, PAGE_PATH, with_figures
+from tests.unit.support.alone_runs import sizing_figures
 
 
 def results() -> dict[str, object]:

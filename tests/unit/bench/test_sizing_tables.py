@@ -2,9 +2,9 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from alone_runs import sizing_figures
 from bench.sizing_tables import left_out, tables
-from bench_runs import made_run
+from tests.unit.support.alone_runs import sizing_figures
+from tests.unit.support.bench_runs import made_run
 
 
 def test_each_size_is_predicted_from_the_others() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from bench.tracing import OFF, ON, collecting, table
-from bridge_common.trace_export import open_tracing
-from bridge_common.tracing import Span
+from bridge_common.observability.trace_export import open_tracing
+from bridge_common.observability.tracing import Span
 
 
 def test_the_ratio_is_that_of_pairs() -> None:

@@ -4,7 +4,7 @@ import runpy
 
 import pytest
 
-from call_control.core.diagram import page
+from call_control.core.machine.diagram import page
 
 
 def test_it_prints_the_page(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from bridge_common import telemetry
+from bridge_common.observability import telemetry
 from call_control import metrics
 
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from bridge_common.acs_jwt import JwtMode
-from bridge_common.settings import load_settings, revealed
+from bridge_common.auth.acs_jwt import JwtMode
+from bridge_common.service.settings import load_settings, revealed
 from call_control.core.connection_string import AcsAddress
-from call_control.core.party_pattern import PartyPattern
-from call_control.core.ring_limits import RingLimits
-from call_control.core.routing import Routing
+from call_control.core.policy.party_pattern import PartyPattern
+from call_control.core.policy.ring_limits import RingLimits
+from call_control.core.policy.routing import Routing
 from call_control.settings import CallControlSettings
 
 GOOD = {

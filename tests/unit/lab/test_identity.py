@@ -17,13 +17,13 @@ from lab.identity import (
     DEFAULT_SECRET,
     ISSUER,
     IdentitySettings,
-    Token,
+    IssuedToken,
     TokenError,
     create_app,
     mint_token,
     read_token,
 )
-from lab_server import running
+from tests.support.lab_server import running
 
 AI = "https://ai.azure.com"
 ASK = {"api-version": "2019-08-01", "resource": AI}
@@ -38,12 +38,12 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
 
 
 def test_a_minted_token_reads_back() -> None:
-    token = Token(AI, "app-1", 1_000_600)
+    token = IssuedToken(AI, "app-1", 1_000_600)
     assert read_token(mint_token(token, DEFAULT_SECRET, 1_000_000.0), DEFAULT_SECRET, 1_000_599.0) == token
 
 
 def test_expiry_secret_issuer_and_form_are_checked() -> None:
-    encoded = mint_token(Token(AI, "app-1", 1_000_600), DEFAULT_SECRET, 1_000_000.0)
+    encoded = mint_token(IssuedToken(AI, "app-1", 1_000_600), DEFAULT_SECRET, 1_000_000.0)
     with pytest.raises(TokenError, match="expired"):
         read_token(encoded, DEFAULT_SECRET, 1_000_600.0)
     foreign = jwt.encode({"iss": "x", "aud": AI, "exp": 2_000_000}, DEFAULT_SECRET, algorithm="HS256")
@@ -63,7 +63,7 @@ async def test_answers_as_app_service_does(client: httpx.AsyncClient) -> None:
     assert body["token_type"] == "Bearer"
     assert isinstance(body["expires_on"], str)
     token = read_token(body["access_token"], DEFAULT_SECRET, time.time())
-    assert token == Token(AI, "app-9", int(body["expires_on"]))
+    assert token == IssuedToken(AI, "app-9", int(body["expires_on"]))
     assert (await client.get("/lab/tokens")).json()["minted"] == [{"resource": AI, "client_id": "app-9", "count": 1}]
 
 

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 import psutil
 import pytest
 
-from eventually import eventually
 from lab.orphans import watch_until_closed
+from tests.support.eventually import eventually
 
 PARENT = """
 import subprocess, sys, time

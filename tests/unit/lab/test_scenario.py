@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from lab.demo import DEFAULT_SCENARIO
-from lab.scenario import Reply, Step, load_scenario
+from lab.scenario import Reply, ScenarioStep, load_scenario
 
 
 def test_the_built_in_scenario_has_a_greeting_two_turns_and_a_barge_in() -> None:
@@ -17,7 +17,7 @@ def test_the_built_in_scenario_has_a_greeting_two_turns_and_a_barge_in() -> None
 @pytest.mark.parametrize("step", [{}, {"say": "a", "dtmf": "1"}, {"dtmf": "x"}, {"wait_for": "nothing"}, {"sing": "a"}])
 def test_a_step_is_exactly_one_known_thing(step: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
-        Step.model_validate(step)
+        ScenarioStep.model_validate(step)
 
 
 def test_a_reply_says_or_calls_something() -> None:

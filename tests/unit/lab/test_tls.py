@@ -23,8 +23,8 @@ from lab.tls import add_tls_options, server_tls, tls_from
 from lab.voice_live.app import main as voice_live_main
 from lab.voice_live.app import server_config as voice_live_config
 from lab.voice_live.settings import DEFAULT_API_KEY, VoiceLiveSettings
-from lab_server import running
-from voice_live_stage import NEWEST
+from tests.support.lab_server import running
+from tests.support.voice_live_stage import NEWEST
 
 _CREATE = "import sys; from pathlib import Path; from lab.tls import server_tls; server_tls(Path(sys.argv[1]))"
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bridge_common.audio import VOICE_RATE_HZ, ms_of_bytes
-from bridge_common.errors import InputError
+from bridge_common.base.errors import InputError
+from bridge_common.wire.audio import VOICE_RATE_HZ, ms_of_bytes
 from media_gateway.recordings import APOLOGY, LONGEST_S, NONE, WAIT, load_recording
 
 

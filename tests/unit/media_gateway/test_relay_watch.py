@@ -7,24 +7,24 @@ from typing import cast
 
 import pytest
 
-from bridge_common.entries import InboxEntry, VoiceLost
-from bridge_common.errors import OutsideError
-from bridge_common.inbox import Inbox
-from bridge_common.leases import Leases, Overdue
-from eventually import eventually
+from bridge_common.base.errors import OutsideError
+from bridge_common.store.inbox import Inbox
+from bridge_common.store.leases import Leases, OverdueLease
+from bridge_common.wire.entries import InboxEntry, VoiceLost
 from media_gateway import relay_watch
 from media_gateway.relay_watch import ALONE_AFTER_S, GIVEN_UP_AFTER_S, RelayWatch
+from tests.support.eventually import eventually
 
 
 @dataclass
 class Table:
     """A lease table and an inbox."""
 
-    overdue_calls: list[Overdue] = field(default_factory=list)
+    overdue_calls: list[OverdueLease] = field(default_factory=list)
     put: list[tuple[InboxEntry, str]] = field(default_factory=list)
     away: bool = False
 
-    async def overdue(self, call_ids: Iterable[str]) -> list[Overdue]:
+    async def overdue(self, call_ids: Iterable[str]) -> list[OverdueLease]:
         if self.away:
             raise OutsideError("Redis is away", retry=True)
         return [one for one in self.overdue_calls if one.call_id in set(call_ids)]
@@ -50,7 +50,7 @@ def _watch(table: Table, *calls: Call) -> RelayWatch:
 async def test_only_calls_that_no_relay_drives_are_alone_and_not_for_longer() -> None:
     table, driven, orphan, young = Table(), Call("driven"), Call("orphan"), Call("young")
     watch = _watch(table, driven, orphan, young)
-    table.overdue_calls = [Overdue("orphan", ALONE_AFTER_S, "relay|7"), Overdue("young", 0.1, "relay|8")]
+    table.overdue_calls = [OverdueLease("orphan", ALONE_AFTER_S, "relay|7"), OverdueLease("young", 0.1, "relay|8")]
     await watch.look()
     assert [call.is_alone for call in (driven, orphan, young)] == [False, True, False]
     table.overdue_calls = []
@@ -62,11 +62,11 @@ async def test_only_calls_that_no_relay_drives_are_alone_and_not_for_longer() ->
 async def test_call_control_learns_once_that_there_is_no_relay() -> None:
     table, call, new = Table(), Call("call"), Call("new")
     watch = _watch(table, call, new)
-    table.overdue_calls = [Overdue("call", GIVEN_UP_AFTER_S, "relay|7"), Overdue("new", GIVEN_UP_AFTER_S, "")]
+    table.overdue_calls = [OverdueLease("call", GIVEN_UP_AFTER_S, "relay|7"), OverdueLease("new", GIVEN_UP_AFTER_S, "")]
     for _ in range(3):
         await watch.look()
     assert table.put == [(VoiceLost("call", 7, "no relay"), "relay|7")]
-    table.overdue_calls = [Overdue("call", GIVEN_UP_AFTER_S, "another|9")]
+    table.overdue_calls = [OverdueLease("call", GIVEN_UP_AFTER_S, "another|9")]
     await watch.look()
     assert len(table.put) == 2
 

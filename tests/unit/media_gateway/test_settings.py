@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from bridge_common.acs_jwt import JwtMode
-from bridge_common.settings import load_settings, revealed
+from bridge_common.auth.acs_jwt import JwtMode
+from bridge_common.service.settings import load_settings, revealed
 from media_gateway.settings import GatewaySettings
 
 NEEDED = {

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from eventually import eventually
 from media_gateway.ticker import Ticker
+from tests.support.eventually import eventually
 
 BEAT_S = 0.004
 

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from lab.acs import log, rest
+from lab.acs import acs_log, rest
 from lab.acs.equipment import Equipment
 from lab.acs.exchange import Exchange
 from lab.acs.lab_api import LabApi, RefusedRequestError, refused
@@ -64,7 +64,7 @@ def create_app(settings: AcsSettings) -> Starlette:
 
 async def serve(settings: AcsSettings, tls: Tls | None = None) -> None:
     """Serve until SIGINT or SIGTERM."""
-    log.configure(settings.log_level)
+    acs_log.configure(settings.log_level)
     config = uvicorn.Config(
         create_app(settings),
         host=settings.host,
@@ -75,7 +75,7 @@ async def serve(settings: AcsSettings, tls: Tls | None = None) -> None:
         timeout_graceful_shutdown=2,
         ssl_context_factory=tls.context_factory if tls else None,
     )
-    log.log("acs simulator", url=settings.base_url, webhook=settings.webhook_url, schema=settings.event_schema)
+    acs_log.log("acs simulator", url=settings.base_url, webhook=settings.webhook_url, schema=settings.event_schema)
     await uvicorn.Server(config).serve()
 
 
@@ -90,8 +90,8 @@ def main(argv: Sequence[str] = ()) -> int:
         settings = replace(given, scheme=scheme, lab_strict=strict)
         tls = tls_from(options)
     except (ValueError, OSError) as error:
-        log.configure("INFO")
-        log.log("settings are wrong", reason=str(error))
+        acs_log.configure("INFO")
+        acs_log.log("settings are wrong", reason=str(error))
         return 2
     asyncio.run(serve(settings, tls))
     return 0

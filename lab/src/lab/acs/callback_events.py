@@ -11,8 +11,8 @@ import uuid
 from datetime import UTC, datetime
 from typing import Final, Literal
 
-from lab.acs.calls import End, SimulatedCall
-from lab.acs.identifiers import Identifier, Json
+from lab.acs.calls import CallEnd, SimulatedCall
+from lab.acs.party_identifiers import Identifier, Json
 
 Results = Literal["number", "text", "float", "missing"]
 Correlation = Literal["incoming", "connection", "missing"]
@@ -92,12 +92,12 @@ def call_connected(call: SimulatedCall) -> Json:
     return event(call, "CallConnected", _call_context(call))
 
 
-def call_disconnected(call: SimulatedCall, end: End) -> Json:
+def call_disconnected(call: SimulatedCall, end: CallEnd) -> Json:
     info = result(end.code, end.sub_code, end.message)
     return event(call, "CallDisconnected", _call_context(call), resultInformation=info)
 
 
-def create_call_failed(call: SimulatedCall, end: End) -> Json:
+def create_call_failed(call: SimulatedCall, end: CallEnd) -> Json:
     info = result(end.code, end.sub_code, end.message)
     return event(call, "CreateCallFailed", _call_context(call), resultInformation=info)
 

@@ -6,8 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from lab.acs.calls import Audio, End
-from lab.scenario import Step
+from lab.acs.calls import Audio, CallEnd
+from lab.scenario import ScenarioStep
 
 Outcome = Literal["answers", "busy", "declined", "no_answer", "unreachable"]
 
@@ -26,12 +26,12 @@ class CalleePlan(BaseModel):
     outcome: Outcome = "answers"
     after_s: float = Field(default=0.5, ge=0)
     audio: Audio = "script"
-    steps: tuple[Step, ...] = ()
+    steps: tuple[ScenarioStep, ...] = ()
     mark: int = Field(default=0, ge=0, le=0xFFFF)
 
-    def failure(self) -> End | None:
+    def failure(self) -> CallEnd | None:
         """How the attempt fails, or `None` when the callee answers."""
         if self.outcome == "answers":
             return None
         code, sub_code, message = _FAILURES[self.outcome]
-        return End(by="callee", reason=self.outcome, code=code, sub_code=sub_code, message=message)
+        return CallEnd(by="callee", reason=self.outcome, code=code, sub_code=sub_code, message=message)

@@ -7,19 +7,29 @@ import io
 import time
 import wave
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 import soxr
 
+from lab.acs.caller_line import CallerLine
+from lab.acs.caller_uplink import Utterance
+from lab.acs.calls import SimulatedCall
 from lab.acs.hearing import BLOCK_MS
-from lab.acs.line import Line
-from lab.acs.uplink import Utterance
-from lab.scenario import Step
+from lab.scenario import ScenarioStep
 from lab.speech import synthesize
 
-if TYPE_CHECKING:
-    from lab.acs.leg import Leg
+
+class CallerLeg(Protocol):
+    """What the caller uses of the call's running side."""
+
+    call: SimulatedCall
+
+    async def press(self, tones: str) -> None: ...
+
+    async def next_tick(self) -> None: ...
+
+    def hang_up_by_caller(self) -> None: ...
 
 
 class Waiting:
@@ -29,7 +39,7 @@ class Waiting:
     caller's own words that would end the wait before the answer.
     """
 
-    def __init__(self, step: Step, line: Line) -> None:
+    def __init__(self, step: ScenarioStep, line: CallerLine) -> None:
         self._kind = step.wait_for
         self._ms = float(step.ms)
         self._hearing = line.hearing
@@ -51,7 +61,7 @@ class Waiting:
 class Caller:
     """Runs a call's steps from the moment it is connected. A wait that takes too long is noted and passed over."""
 
-    def __init__(self, leg: Leg) -> None:
+    def __init__(self, leg: CallerLeg) -> None:
         self._leg = leg
 
     async def run(self) -> None:
@@ -68,7 +78,7 @@ class Caller:
         line = self._line()
         return line.say(await asyncio.to_thread(synthesize, text, line.rate_hz), text)
 
-    async def _take(self, step: Step) -> None:
+    async def _take(self, step: ScenarioStep) -> None:
         if step.say is not None:
             await self._spoken(await self.say(step.say))
         elif step.play is not None:
@@ -88,7 +98,7 @@ class Caller:
         while not utterance.finished:
             await self._leg.next_tick()
 
-    async def _wait(self, step: Step) -> None:
+    async def _wait(self, step: ScenarioStep) -> None:
         waiting, began = Waiting(step, self._line()), time.monotonic()
         while not waiting.over((time.monotonic() - began) * 1000):
             if time.monotonic() - began > step.within_s:
@@ -101,7 +111,7 @@ class Caller:
         while time.monotonic() < until:
             await self._leg.next_tick()
 
-    def _line(self) -> Line:
+    def _line(self) -> CallerLine:
         line = self._leg.call.line
         if line is None:
             raise ValueError("the line is not open")

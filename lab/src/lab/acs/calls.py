@@ -13,12 +13,12 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Literal
 
-from lab.acs.announcement import Announcement
-from lab.acs.hang_up import HangUp
-from lab.acs.identifiers import Identifier, Json
-from lab.acs.line import Line
-from lab.acs.log import log
-from lab.scenario import Step
+from lab.acs.acs_log import log
+from lab.acs.caller_line import CallerLine
+from lab.acs.hang_up import HangUpForm
+from lab.acs.incoming_call_event import IncomingCallEventData
+from lab.acs.party_identifiers import Identifier, Json
+from lab.scenario import ScenarioStep
 
 
 class CallState(StrEnum):
@@ -77,7 +77,7 @@ class Participant:
 
 
 @dataclass(slots=True)
-class End:
+class CallEnd:
     """Why a call ended, as the result information of `CallDisconnected`."""
 
     by: str
@@ -94,13 +94,13 @@ class SimulatedCall:
     caller: Identifier
     callee: Identifier
     app: Identifier
-    steps: tuple[Step, ...] = ()
+    steps: tuple[ScenarioStep, ...] = ()
     audio: Audio = "script"
     mark: int = 0
     record: bool = False
     """Record what is heard although it is marks."""
-    announcement: Announcement = field(default_factory=Announcement)
-    hang_up: HangUp | None = None
+    announcement: IncomingCallEventData = field(default_factory=IncomingCallEventData)
+    hang_up: HangUpForm | None = None
     """The codes reported when the caller hangs up; unset: the usual codes of such a caller."""
     outbound: bool = False
     ring_timeout_s: float = 30.0
@@ -111,7 +111,7 @@ class SimulatedCall:
     context: str = field(default_factory=lambda: _incoming_call_context())
     event_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     state: CallState = CallState.RINGING
-    end: End | None = None
+    end: CallEnd | None = None
     redirected_to: str | None = None
     """Raw id."""
     media: MediaOptions | None = None
@@ -123,7 +123,7 @@ class SimulatedCall:
     """Where tones are reported to, while continuous recognition is on: its operation context, else empty."""
     participants: dict[str, Participant] = field(default_factory=dict)
     participants_sequence: int = 0
-    line: Line | None = None
+    line: CallerLine | None = None
     first_audio_at: float | None = None
     """When the first audio of the agent arrived, monotonic seconds; what was heard of it is on the timeline."""
     created: float = field(default_factory=time.monotonic)

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 
 import aiohttp
 
+from lab.acs.acs_faults import AcsFaults
 from lab.acs.callee import CalleePlan
 from lab.acs.calls import CallBook
-from lab.acs.faults import Faults
-from lab.acs.pretended import PRETENDED
+from lab.acs.frame_clock import FrameClock
 from lab.acs.settings import AcsSettings
-from lab.acs.ticker import Ticker
 from lab.acs.tokens import TokenIssuer
+from lab.acs.unsupported_by_acs import PRETENDED
 from lab.unsupported import Unsupported
 
 
@@ -21,8 +21,8 @@ class Equipment:
     settings: AcsSettings
     http: aiohttp.ClientSession
     tokens: TokenIssuer
-    faults: Faults = field(default_factory=Faults)
-    ticker: Ticker = field(default_factory=Ticker)
+    faults: AcsFaults = field(default_factory=AcsFaults)
+    ticker: FrameClock = field(default_factory=FrameClock)
     calls: CallBook = field(default_factory=CallBook)
     callee: CalleePlan = field(default_factory=CalleePlan)
     unsupported: Unsupported = field(init=False)

@@ -6,17 +6,17 @@ import asyncio
 import logging
 import uuid
 
-from lab.acs.announcement import Announcement
 from lab.acs.calls import Audio, SimulatedCall
 from lab.acs.equipment import Equipment
-from lab.acs.event_grid import EventGrid
-from lab.acs.hang_up import HangUp
-from lab.acs.identifiers import Identifier
+from lab.acs.event_grid_delivery import EventGrid
+from lab.acs.hang_up import HangUpForm
+from lab.acs.incoming_call_event import IncomingCallEventData
 from lab.acs.leg import Leg
-from lab.scenario import Step
+from lab.acs.party_identifiers import Identifier
+from lab.scenario import ScenarioStep
 
 logger = logging.getLogger(__name__)
-PLAIN = Announcement()
+PLAIN = IncomingCallEventData()
 
 
 class Exchange:
@@ -32,12 +32,12 @@ class Exchange:
         self,
         caller: str,
         callee: str,
-        steps: tuple[Step, ...],
+        steps: tuple[ScenarioStep, ...],
         audio: Audio,
         mark: int,
         record: bool = False,
-        announcement: Announcement = PLAIN,
-        hang_up: HangUp | None = None,
+        announcement: IncomingCallEventData = PLAIN,
+        hang_up: HangUpForm | None = None,
     ) -> tuple[SimulatedCall, asyncio.Task[str | None]]:
         """Let `caller` call the app. The task answers why Event Grid could not deliver the event, or `None`."""
         call = SimulatedCall(

@@ -10,7 +10,7 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from lab.acs.identifiers import Identifier
+from lab.acs.party_identifiers import Identifier
 
 PHONE_SUB_CODES: Final = (560000, 540000)
 USER_SUB_CODES: Final = (5002, 5001, 5007, 5010, 5020, 18503, 4097, 4521)
@@ -19,7 +19,7 @@ call of two: the other left; the other ended it; the other vanished.
 """
 
 
-class HangUp(BaseModel):
+class HangUpForm(BaseModel):
     """The result information of `CallDisconnected`."""
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True, frozen=True)
@@ -31,5 +31,5 @@ class HangUp(BaseModel):
         return f"The conversation has ended. DiagCode: 0#{self.sub_code}.@"
 
 
-def usual_hang_up(caller: Identifier) -> HangUp:
-    return HangUp(sub_code=(PHONE_SUB_CODES if caller.number is not None else USER_SUB_CODES)[0])
+def usual_hang_up(caller: Identifier) -> HangUpForm:
+    return HangUpForm(sub_code=(PHONE_SUB_CODES if caller.number is not None else USER_SUB_CODES)[0])

@@ -12,38 +12,40 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from lab.acs.announcement import Announcement
+from lab.acs.acs_faults import FaultPlan, unknown_names
 from lab.acs.callback_events import NAMES as EVENT_NAMES
 from lab.acs.callee import CalleePlan
+from lab.acs.caller_uplink import Marks
 from lab.acs.calls import Audio, CallState, SimulatedCall
 from lab.acs.exchange import Exchange
-from lab.acs.faults import FaultPlan, unknown_names
-from lab.acs.hang_up import HangUp
+from lab.acs.hang_up import HangUpForm
+from lab.acs.incoming_call_event import IncomingCallEventData
 from lab.acs.leg import Leg
 from lab.acs.media_client import media_headers
 from lab.acs.rest import OPERATION_NAMES
-from lab.acs.uplink import Marks
-from lab.scenario import Step
+from lab.scenario import ScenarioStep
 
 _FIRST_DELIVERY_S = 5.0
 """How long `POST /lab/calls` waits to say that the webhook refused the event; the call rings on in any case."""
 
 
-class NewCall(Announcement):
+class NewCall(IncomingCallEventData):
     """A call, with the contents of its `IncomingCall` event."""
 
     caller: str = Field(default="+14255550100", alias="from", pattern=r"^(\+[1-9][0-9]{6,14}|(4|8|28):.+)$")
     callee: str = Field(default="+18005551212", alias="to", pattern=r"^(\+[1-9][0-9]{6,14}|(4|8|28):.+)$")
-    steps: tuple[Step, ...] | None = None
+    steps: tuple[ScenarioStep, ...] | None = None
     audio: Audio = "script"
     mark: int = Field(default=0, ge=0, le=0xFFFF)
     record: bool = False
     """Record also a caller with marks: what they hear, not what they say."""
-    hang_up: HangUp | None = Field(default=None, alias="hangUp")
+    hang_up: HangUpForm | None = Field(default=None, alias="hangUp")
 
     @property
-    def announcement(self) -> Announcement:
-        return Announcement(**self.model_dump(include=set(Announcement.model_fields), exclude_unset=True))
+    def announcement(self) -> IncomingCallEventData:
+        return IncomingCallEventData(
+            **self.model_dump(include=set(IncomingCallEventData.model_fields), exclude_unset=True)
+        )
 
 
 class Tones(BaseModel):
@@ -51,7 +53,7 @@ class Tones(BaseModel):
     tones: str = Field(pattern=r"^[0-9A-D*#]{1,64}$")
 
 
-class Say(BaseModel):
+class SayRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
     text: str = Field(min_length=1, max_length=5000)
 
@@ -163,7 +165,7 @@ class LabApi:
         call = self._call(request)
         if call.state not in {CallState.RINGING, CallState.CONNECTING, CallState.CONNECTED}:
             raise RefusedRequestError(409, f"the call is {call.state}")
-        form = None if await request.body() in (b"", b"{}") else await _decode(request, HangUp)
+        form = None if await request.body() in (b"", b"{}") else await _decode(request, HangUpForm)
         self._leg(call).hang_up_by_caller(form)
         return JSONResponse({"state": call.state.value})
 
@@ -174,7 +176,7 @@ class LabApi:
         return JSONResponse({"tones": tones})
 
     async def say(self, request: Request) -> Response:
-        text = (await _decode(request, Say)).text
+        text = (await _decode(request, SayRequest)).text
         leg = self._connected(request)
         try:
             utterance = await leg.caller.say(text)

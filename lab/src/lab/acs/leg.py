@@ -12,26 +12,26 @@ import time
 from collections.abc import Coroutine
 
 from lab.acs import callback_events as events
-from lab.acs.callbacks import CallbackQueue
+from lab.acs.acs_log import log
+from lab.acs.callback_delivery import CallbackQueue
 from lab.acs.caller import Caller
-from lab.acs.calls import CallState, End, Participant, SimulatedCall
+from lab.acs.caller_line import CallerLine
+from lab.acs.caller_uplink import CallerEnds, CallerSays, Marks, Speech
+from lab.acs.calls import CallEnd, CallState, Participant, SimulatedCall
 from lab.acs.dtmf import WORDS
 from lab.acs.equipment import Equipment
-from lab.acs.hang_up import HangUp, usual_hang_up
+from lab.acs.hang_up import HangUpForm, usual_hang_up
 from lab.acs.hearing import AgentEnds, AgentStarts
-from lab.acs.line import Line
-from lab.acs.log import log
 from lab.acs.media_client import MediaLink
-from lab.acs.media_socket import RefusedError
+from lab.acs.media_socket_client import SocketRefusedError
 from lab.acs.noise import NoiseFloor
 from lab.acs.streaming import Streaming
-from lab.acs.uplink import CallerEnds, CallerSays, Marks, Speech
 
 DEFAULT_RATE_HZ = 16_000
 _TONE_S = 0.2
 logger = logging.getLogger(__name__)
 
-HUNG_UP_BY_APP = End(
+HUNG_UP_BY_APP = CallEnd(
     "agent",
     "agent_hung_up",
     200,
@@ -39,7 +39,7 @@ HUNG_UP_BY_APP = End(
     "Call was ended by Azure Communication Service Call Automation API or a server bot. DiagCode: 0#7000.@",
 )
 """The DiagCode has 0 where the event has 200 (recorded callbacks of 2025)."""
-CANCELED_BY_CALLER = End(
+CANCELED_BY_CALLER = CallEnd(
     "caller", "caller_canceled", 487, 540487, "Call canceled by the caller. DiagCode: 487#540487.@"
 )
 
@@ -97,7 +97,7 @@ class Leg:
         call.note("answered")
         call.become(CallState.CONNECTING)
 
-    def end(self, end: End) -> None:
+    def end(self, end: CallEnd) -> None:
         """End the call from either side; a call that is over stays as it is."""
         call = self.call
         if call.ended.is_set():
@@ -106,13 +106,13 @@ class Leg:
         call.note("hang_up", by=end.by, reason=end.reason)
         call.become(CallState.ENDED)
 
-    def hang_up_by_caller(self, form: HangUp | None = None) -> None:
+    def hang_up_by_caller(self, form: HangUpForm | None = None) -> None:
         """`form`: the codes for `CallDisconnected`."""
         if self.call.state is CallState.RINGING:
             self.end(CANCELED_BY_CALLER)
             return
         form = form or self.call.hang_up or usual_hang_up(self.call.caller)
-        self.end(End("caller", "caller_hung_up", form.code, form.sub_code, form.message))
+        self.end(CallEnd("caller", "caller_hung_up", form.code, form.sub_code, form.message))
 
     async def press(self, tones: str) -> None:
         """The caller presses keys, 200 ms each."""
@@ -171,7 +171,7 @@ class Leg:
             return None
         try:
             await self.streaming.open(media)
-        except RefusedError as error:
+        except SocketRefusedError as error:
             return str(error)
         return None
 
@@ -191,7 +191,7 @@ class Leg:
             return
         rate_hz = call.media.rate_hz if call.media is not None else DEFAULT_RATE_HZ
         marks = call.audio == "marks"
-        call.line = Line(
+        call.line = CallerLine(
             rate_hz,
             time.monotonic(),
             Marks(call.mark, rate_hz) if marks else Speech(rate_hz),

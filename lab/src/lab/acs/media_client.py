@@ -11,10 +11,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 
+from lab.acs.acs_faults import MediaFault
+from lab.acs.acs_log import log
+from lab.acs.caller_uplink import Marks
 from lab.acs.calls import MediaOptions, SimulatedCall
 from lab.acs.equipment import Equipment
-from lab.acs.faults import MediaFault
-from lab.acs.log import log
 from lab.acs.media_codec import (
     AudioEncoder,
     AudioIn,
@@ -27,8 +28,7 @@ from lab.acs.media_codec import (
     encode_unix_time,
     frame_bytes,
 )
-from lab.acs.media_socket import MediaSocket, RefusedError, open_media_socket
-from lab.acs.uplink import Marks
+from lab.acs.media_socket_client import MediaSocketClient, SocketRefusedError, open_media_socket
 
 NORMAL_CLOSURE = 1000
 
@@ -50,7 +50,7 @@ class MediaLink:
         self._call = call
         self._equipment = equipment
         self._on_lost = on_lost
-        self._socket: MediaSocket | None = None
+        self._socket: MediaSocketClient | None = None
         self._dials = 0
         self._settled = False
         """Whether `dial` has succeeded and `close` was not called since: only then an end is a loss."""
@@ -67,7 +67,7 @@ class MediaLink:
         self._call.note("media_dialling")
         fault = self._equipment.faults.media()
         if fault is not None and fault.refuse:
-            raise RefusedError("a fault of the lab")
+            raise SocketRefusedError("a fault of the lab")
         self._dials += 1
         # A socket that ACS has left may close late: its messages and its close no longer belong to the call.
         receive, closed = partial(self._receive, self._dials), partial(self._closed, self._dials)
@@ -75,7 +75,7 @@ class MediaLink:
         timeout_s = self._equipment.settings.media_connect_timeout_s
         socket = await open_media_socket(options.transport_url, headers, receive, closed, timeout_s)
         if not socket.is_open:
-            raise RefusedError("closed right after the upgrade")
+            raise SocketRefusedError("closed right after the upgrade")
         self._encoder = AudioEncoder(self._call.caller.raw_id if options.unmixed else "")
         self._silence = bytes(frame_bytes(options.rate_hz))
         self._call.subscription_id = str(uuid.uuid4())
@@ -171,7 +171,7 @@ class MediaLink:
             self._call.line.clear(time.monotonic())
         self._on_lost(code)
 
-    def _apply(self, fault: MediaFault, socket: MediaSocket) -> None:
+    def _apply(self, fault: MediaFault, socket: MediaSocketClient) -> None:
         for odd in fault.odd_frames:
             if odd.text is not None:
                 socket.send_text(odd.text.encode())

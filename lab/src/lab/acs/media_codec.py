@@ -28,7 +28,7 @@ class StopAudio:
 
 
 @dataclass(frozen=True, slots=True)
-class Unknown:
+class UnknownFrame:
     """A message of a kind that ACS does not know: ignored."""
 
     kind: str
@@ -101,7 +101,7 @@ _USUAL = (
 """The documented spelling, without and with the spaces that json.dumps makes."""
 
 
-def decode(text: bytes) -> AudioIn | StopAudio | Unknown | Malformed:
+def decode(text: bytes) -> AudioIn | StopAudio | UnknownFrame | Malformed:
     """Read one message. Audio in the documented spelling takes a short cut, with the same result."""
     for start, end in _USUAL:
         if text.startswith(start) and text.endswith(end):
@@ -121,7 +121,7 @@ def decode(text: bytes) -> AudioIn | StopAudio | Unknown | Malformed:
         case "stopaudio":
             return StopAudio()
         case _:
-            return Unknown(kind)
+            return UnknownFrame(kind)
 
 
 def _decode_audio(body: object) -> AudioIn | Malformed:

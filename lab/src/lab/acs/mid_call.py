@@ -5,36 +5,36 @@ from __future__ import annotations
 import asyncio
 
 from lab.acs import callback_events as events
+from lab.acs.acs_errors import AcsNotFoundError, InvalidArgumentError, NotConfiguredError, WrongStateError
 from lab.acs.calls import Participant
 from lab.acs.dtmf import CHARACTERS
-from lab.acs.errors import InvalidArgumentError, NotConfiguredError, NotFoundError, WrongStateError
 from lab.acs.leg import HUNG_UP_BY_APP, Leg
-from lab.acs.operation import Answer, Request
+from lab.acs.operation import AnswerOperation, Request
 
 MAX_TONES = 18
 _TONE_S = 0.1
 
 
-async def get_call(request: Request) -> Answer:
-    return Answer(200, request.leg().call.properties())
+async def get_call(request: Request) -> AnswerOperation:
+    return AnswerOperation(200, request.leg().call.properties())
 
 
-async def hang_up(request: Request) -> Answer:
+async def hang_up(request: Request) -> AnswerOperation:
     """Terminates the call."""
     request.leg().end(HUNG_UP_BY_APP)
-    return Answer(204)
+    return AnswerOperation(204)
 
 
-async def leave(request: Request) -> Answer:
+async def leave(request: Request) -> AnswerOperation:
     """Leaving a call of two ends it, as terminating does."""
     leg = request.leg()
     if len(leg.call.participants) > 2:
         request.pretend("hang_up")
     leg.end(HUNG_UP_BY_APP)
-    return Answer(204)
+    return AnswerOperation(204)
 
 
-async def start_media_streaming(request: Request) -> Answer:
+async def start_media_streaming(request: Request) -> AnswerOperation:
     leg = request.connected_leg()
     leg.call.counters["media_starts_asked"] += 1
     media = leg.call.media
@@ -45,19 +45,19 @@ async def start_media_streaming(request: Request) -> Answer:
     context, url = request.context, request.operation_callback_url
     leg.call.media_state = "active"
     leg.spawn(leg.streaming.start(media, context, url))
-    return Answer(202)
+    return AnswerOperation(202)
 
 
-async def stop_media_streaming(request: Request) -> Answer:
+async def stop_media_streaming(request: Request) -> AnswerOperation:
     leg = request.connected_leg()
     if leg.call.media_state != "active":
         raise WrongStateError("Media streaming was not started.")
     context, url = request.context, request.operation_callback_url
     leg.spawn(leg.streaming.stop(context, url))
-    return Answer(202)
+    return AnswerOperation(202)
 
 
-async def send_dtmf_tones(request: Request) -> Answer:
+async def send_dtmf_tones(request: Request) -> AnswerOperation:
     leg = request.connected_leg()
     request.identifier("targetParticipant")
     tones = request.body.get("tones")
@@ -77,31 +77,31 @@ async def _send_tones(leg: Leg, tones: str, context: str | None, url: str | None
     leg.callbacks.put(events.completed(leg.call, "SendDtmfTonesCompleted", context), url=url)
 
 
-async def start_continuous_dtmf(request: Request) -> Answer:
+async def start_continuous_dtmf(request: Request) -> AnswerOperation:
     leg = request.connected_leg()
     if _participant(request, leg).identifier != leg.call.caller:
         request.pretend("start_dtmf.targetParticipant")
     leg.call.continuous_dtmf = request.context or ""
-    return Answer(200)
+    return AnswerOperation(200)
 
 
-async def stop_continuous_dtmf(request: Request) -> Answer:
+async def stop_continuous_dtmf(request: Request) -> AnswerOperation:
     leg = request.connected_leg()
     _participant(request, leg)
     leg.call.continuous_dtmf = None
     leg.callbacks.put(events.completed(leg.call, "ContinuousDtmfRecognitionStopped", request.context))
-    return Answer(200)
+    return AnswerOperation(200)
 
 
-async def hold(request: Request) -> Answer:
+async def hold(request: Request) -> AnswerOperation:
     return _set_hold(request, on_hold=True)
 
 
-async def unhold(request: Request) -> Answer:
+async def unhold(request: Request) -> AnswerOperation:
     return _set_hold(request, on_hold=False)
 
 
-def _set_hold(request: Request, *, on_hold: bool) -> Answer:
+def _set_hold(request: Request, *, on_hold: bool) -> AnswerOperation:
     leg = request.connected_leg()
     participant = _participant(request, leg)
     participant.on_hold = on_hold
@@ -109,11 +109,11 @@ def _set_hold(request: Request, *, on_hold: bool) -> Answer:
         leg.call.line.on_hold = on_hold
     leg.call.note("hold" if on_hold else "unhold", participant=participant.identifier.raw_id)
     leg.callbacks.put(events.participants_updated(leg.call))
-    return Answer(200)
+    return AnswerOperation(200)
 
 
 def _participant(request: Request, leg: Leg) -> Participant:
     participant = leg.call.participants.get(request.identifier("targetParticipant").raw_id)
     if participant is None:
-        raise NotFoundError("The participant was not found in the call.")
+        raise AcsNotFoundError("The participant was not found in the call.")
     return participant

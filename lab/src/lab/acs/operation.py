@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from lab.acs.acs_errors import AcsNotFoundError, InvalidArgumentError, NotSimulatedError, TooEarlyError
 from lab.acs.calls import CallState, MediaOptions
-from lab.acs.errors import InvalidArgumentError, NotFoundError, NotSimulatedError, TooEarlyError
 from lab.acs.exchange import Exchange
-from lab.acs.identifiers import Identifier, Json, decode_identifier
 from lab.acs.leg import Leg
+from lab.acs.party_identifiers import Identifier, Json, decode_identifier
 from lab.unsupported import PretendedError
 
 MAX_CONTEXT = 5000
@@ -18,7 +18,7 @@ _RATES_HZ = {"pcm16kmono": 16_000, "pcm24kmono": 24_000}
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class AnswerOperation:
     status: int
     body: Json | None = None
 
@@ -37,7 +37,7 @@ class Request:
         call = self.exchange.equipment.calls.by_connection(self.path["connection_id"])
         leg = self.exchange.leg(call) if call is not None else None
         if leg is None or not leg.call.answered or leg.call.ended.is_set():
-            raise NotFoundError("Call not found.")
+            raise AcsNotFoundError("Call not found.")
         return leg
 
     def connected_leg(self) -> Leg:
@@ -80,9 +80,9 @@ class Request:
     def url(self, field: str, schemes: tuple[str, ...] = ("https", "http")) -> str:
         return decode_url(self.text(field), field, schemes)
 
-    def accepted(self) -> Answer:
+    def accepted(self) -> AnswerOperation:
         """202 with the operation context, as most operations on a call are answered; without one the body is `{}`."""
-        return Answer(202, self.context_body())
+        return AnswerOperation(202, self.context_body())
 
     def context_body(self) -> Json:
         context = self.context

@@ -6,30 +6,30 @@ import asyncio
 import uuid
 
 from lab.acs import callback_events as events
+from lab.acs.acs_errors import AcsNotFoundError, InvalidArgumentError
 from lab.acs.callee import CalleePlan
-from lab.acs.calls import End, Participant
-from lab.acs.errors import InvalidArgumentError, NotFoundError
-from lab.acs.identifiers import Identifier, Json, decode_identifier
+from lab.acs.calls import CallEnd, Participant
 from lab.acs.leg import HUNG_UP_BY_APP, Leg
-from lab.acs.operation import Answer, Request
+from lab.acs.operation import AnswerOperation, Request
+from lab.acs.party_identifiers import Identifier, Json, decode_identifier
 
 MAX_INVITATION_TIMEOUT_S = 180
-LAST_ONE_REMOVED = End("agent", "agent_hung_up", 200, 5002, "The conversation has ended. DiagCode: 0#5002.@")
+LAST_ONE_REMOVED = CallEnd("agent", "agent_hung_up", 200, 5002, "The conversation has ended. DiagCode: 0#5002.@")
 """Recorded: the call of an application that removed the only other party."""
-TRANSFERRED = End("agent", "transferred", 200, 7015, "The conversation has ended. DiagCode: 0#7015.@")
+TRANSFERRED = CallEnd("agent", "transferred", 200, 7015, "The conversation has ended. DiagCode: 0#7015.@")
 """Documented, not recorded (Microsoft Graph, end reasons of the same conversation service)."""
 
 
-async def list_participants(request: Request) -> Answer:
+async def list_participants(request: Request) -> AnswerOperation:
     participants = request.leg().call.participants.values()
-    return Answer(200, {"value": [participant.json() for participant in participants]})
+    return AnswerOperation(200, {"value": [participant.json() for participant in participants]})
 
 
-async def get_participant(request: Request) -> Answer:
-    return Answer(200, _participant(request.leg(), Identifier(request.path["raw_id"])).json())
+async def get_participant(request: Request) -> AnswerOperation:
+    return AnswerOperation(200, _participant(request.leg(), Identifier(request.path["raw_id"])).json())
 
 
-async def add_participant(request: Request) -> Answer:
+async def add_participant(request: Request) -> AnswerOperation:
     leg = request.connected_leg()
     target = request.identifier("participantToAdd")
     if target.raw_id in leg.call.participants:
@@ -43,7 +43,7 @@ async def add_participant(request: Request) -> Answer:
     context, url = request.context, request.operation_callback_url
     leg.spawn(_invite(leg, target, invitation, timeout_s, context, url))
     body: Json = {"participant": Participant(target).json(), "invitationId": invitation}
-    return Answer(202, body | request.context_body())
+    return AnswerOperation(202, body | request.context_body())
 
 
 async def _invite(
@@ -65,7 +65,7 @@ async def _invite(
     leg.callbacks.put(events.participants_updated(leg.call))
 
 
-async def remove_participant(request: Request) -> Answer:
+async def remove_participant(request: Request) -> AnswerOperation:
     leg = request.connected_leg()
     target = _participant(leg, request.identifier("participantToRemove")).identifier
     context, url = request.context, request.operation_callback_url
@@ -81,7 +81,7 @@ async def remove_participant(request: Request) -> Answer:
     return request.accepted()
 
 
-async def mute_participants(request: Request) -> Answer:
+async def mute_participants(request: Request) -> AnswerOperation:
     leg = request.connected_leg()
     targets = request.body.get("targetParticipants")
     if not isinstance(targets, list) or not targets:
@@ -91,10 +91,10 @@ async def mute_participants(request: Request) -> Answer:
         if leg.call.line is not None and target.identifier == leg.call.caller:
             leg.call.line.muted = True
     leg.callbacks.put(events.participants_updated(leg.call))
-    return Answer(200, request.context_body())
+    return AnswerOperation(200, request.context_body())
 
 
-async def transfer(request: Request) -> Answer:
+async def transfer(request: Request) -> AnswerOperation:
     leg = request.connected_leg()
     target = request.identifier("targetParticipant")
     transferee = leg.call.caller if request.body.get("transferee") is None else request.identifier("transferee")
@@ -119,12 +119,12 @@ async def _transfer(leg: Leg, target: Identifier, transferee: Identifier, contex
     leg.end(TRANSFERRED)
 
 
-def _failed(leg: Leg, name: str, context: str | None, failure: End, fields: Json) -> Json:
+def _failed(leg: Leg, name: str, context: str | None, failure: CallEnd, fields: Json) -> Json:
     return events.failed(leg.call, name, context, failure.code, failure.sub_code, failure.message, **fields)
 
 
 def _participant(leg: Leg, identifier: Identifier) -> Participant:
     participant = leg.call.participants.get(identifier.raw_id)
     if participant is None:
-        raise NotFoundError("The participant was not found in the call.")
+        raise AcsNotFoundError("The participant was not found in the call.")
     return participant

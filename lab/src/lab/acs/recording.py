@@ -10,7 +10,7 @@ import numpy as np
 BYTES_A_SAMPLE = 2
 
 
-class Recording:
+class CallRecording:
     """Two growing channels; audio beyond `limit_s` is left out, so that a forgotten call cannot fill the memory."""
 
     def __init__(self, rate_hz: int, limit_s: float = 1800.0) -> None:

@@ -21,14 +21,20 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from lab.acs import mid_call, participants, prompts, ringing
-from lab.acs.errors import AcsError, InvalidArgumentError, NotFoundError, NotSimulatedError, UnauthorizedError
+from lab.acs import mid_call, participants, play_operation, ringing
+from lab.acs.acs_errors import (
+    AcsApiError,
+    AcsNotFoundError,
+    InvalidArgumentError,
+    NotSimulatedError,
+    UnauthorizedError,
+)
+from lab.acs.acs_faults import RestFault
+from lab.acs.acs_log import log
 from lab.acs.exchange import Exchange
-from lab.acs.faults import RestFault
-from lab.acs.log import log
-from lab.acs.operation import Answer, Request
-from lab.acs.pretended import pretended
+from lab.acs.operation import AnswerOperation, Request
 from lab.acs.signing import SignedRequest, refusal
+from lab.acs.unsupported_by_acs import pretended
 from lab.unsupported import PretendedError
 
 MAX_BODY_BYTES = 1 << 20
@@ -38,7 +44,7 @@ _CALLS = "/calling/callConnections"
 _CALL = _CALLS + "/{connection_id}"
 
 
-async def _not_simulated(request: Request) -> Answer:
+async def _not_simulated(request: Request) -> AnswerOperation:
     raise NotSimulatedError("This operation exists in ACS, but not in this simulator.")
 
 
@@ -47,7 +53,7 @@ class Operation:
     name: str
     method: str
     path: str
-    carry_out: Callable[[Request], Awaitable[Answer]]
+    carry_out: Callable[[Request], Awaitable[AnswerOperation]]
     repeatable: bool = False
 
 
@@ -71,8 +77,8 @@ OPERATIONS = (
     Operation("send_dtmf_tones", "POST", _CALL + ":sendDtmfTones", mid_call.send_dtmf_tones, repeatable=True),
     Operation("start_dtmf", "POST", _CALL + ":startContinuousDtmfRecognition", mid_call.start_continuous_dtmf),
     Operation("stop_dtmf", "POST", _CALL + ":stopContinuousDtmfRecognition", mid_call.stop_continuous_dtmf),
-    Operation("play", "POST", _CALL + ":play", prompts.play),
-    Operation("cancel_media", "POST", _CALL + ":cancelAllMediaOperations", prompts.cancel_all_media_operations),
+    Operation("play", "POST", _CALL + ":play", play_operation.play),
+    Operation("cancel_media", "POST", _CALL + ":cancelAllMediaOperations", play_operation.cancel_all_media_operations),
     Operation("hold", "POST", _CALL + ":hold", mid_call.hold),
     Operation("unhold", "POST", _CALL + ":unhold", mid_call.unhold),
     Operation("recognize", "POST", _CALL + ":recognize", _not_simulated),
@@ -91,7 +97,7 @@ class DroppedError(Exception):
 class RestApi:
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
-        self._replays: OrderedDict[str, asyncio.Future[Answer | AcsError]] = OrderedDict()
+        self._replays: OrderedDict[str, asyncio.Future[AnswerOperation | AcsApiError]] = OrderedDict()
 
     async def handle(self, operation: Operation, http: HttpRequest) -> Response:
         try:
@@ -107,19 +113,21 @@ class RestApi:
                 return struck
         except DroppedError:
             return _cut(http)
-        except AcsError as error:
+        except AcsApiError as error:
             outcome = error
         headers = self._headers(operation, http, outcome)
-        if isinstance(outcome, AcsError):
+        if isinstance(outcome, AcsApiError):
             log("request refused", operation=operation.name, status=outcome.status, code=outcome.code)
             return outcome.response(headers)
         if outcome.body is None:
             return Response(status_code=outcome.status, headers=headers)
         return JSONResponse(outcome.body, outcome.status, headers, media_type="application/json; charset=utf-8")
 
-    def _headers(self, operation: Operation, http: HttpRequest, outcome: Answer | AcsError) -> dict[str, str]:
+    def _headers(
+        self, operation: Operation, http: HttpRequest, outcome: AnswerOperation | AcsApiError
+    ) -> dict[str, str]:
         """The headers of recorded answers. Those to answer and create have no `Repeatability-Result`."""
-        body = outcome.body if isinstance(outcome, Answer) else None
+        body = outcome.body if isinstance(outcome, AnswerOperation) else None
         call = self._exchange.equipment.calls.by_connection(http.path_params.get("connection_id", ""))
         known = (body or {}).get("correlationId") or (call.correlation_id if call is not None else None)
         headers = {
@@ -129,7 +137,7 @@ class RestApi:
         }
         if client_id := http.headers.get("x-ms-client-request-id"):
             headers["x-ms-client-request-id"] = client_id
-        if operation.repeatable and call is not None and isinstance(outcome, Answer):
+        if operation.repeatable and call is not None and isinstance(outcome, AnswerOperation):
             headers["Repeatability-Result"] = "accepted"
         return headers
 
@@ -150,7 +158,7 @@ class RestApi:
         if problem is not None:
             raise UnauthorizedError(f"Denied by the resource provider. {problem}")
 
-    async def _repeatable(self, operation: Operation, http: HttpRequest, body: bytes) -> Answer | AcsError:
+    async def _repeatable(self, operation: Operation, http: HttpRequest, body: bytes) -> AnswerOperation | AcsApiError:
         """Carry the operation out once for each Repeatability-Request-ID; refusals are remembered as well."""
         request_id = http.headers.get("repeatability-request-id")
         if not operation.repeatable or request_id is None:
@@ -159,7 +167,7 @@ class RestApi:
         if known is not None:
             log("request repeated", operation=operation.name)
             return await asyncio.shield(known)
-        first: asyncio.Future[Answer | AcsError] = asyncio.get_running_loop().create_future()
+        first: asyncio.Future[AnswerOperation | AcsApiError] = asyncio.get_running_loop().create_future()
         self._replays[request_id] = first
         while len(self._replays) > MAX_REPLAYS:
             self._replays.popitem(last=False)
@@ -172,16 +180,16 @@ class RestApi:
         first.set_result(outcome)
         return outcome
 
-    async def _carry_out(self, operation: Operation, http: HttpRequest, body: bytes) -> Answer | AcsError:
+    async def _carry_out(self, operation: Operation, http: HttpRequest, body: bytes) -> AnswerOperation | AcsApiError:
         try:
             version = http.query_params.get("api-version", "")
             if not _API_VERSION.fullmatch(version):
-                raise AcsError("The api-version query parameter is missing or invalid.", code="MissingApiVersion")
+                raise AcsApiError("The api-version query parameter is missing or invalid.", code="MissingApiVersion")
             request = Request(self._exchange, http.path_params, _decode_body(body), version)
             for where in pretended(operation.name, request.body):
                 request.pretend(where)
             return await operation.carry_out(request)
-        except AcsError as error:
+        except AcsApiError as error:
             return error
 
 
@@ -200,7 +208,7 @@ def routes(exchange: Callable[[], Exchange]) -> list[Route]:
         return carry
 
     async def unknown(http: HttpRequest) -> Response:
-        return NotFoundError(f"There is no operation {http.method} {http.url.path}.").response()
+        return AcsNotFoundError(f"There is no operation {http.method} {http.url.path}.").response()
 
     found = [Route(one.path, endpoint(one), methods=[one.method]) for one in OPERATIONS]
     return [*found, Route("/calling/{rest:path}", unknown, methods=["GET", "POST", "PUT", "PATCH", "DELETE"])]
@@ -208,7 +216,7 @@ def routes(exchange: Callable[[], Exchange]) -> list[Route]:
 
 def _decode_body(body: bytes) -> dict[str, object]:
     if len(body) > MAX_BODY_BYTES:
-        raise AcsError("The request body is too large.", status=413, code="RequestEntityTooLarge")
+        raise AcsApiError("The request body is too large.", status=413, code="RequestEntityTooLarge")
     if not body:
         return {}
     try:
@@ -226,7 +234,7 @@ def _strike(fault: RestFault) -> Response | None:
     if fault.status is None:
         return None
     headers = {} if fault.retry_after is None else {"Retry-After": f"{fault.retry_after:g}"}
-    return AcsError(fault.message, status=fault.status, code=fault.code).response(headers)
+    return AcsApiError(fault.message, status=fault.status, code=fault.code).response(headers)
 
 
 def _cut(http: HttpRequest) -> Response:

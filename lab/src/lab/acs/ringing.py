@@ -4,26 +4,26 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from lab.acs.acs_errors import AcsConflictError, AcsNotFoundError, InvalidArgumentError, StaleContextError
 from lab.acs.calls import CallbackOptions, CallState, SimulatedCall
-from lab.acs.errors import ConflictError, InvalidArgumentError, NotFoundError, StaleContextError
-from lab.acs.identifiers import decode_identifier
 from lab.acs.leg import Leg
-from lab.acs.operation import Answer, Request, decode_media_options
+from lab.acs.operation import AnswerOperation, Request, decode_media_options
+from lab.acs.party_identifiers import decode_identifier
 
 REJECT_REASONS = frozenset({"none", "busy", "forbidden"})
 
 
-async def answer(request: Request) -> Answer:
+async def answer(request: Request) -> AnswerOperation:
     call = _ringing(request)
     callback = CallbackOptions(request.url("callbackUri"), request.context, request.api_version)
     media = decode_media_options(request.body)
     leg = _leg(request, call)
     call.callback, call.media = callback, media
     leg.connect()
-    return Answer(200, call.properties())
+    return AnswerOperation(200, call.properties())
 
 
-async def create(request: Request) -> Answer:
+async def create(request: Request) -> AnswerOperation:
     targets = request.body.get("targets")
     if not isinstance(targets, list) or len(targets) != 1:
         raise InvalidArgumentError("The field Targets needs one participant; group calls are not simulated.")
@@ -37,26 +37,26 @@ async def create(request: Request) -> Answer:
     leg = request.exchange.place_outbound(target, caller_id if isinstance(caller_id, str) else None)
     leg.call.callback, leg.call.media = callback, media
     leg.connect()
-    return Answer(201, leg.call.properties())
+    return AnswerOperation(201, leg.call.properties())
 
 
-async def reject(request: Request) -> Answer:
+async def reject(request: Request) -> AnswerOperation:
     call = _ringing(request)
     reason = str(request.body.get("callRejectReason") or "none").lower()
     if reason not in REJECT_REASONS:
         raise InvalidArgumentError("The field CallRejectReason is invalid.")
     call.note("rejected", reason=reason)
     call.become(CallState.REJECTED)
-    return Answer(204)
+    return AnswerOperation(204)
 
 
-async def redirect(request: Request) -> Answer:
+async def redirect(request: Request) -> AnswerOperation:
     call = _ringing(request)
     target = request.identifier("target")
     call.note("redirected", target=target.raw_id)
     call.redirected_to = target.raw_id
     call.become(CallState.REDIRECTED)
-    return Answer(204)
+    return AnswerOperation(204)
 
 
 def _ringing(request: Request) -> SimulatedCall:
@@ -68,14 +68,14 @@ def _ringing(request: Request) -> SimulatedCall:
     if call.state is CallState.UNANSWERED or now >= call.valid_until:
         raise StaleContextError(now, call.valid_until)
     if call.state is CallState.ENDED:
-        raise NotFoundError("Call not found: the caller has hung up.")
+        raise AcsNotFoundError("Call not found: the caller has hung up.")
     if call.state is not CallState.RINGING:
-        raise ConflictError(f"The incoming call was acted upon before: it is {call.state}.")
+        raise AcsConflictError(f"The incoming call was acted upon before: it is {call.state}.")
     return call
 
 
 def _leg(request: Request, call: SimulatedCall) -> Leg:
     leg = request.exchange.leg(call)
     if leg is None:
-        raise NotFoundError("Call not found.")
+        raise AcsNotFoundError("Call not found.")
     return leg

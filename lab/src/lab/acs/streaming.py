@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Callable, Coroutine
 
 from lab.acs import callback_events as events
-from lab.acs.callbacks import CallbackQueue
+from lab.acs.callback_delivery import CallbackQueue
 from lab.acs.calls import MediaOptions, SimulatedCall
 from lab.acs.equipment import Equipment
 from lab.acs.media_client import NORMAL_CLOSURE, MediaLink
-from lab.acs.media_socket import RefusedError
+from lab.acs.media_socket_client import SocketRefusedError
 
 Spawn = Callable[[Coroutine[object, object, None]], asyncio.Task[None]]
 
@@ -42,7 +42,7 @@ class Streaming:
         """Dial; raises `RefusedError` and leaves streaming inactive."""
         try:
             await self.link.dial(media)
-        except RefusedError as error:
+        except SocketRefusedError as error:
             self._call.note("media_refused", reason=str(error))
             raise
         self._call.media_state = "active"
@@ -63,7 +63,7 @@ class Streaming:
         self._start_context = context
         try:
             await self.open(media)
-        except RefusedError as error:
+        except SocketRefusedError as error:
             self._call.media_state = "inactive"
             self.report_start(str(error), context, url)
         else:
@@ -100,7 +100,7 @@ class Streaming:
             await asyncio.sleep(settings.media_redial_spacing_s)
             try:
                 await self.open(call.media)
-            except RefusedError:
+            except SocketRefusedError:
                 continue
             call.note("media_streaming_started", reestablished=True)
             self._callbacks.put(events.media_streaming(call, "Started", "streamConnectionReestablished"))

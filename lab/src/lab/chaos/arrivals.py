@@ -7,8 +7,8 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
-from lab.chaos.call_trace import CallTrace
-from lab.chaos.fleet import CONTROL
+from lab.chaos.call_evidence import CallEvidence
+from lab.chaos.local_fleet import CONTROL
 from lab.chaos.row import Facts, Scene
 from lab.wire import Json, call_json
 
@@ -26,7 +26,7 @@ def crash_while_ringing(scene: Scene) -> Facts:
     return {}
 
 
-def answers(scene: Scene, _: Sequence[CallTrace]) -> Facts:
+def answers(scene: Scene, _: Sequence[CallEvidence]) -> Facts:
     """How often and how soon the calls were answered, from the delivery that was taken."""
     slowest, once = 0.0, 0
     phones = scene.crowd.phones()

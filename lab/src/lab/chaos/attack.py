@@ -20,9 +20,9 @@ from urllib.parse import urlsplit
 
 import psutil
 
-from lab.chaos.call_trace import CallTrace
+from lab.chaos.call_evidence import CallEvidence
 from lab.chaos.crowd import Crowd
-from lab.chaos.fleet import CONTROL, GATEWAY, Fleet
+from lab.chaos.local_fleet import CONTROL, GATEWAY, LocalFleet
 from lab.chaos.process_faults import busiest
 from lab.chaos.row import Facts, Scene
 from lab.mark_report import percentile
@@ -107,7 +107,7 @@ def attack_in_turns(scene: Scene, name: str, kinds: Sequence[str], head: bytes) 
     return float(made)
 
 
-def added_delay(scene: Scene, traces: Sequence[CallTrace]) -> Facts:
+def added_delay(scene: Scene, traces: Sequence[CallEvidence]) -> Facts:
     """How much later the slowest hundredth of the frames came when the service was attacked than when the sink was.
 
     Each turn by itself: delays that a service did not recover from are part of the next turn on the sink.
@@ -165,7 +165,7 @@ def sink_port() -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def memory_of(fleet: Fleet, name: str) -> Iterator[Callable[[], Facts]]:
+def memory_of(fleet: LocalFleet, name: str) -> Iterator[Callable[[], Facts]]:
     """Watches the resident memory of a replica: the most there was, and by how much it had grown."""
     process = psutil.Process(fleet.process(name).pid)
     before = most = process.memory_info().rss
@@ -268,7 +268,7 @@ def _knock(port: int, said: bytes) -> socket.socket:
     return line
 
 
-def _delays(traces: Sequence[CallTrace], began: float, ended: float) -> list[float]:
+def _delays(traces: Sequence[CallEvidence], began: float, ended: float) -> list[float]:
     """Of the frames of both directions, ms."""
     found: list[float] = []
     for trace in traces:

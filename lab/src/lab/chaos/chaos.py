@@ -16,12 +16,12 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Final, TypeAlias
 
-from lab.chaos.call_trace import CallOutcome, outcome
+from lab.chaos.call_evidence import CallOutcome, outcome
 from lab.chaos.crowd import Crowd
-from lab.chaos.fleet import Fleet, running_fleet
+from lab.chaos.local_fleet import LocalFleet, running_fleet
 from lab.chaos.page import PAGE_PATH, with_table
 from lab.chaos.result import RowResult, head, line
-from lab.chaos.row import Facts, Row, Scene
+from lab.chaos.row import ChaosRow, Facts, Scene
 from lab.chaos.rows import ROWS, chosen
 from lab.redis_server import NoRedisError
 from lab.stack import StackError
@@ -89,7 +89,7 @@ def write_page(json_path: Path) -> int:
     return 0
 
 
-def run_row(row: Row, folder: Path, *, calls: int, repeats: int) -> RowResult:
+def run_row(row: ChaosRow, folder: Path, *, calls: int, repeats: int) -> RowResult:
     """All repetitions, on one fleet that is made whole before each, or on several side by side."""
     result = RowResult(row)
     began = time.monotonic()
@@ -98,7 +98,7 @@ def run_row(row: Row, folder: Path, *, calls: int, repeats: int) -> RowResult:
     try:
         # Told to exit, the fleets go first: what a repetition waits for ends with them.
         with ThreadPoolExecutor(at_once) as pool, contextlib.ExitStack() as stack:
-            fleets: SimpleQueue[Fleet] = SimpleQueue()
+            fleets: SimpleQueue[LocalFleet] = SimpleQueue()
             for own in folders:
                 fleets.put(stack.enter_context(running_fleet(row.plan, own)))
             stack.callback(pool.shutdown, wait=False, cancel_futures=True)
@@ -110,7 +110,7 @@ def run_row(row: Row, folder: Path, *, calls: int, repeats: int) -> RowResult:
     return result
 
 
-def _repeat_on_one(row: Row, fleets: SimpleQueue[Fleet], turn: int, calls: int) -> Repetition:
+def _repeat_on_one(row: ChaosRow, fleets: SimpleQueue[LocalFleet], turn: int, calls: int) -> Repetition:
     fleet = fleets.get()
     try:
         return _repeat(row, fleet, turn, calls)
@@ -118,7 +118,7 @@ def _repeat_on_one(row: Row, fleets: SimpleQueue[Fleet], turn: int, calls: int) 
         fleets.put(fleet)
 
 
-def _repeat(row: Row, fleet: Fleet, turn: int, calls: int) -> Repetition:
+def _repeat(row: ChaosRow, fleet: LocalFleet, turn: int, calls: int) -> Repetition:
     fleet.heal()
     _forget_faults(fleet)
     row.before_dialling(fleet)
@@ -151,7 +151,7 @@ def _repeat(row: Row, fleet: Fleet, turn: int, calls: int) -> Repetition:
     return [outcome(trace, began, ended) for trace in traces], len(crowd.placed), facts
 
 
-def _owner_changes(fleet: Fleet, before: dict[str, tuple[str, int]]) -> Facts:
+def _owner_changes(fleet: LocalFleet, before: dict[str, tuple[str, int]]) -> Facts:
     """Calls that another process drives than before, or the same one anew."""
     try:
         now = fleet.owners()
@@ -160,6 +160,6 @@ def _owner_changes(fleet: Fleet, before: dict[str, tuple[str, int]]) -> Facts:
     return {"owner_changes": float(sum(1 for call_id, owner in before.items() if now.get(call_id) != owner))}
 
 
-def _forget_faults(fleet: Fleet) -> None:
+def _forget_faults(fleet: LocalFleet) -> None:
     for simulator in ("acs", "voice-live"):
         call_json("DELETE", f"{fleet.url(simulator)}/lab/faults")

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final
 
-from lab.chaos.call_trace import CallTrace, MediaSocket, VoiceSession
+from lab.chaos.call_evidence import CallEvidence, SeenMediaSocket, VoiceSession
 from lab.stack import Stack
 from lab.traffic import await_talking, hang_up, place_call, place_calls, rows
 from lab.wire import Json, WireError, call_json
@@ -70,7 +70,7 @@ class Crowd:
         listed = rows(call_json("GET", f"{self.stack.url('voice-live')}/lab/sessions"))
         return [row for row in listed if row["id"] not in self._over_before and row["counters"].get("appends")]
 
-    def traces(self, connected: frozenset[str]) -> list[CallTrace]:
+    def traces(self, connected: frozenset[str]) -> list[CallEvidence]:
         """`connected`: the calls that were still connected when the watch ended."""
         voice = self.stack.url("voice-live")
         opened: dict[int, list[VoiceSession]] = {number: [] for number in self.placed}
@@ -81,12 +81,12 @@ class Crowd:
                 opened[marks["heard"][0][0]].append(_session(marks, timeline, row["conversation_id"] or ""))
         return [self._trace(number, lab_id, opened[number], connected) for number, lab_id in self.placed.items()]
 
-    def _trace(self, number: int, lab_id: str, sessions: list[VoiceSession], connected: frozenset[str]) -> CallTrace:
+    def _trace(self, number: int, lab_id: str, sessions: list[VoiceSession], connected: frozenset[str]) -> CallEvidence:
         try:
             marks = call_json("GET", f"{self.stack.url('acs')}/lab/calls/{lab_id}/marks")
         except WireError:  # it never had a line
             marks = {}
-        return CallTrace(
+        return CallEvidence(
             number=number,
             connected=lab_id in connected,
             sent=[(seq, t) for seq, t in marks.get("sent", ())],
@@ -110,9 +110,9 @@ class Crowd:
         return frozenset(row["id"] for row in listed if row["id"] in mine and row["state"] == "connected")
 
 
-def media_breaks(timeline: Sequence[Json]) -> list[MediaSocket]:
+def media_breaks(timeline: Sequence[Json]) -> list[SeenMediaSocket]:
     """Each loss of the media socket, from the call's timeline at the simulated ACS."""
-    breaks: list[MediaSocket] = []
+    breaks: list[SeenMediaSocket] = []
     lost_at = 0.0
     dialled_at = reported_at = _FOREVER
     refused = 0
@@ -129,10 +129,10 @@ def media_breaks(timeline: Sequence[Json]) -> list[MediaSocket]:
         elif event == "media_refused":
             refused += 1
         elif event == "media_open":
-            breaks.append(MediaSocket(lost_at, dialled_at, t, reported_at, refused))
+            breaks.append(SeenMediaSocket(lost_at, dialled_at, t, reported_at, refused))
             lost_at = 0.0
     if lost_at:
-        breaks.append(MediaSocket(lost_at, dialled_at, _FOREVER, reported_at, refused))
+        breaks.append(SeenMediaSocket(lost_at, dialled_at, _FOREVER, reported_at, refused))
     return breaks
 
 

@@ -7,26 +7,26 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from lab.chaos import process_faults as processes
-from lab.chaos.fleet import GATEWAY, Fleet
-from lab.chaos.row import EXTRA, GOES_ON, LEFT_ALONE, USUAL, Row, Target, fit_as_it_is, gap
+from lab.chaos.local_fleet import GATEWAY, LocalFleet
+from lab.chaos.row import EXTRA, GOES_ON, LEFT_ALONE, USUAL, ChaosRow, FaultTarget, fit_as_it_is, gap
 from lab.wire import call_json
 
 _IN_VAIN: Final = 10
 """Dials that fail in the behavior with one dial: for half of the calls it was the only one."""
 _REFUSING_S: Final = 4
-_AFTER_REPORT: Final = Target("after_report_p99_ms", "<=", 1500)
+_AFTER_REPORT: Final = FaultTarget("after_report_p99_ms", "<=", 1500)
 
 
-def _dials_fail(fleet: Fleet) -> None:
+def _dials_fail(fleet: LocalFleet) -> None:
     call_json("PUT", f"{fleet.url('acs')}/lab/faults", {"media": {"refuse": True, "times": _IN_VAIN}})
 
 
-def _others(row: Row) -> tuple[Target, ...]:
+def _others(row: ChaosRow) -> tuple[FaultTarget, ...]:
     """Targets that do not depend on ACS."""
     return tuple(target for target in row.targets if target.figure in ("exit_s", "repeated_uplink"))
 
 
-def _starts_are_refused(fleet: Fleet) -> None:
+def _starts_are_refused(fleet: LocalFleet) -> None:
     refusal = {"status": 400, "code": "8585", "message": "Action is invalid in the current state of media streaming."}
     faults = {"rest": {"start_media_streaming": {**refusal, "for_s": _REFUSING_S}}}
     call_json("PUT", f"{fleet.url('acs')}/lab/faults", faults)
@@ -40,9 +40,9 @@ class Behavior:
     words: str
     settings: dict[str, str]
     reports: bool = True
-    before_fault: Callable[[Fleet], None] = fit_as_it_is
+    before_fault: Callable[[LocalFleet], None] = fit_as_it_is
 
-    def of(self, row: Row) -> Row:
+    def of(self, row: ChaosRow) -> ChaosRow:
         return replace(
             row,
             name=row.name + self.suffix,
@@ -64,36 +64,36 @@ BEHAVIORS: Final = (
     ),
 )
 
-_GATEWAY_CRASH: Final = Row(
+_GATEWAY_CRASH: Final = ChaosRow(
     name="gateway-crash",
     fault="gateway: kill -9",
     inject=processes.kill(GATEWAY),
     watch_s=8,
-    targets=(*GOES_ON, LEFT_ALONE, Target("after_dial_p99_ms", "<=", 300)),
+    targets=(*GOES_ON, LEFT_ALONE, FaultTarget("after_dial_p99_ms", "<=", 300)),
 )
-_GATEWAY_DRAIN: Final = Row(
+_GATEWAY_DRAIN: Final = ChaosRow(
     name="gateway-drain",
     fault="gateway: SIGTERM",
     inject=processes.drain(GATEWAY),
     watch_s=6,
     # The other gateway takes every call at its first dial.
     targets=(
-        *(*GOES_ON, Target("own_gap_p99_ms", "<=", 300)),
-        *(Target("refused_dials", "==", 0), Target("exit_s", "<=", 60)),
+        *(*GOES_ON, FaultTarget("own_gap_p99_ms", "<=", 300)),
+        *(FaultTarget("refused_dials", "==", 0), FaultTarget("exit_s", "<=", 60)),
     ),
 )
-_ROLLING_RESTART: Final = Row(
+_ROLLING_RESTART: Final = ChaosRow(
     name="rolling-restart",
     fault="all services: SIGTERM one by one under calls",
     inject=processes.restart_all,
     watch_s=6,
     # Without a media socket nobody hears the caller: frames are lost here. No load balancer takes a gateway out of
     # service before its drain begins, so a dial may be refused in that moment; the next dial counts.
-    targets=(*GOES_ON, Target("own_gap_p99_ms", "<=", 300), Target("repeated_uplink", "==", 0)),
+    targets=(*GOES_ON, FaultTarget("own_gap_p99_ms", "<=", 300), FaultTarget("repeated_uplink", "==", 0)),
 )
 
 
-def in_each_behavior(row: Row) -> tuple[Row, ...]:
+def in_each_behavior(row: ChaosRow) -> tuple[ChaosRow, ...]:
     """The row itself, in which ACS dials until the socket opens, and one for every other behavior."""
     return (row, *(behavior.of(row) for behavior in BEHAVIORS))
 
@@ -101,7 +101,7 @@ def in_each_behavior(row: Row) -> tuple[Row, ...]:
 _NEVER_DIALS: Final = replace(USUAL, extra={**EXTRA, "acs": {"MEDIA_REDIAL": "off"}})
 GATEWAY_ROWS: Final = (
     *in_each_behavior(_GATEWAY_CRASH),
-    Row(
+    ChaosRow(
         name="gateway-crash-refused",
         fault=f"gateway: kill -9; ACS does not dial by itself and refuses to start streaming for {_REFUSING_S} s",
         inject=processes.kill(GATEWAY),
@@ -111,19 +111,19 @@ GATEWAY_ROWS: Final = (
         before_fault=_starts_are_refused,
     ),
     *in_each_behavior(_GATEWAY_DRAIN),
-    Row(
+    ChaosRow(
         name="gateway-frozen",
         fault="gateway: SIGSTOP 5 s, SIGCONT",
         inject=processes.freeze_gateway,
         watch_s=4,
-        targets=(*GOES_ON, *gap(3000), Target("repeated_downlink", "==", 0)),
+        targets=(*GOES_ON, *gap(3000), FaultTarget("repeated_downlink", "==", 0)),
     ),
-    Row(
+    ChaosRow(
         name="no-gateway",
         fault="gateway: kill -9 of all, started again after 8 s; ACS does not dial by itself",
         inject=processes.no_gateway,
         watch_s=6,
-        targets=(*GOES_ON, Target("gap_beyond_down_ms", "<=", 3000)),
+        targets=(*GOES_ON, FaultTarget("gap_beyond_down_ms", "<=", 3000)),
         plan=_NEVER_DIALS,
     ),
 )

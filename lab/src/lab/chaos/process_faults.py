@@ -6,9 +6,9 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
-from lab.chaos.call_trace import CallTrace
+from lab.chaos.call_evidence import CallEvidence
 from lab.chaos.crowd import Crowd
-from lab.chaos.fleet import CONTROL, GATEWAY, RELAY
+from lab.chaos.local_fleet import CONTROL, GATEWAY, RELAY
 from lab.chaos.row import Facts, Inject, Scene
 from lab.wire import call_json
 
@@ -77,7 +77,7 @@ def freeze_gateway(scene: Scene) -> Facts:
     return {}
 
 
-def zombie_life(scene: Scene, traces: Sequence[CallTrace]) -> Facts:
+def zombie_life(scene: Scene, traces: Sequence[CallEvidence]) -> Facts:
     """How long the relay that woke up kept a voice session that was not its own any more."""
     thawed = scene.moments["thawed"]
     old = [session for trace in traces for session in trace.sessions[:-1]]

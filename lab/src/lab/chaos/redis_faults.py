@@ -6,7 +6,7 @@ import contextlib
 import time
 from typing import Final
 
-from lab.chaos.fleet import RELAY
+from lab.chaos.local_fleet import RELAY
 from lab.chaos.process_faults import busiest
 from lab.chaos.row import Facts, Inject, Scene
 from lab.redis_line import RedisRefusedError, ask

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from lab.chaos.call_trace import CallOutcome, DirectionTrace
-from lab.chaos.row import Facts, Row, Target
+from lab.chaos.call_evidence import CallOutcome, DirectionTrace
+from lab.chaos.row import ChaosRow, Facts, FaultTarget
 from lab.mark_report import percentile
 
 _COUNTS: Final = ("lost", "repeated", "disordered", "foreign", "stale")
@@ -22,7 +22,7 @@ _COLUMNS: Final = (
 class RowResult:
     """What was measured of a row; `failure` says why it could not be measured to its end."""
 
-    row: Row
+    row: ChaosRow
     repeats: int = 0
     outcomes: list[CallOutcome] = field(default_factory=list)
     placed: int = 0
@@ -69,7 +69,7 @@ class RowResult:
             found["gap_beyond_down_ms"] = found["gap_max_ms"] - self.facts["down_s"] * 1000
         return found
 
-    def missed(self) -> list[Target]:
+    def missed(self) -> list[FaultTarget]:
         figures = self.figures()
         return [target for target in self.row.targets if not target.holds(figures)]
 

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
-from lab.chaos.call_trace import CallTrace
+from lab.chaos.call_evidence import CallEvidence
 from lab.chaos.crowd import Crowd
-from lab.chaos.fleet import GATEWAY, Fleet, FleetPlan
+from lab.chaos.local_fleet import GATEWAY, FleetPlan, LocalFleet
 
 Facts: TypeAlias = dict[str, float]
 """Figures that are no property of one call; over repetitions the largest counts."""
@@ -24,7 +24,7 @@ _COMPARE: Final[dict[str, Callable[[float, float], bool]]] = {"<=": operator.le,
 class Scene:
     """A fleet with its callers. `moments`: monotonic seconds of what the fault did."""
 
-    fleet: Fleet
+    fleet: LocalFleet
     crowd: Crowd
     turn: int = 0
     """Which repetition this is, from 0."""
@@ -32,7 +32,7 @@ class Scene:
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class FaultTarget:
     """`figure` of the row's result, compared with `limit` by `<=`, `>=` or `==`."""
 
     figure: str
@@ -50,7 +50,7 @@ class Target:
 
 Inject: TypeAlias = Callable[[Scene], Facts]
 """Does the fault, and returns when it is over; what it returns are facts."""
-Examine: TypeAlias = Callable[[Scene, Sequence[CallTrace]], Facts]
+Examine: TypeAlias = Callable[[Scene, Sequence[CallEvidence]], Facts]
 """Facts that only the traces show."""
 
 
@@ -59,32 +59,32 @@ def nothing(_: Scene) -> Facts:
     return {}
 
 
-def fit_as_it_is(_: Fleet) -> None:
+def fit_as_it_is(_: LocalFleet) -> None:
     """The fleet is fit for the row as it is."""
 
 
-def nothing_more(_: Scene, __: Sequence[CallTrace]) -> Facts:
+def nothing_more(_: Scene, __: Sequence[CallEvidence]) -> Facts:
     return {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class ChaosRow:
     name: str
     fault: str
     """In words, as the table says it."""
     inject: Inject
     watch_s: float
     """How long the calls are watched after the fault."""
-    targets: tuple[Target, ...]
+    targets: tuple[FaultTarget, ...]
     examine: Examine = nothing_more
     plan: FleetPlan = USUAL
     dials: bool = True
     """The callers talk before the fault; otherwise `inject` lets them dial."""
     recorded: bool = False
     """What the callers hear is kept as sound."""
-    before_dialling: Callable[[Fleet], None] = fit_as_it_is
+    before_dialling: Callable[[LocalFleet], None] = fit_as_it_is
     """Blocks until the fleet is as it has to be for the callers to dial."""
-    before_fault: Callable[[Fleet], None] = fit_as_it_is
+    before_fault: Callable[[LocalFleet], None] = fit_as_it_is
     """The same for the fault, while the callers talk."""
     quick: bool = False
     """Part of `--quick`."""
@@ -96,20 +96,20 @@ class Row:
     """How many repetitions run side by side, on fleets of their own: for what takes long and measures no time."""
 
 
-GOES_ON: Final = (Target("went_on_pct", "==", 100), Target("foreign", "==", 0), Target("stale", "==", 0))
-LEFT_ALONE: Final = Target("starts_asked", "==", 0)
+GOES_ON: Final = (FaultTarget("went_on_pct", "==", 100), FaultTarget("foreign", "==", 0), FaultTarget("stale", "==", 0))
+LEFT_ALONE: Final = FaultTarget("starts_asked", "==", 0)
 """ACS got no request to start the media of a call whose socket is healthy."""
-NOTHING_TWICE: Final = Target("repeated", "==", 0)
-ONE_SESSION_HEARS: Final = (Target("repeated_uplink", "==", 0), Target("lost_uplink", "==", 0))
+NOTHING_TWICE: Final = FaultTarget("repeated", "==", 0)
+ONE_SESSION_HEARS: Final = (FaultTarget("repeated_uplink", "==", 0), FaultTarget("lost_uplink", "==", 0))
 """For quiet calls, in which the next voice session begins where the previous one stopped: every frame of the caller is
 heard by exactly one of them. Callers here never begin a turn; an unanswered turn has to be heard by both sessions."""
-ALL_HEARD: Final = Target("lost_uplink", "==", 0)
+ALL_HEARD: Final = FaultTarget("lost_uplink", "==", 0)
 """Frames that a lost session may not have heard are sent to the next one; some of them are heard twice."""
-NEVER_SILENT: Final = Target("silence_s", "<=", 5.0)
-SAME_CONVERSATION: Final = Target("conversations_max", "==", 1)
+NEVER_SILENT: Final = FaultTarget("silence_s", "<=", 5.0)
+SAME_CONVERSATION: Final = FaultTarget("conversations_max", "==", 1)
 
 
-def gap(p99: float, most: float | None = None) -> tuple[Target, ...]:
+def gap(p99: float, most: float | None = None) -> tuple[FaultTarget, ...]:
     """ms without a frame, over calls and directions."""
-    found = (Target("gap_p99_ms", "<=", p99),)
-    return found if most is None else (*found, Target("gap_max_ms", "<=", most))
+    found = (FaultTarget("gap_p99_ms", "<=", p99),)
+    return found if most is None else (*found, FaultTarget("gap_max_ms", "<=", most))

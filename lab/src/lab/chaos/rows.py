@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from lab.chaos import arrivals, heard
+from lab.chaos import arrivals, heard_gaps
 from lab.chaos import process_faults as processes
 from lab.chaos import redis_faults as redis
 from lab.chaos.attack import added_delay, hostile_requests, hostile_sockets
-from lab.chaos.fleet import RELAY
+from lab.chaos.local_fleet import RELAY
 from lab.chaos.media_rows import GATEWAY_ROWS, ROLLING_ROWS
 from lab.chaos.row import (
     EXTRA,
@@ -20,34 +20,34 @@ from lab.chaos.row import (
     ONE_SESSION_HEARS,
     SAME_CONVERSATION,
     USUAL,
-    Row,
-    Target,
+    ChaosRow,
+    FaultTarget,
     gap,
     nothing,
 )
 from lab.chaos.soak import keys_left, soak
 from lab.chaos.voice_rows import VOICE_ROWS
 
-_NO_CHANGE: Final = Target("owner_changes", "==", 0)
-_NONE_LOST: Final = Target("lost", "==", 0)
-_HARDLY_ANY_LOST: Final = Target("lost_pct", "<=", 0.1)
+_NO_CHANGE: Final = FaultTarget("owner_changes", "==", 0)
+_NONE_LOST: Final = FaultTarget("lost", "==", 0)
+_HARDLY_ANY_LOST: Final = FaultTarget("lost_pct", "<=", 0.1)
 _CAPACITY: Final = 20
 
 
-def late_by(outage_ms: float) -> Target:
+def late_by(outage_ms: float) -> FaultTarget:
     """The speech of a response stays late by the length of the outage, less the audio that was sent ahead."""
-    return Target("late_max_ms", "<=", outage_ms)
+    return FaultTarget("late_max_ms", "<=", outage_ms)
 
 
 ROWS: Final = (
-    Row(
+    ChaosRow(
         name="calm",
         fault="none: what the machine itself does",
         inject=nothing,
         watch_s=10,
         targets=(*GOES_ON, LEFT_ALONE, NOTHING_TWICE, _NO_CHANGE, *gap(200)),
     ),
-    Row(
+    ChaosRow(
         name="relay-crash",
         fault="relay: kill -9",
         inject=processes.kill(RELAY),
@@ -55,48 +55,48 @@ ROWS: Final = (
         targets=(*GOES_ON, LEFT_ALONE, *gap(2000, 3000), SAME_CONVERSATION),
         quick=True,
     ),
-    Row(
+    ChaosRow(
         name="relay-frozen",
         fault="relay: SIGSTOP 5 s, SIGCONT",
         inject=processes.freeze_relay,
         watch_s=6,
-        targets=(*GOES_ON, LEFT_ALONE, *gap(2000, 3000), Target("zombie_s", "<=", 1.0)),
+        targets=(*GOES_ON, LEFT_ALONE, *gap(2000, 3000), FaultTarget("zombie_s", "<=", 1.0)),
         examine=processes.zombie_life,
     ),
-    Row(
+    ChaosRow(
         name="relay-drain",
         fault="relay: SIGTERM",
         inject=processes.drain(RELAY),
         watch_s=5,
-        targets=(*GOES_ON, LEFT_ALONE, *gap(200), *ONE_SESSION_HEARS, Target("exit_s", "<=", 30)),
+        targets=(*GOES_ON, LEFT_ALONE, *gap(200), *ONE_SESSION_HEARS, FaultTarget("exit_s", "<=", 30)),
         quick=True,
     ),
     *GATEWAY_ROWS,
-    Row(
+    ChaosRow(
         name="control-crash",
         fault="call-control: kill -9 in the middle of calls",
         inject=processes.control_crash,
         watch_s=3,
         targets=(
             *(*GOES_ON, LEFT_ALONE, NOTHING_TWICE, _NONE_LOST, _NO_CHANGE, *gap(200)),
-            Target("commands_done_s", "<=", 2.0),
+            FaultTarget("commands_done_s", "<=", 2.0),
         ),
     ),
-    Row(
+    ChaosRow(
         name="answer-crash",
         fault="call-control: kill -9 between IncomingCall and answer",
         inject=arrivals.crash_while_ringing,
         watch_s=4,
         targets=(
-            Target("answered_once_pct", "==", 100),
-            Target("answered_s", "<=", 3.0),
-            Target("went_on_pct", "==", 100),
+            FaultTarget("answered_once_pct", "==", 100),
+            FaultTarget("answered_s", "<=", 3.0),
+            FaultTarget("went_on_pct", "==", 100),
         ),
         examine=arrivals.answers,
         dials=False,
         repeats=16,
     ),
-    Row(
+    ChaosRow(
         name="redis-primary-crash",
         fault="Redis: kill -9 of the primary under Sentinel, down-after 1 s",
         inject=redis.primary_crash,
@@ -104,7 +104,7 @@ ROWS: Final = (
         targets=(*GOES_ON, LEFT_ALONE, NOTHING_TWICE, _NO_CHANGE, *gap(3500)),
         plan=replace(USUAL, sentinel=True),
     ),
-    Row(
+    ChaosRow(
         name="redis-failover",
         fault="Redis: SENTINEL FAILOVER",
         inject=redis.fail_over,
@@ -112,14 +112,14 @@ ROWS: Final = (
         targets=(*GOES_ON, LEFT_ALONE, NOTHING_TWICE, _NO_CHANGE, *gap(250)),
         plan=replace(USUAL, sentinel=True),
     ),
-    Row(
+    ChaosRow(
         name="redis-empty",
         fault="Redis: kill -9, started again empty after 1 s",
         inject=redis.redis_restarts_empty,
         watch_s=8,
-        targets=(*GOES_ON, LEFT_ALONE, NOTHING_TWICE, Target("gap_beyond_down_ms", "<=", 1000)),
+        targets=(*GOES_ON, LEFT_ALONE, NOTHING_TWICE, FaultTarget("gap_beyond_down_ms", "<=", 1000)),
     ),
-    Row(
+    ChaosRow(
         name="redis-stall-short",
         fault="Redis: DEBUG SLEEP 0.5",
         inject=redis.redis_stalls(0.5),
@@ -130,11 +130,11 @@ ROWS: Final = (
             NOTHING_TWICE,
             _HARDLY_ANY_LOST,
             _NO_CHANGE,
-            Target("gap_max_ms", "<=", 700),
+            FaultTarget("gap_max_ms", "<=", 700),
             late_by(500),
         ),
     ),
-    Row(
+    ChaosRow(
         name="redis-stall-long",
         fault="Redis: DEBUG SLEEP 3",
         inject=redis.redis_stalls(3.0),
@@ -145,70 +145,76 @@ ROWS: Final = (
             NOTHING_TWICE,
             _HARDLY_ANY_LOST,
             _NO_CHANGE,
-            Target("gap_max_ms", "<=", 3500),
+            FaultTarget("gap_max_ms", "<=", 3500),
             late_by(3000),
         ),
     ),
-    Row(
+    ChaosRow(
         name="redis-cut",
         fault="Redis: all connections cut every second for a minute",
         inject=redis.connections_cut(60),
         watch_s=4,
-        targets=(*GOES_ON, LEFT_ALONE, NOTHING_TWICE, Target("lost_pct", "<=", 1.0), Target("tasks_growth", "<=", 2)),
+        targets=(
+            *GOES_ON,
+            LEFT_ALONE,
+            NOTHING_TWICE,
+            FaultTarget("lost_pct", "<=", 1.0),
+            FaultTarget("tasks_growth", "<=", 2),
+        ),
     ),
-    Row(
+    ChaosRow(
         name="relay-cut-off",
         fault="relay: cut off from Redis for 10 s without a reset",
         inject=redis.relay_cut_off,
         watch_s=6,
         targets=(
-            *(*GOES_ON, LEFT_ALONE, *gap(2000, 3000), Target("self_fence_s", "<=", 1.0)),
-            *(Target("repeated_downlink", "==", 0), Target("zombie_s", "<=", 1.0)),
+            *(*GOES_ON, LEFT_ALONE, *gap(2000, 3000), FaultTarget("self_fence_s", "<=", 1.0)),
+            *(FaultTarget("repeated_downlink", "==", 0), FaultTarget("zombie_s", "<=", 1.0)),
         ),
         examine=processes.zombie_life,
         plan=replace(USUAL, relay_links=True),
     ),
     *VOICE_ROWS,
-    Row(
+    ChaosRow(
         name="no-relay",
         fault="relay: kill -9 of all, started again after 5 s",
         inject=processes.no_relay,
         watch_s=6,
         targets=(*GOES_ON, LEFT_ALONE, NEVER_SILENT),
-        examine=heard.silences,
+        examine=heard_gaps.silences,
     ),
     *ROLLING_ROWS,
-    Row(
+    ChaosRow(
         name="webhooks",
         fault="webhooks ten times more, late and reordered",
         inject=arrivals.webhooks_gone_wild,
         watch_s=3,
         targets=(
-            Target("answered_once_pct", "==", 100),
-            Target("backward_states", "==", 0),
-            Target("went_on_pct", "==", 100),
+            FaultTarget("answered_once_pct", "==", 100),
+            FaultTarget("backward_states", "==", 0),
+            FaultTarget("went_on_pct", "==", 100),
         ),
         examine=arrivals.answers,
         dials=False,
     ),
-    Row(
+    ChaosRow(
         name="over-capacity",
         fault="150 % of the fleet's capacity",
         inject=arrivals.over_capacity,
         watch_s=8,
         targets=(
             *GOES_ON,
-            Target("admitted", "==", _CAPACITY),
-            Target("diverted", "==", _CAPACITY // 2),
-            Target("diverted_after_answer", "==", 0),
-            Target("diverted_s", "<=", 2.0),
-            Target("delay_p99_ms", "<=", 20),
+            FaultTarget("admitted", "==", _CAPACITY),
+            FaultTarget("diverted", "==", _CAPACITY // 2),
+            FaultTarget("diverted_after_answer", "==", 0),
+            FaultTarget("diverted_s", "<=", 2.0),
+            FaultTarget("delay_p99_ms", "<=", 20),
         ),
         plan=replace(USUAL, relays=2, extra={**EXTRA, RELAY: {"RELAY_CAPACITY": str(_CAPACITY // 2)}}),
         dials=False,
         calls=_CAPACITY * 3 // 2,
     ),
-    Row(
+    ChaosRow(
         name="hostile-sockets",
         fault="gateway: one thread at full speed with wrong tokens and floods of small frames, pings, empty frames and"
         " fragments, connections that leave, unfinished heads, floods after the end; bad base64, 64 KB frames",
@@ -218,14 +224,14 @@ ROWS: Final = (
             *GOES_ON,
             NOTHING_TWICE,
             _NONE_LOST,
-            Target("added_p99_ms", "<=", 5),
-            Target("attackers_closed_s", "<=", 5.0),
-            Target("memory_mb", "<=", 50),
-            Target("rss_mb", "<=", 384),
+            FaultTarget("added_p99_ms", "<=", 5),
+            FaultTarget("attackers_closed_s", "<=", 5.0),
+            FaultTarget("memory_mb", "<=", 50),
+            FaultTarget("rss_mb", "<=", 384),
         ),
         examine=added_delay,
     ),
-    Row(
+    ChaosRow(
         name="hostile-requests",
         fault="call-control: one thread at full speed with unfinished and large heads, unfinished bodies, answers that"
         " nobody reads, connections that leave",
@@ -235,25 +241,25 @@ ROWS: Final = (
             *GOES_ON,
             NOTHING_TWICE,
             _NONE_LOST,
-            Target("added_p99_ms", "<=", 5),
-            Target("ready_s", "<=", 5.0),  # the time-out of the liveness probe
-            Target("memory_mb", "<=", 80),
-            Target("rss_mb", "<=", 256),
+            FaultTarget("added_p99_ms", "<=", 5),
+            FaultTarget("ready_s", "<=", 5.0),  # the time-out of the liveness probe
+            FaultTarget("memory_mb", "<=", 80),
+            FaultTarget("rss_mb", "<=", 256),
         ),
         examine=added_delay,
     ),
-    Row(
+    ChaosRow(
         name="soak",
         fault="nothing but time: calls renewed every minute for 20 minutes",
         inject=soak(20),
         watch_s=5,
         targets=(
             *GOES_ON,
-            Target("memory_growth_pct_worst", "<=", 2),
-            Target("files_growth_worst", "<=", 2),
-            Target("tasks_growth_worst", "<=", 2),
-            Target("keys_growth_worst", "<=", 2),
-            Target("keys_left", "==", 0),
+            FaultTarget("memory_growth_pct_worst", "<=", 2),
+            FaultTarget("files_growth_worst", "<=", 2),
+            FaultTarget("tasks_growth_worst", "<=", 2),
+            FaultTarget("keys_growth_worst", "<=", 2),
+            FaultTarget("keys_left", "==", 0),
         ),
         examine=lambda scene, _: keys_left(scene.fleet),
         at_once=2,
@@ -261,7 +267,7 @@ ROWS: Final = (
 )
 
 
-def chosen(names: str, *, quick: bool) -> list[Row]:
+def chosen(names: str, *, quick: bool) -> list[ChaosRow]:
     """The rows of a comma-separated list, all of them for an empty one. Raises `ValueError` for a name that is none."""
     wanted = [name.strip() for name in names.split(",") if name.strip()]
     known = {row.name: row for row in ROWS}

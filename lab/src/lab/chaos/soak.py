@@ -12,7 +12,7 @@ from typing import Final
 import psutil
 
 from lab.chaos.crowd import Crowd
-from lab.chaos.fleet import CONTROL, GATEWAY, RELAY, Fleet, kind_of
+from lab.chaos.local_fleet import CONTROL, GATEWAY, RELAY, LocalFleet, kind_of
 from lab.chaos.row import Facts, Inject, Scene
 from lab.redis_line import ask
 
@@ -103,7 +103,7 @@ class Samples:
         return found
 
 
-def look_at(fleet: Fleet) -> dict[str, dict[str, float]]:
+def look_at(fleet: LocalFleet) -> dict[str, dict[str, float]]:
     """Of Redis only the keys: what it keeps for a day takes memory, and its connections are those of the services."""
     memory: dict[str, float] = {}
     files: dict[str, float] = {}
@@ -120,13 +120,13 @@ def look_at(fleet: Fleet) -> dict[str, dict[str, float]]:
     }
 
 
-def passing_keys(fleet: Fleet) -> list[str]:
+def passing_keys(fleet: LocalFleet) -> list[str]:
     """All but what stays for a day: records and transcripts, which people read, and what tells repeated webhooks."""
     keys = [str(key) for key in ask(fleet.redis_port, "KEYS", "*")]
     return [key for key in keys if not re.search(r":call:[^:]+$|:transcript$|:seen:", key)]
 
 
-def keys_left(fleet: Fleet) -> Facts:
+def keys_left(fleet: LocalFleet) -> Facts:
     """Keys of calls a minute after the last of them, but for records and transcripts: people read them for a day."""
     time.sleep(FORGOTTEN_AFTER_S)
     return {"keys_left": float(sum(1 for key in passing_keys(fleet) if ":call:" in key))}

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from lab.chaos.call_trace import CallTrace
-from lab.chaos.fleet import Fleet
+from lab.chaos.call_evidence import CallEvidence
+from lab.chaos.local_fleet import LocalFleet
 from lab.chaos.row import Facts, Inject, Scene
 from lab.stack import StackError
 from lab.wire import call_json
@@ -61,13 +61,13 @@ def gone_and_nobody_answers(scene: Scene) -> Facts:
     return voice_gone_for_good(scene)
 
 
-def rung_in_vain(scene: Scene, _: Sequence[CallTrace]) -> Facts:
+def rung_in_vain(scene: Scene, _: Sequence[CallEvidence]) -> Facts:
     phones = scene.crowd.phones()
     failed = sum(any(row["event"] == "transfer_failed" for row in phone["timeline"]) for phone in phones)
     return {"rung_in_vain_pct": 100 * failed / max(len(phones), 1)}
 
 
-def await_full_quota(fleet: Fleet) -> None:
+def await_full_quota(fleet: LocalFleet) -> None:
     """Until no connection counts any more at the simulated Voice Live, which counts each later than the fleet does."""
     deadline = time.monotonic() + QUOTA_FULL_S
     while (counted := call_json("GET", f"{fleet.url('voice-live')}/lab/quota")["counted"]) > 0:
@@ -76,7 +76,7 @@ def await_full_quota(fleet: Fleet) -> None:
         time.sleep(0.5)
 
 
-def quota_kept(scene: Scene, _: Sequence[CallTrace]) -> Facts:
+def quota_kept(scene: Scene, _: Sequence[CallEvidence]) -> Facts:
     """Connections that were refused for their number since the fleet began, and the most there were in a minute."""
     voice = scene.fleet.url("voice-live")
     refused = call_json("GET", f"{voice}/lab/handshakes")["refused"]
@@ -86,16 +86,16 @@ def quota_kept(scene: Scene, _: Sequence[CallTrace]) -> Facts:
     }
 
 
-def handed_to_people(scene: Scene, _: Sequence[CallTrace]) -> Facts:
+def handed_to_people(scene: Scene, _: Sequence[CallEvidence]) -> Facts:
     phones = scene.crowd.phones()
     transferred = sum(any(row["event"] == "transferred" for row in phone["timeline"]) for phone in phones)
     return {"transferred_pct": 100 * transferred / max(len(phones), 1)}
 
 
-def resumed_after(moment: str) -> Callable[[Scene, Sequence[CallTrace]], Facts]:
+def resumed_after(moment: str) -> Callable[[Scene, Sequence[CallEvidence]], Facts]:
     """Seconds from a moment of the fault until the last call was spoken to again."""
 
-    def examine(scene: Scene, traces: Sequence[CallTrace]) -> Facts:
+    def examine(scene: Scene, traces: Sequence[CallEvidence]) -> Facts:
         since = scene.moments[moment]
         longest = 0.0
         for trace in traces:
@@ -107,11 +107,11 @@ def resumed_after(moment: str) -> Callable[[Scene, Sequence[CallTrace]], Facts]:
     return examine
 
 
-def noticed_after(moment: str) -> Callable[[Scene, Sequence[CallTrace]], Facts]:
+def noticed_after(moment: str) -> Callable[[Scene, Sequence[CallEvidence]], Facts]:
     """As `resumed_after`, and how soon the relay gave up the last session that had stopped to answer."""
     resumed = resumed_after(moment)
 
-    def examine(scene: Scene, traces: Sequence[CallTrace]) -> Facts:
+    def examine(scene: Scene, traces: Sequence[CallEvidence]) -> Facts:
         since = scene.moments[moment]
         given_up = [
             session.closed_at - since for trace in traces for session in trace.sessions if session.opened_at < since

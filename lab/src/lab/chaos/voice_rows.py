@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from lab.chaos import heard
+from lab.chaos import heard_gaps
 from lab.chaos import process_faults as processes
 from lab.chaos import voice_faults as voice
-from lab.chaos.fleet import CONTROL, RELAY
+from lab.chaos.local_fleet import CONTROL, RELAY
 from lab.chaos.row import (
     ALL_HEARD,
     EXTRA,
@@ -17,8 +17,8 @@ from lab.chaos.row import (
     ONE_SESSION_HEARS,
     SAME_CONVERSATION,
     USUAL,
-    Row,
-    Target,
+    ChaosRow,
+    FaultTarget,
     gap,
     nothing,
 )
@@ -26,9 +26,9 @@ from lab.chaos.row import (
 _NONE_TO_BE_HAD: Final = {"RECONNECT_BUDGET_S": "3"}
 _PEOPLE: Final = {"TRANSFER_TARGET": "+14255550199"}
 _APOLOGIZED: Final = (
-    Target("apologized_pct", "==", 100),
-    Target("apology_heard_pct", "==", 100),
-    Target("hung_up_after_s", "<=", 2.0),
+    FaultTarget("apologized_pct", "==", 100),
+    FaultTarget("apology_heard_pct", "==", 100),
+    FaultTarget("hung_up_after_s", "<=", 2.0),
 )
 _CONNECTIONS: Final = 30
 """New connections a minute: the documented quota of a Voice Live resource."""
@@ -38,82 +38,82 @@ _DRAINED_S: Final = 120
 """After a minute the connections of the crowd count no more."""
 
 VOICE_ROWS: Final = (
-    Row(
+    ChaosRow(
         name="voice-drop",
         fault="Voice Live: every session drops (1006)",
         inject=voice.voice_sessions("drop"),
         watch_s=6,
         targets=(*GOES_ON, *gap(1500), ALL_HEARD, SAME_CONVERSATION, NEVER_SILENT),
-        examine=heard.with_silences(voice.resumed_after("drop")),
+        examine=heard_gaps.with_silences(voice.resumed_after("drop")),
     ),
-    Row(
+    ChaosRow(
         name="voice-close",
         fault="Voice Live: every session is closed with session_expired (1001)",
         inject=voice.voice_sessions("close"),
         watch_s=6,
         # A close frame leaves nothing in doubt; frames that were on their way then are lost with the session.
-        targets=(*GOES_ON, *gap(1500), Target("repeated_uplink", "==", 0), SAME_CONVERSATION, NEVER_SILENT),
-        examine=heard.with_silences(voice.resumed_after("close")),
+        targets=(*GOES_ON, *gap(1500), FaultTarget("repeated_uplink", "==", 0), SAME_CONVERSATION, NEVER_SILENT),
+        examine=heard_gaps.with_silences(voice.resumed_after("close")),
     ),
-    Row(
+    ChaosRow(
         name="voice-503",
         fault="Voice Live: sessions drop, 503 for 3 s",
         inject=voice.voice_refuses(503, 3.0),
         watch_s=9,
-        targets=(*GOES_ON, Target("resumed_s", "<=", 1.5), SAME_CONVERSATION, NEVER_SILENT),
-        examine=heard.with_silences(voice.resumed_after("reachable")),
+        targets=(*GOES_ON, FaultTarget("resumed_s", "<=", 1.5), SAME_CONVERSATION, NEVER_SILENT),
+        examine=heard_gaps.with_silences(voice.resumed_after("reachable")),
     ),
-    Row(
+    ChaosRow(
         name="voice-429",
         fault="Voice Live: sessions drop, 429 for 3 s",
         inject=voice.voice_refuses(429, 3.0),
         watch_s=9,
-        targets=(*GOES_ON, Target("resumed_s", "<=", 1.5), SAME_CONVERSATION, NEVER_SILENT),
-        examine=heard.with_silences(voice.resumed_after("reachable")),
+        targets=(*GOES_ON, FaultTarget("resumed_s", "<=", 1.5), SAME_CONVERSATION, NEVER_SILENT),
+        examine=heard_gaps.with_silences(voice.resumed_after("reachable")),
     ),
-    Row(
+    ChaosRow(
         name="voice-mute",
         fault="Voice Live: every session goes mute",
         inject=voice.voice_sessions("mute"),
         watch_s=10,
         targets=(
-            *(*GOES_ON, Target("noticed_s", "<=", 2.5), Target("resumed_s", "<=", 4.0)),
+            *(*GOES_ON, FaultTarget("noticed_s", "<=", 2.5), FaultTarget("resumed_s", "<=", 4.0)),
             *(ALL_HEARD, SAME_CONVERSATION, NEVER_SILENT),
         ),
-        examine=heard.with_silences(voice.noticed_after("mute")),
+        examine=heard_gaps.with_silences(voice.noticed_after("mute")),
     ),
-    Row(
+    ChaosRow(
         name="voice-gone",
         fault="Voice Live: every session drops, none can be had any more; people are rung after 3 s",
         inject=voice.voice_gone_for_good,
         watch_s=7,
-        targets=(Target("transferred_pct", "==", 100), NEVER_SILENT),
-        examine=heard.with_silences(voice.handed_to_people),
+        targets=(FaultTarget("transferred_pct", "==", 100), NEVER_SILENT),
+        examine=heard_gaps.with_silences(voice.handed_to_people),
         plan=replace(USUAL, extra={**EXTRA, RELAY: _NONE_TO_BE_HAD, CONTROL: _PEOPLE}),
     ),
-    Row(
+    ChaosRow(
         name="voice-gone-apology",
         fault="Voice Live: every session drops, none can be had any more, there are no people to ring: after 3 s the "
         "recorded apology, then we hang up",
         inject=voice.voice_gone_for_good,
         watch_s=11,
         targets=(*_APOLOGIZED, NEVER_SILENT),
-        examine=heard.with_silences(heard.apologies),
+        examine=heard_gaps.with_silences(heard_gaps.apologies),
         plan=replace(USUAL, extra={**EXTRA, RELAY: _NONE_TO_BE_HAD}),
         recorded=True,
     ),
-    Row(
+    ChaosRow(
         name="voice-gone-untaken",
         fault="Voice Live: every session drops, none can be had any more; people are rung after 3 s, for 3 s, and "
         "nobody takes the call: the recorded apology, then we hang up",
         inject=voice.gone_and_nobody_answers,
         watch_s=14,
-        targets=(Target("rung_in_vain_pct", "==", 100), *_APOLOGIZED, NEVER_SILENT),
-        examine=heard.with_silences(lambda *seen: voice.rung_in_vain(*seen) | heard.apologies(*seen)),
+        targets=(FaultTarget("rung_in_vain_pct", "==", 100), *_APOLOGIZED, NEVER_SILENT),
+        examine=heard_gaps.with_silences(lambda *seen: voice.rung_in_vain(*seen) | heard_gaps.apologies(*seen)),
         plan=replace(USUAL, extra={**EXTRA, RELAY: _NONE_TO_BE_HAD, CONTROL: _PEOPLE}),
         recorded=True,
     ),
-    Row(
+    ChaosRow(
         name="relay-crash-quota",
         fault="relay: kill -9 while Voice Live answers 429 beyond 30 new connections a minute; a minute after the "
         "crowd's own connections, when all 30 may be opened again",
@@ -121,7 +121,7 @@ VOICE_ROWS: Final = (
         watch_s=8,
         targets=(
             *(*GOES_ON, *gap(2000, 3000), SAME_CONVERSATION),
-            *(Target("refused_429", "==", 0), Target("most_connections", "<=", _CONNECTIONS)),
+            *(FaultTarget("refused_429", "==", 0), FaultTarget("most_connections", "<=", _CONNECTIONS)),
         ),
         examine=voice.quota_kept,
         plan=replace(
@@ -135,22 +135,22 @@ VOICE_ROWS: Final = (
         before_dialling=voice.await_full_quota,
         before_fault=voice.await_full_quota,
     ),
-    Row(
+    ChaosRow(
         name="relay-drain-slow",
         fault="relay: SIGTERM while Voice Live takes 2 s to set a session up",
         inject=processes.drain(RELAY),
         watch_s=5,
-        targets=(*GOES_ON, *gap(200), *ONE_SESSION_HEARS, SAME_CONVERSATION, Target("exit_s", "<=", 30)),
+        targets=(*GOES_ON, *gap(200), *ONE_SESSION_HEARS, SAME_CONVERSATION, FaultTarget("exit_s", "<=", 30)),
         plan=replace(USUAL, extra={**EXTRA, "voice-live": {"SESSION_SETUP_S": "2.0"}}),
     ),
-    Row(
+    ChaosRow(
         name="relay-drain-quota",
         fault="relay: SIGTERM while Voice Live answers 429 beyond 25 new connections a minute, 20 of which are taken",
         inject=processes.drain(RELAY, _DRAINED_S + 10),
         watch_s=5,
         targets=(
-            *(*GOES_ON, *gap(200), *ONE_SESSION_HEARS, SAME_CONVERSATION, Target("exit_s", "<=", _DRAINED_S)),
-            *(Target("refused_429", "==", 0), Target("most_connections", "<=", _FEW_CONNECTIONS)),
+            *(*GOES_ON, *gap(200), *ONE_SESSION_HEARS, SAME_CONVERSATION, FaultTarget("exit_s", "<=", _DRAINED_S)),
+            *(FaultTarget("refused_429", "==", 0), FaultTarget("most_connections", "<=", _FEW_CONNECTIONS)),
         ),
         examine=voice.quota_kept,
         before_dialling=voice.await_full_quota,
@@ -166,12 +166,12 @@ VOICE_ROWS: Final = (
             },
         ),
     ),
-    Row(
+    ChaosRow(
         name="voice-expiry",
         fault="Voice Live: sessions live for 12 s only",
         inject=nothing,
         watch_s=14,
-        targets=(*GOES_ON, *gap(200), *ONE_SESSION_HEARS, Target("sessions_max", ">=", 2), SAME_CONVERSATION),
+        targets=(*GOES_ON, *gap(200), *ONE_SESSION_HEARS, FaultTarget("sessions_max", ">=", 2), SAME_CONVERSATION),
         plan=replace(USUAL, extra={**EXTRA, "voice-live": {**EXTRA["voice-live"], "SESSION_MAX_S": "12"}}),
     ),
 )

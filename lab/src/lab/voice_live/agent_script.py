@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lab.scenario import Agent, Reply
-from lab.voice_live.conversation import Conversation, Item
-from lab.voice_live.events import RefusedError
+from lab.voice_live.conversation_items import ConversationItem, ConversationItems
+from lab.voice_live.server_events import RefusedError
 
 DEFAULT_GREETING = "Hello, how can I help you?"
 AFTER_THE_SCRIPT = "Is there anything else I can do for you?"
@@ -19,7 +19,7 @@ _QUOTED = re.compile(r'["“](.+)["”]', re.DOTALL)
 
 
 @dataclass(frozen=True)
-class Say:
+class SayStep:
     text: str
 
 
@@ -30,7 +30,7 @@ class CallFunction:
     """JSON text."""
 
 
-Plan = Say | CallFunction
+Plan = SayStep | CallFunction
 
 
 def heard_in_turn(agent: Agent, turn: int) -> str:
@@ -39,7 +39,7 @@ def heard_in_turn(agent: Agent, turn: int) -> str:
 
 
 def next_plan(
-    agent: Agent, conversation: Conversation, asked: Mapping[str, object], *, spaced_arguments: bool = False
+    agent: Agent, conversation: ConversationItems, asked: Mapping[str, object], *, spaced_arguments: bool = False
 ) -> Plan:
     """The answer to the conversation as it stands; `asked` is the `response` object of `response.create`.
 
@@ -48,27 +48,27 @@ def next_plan(
     Raises `RefusedError` when a pre-generated message has not exactly one text.
     """
     if (pre_generated := asked.get("pre_generated_assistant_message")) is not None:
-        return Say(_only_text(pre_generated))
+        return SayStep(_only_text(pre_generated))
     if quoted := _quoted(str(asked.get("instructions") or "")):
-        return Say(quoted)
+        return SayStep(quoted)
     last = conversation.items[-1] if conversation.items else None
     if last is None:
-        return Say(agent.greeting or DEFAULT_GREETING)
+        return SayStep(agent.greeting or DEFAULT_GREETING)
     if last.type == "function_call_output":
         return _after_function(agent, conversation, last)
     if last.role == "system":
-        return Say(_quoted(last.text) or agent.greeting or DEFAULT_GREETING)
+        return SayStep(_quoted(last.text) or agent.greeting or DEFAULT_GREETING)
     if last.role == "assistant":
-        return Say("Understood.")  # the model believes that it has spoken already
+        return SayStep("Understood.")  # the model believes that it has spoken already
     return _answer(_reply(agent, conversation), spaced_arguments)
 
 
 def _answer(reply: Reply | None, spaced_arguments: bool) -> Plan:
     if reply is None:
-        return Say(AFTER_THE_SCRIPT)
+        return SayStep(AFTER_THE_SCRIPT)
     if reply.call is not None:
         return CallFunction(reply.call.name, _json(reply.call.arguments, spaced=spaced_arguments))
-    return Say(reply.say or AFTER_THE_SCRIPT)
+    return SayStep(reply.say or AFTER_THE_SCRIPT)
 
 
 def _json(arguments: Mapping[str, object], *, spaced: bool) -> str:
@@ -78,14 +78,14 @@ def _json(arguments: Mapping[str, object], *, spaced: bool) -> str:
     return f"{{  {lines} \n}} \n"
 
 
-def _after_function(agent: Agent, conversation: Conversation, last: Item) -> Plan:
+def _after_function(agent: Agent, conversation: ConversationItems, last: ConversationItem) -> Plan:
     reply = _reply(agent, conversation)
     if reply is not None and reply.call is not None and reply.say:
-        return Say(reply.say)
-    return Say(f"I found this: {last.output or 'nothing'}"[:400])
+        return SayStep(reply.say)
+    return SayStep(f"I found this: {last.output or 'nothing'}"[:400])
 
 
-def _reply(agent: Agent, conversation: Conversation) -> Reply | None:
+def _reply(agent: Agent, conversation: ConversationItems) -> Reply | None:
     """The script's reply to the latest turn; before any turn there is none."""
     turn = conversation.user_turns - 1
     return agent.replies[turn] if 0 <= turn < len(agent.replies) else None

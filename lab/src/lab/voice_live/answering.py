@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from lab.scenario import Agent
-from lab.voice_live.agent_script import Plan, Say, next_plan
-from lab.voice_live.events import Event, RefusedError, event
-from lab.voice_live.faults import Faults, due
+from lab.voice_live.agent_script import Plan, SayStep, next_plan
 from lab.voice_live.handshake import AgentMode
+from lab.voice_live.injected_faults import VoiceLiveFaults, due
 from lab.voice_live.record import SessionRecord
-from lab.voice_live.responses import Ending, Response, ResponseForm, cancelled
+from lab.voice_live.server_events import Event, RefusedError, event
 from lab.voice_live.session_fields import CHECKS
+from lab.voice_live.simulated_response import Ending, Response, ResponseForm, cancelled
 from lab.voice_live.speech_plan import Delta
 
 FIRST_WITH_PRE_GENERATED = "2026-01-01-preview"
@@ -36,7 +36,7 @@ class Answering:
     """The caller's transcript, when it comes only after the response has begun."""
     begun: list[tuple[Response, Plan]] = field(default_factory=list)
 
-    def begin(self, asked: Mapping[str, object], now: float, faults: Faults) -> list[Event]:
+    def begin(self, asked: Mapping[str, object], now: float, faults: VoiceLiveFaults) -> list[Event]:
         """Start to answer the conversation as it stands. Raises `RefusedError`."""
         if self.active is not None and not asked.get("cancel_previous"):
             text = f"Conversation already has an active response in progress: {self.active.id}"
@@ -53,7 +53,7 @@ class Answering:
         response = self.active = Response(form)
         if (slow := due(faults.response_slow)) is not None:
             response.works_s, response.hidden = slow.delay_s, slow.created == "late"
-        if isinstance(plan, Say) and form.spoken and (silent := due(faults.response_silent)) is not None:
+        if isinstance(plan, SayStep) and form.spoken and (silent := due(faults.response_silent)) is not None:
             response.silent = silent.form
         self.begun.append((response, plan))
         self.record.note(now, "response_created", response_id=response.id)
@@ -203,7 +203,7 @@ class Answering:
         )
 
 
-def _refuse_by_fault(faults: Faults) -> None:
+def _refuse_by_fault(faults: VoiceLiveFaults) -> None:
     failing = faults.response_failed
     if failing is not None and failing.form == "error" and failing.take():
         raise RefusedError(failing.message, failing.code, kind=failing.type)

@@ -20,18 +20,18 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from lab.keep_alive import KEEP_ALIVE_S
 from lab.simulator_options import simulator_parser
 from lab.tls import Tls, tls_from
-from lab.voice_live import events
-from lab.voice_live.connection import ReachableProtocol, connection_of
+from lab.voice_live import server_events
+from lab.voice_live.client_connection import ReachableProtocol, connection_of
 from lab.voice_live.control import control_routes
-from lab.voice_live.events import RefusedError
 from lab.voice_live.handshake import HandshakeError, Knock, Mode, admit
-from lab.voice_live.log import configure_log, log
-from lab.voice_live.pretended import pretended_in_query, refusal
 from lab.voice_live.record import SessionRecord
 from lab.voice_live.resource import Resource
-from lab.voice_live.session import Session
+from lab.voice_live.server_events import RefusedError
+from lab.voice_live.session import SimulatedSession
 from lab.voice_live.session_config import initial_session
 from lab.voice_live.settings import VoiceLiveSettings
+from lab.voice_live.unsupported_by_voice_live import pretended_in_query, refusal
+from lab.voice_live.voice_live_log import configure_log, log
 
 MAX_MESSAGE_BYTES = 24 * 1024 * 1024
 """15 MiB of audio as base64, and room for the text around it."""
@@ -113,7 +113,9 @@ async def _connect(websocket: WebSocket, resource: Resource) -> None:
         await _refuse(websocket, admitted, resource.settings.agent_error_close_code)
         return
     agent = resource.agent_for(admitted, knock.script)
-    session = Session(websocket, resource, _new_record(knock, admitted, resource, knocked_at, agent.mode), agent)
+    session = SimulatedSession(
+        websocket, resource, _new_record(knock, admitted, resource, knocked_at, agent.mode), agent
+    )
     resource.keep(session)
     await session.run()
 
@@ -140,7 +142,7 @@ def _admit(knock: Knock, resource: Resource) -> Mode | RefusedError:
 async def _refuse(websocket: WebSocket, refused: RefusedError, close_code: int) -> None:
     log.info("session_refused", extra={"facts": {"code": refused.code, "message": refused.message}})
     try:
-        await websocket.send_text(events.encode_event(events.error(refused)))
+        await websocket.send_text(server_events.encode_event(server_events.error(refused)))
         await websocket.close(close_code, refused.message[:120])
     except WebSocketDisconnect:
         pass
@@ -148,7 +150,7 @@ async def _refuse(websocket: WebSocket, refused: RefusedError, close_code: int) 
 
 def _new_record(knock: Knock, mode: Mode, resource: Resource, knocked_at: float, script: str) -> SessionRecord:
     conversation, resumed = resource.conversation_for(mode)
-    session_id = events.new_id("sess")
+    session_id = server_events.new_id("sess")
     record = SessionRecord(session_id, mode, script, conversation, resumed)
     record.client_request_id = knock.headers.get("x-ms-client-request-id") or knock.query.get("x-ms-client-request-id")
     record.pretended.update(pretended_in_query(knock.query))

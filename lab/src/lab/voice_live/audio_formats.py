@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import soxr
 
-from lab.voice_live.events import RefusedError
+from lab.voice_live.server_events import RefusedError
 
 SPEECH_RATE_HZ = 24_000
 MAX_APPEND_BYTES = 15 * 1024 * 1024

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from lab.voice_live.audio_formats import decode_append
-from lab.voice_live.events import RefusedError
+from lab.voice_live.server_events import RefusedError
 from lab.voice_live.turn_config import turn_rules
-from lab.voice_live.turn_detection import SpeechStarted, SpeechStopped, TurnDetector, TurnRules
+from lab.voice_live.turn_detection import DetectedSpeechStart, DetectedSpeechStop, TurnDetector, TurnRules
 
 
 @dataclass
@@ -38,7 +38,7 @@ class CallerAudio:
     def automatic(self) -> bool:
         return self._detector is not None
 
-    def append(self, audio: object) -> list[SpeechStarted | SpeechStopped]:
+    def append(self, audio: object) -> list[DetectedSpeechStart | DetectedSpeechStop]:
         """The edges of turns in `audio` (base64). Raises `RefusedError`."""
         pcm = decode_append(audio, self.audio_format)
         ms = len(pcm) / 2 / self.rate_hz * 1000

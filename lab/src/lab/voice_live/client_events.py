@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from lab.voice_live.events import RefusedError
+from lab.voice_live.server_events import RefusedError
 
 
 @dataclass(frozen=True)

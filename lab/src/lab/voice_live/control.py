@@ -12,10 +12,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from lab.scenario import Agent
-from lab.voice_live.faults import Faults
-from lab.voice_live.pretended import IGNORED, SIMPLIFIED
-from lab.voice_live.resource import Resource
-from lab.voice_live.session import Session
+from lab.voice_live.injected_faults import VoiceLiveFaults
+from lab.voice_live.resource import KeptSession, Resource
+from lab.voice_live.unsupported_by_voice_live import IGNORED, SIMPLIFIED
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -117,13 +116,13 @@ class _Control:
     async def set_faults(self, request: Request) -> Response:
         """Replaces all faults; their counts begin anew."""
         try:
-            self._resource.faults = Faults.model_validate_json(await request.body())
+            self._resource.faults = VoiceLiveFaults.model_validate_json(await request.body())
         except ValidationError as error:
             return _bad(error)
         return await self.get_faults(request)
 
     async def clear_faults(self, _request: Request) -> Response:
-        self._resource.faults = Faults()
+        self._resource.faults = VoiceLiveFaults()
         return Response(status_code=204)
 
     async def handshakes(self, _request: Request) -> Response:
@@ -183,7 +182,7 @@ class _Control:
         await session.close(order.code, order.reason)
         return Response(status_code=204)
 
-    def _find(self, request: Request) -> Session | None:
+    def _find(self, request: Request) -> KeptSession | None:
         return self._resource.sessions.get(request.path_params["id"])
 
 

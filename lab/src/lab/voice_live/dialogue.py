@@ -5,27 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from lab.voice_live import events
+from lab.voice_live import server_events
 from lab.voice_live.agent_script import heard_in_turn
 from lab.voice_live.answering import Answering
 from lab.voice_live.caller_audio import CallerAudio
 from lab.voice_live.client_events import ClientEvent, response_options
-from lab.voice_live.conversation import Item, decode_item, user_audio
-from lab.voice_live.events import Event, RefusedError, event
-from lab.voice_live.faults import Faults, NoWordsFault, due
+from lab.voice_live.conversation_items import ConversationItem, decode_item, user_audio
 from lab.voice_live.handshake import AgentMode
-from lab.voice_live.pretended import pretended_in_event, refusal
+from lab.voice_live.injected_faults import NoWordsFault, VoiceLiveFaults, due
 from lab.voice_live.record import SessionRecord
-from lab.voice_live.responses import cancelled
+from lab.voice_live.server_events import Event, RefusedError, event
 from lab.voice_live.session_config import updated_session
-from lab.voice_live.turn_detection import SpeechStarted, SpeechStopped
+from lab.voice_live.simulated_response import cancelled
+from lab.voice_live.turn_detection import DetectedSpeechStart, DetectedSpeechStop
+from lab.voice_live.unsupported_by_voice_live import pretended_in_event, refusal
 
 
 @dataclass
 class Dialogue:
     record: SessionRecord
     answering: Answering
-    faults: Callable[[], Faults] = Faults
+    faults: Callable[[], VoiceLiveFaults] = VoiceLiveFaults
     accept_session_agent: bool = False
     strict: bool = False
     """Refuse what is only pretended."""
@@ -50,12 +50,12 @@ class Dialogue:
 
     def begin_turn(self, at_ms: int, now: float) -> list[Event]:
         """As if turn detection had heard the caller begin to speak; the first event is `speech_started`."""
-        return self._speech_started(SpeechStarted(at_ms), now)
+        return self._speech_started(DetectedSpeechStart(at_ms), now)
 
     def end_turn(self, at_ms: int, now: float) -> list[Event]:
         """The end of such a turn; what answers it is up to the caller of this."""
         self.record.note(now, "speech_stopped", audio_end_ms=at_ms, item_id=self._turn_item_id)
-        stopped = events.speech_stopped(at_ms, self._turn_item_id)
+        stopped = server_events.speech_stopped(at_ms, self._turn_item_id)
         turn = self._caller_turn(self._turn_item_id, self.caller.turn_start_ms, at_ms, now)
         return [stopped, *turn, *self._overdue_transcription()]
 
@@ -86,17 +86,17 @@ class Dialogue:
             self.record.note(now, "first_audio_in")
         answers: list[Event] = []
         for edge in self.caller.append(body.get("audio")):
-            if isinstance(edge, SpeechStarted):
+            if isinstance(edge, DetectedSpeechStart):
                 answers += self._speech_started(edge, now)
             else:
                 answers += self._speech_stopped(edge, now)
         return answers
 
-    def _speech_started(self, edge: SpeechStarted, now: float) -> list[Event]:
-        self._turn_item_id = events.new_id("item")
+    def _speech_started(self, edge: DetectedSpeechStart, now: float) -> list[Event]:
+        self._turn_item_id = server_events.new_id("item")
         self.caller.turn_start_ms = edge.audio_start_ms
         self.record.note(now, "speech_started", audio_start_ms=edge.audio_start_ms, item_id=self._turn_item_id)
-        answers = [events.speech_started(edge.audio_start_ms, self._turn_item_id)]
+        answers = [server_events.speech_started(edge.audio_start_ms, self._turn_item_id)]
         if not self._turn_switch("interrupt_response"):
             return answers
         if (active := self.answering.active) is not None:
@@ -127,9 +127,9 @@ class Dialogue:
         rules = self.record.session.get("turn_detection")
         return isinstance(rules, Mapping) and bool(rules.get(name))
 
-    def _speech_stopped(self, edge: SpeechStopped, now: float) -> list[Event]:
+    def _speech_stopped(self, edge: DetectedSpeechStop, now: float) -> list[Event]:
         self.record.note(now, "speech_stopped", audio_end_ms=edge.audio_end_ms, item_id=self._turn_item_id)
-        stopped = events.speech_stopped(edge.audio_end_ms, self._turn_item_id)
+        stopped = server_events.speech_stopped(edge.audio_end_ms, self._turn_item_id)
         if (noise := due(self.faults().no_words)) is not None:
             return [stopped, *self._noise(noise, edge.audio_end_ms, now)]
         answers = [stopped, *self._caller_turn(self._turn_item_id, self.caller.turn_start_ms, edge.audio_end_ms, now)]
@@ -138,17 +138,17 @@ class Dialogue:
         try:
             return answers + self.answering.begin({}, now, self.faults())
         except RefusedError as refused:  # a response that may not be interrupted is still under way
-            return [*answers, *self._overdue_transcription(), events.error(refused)]
+            return [*answers, *self._overdue_transcription(), server_events.error(refused)]
 
     def _caller_turn(self, item_id: str, start_ms: int, end_ms: int, now: float) -> list[Event]:
         record = self.record
         heard = heard_in_turn(self.answering.agent, record.conversation.user_turns)
         record.user_turns.append({"item_id": item_id, "text": heard, "start_ms": start_ms, "end_ms": end_ms})
         if not record.mode.native:
-            transcript = events.transcription(item_id, heard, self._language()) if self._transcribes() else []
+            transcript = server_events.transcription(item_id, heard, self._language()) if self._transcribes() else []
             return self._committed(user_audio(item_id, heard, transcribed=True), now, transcript)
         # A native model answers before the transcript is there.
-        self.answering.owed = events.transcription(item_id, heard) if self._transcribes() else []
+        self.answering.owed = server_events.transcription(item_id, heard) if self._transcribes() else []
         return self._committed(user_audio(item_id, heard), now)
 
     def _transcribes(self) -> bool:
@@ -159,15 +159,15 @@ class Dialogue:
         given = settings.get("language") if isinstance(settings, Mapping) else None
         return str(given or "en-US").split(",")[0]
 
-    def _committed(self, item: Item, now: float, transcript: Iterable[Event] = ()) -> list[Event]:
+    def _committed(self, item: ConversationItem, now: float, transcript: Iterable[Event] = ()) -> list[Event]:
         """A cascaded pipeline needs the transcript to create the item; only a native one reports the item as done."""
         mode = self.record.mode
         previous = self.record.conversation.add(item)
         self.caller.uncommitted_ms = 0.0
         self.record.note(now, "committed", item_id=item.id)
         kinds = ("created", "done") if mode.native and (mode.ga or not mode.openai) else ("created",)
-        item_events = [events.item_event(kind, previous, item.to_wire()) for kind in kinds]
-        return [events.committed(previous, item.id), *transcript, *item_events]
+        item_events = [server_events.item_event(kind, previous, item.to_wire()) for kind in kinds]
+        return [server_events.committed(previous, item.id), *transcript, *item_events]
 
     def _noise(self, fault: NoWordsFault, end_ms: int, now: float) -> list[Event]:
         item_id = self._turn_item_id
@@ -175,9 +175,9 @@ class Dialogue:
         native = self.record.mode.native
         transcript: list[Event] = []
         if self._transcribes() and fault.transcription == "failed":
-            transcript = [events.transcription_failed(item_id)]
+            transcript = [server_events.transcription_failed(item_id)]
         elif self._transcribes() and fault.transcription == "completed":
-            transcript = events.transcription(item_id, "", None if native else self._language())
+            transcript = server_events.transcription(item_id, "", None if native else self._language())
         item = user_audio(item_id, noise=True, transcribed=not native)
         if native:
             return [*self._committed(item, now), *transcript]
@@ -190,7 +190,7 @@ class Dialogue:
 
     def _commit(self, _body: Mapping[str, object], now: float) -> Iterable[Event]:
         start_ms = self.caller.commit()
-        answers = self._caller_turn(events.new_id("item"), start_ms, int(self.caller.heard_ms), now)
+        answers = self._caller_turn(server_events.new_id("item"), start_ms, int(self.caller.heard_ms), now)
         return answers + self._overdue_transcription()
 
     def _clear(self, _body: Mapping[str, object], now: float) -> Iterable[Event]:
@@ -208,7 +208,7 @@ class Dialogue:
         if not mode.native:
             previous = str(body.get("previous_item_id") or "")
         kinds = ("created", "done") if mode.ga else ("created",)
-        return [events.item_event(kind, previous, item.to_wire()) for kind in kinds]
+        return [server_events.item_event(kind, previous, item.to_wire()) for kind in kinds]
 
     def _retrieve_item(self, body: Mapping[str, object], _now: float) -> Iterable[Event]:
         item = self.record.conversation.find(body.get("item_id"))
@@ -236,7 +236,7 @@ class Dialogue:
         left = self.record.conversation.truncate(item_id, content_index, audio_end_ms)
         self.record.truncations.append({"item_id": left.id, "audio_end_ms": left.audio_ms})
         self.record.note(now, "truncated", item_id=left.id, audio_end_ms=left.audio_ms)
-        return [events.truncated(left.id, left.audio_ms)]
+        return [server_events.truncated(left.id, left.audio_ms)]
 
     # Responses
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from lab.voice_live.client_events import ClientEvent
-from lab.voice_live.events import Event, RefusedError, event, new_id
+from lab.voice_live.server_events import Event, RefusedError, event, new_id
 
 _NAMES = {
     "response.audio.": "response.output_audio.",

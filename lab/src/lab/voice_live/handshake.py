@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from lab.identity import TokenError, read_token
-from lab.voice_live.events import RefusedError
+from lab.voice_live.server_events import RefusedError
 
 API_VERSIONS = (
     "2025-05-01-preview",

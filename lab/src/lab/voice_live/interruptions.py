@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from lab.voice_live.dialogue import Dialogue
-from lab.voice_live.events import Event, encode_event
 from lab.voice_live.measuring import MarksLine, SendNow
+from lab.voice_live.server_events import Event, encode_event
 
 SPEAKS_S = 0.4
 """How long the caller speaks."""

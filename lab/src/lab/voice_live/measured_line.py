@@ -6,11 +6,11 @@ import time
 from typing import Protocol
 
 from lab.voice_live.dialogue import Dialogue
-from lab.voice_live.events import encode_event
 from lab.voice_live.interruptions import Interruptions
 from lab.voice_live.measuring import DeltaText, EchoLine, MarksLine, SendNow
 from lab.voice_live.resource import Resource
-from lab.voice_live.responses import Response
+from lab.voice_live.server_events import encode_event
+from lab.voice_live.simulated_response import Response
 
 
 class MeasuredLine(Protocol):

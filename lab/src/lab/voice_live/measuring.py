@@ -19,9 +19,9 @@ from lab.mark_stream import MarkStream
 from lab.mark_text import mark_base64
 from lab.marks import FRAME_MS, MAX_SEQ
 from lab.voice_live.audio_formats import SPEECH_RATE_HZ
-from lab.voice_live.events import RefusedError
 from lab.voice_live.record import SessionRecord
-from lab.voice_live.responses import Response
+from lab.voice_live.server_events import RefusedError
+from lab.voice_live.simulated_response import Response
 
 SendNow = Callable[[bytes], bool]
 """Writes one message to the socket; false when the connection cannot take it now."""
@@ -54,7 +54,7 @@ class DeltaText:
         return b'{"event_id":"event_%d%b%b"}' % (self._count, self._tail, audio)
 
 
-class Turns(Protocol):
+class MeasuredTurns(Protocol):
     """Somebody who makes the agent pause and go on."""
 
     @property
@@ -72,7 +72,7 @@ class MarksLine:
     uplink_rate_hz: int
     chunk_ms: int
     send: SendNow
-    turns: Turns | None = None
+    turns: MeasuredTurns | None = None
     call: int | None = None
     text: DeltaText | None = None
     """Of the response that is spoken; `None` in a pause."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from lab.voice_live.conversation import Conversation
-from lab.voice_live.events import Event
+from lab.voice_live.conversation_items import ConversationItems
 from lab.voice_live.handshake import AgentMode, Mode
-from lab.voice_live.log import log
+from lab.voice_live.server_events import Event
+from lab.voice_live.voice_live_log import log
 
 _QUIET = frozenset({"first_delta", "first_audio_in"})
 
@@ -18,7 +18,7 @@ class SessionRecord:
     id: str
     mode: Mode
     script: str
-    conversation: Conversation
+    conversation: ConversationItems
     resumed: bool = False
     client_request_id: str | None = None
     openai_beta: str | None = None

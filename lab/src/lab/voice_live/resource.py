@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from lab.scenario import Agent
-from lab.voice_live.conversation import Conversation
-from lab.voice_live.events import new_id
-from lab.voice_live.faults import Faults
+from lab.voice_live.conversation_items import ConversationItems
 from lab.voice_live.handshake import AgentMode, Credentials, Mode
+from lab.voice_live.injected_faults import VoiceLiveFaults
 from lab.voice_live.measuring import MarksTicker
+from lab.voice_live.record import SessionRecord
+from lab.voice_live.server_events import new_id
 from lab.voice_live.settings import VoiceLiveSettings
-
-if TYPE_CHECKING:
-    from lab.voice_live.session import Session
 
 KEPT_SESSIONS = 1000
 QUOTA_WINDOW_S = 60.0
@@ -23,8 +21,22 @@ MARKS_APART = 1000
 """Numbers left free between two sessions of a call: what the older one sends beside the newer one stays its own."""
 
 
+class KeptSession(Protocol):
+    """A session as the control API reaches it."""
+
+    record: SessionRecord
+
+    def drop(self) -> None: ...
+
+    def mute(self) -> None: ...
+
+    async def close(self, code: int, reason: str) -> None: ...
+
+    def follow(self, agent: Agent) -> bool: ...
+
+
 @dataclass
-class ConnectionQuota:
+class HandshakeQuota:
     """At most `per_minute` handshakes in any rolling minute; 0 counts nothing."""
 
     per_minute: int
@@ -58,15 +70,15 @@ class Resource:
     agent: Agent = field(default_factory=Agent)
     """Answers where no script of `agents` does."""
     agents: dict[str, Agent] = field(default_factory=dict)
-    faults: Faults = field(default_factory=Faults)
-    sessions: dict[str, Session] = field(default_factory=dict)
+    faults: VoiceLiveFaults = field(default_factory=VoiceLiveFaults)
+    sessions: dict[str, KeptSession] = field(default_factory=dict)
     ticker: MarksTicker = field(default_factory=MarksTicker)
-    quota: ConnectionQuota = field(init=False)
+    quota: HandshakeQuota = field(init=False)
     refused_handshakes: list[dict[str, object]] = field(default_factory=list)
-    _conversations: dict[str, Conversation] = field(default_factory=dict)
+    _conversations: dict[str, ConversationItems] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.quota = ConnectionQuota(self.settings.new_connections_per_minute)
+        self.quota = HandshakeQuota(self.settings.new_connections_per_minute)
 
     def credentials(self, wall_s: float) -> Credentials:
         """`wall_s`: Unix seconds."""
@@ -77,7 +89,7 @@ class Resource:
         """The script that a connection names, else the one named as its agent or model, else the common one."""
         return self.agents.get(script or mode.given_name, self.agent)
 
-    def conversation_for(self, mode: Mode) -> tuple[Conversation, bool]:
+    def conversation_for(self, mode: Mode) -> tuple[ConversationItems, bool]:
         """The conversation of a new session, and whether it is one that was resumed.
 
         An id that is not known for this agent and project gives a new conversation without a word, as with Azure.
@@ -92,9 +104,9 @@ class Resource:
         self._conversations[conversation.id] = conversation
         return conversation, False
 
-    def _new_conversation(self, kind: str, owner: tuple[str, str] | None = None) -> Conversation:
+    def _new_conversation(self, kind: str, owner: tuple[str, str] | None = None) -> ConversationItems:
         settings = self.settings
-        return Conversation(
+        return ConversationItems(
             new_id(kind),
             owner,
             refuses_zero=settings.refuse_truncation_at_zero,
@@ -106,7 +118,7 @@ class Resource:
         sent = [session.record.marks_sent[-1] for session in self.sessions.values() if session.record.marks_sent]
         return max((number + MARKS_APART for of_call, number, _ in sent if of_call == call), default=0)
 
-    def keep(self, session: Session) -> None:
+    def keep(self, session: KeptSession) -> None:
         self.sessions[session.record.id] = session
         while len(self.sessions) > KEPT_SESSIONS:
             self.sessions.pop(next(iter(self.sessions)))

@@ -11,24 +11,24 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from lab.scenario import Agent
 from lab.speech import SpeechError
-from lab.voice_live import events, ga_dialect
-from lab.voice_live.agent_script import CallFunction, Plan, Say
+from lab.voice_live import ga_dialect, server_events
+from lab.voice_live.agent_script import CallFunction, Plan, SayStep
 from lab.voice_live.answering import Answering, audio_token_limit
+from lab.voice_live.client_connection import connection_of
 from lab.voice_live.client_events import ClientEvent, decode_client_event, plain_append
-from lab.voice_live.connection import connection_of
 from lab.voice_live.dialogue import Dialogue
-from lab.voice_live.events import Event, RefusedError
-from lab.voice_live.faults import CloseFault, ResponseFault
+from lab.voice_live.injected_faults import CloseFault, ResponseFault
 from lab.voice_live.measured_line import MeasuredLine, measured_line
 from lab.voice_live.record import SessionRecord
 from lab.voice_live.resource import Resource
-from lab.voice_live.responses import COMPLETED, Ending, Response, failed, incomplete
+from lab.voice_live.server_events import Event, RefusedError
+from lab.voice_live.simulated_response import COMPLETED, Ending, Response, failed, incomplete
 from lab.voice_live.speech_plan import SpeechPlan, cut_at_odd_bytes, plan_speech
 
 EXPIRED = RefusedError("Your session hit the maximum duration of 60 minutes.", "session_expired")
 
 
-class Session:
+class SimulatedSession:
     """`run` lasts as long as the socket does; the record stays readable afterwards."""
 
     def __init__(self, websocket: WebSocket, resource: Resource, record: SessionRecord, agent: Agent) -> None:
@@ -107,11 +107,11 @@ class Session:
             answers = self._dialogue.receive(client_event, now)
         except RefusedError as refused:
             refusal = ga_dialect.ga_refusal(refused) if self._ga else refused
-            answers = [events.error(refusal, client_event.event_id if client_event else None)]
+            answers = [server_events.error(refusal, client_event.event_id if client_event else None)]
         if client_event is not None and client_event.type == "session.update":
             await asyncio.sleep(self._fault_delay_s("session_updated"))
             if (odd := self._resource.faults.odd_events) is not None and odd.take():
-                answers.append(events.warning("This is a drill", "lab_warning"))
+                answers.append(server_events.warning("This is a drill", "lab_warning"))
         await self._send(answers)
 
     def _hear_at_once(self, text: bytes, now: float) -> bool:
@@ -130,7 +130,7 @@ class Session:
             if one["type"] == "error" and isinstance(body := one["error"], dict):
                 self.record.counters["errors"] += 1
                 self.record.note(time.monotonic(), "error_sent", code=body["code"], message=body["message"])
-            self._outbox += [events.encode_event(each) for each in self._on_the_wire(one)]
+            self._outbox += [server_events.encode_event(each) for each in self._on_the_wire(one)]
         async with self._sending:
             while self._outbox:
                 await self._write(self._outbox.pop(0))
@@ -142,7 +142,7 @@ class Session:
             one = {key: value for key, value in one.items() if key != "name"}
         sent = [one]
         if repeated is not None and one["type"] in repeated.types and repeated.take():
-            sent.append({**one, "event_id": events.new_id("event")})
+            sent.append({**one, "event_id": server_events.new_id("event")})
         if self._ga:
             sent = [ga_dialect.with_ga_objects(each) for each in sent]
         if self.record.ga_names:
@@ -200,7 +200,7 @@ class Session:
     async def _respond(self, response: Response, plan: Plan, began_at: float) -> None:
         answering, settings, faults = self._answering, self._resource.settings, self._resource.faults
         speech: SpeechPlan | Ending | None = None
-        if isinstance(plan, Say) and response.form.spoken and not response.silent:
+        if isinstance(plan, SayStep) and response.form.spoken and not response.silent:
             speech = await asyncio.to_thread(self._plan, plan, response)
         await _until(began_at + settings.reply_delay_s + response.works_s)
         if response.hidden and not response.over:
@@ -224,10 +224,10 @@ class Session:
 
     async def _fail(self, fault: ResponseFault) -> Ending:
         if fault.form == "both":
-            await self._send([events.error(RefusedError(fault.message, fault.code, kind=fault.type))])
+            await self._send([server_events.error(RefusedError(fault.message, fault.code, kind=fault.type))])
         return failed(fault.code, fault.message, fault.type)
 
-    def _plan(self, plan: Say, response: Response) -> SpeechPlan | Ending:
+    def _plan(self, plan: SayStep, response: Response) -> SpeechPlan | Ending:
         """Blocking: runs in a thread."""
         limit = audio_token_limit(response, self.record)
         try:
@@ -276,7 +276,7 @@ class Session:
 
     async def _expire(self) -> None:
         await asyncio.sleep(self._resource.settings.session_max_s)
-        await self._send([events.error(EXPIRED)])
+        await self._send([server_events.error(EXPIRED)])
         await self.close(1001, "session_expired")
 
     async def _drop_after(self, after_s: float) -> None:
@@ -286,7 +286,7 @@ class Session:
     async def _close_after(self, fault: CloseFault) -> None:
         await asyncio.sleep(fault.after_s)
         if fault.reason == "session_expired":
-            await self._send([events.error(EXPIRED)])
+            await self._send([server_events.error(EXPIRED)])
         await self.close(fault.code, fault.reason)
 
     def _fault_delay_s(self, name: str) -> float:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lab.voice_live.events import Event, RefusedError
 from lab.voice_live.handshake import AgentMode, Mode
+from lab.voice_live.server_events import Event, RefusedError
 from lab.voice_live.session_fields import CHECKS
 from lab.voice_live.transcription_config import initial_transcription
 from lab.voice_live.turn_config import initial_turn_detection

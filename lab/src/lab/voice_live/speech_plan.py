@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from lab.speech import synthesize
 from lab.voice_live.audio_formats import SPEECH_RATE_HZ, encode_speech, output_bytes_per_ms
-from lab.voice_live.responses import AUDIO_TOKENS_PER_S
+from lab.voice_live.simulated_response import AUDIO_TOKENS_PER_S
 
 WORDS_AHEAD_MS = 600
 """The transcript runs ahead of its audio: it is no playback position."""

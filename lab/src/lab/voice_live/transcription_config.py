@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lab.voice_live.events import Event
 from lab.voice_live.handshake import Mode
+from lab.voice_live.server_events import Event
 from lab.voice_live.wire_values import bad_session_value, unexpected
 
 _OPENAI_KEYS = ("model", "language", "prompt")

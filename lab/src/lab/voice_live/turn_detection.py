@@ -17,13 +17,13 @@ FULL_THRESHOLD_RMS = 1000.0
 half of it."""
 
 
-class SpeechStarted(NamedTuple):
+class DetectedSpeechStart(NamedTuple):
     """`audio_start_ms` counts from the first audio of the session, less the prefix padding."""
 
     audio_start_ms: int
 
 
-class SpeechStopped(NamedTuple):
+class DetectedSpeechStop(NamedTuple):
     """`audio_end_ms` includes the silence that ended the turn."""
 
     audio_end_ms: int
@@ -50,7 +50,7 @@ class TurnDetector:
     _onset_ms: int = 0
     _remainder: bytes = field(default=b"", repr=False)
 
-    def feed(self, pcm: bytes) -> list[SpeechStarted | SpeechStopped]:
+    def feed(self, pcm: bytes) -> list[DetectedSpeechStart | DetectedSpeechStop]:
         """The turns' edges that this piece brought, in order."""
         block_bytes = self.rate_hz * BLOCK_MS // 1000 * 2
         pcm = self._remainder + pcm
@@ -61,7 +61,7 @@ class TurnDetector:
         blocks = np.frombuffer(pcm[:whole], dtype="<i2").reshape(-1, block_bytes // 2).astype(np.float32)
         # The variation alone is sound: a constant, as from a badly centered converter, is silence.
         loudness = blocks.std(axis=1)
-        found: list[SpeechStarted | SpeechStopped] = []
+        found: list[DetectedSpeechStart | DetectedSpeechStop] = []
         for voiced in (loudness >= self.rules.threshold * FULL_THRESHOLD_RMS).tolist():
             self.heard_ms += BLOCK_MS
             edge = self._hear_silence_end(voiced) if self.speaking else self._hear_onset(voiced)
@@ -74,7 +74,7 @@ class TurnDetector:
         self.speaking = False
         self._voiced_ms = self._silent_ms = 0
 
-    def _hear_onset(self, voiced: bool) -> SpeechStarted | None:
+    def _hear_onset(self, voiced: bool) -> DetectedSpeechStart | None:
         """Short dips inside a word count against the onset instead of restarting it; a click alone never gets there."""
         if voiced and self._voiced_ms == 0:
             self._onset_ms = self.heard_ms - BLOCK_MS
@@ -83,11 +83,11 @@ class TurnDetector:
             return None
         self.speaking = True
         self._voiced_ms = self._silent_ms = 0
-        return SpeechStarted(max(0, self._onset_ms - self.rules.prefix_padding_ms))
+        return DetectedSpeechStart(max(0, self._onset_ms - self.rules.prefix_padding_ms))
 
-    def _hear_silence_end(self, voiced: bool) -> SpeechStopped | None:
+    def _hear_silence_end(self, voiced: bool) -> DetectedSpeechStop | None:
         self._silent_ms = 0 if voiced else self._silent_ms + BLOCK_MS
         if voiced or self._silent_ms < self.rules.silence_duration_ms:
             return None
         self.reset()
-        return SpeechStopped(self.heard_ms)
+        return DetectedSpeechStop(self.heard_ms)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lab.voice_live.events import Event, RefusedError
 from lab.voice_live.handshake import AgentMode, Mode
+from lab.voice_live.server_events import Event, RefusedError
 from lab.voice_live.wire_values import is_number, is_one_of
 
 OPENAI_VOICES = frozenset(["alloy", "ash", "ballad", "coral", "echo", "sage", "shimmer", "verse", "marin", "cedar"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from lab.voice_live.events import RefusedError
+from lab.voice_live.server_events import RefusedError
 
 
 def is_one_of(value: object, allowed: Collection[str] | Collection[int]) -> bool:

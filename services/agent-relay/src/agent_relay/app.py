@@ -11,33 +11,34 @@ from typing import Final
 
 from starlette.routing import BaseRoute
 
+from agent_relay.call_context import CallContext
 from agent_relay.core.backoff import Backoff
-from agent_relay.core.plan import plan_of
-from agent_relay.desk import Desk
+from agent_relay.core.dialog.session_profile import plan_of
+from agent_relay.fleet.relay_worker import KIND, RelayWorker
 from agent_relay.profiles import DEFAULT
-from agent_relay.quota import ConnectionQuota
 from agent_relay.settings import RelaySettings
-from agent_relay.voice_link import Dialer
-from agent_relay.voice_live_client import trusted_certificates
-from agent_relay.voice_resources import VoiceResources
-from agent_relay.warm_sessions import Shelf, WarmSessions
-from agent_relay.worker import KIND, Worker
-from bridge_common import telemetry
-from bridge_common.call_store import CallStore
-from bridge_common.entra_tokens import Tokens
-from bridge_common.errors import OutsideError
-from bridge_common.fleet import Fleet
-from bridge_common.ids import process_name
-from bridge_common.inbox import Inbox
-from bridge_common.keys import Keys
-from bridge_common.leases import Leases
-from bridge_common.log import fields
-from bridge_common.parts import Parts
-from bridge_common.redis_clients import RedisClients, clients_of
-from bridge_common.say_store import SayStore
-from bridge_common.service import serve, set_up
-from bridge_common.settings import load_settings
-from bridge_common.streams import StreamReader, stream_writer
+from agent_relay.voice.connection_quota import ConnectionQuota
+from agent_relay.voice.voice_link import Dialer
+from agent_relay.voice.voice_live_client import trusted_certificates
+from agent_relay.voice.voice_resources import VoiceResources
+from agent_relay.voice.warm_pool import WarmPool, WarmPoolConfig
+from bridge_common.auth.entra_tokens import Tokens
+from bridge_common.base.errors import OutsideError
+from bridge_common.base.ids import process_name
+from bridge_common.base.log import fields
+from bridge_common.observability import telemetry
+from bridge_common.redis.clients import RedisClients, clients_of
+from bridge_common.service.background_tasks import BackgroundTasks
+from bridge_common.service.lifecycle import serve, set_up
+from bridge_common.service.settings import load_settings
+from bridge_common.store.announcement_store import AnnouncementStore
+from bridge_common.store.call_store import CallStore
+from bridge_common.store.fleet import Fleet
+from bridge_common.store.inbox import Inbox
+from bridge_common.store.leases import Leases
+from bridge_common.streams.cluster_writer import stream_writer
+from bridge_common.streams.reader import StreamReader
+from bridge_common.wire.keys import Keys
 
 log = logging.getLogger(__name__)
 
@@ -50,13 +51,13 @@ _RELEASE_MARGIN_S: Final = 3.0
 class AgentRelay:
     def __init__(self, settings: RelaySettings) -> None:
         self.draining = False
-        self.parts = Parts()
+        self.parts = BackgroundTasks()
         self._settings = settings
         self._name = process_name(KIND)
         self._clients: RedisClients | None = None
         self._tokens: Tokens | None = None
         self._fleet: Fleet | None = None
-        self._worker: Worker | None = None
+        self._worker: RelayWorker | None = None
         self._warming: asyncio.Task[None] | None = None
 
     def routes(self) -> Sequence[BaseRoute]:
@@ -90,19 +91,19 @@ class AgentRelay:
         ]
         voice = VoiceResources(dialers, ConnectionQuota(clients.control, settings.voice_live_connections_per_min))
         plan = plan_of(profiles[DEFAULT], target)
-        desk = Desk(
+        desk = CallContext(
             voice=voice,
             profiles=profiles,
             reader=StreamReader(clients.blocking),
             writer=stream_writer(clients.media),
             store=CallStore(clients.control, keys),
-            says=SayStore(clients.control, keys),
+            says=AnnouncementStore(clients.control, keys),
             say_reader=StreamReader(clients.blocking, quiet_s=_SAY_LOOK_S),
             inbox=Inbox(clients.control, clients.blocking, keys, self._name),
             fleet=self._fleet,
             leases=Leases(clients.control, keys, self._name),
             keys=keys,
-            warm=WarmSessions(Shelf(voice, plan, settings.relay_warm_sessions)),
+            warm=WarmPool(WarmPoolConfig(voice, plan, settings.relay_warm_sessions)),
             backoff=Backoff(budget_s=settings.reconnect_budget_s),
             greeting_delay_s=None if settings.greeting_delay_ms is None else settings.greeting_delay_ms / 1000,
             limits=settings.limits,
@@ -111,7 +112,7 @@ class AgentRelay:
             keep_transcripts=settings.transcripts,
             say_forms=settings.say_forms,
         )
-        self._worker = Worker(desk, clients.blocking, capacity=settings.relay_capacity)
+        self._worker = RelayWorker(desk, clients.blocking, capacity=settings.relay_capacity)
         telemetry.WRITER_WAITING.set_function(lambda: desk.writer.waiting)
         self.parts.start("redis connections", clients.warm_up(), may_end=True)
         # In the order of their end: the worker's last words still need the writer.

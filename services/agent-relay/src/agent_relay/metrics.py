@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from agent_relay.core import debt
-from agent_relay.core.announcements import Outcome
-from agent_relay.quota import Urgency
-from bridge_common import telemetry
-from bridge_common.telemetry import Label
+from agent_relay.core.announcements.announcement_queue import Outcome
+from agent_relay.core.dialog import debt
+from agent_relay.voice.connection_quota import Urgency
+from bridge_common.observability import telemetry
+from bridge_common.observability.telemetry import Label
 
 _RESOURCE: Final = Label("resource", most=64)
 """Of the settings."""
@@ -33,7 +33,7 @@ PAUSES: Final = telemetry.counter(
 OVERDUE_SPEECH: Final = telemetry.counter(
     "bridge_relay_overdue_speech_total",
     "Speech owed to the caller that was not heard in time or whose response failed, by what followed",
-    Label("kind", debt.Kind), Label("outcome", (*debt.Step, "resumed", "put_off")),
+    Label("kind", debt.DebtKind), Label("outcome", (*debt.DebtStep, "resumed", "put_off")),
 )  # fmt: skip
 BARGE_INS: Final = telemetry.counter("bridge_relay_barge_ins_total", "Times a caller interrupted the agent")
 BAD_EVENTS: Final = telemetry.counter("bridge_relay_bad_events_total", "Malformed messages from Voice Live, dropped")

@@ -9,9 +9,9 @@ from typing import Any, Final
 import yaml
 from pydantic import ValidationError
 
-from agent_relay.core.agent_profile import AgentProfile, Greeting
-from bridge_common.errors import InputError
-from bridge_common.mistakes import in_words
+from agent_relay.core.protocol.agent_profile import AgentProfile, Greeting
+from bridge_common.base.errors import InputError
+from bridge_common.service.setting_errors import in_words
 
 DEFAULT: Final = "default"
 MOST_NODES: Final = 50_000

@@ -11,24 +11,30 @@ from urllib.parse import urlsplit
 from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
 
-from agent_relay.core.agent_profile import AgentProfile
-from agent_relay.core.connection import (
+from agent_relay.core.dialog.debt import Limits
+from agent_relay.core.protocol.agent_profile import AgentProfile
+from agent_relay.core.protocol.spoken_text import Form
+from agent_relay.core.protocol.voice_target import (
     GA_VERSION,
     LAST_CLASSIC_VERSION,
     WAYS,
     Mode,
-    Target,
     TokenScope,
+    VoiceTarget,
     is_endpoint,
     is_version,
     version_date,
 )
-from agent_relay.core.debt import Limits
-from agent_relay.core.spoken_text import Form
 from agent_relay.profiles import load_profiles
-from bridge_common import insecure
-from bridge_common.errors import InputError
-from bridge_common.settings import CommaSeparated, Secrets, ServiceSettings, comma_separated, revealed
+from bridge_common.base.errors import InputError
+from bridge_common.service import insecure
+from bridge_common.service.settings import (
+    CommaSeparated,
+    Secrets,
+    ServiceSettings,
+    comma_separated,
+    revealed,
+)
 
 _CHOICES: Final[Mapping[str, Mode]] = {
     "agent_name": Mode.AGENT,
@@ -83,11 +89,11 @@ class RelaySettings(ServiceSettings):
     voice_live_ping_interval_s: float = Field(default=20.0, gt=0, le=60)
 
     @property
-    def target(self) -> Target:
+    def target(self) -> VoiceTarget:
         mode = next(mode for name, mode in _CHOICES.items() if getattr(self, name))
         if mode is Mode.AZURE_OPENAI and self.voice_live_api_version == GA_VERSION:
             mode = Mode.AZURE_OPENAI_GA
-        return Target(
+        return VoiceTarget(
             mode=mode,
             endpoint=self.azure_voice_live_endpoint,
             api_version=self.voice_live_api_version or WAYS[mode].default_version,
@@ -101,7 +107,7 @@ class RelaySettings(ServiceSettings):
         )
 
     @property
-    def further_targets(self) -> list[Target]:
+    def further_targets(self) -> list[VoiceTarget]:
         keys = revealed(self.azure_voice_live_further_api_keys) or [""] * len(self.azure_voice_live_further_endpoints)
         return [
             replace(self.target, endpoint=endpoint, api_key=key)

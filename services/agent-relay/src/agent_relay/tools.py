@@ -8,8 +8,8 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, TypeAlias
 
-from bridge_common.errors import BridgeError
-from bridge_common.log import fields
+from bridge_common.base.errors import BridgeError
+from bridge_common.base.log import fields
 
 log = logging.getLogger(__name__)
 

@@ -34,9 +34,9 @@ from azure.core.pipeline import PipelineRequest
 from azure.core.pipeline.policies import SansIOHTTPPolicy
 from azure.identity.aio import DefaultAzureCredential
 
-from bridge_common.errors import OutsideError
-from bridge_common.log import fields
-from bridge_common.redaction import redacted
+from bridge_common.base.errors import OutsideError
+from bridge_common.base.log import fields
+from bridge_common.base.redaction import redacted
 from call_control.core.connection_string import AcsAddress
 
 log = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ _CODE: Final = re.compile(r"[0-9]{1,6}|[A-Za-z][A-Za-z]{0,63}")
 _FORMATS: Final = {"pcm16k": AudioFormat.PCM16_K_MONO, "pcm24k": AudioFormat.PCM24_K_MONO}
 
 
-class Refusal(StrEnum):
+class AcsRefusal(StrEnum):
     """Why ACS did not do it."""
 
     STALE_CONTEXT = "stale_context"
@@ -71,15 +71,15 @@ class Refusal(StrEnum):
 class AcsError(OutsideError):
     code = "acs"
 
-    def __init__(self, message: str, refusal: Refusal, *, acs_code: str = "", retry_after_s: float = 0.0) -> None:
-        super().__init__(message, retry=refusal in (Refusal.THROTTLED, Refusal.UNAVAILABLE))
+    def __init__(self, message: str, refusal: AcsRefusal, *, acs_code: str = "", retry_after_s: float = 0.0) -> None:
+        super().__init__(message, retry=refusal in (AcsRefusal.THROTTLED, AcsRefusal.UNAVAILABLE))
         self.refusal = refusal
         self.acs_code = acs_code
         self.retry_after_s = retry_after_s
 
     @property
     def gone(self) -> bool:
-        return self.refusal in (Refusal.GONE, Refusal.STALE_CONTEXT)
+        return self.refusal in (AcsRefusal.GONE, AcsRefusal.STALE_CONTEXT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +202,7 @@ class AcsClient:
                 async with asyncio.timeout_at(deadline):
                     return await request()
             except TimeoutError as error:
-                raise AcsError(f"ACS did not {doing} within {self._deadline_s} s", Refusal.UNAVAILABLE) from error
+                raise AcsError(f"ACS did not {doing} within {self._deadline_s} s", AcsRefusal.UNAVAILABLE) from error
             except (AzureError, ValueError) as error:
                 # ValueErrors are replies that the SDK cannot read.
                 refused = refusal_of(error, doing)
@@ -218,7 +218,7 @@ def refusal_of(error: AzureError | ValueError, doing: str) -> AcsError:
     """What an SDK error means for the call."""
     if not isinstance(error, HttpResponseError) or error.status_code is None:
         no_token = isinstance(error, ClientAuthenticationError)
-        refusal = Refusal.AUTH if no_token else Refusal.UNAVAILABLE
+        refusal = AcsRefusal.AUTH if no_token else AcsRefusal.UNAVAILABLE
         return AcsError(f"ACS did not {doing}: {redacted(str(error))}", refusal)
     status = error.status_code
     acs_code = _code(error.error.code if error.error else "")
@@ -239,16 +239,16 @@ def _code(given: object) -> str:
     return given if isinstance(given, str) and _CODE.fullmatch(given) else ""
 
 
-def _refusal(status: int, acs_code: str, message: str) -> Refusal:
+def _refusal(status: int, acs_code: str, message: str) -> AcsRefusal:
     if status == 400 and _STALE_CONTEXT in message:
-        return Refusal.STALE_CONTEXT
+        return AcsRefusal.STALE_CONTEXT
     if status == 404 or acs_code == _TERMINATED:
-        return Refusal.GONE
+        return AcsRefusal.GONE
     if status in (401, 403):
-        return Refusal.AUTH
+        return AcsRefusal.AUTH
     if status == 429:
-        return Refusal.THROTTLED
-    return Refusal.UNAVAILABLE if status == 408 or status >= 500 else Refusal.REFUSED
+        return AcsRefusal.THROTTLED
+    return AcsRefusal.UNAVAILABLE if status == 408 or status >= 500 else AcsRefusal.REFUSED
 
 
 def _party(

@@ -7,33 +7,33 @@ from collections.abc import Sequence
 
 from starlette.routing import BaseRoute
 
-from bridge_common.acs_jwt import JwtVerifier
-from bridge_common.call_store import CallStore
-from bridge_common.errors import OutsideError
-from bridge_common.fleet import Fleet
-from bridge_common.ids import process_name
-from bridge_common.inbox import Inbox
-from bridge_common.keys import Keys
-from bridge_common.leases import Leases
-from bridge_common.parts import Parts
-from bridge_common.redis_clients import clients_of
-from bridge_common.say_store import SayStore
-from bridge_common.service import serve, set_up
-from bridge_common.settings import load_settings, revealed
+from bridge_common.auth.acs_jwt import JwtVerifier
+from bridge_common.base.errors import OutsideError
+from bridge_common.base.ids import process_name
+from bridge_common.redis.clients import clients_of
+from bridge_common.service.background_tasks import BackgroundTasks
+from bridge_common.service.lifecycle import serve, set_up
+from bridge_common.service.settings import load_settings, revealed
+from bridge_common.store.announcement_store import AnnouncementStore
+from bridge_common.store.call_store import CallStore
+from bridge_common.store.fleet import Fleet
+from bridge_common.store.inbox import Inbox
+from bridge_common.store.leases import Leases
+from bridge_common.wire.keys import Keys
 from call_control.acs_client import AcsClient, MediaFormat
-from call_control.api import OperatorApi
-from call_control.authentication import EventGridGuard, OperatorGuard, entra_verifier
-from call_control.call_steps import CallSteps
 from call_control.effects import CallUrls, Effects
-from call_control.operators import Operators
-from call_control.policy_store import PolicyStore
-from call_control.ring_counter import RingCounter
-from call_control.routing_api import RoutingApi
-from call_control.routing_desk import RoutingDesk
-from call_control.say import SayApi
+from call_control.http.announcement_api import AnnouncementApi
+from call_control.http.authentication import EventGridGuard, OperatorGuard, entra_verifier
+from call_control.http.operator_access import Operators
+from call_control.http.operator_api import OperatorApi
+from call_control.http.routing_api import RoutingApi
+from call_control.http.webhooks import Webhooks
+from call_control.inbox_worker import InboxWorker
+from call_control.routing.policy_keeper import PolicyKeeper
+from call_control.routing.policy_store import PolicyStore
+from call_control.routing.ring_counter import RingCounter
 from call_control.settings import CallControlSettings
-from call_control.webhooks import Webhooks
-from call_control.worker import Worker
+from call_control.steps import CallSteps
 
 KIND = "call-control"
 
@@ -43,7 +43,7 @@ class CallControl:
 
     def __init__(self, settings: CallControlSettings) -> None:
         self.draining = False
-        self.parts = Parts()
+        self.parts = BackgroundTasks()
         self.name = process_name(KIND)
         self._settings = settings
         keys = Keys(settings.redis_shards, spread=settings.redis_cluster)
@@ -53,24 +53,24 @@ class CallControl:
         self._store = CallStore(
             control, keys, record_s=settings.record_retention_s, transcript_s=settings.transcript_retention_s
         )
-        self._says = SayStore(control, keys)
+        self._says = AnnouncementStore(control, keys)
         self._leases = Leases(control, keys, self.name)
         self._fleet = Fleet(control, self.name, KIND, keys)
         source = f"file {settings.routing_policy}" if settings.routing_policy else "settings"
-        self._routing = RoutingDesk(PolicyStore(control, self._clients.blocking), settings.routing, source)
+        self._routing = PolicyKeeper(PolicyStore(control, self._clients.blocking), settings.routing, source)
         self._rings = RingCounter(control, settings.ring_limits)
         self._grid_tokens = _event_grid_tokens(settings)
         self._grid_guard = EventGridGuard(revealed(settings.event_grid_secrets), self._grid_tokens)
         self._acs_tokens = settings.acs_tokens()
         self._acs: AcsClient | None = None
-        self._worker: Worker | None = None
+        self._worker: InboxWorker | None = None
 
     def routes(self) -> Sequence[BaseRoute]:
         webhooks = Webhooks(self._inbox, self._grid_guard, self._acs_tokens)
         operators = Operators(OperatorGuard(revealed(self._settings.api_keys)))
         api = OperatorApi(self._store, self._inbox, operators)
         routing = RoutingApi(self._routing, operators)
-        says = SayApi(
+        says = AnnouncementApi(
             self._says,
             operators,
             most_characters=self._settings.say_max_characters,
@@ -89,7 +89,7 @@ class CallControl:
         token_keys = revealed(settings.media_token_keys)
         urls = CallUrls(settings.base_url, settings.media_base_url, token_keys, settings.max_call_s)
         effects = Effects(self._acs, self._leases, self._store, self._fleet, urls)
-        self._worker = Worker(
+        self._worker = InboxWorker(
             self._inbox,
             CallSteps(self._store, settings.rules, self._routing, self._rings),
             self._fleet,
@@ -115,7 +115,7 @@ class CallControl:
             await self._acs.aclose()
         await self._clients.aclose()
 
-    async def _work(self, worker: Worker) -> None:
+    async def _work(self, worker: InboxWorker) -> None:
         with contextlib.suppress(OutsideError):
             # Redis may come later than we do: the worker makes the group then.
             await self._inbox.ensure_group()

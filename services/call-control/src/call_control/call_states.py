@@ -2,7 +2,7 @@
 
 import sys
 
-from call_control.core.diagram import page
+from call_control.core.machine.diagram import page
 
 if __name__ == "__main__":
     sys.stdout.write(page())

@@ -7,17 +7,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, assert_never
 
-from bridge_common import media_token, tracing
-from bridge_common.call_record import CallRecord
-from bridge_common.call_store import CallStore
-from bridge_common.fleet import Fleet
-from bridge_common.ids import request_id_of
-from bridge_common.leases import Leases
-from bridge_common.log import fields
+from bridge_common.base.ids import request_id_of
+from bridge_common.base.log import fields
+from bridge_common.observability import tracing
+from bridge_common.store.call_store import CallStore
+from bridge_common.store.fleet import Fleet
+from bridge_common.store.leases import Leases
+from bridge_common.wire import media_token
+from bridge_common.wire.call_record import CallRecord
 from call_control.acs_client import AcsError, Connection
-from call_control.call_trace import tell_command
-from call_control.core.call_machine import still_wanted
-from call_control.core.commands import (
+from call_control.call_telemetry import tell_command
+from call_control.core.machine.call_commands import (
     AcsCommand,
     Answer,
     AtOnce,
@@ -33,7 +33,8 @@ from call_control.core.commands import (
     ToAcs,
     Transfer,
 )
-from call_control.core.events import CommandDone, CommandFailed
+from call_control.core.machine.call_events import CommandDone, CommandFailed
+from call_control.core.machine.call_machine import still_wanted
 
 log = logging.getLogger(__name__)
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 
-from bridge_common.log import fields
-from bridge_common.log_limit import LineLimit
+from bridge_common.base.log import fields
+from bridge_common.base.log_limit import LineLimit
 from call_control import metrics
-from call_control.core.callbacks import AcsEvent
+from call_control.core.events.callbacks import AcsEvent
 
 log = logging.getLogger(__name__)
 log.addFilter(LineLimit(per_s=1, burst=10))

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Final, get_args
 
-from bridge_common.call_record import Status
-from bridge_common.entries import InboxEntry
-from bridge_common.telemetry import Label, counter, gauge, histogram
-from call_control.acs_client import Refusal
-from call_control.core.commands import ToAcs
-from call_control.core.end_reasons import REASON_LABELS
-from call_control.core.events import KNOWN_CALLBACKS
-from call_control.core.ring_limits import Limit
+from bridge_common.observability.telemetry import Label, counter, gauge, histogram
+from bridge_common.wire.call_record import Status
+from bridge_common.wire.entries import InboxEntry
+from call_control.acs_client import AcsRefusal
+from call_control.core.machine.call_commands import ToAcs
+from call_control.core.machine.call_events import KNOWN_CALLBACKS
+from call_control.core.machine.end_reasons import REASON_LABELS
+from call_control.core.policy.ring_limits import Limit
 
 _COMMAND: Final = Label("command", (command.__name__ for command in get_args(ToAcs)))
 
@@ -40,7 +40,7 @@ INBOX_WAIT: Final = histogram(
     (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
 )  # fmt: skip
 ACS_REQUESTS: Final = counter(
-    "bridge_acs_requests_total", "Commands to ACS by outcome", _COMMAND, Label("outcome", ("done", *Refusal))
+    "bridge_acs_requests_total", "Commands to ACS by outcome", _COMMAND, Label("outcome", ("done", *AcsRefusal))
 )
 ACS_REQUEST: Final = histogram(
     "bridge_acs_request_seconds", "What a command to ACS took, with the retries of its SDK",

@@ -9,18 +9,18 @@ from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
 
-from bridge_common import insecure
-from bridge_common.acs_settings import AcsTrustSettings, lower
-from bridge_common.errors import InputError
-from bridge_common.settings import CommaSeparated, Secrets
+from bridge_common.base.errors import InputError
+from bridge_common.service import insecure
+from bridge_common.service.acs_settings import AcsTrustSettings, lower
+from bridge_common.service.settings import CommaSeparated, Secrets
 from call_control.core.connection_string import AcsAddress, endpoint_of, parse_connection_string
-from call_control.core.draft import Rules
-from call_control.core.party_pattern import ANONYMOUS, decode_pattern
-from call_control.core.ring_limits import RingLimits, Treatment
-from call_control.core.routing import Routing
-from call_control.core.routing_policy import Policy, PolicyError
-from call_control.core.targets import raw_id_of
-from call_control.policy_file import load_policy
+from call_control.core.machine.transition import CallPolicy
+from call_control.core.policy.party_pattern import ANONYMOUS, decode_pattern
+from call_control.core.policy.ring_limits import RingLimits, Treatment
+from call_control.core.policy.routing import Routing
+from call_control.core.policy.routing_policy import Policy, PolicyError
+from call_control.core.policy.targets import raw_id_of
+from call_control.routing.policy_file import load_policy
 
 T = TypeVar("T")
 
@@ -143,7 +143,7 @@ class CallControlSettings(AcsTrustSettings):
         return value
 
     @classmethod
-    def faults(cls, given: Mapping[str, str]) -> Iterator[tuple[str, insecure.Fault]]:
+    def faults(cls, given: Mapping[str, str]) -> Iterator[tuple[str, insecure.InsecureSetting]]:
         yield from super().faults(given)
         yield from insecure.webhook_faults(given)
 
@@ -153,8 +153,8 @@ class CallControlSettings(AcsTrustSettings):
         return parse_connection_string(secret) if secret else AcsAddress(self.acs_endpoint)
 
     @property
-    def rules(self) -> Rules:
-        return Rules(
+    def rules(self) -> CallPolicy:
+        return CallPolicy(
             answer_at_once=self.answer_when == "at_once",
             ring_ms=round(self.ring_time_s * 1000),
             redirect_target=self.redirect_target,

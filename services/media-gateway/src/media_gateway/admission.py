@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from bridge_common.telemetry import ACTIVE_CALLS
+from bridge_common.observability.telemetry import ACTIVE_CALLS
 
 
 class Socket(Protocol):

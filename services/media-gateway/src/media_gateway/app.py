@@ -7,30 +7,32 @@ import contextlib
 import logging
 from typing import Final
 
-from bridge_common import probes, telemetry
-from bridge_common.call_store import CallStore
-from bridge_common.errors import OutsideError
-from bridge_common.fleet import BEAT_S, Fleet
-from bridge_common.ids import process_name
-from bridge_common.inbox import Inbox
-from bridge_common.keys import Keys
-from bridge_common.leases import Leases
-from bridge_common.parts import Parts
-from bridge_common.pending_connections import PendingConnections
-from bridge_common.redis_clients import clients_of
-from bridge_common.service import serve, set_up
-from bridge_common.settings import load_settings
-from bridge_common.streams import StreamReader, stream_writer
+from bridge_common.base.errors import OutsideError
+from bridge_common.base.ids import process_name
+from bridge_common.observability import telemetry
+from bridge_common.redis.clients import clients_of
+from bridge_common.service import probes
+from bridge_common.service.background_tasks import BackgroundTasks
+from bridge_common.service.lifecycle import serve, set_up
+from bridge_common.service.pending_connections import PendingConnections
+from bridge_common.service.settings import load_settings
+from bridge_common.store.call_store import CallStore
+from bridge_common.store.fleet import BEAT_S, Fleet
+from bridge_common.store.inbox import Inbox
+from bridge_common.store.leases import Leases
+from bridge_common.streams.cluster_writer import stream_writer
+from bridge_common.streams.reader import StreamReader
+from bridge_common.wire.keys import Keys
 from media_gateway import metrics
 from media_gateway.admission import Admission
 from media_gateway.drain import drain
-from media_gateway.media_session import MediaSession
-from media_gateway.media_socket import PATH, MediaSockets
 from media_gateway.recordings import APOLOGY, WAIT, load_recording
 from media_gateway.relay_watch import RelayWatch
 from media_gateway.settings import GatewaySettings
-from media_gateway.socket_server import SocketServer
-from media_gateway.surroundings import Surroundings
+from media_gateway.socket.media_session import MediaSession
+from media_gateway.socket.media_socket import PATH, MediaSockets
+from media_gateway.socket.socket_server import SocketServer
+from media_gateway.socket_context import SocketContext
 from media_gateway.ticker import Ticker
 
 log = logging.getLogger(__name__)
@@ -45,13 +47,13 @@ class MediaGateway:
 
     def __init__(self, settings: GatewaySettings) -> None:
         self.draining = False
-        self.parts = Parts()
+        self.parts = BackgroundTasks()
         self.name = process_name(KIND)
         self._settings = settings
         self._clients = clients_of(settings)
         control = self._clients.control
         keys = Keys(settings.redis_shards, spread=settings.redis_cluster)
-        self._around = Surroundings(
+        self._around = SocketContext(
             settings=settings,
             keys=keys,
             store=CallStore(control, keys),
@@ -83,10 +85,10 @@ class MediaGateway:
             return self.parts.failure or "starting"
         return self._around.admission.refusal() or self._fleet.unready
 
-    def _livez(self) -> probes.Answer:
+    def _livez(self) -> probes.ProbeResponse:
         return probes.livez(self.parts.failure)
 
-    def _readyz(self) -> probes.Answer:
+    def _readyz(self) -> probes.ProbeResponse:
         return probes.readyz(self.ready(), redis_answered_s_ago=round(min(self._fleet.beat_age_s, 999.0), 3))
 
     async def start(self) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from typing import Final
 
-from bridge_common.log import fields
+from bridge_common.base.log import fields
 from media_gateway.admission import Admission
 
 log = logging.getLogger(__name__)

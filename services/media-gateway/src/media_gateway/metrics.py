@@ -8,7 +8,7 @@ from typing import Final
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 
-from bridge_common.telemetry import REGISTRY, Label, counter, gauge, histogram
+from bridge_common.observability.telemetry import REGISTRY, Label, counter, gauge, histogram
 
 
 class Frames(Collector):

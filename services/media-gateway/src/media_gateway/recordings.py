@@ -6,8 +6,8 @@ import wave
 from pathlib import Path
 from typing import Final
 
-from bridge_common.audio import BYTES_PER_SAMPLE, PHONE_RATE_HZ, VOICE_RATE_HZ
-from bridge_common.errors import InputError
+from bridge_common.base.errors import InputError
+from bridge_common.wire.audio import BYTES_PER_SAMPLE, PHONE_RATE_HZ, VOICE_RATE_HZ
 from media_gateway.core.rate_change import rate_change
 
 APOLOGY: Final = Path(__file__).with_name("apology.wav")

@@ -11,11 +11,11 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import Final, Protocol
 
-from bridge_common.entries import VoiceLost
-from bridge_common.errors import OutsideError
-from bridge_common.inbox import Inbox
-from bridge_common.leases import Leases
-from bridge_common.log import fields
+from bridge_common.base.errors import OutsideError
+from bridge_common.base.log import fields
+from bridge_common.store.inbox import Inbox
+from bridge_common.store.leases import Leases
+from bridge_common.wire.entries import VoiceLost
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ GIVEN_UP_AFTER_S: Final = 20.0
 """No relay for so long: call-control is told that there is no voice any more."""
 
 
-class Session(Protocol):
+class WatchedSession(Protocol):
     @property
     def call_id(self) -> str: ...
 
@@ -39,7 +39,7 @@ class Session(Protocol):
 class RelayWatch:
     """`sessions`: the calls whose media socket is here. `run` until cancelled."""
 
-    def __init__(self, leases: Leases, inbox: Inbox, sessions: Callable[[], Iterable[Session]]) -> None:
+    def __init__(self, leases: Leases, inbox: Inbox, sessions: Callable[[], Iterable[WatchedSession]]) -> None:
         self._leases = leases
         self._inbox = inbox
         self._sessions = sessions

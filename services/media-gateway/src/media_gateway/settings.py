@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, field_validator
 
-from bridge_common.acs_settings import AcsTrustSettings, lower
-from bridge_common.audio import PHONE_RATE_HZ, VOICE_RATE_HZ
-from bridge_common.errors import InputError
+from bridge_common.base.errors import InputError
+from bridge_common.service.acs_settings import AcsTrustSettings, lower
+from bridge_common.wire.audio import PHONE_RATE_HZ, VOICE_RATE_HZ
 from media_gateway.recordings import APOLOGY, load_recording
 
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from agent_relay.core import voice_live as vl
-from agent_relay.core.agent_profile import AgentProfile, Greeting
-from agent_relay.core.commands import Command
-from agent_relay.core.connection import Mode, Target
-from agent_relay.core.plan import Plan, plan_of
-from bridge_common.entries import Clear, Played, Playing, Say
-from talk import SECOND, Talk, appended, outcomes, plan_for, sent, types
+from agent_relay.core.dialog.conversation_commands import Command
+from agent_relay.core.dialog.session_profile import SessionProfile, plan_of
+from agent_relay.core.protocol import voice_events as vl
+from agent_relay.core.protocol.agent_profile import AgentProfile, Greeting
+from agent_relay.core.protocol.voice_target import Mode, VoiceTarget
+from bridge_common.wire.entries import Clear, Played, Playing, Say
+from tests.unit.support.talk import SECOND, Talk, appended, outcomes, plan_for, sent, types
 
 FIRE = Say("say_2", 0, "There is a fire. Leave.", last=True, interrupt=True)
 
 
-def open_line(plan: Plan) -> Talk:
+def open_line(plan: SessionProfile) -> Talk:
     talk = Talk(plan)
     talk.core.caller_audio(0.5)
     talk.open()
@@ -38,7 +38,7 @@ def spoken(talk: Talk, response: str, item: str) -> list[Command]:
 
 @pytest.mark.parametrize("heard", [False, True])
 def test_a_greeting_that_the_caller_cannot_interrupt_is_cut_for_good(heard: bool) -> None:
-    target = Target(mode=Mode.MODEL, endpoint="https://res", api_version="2026-07-15", model="gpt-4.1")
+    target = VoiceTarget(mode=Mode.MODEL, endpoint="https://res", api_version="2026-07-15", model="gpt-4.1")
     greeting = Greeting(text="This call is recorded.", interruptible=False)
     talk = open_line(plan_of(AgentProfile(greeting=greeting), target))
     assert asked(talk.core.greeting_granted(True, 1.0)) == ["recorded"]
@@ -62,7 +62,7 @@ def test_a_greeting_that_the_caller_cannot_interrupt_is_cut_for_good(heard: bool
 
 
 def test_a_greeting_that_was_only_requested_is_not_begun() -> None:
-    target = Target(mode=Mode.MODEL, endpoint="https://res", api_version="2026-07-15", model="gpt-4.1")
+    target = VoiceTarget(mode=Mode.MODEL, endpoint="https://res", api_version="2026-07-15", model="gpt-4.1")
     greeting = Greeting(text="This call is recorded.", interruptible=False)
     talk = open_line(plan_of(AgentProfile(greeting=greeting), target))
     talk.core.greeting_granted(True, 1.0)

@@ -4,19 +4,30 @@ from __future__ import annotations
 
 import dataclasses
 
-from agent_relay.core import voice_live as vl
-from agent_relay.core.agent_profile import AgentProfile, Greeting
-from agent_relay.core.caller_speech import LONGEST_S
-from agent_relay.core.commands import Abandon, Append, Command, GiveUp, RunTool
-from agent_relay.core.connection import Mode, Target
-from agent_relay.core.plan import Plan, plan_of
-from bridge_common.entries import Audio, Clear, Dtmf, Hold, Played, Playing
-from talk import GREETING, SECOND, Talk, appended, notices, outcomes, plan_for, probes, sent, types
+from agent_relay.core.dialog.caller_speech import LONGEST_S
+from agent_relay.core.dialog.conversation_commands import Abandon, Append, Command, GiveUp, RunTool
+from agent_relay.core.dialog.session_profile import SessionProfile, plan_of
+from agent_relay.core.protocol import voice_events as vl
+from agent_relay.core.protocol.agent_profile import AgentProfile, Greeting
+from agent_relay.core.protocol.voice_target import Mode, VoiceTarget
+from bridge_common.wire.entries import Audio, Clear, Dtmf, Hold, Played, Playing
+from tests.unit.support.talk import (
+    GREETING,
+    SECOND,
+    Talk,
+    appended,
+    notices,
+    outcomes,
+    plan_for,
+    probes,
+    sent,
+    types,
+)
 
 LIMITS = plan_for().limits
 
 
-def greeted(plan: Plan | None = None) -> Talk:
+def greeted(plan: SessionProfile | None = None) -> Talk:
     """A caller who hears the greeting next."""
     talk = Talk(plan or plan_for(greeting=GREETING))
     talk.core.caller_audio(0.5)
@@ -211,8 +222,8 @@ def test_keys_need_not_stop_the_agent() -> None:
 
 
 # -- a greeting that cannot be interrupted
-def protected() -> Plan:
-    target = Target(mode=Mode.MODEL, endpoint="https://res", api_version="2026-07-15", model="gpt-4.1")
+def protected() -> SessionProfile:
+    target = VoiceTarget(mode=Mode.MODEL, endpoint="https://res", api_version="2026-07-15", model="gpt-4.1")
     return plan_of(AgentProfile(greeting=Greeting(text="This call is recorded.", interruptible=False)), target)
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from agent_relay.core import voice_live as vl
-from agent_relay.core.commands import Abandon, Append, Command, MarkGreeted, Record
-from agent_relay.core.connection import Mode
-from agent_relay.core.history import History
-from agent_relay.core.line import PATIENCE_S
-from agent_relay.core.pulse import ANSWER_S, PROBE_S
-from agent_relay.core.turns import GRACE_S
-from bridge_common.entries import Hold, MediaAttached, MediaDetached, Played, Playing
-from talk import GREETING, SECOND, Talk, appended, notices, plan_for, probes, sent, types
+from agent_relay.core.dialog.conversation_commands import Abandon, Append, Command, MarkGreeted, Record
+from agent_relay.core.dialog.history import History
+from agent_relay.core.dialog.hold_policy import PATIENCE_S
+from agent_relay.core.dialog.turns import GRACE_S
+from agent_relay.core.keepalive import ANSWER_S, PROBE_S
+from agent_relay.core.protocol import voice_events as vl
+from agent_relay.core.protocol.voice_target import Mode
+from bridge_common.wire.entries import Hold, MediaAttached, MediaDetached, Played, Playing
+from tests.unit.support.talk import GREETING, SECOND, Talk, appended, notices, plan_for, probes, sent, types
 
 
 def test_a_model_is_told_what_was_said_and_asked_for_the_owed_answer() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from agent_relay.core.uplink_cursor import KEPT_FRAMES, UplinkStop
 from agent_relay.core.uplink_gate import UplinkGate
-from bridge_common.entries import AudioFrame, Dtmf
+from bridge_common.wire.entries import AudioFrame, Dtmf
 
 
 def held(*ids: str) -> UplinkGate:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from bridge_common.errors import InputError
+from bridge_common.base.errors import InputError
 from call_control.core.connection_string import AcsAddress, endpoint_of, parse_connection_string
 
 

@@ -6,15 +6,15 @@ from dataclasses import replace
 
 import pytest
 
-from bridge_common.call_record import Status
-from bridge_common.entries import HangUp, MediaOpen, VoiceLost, VoiceReady
-from call_control.core import commands
-from call_control.core.commands import End, FindRelay, SetTimer
-from call_control.core.draft import Rules, armed
-from call_control.core.routing import Accepted
-from call_life import CALL, CONNECTION, RULES, Life, callback, connected, ringing, talking
+from bridge_common.wire.call_record import Status
+from bridge_common.wire.entries import HangUp, MediaOpen, VoiceLost, VoiceReady
+from call_control.core.machine import call_commands
+from call_control.core.machine.call_commands import End, FindRelay, SetTimer
+from call_control.core.machine.transition import CallPolicy, armed
+from call_control.core.policy.routing import Accepted
+from tests.unit.support.call_life import CALL, CONNECTION, RULES, Life, callback, connected, ringing, talking
 
-PEOPLE = Rules(redirect_target="4:+18005550000", transfer_target="8:acs:people")
+PEOPLE = CallPolicy(redirect_target="4:+18005550000", transfer_target="8:acs:people")
 LOST = VoiceLost(CALL, 5, "budget spent")
 
 
@@ -26,7 +26,7 @@ def transferring() -> Life:
 
 
 def context_of(life: Life) -> str:
-    return f"Transfer-{life.waiting(commands.Transfer)}"
+    return f"Transfer-{life.waiting(call_commands.Transfer)}"
 
 
 # -- ringing: at once when there is no room ---------------------------------------------------------------------------
@@ -59,7 +59,7 @@ def test_a_lost_voice_rings_people_and_the_call_is_theirs() -> None:
     life = transferring()
     assert life.record.status.live, "the caller hears the hold tone meanwhile"
     asked = context_of(life)
-    assert life.done(commands.Transfer) == []
+    assert life.done(call_commands.Transfer) == []
     assert life.on(callback("CallTransferAccepted", context=asked)) == ["SetTimer ending", "End"]
     assert life.record.end_reason == "transferred"
     assert life.on(callback("CallDisconnected", sub_code=7000)) == []
@@ -72,7 +72,7 @@ def test_when_nobody_takes_it_the_caller_hears_that_we_are_sorry(how: str) -> No
     if how == "failed":
         asked = life.on(callback("CallTransferFailed", code=486, context=context_of(life)))
     else:
-        asked = life.failed(commands.Transfer) if how == "refused" else life.due(SetTimer.TRANSFER)
+        asked = life.failed(call_commands.Transfer) if how == "refused" else life.due(SetTimer.TRANSFER)
     assert asked == ["SetTimer apology", "End"]
     assert life.record.end_reason == "not_transferred"
 
@@ -107,7 +107,7 @@ def test_a_caller_who_hears_nothing_is_not_apologized_to() -> None:
 
 
 @pytest.mark.parametrize("rules", [RULES, PEOPLE])
-def test_a_relay_that_another_has_followed_does_not_end_the_call(rules: Rules) -> None:
+def test_a_relay_that_another_has_followed_does_not_end_the_call(rules: CallPolicy) -> None:
     for life in (ringing(rules), talking(rules)):
         life.record = replace(life.record, voice_epoch=6)
         before = life.record
@@ -119,7 +119,7 @@ def test_a_relay_that_another_has_followed_does_not_end_the_call(rules: Rules) -
 def test_a_call_that_was_answered_at_once_gets_people_when_no_voice_comes() -> None:
     life = Life(replace(PEOPLE, answer_at_once=True))
     life.on(Accepted("default"))
-    life.done(commands.Answer, CONNECTION)
+    life.done(call_commands.Answer, CONNECTION)
     life.on(callback("CallConnected"))
     life.record = replace(life.record, uplink_epoch=10)
     life.on(MediaOpen(CALL, 10))

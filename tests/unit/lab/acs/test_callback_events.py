@@ -6,8 +6,8 @@ import pytest
 
 from lab.acs import callback_events as events
 from lab.acs.callee import CalleePlan
-from lab.acs.calls import CallbackOptions, End, Participant, SimulatedCall
-from lab.acs.identifiers import Identifier, Json
+from lab.acs.calls import CallbackOptions, CallEnd, Participant, SimulatedCall
+from lab.acs.party_identifiers import Identifier, Json
 
 CALLER, APP, TARGET = Identifier("4:+1425"), Identifier("8:acs:res_app"), Identifier("4:+1999")
 
@@ -52,7 +52,7 @@ def test_participants_updates_are_numbered(call: SimulatedCall) -> None:
 
 
 def test_how_a_call_ended(call: SimulatedCall) -> None:
-    ended = data(events.call_disconnected(call, End("caller", "hung up", 200, 560000, "over")))
+    ended = data(events.call_disconnected(call, CallEnd("caller", "hung up", 200, 560000, "over")))
     assert ended["resultInformation"] == {"code": 200, "subCode": 560000, "message": "over"}
 
 
@@ -88,7 +88,7 @@ def test_a_callee_who_does_not_answer_has_a_documented_sub_code(call: SimulatedC
 
 
 def test_results_can_be_spelled_in_every_form(call: SimulatedCall) -> None:
-    plain = events.call_disconnected(call, End("caller", "hung up", 200, 560000, "over"))
+    plain = events.call_disconnected(call, CallEnd("caller", "hung up", 200, 560000, "over"))
     assert data(events.with_results(plain, "text"))["resultInformation"] == {
         "code": "200", "subCode": "560000", "message": "over",
     }  # fmt: skip

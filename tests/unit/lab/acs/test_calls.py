@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from lab.acs.calls import TRANSITIONS, CallBook, CallState, MediaOptions, SimulatedCall
-from lab.acs.identifiers import Identifier
+from lab.acs.party_identifiers import Identifier
 
 
 def call() -> SimulatedCall:

@@ -13,7 +13,7 @@ from lab.acs.media_codec import (
     AudioIn,
     Malformed,
     StopAudio,
-    Unknown,
+    UnknownFrame,
     decode,
     encode_dtmf,
     encode_metadata,
@@ -80,7 +80,7 @@ def test_what_cannot_be_read_has_a_reason(message: bytes, reason: str) -> None:
 
 
 def test_unknown_kinds_are_named() -> None:
-    assert decode(b'{"kind": "MarkData"}') == Unknown("MarkData")
+    assert decode(b'{"kind": "MarkData"}') == UnknownFrame("MarkData")
 
 
 @given(

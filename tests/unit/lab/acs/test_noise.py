@@ -8,7 +8,7 @@ from lab.acs.noise import NoiseFloor
 from lab.acs.settings import AcsSettings
 from lab.heard_audio import SILENCE_RMS, last_sound_s, sound_ms
 from lab.speech import synthesize
-from lab.voice_live.turn_detection import SpeechStarted, TurnDetector, TurnRules
+from lab.voice_live.turn_detection import DetectedSpeechStart, TurnDetector, TurnRules
 
 DEFAULT_DBFS = AcsSettings().noise_dbfs
 
@@ -69,6 +69,6 @@ def test_turns_over_the_default_noise_are_those_without_it() -> None:
     quiet, noisy = (TurnDetector(TurnRules(), 16_000) for _ in range(2))
     turns, turns_over_noise = quiet.feed(bytes(32_000) + words + bytes(64_000)), noisy.feed(spoken)
     assert [type(edge) for edge in turns_over_noise] == [type(edge) for edge in turns]
-    assert isinstance(turns[0], SpeechStarted)
+    assert isinstance(turns[0], DetectedSpeechStart)
     for edge, over_noise in zip(turns, turns_over_noise, strict=True):
         assert over_noise[0] == pytest.approx(edge[0], abs=20)

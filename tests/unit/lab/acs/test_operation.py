@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from lab.acs.errors import InvalidArgumentError
+from lab.acs.acs_errors import InvalidArgumentError
 from lab.acs.operation import decode_media_options, decode_url
 
 OPTIONS = {

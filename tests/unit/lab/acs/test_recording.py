@@ -5,7 +5,7 @@ import wave
 
 import numpy as np
 
-from lab.acs.recording import Recording
+from lab.acs.recording import CallRecording
 
 
 def read(wav: bytes) -> np.ndarray[tuple[int, ...], np.dtype[np.int16]]:
@@ -15,7 +15,7 @@ def read(wav: bytes) -> np.ndarray[tuple[int, ...], np.dtype[np.int16]]:
 
 
 def test_caller_is_left_agent_right_and_the_shorter_side_is_silent() -> None:
-    recording = Recording(16_000)
+    recording = CallRecording(16_000)
     recording.say(np.array([1, 2, 3], dtype="<i2").tobytes())
     recording.hear(np.array([7], dtype="<i2").tobytes())
     assert recording.left_samples == 3
@@ -23,8 +23,8 @@ def test_caller_is_left_agent_right_and_the_shorter_side_is_silent() -> None:
 
 
 def test_an_empty_recording_is_a_wav_and_a_long_one_is_cut() -> None:
-    assert len(read(Recording(16_000).wav())) == 0
-    recording = Recording(16_000, limit_s=0.01)
+    assert len(read(CallRecording(16_000).wav())) == 0
+    recording = CallRecording(16_000, limit_s=0.01)
     for _ in range(3):
         recording.say(bytes(200))
         recording.hear(bytes(200))

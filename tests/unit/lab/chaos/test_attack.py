@@ -8,10 +8,10 @@ from unittest.mock import Mock
 
 import pytest
 
-from eventually import eventually
 from lab.chaos.attack import PHASE_S, added_delay, answers_of, memory_of, until_closed
-from lab.chaos.call_trace import CallTrace, VoiceSession
+from lab.chaos.call_evidence import CallEvidence, VoiceSession
 from lab.chaos.row import Scene
+from tests.support.eventually import eventually
 
 
 def test_the_last_one_to_be_closed_counts() -> None:
@@ -38,7 +38,7 @@ def test_the_added_delay_is_that_of_the_slowest_frames_beside_the_same_load_on_a
     sent = [(seq, 0.5 + seq * 0.02) for seq in range(650)]
     heard = [(3, seq, t + delay_s(t)) for seq, t in sent]
     session = VoiceSession(0.0, float("inf"), sent, [(3, seq, t + 0.001) for seq, t in sent])
-    trace = CallTrace(3, True, sent, heard, [session])
+    trace = CallEvidence(3, True, sent, heard, [session])
     found = added_delay(Scene(Mock(), Mock(), moments=moments), [trace])
     assert found == {
         "added_p99_ms": pytest.approx((50 + 10) / 2),

@@ -13,10 +13,10 @@ from unittest.mock import Mock
 import pytest
 
 from lab.chaos.chaos import Repetition, _repeat, chaos, keep, kept, report, run_row, write_page
-from lab.chaos.fleet import FleetPlan
+from lab.chaos.local_fleet import FleetPlan
 from lab.chaos.page import BEGIN, END
 from lab.chaos.result import RowResult
-from lab.chaos.row import Row
+from lab.chaos.row import ChaosRow
 from lab.chaos.rows import ROWS
 from lab.stack import StackError
 
@@ -48,7 +48,7 @@ def test_runs_of_some_rows_add_up_to_the_table(tmp_path: Path) -> None:
 def test_repetitions_side_by_side_have_a_fleet_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fleets, met = Fleets(), Barrier(2)
 
-    def repeat(_: Row, fleet: Path, turn: int, calls: int) -> Repetition:
+    def repeat(_: ChaosRow, fleet: Path, turn: int, calls: int) -> Repetition:
         met.wait(10)  # only with another one beside it
         assert fleet in fleets.running
         return [], calls, {"worst": float(turn)}
@@ -64,7 +64,7 @@ def test_repetitions_side_by_side_have_a_fleet_each(tmp_path: Path, monkeypatch:
 def test_a_repetition_that_fails_ends_the_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fleets = Fleets()
 
-    def repeat(_: Row, __: Path, turn: int, calls: int) -> Repetition:
+    def repeat(_: ChaosRow, __: Path, turn: int, calls: int) -> Repetition:
         if turn == 1:
             raise StackError("a relay did not start")
         return [], calls, {}

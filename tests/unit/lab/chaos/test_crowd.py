@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lab.chaos.call_trace import MediaSocket
+from lab.chaos.call_evidence import SeenMediaSocket
 from lab.chaos.crowd import media_breaks
 
 
@@ -22,7 +22,7 @@ def test_a_break_ends_with_the_next_open_socket() -> None:
             *((8.0, "media_closed"), (8.5, "media_dialling"), (8.5, "media_open")),
         )
     )
-    assert found == [MediaSocket(5.0, 6.1, 6.2, refused=1), MediaSocket(8.0, 8.5, 8.5)]
+    assert found == [SeenMediaSocket(5.0, 6.1, 6.2, refused=1), SeenMediaSocket(8.0, 8.5, 8.5)]
 
 
 def test_a_break_knows_when_acs_first_told_of_it() -> None:
@@ -42,4 +42,4 @@ def test_a_break_knows_when_acs_first_told_of_it() -> None:
 
 def test_a_socket_that_never_comes_back_is_a_break_without_end() -> None:
     (found,) = media_breaks(timeline((5.0, "media_closed"), (5.5, "media_dialling"), (5.6, "media_refused")))
-    assert found == MediaSocket(5.0, 5.5, float("inf"), refused=1)
+    assert found == SeenMediaSocket(5.0, 5.5, float("inf"), refused=1)

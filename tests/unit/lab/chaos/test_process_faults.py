@@ -7,7 +7,7 @@ from unittest.mock import Mock
 import pytest
 
 from lab.chaos import process_faults
-from lab.chaos.call_trace import CallTrace, VoiceSession
+from lab.chaos.call_evidence import CallEvidence, VoiceSession
 from lab.chaos.row import Scene
 
 FOREVER = float("inf")
@@ -17,8 +17,8 @@ def scene(**moments: float) -> Scene:
     return Scene(Mock(), Mock(), moments=moments)
 
 
-def trace(*sessions: VoiceSession, heard: tuple[tuple[int, int, float], ...] = ()) -> CallTrace:
-    return CallTrace(1, True, [], heard, sessions)
+def trace(*sessions: VoiceSession, heard: tuple[tuple[int, int, float], ...] = ()) -> CallEvidence:
+    return CallEvidence(1, True, [], heard, sessions)
 
 
 def test_a_zombie_lives_until_its_session_is_closed() -> None:

@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from lab.chaos.call_trace import CallOutcome, DirectionTrace
+from lab.chaos.call_evidence import CallOutcome, DirectionTrace
 from lab.chaos.result import RowResult, head, line
-from lab.chaos.row import GOES_ON, Row, Target, nothing
+from lab.chaos.row import GOES_ON, ChaosRow, FaultTarget, nothing
 
 
 def way(gap_ms: float, *, went_on: bool = True, lost: int = 0, after_dial_ms: float | None = None) -> DirectionTrace:
@@ -28,8 +28,8 @@ def way(gap_ms: float, *, went_on: bool = True, lost: int = 0, after_dial_ms: fl
     )
 
 
-def row(*targets: Target) -> Row:
-    return Row(name="test", fault="none", inject=nothing, watch_s=0, targets=(*GOES_ON, *targets))
+def row(*targets: FaultTarget) -> ChaosRow:
+    return ChaosRow(name="test", fault="none", inject=nothing, watch_s=0, targets=(*GOES_ON, *targets))
 
 
 def call(number: int, up: DirectionTrace, down: DirectionTrace, *, connected: bool = True) -> CallOutcome:
@@ -37,7 +37,7 @@ def call(number: int, up: DirectionTrace, down: DirectionTrace, *, connected: bo
 
 
 def test_gaps_are_over_all_calls_and_directions() -> None:
-    result = RowResult(row(Target("gap_p99_ms", "<=", 500), Target("exit_s", "<=", 2)))
+    result = RowResult(row(FaultTarget("gap_p99_ms", "<=", 500), FaultTarget("exit_s", "<=", 2)))
     result.add([call(1, way(10), way(20, lost=4))], 1, {"exit_s": 1.0, "answered_pct": 100.0})
     result.add([call(2, way(30), way(400, after_dial_ms=70))], 1, {"exit_s": 1.5, "answered_pct": 50.0})
     figures = result.figures()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lab.chaos.row import Target
+from lab.chaos.row import FaultTarget
 
 
 @pytest.mark.parametrize(
@@ -12,10 +12,10 @@ from lab.chaos.row import Target
     [("<=", 2.0, True), ("<=", 2.1, False), (">=", 2.0, True), (">=", 1.9, False), ("==", 2.0, True), ("==", 0, False)],
 )
 def test_a_target_holds_or_not(compare: str, value: float, holds: bool) -> None:
-    assert Target("gap", compare, 2.0).holds({"gap": value}) is holds
+    assert FaultTarget("gap", compare, 2.0).holds({"gap": value}) is holds
 
 
 def test_what_was_not_measured_does_not_hold() -> None:
-    target = Target("gap", "<=", 2.0)
+    target = FaultTarget("gap", "<=", 2.0)
     assert not target.holds({})
     assert str(target) == "gap <= 2"

@@ -8,7 +8,7 @@ from unittest.mock import Mock
 import pytest
 
 from lab.chaos import voice_faults
-from lab.chaos.call_trace import CallTrace, VoiceSession
+from lab.chaos.call_evidence import CallEvidence, VoiceSession
 from lab.chaos.row import Scene
 from lab.stack import StackError
 
@@ -19,8 +19,8 @@ def scene(**moments: float) -> Scene:
     return Scene(Mock(), Mock(), moments=moments)
 
 
-def trace(*sessions: VoiceSession, heard: tuple[tuple[int, int, float], ...] = ()) -> CallTrace:
-    return CallTrace(1, True, [], heard, sessions)
+def trace(*sessions: VoiceSession, heard: tuple[tuple[int, int, float], ...] = ()) -> CallEvidence:
+    return CallEvidence(1, True, [], heard, sessions)
 
 
 def test_the_last_call_that_is_spoken_to_again_counts() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lab.chaos.fleet import RELAY
+from lab.chaos.local_fleet import RELAY
 from lab.chaos.row import NEVER_SILENT
 from lab.chaos.rows import ROWS
 from lab.chaos.voice_rows import VOICE_ROWS

@@ -12,12 +12,12 @@ from lab.voice_live.agent_script import (
     DEFAULT_GREETING,
     UNHEARD,
     CallFunction,
-    Say,
+    SayStep,
     heard_in_turn,
     next_plan,
 )
-from lab.voice_live.conversation import Conversation, Item, user_audio
-from lab.voice_live.events import Event, RefusedError
+from lab.voice_live.conversation_items import ConversationItem, ConversationItems, user_audio
+from lab.voice_live.server_events import Event, RefusedError
 
 AGENT = Agent.model_validate(
     {
@@ -31,9 +31,9 @@ AGENT = Agent.model_validate(
 )
 
 
-def conversation(*roles: str, text: str = "") -> Conversation:
-    items = [Item(f"item_{number}", "message", role, text=text) for number, role in enumerate(roles)]
-    return Conversation("conv_1", items=items)
+def conversation(*roles: str, text: str = "") -> ConversationItems:
+    items = [ConversationItem(f"item_{number}", "message", role, text=text) for number, role in enumerate(roles)]
+    return ConversationItems("conv_1", items=items)
 
 
 def pre_generated(*parts: Event) -> Event:
@@ -41,30 +41,30 @@ def pre_generated(*parts: Event) -> Event:
 
 
 def test_each_turn_has_its_reply_and_then_the_default() -> None:
-    assert next_plan(AGENT, conversation("user"), {}) == Say("What do you need?")
+    assert next_plan(AGENT, conversation("user"), {}) == SayStep("What do you need?")
     asked = next_plan(AGENT, conversation("user", "assistant", "user"), {})
     assert isinstance(asked, CallFunction)
     assert (asked.name, json.loads(asked.arguments)) == ("find", {"id": 7})
-    assert next_plan(AGENT, conversation(*["user"] * 4), {}) == Say(AFTER_THE_SCRIPT)
+    assert next_plan(AGENT, conversation(*["user"] * 4), {}) == SayStep(AFTER_THE_SCRIPT)
 
 
 def test_after_a_function_it_says_what_comes_next_or_the_result() -> None:
-    output = Item("item_o", "function_call_output", call_id="c", output='{"state": "late"}')
+    output = ConversationItem("item_o", "function_call_output", call_id="c", output='{"state": "late"}')
     known = conversation("user", "assistant", "user")
     known.items.append(output)
-    assert next_plan(AGENT, known, {}) == Say("It is on its way.")
+    assert next_plan(AGENT, known, {}) == SayStep("It is on its way.")
     silent = conversation("user", "user", "user")
     silent.items.append(output)
-    assert next_plan(AGENT, silent, {}) == Say('I found this: {"state": "late"}')
+    assert next_plan(AGENT, silent, {}) == SayStep('I found this: {"state": "late"}')
 
 
 def test_greetings() -> None:
-    assert next_plan(AGENT, conversation(), {}) == Say("Welcome to the shop.")
-    assert next_plan(Agent(), conversation(), {}) == Say(DEFAULT_GREETING)
-    assert next_plan(AGENT, conversation("system", text="Greet the caller."), {}) == Say("Welcome to the shop.")
+    assert next_plan(AGENT, conversation(), {}) == SayStep("Welcome to the shop.")
+    assert next_plan(Agent(), conversation(), {}) == SayStep(DEFAULT_GREETING)
+    assert next_plan(AGENT, conversation("system", text="Greet the caller."), {}) == SayStep("Welcome to the shop.")
     quoted = conversation("system", text='Say: "Good day to you."')
-    assert next_plan(AGENT, quoted, {}) == Say("Good day to you.")
-    assert next_plan(AGENT, conversation(), pre_generated({"type": "text", "text": "Hi!"})) == Say("Hi!")
+    assert next_plan(AGENT, quoted, {}) == SayStep("Good day to you.")
+    assert next_plan(AGENT, conversation(), pre_generated({"type": "text", "text": "Hi!"})) == SayStep("Hi!")
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_a_pre_generated_message_needs_one_text(parts: list[Event]) -> None:
 
 
 def test_after_its_own_words_the_model_believes_to_have_spoken() -> None:
-    assert next_plan(AGENT, conversation("user", "assistant"), {}) == Say("Understood.")
+    assert next_plan(AGENT, conversation("user", "assistant"), {}) == SayStep("Understood.")
 
 
 def test_what_was_heard_in_a_turn() -> None:
@@ -87,15 +87,15 @@ def test_what_was_heard_in_a_turn() -> None:
 
 
 def test_the_caller_is_counted_by_messages_of_the_user() -> None:
-    resumed = Conversation(
-        "conv_1", items=[user_audio("u1", "Hello"), Item("a", "message", "assistant"), user_audio("u2")]
+    resumed = ConversationItems(
+        "conv_1", items=[user_audio("u1", "Hello"), ConversationItem("a", "message", "assistant"), user_audio("u2")]
     )
     assert isinstance(next_plan(AGENT, resumed, {}), CallFunction)
 
 
 def test_arguments_are_compact_or_spaced_as_recorded() -> None:
     agent = Agent.model_validate({"replies": [{"call": {"name": "find", "arguments": {"city": "London"}}}]})
-    conversation = Conversation("conv_1", items=[user_audio("u1")])
+    conversation = ConversationItems("conv_1", items=[user_audio("u1")])
     assert next_plan(agent, conversation, {}) == CallFunction("find", '{"city":"London"}')
     spaced = next_plan(agent, conversation, {}, spaced_arguments=True)
     assert spaced == CallFunction("find", '{  \n  "city": "London" \n} \n')

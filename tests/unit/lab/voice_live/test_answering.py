@@ -7,15 +7,15 @@ import dataclasses
 import pytest
 
 from lab.scenario import Agent
-from lab.voice_live.agent_script import CallFunction, Say
+from lab.voice_live.agent_script import CallFunction, SayStep
 from lab.voice_live.answering import Answering, audio_token_limit
-from lab.voice_live.conversation import user_audio
-from lab.voice_live.events import Event, RefusedError
-from lab.voice_live.faults import Faults
+from lab.voice_live.conversation_items import user_audio
 from lab.voice_live.handshake import Mode, ModelMode
-from lab.voice_live.responses import COMPLETED, cancelled
+from lab.voice_live.injected_faults import VoiceLiveFaults
+from lab.voice_live.server_events import Event, RefusedError
+from lab.voice_live.simulated_response import COMPLETED, cancelled
 from lab.voice_live.speech_plan import Delta
-from voice_live_stage import AGENT, CASCADED, NATIVE, kinds, part, staged
+from tests.support.voice_live_stage import AGENT, CASCADED, NATIVE, kinds, part, staged
 
 DELTA = Delta(("Hello", " there"), "AAAA", 12_000, 250.0)
 
@@ -25,7 +25,7 @@ def answering(mode: Mode = CASCADED, agent: Agent | None = None) -> Answering:
 
 
 def begin(on: Answering, **asked: object) -> list[Event]:
-    return on.begin(asked, 1.0, Faults())
+    return on.begin(asked, 1.0, VoiceLiveFaults())
 
 
 def test_one_response_at_a_time() -> None:
@@ -44,7 +44,7 @@ def test_what_is_said_is_kept_in_the_conversation_as_it_grows() -> None:
     stage = answering()
     begin(stage)
     response, plan = stage.begun[0]
-    assert plan == Say("Hello, how can I help you?")
+    assert plan == SayStep("Hello, how can I help you?")
     stage.open_message(response)
     stage.say(response, DELTA, 2.0)
     item = stage.record.conversation.items[-1]
@@ -172,5 +172,5 @@ def test_echo_and_marks_open_their_endless_response_when_asked() -> None:
 
 def test_odd_events_can_be_injected() -> None:
     stage = answering()
-    faults = Faults.model_validate({"odd_events": {"times": 1}})
+    faults = VoiceLiveFaults.model_validate({"odd_events": {"times": 1}})
     assert kinds(stage.begin({}, 1.0, faults)) == ["response.created", "rate_limits.updated", "foo.bar"]

@@ -12,8 +12,8 @@ from lab.voice_live.audio_formats import (
     encode_speech,
     output_bytes_per_ms,
 )
-from lab.voice_live.events import RefusedError
-from voice_live_stage import b64, tone
+from lab.voice_live.server_events import RefusedError
+from tests.support.voice_live_stage import b64, tone
 
 
 def test_pcm_passes_unchanged() -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from lab.voice_live.caller_audio import CallerAudio
-from lab.voice_live.events import Event, RefusedError
-from lab.voice_live.turn_detection import SpeechStarted, SpeechStopped
-from voice_live_stage import b64, silence, tone
+from lab.voice_live.server_events import Event, RefusedError
+from lab.voice_live.turn_detection import DetectedSpeechStart, DetectedSpeechStop
+from tests.support.voice_live_stage import b64, silence, tone
 
 SERVER_VAD: Event = {
     "type": "server_vad",
@@ -26,7 +26,7 @@ def configured(**session: object) -> CallerAudio:
 def test_turns_are_found_at_the_sessions_rate() -> None:
     caller = configured(turn_detection=SERVER_VAD, input_audio_sampling_rate=16_000)
     edges = caller.append(b64(tone(400, 16_000) + silence(600, 16_000)))
-    assert edges == [SpeechStarted(0), SpeechStopped(900)]
+    assert edges == [DetectedSpeechStart(0), DetectedSpeechStop(900)]
 
 
 def test_g711_is_always_8_khz() -> None:
@@ -37,11 +37,11 @@ def test_g711_is_always_8_khz() -> None:
 
 def test_an_unchanged_rule_keeps_the_turn_and_a_changed_one_keeps_the_clock() -> None:
     caller = configured(turn_detection=SERVER_VAD)
-    assert caller.append(b64(tone(1000))) == [SpeechStarted(0)]
+    assert caller.append(b64(tone(1000))) == [DetectedSpeechStart(0)]
     caller.configure({"input_audio_format": "pcm16", "turn_detection": SERVER_VAD})
-    assert caller.append(b64(silence(500))) == [SpeechStopped(1500)]
+    assert caller.append(b64(silence(500))) == [DetectedSpeechStop(1500)]
     caller.configure({"input_audio_format": "pcm16", "turn_detection": {**SERVER_VAD, "threshold": 0.4}})
-    assert caller.append(b64(tone(300))) == [SpeechStarted(1500)]
+    assert caller.append(b64(tone(300))) == [DetectedSpeechStart(1500)]
 
 
 def test_commit_needs_audio_and_no_automatic_turns() -> None:

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from lab.voice_live.client_events import ClientEvent, decode_client_event, plain_append, response_options
 from lab.voice_live.dialogue import CLIENT_EVENTS
-from lab.voice_live.events import RefusedError
-from voice_live_stage import staged
+from lab.voice_live.server_events import RefusedError
+from tests.support.voice_live_stage import staged
 
 
 def test_type_may_be_anywhere_and_the_id_is_optional() -> None:

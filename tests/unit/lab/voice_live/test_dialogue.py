@@ -9,12 +9,26 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from lab.scenario import Agent
 from lab.voice_live.dialogue import Dialogue
-from lab.voice_live.events import Event, RefusedError
-from lab.voice_live.faults import Faults
 from lab.voice_live.handshake import Mode
-from lab.voice_live.responses import COMPLETED, Response
+from lab.voice_live.injected_faults import VoiceLiveFaults
+from lab.voice_live.server_events import Event, RefusedError
+from lab.voice_live.simulated_response import COMPLETED, Response
 from lab.voice_live.speech_plan import Delta
-from voice_live_stage import AGENT, CASCADED, GA, NATIVE, OPENAI, b64, hear, kinds, part, silence, staged, tell, tone
+from tests.support.voice_live_stage import (
+    AGENT,
+    CASCADED,
+    GA,
+    NATIVE,
+    OPENAI,
+    b64,
+    hear,
+    kinds,
+    part,
+    silence,
+    staged,
+    tell,
+    tone,
+)
 
 DELTA = Delta(("word ",), "AAAA", 48_000, 1000.0)
 ITEM_EVENTS = {"conversation.item.created", "conversation.item.done"}
@@ -157,7 +171,7 @@ def test_the_client_truncates_to_what_was_heard() -> None:
 
 def test_late_deltas_can_be_injected() -> None:
     dialogue = staged()
-    dialogue.faults = lambda: Faults.model_validate({"late_deltas": {"count": 2}})
+    dialogue.faults = lambda: VoiceLiveFaults.model_validate({"late_deltas": {"count": 2}})
     tell(dialogue, type="response.create")
     response = speak(dialogue, 1, 10.0)
     events = hear(dialogue, tone(400), 10.5)

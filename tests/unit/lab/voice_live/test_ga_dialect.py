@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from lab.voice_live.client_events import ClientEvent
-from lab.voice_live.events import Event, RefusedError, event
 from lab.voice_live.ga_dialect import (
     flat_client_event,
     flat_update,
@@ -15,9 +14,10 @@ from lab.voice_live.ga_dialect import (
     with_ga_objects,
 )
 from lab.voice_live.handshake import ModelMode
-from lab.voice_live.responses import COMPLETED, Response, ResponseForm
+from lab.voice_live.server_events import Event, RefusedError, event
 from lab.voice_live.session_config import initial_session, updated_session
-from voice_live_stage import kinds, part
+from lab.voice_live.simulated_response import COMPLETED, Response, ResponseForm
+from tests.support.voice_live_stage import kinds, part
 
 GA = ModelMode("my-realtime", "v1", openai=True, ga=True)
 PCM = {"type": "audio/pcm", "rate": 24_000}

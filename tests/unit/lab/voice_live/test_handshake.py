@@ -6,8 +6,7 @@ import time
 
 import pytest
 
-from lab.identity import DEFAULT_SECRET, Token, mint_token
-from lab.voice_live.events import RefusedError
+from lab.identity import DEFAULT_SECRET, IssuedToken, mint_token
 from lab.voice_live.handshake import (
     AI_AUDIENCE,
     COGNITIVE_AUDIENCE,
@@ -19,6 +18,7 @@ from lab.voice_live.handshake import (
     ModelMode,
     admit,
 )
+from lab.voice_live.server_events import RefusedError
 
 NOW = time.time()
 CREDENTIALS = Credentials("key-1", DEFAULT_SECRET, allow_any_bearer=False, now_s=NOW)
@@ -30,7 +30,7 @@ CLASSIC = {"api-version": "2025-05-01-preview", "agent-id": "asst_1", "agent-pro
 
 
 def bearer(audience: str, lifetime_s: int = 600) -> str:
-    return mint_token(Token(audience, "app", int(NOW) + lifetime_s), DEFAULT_SECRET, NOW)
+    return mint_token(IssuedToken(audience, "app", int(NOW) + lifetime_s), DEFAULT_SECRET, NOW)
 
 
 def with_token(audience: str = AI_AUDIENCE, lifetime_s: int = 600) -> dict[str, str]:

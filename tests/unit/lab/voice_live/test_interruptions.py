@@ -6,10 +6,10 @@ import json
 import time
 
 from lab.scenario import Agent
-from lab.voice_live.conversation import Item
+from lab.voice_live.conversation_items import ConversationItem
 from lab.voice_live.interruptions import SPEAKS_S, Interruptions
 from lab.voice_live.measuring import MarksLine
-from voice_live_stage import CASCADED, part, staged
+from tests.support.voice_live_stage import CASCADED, part, staged
 
 
 def test_an_interruption_cancels_the_response_and_another_follows() -> None:
@@ -38,7 +38,7 @@ def test_an_interruption_cancels_the_response_and_another_follows() -> None:
     assert len(dialogue.record.interrupted_at) == 1
     assert 0.2 < turns.next_at - time.monotonic() <= SPEAKS_S
     assert line.due_at == turns.next_at
-    spoken: Item | None = response.item
+    spoken: ConversationItem | None = response.item
     assert spoken is not None
     assert dialogue.record.conversation.truncate(spoken.id, 0, 40).audio_ms == 40
 

@@ -9,12 +9,12 @@ import time
 
 import pytest
 
-from eventually import eventually
 from lab.marks import MarkReader, encode_mark
-from lab.voice_live.events import RefusedError
 from lab.voice_live.measuring import MAX_FRAMES_AT_ONCE, DeltaText, EchoLine, MarksLine, MarksTicker
-from lab.voice_live.responses import Response, ResponseForm
-from voice_live_stage import b64, staged
+from lab.voice_live.server_events import RefusedError
+from lab.voice_live.simulated_response import Response, ResponseForm
+from tests.support.eventually import eventually
+from tests.support.voice_live_stage import b64, staged
 
 FORM = ResponseForm("conv_1", ("audio", "text"), None, "pcm16")
 

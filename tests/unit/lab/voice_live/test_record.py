@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from lab.voice_live.conversation import user_audio
-from voice_live_stage import AGENT, CASCADED, NATIVE, OPENAI, staged
+from lab.voice_live.conversation_items import user_audio
+from tests.support.voice_live_stage import AGENT, CASCADED, NATIVE, OPENAI, staged
 
 
 def test_a_record_is_json_and_names_what_was_opened() -> None:

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.voice_live.events import Event, RefusedError
 from lab.voice_live.handshake import AgentMode, Mode, ModelMode
+from lab.voice_live.server_events import Event, RefusedError
 from lab.voice_live.session_config import initial_session, updated_session
-from voice_live_stage import AGENT, CASCADED, GA, NATIVE, OPENAI, part
+from tests.support.voice_live_stage import AGENT, CASCADED, GA, NATIVE, OPENAI, part
 
 EXPIRES = 1_795_400_000
 

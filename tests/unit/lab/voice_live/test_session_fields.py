@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from lab.voice_live.events import RefusedError
 from lab.voice_live.handshake import Mode
+from lab.voice_live.server_events import RefusedError
 from lab.voice_live.session_config import initial_session
 from lab.voice_live.session_fields import CHECKS
-from voice_live_stage import CASCADED, NATIVE, OPENAI
+from tests.support.voice_live_stage import CASCADED, NATIVE, OPENAI
 
 
 def checked(key: str, value: object, mode: Mode = CASCADED) -> object:

@@ -9,9 +9,9 @@ import pytest
 
 from lab.scenario import Agent
 from lab.voice_live.dialogue import Dialogue
-from lab.voice_live.events import Event, RefusedError, error
-from lab.voice_live.faults import Faults
-from voice_live_stage import hear, kinds, part, silence, staged, tell, tone
+from lab.voice_live.injected_faults import VoiceLiveFaults
+from lab.voice_live.server_events import Event, RefusedError, error
+from tests.support.voice_live_stage import hear, kinds, part, silence, staged, tell, tone
 
 TURN = tone(600) + silence(700)
 AGENT = Agent.model_validate({"replies": [{"heard": "Hello", "say": "Hi."}, {"heard": "Bye", "say": "Goodbye."}]})
@@ -20,7 +20,7 @@ QUOTA = {"code": "rate_limit_exceeded", "type": "requests", "message": "Please t
 
 def faulty(**faults: Mapping[str, object]) -> Dialogue:
     dialogue = staged(agent=AGENT)
-    given = Faults.model_validate(faults)
+    given = VoiceLiveFaults.model_validate(faults)
     dialogue.faults = lambda: given
     return dialogue
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from lab.voice_live.events import RefusedError
 from lab.voice_live.handshake import Mode
+from lab.voice_live.server_events import RefusedError
 from lab.voice_live.transcription_config import checked_transcription, initial_transcription
-from voice_live_stage import AGENT, CASCADED, GA, NATIVE, OPENAI
+from tests.support.voice_live_stage import AGENT, CASCADED, GA, NATIVE, OPENAI
 
 NOTHING = {"prompt": None, "delay": None, "custom_speech": None, "phrase_list": None}
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from lab.voice_live.events import Event, RefusedError
 from lab.voice_live.handshake import AgentMode, Mode, ModelMode
+from lab.voice_live.server_events import Event, RefusedError
 from lab.voice_live.turn_config import AZURE_KINDS, checked_turn_detection, initial_turn_detection, turn_rules
 from lab.voice_live.turn_detection import TurnRules
-from voice_live_stage import AGENT, CASCADED, NATIVE, OPENAI
+from tests.support.voice_live_stage import AGENT, CASCADED, NATIVE, OPENAI
 
 
 def checked(value: object, mode: Mode = CASCADED) -> Event:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from lab.voice_live.events import RefusedError
 from lab.voice_live.handshake import Mode, ModelMode
+from lab.voice_live.server_events import RefusedError
 from lab.voice_live.voice import checked_voice, default_voice
-from voice_live_stage import AGENT, CASCADED, NATIVE, NEWEST, OPENAI
+from tests.support.voice_live_stage import AGENT, CASCADED, NATIVE, NEWEST, OPENAI
 
 AVA = {"type": "azure-standard", "name": "en-US-Ava:DragonHDLatestNeural", "temperature": 0.8}
 UNSET = dict.fromkeys(

@@ -9,18 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge_common.errors import FrameError
-from fuzzing import inputs, survives
+from bridge_common.base.errors import FrameError
 from media_gateway.core.acs_media import (
     MESSAGE_LIMIT_BYTES,
     STOP_AUDIO,
     AudioData,
     AudioMetadata,
     DtmfData,
-    Unknown,
+    UnknownMessage,
     decode,
     encode_audio,
 )
+from tests.support.fuzzing import inputs, survives
 
 PCM = bytes(range(256)) * 2 + bytes(128)
 METADATA = (
@@ -62,7 +62,7 @@ def test_reads_a_tone() -> None:
 
 
 def test_unknown_kinds_are_named_not_refused() -> None:
-    assert decode('{"kind":"MarkData","markData":{"id":"m1","status":"Completed"}}') == Unknown("MarkData")
+    assert decode('{"kind":"MarkData","markData":{"id":"m1","status":"Completed"}}') == UnknownMessage("MarkData")
 
 
 @pytest.mark.parametrize("change", [str.upper, str.lower, str.swapcase])

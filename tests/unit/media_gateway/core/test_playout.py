@@ -11,8 +11,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from bridge_common.audio import bytes_of_ms
-from bridge_common.entries import Played, Playing
+from bridge_common.wire.audio import bytes_of_ms
+from bridge_common.wire.entries import Played, Playing
 from media_gateway.core.playout import Chunk, Playout, Report
 
 T = 1000.0

@@ -17,7 +17,7 @@ from collections import deque
 from typing import TypeAlias
 
 from agent_relay.core.uplink_cursor import KEPT_FRAMES, UplinkStop, order_of
-from bridge_common.entries import AudioFrame, Dtmf
+from bridge_common.wire.entries import AudioFrame, Dtmf
 
 FromCaller: TypeAlias = AudioFrame | Dtmf
 

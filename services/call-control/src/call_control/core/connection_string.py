@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from bridge_common.errors import InputError
+from bridge_common.base.errors import InputError
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import Final, TypeAlias
 import msgspec
 import pybase64
 
-from bridge_common.errors import FrameError
+from bridge_common.base.errors import FrameError
 
 MESSAGE_LIMIT_BYTES: Final = 64 * 1024
 """A 20 ms frame takes under 2 KB; nothing that ACS sends comes near this."""
@@ -57,13 +57,13 @@ class DtmfData:
 
 
 @dataclass(frozen=True, slots=True)
-class Unknown:
+class UnknownMessage:
     """A kind that means nothing here; newer SDKs add some."""
 
     kind: str
 
 
-MediaMessage: TypeAlias = AudioMetadata | AudioData | DtmfData | Unknown
+MediaMessage: TypeAlias = AudioMetadata | AudioData | DtmfData | UnknownMessage
 
 _decode_documented = msgspec.json.Decoder(_AudioMessage).decode
 
@@ -110,7 +110,7 @@ def _decode_any_case(outer: dict[str, object]) -> MediaMessage:
         case "dtmfdata":
             return _dtmf_data(_body(lowered, "dtmfdata"))
         case _:
-            return Unknown(kind)
+            return UnknownMessage(kind)
 
 
 def _lowered(keys: dict[str, object]) -> dict[str, object]:

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from bridge_common.audio import BYTES_PER_SAMPLE, VOICE_RATE_HZ
+from bridge_common.wire.audio import BYTES_PER_SAMPLE, VOICE_RATE_HZ
 
 PITCH_HZ: Final = 425
 PEAK: Final = 900

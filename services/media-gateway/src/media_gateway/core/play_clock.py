@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
-from bridge_common.audio import BYTES_PER_SAMPLE, VOICE_RATE_HZ
+from bridge_common.wire.audio import BYTES_PER_SAMPLE, VOICE_RATE_HZ
 
 _BYTES_PER_S = BYTES_PER_SAMPLE * VOICE_RATE_HZ
 

@@ -15,8 +15,8 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from bridge_common.audio import FRAME_MS, VOICE_RATE_HZ, bytes_of_ms, ms_of_bytes
-from bridge_common.entries import Played, Playing
+from bridge_common.wire.audio import FRAME_MS, VOICE_RATE_HZ, bytes_of_ms, ms_of_bytes
+from bridge_common.wire.entries import Played, Playing
 from media_gateway.core.hold_tone import HoldTone
 from media_gateway.core.play_clock import PlayClock
 
@@ -36,7 +36,7 @@ class Chunk(msgspec.Struct, frozen=True, gc=False):
     final: bool
 
 
-class Due(msgspec.Struct, frozen=True):
+class DueAudio(msgspec.Struct, frozen=True):
     chunks: list[Chunk]
     reports: list[Report]
 
@@ -142,9 +142,9 @@ class Playout:
         self._tone.silence()
         return reports
 
-    def due(self, now: float) -> Due:
+    def due(self, now: float) -> DueAudio:
         """What has to leave now, and what the play clock has to report."""
-        due = Due([], self._completed(now) if self._ended else [])
+        due = DueAudio([], self._completed(now) if self._ended else [])
         while self._sounds_at() <= now:
             due.chunks.append(self._next_chunk(now, due.reports))
         if self._rest_is_due():

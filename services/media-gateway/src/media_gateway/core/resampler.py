@@ -17,7 +17,7 @@ from typing import Final, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from bridge_common.audio import BYTES_PER_SAMPLE, FRAME_MS
+from bridge_common.wire.audio import BYTES_PER_SAMPLE, FRAME_MS
 
 Floats: TypeAlias = NDArray[np.float32]
 

@@ -1,0 +1,79 @@
+"""ACS's error answers: an HTTP status and `{"error": {"code": "<sub code>", "message": ...}}`, as recorded.
+
+    AcsError
+    ├─ UnauthorizedError     401/7509  the request is not signed with the resource's key
+    ├─ NotFoundError         404/8522  no such call, participant or path; also every request after a call's end
+    ├─ InvalidArgumentError  400/8523
+    ├─ TooEarlyError         400/8501  the call is not established
+    ├─ WrongStateError       400/8585  the action does not fit the call's present state
+    ├─ StaleContextError     400       IDX23010, the incoming-call context outlived its ring
+    ├─ ConflictError         409/8519
+    ├─ NotConfiguredError    405/8522  needed an option that was not given when the call was answered
+    └─ NotSimulatedError     405/8520  the real service can do it, this simulator does not
+
+All are the client's fault except `NotSimulatedError`; none is worth repeating unchanged.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from starlette.responses import JSONResponse, Response
+
+
+class AcsApiError(Exception):
+    status = 400
+    code = "8523"
+
+    def __init__(self, message: str, *, status: int | None = None, code: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = self.status if status is None else status
+        self.code = self.code if code is None else code
+
+    def response(self, headers: dict[str, str] | None = None) -> Response:
+        error = {"code": self.code, "message": self.message}
+        return JSONResponse({"error": error}, self.status, headers, media_type="application/json; charset=utf-8")
+
+
+class UnauthorizedError(AcsApiError):
+    status, code = 401, "7509"
+
+
+class AcsNotFoundError(AcsApiError):
+    status, code = 404, "8522"
+
+
+class InvalidArgumentError(AcsApiError):
+    status, code = 400, "8523"
+
+
+class TooEarlyError(AcsApiError):
+    status, code = 400, "8501"
+
+
+class WrongStateError(AcsApiError):
+    status, code = 400, "8585"
+
+
+class AcsConflictError(AcsApiError):
+    status, code = 409, "8519"
+
+
+class NotConfiguredError(AcsApiError):
+    status, code = 405, "8522"
+
+
+class NotSimulatedError(AcsApiError):
+    status, code = 405, "8520"
+
+
+class StaleContextError(AcsApiError):
+    status, code = 400, "BadRequest"
+
+    def __init__(self, now: datetime, valid_until: datetime) -> None:
+        super().__init__(
+            "IDX23010: Lifetime validation of the signed http request failed. "
+            f"Current time: '{now:%m/%d/%Y %H:%M:%S}' UTC, "
+            f"signed http request is valid until: '{valid_until:%m/%d/%Y %H:%M:%S}' UTC."
+        )

@@ -1,0 +1,148 @@
+"""Faults that a test or a person requests of the simulator: `PUT /lab/faults`. Each ends after `times` uses or `for_s`
+seconds, if set.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from typing import Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class _Fault(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    times: int | None = Field(default=None, ge=1, description="how often it strikes; unset: until it is removed")
+    for_s: float | None = Field(default=None, gt=0, description="seconds it strikes, from the request that put it")
+
+
+class RestFault(_Fault):
+    """Strikes a REST operation, by default before it is carried out; `when: after` loses only the answer."""
+
+    status: int | None = Field(default=None, ge=400, le=599)
+    code: str = "InternalServerError"
+    message: str = "A fault of the lab."
+    retry_after: float | None = None
+    delay_s: float = Field(default=0.0, ge=0)
+    drop: bool = False
+    when: Literal["before", "after"] = "before"
+
+
+class EventGridFault(_Fault):
+    """Deliver each event `duplicates` times more, or `delay_s` late, or in one batch with `neighbours`, which may be
+    any JSON: events of other calls, of other topics, or malformed ones.
+    """
+
+    duplicates: int = Field(default=0, ge=0)
+    delay_s: float = Field(default=0.0, ge=0)
+    neighbours: tuple[object, ...] = ()
+
+
+class CallbackFault(_Fault):
+    """`reorder`: the events of one request come in reverse order, and the request does not hold up those behind it:
+    it leaves after `delay_s`, or 0.3 s when that is not set. `neighbours`: any JSON, sent before the events of
+    the request. `results`: the form of the codes in `resultInformation`, or that it is missing. `correlation`: whose
+    id `correlationId` is, or that it is missing.
+    """
+
+    types: tuple[str, ...] = ()
+    """Only requests with an event whose type ends in one of these; empty: all."""
+    duplicates: int = Field(default=0, ge=0)
+    reorder: bool = False
+    drop: bool = False
+    delay_s: float = Field(default=0.0, ge=0)
+    neighbours: tuple[object, ...] = ()
+    results: Literal["number", "text", "float", "missing"] = "number"
+    correlation: Literal["incoming", "connection", "missing"] = "incoming"
+
+    def concerns(self, types: list[str]) -> bool:
+        return not self.types or any(name.endswith(wanted) for name in types for wanted in self.types)
+
+
+class OddFrame(BaseModel):
+    """A message out of the ordinary, put on the media socket after its AudioMetadata."""
+
+    model_config = ConfigDict(extra="forbid")
+    text: str | None = None
+    binary_base64: str | None = None
+
+
+class MediaFault(_Fault):
+    """`refuse`: the media socket is not even dialled. `drop_after_s`: it is cut without a close frame."""
+
+    refuse: bool = False
+    drop_after_s: float | None = Field(default=None, ge=0)
+    odd_frames: tuple[OddFrame, ...] = ()
+
+
+class FaultPlan(BaseModel):
+    """`rest` is keyed by operation (`answer`, `hang_up`, ... or `*` for all)."""
+
+    model_config = ConfigDict(extra="forbid")
+    rest: dict[str, RestFault] = {}
+    event_grid: EventGridFault | None = None
+    callbacks: CallbackFault | None = None
+    media: MediaFault | None = None
+
+
+def unknown_names(plan: FaultPlan, operations: Iterable[str], events: Iterable[str]) -> list[str]:
+    """The operations and event types of `plan` that do not exist, each with the list of those that do."""
+    known_operations, known_events = sorted(operations), sorted(events)
+    wrong = [
+        f"rest: there is no operation {name!r}; known: *, {', '.join(known_operations)}"
+        for name in plan.rest
+        if name != "*" and name not in known_operations
+    ]
+    types = plan.callbacks.types if plan.callbacks is not None else ()
+    return wrong + [
+        f"callbacks.types: no event ends in {name!r}; known: {', '.join(known_events)}"
+        for name in types
+        if not any(("Microsoft.Communication." + known).endswith(name) for known in known_events)
+    ]
+
+
+FaultT = TypeVar("FaultT", bound=_Fault)
+
+
+class AcsFaults:
+    """The plan in force, with what is left of each fault."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._plan = FaultPlan()
+        self._put_at = 0.0
+
+    @property
+    def plan(self) -> FaultPlan:
+        return self._plan
+
+    def put(self, plan: FaultPlan) -> None:
+        self._plan = plan
+        self._put_at = self._clock()
+
+    def clear(self) -> None:
+        self._plan = FaultPlan()
+
+    def rest(self, operation: str) -> RestFault | None:
+        return self._use(self._plan.rest.get(operation) or self._plan.rest.get("*"))
+
+    def event_grid(self) -> EventGridFault | None:
+        return self._use(self._plan.event_grid)
+
+    def callbacks(self, types: list[str]) -> CallbackFault | None:
+        fault = self._plan.callbacks
+        return self._use(fault) if fault is not None and fault.concerns(types) else None
+
+    def media(self) -> MediaFault | None:
+        return self._use(self._plan.media)
+
+    def _use(self, fault: FaultT | None) -> FaultT | None:
+        if fault is not None and fault.for_s is not None and self._clock() > self._put_at + fault.for_s:
+            return None
+        if fault is None or fault.times is None:
+            return fault
+        if fault.times == 0:
+            return None
+        fault.times -= 1
+        return fault

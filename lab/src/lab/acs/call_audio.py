@@ -1,0 +1,71 @@
+"""What the caller hears: received audio is queued and played in real time; StopAudio drops what was not played.
+
+Pure: `now` is `time.monotonic()` of the caller of each method and never goes back. Playing starts with the first
+audio after an empty queue, and the line carries silence while the queue is empty, so the rendered samples since
+`opened` are the whole truth about what was heard.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+BYTES_A_SAMPLE = 2
+
+
+class CallAudio:
+    def __init__(self, rate_hz: int, opened: float) -> None:
+        self.rate_hz = rate_hz
+        self._opened = opened
+        self._queue: deque[bytes] = deque()
+        self._head = 0
+        self._queued_bytes = 0
+        self._rendered_samples = 0
+        self._pending = bytearray()
+
+    @property
+    def queued_ms(self) -> float:
+        return self._ms(self._queued_bytes)
+
+    def add(self, pcm: bytes, now: float) -> None:
+        """Queue PCM16LE mono of any length of whole samples; it starts now if nothing is playing."""
+        self._render(now)
+        if pcm:
+            self._queue.append(pcm)
+            self._queued_bytes += len(pcm)
+
+    def clear(self, now: float) -> float:
+        """Drop all that was not played by `now`; answer how many milliseconds that was."""
+        self._render(now)
+        dropped_ms = self._ms(self._queued_bytes)
+        self._queue.clear()
+        self._head = 0
+        self._queued_bytes = 0
+        return dropped_ms
+
+    def advance(self, now: float) -> bytes:
+        """The samples heard since the last call of `advance` (or since `opened`), silence included."""
+        self._render(now)
+        heard = bytes(self._pending)
+        self._pending.clear()
+        return heard
+
+    def _render(self, now: float) -> None:
+        due = round((now - self._opened) * self.rate_hz) - self._rendered_samples
+        if due <= 0:
+            return
+        self._rendered_samples += due
+        wanted = due * BYTES_A_SAMPLE
+        while wanted and self._queue:
+            block = self._queue[0]
+            piece = block[self._head : self._head + wanted]
+            self._pending += piece
+            wanted -= len(piece)
+            self._queued_bytes -= len(piece)
+            self._head += len(piece)
+            if self._head == len(block):
+                self._queue.popleft()
+                self._head = 0
+        self._pending += bytes(wanted)
+
+    def _ms(self, count: int) -> float:
+        return count / BYTES_A_SAMPLE / self.rate_hz * 1000

@@ -1,0 +1,98 @@
+"""Delivers a call's callback events: one request after the other, each with a fresh token, retried when it fails."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import aiohttp
+from yarl import URL
+
+from lab.acs import callback_events
+from lab.acs.acs_faults import CallbackFault
+from lab.acs.acs_log import log
+from lab.acs.calls import SimulatedCall
+from lab.acs.equipment import Equipment
+from lab.acs.party_identifiers import Json
+
+_REORDER_S = 0.3
+
+
+class CallbackQueue:
+    """Requests of one call leave in the order of `put`; `finish` ends `run` after the last of them.
+
+    At least once: a request without a 2xx answer is repeated, with the same event ids and a new token, up to
+    `callback_attempts` times. The real schedule is not documented.
+    """
+
+    def __init__(self, call: SimulatedCall, equipment: Equipment) -> None:
+        self._call = call
+        self._equipment = equipment
+        self._queue: asyncio.Queue[tuple[str, list[Json]] | None] = asyncio.Queue()
+
+    def put(self, *events: Json, url: str | None = None) -> None:
+        """Queue one request with `events`, for `url` or else the call's callback URL; without either it is dropped."""
+        address = url or (self._call.callback.callback_url if self._call.callback else None)
+        if address:
+            self._queue.put_nowait((address, list(events)))
+
+    def finish(self) -> None:
+        self._queue.put_nowait(None)
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as late:
+            while (entry := await self._queue.get()) is not None:
+                url, events = entry
+                fault = self._equipment.faults.callbacks([str(event["type"]) for event in events])
+                if fault is not None:
+                    events = [callback_events.with_results(event, fault.results) for event in events]
+                    events = [callback_events.with_correlation(event, fault.correlation) for event in events]
+                if fault is None:
+                    await self._deliver(url, events)
+                elif fault.drop:
+                    self._call.note("callback_dropped", types=_types(events))
+                elif fault.reorder:
+                    late.create_task(self._deliver_late(url, events[::-1], fault))
+                else:
+                    await asyncio.sleep(fault.delay_s)
+                    for _ in range(1 + fault.duplicates):
+                        await self._deliver(url, events, fault.neighbours)
+
+    async def _deliver_late(self, url: str, events: list[Json], fault: CallbackFault) -> None:
+        await asyncio.sleep(fault.delay_s or _REORDER_S)
+        for _ in range(1 + fault.duplicates):
+            await self._deliver(url, events, fault.neighbours)
+
+    async def _deliver(self, url: str, events: list[Json], neighbours: Sequence[object] = ()) -> None:
+        settings = self._equipment.settings
+        outcome = ""
+        for attempt in range(settings.callback_attempts):
+            if attempt:
+                await asyncio.sleep(settings.callback_retry_s * 2 ** (attempt - 1))
+            outcome = await self._post(url, [*neighbours, *events])
+            if outcome.startswith("2"):
+                self._call.note("callback_sent", types=_types(events))
+                return
+            self._call.counters["callback_failures"] += 1
+        self._call.note("callback_failed", types=_types(events), outcome=outcome)
+        log("callback failed", call=self._call.id, types=_types(events), outcome=outcome)
+
+    async def _post(self, url: str, events: list[object]) -> str:
+        """The HTTP status as text, or the error."""
+        settings = self._equipment.settings
+        token = self._equipment.tokens.acs_token(datetime.now(UTC), settings.callback_token_s)
+        try:
+            async with self._equipment.http.post(
+                URL(url, encoded=True),
+                json=events,
+                headers={"Authorization": f"Bearer {token}"},
+                timeout=aiohttp.ClientTimeout(total=settings.callback_timeout_s),
+            ) as response:
+                return str(response.status)
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+            return f"{type(error).__name__}: {error}"
+
+
+def _types(events: list[Json]) -> list[str]:
+    return [str(event["type"]).rpartition(".")[2] for event in events]

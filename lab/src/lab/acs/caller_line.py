@@ -1,0 +1,139 @@
+"""The caller's end of a call: what they say and what they hear, on one time axis that starts when the line opens.
+
+Pure: no sockets and no clock. Each 20 ms the call takes `tick(now)` and sends the frame it answers; what the media
+socket delivers goes into `play`, StopAudio into `clear`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from lab.acs.call_audio import CallAudio
+from lab.acs.caller_uplink import CallerEnds, CallerSays, CallerUplink, Marks, Speech, Utterance
+from lab.acs.frame_clock import CATCH_UP_S
+from lab.acs.hearing import AgentEnds, AgentStarts, Hearing
+from lab.acs.media_codec import frame_bytes
+from lab.acs.noise import NoiseFloor
+from lab.acs.recording import CallRecording
+from lab.mark_stream import MarkStream
+
+_SILENCE_S = 1.0
+
+Change = AgentStarts | AgentEnds | CallerSays | CallerEnds
+
+
+class CallerLine:
+    """`muted` keeps the caller's sound off the line; `on_hold` separates caller and agent in both directions.
+
+    `prompts` is audio that ACS itself plays to the caller (the Play operation), mixed with the agent's. `noise` lies
+    under everything that the caller's side sends, except on a line that is muted or on hold.
+    """
+
+    def __init__(
+        self,
+        rate_hz: int,
+        opened: float,
+        uplink: CallerUplink,
+        *,
+        threshold: int,
+        record: bool,
+        noise: NoiseFloor | None = None,
+    ) -> None:
+        self.rate_hz = rate_hz
+        self.opened = opened
+        self.uplink = uplink
+        self.playout = CallAudio(rate_hz, opened)
+        self.prompts = CallAudio(rate_hz, opened)
+        self.hearing = Hearing(rate_hz, threshold)
+        self.recording = CallRecording(rate_hz) if record else None
+        self.mark_reader = MarkStream(rate_hz) if isinstance(uplink, Marks) else None
+        self.marks_heard: list[tuple[int, int, float]] = []
+        self.silences: list[tuple[float, float]] = []
+        """On a line with marks: from when to when nothing but digital silence came, for more than a second."""
+        self._sounded_at = opened
+        self.muted = False
+        self.on_hold = False
+        self._noise = noise
+        self._cut = False
+        """StopAudio came after the last tick."""
+        self._sound_before_cut_ms = 0.0
+        self._silence = bytes(frame_bytes(rate_hz))
+
+    def say(self, pcm: bytes, text: str) -> Utterance:
+        """Queue speech; raises `ValueError` on a line that carries marks."""
+        if not isinstance(self.uplink, Speech):
+            raise ValueError("this call carries marks, nothing can be said on it")
+        return self.uplink.say(pcm, text)
+
+    def play(self, pcm: bytes, now: float) -> None:
+        """Take agent audio that arrived at `now`. Marks are read as they arrive, and played only to be recorded."""
+        if self.mark_reader is None or self.recording is not None:
+            self.playout.add(pcm, now)
+        if self.mark_reader is None:
+            return
+        if pcm.strip(b"\0"):
+            self._sounds(now)
+        for call, seq in self.mark_reader.feed(pcm):
+            self.marks_heard.append((call, seq, now))
+
+    def _sounds(self, now: float) -> None:
+        if now - self._sounded_at > _SILENCE_S:
+            self.silences.append((self._sounded_at, now))
+        self._sounded_at = now
+
+    def silences_until(self, now: float) -> list[tuple[float, float]]:
+        silent = now - self._sounded_at > _SILENCE_S
+        return [*self.silences, (self._sounded_at, now)] if silent else self.silences
+
+    def clear(self, now: float) -> float:
+        """Drop agent audio that was not heard by `now`; answer its milliseconds."""
+        self._cut = True
+        return self.playout.clear(now)
+
+    @property
+    def agent_speaks(self) -> bool:
+        """Whether the caller hears the agent now, pauses between words included; not after StopAudio."""
+        interrupted = self._cut or self.hearing.sound_ms <= self._sound_before_cut_ms
+        return self.hearing.speaking and not interrupted
+
+    def tick(self, now: float) -> tuple[bytes | None, Sequence[Change]]:
+        """The caller's next frame (`None`: silence), and who began or ended to speak since the last tick."""
+        heard = self._heard(now)
+        frame = self.uplink.next_frame(now)
+        if self._noise is not None:
+            frame = self._noise.under(frame)
+        changes: list[Change] = [*self.hearing.feed(heard, now), *self.uplink.changes()]
+        if self._cut:
+            self._cut, self._sound_before_cut_ms = False, self.hearing.sound_ms
+        if self.recording is not None:
+            self._align_caller(now)
+            self.recording.say(frame or self._silence)
+            self.recording.hear(heard)
+        return (None if self.muted or self.on_hold else frame), changes
+
+    def listen(self, now: float) -> None:
+        """In place of `tick` on a line with marks, whose caller is not recorded: they are in `uplink.sent`."""
+        if self.recording is not None:
+            self.recording.hear(self._heard(now))
+
+    def _heard(self, now: float) -> bytes:
+        agent, prompt = self.playout.advance(now), self.prompts.advance(now)
+        if self.on_hold:
+            agent = bytes(len(agent))
+        if not prompt.strip(b"\0"):
+            return agent
+        mixed = np.frombuffer(agent, "<i2").astype(np.int32) + np.frombuffer(prompt, "<i2")
+        heard: bytes = np.clip(mixed, -32768, 32767).astype("<i2").tobytes()
+        return heard
+
+    def _align_caller(self, now: float) -> None:
+        """After the ticker gave up ticks (a suspended machine) the caller's channel is filled with silence. Ticks that
+        are only late bring their frames themselves: silence would tear a word apart, and stay as a delay.
+        """
+        assert self.recording is not None
+        frame_samples = len(self._silence) // 2
+        behind = round((now - self.opened) * self.rate_hz) - self.recording.left_samples
+        if behind > CATCH_UP_S * self.rate_hz:
+            self.recording.say(bytes(2 * (behind - frame_samples)))

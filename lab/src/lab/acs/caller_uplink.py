@@ -1,0 +1,102 @@
+"""What the caller's end puts on the line, one 20 ms frame at a time: speech, silence, or numbered marks."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Protocol
+
+from lab.acs.media_codec import frame_bytes
+from lab.mark_text import mark_base64
+from lab.marks import MAX_SEQ, encode_mark
+
+
+@dataclass(frozen=True, slots=True)
+class CallerSays:
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallerEnds:
+    text: str
+
+
+class CallerUplink(Protocol):
+    """`next_frame` is called once for each 20 ms; `None` is a frame of silence."""
+
+    def next_frame(self, now: float) -> bytes | None: ...
+
+    def changes(self) -> list[CallerSays | CallerEnds]:
+        """What began or ended with the last frame."""
+        ...
+
+
+class Utterance:
+    """Something the caller says: which frames of it are already on the line."""
+
+    def __init__(self, pcm: bytes, text: str) -> None:
+        self.pcm = pcm
+        self.text = text
+        self.sent_bytes = 0
+
+    @property
+    def finished(self) -> bool:
+        return self.sent_bytes >= len(self.pcm)
+
+
+class Speech:
+    """Says utterances one after the other, and silence when there is none."""
+
+    def __init__(self, rate_hz: int) -> None:
+        self._frame_bytes = frame_bytes(rate_hz)
+        self._utterances: deque[Utterance] = deque()
+        self._changes: list[CallerSays | CallerEnds] = []
+
+    def say(self, pcm: bytes, text: str) -> Utterance:
+        utterance = Utterance(pcm, text)
+        if pcm:
+            self._utterances.append(utterance)
+        return utterance
+
+    def next_frame(self, now: float) -> bytes | None:
+        if not self._utterances:
+            return None
+        utterance = self._utterances[0]
+        if not utterance.sent_bytes:
+            self._changes.append(CallerSays(utterance.text))
+        frame = utterance.pcm[utterance.sent_bytes : utterance.sent_bytes + self._frame_bytes]
+        utterance.sent_bytes += len(frame)
+        if utterance.finished:
+            self._utterances.popleft()
+            self._changes.append(CallerEnds(utterance.text))
+        return frame.ljust(self._frame_bytes, b"\0")
+
+    def changes(self) -> list[CallerSays | CallerEnds]:
+        changes, self._changes = self._changes, []
+        return changes
+
+
+class Marks:
+    """A numbered frame each 20 ms, for measuring loss, order and delay."""
+
+    def __init__(self, call: int, rate_hz: int) -> None:
+        self._call = call
+        self._rate_hz = rate_hz
+        self._seq = 0
+        self.sent: list[tuple[int, float]] = []
+
+    def next_frame(self, now: float) -> bytes:
+        frame = encode_mark(self._call, self._seq, self._rate_hz)
+        self.was_sent(now)
+        return frame
+
+    def next_base64(self) -> bytes:
+        """The next frame as base64; `was_sent` has to follow."""
+        return mark_base64(self._call, self._seq, self._rate_hz)
+
+    def was_sent(self, now: float) -> None:
+        self.sent.append((self._seq, now))
+        self._seq = (self._seq + 1) & MAX_SEQ
+
+    def changes(self) -> list[CallerSays | CallerEnds]:
+        return []

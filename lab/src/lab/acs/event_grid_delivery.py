@@ -1,0 +1,215 @@
+"""Event Grid's side: the validation handshake of both schemas and the delivery of IncomingCall to the webhook.
+
+Shapes and headers are those of the Event Grid docs ("Webhook event delivery", "Endpoint validation", "Event schema for
+Communication Services"). Success is 200-204; 400, 401 and 413 are not tried again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from urllib.parse import quote
+
+import aiohttp
+from yarl import URL
+
+from lab.acs.acs_log import log
+from lab.acs.calls import SimulatedCall
+from lab.acs.equipment import Equipment
+from lab.acs.party_identifiers import Json
+
+ORIGIN = "eventgrid.azure.net"
+SUBSCRIPTION = "LAB-INCOMING-CALLS"
+TOPIC = (
+    "/subscriptions/00000000-0000-0000-0000-000000000000/resourcegroups/lab"
+    "/providers/microsoft.communication/communicationservices/lab"
+)
+_DELIVERED = frozenset({200, 201, 202, 203, 204})
+_NOT_RETRIED = frozenset({400, 401, 413})
+_TIMEOUT = aiohttp.ClientTimeout(total=30)
+_POLL_S = 0.25
+
+
+class EventGrid:
+    def __init__(self, equipment: Equipment) -> None:
+        self._equipment = equipment
+        self._validated = False
+        self._validating = asyncio.Lock()
+        self._final: set[str] = set()
+
+    async def subscribe(self) -> str | None:
+        """Do the validation handshake, again and again while the webhook does not answer; why it failed, or `None`."""
+        async with self._validating:
+            deadline = time.monotonic() + self._equipment.settings.webhook_wait_s
+            while True:
+                problem, worth_retrying = await self._validate()
+                if problem is None:
+                    self._validated = True
+                    log("webhook validated")
+                    return None
+                if not worth_retrying or time.monotonic() > deadline:
+                    self._validated = False
+                    log("webhook not validated", reason=problem)
+                    return problem
+                await asyncio.sleep(_POLL_S)
+
+    async def ensure_subscribed(self) -> str | None:
+        return None if self._validated else await self.subscribe()
+
+    async def deliver(self, call: SimulatedCall) -> str | None:
+        """Deliver the call's event, with the faults in force; why the last request failed, or `None`."""
+        fault = self._equipment.faults.event_grid()
+        if fault is not None:
+            await asyncio.sleep(fault.delay_s)
+        problem: str | None = None
+        for _ in range(1 + (fault.duplicates if fault is not None else 0)):
+            problem = await self._deliver_once(call, fault.neighbours if fault is not None else ())
+        return problem
+
+    def retries(self, call: SimulatedCall) -> bool:
+        """Whether Event Grid tries a failed delivery of this call again."""
+        return call.id not in self._final
+
+    async def _deliver_once(self, call: SimulatedCall, neighbours: Sequence[object]) -> str | None:
+        count = call.counters["deliveries"]
+        call.counters["deliveries"] += 1
+        event = self._event(call)
+        call.note("incoming_call_sent", delivery=count)
+        status, _, text = await self._request("POST", _among(event, neighbours), self._headers("Notification", count))
+        if status in _DELIVERED:
+            return None
+        if status in _NOT_RETRIED:
+            self._final.add(call.id)
+        call.note("incoming_call_refused", status=status, reason=text[:200])
+        return f"the webhook answered {status}: {text[:200]}" if status else f"the webhook did not answer: {text}"
+
+    async def _validate(self) -> tuple[str | None, bool]:
+        """What is wrong with the webhook's handshake, and whether that may change by itself."""
+        if self._equipment.settings.event_schema == "cloudevents":
+            return await self._validate_by_options()
+        code = str(uuid.uuid4())
+        body = self._eventgrid_event(
+            "Microsoft.EventGrid.SubscriptionValidationEvent",
+            "",
+            {
+                "validationCode": code,
+                "validationUrl": f"https://{ORIGIN}:553/eventsubscriptions/lab/validate?id={code}",
+            },
+            str(uuid.uuid4()),
+            "1",
+        )
+        status, response, text = await self._request("POST", [body], self._headers("SubscriptionValidation", 0))
+        if status != 200:
+            return self._status_problem(status, text)
+        if not isinstance(response, dict) or response.get("validationResponse") != code:
+            return "the webhook answered 200 without the validation code", False
+        return None, False
+
+    async def _validate_by_options(self) -> tuple[str | None, bool]:
+        status, headers, text = await self._request("OPTIONS", None, {"WebHook-Request-Origin": ORIGIN})
+        if not 200 <= status < 300:
+            return self._status_problem(status, text)
+        assert isinstance(headers, Mapping)
+        if headers.get("webhook-allowed-origin") not in {ORIGIN, "*"}:
+            return f"the webhook does not allow the origin {ORIGIN} (WebHook-Allowed-Origin)", False
+        return None, False
+
+    @staticmethod
+    def _status_problem(status: int, text: str) -> tuple[str, bool]:
+        if status == 0:
+            return f"the webhook did not answer: {text}", True
+        return f"the webhook answered the validation {status}: {text[:200]}", status >= 500
+
+    async def _request(
+        self, method: str, body: Sequence[object] | None, headers: dict[str, str]
+    ) -> tuple[int, object, str]:
+        """Status (0: none), the JSON answered (of OPTIONS: the headers in lower case), and the text or error."""
+        settings = self._equipment.settings
+        url = settings.webhook_url
+        if settings.event_grid_secret:
+            url += ("&" if "?" in url else "?") + "code=" + quote(settings.event_grid_secret, safe="")
+        if settings.event_grid_bearer:
+            token = self._equipment.tokens.event_grid_token(settings.event_grid_bearer, datetime.now(UTC))
+            headers["Authorization"] = f"Bearer {token}"
+        try:
+            async with self._equipment.http.request(
+                method, URL(url, encoded=True), json=body, headers=headers, timeout=_TIMEOUT
+            ) as response:
+                text = await response.text(errors="replace")
+                if method == "OPTIONS":
+                    return response.status, {name.lower(): value for name, value in response.headers.items()}, text
+                try:
+                    return response.status, await response.json(content_type=None), text
+                except ValueError:
+                    return response.status, None, text
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+            return 0, None, f"{type(error).__name__}: {error}"
+
+    def _headers(self, kind: str, count: int) -> dict[str, str]:
+        headers = {
+            "Content-Type": "application/json; charset=utf-8",
+            "aeg-event-type": kind,
+            "aeg-subscription-name": SUBSCRIPTION,
+            "aeg-delivery-count": str(count),
+            "aeg-metadata-version": "1",
+            "aeg-data-version": "1.0",
+            "aeg-output-event-id": str(uuid.uuid4()),
+        }
+        if self._equipment.settings.event_schema == "cloudevents":
+            headers |= {"Content-Type": "application/cloudevents-batch+json; charset=utf-8", "Origin": ORIGIN}
+            headers["aeg-metadata-version"] = "1.0"
+        return headers
+
+    def _event(self, call: SimulatedCall) -> Json:
+        data = incoming_call_data(call)
+        subject = f"/caller/{call.caller.raw_id}/recipient/{call.app.raw_id}"
+        if self._equipment.settings.event_schema == "eventgrid":
+            return self._eventgrid_event(
+                "Microsoft.Communication.IncomingCall", subject, data, call.event_id, "1.0", call.created_at
+            )
+        return {
+            "id": call.event_id,
+            "source": TOPIC,
+            "subject": subject,
+            "type": "Microsoft.Communication.IncomingCall",
+            "specversion": "1.0",
+            "time": _time(call.created_at),
+            "data": data,
+        }
+
+    @staticmethod
+    def _eventgrid_event(
+        kind: str, subject: str, data: Json, event_id: str, version: str, at: datetime | None = None
+    ) -> Json:
+        return {
+            "id": event_id,
+            "topic": TOPIC,
+            "subject": subject,
+            "data": data,
+            "eventType": kind,
+            "dataVersion": version,
+            "metadataVersion": "1",
+            "eventTime": _time(at or datetime.now(UTC)),
+        }
+
+
+def incoming_call_data(call: SimulatedCall) -> Json:
+    return call.announcement.data(call.caller, call.callee) | {
+        "serverCallId": call.server_call_id,
+        "incomingCallContext": call.context,
+        "correlationId": call.correlation_id,
+    }
+
+
+def _among(event: Json, neighbours: Sequence[object]) -> list[object]:
+    """The event in the middle of the batch, with neighbours on both sides."""
+    half = len(neighbours) // 2
+    return [*neighbours[:half], event, *neighbours[half:]]
+
+
+def _time(at: datetime) -> str:
+    """Every delivery of an event names the same time."""
+    return f"{at:%Y-%m-%dT%H:%M:%S.%f}0Z"

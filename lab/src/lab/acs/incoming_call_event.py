@@ -1,0 +1,37 @@
+"""Contents of a call's `IncomingCall` event (ACS docs, "Incoming call concepts")."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from lab.acs.party_identifiers import Identifier, Json
+
+CallerForm = Literal["full", "no_raw_id", "no_ids", "absent"]
+
+
+class IncomingCallEventData(BaseModel):
+    """Fields may also have their names in the event. `custom_context` and `on_behalf_of_callee` are any JSON, sent
+    unchanged; if they are not set, the event does not contain them.
+    """
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True, frozen=True)
+    display_name: str | None = Field(default="", alias="displayName")
+    custom_context: object = Field(default=None, alias="customContext")
+    on_behalf_of_callee: object = Field(default=None, alias="onBehalfOfCallee")
+    caller_form: CallerForm = Field(default="full", alias="callerForm")
+    """How `from` identifies the caller. `no_ids`: as an unknown party; `absent`: the event has no `from`."""
+
+    def data(self, caller: Identifier, callee: Identifier) -> Json:
+        about: Json = {"to": callee.json(), "callerDisplayName": self.display_name}
+        if self.caller_form != "absent":
+            about["from"] = self._caller(caller)
+        given = self.model_dump(include={"custom_context", "on_behalf_of_callee"}, by_alias=True, exclude_unset=True)
+        return about | given
+
+    def _caller(self, caller: Identifier) -> Json:
+        if self.caller_form == "no_ids":
+            return {"kind": "unknown"}
+        full = caller.json()
+        return full if self.caller_form == "full" else {name: full[name] for name in full if name != "rawId"}

@@ -1,0 +1,122 @@
+"""The Play operation: ACS itself plays a WAV file or speaks a text to the caller, beside what the media socket brings.
+
+How Play and bidirectional streaming share the line is not documented; here they are mixed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import time
+import wave
+from collections.abc import Mapping
+
+import aiohttp
+
+from lab.acs import callback_events as events
+from lab.acs.acs_errors import InvalidArgumentError, NotSimulatedError
+from lab.acs.caller import decode_wav
+from lab.acs.leg import Leg
+from lab.acs.operation import AnswerOperation, Request, decode_url
+from lab.speech import synthesize
+
+FILE_RATE_HZ = 16_000
+MAX_FILE_BYTES = 20 << 20
+_TIMEOUT = aiohttp.ClientTimeout(total=10)
+
+
+class PlayError(Exception):
+    """The prompt could not be played; carries the sub code."""
+
+    def __init__(self, sub_code: int, message: str) -> None:
+        super().__init__(message)
+        self.sub_code = sub_code
+
+
+async def play(request: Request) -> AnswerOperation:
+    leg = request.connected_leg()
+    sources = request.body.get("playSources")
+    if not isinstance(sources, list) or not sources or not all(isinstance(source, Mapping) for source in sources):
+        raise InvalidArgumentError("The field PlaySources is invalid.")
+    for source in sources:
+        _check(source)
+        if source.get("playSourceCacheId"):
+            request.pretend("play.playSources.playSourceCacheId")
+        if source["kind"] == "text":
+            request.pretend("play.playSources.text")
+    leg.prompt = leg.spawn(_play(leg, sources, request.context, request.operation_callback_url))
+    return AnswerOperation(202)
+
+
+async def cancel_all_media_operations(request: Request) -> AnswerOperation:
+    leg = request.connected_leg()
+    if leg.prompt is not None:
+        leg.prompt.cancel()
+    if leg.call.line is not None:
+        leg.call.line.prompts.clear(time.monotonic())
+    return AnswerOperation(202)
+
+
+def _check(source: Mapping[str, object]) -> None:
+    kind, body = source.get("kind"), source.get(str(source.get("kind")))
+    if not isinstance(body, Mapping) or kind not in {"file", "text", "ssml"}:
+        raise InvalidArgumentError("The field PlaySources is invalid.")
+    if kind == "ssml":
+        raise NotSimulatedError("SSML prompts are not simulated.")
+    if kind == "file":
+        decode_url(body.get("uri"), "playSources.file.uri", ("https", "http"))
+
+
+async def _play(leg: Leg, sources: list[Mapping[str, object]], context: str | None, url: str | None) -> None:
+    line = leg.call.line
+    assert line is not None
+    try:
+        for index, source in enumerate(sources):
+            try:
+                pcm = await _pcm(leg, source, line.rate_hz)
+            except PlayError as error:
+                failed = events.failed(
+                    leg.call, "PlayFailed", context, 400, error.sub_code, str(error), failedPlaySourceIndex=index
+                )
+                leg.callbacks.put(failed, url=url)
+                return
+            if index == 0:
+                leg.call.note("play_started")
+                leg.callbacks.put(events.completed(leg.call, "PlayStarted", context), url=url)
+            line.prompts.add(pcm, time.monotonic())
+        await asyncio.sleep(line.prompts.queued_ms / 1000)
+        leg.call.note("play_completed")
+        leg.callbacks.put(events.completed(leg.call, "PlayCompleted", context), url=url)
+    except asyncio.CancelledError:
+        if not leg.call.ended.is_set():
+            canceled = events.failed(leg.call, "PlayCanceled", context, 400, 8508, "Action was canceled.")
+            leg.callbacks.put(canceled, url=url)
+        raise
+
+
+async def _pcm(leg: Leg, source: Mapping[str, object], rate_hz: int) -> bytes:
+    body = source[str(source["kind"])]
+    assert isinstance(body, Mapping)
+    if source["kind"] == "text":
+        return await asyncio.to_thread(synthesize, str(body.get("text") or ""), rate_hz)
+    try:
+        async with leg.equipment.http.get(str(body["uri"]), timeout=_TIMEOUT) as response:
+            response.raise_for_status()
+            if (response.content_length or 0) > MAX_FILE_BYTES:
+                raise PlayError(8535, "Action failed, the file is too large.")
+            content = await response.read()
+    except (aiohttp.ClientError, TimeoutError) as error:
+        raise PlayError(8536, f"Action failed, file could not be downloaded: {error}") from error
+    return decode_prompt(content, rate_hz)
+
+
+def decode_prompt(content: bytes, rate_hz: int) -> bytes:
+    """ACS plays mono 16-bit WAV at 16 kHz and nothing else; raises `PlayError`."""
+    try:
+        with wave.open(io.BytesIO(content)) as reader:
+            form = (reader.getnchannels(), reader.getsampwidth(), reader.getframerate())
+        if form != (1, 2, FILE_RATE_HZ):
+            raise ValueError(f"{form[0]} channels, {form[1] * 8} bits, {form[2]} Hz")
+        return decode_wav(content, rate_hz)
+    except (wave.Error, EOFError, ValueError) as error:
+        raise PlayError(8535, f"Action failed, file format is invalid: {error}") from error

@@ -1,0 +1,218 @@
+"""What both simulators saw of one marked call, and what that says: did it go on, for how long was nothing heard, was
+anything lost, repeated, out of order, of another call, or of a voice session that was over. Pure.
+
+The simulated Voice Live numbers the marks of a call over all its sessions, so a mark names the session that sent it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Final
+
+FRAME_MS: Final = 20
+GOES_ON_S: Final = 1.0
+"""A direction that was heard so shortly before the end has gone on."""
+SETTLED_S: Final = 0.5
+"""Marks sent this shortly before the end may still be on their way."""
+_FOREVER: Final = float("inf")
+
+Sent = Sequence[tuple[int, float]]
+"""(seq, monotonic seconds of the write to the socket)."""
+Heard = Sequence[tuple[int, int, float]]
+"""(call, seq, monotonic seconds of the arrival), in the order of arrival."""
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceSession:
+    """One session of the call at the simulated Voice Live. It was opened, for the call, when it first heard it."""
+
+    opened_at: float
+    closed_at: float
+    sent: Sent
+    heard: Heard
+    conversation_id: str = ""
+    muted_at: float = float("inf")
+    """From then on the session did not answer: later audio counts as not heard."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeenMediaSocket:
+    """A time without a media socket: from its loss to the next open one.
+
+    `dialled_at`: when ACS began the last dial, the one that succeeded if any did.
+    `reported_at`: when ACS first posted a callback about the loss, infinite if it never did.
+    `refused`: dials that were refused.
+    """
+
+    lost_at: float
+    dialled_at: float
+    open_at: float
+    reported_at: float = float("inf")
+    refused: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CallEvidence:
+    number: int
+    connected: bool
+    """Still connected at the end."""
+    sent: Sent
+    """By the caller."""
+    heard: Heard
+    """By the caller."""
+    sessions: Sequence[VoiceSession]
+    """By the time they were opened."""
+    breaks: Sequence[SeenMediaSocket] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DirectionTrace:
+    """One direction of one call. `gap_ms` is the longest time in which no frame came, `own_gap_ms` the same without
+    the time that ACS takes until it begins the last dial: its pauses after refused dials are not ours, and
+    `refused_dials` counts those."""
+
+    went_on: bool
+    gap_ms: float
+    own_gap_ms: float
+    gap_at_s: float
+    """When the gap began, seconds after the watch did."""
+    sent: int
+    lost: int
+    repeated: int
+    disordered: int
+    foreign: int
+    stale: int
+    """Marks of a session heard after marks of a newer one."""
+    delays_ms: Sequence[float] = field(repr=False)
+    late_ms: float = 0.0
+    """Median delay of the marks heard in the last second: shows whether audio has returned to real time."""
+    after_dial_ms: float | None = None
+    """From the media socket that ACS opened again to the first frame."""
+    after_report_ms: float | None = None
+    """From ACS's callback about a lost media socket to the first frame; the longest such time."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallOutcome:
+    number: int
+    uplink: DirectionTrace
+    downlink: DirectionTrace
+    sessions: int
+    connected: bool
+    conversations: int = 1
+    """How many different ones the agent had in this call."""
+    refused_dials: int = 0
+    """Dials of a lost media socket that were refused."""
+
+    @property
+    def went_on(self) -> bool:
+        return self.connected and self.uplink.went_on and self.downlink.went_on
+
+
+def outcome(trace: CallEvidence, began: float, ended: float) -> CallOutcome:
+    """What happened to the call between `began` and `ended`, monotonic seconds."""
+    answered = (mark for session in trace.sessions for mark in session.heard if mark[2] <= session.muted_at)
+    up_heard = sorted(answered, key=lambda mark: mark[2])
+    down_sent = [mark for session in trace.sessions for mark in session.sent]
+    sender = {seq: index for index, session in enumerate(trace.sessions) for seq, _ in session.sent}
+    uplink = _direction(trace, trace.sent, up_heard, began, ended, {})
+    downlink = _direction(trace, down_sent, trace.heard, began, ended, sender)
+    met = sum(1 for session in trace.sessions if session.closed_at >= began and session.opened_at <= ended)
+    conversations = len({session.conversation_id for session in trace.sessions})
+    refused = sum(one.refused for one in trace.breaks if began <= one.lost_at <= ended)
+    return CallOutcome(trace.number, uplink, downlink, met, trace.connected, conversations, refused)
+
+
+def _direction(
+    trace: CallEvidence, sent: Sent, heard: Heard, began: float, ended: float, sender: dict[int, int]
+) -> DirectionTrace:
+    own = [(seq, t) for call, seq, t in heard if call == trace.number]
+    arrivals = [t for _, t in own if began <= t <= ended]
+    silences = list(pairwise([began, *arrivals, ended]))
+    gap = max(silences, key=_length)
+    own_gap = max(_length(silence) - _dialling(silence, trace.breaks) for silence in silences)
+    first_heard = dict(reversed(own))
+    late_s = _late_s(sent, own, ended)
+    # Marks that wait behind an outage are as late as the others: not heard yet, and not lost.
+    sent_at = {seq: t for seq, t in sent if began <= t <= ended - SETTLED_S - late_s}
+    newest_session = [sender.get(seq, -1) for seq, _ in own]
+    delays = [(first_heard[seq] - t) * 1000 for seq, t in sent_at.items() if seq in first_heard]
+    return DirectionTrace(
+        went_on=bool(arrivals) and arrivals[-1] > ended - GOES_ON_S,
+        gap_ms=_ms(_length(gap)),
+        own_gap_ms=_ms(own_gap),
+        gap_at_s=gap[0] - began,
+        sent=len(sent_at),
+        lost=sum(1 for seq in sent_at if seq not in first_heard),
+        repeated=_repeated(own, began),
+        disordered=_backward([seq for seq, t in own if t >= began]) - _stale(newest_session),
+        foreign=len(heard) - len(own),
+        stale=_stale(newest_session),
+        delays_ms=delays,
+        late_ms=late_s * 1000,
+        after_dial_ms=_after_dial(arrivals, trace.breaks, began, ended),
+        after_report_ms=_after_report(arrivals, trace.breaks, began, ended),
+    )
+
+
+def _late_s(sent: Sent, own: Iterable[tuple[int, float]], ended: float) -> float:
+    sent_at = dict(sent)
+    last = sorted(t - sent_at[seq] for seq, t in own if seq in sent_at and ended - GOES_ON_S < t <= ended)
+    return last[len(last) // 2] if last else 0.0
+
+
+def _repeated(own: Iterable[tuple[int, float]], began: float) -> int:
+    """Marks that came after `began` and had been heard before, whenever that was."""
+    known: set[int] = set()
+    count = 0
+    for seq, t in own:
+        count += seq in known and t >= began
+        known.add(seq)
+    return count
+
+
+def _length(silence: tuple[float, float]) -> float:
+    return silence[1] - silence[0]
+
+
+def _ms(silence_s: float) -> float:
+    """Frames that should have come and did not: at real time one is due every 20 ms."""
+    return max(silence_s * 1000 - FRAME_MS, 0.0)
+
+
+def _dialling(silence: tuple[float, float], breaks: Iterable[SeenMediaSocket]) -> float:
+    """How much of the silence ACS spent before its last dial."""
+    return sum(max(0.0, min(silence[1], one.dialled_at) - max(silence[0], one.lost_at)) for one in breaks)
+
+
+def _backward(numbers: Sequence[int]) -> int:
+    """Marks behind one that should have come after them."""
+    newest, count = -1, 0
+    for number in numbers:
+        count += number < newest
+        newest = max(newest, number)
+    return count
+
+
+def _stale(sessions: Sequence[int]) -> int:
+    return _backward([session for session in sessions if session >= 0])
+
+
+def _after_dial(
+    arrivals: Sequence[float], breaks: Sequence[SeenMediaSocket], began: float, ended: float
+) -> float | None:
+    opened = [one.open_at for one in breaks if began <= one.lost_at and one.open_at <= ended]
+    if not opened:
+        return None
+    after = next((t for t in arrivals if t >= opened[-1]), _FOREVER)
+    return (min(after, ended) - opened[-1]) * 1000
+
+
+def _after_report(
+    arrivals: Sequence[float], breaks: Sequence[SeenMediaSocket], began: float, ended: float
+) -> float | None:
+    reports = [one.reported_at for one in breaks if began <= one.reported_at <= ended]
+    waits = [next((t for t in arrivals if t >= at), ended) - at for at in reports]
+    return max(waits) * 1000 if waits else None

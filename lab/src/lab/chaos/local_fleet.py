@@ -1,0 +1,245 @@
+"""Several of each service on one machine, behind an ingress, with everything that can be done to a process."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import re
+import signal
+import socket
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Final
+
+from lab.chaos.network import Network, Passage, network
+from lab.redis_group import RedisGroup
+from lab.redis_line import ask_map
+from lab.redis_server import start_server
+from lab.stack import Ports, Process, Stack, StackError
+from lab.wire import call_json
+
+RELAY: Final = "agent-relay"
+GATEWAY: Final = "media-gateway"
+CONTROL: Final = "call-control"
+OWNERS: Final = "{s00}:owners"
+READY_S: Final = 30.0
+_STEADY_PORTS: Final = range(20_000, 32_000)
+_SIMULATORS: Final = ("identity", "voice-live", "acs")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FleetPlan:
+    relays: int = 3
+    gateways: int = 2
+    controls: int = 2
+    sentinel: bool = False
+    """Redis is a primary with a replica, watched by three sentinels."""
+    relay_links: bool = False
+    """Each relay reaches Redis through a link of its own, which can be cut."""
+    extra: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Environment by service or simulator, e.g. {"agent-relay": {"RELAY_CAPACITY": "2"}}."""
+
+    def replicas(self) -> Iterator[str]:
+        for kind, count in ((CONTROL, self.controls), (GATEWAY, self.gateways), (RELAY, self.relays)):
+            yield from (f"{kind}-{number}" for number in range(1, count + 1))
+
+
+class LocalFleet(Stack):
+    """A stack whose services have replicas, named `agent-relay-1` and so on; the name of the service alone is its
+    ingress."""
+
+    def __init__(self, plan: FleetPlan, folder: Path, net: Network) -> None:
+        super().__init__(Ports(*(steady_port() for _ in fields(Ports))), folder, plan.extra)
+        self.plan = plan
+        self.net = net
+        self._ports = {name: steady_port() for name in plan.replicas()}
+        self.links: dict[str, Passage] = {}
+        self.group = RedisGroup(folder / "redis", steady_port) if plan.sentinel else None
+
+    def start(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._start_own_redis()
+        for kind, port in ((CONTROL, self.ports.call_control), (GATEWAY, self.ports.media_gateway)):
+            targets = [self._ports[name] for name in self._ports if kind_of(name) == kind]
+            self.net.passage(targets, probe="/readyz", port=port)
+            self.processes.append(Process(kind, port, None))
+        for name in _SIMULATORS:
+            self.launch_part(name)
+        self.await_ready()
+        # Before any relay is there: it may open voice sessions ahead of its calls.
+        call_json("PUT", f"{self.url('voice-live')}/lab/agent", {"mode": "marks"})
+        for name in self._ports:
+            if self.plan.relay_links and kind_of(name) == RELAY:
+                self.links[name] = self.net.passage([self.ports.redis])
+            self.launch_replica(name)
+        self.await_ready()
+
+    # -- processes
+    def launch_replica(self, name: str) -> None:
+        kind = kind_of(name)
+        environment = {**self._environment(kind), **self.extra.get(kind, {})}
+        if name in self.links:
+            environment["REDIS_URL"] = f"redis://127.0.0.1:{self.links[name].port}/0"
+        self._keep_log(name)
+        self.launch(name, [str(Path(sys.executable).parent / kind)], self._ports[name], "/readyz", environment)
+
+    def _keep_log(self, name: str) -> None:
+        """A process that is started again does not write over what the one before it said."""
+        log_path = self.folder / f"{name}.log"
+        if log_path.exists():
+            log_path.rename(self.folder / f"{name}.{int(time.time() * 1000)}.log")
+
+    def heal(self) -> None:
+        """Everything runs, is ready and has no fault. Raises `StackError`."""
+        self.thaw_all()
+        self.processes = [one for one in self.processes if one.popen is None or one.popen.poll() is None]
+        there = {process.name for process in self.processes}
+        if self.group is not None:
+            self.group.heal()
+        elif "redis" not in there:
+            self._start_own_redis()
+        for name in self._ports:
+            if name not in there:
+                self.launch_replica(name)
+        self.await_ready()
+
+    def process(self, name: str) -> Process:
+        """Raises `StackError` when it does not run."""
+        for process in self.processes:
+            if process.name == name and process.popen is not None:
+                return process
+        raise StackError(f"{name} does not run")
+
+    def replica_port(self, name: str) -> int:
+        """The replica's own port, behind the ingress."""
+        return self._ports[name]
+
+    def running(self, kind: str) -> list[str]:
+        """The replicas of a service that have a process."""
+        return [one.name for one in self.processes if one.popen is not None and kind_of(one.name) == kind]
+
+    def kill(self, name: str) -> None:
+        """kill -9."""
+        process = self.process(name)
+        assert process.popen is not None
+        process.popen.kill()
+        process.popen.wait()
+        self.processes.remove(process)
+
+    def freeze(self, name: str) -> None:
+        os.kill(self.process(name).pid, signal.SIGSTOP)
+
+    def thaw(self, name: str) -> None:
+        os.kill(self.process(name).pid, signal.SIGCONT)
+
+    def thaw_all(self) -> None:
+        for process in self.processes:
+            if process.popen is not None and process.popen.poll() is None:
+                process.popen.send_signal(signal.SIGCONT)
+
+    def drain(self, name: str, within_s: float = 40.0) -> float:
+        """SIGTERM; the seconds until the process had exited. Raises `StackError` when it does not."""
+        process = self.process(name)
+        assert process.popen is not None
+        began = time.monotonic()
+        process.popen.terminate()
+        while process.popen.poll() is None:
+            if time.monotonic() - began > within_s:
+                raise StackError(f"{name} did not exit within {within_s} s after SIGTERM")
+            time.sleep(0.01)
+        self.processes.remove(process)
+        return time.monotonic() - began
+
+    # -- Redis
+    def start_redis_again(self) -> None:
+        self._start_own_redis()
+
+    @property
+    def redis_port(self) -> int:
+        """Of the server in charge."""
+        return self.group.primary() if self.group is not None else self.ports.redis
+
+    def owners(self) -> dict[str, tuple[str, int]]:
+        """Who drives each call: call id → (name of the process, epoch)."""
+        rows = ask_map(self.redis_port, "HGETALL", OWNERS)
+        return {
+            call_id: (row.rpartition("|")[0], int(row.rpartition("|")[2]))
+            for call_id, row in rows.items()
+            if "|" in row and ":" not in call_id  # beside the owner of a call stand facts about it
+        }
+
+    def owned_by_pid(self) -> dict[str, int]:
+        """How many calls each relay drives, by the name of the replica."""
+        counts = dict.fromkeys(self.running(RELAY), 0)
+        by_pid = {str(self.process(name).pid): name for name in counts}
+        for owner, _ in self.owners().values():
+            pid = owner.rsplit("-", 2)[-2]
+            if pid in by_pid:
+                counts[by_pid[pid]] += 1
+        return counts
+
+    def active_calls(self, name: str) -> int:
+        """What the replica itself says that it works for."""
+        return int(self.metric(name, "bridge_active_calls"))
+
+    def metric(self, name: str, metric: str) -> float:
+        """A figure without labels that the replica tells of itself; 0 when it does not. Raises `OSError`."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self._ports[name]}/metrics", timeout=2) as reply:
+            found = re.search(rf"^{metric} (\S+)", reply.read().decode(), re.MULTILINE)
+        return float(found.group(1)) if found else 0.0
+
+    def tasks(self) -> dict[str, float]:
+        """How many asyncio tasks each replica has."""
+        there = [name for kind in (CONTROL, GATEWAY, RELAY) for name in self.running(kind)]
+        return {name: self.metric(name, "bridge_tasks") for name in there}
+
+    def stop(self) -> None:
+        super().stop()
+        if self.group is not None:
+            self.group.stop()
+
+    def _start_own_redis(self) -> None:
+        """Never the one of `REDIS_URL`: this one is going to suffer."""
+        if self.group is not None:
+            self.group.start()
+            self.redis_url = self.group.url
+            return
+        self.redis_url = f"redis://127.0.0.1:{self.ports.redis}/0"
+        log_path = self.folder / "redis.log"
+        self.processes.insert(0, Process("redis", self.ports.redis, start_server(self.ports.redis, log_path=log_path)))
+
+
+def steady_port() -> int:
+    """A port that nobody else gets while its process is away: none of those that the system hands out by itself."""
+    while True:
+        port = random.randrange(_STEADY_PORTS.start, _STEADY_PORTS.stop)
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
+
+
+def kind_of(name: str) -> str:
+    """`agent-relay` of `agent-relay-2`."""
+    kind, _, number = name.rpartition("-")
+    return kind if number.isdigit() else name
+
+
+@contextlib.contextmanager
+def running_fleet(plan: FleetPlan, folder: Path) -> Iterator[LocalFleet]:
+    """The fleet, ready, for the time of the context."""
+    with network() as net:
+        fleet = LocalFleet(plan, folder, net)
+        try:
+            fleet.start()
+            yield fleet
+        except KeyboardInterrupt:
+            fleet.hurry()
+            raise
+        finally:
+            fleet.thaw_all()
+            fleet.stop()

@@ -1,0 +1,186 @@
+"""Faults that a test or a person injects by `PUT /lab/faults`. Each happens `times` times (null: until cleared)."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
+
+
+class InjectedFault(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    times: int | None = Field(default=None, ge=1)
+    _taken: int = PrivateAttr(default=0)
+
+    def take(self) -> bool:
+        """Whether it happens this time."""
+        self._taken += 1
+        return self.times is None or self._taken <= self.times
+
+
+F = TypeVar("F", bound=InjectedFault)
+
+
+def due(fault: F | None) -> F | None:
+    """The fault, if it happens this time."""
+    return fault if fault is not None and fault.take() else None
+
+
+class HandshakeFault(InjectedFault):
+    """Answer the upgrade with this status."""
+
+    status: int = Field(ge=400, le=599)
+    retry_after_s: int | None = Field(default=None, ge=1, le=3600)
+    """What `Retry-After` says; null: there is none, as Azure documents none."""
+
+
+class RefuseFault(InjectedFault):
+    """Accept the socket, send this `error`, close: as Azure does with agents that it cannot start."""
+
+    code: str = "agent_initialization_failed"
+    message: str = "Failed to initialize the agent"
+
+
+class DropFault(InjectedFault):
+    """Cut the connection without a close frame (1006), so many seconds after `session.created`."""
+
+    after_s: float = Field(default=0.0, ge=0)
+
+
+class CloseFault(InjectedFault):
+    """Close properly, so many seconds after `session.created`; reason `session_expired` sends that `error` before."""
+
+    after_s: float = Field(default=0.0, ge=0)
+    code: int = Field(default=1001, ge=1000, le=4999)
+    reason: str = "session_expired"
+
+
+class DelayFault(InjectedFault):
+    """Send `session.created` or `session.updated` so much later."""
+
+    delay_s: float = Field(ge=0, le=600)
+
+
+class LateDeltasFault(InjectedFault):
+    """Send so many more audio deltas of a response between the barge-in and its `response.done`."""
+
+    count: int = Field(default=3, ge=1, le=100)
+
+
+class ResponseFault(InjectedFault):
+    """End the next response as failed, without any audio.
+
+    A spent quota has the code `rate_limit_exceeded`, and states the wait in `message` ("Please try again in 1.5s.").
+    `form`: `done` is `response.done` with status `failed`; `error` is an `error` event instead of the whole response,
+    which names the request if a client sent one; `both` is an `error` event without a name before that `response.done`.
+    """
+
+    code: str | None = "message_creation_failed"
+    type: str = "server_error"
+    message: str = "Failed to create message"
+    form: Literal["done", "error", "both"] = "done"
+
+
+class SlowFault(DelayFault):
+    """Start a response's output `delay_s` later; everything else is answered meanwhile.
+
+    `created`: `response.created` is sent at once (`early`) or only with the output (`late`).
+    """
+
+    created: Literal["early", "late"] = "early"
+
+
+class SilentFault(InjectedFault):
+    """Complete a spoken response without audio: `text` part, `transcript` without audio deltas, or `empty` output."""
+
+    form: Literal["text", "transcript", "empty"] = "text"
+
+
+class RequestErrorFault(InjectedFault):
+    """Answer a client's `response.create` with an `error` event; unless `named`, its `event_id` is null."""
+
+    type: str = "server_error"
+    code: str | None = None
+    message: str = "The server had an error while processing your request. Sorry about that!"
+    named: bool = False
+
+
+class RequestIgnoredFault(InjectedFault):
+    """Never answer a client's `response.create`."""
+
+
+class NoWordsFault(InjectedFault):
+    """Detect the caller's next speech as usual, but find no words in it (a cough) and do not respond to it.
+
+    `transcription`: `completed` with an empty text, `failed`, or `never` reported. A noise is no turn of the script.
+    """
+
+    transcription: Literal["completed", "failed", "never"] = "completed"
+
+
+class ProbesFault(InjectedFault):
+    """Treat `conversation.item.retrieve` of an unknown item differently.
+
+    `answer`: `ignored` sends nothing; `unnamed` sends the `error` event with `event_id` null, with this `code` and
+    `message` (null: the usual message).
+    """
+
+    answer: Literal["ignored", "unnamed"] = "ignored"
+    code: str | None = "item_retrieve_invalid_item_id"
+    message: str | None = None
+
+
+class IncompleteFault(InjectedFault):
+    """End the next response early, after its first delta."""
+
+    reason: str = "content_filter"
+
+
+class StallFault(InjectedFault):
+    """Send nothing any more on this socket once a response has sent so much audio."""
+
+    after_ms: int = Field(default=500, ge=0)
+
+
+class PartsFault(InjectedFault):
+    """Speak a reply as two audio parts of one item, with a pause between them."""
+
+    pause_s: float = Field(default=0.0, ge=0, le=60)
+
+
+class OddDeltasFault(InjectedFault):
+    """Cut the audio of a reply at odd bytes, so that deltas end with half a sample."""
+
+
+class RepeatedFault(InjectedFault):
+    """Send events of these types twice, the second time with another `event_id`."""
+
+    types: list[str] = Field(min_length=1)
+
+
+class OddEventsFault(InjectedFault):
+    """Send events that no SDK knows after `response.created`, and a `warning` after `session.updated`."""
+
+
+class VoiceLiveFaults(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    handshake: HandshakeFault | None = None
+    refuse: RefuseFault | None = None
+    drop: DropFault | None = None
+    close: CloseFault | None = None
+    session_created: DelayFault | None = None
+    session_updated: DelayFault | None = None
+    late_deltas: LateDeltasFault | None = None
+    response_failed: ResponseFault | None = None
+    response_slow: SlowFault | None = None
+    response_silent: SilentFault | None = None
+    response_incomplete: IncompleteFault | None = None
+    request_error: RequestErrorFault | None = None
+    request_ignored: RequestIgnoredFault | None = None
+    no_words: NoWordsFault | None = None
+    probes: ProbesFault | None = None
+    stall: StallFault | None = None
+    parts: PartsFault | None = None
+    odd_deltas: OddDeltasFault | None = None
+    repeated: RepeatedFault | None = None
+    odd_events: OddEventsFault | None = None

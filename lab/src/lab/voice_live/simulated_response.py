@@ -1,0 +1,236 @@
+"""One response of the service, from `response.created` to `response.done`: the exact order of its events.
+
+Recorded order: created, output_item.added, item.created, content_part.added, deltas (transcript before its audio),
+audio.done, audio_transcript.done, content_part.done, output_item.done, done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from lab.voice_live.conversation_items import ConversationItem
+from lab.voice_live.server_events import Event, event, item_event, new_id
+
+AUDIO_TOKENS_PER_S = 20
+CHARACTERS_PER_TOKEN = 4
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a response ends: its status and the `status_details` that go with it."""
+
+    status: str
+    details: Event | None = None
+
+
+COMPLETED = Ending("completed")
+
+
+def cancelled(reason: str) -> Ending:
+    """`reason`: turn_detected or client_cancelled."""
+    return Ending("cancelled", {"type": "cancelled", "reason": reason})
+
+
+def incomplete(reason: str) -> Ending:
+    """`reason`: max_output_tokens or content_filter."""
+    return Ending("incomplete", {"type": "incomplete", "reason": reason})
+
+
+def failed(code: str | None, message: str, kind: str = "server_error") -> Ending:
+    error: Event = {"type": kind, "code": code, "message": message}
+    return Ending("failed", {"type": "failed", "error": error})
+
+
+@dataclass(frozen=True)
+class ResponseForm:
+    """What a response is made of: taken from the session and from `response.create`."""
+
+    conversation_id: str | None
+    modalities: tuple[str, ...]
+    voice: object
+    output_audio_format: str
+    temperature: object = None
+    max_output_tokens: int | str = "inf"
+    metadata: object = None
+    cascaded: bool = False
+    """Azure speaks for a text model. Its ids, first status and nulls differ from those of native models."""
+    openai: bool = False
+    phase: str | None = None
+
+    @property
+    def spoken(self) -> bool:
+        return "audio" in self.modalities
+
+
+@dataclass
+class Response:
+    """Builds the events of one response and keeps what was generated. Never more than one output item, which may have
+    several audio parts."""
+
+    form: ResponseForm
+    id: str = field(default_factory=lambda: new_id("resp"))
+    status: str = "in_progress"
+    item: ConversationItem | None = None
+    first_delta_at: float | None = None
+    last_delta: str = ""
+    audio_bytes: int = 0
+    silent: str = ""
+    """How it ends without audio (`SilentFault.form`)."""
+    works_s: float = 0.0
+    """Additional time before its output starts."""
+    hidden: bool = False
+    """`response.created` is still to be sent."""
+    _details: Event | None = None
+    _audio_ms: float = 0.0
+    _earlier_parts: list[tuple[Event, float]] = field(default_factory=list)
+    """Each complete part, and its audio in milliseconds."""
+    _text: str = ""
+    """Of the current part."""
+
+    @property
+    def over(self) -> bool:
+        return self.status != "in_progress"
+
+    @property
+    def spoken(self) -> bool:
+        """Its message is an audio part with a transcript, not a text part."""
+        return self.form.spoken and self.silent != "text"
+
+    def created(self) -> Event:
+        return event("response.created", response=self._to_wire())
+
+    def open_message(self, previous_item_id: str | None) -> Iterator[Event]:
+        part: Event = {"type": "audio", "transcript": ""} if self.spoken else {"type": "text", "text": ""}
+        kind, status = ("msg", "incomplete") if self.form.cascaded else ("item", "in_progress")
+        item = ConversationItem(new_id(kind), "message", "assistant", status, phase=self.form.phase)
+        yield from self._open(item, previous_item_id)
+        yield self._part_event("response.content_part.added", part=part)
+
+    def open_call(self, name: str, previous_item_id: str | None) -> Iterator[Event]:
+        item = ConversationItem(
+            new_id("item"), "function_call", None, "in_progress", name=name, call_id=new_id("call"), arguments=""
+        )
+        yield from self._open(item, previous_item_id)
+
+    def _open(self, item: ConversationItem, previous_item_id: str | None) -> Iterator[Event]:
+        self.item = item
+        yield event("response.output_item.added", response_id=self.id, output_index=0, item=item.to_wire())
+        if self.form.conversation_id is not None:
+            yield item_event("created", previous_item_id, item.to_wire())
+
+    def text_delta(self, text: str) -> Event:
+        """More words: of the transcript when the response is spoken, of the text when not."""
+        item = self._opened()
+        self._text += text
+        self.item = replace(item, text=item.text + text)
+        return self._part_event(f"response.{'audio_transcript' if self.spoken else 'text'}.delta", delta=text)
+
+    def audio_delta(self, encoded: str, raw_bytes: int, ms: float, now: float) -> Event:
+        """`encoded`: base64 in the output format; `ms`: how long it plays."""
+        if self.first_delta_at is None:
+            self.first_delta_at = now
+        self.last_delta = encoded
+        self.audio_bytes += raw_bytes
+        self._audio_ms += ms
+        self.item = replace(self._opened(), audio_ms=int(self._audio_ms))
+        return self._part_event("response.audio.delta", delta=encoded)
+
+    def next_part(self) -> list[Event]:
+        """Complete the current audio part, and begin another one."""
+        closing = self._close_part()
+        self._text = ""
+        part: Event = {"type": "audio", "transcript": ""}
+        return [*closing, self._part_event("response.content_part.added", part=part)]
+
+    def _close_part(self) -> list[Event]:
+        part: Event = {"type": "audio", "transcript": self._text.strip()}
+        closing = [
+            self._part_event("response.audio.done"),
+            self._part_event("response.audio_transcript.done", transcript=self._text.strip()),
+            self._part_event("response.content_part.done", part=part),
+        ]
+        before_ms = sum(ms for _, ms in self._earlier_parts)
+        self._earlier_parts.append((part, self._audio_ms - before_ms))
+        return closing
+
+    def repeated_delta(self) -> Event:
+        """A delta that comes too late, when the response is cancelled already."""
+        return self._part_event("response.audio.delta", delta=self.last_delta)
+
+    def arguments_delta(self, text: str) -> Event:
+        item = self._opened()
+        self.item = replace(item, arguments=(item.arguments or "") + text)
+        where: Event = {"response_id": self.id, "item_id": item.id, "output_index": 0, "call_id": item.call_id}
+        return event("response.function_call_arguments.delta", **where, delta=text)
+
+    def finish(self, ending: Ending) -> list[Event]:
+        """Everything from the last delta to `response.done`. Call it once."""
+        self.status, self._details = ending.status, ending.details
+        closing = self._close_item() if self.item is not None else []
+        return [*closing, event("response.done", response=self._to_wire())]
+
+    def _close_item(self) -> list[Event]:
+        item = self._opened()
+        done = "completed" if self.status == "completed" else "incomplete"
+        if item.type == "function_call":
+            self.item = replace(item, status=done)
+            where: Event = {"response_id": self.id, "item_id": item.id, "output_index": 0, "call_id": item.call_id}
+            kind = "response.function_call_arguments.done"
+            closing = [event(kind, **where, name=item.name, arguments=item.arguments)] if done == "completed" else []
+        elif self.spoken:
+            closing = self._close_part()
+            parts_ms = tuple(int(ms) for _, ms in self._earlier_parts) if len(self._earlier_parts) > 1 else ()
+            content = tuple(part for part, _ in self._earlier_parts)
+            self.item = replace(item, status=done, content=content, parts_ms=parts_ms)
+        else:
+            self.item = replace(item, status=done, content=({"type": "text", "text": item.text},))
+            # Voice Live leaves the text of a native model out of the part; clients read it from text.done.
+            kept = item.text if self.form.cascaded or self.form.openai else ""
+            closing = [
+                self._part_event("response.text.done", text=item.text),
+                self._part_event("response.content_part.done", part={"type": "text", "text": kept}),
+            ]
+        wire = self._opened().to_wire()
+        return [*closing, event("response.output_item.done", response_id=self.id, output_index=0, item=wire)]
+
+    def _opened(self) -> ConversationItem:
+        if self.item is None:
+            raise RuntimeError("the response has no item yet")
+        return self.item
+
+    def _part_event(self, kind: str, **parts: object) -> Event:
+        where: Event = {"response_id": self.id, "item_id": self._opened().id, "output_index": 0}
+        return event(kind, **where, content_index=len(self._earlier_parts), **parts)
+
+    def _to_wire(self) -> Event:
+        over, form = self.over, self.form
+        no_limit = None if form.cascaded else "inf"
+        return {
+            "object": "realtime.response",
+            "id": self.id,
+            "status": self.status,
+            "status_details": self._details,
+            "output": [self.item.to_wire()] if over and self.item else [],
+            "usage": self._usage() if over else None,
+            "conversation_id": "" if form.cascaded and form.conversation_id is not None else form.conversation_id,
+            "modalities": list(form.modalities),
+            "voice": dict(form.voice) if isinstance(form.voice, Mapping) else form.voice,
+            "output_audio_format": form.output_audio_format,
+            "temperature": form.temperature,
+            "max_output_tokens": form.max_output_tokens if form.max_output_tokens != "inf" else no_limit,
+            "metadata": form.metadata,
+        }
+
+    def _usage(self) -> Event:
+        words = (self.item.text + (self.item.arguments or "")) if self.item else ""
+        text, audio = len(words) // CHARACTERS_PER_TOKEN, int(self._audio_ms * AUDIO_TOKENS_PER_S / 1000)
+        kinds: Event = {"text_tokens": 0, "audio_tokens": 0, "image_tokens": 0}
+        cached: Event = {"cached_tokens": 0, "cache_write_tokens": 0, **kinds, "cached_tokens_details": kinds}
+        return {
+            "total_tokens": text + audio,
+            "input_tokens": 0,
+            "output_tokens": text + audio,
+            "input_token_details": cached,
+            "output_token_details": {"text_tokens": text, "audio_tokens": audio, "reasoning_tokens": 0},
+        }

@@ -1,0 +1,137 @@
+"""Entra tokens: one `DefaultAzureCredential` a process, each token fetched before a call needs it.
+
+The credential keeps its own cache, which hands out the same token until shortly before it expires, also after the
+service refused it. So a token that has to be a new one comes from a new credential.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from azure.core.credentials_async import AsyncTokenCredential
+from azure.core.exceptions import AzureError
+from azure.identity.aio import DefaultAzureCredential
+
+from bridge_common.base.errors import OutsideError, error_text
+from bridge_common.base.log import fields
+from bridge_common.base.outage_logger import OutageLogger
+from bridge_common.base.waiting import time_limit
+
+log = logging.getLogger(__name__)
+
+K = TypeVar("K", bound=str)
+"""What a process calls its scopes."""
+
+_FETCH_TIMEOUT_S: Final = 10.0
+_MARGIN_S: Final = 600.0
+_RETRY_S: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class EntraToken:
+    text: str
+    expires_at_s: float
+    refresh_at_s: float
+    """Unix seconds; well before the end, but never in the first half of a short life."""
+
+
+class Tokens:
+    """`scopes`: what each token is asked for; only the needed ones are kept. `run` keeps them young."""
+
+    def __init__(
+        self,
+        scopes: Mapping[K, str],
+        make_credential: Callable[[], AsyncTokenCredential] = DefaultAzureCredential,
+    ) -> None:
+        self._scopes = dict[str, str](scopes.items())
+        self._make_credential = make_credential
+        self._credential: AsyncTokenCredential | None = None
+        self._tokens: dict[str, EntraToken] = {}
+        self._fetching = asyncio.Lock()
+        self._fetches = OutageLogger(log, "fetching tokens")
+
+    async def get(self, scope: str) -> str:
+        """The token in store; fetches only when there is none or it has expired. Raises `OutsideError`."""
+        token = self._tokens.get(scope)
+        if token is None or token.expires_at_s <= time.time():
+            token = await self._fetch(scope, instead_of=token)
+        return token.text
+
+    async def fresh(self, scope: str, rejected: str) -> str:
+        """Another token than the one that was rejected. Many calls may ask at once: one request serves them all."""
+        return (await self._fetch(scope, instead_of=EntraToken(rejected, 0, 0))).text
+
+    def stored(self, scope: str) -> str:
+        """The newest token, also when it has expired; empty before the first."""
+        token = self._tokens.get(scope)
+        return "" if token is None else token.text
+
+    @property
+    def missing(self) -> list[str]:
+        """Scopes without a valid token."""
+        now = time.time()
+        return [name for scope, name in self._scopes.items() if not self._valid(scope, now)]
+
+    async def run(self) -> None:
+        """Fetch every token and each again before it expires, until cancelled."""
+        while self._scopes:
+            for scope in self._scopes:
+                token = self._tokens.get(scope)
+                if token is None or token.refresh_at_s <= time.time():
+                    await self._refresh(scope, token)
+            await asyncio.sleep(self._pause_s())
+
+    async def aclose(self) -> None:
+        await self._replace_credential(None)
+
+    async def _refresh(self, scope: str, token: EntraToken | None) -> None:
+        try:
+            await self._fetch(scope, instead_of=token)
+            self._fetches.worked()
+        except OutsideError as error:
+            self._fetches.failed(scope=self._scopes[scope], error=error.message)
+
+    def _pause_s(self) -> float:
+        now = time.time()
+        due = [self._tokens[s].refresh_at_s - now if s in self._tokens else 0.0 for s in self._scopes]
+        waits = [_RETRY_S if wait <= 0 else wait for wait in due]
+        return min(waits)
+
+    def _valid(self, scope: str, now: float) -> bool:
+        token = self._tokens.get(scope)
+        return token is not None and token.expires_at_s > now
+
+    async def _fetch(self, scope: str, *, instead_of: EntraToken | None) -> EntraToken:
+        async with self._fetching:
+            known = self._tokens.get(scope)
+            if known is not None and (instead_of is None or known.text != instead_of.text):
+                return known
+            token = await self._ask(scope)
+            if instead_of is not None and token.text == instead_of.text:
+                await self._replace_credential(self._make_credential())
+                token = await self._ask(scope)
+            self._tokens[scope] = token
+            log.info("token fetched", extra=fields(scope=self._scopes[scope], expires_at_s=int(token.expires_at_s)))
+            return token
+
+    async def _ask(self, scope: str) -> EntraToken:
+        if self._credential is None:
+            self._credential = self._make_credential()
+        now = time.time()
+        try:
+            async with time_limit(_FETCH_TIMEOUT_S, "the identity"):
+                access = await self._credential.get_token(self._scopes[scope])
+        except (AzureError, TimeoutError, OSError) as error:
+            raise OutsideError(f"no token for {self._scopes[scope]}: {error_text(error)}", retry=True) from error
+        lifetime_s = access.expires_on - now
+        return EntraToken(access.token, access.expires_on, access.expires_on - min(_MARGIN_S, lifetime_s / 2))
+
+    async def _replace_credential(self, new: AsyncTokenCredential | None) -> None:
+        old, self._credential = self._credential, new
+        if old is not None:
+            await old.close()

@@ -1,0 +1,41 @@
+"""A limit on log lines that a stranger can cause, so that a flood of requests is not a flood of lines."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from bridge_common.base.log import fields
+
+
+class LineLimit(logging.Filter):
+    """Passes `burst` lines at once and `per_s` a second; the next line that passes counts those that did not. Errors
+    always pass.
+
+    A filter of a logger sees only the lines of this logger, not those of the loggers below it.
+    """
+
+    def __init__(self, per_s: float, burst: int) -> None:
+        super().__init__()
+        self._per_s = per_s
+        self._burst = burst
+        self._left = float(burst)
+        self._seen_at = float("-inf")
+        self._suppressed = 0
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.levelno >= logging.ERROR:
+            return True
+        now = time.monotonic()
+        self._left = min(self._burst, self._left + (now - self._seen_at) * self._per_s)
+        self._seen_at = now
+        if self._left < 1:
+            self._suppressed += 1
+            return False
+        self._left -= 1
+        if self._suppressed:
+            for name, values in fields(suppressed=self._suppressed).items():
+                assert isinstance(values, dict)
+                setattr(record, name, {**getattr(record, name, {}), **values})
+            self._suppressed = 0
+        return True

@@ -1,0 +1,137 @@
+"""`REDIS_URL`, read: one server, a primary that sentinels know, or the first node of a cluster. Pure."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
+from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlsplit
+
+from bridge_common.base.errors import InputError
+
+Address: TypeAlias = tuple[str, int]
+"""Host and port."""
+
+SCHEMES: Final = ("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel")
+_SENTINEL: Final = "+sentinel"
+_SENTINEL_PORT: Final = 26379
+_REDIS_PORT: Final = 6379
+_OF_SENTINELS: Final = ("sentinel_username", "sentinel_password")
+
+
+@dataclass(frozen=True, slots=True)
+class RedisAddress:
+    """`url` is what redis-py reads: options, credentials and a first host, which with `sentinels` is one of them."""
+
+    url: str = field(repr=False)
+    sentinels: tuple[Address, ...] = ()
+    service: str = ""
+    """What the sentinels call the primary."""
+    sentinel_username: str = ""
+    sentinel_password: str = field(default="", repr=False)
+
+    @property
+    def scheme(self) -> str:
+        return urlsplit(self.url).scheme
+
+    @property
+    def host(self) -> str:
+        return urlsplit(self.url).hostname or ""
+
+    @property
+    def port(self) -> int:
+        return urlsplit(self.url).port or _REDIS_PORT
+
+    @property
+    def database(self) -> int:
+        parts = urlsplit(self.url)
+        return int(parts.path.strip("/") or dict(parse_qsl(parts.query)).get("db", "0"))
+
+    @property
+    def user(self) -> str:
+        return unquote(urlsplit(self.url).username or "")
+
+    @property
+    def has_password(self) -> bool:
+        return bool(urlsplit(self.url).password)
+
+    @property
+    def is_private(self) -> bool:
+        """Whether nobody on the way can listen: TLS, or a server on this machine."""
+        return self.scheme != "redis" or is_loopback(self.host)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether what is sent to this host stays on this machine."""
+    name = host.lower()
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def parse_address(url: str) -> RedisAddress:
+    """Raises `InputError`, whose message holds nothing of the URL: there may be a password in it."""
+    try:
+        parts = urlsplit(url)
+        scheme = parts.scheme
+        if scheme not in SCHEMES:
+            raise InputError("has to begin with " + ", ".join(f"{scheme}://" for scheme in SCHEMES))
+        if scheme.endswith(_SENTINEL):
+            return _behind_sentinels(parts)
+        if scheme == "unix":
+            return RedisAddress(url)
+        if not parts.hostname:
+            raise InputError("names no host")
+        address = RedisAddress(url)
+        # Both are read, so that a wrong one is found now.
+        _ = parts.port, address.database
+        return address
+    except ValueError:
+        raise InputError("has a port or a database that is no number, or something else that no URL has") from None
+
+
+def certificate_name(announced: str, url_host: str) -> str:
+    """The name that the TLS certificate of a server must contain, if a cluster or sentinels announced the server.
+
+    An announced name is checked as it is. An announced address is checked for the host of `REDIS_URL`, because
+    certificates seldom contain addresses; if that host is an address as well, for the announced address.
+    """
+    return announced if _is_name(announced) or not _is_name(url_host) else url_host
+
+
+def _is_name(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return bool(host)
+    return False
+
+
+def _behind_sentinels(parts: SplitResult) -> RedisAddress:
+    """redis+sentinel://[user:password@]host[:port],host[:port]/service[/database][?option=value]"""
+    login, _, hosts = parts.netloc.rpartition("@")
+    sentinels = tuple(_host_and_port(text) for text in hosts.split(",") if text)
+    if not sentinels:
+        raise InputError("names no sentinel")
+    service, _, database = parts.path.strip("/").partition("/")
+    if not service:
+        raise InputError("names no service after the sentinels: redis+sentinel://host:26379,host:26379/mymaster")
+    options = dict(parse_qsl(parts.query))
+    of_sentinels = {name: options.pop(name, "") for name in _OF_SENTINELS}
+    scheme = parts.scheme.removesuffix(_SENTINEL)
+    host, port = sentinels[0]
+    before = f"{login}@" if login else ""
+    spelled = f"[{host}]" if ":" in host else host
+    after = f"?{urlencode(options)}" if options else ""
+    url = f"{scheme}://{before}{spelled}:{port}/{int(database or 0)}{after}"
+    return RedisAddress(url, sentinels, unquote(service), **of_sentinels)
+
+
+def _host_and_port(text: str) -> Address:
+    found = urlsplit(f"//{text}")
+    if not found.hostname:
+        raise InputError("names a sentinel without a host")
+    return found.hostname, found.port or _SENTINEL_PORT

@@ -1,0 +1,77 @@
+"""Signing in to Redis with Entra tokens: the user is the object id of the identity, the password is its token.
+
+As Azure Managed Redis wants it (Microsoft Learn, "Use Microsoft Entra for cache authentication with Azure Managed
+Redis"). Why not the package `redis-entraid`: docs/adr/0014.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Final
+
+import jwt
+from azure.core.credentials_async import AsyncTokenCredential
+from azure.identity.aio import DefaultAzureCredential
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from bridge_common.auth.entra_tokens import Tokens
+from bridge_common.base.errors import OutsideError
+from bridge_common.redis.connections import RenewedCredentials
+
+_REDIS: Final = "redis"
+_ANOTHER_AFTER_S: Final = 5.0
+"""A refused token is replaced this seldom: many connections are refused at once, and again until somebody mends it."""
+
+
+class EntraCredentials(RenewedCredentials):
+    """`user`: empty for the object id that the token names. Tokens are renewed from the first sign-in on."""
+
+    def __init__(
+        self,
+        scope: str,
+        user: str = "",
+        make_credential: Callable[[], AsyncTokenCredential] = DefaultAzureCredential,
+    ) -> None:
+        self._tokens = Tokens({_REDIS: scope}, make_credential)
+        self._user = user
+        self._refused = ""
+        self._replaced_at = float("-inf")
+        self._renewing: asyncio.Task[None] | None = None
+
+    @property
+    def token(self) -> str:
+        return self._tokens.stored(_REDIS)
+
+    async def get_credentials_async(self) -> tuple[str, str]:
+        try:
+            token = await self._good_token()
+        except OutsideError as error:
+            raise RedisConnectionError(error.message) from error
+        if self._renewing is None:
+            self._renewing = asyncio.create_task(self._tokens.run(), name="tokens for Redis")
+        return self._user or _object_id(token), token
+
+    def refused(self, token: str) -> None:
+        self._refused = token
+
+    async def aclose(self) -> None:
+        if self._renewing is not None:
+            self._renewing.cancel()
+            await asyncio.gather(self._renewing, return_exceptions=True)
+        await self._tokens.aclose()
+
+    async def _good_token(self) -> str:
+        if self._refused and self._refused == self.token and time.monotonic() > self._replaced_at + _ANOTHER_AFTER_S:
+            self._replaced_at = time.monotonic()
+            return await self._tokens.fresh(_REDIS, self._refused)
+        return await self._tokens.get(_REDIS)
+
+
+def _object_id(token: str) -> str:
+    """Redis checks the token; here it is only read."""
+    try:
+        return str(jwt.decode(token, options={"verify_signature": False})["oid"])
+    except (jwt.InvalidTokenError, KeyError):
+        raise RedisConnectionError("the token names no object id: put the user into REDIS_URL") from None

@@ -1,0 +1,199 @@
+"""Where a Redis server is that may move: the primary that sentinels have chosen.
+
+A connection asks its place for the address each time it opens, has it checked once it stands, and is ended by it when
+the server behind it is not the right one any more. The last matters most: after a planned fail-over the old primary
+stays writable for seconds until a sentinel demotes it, and what is written there then is lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+from weakref import WeakSet
+
+from redis.asyncio import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
+
+from bridge_common.base.errors import error_text
+from bridge_common.base.log import fields
+from bridge_common.base.waiting import time_limit
+from bridge_common.redis.address import Address
+
+log = logging.getLogger(__name__)
+
+_ANSWER_S: Final = 0.5
+"""How long a sentinel may take; the fastest that know the most are believed."""
+_RETRY_S: Final = 0.5
+_SWITCH: Final = "+switch-master"
+
+
+class Movable(Protocol):
+    """A connection, as its place sees it."""
+
+    @property
+    def address(self) -> Address: ...
+
+    def abort(self) -> None: ...
+
+
+class Endpoint(ABC):
+    """One server by the part it plays. `url_host`: host of `REDIS_URL`, for the check of the server's certificate
+    (`certificate_name`).
+    """
+
+    def __init__(self, url_host: str = "") -> None:
+        self.url_host = url_host
+        self._address: Address | None = None
+        self._open: WeakSet[Movable] = WeakSet()
+        self._finding = asyncio.Lock()
+
+    async def find(self) -> Address:
+        """The address in memory, or else looked up. Raises `RedisConnectionError` when nobody knows."""
+        if self._address is None:
+            async with self._finding:
+                if self._address is None:
+                    self._address = await self._look_up()
+        return self._address
+
+    def joined(self, connection: Movable) -> None:
+        self._open.add(connection)
+
+    def doubt(self, address: Address) -> None:
+        """Nobody answered there: look it up again before the next connection."""
+        if self._address == address:
+            self._address = None
+
+    def leave(self, address: Address) -> None:
+        """The server there is not the right one (any more): end all connections to it."""
+        self.doubt(address)
+        for connection in list(self._open):
+            if connection.address == address:
+                connection.abort()
+
+    @abstractmethod
+    async def check(self, ask: Callable[..., Awaitable[Any]]) -> None:
+        """Raises `RedisConnectionError` when a connection that has just opened leads to the wrong server. `ask` sends
+        one command over it."""
+
+    @abstractmethod
+    async def _look_up(self) -> Address: ...
+
+    @abstractmethod
+    async def aclose(self) -> None:
+        """Look no more."""
+
+
+class FixedEndpoint(Endpoint):
+    """One server, whatever part it plays."""
+
+    def __init__(self, address: Address, url_host: str = "") -> None:
+        super().__init__(url_host)
+        self._fixed = address
+
+    async def check(self, ask: Callable[..., Awaitable[Any]]) -> None: ...
+
+    async def _look_up(self) -> Address:
+        return self._fixed
+
+    async def aclose(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Opinion:
+    """What one sentinel says. The one with the highest epoch has seen the latest fail-over."""
+
+    epoch: int
+    address: Address
+    down: bool
+
+
+class SentinelEndpoint(Endpoint):
+    """The primary of `service`. From the first look-up on, every sentinel is asked to tell of a switch."""
+
+    def __init__(self, sentinels: Sequence[Redis], service: str, url_host: str = "") -> None:
+        super().__init__(url_host)
+        self._sentinels = sentinels
+        self._service = service
+        self._epoch = -1
+        self._watching: list[asyncio.Task[None]] = []
+
+    async def check(self, ask: Callable[..., Awaitable[Any]]) -> None:
+        greeting = await ask("HELLO")
+        if greeting.get(b"role") != b"master":
+            raise RedisConnectionError("this server is a replica now")
+
+    async def _look_up(self) -> Address:
+        if not self._watching:
+            self._watching = [asyncio.create_task(self._watch(sentinel)) for sentinel in self._sentinels]
+        epoch = self._epoch
+        found = await self._best_opinion()
+        if found.down:
+            raise RedisConnectionError(f"the primary of {self._service} is down, and no other is chosen yet")
+        if -1 < epoch < found.epoch:
+            self._tell(found)
+        return found.address
+
+    async def _best_opinion(self) -> _Opinion:
+        answers = await asyncio.gather(*(self._ask(sentinel) for sentinel in self._sentinels), return_exceptions=True)
+        opinions = [answer for answer in answers if isinstance(answer, _Opinion) and answer.epoch >= self._epoch]
+        if not opinions:
+            reasons = sorted(
+                {f"{type(one).__name__}: {error_text(one)}" for one in answers if isinstance(one, BaseException)}
+            )
+            raise RedisConnectionError(f"no sentinel knows the primary of {self._service} ({'; '.join(reasons)})")
+        best = max(opinions, key=lambda one: (one.epoch, not one.down))
+        self._epoch = best.epoch
+        return best
+
+    async def _ask(self, sentinel: Redis) -> _Opinion:
+        async with time_limit(_ANSWER_S, "a sentinel"):
+            answer: Any = await sentinel.execute_command("SENTINEL", "MASTER", self._service)  # type: ignore[no-untyped-call]
+        return _opinion(answer)
+
+    async def _watch(self, sentinel: Redis) -> None:
+        """Hear of a switch as soon as this sentinel knows of it."""
+        while True:
+            with suppress(RedisError, OSError):
+                await self._listen(sentinel)
+            await asyncio.sleep(_RETRY_S)
+
+    async def _listen(self, sentinel: Redis) -> None:
+        async with sentinel.pubsub() as news:
+            await news.subscribe(_SWITCH)
+            # Also after the subscription itself: what was told before it was not heard.
+            async for _ in news.listen():
+                await self._follow()
+
+    async def _follow(self) -> None:
+        before = self._address
+        if before is None:
+            return
+        with suppress(RedisConnectionError):
+            now = await self._best_opinion()
+            if now.address != before and self._address == before:
+                self._tell(now)
+                self._address = now.address
+                self.leave(before)
+
+    def _tell(self, opinion: _Opinion) -> None:
+        log.warning("Redis has another primary", extra=fields(service=self._service, epoch=opinion.epoch))
+
+    async def aclose(self) -> None:
+        for task in self._watching:
+            task.cancel()
+        await asyncio.gather(*self._watching, return_exceptions=True)
+        for sentinel in self._sentinels:
+            await sentinel.aclose()
+
+
+def _opinion(answer: Any) -> _Opinion:
+    """SENTINEL MASTER answers with names and values: a map in RESP3, a flat list before."""
+    found = answer if isinstance(answer, Mapping) else dict(zip(answer[::2], answer[1::2], strict=True))
+    down = {b"s_down", b"o_down"} & set(found[b"flags"].split(b","))
+    return _Opinion(int(found[b"config-epoch"]), (found[b"ip"].decode(), int(found[b"port"])), bool(down))

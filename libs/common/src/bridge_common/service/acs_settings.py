@@ -1,0 +1,54 @@
+"""Settings of the services that ACS calls: how they know that it is ACS."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+from pydantic import BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
+
+from bridge_common.auth.acs_jwt import MAX_AGE_S, JwtMode, JwtVerifier
+from bridge_common.service import insecure
+from bridge_common.service.settings import Secrets, ServiceSettings
+
+ACS_ISSUER: Final = "https://acscallautomation.communication.azure.com"
+
+
+def lower(value: object) -> object:
+    """For settings with a closed set of values: their case does not matter."""
+    return value.lower() if isinstance(value, str) else value
+
+
+class AcsTrustSettings(ServiceSettings):
+    media_token_keys: Annotated[Secrets, insecure.KEYS]
+    """Of the signatures in media URLs: call-control signs with the first, the gateways take any."""
+    acs_jwt_mode: Annotated[JwtMode, BeforeValidator(lower), insecure.JWT_MODE] = JwtMode.ENFORCE
+    acs_jwt_audience: str = Field(default="", validate_default=True)
+    """The immutable resource id of the ACS resource."""
+    acs_jwt_issuer: str = ACS_ISSUER
+    acs_jwks_url: Annotated[str, insecure.URL] = f"{ACS_ISSUER}/calling/keys"
+    jwks_max_age_s: float = Field(default=MAX_AGE_S, ge=60, le=30 * 24 * 3600)
+    """How long signing keys are trusted that their endpoint no longer offers, or cannot confirm."""
+
+    @field_validator("media_token_keys")
+    @classmethod
+    def _not_empty(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        if not value:
+            raise ValueError("one key or more is needed; generate one with `openssl rand -hex 32`")
+        return value
+
+    @field_validator("acs_jwt_audience")
+    @classmethod
+    def _audience(cls, value: str, info: ValidationInfo) -> str:
+        if not value and info.data.get("acs_jwt_mode") is not JwtMode.OFF:
+            raise ValueError("is not set: the immutable resource id of the ACS resource")
+        return value
+
+    def acs_tokens(self) -> JwtVerifier:
+        """The verifier of the tokens on callbacks and media sockets."""
+        return JwtVerifier(
+            self.acs_jwks_url,
+            [self.acs_jwt_issuer],
+            self.acs_jwt_audience,
+            mode=self.acs_jwt_mode,
+            max_age_s=self.jwks_max_age_s,
+        )

@@ -1,0 +1,217 @@
+"""A connection of uvicorn with the limits that uvicorn lacks: on time, on number, and on peers that do not read.
+
+uvicorn waits without limit for a request head, for a body and for a peer to take its response, and it takes connections
+without limit: some thousand unfinished heads used up a pod's memory within seconds. A reverse proxy has these limits;
+this service may be reached without one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from enum import Enum
+from typing import Any, Final, cast
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
+
+from bridge_common.observability.telemetry import CONNECTIONS_DROPPED
+from bridge_common.service.pending_connections import PendingConnections, source_of
+
+# Not Final where tests shorten them.
+HEAD_S = 5.0
+"""Time for a request head to arrive whole."""
+BODY_PAUSE_S = 20.0
+"""Longest pause within a body. The endpoints limit its whole time, except where it is a text that is being written."""
+UNREAD_S = 30.0
+"""Time for a peer to take a response that fills all buffers."""
+LINGER_S = 1.0
+"""Time for a peer to read the response that was sent before its request was complete."""
+LINGER_BYTES: Final = 1024 * 1024
+"""Body that is read and thrown away meanwhile."""
+
+
+class ConnectionPhase(Enum):
+    """What a connection is about. The value is the reason for which it is dropped when its time is over."""
+
+    HEAD = "slow"
+    """A request head has begun, or none has come since the connection was made."""
+    BODY = "slow_body"
+    ANSWERING = "answering"
+    """The request is complete: how long the answer takes is our affair."""
+    UNREAD = "unread"
+    """The peer does not take the response."""
+    IDLE = "idle"
+    """Between two requests; uvicorn limits the time."""
+    LINGERING = "linger"
+    """The response is complete and the request is not, or the connection is being closed."""
+
+
+class HttpConnections:
+    """The connections of one server. At `most` the one that has been answered for the longest time makes room."""
+
+    def __init__(self, most: int, pending: PendingConnections) -> None:
+        self._most = most
+        self._pending = pending
+        self._all: set[HttpConnection] = set()
+        self._answered: dict[HttpConnection, None] = {}
+        """Idle or lingering, the longest first."""
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def enter(self, connection: HttpConnection) -> None:
+        if len(self._all) >= self._most:
+            # If all are busy with requests, the newcomer is the one that loses nothing.
+            oldest = next(iter(self._answered), connection)
+            self.leave(oldest)
+            oldest.drop("total")
+        self._all.add(connection)
+
+    def leave(self, connection: HttpConnection) -> None:
+        self._all.discard(connection)
+        self._answered.pop(connection, None)
+        self._pending.leave(connection)
+
+    def moved(self, connection: HttpConnection, phase: ConnectionPhase) -> None:
+        if phase is ConnectionPhase.HEAD:
+            self._pending.enter(connection, connection.source, connection.abort)
+        else:
+            self._pending.leave(connection)
+        if phase in (ConnectionPhase.IDLE, ConnectionPhase.LINGERING):
+            self._answered[connection] = None
+        else:
+            self._answered.pop(connection, None)
+
+
+class HttpConnection(H11Protocol):
+    def __init__(self, connections: HttpConnections, **of_uvicorn: Any) -> None:
+        super().__init__(**of_uvicorn)
+        self.source = ""
+        self._connections = connections
+        self._phase = ConnectionPhase.ANSWERING
+        self._is_unread = False
+        self._lingered_bytes = 0
+        self._deadline: asyncio.TimerHandle | None = None
+
+    def drop(self, why: str) -> None:
+        CONNECTIONS_DROPPED.labels(why).inc()
+        self.abort()
+
+    def abort(self) -> None:
+        self.transport.abort()
+
+    # -- of asyncio
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
+        super().connection_made(transport)
+        self.source = source_of(transport.get_extra_info("peername"))
+        self._connections.enter(self)
+        self._move(ConnectionPhase.HEAD)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._let_go()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._phase is ConnectionPhase.LINGERING:
+            self._lingered_bytes += len(data)
+            if self._lingered_bytes > LINGER_BYTES:
+                self.drop(ConnectionPhase.LINGERING.value)
+                return
+        super().data_received(data)
+        self._look(progress=True)
+        if self._phase is ConnectionPhase.BODY:
+            self.flow.pause_reading()  # until the endpoint asks for more: it may refuse the sender first
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._is_unread = True
+        self._look()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._is_unread = False
+        self._look()
+
+    # -- of uvicorn
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._look()
+
+    def timeout_keep_alive_handler(self) -> None:
+        super().timeout_keep_alive_handler()
+        self._look()
+
+    def handle_websocket_upgrade(self, event: h11.Request) -> None:
+        self._let_go()
+        super().handle_websocket_upgrade(event)
+
+    # -- phases
+    def _look(self, *, progress: bool = False) -> None:
+        """`progress`: bytes have come."""
+        if self not in self._connections._all:
+            return
+        phase = self._phase_now()
+        if phase is not self._phase or (phase is ConnectionPhase.BODY and progress):
+            self._move(phase)
+
+    def _phase_now(self) -> ConnectionPhase:
+        if self.transport.is_closing():
+            return ConnectionPhase.LINGERING
+        if self._is_unread:
+            return ConnectionPhase.UNREAD
+        cycle = cast("RequestResponseCycle | None", self.cycle)  # None before the first request
+        is_answered = cycle is None or cycle.response_complete
+        if self.conn.their_state is h11.SEND_BODY:
+            return ConnectionPhase.LINGERING if is_answered else ConnectionPhase.BODY
+        if not is_answered:
+            return ConnectionPhase.ANSWERING
+        has_begun = cycle is None or bool(self.conn.trailing_data[0])
+        return ConnectionPhase.HEAD if has_begun else ConnectionPhase.IDLE
+
+    def _move(self, phase: ConnectionPhase) -> None:
+        self._stop_clock()
+        self._phase = phase
+        self._connections.moved(self, phase)
+        if phase is ConnectionPhase.LINGERING and self.cycle is not None:
+            self.cycle.body = bytearray()  # nobody is going to read it
+        if (limit_s := _limit_s(phase)) is not None:
+            self._deadline = self.loop.call_later(limit_s, self._is_late)
+
+    def _is_late(self) -> None:
+        if self._phase is ConnectionPhase.BODY and self.flow.read_paused:
+            self._move(ConnectionPhase.BODY)  # it is the endpoint that does not read
+        else:
+            self.drop(self._phase.value)
+
+    def _let_go(self) -> None:
+        self._stop_clock()
+        self._connections.leave(self)
+
+    def _stop_clock(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+
+def _limit_s(phase: ConnectionPhase) -> float | None:
+    match phase:
+        case ConnectionPhase.HEAD:
+            return HEAD_S
+        case ConnectionPhase.BODY:
+            return BODY_PAUSE_S
+        case ConnectionPhase.UNREAD:
+            return UNREAD_S
+        case ConnectionPhase.LINGERING:
+            return LINGER_S
+        case ConnectionPhase.ANSWERING | ConnectionPhase.IDLE:
+            return None
+
+
+def http_connection(connections: HttpConnections) -> Callable[..., HttpConnection]:
+    """What uvicorn takes for its class of protocols."""
+
+    def make(**of_uvicorn: Any) -> HttpConnection:
+        return HttpConnection(connections, **of_uvicorn)
+
+    return make

@@ -1,0 +1,83 @@
+"""What somebody outside wants said in a call: a stream of pieces beside the call, and how far they are spoken.
+
+call-control appends, the relay that holds the call reads; what is spoken is trimmed, so that whoever holds the call
+next finds what is left.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from redis.asyncio import Redis
+
+from bridge_common.redis.clients import redis_errors
+from bridge_common.store import scripts
+from bridge_common.store.leases import Claim
+from bridge_common.wire.call_record import Status
+from bridge_common.wire.entries import Say
+from bridge_common.wire.entry_codec import encode
+from bridge_common.wire.keys import LIVE_TTL_S, SAY_LENGTH, WAKE_LENGTH, Keys
+
+_LIVE: Final = tuple(status.value for status in Status if status.live)
+
+
+class AnnouncementOutcome(StrEnum):
+    ADDED = "added"
+    UNKNOWN = "unknown"
+    ENDED = "ended"
+    """The call does not live any more."""
+    INTERRUPTED = "interrupted"
+    """The caller, or another say, has cut this one short: nothing more of it is wanted."""
+    FULL = "full"
+    """Too much waits to be said already."""
+    OFTEN = "often"
+    """Too many of them in this minute."""
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    fate: AnnouncementOutcome
+    retry_ms: int = 0
+
+
+class AnnouncementStore:
+    def __init__(self, redis: Redis, keys: Keys) -> None:
+        self._redis = redis
+        self._keys = keys
+        self._add = redis.register_script(scripts.ADD_SAY)
+        self._note = redis.register_script(scripts.NOTE_SAID)
+
+    async def add(self, call_id: str, piece: Say, *, most_a_minute: int) -> Added:
+        """Append a piece; with the first one the relays are woken."""
+        keys, tag = self._keys, self._keys.tag(call_id)
+        async with redis_errors("passing on what is to be said"):
+            fate, retry_ms = await self._add(
+                keys=[keys.record(call_id), keys.say(call_id), keys.wake(tag)],
+                args=[
+                    *(call_id, piece.say_id, encode(piece), int(piece.at == 0), LIVE_TTL_S),
+                    *(SAY_LENGTH, most_a_minute, WAKE_LENGTH),
+                    *_LIVE,
+                ],
+            )
+        return Added(AnnouncementOutcome(fate.decode()), int(retry_ms))
+
+    async def waits(self, call_id: str) -> bool:
+        """Whether there was ever something to be said in the call."""
+        async with redis_errors("looking for something to be said"):
+            return bool(await self._redis.exists(self._keys.say(call_id)))
+
+    async def note_said(self, claim: Claim, owner_text: str, *, said: str, dropped: str, keep_from: str) -> bool:
+        """Remember how far was spoken, as long as the lease is still this claim's (`Leases.owner_text`).
+
+        `said` as in the call's record; `dropped`: ids that are wanted no more, apart by spaces; `keep_from`: the entry
+        id of the oldest piece that is still needed, "" to keep all.
+        """
+        keys, call_id = self._keys, claim.call_id
+        async with redis_errors("noting what was said"):
+            noted = await self._note(
+                keys=[keys.record(call_id), keys.owners(keys.tag(call_id)), keys.say(call_id)],
+                args=[call_id, owner_text, said, dropped, keep_from],
+            )
+        return bool(noted)

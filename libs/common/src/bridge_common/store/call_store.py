@@ -1,0 +1,306 @@
+"""Call records, their streams and transcripts in Redis."""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from redis.asyncio import Redis
+
+from bridge_common.base.errors import EntryError
+from bridge_common.base.log import fields
+from bridge_common.redis.clients import command, redis_errors
+from bridge_common.redis.cluster import server_of
+from bridge_common.store import scripts
+from bridge_common.store.leases import LEASE_MS, Claim
+from bridge_common.streams.stream_entries import PRIVATE, Fields, decode_fields
+from bridge_common.wire.call_record import FOREIGN_FIELDS, CallRecord, Status, decode_record, encode_record
+from bridge_common.wire.entries import Due, Ended, Notice, Opened, Saying, TranscriptEntry, Turn, VoiceReady
+from bridge_common.wire.entry_codec import encode
+from bridge_common.wire.keys import (
+    ENDED_TTL_S,
+    FINAL_EPOCH,
+    INBOX_LENGTH,
+    LIVE_TTL_S,
+    TRANSCRIPT_LENGTH,
+    Keys,
+)
+
+log = logging.getLogger(__name__)
+
+DAY_S = 24 * 3600
+
+
+@dataclass(frozen=True, slots=True)
+class MediaGrant:
+    """The right to write a call's uplink under `epoch`, and where to begin reading its downlink."""
+
+    epoch: int
+    downlink_cursor: str
+    record: CallRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """Timers that a step of a call changes. Each `Due` in `set_in_ms` is put into the inbox after its time, whichever
+    processes are alive then; timers in `cleared` are cancelled.
+    """
+
+    set_in_ms: Mapping[Due, int] = field(default_factory=dict)
+    cleared: Sequence[Due] = ()
+
+    def to_set(self) -> list[bytes | int]:
+        """Arguments of the scripts: timer, in_ms, ..."""
+        return [part for due, in_ms in self.set_in_ms.items() for part in (encode(due), in_ms)]
+
+
+_NONE: Final = Deadlines()
+
+
+class CallStore:
+    """`record_s`, `transcript_s`: how long the record and the transcript of an ended call stay readable."""
+
+    def __init__(self, redis: Redis, keys: Keys, *, record_s: int = DAY_S, transcript_s: int = DAY_S) -> None:
+        self._redis = redis
+        self._keys = keys
+        self._record_s = record_s
+        self._transcript_s = min(transcript_s, record_s)
+        self._create = redis.register_script(scripts.CREATE_CALL)
+        self._restore = redis.register_script(scripts.RESTORE_CALL)
+        self._save = redis.register_script(scripts.SAVE_CALL)
+        self._attach = redis.register_script(scripts.ATTACH_MEDIA)
+        self._note_voice = redis.register_script(scripts.NOTE_VOICE)
+        self._mark_greeted = redis.register_script(scripts.MARK_GREETED)
+        self._append_transcript = redis.register_script(scripts.APPEND_TRANSCRIPT)
+        self._end_streams = redis.register_script(scripts.END_STREAMS)
+        self._erase = redis.register_script(scripts.ERASE_CALL)
+
+    async def create(self, record: CallRecord, deadlines: Deadlines = _NONE) -> bool:
+        """Store a new call with its two streams and deadlines; False when the call exists already, or was erased."""
+        keys, call_id = self._keys, record.call_id
+        args: list[str | bytes | int] = [_token(), call_id, record.created_ms, LIVE_TTL_S, encode(Opened())]
+        args += [len(deadlines.set_in_ms), *deadlines.to_set()]
+        for name, value in encode_record(record).items():
+            args += [name, value]
+        async with redis_errors("creating a call"):
+            created = await self._create(
+                keys=[
+                    keys.record(call_id),
+                    keys.uplink(call_id),
+                    keys.downlink(call_id),
+                    keys.calls(keys.tag(call_id)),
+                    keys.timers(keys.tag(call_id)),
+                    keys.erased(call_id),
+                ],
+                args=args,
+            )
+        return bool(created)
+
+    async def restore(self, record: CallRecord, owner_text: str, lease_ms: int = LEASE_MS) -> bool:
+        """Write a call that Redis has lost again, with both streams and the lease of its relay (`Leases.owner_text`).
+
+        What is there already stays as it is; True when the lease is that relay's afterwards.
+        """
+        keys, call_id = self._keys, record.call_id
+        tag = keys.tag(call_id)
+        args: list[str | bytes | int] = [call_id, record.created_ms, LIVE_TTL_S, encode(Opened()), owner_text, lease_ms]
+        for name, value in encode_record(record).items():
+            args += [name, value]
+        async with redis_errors("restoring a call"):
+            ours = await self._restore(
+                keys=[
+                    *(keys.record(call_id), keys.uplink(call_id), keys.downlink(call_id)),
+                    *(keys.calls(tag), keys.leases(tag), keys.owners(tag), keys.erased(call_id)),
+                ],
+                args=args,
+            )
+        return bool(ours)
+
+    async def load(self, call_id: str) -> CallRecord | None:
+        async with redis_errors("loading a call"):
+            stored: dict[bytes, bytes] = await command(self._redis, "HGETALL", self._keys.record(call_id))
+        return decode_record(stored) if stored else None
+
+    async def load_many(self, call_ids: Sequence[str]) -> dict[str, CallRecord]:
+        """Those that there are of these calls, all of one shard (`Leases.parts`), in one exchange."""
+        if not call_ids:
+            return {}
+        redis = server_of(self._redis, self._keys.record(call_ids[0]))
+        async with redis_errors("loading calls"), redis.pipeline(transaction=False) as pipeline:
+            for call_id in call_ids:
+                pipeline.execute_command("HGETALL", self._keys.record(call_id))
+            stored: list[dict[bytes, bytes]] = await pipeline.execute()
+        return {call_id: decode_record(one) for call_id, one in zip(call_ids, stored, strict=True) if one}
+
+    async def save(self, old: CallRecord, new: CallRecord, deadlines: Deadlines = _NONE) -> bool:
+        """Write what differs if nobody wrote since `old` was loaded; False when somebody did or the call is gone.
+
+        The stored version is one higher afterwards than that of `old`. `deadlines` change only if the record does.
+        """
+        before, changed = encode_record(old), list[str]()
+        for name, value in encode_record(new).items():
+            if name != "version" and name not in FOREIGN_FIELDS and before[name] != value:
+                changed += [name, value]
+        if not changed:
+            return True
+        cleared = [encode(due) for due in deadlines.cleared]
+        timers: list[bytes | int] = [len(cleared), len(deadlines.set_in_ms), *cleared, *deadlines.to_set()]
+        keys = [self._keys.record(new.call_id), self._keys.timers(self._keys.tag(new.call_id))]
+        async with redis_errors("saving a call"):
+            saved: int = await self._save(keys=keys, args=[_token(), old.version, *timers, *changed])
+        return saved == 1
+
+    async def attach_media(self, call_id: str) -> MediaGrant | None:
+        """Raise the uplink epoch for a new media socket; None when the call is not live."""
+        keys = [self._keys.record(call_id), self._keys.downlink(call_id)]
+        async with redis_errors("attaching media"):
+            granted = await self._attach(keys=keys, args=[status.value for status in Status if status.live])
+        record = await self.load(call_id) if granted else None
+        if not granted or record is None:
+            return None
+        return MediaGrant(int(granted[0]), granted[1].decode(), record)
+
+    async def mark_greeted(self, call_id: str) -> bool:
+        """True for the first relay that asks: it greets."""
+        async with redis_errors("marking the greeting"):
+            return bool(await self._mark_greeted(keys=[self._keys.record(call_id)], args=[_token()]))
+
+    async def note_voice(
+        self,
+        claim: Claim,
+        owner_text: str,
+        *,
+        conversation_id: str,
+        voice_session_id: str,
+        voice_resource: str,
+        announced: bool,
+    ) -> bool:
+        """Remember the voice session of a call, as long as the lease is still this claim's (`Leases.owner_text`), and
+        tell call-control of it unless that was `announced`.
+        """
+        keys, call_id = self._keys, claim.call_id
+        tag = keys.tag(call_id)
+        entry = b"" if announced else encode(VoiceReady(call_id, claim.epoch))
+        noted: dict[str, str | int] = {
+            "conversation_id": conversation_id,
+            "voice_session_id": voice_session_id,
+            "voice_epoch": claim.epoch,
+            "voice_resource": voice_resource,
+        }
+        async with redis_errors("noting the voice session"):
+            ours = await self._note_voice(
+                keys=[keys.record(call_id), keys.owners(tag), keys.inbox(tag)],
+                args=[call_id, owner_text, entry, INBOX_LENGTH, *(part for row in noted.items() for part in row)],
+            )
+        return bool(ours)
+
+    async def end_streams(self, call_id: str, reason: str, *, apologize: bool = False) -> None:
+        """Close both streams for good and let all keys of the call expire. Doing it again adds nothing."""
+        keys = self._keys
+        async with redis_errors("ending the streams"):
+            await self._end_streams(
+                keys=[
+                    *(keys.uplink(call_id), keys.downlink(call_id), keys.say(call_id)),
+                    *(keys.record(call_id), keys.transcript(call_id)),
+                ],
+                args=[
+                    *(f"{FINAL_EPOCH}-0", encode(Ended(reason, apologize)), ENDED_TTL_S),
+                    *(self._record_s, self._transcript_s),
+                ],
+            )
+
+    async def erase(self, record: CallRecord) -> bool:
+        """Delete all that Redis has of the call, for good; False when the record was changed since it was loaded."""
+        keys, call_id = self._keys, record.call_id
+        tag = keys.tag(call_id)
+        async with redis_errors("erasing a call"):
+            erased = await self._erase(
+                keys=[
+                    *(keys.record(call_id), keys.uplink(call_id), keys.downlink(call_id), keys.say(call_id)),
+                    *(keys.transcript(call_id), keys.erased(call_id)),
+                    *(keys.calls(tag), keys.leases(tag), keys.owners(tag)),
+                ],
+                args=[_token(), call_id, record.version, LIVE_TTL_S],
+            )
+        return bool(erased)
+
+    async def how_it_ended(self, call_id: str) -> Ended | None:
+        """What the call's streams say last; None while it goes on."""
+        async with redis_errors("looking how a call ended"):
+            last: list[tuple[bytes, Fields]] = await command(
+                self._redis, "XREVRANGE", self._keys.downlink(call_id), "+", "-", "COUNT", 1
+            )
+        if not last:
+            return Ended("gone")
+        entry = decode_fields(last[0][1])
+        return entry if isinstance(entry, Ended) else None
+
+    async def append_transcript(self, call_id: str, entry: TranscriptEntry, *, private: bool = False) -> None:
+        """`private`: only for a relay that goes on with the call; people are not shown it, and it goes when the call
+        ends.
+        """
+        keys = self._keys
+        async with redis_errors("writing the transcript"):
+            await self._append_transcript(
+                keys=[keys.transcript(call_id), keys.record(call_id), keys.erased(call_id)],
+                args=[encode(entry), TRANSCRIPT_LENGTH, LIVE_TTL_S, int(private)],
+            )
+
+    async def read_transcript(self, call_id: str) -> list[tuple[str, Turn | Notice]]:
+        """What people read, with the entries' ids, in the order in which it was said.
+
+        It is written in another order: an interrupted turn is known only once it is known what was heard of it.
+        """
+        entries = await self._transcript(call_id, private=False)
+        shown = [(entry_id, entry) for entry_id, entry in entries if isinstance(entry, Turn | Notice)]
+        return sorted(shown, key=lambda row: row[1].at_ms)
+
+    async def read_whole_transcript(self, call_id: str) -> list[TranscriptEntry]:
+        """Everything, as it was written: for a relay that goes on with the call."""
+        return [entry for _, entry in await self._transcript(call_id, private=True)]
+
+    async def _transcript(self, call_id: str, *, private: bool) -> list[tuple[str, TranscriptEntry]]:
+        """As it was written, without what is no transcript entry."""
+        async with redis_errors("reading the transcript"):
+            stored: list[tuple[bytes, Fields]] = await command(
+                self._redis, "XRANGE", self._keys.transcript(call_id), "-", "+"
+            )
+        found: list[tuple[str, TranscriptEntry]] = []
+        for entry_id, content in stored:
+            if PRIVATE in content and not private:
+                continue
+            try:
+                entry = decode_fields(content)
+            except EntryError as error:
+                log.warning("bad entry skipped", extra=fields(call_id=call_id, error=error.message))
+                continue
+            if isinstance(entry, Turn | Notice | Saying):
+                found.append((entry_id.decode(), entry))
+        return found
+
+    async def list_calls(self, limit: int = 100) -> list[CallRecord]:
+        """The newest calls that are still kept, newest first."""
+        records: list[CallRecord] = []
+        oldest_kept = (time.time() - self._record_s - LIVE_TTL_S) * 1000
+        for tag in self._keys.all_tags():
+            async with redis_errors("listing calls"):
+                await self._redis.zremrangebyscore(self._keys.calls(tag), "-inf", oldest_kept)
+                newest: list[bytes] = await command(self._redis, "ZRANGE", self._keys.calls(tag), 0, limit - 1, "REV")
+            for call_id in newest:
+                try:
+                    record = await self.load(call_id.decode())
+                except EntryError as error:
+                    log.warning("bad record skipped", extra=fields(call_id=call_id.decode(), error=error.message))
+                    continue
+                if record is not None:
+                    records.append(record)
+        return sorted(records, key=lambda record: record.created_ms, reverse=True)[:limit]
+
+
+def _token() -> str:
+    """Tells one attempt, with its repetitions by the Redis client, from every other."""
+    return uuid.uuid4().hex

@@ -1,0 +1,128 @@
+"""Who is alive: every process writes its heartbeat into one hash, on Redis's clock.
+
+Readiness follows the heartbeat: a Redis that answers PING may still refuse every script (ACL, full memory, a cluster
+that is configured as one server), and then no call can be accepted.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from redis.asyncio import Redis
+
+from bridge_common.base.errors import OutsideError
+from bridge_common.redis.clients import command, redis_errors
+from bridge_common.store import scripts
+from bridge_common.wire.keys import FLEET, Keys
+
+BEAT_S: Final = 0.25
+DEAD_AFTER_MS: Final = 1000
+_FORGET_AFTER_MS: Final = 60_000
+_READY_WITHIN_S: Final = 1.5
+"""Six heartbeats: if none of them was written, the process is not ready."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One process: its kind (`call-control`, …), how many calls it takes and has, whether it drains."""
+
+    name: str
+    kind: str
+    capacity: int
+    active: int
+    draining: bool
+    beat_ms: int
+
+
+class Fleet:
+    """`keys`: those of all calls, for a process whose readiness depends on Redis."""
+
+    def __init__(self, redis: Redis, name: str, kind: str, keys: Keys | None = None) -> None:
+        self._redis = redis
+        self._keys = keys
+        self._within_reach = False
+        self._beat_at = -math.inf
+        self._refusal = ""
+        self._name = name
+        self._kind = kind
+        self._beat = redis.register_script(scripts.BEAT)
+        self._live = redis.register_script(scripts.LIVE_FLEET)
+
+    async def beat(self, *, capacity: int = 0, active: int = 0, draining: bool = False) -> None:
+        row = {"kind": self._kind, "capacity": capacity, "active": active, "draining": draining}
+        try:
+            async with redis_errors("writing the heartbeat"):
+                if not self._within_reach:
+                    await self._reach_for_calls()
+                await self._beat(keys=[FLEET], args=[self._name, json.dumps(row)])
+        except OutsideError as error:
+            self._refusal, self._within_reach = error.message, False
+            raise
+        self._refusal, self._within_reach = "", True
+        self._beat_at = time.monotonic()
+
+    @property
+    def beat_age_s(self) -> float:
+        """Seconds since Redis carried out a heartbeat; infinite before the first."""
+        return time.monotonic() - self._beat_at
+
+    @property
+    def unready(self) -> str:
+        """Empty while Redis carries out the heartbeats of this process, else why it does not."""
+        age_s = self.beat_age_s
+        if age_s < _READY_WITHIN_S:
+            return ""
+        waited = f" for {age_s:.1f} s" if age_s < math.inf else ""
+        return self._refusal or f"Redis has not answered a heartbeat{waited}"
+
+    async def _reach_for_calls(self) -> None:
+        """At first and after each failure: read from a stream of every shard at once, as every service does. A cluster
+        that is configured as one server refuses it, even where it carries out the heartbeat.
+        """
+        if self._keys is not None and not self._keys.spread:
+            streams = [self._keys.inbox(tag) for tag in self._keys.all_tags()]
+            await command(self._redis, "XREAD", "COUNT", 1, "STREAMS", *streams, *["$"] * len(streams))
+
+    async def leave(self) -> None:
+        async with redis_errors("leaving the fleet"):
+            await self._redis.hdel(FLEET, self._name)
+
+    async def live(self) -> dict[str, Member]:
+        """The processes whose last heartbeat is younger than `DEAD_AFTER_MS`; forgets those long gone."""
+        async with redis_errors("reading the fleet"):
+            now_ms, stored = await self._live(keys=[FLEET])
+            rows = zip(stored[::2], stored[1::2], strict=True)
+            members = {name.decode(): _member(name.decode(), row) for name, row in rows}
+            gone = [name for name, member in members.items() if now_ms - member.beat_ms > _FORGET_AFTER_MS]
+            if gone:
+                await self._redis.hdel(FLEET, *gone)
+        return {name: member for name, member in members.items() if now_ms - member.beat_ms <= DEAD_AFTER_MS}
+
+    async def peers(self) -> list[Member]:
+        """The others of our kind that are live."""
+        return [
+            member for name, member in (await self.live()).items() if member.kind == self._kind and name != self._name
+        ]
+
+
+def _member(name: str, row: bytes) -> Member:
+    """Fields of a newer version are ignored; a row that is no heartbeat counts as one of long ago and is forgotten."""
+    try:
+        found = json.loads(row)
+        if isinstance(found, Mapping):
+            return Member(
+                name=name,
+                kind=str(found["kind"]),
+                capacity=int(found["capacity"]),
+                active=int(found["active"]),
+                draining=bool(found["draining"]),
+                beat_ms=int(found["beat_ms"]),
+            )
+    except (ValueError, TypeError, KeyError):
+        pass
+    return Member(name=name, kind="", capacity=0, active=0, draining=False, beat_ms=0)

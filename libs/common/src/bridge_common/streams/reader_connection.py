@@ -1,0 +1,264 @@
+"""Some of the streams that a process reads: on one connection, with one read under way at a time.
+
+How an entry is found, on its stream's channel or in the stream, is told in `stream_reader`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeAlias
+
+from hiredis import ReplyError
+from redis.asyncio import Redis
+from redis.exceptions import ResponseError
+
+from bridge_common.base.errors import EntryError, error_text
+from bridge_common.base.log import fields
+from bridge_common.observability.telemetry import REDIS_OUTAGES
+from bridge_common.redis.clients import is_passing, refusal_is_passing
+from bridge_common.redis.pipeline import RedisPipeline, keep_open, pack
+from bridge_common.streams.stream_entries import xread
+from bridge_common.streams.subscription import Subscription, read_command
+from bridge_common.wire.entry_codec import FIELD, decode
+
+log = logging.getLogger(__name__)
+
+_UNTOLD_S: Final = 0.005
+"""One in which something was found that nobody had told is looked at again so soon: its writer is one that does not
+tell. So often are all looked at where the server lets us subscribe to nothing."""
+_COUNT: Final = 64
+_COUNT_AFTER_FAILURE: Final = 4
+"""Entries a stream after a failed read: a reply too large for the time-out would otherwise fail for ever."""
+_PATIENCE_S: Final = 0.5
+_NEVER: Final = math.inf
+_NOT_FOR_US: Final = ("NOPERM", "ERR")
+"""How a refusal begins that will be the same next time: an ACL without channels, a server without the command."""
+_READ: Final = b""
+_SUBSCRIBE: Final = b" "
+"""Neither is the name of a stream."""
+_Stored: TypeAlias = Sequence[Any]
+"""A list of two: the entry's id (bytes), and its fields and values in turns (None for one that was deleted)."""
+
+
+class ReaderConnection:
+    """Up to `READER_STREAMS` streams on one connection. One read is under way at a time."""
+
+    def __init__(self, redis: Redis, sharded: bool, quiet_s: float, on_bad_entry: Callable[[], None]) -> None:
+        self.redis = redis
+        self._subscribe, self._unsubscribe = (
+            (b"SSUBSCRIBE", b"SUNSUBSCRIBE") if sharded else (b"SUBSCRIBE", b"UNSUBSCRIBE")
+        )
+        self._on_bad_entry = on_bad_entry
+        self._subscriptions: dict[bytes, Subscription] = {}
+        self._asked: dict[bytes, Subscription] | None = None
+        """The streams of the read under way: one removed and added again is another one."""
+        self._awaited: deque[bytes] = deque()
+        """Of each reply that is due: `_READ`, `_SUBSCRIBE`, or the channel that was unsubscribed from."""
+        self._wire: RedisPipeline | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._planned = False
+        """A look comes at the end of the loop's turn."""
+        self._quiet_s = quiet_s
+        self._quiet_at = 0.0
+        """When to look next at those of which nothing was told."""
+        self._is_told = True
+        """The server lets us subscribe."""
+        self._failing = False
+        self._one_is_refused = False
+
+    def __len__(self) -> int:
+        return len(self._subscriptions)
+
+    def add(self, subscription: Subscription) -> None:
+        self._subscriptions[subscription.channel] = subscription
+        self._listen(subscription)
+        self._look_soon()
+
+    def remove(self, key: str) -> None:
+        removed = self._subscriptions.pop(key.encode(), None)
+        if removed is not None and self._wire is not None and self._is_told:
+            self._awaited.append(removed.channel)
+            self._wire.send(pack(self._unsubscribe, removed.channel))
+
+    def silent_s(self, key: str) -> float:
+        """0 for a stream that is not read here."""
+        subscription = self._subscriptions.get(key.encode())
+        return 0.0 if subscription is None else subscription.silent_s
+
+    async def run(self) -> None:
+        await keep_open(self.redis, self, patience_s=_PATIENCE_S, told=self._told, left=self._left)
+
+    # -- as the user of a connection
+    async def before_open(self) -> None:
+        if self._one_is_refused:
+            await self._drop_refused()
+
+    def opened(self, wire: RedisPipeline) -> None:
+        self._wire = wire
+        for subscription in self._subscriptions.values():
+            subscription.look_at = 0.0
+        self._listen(*self._subscriptions.values())
+        self._look_soon()
+
+    def closed(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._wire = None
+        self._asked = None
+        self._awaited.clear()
+        for subscription in self._subscriptions.values():
+            subscription.break_silence()
+
+    def failed(self, reason: str) -> None:
+        if not self._failing:
+            REDIS_OUTAGES.labels("read").inc()
+            log.warning("stream read failing", extra=fields(streams=len(self), error=reason))
+        self._failing = True
+
+    # -- being told
+    def _listen(self, *streams: Subscription) -> None:
+        """Before they are read for the first time: nothing lies between what is found and what is told."""
+        for stream in streams:
+            stream.lose_track()
+        if self._wire is not None and self._is_told and streams:
+            self._awaited.extend(_SUBSCRIBE for _ in streams)
+            # One by one: the shards of a cluster take no two channels in one command.
+            packed = b"".join([pack(self._subscribe, stream.channel) for stream in streams])
+            self._wire.send(packed, replies=len(streams))
+
+    def _told(self, channel: bytes, message: bytes) -> None:
+        """`message`: the entry's id, a space and the entry."""
+        subscription = self._subscriptions.get(channel)
+        if subscription is None:
+            return
+        entry_id, _, payload = message.partition(b" ")
+        if entry_id == subscription.next_id:
+            subscription.step()
+            self._hand_out(subscription, entry_id, payload)
+        elif not subscription.has(entry_id):
+            subscription.lose_track()
+            subscription.look_at = 0.0
+            self._look_soon()
+
+    def _left(self, channel: bytes) -> bool:
+        if not self._awaited or self._awaited[0] != channel:
+            return False
+        self._awaited.popleft()
+        return True
+
+    # -- reading
+    def _look_soon(self) -> None:
+        """At the end of this turn, unless a read is under way: its reply plans the next."""
+        if not self._planned and self._asked is None and self._wire is not None:
+            self._planned = True
+            asyncio.get_running_loop().call_soon(self._look)
+
+    def _look(self) -> None:
+        """Read the streams that are due, or come again when the first one is."""
+        self._planned = False
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._wire is None or self._asked is not None or not self._subscriptions:
+            return
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        streams = self._subscriptions.values()
+        if now >= self._quiet_at:
+            self._quiet_at = now + self._quiet_s
+            for stream in streams:
+                if stream.was_told:
+                    stream.break_silence()
+                else:
+                    stream.look_at = now
+                stream.was_told = False
+        due = [stream for stream in streams if stream.look_at <= now]
+        if not due:
+            first = min([stream.look_at for stream in streams])
+            self._timer = loop.call_at(min(first, self._quiet_at), self._look)
+            return
+        self._asked = {stream.channel: stream for stream in due}
+        self._awaited.append(_READ)
+        self._wire.send(read_command(due, self._count))
+
+    @property
+    def _count(self) -> int:
+        return _COUNT_AFTER_FAILURE if self._failing else _COUNT
+
+    def answered(self, reply: Any) -> None:
+        is_read = self._awaited.popleft() == _READ
+        if isinstance(reply, ReplyError):
+            self._refused(str(reply), reading=is_read)
+        elif is_read:
+            self._found(reply or {})
+
+    def _found(self, reply: dict[bytes, Sequence[_Stored]]) -> None:
+        asked, self._asked = self._asked or {}, None
+        most = self._count
+        if self._failing:
+            self._failing = False
+            log.warning("stream read works again", extra=fields(streams=len(self)))
+        now = asyncio.get_running_loop().time()
+        for key, subscription in asked.items():
+            entries = reply.get(key, ())
+            subscription.track()
+            if entries:
+                subscription.break_silence()
+            else:
+                subscription.found_nothing(now)
+            for entry_id, content in entries:
+                if self._subscriptions.get(key) is not subscription:
+                    break
+                if not subscription.has(entry_id):
+                    subscription.move(entry_id)
+                    if content is not None:
+                        # field, value, field, value, …
+                        self._hand_out(subscription, entry_id, content[1] if content[0] == FIELD else b"")
+            more = len(entries) >= most
+            subscription.look_at = 0.0 if more else now + _UNTOLD_S if entries else _NEVER
+        self._look_soon()
+
+    def _hand_out(self, subscription: Subscription, entry_id: bytes, payload: bytes) -> None:
+        try:
+            entry = decode(payload)
+        except EntryError as error:
+            self._on_bad_entry()
+            where = fields(key=subscription.key, entry_id=entry_id.decode(), error=error.message)
+            log.warning("bad entry skipped", extra=where)
+            return
+        if entry is None:
+            return
+        try:
+            subscription.sink(entry_id.decode(), entry)
+        except Exception:
+            # One call's fault must not stop the reading of all others.
+            log.exception("sink failed", extra=fields(key=subscription.key, entry_id=entry_id.decode()))
+
+    # -- when Redis refuses
+    def _refused(self, reason: str, *, reading: bool) -> None:
+        if not reading and reason.partition(" ")[0] in _NOT_FOR_US:
+            if self._is_told:
+                log.warning("SUBSCRIBE refused; polling instead", extra=fields(error=reason))
+                self._is_told, self._quiet_s = False, _UNTOLD_S
+            return
+        self.failed(reason)
+        self._one_is_refused = not refusal_is_passing(reason)
+        if self._wire is not None:
+            self._wire.abort()
+        self.closed()
+
+    async def _drop_refused(self) -> None:
+        """One key that Redis refuses to read would end every read of all: find it and read it no more."""
+        for key, subscription in list(self._subscriptions.items()):
+            try:
+                await xread(self.redis, {subscription.key: subscription.cursor.decode()}, count=1, block_ms=1)
+            except ResponseError as error:
+                if not is_passing(error) and self._subscriptions.get(key) is subscription:
+                    self.remove(subscription.key)
+                    log.error("stream refused", extra=fields(key=subscription.key, error=error_text(error)))
+        self._one_is_refused = False

@@ -1,0 +1,136 @@
+"""Every Redis key, consumer group and limit of the project, spelled once.
+
+All keys of a call carry the shard tag `{sNN}`, so that scripts and reads over several keys stay in one slot.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final
+
+from bridge_common.base.ids import shard_of
+
+INBOX_GROUP: Final = "call-control"
+
+MEDIA_STREAM_LENGTH: Final = 250
+"""Entries kept of an uplink or downlink: 5 s of frames. Older audio is worth nothing."""
+LONG_ENTRY_BYTES: Final = 4096
+LONG_ENTRIES_KEPT: Final = 130
+"""Of entries from that size on fewer are kept: half a minute of speech in deltas of 250 ms, which take 1.5 MB."""
+INBOX_LENGTH: Final = 100_000
+WAKE_LENGTH: Final = 100
+WAKE_SAY: Final = b"say"
+"""The field of a wake entry that names a call in which something is to be said."""
+TRANSCRIPT_LENGTH: Final = 10_000
+SAY_LENGTH: Final = 2_000
+"""Pieces of text that may wait to be said in one call."""
+READER_STREAMS: Final = 64
+"""Streams one reader asks for with one XREAD; beyond this the delay grows faster than the saving."""
+
+FINAL_EPOCH: Final = 2**63
+"""The epoch of the `Ended` entry: above every real one (ms since 1970), so it fences every writer for good."""
+
+FLEET: Final = "fleet"
+ROUTING: Final = "routing"
+"""The routing policy in force, with its version (JSON)."""
+ROUTING_NEWS: Final = "{routing}:news"
+"""A stream in the same slot that tells of each change of the policy."""
+SEEN_TTL_S: Final = 24 * 3600
+LIVE_TTL_S: Final = 26 * 3600
+"""Life of the keys of a running call: refreshed by nothing, so above any call's length."""
+ENDED_TTL_S: Final = 60
+"""How long the streams of an ended call stay, so that slow readers still find `Ended`."""
+
+
+class Keys:
+    """Spells the keys for a number of shards (`REDIS_SHARDS`; 1 on a single server).
+
+    `spread`: the shards may lie on several servers (`REDIS_CLUSTER`), so that no command names two of them.
+    """
+
+    def __init__(self, shards: int = 1, *, spread: bool = False) -> None:
+        self.shards = shards
+        self.spread = spread
+        self._tags = [_tag(shard) for shard in range(shards)]
+
+    def parts(self) -> list[Keys]:
+        """These keys, divided so that one command may name all shards of a part (`all_tags`)."""
+        if not self.spread:
+            return [self]
+        parts = [Keys(self.shards) for _ in self._tags]
+        for part, tag in zip(parts, self._tags, strict=True):
+            part._tags = [tag]
+        return parts
+
+    def tag(self, call_id: str) -> str:
+        return _tag(shard_of(call_id, self.shards))
+
+    def all_tags(self) -> list[str]:
+        return list(self._tags)
+
+    # -- of one call
+    def record(self, call_id: str) -> str:
+        return f"{self.tag(call_id)}:call:{call_id}"
+
+    def uplink(self, call_id: str) -> str:
+        return f"{self.record(call_id)}:uplink"
+
+    def downlink(self, call_id: str) -> str:
+        return f"{self.record(call_id)}:downlink"
+
+    def say(self, call_id: str) -> str:
+        """What is still to be said in the call, as others want it."""
+        return f"{self.record(call_id)}:say"
+
+    def transcript(self, call_id: str) -> str:
+        return f"{self.record(call_id)}:transcript"
+
+    def erased(self, call_id: str) -> str:
+        """Says that the call was deleted: nothing of it may be written again."""
+        return f"{self.record(call_id)}:erased"
+
+    # -- of one shard
+    def leases(self, tag: str) -> str:
+        return f"{tag}:leases"
+
+    def owners(self, tag: str) -> str:
+        return f"{tag}:owners"
+
+    def inbox(self, tag: str) -> str:
+        return f"{tag}:inbox"
+
+    def wake(self, tag: str) -> str:
+        return f"{tag}:wake"
+
+    def timers(self, tag: str) -> str:
+        return f"{tag}:timers"
+
+    def calls(self, tag: str) -> str:
+        """Index of the calls by creation time, for the list that operators see."""
+        return f"{tag}:calls"
+
+    def seen(self, tag: str, event_id: str) -> str:
+        return f"{tag}:seen:{event_id}"
+
+
+def quota(resource: str) -> str:
+    """The connections that a Voice Live resource has taken in the last minute, of the whole fleet."""
+    return f"quota:{resource}"
+
+
+def ring_bucket(limit: str, caller: str = "") -> str:
+    """The calls that were counted against a limit in the last minute; `caller`: the raw id if each has its own.
+
+    All buckets are in one slot. The digest bounds the length: a raw id is whatever the event says.
+    """
+    owner = f":{hashlib.sha256(caller.lower().encode()).hexdigest()[:32]}" if caller else ""
+    return f"quota:{{rings}}:{limit}{owner}"
+
+
+def ring_reported(bucket: str) -> str:
+    """Exists for a minute after the log has reported the bucket as full."""
+    return f"{bucket}:reported"
+
+
+def _tag(shard: int) -> str:
+    return f"{{s{shard:02d}}}"

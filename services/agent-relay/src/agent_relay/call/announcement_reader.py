@@ -1,0 +1,67 @@
+"""Reads what others want said in a call. Few calls ever have such a text: its stream is read from the first one on."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from agent_relay.call_context import CallContext
+from agent_relay.core.dialog.conversation import Conversation
+from agent_relay.core.dialog.conversation_commands import Command
+from bridge_common.base.errors import OutsideError
+from bridge_common.base.log import fields
+from bridge_common.store.leases import BEGINNING
+from bridge_common.wire.entries import Entry, Say
+
+log = logging.getLogger(__name__)
+
+_RETRY_S: Final = 0.2
+
+
+class AnnouncementReader:
+    """`do` carries out what the conversation wants then."""
+
+    def __init__(
+        self, desk: CallContext, call_id: str, conversation: Conversation, do: Callable[[Iterable[Command]], None]
+    ) -> None:
+        self._desk = desk
+        self._call_id = call_id
+        self._stream = desk.keys.say(call_id)
+        self._conversation = conversation
+        self._do = do
+        self._listens = False
+        self._closed = False
+
+    async def look(self) -> None:
+        """Listen if something has come before anybody listened, also to another relay."""
+        while True:
+            try:
+                if await self._desk.says.waits(self._call_id):
+                    self.listen()
+                return
+            except OutsideError as error:
+                log.info("not known whether there is a say", extra=fields(call_id=self._call_id, error=error.message))
+            await asyncio.sleep(_RETRY_S)
+
+    def listen(self) -> None:
+        """From the oldest piece on: what was spoken is trimmed."""
+        if not self._listens and not self._closed:
+            self._listens = True
+            self._desk.say_reader.add(self._stream, BEGINNING, self._on_entry)
+
+    def hold(self, held: bool) -> None:
+        """Whether to leave what is not begun yet to another relay."""
+        announcements = self._conversation.announcements
+        if announcements.held is not held:
+            announcements.held = held
+            self._do(self._conversation.tick(asyncio.get_running_loop().time()))
+
+    def close(self) -> None:
+        self._closed = True
+        self._desk.say_reader.remove(self._stream)
+
+    def _on_entry(self, entry_id: str, entry: Entry) -> None:
+        if isinstance(entry, Say):
+            self._do(self._conversation.say(entry_id, entry, asyncio.get_running_loop().time()))

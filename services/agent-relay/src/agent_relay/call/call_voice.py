@@ -1,0 +1,277 @@
+"""The voice of one call: a voice session, and after it the next one, until the call is over.
+
+A session that is lost is won back within a budget; one that will expire is replaced at a quiet moment by one that
+stands ready before. The caller's audio is kept while there is none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from typing import Final
+
+from agent_relay import metrics
+from agent_relay.call.call_trace import CallTrace
+from agent_relay.call_context import CallContext, was_held
+from agent_relay.core.backoff import Waits
+from agent_relay.core.dialog.conversation import Conversation, ConversationPhase
+from agent_relay.core.dialog.conversation_commands import Command, Ready
+from agent_relay.core.protocol.voice_events import ClientEvent, ServerEvent
+from agent_relay.voice import protocol_trace
+from agent_relay.voice.connection_quota import Urgency
+from agent_relay.voice.roll_over import LEAD_S, next_session
+from agent_relay.voice.uplink_audio import UplinkAudio
+from agent_relay.voice.voice_link import VoiceLink
+from agent_relay.voice.voice_live_client import VoiceSocket
+from agent_relay.voice.voice_resources import NoConnectionError
+from agent_relay.voice.warm_pool import WarmSession, open_session
+from bridge_common.base.errors import AuthError, BridgeError, OutsideError
+from bridge_common.base.log import fields
+from bridge_common.wire.call_record import CallRecord
+
+log = logging.getLogger(__name__)
+
+_SETTLED_S: Final = 5.0
+"""A session that was ready for so long ends a series of failed attempts."""
+PATIENCE_S: Final = 5.0
+"""Longer than this a phone does not ring for a connection that the quota does not have: the call is diverted."""
+
+
+class CallVoice:
+    """`do` carries out what the conversation wants; `on_event` gets what Voice Live says."""
+
+    def __init__(
+        self,
+        desk: CallContext,
+        conversation: Conversation,
+        record: CallRecord,
+        trace: CallTrace,
+        *,
+        do: Callable[[Iterable[Command]], None],
+        on_event: Callable[[ServerEvent], None],
+    ) -> None:
+        self.session_id = ""
+        self.resource = record.voice_resource
+        self._desk = desk
+        self._conversation = conversation
+        self._call_id = record.call_id
+        self._trace = trace
+        self._do = do
+        self._on_event = protocol_trace.hearing(
+            record.call_id,
+            trace.following(self._on_voice_event),
+            shows_words=conversation.plan.keeps_transcript,
+        )
+        self._forward = on_event
+        self._now = asyncio.get_running_loop().time
+        self._promised = was_held(record)
+        """call-control counts on a voice session: from now on even hopeless failures are tried again."""
+        self._audio = UplinkAudio()
+        self._link: VoiceLink | None = None
+        self._ready_since: float | None = None
+        self._next: WarmSession | None = None
+        """Made ready to take the place of the current session."""
+        self._rolling: asyncio.Task[None] | None = None
+        self._closing: set[asyncio.Task[None]] = set()
+        self._given_up = ""
+        """The reason, once no further session is wanted."""
+
+    @property
+    def takes_audio(self) -> bool:
+        return self._conversation.phase is ConversationPhase.READY
+
+    def hear(self, pcm24k: bytes) -> bool:
+        """The caller; kept while no session takes it. Whether one does."""
+        flows = self.takes_audio
+        if self._conversation.protects_greeting:
+            return flows
+        if self._link is not None:
+            self._link.pass_on(pcm24k, flows=flows)
+        else:
+            self._audio.add(pcm24k)
+        return flows
+
+    def _on_voice_event(self, event: ServerEvent) -> None:
+        self._forward(event)
+        self._audio.session_alive(caller_speaks=self._conversation.caller.speaks)
+
+    def send(self, event: ClientEvent) -> None:
+        if self._link is not None:
+            protocol_trace.sent(self._call_id, event)
+            self._link.send(event)
+
+    def abandon(self, reason: str, *, retry: bool) -> None:
+        """Give the current session up."""
+        if self._link is not None:
+            self._link.abandon(OutsideError(reason, retry=retry))
+
+    def give_up(self, reason: str) -> None:
+        """Open no further session: `hold` returns."""
+        self._given_up = reason
+        self.abandon(reason, retry=False)
+
+    def nudge(self) -> None:
+        """Caller audio follows what the session had to be told first."""
+        if self._link is not None:
+            self._link.nudge()
+
+    def ready(self, ready: Ready) -> None:
+        """The session is configured: the call may count on it."""
+        self.session_id = ready.session_id
+        self._trace.session_ready(ready.session_id)
+        self._ready_since = self._now()
+        self._promised = True
+        if ready.expires_at_s and self._link is not None:
+            rolling = self._roll_over(self._link, ready.expires_at_s - time.time())
+            self._rolling = asyncio.create_task(self._guarded(rolling))
+
+    async def hold(self) -> str:
+        """Keep a voice session until the budget for winning one back is spent; returns why there is none."""
+        waits = self._desk.backoff.waits(random.random)
+        refused = 0
+        while True:
+            failure = await self._one_session()
+            now = self._now()
+            refused = refused + 1 if self._ready_since is None else 0
+            if self._ready_since is not None:
+                metrics.LOST_SESSIONS.inc()
+                if now - self._ready_since > _SETTLED_S:
+                    waits = self._desk.backoff.waits(random.random)
+                self._ready_since = None
+            self._do(self._conversation.session_lost(failure.message, now))
+            if self._given_up:
+                return self._given_up
+            if self._next is not None:
+                continue
+            wait = self._wait_after(failure, waits, now)
+            self._log_failure(failure, refused, wait)
+            if wait is None:
+                return failure.message
+            await asyncio.sleep(wait)
+
+    def _log_failure(self, failure: BridgeError, refused: int, wait: float | None) -> None:
+        """A loss, and of the attempts that failed in a row the first and the last: there are several in a second."""
+        where = fields(call_id=self._call_id, error=failure.message, retry_in_s=wait, attempts=refused)
+        if not refused:
+            log.warning("voice session lost", extra=where)
+        elif refused == 1 or wait is None:
+            log.warning("voice session not opened", extra=where)
+        else:
+            log.debug("voice session not opened", extra=where)
+
+    async def close(self) -> None:
+        """After `hold` has ended: nothing stays open."""
+        await asyncio.gather(*self._closing, return_exceptions=True)
+        if self._next is not None:
+            await self._next.socket.close()
+        metrics.DROPPED_FRAMES.inc(self._audio.dropped)
+
+    # -- one session
+    async def _one_session(self) -> BridgeError:
+        """A session from its handshake to its loss; returns why it was lost."""
+        warm, self._next = self._next or self._desk.warm.take(self._conversation.takes), None
+        request_id = warm.request_id if warm else str(uuid.uuid4())
+        self._trace.session_begins(request_id, kind="warm" if warm else "open")
+        try:
+            socket = self._from_stock(warm) if warm else await self._dial(request_id)
+        except (AuthError, OutsideError) as error:
+            metrics.SESSIONS.labels("refused").inc()
+            self._trace.session_over(error.message)
+            return error
+        metrics.SESSIONS.labels("warm" if warm else "open").inc()
+        log.info("voice socket open", extra=fields(call_id=self._call_id, request_id=request_id))
+        link = self._link = VoiceLink(socket, self._audio, lambda: self.takes_audio, self._on_event)
+        try:
+            self._do(self._begin(warm))
+            failure = await link.run()
+            self._trace.session_over(failure.message)
+        finally:
+            self._link = None
+            self._audio.session_over()
+            if self._rolling is not None:
+                self._rolling.cancel()
+        refusal = self._conversation.last_error
+        if self._conversation.phase is ConversationPhase.OPENING and refusal:
+            # A wrong agent is refused on the open socket: an error, then the close.
+            return await self._refused(f"Voice Live refused the session: {refusal}", retry="server_error" in refusal)
+        return failure
+
+    async def _dial(self, request_id: str) -> VoiceSocket:
+        urgency = Urgency.RUNNING if self._promised else Urgency.NEW
+        opened = await self._desk.voice.dial(
+            request_id, urgency, conversation_id=self._conversation.conversation_id, begun_on=self.resource
+        )
+        self._is_on(opened.resource)
+        return opened.socket
+
+    def _from_stock(self, warm: WarmSession) -> VoiceSocket:
+        self._is_on(warm.resource)
+        return warm.socket
+
+    def _is_on(self, resource: str) -> None:
+        if self.resource and self.resource != resource:
+            # Nobody knows it there: it is told what was said.
+            self._conversation.conversation_id = ""
+        self.resource = resource
+
+    def _begin(self, warm: WarmSession | None) -> Iterable[Command]:
+        if warm is None:
+            return self._conversation.connected(self._now())
+        return self._conversation.connected_to_configured(warm.configured, warm.refusals, self._now())
+
+    async def _refused(self, why: str, *, retry: bool) -> OutsideError:
+        """A missing role of an agent is told like this, and each attempt costs one of the connections."""
+        error = OutsideError(why, retry=retry, status=0 if retry else 403)
+        await self._desk.voice.leave_alone(self.resource, error)
+        return error
+
+    def _wait_after(self, failure: BridgeError, waits: Waits, now: float) -> float | None:
+        """Until the next attempt; None when there is none."""
+        if isinstance(failure, NoConnectionError):
+            patient = self._promised or failure.wait_s <= PATIENCE_S
+            return waits.told(failure.wait_s, now) if patient else None
+        return waits.after_failure(now) if self._promised or _may_pass(failure) else None
+
+    # -- and the next one
+    async def _roll_over(self, link: VoiceLink, life_s: float) -> None:
+        """Before the session expires the next one takes its place."""
+        urgent_at = self._now() + life_s - min(LEAD_S, life_s / 4) / 2
+
+        def open_next() -> Awaitable[WarmSession]:
+            # With half of the time gone it must not wait behind new calls any more.
+            urgency = Urgency.SPARE if self._now() < urgent_at else Urgency.RUNNING
+            return open_session(
+                self._desk.voice,
+                self._conversation.plan,
+                urgency,
+                conversation_id=self._conversation.conversation_id,
+                begun_on=self.resource,
+            )
+
+        self._next = await next_session(life_s, lambda: self._conversation.quiet, open_next)
+        log.info("voice session rolled over", extra=fields(call_id=self._call_id))
+        # From now on the caller's audio is kept for the next one, which continues where this one stopped.
+        self._audio.session_ends_in_order()
+        self._link = None
+        link.abandon(OutsideError("rolled over before it expires", retry=True), self._close_aside)
+
+    def _close_aside(self, closing: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(closing)
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+    async def _guarded(self, rolling: Coroutine[None, None, None]) -> None:
+        try:
+            await rolling
+        except Exception:
+            # The session lives on until it expires, and is won back then.
+            log.exception("rolling over failed", extra=fields(call_id=self._call_id))
+
+
+def _may_pass(failure: BridgeError) -> bool:
+    """Whether trying again can help against it."""
+    return isinstance(failure, OutsideError) and failure.retry

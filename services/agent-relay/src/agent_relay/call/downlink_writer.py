@@ -1,0 +1,47 @@
+"""What a call says to its caller: the downlink under the claim's epoch, held back while the lease is in doubt."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from bridge_common.base.log import fields
+from bridge_common.store.leases import Claim
+from bridge_common.streams.writer import StreamWriter
+from bridge_common.wire.entries import DownlinkEntry
+
+log = logging.getLogger(__name__)
+
+
+class DownlinkWriter:
+    """`lost`: told when somebody with a higher epoch writes there."""
+
+    def __init__(self, writer: StreamWriter, key: str, claim: Claim, lost: Callable[[], None]) -> None:
+        self._call_id = claim.call_id
+        self._held: list[DownlinkEntry] | None = None
+        # A stream that is missing is made again when the lease is renewed next, or the call is over.
+        self._outlet = writer.outlet(key, claim.epoch, lost, lambda: None)
+
+    @property
+    def muted(self) -> bool:
+        return self._held is not None
+
+    def append(self, entry: DownlinkEntry) -> None:
+        if self._held is None:
+            self._outlet.append(entry)
+        else:
+            self._held.append(entry)
+
+    def mute(self, muted: bool) -> None:
+        """While it is not sure that the call is still ours nothing is said; it is said once it is sure again."""
+        if muted and self._held is None:
+            self._held = []
+            log.warning("lease not renewed, silent", extra=fields(call_id=self._call_id))
+        elif not muted and self._held is not None:
+            held, self._held = self._held, None
+            for entry in held:
+                self._outlet.append(entry)
+
+    def close(self) -> None:
+        """What was appended is still written; what is held back is not."""
+        self._outlet.close()

@@ -1,0 +1,100 @@
+"""What all calls of a process share, and how one of them is begun."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from agent_relay import metrics
+from agent_relay.core.backoff import Backoff
+from agent_relay.core.dialog.conversation import Conversation
+from agent_relay.core.dialog.debt import Limits
+from agent_relay.core.dialog.history import from_transcript, left_saying
+from agent_relay.core.dialog.session_profile import plan_of
+from agent_relay.core.protocol.agent_profile import AgentProfile
+from agent_relay.core.protocol.spoken_text import Form
+from agent_relay.profiles import DEFAULT
+from agent_relay.tools import Tool
+from agent_relay.voice.voice_resources import VoiceResources
+from agent_relay.voice.warm_pool import WarmPool
+from bridge_common.base.log import fields
+from bridge_common.base.outage_logger import OutageLogger
+from bridge_common.store.announcement_store import AnnouncementStore
+from bridge_common.store.call_store import CallStore
+from bridge_common.store.fleet import Fleet
+from bridge_common.store.inbox import Inbox
+from bridge_common.store.leases import Leases
+from bridge_common.streams.reader import StreamReader
+from bridge_common.streams.writer import StreamWriter
+from bridge_common.wire.call_record import CallRecord
+from bridge_common.wire.keys import Keys
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallContext:
+    voice: VoiceResources
+    profiles: Mapping[str, AgentProfile]
+    reader: StreamReader
+    writer: StreamWriter
+    store: CallStore
+    says: AnnouncementStore
+    say_reader: StreamReader
+    """Beside the one for audio: it sleeps while no text comes, and that one never does."""
+    inbox: Inbox
+    fleet: Fleet
+    leases: Leases
+    keys: Keys
+    warm: WarmPool = field(default_factory=WarmPool)
+    backoff: Backoff = field(default_factory=Backoff)
+    greeting_delay_s: float | None = None
+    limits: Limits = field(default_factory=Limits)
+    dtmf_interrupts: bool = True
+    history_turns: int = 40
+    keep_transcripts: bool = True
+    tools: Mapping[str, Tool] = field(default_factory=dict)
+    say_forms: tuple[Form, ...] = ()
+    """Instead of those that go with the way to connect."""
+    noting: OutageLogger = field(default_factory=lambda: OutageLogger(log, "writing of calls"))
+    """Of all calls together: when Redis is away it is away for all."""
+
+
+def was_held(record: CallRecord) -> bool:
+    """Whether another relay has driven this call before: then it is resumed, not begun."""
+    return bool(record.greeted or record.conversation_id or record.voice_session_id)
+
+
+async def begin_conversation(desk: CallContext, record: CallRecord) -> Conversation:
+    """The conversation of a claimed call, with what another relay left of it. Raises `OutsideError`."""
+    resumed = was_held(record)
+    metrics.CLAIMS.labels("taken over" if resumed else "new").inc()
+    transcript = await desk.store.read_whole_transcript(record.call_id) if resumed else []
+    profile = desk.profiles.get(record.profile)
+    if profile is None:
+        log.warning("unknown profile", extra=fields(call_id=record.call_id, profile=record.profile))
+        profile = desk.profiles[DEFAULT]
+    plan = plan_of(
+        profile,
+        desk.voice.target,
+        greeting_delay_s=desk.greeting_delay_s,
+        limits=desk.limits,
+        keys_interrupt=desk.dtmf_interrupts,
+        keep_transcripts=desk.keep_transcripts,
+        tools=frozenset(desk.tools),
+        say_forms=desk.say_forms,
+    )
+    return Conversation(
+        plan,
+        from_transcript(transcript, desk.history_turns),
+        greeted=record.greeted,
+        taken_over=resumed,
+        media_attached=record.media_seen,
+        conversation_id=record.conversation_id,
+        saying=left_saying(transcript),
+        unix_offset_s=time.time() - asyncio.get_running_loop().time(),
+        said=record.said,
+    )

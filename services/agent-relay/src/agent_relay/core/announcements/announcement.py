@@ -1,0 +1,115 @@
+"""A text that somebody outside wants said, and how far it is spoken."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+from agent_relay.core.announcements.sentences import Sentence, SentenceCutter
+from bridge_common.wire.entries import Say
+
+STOP_PAUSE_S: Final = 0.4
+"""No text for so long behind what looks like the end of a sentence, and it is one."""
+PAUSE_S: Final = 2.0
+"""No text for so long, and what has come is spoken as it stands if the caller would hear nothing otherwise."""
+GONE_S: Final = 20.0
+"""No text for so long, and its writer is gone."""
+
+
+class Announcement:
+    """`spoken`: characters at its beginning that were spoken by the relay before us."""
+
+    def __init__(self, say_id: str, language: str, spoken: int = 0) -> None:
+        self.say_id = say_id
+        self.spoken = spoken
+        self.whole = False
+        """No more text will come."""
+        self.begun = spoken > 0
+        """Something of it was spoken, or was asked for."""
+        self.heard = spoken > 0
+        """The caller has heard its beginning."""
+        self.responses: set[str] = set()
+        """All that spoke parts of it."""
+        self._spoken: list[tuple[str, int, Sentence]] = []
+        """For each spoken sentence its response id, and the position in the text before it."""
+        self.failures = 0
+        """Of the current sentence."""
+        self._cutter = SentenceCutter(language, spoken)
+        self._received = 0
+        self._sentences: deque[Sentence] = deque()
+        self._entries: deque[tuple[str, int]] = deque()
+        """Entry id of each piece, and how many characters of the text it reaches to."""
+        self._text_at = 0.0
+
+    def add(self, entry_id: str, piece: Say, now: float) -> None:
+        """Pieces come in order; what came before changes nothing."""
+        if self.whole or piece.at < self._received:
+            return
+        text = piece.text[max(self.spoken - piece.at, 0) :]
+        self._received = piece.at + len(piece.text)
+        self._entries.append((entry_id, self._received))
+        self._text_at = now
+        self._sentences += self._cutter.feed(text)
+        if piece.last:
+            self.end()
+
+    def end(self) -> None:
+        self.whole = True
+        self._sentences += self._cutter.flush()
+
+    def look(self, now: float, *, silent: bool) -> None:
+        """Do what a pause of the text makes due. `silent`: the caller hears nothing."""
+        due_at = self.next_at(silent=silent)
+        if due_at is None or now < due_at:
+            return
+        if now >= self._text_at + GONE_S:
+            self.end()
+        else:
+            self._sentences += self._cutter.flush()
+
+    def next_at(self, *, silent: bool) -> float | None:
+        if self.whole or self._sentences:
+            return None
+        if not self._cutter.waiting:
+            return self._text_at + GONE_S
+        if self._cutter.at_stop:
+            return self._text_at + STOP_PAUSE_S
+        return self._text_at + (PAUSE_S if silent else GONE_S)
+
+    @property
+    def ready(self) -> bool:
+        """There is a sentence to be spoken."""
+        return bool(self._sentences)
+
+    def take(self) -> Sentence | None:
+        if not self._sentences:
+            return None
+        self.begun = True
+        return self._sentences.popleft()
+
+    def put_back(self, sentence: Sentence) -> None:
+        self._sentences.appendleft(sentence)
+
+    def was_spoken(self, sentence: Sentence, response_id: str) -> None:
+        self._spoken.append((response_id, self.spoken, sentence))
+        self.responses.add(response_id)
+        self.spoken = sentence.end
+        self.failures = 0
+
+    @property
+    def response_ids(self) -> list[str]:
+        return [response_id for response_id, _, _ in self._spoken]
+
+    def take_back(self, unheard: Callable[[str], bool]) -> None:
+        """Put back the sentences at the end that were not heard completely. `unheard` tests a response id."""
+        while self._spoken and unheard(self._spoken[-1][0]):
+            _, self.spoken, sentence = self._spoken.pop()
+            self._sentences.appendleft(sentence)
+
+    @property
+    def oldest_entry(self) -> str:
+        """The entry id of the oldest piece that holds something not spoken, "" when there is none."""
+        while self._entries and self._entries[0][1] <= self.spoken:
+            self._entries.popleft()
+        return self._entries[0][0] if self._entries else ""

@@ -1,0 +1,326 @@
+"""What the agent says: from Voice Live's deltas to the downlink, and back from what was heard to the conversation.
+
+Deltas come faster than real time, so a finished response says nothing about what the caller has heard. An item stays
+open until the gateway tells what was played of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+
+from agent_relay.core.dialog.conversation_commands import Append, Command, Record, Send
+from agent_relay.core.dialog.history import History
+from agent_relay.core.dialog.playback_tracker import PlaybackTracker, PlayedItem
+from agent_relay.core.dialog.truncation import Truncations
+from agent_relay.core.protocol.voice_events import AudioDelta, ErrorEvent, ItemDone
+from bridge_common.wire.audio import VOICE_RATE_HZ, bytes_of_ms, ms_of_bytes
+from bridge_common.wire.entries import Audio, Clear, ItemEnd, Saying, Turn
+
+_CLEARED_KEPT = 256
+_ANOTHERS = -1
+ATTACH_S = 1.0
+"""From the moment a media socket attaches to its report: items begun in this time may still be played by it."""
+CUT_MS = 500
+"""Less than this at the end of an item is not worth saying again."""
+UNTOLD_S = 5.0
+"""How much later than it must have been heard an item is settled although nobody tells."""
+
+
+class AgentSpeech:
+    """`truncates`: whether it is on us to tell Voice Live what was heard (its own `auto_truncate` is off)."""
+
+    def __init__(self, history: History, *, truncates: bool, unix_ms: Callable[[float], int]) -> None:
+        self.session = 0
+        """Which voice session is current; raised when one is lost."""
+        self.speech_end_at: float | None = None
+        """When the caller's last say ended, until the answer begins."""
+        self._history = history
+        self._truncates = truncates
+        self._unix_ms = unix_ms
+        self._heard = PlaybackTracker()
+        self._dropped: set[str] = set()
+        self._cleared: dict[str, None] = {}
+        """Ids, oldest first. Looked into for each delta."""
+        self._unsaid: dict[str, str] = {}
+        """Items of dropped responses that sent nothing to the downlink, with their response ids."""
+        self._truncations = Truncations()
+        self._cut: set[str] = set()
+        self._spoken: dict[str, int] = {}
+        """Bytes of audio of the responses that have not ended."""
+        self._doubtful: dict[str, float] = {}
+        """Items whose end nobody may tell, and when they must have been heard."""
+
+    @property
+    def quiet(self) -> bool:
+        """Nothing of ours may still be unheard."""
+        return not self._heard.unheard()
+
+    @property
+    def plays(self) -> bool:
+        """Some audio of the agent is being played, as far as is known."""
+        return any(item.first_frame_at is not None and item.may_be_unheard for item in self._heard.items())
+
+    def dropped(self, response_id: str) -> bool:
+        """Whether the response was interrupted and its end has not come yet."""
+        return response_id in self._dropped
+
+    def drop(self, response_id: str) -> None:
+        """Let nothing of this response be heard."""
+        self._dropped.add(response_id)
+
+    def resume(self, response_id: str) -> bool:
+        """Let a dropped response be heard after all; False if audio of it was discarded."""
+        if response_id in self._unsaid.values() or any(item.response_id == response_id for item in self._heard.items()):
+            return False
+        self._dropped.discard(response_id)
+        return True
+
+    def untouched(self, response_id: str) -> bool:
+        """Nothing of the response was sent to the caller."""
+        items = [item for item in self._heard.items() if item.response_id == response_id]
+        return bool(items) and all(item.first_frame_at is None for item in items)
+
+    def settled(self, response_ids: Collection[str]) -> bool:
+        """Whether it is known of all that these responses said how much of it was heard."""
+        return not any(item.response_id in response_ids for item in self._heard.items())
+
+    def response_of(self, item_id: str) -> str:
+        """Id of the item's response; "" if the item is settled or belongs to another relay."""
+        item = self._heard.get(item_id)
+        return item.response_id if item is not None else ""
+
+    def may_be_unheard(self, response_id: str) -> bool:
+        """Whether audio of the response may still be played, or cleared by the caller."""
+        return any(item.response_id == response_id and item.may_be_unheard for item in self._heard.items())
+
+    def spoken_ms(self, response_id: str) -> int:
+        """How much audio of a response came, until it has ended."""
+        return int(ms_of_bytes(self._spoken.get(response_id, 0), VOICE_RATE_HZ))
+
+    def adopt(self, saying: Saying, begun_at: float) -> None:
+        """What another relay let the agent say: it may still be heard, and interrupted."""
+        item = self._heard.begin(saying.item_id, "", _ANOTHERS, begun_at)
+        item.first_frame_at = begun_at
+        item.generated_bytes = bytes_of_ms(saying.generated_ms, VOICE_RATE_HZ)
+        item.text, item.text_whole, item.audio_whole = saying.text, True, True
+        self._doubtful[saying.item_id] = begun_at + saying.generated_ms / 1000 + UNTOLD_S
+
+    @property
+    def next_at(self) -> float | None:
+        return min(self._doubtful.values(), default=None)
+
+    def tick(self, now: float) -> list[Command]:
+        """Settle what nobody has told us of in time."""
+        commands: list[Command] = []
+        for item_id in [item_id for item_id, at in self._doubtful.items() if now >= at]:
+            del self._doubtful[item_id]
+            if (item := self._heard.get(item_id)) is not None:
+                heard_ms = item.estimated_heard_ms(now)
+                commands += self.played(item_id, heard_ms, complete=heard_ms >= item.generated_ms)
+        return commands
+
+    # -- from Voice Live
+    def delta(self, event: AudioDelta, now: float, *, answers: bool = True) -> list[Command]:
+        """`answers`: the agent answers the caller with it."""
+        item = self._heard.get(event.item_id)
+        if event.response_id in self._dropped or event.item_id in self._cleared:
+            if item is not None:
+                item.add_audio(event.pcm, event.content_index)
+            elif event.item_id not in self._cleared:
+                self._unsaid[event.item_id] = event.response_id
+            return []
+        if item is None:
+            item = self._begin(event.item_id, event.response_id, now)
+        if item.first_delta_at is None:
+            item.first_delta_at = now
+            if answers:
+                item.speech_end_at, self.speech_end_at = self.speech_end_at, None
+        pcm = item.add_audio(event.pcm, event.content_index)
+        self._spoken[event.response_id] = self._spoken.get(event.response_id, 0) + len(pcm)
+        return [Append(Audio(event.item_id, pcm))] if pcm else []
+
+    def item_done(self, event: ItemDone) -> list[Command]:
+        """The item has no further parts. The end of one part's audio does not end its item."""
+        item = self._heard.get(event.item_id)
+        if item is None or item.audio_whole:
+            return []
+        item.audio_whole = True
+        ends: list[Command] = [] if item.cleared or not item.generated_bytes else [Append(ItemEnd(item.item_id))]
+        return ends + self._saying(item)
+
+    def text(
+        self, item_id: str, response_id: str, text: str, now: float, *, whole: bool, content_index: int = 0
+    ) -> list[Command]:
+        """A piece of a part's transcript, or the whole transcript (`whole`)."""
+        item = self._heard.get(item_id)
+        if item is None:
+            if item_id in self._cleared:
+                return []
+            if response_id in self._dropped:
+                self._unsaid[item_id] = response_id
+                return []
+            item = self._begin(item_id, response_id, now)
+        item.add_text(text, content_index, whole=whole)
+        self._history.agent(item_id, item.heard_text())
+        return self._settle(item)
+
+    def response_done(self, response_id: str) -> list[Command]:
+        commands: list[Command] = []
+        for item in self._heard.items():
+            if item.response_id == response_id:
+                if response_id in self._dropped and not item.generated_bytes:
+                    self._unsaid[item.item_id] = response_id
+                commands += self._finish(item)
+        self._dropped.discard(response_id)
+        self._spoken.pop(response_id, None)
+        return commands + self._delete_unsaid(response_id)
+
+    def session_lost(self) -> list[Command]:
+        """No more of any item will come; what was sent to the downlink still plays."""
+        self.session += 1
+        self._dropped.clear()
+        self._spoken.clear()
+        self._unsaid.clear()
+        self._truncations.session_lost()
+        commands: list[Command] = []
+        for item in self._heard.items():
+            commands += self._finish(item)
+        return commands
+
+    def truncated(self, item_id: str) -> None:
+        self._truncations.accepted(item_id)
+
+    def truncation_refused(self, error: ErrorEvent) -> list[Command] | None:
+        """None when the error is about something else."""
+        events = self._truncations.refused(error)
+        return None if events is None else [Send(event) for event in events]
+
+    # -- from the caller's side
+    def interrupt(self, active_response: str) -> list[Command]:
+        """The caller speaks: whatever of ours may still be unheard must not be heard, and nothing more of it either."""
+        if active_response:
+            self._dropped.add(active_response)
+        unheard = self._heard.unheard()
+        for item in unheard:
+            item.cleared = True
+            self._close(item.item_id)
+            if not item.audio_whole:
+                self._dropped.add(item.response_id)
+        return [Append(Clear(unheard[-1].item_id))] if unheard else []
+
+    def playing(self, item_id: str, now: float) -> None:
+        item = self._heard.get(item_id)
+        if item is not None and item.first_frame_at is None:
+            item.first_frame_at = now
+
+    def played(self, item_id: str, heard_ms: int, *, complete: bool) -> list[Command]:
+        item = self._heard.played(item_id, heard_ms, complete=complete)
+        if item is None:
+            return []
+        commands: list[Command] = []
+        if not complete:
+            if not item.cleared and heard_ms < item.generated_ms - CUT_MS:
+                self._cut.add(item.response_id)  # neither the caller nor we wanted that
+            self._history.agent(item_id, item.heard_text())
+            commands += self._truncate(item)
+        return commands + self._settle(item)
+
+    def unheard_is_lost(self, now: float) -> list[Command]:
+        """The media socket is gone, and with it all that it had not played; nobody reports how much that was."""
+        commands: list[Command] = []
+        for item in self._heard.items():
+            if item.may_be_unheard and item.audio_whole:
+                commands += self._lost(item, item.estimated_heard_ms(now))
+        return commands
+
+    def another_socket(self, lost_at: float, now: float) -> list[Command]:
+        """The previous media socket may have gone without a report. `lost_at`: when it was alive last.
+
+        The new one reads the downlink from its end, so that what was complete before is lost.
+        """
+        commands: list[Command] = []
+        for item in self._heard.items():
+            if not item.may_be_unheard or not item.audio_whole:
+                continue
+            if item.first_frame_at is not None or item.begun_at < now - ATTACH_S:
+                commands += self._lost(item, item.estimated_heard_ms(lost_at))
+            else:
+                # Appended before the new socket attached, or after it.
+                self._doubtful[item.item_id] = now + item.generated_ms / 1000 + UNTOLD_S
+        return commands
+
+    def take_cut(self) -> set[str]:
+        """Responses of which the media socket lost more than `CUT_MS`, since this was last called."""
+        cut, self._cut = self._cut, set()
+        return cut
+
+    def _lost(self, item: PlayedItem, heard_ms: int) -> list[Command]:
+        return self.played(item.item_id, heard_ms, complete=heard_ms >= item.generated_ms)
+
+    def call_ended(self, now: float) -> list[Command]:
+        commands = self.session_lost()
+        commands += self.unheard_is_lost(now)
+        return [c for c in commands if isinstance(c, Record) and isinstance(c.entry, Turn)]
+
+    # --
+    def _close(self, item_id: str) -> None:
+        """Ignore further events of this item."""
+        self._cleared[item_id] = None
+        if len(self._cleared) > _CLEARED_KEPT:
+            del self._cleared[next(iter(self._cleared))]
+
+    def _begin(self, item_id: str, response_id: str, now: float) -> PlayedItem:
+        self._history.agent(item_id)
+        return self._heard.begin(item_id, response_id, self.session, now)
+
+    def _finish(self, item: PlayedItem) -> list[Command]:
+        """Nothing more of the item will come."""
+        commands: list[Command] = []
+        if not item.generated_bytes:
+            # Never spoken, so never said.
+            self._history.agent(item.item_id)
+            self._heard.forget(item.item_id)
+            return []
+        if not item.audio_whole and not item.cleared:
+            commands.append(Append(ItemEnd(item.item_id)))
+        item.audio_whole = item.text_whole = True
+        return commands + self._settle(item)
+
+    def _truncate(self, item: PlayedItem) -> list[Command]:
+        if not self._truncates or item.session != self.session:
+            return []
+        return [Send(event) for event in self._truncations.truncate(item)]
+
+    def _delete_unsaid(self, response_id: str) -> list[Command]:
+        """Otherwise the agent would assume that the caller heard this text."""
+        items = [item_id for item_id, of in self._unsaid.items() if of == response_id]
+        for item_id in items:
+            del self._unsaid[item_id]
+        return [Send(self._truncations.delete(item_id)) for item_id in items] if self._truncates else []
+
+    def _settle(self, item: PlayedItem) -> list[Command]:
+        """Write the turn down once both its text and what was heard of it are known; before, what is being said."""
+        if item.heard_ms is None or not item.text_whole:
+            return self._saying(item)
+        self._heard.forget(item.item_id)
+        self._close(item.item_id)
+        text = item.heard_text()
+        self._history.agent(item.item_id, text)
+        turn = Turn(
+            role="agent",
+            item_id=item.item_id,
+            text=text,
+            at_ms=self._unix_ms(item.begun_at),
+            interrupted=not item.complete,
+            heard_ms=item.heard_ms,
+            first_delta_ms=item.latency_ms(item.first_delta_at),
+            first_frame_ms=item.latency_ms(item.first_frame_at),
+        )
+        return [Record(turn)]
+
+    def _saying(self, item: PlayedItem) -> list[Command]:
+        """For a relay that may have to go on from here: it takes longer to hear than to generate."""
+        if not (item.text_whole and item.audio_whole and item.text) or item.noted:
+            return []
+        item.noted = True
+        return [Record(Saying(item.item_id, item.text, self._unix_ms(item.begun_at), item.generated_ms))]

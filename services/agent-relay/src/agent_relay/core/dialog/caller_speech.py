@@ -1,0 +1,108 @@
+"""What the caller says: when it began, whether it is answered, and its text, which comes late or never."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from agent_relay.core.dialog.conversation_commands import Command, Record
+from agent_relay.core.dialog.history import History
+from agent_relay.core.protocol.voice_events import UserTranscript, UserTranscriptFailed
+from bridge_common.wire.entries import Notice, Turn
+
+_KEPT: Final = 32
+LONGEST_S: Final = 60.0
+"""If the service does not report the end of the caller's speech within this time, the speech counts as ended."""
+
+
+@dataclass(slots=True)
+class _Speech:
+    began_at: float
+    began: bool = False
+    stopped: bool = False
+    failed: bool = False
+    transcribed: bool = False
+
+
+class CallerSpeech:
+    """The service may deliver any event twice: each speech begins, ends and becomes a turn once."""
+
+    def __init__(self, history: History, *, unix_ms: Callable[[float], int]) -> None:
+        self.speaks = False
+        self.unanswered = ""
+        """Item of the last say until a response begins."""
+        self._history = history
+        self._unix_ms = unix_ms
+        self._speeches: dict[str, _Speech] = {}
+        """By item, oldest first."""
+        self.item_id = ""
+        """The item of the current or the latest speech."""
+        self._since = 0.0
+
+    @property
+    def over_at(self) -> float | None:
+        """When speech whose end is not reported counts as ended."""
+        return self._since + LONGEST_S if self.speaks else None
+
+    @property
+    def waits(self) -> bool:
+        """For the end of their own say, or for an answer: whoever takes the call over needs to hear it."""
+        return self.speaks or bool(self.unanswered)
+
+    def started(self, item_id: str, now: float) -> bool:
+        """False if this speech has begun or ended already."""
+        speech = self._speech(item_id, now)
+        if speech.began or speech.stopped:
+            return False
+        speech.began = self.speaks = True
+        self.item_id, self._since = item_id, now
+        if not speech.transcribed:
+            self._history.caller(item_id)
+        return True
+
+    def stopped(self, item_id: str, now: float) -> bool:
+        """False if this speech has ended already."""
+        speech = self._speech(item_id, now)
+        if speech.stopped:
+            return False
+        speech.stopped = True
+        if not speech.began:
+            self.item_id = item_id
+        self.speaks = False
+        self.unanswered = item_id
+        return True
+
+    def forget(self, item_id: str) -> None:
+        """The speech was a noise: no answer is due."""
+        if self.unanswered == item_id:
+            self.unanswered = ""
+
+    def told(self, event: UserTranscript | UserTranscriptFailed, now: float) -> list[Command]:
+        """The transcript of a speech, or its failure. A transcript may follow a failure; later events are repeats."""
+        speech = self._speech(event.item_id, now)
+        if speech.transcribed:
+            return []
+        if isinstance(event, UserTranscriptFailed):
+            if speech.failed:
+                return []
+            speech.failed = True
+            return [Record(Notice("not_transcribed", event.message, self._unix_ms(now)))]
+        text = event.text.strip()
+        if not text:
+            return []
+        speech.transcribed = True
+        self._history.caller(event.item_id, text)
+        return [Record(Turn("caller", event.item_id, text, self._unix_ms(speech.began_at)))]
+
+    def _speech(self, item_id: str, now: float) -> _Speech:
+        speech = self._speeches.get(item_id)
+        if speech is None:
+            speech = self._speeches[item_id] = _Speech(now)
+            if len(self._speeches) > _KEPT:
+                del self._speeches[next(iter(self._speeches))]
+        return speech
+
+    def take_unanswered(self) -> str:
+        unanswered, self.unanswered = self.unanswered, ""
+        return unanswered

@@ -1,0 +1,136 @@
+"""A debt: speech that is owed to the caller. Its kind, its state, and the step that follows if it is not paid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, StrEnum, auto
+
+
+class DebtKind(StrEnum):
+    GREETING = "greeting"
+    WORDS = "words"
+    KEYS = "keys"
+    TOOL_RESULT = "tool_result"
+    REST = "rest"
+    """The rest of an answer that was cut off by a lost session, a failure, or a noise taken for speech."""
+
+
+class DebtStep(StrEnum):
+    FIRST = "first"
+    AGAIN = "asked_again"
+    FALLBACK = "fallback"
+    GIVEN_UP = "given_up"
+
+
+class State(Enum):
+    OPEN = auto()
+    """Not asked for yet: the session is away, another response is active, or the caller speaks."""
+    AWAITED = auto()
+    """Requested by us, or the service is expected to respond by itself."""
+    PUT_OFF = auto()
+    """The model is over its quota."""
+    WORKING = auto()
+    """`response.created` has arrived, audio has not."""
+    SOUNDING = auto()
+    """Audio has arrived and waits to be played."""
+    HEARD = auto()
+    """Its first audio was played; the response continues."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Seconds."""
+
+    start_s: float = 5.0
+    """From a request to `response.created`."""
+    patience_s: float = 60.0
+    """From a request to the first audio, tools included, while the service is alive."""
+    fallback_s: float = 10.0
+    """From the request for the fallback text to its first audio."""
+
+
+@dataclass(slots=True)
+class Debt:
+    kind: DebtKind
+    opened_at: float
+    item_id: str = ""
+    """WORDS: the item of the caller's speech."""
+    step: DebtStep = DebtStep.FIRST
+    state: State = State.OPEN
+    since: float = 0.0
+    """When the state was entered; SOUNDING and HEARD: the latest progress."""
+    attempt_at: float = 0.0
+    """When the current step was requested."""
+    start_s: float | None = None
+    """Instead of `Limits.start_s`."""
+    response_id: str = ""
+    requested: bool = False
+    """By us; otherwise the service began to respond by itself."""
+    item_done: bool = False
+    """HEARD: nothing more of the last item comes."""
+    noises: int = 0
+    """How often a noise cancelled its response."""
+    complete: bool = False
+    """The response has ended; its audio is still to be played."""
+    chained: bool = False
+    """The response called a tool: the next response belongs to the same attempt."""
+    wordless: bool = False
+    """WORDS: the transcript turned out to be empty."""
+    moved: bool = False
+    """A voice session was given up because of this debt."""
+    waits: int = 0
+    """How often a quota was waited for."""
+    text: str = ""
+    """Text that the agent wrote instead of speaking it: to be spoken unchanged."""
+    retry_at: float = 0.0
+
+    def due_at(self, limits: Limits) -> float:
+        """When the current state has lasted too long."""
+        falls_back = self.step is DebtStep.FALLBACK
+        match self.state:
+            case State.PUT_OFF:
+                return self.retry_at
+            case State.AWAITED:
+                return self.since + (limits.fallback_s if falls_back else self.start_s or limits.start_s)
+            case State.WORKING:
+                return self.attempt_at + (limits.fallback_s if falls_back else limits.patience_s)
+            case _:
+                return self.since + limits.patience_s
+
+    def over_at(self, limits: Limits) -> float | None:
+        """When its response counts as ended without a report: its items are done and heard, or it called a tool."""
+        heard_out = self.state is State.HEARD and self.item_done
+        called = self.state is State.WORKING and self.chained
+        return self.since + limits.start_s if heard_out or called else None
+
+    def reopen(self, step: DebtStep, now: float) -> None:
+        """To be requested again, with the whole time of the step."""
+        self.step, self.state, self.since, self.attempt_at = step, State.OPEN, now, now
+        self.response_id, self.requested, self.chained = "", False, False
+        self.complete = self.item_done = False
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """A debt was not paid in time, or its response failed; `step` follows.
+
+    `wait_s` is set while a quota is waited for: the step does not change. `stuck`: an unanswered request or an
+    unfinished response blocks the session until it is cancelled.
+    """
+
+    kind: DebtKind
+    step: DebtStep
+    why: str
+    stuck: bool = False
+    move: bool = False
+    """`stuck`, and the voice session is to be replaced."""
+    wait_s: float | None = None
+    resumes: bool = False
+    """Nothing failed: what a noise or a lost media socket interrupted goes on."""
+
+    @property
+    def outcome(self) -> str:
+        """What follows, for logs and metrics."""
+        if self.resumes:
+            return "resumed"
+        return "put_off" if self.wait_s is not None else str(self.step)

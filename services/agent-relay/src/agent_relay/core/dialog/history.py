@@ -1,0 +1,157 @@
+"""What was said so far, to be told again to a voice session that knows nothing of it.
+
+Replay is silent: items create no response by themselves. Audio and its tone are lost, so everything is told as text:
+the caller as `user`, the agent as `assistant`, tools as pairs of call and output. The instruction to greet is never
+part of it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from agent_relay.core.protocol.voice_events import (
+    ClientEvent,
+    create_function_call,
+    create_function_output,
+    create_message,
+)
+from bridge_common.wire.entries import Notice, Saying, TranscriptEntry, Turn
+
+TONES: Final = "tones"
+TOOL_CALL: Final = "tool_call"
+TOOL_BEGUN: Final = "tool_begun"
+"""Notices of the transcript that are part of the conversation."""
+KEYS: Final = "keys"
+"""The notice that people see instead of `tones`: how many."""
+OUTCOME_UNKNOWN: Final = json.dumps(
+    {"error": "The call was interrupted. It may have been carried out: do not repeat it without asking the caller."}
+)
+"""The output of a function whose relay died before it answered."""
+
+
+@dataclass(slots=True)
+class Said:
+    role: str
+    """`user` or `assistant`."""
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolUse:
+    call_id: str
+    name: str
+    arguments: str
+    output: str
+
+
+Entry: TypeAlias = Said | ToolUse
+
+
+def keypad_text(tones: str) -> str:
+    """How tones are told to the agent."""
+    return f"[keypad] {tones}"
+
+
+def tool_begun(call_id: str, name: str, arguments: str, at_ms: int) -> Notice:
+    detail = {"call_id": call_id, "name": name, "arguments": arguments, "output": OUTCOME_UNKNOWN}
+    return Notice(TOOL_BEGUN, json.dumps(detail, ensure_ascii=False), at_ms)
+
+
+def tool_notice(use: ToolUse, at_ms: int) -> Notice:
+    detail = {"call_id": use.call_id, "name": use.name, "arguments": use.arguments, "output": use.output}
+    return Notice(TOOL_CALL, json.dumps(detail, ensure_ascii=False), at_ms)
+
+
+class History:
+    """The conversation in the order it was held; `last` bounds what is kept and replayed."""
+
+    def __init__(self, last: int = 40) -> None:
+        self._last = last
+        self._entries: dict[str, Entry] = {}
+
+    def caller(self, item_id: str, text: str = "") -> None:
+        """The caller's say takes its place when it begins; its text comes later, often after the answer began."""
+        self._say(item_id, "user", text)
+
+    def agent(self, item_id: str, text: str = "") -> None:
+        """Also takes the place first; said again with the text that was heard when the caller interrupts."""
+        self._say(item_id, "assistant", text)
+
+    def text_of(self, item_id: str) -> str:
+        entry = self._entries.get(item_id)
+        return entry.text if isinstance(entry, Said) else ""
+
+    @property
+    def awaits_answer(self) -> bool:
+        """Nothing of the agent follows what the caller said, or a function told."""
+        last = next(reversed(self._entries.values()), None)
+        return isinstance(last, ToolUse) or (last is not None and last.role == "user")
+
+    @property
+    def empty(self) -> bool:
+        return not self._entries
+
+    def tool(self, use: ToolUse) -> None:
+        self._add(f"tool {use.call_id}", use)
+
+    def replay(self, assistant_part: str = "text") -> list[ClientEvent]:
+        events: list[ClientEvent] = []
+        for entry in self._entries.values():
+            if isinstance(entry, ToolUse):
+                events.append(create_function_call(entry.call_id, entry.name, entry.arguments))
+                events.append(create_function_output(entry.call_id, entry.output))
+            elif entry.text:
+                events.append(create_message(entry.role, entry.text, assistant_part))
+        return events
+
+    def _say(self, item_id: str, role: str, text: str) -> None:
+        known = self._entries.get(item_id)
+        if isinstance(known, Said):
+            known.text = text
+        else:
+            self._add(item_id, Said(role, text))
+
+    def _add(self, key: str, entry: Entry) -> None:
+        self._entries[key] = entry
+        while len(self._entries) > self._last:
+            del self._entries[next(iter(self._entries))]
+
+
+def from_transcript(entries: Iterable[TranscriptEntry], last: int = 40) -> History:
+    """The history as another relay wrote it down. Turns are written when they end, so they are put in order of their
+    beginning here."""
+    history = History(last)
+    for entry in sorted(entries, key=lambda e: e.at_ms):
+        if isinstance(entry, Turn):
+            say = history.caller if entry.role == "caller" else history.agent
+            say(entry.item_id, entry.text)
+        elif isinstance(entry, Saying):
+            history.agent(entry.item_id, entry.text)
+        elif entry.what == TONES:
+            history.caller(f"tones {entry.at_ms}", keypad_text(entry.detail))
+        elif entry.what in (TOOL_BEGUN, TOOL_CALL) and (use := _tool_use(entry.detail)):
+            history.tool(use)
+    return history
+
+
+def left_saying(entries: Iterable[TranscriptEntry]) -> list[Saying]:
+    """What the agent was saying when its relay was gone: nobody has written down yet how much of it was heard."""
+    turns, saying = set[str](), list[Saying]()
+    for entry in entries:
+        if isinstance(entry, Turn):
+            turns.add(entry.item_id)
+        elif isinstance(entry, Saying):
+            saying.append(entry)
+    return [one for one in saying if one.item_id not in turns]
+
+
+def _tool_use(detail: str) -> ToolUse | None:
+    try:
+        fields = json.loads(detail)
+        parts = [fields[name] for name in ("call_id", "name", "arguments", "output")]
+    except (ValueError, TypeError, KeyError):
+        return None
+    return ToolUse(*parts) if all(isinstance(part, str) for part in parts) else None

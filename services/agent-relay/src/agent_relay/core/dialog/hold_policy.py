@@ -1,0 +1,94 @@
+"""The caller's side of a conversation: whether the line is open, and whether the caller hears the hold tone."""
+
+from __future__ import annotations
+
+from typing import Final
+
+HOLD_AFTER_S: Final = 0.5
+"""Without a voice session."""
+PATIENCE_S: Final = 3.0
+"""Without a sound of the agent, while it should be speaking."""
+_AT_ONCE: Final = float("-inf")
+
+
+AUDIO_WAIT_S: Final = 0.5
+"""The line counts as open this long after the media socket attached, even without audio."""
+
+
+class HoldPolicy:
+    """`greeting_delay_s`: how long after the media socket the line counts as open; None: with the first audio.
+
+    `waits_since`: since when the agent should be heard and is not, None while nobody waits for it.
+    """
+
+    def __init__(self, greeting_delay_s: float | None, *, media_attached: bool, maybe_holding: bool) -> None:
+        self._delay_s = greeting_delay_s
+        self._attached_at: float | None = 0.0 if media_attached else None
+        self._audio_seen = False
+        self._lost_at: float | None = None
+        self._holding: bool | None = None if maybe_holding else False
+        """None: not known."""
+        self._holds_for = 0.0
+        """The moment whose passing made us hold."""
+
+    def attached(self, now: float) -> None:
+        if self._attached_at is None:
+            self._attached_at = now
+        if self._holding:
+            # The gateway may be another one, which was not told.
+            self._holding = None
+
+    def audio(self, now: float) -> None:
+        self._audio_seen = True
+        if self._attached_at is None:
+            self._attached_at = now
+
+    @property
+    def opens_at(self) -> float | None:
+        """From when on the caller hears what is said; None while nobody knows."""
+        if self._attached_at is None:
+            return None
+        if self._delay_s is not None:
+            return self._attached_at + self._delay_s
+        return self._attached_at if self._audio_seen else self._attached_at + AUDIO_WAIT_S
+
+    def open(self, now: float) -> bool:
+        return self.opens_at is not None and now >= self.opens_at
+
+    def session_lost(self, now: float) -> None:
+        if self._lost_at is None:
+            self._lost_at = now
+
+    def session_back(self) -> bool:
+        """Whether the hold tone has to end."""
+        self._lost_at = None
+        held, self._holding = self._holding is not False, False
+        return held
+
+    def hold_at(self, waits_since: float | None) -> float | None:
+        """When `hold` has something to say, as far as is known now."""
+        if self._attached_at is None:
+            return None
+        wanted_at = self._wanted_at(waits_since)
+        if not self._holding:
+            return wanted_at
+        return None if wanted_at is not None and wanted_at <= self._holds_for else _AT_ONCE
+
+    def hold(self, waits_since: float | None, now: float) -> bool | None:
+        """Whether the tone has to begin or to end; None when it is as it should be."""
+        if self._attached_at is None:
+            return None
+        wanted_at = self._wanted_at(waits_since)
+        if wanted_at is not None and now >= wanted_at:
+            begins, self._holding, self._holds_for = not self._holding, True, wanted_at
+            return True if begins else None
+        if not self._holding:
+            return None
+        self._holding = False
+        return False
+
+    def _wanted_at(self, waits_since: float | None) -> float | None:
+        times = [] if self._lost_at is None else [self._lost_at + HOLD_AFTER_S]
+        if waits_since is not None:
+            times.append(waits_since + PATIENCE_S)
+        return min(times, default=None)

@@ -1,0 +1,164 @@
+"""What was generated of each item and what the caller heard of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from bridge_common.wire.audio import VOICE_RATE_HZ, bytes_of_ms, ms_of_bytes
+
+
+@dataclass(slots=True)
+class PlayedItem:
+    """One say of the agent, from its first event until its turn is written to the transcript."""
+
+    item_id: str
+    response_id: str
+    session: int
+    """Which voice session made it: an item of a lost session cannot be truncated."""
+    begun_at: float
+    first_delta_at: float | None = None
+    speech_end_at: float | None = None
+    """When the caller's say that it answers ended; None when it answers nothing (a greeting)."""
+    first_frame_at: float | None = None
+    generated_bytes: int = 0
+    content_index: int = 0
+    """The part of the latest audio."""
+    parts: list[tuple[int, int]] = field(default_factory=lambda: [(0, 0)])
+    """Content index and first byte of each part with audio, in the order of playout."""
+    half: bytes = b""
+    """Half a sample at the end of a delta; the next delta of the same part completes it."""
+    text: str = ""
+    """Of all parts."""
+    texts: dict[int, str] = field(default_factory=dict)
+    """By content index."""
+    unfinished: set[int] = field(default_factory=set)
+    """Parts whose text is not complete."""
+    text_whole: bool = False
+    audio_whole: bool = False
+    cleared: bool = False
+    noted: bool = False
+    """What it says is written down for a relay after us."""
+    heard_ms: int | None = None
+    complete: bool = False
+
+    @property
+    def generated_ms(self) -> int:
+        return int(ms_of_bytes(self.generated_bytes, VOICE_RATE_HZ))
+
+    @property
+    def may_be_unheard(self) -> bool:
+        return self.heard_ms is None
+
+    def add_audio(self, pcm: bytes, content_index: int) -> bytes:
+        """Returns the whole samples that can be played now."""
+        if content_index != self.content_index:
+            self._begin_part(content_index)
+        if self.half or len(pcm) & 1:
+            pcm = self.half + pcm
+            whole = len(pcm) & ~1
+            self.half, pcm = pcm[whole:], pcm[:whole]
+        self.generated_bytes += len(pcm)
+        return pcm
+
+    def _begin_part(self, content_index: int) -> None:
+        self.content_index, self.half = content_index, b""
+        part = (content_index, self.generated_bytes)
+        self.parts = [*self.parts, part] if self.generated_bytes else [part]
+
+    def add_text(self, text: str, content_index: int, *, whole: bool) -> None:
+        """`whole`: `text` replaces the part's text instead of extending it."""
+        self.texts[content_index] = text if whole else self.texts.get(content_index, "") + text
+        if whole:
+            self.unfinished.discard(content_index)
+        else:
+            self.unfinished.add(content_index)
+        self.text_whole = not self.unfinished
+        self.text = _joined(self.texts[index] for index in sorted(self.texts))
+
+    def latency_ms(self, at: float | None) -> int:
+        """From the end of the caller's say; -1 when there was none or `at` did not happen."""
+        return -1 if at is None or self.speech_end_at is None else round((at - self.speech_end_at) * 1000)
+
+    def truncation_ms(self) -> int:
+        """Where to truncate: never beyond what was generated, which Voice Live refuses."""
+        return min(self.heard_ms or 0, self.generated_ms)
+
+    def truncations(self) -> list[tuple[int, int]]:
+        """Content index and milliseconds within the part, of the part that was heard last; 0 ms for each later part."""
+        heard_ms = self.truncation_ms()
+        begins_ms = [math.ceil(ms_of_bytes(begin, VOICE_RATE_HZ)) for _, begin in self.parts]
+        last_heard = max((n for n, begin_ms in enumerate(begins_ms) if begin_ms <= heard_ms), default=0)
+        ends_ms = [max(heard_ms - begins_ms[last_heard], 0)] + [0] * (len(self.parts) - last_heard - 1)
+        return [(index, end_ms) for (index, _), end_ms in zip(self.parts[last_heard:], ends_ms, strict=True)]
+
+    def heard_text(self) -> str:
+        """The text that was heard, estimated by time: whole words up to the heard share of the audio."""
+        if self.complete or self.heard_ms is None or self.generated_bytes == 0:
+            return self.text
+        if len(self.parts) == 1:
+            return cut_text(self.text, self.truncation_ms() / max(self.generated_ms, 1))
+        heard_bytes = bytes_of_ms(self.truncation_ms(), VOICE_RATE_HZ)
+        ends = [begin for _, begin in self.parts[1:]] + [self.generated_bytes]
+        shares = {
+            i: (heard_bytes - begin) / max(end - begin, 1) for (i, begin), end in zip(self.parts, ends, strict=True)
+        }
+        return _joined(cut_text(self.texts[index], shares.get(index, 0.0)) for index in sorted(self.texts))
+
+    def estimated_heard_ms(self, now: float) -> int:
+        """What must have been heard when nobody tells: the time since the first frame left."""
+        if self.first_frame_at is None:
+            return 0
+        return min(self.generated_ms, int((now - self.first_frame_at) * 1000))
+
+
+def _joined(texts: Iterable[str]) -> str:
+    """Joins with a space: the service puts none between parts."""
+    joined = ""
+    for text in texts:
+        between = "" if not joined or not text or joined[-1].isspace() or text[0].isspace() else " "
+        joined += between + text
+    return joined
+
+
+def cut_text(text: str, share: float) -> str:
+    if share >= 1:
+        return text
+    end = int(len(text) * max(share, 0.0))
+    if end < len(text) and not text[end].isspace():
+        end = max(text.rfind(" ", 0, end), 0)
+    return text[:end].rstrip()
+
+
+class PlaybackTracker:
+    """The items whose turn is not settled yet, oldest first."""
+
+    def __init__(self) -> None:
+        self._items: dict[str, PlayedItem] = {}
+
+    def items(self) -> list[PlayedItem]:
+        return list(self._items.values())
+
+    def get(self, item_id: str) -> PlayedItem | None:
+        return self._items.get(item_id)
+
+    def begin(self, item_id: str, response_id: str, session: int, now: float) -> PlayedItem:
+        item = self._items[item_id] = PlayedItem(item_id, response_id, session, now)
+        return item
+
+    def forget(self, item_id: str) -> None:
+        self._items.pop(item_id, None)
+
+    def unheard(self) -> list[PlayedItem]:
+        """Items with audio that may still sound at the caller's ear, those already cleared left out."""
+        return [i for i in self._items.values() if i.may_be_unheard and i.generated_bytes and not i.cleared]
+
+    def played(self, item_id: str, heard_ms: int, *, complete: bool) -> PlayedItem | None:
+        """Note what was heard; None for an item that is not ours, has no audio or was told of before."""
+        item = self._items.get(item_id)
+        if item is None or item.heard_ms is not None or not item.generated_bytes:
+            return None
+        item.heard_ms = heard_ms
+        item.complete = complete
+        return item

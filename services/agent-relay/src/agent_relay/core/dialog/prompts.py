@@ -1,0 +1,143 @@
+"""Requests that the relay makes by itself (answers, greeting, fallback text), and events held for the next session.
+
+`OwedSpeech` decides which speech is owed and which step is next; this module makes the requests and judges refusals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from agent_relay.core.dialog.conversation_commands import Abandon, Command, GiveUp, Overdue, Send
+from agent_relay.core.dialog.debt import Debt, DebtKind, DebtStep, Missed, State
+from agent_relay.core.dialog.greeting import ScriptedSpeech
+from agent_relay.core.dialog.owed_speech import OwedSpeech
+from agent_relay.core.dialog.responses import Purpose, Responses
+from agent_relay.core.dialog.session_profile import SessionProfile
+from agent_relay.core.dialog.wall_clock import WallClock
+from agent_relay.core.protocol.agent_profile import Greeting
+from agent_relay.core.protocol.rate_limits import wait_s
+from agent_relay.core.protocol.voice_events import ClientEvent, ErrorEvent, ResponseDone, create_response
+
+LONGEST_ALOUD: Final = 2000
+"""A longer unspoken answer (in characters, about two minutes) is not read out."""
+
+
+class Prompts:
+    """Nothing is sent while no session is `ready`."""
+
+    def __init__(self, plan: SessionProfile, clock: WallClock) -> None:
+        self.ready = False
+        self.last_error = ""
+        """What the service said last against this session, for the reason of a failed connection."""
+        self.responses = Responses()
+        self.owed = OwedSpeech(plan.limits, repeats_greeting=plan.greeting_protected)
+        self._plan = plan
+        self._clock = clock
+        self._unsent: list[ClientEvent] = []
+        self._greeting = ScriptedSpeech(plan.greeting or plan.fallback, speaks_fixed_text=plan.speaks_fixed_text)
+        self._fallback = ScriptedSpeech(plan.fallback, speaks_fixed_text=plan.speaks_fixed_text)
+
+    # -- the voice session
+    def session_lost(self, now: float) -> list[Command]:
+        self.ready = False
+        active = self.responses.forget() if self.responses.purpose is not Purpose.SAY else ""
+        self.responses.forget()
+        self._greeting.restart()
+        self._fallback.restart()
+        return self.missed(self.owed.lost(active, now), now)
+
+    def to_session(self, events: list[ClientEvent]) -> list[Command]:
+        """Now, or with the next session."""
+        if self.ready:
+            return sends(events)
+        self._unsent += events
+        return []
+
+    def take_unsent(self) -> list[ClientEvent]:
+        unsent, self._unsent = self._unsent, []
+        return unsent
+
+    # -- asking
+    def advance(self, now: float) -> list[Command]:
+        """Request the owed speech if no response is active. Not to be called while the caller speaks."""
+        debt = self.owed.debt
+        if not self.ready or debt is None or debt.state is not State.OPEN or not self.responses.idle:
+            return []
+        before, request, purpose = self._request_for(debt)
+        asked = self.responses.ask(request, purpose, now)
+        self.owed.asked(now)
+        return sends([*before, asked])
+
+    def _request_for(self, debt: Debt) -> tuple[list[ClientEvent], ClientEvent, Purpose]:
+        if debt.step is DebtStep.FALLBACK:
+            return *self._fallback.attempt(), Purpose.FALLBACK
+        if debt.text:
+            # A model that wrote its answer counts it as spoken: a repeated request would bring nothing new.
+            aloud = ScriptedSpeech(Greeting(text=debt.text), speaks_fixed_text=self._plan.speaks_fixed_text)
+            return *aloud.attempt(), Purpose.ANSWER
+        if debt.kind is DebtKind.GREETING:
+            return *self._greeting.attempt(), Purpose.GREETING
+        return [], create_response(), Purpose.ANSWER
+
+    def greeting_granted(self, granted: bool, now: float) -> list[Command]:
+        """The answer to `MarkGreeted`: False when another relay has greeted this caller."""
+        greeting = self._plan.greeting
+        if not granted or greeting is None:
+            return []
+        self.owed.owe(DebtKind.GREETING, now)
+        return [self._clock.notice("greeting", greeting.text or greeting.say_how or "", now)]
+
+    # -- what came of it
+    def refused(self, event: ErrorEvent, now: float) -> list[Command]:
+        """Only a refused request needs something done; truncations that came too late and the like are harmless."""
+        self.last_error = f"{event.code}: {event.message}"
+        refusal = self.responses.refused(event)
+        if refusal is None:
+            return []
+        if refusal.busy:
+            if refusal.purpose is not Purpose.SAY:
+                self.owed.bounced(now, self.responses.active)
+            return []
+        notice = self._clock.notice("request_refused", f"{refusal.purpose}: {event.code}", now)
+        if refusal.purpose is Purpose.SAY:
+            return [notice]
+        if self._other_form(refusal.purpose, event):
+            self.owed.bounced(now, "")
+            return [notice]
+        missed = self.owed.failed("", self.last_error, now, wait_s=wait_s(event.code, event.kind, event.message))
+        return [notice, *self.missed(missed, now)]
+
+    def response_failed(self, event: ResponseDone, why: str, now: float, *, text: str) -> list[Command]:
+        """The response failed, or ended without audio. `text`: the text that the model wrote instead."""
+        quota = wait_s(event.reason, event.kind, event.message)
+        spoken_text = text if len(text) <= LONGEST_ALOUD else ""
+        return self.missed(self.owed.failed(event.response_id, why, now, wait_s=quota, text=spoken_text), now)
+
+    def _other_form(self, purpose: Purpose, event: ErrorEvent) -> bool:
+        """Whether another form of the request is left. A quota or a service fault does not rule out this form."""
+        quota = wait_s(event.code, event.kind, event.message) is not None
+        if quota or not event.event_id or event.kind == "server_error":
+            return False
+        if purpose is Purpose.GREETING:
+            return self._greeting.refused()
+        return purpose is Purpose.FALLBACK and self._fallback.refused()
+
+    def missed(self, missed: Missed | None, now: float) -> list[Command]:
+        """Report the step, and give up the session or the agent if needed. `advance` makes the next request."""
+        if missed is None:
+            return []
+        detail = f"{missed.kind}: {missed.why}"
+        commands: list[Command] = [
+            Overdue(str(missed.kind), missed.outcome, missed.why),
+            self._clock.notice("speech_overdue", f"{detail}; {missed.outcome}", now),
+        ]
+        if missed.step is DebtStep.GIVEN_UP:
+            commands.append(GiveUp(f"the agent cannot be heard: {detail}"))
+        elif missed.move:
+            commands.append(Abandon(detail))
+        return commands
+
+
+def sends(events: Iterable[ClientEvent]) -> list[Command]:
+    return [Send(event) for event in events]

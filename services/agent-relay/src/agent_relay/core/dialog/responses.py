@@ -1,0 +1,113 @@
+"""The one response that may be active, and the one pending request for a response.
+
+A second `response.create` during an active response is refused with `conversation_already_has_active_response`, so
+requests are sent only while `idle`. A response is believed active only on the server's word: a flag set on sending
+would wait for ever when the request is refused or lost.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, TypeAlias
+
+from agent_relay.core.protocol.voice_events import ClientEvent, ErrorEvent
+
+ALREADY_ACTIVE: Final = "conversation_already_has_active_response"
+_OF_OTHER_EVENTS: Final = ("response_cancel", "item_", "input_audio_buffer", "cannot_update")
+"""Beginnings of codes that refuse other client events than a request."""
+
+
+class Purpose(StrEnum):
+    ANSWER = "answer"
+    """A bare request: the agent continues the conversation."""
+    GREETING = "greeting"
+    FALLBACK = "fallback"
+    SAY = "say"
+    """A sentence that somebody outside wants said."""
+
+
+UNKNOWN: Final = "unknown"
+"""Id of an active response that only a refusal reported."""
+
+Request: TypeAlias = tuple[ClientEvent, Purpose]
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseRefusal:
+    purpose: Purpose
+    busy: bool
+    """Another response is active: the same request can succeed after its end."""
+
+
+class Responses:
+    def __init__(self) -> None:
+        self.active = ""
+        """Id of the active response, "" when there is none."""
+        self.purpose: Purpose = Purpose.ANSWER
+        """What the active response, or the last one, was for."""
+        self.asked_at = 0.0
+        """When the last request was sent."""
+        self.requested = False
+        """The active response, or the last one, counts as the answer to our request."""
+        self._asked: Request | None = None
+        self._credited: Request | None = None
+        """The request that the active response was taken to answer."""
+        self._asks = 0
+
+    @property
+    def idle(self) -> bool:
+        """No response is active or asked for."""
+        return not self.active and self._asked is None
+
+    def is_active_for(self, purpose: Purpose, response_id: str) -> bool:
+        return self.active == response_id and self.purpose is purpose
+
+    def hold(self, purpose: Purpose) -> bool:
+        """Whether a response for this purpose is asked for or active."""
+        asked = self._asked is not None and self._asked[1] is purpose
+        return asked or (bool(self.active) and self.purpose is purpose)
+
+    def ask(self, event: ClientEvent, purpose: Purpose, now: float) -> ClientEvent:
+        """The request to send now. Only while `idle`."""
+        assert self.idle
+        self._asks += 1
+        numbered: ClientEvent = {**event, "event_id": f"{purpose}-{self._asks}"}
+        self._asked, self.asked_at = (numbered, purpose), now
+        return numbered
+
+    def created(self, response_id: str) -> None:
+        self.requested = self._asked is not None
+        self.purpose = self._asked[1] if self._asked else Purpose.ANSWER
+        self._credited, self._asked = self._asked, None
+        self.active = response_id
+
+    def done(self, response_id: str) -> None:
+        if self.active in (response_id, UNKNOWN):
+            self.active = ""
+            self._credited = None
+
+    def refused(self, error: ErrorEvent) -> ResponseRefusal | None:
+        """The request that `error` refuses, taken back; None when the error is about something else.
+
+        An error that names no event is about the pending request, if there is one. A request is also refused if Voice
+        Live began a response by itself just before the request arrived, and that response was taken for ours.
+        """
+        busy = error.code == ALREADY_ACTIVE or "already has an active response" in error.message
+        unnamed = not error.event_id and not error.code.startswith(_OF_OTHER_EVENTS)
+        for request in (self._asked, self._credited if busy else None):
+            if request is not None and (unnamed or error.event_id == request[0]["event_id"]):
+                break
+        else:
+            return None
+        self._asked = self._credited = None
+        if busy:
+            self.purpose, self.requested = Purpose.ANSWER, False
+            self.active = self.active or UNKNOWN
+        return ResponseRefusal(request[1], busy)
+
+    def forget(self) -> str:
+        """Drop the pending request and the active response. Returns the response's id, "" if unknown or none."""
+        active, self.active = self.active, ""
+        self._asked = self._credited = None
+        return "" if active == UNKNOWN else active

@@ -1,0 +1,91 @@
+"""What a conversation has to know of its profile and its way to connect."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from agent_relay.core.dialog.debt import Limits
+from agent_relay.core.protocol.agent_profile import (
+    AgentProfile,
+    Dtmf,
+    Greeting,
+    essentials,
+    session_update,
+    turn_detection,
+)
+from agent_relay.core.protocol.spoken_text import Form, forms_for
+from agent_relay.core.protocol.voice_target import VoiceTarget
+
+_LIMITS: Final = Limits()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionProfile:
+    session: Mapping[str, object]
+    essential_session: Mapping[str, object]
+    greeting: Greeting | None = None
+    fallback: Greeting
+    speaks_fixed_text: bool = False
+    say_forms: tuple[Form, ...] = (Form.SYSTEM_ITEM,)
+    """How texts of others are said: by the first that the service does not refuse."""
+    language: str = ""
+    replays: bool = True
+    """A new session knows nothing: tell it the history."""
+    interrupts: bool = True
+    """The caller may interrupt the agent."""
+    truncates: bool = True
+    assistant_part: str = "text"
+    """Content type of an assistant message."""
+    greeting_delay_s: float | None = None
+    """From the media socket to the greeting; None: with the caller's first audio."""
+    greeting_protected: bool = False
+    """The caller cannot interrupt the greeting."""
+    responds: bool = True
+    """The service answers the caller's words without a request."""
+    keys_interrupt: bool = True
+    """A key press interrupts the agent."""
+    dtmf: Dtmf = "agent"
+    keeps_transcript: bool = True
+    """People may read what was said."""
+    limits: Limits = _LIMITS
+    tools: frozenset[str] = field(default_factory=frozenset)
+
+
+def plan_of(
+    profile: AgentProfile,
+    target: VoiceTarget,
+    *,
+    greeting_delay_s: float | None = None,
+    limits: Limits = _LIMITS,
+    keys_interrupt: bool = True,
+    keep_transcripts: bool = True,
+    tools: frozenset[str] = frozenset(),
+    say_forms: tuple[Form, ...] = (),
+) -> SessionProfile:
+    """`say_forms`: instead of those that go with the way to connect."""
+    session = session_update(profile, target)
+    turns = turn_detection(profile, target)
+    interrupts = turns.get("interrupt_response") is not False
+    return SessionProfile(
+        session=session,
+        essential_session=essentials(session),
+        greeting=profile.greeting,
+        fallback=Greeting(text=profile.fallback_text),
+        speaks_fixed_text=target.speaks_fixed_text,
+        say_forms=say_forms or forms_for(target),
+        language=profile.language.partition(",")[0].strip(),
+        replays=not target.way.resumes,
+        interrupts=interrupts,
+        truncates=turns.get("auto_truncate") is not True,
+        assistant_part="output_text" if target.way.ga else "text",
+        greeting_delay_s=greeting_delay_s,
+        greeting_protected=profile.greeting is not None and not profile.greeting.interruptible,
+        responds=turns.get("create_response") is not False,
+        keys_interrupt=keys_interrupt,
+        dtmf=profile.dtmf,
+        keeps_transcript=profile.transcript and keep_transcripts,
+        limits=limits,
+        tools=tools,
+    )

@@ -1,0 +1,95 @@
+"""Whether a voice session still works while something is due from it.
+
+A slow model is no dead session: when nothing has come for a moment, something is asked that the service itself answers
+at once, whatever the model does. No answer means that the session has died with its socket open, but only if this
+session has answered a probe before. Other sessions are judged by WebSocket pings alone.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from agent_relay.core.dialog.conversation_commands import Abandon, Command, Send
+from agent_relay.core.protocol.voice_events import ClientEvent, ErrorEvent, Other, ServerEvent
+
+PROBE_S: Final = 1.0
+"""Nothing for so long: ask."""
+ANSWER_S: Final = 1.2
+"""No answer for so long: dead. With `PROBE_S`, a mute session is noticed in 2.2 s."""
+_NAME: Final = "probe-"
+_NEVER: Final = float("-inf")
+_REFUSED: Final = "invalid_request_error"
+
+
+class Keepalive:
+    """To be looked at only while something is due; `asked_at` is when it was last asked for."""
+
+    __slots__ = ("_answers", "_open_probes", "_probed_at", "_probes", "heard_at")
+
+    def __init__(self) -> None:
+        self.heard_at = 0.0
+        """When the latest event arrived."""
+        self._probed_at = _NEVER
+        self._probes = self._open_probes = 0
+        self._answers = False
+        """This session has answered a probe."""
+
+    def begin(self, now: float) -> None:
+        """A new session."""
+        self.heard_at = now
+        self._probed_at = _NEVER
+        self._open_probes = 0
+        self._answers = False
+
+    def is_own(self, event: ServerEvent, now: float) -> bool:
+        """Take note of what came; True for the answer to a probe, which is nobody else's concern."""
+        self.heard_at = now
+        if type(event) is ErrorEvent:
+            own = answers_probe(event) or self._may_answer_probe(event, now)
+        else:
+            own = type(event) is Other and event.type == "conversation.item.retrieved"
+        if own:
+            self._answers, self._open_probes = True, 0
+        return own
+
+    def next_at(self, asked_at: float) -> float | None:
+        """When `feel` has something to do; None for a session that was probed and has never answered."""
+        if self._probed_at > self.heard_at:
+            return self._probed_at + ANSWER_S if self._answers else None
+        if not self._answers and self._probed_at != _NEVER:
+            return None
+        return max(self.heard_at, asked_at) + PROBE_S
+
+    def feel(self, asked_at: float, now: float) -> list[Command]:
+        """Probe a session that was silent for a while; report one that does not answer."""
+        at = self.next_at(asked_at)
+        if at is None or now < at:
+            return []
+        if self._probed_at > self.heard_at:
+            return [Abandon("the voice session does not answer any more")]
+        return [self.probe(now)]
+
+    def probe(self, now: float) -> Send:
+        """Once while the session is healthy, to learn whether it answers; later to see whether it still does."""
+        self._probed_at = now
+        self._probes += 1
+        self._open_probes += 1
+        # The item does not exist: the service refuses at once, and nothing changes.
+        ask: ClientEvent = {
+            "type": "conversation.item.retrieve",
+            "event_id": f"{_NAME}{self._probes}",
+            "item_id": _NAME,
+        }
+        return Send(ask)
+
+    def _may_answer_probe(self, event: ErrorEvent, now: float) -> bool:
+        """A refusal that names no event, soon after a probe that is still unanswered."""
+        unnamed = not event.event_id and event.code == _REFUSED and event.kind in ("", _REFUSED)
+        return unnamed and self._open_probes > 0 and now < self._probed_at + 2 * ANSWER_S
+
+
+def answers_probe(event: ErrorEvent) -> bool:
+    """True also if the error names no event, but its code or message refers to a probe."""
+    if event.event_id:
+        return event.event_id.startswith(_NAME)
+    return event.code.startswith("item_retrieve") or _NAME in event.message

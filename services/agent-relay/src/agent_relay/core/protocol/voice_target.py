@@ -1,0 +1,196 @@
+"""The ways to connect to a voice session, as one table.
+
+Everything that differs between them stands in `WAYS`; the rest of the relay asks the table. Query keys are hyphenated
+only: an underscored agent key is answered with `agent_initialization_failed`, which reads like a missing role.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
+from urllib.parse import urlencode, urlsplit, urlunsplit
+
+VOICE_LIVE: Final = "/voice-live/realtime"
+_KNOWN_PATHS: Final = (VOICE_LIVE, "/voice-agent/realtime", "/openai/realtime", "/openai/v1/realtime")
+GA_VERSION: Final = "v1"
+"""Selects Azure OpenAI Realtime GA, whose version is part of its path."""
+LAST_CLASSIC_VERSION: Final = "2026-01-01-preview"
+"""Classic agents (`asst_…`) are refused from 2026-04-10 on."""
+FIRST_PRE_GENERATED_VERSION: Final = "2026-01-01-preview"
+
+
+class Mode(StrEnum):
+    AGENT = "agent"
+    CLASSIC_AGENT = "classic_agent"
+    MODEL = "model"
+    AZURE_OPENAI = "azure_openai"
+    AZURE_OPENAI_GA = "azure_openai_ga"
+
+
+class TokenScope(StrEnum):
+    """Which of the two configured scopes a token is asked for."""
+
+    AI = "ai"
+    COGNITIVE_SERVICES = "cognitive_services"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VoiceTarget:
+    """Where to connect to and as what. Only the fields of its mode are used."""
+
+    mode: Mode
+    endpoint: str
+    """http(s) or ws(s); one of the service's own paths at its end is ignored."""
+    api_version: str
+    agent_name: str = ""
+    agent_project_name: str = ""
+    agent_version: str = ""
+    agent_id: str = ""
+    model: str = ""
+    deployment: str = ""
+    api_key: str = field(default="", repr=False)
+    """Model modes only: agents refuse keys."""
+
+    @property
+    def way(self) -> Way:
+        return WAYS[self.mode]
+
+    @property
+    def speaks_fixed_text(self) -> bool:
+        """Whether `pre_generated_assistant_message` is known to this api-version."""
+        return self.way.pre_generated and version_date(self.api_version) >= version_date(FIRST_PRE_GENERATED_VERSION)
+
+    def scopes(self) -> tuple[TokenScope, ...]:
+        """Of all tokens a connection needs, none when there is a key."""
+        if self.api_key and self.way.takes_key:
+            return ()
+        extra = self.way.query_token
+        return (self.way.header_token,) if extra is None else (self.way.header_token, extra)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    path: str
+    default_version: str
+    header_token: TokenScope
+    query_token: TokenScope | None = None
+    """Scope of the `agent-access-token`."""
+    query: Callable[[VoiceTarget], Mapping[str, str]]
+    headers: tuple[tuple[str, str], ...] = ()
+    takes_key: bool = False
+    agent: bool = False
+    """The agent brings its instructions and tools; a session.update that holds them is refused."""
+    azure_voices: bool = True
+    """Azure's voices, turn detection, noise suppression and echo cancellation are there."""
+    resumes: bool = False
+    """A conversation goes on by `conversation-id`; otherwise what was said is replayed."""
+    pre_generated: bool = True
+    ga: bool = False
+    """The GA forms of the OpenAI Realtime API: no api-version, a nested session object, `output_text` parts."""
+
+
+WAYS: Final[Mapping[Mode, Way]] = MappingProxyType(
+    {
+        Mode.AGENT: Way(
+            path=VOICE_LIVE,
+            default_version="2026-07-15",
+            header_token=TokenScope.AI,
+            query=lambda t: {
+                "agent-name": t.agent_name,
+                "agent-project-name": t.agent_project_name,
+                "agent-version": t.agent_version,
+            },
+            agent=True,
+            resumes=True,
+        ),
+        Mode.CLASSIC_AGENT: Way(
+            path=VOICE_LIVE,
+            default_version=LAST_CLASSIC_VERSION,
+            header_token=TokenScope.COGNITIVE_SERVICES,
+            query_token=TokenScope.AI,
+            query=lambda t: {"agent-id": t.agent_id, "agent-project-name": t.agent_project_name},
+            agent=True,
+        ),
+        Mode.MODEL: Way(
+            path=VOICE_LIVE,
+            default_version="2026-07-15",
+            header_token=TokenScope.AI,
+            query=lambda t: {"model": t.model},
+            takes_key=True,
+        ),
+        Mode.AZURE_OPENAI: Way(
+            path="/openai/realtime",
+            default_version="2024-10-01-preview",
+            header_token=TokenScope.COGNITIVE_SERVICES,
+            query=lambda t: {"deployment": t.deployment},
+            headers=(("OpenAI-Beta", "realtime=v1"),),
+            takes_key=True,
+            azure_voices=False,
+            pre_generated=False,
+        ),
+        Mode.AZURE_OPENAI_GA: Way(
+            path="/openai/v1/realtime",
+            default_version=GA_VERSION,
+            header_token=TokenScope.COGNITIVE_SERVICES,
+            query=lambda t: {"model": t.deployment},
+            takes_key=True,
+            azure_voices=False,
+            pre_generated=False,
+            ga=True,
+        ),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectRequest:
+    url: str
+    headers: Mapping[str, str]
+
+
+def connect_request(
+    target: VoiceTarget, tokens: Mapping[TokenScope, str], *, request_id: str, conversation_id: str = ""
+) -> ConnectRequest:
+    """The handshake. `tokens` holds one for each of `target.scopes()`; Azure's support asks for the `request_id`."""
+    way = target.way
+    query = {"api-version": "" if way.ga else target.api_version, **way.query(target)}
+    if way.query_token is not None:
+        query["agent-access-token"] = tokens[way.query_token]
+    if way.resumes:
+        query["conversation-id"] = conversation_id
+    headers = {"x-ms-client-request-id": request_id, **dict(way.headers)}
+    if target.scopes():
+        headers["Authorization"] = f"Bearer {tokens[way.header_token]}"
+    else:
+        headers["api-key"] = target.api_key
+    return ConnectRequest(_url(target.endpoint, way.path, {k: v for k, v in query.items() if v}), headers)
+
+
+def _url(endpoint: str, path: str, query: Mapping[str, str]) -> str:
+    parts = urlsplit(endpoint)
+    scheme = {"http": "ws", "https": "wss"}.get(parts.scheme, parts.scheme)
+    prefix = parts.path.rstrip("/")
+    for known in _KNOWN_PATHS:
+        prefix = prefix.removesuffix(known)
+    return urlunsplit((scheme, parts.netloc, prefix + path, urlencode(query), ""))
+
+
+def is_endpoint(text: str) -> bool:
+    parts = urlsplit(text)
+    return parts.scheme in ("http", "https", "ws", "wss") and bool(parts.hostname)
+
+
+_VERSION: Final = re.compile(r"(\d{4})-(\d{2})-(\d{2})(-preview)?")
+
+
+def is_version(text: str) -> bool:
+    return _VERSION.fullmatch(text) is not None
+
+
+def version_date(text: str) -> str:
+    """The date of an api-version: what its order goes by."""
+    return text[:10]

@@ -1,0 +1,159 @@
+"""One voice session of a call: the socket, what goes into it and what comes out, until it is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from collections import deque
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from agent_relay import metrics
+from agent_relay.core.protocol.voice_codec import decode, encode, encode_append
+from agent_relay.core.protocol.voice_events import ClientEvent, ServerEvent
+from agent_relay.core.protocol.voice_target import ConnectRequest, TokenScope, VoiceTarget, connect_request
+from agent_relay.voice.uplink_audio import UplinkAudio
+from agent_relay.voice.voice_live_client import LOST, SocketClosedError, VoiceSocket, connect
+from bridge_common.auth.entra_tokens import Tokens
+from bridge_common.base.errors import AuthError, FrameError, OutsideError
+from bridge_common.base.log import fields
+from bridge_common.base.waiting import afterwards
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Dialer:
+    """Opens voice sockets to one resource for all calls of a process."""
+
+    target: VoiceTarget
+    tokens: Tokens
+    open_timeout_s: float = 5.0
+    ping_interval_s: float = 20.0
+    tls: ssl.SSLContext | None = None
+    """Made once: loading the certificates that are trusted takes longer than a handshake."""
+
+    @property
+    def resource(self) -> str:
+        """The resource's name: its host."""
+        return urlsplit(self.target.endpoint).netloc
+
+    async def dial(self, request_id: str, conversation_id: str) -> VoiceSocket:
+        """An open socket. A refused token is replaced once; raises `AuthError` or `OutsideError`."""
+        scopes = self.target.scopes()
+        tokens = {scope: await self.tokens.get(scope) for scope in scopes}
+        try:
+            return await self._open(tokens, request_id, conversation_id)
+        except AuthError:
+            if not scopes:
+                raise
+            log.info("token refused, trying a fresh one", extra=fields(request_id=request_id))
+        fresh = {scope: await self.tokens.fresh(scope, token) for scope, token in tokens.items()}
+        return await self._open(fresh, request_id, conversation_id)
+
+    async def _open(self, tokens: Mapping[TokenScope, str], request_id: str, conversation_id: str) -> VoiceSocket:
+        request: ConnectRequest = connect_request(
+            self.target, tokens, request_id=request_id, conversation_id=conversation_id
+        )
+        return await connect(
+            request, open_timeout_s=self.open_timeout_s, ping_interval_s=self.ping_interval_s, tls=self.tls
+        )
+
+
+class VoiceLink:
+    """Listens to the socket for as long as `run` runs.
+
+    `audio` is sent whenever `audio_flows` says so; call `nudge` when either has changed. Nothing here waits: what the
+    service does not take yet is kept, caller audio for as long as `UplinkAudio` keeps it.
+    """
+
+    def __init__(
+        self,
+        socket: VoiceSocket,
+        audio: UplinkAudio,
+        audio_flows: Callable[[], bool],
+        on_event: Callable[[ServerEvent], None],
+    ) -> None:
+        self._socket = socket
+        self._audio = audio
+        self._audio_flows = audio_flows
+        self._on_event = on_event
+        self._close: Callable[[Coroutine[None, None, None]], None] | None = None
+        self._kept: deque[ClientEvent] = deque()
+        self._over: asyncio.Future[OutsideError] = asyncio.get_running_loop().create_future()
+
+    def send(self, event: ClientEvent) -> None:
+        if self._socket.writable and not self._kept:
+            self._socket.send(encode(event))
+        else:
+            self._kept.append(event)
+
+    def pass_on(self, pcm24k: bytes, *, flows: bool) -> None:
+        """A frame of the caller, at once or with those that wait already. `flows`: what `audio_flows` says now."""
+        if flows and self._socket.writable and not self._audio and not self._kept:
+            self._socket.send(encode_append(pcm24k))
+            self._audio.passed(pcm24k)
+        else:
+            self._audio.add(pcm24k)
+            self.nudge()
+
+    def nudge(self) -> None:
+        if self._over.done():
+            return  # the audio belongs to the next session
+        socket = self._socket
+        while self._kept and socket.writable:
+            socket.send(encode(self._kept.popleft()))
+        if self._kept or not self._audio_flows():
+            return
+        while socket.writable and (append := self._audio.take()) is not None:
+            socket.send(append)
+
+    def abandon(self, why: OutsideError, close: Callable[[Coroutine[None, None, None]], None] | None = None) -> None:
+        """`close`: who closes the socket, for a caller that need not wait for the service's goodbye."""
+        if not self._over.done():
+            self._close = close
+            self._over.set_result(why)
+
+    async def run(self) -> OutsideError:
+        """Until the session is lost; returns why. The socket is closed then, also when cancelled.
+
+        Raises what `on_event` raised: a call's fault ends this call's session and no other.
+        """
+        return await afterwards(self._listen(), self._end)
+
+    async def _listen(self) -> OutsideError:
+        self._socket.listen(self)
+        return await self._over
+
+    async def _end(self) -> None:
+        self._over.cancel()
+        if self._close is None:
+            await self._socket.close()
+        else:
+            self._close(self._socket.close())
+
+    # -- voice_live_client.Listener
+    def on_message(self, message: memoryview | bytes) -> None:
+        if self._over.done():
+            return
+        try:
+            event = decode(message)
+        except FrameError as error:
+            metrics.BAD_EVENTS.inc()
+            log.warning("malformed event from Voice Live", extra=fields(error=error.message))
+            return
+        try:
+            self._on_event(event)
+        except Exception as error:
+            if not self._over.done():
+                self._over.set_exception(error)
+
+    def on_writable(self) -> None:
+        self.nudge()
+
+    def on_lost(self, why: SocketClosedError) -> None:
+        if not self._over.done() and why.close_code != LOST:
+            self._audio.session_ends_in_order()
+        self.abandon(why)

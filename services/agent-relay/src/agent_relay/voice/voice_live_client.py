@@ -1,0 +1,261 @@
+"""The socket to Voice Live, on picows, with failures as the relay tells them apart.
+
+Messages arrive by callback, in order, without a task or a queue between the socket and the call. Why picows, and what
+of it is used that its documentation does not name, stands in docs/adr/0008.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import ssl
+from collections.abc import Callable
+from functools import partial
+from typing import Final, Protocol, cast
+from urllib.parse import SplitResult, urlsplit
+
+from picows import (
+    WSAutoPingStrategy,
+    WSCloseCode,
+    WSError,
+    WSFrame,
+    WSListener,
+    WSMsgType,
+    WSProtocolError,
+    WSTransport,
+)
+from picows.picows import WSCloseHandshake, WSProtocol  # type: ignore[attr-defined]  # its stub leaves out the latter
+
+from agent_relay.core.protocol.voice_target import ConnectRequest
+from agent_relay.voice.voice_handshake import Handshake
+from bridge_common.base.errors import AuthError, OutsideError
+
+MAX_MESSAGE_BYTES: Final = 16 * 2**20
+CLOSE_S: Final = 0.8
+"""A close that takes longer is cut short: everything of an ended call goes within a second."""
+_TEXT: Final = WSMsgType.TEXT
+_NO_CODE: Final = 1005
+LOST: Final = 1006
+"""The connection ended without a close frame."""
+_READ_BUFFER_BYTES: Final = 32 * 1024
+"""To begin with: a delta of 250 ms is 16 KB of text."""
+_HOPELESS: Final = frozenset({301, 302, 303, 307, 308, 400, 403, 404, 405, 410})
+"""A second try brings the same refusal: a wrong address, version or role. Redirections are not followed: the
+credentials are for this address."""
+
+
+class SocketClosedError(OutsideError):
+    """The socket is gone, by whichever side. 1000 and 1001 do not mean that the call is over: a session that expires
+    is closed with 1001."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(f"the voice socket closed: {code} {reason}".rstrip(), retry=True, code=code, reason=reason)
+        self.close_code = code
+
+
+class Listener(Protocol):
+    """Who a socket's messages are for. None of these may block or raise."""
+
+    def on_message(self, message: memoryview | bytes) -> None:
+        """One whole message. The memory behind it is used again as soon as this returns."""
+        ...
+
+    def on_writable(self) -> None:
+        """What was kept back while `writable` was False may go now."""
+        ...
+
+    def on_lost(self, why: SocketClosedError) -> None:
+        """Once; nothing comes after it."""
+        ...
+
+
+class VoiceSocket(WSListener):
+    """An open socket. What arrives before there is a listener is kept for it."""
+
+    def __init__(self) -> None:
+        self.writable = True
+        """False while the service does not take what we send; whatever is sent meanwhile waits in memory."""
+        self.lost: SocketClosedError | None = None
+        self.send: Callable[[bytes], None] = _nowhere
+        """One text message. On a lost socket it goes nowhere: the listener learns of the loss by itself."""
+        self._transport: WSTransport | None = None
+        self._listener: Listener | None = None
+        self._early: list[bytes] = []
+        self._fragments: bytearray | None = None
+
+    def listen(self, listener: Listener) -> None:
+        self._listener = listener
+        early, self._early = self._early, []
+        for message in early:
+            listener.on_message(message)
+        if self.lost is not None:
+            listener.on_lost(self.lost)
+
+    async def close(self) -> None:
+        """Say goodbye and wait a moment for the answer; then the socket is gone in any case."""
+        assert self._transport is not None
+        self._transport.send_close(WSCloseCode.OK)
+        # Why it was lost, if it was, is told by `lost`; here it must only be asked for once.
+        with contextlib.suppress(TimeoutError, WSError):
+            async with asyncio.timeout(CLOSE_S):
+                await self._transport.wait_disconnected()
+                return
+        self._transport.disconnect(graceful=False)
+
+    # -- picows.WSListener
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        self._transport = transport
+        self.send = partial(transport.send, _TEXT)
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        """Raises `WSProtocolError`, on which picows closes the socket with its code."""
+        if self.lost is not None:
+            return
+        if frame.rsv1 or frame.rsv2 or frame.rsv3:
+            raise WSProtocolError(WSCloseCode.PROTOCOL_ERROR, "an extension that was not agreed on")
+        kind = frame.msg_type
+        if kind == _TEXT and frame.fin and self._fragments is None and self._listener is not None:
+            self._listener.on_message(frame.get_payload_as_memoryview())
+        elif kind in (_TEXT, WSMsgType.BINARY):
+            self._begin(frame)
+        elif kind == WSMsgType.CONTINUATION:
+            self._continue(frame)
+        elif kind == WSMsgType.CLOSE:
+            self._closed_by_peer(transport, frame.get_payload_as_bytes())
+
+    def on_ws_disconnected(self, transport: WSTransport) -> None:
+        # Its stub says that there always is one.
+        closing = cast(WSCloseHandshake | None, transport.close_handshake)
+        self._tell_lost(LOST, closing.sent.reason if closing is not None and closing.sent is not None else "")
+
+    def pause_writing(self) -> None:
+        self.writable = False
+
+    def resume_writing(self) -> None:
+        self.writable = True
+        if self._listener is not None and self.lost is None:
+            self._listener.on_writable()
+
+    # --
+    def _begin(self, frame: WSFrame) -> None:
+        if self._fragments is not None:
+            raise WSProtocolError(WSCloseCode.PROTOCOL_ERROR, "a message within another")
+        if frame.fin:
+            self._deliver(frame.get_payload_as_memoryview())
+        else:
+            self._fragments = bytearray(frame.get_payload_as_memoryview())
+
+    def _continue(self, frame: WSFrame) -> None:
+        if self._fragments is None:
+            raise WSProtocolError(WSCloseCode.PROTOCOL_ERROR, "the rest of no message")
+        self._fragments += frame.get_payload_as_memoryview()
+        if len(self._fragments) > MAX_MESSAGE_BYTES:
+            raise WSProtocolError(WSCloseCode.MESSAGE_TOO_BIG, f"a message of more than {MAX_MESSAGE_BYTES} bytes")
+        if frame.fin:
+            whole, self._fragments = self._fragments, None
+            self._deliver(memoryview(whole))
+
+    def _deliver(self, message: memoryview) -> None:
+        if self._listener is None:
+            self._early.append(bytes(message))
+        else:
+            self._listener.on_message(message)
+
+    def _closed_by_peer(self, transport: WSTransport, payload: bytes) -> None:
+        code = int.from_bytes(payload[:2], "big") if len(payload) >= 2 else _NO_CODE
+        self._tell_lost(code, payload[2:].decode(errors="replace"))
+        transport.send_close(WSCloseCode.OK)
+        transport.disconnect()
+
+    def _tell_lost(self, code: int, reason: str) -> None:
+        if self.lost is not None:
+            return
+        self.lost = SocketClosedError(code, reason)
+        if self._listener is not None:
+            self._listener.on_lost(self.lost)
+
+
+def _nowhere(message: bytes) -> None:
+    raise RuntimeError("the voice socket is not open yet")
+
+
+async def connect(
+    request: ConnectRequest, *, open_timeout_s: float, ping_interval_s: float, tls: ssl.SSLContext | None = None
+) -> VoiceSocket:
+    """Raises `AuthError` on 401 and `OutsideError` on everything else that is no open socket.
+
+    `open_timeout_s` is for all of it: name, TCP, TLS and handshake. A wss address without `tls` gets a context of its
+    own. No proxy of the environment is used.
+    """
+    address = _address(request)
+    socket = VoiceSocket()
+    handshake = Handshake(_websocket(socket, address, request, ping_interval_s))
+    try:
+        async with asyncio.timeout(open_timeout_s):
+            status = await handshake.run(address, tls)
+    except TimeoutError as error:
+        raise OutsideError("Voice Live did not answer the handshake in time", retry=True) from error
+    except (OSError, WSError) as error:
+        raise OutsideError(f"Voice Live cannot be reached: {error}", retry=True) from error
+    if status != 101:
+        raise _refused(status, handshake.body, handshake.retry_after_s)
+    return socket
+
+
+def trusted_certificates(endpoint: str) -> ssl.SSLContext | None:
+    """For `connect`, when the endpoint is reached by TLS: what the system trusts, with names checked. Takes a while."""
+    return ssl.create_default_context() if urlsplit(endpoint).scheme in ("https", "wss") else None
+
+
+def _address(request: ConnectRequest) -> SplitResult:
+    """Raises `OutsideError` for what is no address, or no header."""
+    try:
+        address = urlsplit(request.url)
+        usable = address.scheme in ("ws", "wss") and bool(address.hostname) and (address.port or 1) > 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise OutsideError("the endpoint of Voice Live is no address", retry=False)
+    for name, value in request.headers.items():
+        if not value.isprintable() or not value.isascii():
+            raise OutsideError(f"the value of the header {name} is no header value", retry=False)
+    return address
+
+
+def _websocket(
+    socket: VoiceSocket, address: SplitResult, request: ConnectRequest, ping_interval_s: float
+) -> WSProtocol:
+    """A ping goes every `ping_interval_s`; its pong is due in half of that."""
+    return WSProtocol(
+        address.netloc.rpartition("@")[2],
+        f"{address.path or '/'}?{address.query}".rstrip("?"),
+        True,  # the client's side
+        lambda: socket,
+        _quiet_log(),
+        True,  # an exception ends the connection
+        None,  # time-out of the handshake: ours covers more
+        True,
+        ping_interval_s / 2,
+        ping_interval_s / 2,
+        WSAutoPingStrategy.PING_PERIODICALLY,
+        True,  # pings are answered
+        MAX_MESSAGE_BYTES,
+        dict(request.headers),
+        _READ_BUFFER_BYTES,
+    )
+
+
+def _quiet_log() -> logging.Logger:
+    """picows tells of every connection; the relay does so itself, with the call's id."""
+    log = logging.getLogger("picows.voice_live")
+    log.setLevel(logging.WARNING)
+    return log
+
+
+def _refused(status: int, body: bytes, retry_after_s: int) -> AuthError | OutsideError:
+    why = body[:200].decode(errors="replace").strip()
+    if status == 401:
+        return AuthError(f"Voice Live refused the credentials: {status} {why}".rstrip(), status=status)
+    message = f"Voice Live refused the connection: {status} {why}".rstrip()
+    return OutsideError(message, retry=status not in _HOPELESS, status=status, retry_after_s=retry_after_s)

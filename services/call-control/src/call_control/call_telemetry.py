@@ -1,0 +1,135 @@
+"""What a call leaves at call-control for people who look at it: a line for each status, figures, spans if it is traced.
+
+Each step is told by the replica that saved it, so once, whichever replicas the call has passed through.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from bridge_common.base.log import fields, phone
+from bridge_common.observability import tracing
+from bridge_common.observability.tracing import Begun, Kind, Moment, Span
+from bridge_common.wire.call_record import CallRecord, Status
+from bridge_common.wire.entries import IncomingCall
+from call_control import metrics
+from call_control.core.machine.call_events import CallEvent
+from call_control.core.machine.end_reasons import label_of
+from call_control.core.policy.ring_limits import Limit
+from call_control.core.policy.routing import Routed
+from call_control.routing.ring_counter import Exceeded
+
+log = logging.getLogger(__name__)
+
+
+def begin_trace(entry: IncomingCall) -> Begun:
+    """To be told when it is known that the call is new."""
+    about = {"call_id": entry.call_id, "correlation_id": entry.correlation_id}
+    now = tracing.now_ms()
+    return tracing.begin(
+        Span(name="incoming call", began_ms=entry.received_ms, ended_ms=now, kind="consumer", attributes=about)
+    )
+
+
+def tell_arrival(entry: IncomingCall, routed: Routed) -> None:
+    metrics.CALLS.labels(Status.RINGING.value).inc()
+    log.info(
+        "call arrived",
+        extra=fields(
+            call_id=entry.call_id,
+            caller=phone(entry.caller),
+            callee=phone(entry.callee),
+            action=routed.action,
+            route=routed.rule,
+            route_reason=routed.reason,
+            waited_ms=round(time.time() * 1000) - entry.received_ms,
+        ),
+    )
+
+
+def report_over_limit(entry: IncomingCall, exceeded: Exceeded) -> None:
+    """Counts the call; logs one line a minute for each limit."""
+    metrics.OVER_LIMIT.labels(exceeded.limit.value).inc()
+    if exceeded.first:
+        caller = phone(entry.caller) if exceeded.limit is Limit.CALLER else ""
+        log.warning(
+            "too many calls; turning calls away",
+            extra=fields(call_id=entry.call_id, limit=exceeded.limit.value, per_min=exceeded.most, caller=caller),
+        )
+
+
+def report_outdated(entry: IncomingCall, age_ms: int) -> None:
+    metrics.OUTDATED.inc()
+    log.warning(
+        "call no longer rings; not answered", extra=fields(call_id=entry.call_id, age_s=round(age_ms / 1000, 1))
+    )
+
+
+def tell_step(was: CallRecord, now: CallRecord, event: CallEvent) -> None:
+    """One line for each change of status, and what can be measured with it."""
+    if now.media_seen and not was.media_seen:
+        metrics.ANSWER.labels("media").observe(_since_ring_s(now))
+    if was.status is now.status:
+        return
+    log.info(
+        "call changed status",
+        extra=fields(
+            call_id=now.call_id,
+            was=was.status.value,
+            status=now.status.value,
+            event=_event_name(event),
+            reason=now.end_reason,
+        ),
+    )
+    metrics.CALLS.labels(now.status.value).inc()
+    if now.status is Status.ANSWERING:
+        metrics.ANSWER.labels("answer").observe(_since_ring_s(now))
+    elif now.status is Status.CONNECTED:
+        metrics.ANSWER.labels("connected").observe(_since_ring_s(now))
+        asked = [Moment("answer asked", now.answered_ms)] if now.answered_ms else []
+        _tell(now, "answer", now.created_ms, now.connected_ms, asked)
+    elif now.status is Status.ENDED:
+        metrics.ENDED.labels(label_of(now.end_reason)).inc()
+        _tell(now, "call", now.created_ms, now.ended_ms, reason=now.end_reason)
+
+
+def tell_command(record: CallRecord, name: str, began_ms: float, outcome: str, failure: str = "") -> None:
+    """A command to ACS has its result."""
+    metrics.ACS_REQUESTS.labels(name, outcome).inc()
+    now = tracing.now_ms()
+    metrics.ACS_REQUEST.labels(name).observe((now - began_ms) / 1000)
+    _tell(record, f"ACS {name}", began_ms, now, kind="client", outcome=outcome, failure=failure)
+
+
+def _tell(
+    record: CallRecord,
+    name: str,
+    began_ms: float,
+    ended_ms: float,
+    moments: list[Moment] | None = None,
+    *,
+    kind: Kind = "internal",
+    failure: str = "",
+    **about: str,
+) -> None:
+    if not record.traceparent or not tracing.is_on():
+        return
+    span = Span(
+        name=name,
+        began_ms=began_ms,
+        ended_ms=ended_ms,
+        kind=kind,
+        attributes={"call_id": record.call_id, **about},
+        moments=moments or (),
+        failure=failure,
+    )
+    tracing.tell(record.traceparent, span)
+
+
+def _since_ring_s(record: CallRecord) -> float:
+    return max(time.time() - record.created_ms / 1000, 0.0)
+
+
+def _event_name(event: CallEvent) -> str:
+    return str(getattr(event, "type", "") or type(event).__name__)

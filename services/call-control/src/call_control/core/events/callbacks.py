@@ -1,0 +1,73 @@
+"""Mid-call events of ACS: batches of CloudEvents that Call Automation posts to the callback URL.
+
+Source: ACS docs, "Call Automation overview", and the event models of azure-communication-callautomation 1.6.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Final
+
+from bridge_common.base.errors import InputError
+from call_control.core.events.json_fields import MAX_ID_LENGTH, BadEvent, Ignored, Node, decode_each
+
+_PREFIX: Final = "Microsoft.Communication."
+_MESSAGE_LENGTH: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class AcsEvent:
+    """`type` without its prefix, e.g. `CallConnected`; `code` and `sub_code` are 0, and texts empty, where ACS
+    sends none. `id`: of the CloudEvent, or a digest of it if it has none.
+    """
+
+    id: str
+    type: str
+    connection_id: str
+    correlation_id: str = ""
+    operation_context: str = ""
+    code: int = 0
+    sub_code: int = 0
+    message: str = ""
+    media_status: str = ""
+    media_details: str = ""
+    data: str = ""
+    """The event's data as JSON text: what goes into the inbox."""
+
+
+def decode_callbacks(body: bytes) -> list[AcsEvent | Ignored | BadEvent]:
+    """Each event of the body. Raises `InputError` if there is none (`decode_each`)."""
+    return decode_each(body, _decode)
+
+
+def decode_data(event_id: str, type_: str, data: str) -> AcsEvent:
+    """The same event, from what the inbox keeps of it."""
+    values: object = json.loads(data)
+    if not isinstance(values, dict):
+        raise InputError("data: an object is needed")
+    return _event(event_id, type_, Node("data", values))
+
+
+def _decode(node: Node) -> AcsEvent | Ignored:
+    type_ = node.text("type")
+    if not type_.startswith(_PREFIX):
+        return Ignored(type_)
+    return _event(node.identifier("id") or node.digest(), type_.removeprefix(_PREFIX), node.part("data"))
+
+
+def _event(event_id: str, type_: str, data: Node) -> AcsEvent:
+    result, media = data.part("resultInformation"), data.part("mediaStreamingUpdate")
+    return AcsEvent(
+        id=event_id,
+        type=type_,
+        connection_id=data.plain_text("callConnectionId"),
+        correlation_id=data.identifier("correlationId"),
+        operation_context=data.plain_text("operationContext"),
+        code=result.number("code"),
+        sub_code=result.number("subCode"),
+        message=result.plain_text("message", limit=_MESSAGE_LENGTH),
+        media_status=media.plain_text("mediaStreamingStatus", limit=MAX_ID_LENGTH),
+        media_details=media.plain_text("mediaStreamingStatusDetails", limit=MAX_ID_LENGTH),
+        data=json.dumps(data.values),
+    )

@@ -1,0 +1,167 @@
+"""What can happen to a call, as the call machine sees it, and the name of each kind in its table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, TypeAlias
+
+from bridge_common.wire.entries import (
+    Due,
+    HangUp,
+    MediaLost,
+    MediaOpen,
+    Restored,
+    UplinkMissed,
+    VoiceLost,
+    VoiceReady,
+)
+from call_control.core.events.callbacks import AcsEvent
+from call_control.core.machine.call_commands import AcsCommand, AnyCommand, FindRelay, SetTimer
+from call_control.core.policy.routing import Accepted, Redirected, Rejected
+
+
+@dataclass(frozen=True, slots=True)
+class RingExpired:
+    """The call arrives when it can no longer ring."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommandDone:
+    """A command succeeded. `connection_id` and `state` as ACS answered, empty where it says nothing of them.
+
+    `state` of a `FindRelay`: what was found.
+    """
+
+    seq: int
+    connection_id: str = ""
+    state: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CommandFailed:
+    """A command failed for good. `gone`: because there is no such call any more (the caller hung up, stale context)."""
+
+    seq: int
+    code: str
+    gone: bool = False
+
+
+CallEvent: TypeAlias = (
+    Accepted
+    | Redirected
+    | Rejected
+    | RingExpired
+    | VoiceReady
+    | VoiceLost
+    | MediaOpen
+    | MediaLost
+    | UplinkMissed
+    | HangUp
+    | Due
+    | Restored
+    | AcsEvent
+    | CommandDone
+    | CommandFailed
+)
+
+
+class EventKind(StrEnum):
+    ACCEPTED = "accepted"
+    REDIRECTED = "redirected by policy"
+    REJECTED = "rejected by policy"
+    RING_EXPIRED = "ring time over"
+    VOICE_READY = "voice ready"
+    VOICE_LOST = "voice lost"
+    MEDIA_OPEN = "media open"
+    MEDIA_LOST = "media lost"
+    UPLINK_MISSED = "uplink missed"
+    HANG_UP = "hang-up asked"
+    RESTORED = "restored"
+    VOICE_DUE = "voice deadline"
+    CLAIM_DUE = "claim deadline"
+    TRANSFER_DUE = "transfer deadline"
+    APOLOGY_DUE = "apology deadline"
+    CONNECT_DUE = "connect deadline"
+    MEDIA_DUE = "media deadline"
+    LENGTH_DUE = "longest call"
+    ENDING_DUE = "ending deadline"
+    CALL_CONNECTED = "CallConnected"
+    CALL_DISCONNECTED = "CallDisconnected"
+    ANSWER_FAILED = "AnswerFailed"
+    STREAMING_FAILED = "MediaStreamingFailed"
+    STREAMING_STOPPED = "MediaStreamingStopped"
+    TRANSFER_ACCEPTED = "CallTransferAccepted"
+    TRANSFER_FAILED = "CallTransferFailed"
+    FIND_RELAY_DONE = "FindRelay done"
+    ANSWER_DONE = "Answer done"
+    ANSWER_REFUSED = "Answer refused"
+    ANSWER_GONE = "Answer: call gone"
+    REDIRECT_DONE = "Redirect done"
+    REDIRECT_REFUSED = "Redirect refused"
+    REDIRECT_GONE = "Redirect: call gone"
+    REJECT_DONE = "Reject done"
+    REJECT_REFUSED = "Reject refused"
+    REJECT_GONE = "Reject: call gone"
+    HANG_UP_GONE = "HangUp: call gone"
+    TRANSFER_REFUSED = "Transfer refused"
+    TRANSFER_GONE = "Transfer: call gone"
+    LOOK_UP_DONE = "LookUp done"
+    LOOK_UP_GONE = "LookUp: call gone"
+    START_REFUSED = "StartMediaStreaming refused"
+    START_GONE = "StartMediaStreaming: call gone"
+
+
+_BY_TYPE: Final[dict[type[object], EventKind]] = {
+    Accepted: EventKind.ACCEPTED,
+    Redirected: EventKind.REDIRECTED,
+    Rejected: EventKind.REJECTED,
+    RingExpired: EventKind.RING_EXPIRED,
+    VoiceReady: EventKind.VOICE_READY,
+    VoiceLost: EventKind.VOICE_LOST,
+    MediaOpen: EventKind.MEDIA_OPEN,
+    MediaLost: EventKind.MEDIA_LOST,
+    UplinkMissed: EventKind.UPLINK_MISSED,
+    HangUp: EventKind.HANG_UP,
+    Restored: EventKind.RESTORED,
+}
+_BY_TIMER: Final[dict[str, EventKind]] = {
+    SetTimer.VOICE: EventKind.VOICE_DUE,
+    SetTimer.CLAIM: EventKind.CLAIM_DUE,
+    SetTimer.TRANSFER: EventKind.TRANSFER_DUE,
+    SetTimer.APOLOGY: EventKind.APOLOGY_DUE,
+    SetTimer.CONNECT: EventKind.CONNECT_DUE,
+    SetTimer.MEDIA: EventKind.MEDIA_DUE,
+    SetTimer.LENGTH: EventKind.LENGTH_DUE,
+    SetTimer.ENDING: EventKind.ENDING_DUE,
+}
+_BY_NAME: Final[dict[str, EventKind]] = {kind.value: kind for kind in EventKind}
+KNOWN_CALLBACKS: Final = frozenset(
+    kind.value
+    for kind in (
+        EventKind.CALL_CONNECTED,
+        EventKind.CALL_DISCONNECTED,
+        EventKind.ANSWER_FAILED,
+        EventKind.STREAMING_FAILED,
+        EventKind.STREAMING_STOPPED,
+        EventKind.TRANSFER_ACCEPTED,
+        EventKind.TRANSFER_FAILED,
+    )
+)
+"""The callbacks that the table has rows for; others need not go through the inbox."""
+
+
+def kind_of(event: CallEvent, command: AnyCommand | None) -> EventKind | None:
+    """The event's name in the table; None when the machine has no use for it. `command`: whose result this is."""
+    match event:
+        case Due(timer=timer):
+            return _BY_TIMER.get(timer)
+        case AcsEvent(type=name):
+            return _BY_NAME[name] if name in KNOWN_CALLBACKS else None
+        case CommandDone() if isinstance(command, AcsCommand | FindRelay):
+            return _BY_NAME.get(f"{type(command).__name__} done")
+        case CommandFailed(gone=gone) if isinstance(command, AcsCommand):
+            return _BY_NAME.get(f"{type(command).__name__}{': call gone' if gone else ' refused'}")
+        case CommandDone() | CommandFailed():
+            return None
+    return _BY_TYPE[type(event)]

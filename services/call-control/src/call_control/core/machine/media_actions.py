@@ -1,0 +1,183 @@
+"""Guards and actions of the call machine's table for the media socket: lost, awaited, started again.
+
+While the media timer is armed, the call waits for its socket; sockets up to the timer's `lost_epoch` do not count. Each
+of three senders can report the loss, in any order: the gateway of the socket (`MediaLost`), the relay that reads no
+entries (`UplinkMissed`, after the gateway died), and ACS (a callback). The first report begins the wait.
+
+The first attempt starts streaming without stopping it: if streaming is running after all, ACS refuses, and a healthy
+socket is not touched. Only if the socket is still missing after that, streaming is stopped and started.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from bridge_common.wire.call_record import CallRecord
+from bridge_common.wire.entries import MediaLost, MediaOpen, UplinkMissed
+from call_control.core.events.callbacks import AcsEvent
+from call_control.core.machine.call_commands import SetTimer, StartMediaStreaming, StopMediaStreaming
+from call_control.core.machine.call_events import CallEvent, CommandFailed
+from call_control.core.machine.transition import CallPolicy, Transition, armed
+
+_PAUSES_MS: Final = (500, 500, 1_000, 2_000)
+"""After the first, second, … failed attempt; the last value for all later ones."""
+_SHORTEST_MS: Final = 500
+_MAY_PASS: Final = frozenset({"unavailable", "throttled", "auth"})
+"""Refusals that do not depend on the call's streaming."""
+
+
+# -- guards -----------------------------------------------------------------------------------------------------------
+def socket_new(record: CallRecord, event: CallEvent, rules: CallPolicy) -> bool:
+    """The socket is news: none was seen before, or we wait for one and this is not a lost one."""
+    wait = armed(record, SetTimer.MEDIA)
+    if wait is None:
+        return not record.media_seen
+    return isinstance(event, MediaOpen) and event.epoch > wait.lost_epoch
+
+
+def socket_current(record: CallRecord, event: CallEvent, rules: CallPolicy) -> bool:
+    """The lost socket is the newest: no other has attached since."""
+    is_newest = isinstance(event, MediaLost) and event.epoch >= record.uplink_epoch
+    return is_newest and armed(record, SetTimer.MEDIA) is None
+
+
+def loss_known_better(record: CallRecord, event: CallEvent, rules: CallPolicy) -> bool:
+    """The call waits already, and the event reports the loss of a newer socket."""
+    wait = armed(record, SetTimer.MEDIA)
+    is_newest = not isinstance(event, MediaLost) or event.epoch >= record.uplink_epoch
+    return wait is not None and is_newest and _lost_epoch(event) > wait.lost_epoch
+
+
+def media_expected(record: CallRecord, event: CallEvent, rules: CallPolicy) -> bool:
+    """As far as is known, the call has its media."""
+    return record.media_seen and armed(record, SetTimer.MEDIA) is None
+
+
+def stopped_unasked(record: CallRecord, event: CallEvent, rules: CallPolicy) -> bool:
+    """ACS has stopped streaming without a request of ours."""
+    asked = isinstance(event, AcsEvent) and event.operation_context.startswith(StopMediaStreaming.__name__)
+    return media_expected(record, event, rules) and not asked
+
+
+def streaming_over(record: CallRecord, event: CallEvent, rules: CallPolicy) -> bool:
+    """ACS reports that streaming has failed, and no restart was requested yet."""
+    wait = armed(record, SetTimer.MEDIA)
+    if wait is None:
+        return record.media_seen
+    return record.media_restarts == 0 and (not wait.operation or attempt_failed(record, event, rules))
+
+
+def attempt_failed(record: CallRecord, event: CallEvent, rules: CallPolicy) -> bool:
+    """ACS reports the failure of the operation that should open the media socket."""
+    wait = armed(record, SetTimer.MEDIA)
+    return isinstance(event, AcsEvent) and wait is not None and wait.operation == event.operation_context != ""
+
+
+def start_needless(record: CallRecord, event: CallEvent, rules: CallPolicy) -> bool:
+    """Only a callback reported the loss, and ACS refuses to start streaming: the callback is outdated. If it is not,
+    the relay will report the missing uplink.
+    """
+    wait = armed(record, SetTimer.MEDIA)
+    only_callback = record.media_seen and record.media_restarts == 1 and wait is not None and wait.lost_epoch == 0
+    refused = isinstance(event, CommandFailed) and event.code not in _MAY_PASS
+    return only_callback and refused and start_awaited(record, event, rules)
+
+
+def start_awaited(record: CallRecord, event: CallEvent, rules: CallPolicy) -> bool:
+    wait = armed(record, SetTimer.MEDIA)
+    return isinstance(event, CommandFailed) and wait is not None and wait.operation == _operation_of_start(event.seq)
+
+
+def patience_left(record: CallRecord, event: CallEvent, rules: CallPolicy) -> bool:
+    wait = armed(record, SetTimer.MEDIA)
+    return wait is not None and wait.due_ms < record.media_lost_ms + rules.media_patience_ms
+
+
+def start_under_way(record: CallRecord, event: CallEvent, rules: CallPolicy) -> bool:
+    """The latest start has no answer from ACS yet: one request at a time."""
+    asked = any(item.kind == StartMediaStreaming.__name__ for item in record.pending)
+    return asked and patience_left(record, event, rules)
+
+
+def restart_wanted(record: CallRecord, command: StartMediaStreaming | StopMediaStreaming) -> bool:
+    """The call still waits for the socket of this start, or of the start that follows this stop."""
+    wait = armed(record, SetTimer.MEDIA)
+    seq = command.seq + isinstance(command, StopMediaStreaming)
+    return wait is not None and wait.operation == _operation_of_start(seq)
+
+
+# -- actions ----------------------------------------------------------------------------------------------------------
+def expect_media(draft: Transition, event: CallEvent) -> None:
+    """The socket may open before the callback reports that the call is connected."""
+    draft.disarm(SetTimer.CONNECT)
+    draft.arm(SetTimer.LENGTH, draft.rules.longest_call_ms)
+    if not draft.record.media_seen and armed(draft.record, SetTimer.MEDIA) is None:
+        operation = event.operation_context if isinstance(event, AcsEvent) else ""
+        _await_media(draft, event, draft.rules.media_ms, operation=operation)
+
+
+def note_media(draft: Transition, event: CallEvent) -> None:
+    draft.disarm(SetTimer.MEDIA)
+    draft.record = replace(draft.record, media_seen=True, media_restarts=0)
+
+
+def await_redial(draft: Transition, event: CallEvent) -> None:
+    _await_media(draft, event, draft.rules.redial_ms)
+
+
+def note_loss(draft: Transition, event: CallEvent) -> None:
+    wait = armed(draft.record, SetTimer.MEDIA)
+    if wait is not None:
+        draft.annotate(replace(wait, lost_epoch=max(wait.lost_epoch, _lost_epoch(event))))
+
+
+def wait_on(draft: Transition, event: CallEvent) -> None:
+    wait = armed(draft.record, SetTimer.MEDIA)
+    _await_media(draft, event, draft.rules.redial_ms, operation=wait.operation if wait else "")
+
+
+def pause(draft: Transition, event: CallEvent) -> None:
+    """Wait before the next attempt."""
+    attempts = draft.record.media_restarts
+    _await_media(draft, event, _PAUSES_MS[min(attempts, len(_PAUSES_MS)) - 1])
+
+
+def restart_streaming(draft: Transition, event: CallEvent) -> None:
+    """ACS dials the URL of the answer. From the second attempt on, streaming is stopped first, in case ACS considers it
+    to be running.
+    """
+    begins = armed(draft.record, SetTimer.MEDIA) is None
+    attempts = 0 if begins else draft.record.media_restarts
+    if attempts:
+        draft.issue(StopMediaStreaming)
+    start = draft.issue(StartMediaStreaming)
+    _await_media(draft, event, draft.rules.started_media_ms, operation=start.operation_context)
+    draft.record = replace(draft.record, media_restarts=attempts + 1)
+
+
+def _await_media(draft: Transition, event: CallEvent, in_ms: int, *, operation: str = "") -> None:
+    """Wait `in_ms`, but not beyond `media_patience_ms` after the beginning of the first wait."""
+    wait = armed(draft.record, SetTimer.MEDIA)
+    if wait is None:
+        draft.record = replace(draft.record, media_lost_ms=draft.now_ms, media_restarts=0)
+    left_ms = draft.record.media_lost_ms + draft.rules.media_patience_ms - draft.now_ms
+    lost_epoch = max(wait.lost_epoch if wait else 0, _lost_epoch(event))
+    draft.arm(
+        SetTimer.MEDIA, max(min(in_ms, left_ms), min(in_ms, _SHORTEST_MS)), operation=operation, lost_epoch=lost_epoch
+    )
+
+
+def _lost_epoch(event: CallEvent) -> int:
+    """Epoch of the newest socket that is certainly lost according to this event, 0 if it names none."""
+    match event:
+        case MediaLost(epoch=epoch):
+            return epoch
+        case UplinkMissed(epoch=epoch):
+            # The socket of `epoch` may still be open: then the relay reports it as open again.
+            return epoch - 1
+    return 0
+
+
+def _operation_of_start(seq: int) -> str:
+    return StartMediaStreaming(seq=seq, cause="").operation_context

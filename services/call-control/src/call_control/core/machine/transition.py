@@ -1,0 +1,155 @@
+"""The call while one event is applied to it: what changes, what is asked for, what the outbox then holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+from bridge_common.wire.call_record import CallRecord, PendingCommand
+from bridge_common.wire.entries import Due
+from call_control.core.machine.call_commands import AnyCommand, SetTimer, of_pending, to_pending
+
+C = TypeVar("C", bound=AnyCommand)
+
+
+@dataclass(frozen=True, slots=True)
+class CallPolicy:
+    """What people decide about calls. Times in ms."""
+
+    answer_at_once: bool = False
+    """Answer without waiting for a voice session."""
+    redirect_target: str = ""
+    """Raw id that gets the calls which no relay can take; empty: those are rejected as busy."""
+    transfer_target: str = ""
+    """Raw id that gets a caller whose voice session cannot be had back; empty: they hear an apology."""
+    ring_ms: int = 60_000
+    """A call whose event is older rings no longer."""
+    claim_ms: int = 500
+    """How long a relay may take to claim a call before we ask whether any has room."""
+    transfer_ms: int = 65_000
+    """ACS gives up a transfer after a minute."""
+    apology_ms: int = 12_000
+    """The gateway hangs up when it has said that we are sorry; when it does not, we do."""
+    voice_ms: int = 8_000
+    """From the ring to a voice session. ACS lets a phone ring for about 30 s."""
+    connect_ms: int = 15_000
+    media_ms: int = 5_000
+    """From `CallConnected` to the first media socket."""
+    redial_ms: int = 1_000
+    """How long ACS may take to dial a lost media socket again by itself."""
+    started_media_ms: int = 3_000
+    """From a start of media streaming to the socket. ACS gives a socket about a second to open."""
+    media_patience_ms: int = 20_000
+    """How long call-control tries to restore lost media."""
+    ending_ms: int = 5_000
+    diverting_ms: int = 20_000
+    longest_call_ms: int = 4 * 3600 * 1000
+
+
+@dataclass(slots=True)
+class Transition:
+    """`before` is the record as it was; actions change `record`, `issued` gathers their commands in order."""
+
+    before: CallRecord
+    rules: CallPolicy
+    now_ms: int
+    cause: str
+    record: CallRecord
+    issued: list[AnyCommand] = field(default_factory=list)
+
+    def issue(self, make: Callable[..., C], **arguments: str | bool) -> C:
+        seq = self.record.command_seq + 1
+        command = make(seq=seq, cause=self.cause, **arguments)
+        self.record = replace(self.record, command_seq=seq, pending=(*self.record.pending, to_pending(command)))
+        self.issued.append(command)
+        return command
+
+    def arm(self, name: str, in_ms: int, *, last: bool = False, operation: str = "", lost_epoch: int = 0) -> None:
+        """Set the timer, in place of one of the same name."""
+        self.disarm(name)
+        seq = self.record.timer_seq + 1
+        timer = SetTimer(
+            seq=seq,
+            cause=self.cause,
+            name=name,
+            due_ms=self.now_ms + in_ms,
+            last=last,
+            operation=operation,
+            lost_epoch=lost_epoch,
+        )
+        self.record = replace(self.record, timer_seq=seq, pending=(*self.record.pending, to_pending(timer)))
+        self.issued.append(timer)
+
+    def annotate(self, timer: SetTimer) -> None:
+        """Replace what an armed timer remembers, without setting it again."""
+        kept = tuple(to_pending(timer) if _is_timer(item, timer.name) else item for item in self.record.pending)
+        self.record = replace(self.record, pending=kept)
+
+    def adopt_outbox(self) -> None:
+        """The entries that stood for what is waited for are lost: from now on this one does."""
+        kept: list[PendingCommand] = []
+        for item in self.record.pending:
+            command = of_pending(item)
+            if command is not None:
+                adopted = replace(command, cause=self.cause)
+                self.issued.append(adopted)
+                item = to_pending(adopted)
+            kept.append(item)
+        self.record = replace(self.record, pending=tuple(kept))
+
+    def disarm(self, *names: str) -> None:
+        kept = tuple(item for item in self.record.pending if not any(_is_timer(item, name) for name in names))
+        self.record = replace(self.record, pending=kept)
+        self.issued = [item for item in self.issued if not (isinstance(item, SetTimer) and item.name in names)]
+
+    def disarm_all(self) -> None:
+        self.disarm(*SetTimer.ALL)
+
+
+def armed(record: CallRecord, name: str) -> SetTimer | None:
+    for item in record.pending:
+        command = of_pending(item)
+        if isinstance(command, SetTimer) and command.name == name:
+            return command
+    return None
+
+
+def newly_due(before: CallRecord, after: CallRecord) -> dict[Due, int]:
+    """The timers to set with this step, with their deadlines (Unix ms): armed, or adopted by a restored call."""
+    known = {(timer.seq, timer.cause) for timer in _timers(before)}
+    return {_due(after, timer): timer.due_ms for timer in _timers(after) if (timer.seq, timer.cause) not in known}
+
+
+def no_longer_due(before: CallRecord, after: CallRecord) -> list[Due]:
+    """The timers that stood in the outbox and do not any more, fired or disarmed."""
+    kept = {timer.seq for timer in _timers(after)}
+    return [_due(before, timer) for timer in _timers(before) if timer.seq not in kept]
+
+
+def awaited(record: CallRecord, seq: int) -> AnyCommand | None:
+    """The command with this number whose result is not known yet."""
+    for item in record.pending:
+        command = of_pending(item)
+        if command is not None and command.seq == seq and not isinstance(command, SetTimer):
+            return command
+    return None
+
+
+def without_command(record: CallRecord, seq: int) -> CallRecord:
+    kept = tuple(item for item in record.pending if item.seq != seq or item.kind == SetTimer.__name__)
+    return replace(record, pending=kept)
+
+
+def _timers(record: CallRecord) -> list[SetTimer]:
+    commands = [of_pending(item) for item in record.pending if item.kind == SetTimer.__name__]
+    return [command for command in commands if isinstance(command, SetTimer)]
+
+
+def _due(record: CallRecord, timer: SetTimer) -> Due:
+    return Due(record.call_id, timer.name, timer.seq)
+
+
+def _is_timer(item: PendingCommand, name: str) -> bool:
+    command = of_pending(item)
+    return isinstance(command, SetTimer) and command.name == name

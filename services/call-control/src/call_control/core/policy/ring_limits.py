@@ -1,0 +1,59 @@
+"""Limits on ringing calls: how many may ask for a voice session in any minute, from one caller and in total.
+
+Callers who hide their number cannot be told apart, so they have no limit each. Together they use at most half of the
+total: hiding the number evades no limit, and callers with a number keep the other half.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, Literal, TypeAlias
+
+from bridge_common.wire.entries import IncomingCall
+from call_control.core.policy.party_pattern import is_anonymous
+from call_control.core.policy.routing import Rejected, Routed, redirect_unless_circular
+
+OVER_LIMIT: Final = "over_limit"
+"""End reason of a call that was rejected because of a limit."""
+Treatment: TypeAlias = Literal["busy", "forbidden", "none", "redirect"]
+
+
+class Limit(StrEnum):
+    CALLER = "caller"
+    ANONYMOUS = "anonymous"
+    TOTAL = "total"
+
+
+_SETTING: Final = {
+    Limit.CALLER: "CALLS_PER_CALLER_PER_MIN",
+    Limit.ANONYMOUS: "CALLS_PER_MIN",
+    Limit.TOTAL: "CALLS_PER_MIN",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RingLimits:
+    """Calls in any minute; 0: no limit."""
+
+    per_caller: int = 0
+    total: int = 0
+    treatment: Treatment = "busy"
+    """Of a call above a limit: the reason of its rejection, or `redirect`."""
+
+    def of(self, caller: str) -> dict[Limit, int]:
+        """The limits that a call of this raw id counts against, the narrowest first."""
+        if is_anonymous(caller):
+            own = {Limit.ANONYMOUS: max(1, self.total // 2) if self.total else 0}
+        else:
+            own = {Limit.CALLER: self.per_caller}
+        return {limit: most for limit, most in (own | {Limit.TOTAL: self.total}).items() if most}
+
+    def turn_away(self, call: IncomingCall, limit: Limit, target: str) -> Routed:
+        """`target`: raw id of the human agents, empty if there are none."""
+        rule, reason = _SETTING[limit], f"above the limit of calls in a minute ({limit})"
+        if self.treatment == "redirect":
+            if target:
+                return redirect_unless_circular(target, call, rule, f"{reason}: redirect")
+            return Routed(Rejected("busy", OVER_LIMIT), rule, f"{reason}: reject busy, there is no target")
+        return Routed(Rejected(self.treatment, OVER_LIMIT), rule, f"{reason}: reject {self.treatment}")

@@ -1,0 +1,88 @@
+"""When a rule is for: days of the week and hours of the day on a wall clock somewhere."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from bridge_common.base.errors import InputError
+
+DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+DAY_MINUTES: Final = 24 * 60
+_HOURS: Final = re.compile(r"([01]?[0-9]|2[0-4]):([0-5][0-9])\s*-\s*([01]?[0-9]|2[0-4]):([0-5][0-9])")
+
+
+@dataclass(frozen=True, slots=True)
+class DaySpan:
+    """Days from `first` to `last`, both included, 0 is Monday; `fri-mon` goes over the week's end."""
+
+    first: int
+    last: int
+
+    def covers(self, weekday: int) -> bool:
+        return (weekday - self.first) % 7 <= (self.last - self.first) % 7
+
+    def __str__(self) -> str:
+        return DAYS[self.first] if self.first == self.last else f"{DAYS[self.first]}-{DAYS[self.last]}"
+
+
+@dataclass(frozen=True, slots=True)
+class HourSpan:
+    """Minutes of the day from `start` up to, not including, `end`; an `end` before `start` is on the next day."""
+
+    start: int
+    end: int
+
+    def __str__(self) -> str:
+        return "-".join(f"{minutes // 60:02d}:{minutes % 60:02d}" for minutes in (self.start, self.end))
+
+
+_ALL_DAYS: Final = (DaySpan(0, 6),)
+_ALL_DAY: Final = (HourSpan(0, DAY_MINUTES),)
+
+
+def is_in(local: datetime, days: Sequence[DaySpan], hours: Sequence[HourSpan]) -> bool:
+    """Whether a wall clock is in any of the spans; no days are all days, no hours are all day.
+
+    Hours over midnight belong to the day on which they begin: `fri`, `20:00-08:00` lasts until Saturday morning.
+    """
+    minute, today = local.hour * 60 + local.minute, local.weekday()
+    covered = [any(span.covers(day) for span in days or _ALL_DAYS) for day in (today, (today - 1) % 7)]
+    for span in hours or _ALL_DAY:
+        if span.start < span.end:
+            if covered[0] and span.start <= minute < span.end:
+                return True
+        elif (covered[0] and minute >= span.start) or (covered[1] and minute < span.end):
+            return True
+    return False
+
+
+def decode_days(text: str) -> DaySpan:
+    """`mon` or `mon-fri`; raises `InputError`."""
+    first, dash, last = (part.strip().lower() for part in text.partition("-"))
+    if first not in DAYS or (dash and last not in DAYS):
+        raise InputError(f"is no day and no span of days: one of {', '.join(DAYS)}, or e.g. mon-fri")
+    return DaySpan(DAYS.index(first), DAYS.index(last or first))
+
+
+def decode_hours(text: str) -> HourSpan:
+    """`08:00-18:00`, or over midnight `20:00-08:00`; raises `InputError`."""
+    found = _HOURS.fullmatch(text.strip())
+    if found is None:
+        raise InputError("is no span of hours such as 08:00-18:00 (or 20:00-08:00, over midnight)")
+    start, end = (int(found[hour]) * 60 + int(found[hour + 1]) for hour in (1, 3))
+    if start >= DAY_MINUTES or end > DAY_MINUTES or start == end:
+        raise InputError("is no span of hours: it begins before 24:00, and a whole day is 00:00-24:00")
+    return HourSpan(start, end)
+
+
+def zone_of(name: str) -> ZoneInfo:
+    """Raises `InputError` for what is no name of the IANA time zone database."""
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError) as error:
+        raise InputError("is no time zone of the IANA database, such as Europe/Berlin") from error

@@ -1,0 +1,139 @@
+"""The two doors that Azure knocks at. What is good goes into the inbox before 200 is said; no more is done here."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from bridge_common.auth.acs_jwt import JwtVerifier
+from bridge_common.base.errors import InputError
+from bridge_common.base.ids import call_id_of, is_call_id
+from bridge_common.base.log import fields
+from bridge_common.base.log_limit import LineLimit
+from bridge_common.store.inbox import Inbox
+from bridge_common.wire.entries import Callback, IncomingCall
+from call_control import metrics
+from call_control.core.events.callbacks import AcsEvent, decode_callbacks
+from call_control.core.events.event_grid import IncomingCallEvent, ValidationRequest, decode_events
+from call_control.core.events.json_fields import BadEvent, Ignored
+from call_control.core.machine.call_events import KNOWN_CALLBACKS
+from call_control.http.authentication import EventGridGuard
+from call_control.http.error_responses import NotFoundError, read_body, telling
+
+log = logging.getLogger(__name__)
+log.addFilter(LineLimit(per_s=5, burst=20))
+
+_ANY_RATE: Final = "*"
+
+
+class Webhooks:
+    def __init__(self, inbox: Inbox, grid_guard: EventGridGuard, acs_tokens: JwtVerifier) -> None:
+        self._inbox = inbox
+        self._grid_guard = grid_guard
+        self._acs_tokens = acs_tokens
+
+    def routes(self) -> list[Route]:
+        return [
+            Route("/api/incomingCall", telling(self.incoming_call, "incomingCall"), methods=["POST"]),
+            Route("/api/incomingCall", telling(self.consent, "handshake"), methods=["OPTIONS"]),
+            Route("/api/callbacks/{call_id}", telling(self.callbacks, "callbacks"), methods=["POST"]),
+        ]
+
+    async def consent(self, request: Request) -> Response:
+        """The CloudEvents handshake: may this origin deliver here? (Event Grid docs, "Endpoint validation")."""
+        self._grid_guard.check_secret(request)
+        origin = request.headers.get("webhook-request-origin", "")
+        if not origin:
+            raise InputError("WebHook-Request-Origin is missing")
+        headers = {"WebHook-Allowed-Origin": origin, "WebHook-Allowed-Rate": _ANY_RATE, "Allow": "POST, OPTIONS"}
+        return Response(status_code=200, headers=headers)
+
+    async def incoming_call(self, request: Request) -> Response:
+        await self._grid_guard.check(request)
+        received_ms = round(time.time() * 1000)
+        events = decode_events(await read_body(request))
+        for event in events:
+            if isinstance(event, IncomingCallEvent):
+                await self._admit(event, received_ms)
+            elif isinstance(event, Ignored):
+                _ignore(event.type)
+        refused = _count_refused(events, "incomingCall")
+        validation = next((event for event in events if isinstance(event, ValidationRequest)), None)
+        if validation is not None:
+            log.info("event subscription validated")
+            return JSONResponse({"validationResponse": validation.code})
+        return _received(len(events), refused)
+
+    async def callbacks(self, request: Request) -> Response:
+        await self._acs_tokens.check(request.headers.get("authorization"))
+        call_id = request.path_params["call_id"]
+        if not is_call_id(call_id):
+            raise NotFoundError("no call has such an id")
+        events = decode_callbacks(await read_body(request))
+        for event in events:
+            if isinstance(event, AcsEvent) and event.type in KNOWN_CALLBACKS:
+                await self._pass_on(call_id, event)
+            elif isinstance(event, AcsEvent | Ignored):
+                _ignore(event.type, call_id)
+        return _received(len(events), _count_refused(events, "callbacks", call_id))
+
+    async def _admit(self, event: IncomingCallEvent, received_ms: int) -> None:
+        call_id = call_id_of(event.correlation_id or event.incoming_call_context)
+        entry = IncomingCall(
+            call_id=call_id,
+            event_id=event.event_id,
+            caller=event.caller,
+            callee=event.callee,
+            incoming_call_context=event.incoming_call_context,
+            correlation_id=event.correlation_id,
+            server_call_id=event.server_call_id,
+            received_ms=received_ms,
+            display_name=event.display_name,
+            custom_context=event.custom_context,
+            on_behalf_of=event.on_behalf_of,
+            rang_ms=event.rang_ms,
+        )
+        seen = [f"grid:{event.event_id}"] if event.event_id else []
+        fresh = await self._inbox.put_once(entry, *seen, f"correlation:{event.correlation_id or call_id}")
+        metrics.WEBHOOK_EVENTS.labels("IncomingCall", "new" if fresh else "duplicate").inc()
+        if not fresh:
+            log.info("incoming call was delivered again", extra=fields(call_id=entry.call_id))
+
+    async def _pass_on(self, call_id: str, event: AcsEvent) -> None:
+        entry = Callback(call_id=call_id, event_id=event.id, type=event.type, data=event.data)
+        fresh = await self._inbox.put_once(entry, f"callback:{call_id}:{event.id}")
+        metrics.WEBHOOK_EVENTS.labels(event.type, "new" if fresh else "duplicate").inc()
+        log.debug(
+            "callback received",
+            extra=fields(call_id=call_id, type=event.type, code=event.code, sub_code=event.sub_code, fresh=fresh),
+        )
+
+
+def _ignore(type_: str, call_id: str = "") -> None:
+    metrics.WEBHOOK_EVENTS.labels("other", "ignored").inc()
+    log.debug("webhook event ignored", extra=fields(call_id=call_id, type=type_))
+
+
+def _count_refused(events: Sequence[object], endpoint: str, call_id: str = "") -> int:
+    """Logs one line per request, with the first reason: a batch may contain thousands of events."""
+    bad = [event for event in events if isinstance(event, BadEvent)]
+    if bad:
+        metrics.WEBHOOK_EVENTS.labels("other", "refused").inc(len(bad))
+        log.warning(
+            "webhook events refused",
+            extra=fields(
+                endpoint=endpoint, call_id=call_id, refused=len(bad), received=len(events), reason=bad[0].reason
+            ),
+        )
+    return len(bad)
+
+
+def _received(events: int, refused: int) -> Response:
+    """200 even if some events were refused: Event Grid does not redeliver a batch that was answered 400."""
+    return JSONResponse({"received": events - refused} | ({"refused": refused} if refused else {}))

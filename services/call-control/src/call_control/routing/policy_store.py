@@ -1,0 +1,37 @@
+"""The routing policy in Redis: one key that all replicas read, replaced only by who saw what stands there."""
+
+from __future__ import annotations
+
+from redis.asyncio import Redis
+
+from bridge_common.redis.clients import command, redis_errors
+from bridge_common.store import scripts
+from bridge_common.store.leases import BEGINNING
+from bridge_common.streams.stream_entries import entries_of, xread
+from bridge_common.wire.keys import ROUTING, ROUTING_NEWS
+
+
+class PolicyStore:
+    def __init__(self, redis: Redis, blocking: Redis) -> None:
+        self._redis = redis
+        self._blocking = blocking
+        self._news_cursor = BEGINNING
+        self._swap = redis.register_script(scripts.SWAP_ROUTING)
+
+    async def read(self) -> bytes:
+        """As it stands there; empty when nothing does."""
+        async with redis_errors("reading the routing policy"):
+            found: bytes | None = await command(self._redis, "GET", ROUTING)
+        return found or b""
+
+    async def swap(self, old: bytes, new: bytes) -> bool:
+        """Put `new` where `old` stands; False when something else does."""
+        async with redis_errors("writing the routing policy"):
+            return bool(await self._swap(keys=[ROUTING, ROUTING_NEWS], args=[old, new]))
+
+    async def wait(self, timeout_ms: int) -> None:
+        """Return when it has been replaced since the last wait, or after `timeout_ms`."""
+        async with redis_errors("waiting for another routing policy"):
+            news = await xread(self._blocking, {ROUTING_NEWS: self._news_cursor}, count=1, block_ms=timeout_ms)
+        for _, entry_id, _ in entries_of(news):
+            self._news_cursor = entry_id

@@ -1,0 +1,202 @@
+"""One step of a call after the other: what happened is applied to its record, and the record is saved.
+
+Replicas write the same record by compare-and-swap: who comes second reads it again and applies the event to that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Final, Protocol
+
+from bridge_common.base.errors import OutsideError
+from bridge_common.base.log import fields
+from bridge_common.store.call_store import CallStore, Deadlines
+from bridge_common.wire.call_record import CallRecord, Status
+from bridge_common.wire.entries import Callback, InboxEntry, IncomingCall
+from call_control import foreign_callbacks
+from call_control.call_telemetry import (
+    begin_trace,
+    report_outdated,
+    report_over_limit,
+    tell_arrival,
+    tell_step,
+)
+from call_control.core.events.callbacks import AcsEvent, decode_data
+from call_control.core.machine.call_events import CallEvent, CommandDone, CommandFailed, RingExpired
+from call_control.core.machine.call_machine import apply
+from call_control.core.machine.transition import CallPolicy, newly_due, no_longer_due
+from call_control.core.policy.routing import Accepted, Routed, Routing
+from call_control.routing.ring_counter import Exceeded, RingCounter
+
+log = logging.getLogger(__name__)
+
+_SWAPS: Final = 50
+"""Attempts to save a record that others write at the same time."""
+
+
+class RoutingSource(Protocol):
+    """`RoutingDesk`, as the steps see it."""
+
+    async def routing(self) -> Routing: ...
+
+    def count(self, routed: Routed) -> None: ...
+
+
+class CallSteps:
+    """`cause` is the inbox entry that a step is owed to: the commands that follow are carried out under its id.
+
+    Both ways return the record as it is afterwards, or None when there is no such call (any more). Both raise
+    `OutsideError` when Redis is away, or when others write the record all the time.
+    """
+
+    def __init__(
+        self, store: CallStore, rules: CallPolicy, routing: RoutingSource, rings: RingCounter | None = None
+    ) -> None:
+        self._store = store
+        self._rules = rules
+        self._routing = routing
+        self._rings = rings
+        self._turns: dict[str, _Turn] = {}
+
+    @property
+    def calls(self) -> int:
+        """Calls with a step under way or waiting for its turn."""
+        return len(self._turns)
+
+    async def take(self, entry: InboxEntry, cause: str) -> CallRecord | None:
+        """The step that an inbox entry asks for. Raises what `decode_data` does for a callback that cannot be read."""
+        async with self._turn(entry.call_id):
+            if isinstance(entry, IncomingCall):
+                return await self._arrive(entry, cause)
+            if isinstance(entry, Callback):
+                return await self._commit(entry.call_id, [decode_data(entry.event_id, entry.type, entry.data)], cause)
+            return await self._commit(entry.call_id, [entry], cause)
+
+    async def take_results(
+        self, record: CallRecord, results: Sequence[CommandDone | CommandFailed], cause: str
+    ) -> CallRecord | None:
+        """The step that follows from what became of the record's commands.
+
+        It is taken on `record` unless somebody has written since. That is good enough for results: no guard of theirs
+        asks for a field that others write (`FOREIGN_FIELDS`).
+        """
+        async with self._turn(record.call_id):
+            return await self._commit(record.call_id, results, cause, known=record)
+
+    async def _arrive(self, entry: IncomingCall, cause: str) -> CallRecord | None:
+        age_ms = _now_ms() - (entry.rang_ms or entry.received_ms)
+        if age_ms > self._rules.ring_ms:
+            return await self._arrive_late(entry, age_ms, cause)
+        routing = await self._routing.routing()
+        routed, exceeded = await self._limited(entry, routing)
+        trace = begin_trace(entry)
+        blank = replace(_blank(entry), route=routed.rule, route_reason=routed.reason, traceparent=trace.traceparent)
+        step = apply(blank, routed.decision, _now_ms(), self._rules, cause)
+        if await self._store.create(step.record, _deadlines(blank, step.record)):
+            self._routing.count(routed)
+            trace.tell()
+            tell_arrival(entry, routed)
+            if exceeded is not None:
+                report_over_limit(entry, exceeded)
+            tell_step(blank, step.record, routed.decision)
+            return step.record
+        return await self._store.load(entry.call_id)
+
+    async def _arrive_late(self, entry: IncomingCall, age_ms: int, cause: str) -> CallRecord | None:
+        """A call that no longer rings is recorded and not answered. If it was begun while it rang, its work is
+        carried on.
+        """
+        reason = f"its event was {age_ms / 1000:.0f} s old"
+        blank = replace(_blank(entry), route="RING_TIME_S", route_reason=reason)
+        expired = RingExpired()
+        step = apply(blank, expired, _now_ms(), self._rules, cause)
+        if await self._store.create(step.record, _deadlines(blank, step.record)):
+            report_outdated(entry, age_ms)
+            tell_step(blank, step.record, expired)
+            return step.record
+        return await self._store.load(entry.call_id)
+
+    async def _limited(self, entry: IncomingCall, routing: Routing) -> tuple[Routed, Exceeded | None]:
+        """Where the call goes. Only calls for an agent count: the others need no voice session."""
+        routed = routing.route(entry)
+        if self._rings is None or not isinstance(routed.decision, Accepted):
+            return routed, None
+        exceeded = await self._rings.exceeded(entry)
+        if exceeded is None:
+            return routed, None
+        target = routing.people or self._rules.redirect_target
+        return self._rings.limits.turn_away(entry, exceeded.limit, target), exceeded
+
+    async def _commit(
+        self, call_id: str, events: Sequence[CallEvent], cause: str, known: CallRecord | None = None
+    ) -> CallRecord | None:
+        people = (await self._routing.routing()).people
+        rules = replace(self._rules, redirect_target=people, transfer_target=people) if people else self._rules
+        for _ in range(_SWAPS):
+            before, known = known or await self._store.load(call_id), None
+            if before is None:
+                log.info("an event for a call that is not there", extra=fields(call_id=call_id, cause=cause))
+                return None
+            record, steps = before, []
+            for event in events:
+                step = apply(record, event, _now_ms(), rules, cause)
+                steps.append((record, step, event))
+                record = step.record
+            if record != before and not await self._store.save(before, record, _deadlines(before, record)):
+                continue
+            for was, step, event in steps:
+                if step.foreign and isinstance(event, AcsEvent):
+                    foreign_callbacks.report(call_id, event, step.foreign)
+                tell_step(was, step.record, event)
+            return record if record == before else replace(record, version=before.version + 1)
+        raise OutsideError("the call's record is written by others all the time", retry=True)
+
+    @asynccontextmanager
+    async def _turn(self, call_id: str) -> AsyncIterator[None]:
+        """One step of a call at a time, in the order they were asked for."""
+        turn = self._turns.setdefault(call_id, _Turn())
+        turn.waiting += 1
+        try:
+            async with turn.lock:
+                yield
+        finally:
+            turn.waiting -= 1
+            if not turn.waiting:
+                del self._turns[call_id]
+
+
+class _Turn:
+    def __init__(self) -> None:
+        self.lock = asyncio.Lock()
+        self.waiting = 0
+
+
+def _deadlines(before: CallRecord, after: CallRecord) -> Deadlines:
+    now_ms = _now_ms()
+    set_in_ms = {due: max(0, at_ms - now_ms) for due, at_ms in newly_due(before, after).items()}
+    return Deadlines(set_in_ms, no_longer_due(before, after))
+
+
+def _now_ms() -> int:
+    return round(time.time() * 1000)
+
+
+def _blank(entry: IncomingCall) -> CallRecord:
+    return CallRecord(
+        call_id=entry.call_id,
+        status=Status.RINGING,
+        created_ms=entry.received_ms,
+        caller=entry.caller,
+        callee=entry.callee,
+        correlation_id=entry.correlation_id,
+        server_call_id=entry.server_call_id,
+        incoming_call_context=entry.incoming_call_context,
+        caller_display_name=entry.display_name,
+        custom_context=entry.custom_context,
+        on_behalf_of=entry.on_behalf_of,
+    )

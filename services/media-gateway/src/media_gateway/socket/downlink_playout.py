@@ -1,0 +1,142 @@
+"""AI → caller: entries of the call's downlink stream become messages to ACS at the pace of the playout."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from bridge_common.observability.telemetry import observe_stamp
+from bridge_common.wire.audio import VOICE_RATE_HZ, ms_of_bytes
+from bridge_common.wire.entries import Audio, Clear, Ended, Entry, Hold, ItemEnd, Stamp
+from media_gateway import metrics
+from media_gateway.core.acs_media import STOP_AUDIO, encode_audio
+from media_gateway.core.playout import Playout, Report
+from media_gateway.core.rate_change import RateChange, rate_change
+from media_gateway.settings import GatewaySettings
+from media_gateway.socket.send_buffer import SendBuffer
+from media_gateway.ticker import Ticker
+
+WAIT_ITEM: Final = "wait"
+
+
+class DownlinkPlayout:
+    """One media socket's share of the downlink. `take` is the sink of the stream; the ticker calls when more is due."""
+
+    def __init__(
+        self,
+        rate_hz: int,
+        settings: GatewaySettings,
+        *,
+        clock: Callable[[], float],
+        ticker: Ticker,
+        outbox: SendBuffer,
+        report: Callable[[Report], None],
+        on_stopped: Callable[[Clear], None],
+        on_ended: Callable[[Ended], None],
+        wait_phrase: bytes = b"",
+    ) -> None:
+        self._rate: RateChange = rate_change(VOICE_RATE_HZ, rate_hz)
+        self._playout = Playout(
+            lead_ms=settings.playout_lead_ms,
+            message_ms=settings.playout_message_ms,
+            delay_ms=self._rate.delay_ms,
+            queue_ms=settings.playout_queue_s * 1000,
+        )
+        self._clock = clock
+        self._ticker = ticker
+        self._outbox = outbox
+        self._report = report
+        self._on_stopped = on_stopped
+        self._on_ended = on_ended
+        self._holds = False
+        """The relay wants the hold tone."""
+        self._alone = False
+        self._wait_phrase = wait_phrase
+        self._phrases = 0
+
+    @property
+    def waiting_s(self) -> float:
+        return ms_of_bytes(self._playout.waiting_bytes, VOICE_RATE_HZ) / 1000
+
+    def take(self, _entry_id: str, entry: Entry) -> None:
+        match entry:
+            case Audio():
+                self._push(entry)
+            case ItemEnd():
+                self._playout.end(entry.item_id)
+            case Clear():
+                self.clear(entry.item_id)
+                self._on_stopped(entry)
+            case Hold():
+                self._holds = entry.on
+                if entry.on and entry.phrase:
+                    self._ask_to_wait()
+                self._playout.hold(self._holds or self._alone)
+            case Stamp():
+                observe_stamp("downlink", entry.at_us)
+                return
+            case Ended():
+                self._on_ended(entry)
+                return
+            case _:
+                return
+        self.tick(self._clock())
+
+    def _ask_to_wait(self) -> None:
+        """Unless audio is still to be played. The phrase is an item of its own, unknown to the relay."""
+        if self._wait_phrase and not self._playout.waiting_bytes:
+            self._phrases += 1
+            item_id = f"{WAIT_ITEM}-{self._phrases}"
+            self._playout.push(item_id, self._wait_phrase)
+            self._playout.end(item_id)
+
+    def tick(self, now: float) -> None:
+        """Send what is due and report what was heard."""
+        due = self._playout.due(now)
+        for chunk in due.chunks:
+            pcm = self._rate.feed(chunk.pcm24k)
+            if chunk.final:
+                pcm += self._rate.flush()
+            if pcm:
+                self._outbox.put(encode_audio(pcm))
+                metrics.FRAMES.sent += 1
+        for report in due.reports:
+            self._report(report)
+        if self._playout.totals.gaps:
+            self._tell_gaps()
+        self._ticker.wake(self, self._playout.next_at())
+
+    def alone(self, alone: bool) -> None:
+        """Whether no relay drives the call: then nobody else lets the caller hear that the line lives."""
+        if alone is not self._alone:
+            self._alone = alone
+            self._playout.hold(self._holds or alone)
+            self.tick(self._clock())
+
+    def clear(self, item_id: str) -> None:
+        """Silence at once: what ACS holds, what waits for the socket, what waits here, what the resampler held back."""
+        self._outbox.put_instead(STOP_AUDIO)
+        metrics.CLEARS.inc()
+        self._rate.reset()
+        self.give_up(item_id)
+
+    def give_up(self, item_id: str = "") -> None:
+        """Report how much was heard of each item; the rest will not be played by this socket."""
+        self._ticker.wake(self, None)
+        for report in self._playout.clear(item_id, self._clock()):
+            self._report(report)
+
+    def _tell_gaps(self) -> None:
+        gaps = self._playout.totals.gaps
+        for gap_s in gaps:
+            metrics.GAPS.labels("out").observe(gap_s)
+        gaps.clear()
+
+    def _push(self, audio: Audio) -> None:
+        totals = self._playout.totals
+        late, refused = totals.late, totals.refused
+        self._playout.push(audio.item_id, audio.pcm24k)
+        if totals.late != late:
+            metrics.LATE_BYTES.inc(totals.late - late)
+        if totals.refused != refused:
+            metrics.REFUSED_BYTES.inc(totals.refused - refused)

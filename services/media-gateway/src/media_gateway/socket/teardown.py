@@ -1,0 +1,76 @@
+"""What a media socket still has to say when its call is over here: to the caller, and to call-control."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from bridge_common.base.errors import BridgeError, OutsideError
+from bridge_common.wire.audio import VOICE_RATE_HZ, ms_of_bytes
+from bridge_common.wire.entries import Audio, Ended, InboxEntry, ItemEnd, Played
+from media_gateway.core.playout import Report
+from media_gateway.socket.downlink_playout import DownlinkPlayout
+from media_gateway.socket_context import SocketContext
+
+log = logging.getLogger(__name__)
+
+APOLOGY: Final = "apology"
+_APOLOGY_MARGIN_S: Final = 1.0
+_ACS_BEHIND_S: Final = 0.3
+"""ACS plays what came before, speech or tone, to its end, and is a network and buffers of its own away."""
+_TELL_ATTEMPTS: Final = 4
+_TELL_PAUSE_S: Final = 0.2
+
+
+async def how_it_ended(around: SocketContext, call_id: str) -> Ended | None:
+    """A fenced writer cannot know whether a newer socket or the end of the call was it."""
+    try:
+        return await around.store.how_it_ended(call_id)
+    except BridgeError:
+        return None
+
+
+async def apologize(
+    around: SocketContext, new_downlink: Callable[[Callable[[Report], None]], DownlinkPlayout], gone: asyncio.Event
+) -> None:
+    """Say that we are sorry, when nobody else can speak to the caller any more; returns when it was heard.
+
+    `new_downlink`: one that reports to its argument. `gone`: the caller's socket has closed.
+    """
+    pcm, reports = around.apology, asyncio.Queue[Report]()
+    saying = new_downlink(reports.put_nowait)
+    saying.take("", Audio(APOLOGY, pcm))
+    saying.take("", ItemEnd(APOLOGY))
+    behind_s = around.settings.playout_lead_ms / 1000 + _ACS_BEHIND_S
+    said = asyncio.create_task(_until_heard(reports, behind_s))
+    left = asyncio.create_task(gone.wait())
+    await asyncio.wait(
+        {said, left},
+        timeout=ms_of_bytes(len(pcm), VOICE_RATE_HZ) / 1000 + behind_s + _APOLOGY_MARGIN_S,
+        return_when=asyncio.FIRST_COMPLETED,
+    )
+    for task in (said, left):
+        task.cancel()
+    await asyncio.gather(said, left, return_exceptions=True)
+    around.ticker.wake(saying, None)
+
+
+async def tell(around: SocketContext, call_id: str, entry: InboxEntry) -> None:
+    """Put it into the inbox; given up when Redis does not take it for a while: the call's deadlines are left."""
+    for attempt in range(_TELL_ATTEMPTS):
+        try:
+            await around.inbox.put(entry)
+            around.telling.worked()
+            return
+        except OutsideError as error:
+            around.telling.failed(call_id=call_id, error=error.message)
+            await asyncio.sleep(_TELL_PAUSE_S * (attempt + 1))
+
+
+async def _until_heard(reports: asyncio.Queue[Report], behind_s: float) -> None:
+    """Hanging up when our clock says that all was played would cut the last words off."""
+    while not isinstance(await reports.get(), Played):
+        pass
+    await asyncio.sleep(behind_s)

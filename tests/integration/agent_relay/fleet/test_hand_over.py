@@ -1,0 +1,374 @@
+"""A relay that drains: its calls go on at another one, without a gap between the two."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import Any
+
+import pytest
+
+from agent_relay.call import previous_owner
+from agent_relay.call.relay import Relay
+from agent_relay.core.dialog import hold_policy
+from agent_relay.core.uplink_cursor import PREROLL_FRAMES
+from agent_relay.fleet import hand_over
+from agent_relay.fleet.relay_worker import KIND, RelayWorker
+from agent_relay.voice import connection_quota
+from bridge_common.redis.clients import RedisClients
+from bridge_common.store import fleet
+from bridge_common.store.fleet import Fleet
+from bridge_common.store.leases import POLL_MS
+from bridge_common.wire.entries import Dtmf, Hold, ItemEnd, Stamp, VoiceLost, VoiceReady
+from tests.integration.support.relay_call import (
+    Call,
+    agent_target,
+    minted_tokens,
+    model_target,
+    relay_process,
+)
+from tests.integration.support.scripted_voice_live import (
+    Script,
+    ScriptedVoiceLive,
+    Step,
+    caller_said,
+    created,
+    opened,
+    reply,
+    scripted,
+    until_open,
+    updated,
+)
+from tests.support.eventually import eventually
+
+SECOND = bytes(48_000)
+
+
+async def test_a_draining_relay_hands_its_call_over_at_once(clients: RedisClients, ten: list[Call]) -> None:
+    async with scripted(opened(), opened(session_id="sess_2")) as service:
+        target = model_target(service.url)
+        async with relay_process(clients, target) as first, relay_process(clients, target, name="relay-2") as second:
+            await ten[0].begin()
+            await until_open(service, 0)
+            here, there = (first, second) if first.worker.active else (second, first)
+            await eventually(ten[0].announced)
+            began = time.monotonic()
+            await asyncio.wait_for(here.worker.drain(), 5)
+            assert here.worker.active == 0
+            await until_open(service, 1)
+            assert there.worker.active == 1
+            assert time.monotonic() - began < 4.0
+            await ten[0].end()
+
+
+async def test_a_call_that_is_handed_over_goes_on_here_until_it_does_there(
+    clients: RedisClients, ten: list[Call], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second session is asked for and not configured yet: the first one hears and speaks. The second relay writes
+    nothing before, no stamp and no hold tone however long it takes: its epoch would silence the first one.
+    """
+    monkeypatch.setattr(hold_policy, "HOLD_AFTER_S", 0.0)
+    monkeypatch.setattr(fleet, "DEAD_AFTER_MS", 10_000)  # a busy machine is not to count as a death here
+    hesitant = Script(greets=[created("sess_2")], steps=[Step("session.update", [])])
+    async with scripted(opened(), hesitant) as service:
+        target = model_target(service.url)
+        async with relay_process(clients, target) as here:
+            await ten[0].begin()
+            old = await until_open(service, 0)
+            await ten[0].attach()
+            await eventually(ten[0].announced)
+            async with relay_process(clients, target, name="relay-2") as there:
+                draining = asyncio.create_task(here.worker.drain())
+                await eventually(lambda: len(service.sessions) == 2)
+                _stamp_all(there.worker)
+                await _ticked(there.worker)
+                await there.desk.writer.flush()
+                ten[0].speak(10)
+                await eventually(lambda: len(old.audio) == 10 * 960)
+                await old.push(*reply("resp_1", "item_1", "One moment.", SECOND))
+                await eventually(lambda: ten[0].of(ItemEnd))
+                assert not draining.done()
+                assert here.worker.active == 1
+                new = service.sessions[1]
+                await new.push(updated("sess_2", ""))
+                await asyncio.wait_for(draining, 4)
+                ten[0].speak(10)
+                await eventually(lambda: len(new.audio) >= 10 * 960)
+                assert len(old.audio) == 10 * 960
+                _stamp_all(there.worker)
+                await eventually(lambda: ten[0].of(Stamp))
+                await ten[0].end()
+
+
+async def test_the_next_session_begins_where_the_one_before_stopped(clients: RedisClients, ten: list[Call]) -> None:
+    """Together they hear every frame and every key of a quiet call once, whenever the session is ready."""
+    tones = [Step("conversation.item.create", where=lambda e: "[keypad] 1#" in str(e)), Step("response.create")]
+    late = [Step("conversation.item.create", where=lambda e: "[keypad] 2#" in str(e)), Step("response.create")]
+    hesitant = Script(greets=[created("sess_2")], steps=[Step("session.update", []), *late])
+    async with scripted(opened(*tones), hesitant) as service:
+        target = model_target(service.url)
+        async with relay_process(clients, target) as here:
+            call = ten[0]
+            await call.begin()
+            old = await until_open(service, 0)
+            await call.attach()
+            await eventually(call.announced)
+            call.speak_numbered(range(50))
+            await eventually(lambda: old.frames == list(range(50)))
+            async with relay_process(clients, target, name="relay-2"):
+                draining = asyncio.create_task(here.worker.drain())
+                await eventually(lambda: len(service.sessions) == 2)
+                call.speak_numbered(range(50, 200))
+                call.send(Dtmf("1"), Dtmf("#"))
+                await eventually(lambda: "response.create" in old.types())
+                await old.push(*reply("resp_1", "item_1", "One.", bytes(4_800)))
+                new = await until_open(service, 1)
+                assert not new.frames, "the one before listens"
+                await new.push(updated("sess_2", ""))
+                sent = 200
+                while not draining.done():
+                    call.speak_numbered([sent])
+                    sent += 1
+                    await asyncio.sleep(0.02)
+                call.speak_numbered(range(sent, sent + 10))
+                call.send(Dtmf("2"), Dtmf("#"))
+                await eventually(lambda: "response.create" in new.types())
+                await eventually(lambda: old.frames + new.frames == list(range(sent + 10)))
+                await call.end()
+
+
+@pytest.mark.parametrize("resumes", [False, True])
+async def test_a_turn_that_is_not_answered_is_heard_by_the_next_session_from_its_beginning(
+    clients: RedisClients, ten: list[Call], monkeypatch: pytest.MonkeyPatch, resumes: bool
+) -> None:
+    """A session forgets it, and a conversation that goes on by its id does not contain it."""
+    monkeypatch.setattr(hand_over, "PATIENCE_S", 0.0)
+    conversation = "conv_1" if resumes else ""
+    second = Script(greets=[created("sess_2")], steps=[Step("session.update", [])])
+    async with scripted(opened(conversation_id=conversation), second) as service:
+        target = agent_target(service.url) if resumes else model_target(service.url)
+        tokens = minted_tokens() if resumes else None
+        async with relay_process(clients, target, tokens=tokens) as here:
+            call = ten[0]
+            await call.begin()
+            old = await until_open(service, 0)
+            await call.attach()
+            await eventually(call.announced)
+            call.speak_numbered(range(60))
+            await eventually(lambda: old.frames == list(range(60)))
+            async with relay_process(clients, target, tokens=tokens, name="relay-2"):
+                draining = asyncio.create_task(here.worker.drain())
+                new = await until_open(service, 1)
+                # The turn begins while the next session is opened, later than the hand-over.
+                await old.push(caller_said("item_1", "")[0])
+                (holding,) = here.worker._holdings.values()
+                await eventually(lambda: holding.relay is not None and holding.relay._conversation.caller.speaks)
+                call.speak_numbered(range(60, 120))
+                await eventually(lambda: old.frames == list(range(120)))
+                await new.push(updated("sess_2", conversation))
+                await asyncio.wait_for(draining, 3)
+                call.speak_numbered(range(120, 130))
+                begin = 61 - (PREROLL_FRAMES - 1)
+                await eventually(lambda: new.frames == list(range(begin, 130)), what="the turn with what was before it")
+                assert old.frames == list(range(120))
+                await call.end()
+
+
+async def test_when_the_one_before_dies_in_the_middle_its_last_moments_are_heard_again(
+    clients: RedisClients, ten: list[Call], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Audio heard twice is better than lost audio: a dead relay cannot store where it stopped."""
+    monkeypatch.setattr(previous_owner, "STOP_WITHIN_S", 0.2)
+    second = Script(greets=[created("sess_2")], steps=[Step("session.update", [])])
+    async with scripted(opened(), second) as service:
+        target = model_target(service.url)
+        async with (
+            relay_process(clients, target) as here,
+            relay_process(clients, target, name="relay-2", capacity=0) as there,
+        ):
+            call = ten[0]
+            await call.begin()
+            old = await until_open(service, 0)
+            await call.attach()
+            await eventually(call.announced)
+            call.speak_numbered(range(60))
+            await eventually(lambda: old.frames == list(range(60)))
+            there.worker._capacity = 10
+            draining = asyncio.create_task(here.worker.drain())
+            new = await until_open(service, 1)
+            call.speak_numbered(range(60, 80))
+            await eventually(lambda: old.frames == list(range(80)))
+            draining.cancel()
+            (holding,) = here.worker._holdings.values()
+            assert holding.relay is not None
+            holding.relay._hands_over = False  # a dying process stores nothing
+            await here.kill()
+            await new.push(updated("sess_2", ""))
+            begin = 60 - PREROLL_FRAMES + 1
+            await eventually(lambda: new.frames == list(range(begin, 80)))
+            await call.end()
+
+
+async def test_a_draining_relay_keeps_its_call_while_nobody_else_can_have_it(
+    clients: RedisClients, ten: list[Call]
+) -> None:
+    async with scripted(opened()) as service, relay_process(clients, model_target(service.url)) as relay:
+        await ten[0].begin()
+        await until_open(service, 0)
+        draining = asyncio.create_task(relay.worker.drain())
+        await ten[1].begin()
+        await ten[0].attach()
+        await service.sessions[0].push(*reply("resp_1", "item_1", "Still here.", SECOND))
+        await eventually(lambda: ten[0].of(ItemEnd))
+        assert relay.worker.active == 1, "and takes no other"
+        assert not draining.done()
+        await ten[0].end()
+        await asyncio.wait_for(draining, 4)
+
+
+async def test_a_relay_that_gets_no_session_does_not_take_the_voice_from_the_one_that_has_it(
+    clients: RedisClients, ten: list[Call], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next version cannot reach Voice Live. It gives the call back, again and again, and says nothing in it."""
+    monkeypatch.setattr(hold_policy, "HOLD_AFTER_S", 0.0)
+    monkeypatch.setattr(fleet, "DEAD_AFTER_MS", 10_000)
+    monkeypatch.setattr(hand_over, "_OVERLAP_S", 0.2)
+    async with scripted(opened()) as service, relay_process(clients, model_target(service.url)) as here:
+        await ten[0].begin()
+        old = await until_open(service, 0)
+        await ten[0].attach()
+        await eventually(ten[0].announced)
+        async with relay_process(clients, model_target("ws://127.0.0.1:1"), name="relay-2", budget_s=0.2) as there:
+            draining = asyncio.create_task(here.worker.drain())
+            await eventually(lambda: there.worker.active)
+            await eventually(lambda: not there.worker.active, what="the call given back")
+            ten[0].speak(10)
+            await eventually(lambda: len(old.audio) == 10 * 960)
+            await old.push(*reply("resp_1", "item_1", "One moment.", SECOND))
+            await eventually(lambda: ten[0].of(ItemEnd))
+            assert not draining.done()
+            assert not ten[0].of(Hold)
+            await there.kill()
+        await ten[0].end()
+        await asyncio.wait_for(draining, 4)
+        await ten[0].told(VoiceReady)
+        assert not any(isinstance(entry, VoiceLost) for entry in ten[0].inbox)
+
+
+async def test_calls_wait_here_until_voice_live_takes_another_connection(
+    clients: RedisClients, ten: list[Call], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Two of the four connections are out: as many as those may have for whom nobody waits."""
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(connection_quota, "BACK_AFTER_MS", 2_000)
+    async with scripted(*[opened(session_id=f"sess_{n}") for n in range(4)]) as service:
+        target = model_target(service.url)
+        async with relay_process(clients, target, per_minute=4) as here:
+            await _two_with_a_voice(ten, service)
+            async with relay_process(clients, target, per_minute=4, name="relay-2"):
+                draining = asyncio.create_task(here.worker.drain())
+                await eventually(lambda: "calls wait for a connection" in caplog.text)
+                assert here.worker.active == 2
+                assert len(service.sessions) == 2
+                await asyncio.wait_for(draining, 8)
+                assert len(service.sessions) == 4
+                for call in ten[:2]:
+                    await call.end()
+
+
+async def test_with_half_of_the_time_gone_they_take_what_there_is(clients: RedisClients, ten: list[Call]) -> None:
+    async with scripted(*[opened(session_id=f"sess_{n}") for n in range(4)]) as service:
+        target = model_target(service.url)
+        async with relay_process(clients, target, per_minute=4) as here:
+            await _two_with_a_voice(ten, service)
+            async with relay_process(clients, target, per_minute=4, name="relay-2"):
+                began = time.monotonic()
+                await asyncio.wait_for(here.worker.drain(2.0), 8)
+                assert time.monotonic() - began >= 1.0
+                for call in ten[:2]:
+                    await call.end()
+
+
+async def test_the_others_are_not_given_all_calls_at_once(
+    clients: RedisClients, ten: list[Call], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hand_over, "MOST_AT_ONCE", 1)
+    hesitant = Script(greets=[created("sess_2")], steps=[Step("session.update", [])])
+    async with scripted(opened(), opened(session_id="sess_1"), hesitant, opened(session_id="sess_3")) as service:
+        target = model_target(service.url)
+        async with relay_process(clients, target) as here:
+            await _two_with_a_voice(ten, service)
+            async with relay_process(clients, target, name="relay-2"):
+                draining = asyncio.create_task(here.worker.drain())
+                await eventually(lambda: len(service.sessions) == 3)
+                await asyncio.wait([draining], timeout=5 * POLL_MS / 1000)
+                assert len(service.sessions) == 3, "the second call waits for the first"
+                await service.sessions[2].push(updated("sess_2", ""))
+                await asyncio.wait_for(draining, 5)
+                assert len(service.sessions) == 4
+                for call in ten[:2]:
+                    await call.end()
+
+
+async def test_a_call_that_nobody_takes_stays_here(
+    clients: RedisClients, ten: list[Call], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The fleet counts a relay with room, which then does not claim: it has died, or cannot reach its calls."""
+    monkeypatch.setattr(hand_over, "_OVERLAP_S", 0.2)
+    async with scripted(opened()) as service, relay_process(clients, model_target(service.url)) as relay:
+        await ten[0].begin()
+        old = await until_open(service, 0)
+        await ten[0].attach()
+        await eventually(ten[0].announced)
+        (holding,) = relay.worker._holdings.values()
+        await Fleet(clients.control, "relay-2", KIND).beat(capacity=10, active=0, draining=False)
+        draining = asyncio.create_task(relay.worker.drain())
+        await eventually(lambda: holding.handing_over is not None)
+        await eventually(lambda: holding.handing_over is None, what="the call taken back")
+        ten[0].speak(10)
+        await eventually(lambda: len(old.audio) == 10 * 960)
+        await old.push(*reply("resp_1", "item_1", "Still here.", SECOND))
+        await eventually(lambda: ten[0].of(ItemEnd))
+        assert not draining.done()
+        await ten[0].end()
+        await asyncio.wait_for(draining, 4)
+
+
+async def _two_with_a_voice(ten: list[Call], service: ScriptedVoiceLive) -> None:
+    for number in range(2):
+        await ten[number].begin()
+        await until_open(service, number)
+        await eventually(ten[number].announced)
+
+
+def _stamp_all(worker: RelayWorker) -> None:
+    """What the worker does once a second."""
+    for holding in worker._holdings.values():
+        assert holding.relay is not None
+        holding.relay.stamp()
+
+
+class _Counting:
+    """In a relay's place: nothing can be replaced in one that is compiled."""
+
+    def __init__(self, relay: Relay) -> None:
+        self._relay = relay
+        self.ticks = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._relay, name)
+
+    def tick(self, now: float) -> None:
+        self.ticks += 1
+        self._relay.tick(now)
+
+
+async def _ticked(worker: RelayWorker) -> None:
+    """Each call here has had its turn twice since."""
+    (holding,) = worker._holdings.values()
+    assert holding.relay is not None
+    counting = _Counting(holding.relay)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(holding, "relay", counting)
+        await eventually(lambda: counting.ticks >= 2)

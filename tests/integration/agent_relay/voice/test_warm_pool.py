@@ -1,0 +1,264 @@
+"""Sessions kept ready: in stock, taken by calls, replaced, refreshed, and failing without a call noticing."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+
+from agent_relay.core.backoff import Backoff
+from agent_relay.core.dialog.session_profile import plan_of
+from agent_relay.core.protocol.agent_profile import AgentProfile, Greeting
+from agent_relay.core.protocol.session_setup import SessionSetup
+from agent_relay.core.protocol.voice_target import TokenScope, VoiceTarget
+from agent_relay.voice.warm_pool import BACKOFF, WarmPool, WarmPoolConfig, WarmSession
+from bridge_common.auth.entra_tokens import Tokens
+from bridge_common.redis.clients import RedisClients
+from bridge_common.wire.entries import ItemEnd, VoiceReady
+from lab.voice_live.settings import DEFAULT_API_KEY
+from tests.integration.support.relay_call import (
+    Call,
+    agent_target,
+    calls,
+    minted_tokens,
+    model_target,
+    relay_process,
+    resources,
+)
+from tests.integration.support.scripted_voice_live import (
+    Event,
+    Script,
+    Step,
+    created,
+    opened,
+    reply,
+    scripted,
+    updated,
+)
+from tests.support.eventually import eventually
+from tests.support.simulators import Simulator
+
+QUICK = Backoff(first_s=0.01, most_s=0.05)
+
+
+@pytest.fixture
+async def call(clients: RedisClients) -> AsyncIterator[Call]:
+    async with calls(clients) as ten:
+        yield ten[0]
+
+
+def _shelf(
+    target: VoiceTarget, count: int = 1, *, most_age_s: float = 60.0, backoff: Backoff = BACKOFF
+) -> WarmPoolConfig:
+    profile = AgentProfile(greeting=None)
+    return WarmPoolConfig(
+        resources(target, tokens=minted_tokens()), plan_of(profile, target), count, most_age_s, backoff
+    )
+
+
+@contextlib.asynccontextmanager
+async def _warming(shelf: WarmPoolConfig) -> AsyncIterator[WarmPool]:
+    warm = WarmPool(shelf)
+    running = asyncio.create_task(warm.run())
+    try:
+        yield warm
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+def _any(_: SessionSetup) -> bool:
+    return True
+
+
+async def _taken(warm: WarmPool) -> WarmSession:
+    taken: list[WarmSession] = []
+
+    def take() -> bool:
+        session = warm.take(_any)
+        if session is not None:
+            taken.append(session)
+        return bool(taken)
+
+    await eventually(take, what="a warm session")
+    return taken[0]
+
+
+async def test_sessions_stand_configured_and_are_replaced_when_taken() -> None:
+    async with (
+        scripted(opened(), opened(), opened(session_id="sess_3", conversation_id="conv_3"), then_full=True) as service,
+        _warming(_shelf(agent_target(service.url), 2)) as warm,
+    ):
+        assert warm.take(_any) is None
+        await eventually(lambda: len(warm) == 2)
+        assert all(session.types() == ["session.update"] for session in service.sessions)
+        assert all("conversation-id" not in session.path for session in service.sessions)
+        first = warm.take(_any)
+        assert first is not None
+        assert len(warm) == 1
+        await eventually(lambda: len(warm) == 2)
+        assert first.socket.lost is None
+        await first.socket.close()
+        await (await _taken(warm)).socket.close()
+        third = await _taken(warm)
+        assert (third.configured.session_id, third.configured.conversation_id) == ("sess_3", "conv_3")
+        await third.socket.close()
+
+
+async def test_a_session_of_other_settings_is_left_where_it_is() -> None:
+    async with scripted(opened()) as service, _warming(_shelf(model_target(service.url))) as warm:
+        await eventually(lambda: len(warm) == 1)
+        assert warm.take(lambda setup: setup.wants({"modalities": ["text"]})) is None
+        assert len(warm) == 1
+
+
+async def test_old_sessions_are_replaced_before_somebody_takes_them() -> None:
+    async with (
+        scripted(opened(), opened(session_id="sess_2"), then_full=True) as service,
+        _warming(dataclasses.replace(_shelf(model_target(service.url)), most_age_s=0.2)) as warm,
+    ):
+        await eventually(lambda: len(warm) == 1)
+        connection = service.sessions[0].connection
+        assert connection is not None
+        await asyncio.wait_for(connection.wait_closed(), 10)
+        assert connection.close_code == 1000
+        assert (await _taken(warm)).configured.session_id == "sess_2"
+
+
+async def test_a_lost_session_is_not_handed_out_and_comes_back_after_a_pause() -> None:
+    async with (
+        scripted(opened(), opened(session_id="sess_2"), then_full=True) as service,
+        _warming(_shelf(model_target(service.url), backoff=QUICK)) as warm,
+    ):
+        await eventually(lambda: len(warm) == 1)
+        service.sessions[0].drop()
+        await eventually(lambda: len(service.sessions) == 2 and service.sessions[1].used)
+        session = await _taken(warm)
+        assert session.configured.session_id == "sess_2"
+        await session.socket.close()
+
+
+async def test_refusals_are_tried_again_until_the_service_is_back() -> None:
+    no_agent: Event = {"type": "error", "error": {"code": "agent_gone", "message": "no agent"}}
+    broken = Script(greets=[created()], steps=[Step("session.update", [no_agent])])
+    async with (
+        scripted(Script(refuses=503), Script(refuses=429), broken, opened()) as service,
+        _warming(_shelf(model_target(service.url), backoff=QUICK)) as warm,
+    ):
+        await eventually(lambda: len(service.sessions) == 3 and service.sessions[2].used)
+        await service.sessions[2].close(1000)
+        await eventually(lambda: len(warm) == 1)
+
+
+async def test_what_the_service_refuses_of_the_settings_is_left_out() -> None:
+    refusal: Event = {"type": "error", "error": {"code": "invalid_voice", "message": "no", "param": "session.voice"}}
+    steps = [
+        Step("session.update", [refusal], where=lambda e: "voice" in e["session"]),
+        Step("session.update", [updated()], where=lambda e: "voice" not in e["session"]),
+    ]
+    script = Script(greets=[created()], steps=steps)
+    async with scripted(script, then_full=True) as service, _warming(_shelf(model_target(service.url))) as warm:
+        await eventually(lambda: len(warm) == 1)
+        session = warm.take(_any)
+        assert session is not None
+        assert session.refusals == ["voice: invalid_voice"]
+        await session.socket.close()
+
+
+async def test_a_new_call_has_its_session_at_once(clients: RedisClients, call: Call) -> None:
+    """No handshake stands between the claim and VoiceReady: the service would turn it away."""
+    second = bytes(48_000)
+    greeting = reply("resp_1", "item_1", "Welcome!", second)
+    script = opened(Step("response.create", greeting), session_id="sess_warm")
+    profile = AgentProfile(greeting=Greeting(text="Welcome!"))
+    async with scripted(script, then_full=True) as service:
+        target = model_target(service.url)
+        shelf = dataclasses.replace(_shelf(target, backoff=Backoff(30.0, most_s=30.0)), plan=plan_of(profile, target))
+        async with (
+            _warming(shelf) as warm,
+            relay_process(clients, target, profile=profile, warm=warm),
+        ):
+            await eventually(lambda: len(warm) == 1)
+            began = time.monotonic()
+            await call.begin()
+            await call.told(VoiceReady)
+            assert time.monotonic() - began < 4.0
+            record = await call.store.load(call.call_id)
+            assert record is not None
+            assert record.voice_session_id == "sess_warm"
+            assert service.sessions[0].types() == ["session.update"], "no greeting into a ringing phone"
+            await call.attach()
+            call.speak(2)
+            await eventually(lambda: call.of(ItemEnd))
+            await eventually(lambda: len(service.sessions[0].audio) == 2 * 960)
+            # The session is the call's now: when it is lost, it is won back by the ordinary way.
+            service.sessions[0].drop()
+            await eventually(lambda: service.turned_away >= 3)
+            await call.end()
+
+
+async def test_a_call_that_resumes_by_its_id_opens_a_session_with_the_id(clients: RedisClients, call: Call) -> None:
+    async with scripted(opened(), opened(session_id="sess_2", conversation_id="conv_7")) as service:
+        target = agent_target(service.url)
+        async with (
+            _warming(_shelf(target)) as warm,
+            relay_process(clients, target, warm=warm, tokens=minted_tokens()),
+        ):
+            await eventually(lambda: len(warm) == 1)
+            await call.begin(conversation_id="conv_7", greeted=True)
+            await call.told(VoiceReady)
+            assert len(warm) == 1
+            assert "conversation-id=conv_7" in service.sessions[1].path
+            await call.end()
+            await eventually(lambda: service.sessions[1].connection and service.sessions[1].connection.close_code)
+
+
+async def test_without_any_nothing_happens() -> None:
+    warm = WarmPool()
+    await warm.run()
+    assert warm.take(_any) is None
+
+
+@pytest.mark.parametrize("agent", [False, True])
+async def test_calls_talk_over_warm_sessions_of_the_simulated_service(
+    clients: RedisClients, voice_live: Simulator, identity: Simulator, agent: bool
+) -> None:
+    """Two calls at once, two sessions, and in agent mode a conversation of its own for each."""
+    await voice_live.put("/lab/agent", {"mode": "script", "greeting": "Welcome to Contoso.", "replies": []})
+    target = (
+        agent_target(voice_live.url)
+        if agent
+        else dataclasses.replace(model_target(voice_live.url), api_key=DEFAULT_API_KEY)
+    )
+    tokens = Tokens({TokenScope.AI: "https://ai.azure.com/.default"} if agent else {})
+    profile = AgentProfile(greeting=Greeting(say_how="Greet the caller."))
+    shelf = WarmPoolConfig(resources(target, tokens=tokens), plan_of(profile, target), 2, backoff=QUICK)
+    async with (
+        _warming(shelf) as warm,
+        calls(clients) as (one, two, *_),
+        relay_process(clients, target, profile=profile, tokens=tokens, warm=warm),
+    ):
+        await eventually(lambda: len(warm) == 2, within_s=10)
+        sessions = (await voice_live.get("/lab/sessions"))["sessions"]
+        assert isinstance(sessions, list)
+        waiting = {session["id"] for session in sessions}
+        for call in (one, two):
+            await call.begin()
+            await call.told(VoiceReady)
+            await call.attach()
+            call.speak()
+        for call in (one, two):
+            await eventually(lambda: call.of(ItemEnd), within_s=10)  # noqa: B023  # awaited within the turn
+        records = [await call.store.load(call.call_id) for call in (one, two)]
+        assert {record.voice_session_id for record in records if record} == waiting
+        conversations = {record.conversation_id for record in records if record}
+        assert len(conversations) == (2 if agent else 1)
+        assert ("" in conversations) is not agent
+        await eventually(lambda: len(warm) == 2, within_s=10)
+        for call in (one, two):
+            await call.end()
+    await tokens.aclose()

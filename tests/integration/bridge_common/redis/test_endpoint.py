@@ -1,0 +1,189 @@
+"""A primary that moves: real servers and sentinels, a planned fail-over, a crash, sentinels that are gone or wrong."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import aclosing, suppress
+from typing import Any
+
+import pytest
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
+
+from bridge_common.redis.address import Address
+from bridge_common.redis.clients import RedisClients, command, open_clients
+from bridge_common.redis.endpoint import Endpoint, SentinelEndpoint
+from bridge_common.redis.pipeline import RedisPipeline, pack
+from lab.redis_group import RedisGroup, redis_group
+from tests.integration.support.redis_stats import forget_scripts, unknown_scripts
+from tests.support.eventually import eventually
+
+pytestmark = pytest.mark.timeout(120)
+
+
+@pytest.fixture(scope="module")
+def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisGroup]:
+    with redis_group(tmp_path_factory.mktemp("redis")) as group:
+        yield group
+
+
+@pytest.fixture
+def group(standing: RedisGroup) -> RedisGroup:
+    """Whole, whatever the test before it did."""
+    standing.heal()
+    return standing
+
+
+@pytest.fixture
+async def led(group: RedisGroup) -> AsyncIterator[RedisClients]:
+    """The clients, led to the primary by its sentinels, with connections open."""
+    clients = open_clients(group.url)
+    for client in (clients.media, clients.blocking, clients.control):
+        await client.ping()
+    yield clients
+    await clients.aclose()
+
+
+async def port_behind(clients: RedisClients) -> int:
+    info: dict[str, Any] = await command(clients.control, "INFO", "server")
+    return int(info["tcp_port"])
+
+
+async def write(clients: RedisClients) -> bool:
+    try:
+        return bool(await clients.control.set("written", "1"))
+    except RedisError:
+        return False
+
+
+async def test_commands_go_to_the_primary(group: RedisGroup, led: RedisClients) -> None:
+    assert await port_behind(led) == group.primary()
+    assert await led.control.ping()
+
+
+async def test_a_planned_fail_over_is_followed_at_once_by_every_connection(
+    group: RedisGroup, led: RedisClients
+) -> None:
+    """Also by those that would still work: the old primary takes writes until a sentinel demotes it, and loses them."""
+    old = group.primary()
+    wire = await RedisPipeline.open(led.media, print)
+    blocked = asyncio.create_task(command(led.blocking, "XREAD", "BLOCK", 1000, "STREAMS", "nothing", "0-0"))
+    await asyncio.to_thread(group.fail_over)
+    await eventually(lambda: not wire.is_open)
+    assert await write(led)
+    assert await port_behind(led) == group.primary() != old
+    wire = await RedisPipeline.open(led.media, print)
+    assert wire.is_open
+    wire.abort()
+    await asyncio.gather(blocked, return_exceptions=True)
+
+
+async def test_a_new_primary_has_the_scripts_before_a_command_needs_them(group: RedisGroup) -> None:
+    async with aclosing(open_clients(group.url)) as clients:
+        script = clients.control.register_script("return redis.call('INCR', KEYS[1])")
+        for port in group.ports:
+            forget_scripts(port)
+        await script(keys=["counted"])
+        await asyncio.to_thread(group.fail_over)
+
+        async def followed() -> bool:
+            with suppress(RedisError):
+                return await port_behind(clients) == group.primary()
+            return False
+
+        await eventually(followed)
+        assert await script(keys=["counted"]) > 1
+        assert [unknown_scripts(port) for port in group.ports] == [0, 0]
+
+
+async def test_a_crash_is_survived(group: RedisGroup, led: RedisClients) -> None:
+    old = group.primary()
+    group.kill_primary()
+    await eventually(lambda: write(led), within_s=30)
+    assert await port_behind(led) == group.primary() != old
+    replies: list[Any] = []
+    wire = await RedisPipeline.open(led.media, replies.append)
+    wire.send(pack("PING"))
+    await eventually(lambda: replies == [b"PONG"])
+    wire.abort()
+
+
+async def test_one_sentinel_is_enough_to_begin(group: RedisGroup) -> None:
+    _, known = group.url.rsplit(",", 1)
+    clients = open_clients(f"redis+sentinel://127.0.0.1:1,127.0.0.1:2,{known}")
+    assert await clients.control.ping()
+    await clients.aclose()
+
+
+async def test_a_service_that_no_sentinel_knows_is_told(group: RedisGroup) -> None:
+    clients = open_clients(group.url.replace("/lab/", "/other/"))
+    with pytest.raises(RedisConnectionError, match="no sentinel knows the primary of other"):
+        await clients.media.ping()
+    await clients.aclose()
+
+
+async def test_a_replica_that_is_taken_for_the_primary_is_left_at_once(group: RedisGroup, led: RedisClients) -> None:
+    """As a sentinel may still say it when it has not heard of a fail-over."""
+    assert isinstance(led.place, SentinelEndpoint)
+    replica = next(port for port in group.ports if port != group.primary())
+    led.place.leave(await led.place.find())
+    led.place._address = ("127.0.0.1", replica)
+    with pytest.raises(RedisConnectionError, match="a replica now"):
+        await RedisPipeline.open(led.media, print)
+    assert await port_behind(led) == group.primary()
+
+
+class Somewhere(Endpoint):
+    """A place that is looked up as often as asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.looked_up = 0
+
+    async def check(self, ask: Callable[..., Awaitable[Any]]) -> None:
+        await ask("PING")
+
+    async def _look_up(self) -> Address:
+        await asyncio.sleep(0)
+        self.looked_up += 1
+        return "host", self.looked_up
+
+    async def aclose(self) -> None: ...
+
+
+class Line:
+    """A connection as a place sees it."""
+
+    def __init__(self, port: int) -> None:
+        self.address = ("host", port)
+        self.open = True
+
+    def abort(self) -> None:
+        self.open = False
+
+
+async def test_many_who_ask_at_once_cause_one_look_up() -> None:
+    place = Somewhere()
+    assert {await place.find()} == set(await asyncio.gather(*(place.find() for _ in range(20))))
+    assert place.looked_up == 1
+
+
+async def test_an_address_in_doubt_is_looked_up_again_and_harms_nobody() -> None:
+    place, line = Somewhere(), Line(1)
+    place.joined(line)
+    place.doubt(await place.find())
+    assert await place.find() == ("host", 2)
+    place.doubt(("host", 1))
+    assert await place.find() == ("host", 2)
+    assert line.open
+
+
+async def test_leaving_an_address_ends_the_connections_to_it_alone() -> None:
+    place, old, new = Somewhere(), Line(1), Line(2)
+    place.joined(old)
+    place.joined(new)
+    place.leave(await place.find())
+    assert not old.open
+    assert new.open
+    assert await place.find() == ("host", 2)

@@ -1,0 +1,110 @@
+"""The fleet's heartbeats on a real server."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from bridge_common.base.errors import OutsideError
+from bridge_common.redis.clients import RedisClients
+from bridge_common.store.fleet import DEAD_AFTER_MS, Fleet
+from bridge_common.wire.keys import FLEET
+from tests.integration.support.tcp_proxy import TcpProxy
+from tests.support.eventually import eventually
+
+
+@pytest.fixture
+def relay(clients: RedisClients) -> Fleet:
+    return Fleet(clients.control, "relay-1", "agent-relay")
+
+
+@pytest.fixture
+def gateway(clients: RedisClients) -> Fleet:
+    return Fleet(clients.control, "gateway-1", "media-gateway")
+
+
+async def age(clients: RedisClients, name: str, ms: int) -> None:
+    """Let the heartbeat be `ms` older."""
+    stored = await clients.control.hget(FLEET, name)
+    assert stored is not None
+    row = json.loads(stored)
+    row["beat_ms"] -= ms
+    await clients.control.hset(FLEET, name, json.dumps(row))
+
+
+async def test_who_beats_is_live(relay: Fleet, gateway: Fleet) -> None:
+    assert await relay.live() == {}
+    await relay.beat(capacity=50, active=3)
+    await gateway.beat(draining=True)
+    live = await gateway.live()
+    assert set(live) == {"relay-1", "gateway-1"}
+    member = live["relay-1"]
+    assert (member.name, member.kind, member.capacity, member.active) == ("relay-1", "agent-relay", 50, 3)
+    assert not member.draining
+    assert live["gateway-1"].draining
+
+
+async def test_who_does_not_beat_any_more_is_dead(relay: Fleet, gateway: Fleet, clients: RedisClients) -> None:
+    await relay.beat()
+    await gateway.beat()
+    await age(clients, "relay-1", DEAD_AFTER_MS + 1)
+    assert set(await gateway.live()) == {"gateway-1"}
+    await relay.beat()
+    assert set(await gateway.live()) == {"relay-1", "gateway-1"}
+
+
+async def test_death_comes_with_time_alone(relay: Fleet, gateway: Fleet) -> None:
+    await relay.beat()
+
+    async def dead() -> bool:
+        return not await gateway.live()
+
+    await eventually(dead)
+
+
+async def test_who_leaves_is_gone_at_once(relay: Fleet, gateway: Fleet) -> None:
+    await relay.beat()
+    await relay.leave()
+    assert await gateway.live() == {}
+
+
+async def test_who_is_long_gone_is_forgotten(relay: Fleet, gateway: Fleet, clients: RedisClients) -> None:
+    await relay.beat()
+    await gateway.beat()
+    await age(clients, "relay-1", 61_000)
+    await gateway.live()
+    assert await clients.control.hkeys(FLEET) == [b"gateway-1"]
+
+
+@pytest.mark.parametrize("row", ["", "null", "7", "{}", '{"kind": "x"}', '{"beat_ms": "soon"}', "[1]"])
+async def test_a_damaged_row_hides_nobody_and_is_forgotten(relay: Fleet, clients: RedisClients, row: str) -> None:
+    await relay.beat()
+    await clients.control.hset(FLEET, "damaged", row)
+    assert set(await relay.live()) == {"relay-1"}
+    assert await clients.control.hkeys(FLEET) == [b"relay-1"]
+
+
+async def test_peers_are_the_others_of_the_same_kind(relay: Fleet, clients: RedisClients) -> None:
+    await relay.beat()
+    await Fleet(clients.control, "relay-2", "agent-relay").beat(capacity=7)
+    await Fleet(clients.control, "gateway-1", "media-gateway").beat()
+    assert [(peer.name, peer.capacity) for peer in await relay.peers()] == [("relay-2", 7)]
+
+
+async def test_fields_of_a_newer_version_are_ignored(relay: Fleet, clients: RedisClients) -> None:
+    await relay.beat()
+    stored = await clients.control.hget(FLEET, "relay-1")
+    assert stored is not None
+    await clients.control.hset(FLEET, "newer", json.dumps({**json.loads(stored), "mood": "good"}))
+    assert set(await relay.live()) == {"relay-1", "newer"}
+
+
+async def test_an_absent_redis_is_an_outside_error(proxy: TcpProxy, shaky_clients: RedisClients) -> None:
+    fleet = Fleet(shaky_clients.control, "relay-1", "agent-relay")
+    proxy.refusing = True
+    proxy.cut()
+    for attempt in (fleet.beat(), fleet.live(), fleet.leave()):
+        with pytest.raises(OutsideError) as caught:
+            await attempt
+        assert caught.value.retry

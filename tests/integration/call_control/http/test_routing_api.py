@@ -1,0 +1,271 @@
+"""GET and PUT /api/routing as docs/routing.md describes them, and what a running service makes of a policy."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import httpx
+import pytest
+import yaml
+
+from bridge_common.redis.clients import RedisClients
+from bridge_common.wire.call_record import Status
+from tests.support.eventually import eventually
+from tests.support.fuzzing import YAML_PIECES
+from tests.support.scripted_acs import ScriptedAcs
+from tests.support.switchboard import (
+    OPERATOR,
+    PhoneCall,
+    Switchboard,
+    environment,
+    replica,
+    settings_of,
+    switchboard,
+)
+
+PEOPLE = "+18005550000"
+TO_PEOPLE = {"people": {"phone": PEOPLE}, "rules": [{"name": "to-people", "redirect": "people"}]}
+TO_AI = {"people": {"phone": PEOPLE}, "rules": [{"name": "all-calls", "agent": "front-desk"}]}
+ANY = OPERATOR | {"If-Match": "*"}
+
+
+async def put(board: Switchboard, policy: object, etag: str = "*", **headers: str) -> httpx.Response:
+    return await board.http.put("/api/routing", json=policy, headers=OPERATOR | {"If-Match": etag} | headers)
+
+
+async def test_nothing_is_in_force_at_first(board: Switchboard) -> None:
+    reply = await board.http.get("/api/routing", headers=OPERATOR)
+    assert reply.status_code == 200
+    assert reply.json() == {"version": 0, "since_ms": 0, "by": "settings", "policy": None}
+    call = PhoneCall()
+    await board.ring(call)
+    await board.reaches(call, Status.RINGING)
+    shown = (await board.http.get(f"/api/calls/{call.call_id}", headers=OPERATOR)).json()
+    assert shown["route"] == {"rule": "DEFAULT_PROFILE", "reason": "no policy: agent default"}
+
+
+async def test_a_policy_is_put_seen_and_followed(board: Switchboard) -> None:
+    first = await board.http.get("/api/routing", headers=OPERATOR)
+    reply = await put(board, TO_PEOPLE, first.headers["etag"], **{"X-Operator": "anna"})
+    assert reply.status_code == 200
+    seen = await board.http.get("/api/routing", headers=OPERATOR)
+    assert seen.json() == reply.json()
+    assert seen.headers["etag"] == reply.headers["etag"] != first.headers["etag"]
+    assert (seen.json()["version"], seen.json()["by"]) == (1, "operator anna (API key 1)")
+    assert seen.json()["since_ms"] > 1_700_000_000_000
+    call = PhoneCall()
+    await board.ring(call)
+    await board.reaches(call, Status.ENDED)
+    [asked] = board.acs.asked
+    assert asked.operation == "redirect"
+    target = asked.body["target"]
+    assert isinstance(target, dict)
+    assert target["rawId"] == f"4:{PEOPLE}"
+    shown = (await board.http.get(f"/api/calls/{call.call_id}", headers=OPERATOR)).json()
+    assert shown["route"] == {"rule": "to-people", "reason": "redirect"}
+    assert shown["end_reason"] == "redirected"
+    metrics = (await board.http.get("/metrics")).text
+    assert 'bridge_calls_routed_total{action="redirect",rule="to-people"}' in metrics
+    assert "bridge_routing_policy_version 1.0" in metrics
+
+
+async def test_yaml_as_in_the_file(board: Switchboard) -> None:
+    text = f"people: {{phone: {PEOPLE}}}\nrules:\n  - name: all-calls\n    redirect: people\n"
+    reply = await board.http.put("/api/routing", content=text, headers=ANY)
+    assert reply.status_code == 200
+    assert reply.json()["policy"]["people"] == {"phone": f"4:{PEOPLE}"}
+    again = await board.http.put("/api/routing", content=yaml.safe_dump(reply.json()["policy"]), headers=ANY)
+    assert again.json()["policy"] == reply.json()["policy"]
+
+
+async def test_who_looked_at_an_older_version_is_told_so(board: Switchboard) -> None:
+    seen = (await put(board, TO_AI)).headers["etag"]
+    assert (await put(board, TO_PEOPLE, seen)).status_code == 200
+    for late in (await put(board, TO_AI, seen), await put(board, TO_AI, '"0"')):
+        assert (late.status_code, late.json()["error"]["code"]) == (412, "outdated")
+    reply = await board.http.delete("/api/routing", headers=OPERATOR | {"If-Match": seen})
+    assert reply.status_code == 412
+    for blind in (
+        await board.http.put("/api/routing", json=TO_AI, headers=OPERATOR),
+        await board.http.delete("/api/routing", headers=OPERATOR),
+    ):
+        assert (blind.status_code, blind.json()["error"]["code"]) == (428, "precondition_required")
+    assert (await board.http.get("/api/routing", headers=OPERATOR)).json()["version"] == 2
+
+
+async def test_every_mistake_is_named_and_nothing_changes(board: Switchboard) -> None:
+    reply = await put(board, {"rules": [{"name": "a", "hours": "9-5"}], "everyone_to_people": True})
+    assert (reply.status_code, reply.json()["error"]["code"]) == (422, "bad_policy")
+    mistakes = reply.json()["error"]["mistakes"]
+    assert len(mistakes) == 4
+    assert mistakes[0].startswith("rules[0] (a).hours[0]: is no span of hours")
+    shares = [{"name": "some", "percent": 25, "agent": "x"}, {"name": "rest", "agent": "x"}]
+    for body, told in (
+        (b"rules: [", "line 1"),
+        (b"", "a policy is a mapping"),
+        (json.dumps({"rules": shares}).encode(), "rule some: percent needs ROUTING_KEY"),
+    ):
+        reply = await board.http.put("/api/routing", content=body, headers=ANY)
+        assert reply.status_code == 422
+        assert reply.json()["error"]["mistakes"][0].startswith(told)
+    too_large = await board.http.put("/api/routing", content=b" " * 65_537, headers=ANY)
+    assert too_large.status_code == 413
+    bad_name = await put(board, TO_AI, **{"X-Operator": "a" * 65})
+    assert bad_name.status_code == 400
+    assert (await board.http.get("/api/routing", headers=OPERATOR)).json()["version"] == 0
+
+
+async def test_any_body_is_a_policy_or_a_422(board: Switchboard) -> None:
+    """Odd tags and lone surrogates were 500."""
+    odd = [f"rules: {piece}x" for piece in YAML_PIECES] + [f"{piece}: [{piece}]" for piece in YAML_PIECES]
+    odd += ['{"rules": [{"name": "\\ud800"}]}', "a: &a [x]\nb: &b [*a, *a]\nrules: [*b, *b]", "\x00", "[" * 60_000]
+    for body in odd:
+        for content_type in ("application/yaml", "application/json"):
+            reply = await board.http.put("/api/routing", content=body, headers=ANY | {"Content-Type": content_type})
+            assert reply.status_code == 422, body[:100]
+            assert all(reply.json()["error"]["mistakes"])
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/api/routing"),
+        ("PUT", "/api/routing"),
+        ("DELETE", "/api/routing"),
+        ("PUT", "/api/routing/everyone_to_people"),
+    ],
+)
+async def test_only_operators_may(
+    board: Switchboard, redis_url: str, clients: RedisClients, acs: ScriptedAcs, method: str, path: str
+) -> None:
+    for bad in ({}, {"X-Api-Key": "other"}):
+        reply = await board.http.request(method, path, headers=bad | {"If-Match": "*"}, content=b"true")
+        assert reply.status_code == 401
+    async with switchboard(redis_url, clients, acs, API_KEYS="") as closed:
+        reply = await closed.http.request(method, path, headers=ANY, content=b"true")
+        assert reply.status_code == 403
+
+
+async def test_the_kill_switch(board: Switchboard) -> None:
+    path = "/api/routing/everyone_to_people"
+    await put(board, TO_AI)
+    for body, on in ((b"true", True), (b"false\n", False)):
+        reply = await board.http.put(path, content=body, headers=OPERATOR)
+        assert reply.status_code == 200
+        assert reply.json()["policy"].get("everyone_to_people", False) is on
+        assert reply.json()["policy"]["rules"] == TO_AI["rules"]
+    assert (await board.http.put(path, content="yes", headers=OPERATOR)).status_code == 400
+
+
+async def test_the_kill_switch_where_no_policy_was_ever_given(board: Switchboard) -> None:
+    """Not even a REDIRECT_TARGET: then callers hear busy."""
+    path = "/api/routing/everyone_to_people"
+    reply = await board.http.put(path, content="true", headers=OPERATOR)
+    assert reply.status_code == 200
+    assert reply.json()["policy"] == {
+        "everyone_to_people": True,
+        "rules": [{"name": "all-calls", "agent": "default"}],
+    }
+    call = PhoneCall()
+    await board.ring(call)
+    record = await board.reaches(call, Status.ENDED)
+    assert (record.end_reason, record.route) == ("rejected", "everyone_to_people")
+    reply = await board.http.put(path, content="false", headers=OPERATOR)
+    assert reply.json()["policy"] == {"rules": [{"name": "all-calls", "agent": "default"}]}
+    again = PhoneCall()
+    await board.ring(again)
+    await board.reaches(again, Status.RINGING)
+
+
+async def test_the_kill_switch_without_people_sends_callers_to_the_redirect_target(
+    redis_url: str, clients: RedisClients, acs: ScriptedAcs
+) -> None:
+    settings = {"REDIRECT_TARGET": "+18005559999", "ALLOWED_TARGETS": ""}
+    async with switchboard(redis_url, clients, acs, **settings) as board:
+        reply = await board.http.put("/api/routing/everyone_to_people", content="true", headers=OPERATOR)
+        assert reply.status_code == 200
+        call = PhoneCall()
+        await board.ring(call)
+        record = await board.reaches(call, Status.ENDED)
+        assert (record.end_reason, record.route) == ("redirected", "everyone_to_people")
+        [asked] = acs.asked
+        target = asked.body["target"]
+        assert isinstance(target, dict)
+        assert target["rawId"] == "4:+18005559999"
+
+
+async def test_a_policy_cannot_send_callers_to_just_anybody(
+    redis_url: str, clients: RedisClients, acs: ScriptedAcs, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with switchboard(redis_url, clients, acs, ALLOWED_TARGETS="") as board:
+        reply = await put(board, TO_PEOPLE)
+        assert (reply.status_code, reply.json()["error"]["code"]) == (422, "bad_policy")
+        assert reply.json()["error"]["mistakes"] == ["people: this target is not allowed; add it to ALLOWED_TARGETS"]
+        assert (await board.http.get("/api/routing", headers=OPERATOR)).json()["version"] == 0
+    file = tmp_path / "routing.yaml"
+    file.write_text(yaml.safe_dump(TO_PEOPLE))
+    async with switchboard(redis_url, clients, acs, ALLOWED_TARGETS="", ROUTING_POLICY=str(file)) as board:
+        reply = await put(board, TO_AI)
+        assert reply.status_code == 200, "the file names this target"
+        assert "routing policy in force has targets outside ALLOWED_TARGETS" not in caplog.messages
+
+
+async def test_a_policy_with_a_target_that_is_no_longer_allowed_is_followed_and_reported(
+    board: Switchboard,
+    redis_url: str,
+    clients: RedisClients,
+    acs: ScriptedAcs,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    assert (await put(board, TO_AI)).status_code == 200
+    async with switchboard(redis_url, clients, acs, ALLOWED_TARGETS="") as stricter:
+        assert (await stricter.http.get("/api/routing", headers=OPERATOR)).json()["policy"]["people"]
+        assert "routing policy in force has targets outside ALLOWED_TARGETS" in caplog.messages
+        kept = await put(stricter, TO_PEOPLE)
+        assert kept.status_code == 200, "the target stays what it was"
+        other = {"people": {"phone": "+18005551111"}, "rules": TO_AI["rules"]}
+        assert (await put(stricter, other)).status_code == 422
+        switched = await stricter.http.put("/api/routing/everyone_to_people", content="true", headers=OPERATOR)
+        assert switched.status_code == 200
+
+
+async def test_back_to_the_file(redis_url: str, clients: RedisClients, acs: ScriptedAcs, tmp_path: Path) -> None:
+    file = tmp_path / "routing.yaml"
+    file.write_text(yaml.safe_dump(TO_PEOPLE))
+    async with switchboard(redis_url, clients, acs, ROUTING_POLICY=str(file)) as board:
+        seen = (await board.http.get("/api/routing", headers=OPERATOR)).json()
+        assert (seen["version"], seen["by"]) == (1, f"file {file}")
+        await put(board, TO_AI)
+        reply = await board.http.delete("/api/routing", headers=ANY)
+        assert reply.status_code == 200
+        assert reply.json()["policy"] == seen["policy"]
+        assert reply.json()["by"] == f"file {file}, asked by operator (API key 1)"
+
+
+async def test_calls_without_a_relay_go_to_the_people_of_the_policy(
+    redis_url: str, clients: RedisClients, acs: ScriptedAcs
+) -> None:
+    async with switchboard(redis_url, clients, acs, ANSWER_DEADLINE_S="0.3", REDIRECT_TARGET="+18005559999") as board:
+        await put(board, TO_AI)
+        call = PhoneCall()
+        await board.ring(call)
+        record = await board.reaches(call, Status.ENDED)
+        assert (record.end_reason, record.profile, record.route) == ("no_voice", "front-desk", "all-calls")
+        [asked] = acs.asked
+        target = asked.body["target"]
+        assert isinstance(target, dict)
+        assert target["rawId"] == f"4:{PEOPLE}"
+
+
+async def test_in_force_on_the_other_replica_within_a_second(
+    board: Switchboard, redis_url: str, acs: ScriptedAcs
+) -> None:
+    settings = settings_of(environment(redis_url, acs))
+    async with replica(settings) as address, httpx.AsyncClient(base_url=address, trust_env=False) as other:
+        etag = (await put(board, TO_PEOPLE)).headers["etag"]
+
+        async def arrived() -> bool:
+            return (await other.get("/api/routing", headers=OPERATOR)).headers["etag"] == etag
+
+        await eventually(arrived, within_s=1)

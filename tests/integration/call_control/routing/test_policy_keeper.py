@@ -1,0 +1,215 @@
+"""Replicas that agree on the policy in force: file and run time, old and new, Redis gone and back."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import replace
+
+import pytest
+
+from bridge_common.base.errors import OutsideError
+from bridge_common.observability import telemetry
+from bridge_common.redis.clients import RedisClients, open_clients
+from bridge_common.wire.keys import ROUTING
+from call_control.core.policy.policy_in_force import OutdatedError, PolicyInForce
+from call_control.core.policy.routing import Accepted, Routed, Routing
+from call_control.core.policy.routing_policy import Policy, PolicyError, decode_policy
+from call_control.routing.policy_keeper import PolicyKeeper
+from call_control.routing.policy_store import PolicyStore
+from lab.ports import free_port
+
+KEY = b"the routing key of the tests"
+
+
+def policy(agent: str, percent: float | None = None) -> Policy:
+    share = [{"name": "share", "percent": percent, "agent": agent}] if percent else []
+    return decode_policy({"rules": [*share, {"name": "rest", "agent": agent}]})
+
+
+class Replicas:
+    def __init__(self, clients: RedisClients) -> None:
+        self.redis = clients.control
+        self.store = PolicyStore(clients.control, clients.blocking)
+
+    async def start(self, file: Policy | None = None, key: bytes = KEY) -> PolicyKeeper:
+        desk = PolicyKeeper(self.store, Routing(key=key, policy=file), "file r.yaml" if file else "settings")
+        await desk.sync()
+        return desk
+
+    async def stored(self) -> dict[str, object] | None:
+        found = await self.redis.get(ROUTING)
+        return json.loads(found) if found else None
+
+
+@pytest.fixture
+def replicas(clients: RedisClients) -> Replicas:
+    return Replicas(clients)
+
+
+async def put(desk: PolicyKeeper, new: Policy, expected: str = "") -> PolicyInForce:
+    return await desk.change(lambda _: new, "operator", expected)
+
+
+async def in_force(*desks: PolicyKeeper) -> list[tuple[int, Policy | None]]:
+    for desk in desks:
+        await desk.sync()
+        assert (await desk.routing()).policy == desk.held.policy
+    return [(desk.held.version, desk.held.policy) for desk in desks]
+
+
+async def test_without_a_policy_nothing_is_written(replicas: Replicas) -> None:
+    assert await in_force(await replicas.start()) == [(0, None)]
+    assert await replicas.stored() is None
+
+
+async def test_the_file_is_taken_over_once_for_all_replicas(replicas: Replicas) -> None:
+    one, two = await replicas.start(policy("a")), await replicas.start(policy("a"))
+    assert await in_force(one, two) == [(1, policy("a"))] * 2
+    assert one.held.by == two.held.by == "file r.yaml"
+
+
+async def test_replicas_that_start_at_the_same_moment_agree(replicas: Replicas) -> None:
+    desks = await asyncio.gather(*(replicas.start(policy("a")) for _ in range(5)))
+    assert await in_force(*desks) == [(1, policy("a"))] * 5
+
+
+async def test_a_policy_given_at_run_time_is_in_force_everywhere_and_outlives_restarts(replicas: Replicas) -> None:
+    one, two = await replicas.start(policy("a")), await replicas.start(policy("a"))
+    await put(one, policy("b"), one.held.etag)
+    assert await in_force(one, two) == [(2, policy("b"))] * 2
+    assert await in_force(await replicas.start(policy("a"))) == [(2, policy("b"))]
+
+
+async def test_a_changed_file_wins_over_what_was_given_at_run_time(replicas: Replicas) -> None:
+    old = await replicas.start(policy("a"))
+    await put(old, policy("b"))
+    new = await replicas.start(policy("c"))
+    assert await in_force(old, new) == [(3, policy("c"))] * 2
+    assert await in_force(await replicas.start()) == [(4, None)], "no file any more"
+    assert await in_force(old, new) == [(4, None)] * 2
+
+
+async def test_without_a_file_what_was_given_at_run_time_outlives_restarts(replicas: Replicas) -> None:
+    await put(await replicas.start(), policy("b"))
+    assert await in_force(await replicas.start()) == [(1, policy("b"))]
+
+
+async def test_back_to_the_file(replicas: Replicas) -> None:
+    for file in (policy("a"), None):
+        desk = await replicas.start(file)
+        await put(desk, policy("b"))
+        held = await desk.reset("operator anna", desk.held.etag)
+        assert held.policy == file
+        assert held.by.endswith("asked by operator anna")
+
+
+async def test_two_operators_do_not_overwrite_each_other(replicas: Replicas) -> None:
+    one, two = await replicas.start(policy("a")), await replicas.start(policy("a"))
+    seen = one.held.etag
+    assert two.held.etag == seen
+    outcomes = await asyncio.gather(
+        put(one, policy("b"), seen), put(two, policy("c"), seen), put(one, policy("d"), seen), return_exceptions=True
+    )
+    assert sum(isinstance(outcome, PolicyInForce) for outcome in outcomes) == 1
+    assert sum(isinstance(outcome, OutdatedError) for outcome in outcomes) == 2
+    [first, second] = await in_force(one, two)
+    assert first == second
+    assert first[0] == 2
+
+
+async def test_changes_of_whatever_is_in_force_are_all_made(replicas: Replicas) -> None:
+    one, two = await replicas.start(policy("a")), await replicas.start(policy("a"))
+
+    def longer(held: Policy | None) -> Policy:
+        assert held is not None
+        return policy(f"{held.rules[0].agent}x")
+
+    await asyncio.gather(*(desk.change(longer, "operator") for desk in (one, two) for _ in range(4)))
+    assert await in_force(one, two) == [(9, policy("axxxxxxxx"))] * 2
+
+
+async def test_redis_comes_back_empty_or_with_an_older_version(replicas: Replicas) -> None:
+    one, two = await replicas.start(policy("a")), await replicas.start(policy("a"))
+    older = await replicas.redis.get(ROUTING)
+    await put(one, policy("b"))
+    await two.sync()
+    for left in (None, older):
+        await replicas.redis.flushall()
+        if left:
+            await replicas.redis.set(ROUTING, left)
+        await two.sync()
+        assert (await replicas.stored() or {})["version"] == 2
+        assert await in_force(one, two, await replicas.start(policy("a"))) == [(2, policy("b"))] * 3
+
+
+async def test_the_newest_is_kept_when_redis_lost_it_before_all_replicas_saw_it(replicas: Replicas) -> None:
+    one, two = await replicas.start(policy("a")), await replicas.start(policy("a"))
+    await put(one, policy("b"))
+    await replicas.redis.flushall()
+    await two.sync()
+    assert (await replicas.stored() or {})["version"] == 1, "it knew no better"
+    assert await in_force(one, two) == [(2, policy("b"))] * 2
+
+
+@pytest.mark.parametrize("garbage", [b"garbage", b'{"version": 8, "policy": {"of": "the future"}}'])
+async def test_what_cannot_be_read_changes_nothing_until_it_is_replaced(replicas: Replicas, garbage: bytes) -> None:
+    desk = await replicas.start(policy("a"))
+    await replicas.redis.set(ROUTING, garbage)
+    assert await in_force(desk) == [(1, policy("a"))]
+    late = await replicas.start(policy("a"))
+    assert (await late.routing()).policy == policy("a")
+    assert await replicas.redis.get(ROUTING) == garbage
+    version = (await put(desk, policy("b"))).version
+    assert version > (8 if b"8" in garbage else 1)
+    assert await in_force(desk, late) == [(version, policy("b"))] * 2
+
+
+async def test_a_share_needs_a_key(replicas: Replicas) -> None:
+    desk = await replicas.start(policy("a"), key=b"")
+    with pytest.raises(PolicyError, match="rule share: percent needs ROUTING_KEY"):
+        await put(desk, policy("b", 25))
+    await put(await replicas.start(policy("a")), policy("b", 25))
+    assert await in_force(desk) == [(2, policy("b", 25))]
+
+
+async def test_another_key_than_where_the_policy_was_written_is_told(
+    replicas: Replicas, caplog: pytest.LogCaptureFixture
+) -> None:
+    await replicas.start(policy("a", 25))
+    assert "ROUTING_KEY" not in caplog.text
+    await replicas.start(policy("a", 25), key=b"another key than that of the tests")
+    assert "ROUTING_KEY is another one" in caplog.text
+
+
+async def test_calls_wait_until_it_is_known_what_is_in_force(replicas: Replicas) -> None:
+    desk = PolicyKeeper(replicas.store, Routing())
+    waiting = asyncio.create_task(desk.routing())
+    done, _ = await asyncio.wait({waiting}, timeout=0.05)
+    assert not done
+    assert not desk.known
+    await desk.sync()
+    assert await waiting == Routing()
+
+
+async def test_without_redis_the_policy_stays(replicas: Replicas) -> None:
+    nobody = open_clients(f"redis://127.0.0.1:{free_port()}/0")
+    desk = PolicyKeeper(PolicyStore(nobody.control, nobody.blocking), Routing(policy=policy("a")))
+    with pytest.raises(OutsideError):
+        await desk.sync()
+    assert not desk.known
+    await nobody.aclose()
+
+
+async def test_rules_that_are_no_longer_in_force_have_no_series(replicas: Replicas) -> None:
+    """Each new policy added up to 256 names to /metrics, for ever."""
+    desk, counted = await replicas.start(), Routed(Accepted("a"), "", "")
+    for number in range(50):
+        name = f"label-test-{number}"
+        await put(desk, decode_policy({"rules": [{"name": name, "agent": "a"}]}))
+        desk.count(replace(counted, rule=name))
+    desk.count(replace(counted, rule="DEFAULT_PROFILE"))
+    shown = telemetry.render().decode()
+    assert 'bridge_calls_routed_total{action="agent",rule="label-test-49"} 1.0' in shown
+    assert 'rule="DEFAULT_PROFILE"' in shown
+    assert shown.count('rule="label-test-') == 2, "the counter and the time when it was created"

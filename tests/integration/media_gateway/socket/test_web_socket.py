@@ -1,0 +1,319 @@
+"""One socket, frame by frame: what a peer may send, what it may not, and how either side leaves."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosedError
+
+from media_gateway.socket import web_socket
+from media_gateway.socket.web_socket import LARGEST_MESSAGE_BYTES
+from tests.integration.support.echo_sockets import (
+    BINARY,
+    CLOSE,
+    CONTINUATION,
+    FIN,
+    PING,
+    PONG,
+    TEXT,
+    Echoes,
+    frame,
+    raw_peer,
+    running_echoes,
+)
+from tests.support.eventually import eventually
+
+
+@pytest.fixture
+async def echoes() -> AsyncIterator[Echoes]:
+    async with running_echoes() as echoes:
+        yield echoes
+
+
+async def test_messages_of_every_length_pass_whole(echoes: Echoes) -> None:
+    async with connect(echoes.url + "x", proxy=None, max_size=None, compression=None) as client:
+        for length in (0, 1, 125, 126, 65535, 65536, LARGEST_MESSAGE_BYTES):
+            await client.send("x" * length)
+            assert await client.recv() == "x" * length
+
+
+async def test_fragments_become_one_message_with_pings_between(echoes: Echoes) -> None:
+    async with raw_peer(echoes.port) as peer:
+        await peer.request()
+        peer.send(TEXT, b"hel")
+        peer.send(FIN | PING, b"there?")
+        peer.send(CONTINUATION)
+        peer.send(FIN | CONTINUATION, b"lo")
+        assert await peer.receive() == (FIN | PONG, b"there?")
+        assert await peer.receive() == (FIN | TEXT, b"hello")
+        peer.send(FIN | TEXT, b"again")
+        assert await peer.receive() == (FIN | TEXT, b"again")
+
+
+async def test_a_binary_message_is_told_apart(echoes: Echoes) -> None:
+    async with raw_peer(echoes.port) as peer:
+        await peer.request()
+        peer.send(FIN | BINARY, b"\x00\x01")
+        peer.send(BINARY, b"\x00")
+        peer.send(FIN | CONTINUATION, b"\x01")
+        peer.send(FIN | TEXT, b"x")
+        assert await peer.receive() == (FIN | TEXT, b"x")
+    assert echoes.sockets[0].binaries == 2
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [
+        [(FIN | CONTINUATION, b"x")],
+        [(TEXT, b"x"), (FIN | TEXT, b"y")],
+        [(FIN | 0x40 | TEXT, b"compressed?")],
+        [(FIN | 0x3, b"reserved")],
+        [(PING, b"a control frame in fragments")],
+        [(FIN | PING, b"x" * 126)],
+        [(FIN | CLOSE, b"x")],
+        [(FIN | CLOSE, (999).to_bytes(2, "big"))],
+    ],
+    ids=["no start", "start in between", "extension", "opcode", "control fragment", "long ping", "half code", "code"],
+)
+async def test_what_breaks_the_protocol_is_closed(echoes: Echoes, frames: list[tuple[int, bytes]]) -> None:
+    async with raw_peer(echoes.port) as peer:
+        await peer.request()
+        for opcode, payload in frames:
+            peer.send(opcode, payload)
+        assert await peer.closed_with() == 1002
+        assert await peer.ended()
+    await eventually(lambda: echoes.sockets[0].codes)
+
+
+async def test_an_unmasked_frame_is_refused(echoes: Echoes) -> None:
+    async with raw_peer(echoes.port) as peer:
+        await peer.request()
+        peer.send(FIN | TEXT, b"x", masked=False)
+        assert await peer.closed_with() == 1002
+
+
+@pytest.mark.parametrize("pieces", [1, 2, 100_000])
+async def test_a_message_beyond_the_limit_closes_its_socket_only(echoes: Echoes, pieces: int) -> None:
+    async with raw_peer(echoes.port) as big, connect(echoes.url + "x", proxy=None) as small:
+        await big.request()
+        piece = b"x" * ((LARGEST_MESSAGE_BYTES + pieces) // pieces)
+        big.send(FIN | TEXT if pieces == 1 else TEXT, piece)
+        for _ in range(pieces - 1):
+            big.send(CONTINUATION, piece)
+        assert await big.closed_with() == 1009
+        assert await big.ended()
+        await small.send("fine")
+        assert await small.recv() == "fine"
+
+
+async def test_the_peers_close_is_answered_and_told(echoes: Echoes) -> None:
+    async with raw_peer(echoes.port) as peer:
+        await peer.request()
+        peer.send(FIN | CLOSE, (4000).to_bytes(2, "big") + b"bye")
+        peer.send(FIN | TEXT, b"after the end")
+        assert await peer.closed_with() == 4000
+        assert await peer.ended(within_s=0.9)
+    await eventually(lambda: echoes.sockets[0].codes == [4000])
+    assert echoes.sockets[0].texts == []
+
+
+async def test_a_close_without_a_code(echoes: Echoes) -> None:
+    async with raw_peer(echoes.port) as peer:
+        await peer.request()
+        peer.send(FIN | CLOSE)
+        assert await peer.closed_with() == 1000
+    await eventually(lambda: echoes.sockets[0].codes == [web_socket.NO_STATUS])
+
+
+async def test_an_end_without_a_word_is_1006(echoes: Echoes) -> None:
+    async with raw_peer(echoes.port) as peer:
+        await peer.request()
+        await eventually(lambda: echoes.sockets)
+    await eventually(lambda: echoes.sockets[0].codes == [1006])
+
+
+async def test_our_close_waits_for_the_peers_answer(echoes: Echoes) -> None:
+    async with raw_peer(echoes.port) as peer:
+        await peer.request()
+        await eventually(lambda: echoes.sockets)
+        echoes.sockets[0].websocket.close(4001, "ü" * 200)
+        echoes.sockets[0].websocket.close(1000, "the first one counts")
+        first, payload = await peer.receive()
+        assert (first, payload[:2]) == (FIN | CLOSE, (4001).to_bytes(2, "big"))
+        assert payload[2:].decode() == "ü" * 60, "cut to what a close frame holds"
+        peer.send(FIN | TEXT, b"was on its way")
+        peer.send(FIN | CLOSE, payload[:2])
+        assert await peer.ended(within_s=0.9)
+    await eventually(lambda: echoes.sockets[0].codes == [4001])
+    assert echoes.sockets[0].texts == []
+
+
+async def test_a_peer_that_does_not_answer_our_close_is_dropped(
+    echoes: Echoes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(web_socket, "CLOSE_S", 0.1)
+    async with raw_peer(echoes.port) as peer:
+        await peer.request()
+        await eventually(lambda: echoes.sockets)
+        echoes.sockets[0].websocket.close(1008)
+        await eventually(lambda: echoes.sockets[0].codes == [1008])
+        assert await peer.ended()
+
+
+FLOODS = {
+    "small frames": [frame(FIN | TEXT, b"x")],
+    "empty frames": [frame(FIN | TEXT)],
+    "pings": [frame(FIN | PING)],
+    "pongs": [frame(FIN | PONG, b"x")],
+    "fragments": [frame(TEXT, b"x"), *[frame(CONTINUATION)] * 50],
+    "reserved bits": [frame(FIN | 0x40 | TEXT, b"x")],
+}
+
+
+@pytest.mark.parametrize("flood", FLOODS.values(), ids=FLOODS)
+async def test_a_peer_that_goes_on_after_our_close_is_cut_off(
+    echoes: Echoes, monkeypatch: pytest.MonkeyPatch, flood: list[bytes]
+) -> None:
+    monkeypatch.setattr(web_socket, "CLOSE_S", 60.0)
+    async with raw_peer(echoes.port) as peer:
+        await peer.request("/ws/refused")
+        assert await peer.closed_with() == 1008
+        peer.writer.write(b"".join(flood) * 200)
+        assert await peer.ended(within_s=10)
+
+
+async def test_a_few_frames_after_our_close_are_read_for_the_peers_answer(
+    echoes: Echoes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(web_socket, "CLOSE_S", 60.0)
+    assert web_socket.CLOSING_FRAMES >= 50, "what ACS sends within a second"
+    async with raw_peer(echoes.port) as peer:
+        await peer.request()
+        await eventually(lambda: echoes.sockets)
+        echoes.sockets[0].websocket.close(4000)
+        assert await peer.closed_with() == 4000
+        for _ in range(50):
+            peer.send(FIN | TEXT, b"x" * 900)
+        assert not await peer.ended(within_s=0.3)
+        peer.send(FIN | CLOSE, (4000).to_bytes(2, "big"))
+        assert await peer.ended(within_s=10)
+    assert echoes.sockets[0].codes == [4000]
+    assert echoes.sockets[0].texts == []
+
+
+@pytest.mark.parametrize("flood", FLOODS.values(), ids=FLOODS)
+async def test_a_flood_that_comes_with_the_request_is_cut_off(echoes: Echoes, flood: list[bytes]) -> None:
+    echoes.gate.clear()
+    async with raw_peer(echoes.port) as peer:
+        with contextlib.suppress(ConnectionResetError, asyncio.IncompleteReadError):  # the reply may be lost
+            await peer.request("/ws/x", "Upgrade", *flood * 200)
+        assert await peer.ended(within_s=10)
+    echoes.gate.set()
+
+
+async def test_a_stopped_socket_hears_nothing_and_still_sends(echoes: Echoes) -> None:
+    async with raw_peer(echoes.port) as peer:
+        await peer.request()
+        heard = (await eventually(lambda: echoes.sockets))[0]
+        heard.websocket.stop()
+        for number in range(300):
+            peer.send(FIN | TEXT, b"%d" % number)
+        heard.websocket.send(b"sent while stopped")
+        assert await peer.receive() == (FIN | TEXT, b"sent while stopped")
+        assert heard.texts == []
+        assert heard.codes == []
+        heard.websocket.listen(heard)
+        peer.send(FIN | TEXT, b"last")
+        await eventually(lambda: heard.texts[-1:] == [b"last"])
+        heard.websocket.stop()
+        heard.websocket.close(4001)
+        assert await peer.closed_with() == 4001
+        peer.send(FIN | CLOSE, (4001).to_bytes(2, "big"))
+        assert await peer.ended()
+    assert heard.codes == [4001]
+
+
+async def test_a_receiver_that_stops_at_an_early_message_stays_stopped(echoes: Echoes) -> None:
+    echoes.gate.clear()
+    async with raw_peer(echoes.port) as peer:
+        await peer.request("/ws/x", "Upgrade", frame(FIN | TEXT, b"stop"), frame(FIN | TEXT, b"unheard"))
+        heard = (await eventually(lambda: echoes.sockets))[0]
+        echoes.gate.set()
+        assert await peer.receive() == (FIN | TEXT, b"stop")
+        assert heard.texts == [b"stop"]
+        assert heard.websocket._transport is not None
+        assert not heard.websocket._transport.underlying_transport.is_reading()
+
+
+async def test_frames_without_a_message_are_reported_for_the_pace(echoes: Echoes) -> None:
+    async with raw_peer(echoes.port) as peer:
+        await peer.request()
+        heard = (await eventually(lambda: echoes.sockets))[0]
+        for opcode in (FIN | PING, FIN | PONG, TEXT, CONTINUATION, FIN | CONTINUATION):
+            peer.send(opcode)
+        await eventually(lambda: heard.texts == [b""])
+        assert heard.overheads == 4, "the last fragment completes a message, which is counted as such"
+
+
+async def test_what_comes_before_anybody_listens_is_kept_in_order(echoes: Echoes) -> None:
+    echoes.gate.clear()
+    async with raw_peer(echoes.port) as peer:
+        early = [frame(FIN | TEXT, b"1"), frame(FIN | BINARY, b"2"), frame(TEXT, b"3"), frame(FIN | CONTINUATION, b"4")]
+        await peer.request("/ws/x", "Upgrade", *early)
+        peer.send(FIN | TEXT, b"5")
+        await eventually(lambda: echoes.sockets)
+        echoes.gate.set()
+        await eventually(lambda: echoes.sockets[0].texts == [b"1", b"34", b"5"])
+        assert echoes.sockets[0].binaries == 1
+
+
+async def test_an_end_before_anybody_listens_is_told(echoes: Echoes) -> None:
+    echoes.gate.clear()
+    async with raw_peer(echoes.port) as peer:
+        await peer.request("/ws/x", "Upgrade", frame(FIN | CLOSE, (1001).to_bytes(2, "big")))
+        await eventually(lambda: echoes.sockets)
+    echoes.gate.set()
+    await eventually(lambda: echoes.sockets[0].codes == [1001])
+
+
+async def test_a_peer_that_does_not_read_pauses_the_writer_and_gets_no_pongs(echoes: Echoes) -> None:
+    async with raw_peer(echoes.port, receives_bytes=8192) as peer:
+        await peer.request()
+        peer.reads(False)
+        heard = (await eventually(lambda: echoes.sockets))[0]
+        sent = 0
+
+        def is_full() -> bool:
+            """The writer is paused, and was when this was asked before: the kernels have taken what they take."""
+            nonlocal sent
+            before = sent
+            while not heard.pauses or not heard.pauses[-1]:
+                heard.websocket.send(b"x" * 1000)
+                sent += 1
+            return sent == before
+
+        await eventually(is_full, every_s=0.05)
+        for _ in range(100):
+            peer.send(FIN | PING, b"and?")
+        peer.send(FIN | TEXT, b"last")
+        await eventually(lambda: heard.texts)
+        peer.reads(True)
+        for _ in range(sent):
+            assert (await peer.receive())[0] == FIN | TEXT
+        assert await peer.receive() == (FIN | TEXT, b"last")
+        await eventually(lambda: not heard.pauses[-1])
+
+
+async def test_a_receiver_that_fails_costs_its_own_socket(echoes: Echoes) -> None:
+    async with connect(echoes.url + "x", proxy=None) as one, connect(echoes.url + "y", proxy=None) as other:
+        await one.send("break")
+        with pytest.raises(ConnectionClosedError) as closed:
+            await one.recv()
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1011
+        await other.send("fine")
+        assert await other.recv() == "fine"

@@ -1,0 +1,49 @@
+"""A Redis that announces its own maintenance, as Redis Software does to clients that ask for it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from tests.integration.support.tcp_proxy import TcpProxy
+
+_ASKS = b"MAINT_NOTIFICATIONS"
+_AGREED = b"*2\r\n$4\r\nECHO\r\n$2\r\nOK\r\n"
+"""The server behind does not know the command; this one gets the same answer from it."""
+_TTL_S = 8
+
+
+class MovingRedis(TcpProxy):
+    """`asked`: how many connections asked for maintenance notifications."""
+
+    def __init__(self, target_port: int) -> None:
+        super().__init__(target_port)
+        self.asked = 0
+
+    def announce_move(self, to: str) -> None:
+        """Push MOVING on every connection; the old address continues to answer, as it does during maintenance."""
+        push = b">4\r\n$6\r\nMOVING\r\n:1\r\n:%d\r\n$%d\r\n%b\r\n" % (_TTL_S, len(to), to.encode())
+        for writer in self._open:
+            writer.write(push)
+
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            if _ASKS in data:
+                self.asked += 1
+                data = _AGREED
+            writer.write(data)
+            await writer.drain()
+
+
+@asynccontextmanager
+async def moving_redis(target_port: int) -> AsyncIterator[MovingRedis]:
+    proxy = MovingRedis(target_port)
+    server = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
+    proxy.port = server.sockets[0].getsockname()[1]
+    try:
+        yield proxy
+    finally:
+        server.close()
+        await proxy.close()
+        await server.wait_closed()

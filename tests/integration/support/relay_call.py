@@ -1,0 +1,266 @@
+"""A relay at work in a test: a real worker over real Redis, and call-control and the gateway played by the test."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import time
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+
+from azure.core.credentials import AccessToken
+from azure.core.credentials_async import AsyncTokenCredential
+
+from agent_relay.call_context import CallContext
+from agent_relay.core.backoff import Backoff
+from agent_relay.core.dialog.debt import Limits
+from agent_relay.core.protocol.agent_profile import AgentProfile
+from agent_relay.core.protocol.spoken_text import Form
+from agent_relay.core.protocol.voice_target import Mode, TokenScope, VoiceTarget
+from agent_relay.fleet.relay_worker import KIND, RelayWorker
+from agent_relay.profiles import DEFAULT
+from agent_relay.tools import Tool
+from agent_relay.voice.connection_quota import ConnectionQuota, Grant, Quota, Urgency
+from agent_relay.voice.voice_link import Dialer
+from agent_relay.voice.voice_resources import VoiceResources
+from agent_relay.voice.warm_pool import WarmPool
+from bridge_common.auth.entra_tokens import Tokens
+from bridge_common.redis.clients import RedisClients
+from bridge_common.store.announcement_store import AnnouncementOutcome, AnnouncementStore
+from bridge_common.store.call_store import CallStore
+from bridge_common.store.fleet import Fleet
+from bridge_common.store.inbox import Inbox
+from bridge_common.store.leases import Leases
+from bridge_common.streams.reader import StreamReader
+from bridge_common.streams.writer import Outlet, StreamWriter
+from bridge_common.wire.call_record import CallRecord, Status
+from bridge_common.wire.entries import (
+    AudioFrame,
+    Entry,
+    InboxEntry,
+    MediaAttached,
+    Notice,
+    Say,
+    Turn,
+    UplinkEntry,
+)
+from bridge_common.wire.keys import Keys
+from tests.support.eventually import eventually
+
+FRAME = bytes(960)
+
+
+def model_target(url: str) -> VoiceTarget:
+    return VoiceTarget(mode=Mode.MODEL, endpoint=url, api_version="2026-07-15", model="gpt-4.1", api_key="key")
+
+
+def agent_target(url: str) -> VoiceTarget:
+    return VoiceTarget(
+        mode=Mode.AGENT, endpoint=url, api_version="2026-07-15", agent_name="agent", agent_project_name="project"
+    )
+
+
+class TokenMint(AsyncTokenCredential):
+    """Hands out a new token each time it is asked."""
+
+    def __init__(self, lifetime_s: float = 3600.0) -> None:
+        self.lifetime_s = lifetime_s
+        self.asked: list[str] = []
+
+    async def get_token(self, *scopes: str, **_: object) -> AccessToken:
+        self.asked += scopes
+        return AccessToken(f"token-{len(self.asked)}", int(time.time() + self.lifetime_s))
+
+    async def close(self) -> None: ...
+
+    async def __aexit__(self, *_: object) -> None: ...
+
+
+def minted_tokens(mint: TokenMint | None = None) -> Tokens:
+    one = mint or TokenMint()
+    return Tokens({TokenScope.AI: "ai-scope"}, lambda: one)
+
+
+class NoLimits:
+    """A quota that grants everything: for what has no Redis."""
+
+    async def take(self, resource: str, urgency: Urgency) -> Grant:
+        return Grant("token")
+
+    async def free(self, resource: str, urgency: Urgency) -> int:
+        return 1_000
+
+    async def give_back(self, resource: str, grant: Grant) -> None: ...
+
+    async def pause(self, resource: str, for_s: float) -> bool:
+        return True
+
+
+def resources(*targets: VoiceTarget, tokens: Tokens, quota: Quota | None = None) -> VoiceResources:
+    return VoiceResources([Dialer(target, tokens, open_timeout_s=2.0) for target in targets], quota or NoLimits())
+
+
+@dataclasses.dataclass
+class RelayProcess:
+    """What an agent-relay process consists of, under a name of its own."""
+
+    desk: CallContext
+    worker: RelayWorker
+    name: str
+    tasks: list[asyncio.Task[None]]
+
+    async def kill(self) -> None:
+        """Gone between two instructions, without a last word to anybody."""
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+
+
+@contextlib.asynccontextmanager
+async def relay_process(
+    clients: RedisClients,
+    target: VoiceTarget,
+    *,
+    name: str = "relay-1",
+    profile: AgentProfile | None = None,
+    tokens: Tokens | None = None,
+    budget_s: float = 5.0,
+    capacity: int = 10,
+    tools: Mapping[str, Tool] | None = None,
+    warm: WarmPool | None = None,
+    further: Sequence[VoiceTarget] = (),
+    per_minute: int = 0,
+    say_forms: tuple[Form, ...] = (),
+    limits: Limits | None = None,
+) -> AsyncIterator[RelayProcess]:
+    keys = Keys(1)
+    desk = CallContext(
+        voice=resources(
+            target, *further, tokens=tokens or Tokens({}), quota=ConnectionQuota(clients.control, per_minute)
+        ),
+        profiles={DEFAULT: profile or AgentProfile(greeting=None)},
+        reader=StreamReader(clients.blocking),
+        writer=StreamWriter(clients.media),
+        store=CallStore(clients.control, keys),
+        says=AnnouncementStore(clients.control, keys),
+        say_reader=StreamReader(clients.blocking),
+        inbox=Inbox(clients.control, clients.blocking, keys, name),
+        fleet=Fleet(clients.control, name, KIND),
+        leases=Leases(clients.control, keys, name),
+        keys=keys,
+        backoff=Backoff(first_s=0.02, most_s=0.3, budget_s=budget_s),
+        tools=tools or {},
+        say_forms=say_forms,
+        limits=limits or Limits(),
+        warm=warm if warm is not None else WarmPool(),
+    )
+    worker = RelayWorker(desk, clients.blocking, capacity=capacity)
+    parts = (worker.run(), desk.reader.run(), desk.say_reader.run(), desk.writer.run())
+    process = RelayProcess(desk, worker, name, [asyncio.create_task(part) for part in parts])
+    try:
+        yield process
+    finally:
+        await process.kill()
+
+
+class Call:
+    """One call as the other two services see it."""
+
+    def __init__(self, clients: RedisClients, writer: StreamWriter, reader: StreamReader, call_id: str) -> None:
+        self.call_id = call_id
+        self.keys = Keys(1)
+        self.store = CallStore(clients.control, self.keys)
+        self.leases = Leases(clients.control, self.keys, "call-control")
+        self.says = AnnouncementStore(clients.control, self.keys)
+        self._inbox = Inbox(clients.control, clients.blocking, self.keys, "call-control")
+        self._writer = writer
+        self._reader = reader
+        self._uplink: Outlet | None = None
+        self.downlink: list[Entry] = []
+        self.inbox: list[InboxEntry] = []
+
+    async def begin(self, **fields: object) -> None:
+        """A ringing call that waits for a relay."""
+        record = dataclasses.replace(CallRecord(call_id=self.call_id, status=Status.RINGING, created_ms=1), **fields)  # type: ignore[arg-type]
+        assert await self.store.create(record)
+        await self._inbox.ensure_group()
+        await self.leases.offer(self.call_id)
+
+    async def attach(self) -> None:
+        """The gateway has the media socket."""
+        grant = await self.store.attach_media(self.call_id)
+        assert grant is not None
+        self._uplink = self._writer.outlet(self.keys.uplink(self.call_id), grant.epoch, lambda: None)
+        self._reader.add(
+            self.keys.downlink(self.call_id), grant.downlink_cursor, lambda _, entry: self.downlink.append(entry)
+        )
+        self.send(MediaAttached(16000))
+
+    def send(self, *entries: UplinkEntry) -> None:
+        assert self._uplink is not None
+        for entry in entries:
+            self._uplink.append(entry)
+
+    async def say(self, *pieces: Say) -> None:
+        for piece in pieces:
+            assert (await self.says.add(self.call_id, piece, most_a_minute=60)).fate is AnnouncementOutcome.ADDED
+
+    async def flush(self) -> None:
+        await self._writer.flush()
+
+    def speak(self, frames: int = 1) -> None:
+        self.send(*[AudioFrame(FRAME)] * frames)
+
+    def speak_numbered(self, numbers: Iterable[int]) -> None:
+        """Frames that can be told apart: `Session.frames` of the scripted Voice Live."""
+        self.send(*[AudioFrame(number.to_bytes(2, "little") * 480) for number in numbers])
+
+    async def end(self) -> None:
+        await self.leases.end(self.call_id)
+        await self.store.end_streams(self.call_id, "caller hung up")
+
+    async def news(self) -> list[InboxEntry]:
+        """All inbox entries so far."""
+        self.inbox += [delivery.entry for delivery in await self._inbox.read(block_ms=20)]
+        return self.inbox
+
+    async def told(self, kind: type[InboxEntry]) -> InboxEntry:
+        """The first inbox entry of a kind."""
+
+        async def look() -> InboxEntry | None:
+            return next((entry for entry in await self.news() if isinstance(entry, kind)), None)
+
+        found = await eventually(look, within_s=8, what=f"{kind.__name__} in the inbox")
+        assert found is not None
+        return found
+
+    async def announced(self) -> bool:
+        """Whether a relay has told which voice session holds the call."""
+        record = await self.store.load(self.call_id)
+        return record is not None and bool(record.voice_session_id)
+
+    async def turns(self) -> list[Turn]:
+        return [entry for _, entry in await self.store.read_transcript(self.call_id) if isinstance(entry, Turn)]
+
+    async def notices(self) -> list[str]:
+        return [entry.what for _, entry in await self.store.read_transcript(self.call_id) if isinstance(entry, Notice)]
+
+    async def noticed(self, *expected: str) -> bool:
+        """Whether the transcript has these notices; a relay writes them a moment after the fact."""
+        return set(expected) <= set(await self.notices())
+
+    def of(self, kind: type[Entry]) -> list[Entry]:
+        return [entry for entry in self.downlink if isinstance(entry, kind)]
+
+
+@contextlib.asynccontextmanager
+async def calls(clients: RedisClients) -> AsyncIterator[list[Call]]:
+    """Ten calls to take from, with a reader and a writer of the gateway behind them."""
+    writer, reader = StreamWriter(clients.media), StreamReader(clients.blocking)
+    tasks = [asyncio.create_task(writer.run()), asyncio.create_task(reader.run())]
+    try:
+        yield [Call(clients, writer, reader, f"call_{number:024x}") for number in range(10)]
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,81 @@
+"""Runs the Node.js scripts of tests/contract/node: the official npm clients, unmodified, against the simulators."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+FOLDER: Final = Path(__file__).resolve().parents[1] / "contract/node"
+OLDEST_NODE: Final = 20
+_RUN_S: Final = 90
+
+
+def why_not() -> str:
+    """Why these tests cannot run on this machine; empty when they can."""
+    if shutil.which("node") is None or shutil.which("npm") is None:
+        return "Node.js with npm is not installed"
+    version = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout.strip()
+    if int(version.removeprefix("v").split(".")[0]) < OLDEST_NODE:
+        return f"Node.js {OLDEST_NODE} or newer is needed, this is {version}"
+    return ""
+
+
+def install() -> None:
+    """Install what the lock names, with its hashes, once: until the lock is newer than what is installed.
+
+    The tests may run in two processes at a time; the second one waits.
+    """
+    with (FOLDER / ".installing").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _install()
+
+
+def _install() -> None:
+    installed = FOLDER / "node_modules/.package-lock.json"
+    if installed.exists() and installed.stat().st_mtime >= (FOLDER / "package-lock.json").stat().st_mtime:
+        return
+    answer = subprocess.run(
+        ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"],
+        cwd=FOLDER,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if answer.returncode:
+        pytest.fail(f"npm ci failed:\n{answer.stderr[-2000:]}", pytrace=False)
+    installed.touch()
+
+
+async def run(script: str, environment: Mapping[str, str]) -> str:
+    """Run one script's tests and give what they print; fail with it when one of them fails."""
+    process = await asyncio.create_subprocess_exec(
+        "node",
+        "--test",
+        "--test-force-exit",
+        "--test-reporter=spec",
+        script,
+        cwd=FOLDER,
+        env={**os.environ, **environment, "NO_COLOR": "1", "NO_PROXY": "127.0.0.1,localhost"},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    try:
+        output, _ = await asyncio.wait_for(process.communicate(), _RUN_S)
+    except TimeoutError:
+        pytest.fail(f"{script} did not end within {_RUN_S} s", pytrace=False)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    printed = output.decode(errors="replace")
+    if process.returncode:
+        pytest.fail(f"{script}:\n{printed[-6000:]}", pytrace=False)
+    return printed

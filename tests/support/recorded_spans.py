@@ -1,0 +1,63 @@
+"""What a process traces, remembered instead of sent; and by how much its metrics grow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from bridge_common.observability import tracing
+from bridge_common.observability.telemetry import REGISTRY
+from bridge_common.observability.tracing import Begun, Span
+
+TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+class ToldSpans:
+    def __init__(self) -> None:
+        self.spans: list[tuple[str, Span]] = []
+        self.stopped = False
+
+    def begin(self, span: Span) -> Begun:
+        return Begun(TRACEPARENT, lambda: self.spans.append(("", span)))
+
+    def tell(self, traceparent: str, span: Span) -> None:
+        self.spans.append((traceparent, span))
+
+    def stop(self) -> None:
+        self.stopped = True
+
+    def names(self) -> list[str]:
+        return [span.name for _, span in self.spans]
+
+    def of(self, name: str) -> Span:
+        [span] = [span for _, span in self.spans if span.name == name]
+        return span
+
+
+@contextmanager
+def telling() -> Iterator[ToldSpans]:
+    told = ToldSpans()
+    tracing.use(told)
+    try:
+        yield told
+    finally:
+        tracing.use(None)
+
+
+class Growth:
+    """Of the samples of the process's metrics, since this was made."""
+
+    def __init__(self) -> None:
+        self._before = self._samples()
+
+    def __call__(self, sample: str) -> float:
+        """`sample` as Prometheus spells it: `name{label="value"}`."""
+        return self._samples().get(sample, 0.0) - self._before.get(sample, 0.0)
+
+    def _samples(self) -> dict[str, float]:
+        found: dict[str, float] = {}
+        for family in REGISTRY.collect():
+            for one in family.samples:
+                labels = ",".join(f'{name}="{value}"' for name, value in one.labels.items())
+                found[one.name + (f"{{{labels}}}" if labels else "")] = one.value
+        return found

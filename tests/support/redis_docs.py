@@ -1,0 +1,33 @@
+"""The commands of docs/redis.md, as an operator would copy them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from lab.redis_line import RedisRefusedError, ask
+
+PAGE = Path(__file__).parents[2] / "docs" / "redis.md"
+
+
+def command_below(heading: str) -> list[str]:
+    """The words of the command in the first code block below a heading."""
+    _, found, rest = PAGE.read_text(encoding="utf-8").partition(f"\n### {heading}\n")
+    assert found, f"no heading {heading} in docs/redis.md"
+    block = re.search(r"```\n(.*?)```", rest, re.DOTALL)
+    assert block is not None
+    return block[1].split()
+
+
+def make_user(port: int, *headings: str, password: str) -> str:
+    """Carry out the commands below these headings on one server; the name of the user."""
+    name = ""
+    for heading in headings:
+        words = [word.replace("PASSWORD", password) for word in command_below(heading)]
+        name = words[2]
+        try:
+            ask(port, *words)
+        except RedisRefusedError:
+            # As the page says: Redis 7.0 does not know it.
+            ask(port, *(word for word in words if word != "+client|setinfo"))
+    return name

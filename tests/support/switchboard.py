@@ -1,0 +1,210 @@
+"""call-control in a test: the real service on a real port and Redis; the test stands for Azure and for the relay."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import httpx
+
+from bridge_common.base.ids import call_id_of
+from bridge_common.redis.clients import RedisClients
+from bridge_common.service.lifecycle import RunningService
+from bridge_common.store.call_store import CallStore
+from bridge_common.store.inbox import Inbox
+from bridge_common.store.leases import Claim, Leases
+from bridge_common.wire.call_record import CallRecord, Status
+from bridge_common.wire.entries import VoiceReady
+from bridge_common.wire.keys import FINAL_EPOCH, Keys
+from call_control.app import CallControl
+from call_control.settings import CallControlSettings
+from tests.support.eventually import eventually
+from tests.support.scripted_acs import ScriptedAcs
+
+API_KEY = "operators-key-of-the-tests"
+OPERATOR = {"Authorization": f"Bearer {API_KEY}"}
+TOKEN_KEY = "media-token-key-of-the-tests"
+
+
+def environment(redis_url: str, acs: ScriptedAcs, **changes: str) -> dict[str, str]:
+    """What a replica is started with."""
+    return {
+        "REDIS_URL": redis_url,
+        "HOST": "127.0.0.1",
+        "PORT": "0",
+        "BASE_URL": "http://control.test",
+        "MEDIA_BASE_URL": "ws://media.test",
+        "MEDIA_TOKEN_KEYS": TOKEN_KEY,
+        "ACS_CONNECTION_STRING": acs.connection_string,
+        "ACS_JWT_MODE": "off",
+        "ALLOW_INSECURE": "open-webhook,unchecked-tokens,plain-http,short-keys",
+        "API_KEYS": API_KEY,
+        "CALLS_PER_CALLER_PER_MIN": "0",
+        "ALLOWED_TARGETS": "+1800555*",
+        **changes,
+    }
+
+
+def settings_of(variables: dict[str, str]) -> CallControlSettings:
+    values: dict[str, object] = {name.lower(): value for name, value in variables.items()}
+    return CallControlSettings(**values)  # type: ignore[arg-type]  # validated by the model
+
+
+@dataclass(slots=True)
+class PhoneCall:
+    """A call as Azure knows it."""
+
+    correlation_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    caller: str = "4:+14255550100"
+    callee: str = "4:+18005551212"
+
+    @property
+    def call_id(self) -> str:
+        return call_id_of(self.correlation_id)
+
+    @property
+    def context(self) -> str:
+        return f"context-of-{self.correlation_id}"
+
+    def incoming(self, event_id: str = "", **data: object) -> dict[str, object]:
+        """The IncomingCall event in Event Grid's schema."""
+        return {
+            "id": event_id or str(uuid.uuid4()),
+            "topic": "/subscriptions/s/resourceGroups/g/providers/Microsoft.Communication/communicationServices/r",
+            "subject": f"/caller/{self.caller}/recipient/{self.callee}",
+            "eventType": "Microsoft.Communication.IncomingCall",
+            "eventTime": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%f}0Z",
+            "dataVersion": "1.0",
+            "metadataVersion": "1",
+            "data": {
+                "to": {"kind": "phoneNumber", "rawId": self.callee, "phoneNumber": {"value": self.callee[2:]}},
+                "from": {"kind": "phoneNumber", "rawId": self.caller, "phoneNumber": {"value": self.caller[2:]}},
+                "serverCallId": "aHR0cHM6Ly9hcGkuZmxpZ2h0cHJveHkuc2t5cGUuY29t",
+                "callerDisplayName": "",
+                "incomingCallContext": self.context,
+                "correlationId": self.correlation_id,
+                **data,
+            },
+        }
+
+    def callback(self, type_: str, connection_id: str, event_id: str = "", /, **data: object) -> dict[str, object]:
+        """A mid-call CloudEvent."""
+        return {
+            "id": event_id or str(uuid.uuid4()),
+            "source": f"calling/callConnections/{connection_id}",
+            "type": f"Microsoft.Communication.{type_}",
+            "specversion": "1.0",
+            "time": "2026-11-22T05:00:01.5556858+00:00",
+            "datacontenttype": "application/json",
+            "data": {
+                "version": "2026-03-12",
+                "callConnectionId": connection_id,
+                "correlationId": self.correlation_id,
+                "publicEventType": f"Microsoft.Communication.{type_}",
+                **data,
+            },
+        }
+
+
+class Switchboard:
+    """The test's hands on one or more replicas and their Redis."""
+
+    def __init__(self, acs: ScriptedAcs, clients: RedisClients, http: httpx.AsyncClient) -> None:
+        keys = Keys(1)
+        self.acs = acs
+        self.http = http
+        self.redis = clients.control
+        self.keys = keys
+        self.store = CallStore(clients.control, keys)
+        self.relay = Leases(clients.control, keys, "agent-relay-of-the-test")
+        self.inbox = Inbox(clients.control, clients.blocking, keys, "nobody")
+
+    async def ring(self, call: PhoneCall, **params: str) -> httpx.Response:
+        return await self.http.post("/api/incomingCall", json=[call.incoming()], params=params)
+
+    async def call_back(self, call: PhoneCall, *events: dict[str, object]) -> httpx.Response:
+        return await self.call_back_raw(call, json.dumps(events).encode())
+
+    async def call_back_raw(self, call: PhoneCall, body: bytes) -> httpx.Response:
+        return await self.http.post(f"/api/callbacks/{call.call_id}", content=body)
+
+    async def claim(self, call: PhoneCall) -> Claim:
+        """As a relay does: take the call that is offered."""
+
+        async def claimed() -> Claim | None:
+            found = await self.relay.claim(10)
+            return next((claim for claim in found if claim.call_id == call.call_id), None)
+
+        claim = await eventually(claimed, what="the call is offered")
+        assert claim is not None
+        return claim
+
+    async def voice_ready(self, call: PhoneCall) -> None:
+        claim = await self.claim(call)
+        await self.inbox.put(VoiceReady(call.call_id, claim.epoch))
+
+    async def answered(self, call: PhoneCall) -> str:
+        """The connection id, when ACS was asked to answer and the record says so."""
+
+        async def connection() -> str:
+            record = await self.store.load(call.call_id)
+            return record.connection_id if record else ""
+
+        return await eventually(connection, what="the call is answered")
+
+    async def connect(self, call: PhoneCall) -> str:
+        """Ring, voice, answer, CallConnected."""
+        await self.ring(call)
+        await self.voice_ready(call)
+        connection_id = await self.answered(call)
+        await self.call_back(call, call.callback("CallConnected", connection_id))
+        await self.reaches(call, Status.CONNECTED)
+        return connection_id
+
+    async def reaches(self, call: PhoneCall, status: Status, within_s: float = 5.0) -> CallRecord:
+        async def record() -> CallRecord | None:
+            found = await self.store.load(call.call_id)
+            return found if found and found.status is status else None
+
+        found = await eventually(record, within_s=within_s, what=f"status {status}")
+        assert found is not None
+        return found
+
+    async def released(self, call: PhoneCall) -> bool:
+        """No lease, and both streams say that they ended."""
+        if await self.redis.zscore(self.keys.leases(self.keys.tag(call.call_id)), call.call_id) is not None:
+            return False
+        for stream in (self.keys.uplink(call.call_id), self.keys.downlink(call.call_id)):
+            last = await self.redis.xrevrange(stream, count=1)
+            if not last or last[0][0] != f"{FINAL_EPOCH}-0".encode():
+                return False
+        return True
+
+    async def idle(self) -> bool:
+        """Every inbox entry was read and is done."""
+        return await self.entries() == 0
+
+    async def entries(self) -> int:
+        """What waits in the inbox, or is worked on."""
+        return int(await self.redis.xlen(self.keys.inbox(self.keys.all_tags()[0])))
+
+
+@asynccontextmanager
+async def replica(settings: CallControlSettings) -> AsyncIterator[str]:
+    """One running call-control; gives its address."""
+    async with RunningService(CallControl(settings), settings) as service:
+        yield f"http://127.0.0.1:{service.port}"
+
+
+@asynccontextmanager
+async def switchboard(
+    redis_url: str, clients: RedisClients, acs: ScriptedAcs, **changes: str
+) -> AsyncIterator[Switchboard]:
+    """One replica with the test around it. `changes`: settings by their environment names."""
+    settings = settings_of(environment(redis_url, acs, **changes))
+    async with replica(settings) as address, httpx.AsyncClient(base_url=address, timeout=5, trust_env=False) as http:
+        yield Switchboard(acs, clients, http)

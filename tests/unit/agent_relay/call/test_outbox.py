@@ -1,0 +1,226 @@
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from agent_relay.call.outbox import Outbox, Reporter
+from agent_relay.call_context import CallContext
+from agent_relay.core.dialog.conversation import Conversation
+from agent_relay.core.dialog.conversation_commands import (
+    Command,
+    MarkGreeted,
+    MarkSaid,
+    Ready,
+    Record,
+    RunTool,
+)
+from agent_relay.core.dialog.session_profile import SessionProfile
+from bridge_common.base.errors import OutsideError
+from bridge_common.base.outage_logger import OutageLogger
+from bridge_common.store.leases import Claim
+from bridge_common.wire.entries import (
+    InboxEntry,
+    MediaOpen,
+    Notice,
+    TranscriptEntry,
+    UplinkMissed,
+    VoiceLost,
+)
+from tests.unit.support.talk import plan_for
+
+CLAIM = Claim("call_1", 7)
+
+
+@dataclass
+class Redis:
+    """A store, an inbox and leases that write down what reaches them, and fail as often as they are told."""
+
+    done: list[object] = field(default_factory=list)
+    fails: int = 0
+    retry: bool = True
+    ours: bool = True
+
+    def _reached(self, what: object) -> None:
+        if self.fails:
+            self.fails -= 1
+            raise OutsideError("Redis is away", retry=self.retry)
+        self.done.append(what)
+
+    async def append_transcript(self, call_id: str, entry: TranscriptEntry, *, private: bool) -> None:
+        self._reached(("private", entry) if private else entry)
+
+    async def note_voice(
+        self,
+        claim: Claim,
+        owner: str,
+        *,
+        conversation_id: str,
+        voice_session_id: str,
+        voice_resource: str,
+        announced: bool,
+    ) -> bool:
+        self._reached((claim, owner, conversation_id, voice_session_id, "again" if announced else "announced"))
+        return self.ours
+
+    async def mark_greeted(self, call_id: str) -> bool:
+        self._reached("greeted")
+        return True
+
+    async def note_said(self, claim: Claim, owner: str, *, said: str, dropped: str, keep_from: str) -> bool:
+        self._reached((said, dropped, keep_from))
+        return self.ours
+
+    async def put_as_owner(self, entry: InboxEntry, owner: str) -> bool:
+        self._reached(entry)
+        return self.ours
+
+    def owner_text(self, claim: Claim) -> str:
+        return f"me|{claim.epoch}"
+
+
+@dataclass
+class Talk:
+    """A conversation that is told the answers."""
+
+    plan: SessionProfile = field(default_factory=plan_for)
+
+    def greeting_granted(self, granted: bool, now: float) -> list[Command]:
+        return [Record(Notice("greeting", str(granted), 1))]
+
+    def tool_answered(self, call_id: str, output: str, now: float) -> list[Command]:
+        return [Record(Notice("tool", f"{call_id} {output}", 1))]
+
+
+@dataclass
+class Stage:
+    redis: Redis
+    errands: Outbox
+    did: list[Command]
+    lost: list[str]
+
+    async def run(self, *errands: Any) -> None:
+        for errand in errands:
+            self.errands.put(errand)
+        self.errands.finish()
+        await asyncio.wait_for(self.errands.run(), 5)
+
+
+def _stage(talk: Talk | None = None, **redis: Any) -> Stage:
+    one = Redis(**redis)
+
+    async def answer(arguments: str) -> str:
+        return f"<{arguments}>"
+
+    noting = OutageLogger(logging.getLogger("errands"), "writing of calls")
+    desk = SimpleNamespace(store=one, says=one, inbox=one, leases=one, tools={"look": answer}, noting=noting)
+    did: list[Command] = []
+    lost: list[str] = []
+
+    def do(commands: Iterable[Command]) -> None:
+        did.extend(commands)
+
+    errands = Outbox(
+        cast(CallContext, desk), CLAIM, cast(Conversation, talk or Talk()), do, lambda: lost.append("lease")
+    )
+    return Stage(one, errands, did, lost)
+
+
+def _notice(what: str) -> Record:
+    return Record(Notice(what, "", 1))
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+async def test_people_are_not_shown_what_is_private(keeps: bool) -> None:
+    stage = _stage(Talk(dataclasses.replace(plan_for(), keeps_transcript=keeps)))
+    await stage.run(_notice("a"), Record(Notice("b", "", 1), private=True))
+    first: object = Notice("a", "", 1)
+    assert stage.redis.done == [first if keeps else ("private", first), ("private", Notice("b", "", 1))]
+
+
+async def test_they_are_done_in_order_and_all_before_the_end() -> None:
+    stage = _stage()
+    await stage.run(_notice("a"), Ready("sess_1", "conv_1"), _notice("b"), MarkGreeted())
+    assert stage.redis.done == [
+        Notice("a", "", 1),
+        (CLAIM, "me|7", "conv_1", "sess_1", "announced"),
+        Notice("b", "", 1),
+        "greeted",
+    ]
+    assert stage.did == [Record(Notice("greeting", "True", 1))]
+
+
+async def test_call_control_is_told_once_that_there_is_a_voice() -> None:
+    stage = _stage()
+    await stage.run(Ready("sess_1", ""), Ready("sess_2", ""))
+    assert stage.redis.done == [
+        (CLAIM, "me|7", "", "sess_1", "announced"),
+        (CLAIM, "me|7", "", "sess_2", "again"),
+    ]
+
+
+async def test_a_lost_lease_is_noticed() -> None:
+    stage = _stage(ours=False)
+    await stage.run(Ready("sess_1", ""))
+    assert stage.lost == ["lease"]
+
+
+async def test_what_redis_did_not_do_is_tried_again() -> None:
+    stage = _stage(fails=2)
+    await stage.run(_notice("a"), _notice("b"))
+    assert stage.redis.done == [Notice("a", "", 1), Notice("b", "", 1)]
+
+
+async def test_what_redis_refuses_is_given_up() -> None:
+    stage = _stage(fails=1, retry=False)
+    await stage.run(_notice("a"), _notice("b"))
+    assert stage.redis.done == [Notice("b", "", 1)]
+
+
+async def test_tools_run_beside_the_rest() -> None:
+    stage = _stage()
+    await stage.run(RunTool("c1", "look", "{}"), _notice("a"))
+    assert stage.did == [Record(Notice("tool", "c1 <{}>", 1))]
+
+
+async def test_a_lost_voice_goes_to_the_inbox() -> None:
+    stage = _stage(fails=1)
+    await stage.errands.tell_voice_lost("gone")
+    assert stage.redis.done == [VoiceLost("call_1", 7, "gone")]
+    assert not stage.lost
+
+
+async def test_who_has_lost_the_lease_does_not_end_the_call() -> None:
+    stage = _stage(ours=False)
+    await stage.errands.tell_voice_lost("gone")
+    assert stage.lost == ["lease"]
+
+
+async def test_what_was_said_is_noted_until_redis_has_it_and_a_refusal_is_no_lost_lease() -> None:
+    stage = _stage(fails=1, ours=False)
+    await stage.run(MarkSaid("say_1:14", "say_0", "5-0"))
+    assert stage.redis.done == [("say_1:14", "say_0", "5-0")]
+    assert stage.lost == [], "the next renewal of the lease tells"
+
+
+async def test_a_missed_uplink_is_told_once_and_its_return_until_redis_has_it() -> None:
+    """A report that comes late would accuse a gateway that is back; the next one follows within a second."""
+    stage = _stage(fails=1)
+    await stage.run(Reporter(UplinkMissed("call_1", 9)))
+    assert stage.redis.done == []
+    stage.redis.fails = 2
+    await stage.run(Reporter(MediaOpen("call_1", 9), insist=True))
+    assert stage.redis.done == [MediaOpen("call_1", 9)]
+
+
+async def test_a_report_that_is_not_ours_to_make_is_no_lost_lease() -> None:
+    """The call may be on its way to another relay while we still speak in it."""
+    stage = _stage(ours=False)
+    await stage.run(Reporter(UplinkMissed("call_1", 9)))
+    assert stage.lost == []

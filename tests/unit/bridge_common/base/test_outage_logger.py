@@ -1,0 +1,48 @@
+"""One line when it begins, one when it is over."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from bridge_common.base.errors import OutsideError
+from bridge_common.base.outage_logger import OutageLogger, Refusals
+
+
+def test_however_often_it_fails_it_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    outage = OutageLogger(logging.getLogger("x"), "renewing leases")
+    outage.worked()
+    for _ in range(100):
+        outage.failed(error="Redis is away", calls=3)
+    assert caplog.messages == ["renewing leases fails"]
+    assert vars(caplog.records[0])["bridge_fields"] == {"error": "Redis is away", "calls": 3}
+    outage.worked()
+    outage.worked()
+    assert caplog.messages == ["renewing leases fails", "renewing leases works again"]
+    told = vars(caplog.records[1])["bridge_fields"]
+    assert told["failures"] == 100
+    assert told["lasted_s"] >= 0
+
+
+def test_the_next_outage_is_told_again(caplog: pytest.LogCaptureFixture) -> None:
+    outage = OutageLogger(logging.getLogger("x"), "the heartbeat")
+    for _ in range(2):
+        outage.failed()
+        outage.worked()
+    assert caplog.messages == ["the heartbeat fails", "the heartbeat works again"] * 2
+    assert vars(caplog.records[3])["bridge_fields"]["failures"] == 1
+
+
+def test_work_is_refused_when_it_is_on_every_shard() -> None:
+    refusals = Refusals()
+    assert refusals.reason == ""
+    refused = OutsideError("NOPERM", retry=False)
+    refusals.failed("one", refused)
+    assert refusals.reason == "NOPERM"
+    refusals.worked("two")
+    assert refusals.reason == ""
+    refusals.failed("two", refused)
+    assert refusals.reason == "NOPERM"
+    refusals.failed("two", OutsideError("away", retry=True))
+    assert refusals.reason == "", "an outage passes"

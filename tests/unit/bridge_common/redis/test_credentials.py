@@ -1,0 +1,82 @@
+"""What a process says to Redis about itself: the object id in its token, and another token when one is refused."""
+
+from __future__ import annotations
+
+import time
+
+import jwt
+import pytest
+from azure.core.credentials import AccessToken
+from azure.core.credentials_async import AsyncTokenCredential
+from azure.core.exceptions import ClientAuthenticationError
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from bridge_common.redis.credentials import EntraCredentials
+
+SCOPE = "https://redis.azure.com/.default"
+KEY = "a key that only this test knows, long enough for HS256"
+
+
+class Identity(AsyncTokenCredential):
+    """Mints tokens that say `claims`; each new credential begins to mint anew, as one without a cache would."""
+
+    minted = 0
+
+    def __init__(self, claims: dict[str, str], broken: bool = False) -> None:
+        self._claims = claims
+        self._broken = broken
+
+    async def get_token(self, *scopes: str, **_: object) -> AccessToken:
+        assert scopes == (SCOPE,)
+        if self._broken:
+            raise ClientAuthenticationError("no identity here")
+        Identity.minted += 1
+        token = jwt.encode({**self._claims, "jti": str(Identity.minted)}, KEY, algorithm="HS256")
+        return AccessToken(token, int(time.time() + 3600))
+
+    async def close(self) -> None: ...
+
+    async def __aexit__(self, *_: object) -> None: ...
+
+
+async def test_the_object_id_is_the_user() -> None:
+    credentials = EntraCredentials(SCOPE, make_credential=lambda: Identity({"oid": "some-principal"}))
+    assert credentials.token == ""
+    user, token = await credentials.get_credentials_async()
+    assert (user, token) == ("some-principal", credentials.token)
+    assert await credentials.get_credentials_async() == (user, token)
+    await credentials.aclose()
+
+
+async def test_a_user_of_the_url_comes_first() -> None:
+    credentials = EntraCredentials(SCOPE, "named", lambda: Identity({}))
+    assert (await credentials.get_credentials_async())[0] == "named"
+    await credentials.aclose()
+
+
+async def test_a_token_that_names_nobody_is_told() -> None:
+    credentials = EntraCredentials(SCOPE, make_credential=lambda: Identity({}))
+    with pytest.raises(RedisConnectionError, match="put the user into REDIS_URL"):
+        await credentials.get_credentials_async()
+    await credentials.aclose()
+
+
+async def test_no_identity_is_an_error_as_of_redis() -> None:
+    credentials = EntraCredentials(SCOPE, make_credential=lambda: Identity({}, broken=True))
+    with pytest.raises(RedisConnectionError, match="no token for https://redis"):
+        await credentials.get_credentials_async()
+    await credentials.aclose()
+
+
+async def test_a_refused_token_is_replaced_once_in_a_while() -> None:
+    """Whoever has no right to Redis must not wear out the identity service."""
+    credentials = EntraCredentials(SCOPE, make_credential=lambda: Identity({"oid": "some-principal"}))
+    _, first = await credentials.get_credentials_async()
+    credentials.refused(first)
+    _, second = await credentials.get_credentials_async()
+    assert second != first
+    credentials.refused(first)
+    assert (await credentials.get_credentials_async())[1] == second, "an old connection's refusal says nothing"
+    credentials.refused(second)
+    assert (await credentials.get_credentials_async())[1] == second
+    await credentials.aclose()

@@ -1,0 +1,120 @@
+"""Mid-call events: what is read out of them, and what is said about bad ones."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge_common.base.errors import InputError
+from call_control.core.events.callbacks import AcsEvent, decode_callbacks, decode_data
+from call_control.core.events.json_fields import BadEvent, Ignored
+
+STREAMING_FAILED = {
+    "id": "7dec6eed",
+    "source": "calling/callConnections/441f1200",
+    "type": "Microsoft.Communication.MediaStreamingFailed",
+    "specversion": "1.0",
+    "data": {
+        "mediaStreamingUpdate": {
+            "contentType": "Audio",
+            "mediaStreamingStatus": "mediaStreamingFailed",
+            "mediaStreamingStatusDetails": "initialWebSocketConnectionFailed",
+        },
+        "resultInformation": {"code": 400, "subCode": 8581, "message": "Action failed"},
+        "operationContext": "Answer-2",
+        "callConnectionId": "441f1200",
+    },
+}
+
+
+def only(*events: object) -> AcsEvent:
+    """The one event of a body."""
+    [event] = decode_callbacks(json.dumps(events).encode())
+    assert isinstance(event, AcsEvent)
+    return event
+
+
+def test_all_that_the_machine_needs_is_read() -> None:
+    event = only(STREAMING_FAILED)
+    assert (event.id, event.type, event.connection_id) == ("7dec6eed", "MediaStreamingFailed", "441f1200")
+    assert (event.code, event.sub_code, event.message) == (400, 8581, "Action failed")
+    assert event.operation_context == "Answer-2"
+    assert (event.media_status, event.media_details) == ("mediaStreamingFailed", "initialWebSocketConnectionFailed")
+
+
+def test_the_inbox_form_gives_the_same_event() -> None:
+    [event] = decode_callbacks(json.dumps(STREAMING_FAILED).encode())
+    assert isinstance(event, AcsEvent)
+    assert decode_data(event.id, event.type, event.data) == event
+
+
+def test_a_batch_keeps_its_order_and_optional_fields_may_miss() -> None:
+    plain = {"id": "1", "type": "Microsoft.Communication.CallConnected", "data": {"callConnectionId": "c"}}
+    first, second = decode_callbacks(json.dumps([plain, STREAMING_FAILED]).encode())
+    assert isinstance(first, AcsEvent)
+    assert isinstance(second, AcsEvent)
+    assert (first.type, first.code, first.operation_context) == ("CallConnected", 0, "")
+    assert second.type == "MediaStreamingFailed"
+
+
+@pytest.mark.parametrize(
+    ("bad", "refused"),
+    [
+        ({}, BadEvent("[1].type: a text is needed, this is missing")),
+        ({"type": 5}, BadEvent("[1].type: a text is needed, this is a number")),
+        ("text", BadEvent("[1]: an event is an object, this is a text")),
+        ({"type": "CallConnected", "id": "1", "data": {}}, Ignored("CallConnected")),
+        ({"type": "Contoso.Happened"}, Ignored("Contoso.Happened")),
+    ],
+)
+def test_what_is_no_callback_costs_no_other(bad: object, refused: object) -> None:
+    first, second, third = decode_callbacks(json.dumps([STREAMING_FAILED, bad, STREAMING_FAILED]).encode())
+    assert isinstance(first, AcsEvent)
+    assert second == refused
+    assert third == first
+
+
+@pytest.mark.parametrize(
+    ("result", "code", "sub_code"),
+    [
+        ({"code": "200", "subCode": "560000"}, 200, 560000),
+        ({"code": 200.0, "subCode": 560000.0}, 200, 560000),
+        ({"code": "200.0", "subCode": " 7000 "}, 200, 7000),
+        ({"code": True, "subCode": None}, 0, 0),
+        ({"code": "none", "subCode": []}, 0, 0),
+        ({"code": 1e300, "subCode": int("9" * 40)}, 0, 0),
+        (None, 0, 0),
+        ("ok", 0, 0),
+        ([200], 0, 0),
+    ],
+)
+def test_results_are_read_however_they_are_spelled(result: object, code: int, sub_code: int) -> None:
+    event = only(STREAMING_FAILED | {"data": {"callConnectionId": "c", "resultInformation": result}})
+    assert (event.code, event.sub_code, event.connection_id) == (code, sub_code, "c")
+    assert decode_data(event.id, event.type, event.data) == event
+
+
+def test_long_messages_are_cut_and_odd_fields_are_empty() -> None:
+    result = {"code": 500, "message": "x" * 100_000}
+    data = {"resultInformation": result, "mediaStreamingUpdate": [], "operationContext": 7}
+    event = only(STREAMING_FAILED | {"data": data})
+    assert (event.code, len(event.message), event.media_status) == (500, 1000, "")
+    assert (event.connection_id, event.operation_context) == ("", "7")
+
+
+def test_an_event_without_an_id_is_known_by_its_content() -> None:
+    nameless = {"type": "Microsoft.Communication.CallDisconnected", "data": None}
+    first, again, other = (only(one) for one in (nameless, nameless, nameless | {"data": {"operationContext": "a"}}))
+    assert first.id == again.id != other.id
+    assert first.type == "CallDisconnected"
+    assert only(STREAMING_FAILED | {"id": 7}).id == "7"
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_decoded_or_refused(body: bytes) -> None:
+    with contextlib.suppress(InputError):
+        assert all(isinstance(event, BadEvent) for event in decode_callbacks(body))

@@ -1,0 +1,67 @@
+"""Guards and actions whose answer is not plain from the table's tests."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from bridge_common.wire.call_record import CallRecord, Status
+from bridge_common.wire.entries import HangUp, MediaOpen
+from call_control.core.events.callbacks import AcsEvent
+from call_control.core.machine import call_actions as do
+from call_control.core.machine.call_commands import AnyCommand, Redirect, Reject
+from call_control.core.machine.call_events import CallEvent, CommandFailed
+from call_control.core.machine.transition import CallPolicy, Transition
+from call_control.core.policy.routing import Rejected
+
+CALL = "call_0123456789abcdef01234567"
+RULES = CallPolicy()
+CONNECTED = CallRecord(call_id=CALL, status=Status.CONNECTED, uplink_epoch=10)
+
+
+def draft_of(record: CallRecord = CONNECTED) -> Transition:
+    return Transition(before=record, rules=RULES, now_ms=100, cause="1-0", record=record)
+
+
+@pytest.mark.parametrize(
+    ("event", "reason"),
+    [
+        *[
+            (AcsEvent("1", "CallDisconnected", "c", code=code, sub_code=sub_code), "caller_hung_up")
+            for code in (0, 200)
+            for sub_code in (560000, 540000, 5001, 5002, 5007, 5010, 5020, 18503, 4097, 4521)
+        ],
+        (AcsEvent("1", "CallDisconnected", "c", code=200, sub_code=5300), "CallDisconnected_200_5300"),
+        (AcsEvent("1", "CallDisconnected", "c", code=200, sub_code=7000), "CallDisconnected_200_7000"),
+        (AcsEvent("1", "CallDisconnected", "c", code=486, sub_code=560486), "CallDisconnected_486_560486"),
+        (Rejected("busy"), "rejected"),
+        (Rejected("none", "on_behalf_of_callee"), "on_behalf_of_callee"),
+        (AcsEvent("1", "CallDisconnected", "c", code=0, sub_code=7000), "CallDisconnected_0_7000"),
+        (HangUp(CALL, "agent", "said goodbye"), "hung_up_by_agent"),
+        (CommandFailed(1, "stale_context", gone=True), "acs_stale_context"),
+        (MediaOpen(CALL, 1), "ended"),
+    ],
+)
+def test_reasons(event: CallEvent, reason: str) -> None:
+    draft = draft_of()
+    do.because_told(draft, event)
+    assert draft.record.end_reason == reason
+
+
+@pytest.mark.parametrize(
+    ("people", "command"), [("4:+18005550000", Redirect), ("4:+18005551212", Reject), ("", Reject)]
+)
+def test_nobody_is_diverted_to_the_number_they_called(people: str, command: type[AnyCommand]) -> None:
+    """It would ring here again, and again."""
+    ringing = CallRecord(call_id=CALL, status=Status.RINGING, callee="4:+18005551212")
+    draft = replace(draft_of(ringing), rules=CallPolicy(redirect_target=people))
+    do.divert(draft, MediaOpen(CALL, 1))
+    assert isinstance(draft.issued[0], command)
+
+
+def test_the_first_reason_stays() -> None:
+    draft = draft_of()
+    do.because("voice_lost")(draft, MediaOpen(CALL, 1))
+    do.because_told(draft, HangUp(CALL, "operator", ""))
+    assert draft.record.end_reason == "voice_lost"

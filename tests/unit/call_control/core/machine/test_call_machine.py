@@ -1,0 +1,300 @@
+"""The call's life, row by row where it matters; test_call_machine_properties.py has what must always hold."""
+
+from __future__ import annotations
+
+import pytest
+
+from bridge_common.wire.call_record import Status
+from bridge_common.wire.entries import Due, HangUp, MediaLost, Restored, VoiceLost, VoiceReady
+from call_control.core.machine import call_commands
+from call_control.core.machine.call_commands import SetTimer
+from call_control.core.machine.call_events import EventKind
+from call_control.core.machine.call_machine import TABLE, outstanding, still_wanted
+from call_control.core.machine.transition import CallPolicy, armed, awaited
+from call_control.core.policy.routing import Accepted, Redirected, Rejected
+from tests.unit.support.call_life import (
+    CALL,
+    CONNECTION,
+    RULES,
+    Life,
+    answering,
+    callback,
+    ending,
+    name_of,
+    ringing,
+    talking,
+)
+
+NOBODY_ELSE = CallPolicy()
+
+
+def test_a_call_from_ring_to_end() -> None:
+    life = talking()
+    assert life.at(Status.CONNECTED)
+    assert life.record.connection_id == CONNECTION
+    assert life.on(callback("CallDisconnected", sub_code=560000)) == ["End"]
+    assert life.at(Status.ENDED)
+    assert life.record.end_reason == "caller_hung_up"
+    life.done(call_commands.End)
+    assert life.record.pending == ()
+
+
+def test_the_context_of_the_ringing_call_is_kept_while_it_is_of_use() -> None:
+    life = answering()
+    assert life.record.incoming_call_context
+    life.done(call_commands.Answer, CONNECTION)
+    assert life.record.incoming_call_context, "the answer may have to be asked for again"
+    life.on(callback("CallConnected"))
+    assert life.record.incoming_call_context == ""
+    diverting = ringing(NOBODY_ELSE)
+    diverting.due(SetTimer.VOICE)
+    assert diverting.record.incoming_call_context
+    diverting.done(call_commands.Reject)
+    assert diverting.record.incoming_call_context == ""
+
+
+def test_at_once_answers_before_the_voice_is_there() -> None:
+    life = Life(CallPolicy(answer_at_once=True))
+    assert life.on(Accepted("default")) == ["Offer", "SetTimer voice", "SetTimer connect", "Answer"]
+    assert life.at(Status.ANSWERING)
+    assert life.on(VoiceReady(CALL, 5)) == []
+    assert life.record.voice_ready
+    assert armed(life.record, SetTimer.VOICE) is None
+
+
+def test_at_once_without_voice_hangs_up_at_the_deadline() -> None:
+    life = Life(CallPolicy(answer_at_once=True))
+    life.on(Accepted("default"))
+    life.done(call_commands.Answer, CONNECTION)
+    life.on(callback("CallConnected"))
+    assert life.due(SetTimer.VOICE) == ["SetTimer ending", "End", "HangUp"]
+    assert life.record.end_reason == "no_voice"
+
+
+@pytest.mark.parametrize(("rules", "how"), [(RULES, "Redirect"), (NOBODY_ELSE, "Reject")])
+def test_no_voice_diverts_and_never_answers(rules: CallPolicy, how: str) -> None:
+    for lost in (False, True):
+        life = ringing(rules)
+        asked = life.on(VoiceLost(CALL, 5, "503")) if lost else life.due(SetTimer.VOICE)
+        assert asked == ["SetTimer ending", "End", how]
+        assert life.at(Status.DIVERTING)
+        assert life.on(VoiceReady(CALL, 5)) == []
+        life.done(getattr(call_commands, how))
+        assert life.at(Status.ENDED)
+        assert life.record.end_reason == ("voice_lost" if lost else "no_voice")
+
+
+def test_policy_may_redirect_or_reject() -> None:
+    life = Life()
+    assert life.on(Redirected("8:acs:people")) == ["SetTimer ending", "End", "Redirect"]
+    assert getattr(life.issued(call_commands.Redirect), "target", "") == "8:acs:people"
+    life = Life()
+    assert life.on(Rejected("forbidden")) == ["SetTimer ending", "End", "Reject"]
+    assert getattr(life.issued(call_commands.Reject), "reason", "") == "forbidden"
+
+
+def test_a_redirect_that_is_refused_becomes_a_reject_and_that_an_end() -> None:
+    life = ringing()
+    life.due(SetTimer.VOICE)
+    assert life.failed(call_commands.Redirect) == ["SetTimer ending", "Reject"]
+    assert life.failed(call_commands.Reject) == []
+    assert life.at(Status.ENDED)
+
+
+def test_a_stale_context_ends_the_call_without_another_request() -> None:
+    life = answering()
+    assert life.failed(call_commands.Answer, "stale_context", gone=True) == ["End"]
+    assert life.at(Status.ENDED)
+    assert life.record.end_reason == "acs_stale_context"
+
+
+def test_an_answer_that_acs_refuses_diverts_the_call() -> None:
+    life = answering()
+    assert life.failed(call_commands.Answer, "429") == ["SetTimer ending", "End", "Redirect"]
+    assert life.at(Status.DIVERTING)
+
+
+def test_an_answer_believed_failed_that_did_connect_is_hung_up() -> None:
+    life = answering()
+    life.failed(call_commands.Answer, "timeout")
+    assert life.on(callback("CallConnected")) == ["SetTimer ending", "HangUp"]
+    life = answering()
+    life.failed(call_commands.Answer, "timeout")
+    life.failed(call_commands.Redirect, "8522", gone=True)
+    assert life.at(Status.ENDED)
+    assert life.on(callback("CallConnected")) == ["HangUp"]
+    assert life.on(callback("CallConnected")) == []
+    assert life.at(Status.ENDED)
+
+
+def test_answer_failed_callback_releases_everything() -> None:
+    life = answering()
+    assert life.on(callback("AnswerFailed", code=487, sub_code=540487)) == ["End"]
+    assert life.at(Status.ENDED)
+    assert life.record.end_reason == "AnswerFailed_487_540487"
+
+
+def test_callbacks_may_overtake_the_answers_result() -> None:
+    life = answering()
+    life.on(callback("CallConnected"))
+    assert life.at(Status.CONNECTED)
+    assert life.done(call_commands.Answer, CONNECTION) == []
+    life = answering()
+    life.on(callback("CallDisconnected"))
+    assert life.on(callback("CallConnected")) == ["HangUp"]  # asks for nothing that still exists: ACS says 404
+    assert life.at(Status.ENDED)
+    assert life.done(call_commands.Answer, CONNECTION) == []
+
+
+def test_the_media_socket_may_come_before_call_connected() -> None:
+    life = answering()
+    life.attach(10)
+    assert life.on(callback("CallConnected")) == ["SetTimer length"]
+    life = answering()
+    life.attach(10)
+    assert life.on(MediaLost(CALL, 10, 1006)) == ["SetTimer media"]
+    assert life.on(callback("CallConnected")) == ["SetTimer length"]
+    assert life.due(SetTimer.MEDIA) == ["SetTimer media", "StartMediaStreaming"]
+    life = answering()
+    life.attach(10)
+    life.on(MediaLost(CALL, 10, 1006))
+    assert life.due(SetTimer.MEDIA) == ["SetTimer media"]
+    assert life.at(Status.ANSWERING)
+
+
+def test_a_lost_callback_is_looked_up() -> None:
+    life = answering()
+    life.done(call_commands.Answer, CONNECTION)
+    assert life.due(SetTimer.CONNECT) == ["SetTimer connect", "LookUp"]
+    assert life.done(call_commands.LookUp, CONNECTION, "connected") == ["SetTimer length", "SetTimer media"]
+    assert life.at(Status.CONNECTED)
+
+
+def test_a_call_that_never_connects_is_hung_up() -> None:
+    life = answering()
+    life.done(call_commands.Answer, CONNECTION)
+    life.due(SetTimer.CONNECT)
+    life.failed(call_commands.LookUp)
+    assert life.due(SetTimer.CONNECT) == ["SetTimer ending", "End", "HangUp"]
+    life = answering()
+    life.done(call_commands.Answer, CONNECTION)
+    life.due(SetTimer.CONNECT)
+    assert life.done(call_commands.LookUp, CONNECTION, "connecting") == ["SetTimer ending", "End", "HangUp"]
+    life = answering()
+    life.done(call_commands.Answer, CONNECTION)
+    life.due(SetTimer.CONNECT)
+    assert life.failed(call_commands.LookUp, "8522", gone=True) == ["End"]
+    assert life.at(Status.ENDED)
+
+
+def test_hang_up_while_ringing_rejects() -> None:
+    life = ringing()
+    assert life.on(HangUp(CALL, "operator", "")) == ["SetTimer ending", "End", "Reject"]
+    assert life.record.end_reason == "hung_up_by_operator"
+
+
+def test_hang_up_while_answering_waits_for_the_connection() -> None:
+    life = answering()
+    assert life.on(HangUp(CALL, "operator", "")) == ["SetTimer ending", "End"]
+    assert life.done(call_commands.Answer, CONNECTION) == ["SetTimer ending", "HangUp"]
+    life.failed(call_commands.HangUp, "8501")
+    assert life.on(callback("CallConnected")) == ["SetTimer ending", "HangUp"]
+    assert life.on(callback("CallDisconnected")) == []
+    assert life.at(Status.ENDED)
+
+
+def test_a_late_answer_of_an_ended_call_is_hung_up() -> None:
+    life = answering()
+    life.on(HangUp(CALL, "operator", ""))
+    life.due(SetTimer.ENDING)
+    assert life.at(Status.ENDED)
+    assert life.done(call_commands.Answer, CONNECTION) == ["HangUp"]
+    assert life.at(Status.ENDED)
+
+
+@pytest.mark.parametrize("how", ["disconnected", "deadline", "gone"])
+def test_ending_becomes_ended(how: str) -> None:
+    life = ending()
+    match how:
+        case "disconnected":
+            life.on(callback("CallDisconnected", code=0, sub_code=7000))
+        case "deadline":
+            life.due(SetTimer.ENDING)
+        case _:
+            life.failed(call_commands.HangUp, "8522", gone=True)
+    assert life.at(Status.ENDED)
+    assert life.record.end_reason == "hung_up_by_operator"
+    assert life.record.ended_ms == life.now_ms
+
+
+def test_the_longest_call_is_hung_up() -> None:
+    life = talking()
+    assert life.due(SetTimer.LENGTH) == ["SetTimer ending", "End", "HangUp"]
+    assert life.record.end_reason == "too_long"
+
+
+def test_an_old_timer_is_ignored() -> None:
+    life = ringing()
+    timer = armed(life.record, SetTimer.VOICE)
+    assert timer is not None
+    assert life.on(Due(CALL, SetTimer.VOICE, timer.seq + 1)) == []
+    assert life.on(Due(CALL, "unheard-of", 1)) == []
+    assert life.step.ignored
+    life.on(VoiceReady(CALL, 5))
+    assert life.on(Due(CALL, SetTimer.VOICE, timer.seq)) == []
+    assert life.at(Status.ANSWERING)
+
+
+def test_events_without_a_row_change_nothing() -> None:
+    life = talking()
+    before = life.record
+    for type_ in ("ParticipantsUpdated", "MediaStreamingStarted", "PlayCompleted"):
+        assert life.on(callback(type_)) == []
+        assert life.step.ignored
+    assert life.record == before
+
+
+def test_the_outbox_tells_what_an_entry_still_needs() -> None:
+    life = Life()
+    life.on(Accepted("default"), cause="7-0")
+    assert [name_of(c) for c in outstanding(life.record, "7-0")] == ["Offer"], "deadlines are set with the record"
+    life.done(call_commands.Offer)
+    assert outstanding(life.record, "7-0") == []
+    life.on(VoiceReady(CALL, 5), cause="8-0")
+    assert outstanding(life.record, "7-0") == []
+    assert [name_of(c) for c in outstanding(life.record, "8-0")] == ["Answer"]
+
+
+def test_commands_of_a_call_that_moved_on_are_not_wanted() -> None:
+    life = answering()
+    answer = awaited(life.record, life.waiting(call_commands.Answer))
+    assert isinstance(answer, call_commands.Answer)
+    assert still_wanted(life.record, answer)
+    life.on(HangUp(CALL, "operator", ""))
+    assert not still_wanted(life.record, answer)
+
+
+def test_every_kind_has_a_row_and_no_row_is_hidden_by_one_before() -> None:
+    assert {row.on for row in TABLE} == set(EventKind)
+    open_ended = set()
+    for row in TABLE:
+        assert (row.at, row.on) not in open_ended, f"{row.at} on {row.on}: a row without a guard stands before it"
+        if row.when is None:
+            open_ended.add((row.at, row.on))
+
+
+def test_what_a_restored_call_was_waiting_for_is_set_and_asked_again() -> None:
+    life = answering()
+    assert sorted(life.on(Restored(CALL), cause="9-1")) == ["Answer", "SetTimer connect"]
+    assert [type(command) for command in outstanding(life.record, "9-1")] == [call_commands.Answer]
+    assert life.at(Status.ANSWERING)
+    life.done(call_commands.Answer, CONNECTION)
+    life.on(callback("CallConnected"))
+    assert "SetTimer length" in life.on(Restored(CALL), cause="9-2")
+
+
+def test_a_call_that_is_over_is_not_restored() -> None:
+    life = ending()
+    before = life.record
+    assert life.on(Restored(CALL), cause="9-1") == []
+    assert life.record == before

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import pytest
+
+from bridge_common.base.errors import InputError
+from call_control.core.policy.party_pattern import decode_pattern, is_anonymous
+
+CALLER = "4:+14255550100"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "party"),
+    [
+        ("+14255550100", CALLER),
+        ("4:+14255550100", CALLER),
+        ("+1425*", CALLER),
+        ("+14255550100*", CALLER),
+        ("+*", CALLER),
+        ("*", CALLER),
+        ("+1425555????", CALLER),
+        ("+1???555*", CALLER),
+        ("8:acs:*", "8:acs:res_user"),
+        ("8:orgid:AAAA", "8:orgid:aaaa"),
+        ("anonymous", "4:anonymous"),
+        ("anonymous", ""),
+        ("*", "4:anonymous"),
+    ],
+)
+def test_it_fits(pattern: str, party: str) -> None:
+    assert decode_pattern(f" {pattern} ").matches(party)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "party"),
+    [
+        ("+1425555010", CALLER),
+        ("+142555501000", CALLER),
+        ("+1425555???", CALLER),
+        ("+1426*", CALLER),
+        ("+14255550100?*", CALLER),
+        ("+*", "4:anonymous"),
+        ("anonymous", CALLER),
+        ("anonymous", "8:acs:anonymous"),
+        ("8:acs:*", CALLER),
+    ],
+)
+def test_it_does_not_fit(pattern: str, party: str) -> None:
+    assert not decode_pattern(pattern).matches(party)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "1425*", "+1 425", "+1*25", "**", "sip:a@b", "+1(425)", "nobody", "+" + "1" * 300]
+)
+def test_what_is_no_pattern_is_refused_without_repeating_it(text: str) -> None:
+    with pytest.raises(InputError, match="is no pattern") as caught:
+        decode_pattern(text)
+    assert not text or text not in caught.value.message.split()
+
+
+def test_who_is_anonymous() -> None:
+    assert [raw for raw in ("", "4:anonymous", "4:", "4:+1425", "8:acs:x") if is_anonymous(raw)] == [
+        "",
+        "4:anonymous",
+        "4:",
+    ]

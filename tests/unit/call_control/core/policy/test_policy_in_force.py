@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from bridge_common.base.errors import EntryError
+from call_control.core.policy.policy_in_force import (
+    PolicyInForce,
+    decode_in_force,
+    encode_in_force,
+    version_in,
+)
+from call_control.core.policy.routing_policy import decode_policy
+
+POLICY = decode_policy(
+    {"rules": [{"name": "a", "called": "+1*", "percent": 2.5, "agent": "x"}, {"name": "b", "reject": "busy"}]}
+)
+HELD = PolicyInForce(7, POLICY, 1_795_000_000_000, "operator anna (API key 1)", "d1", "k1", "abcd")
+
+
+@pytest.mark.parametrize("held", [HELD, PolicyInForce(), replace(HELD, policy=None)])
+def test_what_is_written_is_read(held: PolicyInForce) -> None:
+    assert decode_in_force(encode_in_force(held)) == held
+
+
+def test_the_etag_tells_versions_and_their_makers_apart() -> None:
+    assert len({HELD.etag, replace(HELD, version=8).etag, replace(HELD, id="ef01").etag}) == 3
+    assert HELD.etag == decode_in_force(encode_in_force(HELD)).etag
+    assert HELD.etag == '"7-abcd"'
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [b"", b"x", b"[]", b"{}", b'{"version": 1}', b"\xff", encode_in_force(HELD).replace(b"percent", b"per_mille")],
+)
+def test_what_cannot_be_read(stored: bytes) -> None:
+    with pytest.raises(EntryError):
+        decode_in_force(stored)
+
+
+def test_the_version_of_what_cannot_be_read() -> None:
+    assert version_in(b'{"version": 12, "policy": {"rules": "of the future"}}') == 12
+    assert [version_in(stored) for stored in (b"", b"x", b"[]", b'{"version": null}')] == [0, 0, 0, 0]

@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from call_control.core.policy.plain_yaml import DEEPEST, MOST_NODES
+from call_control.core.policy.policy_text import MAX_BYTES, policy_of_text
+from call_control.core.policy.routing_policy import (
+    MOST_MISTAKES,
+    MOST_VALUES,
+    PolicyError,
+    decode_policy,
+    encode_policy,
+)
+from call_control.http.error_responses import error_reply
+from tests.support.fuzzing import YAML_PIECES, mutations
+
+POLICY = b"""
+people: {phone: +18005550000}
+time_zone: Europe/Berlin
+rules:
+  - name: night
+    hours: 20:00-08:00
+    redirect: people
+  - name: main-line       # a quarter of the callers
+    called: +18005551212
+    percent: 25
+    agent: front-desk
+  - name: rest
+    redirect: people
+"""
+
+
+def test_numbers_and_hours_need_no_quotes() -> None:
+    policy = policy_of_text(POLICY)
+    assert policy.people is not None
+    assert policy.people.raw_id == "4:+18005550000"
+    assert [str(pattern) for pattern in policy.rules[1].called] == ["+18005551212"]
+    assert [str(span) for span in policy.rules[0].hours] == ["20:00-08:00"]
+    assert policy.rules[1].percent == 25
+
+
+def test_json_and_yaml_say_the_same() -> None:
+    policy = policy_of_text(POLICY)
+    text = json.dumps(encode_policy(policy)).encode()
+    assert policy_of_text(text, as_json=True) == policy_of_text(text) == policy
+
+
+def test_the_example_of_the_documentation_is_good() -> None:
+    documentation = Path(__file__).parents[5] / "docs" / "routing.md"
+    example = documentation.read_text(encoding="utf-8").partition("```yaml\n")[2].partition("```")[0]
+    policy = policy_of_text(example.encode())
+    assert [rule.name for rule in policy.rules] == ["refused", "night", "main-line", "the-rest"]
+
+
+@pytest.mark.parametrize(
+    ("text", "mistake"),
+    [
+        (b"rules: [", "line 1, column 9: "),
+        (b"a: 1\nb: c: d", "line 2, column 5: "),
+        (b"rules: []\nrules: []", "line 2, column 1: a field is given twice"),
+        (b"\xff", "the text is not in UTF-8"),
+        (b"", "a policy is a mapping"),
+        (b"[" * 2_000, f"line 1, column 21: values are nested deeper than {DEEPEST} levels"),
+        (b"[" + b"a," * 30_000, f"line 1, column 40000: the text has more than {MOST_NODES} values"),
+        (b"!!python/object:os.system x", "line 1, column 1: tags (!name) are not allowed"),
+        (b"rules: !!set {a, b}", "line 1, column 8: tags (!name) are not allowed"),
+        (b"rules: !!seq {}", "line 1, column 8: tags (!name) are not allowed"),
+        (b"rules: !!omap [a: b]", "line 1, column 8: tags (!name) are not allowed"),
+        (b"since: !!timestamp x", "line 1, column 8: tags (!name) are not allowed"),
+        (b"a: !!int ''", "line 1, column 4: tags (!name) are not allowed"),
+        (b"a: !!bool maybe", "line 1, column 4: the value does not fit its tag"),
+        (b"? [a]\n: b", "line 1, column 3: the name of a field must be text"),
+        (b"true: b", "line 1, column 1: the name of a field must be text"),
+        (b"a: &x b\nc: *x", "line 2, column 4: aliases (*name) are not allowed"),
+        (b"<<: {rules: []}", "line 1, column 1: merge keys (<<) are not allowed"),
+        (b'a: "\\UFFFFFFFF"', "the text is no YAML"),
+        (b"x" * (MAX_BYTES + 1), "the text is longer"),
+    ],
+)
+def test_what_is_no_yaml(text: bytes, mistake: str) -> None:
+    with pytest.raises(PolicyError) as caught:
+        policy_of_text(text)
+    [told] = caught.value.mistakes
+    assert told.startswith(mistake)
+
+
+@pytest.mark.parametrize(
+    ("text", "mistake"),
+    [
+        (b'{"rules": [}', "line 1, column 12"),
+        (b'{"rules": [], "rules": []}', "a field is given twice"),
+        (b"\xff", "the text is no JSON in UTF-8"),
+        (b"[" * 60_000, "the text is no JSON"),
+        (b"rules: []", "line 1, column 1"),
+    ],
+)
+def test_what_is_no_json(text: bytes, mistake: str) -> None:
+    with pytest.raises(PolicyError) as caught:
+        policy_of_text(text, as_json=True)
+    [told] = caught.value.mistakes
+    assert told.startswith(mistake)
+
+
+def test_the_values_of_all_rules_together_are_bounded() -> None:
+    rule = {"called": ",".join(["+1*"] * 900), "agent": "a"}
+    rules = [rule | {"name": f"r{number}"} for number in range(MOST_VALUES // 900 + 1)]
+    with pytest.raises(PolicyError, match=f"at most {MOST_VALUES} values of called, caller, days, hours") as caught:
+        decode_policy({"rules": [*rules, {"name": "rest", "agent": "a"}]})
+    assert len(caught.value.mistakes) == 1
+    decode_policy({"rules": [*rules[1:], {"name": "rest", "agent": "a"}]})
+
+
+def test_a_junk_policy_gets_a_short_reply() -> None:
+    junk = {"rules": [{"name": "a", "agent": "a"}], **{f"field{number}": 1 for number in range(3000)}}
+    with pytest.raises(PolicyError) as caught:
+        decode_policy(junk)
+    assert len(caught.value.mistakes) == MOST_MISTAKES + 1
+    assert caught.value.mistakes[-1] == f"and {3000 - MOST_MISTAKES} more mistakes"
+
+
+@pytest.mark.parametrize("name", ["\ud800", "x\nlevel=ERROR forged", "n" * 10_000])
+def test_names_of_the_sender_are_repeated_short_and_printable(name: str) -> None:
+    """A lone surrogate in the reply was a 500."""
+    with pytest.raises(PolicyError) as caught:
+        decode_policy({"rules": [{"name": name, name: 1}]})
+    assert all(len(mistake) < 300 and mistake.isprintable() for mistake in caught.value.mistakes)
+    assert error_reply(422, caught.value).status_code == 422
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_nothing_but_policies_and_policy_errors_comes_out(as_json: bool) -> None:
+    text = json.dumps(encode_policy(policy_of_text(POLICY))) if as_json else POLICY.decode()
+    read = refused = 0
+    for changed in mutations([text], 1500 if as_json else 300):
+        try:
+            policy_of_text(changed.encode(errors="surrogatepass"), as_json=as_json)
+            read += 1
+        except PolicyError:
+            refused += 1
+    assert read
+    assert refused
+
+
+def _read(text: bytes, *, as_json: bool) -> None:
+    """A policy that can be shown, or mistakes that can be shown."""
+    policy, refusal = None, None
+    try:
+        policy = policy_of_text(text, as_json=as_json)
+    except PolicyError as error:
+        refusal = error
+    if policy is not None:
+        assert decode_policy(json.loads(json.dumps(encode_policy(policy)))) == policy
+    if refusal is not None:
+        assert refusal.mistakes
+        assert all(refusal.mistakes)
+        assert error_reply(422, refusal).status_code == 422
+
+
+@given(
+    st.binary(max_size=300)
+    | st.lists(st.sampled_from(YAML_PIECES), max_size=40).map(lambda pieces: "".join(pieces).encode())
+)
+def test_any_bytes_are_a_policy_or_have_mistakes(text: bytes) -> None:
+    for as_json in (False, True):
+        _read(text, as_json=as_json)
+
+
+_PLAIN = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=8) | st.sampled_from(YAML_PIECES),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(YAML_PIECES) | st.text(max_size=3), inner)
+    ),
+    max_leaves=12,
+)
+
+
+@given(_PLAIN, st.dictionaries(st.sampled_from(YAML_PIECES[:10]), _PLAIN))
+def test_any_values_are_a_policy_or_have_mistakes(value: object, rule: dict[str, object]) -> None:
+    for content in (value, {"rules": value}, {"rules": [rule, {"name": "rest", "agent": "a"}]}, {"people": value}):
+        _read(json.dumps(content).encode(), as_json=True)

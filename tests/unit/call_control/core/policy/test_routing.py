@@ -1,0 +1,220 @@
+"""Which rule takes a call, and what is told about it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from msgspec.structs import replace
+
+from bridge_common.base.ids import call_id_of
+from bridge_common.wire.entries import IncomingCall
+from call_control.core.policy.routing import Accepted, Decision, Redirected, Rejected, Routing
+from call_control.core.policy.routing_policy import decode_policy
+from call_control.core.policy.share import place_of
+
+CALL = IncomingCall("call_1", "e", "4:+14255550100", "4:+18005551212", "ctx", "corr", "", 0)
+KEY = b"a key for the tests of the routing"
+PEOPLE = "4:+18005550000"
+
+
+def routing(*rules: dict[str, object], key: bytes = KEY, **fields: object) -> Routing:
+    content = {"people": {"phone": "+18005550000"}, "time_zone": "Europe/Berlin", "rules": list(rules), **fields}
+    return Routing(key=key, policy=decode_policy(content))
+
+
+def rest(**action: object) -> dict[str, object]:
+    return {"name": "rest", **(action or {"redirect": "people"})}
+
+
+def calls(count: int, caller: str = "") -> list[IncomingCall]:
+    return [
+        replace(CALL, caller=caller or f"4:+1425555{number:04d}", call_id=call_id_of(str(number)))
+        for number in range(count)
+    ]
+
+
+def test_without_a_policy_calls_go_to_the_profile() -> None:
+    routed = Routing(profile="front-desk").route(CALL)
+    assert routed.decision == Accepted("front-desk")
+    assert (routed.rule, routed.action) == ("DEFAULT_PROFILE", "agent")
+
+
+def test_refused_callers_by_number_or_raw_id_with_and_without_a_policy() -> None:
+    policy = routing(rest(agent="a")).policy
+    for refused in ("+14255550100", "4:+14255550100"):
+        for given in (None, policy):
+            routed = Routing(refused_callers=frozenset({refused}), policy=given).route(CALL)
+            assert routed.decision == Rejected("forbidden")
+            assert (routed.rule, routed.action) == ("REFUSED_CALLERS", "reject")
+    assert Routing(refused_callers=frozenset({"+1425"})).route(CALL).decision == Accepted("default")
+
+
+def test_a_call_on_behalf_of_a_callee_is_rejected_whatever_else_is_said() -> None:
+    call = replace(CALL, on_behalf_of="8:acs:r_t_u")
+    everyone = routing(rest(agent="a"), everyone_to_people=True).policy
+    for given in (None, everyone, routing(rest(agent="a")).policy):
+        routed = Routing(policy=given, refused_callers=frozenset({CALL.caller})).route(call)
+        assert routed.decision == Rejected("none", "on_behalf_of_callee")
+        assert (routed.rule, routed.action) == ("ON_BEHALF_REJECT_REASON", "reject")
+    assert Routing(on_behalf_reject_reason="busy").route(call).decision == Rejected("busy", "on_behalf_of_callee")
+
+
+ACTIONS: list[tuple[dict[str, object], Decision]] = [
+    ({"agent": "night"}, Accepted("night")),
+    ({"reject": "busy"}, Rejected("busy")),
+    ({"reject": "forbidden"}, Rejected("forbidden")),
+    ({"redirect": "people"}, Redirected(PEOPLE)),
+    ({"redirect": {"acs_user": "8:acs:r_u"}}, Redirected("8:acs:r_u")),
+]
+
+
+@pytest.mark.parametrize(("action", "decision"), ACTIONS)
+def test_actions(action: dict[str, object], decision: Decision) -> None:
+    routed = routing(rest(**action)).route(CALL)
+    assert routed.decision == decision
+    assert routed.rule == "rest"
+    assert "5550" not in routed.reason, "no number in what is logged"
+
+
+def test_the_first_rule_that_fits_counts() -> None:
+    asked = routing(
+        {"name": "other-line", "called": "+18005559999", "agent": "other"},
+        {"name": "vip", "caller": ["+1999*", "+1425*"], "agent": "vip"},
+        {"name": "line", "called": "+18005551212", "agent": "line"},
+        rest(),
+    )
+    assert asked.route(CALL).rule == "vip"
+    assert asked.route(replace(CALL, caller="4:+15550001111")).rule == "line"
+    assert asked.route(replace(CALL, callee="4:+18005559999")).rule == "other-line"
+    assert asked.route(replace(CALL, caller="8:acs:x", callee="8:acs:y")).rule == "rest"
+
+
+def test_all_conditions_of_a_rule_have_to_fit() -> None:
+    asked = routing({"name": "both", "called": "+1800*", "caller": "+1999*", "agent": "x"}, rest())
+    assert asked.route(CALL).rule == "rest"
+
+
+@pytest.mark.parametrize(
+    ("arrived", "rule"),
+    [
+        (datetime(2026, 11, 20, 18, 59, tzinfo=UTC), "rest"),
+        (datetime(2026, 11, 20, 19, 0, tzinfo=UTC), "night"),
+        (datetime(2026, 11, 21, 6, 59, tzinfo=UTC), "night"),
+        (datetime(2026, 11, 21, 7, 0, tzinfo=UTC), "rest"),
+        (datetime(2026, 7, 3, 18, 0, tzinfo=UTC), "night"),
+    ],
+)
+def test_the_time_of_arrival_on_the_clock_of_the_zone(arrived: datetime, rule: str) -> None:
+    asked = routing({"name": "night", "days": "fri", "hours": "20:00-08:00", "agent": "night"}, rest())
+    assert asked.route(replace(CALL, received_ms=round(arrived.timestamp() * 1000))).rule == rule
+
+
+def test_a_rule_may_have_a_clock_of_its_own() -> None:
+    rule: dict[str, object] = {"name": "tokyo", "hours": "04:00-04:01", "time_zone": "Asia/Tokyo", "agent": "x"}
+    arrived = datetime(2026, 11, 20, 19, 0, tzinfo=UTC)
+    assert routing(rule, rest()).route(replace(CALL, received_ms=round(arrived.timestamp() * 1000))).rule == "tokyo"
+
+
+def test_a_share_takes_its_callers_each_time_and_leaves_the_others_to_the_next_rule() -> None:
+    quarter = routing({"name": "main", "percent": 25, "agent": "x"}, rest())
+    half = routing({"name": "main", "percent": 50, "agent": "x"}, rest())
+    taken = {call.caller for call in calls(400) if quarter.route(call).rule == "main"}
+    assert 70 < len(taken) < 130
+    assert taken == {call.caller for call in calls(400) if place_of(KEY, "main", call.caller) < 2500}
+    assert taken < {call.caller for call in calls(400) if half.route(call).rule == "main"}
+    other_calls = [replace(call, call_id="call_2", correlation_id="2", received_ms=10**12) for call in calls(400)]
+    assert taken == {call.caller for call in other_calls if quarter.route(call).rule == "main"}
+
+
+def test_the_reason_tells_share_and_bucket_whichever_way_it_went() -> None:
+    asked = routing({"name": "main", "percent": 25, "agent": "x"}, rest())
+    routed = {asked.route(call).rule: asked.route(call) for call in calls(20)}
+    assert routed["main"].reason.startswith("25 %, bucket ")
+    assert routed["main"].reason.endswith(": agent x")
+    assert routed["rest"].reason.startswith("redirect (not main: 25 %, bucket ")
+
+
+def test_without_a_key_a_share_takes_nobody() -> None:
+    asked = routing({"name": "main", "percent": 99, "agent": "x"}, rest(), key=b"")
+    assert {asked.route(call).rule for call in calls(50)} == {"rest"}
+    assert "without ROUTING_KEY" in asked.route(CALL).reason
+    whole = routing({"name": "main", "called": "+1*", "percent": 100, "agent": "x"}, rest(), key=b"")
+    assert whole.route(CALL).rule == "main"
+
+
+def test_callers_without_a_number_are_drawn_call_by_call() -> None:
+    asked = routing({"name": "main", "percent": 25, "agent": "x"}, rest())
+    hidden = calls(400, caller="4:anonymous")
+    taken = [call for call in hidden if asked.route(call).rule == "main"]
+    assert 70 < len(taken) < 130
+    assert all(asked.route(call).rule == "main" for call in taken), "the same call delivered again goes the same way"
+    assert "call drawn at" in asked.route(hidden[0]).reason
+
+
+def test_the_kill_switch_sends_everybody_to_people_whatever_the_rules_say() -> None:
+    asked = routing({"name": "all-calls", "agent": "x"}, everyone_to_people=True)
+    routed = asked.route(CALL)
+    assert routed.decision == Redirected(PEOPLE)
+    assert (routed.rule, routed.action) == ("everyone_to_people", "redirect")
+
+
+def test_the_kill_switch_works_without_people() -> None:
+    policy = routing({"name": "all-calls", "agent": "x"}, people=None, everyone_to_people=True).policy
+    routed = Routing(policy=policy, redirect_target="4:+18005559999").route(CALL)
+    assert (routed.decision, routed.rule) == (Redirected("4:+18005559999"), "everyone_to_people")
+    busy = Routing(policy=policy).route(CALL)
+    assert (busy.decision, busy.rule, busy.action) == (Rejected("busy"), "everyone_to_people", "reject")
+    assert "REDIRECT_TARGET" in busy.reason
+
+
+def test_a_redirect_to_what_was_called_would_go_round_in_a_circle() -> None:
+    for asked in (routing(rest()), routing(rest(), everyone_to_people=True)):
+        routed = asked.route(replace(CALL, callee=PEOPLE))
+        assert routed.decision == Rejected("busy")
+        assert "ring here again" in routed.reason
+
+
+def test_people_of_the_policy() -> None:
+    assert routing(rest()).people == PEOPLE
+    assert routing(rest(agent="x"), people=None).people == ""
+    assert Routing().people == ""
+
+
+def test_a_share_of_nothing_takes_nobody() -> None:
+    """Not even the caller in bucket 0, whom the smallest share takes."""
+
+    def shared(percent: float) -> Routing:
+        return routing({"name": "few", "percent": percent, "agent": "new"}, rest())
+
+    in_bucket_0 = next(call for call in calls(100_000) if place_of(KEY, "few", call.caller) == 0)
+    assert shared(0.01).route(in_bucket_0).decision == Accepted("new")
+    routed = shared(0).route(in_bucket_0)
+    assert (routed.decision, routed.rule) == (Redirected(PEOPLE), "rest")
+
+
+UPPER, LOWER = "8:ACS:AB-CD", "8:acs:ab-cd"
+
+
+@pytest.mark.parametrize(("written", "calling"), [(UPPER, LOWER), (LOWER, UPPER)])
+def test_parties_match_in_any_case(written: str, calling: str) -> None:
+    call = replace(CALL, caller=calling)
+    refused = Routing(refused_callers=frozenset({written})).route(call)
+    assert refused.decision == Rejected("forbidden")
+    chosen = routing({"name": "one", "caller": [written], "agent": "new"}, rest()).route(call)
+    assert chosen.decision == Accepted("new")
+    dialed = routing({"name": "one", "called": [written], "agent": "new"}, rest()).route(replace(CALL, callee=calling))
+    assert dialed.decision == Accepted("new")
+
+
+def test_a_caller_has_the_same_bucket_in_any_case() -> None:
+    policy = routing({"name": "half", "percent": 50, "agent": "new"}, rest())
+    for number in range(20):
+        routed = [policy.route(replace(CALL, caller=f"{caller}{number}")) for caller in (UPPER, LOWER)]
+        assert routed[0] == routed[1]
+
+
+@pytest.mark.parametrize(("target", "called"), [("8:acs:R_U", "8:acs:r_u"), ("8:acs:r_u", "8:ACS:R_U")])
+def test_a_redirect_to_what_was_called_is_seen_in_any_case(target: str, called: str) -> None:
+    routed = routing(rest(redirect={"acs_user": target})).route(replace(CALL, callee=called))
+    assert routed.decision == Rejected("busy")

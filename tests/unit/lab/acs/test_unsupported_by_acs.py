@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+from lab.acs.rest import OPERATIONS
+from lab.acs.unsupported_by_acs import FIELDS, PRETENDED, pretended
+
+_NO_BODY = {"list_participants", "get_participant", "terminate", "get_call", "hang_up", "cancel_media"}
+_REFUSED = {"connect", "recognize", "start_transcription", "start_recording"}
+
+
+def _where(operation: str, body: dict[str, object]) -> list[str]:
+    return list(pretended(operation, body))
+
+
+def test_the_fields_of_every_operation_with_a_body_are_known() -> None:
+    assert {one.name for one in OPERATIONS} - _NO_BODY - _REFUSED == set(FIELDS)
+
+
+def test_what_is_pretended_belongs_to_operations_that_exist() -> None:
+    operations = {where.partition(".")[0] for where in PRETENDED} - {"Authorization: Bearer"}
+    assert operations <= {one.name for one in OPERATIONS} - _REFUSED
+    read = {f"{operation}.{field}" for operation, fields in FIELDS.items() for field in fields}
+    conditional = {"transfer.transferee", "start_dtmf.targetParticipant"}
+    assert read & set(PRETENDED) == conditional, "a field is read or pretended; these two depend on the call"
+
+
+def test_fields_that_are_read_are_not_pretended() -> None:
+    streaming = {"transportUrl": "wss://a", "startMediaStreaming": True, "audioFormat": "pcm24KMono"}
+    body: dict[str, object] = {
+        "incomingCallContext": "c",
+        "callbackUri": "https://a",
+        "mediaStreamingOptions": streaming,
+    }
+    assert _where("answer", body) == []
+
+
+def test_fields_that_are_not_read_are_named_whatever_they_are() -> None:
+    body: dict[str, object] = {
+        "incomingCallContext": "c",
+        "callIntelligenceOptions": {"cognitiveServicesEndpoint": "https://ai"},
+        "mediaStreamingOptions": {"transportUrl": "wss://a", "enableMarks": True},
+        "somethingNew": 1,
+    }
+    assert _where("answer", body) == [
+        *("answer.callIntelligenceOptions", "answer.mediaStreamingOptions.enableMarks", "answer.somethingNew")
+    ]
+
+
+def test_values_that_mean_the_default_are_not_pretended() -> None:
+    body: dict[str, object] = {
+        "playSources": [{}], "playTo": [], "interruptCallMediaOperation": False, "playOptions": {"loop": False},
+    }  # fmt: skip
+    assert _where("play", body) == []
+    assert _where("play", body | {"playOptions": {"loop": True}}) == ["play.playOptions"]
+
+
+def test_an_operation_without_the_part_that_callers_notice_is_named() -> None:
+    assert _where("add_participant", {"participantToAdd": {}}) == ["add_participant"]

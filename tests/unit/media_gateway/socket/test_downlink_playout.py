@@ -1,0 +1,200 @@
+"""The downlink with a clock in the test's hand."""
+
+from __future__ import annotations
+
+import base64
+import json
+
+import pytest
+
+from bridge_common.observability.telemetry import now_us
+from bridge_common.wire.entries import Audio, AudioFrame, Clear, Ended, Hold, ItemEnd, Played, Playing, Stamp
+from media_gateway.core.acs_media import STOP_AUDIO
+from media_gateway.core.playout import Report
+from media_gateway.settings import GatewaySettings
+from media_gateway.socket.downlink_playout import DownlinkPlayout
+from media_gateway.socket.send_buffer import SendBuffer
+from media_gateway.ticker import Ticked, Ticker
+from tests.support.recorded_spans import Growth
+
+SPEECH = b"\x00\x10" * 480 * 50
+
+
+class Kept(SendBuffer):
+    """An outbox whose messages nobody has taken yet."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda _: None, lambda: None)
+        self.paused(True)
+
+    @property
+    def messages(self) -> list[bytes]:
+        return list(self._waiting)
+
+    def pcm(self) -> bytes:
+        bodies = [json.loads(message)["AudioData"] for message in self.messages]
+        return b"".join(base64.b64decode(body["Data"]) for body in bodies if body)
+
+
+class Due(Ticker):
+    """Remembers when it is to call, and leaves the calling to the test."""
+
+    at: float | None = None
+
+    def wake(self, ticked: Ticked, at: float | None) -> None:
+        self.at = at
+
+
+class Call:
+    def __init__(self, rate_hz: int = 24_000, **changes: object) -> None:
+        values = {
+            "redis_url": "redis://localhost",
+            "media_token_keys": ("a-key-only-for-tests",),
+            "acs_jwt_mode": "off",
+            "allow_insecure": "unchecked-tokens",
+            **changes,
+        }
+        self.began = self.now = 100.0
+        self.outbox = Kept()
+        self.due = Due()
+        self.reports: list[Report] = []
+        self.stopped: list[Clear] = []
+        self.ended: list[Ended] = []
+        self.downlink = DownlinkPlayout(
+            rate_hz,
+            GatewaySettings.model_validate(values),
+            clock=lambda: self.now,
+            ticker=self.due,
+            outbox=self.outbox,
+            report=self.reports.append,
+            on_stopped=self.stopped.append,
+            on_ended=self.ended.append,
+        )
+
+    def run(self, seconds: float) -> None:
+        end = self.now + seconds
+        while self.now < end:
+            self.now += 0.02
+            if self.due.at is not None and self.due.at <= self.now:
+                self.downlink.tick(self.now)
+
+
+def test_the_lead_is_sent_when_the_audio_comes() -> None:
+    call = Call()
+    call.downlink.take("1-1", Audio("a", SPEECH))
+    assert len(call.outbox.pcm()) == 10 * 960
+    assert call.reports == [Playing("a")]
+    assert call.downlink.waiting_s == pytest.approx(0.8)
+    for _ in range(25):
+        call.run(0.02)
+        ahead_s = len(call.outbox.pcm()) / 48_000 - (call.now - call.began)
+        assert 0.1 < ahead_s <= 0.221
+
+
+def test_the_lead_and_the_message_are_settings() -> None:
+    call = Call(playout_lead_ms=390, playout_message_ms=60)
+    call.downlink.take("1-1", Audio("a", SPEECH))
+    assert [len(json.loads(message)["AudioData"]["Data"]) for message in call.outbox.messages] == [3840] * 6
+
+
+def test_audio_in_small_pieces_leaves_as_it_comes() -> None:
+    call = Call()
+    for number in range(1, 5):
+        call.downlink.take(f"1-{number}", Audio("a", SPEECH[:960]))
+        assert len(call.outbox.messages) == number
+        call.run(0.02)
+
+
+@pytest.mark.parametrize(("rate_hz", "least"), [(24_000, len(SPEECH)), (16_000, len(SPEECH) * 2 // 3)])
+def test_nothing_of_an_item_is_lost(rate_hz: int, least: int) -> None:
+    call = Call(rate_hz)
+    call.downlink.take("1-1", Audio("a", SPEECH))
+    call.downlink.take("1-2", ItemEnd("a"))
+    call.run(2)
+    assert least <= len(call.outbox.pcm()) <= least + 60
+    assert call.reports == [Playing("a"), Played("a", 1000, complete=True)]
+
+
+def test_clear_throws_away_what_still_waits_for_the_socket() -> None:
+    call = Call(16_000)
+    call.downlink.take("1-1", Audio("a", SPEECH))
+    call.now += 0.1
+    call.downlink.take("1-2", Clear("a"))
+    assert call.outbox.messages == [STOP_AUDIO]
+    assert call.reports[1:] == [Played("a", 98, complete=False)]
+    call.downlink.take("1-3", Audio("a", SPEECH))
+    call.run(2)
+    assert call.outbox.messages == [STOP_AUDIO]
+    call.downlink.take("1-4", Audio("b", bytes(960)))
+    assert not any(call.outbox.pcm()), "nothing of the old sound is left in the resampler"
+
+
+def test_give_up_reports_without_stopping_anything() -> None:
+    call = Call()
+    call.downlink.take("1-1", Audio("a", SPEECH))
+    call.now += 0.0501
+    call.downlink.give_up()
+    assert call.reports[-1] == Played("a", 50, complete=False)
+    assert STOP_AUDIO not in call.outbox.messages
+
+
+def test_hold_sounds_at_the_next_beats() -> None:
+    call = Call()
+    call.downlink.take("1-1", Hold(on=True))
+    call.run(0.3)
+    assert any(call.outbox.pcm())
+
+
+def test_the_end_is_passed_on() -> None:
+    call = Call()
+    call.downlink.take("1-1", Ended("hung up"))
+    assert call.ended == [Ended("hung up")]
+
+
+def test_other_entries_are_ignored() -> None:
+    call = Call()
+    call.downlink.take("1-1", AudioFrame(bytes(960)))
+    assert call.outbox.messages == []
+
+
+def test_the_ticker_is_asked_only_while_something_is_due() -> None:
+    call = Call()
+    assert call.due.at is None
+    call.downlink.take("1-1", Audio("a", SPEECH))
+    call.downlink.take("1-2", ItemEnd("a"))
+    assert call.due.at == pytest.approx(call.now + 0.08)
+    call.run(2)
+    assert call.reports[-1] == Played("a", 1000, complete=True)
+    assert call.due.at is None
+    call.downlink.take("1-3", Audio("b", SPEECH))
+    call.downlink.give_up()
+    assert call.due.at is None
+
+
+def test_a_clear_is_told_once_stop_audio_has_left() -> None:
+    call = Call()
+    call.downlink.take("1-1", Clear("a", at_us=17))
+    assert call.outbox.messages == [STOP_AUDIO]
+    assert call.stopped == [Clear("a", at_us=17)]
+
+
+def test_a_stamp_is_measured_and_changes_nothing() -> None:
+    call, grown = Call(), Growth()
+    call.downlink.take("1-1", Stamp(now_us() - 50_000))
+    call.downlink.take("1-2", Stamp(now_us() + 60_000_000))
+    assert call.outbox.messages == []
+    assert grown('bridge_frame_delay_seconds_count{direction="downlink"}') == 2
+    assert 0.05 <= grown('bridge_frame_delay_seconds_sum{direction="downlink"}') < 10, "clocks differ; no negative time"
+
+
+def test_silence_within_an_item_is_measured() -> None:
+    call, grown = Call(), Growth()
+    call.downlink.take("1-1", Audio("a", SPEECH))
+    call.run(len(SPEECH) / 48_000 + 0.5)
+    call.downlink.take("1-2", Audio("a", SPEECH))
+    assert grown('bridge_gap_seconds_count{direction="out"}') == 1
+    assert grown('bridge_gap_seconds_sum{direction="out"}') == pytest.approx(0.5, abs=0.05)
+    call.downlink.take("1-3", ItemEnd("a"))
+    call.run(len(SPEECH) / 48_000 + 0.5)
+    call.downlink.take("1-4", Audio("b", SPEECH))
+    assert grown('bridge_gap_seconds_count{direction="out"}') == 1, "a pause between items is none"
