@@ -26,7 +26,8 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 TARGETS: Final = (
     "services/*/src/*/core/**/*.py",
     # fences
-    "libs/common/src/bridge_common/store/*scripts.py",
+    "libs/common/src/**/*.lua",
+    "services/*/src/**/*.lua",
     "libs/common/src/bridge_common/store/leases.py",
     "libs/common/src/bridge_common/store/inbox.py",
     "services/agent-relay/src/agent_relay/fleet/lease_keeper.py",
@@ -39,16 +40,17 @@ TARGETS: Final = (
     "services/media-gateway/src/media_gateway/drain.py",
     "services/media-gateway/src/media_gateway/admission.py",
 )
-# The scripts for Redis are tested through the modules that call them.
+# The scripts for Redis are tested through the modules that call them: by the first word of a script's name.
 CALLERS: Final = {
-    "lease_scripts": ("test_leases.py",),
-    "scripts": (
-        "test_call_store*.py",
-        "test_inbox*.py",
-        "test_fleet.py",
-        "test_announcement_store.py",
-        "test_connection_quota.py",
-    ),
+    "announcement": "test_announcement_store.py",
+    "call": "test_call_store*.py",
+    "fleet": "test_fleet.py",
+    "inbox": "test_inbox*.py",
+    "lease": "test_leases.py",
+    "now": "test_inbox*.py",
+    "policy": "test_policy_store.py",
+    "quota": "test_connection_quota.py",
+    "ring": "test_ring_counter.py",
 }
 _NOT_COPIED: Final = shutil.ignore_patterns(
     ".git", ".venv", "out", ".lab", "node_modules", "__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache"
@@ -66,8 +68,8 @@ def package_of(module: Path) -> str:
 def judges_of(module: Path) -> list[str]:
     """The tests of the module's own name first, then those of its whole core."""
     package = package_of(module)
-    patterns = CALLERS.get(module.stem, (f"test_{module.stem}.py",))
-    found = [test for pattern in patterns for test in sorted((ROOT / "tests").rglob(pattern))]
+    pattern = CALLERS[module.stem.split("_")[0]] if module.suffix == ".lua" else f"test_{module.stem}.py"
+    found = sorted((ROOT / "tests").rglob(pattern))
     ours = [str(test.relative_to(ROOT)) for test in found if package in test.parts or "contract" in test.parts]
     return ours + ([f"tests/unit/{package}/core"] if "core" in module.parts else [])
 

@@ -62,16 +62,13 @@ def test_text_beyond_ascii_before_a_mutant_moves_nothing() -> None:
     assert lines_of('x = f("…", 1)') == {'x = f("…", (2))', 'x = f("…", (0))'}
 
 
-def test_lua_is_mutated_within_the_scripts_only() -> None:
-    source = """LIMIT = 3
-FENCE = '''
--- lower <= higher
+def test_lua_is_mutated_outside_its_comments() -> None:
+    source = """-- lower <= higher
 if epoch < held then return 0 end
 redis.call('DEL', KEYS[1])
-'''
 """
-    found = [mutant.describe(source) for mutant in mutants_of(HERE, source)]
-    assert found == ["core/one.py:4: < → <=", "core/one.py:5: redis.call('DEL', KEYS[1]) → removed"]
+    found = [mutant.describe(source) for mutant in mutants_of(Path("one.lua"), source)]
+    assert found == ["one.lua:2: < → <=", "one.lua:3: redis.call('DEL', KEYS[1]) → removed"]
 
 
 def test_every_target_has_tests_of_its_own() -> None:

@@ -11,12 +11,11 @@ import pytest
 from bridge_common.base.errors import OutsideError
 from bridge_common.observability import telemetry
 from bridge_common.redis.clients import RedisClients, open_clients
-from bridge_common.wire.keys import ROUTING
 from call_control.core.policy.policy_in_force import OutdatedError, PolicyInForce
 from call_control.core.policy.routing import Accepted, Routed, Routing
 from call_control.core.policy.routing_policy import Policy, PolicyError, decode_policy
 from call_control.routing.policy_keeper import PolicyKeeper
-from call_control.routing.policy_store import PolicyStore
+from call_control.routing.policy_store import ROUTING, PolicyStore
 from lab.ports import free_port
 
 KEY = b"the routing key of the tests"

@@ -9,8 +9,7 @@ import pytest
 
 from bridge_common.base.errors import OutsideError
 from bridge_common.redis.clients import RedisClients, open_clients
-from bridge_common.wire.keys import ROUTING
-from call_control.routing.policy_store import PolicyStore
+from call_control.routing.policy_store import ROUTING, PolicyStore
 from lab.ports import free_port
 
 

@@ -13,7 +13,7 @@ from typing import Final
 from redis.asyncio import Redis
 
 from bridge_common.redis.clients import redis_errors
-from bridge_common.store import scripts
+from bridge_common.redis.scripts import load_script
 from bridge_common.store.leases import Claim
 from bridge_common.wire.call_record import Status
 from bridge_common.wire.entries import Say
@@ -46,8 +46,8 @@ class AnnouncementStore:
     def __init__(self, redis: Redis, keys: Keys) -> None:
         self._redis = redis
         self._keys = keys
-        self._add = redis.register_script(scripts.ADD_SAY)
-        self._note = redis.register_script(scripts.NOTE_SAID)
+        self._add = redis.register_script(load_script("bridge_common.store", "announcement_add"))
+        self._note = redis.register_script(load_script("bridge_common.store", "announcement_note"))
 
     async def add(self, call_id: str, piece: Say, *, most_a_minute: int) -> Added:
         """Append a piece; with the first one the relays are woken."""

@@ -15,7 +15,7 @@ from bridge_common.base.errors import EntryError
 from bridge_common.base.log import fields
 from bridge_common.redis.clients import command, redis_errors
 from bridge_common.redis.cluster import server_of
-from bridge_common.store import scripts
+from bridge_common.redis.scripts import load_script
 from bridge_common.store.leases import LEASE_MS, Claim
 from bridge_common.streams.stream_entries import PRIVATE, Fields, decode_fields
 from bridge_common.wire.call_record import FOREIGN_FIELDS, CallRecord, Status, decode_record, encode_record
@@ -69,15 +69,15 @@ class CallStore:
         self._keys = keys
         self._record_s = record_s
         self._transcript_s = min(transcript_s, record_s)
-        self._create = redis.register_script(scripts.CREATE_CALL)
-        self._restore = redis.register_script(scripts.RESTORE_CALL)
-        self._save = redis.register_script(scripts.SAVE_CALL)
-        self._attach = redis.register_script(scripts.ATTACH_MEDIA)
-        self._note_voice = redis.register_script(scripts.NOTE_VOICE)
-        self._mark_greeted = redis.register_script(scripts.MARK_GREETED)
-        self._append_transcript = redis.register_script(scripts.APPEND_TRANSCRIPT)
-        self._end_streams = redis.register_script(scripts.END_STREAMS)
-        self._erase = redis.register_script(scripts.ERASE_CALL)
+        self._create = redis.register_script(load_script("bridge_common.store", "call_create"))
+        self._restore = redis.register_script(load_script("bridge_common.store", "call_restore"))
+        self._save = redis.register_script(load_script("bridge_common.store", "call_save"))
+        self._attach = redis.register_script(load_script("bridge_common.store", "call_attach_media"))
+        self._note_voice = redis.register_script(load_script("bridge_common.store", "call_note_voice"))
+        self._mark_greeted = redis.register_script(load_script("bridge_common.store", "call_mark_greeted"))
+        self._append_transcript = redis.register_script(load_script("bridge_common.store", "call_append_transcript"))
+        self._end_streams = redis.register_script(load_script("bridge_common.store", "call_end_streams"))
+        self._erase = redis.register_script(load_script("bridge_common.store", "call_erase"))
 
     async def create(self, record: CallRecord, deadlines: Deadlines = _NONE) -> bool:
         """Store a new call with its two streams and deadlines; False when the call exists already, or was erased."""

@@ -17,7 +17,7 @@ from redis.asyncio import Redis
 
 from bridge_common.base.errors import OutsideError
 from bridge_common.redis.clients import command, redis_errors
-from bridge_common.store import scripts
+from bridge_common.redis.scripts import load_script
 from bridge_common.wire.keys import FLEET, Keys
 
 BEAT_S: Final = 0.25
@@ -50,8 +50,8 @@ class Fleet:
         self._refusal = ""
         self._name = name
         self._kind = kind
-        self._beat = redis.register_script(scripts.BEAT)
-        self._live = redis.register_script(scripts.LIVE_FLEET)
+        self._beat = redis.register_script(load_script("bridge_common.store", "fleet_beat"))
+        self._live = redis.register_script(load_script("bridge_common.store", "fleet_live"))
 
     async def beat(self, *, capacity: int = 0, active: int = 0, draining: bool = False) -> None:
         row = {"kind": self._kind, "capacity": capacity, "active": active, "draining": draining}

@@ -18,7 +18,7 @@ from redis.exceptions import ResponseError
 from bridge_common.base.errors import EntryError, OutsideError
 from bridge_common.base.log import fields
 from bridge_common.redis.clients import MAX_BLOCK_MS, command, redis_errors
-from bridge_common.store import scripts
+from bridge_common.redis.scripts import load_script
 from bridge_common.streams.stream_entries import Fields, Reply, decode_fields, entries_of
 from bridge_common.wire.entries import (
     Callback,
@@ -93,11 +93,11 @@ class Inbox:
         self._held: set[tuple[str, str]] = set()
         """What was delivered here and is not acknowledged yet, as (tag, entry id)."""
         self._reply_lost = False
-        self._put_once = control.register_script(scripts.PUT_ONCE)
-        self._put_as_owner = control.register_script(scripts.PUT_AS_OWNER)
-        self._acknowledge = control.register_script(scripts.ACKNOWLEDGE)
-        self._forget_consumers = control.register_script(scripts.FORGET_CONSUMERS)
-        self._fire_timers = control.register_script(scripts.FIRE_TIMERS)
+        self._put_once = control.register_script(load_script("bridge_common.store", "inbox_put_once"))
+        self._put_as_owner = control.register_script(load_script("bridge_common.store", "inbox_put_as_owner"))
+        self._acknowledge = control.register_script(load_script("bridge_common.store", "inbox_acknowledge"))
+        self._forget_consumers = control.register_script(load_script("bridge_common.store", "inbox_forget_consumers"))
+        self._fire_timers = control.register_script(load_script("bridge_common.store", "inbox_fire_timers"))
 
     def parts(self) -> list[Inbox]:
         """One for each server, so that none waits for another; what one of them delivered any of them acknowledges."""

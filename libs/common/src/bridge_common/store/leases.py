@@ -19,7 +19,7 @@ from redis.asyncio import Redis
 from bridge_common.base.errors import OutsideError
 from bridge_common.base.log import fields
 from bridge_common.redis.clients import MAX_BLOCK_MS, command, redis_errors
-from bridge_common.store import lease_scripts
+from bridge_common.redis.scripts import load_script
 from bridge_common.streams.stream_entries import entries_of, xread
 from bridge_common.wire.call_record import Status
 from bridge_common.wire.keys import WAKE_LENGTH, WAKE_SAY, Keys
@@ -71,13 +71,13 @@ class Leases:
         self._lease_ms = lease_ms
         self._next_end = math.inf
         """When the next lease ends, by the loop's time, as the last `claim` saw it."""
-        self._offer = redis.register_script(lease_scripts.OFFER)
-        self._claim = redis.register_script(lease_scripts.CLAIM)
-        self._renew = redis.register_script(lease_scripts.RENEW)
-        self._release = redis.register_script(lease_scripts.RELEASE)
-        self._stopped = redis.register_script(lease_scripts.STOPPED)
-        self._overdue = redis.register_script(lease_scripts.OVERDUE)
-        self._end = redis.register_script(lease_scripts.END_LEASE)
+        self._offer = redis.register_script(load_script("bridge_common.store", "lease_offer"))
+        self._claim = redis.register_script(load_script("bridge_common.store", "lease_claim"))
+        self._renew = redis.register_script(load_script("bridge_common.store", "lease_renew"))
+        self._release = redis.register_script(load_script("bridge_common.store", "lease_release"))
+        self._stopped = redis.register_script(load_script("bridge_common.store", "lease_stopped"))
+        self._overdue = redis.register_script(load_script("bridge_common.store", "lease_overdue"))
+        self._end = redis.register_script(load_script("bridge_common.store", "lease_end"))
 
     def parts(self) -> list[Leases]:
         """One for each server, so that none waits for another: `claim` and `wait_wake` are of its calls alone."""

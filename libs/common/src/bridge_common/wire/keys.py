@@ -1,11 +1,10 @@
-"""Every Redis key, consumer group and limit of the project, spelled once.
+"""The Redis keys, consumer groups and limits that services share, spelled once. Those of one service are there.
 
 All keys of a call carry the shard tag `{sNN}`, so that scripts and reads over several keys stay in one slot.
 """
 
 from __future__ import annotations
 
-import hashlib
 from typing import Final
 
 from bridge_common.base.ids import shard_of
@@ -31,10 +30,6 @@ FINAL_EPOCH: Final = 2**63
 """The epoch of the `Ended` entry: above every real one (ms since 1970), so it fences every writer for good."""
 
 FLEET: Final = "fleet"
-ROUTING: Final = "routing"
-"""The routing policy in force, with its version (JSON)."""
-ROUTING_NEWS: Final = "{routing}:news"
-"""A stream in the same slot that tells of each change of the policy."""
 SEEN_TTL_S: Final = 24 * 3600
 LIVE_TTL_S: Final = 26 * 3600
 """Life of the keys of a running call: refreshed by nothing, so above any call's length."""
@@ -111,25 +106,6 @@ class Keys:
 
     def seen(self, tag: str, event_id: str) -> str:
         return f"{tag}:seen:{event_id}"
-
-
-def quota(resource: str) -> str:
-    """The connections that a Voice Live resource has taken in the last minute, of the whole fleet."""
-    return f"quota:{resource}"
-
-
-def ring_bucket(limit: str, caller: str = "") -> str:
-    """The calls that were counted against a limit in the last minute; `caller`: the raw id if each has its own.
-
-    All buckets are in one slot. The digest bounds the length: a raw id is whatever the event says.
-    """
-    owner = f":{hashlib.sha256(caller.lower().encode()).hexdigest()[:32]}" if caller else ""
-    return f"quota:{{rings}}:{limit}{owner}"
-
-
-def ring_reported(bucket: str) -> str:
-    """Exists for a minute after the log has reported the bucket as full."""
-    return f"{bucket}:reported"
 
 
 def _tag(shard: int) -> str:

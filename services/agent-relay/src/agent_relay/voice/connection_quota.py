@@ -15,8 +15,7 @@ from typing import Final, Protocol
 from redis.asyncio import Redis
 
 from bridge_common.redis.clients import redis_errors
-from bridge_common.store import scripts
-from bridge_common.wire.keys import quota
+from bridge_common.redis.scripts import load_script
 
 BACK_AFTER_MS: Final = 61_000
 """A token is taken before the handshake that Azure counts, and the next one's handshake may be quicker than its was."""
@@ -58,10 +57,10 @@ class ConnectionQuota:
 
     def __init__(self, redis: Redis, per_minute: int) -> None:
         self._per_minute = per_minute
-        self._take = redis.register_script(scripts.TAKE_CONNECTION)
-        self._free = redis.register_script(scripts.FREE_CONNECTIONS)
-        self._give_back = redis.register_script(scripts.GIVE_BACK_CONNECTION)
-        self._pause = redis.register_script(scripts.PAUSE_CONNECTIONS)
+        self._take = redis.register_script(load_script("agent_relay.voice", "quota_take"))
+        self._free = redis.register_script(load_script("agent_relay.voice", "quota_free"))
+        self._give_back = redis.register_script(load_script("agent_relay.voice", "quota_give_back"))
+        self._pause = redis.register_script(load_script("agent_relay.voice", "quota_pause"))
 
     async def take(self, resource: str, urgency: Urgency) -> Grant:
         token = uuid.uuid4().hex
@@ -90,3 +89,8 @@ class ConnectionQuota:
 
     def _most(self, urgency: Urgency) -> int:
         return max(1, int(self._per_minute * urgency.value)) if self._per_minute else _UNLIMITED
+
+
+def quota(resource: str) -> str:
+    """The connections that a Voice Live resource has taken in the last minute, of the whole fleet."""
+    return f"quota:{resource}"

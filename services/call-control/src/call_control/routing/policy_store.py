@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from redis.asyncio import Redis
 
 from bridge_common.redis.clients import command, redis_errors
-from bridge_common.store import scripts
+from bridge_common.redis.scripts import load_script
 from bridge_common.store.leases import BEGINNING
 from bridge_common.streams.stream_entries import entries_of, xread
-from bridge_common.wire.keys import ROUTING, ROUTING_NEWS
+
+ROUTING: Final = "routing"
+"""The routing policy in force, with its version (JSON)."""
+ROUTING_NEWS: Final = "{routing}:news"
+"""A stream in the same slot that tells of each change of the policy."""
 
 
 class PolicyStore:
@@ -16,7 +22,7 @@ class PolicyStore:
         self._redis = redis
         self._blocking = blocking
         self._news_cursor = BEGINNING
-        self._swap = redis.register_script(scripts.SWAP_ROUTING)
+        self._swap = redis.register_script(load_script("call_control.routing", "policy_swap"))
 
     async def read(self) -> bytes:
         """As it stands there; empty when nothing does."""

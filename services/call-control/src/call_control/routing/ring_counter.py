@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import time
 from dataclasses import dataclass
@@ -12,9 +13,8 @@ from redis.asyncio import Redis
 from bridge_common.base.errors import OutsideError
 from bridge_common.base.outage_logger import OutageLogger
 from bridge_common.redis.clients import redis_errors
-from bridge_common.store import scripts
+from bridge_common.redis.scripts import load_script
 from bridge_common.wire.entries import IncomingCall
-from bridge_common.wire.keys import ring_bucket, ring_reported
 from call_control.core.policy.ring_limits import Limit, RingLimits
 
 log = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ class Exceeded:
 class RingCounter:
     def __init__(self, redis: Redis, limits: RingLimits) -> None:
         self.limits = limits
-        self._admit = redis.register_script(scripts.ADMIT_RING)
+        self._admit = redis.register_script(load_script("call_control.routing", "ring_admit"))
         self._outage = OutageLogger(log, "counting ringing calls")
         self._pause_until = float("-inf")
 
@@ -65,3 +65,17 @@ class RingCounter:
         async with redis_errors("counting a ringing call"):
             which, first = await self._admit(keys=keys, args=[call.call_id, WINDOW_MS, *limits.values()])
         return int(which), int(first)
+
+
+def ring_bucket(limit: str, caller: str = "") -> str:
+    """The calls that were counted against a limit in the last minute; `caller`: the raw id if each has its own.
+
+    All buckets are in one slot. The digest bounds the length: a raw id is whatever the event says.
+    """
+    owner = f":{hashlib.sha256(caller.lower().encode()).hexdigest()[:32]}" if caller else ""
+    return f"quota:{{rings}}:{limit}{owner}"
+
+
+def ring_reported(bucket: str) -> str:
+    """Exists for a minute after the log has reported the bucket as full."""
+    return f"{bucket}:reported"

@@ -1,0 +1,3 @@
+-- include: now
+-- KEYS fleet   -> {now, {name, row, ...}}
+return {now_ms(), redis.call('HGETALL', KEYS[1])}

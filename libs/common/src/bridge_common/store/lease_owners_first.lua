@@ -1,0 +1,15 @@
+-- Whether nobody was served for so long that all leases are overdue at once: Redis was away, stood still, or this
+-- server is the replica of a moment ago. For two heartbeats the owners come first then.
+local function owners_first(lease_ms)
+  local now = now_ms()
+  local served = tonumber(redis.call('HGET', KEYS[2], ':served') or now)
+  local quiet_until = tonumber(redis.call('HGET', KEYS[2], ':quiet_until') or 0)
+  if math.abs(now - served) > 0.4 * lease_ms then
+    quiet_until = now + 0.5 * lease_ms
+    redis.call('HSET', KEYS[2], ':quiet_until', as_int(quiet_until))
+  end
+  if served == now or math.abs(now - served) > 0.05 * lease_ms then
+    redis.call('HSET', KEYS[2], ':served', as_int(now))
+  end
+  return now < quiet_until
+end
