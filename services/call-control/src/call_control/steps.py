@@ -40,7 +40,7 @@ _SWAPS: Final = 50
 
 
 class RoutingSource(Protocol):
-    """`RoutingDesk`, as the steps see it."""
+    """`PolicyKeeper`, as the steps see it."""
 
     async def routing(self) -> Routing: ...
 

@@ -246,13 +246,13 @@ async def test_a_taken_port_ends_before_the_service_starts(echo: Echo) -> None:
 PROCESS = textwrap.dedent(
     """
     import asyncio, sys
-    from bridge_common.service.background_tasks import Parts
+    from bridge_common.service.background_tasks import BackgroundTasks
     from bridge_common.service.lifecycle import serve
     from bridge_common.service.settings import ServiceSettings, load_settings
 
     class Silent:
         draining = False
-        parts = Parts()
+        parts = BackgroundTasks()
         def routes(self): return []
         async def ready(self): return ""
         async def start(self): print("started", flush=True)

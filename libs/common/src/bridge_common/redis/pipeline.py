@@ -196,7 +196,7 @@ async def keep_open(
 ) -> NoReturn:
     """Give `user` a connection, one after the other, until cancelled.
 
-    `patience_s`: see `RedisWire.until_lost`; `told` and `left`: see `RedisWire`.
+    `patience_s`: see `RedisPipeline.until_lost`; `told` and `left`: see `RedisPipeline`.
     """
     while True:
         try:
