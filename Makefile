@@ -1,4 +1,4 @@
-# Every target prints with `make help`. `make demo` and `make test` are all a fresh machine needs.
+# `make help` lists every target in groups (`##@ group`). A fresh machine needs `make demo` and `make test` only.
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
@@ -21,10 +21,16 @@ SHIPPED_FIRST := PYTHONPATH=$(CURDIR)/$(AS_SHIPPED)
 SHIPPED := services/agent-relay services/media-gateway libs/common
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up down test unit integration e2e frameworks check style types contracts compiled mutate format bench load chaos images lock clean
+.PHONY: help install demo up down test unit integration e2e frameworks check style types contracts prose compiled mutate coverage format bench load chaos images lock clean
+
+# $(call parts,target,names): make each part, then name those that failed.
+parts = for part in $(2); do $(MAKE) $$part || failed="$$failed $$part"; done; \
+	test -z "$$failed" || { echo "make $(1): failed:$$failed" >&2; exit 1; }
+
+##@ Start
 
 help: ## list the targets
-	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## /\1\t/' | expand -t 12
+	@awk -F ':.*## ' '/^##@ / { print gap substr($$0, 5) ":"; gap = "\n" } /^[a-z0-9-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # $(call slow,what,command): a dot every two seconds while the command runs, and then its duration.
 slow = @printf '%s ' '$(1)'; began=$$SECONDS; (while sleep 2; do printf .; done) & dots=$$!; \
@@ -44,6 +50,8 @@ ifneq ($(origin PYTHON),file)
 	test "$$wanted" = "$$there" || { echo "$(VENV) has Python $$there, but PYTHON=$(PYTHON) is $$wanted. To replace it: make clean install PYTHON=$(PYTHON)" >&2; exit 1; }
 endif
 
+##@ Run
+
 demo: install ## place one phone call through all services, show and check it
 	$(BIN)/lab demo
 
@@ -53,12 +61,36 @@ up: install ## start the whole stack with its simulators and keep it up
 down: install ## stop what `make up` started
 	$(BIN)/lab down
 
+##@ Check
+
+check: install ## check format, lint, types, import contracts and prose; name those that failed
+	+@failed=; $(call parts,check,style types contracts prose)
+
+style: install ## check format and lint rules
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: install ## check types with mypy
+	$(BIN)/mypy
+
+contracts: install ## check the import contracts
+	$(BIN)/lint-imports
+
+prose: install ## check spelling, and wording against scripts/prose.toml
+	git ls-files -z | xargs -0 $(BIN)/codespell
+	$(BIN)/python scripts/prose.py
+
+format: install ## format the code and fix what ruff can fix
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+##@ Test
+
 test: install ## check the code and run all tests, then list the parts that failed
 	@$(MAKE) compiled & failed=; \
-	$(MAKE) --keep-going check || failed="$$failed check"; \
+	$(MAKE) check || failed="$$failed check"; \
 	wait $$! || failed="$$failed compiled"; \
-	for part in unit integration e2e; do $(MAKE) $$part || failed="$$failed $$part"; done; \
-	test -z "$$failed" || { echo "make test: failed:$$failed" >&2; exit 1; }
+	$(call parts,test,unit integration e2e)
 
 # Tests wait more than they compute, so there are more workers than cores.
 unit: install ## run the tests of single modules, wire formats and repository rules
@@ -78,6 +110,29 @@ $(FRAMEWORKS)/.installed: tests/contract/frameworks/requirements.txt
 frameworks: install $(FRAMEWORKS)/.installed ## a public framework, unmodified, holds calls with the simulated Voice Live over TLS
 	$(BIN)/python tests/contract/frameworks/run.py $(FRAMEWORKS)/bin/python
 
+mutate: install ## run mutation tests: up to MUTANTS faults in MINUTES, list the survivors (SEED, ONLY=path)
+	$(BIN)/python -m tests.mutation.mutate --mutants $(MUTANTS) --seed $(SEED) --minutes $(MINUTES) --only "$(ONLY)"
+
+# From source: coverage does not see compiled code. Processes that tests start count as well.
+coverage: install ## report branch coverage of the unit and integration tests, fail below the limit in pyproject.toml
+	rm -rf out/coverage
+	COVERAGE_FILE=$(CURDIR)/out/coverage/data $(BIN)/coverage run -m pytest -n 4 --dist worksteal --ignore tests/e2e
+	COVERAGE_FILE=$(CURDIR)/out/coverage/data $(BIN)/coverage combine --quiet
+	COVERAGE_FILE=$(CURDIR)/out/coverage/data $(BIN)/coverage report
+
+##@ Measure
+
+bench: compiled ## measure the services beside the reference bridge
+	$(SHIPPED_FIRST) $(BIN)/python -m bench
+
+load: compiled ## CALLS calls at once for SECONDS seconds, audio checked frame by frame
+	$(SHIPPED_FIRST) $(BIN)/lab load --calls $(CALLS) --seconds $(SECONDS)
+
+chaos: compiled ## inject each fault under CALLS calls, REPEATS times, and judge what the callers noticed (ROWS=a,b)
+	$(SHIPPED_FIRST) $(BIN)/lab chaos --calls $(CALLS) --repeats $(REPEATS) --rows "$(ROWS)" --json out/chaos.json
+
+##@ Ship
+
 $(AS_SHIPPED)/.made: $(STAMP) libs/common/mypyc.ini $(shell find $(SHIPPED) -name "*.py" -path "*/src/*")
 	@rm -rf $(WHEELS) $(AS_SHIPPED)
 	$(call slow,Compiled packages (some minutes),printf '%s\n' $(SHIPPED) | xargs -P 2 -I {} \
@@ -87,38 +142,10 @@ $(AS_SHIPPED)/.made: $(STAMP) libs/common/mypyc.ini $(shell find $(SHIPPED) -nam
 
 compiled: $(AS_SHIPPED)/.made ## make the packages as the images have them, compiled, into out/as-shipped
 
-check: style types contracts ## format, lint, types and import contracts, without tests
-
-style: install ## check format and lint rules
-	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
-
-types: install ## check types with mypy
-	$(BIN)/mypy
-
-contracts: install ## check the import contracts
-	$(BIN)/lint-imports
-
-format: install ## format the code and mend what can be mended
-	$(BIN)/ruff check --fix .
-	$(BIN)/ruff format .
-
-mutate: install ## run mutation tests: up to MUTANTS faults in MINUTES, list the survivors (SEED, ONLY=path)
-	$(BIN)/python -m tests.mutation.mutate --mutants $(MUTANTS) --seed $(SEED) --minutes $(MINUTES) --only "$(ONLY)"
-
-bench: compiled ## measure the parts, side by side with their alternatives
-	$(SHIPPED_FIRST) $(BIN)/python -m bench
-
-load: compiled ## CALLS calls at once for SECONDS seconds, audio checked frame by frame
-	$(SHIPPED_FIRST) $(BIN)/lab load --calls $(CALLS) --seconds $(SECONDS)
-
-chaos: compiled ## inject each fault under CALLS calls, REPEATS times, and judge what the callers noticed (ROWS=a,b)
-	$(SHIPPED_FIRST) $(BIN)/lab chaos --calls $(CALLS) --repeats $(REPEATS) --rows "$(ROWS)" --json out/chaos.json
-
 images: ## build the container images (needs docker compose)
 	docker compose --profile sim build
 
-lock: install ## write the requirements anew from the pyproject files
+lock: install ## resolve requirements/*.txt again from the pyproject files
 	$(BIN)/python -m pip install --quiet uv
 	requirements/lock.sh
 

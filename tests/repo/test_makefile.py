@@ -18,7 +18,10 @@ def test_make_help_lists_every_target(root: Path) -> None:
     answer = subprocess.run(
         ["make", "-s", "--no-print-directory", "help"], cwd=root, capture_output=True, text=True, check=True
     )
-    listed = {line.split()[0]: line for line in answer.stdout.splitlines() if line.strip()}
+    lines = [line for line in answer.stdout.splitlines() if line]
+    groups = [line for line in lines if not line.startswith("  ")]
+    assert groups == ["Start:", "Run:", "Check:", "Test:", "Measure:", "Ship:"]
+    listed = {line.split()[0]: line for line in lines if line not in groups}
     assert set(listed) == targets
     assert all(len(line.split()) > 2 for line in listed.values()), "a target without a word of explanation"
 
@@ -43,6 +46,18 @@ def test_make_test_runs_every_part_and_lists_those_that_failed(failing: str, roo
     assert ran[2:] == ["unit", "integration", "e2e"], "only what needs both cores runs side by side"
     assert (answer.returncode != 0) is bool(failing)
     assert ("make test: failed: " + failing in answer.stderr) is bool(failing)
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+@pytest.mark.parametrize("failing", ["", "style", "types prose"])
+def test_make_check_runs_every_check_and_names_those_that_failed(failing: str, root: Path, tmp_path: Path) -> None:
+    check, log = tmp_path / "check", tmp_path / "ran"
+    check.write_text(f'#!/bin/sh\necho "$1" >> {log}\ncase " {failing} " in *" $1 "*) exit 2;; esac\n')
+    command = ["make", "-o", "install", "check", f"MAKE=sh {check}"]
+    answer = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    assert log.read_text().split() == ["style", "types", "contracts", "prose"]
+    assert (answer.returncode != 0) is bool(failing)
+    assert (f"make check: failed: {failing}\n" in answer.stderr) is bool(failing)
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")

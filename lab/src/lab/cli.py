@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from importlib.metadata import version
 from pathlib import Path
 
 from lab.exported import notices
@@ -83,6 +84,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="lab", description=__doc__)
+    parser.add_argument("--version", action="version", version=f"lab {version('lab')}")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="where logs go (default: .lab)")
     commands = parser.add_subparsers(dest="command", required=True)
     for simulator, about in SIMULATORS.items():

@@ -79,7 +79,7 @@ class MarkStream:
         while len(data) >= 3 * self._frame:
             places = self._places(data)
             if places:
-                # Neighbouring places read alike; the middle of their run is the farthest from every slot's edge.
+                # Neighboring places read alike; the middle of their run is the farthest from every slot's edge.
                 run = [place for index, place in enumerate(places) if place == places[0] + 2 * index]
                 place = run[len(run) // 2]
                 self._measure_shift(data, place)

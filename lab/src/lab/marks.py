@@ -85,7 +85,7 @@ class MarkReader:
             return None
         starts = self._samples[self._every_place[:, : len(_PREAMBLE)]] > 0
         good = [int(place) for place in np.flatnonzero((starts == _PREAMBLE).all(axis=1)) if self._begins(int(place))]
-        # Neighbouring places read alike; the middle of their run is the farthest from every slot's edge.
+        # Neighboring places read alike; the middle of their run is the farthest from every slot's edge.
         run = [place for index, place in enumerate(good) if place == good[0] + index]
         return run[len(run) // 2] if run else None
 

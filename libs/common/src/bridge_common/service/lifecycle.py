@@ -12,6 +12,7 @@ import logging
 import signal
 import socket
 from collections.abc import Awaitable
+from importlib.metadata import version
 from typing import Final, Protocol, runtime_checkable
 
 from bridge_common.base.ids import process_name
@@ -126,7 +127,7 @@ class RunningService:
         After SIGTERM or SIGINT drain within the time the settings give; a second signal ends the drain. When a part
         has died there is no drain: what it carried is with others all the sooner.
         """
-        if not await self._is_signalled():
+        if not await self._is_signaled():
             log.critical("ending: %s", self._service.parts.failure)
             return 1
         self._service.draining = True
@@ -145,7 +146,7 @@ class RunningService:
             await asyncio.wait({drain, impatient}, timeout=_CANCEL_TIMEOUT_S)
         return 0
 
-    async def _is_signalled(self) -> bool:
+    async def _is_signaled(self) -> bool:
         """Wait for a signal; False when a part of the service failed first."""
         told = asyncio.create_task(self._signals.first.wait())
         failed = asyncio.create_task(self._service.parts.failed())
@@ -246,7 +247,7 @@ def serve(service: Service, settings: ServiceSettings, server: Server | None = N
     async def main() -> int:
         async with RunningService(service, settings, server) as running:
             garbage.start()
-            log.info("listening", extra=fields(port=running.port))
+            log.info("listening", extra=fields(port=running.port, version=version("bridge-common")))
             readiness = asyncio.create_task(log_when_ready(service.ready, running.port))
             code = await running.until_told()
             readiness.cancel()

@@ -1,7 +1,7 @@
 /* What compiled_resampler.pyx computes with: plain C for GCC and Clang on any processor.
 
    A period is the shortest time that is whole in both rates: `down` samples in, `up` samples out. Samples are laid
-   out in planes, one for each place in a period, so that neighbouring periods lie side by side: one tap then serves as
+   out in planes, one for each place in a period, so that neighboring periods lie side by side: one tap then serves as
    many periods as the accumulators hold, without shuffling, and every output is summed in the same order wherever a
    block begins. All working memory is on the stack, and small: between two frames other work has emptied the caches. */
 #ifndef POLYPHASE_H
