@@ -102,5 +102,5 @@ class MarkStream:
         """Silence goes before each mark and its first slot is high: where half the level is passed, it begins."""
         begin = place + self._frame - self._slot
         edge = np.frombuffer(data[begin : begin + 2 * self._slot], "<i2") >= _HALF_LEVEL
-        onset = begin + 2 * int(edge.argmax())
+        onset = begin + 2 * int(np.argmax(edge))
         self.shift_ms = (self._before + onset) % self._frame / 2 / self._rate_hz * 1000
