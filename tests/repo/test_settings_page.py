@@ -1,33 +1,17 @@
-"""docs/settings.md names every setting, what needs it and its default, as the code has them."""
+"""docs/settings.md is what its generator makes of the code, and what it says about requirements is true."""
 
 from __future__ import annotations
 
 import re
-from enum import Enum
 from itertools import product
-from pathlib import Path
 
 import pytest
-from pydantic import SecretStr
+from tests.repo.settings_page import PAGE_PATH, REQUIRED, SERVICES, default_of, fields_of, sections, with_tables
 
-from agent_relay.settings import RelaySettings
-from bridge_common.service.insecure import KEYS, URL, Insecure
-from bridge_common.service.settings import ServiceSettings, load_settings
-from call_control.settings import CallControlSettings
-from media_gateway.settings import GatewaySettings
+from bridge_common.insecure import KEYS, URL, Insecure
+from bridge_common.settings import load_settings
 
-SERVICES: dict[str, type[ServiceSettings]] = {
-    "call-control": CallControlSettings,
-    "media-gateway": GatewaySettings,
-    "agent-relay": RelaySettings,
-}
-PAGE = (Path(__file__).resolve().parents[2] / "docs/settings.md").read_text(encoding="utf-8")
-ROWS = {
-    row[0]: row[1:]
-    for row in re.findall(
-        r"^\| `([A-Z_]+)` \| ?([^|]*?) ?\| ?([^|]*?) ?\| ?([^|]*?) ?\| ?([^|]*?) ?\|$", PAGE, re.MULTILINE
-    )
-}
+PAGE = PAGE_PATH.read_text(encoding="utf-8")
 VALUES = {
     "REDIS_URL": "redis://localhost",
     "BASE_URL": "https://phone.example.com",
@@ -47,31 +31,24 @@ VALUES = {
 }
 
 
-def cells_of(service: str) -> dict[str, str]:
-    """What the page says about the settings that the service reads."""
-    column = list(SERVICES).index(service)
-    return {name: row[column] for name, row in ROWS.items() if row[column]}
+def required_by(service: str) -> dict[str, str]:
+    """Each setting that the service reads, and what the page says about its necessity."""
+    fields = SERVICES[service].model_fields
+    return {
+        name.upper(): REQUIRED.get(name.upper(), "yes" if field.is_required() else "") for name, field in fields.items()
+    }
 
 
 def named_in(cell: str) -> list[str]:
+    """Settings that replace or demand this one; not a setting with a value."""
     return re.findall(r"`([A-Z_]+)`", cell)
 
 
 def groups_of(service: str) -> list[list[str]]:
     """Of each group one setting is needed."""
-    cells = cells_of(service)
-    groups = {tuple(sorted([name, *named_in(cell)])) for name, cell in cells.items() if cell.startswith("required")}
+    cells = required_by(service)
+    groups = {tuple(sorted([name, *named_in(cell)])) for name, cell in cells.items() if cell.startswith("yes")}
     return [list(group) for group in sorted(groups)]
-
-
-def shown(value: object) -> str:
-    if isinstance(value, SecretStr):
-        value = value.get_secret_value()
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, Enum):
-        value = value.value
-    return "" if value is None or value == () else f"{value:g}" if isinstance(value, float) else str(value)
 
 
 @pytest.fixture(autouse=True)
@@ -84,7 +61,9 @@ def empty_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def starts(monkeypatch: pytest.MonkeyPatch, service: str, names: set[str]) -> bool:
     with monkeypatch.context() as patch:
         for name in names | {
-            name for name, cell in cells_of(service).items() if set(named_in(cell)) & names and cell.startswith("with")
+            name
+            for name, cell in required_by(service).items()
+            if set(named_in(cell)) & names and cell.startswith("with")
         }:
             patch.setenv(name, VALUES[name])
         try:
@@ -94,16 +73,29 @@ def starts(monkeypatch: pytest.MonkeyPatch, service: str, names: set[str]) -> bo
         return True
 
 
-@pytest.mark.parametrize("service", SERVICES)
-def test_the_page_names_the_settings_of_each_service(service: str) -> None:
-    assert set(cells_of(service)) == {name.upper() for name in SERVICES[service].model_fields}
+def test_the_page_is_current() -> None:
+    assert with_tables(PAGE) == PAGE, "run: python -m tests.repo.settings_page"
 
 
-@pytest.mark.parametrize("name", sorted({name for cls in SERVICES.values() for name in cls.model_fields}))
-def test_the_page_has_the_default(name: str) -> None:
-    fields = [cls.model_fields[name] for cls in SERVICES.values() if name in cls.model_fields]
-    defaults = dict.fromkeys("" if field.is_required() else shown(field.default) for field in fields)
-    assert ROWS[name.upper()][3].strip("`") == " / ".join(defaults)
+def test_each_section_names_the_services_that_read_its_settings() -> None:
+    for title, settings in sections().items():
+        named = list(SERVICES) if title == "all services" else [name for name in SERVICES if name in title]
+        for setting in settings:
+            assert list(fields_of(setting)) == named, f"{setting} in {title}"
+
+
+def test_the_page_has_the_setting_of_each_service_with_default_and_range() -> None:
+    assert "| `PORT` |  | `8080 / 8081 / 8082` | 0 to 65,535 | Port to listen on |" in PAGE
+    assert "| `ACS_JWT_MODE` |  | `enforce` | `off`, `log`, `enforce` |" in PAGE
+    assert default_of("MAX_CALL_S") == "14400"
+    assert all(f"\n| `{name.upper()}` |" in PAGE for cls in SERVICES.values() for name in cls.model_fields)
+
+
+def test_the_audience_is_not_needed_without_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {name: VALUES[name] for name in ("REDIS_URL", "MEDIA_TOKEN_KEYS")}
+    for name, value in {**given, "ALLOW_INSECURE": "unchecked-tokens", "ACS_JWT_MODE": "off"}.items():
+        monkeypatch.setenv(name, value)
+    load_settings(SERVICES["media-gateway"])
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -120,7 +112,7 @@ def test_what_is_required_is_needed_and_enough(service: str, monkeypatch: pytest
 def test_what_is_needed_with_another_is_needed(
     service: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name, cell in cells_of(service).items():
+    for name, cell in required_by(service).items():
         for other in named_in(cell) if cell.startswith("with") else []:
             group = next(group for group in groups_of(service) if other in group)
             rest = {each[0] for each in groups_of(service) if each != group}
