@@ -1,0 +1,316 @@
+"""docs/openapi.json: call-control's HTTP interface, made from its routes, record types and errors.
+
+python -m tests.repo.openapi    # writes the file again
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, cast, get_type_hints
+
+from starlette.routing import Route
+
+from bridge_common.call_record import CallRecord, Status
+from bridge_common.entries import Notice, Turn
+from bridge_common.errors import AuthError, BridgeError, InputError, OutsideError, PayloadTooLargeError
+from bridge_common.web_server import application
+from call_control import replies
+from call_control.api import DEFAULT_LIMIT, HIGHEST_LIMIT, call_json
+from call_control.app import CallControl
+from call_control.authentication import ForbiddenError
+from call_control.core.policy_in_force import OutdatedError
+from call_control.core.routing_policy import Policy, PolicyError
+from call_control.replies import (
+    BusyError,
+    ConflictError,
+    InterruptedSayError,
+    NotFoundError,
+    PreconditionRequiredError,
+    SlowBodyError,
+    UnsupportedMediaError,
+)
+from call_control.settings import CallControlSettings
+
+Json = dict[str, Any]
+
+PATH: Final = Path(__file__).parents[2] / "docs/openapi.json"
+ERRORS: Final = {
+    **{cls: status for cls, status in replies._STATUS if cls is not BridgeError},
+    InterruptedSayError: 409,
+}
+_OPERATOR: Final = (InputError, AuthError, ForbiddenError, BusyError, OutsideError)
+_BODY: Final = (PayloadTooLargeError, SlowBodyError)
+_TYPES: Final = {str: "string", int: "integer", bool: "boolean", float: "number"}
+
+
+@dataclass(frozen=True)
+class Operation:
+    summary: str
+    status: int
+    answer: str = ""
+    """Name of the schema of a successful answer; empty: no JSON body."""
+    errors: tuple[type[BridgeError], ...] = ()
+    body: Mapping[str, str] | None = None
+    """Content type → name of the schema of a request."""
+    parameters: tuple[Json, ...] = ()
+    tag: str = "operator"
+
+
+def _parameter(name: str, where: str, schema: Json, description: str, *, required: bool = False) -> Json:
+    return {"name": name, "in": where, "required": required, "description": description, "schema": schema}
+
+
+_LIMIT: Final = _parameter(
+    "limit",
+    "query",
+    {"type": "integer", "minimum": 1, "maximum": HIGHEST_LIMIT, "default": DEFAULT_LIMIT},
+    "Highest number of calls in the answer.",
+)
+_IF_MATCH: Final = _parameter(
+    "If-Match", "header", {"type": "string"}, "ETag of the policy that this one replaces, or `*`.", required=True
+)
+_INTERRUPT: Final = _parameter(
+    "interrupt", "query", {"type": "boolean", "default": False}, "Stops the agent and drops announcements that wait."
+)
+_EVENTS: Final = {"application/json": "Events", "application/cloudevents+json": "Events"}
+_CHANGES: Final = (*_OPERATOR, *_BODY)
+
+OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = {
+    ("GET", "/api/calls"): Operation("List the newest calls", 200, "Calls", _OPERATOR, parameters=(_LIMIT,)),
+    ("GET", "/api/calls/{call_id}"): Operation("Get one call", 200, "Call", (*_OPERATOR, NotFoundError)),
+    ("DELETE", "/api/calls/{call_id}"): Operation(
+        "Erase an ended call", 204, errors=(*_OPERATOR, NotFoundError, ConflictError)
+    ),
+    ("GET", "/api/calls/{call_id}/transcript"): Operation(
+        "Get the transcript of a call", 200, "Transcript", (*_OPERATOR, NotFoundError)
+    ),
+    ("POST", "/api/calls/{call_id}/hangup"): Operation(
+        "Hang up a call", 202, "Accepted", (*_OPERATOR, NotFoundError, ConflictError)
+    ),
+    ("POST", "/api/calls/{call_id}/say"): Operation(
+        "Speak a text with the agent's voice (announcement)",
+        202,
+        "Announcement",
+        (*_CHANGES, NotFoundError, ConflictError, InterruptedSayError, UnsupportedMediaError),
+        {"application/json": "Text", "text/plain": "PlainText", "application/x-ndjson": "TextPiece"},
+        (_INTERRUPT,),
+    ),
+    ("GET", "/api/routing"): Operation("Get the routing policy in force", 200, "PolicyInForce", _OPERATOR),
+    ("PUT", "/api/routing"): Operation(
+        "Replace the routing policy",
+        200,
+        "PolicyInForce",
+        (*_CHANGES, OutdatedError, PolicyError, PreconditionRequiredError),
+        {"application/json": "Policy", "application/yaml": "Policy"},
+        (_IF_MATCH,),
+    ),
+    ("DELETE", "/api/routing"): Operation(
+        "Return to the policy of the file ROUTING_POLICY",
+        200,
+        "PolicyInForce",
+        (*_OPERATOR, OutdatedError, PreconditionRequiredError),
+        parameters=(_IF_MATCH,),
+    ),
+    ("PUT", "/api/routing/everyone_to_people"): Operation(
+        "Switch the kill switch: all new calls go to human agents", 200, "PolicyInForce", _CHANGES,
+        {"application/json": "Switch"},
+    ),
+    ("POST", "/api/incomingCall"): Operation(
+        "Receive events of Event Grid", 200, "Received", (InputError, AuthError, OutsideError, *_BODY), _EVENTS,
+        tag="azure",
+    ),
+    ("OPTIONS", "/api/incomingCall"): Operation(
+        "Answer the CloudEvents handshake", 200, errors=(InputError, AuthError), tag="azure"
+    ),
+    ("POST", "/api/callbacks/{call_id}"): Operation(
+        "Receive mid-call events of ACS", 200, "Received",
+        (InputError, AuthError, NotFoundError, OutsideError, *_BODY), _EVENTS, tag="azure",
+    ),
+    ("GET", "/livez"): Operation("Whether the process is alive", 200, "Probe", tag="platform"),
+    ("GET", "/readyz"): Operation("Whether the process accepts new calls", 200, "Probe", tag="platform"),
+    ("GET", "/metrics"): Operation("Prometheus metrics", 200, tag="platform"),
+}  # fmt: skip
+
+
+def document() -> Json:
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "call-control",
+            "version": "0.1.0",
+            "description": "Operator API, webhooks for Azure, and probes. Behavior in detail: docs/api.md.",
+        },
+        "paths": _paths(),
+        "components": {
+            "securitySchemes": {
+                "apiKey": {"type": "apiKey", "in": "header", "name": "X-Api-Key"},
+                "bearer": {"type": "http", "scheme": "bearer"},
+            },
+            "schemas": schemas(),
+        },
+    }
+
+
+def routes() -> set[tuple[str, str]]:
+    """Method and path of everything that call-control serves."""
+    values: Json = {
+        "redis_url": "redis://127.0.0.1:1",
+        "base_url": "https://phone.example.com",
+        "media_token_keys": "not-used-" * 2,
+        "acs_jwt_audience": "not-used",
+        "acs_endpoint": "https://acs.example.com",
+        "event_grid_secrets": "not-used-" * 2,
+    }
+    app = application(CallControl(CallControlSettings(**values)))
+    found = [route for route in app.routes if isinstance(route, Route)]
+    return {(method, route.path) for route in found for method in route.methods or () if method != "HEAD"}
+
+
+def schemas() -> Json:
+    policy = Policy.model_json_schema(mode="serialization", ref_template="#/components/schemas/{model}")
+    parts = cast(Json, _plain(policy.pop("$defs")))
+    names = sorted({cls.code for cls in ERRORS} | {"method_not_allowed", "internal"})
+    error = _object({"code": {"enum": names}, "message": {"type": "string"}}) | {"additionalProperties": True}
+    return {
+        "Error": _object({"error": error}),
+        "Call": _call(),
+        "Calls": _object({"calls": {"type": "array", "items": _ref("Call")}}),
+        "Turn": _entry("turn", Turn),
+        "Notice": _entry("notice", Notice),
+        "Transcript": _object(
+            {
+                "call_id": {"type": "string"},
+                "entries": {"type": "array", "items": {"oneOf": [_ref("Turn"), _ref("Notice")]}},
+            }
+        ),
+        "Accepted": _object({"call_id": {"type": "string"}, "status": _status()}),
+        "Announcement": _object(
+            {"call_id": {"type": "string"}, "say_id": {"type": "string"}, "characters": {"type": "integer"}}
+        ),
+        "Text": _object({"text": {"type": "string"}, "interrupt": {"type": "boolean"}}, optional=["interrupt"]),
+        "TextPiece": {"description": "One line for each piece of the text.", **_object({"text": {"type": "string"}})},
+        "PlainText": {"type": "string", "description": "UTF-8, also chunked while it is being written."},
+        "Policy": _plain(policy),
+        **parts,
+        "PolicyInForce": _object(
+            {
+                "version": {"type": "integer"},
+                "since_ms": {"type": "integer"},
+                "by": {"type": "string"},
+                "policy": {"oneOf": [_ref("Policy"), {"type": "null"}]},
+            }
+        ),
+        "Switch": {"type": "boolean"},
+        "Events": {
+            "description": "One event or an array, in the Event Grid schema or as CloudEvents 1.0.",
+            "type": ["object", "array"],
+        },
+        "Received": _object(
+            {name: {"type": "integer"} for name in ("received", "refused")}
+            | {"validationResponse": {"type": "string"}},
+            optional=["received", "refused", "validationResponse"],
+        ),
+        "Probe": _object({"status": {"type": "string"}, "reason": {"type": "string"}}, optional=["reason"]),
+    }
+
+
+def _paths() -> Json:
+    paths: Json = {}
+    for method, path in sorted(routes()):
+        paths.setdefault(path, {})[method.lower()] = _operation(path, OPERATIONS[method, path])
+    return paths
+
+
+def _operation(path: str, operation: Operation) -> Json:
+    parameters = list(operation.parameters)
+    if "{call_id}" in path:
+        parameters.insert(0, _parameter("call_id", "path", {"type": "string"}, "Id of the call.", required=True))
+    shown: Json = {"summary": operation.summary, "tags": [operation.tag]}
+    if operation.tag == "operator":
+        shown["security"] = [{"apiKey": []}, {"bearer": []}]
+        name = {"type": "string", "maxLength": 64}
+        parameters.append(_parameter("X-Operator", "header", name, "Name for the audit log; not verified."))
+    if parameters:
+        shown["parameters"] = parameters
+    if operation.body:
+        content = {kind: {"schema": _ref(schema)} for kind, schema in operation.body.items()}
+        shown["requestBody"] = {"required": True, "content": content}
+    shown["responses"] = dict(_responses(operation))
+    return shown
+
+
+def _responses(operation: Operation) -> Iterator[tuple[str, Json]]:
+    answer = {"content": {"application/json": {"schema": _ref(operation.answer)}}} if operation.answer else {}
+    yield str(operation.status), {"description": "Success", **answer}
+    if operation.answer == "Probe":
+        yield "503", {"description": "Not so; `reason` says why", **answer}
+    codes: dict[int, list[str]] = {}
+    for error in operation.errors:
+        codes.setdefault(ERRORS[error], []).append(error.code)
+    for status, names in sorted(codes.items()):
+        text = " or ".join(f"`{name}`" for name in dict.fromkeys(names))
+        yield str(status), {"description": text, "content": {"application/json": {"schema": _ref("Error")}}}
+
+
+def _call() -> Json:
+    """As `call_json` shows a record: the types are those of what it returns."""
+    shown = call_json(CallRecord(call_id="call_1", status=Status.RINGING))
+    fields = {name: {"type": _TYPES[type(value)]} for name, value in shown.items() if not isinstance(value, dict)}
+    groups = {
+        "status": _status(),
+        "route": _object({"rule": {"type": "string"}, "reason": {"type": "string"}}),
+        "custom_context": {
+            "type": "object",
+            "additionalProperties": {"type": "object", "additionalProperties": {"type": "string"}},
+        },
+    }
+    return _object({name: groups.get(name) or fields[name] for name in shown})
+
+
+def _entry(kind: str, cls: type[Turn] | type[Notice]) -> Json:
+    hints = {name: hint for name, hint in get_type_hints(cls).items() if name in cls.__struct_fields__}
+    return _object(
+        {"id": {"type": "string"}, "kind": {"const": kind}}
+        | {name: {"type": _TYPES[hint]} for name, hint in hints.items()}
+    )
+
+
+def _status() -> Json:
+    return {"enum": [status.value for status in Status]}
+
+
+def _ref(name: str) -> Json:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _object(properties: Mapping[str, Json], *, optional: Sequence[str] = ()) -> Json:
+    return {
+        "type": "object",
+        "properties": dict(properties),
+        "required": [name for name in properties if name not in optional],
+        "additionalProperties": False,
+    }
+
+
+def _plain(schema: object) -> Any:
+    """pydantic's schema without titles and docstrings, its limits in JSON Schema's words."""
+    words = {"ge": "minimum", "le": "maximum"}
+    if isinstance(schema, dict):
+        kept = {
+            name: part
+            for name, part in schema.items()
+            if not (name in ("title", "description") and isinstance(part, str))
+        }
+        return {words.get(name, name): _plain(part) for name, part in kept.items()}
+    return [_plain(part) for part in schema] if isinstance(schema, list) else schema
+
+
+def text() -> str:
+    return json.dumps(document(), indent=1, ensure_ascii=False) + "\n"
+
+
+if __name__ == "__main__":
+    PATH.write_text(text(), encoding="utf-8")
