@@ -12,7 +12,7 @@ _ROW = re.compile(r"^\| `([a-z_.]+)\.(_?[A-Z_]+|CallPolicy\.[a-z_]+)` \| ([\d.]+
 _PAGE = Path(__file__).resolve().parents[2] / "docs/architecture.md"
 LIMITS = _ROW.findall(_PAGE.read_text(encoding="utf-8"))
 
-FLEET = "docs/adr/0013-a-fleet-that-counts-its-connections.md"
+FLEET = "docs/adr/0013-connection-quota-and-fallback.md"
 # The same values in sentences.
 SENTENCES = [
     ("docs/api.md", "answered after {} s with 401", "call_control.http.operator_access.WRONG_KEY_DELAY_S"),
@@ -26,8 +26,8 @@ SENTENCES = [
     ("docs/api.md", "half a sentence after {} s", "agent_relay.core.announcements.announcement.PAUSE_S"),
     ("docs/api.md", "and {} pieces that wait", "bridge_common.wire.keys.SAY_LENGTH"),
     ("docs/troubleshooting.md", "given up after {} s", "agent_relay.tools.TIMEOUT_S"),
-    (FLEET, "and after {} s tells", "media_gateway.relay_watch.GIVEN_UP_AFTER_S"),
-    (FLEET, "Redis is away for {} s", "media_gateway.relay_watch.REDIS_AWAY_S"),
+    (FLEET, "and after {} s reports", "media_gateway.relay_watch.GIVEN_UP_AFTER_S"),
+    (FLEET, "Redis is unavailable for {} s", "media_gateway.relay_watch.REDIS_AWAY_S"),
 ]
 
 
