@@ -1,0 +1,92 @@
+"""Documentation: links resolve, every page is in an index, decisions have a status, prose lines are short."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+LONGEST_LINE = 120
+_LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+_STATUS = re.compile(r"^Status: (.+?)\n\n", re.MULTILINE | re.DOTALL)
+_GENERATED = {"CHANGELOG.md", "docs/call-states.md", "bench/RESULTS.md"}
+
+
+@pytest.fixture(scope="module")
+def pages(tracked: list[Path]) -> list[Path]:
+    return [path for path in tracked if path.suffix == ".md"]
+
+
+def test_every_link_leads_to_a_file_and_a_heading(pages: list[Path], root: Path) -> None:
+    broken = [f"{page.relative_to(root)}: {link}" for page in pages for link in _broken(page)]
+    assert len(pages) > 40
+    assert not broken
+
+
+def test_a_broken_link_is_found(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("# `GET /a/{b}`: Two words\n[a](page.md#get-ab-two-words) [b](#none) [c](none.md) [d](https://e.f)")
+    assert list(_broken(page)) == ["#none", "none.md"]
+
+
+def test_every_page_is_in_the_index(root: Path) -> None:
+    index = (root / "docs/README.md").read_text(encoding="utf-8")
+    linked = set(_LINK.findall(index))
+    assert not {path.name for path in (root / "docs").glob("*.md")} - linked - {"README.md"}
+    assert "adr/README.md" in linked
+
+
+def test_every_decision_has_status_and_date_and_is_in_the_index_with_its_title(root: Path) -> None:
+    folder = root / "docs/adr"
+    index = (folder / "README.md").read_text(encoding="utf-8")
+    found = sorted(folder.glob("[0-9]*.md"))
+    assert len(found) > 25
+    for path in found:
+        text = path.read_text(encoding="utf-8")
+        number, title = re.findall(r"\A# (\d+)\. (.+)$", text, re.MULTILINE)[0]
+        assert path.name.startswith(f"{int(number):04}-")
+        assert f"| [{number}]({path.name}) | {title} |" in index
+        [status] = _STATUS.findall(text)
+        assert re.search(r"\d{4}-\d\d-\d\d", status), path.name
+        for other in re.findall(r"superseded by \[(\d+)\]", status):
+            assert re.search(rf"^\| \[{number}\].*superseded by {other}", index, re.MULTILINE), path.name
+
+
+def test_prose_lines_are_short(pages: list[Path], root: Path) -> None:
+    long = [
+        f"{name}:{number}"
+        for page in pages
+        if (name := page.relative_to(root).as_posix()) not in _GENERATED
+        for number, line in _prose(page)
+        if len(line) > LONGEST_LINE
+    ]
+    assert not long
+
+
+def _prose(page: Path) -> Iterator[tuple[int, str]]:
+    """Lines that can be wrapped: no code, tables, images or generated parts."""
+    code = False
+    for number, line in enumerate(page.read_text(encoding="utf-8").splitlines(), 1):
+        if line.startswith("```"):
+            code = not code
+        elif not code and not line.startswith(("|", "    ", "![", "<!--", "- Intel", "- uvloop")):
+            yield number, line
+
+
+def _broken(page: Path) -> Iterator[str]:
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    for link in _LINK.findall(text):
+        name, _, anchor = link.partition("#")
+        if link.startswith(("http://", "https://", "mailto:")):
+            continue
+        target = page.parent / name if name else page
+        if not target.exists() or (anchor and target.suffix == ".md" and anchor not in _anchors(target)):
+            yield link
+
+
+def _anchors(page: Path) -> set[str]:
+    """As GitHub makes them of headings."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
