@@ -67,11 +67,13 @@ def test_prose_lines_are_short(pages: list[Path], root: Path) -> None:
 
 def _prose(page: Path) -> Iterator[tuple[int, str]]:
     """Lines that can be wrapped: no code, tables, images or generated parts."""
-    code = False
+    code = generated = False
     for number, line in enumerate(page.read_text(encoding="utf-8").splitlines(), 1):
         if line.startswith("```"):
             code = not code
-        elif not code and not line.startswith(("|", "    ", "![", "<!--", "- Intel", "- uvloop")):
+        elif line.startswith("<!-- "):
+            generated = not line.startswith("<!-- end")
+        elif not code and not generated and not line.startswith(("|", "    ", "![")):
             yield number, line
 
 
