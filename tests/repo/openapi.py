@@ -37,7 +37,7 @@ from call_control.settings import CallControlSettings
 Json = dict[str, Any]
 
 PATH: Final = Path(__file__).parents[2] / "docs/openapi.json"
-ERRORS: Final = {
+ERRORS: Final[dict[type[BridgeError], int]] = {
     **{cls: status for cls, status in replies._STATUS if cls is not BridgeError},
     InterruptedSayError: 409,
 }

@@ -7,14 +7,14 @@ import re
 from pathlib import Path
 from typing import Any
 
-import jsonschema
+import jsonschema  # type: ignore[import-untyped]  # its stubs would be one more package
 import pytest
-from tests.repo.openapi import ERRORS, OPERATIONS, PATH, document, routes, text
 
 from bridge_common.call_record import CallRecord, Status
 from bridge_common.entries import Notice, Turn
 from call_control import replies
 from call_control.api import call_json, entry_json
+from repo.openapi import ERRORS, OPERATIONS, PATH, document, routes, text
 
 _CONTEXT = '{"sip_headers": {"User-To-User": "56a6"}}'
 
