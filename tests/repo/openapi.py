@@ -13,17 +13,16 @@ from typing import Any, Final, cast, get_type_hints
 
 from starlette.routing import Route
 
-from bridge_common.call_record import CallRecord, Status
-from bridge_common.entries import Notice, Turn
-from bridge_common.errors import AuthError, BridgeError, InputError, OutsideError, PayloadTooLargeError
-from bridge_common.web_server import application
-from call_control import replies
-from call_control.api import DEFAULT_LIMIT, HIGHEST_LIMIT, call_json
+from bridge_common.base.errors import AuthError, BridgeError, InputError, OutsideError, PayloadTooLargeError
+from bridge_common.service.web_server import application
+from bridge_common.wire.call_record import CallRecord, Status
+from bridge_common.wire.entries import Notice, Turn
 from call_control.app import CallControl
-from call_control.authentication import ForbiddenError
-from call_control.core.policy_in_force import OutdatedError
-from call_control.core.routing_policy import Policy, PolicyError
-from call_control.replies import (
+from call_control.core.policy.policy_in_force import OutdatedError
+from call_control.core.policy.routing_policy import Policy, PolicyError
+from call_control.http import error_responses
+from call_control.http.authentication import ForbiddenError
+from call_control.http.error_responses import (
     BusyError,
     ConflictError,
     InterruptedSayError,
@@ -32,13 +31,14 @@ from call_control.replies import (
     SlowBodyError,
     UnsupportedMediaError,
 )
+from call_control.http.operator_api import DEFAULT_LIMIT, HIGHEST_LIMIT, call_json
 from call_control.settings import CallControlSettings
 
 Json = dict[str, Any]
 
 PATH: Final = Path(__file__).parents[2] / "docs/openapi.json"
 ERRORS: Final[dict[type[BridgeError], int]] = {
-    **{cls: status for cls, status in replies._STATUS if cls is not BridgeError},
+    **{cls: status for cls, status in error_responses._STATUS if cls is not BridgeError},
     InterruptedSayError: 409,
 }
 _OPERATOR: Final = (InputError, AuthError, ForbiddenError, BusyError, OutsideError)

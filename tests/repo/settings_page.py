@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from agent_relay.settings import RelaySettings
-from bridge_common.settings import ServiceSettings
+from bridge_common.service.settings import ServiceSettings
 from call_control.settings import CallControlSettings
 from media_gateway.settings import GatewaySettings
 

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 LONGEST_LINE = 120
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+_MODULE = re.compile(r"`((?:bridge_common|call_control|media_gateway|agent_relay|lab)(?:\.[a-z_]+)+)`")
+_LOGGERS = {"call_control.audit"}
+"""Named in pages as loggers, not as modules."""
 _STATUS = re.compile(r"^Status: (.+?)\n\n", re.MULTILINE | re.DOTALL)
 _GENERATED = {"CHANGELOG.md", "docs/call-states.md", "bench/RESULTS.md"}
 
@@ -54,6 +59,17 @@ def test_every_decision_has_status_and_date_and_is_in_the_index_with_its_title(r
             assert re.search(rf"^\| \[{number}\].*superseded by {other}", index, re.MULTILINE), path.name
 
 
+def test_every_module_that_a_page_names_exists(pages: list[Path], root: Path) -> None:
+    named = {
+        (page.relative_to(root).as_posix(), name)
+        for page in pages
+        if page.name != "CHANGELOG.md"
+        for name in set(_MODULE.findall(page.read_text(encoding="utf-8"))) - _LOGGERS
+    }
+    assert len(named) > 40
+    assert not sorted((page, name) for page, name in named if not _exists(name))
+
+
 def test_prose_lines_are_short(pages: list[Path], root: Path) -> None:
     long = [
         f"{name}:{number}"
@@ -63,6 +79,20 @@ def test_prose_lines_are_short(pages: list[Path], root: Path) -> None:
         if len(line) > LONGEST_LINE
     ]
     assert not long
+
+
+def _exists(name: str) -> bool:
+    """Whether this is a module, or something in one."""
+    try:
+        if find_spec(name) is not None:
+            return True
+    except ModuleNotFoundError:
+        pass
+    module, _, attribute = name.rpartition(".")
+    try:
+        return hasattr(import_module(module), attribute)
+    except ModuleNotFoundError:
+        return False
 
 
 def _prose(page: Path) -> Iterator[tuple[int, str]]:

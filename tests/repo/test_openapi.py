@@ -10,11 +10,11 @@ from typing import Any
 import jsonschema  # type: ignore[import-untyped]  # its stubs would be one more package
 import pytest
 
-from bridge_common.call_record import CallRecord, Status
-from bridge_common.entries import Notice, Turn
-from call_control import replies
-from call_control.api import call_json, entry_json
-from repo.openapi import ERRORS, OPERATIONS, PATH, document, routes, text
+from bridge_common.wire.call_record import CallRecord, Status
+from bridge_common.wire.entries import Notice, Turn
+from call_control.http import error_responses
+from call_control.http.operator_api import call_json, entry_json
+from tests.repo.openapi import ERRORS, OPERATIONS, PATH, document, routes, text
 
 _CONTEXT = '{"sip_headers": {"User-To-User": "56a6"}}'
 
@@ -29,7 +29,7 @@ def test_every_route_is_described_and_every_description_has_a_route() -> None:
 
 def test_every_error_of_the_code_is_the_answer_of_some_operation() -> None:
     used = {error for operation in OPERATIONS.values() for error in operation.errors}
-    assert used == set(ERRORS) >= {cls for cls, _ in replies._STATUS}
+    assert used == set(ERRORS) >= {cls for cls, _ in error_responses._STATUS}
 
 
 def test_every_reference_resolves() -> None:

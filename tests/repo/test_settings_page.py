@@ -7,9 +7,9 @@ from itertools import product
 
 import pytest
 
-from bridge_common.insecure import KEYS, URL, Insecure
-from bridge_common.settings import load_settings
-from repo.settings_page import PAGE_PATH, REQUIRED, SERVICES, default_of, fields_of, sections, with_tables
+from bridge_common.service.insecure import KEYS, URL, Insecure
+from bridge_common.service.settings import load_settings
+from tests.repo.settings_page import PAGE_PATH, REQUIRED, SERVICES, default_of, fields_of, sections, with_tables
 
 PAGE = PAGE_PATH.read_text(encoding="utf-8")
 VALUES = {
