@@ -1,1 +1,1 @@
-"""Measurements of the parts, side by side with their alternatives: `python -m bench [name ...] [--json FILE]`."""
+"""Benchmarks: our services beside a plain reference bridge, each service by itself, and capacity planning."""

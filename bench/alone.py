@@ -1,153 +1,204 @@
-"""Each service by itself under recorded traffic: what a call costs as calls become many.
+"""Each service by itself: the CPU of a call as calls become many, with a Redis and prepared traffic around it.
 
-On a small machine a few hundred calls do not fit together with two simulators that look at every frame. So one
-service is measured at a time: one process of it, one of Redis, and one driver that writes prepared frames at their
-time and looks at nothing (`alone_driver`). Every call has its own moment within the 20 ms of a frame, so that frames
-come one by one, as they do from a network.
+On a small machine some hundred calls do not fit beside two simulators that decode every frame.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from functools import partial
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from itertools import product
+from pathlib import Path
 from typing import Any, Final
 
 import redis
+import uvloop
 
-from bench.alone_run import DRIVER, SERVICES, AloneRun, run_alone
-from bench.bridges import Shape
-from bench.core_speed import LEFT_OUT
-from bench.interference import AGAIN, least_disturbed_whole
-from bench.spread import Repeated
-from bench.stream_memory import StreamMemory, full_streams
-from bench.table import Cell, Table
-from bench.whole import Options, Outcome, progress
+from bench.bridges import Environment, Shape, capacity, merged
+from bench.call_run import MB
+from bench.recorded import FRAMES_PER_S, Recording, stream_mb
+from bench.report import Options, Outcome, Table, grouped, progress
+from bench.service_traffic import GATEWAY, RELAY, Traffic, traffic
+from bridge_common.audio import PHONE_RATE_HZ, bytes_of_ms
 from lab.redis_server import redis_server
-from lab.stack import StackError
+from lab.stack import Ports, Stack, StackError, running
+from lab.traffic import cpu_s, rss_bytes
+from media_gateway.core.acs_media import encode_audio
 
-FEW: Final = 20
-MANY: Final = 200
-_CORE_MS: Final = 1000.0
+SERVICES: Final = (GATEWAY, RELAY)
+TRAFFIC: Final = "traffic"
+"""The process that measures."""
+KEPT_UP: Final = 0.98
+"""Least share of the traffic that has to be handled; with less, the load was another one."""
+_SETTLE_S: Final = 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class AloneRun:
+    service: str
+    shape: Shape
+    calls: int
+    cpu_ms: dict[str, float]
+    """CPU ms per second and call: of the service, of Redis and of the traffic."""
+    handled_share: float
+    """Of the traffic that was due, what came out at the other end, in the worse direction."""
+    kept_up: bool
+    rss_mb_idle: float
+    rss_mb: float
+    redis_in_bytes: float
+    """A second and call."""
+    redis_out_bytes: float
+
+
+@dataclass(slots=True)
+class AloneStack(Stack):
+    """One service and a Redis."""
+
+    service: str = GATEWAY
+
+    def start(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / "profiles.yaml").write_text("default:\n  greeting: null\n", encoding="utf-8")
+        self._start_redis()
+        self.launch_part(self.service)
+        self.await_ready()
+
+    def stop(self) -> None:
+        """At once: the end of hundreds of calls is not measured."""
+        for process in self.processes:
+            if process.popen:
+                process.popen.kill()
+                process.popen.wait()
 
 
 def measure(options: Options) -> Outcome:
-    """Repeats are interleaved, as those of whole calls are."""
     runs: list[AloneRun] = []
     failures: list[str] = []
     for _, calls, shape, service in product(range(options.runs), options.alone_calls, Shape, SERVICES):
         try:
-            run = least_disturbed_whole(partial(run_alone, service, shape, calls, options.seconds, options.folder))
-        except StackError as error:
-            failures.append(f"{shape}, {calls} calls: {error}")
+            runs.append(run_alone(service, shape, calls, options.seconds, options.folder))
+            progress(one_line(runs[-1]))
+        except (StackError, TimeoutError) as error:
+            failures.append(f"{service}, {shape}, {calls} calls: {error!r}")
             progress(f"FAILED: {failures[-1]}")
-            continue
-        progress(told(run))
-        runs.append(run)
-    memory = _full_streams()
-    figures = summary(runs, options.alone_calls) | {
-        "failed": failures,
-        "stream_memory": {shape: asdict(found) | {"mb": found.together_mb} for shape, found in memory.items()},
-    }
-    return Outcome([cpu_table(runs, failures), memory_table(runs, memory)], figures)
+    recording = Recording.of(Shape.DELTAS)
+    with redis_server() as url, redis.Redis.from_url(url) as asking:
+        memory_mb = round(sum(stream_mb(asking, entry) for entry in (recording.uplink, recording.downlink)), 2)
+    figures = {"runs": [asdict(run) for run in runs], "failed": failures, "stream_mb": memory_mb}
+    return Outcome([table(runs, memory_mb, failures)], figures)
 
 
-def _full_streams() -> dict[Shape, StreamMemory]:
-    with redis_server() as url, redis.Redis.from_url(url, protocol=3) as asking:
-        return {shape: full_streams(asking, shape) for shape in Shape}
+def run_alone(service: str, shape: Shape, calls: int, seconds: float, folder: Path) -> AloneRun:
+    """Raises `StackError`, `NoRedisError`, `TimeoutError`."""
+    folder = (folder / "alone").resolve()
+    stack = AloneStack(Ports.free(), folder, merged(capacity(calls), environment(folder)), service=service)
+    with running(stack), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_measure(stack, shape, calls, seconds))
 
 
-def told(run: AloneRun) -> str:
-    """One run in one line."""
-    state = "" if run.kept_up else f", DID NOT KEEP UP (sent {run.sent_share:.2f}, handled {run.handled_share:.2f})"
-    spent = ", ".join(f"{name} {ms:.2f}" for name, ms in run.cpu_ms.items())
-    return f"{run.shape}, {run.calls} calls: {spent} ms/s/call, {run.rss_mb:.0f} MB{state}"
-
-
-Group = tuple[str, Shape, int]
-
-
-def _groups(runs: Sequence[AloneRun]) -> dict[Group, list[AloneRun]]:
-    groups: dict[Group, list[AloneRun]] = {}
-    for run in sorted(runs, key=lambda run: (SERVICES.index(run.service), run.shape, run.calls)):
-        groups.setdefault((run.service, run.shape, run.calls), []).append(run)
-    return groups
-
-
-def summary(runs: Sequence[AloneRun], sizes: Sequence[int]) -> dict[str, Any]:
-    """All runs, and of each service and shape: how its cost at many calls compares with that at few.
-
-    `sizes`: what was to be measured. Where no run of a size came to figures there is no ratio, and nothing was kept up.
-    """
-    if not {FEW, MANY} <= set(sizes):
-        return {"runs": [asdict(run) | {"kept_up": run.kept_up} for run in runs], "growth": {}}
-    growth: dict[str, dict[str, object]] = {}
-    for service in SERVICES:
-        for shape in Shape:
-            few, many = (_chosen(runs, service, shape, calls) for calls in (FEW, MANY))
-            growth.setdefault(service, {})[shape] = _growth(service, few, many)
-    return {"runs": [asdict(run) | {"kept_up": run.kept_up} for run in runs], "growth": growth}
-
-
-def _growth(service: str, few: Sequence[AloneRun], many: Sequence[AloneRun]) -> dict[str, object]:
-    if not few or not many:
-        return {"ratio": None, "calls_per_core": None, "kept_up": False}
-    least, most = (Repeated.of(run.cpu_ms[service] for run in some).middle for some in (few, many))
+def environment(folder: Path) -> Environment:
     return {
-        "ratio": round(most / least, 3),
-        "calls_per_core": int(_CORE_MS / most),
-        "kept_up": all(run.kept_up for run in (*few, *many)),
+        GATEWAY: {"ACS_JWT_MODE": "off", "ALLOW_INSECURE": "known-keys,unchecked-tokens"},
+        RELAY: {
+            "AGENT_NAME": "",
+            "AGENT_PROJECT_NAME": "",
+            "VOICE_LIVE_MODEL": "recorded",
+            "AZURE_VOICE_LIVE_API_KEY": "recorded",
+            "AGENT_PROFILES_FILE": str(folder / "profiles.yaml"),
+        },
     }
 
 
-def _chosen(runs: Sequence[AloneRun], service: str, shape: Shape, calls: int) -> list[AloneRun]:
-    return [run for run in runs if (run.service, run.shape, run.calls) == (service, shape, calls)]
+async def _measure(stack: AloneStack, shape: Shape, calls: int, seconds: float) -> AloneRun:
+    service = stack.service
+    idle_bytes = rss_bytes(stack)[service]
+    port = stack.port_of(GATEWAY if service == GATEWAY else "voice-live")
+    with redis.Redis.from_url(stack.redis_url, protocol=3) as asking:
+        async with traffic(service, shape, calls, stack.redis_url, port) as flowing:
+            await asyncio.sleep(_SETTLE_S)
+            before = counters(stack, flowing, asking)
+            await asyncio.sleep(seconds)
+            after = counters(stack, flowing, asking)
+            full_bytes = rss_bytes(stack)[service]
+            if flowing.broken:
+                raise StackError(f"{flowing.broken} sockets or streams of {service} failed; logs: {stack.folder}")
+    grown = {name: value - before[name] for name, value in after.items()}
+    per_call = 1 / grown["s"] / calls
+    share = handled_share(service, shape, calls, grown)
+    return AloneRun(
+        service=service,
+        shape=shape,
+        calls=calls,
+        cpu_ms={name: round(grown[name] * 1000 * per_call, 3) for name in (service, "redis", TRAFFIC) if name in grown},
+        handled_share=round(share, 4),
+        kept_up=share >= KEPT_UP,
+        rss_mb_idle=round(idle_bytes / MB, 1),
+        rss_mb=round(full_bytes / MB, 1),
+        redis_in_bytes=round(grown["redis_in"] * per_call),
+        redis_out_bytes=round(grown["redis_out"] * per_call),
+    )
 
 
-def cpu_table(runs: Sequence[AloneRun], failures: Sequence[str] = ()) -> Table:
-    groups = _groups(runs)
-    rows: list[list[Cell]] = []
-    for (service, shape, calls), some in groups.items():
-        own = Repeated.of(run.cpu_ms[service] for run in some)
-        few = groups.get((service, shape, FEW))
-        ratio = f"{own.middle / Repeated.of(run.cpu_ms[service] for run in few).middle:.2f}" if few else ""
-        others = [Repeated.of(run.cpu_ms.get(name, 0.0) for run in some).text(2) for name in ("redis", DRIVER)]
-        shares = [Repeated.of(100 * float(getattr(run, f"{name}_share")) for run in some).text(0) for name in _SHARES]
-        kept = "yes" if all(run.kept_up for run in some) else "NO"
-        per_core = int(_CORE_MS / own.middle)
-        rows.append([f"{service}, {shape}, {calls} calls", own.text(2), *others, ratio, per_core, *shares, kept])
-    columns = ["", "service", "redis", "driver", f"to {FEW} calls", "calls per core", *_SHARES, "kept up"]
+def counters(stack: Stack, flowing: Traffic, asking: redis.Redis) -> dict[str, float]:
+    """Everything that only grows, CPU seconds by process included."""
+    stats: dict[str, Any] = asking.info("stats")
+    appends: dict[str, Any] = asking.info("commandstats").get("cmdstat_xadd", {})
+    return {
+        **cpu_s(stack),
+        TRAFFIC: time.process_time(),
+        "s": time.monotonic(),
+        "to_streams": flowing.to_streams,
+        "messages": sum(peer.messages for peer in flowing.peers),
+        "bytes": sum(peer.bytes for peer in flowing.peers),
+        "appends": int(appends.get("calls", 0)),
+        "redis_in": int(stats["total_net_input_bytes"]),
+        "redis_out": int(stats["total_net_output_bytes"]),
+    }
+
+
+def handled_share(service: str, shape: Shape, calls: int, grown: Mapping[str, float]) -> float:
+    """`grown`: the growth of `counters`. Appends of the traffic itself are not the service's."""
+    frames = FRAMES_PER_S * calls * grown["s"]
+    deltas = 1000 / shape.delta_ms * calls * grown["s"]
+    appended = grown["appends"] - grown["to_streams"]
+    if service == GATEWAY:
+        played = media_audio_ms(grown["bytes"], grown["messages"]) / shape.delta_ms
+        return min(1.0, appended / frames, played / deltas)
+    return min(1.0, appended / deltas, grown["messages"] / frames)
+
+
+def media_audio_ms(count: float, messages: float) -> float:
+    """Milliseconds of audio in so many bytes of messages on a media socket, whatever the length of each message."""
+    return (count - messages * len(encode_audio(b""))) * 3 / 4 / bytes_of_ms(1, PHONE_RATE_HZ)
+
+
+def one_line(run: AloneRun) -> str:
+    spent = ", ".join(f"{name} {ms:.2f}" for name, ms in run.cpu_ms.items())
+    kept = "" if run.kept_up else f", DID NOT KEEP UP (handled {run.handled_share:.2f})"
+    return f"{run.shape}, {run.calls} calls: {spent} ms/s/call, {run.rss_mb:.0f} MB{kept}"
+
+
+def table(runs: Sequence[AloneRun], stream_memory_mb: float, failures: Sequence[str] = ()) -> Table:
+    columns: dict[str, Callable[[AloneRun], float | None]] = {
+        "service": lambda run: run.cpu_ms[run.service],
+        "redis": lambda run: run.cpu_ms.get("redis"),
+        TRAFFIC: lambda run: run.cpu_ms[TRAFFIC],
+        "calls per core": lambda run: 1000 / run.cpu_ms[run.service],
+        "MB idle": lambda run: run.rss_mb_idle,
+        "MB with calls": lambda run: run.rss_mb,
+        "handled, %": lambda run: 100 * run.handled_share,
+    }
     notes = [
-        "CPU ms per second and call, the median of the runs (least–most). Calls per core: 1,000 ms by that figure.",
-        AGAIN,
-        "Sent: % of the traffic not later than 5 ms; handled: % of it that came out at the other end.",
-        "Waited: % of the time in which the service was ready to run and had no core.",
-        f"{LEFT_OUT} As much of the traffic may be late.",
-        "Redis serves the driver's appends as well.",
-        *(f"A run FAILED and has no figures: {failure}" for failure in failures),
+        "CPU ms per second and call. Redis serves the appends of the traffic as well.",
+        f"Full streams of one call in Redis, deltas: {stream_memory_mb:.2f} MB.",
+        *(f"FAILED, without figures: {failure}" for failure in failures),
+        *(f"{_label(run)}: {one_line(run)}" for run in runs if not run.kept_up),
     ]
-    return Table("Each service by itself", columns, rows, notes)
+    ordered = sorted(runs, key=lambda run: (SERVICES.index(run.service), run.shape, run.calls))
+    return grouped("Each service by itself", ordered, _label, columns, notes)
 
 
-_SHARES: Final = ("sent", "handled", "waited", "slowed")
-
-
-def memory_table(runs: Sequence[AloneRun], streams: Mapping[Shape, StreamMemory]) -> Table:
-    rows: list[list[Cell]] = []
-    for (service, shape, calls), some in _groups(runs).items():
-        idle, held = (Repeated.of(values) for values in zip(*((r.rss_mb_idle, r.rss_mb) for r in some), strict=True))
-        grown = f"{(held.middle - idle.middle) / calls:.3f}"
-        net = [Repeated.of(value / 1000 for value in values).text(0) for values in _net(some)]
-        rows.append([f"{service}, {shape}, {calls} calls", idle.text(), held.text(), grown, *net])
-    columns = ["", "MB idle", "MB with calls", "MB per call", "Redis in, KB/s/call", "Redis out, KB/s/call"]
-    notes = [
-        f"Full streams of one call in Redis, {shape}: {found.together_mb:.2f} MB (uplink {found.uplink_mb:.2f}, "
-        f"downlink {found.downlink_mb:.2f})."
-        for shape, found in streams.items()
-    ]
-    return Table("Each service by itself: memory and Redis traffic", columns, rows, notes)
-
-
-def _net(runs: Sequence[AloneRun]) -> tuple[list[int], list[int]]:
-    return [round(run.redis_in_bytes) for run in runs], [round(run.redis_out_bytes) for run in runs]
+def _label(run: AloneRun) -> str:
+    return f"{run.service}, {run.shape}, {run.calls} calls"

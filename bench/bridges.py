@@ -1,4 +1,4 @@
-"""The two systems under test, each with the simulators around it: our services over Redis, and the reference bridge."""
+"""The two systems under test, each between the simulators: our services over Redis, and the reference bridge."""
 
 from __future__ import annotations
 
@@ -16,11 +16,14 @@ from lab.voice_live.settings import DEFAULT_API_KEY
 from media_gateway.settings import GatewaySettings
 
 SIMULATORS: Final = frozenset({"acs", "voice-live", "identity"})
+OUR_PROCESSES: Final = ("call-control", "media-gateway", "agent-relay", "redis")
 REFERENCE: Final = "reference-bridge"
+PLAYOUT_LEAD_S: Final = float(GatewaySettings.model_fields["playout_lead_ms"].default) / 1000
+_SPARE_CALLS: Final = 20
 _ROOT: Final = Path(__file__).resolve().parents[1]
 
 Environment = Mapping[str, Mapping[str, str]]
-"""Variables by process name."""
+"""Environment variables by process name."""
 
 
 class Bridge(StrEnum):
@@ -33,20 +36,21 @@ class Bridge(StrEnum):
         return PLAYOUT_LEAD_S if self is Bridge.OURS else None
 
 
-PLAYOUT_LEAD_S: Final = float(GatewaySettings.model_fields["playout_lead_ms"].default) / 1000
-
-
 class Shape(StrEnum):
-    """What the agent's speech looks like on the voice socket. The caller's comes in frames of 20 ms in both."""
+    """How the agent's speech arrives on the voice socket. The caller's always comes in frames of 20 ms."""
 
     ECHO = "echo"
-    """50 frames of 20 ms a second."""
+    """50 deltas of 20 ms a second."""
     DELTAS = "deltas"
     """4 deltas of 250 ms a second, as Voice Live sends them."""
 
     @property
+    def delta_ms(self) -> int:
+        return 20 if self is Shape.ECHO else 250
+
+    @property
     def voice_live(self) -> Mapping[str, str]:
-        return {"MARKS_CHUNK_MS": "20" if self is Shape.ECHO else "250"}
+        return {"MARKS_CHUNK_MS": str(self.delta_ms)}
 
 
 @dataclass(slots=True)
@@ -56,13 +60,13 @@ class ReferenceStack(Stack):
     def start(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         port = free_port()
+        base_url = f"http://127.0.0.1:{port}"
         self.launch_part("voice-live")
-        webhook = {"WEBHOOK_URL": f"http://127.0.0.1:{port}/api/incomingCall"}
-        self.extra = {**self.extra, "acs": {**webhook, **self.extra.get("acs", {})}}
+        self.extra = merged({"acs": {"WEBHOOK_URL": f"{base_url}/api/incomingCall"}}, self.extra)
         self.launch_part("acs")
         query = "api-version=2026-07-15&model=gpt-4o"
         environment = {
-            "BASE_URL": f"http://127.0.0.1:{port}",
+            "BASE_URL": base_url,
             "ACS_ENDPOINT": f"http://127.0.0.1:{self.ports.acs}",
             "ACS_ACCESS_KEY": LAB_ACCESS_KEY,
             "VOICE_LIVE_URL": f"ws://127.0.0.1:{self.ports.voice_live}/voice-live/realtime?{query}",
@@ -74,15 +78,15 @@ class ReferenceStack(Stack):
 
 
 def stack_of(bridge: Bridge, calls: int, folder: Path, extra: Environment) -> Stack:
-    """Not started yet; big enough for so many calls."""
+    """Not started yet, with capacity for the calls."""
     if bridge is Bridge.REFERENCE:
         return ReferenceStack(Ports.free(), folder / bridge, extra)
-    capacity = str(calls + 20)
-    room: Environment = {
-        "agent-relay": {"RELAY_CAPACITY": capacity},
-        "media-gateway": {"GATEWAY_CAPACITY": capacity},
-    }
-    return Stack(Ports.free(), folder / bridge, merged(room, extra))
+    return Stack(Ports.free(), folder / bridge, merged(capacity(calls), extra))
+
+
+def capacity(calls: int) -> Environment:
+    limit = str(calls + _SPARE_CALLS)
+    return {"agent-relay": {"RELAY_CAPACITY": limit}, "media-gateway": {"GATEWAY_CAPACITY": limit}}
 
 
 def merged(first: Environment, second: Environment) -> Environment:

@@ -1,144 +1,107 @@
-"""One call's traffic, encoded once: what a media socket, a voice socket and Redis carry, ready to be written.
-
-The forms are those of the wire: the ACS audio streaming docs, the Voice Live API reference 2026-07-15, and the entries
-of `bridge_common`.
-"""
+"""One call's messages, encoded once, and what they take of networks and of Redis."""
 
 from __future__ import annotations
 
 import base64
-import json
 import random
 from dataclasses import dataclass
 from typing import Final
 
+import redis
+
+from agent_relay.core.voice_codec import encode_append
 from bench.bridges import Shape
-from bridge_common.streams.writer import Outlet
-from bridge_common.wire.audio import FRAME_MS, PHONE_RATE_HZ, VOICE_RATE_HZ, bytes_of_ms
-from bridge_common.wire.entries import Audio, AudioFrame, Entry
+from bridge_common.audio import FRAME_MS, PHONE_RATE_HZ, VOICE_RATE_HZ, bytes_of_ms
+from bridge_common.entries import Audio, AudioFrame, Entry
+from bridge_common.entry_codec import FIELD, encode
+from bridge_common.keys import LONG_ENTRIES_KEPT, LONG_ENTRY_BYTES, MEDIA_STREAM_LENGTH
+from bridge_common.stream_writer import TRIM_EVERY
+from lab.acs.media_codec import AudioEncoder
+from lab.text_frames import encode_client_text, encode_server_text
+from lab.voice_live.events import encode_event, event
+from media_gateway.core.acs_media import encode_audio
 
 FRAMES_PER_S: Final = 1000 // FRAME_MS
-DELTA_MS: Final = {Shape.ECHO: FRAME_MS, Shape.DELTAS: 250}
 ITEM_ID: Final = "item_recorded"
 RESPONSE_ID: Final = "resp_recorded"
-_CALLER: Final = "4:+14255550100"
 _LOUDNESS: Final = 4000
-_TEXT_FRAME: Final = 0x81
-_MASKED: Final = 0x80
-_NO_MASK: Final = bytes(4)
-"""A mask of zeros changes nothing, and the receiver takes it off like any other."""
+_STREAM: Final = "bench:stream"
 
 
-def sound(ms: float, rate_hz: int, seed: int = 1) -> bytes:
-    """Noise as loud as speech: silence would compress, and a tone repeats."""
+def audio(ms: float, rate_hz: int) -> bytes:
+    """Noise at the level of speech, always the same."""
+    dice = random.Random(1)
     samples = bytes_of_ms(ms, rate_hz) // 2
-    dice = random.Random(seed)
     return b"".join(dice.randint(-_LOUDNESS, _LOUDNESS).to_bytes(2, "little", signed=True) for _ in range(samples))
 
 
-# -- the media socket, as ACS writes it
-def client_frame(text: bytes) -> bytes:
-    """A whole WebSocket text frame of a client (RFC 6455, 5.2)."""
-    length = len(text)
-    if length < 126:
-        return bytes([_TEXT_FRAME, _MASKED | length]) + _NO_MASK + text
-    if length < 2**16:
-        return bytes([_TEXT_FRAME, _MASKED | 126]) + length.to_bytes(2, "big") + _NO_MASK + text
-    raise ValueError(f"no message of a call has {length} bytes")
-
-
-def audio_metadata() -> bytes:
-    told = {
-        "subscriptionId": "recorded",
-        "encoding": "PCM",
-        "sampleRate": PHONE_RATE_HZ,
-        "channels": 1,
-        "length": bytes_of_ms(FRAME_MS, PHONE_RATE_HZ),
-    }
-    return json.dumps({"kind": "AudioMetadata", "audioMetadata": told}).encode()
-
-
-def audio_data(pcm16k: bytes) -> bytes:
-    told = {
-        "timestamp": "2026-01-01T00:00:00.000Z",
-        "participantRawID": _CALLER,
-        "data": base64.b64encode(pcm16k).decode(),
-        "silent": False,
-    }
-    return json.dumps({"kind": "AudioData", "audioData": told}, separators=(",", ":")).encode()
-
-
-# -- the voice socket, as Voice Live writes it
 def voice_event(kind: str, **parts: object) -> bytes:
-    return json.dumps({"event_id": "event_recorded", "type": kind, **parts}, separators=(",", ":")).encode()
-
-
-def session_event(kind: str) -> bytes:
-    return voice_event(kind, session={"id": "sess_recorded", "object": "realtime.session", "model": "recorded"})
-
-
-def response_created() -> bytes:
-    response = {"id": RESPONSE_ID, "object": "realtime.response", "status": "in_progress", "output": []}
-    return voice_event("response.created", response=response)
+    return encode_event(event(kind, **parts)).encode()
 
 
 def audio_delta(pcm24k: bytes) -> bytes:
-    return voice_event(
-        "response.audio.delta",
-        response_id=RESPONSE_ID,
-        item_id=ITEM_ID,
-        output_index=0,
-        content_index=0,
-        delta=base64.b64encode(pcm24k).decode(),
-    )
-
-
-# -- Redis
-class Appends:
-    """The appends to one stream, packed by the services' own outlet; ids count up within epoch 1."""
-
-    sharded = False
-
-    def __init__(self, key: str) -> None:
-        self._outlet = Outlet(self, key, 1, lambda: None)
-        self._packed = b""
-
-    def next(self, entry: Entry) -> bytes:
-        """The commands that append the entry and tell of it."""
-        self._outlet.append(entry)
-        return self._packed
-
-    def queue(self, _outlet: Outlet, commands: bytes) -> None:
-        """As a writer's queue."""
-        self._packed = commands
+    item = {"response_id": RESPONSE_ID, "item_id": ITEM_ID, "output_index": 0, "content_index": 0}
+    return voice_event("response.audio.delta", **item, delta=base64.b64encode(pcm24k).decode())
 
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """All that flows in one call of this shape."""
+    """Everything that flows in one call of this shape."""
 
-    media_frame: bytes
-    """20 ms of the caller on the media socket, with the WebSocket frame around it."""
+    media_message: bytes
+    """20 ms of the caller on the media socket."""
     uplink: Entry
-    """20 ms of the caller, as an entry."""
+    """20 ms of the caller."""
     downlink: Entry
-    """One delta of the agent, as an entry."""
+    """One delta of the agent."""
     delta: bytes
     """One delta of the agent on the voice socket."""
-    delta_ms: int
 
     @classmethod
     def of(cls, shape: Shape) -> Recording:
-        delta_ms = DELTA_MS[shape]
-        agent = sound(delta_ms, VOICE_RATE_HZ)
+        agent = audio(shape.delta_ms, VOICE_RATE_HZ)
+        caller = AudioEncoder("4:+14255550100")
         return cls(
-            media_frame=client_frame(audio_data(sound(FRAME_MS, PHONE_RATE_HZ))),
-            uplink=AudioFrame(sound(FRAME_MS, VOICE_RATE_HZ)),
+            media_message=caller.encode(audio(FRAME_MS, PHONE_RATE_HZ), b"2026-01-01T00:00:00.000Z"),
+            uplink=AudioFrame(audio(FRAME_MS, VOICE_RATE_HZ)),
             downlink=Audio(ITEM_ID, agent),
             delta=audio_delta(agent),
-            delta_ms=delta_ms,
         )
 
-    @property
-    def deltas_per_s(self) -> float:
-        return 1000 / self.delta_ms
+
+@dataclass(frozen=True, slots=True)
+class Bandwidth:
+    """KB (1,000 bytes) a second of one call, without TCP, IP and TLS; the agent's side while the agent speaks."""
+
+    acs_in_kb: float
+    acs_out_kb: float
+    """In messages of 20 ms; longer ones save a few percent."""
+    voice_out_kb: float
+    voice_in_kb: float
+
+    @classmethod
+    def of_recording(cls) -> Bandwidth:
+        recording = Recording.of(Shape.DELTAS)
+        to_acs = encode_server_text(encode_audio(audio(FRAME_MS, PHONE_RATE_HZ)))
+        to_voice = encode_client_text(encode_append(audio(FRAME_MS, VOICE_RATE_HZ)))
+        return cls(
+            acs_in_kb=len(encode_client_text(recording.media_message)) / FRAME_MS,
+            acs_out_kb=len(to_acs) / FRAME_MS,
+            voice_out_kb=len(to_voice) / FRAME_MS,
+            voice_in_kb=len(encode_server_text(recording.delta)) / Shape.DELTAS.delta_ms,
+        )
+
+
+def stream_mb(asking: redis.Redis, entry: Entry) -> float:
+    """Redis memory of a stream filled with this entry up to the length that the writer keeps."""
+    payload = encode(entry)
+    kept = MEDIA_STREAM_LENGTH if len(payload) < LONG_ENTRY_BYTES else LONG_ENTRIES_KEPT
+    with asking.pipeline(transaction=False) as pipeline:
+        for _ in range(2 * kept):
+            pipeline.xadd(_STREAM, {FIELD: payload}, maxlen=kept, approximate=True)
+        for _ in range(TRIM_EVERY - 1):
+            pipeline.xadd(_STREAM, {FIELD: payload})
+        pipeline.execute()
+    taken = int(asking.memory_usage(_STREAM, samples=0) or 0)
+    asking.unlink(_STREAM)
+    return taken / 2**20

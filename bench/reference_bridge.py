@@ -1,28 +1,19 @@
-"""The plainest honest bridge between ACS and Voice Live: one process, one file. Our services are measured beside it.
+"""The plainest honest bridge between ACS and Voice Live, one process and one file; our services are measured by it.
 
-Starlette on uvicorn, `websockets` toward Voice Live, json from the standard library. No Redis, no resampling (it
-answers with 24 kHz audio, which is what Voice Live speaks), no playout, no failover: each frame is passed on as it
-comes, its base64 untouched. Written as a competent engineer would write the simple thing, with no compression, on what
-`pip install starlette uvicorn websockets aiohttp` brings. `EVENT_LOOP=uvloop` gives it what else makes such a bridge
-faster without a change of its code, so that both can stand in the table.
-
-Environment: `PORT`, `BASE_URL`, `ACS_ENDPOINT`, `ACS_ACCESS_KEY`, `VOICE_LIVE_URL` (the whole WebSocket address) and
-`VOICE_LIVE_API_KEY`; `EVENT_LOOP`: `asyncio` (default) or `uvloop`.
+Starlette on uvicorn, `websockets` toward Voice Live, json from the standard library, no compression. No Redis, no
+resampling (it answers with 24 kHz audio, which Voice Live speaks), no playout, no failover: each frame is forwarded as
+it comes, its base64 untouched. `EVENT_LOOP=uvloop` is the one thing that makes it faster without changing its code.
 """
 
 from __future__ import annotations
 
 import asyncio
-import base64
-import hashlib
-import hmac
 import json
 import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from email.utils import formatdate
-from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -34,6 +25,8 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
+
+from lab.acs.signing import SCHEME, SIGNED_HEADERS, content_hash, sign
 
 ANSWER = "/calling/callConnections:answer?api-version=2024-09-15"
 
@@ -53,17 +46,14 @@ class Settings:
 
 def signed_headers(settings: Settings, path_and_query: str, body: bytes) -> dict[str, str]:
     """The HMAC headers of a POST to ACS (ACS docs, "Sign an HTTP request")."""
-    date = formatdate(usegmt=True)
+    date, hashed = formatdate(usegmt=True), content_hash(body)
     host = urlsplit(settings.acs_endpoint).netloc
-    digest = base64.b64encode(hashlib.sha256(body).digest()).decode()
-    to_sign = f"POST\n{path_and_query}\n{date};{host};{digest}".encode()
-    key = base64.b64decode(settings.acs_access_key)
-    signature = base64.b64encode(hmac.new(key, to_sign, hashlib.sha256).digest()).decode()
+    signature = sign(settings.acs_access_key, "POST", path_and_query, date, host, hashed)
     return {
         "Content-Type": "application/json",
         "x-ms-date": date,
-        "x-ms-content-sha256": digest,
-        "Authorization": f"HMAC-SHA256 SignedHeaders=x-ms-date;host;x-ms-content-sha256&Signature={signature}",
+        "x-ms-content-sha256": hashed,
+        "Authorization": f"{SCHEME}SignedHeaders={SIGNED_HEADERS}&Signature={signature}",
     }
 
 
@@ -125,24 +115,20 @@ async def carry(media: WebSocket, settings: Settings) -> None:
 
 
 def create_app(settings: Settings) -> Starlette:
-    sessions: list[aiohttp.ClientSession] = []
-
     @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        async with aiohttp.ClientSession() as http:
-            sessions.append(http)
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with aiohttp.ClientSession() as app.state.http:
             yield
 
     async def incoming_call(request: Request) -> Response:
         for event in await request.json():
-            data: dict[str, Any] = event["data"]
             if event["eventType"] == "Microsoft.EventGrid.SubscriptionValidationEvent":
-                return JSONResponse({"validationResponse": data["validationCode"]})
+                return JSONResponse({"validationResponse": event["data"]["validationCode"]})
             if event["eventType"] == "Microsoft.Communication.IncomingCall":
-                await answer(sessions[0], settings, data["incomingCallContext"])
+                await answer(request.app.state.http, settings, event["data"]["incomingCallContext"])
         return Response()
 
-    async def callbacks(_: Request) -> Response:
+    async def accept(_: Request) -> Response:
         return Response()
 
     async def media_socket(media: WebSocket) -> None:
@@ -153,13 +139,10 @@ def create_app(settings: Settings) -> Starlette:
         except (WebSocketDisconnect, ConnectionClosed):
             return
 
-    async def healthz(_: Request) -> Response:
-        return Response()
-
     routes = [
         Route("/api/incomingCall", incoming_call, methods=["POST"]),
-        Route("/callbacks", callbacks, methods=["POST"]),
-        Route("/healthz", healthz),
+        Route("/callbacks", accept, methods=["POST"]),
+        Route("/healthz", accept),
         WebSocketRoute("/ws", media_socket),
     ]
     return Starlette(routes=routes, lifespan=lifespan)

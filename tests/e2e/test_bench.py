@@ -22,4 +22,4 @@ def test_a_few_calls_through_each_bridge_are_measured(
     assert 3 * 4 <= run.downlink.count <= 3 * 8
     assert run.cpu_together_ms > 0
     assert (run.resampler_ms > (1.0, 1.0)) is (bridge is Bridge.OURS)
-    assert set(run.memory) == set(run.cpu_ms)
+    assert set(run.mb) == set(run.mb_before) == set(run.cpu_ms)

@@ -1,67 +1,69 @@
 from __future__ import annotations
 
-from bench.alone import cpu_table, memory_table, summary, told
-from bench.alone_driver import GATEWAY, RELAY
+from collections.abc import Callable, Mapping
+
+import pytest
+
+from bench.alone import AloneRun, handled_share, media_audio_ms, one_line, table
 from bench.bridges import Shape
-from bench.limits import table
-from bench.stream_memory import StreamMemory
-from tests.unit.support.alone_runs import alone_run
+from bench.service_traffic import GATEWAY, RELAY
+from media_gateway.core.acs_media import encode_audio
 
-SIZES = (20, 50, 100, 200)
-RUNS = [
-    alone_run(service, calls, ms)
-    for service in (RELAY, GATEWAY)
-    for calls, ms in ((20, 4.0), (200, 3.0), (20, 5.0), (200, 2.0), (20, 4.5), (200, 2.7))
-]
+MakeRun = Callable[..., AloneRun]
+MESSAGE_BYTES = len(encode_audio(bytes(640)))
 
 
-def test_growth_compares_medians_at_many_and_few() -> None:
-    growth = summary(RUNS, SIZES)["growth"]
-    assert growth[GATEWAY][Shape.DELTAS] == {"ratio": 0.6, "calls_per_core": 370, "kept_up": True}
-    assert set(growth) == {GATEWAY, RELAY}
-    limits = table({"alone": summary(RUNS, SIZES)})
-    assert limits is not None
-    assert [row for row in limits.rows if row[3] == "yes"] == [
-        [f"{service} alone, deltas: CPU per call at 200 calls to that at 20, ratio", "0.60", "1.1", "yes", ""]
-        for service in (GATEWAY, RELAY)
-    ]
+def grown(**counters: float) -> Mapping[str, float]:
+    """In one second."""
+    return {"s": 1.0, "appends": 0, "to_streams": 0, "messages": 0, "bytes": 0, **counters}
 
 
-def test_a_run_that_did_not_keep_up_is_told_everywhere() -> None:
+def test_the_gateway_handled_what_came_out_at_both_ends() -> None:
+    whole = grown(appends=540, to_streams=40, messages=500, bytes=500 * MESSAGE_BYTES)
+    assert handled_share(GATEWAY, Shape.DELTAS, 10, whole) == pytest.approx(1.0, abs=0.01)
+    assert handled_share(GATEWAY, Shape.DELTAS, 10, {**whole, "appends": 490}) == 0.9
+    half = {**whole, "messages": 250, "bytes": 250 * MESSAGE_BYTES}
+    assert handled_share(GATEWAY, Shape.DELTAS, 10, half) == pytest.approx(0.5, abs=0.01)
+
+
+def test_at_the_relay_appends_of_the_traffic_are_not_the_relays() -> None:
+    whole = grown(appends=540, to_streams=500, messages=500)
+    assert handled_share(RELAY, Shape.DELTAS, 10, whole) == 1.0
+    assert handled_share(RELAY, Shape.DELTAS, 10, {**whole, "appends": 530}) == 0.75
+    assert handled_share(RELAY, Shape.DELTAS, 10, {**whole, "messages": 450}) == 0.9
+
+
+def test_what_is_sent_late_or_not_at_all_is_not_handled() -> None:
+    assert handled_share(RELAY, Shape.ECHO, 10, grown(appends=900, to_streams=450, messages=450)) == 0.9
+
+
+@pytest.mark.parametrize("message_ms", [20, 60, 100])
+def test_audio_on_a_media_socket_is_the_same_in_messages_of_any_length(message_ms: int) -> None:
+    message = encode_audio(bytes(32 * message_ms))
+    count = 60_000 // message_ms
+    assert media_audio_ms(count * len(message), count) == pytest.approx(60_000, rel=0.01)
+
+
+def test_a_run_that_did_not_keep_up_is_shown_everywhere(alone_run: MakeRun) -> None:
     slow = alone_run(GATEWAY, 200, 1.0, handled=0.5)
-    assert "DID NOT KEEP UP" in told(slow)
-    assert "DID NOT" not in told(RUNS[0])
-    assert summary([alone_run(GATEWAY, 20, 4.0), slow], SIZES)["growth"][GATEWAY][Shape.DELTAS]["kept_up"] is False
-    assert cpu_table([slow]).rows[0][-1] == "NO"
+    assert "DID NOT KEEP UP" in one_line(slow)
+    assert "DID NOT" not in one_line(alone_run(GATEWAY, 200, 1.0))
+    assert "DID NOT KEEP UP" in table([slow], 3.12).notes[-1]
 
 
-def test_what_was_late_may_be_as_much_as_fell_into_the_time_that_does_not_count() -> None:
-    assert alone_run(GATEWAY, 200, 1.0, sent=0.94).kept_up
-    assert not alone_run(GATEWAY, 200, 1.0, sent=0.92).kept_up
-    assert not alone_run(GATEWAY, 200, 1.0, handled=0.94).kept_up, "what is late is handled later, not never"
-
-
-def test_without_both_sizes_there_is_no_growth() -> None:
-    assert summary([alone_run(GATEWAY, 20, 4.0)], (20,))["growth"] == {}
-
-
-def test_a_size_that_failed_is_no_ratio_that_was_kept() -> None:
-    failed = summary([alone_run(GATEWAY, 20, 4.0)], SIZES)
-    assert failed["growth"][GATEWAY][Shape.DELTAS] == {"ratio": None, "calls_per_core": None, "kept_up": False}
-    limits = table({"alone": failed})
-    assert limits is not None
-    assert {row[3] for row in limits.rows} == {"NO"}
-    assert cpu_table(RUNS, ["200 calls: it died"]).notes[-1].endswith("it died")
-
-
-def test_tables_have_a_row_for_each_service_and_size() -> None:
-    cpu = cpu_table(RUNS)
-    assert [row[0] for row in cpu.rows] == [
+def test_the_table_has_a_row_for_each_service_and_size(alone_run: MakeRun) -> None:
+    runs = [
+        alone_run(service, calls, ms)
+        for service in (RELAY, GATEWAY)
+        for calls, ms in ((20, 4.0), (200, 3.0), (20, 5.0), (200, 2.5))
+    ]
+    found = table(runs, 3.12, ["200 calls: it died"])
+    assert [row[0] for row in found.rows] == [
         f"{service}, deltas, {calls} calls" for service in (GATEWAY, RELAY) for calls in (20, 200)
     ]
-    assert cpu.rows[1][:6] == [f"{GATEWAY}, deltas, 200 calls", "2.70 (2.00–3.00)", "0.80", "1.00", "0.60", 370]
-    memory = memory_table(RUNS, {Shape.DELTAS: StreamMemory(0.24, 2.88)})
-    assert memory.rows[0][1:] == ["80.0", "82.0", "0.100", "110", "50"]
-    assert "3.12 MB" in memory.notes[0]
-    for made in (cpu, memory):
-        assert all(len(row) == len(made.columns) for row in made.rows)
+    assert found.rows[1][1:4] == ["2.75 (2.50–3.00)", "0.80", "1.00"]
+    assert found.rows[0][found.columns.index("calls per core")] == "225 (200–250)"
+    assert found.rows[1][found.columns.index("MB with calls")] == "100"
+    assert "3.12 MB" in found.notes[1]
+    assert found.notes[-1].endswith("it died")
+    assert all(len(row) == len(found.columns) for row in found.rows)

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,59 +8,84 @@ import pytest
 from bench import calls
 from bench.bridges import Bridge, Shape
 from bench.call_run import Run
-from bench.calls import tables, told
-from bench.whole import Options
+from bench.calls import one_line, tables
+from bench.report import Options, Table
 from lab.wire import WireError
 from tests.unit.support.bench_runs import made_run
 
+MakeRun = Callable[..., Run]
 
-def test_repeats_become_medians_and_ratios_to_the_reference() -> None:
-    ours = [made_run(cpu_ms=ms) for ms in (8.0, 9.0, 7.0)]
-    reference = [made_run(Bridge.REFERENCE, cpu_ms=ms) for ms in (16.0, 17.0, 15.0)]
-    runs = [run for pair in zip(ours, reference, strict=True) for run in pair]
-    cpu, delay, memory, frames = tables(runs)
-    assert cpu.columns[-6:-1] == ["together", "ratio", "simulators", "stolen, %", "slowed, %"]
-    assert [row[0] for row in cpu.rows] == ["40 calls, deltas, ours", "40 calls, deltas, reference"]
-    assert [row[-6:-4] for row in cpu.rows] == [["8.0 (7.0–9.0)", "0.50"], ["16.0 (15.0–17.0)", "1.00"]]
-    assert [row[-2:] for row in cpu.rows] == [["3.0", "9.0 (8.0–10.0)"], ["3.0", "17.0 (16.0–18.0)"]]
-    assert delay.rows[0][1:] == ["3.0", "5.0", "7.0", "3.0", "5.0", "7.0", "17.0", "18.0", "190", "0"]
-    assert [row[0] for row in memory.rows][-1] == "40 calls, deltas, reference-bridge"
-    assert memory.rows[0][1:] == ["80.0", "84.0", "0.100"]
-    assert frames.rows[0] == ["40 calls, deltas, ours, uplink", 1500, 0, 0, 0, 0]
-    for table in (cpu, delay, memory, frames):
+
+def pairs_of(call_run: MakeRun, *cpu_ms: tuple[float, float]) -> list[tuple[Run, Run]]:
+    return [(call_run(cpu_ms=ours), call_run(Bridge.REFERENCE, cpu_ms=reference)) for ours, reference in cpu_ms]
+
+
+def column(table: Table, name: str) -> list[object]:
+    return [row[table.columns.index(name)] for row in table.rows]
+
+
+def test_ours_is_judged_by_the_reference_of_the_same_run(call_run: MakeRun) -> None:
+    comparison, *_ = tables(pairs_of(call_run, (8.0, 16.0), (9.0, 18.0), (7.0, 14.0)))
+    cpu, uplink_p50, *_ = comparison.rows
+    name = "40 calls, deltas: CPU, ms/s/call"
+    assert cpu == [name, "8.00 (7.00–9.00)", "16.0 (14.0–18.0)", "0.500 (0.500 to 0.500)", "× 1", "no"]
+    assert uplink_p50[1:] == ["3.00", "3.00", "0.000 (0.000 to 0.000)", "+ 3", "no"]
+    assert len(comparison.rows) == 1 + 2 * 2
+
+
+def test_what_exceeds_its_limit_is_shown(call_run: MakeRun) -> None:
+    slow = [(call_run(cpu_ms=20.0, p99=30.0), call_run(Bridge.REFERENCE, cpu_ms=16.0, p99=20.0))] * 2
+    exceeded = {str(row[0]): row[-1] for row in tables(slow)[0].rows}
+    assert {name for name, answer in exceeded.items() if answer == "yes"} == {
+        "40 calls, deltas: CPU, ms/s/call",
+        "40 calls, deltas: uplink delay p99, ms",
+        "40 calls, deltas: downlink delay p99, ms",
+    }
+
+
+def test_one_pair_is_not_enough_for_a_verdict(call_run: MakeRun) -> None:
+    comparison, *_ = tables(pairs_of(call_run, (20.0, 10.0)))
+    assert set(column(comparison, "exceeded")) == {"undecided"}
+
+
+def test_the_other_tables_have_a_row_for_each_bridge(call_run: MakeRun) -> None:
+    _, cpu, delay, memory = tables(pairs_of(call_run, (8.0, 16.0), (9.0, 18.0)))
+    labels = ["40 calls, deltas, ours", "40 calls, deltas, reference"]
+    assert column(cpu, "") == column(delay, "") == labels
+    assert column(cpu, "together") == ["8.50 (8.00–9.00)", "17.0 (16.0–18.0)"]
+    assert column(cpu, "media-gateway") == ["4.25 (4.00–4.50)", ""]
+    assert column(delay, "downlink p99") == ["7.00", "7.00"]
+    assert "uplink 1.67, downlink 1.69" in delay.notes[0]
+    assert column(memory, "")[-1] == "40 calls, deltas, reference, reference-bridge"
+    assert memory.rows[0][1:] == ["80.0", "84.0", "0.10"]
+    for table in (cpu, delay, memory):
         assert all(len(row) == len(table.columns) for row in table.rows)
 
 
-def test_ours_alone_has_no_ratio() -> None:
-    assert tables([made_run()])[0].rows[0][-5] == ""
+def test_faulty_frames_and_missing_calls_are_counted(call_run: MakeRun) -> None:
+    delay = tables([(call_run(lost=2), call_run(Bridge.REFERENCE))])[2]
+    assert column(delay, "frames at fault") == ["2", "0"]
+    assert column(delay, "not answered") == ["0", "0"]
 
 
-def test_a_run_is_told_in_one_line() -> None:
-    assert "8.0 ms/s/call" in told(made_run())
-    assert told(made_run()).endswith("4 % stolen, 3 % slowed")
-    assert "NOT CLEAN" in told(made_run(lost=1))
+def test_a_run_is_shown_in_one_line(call_run: MakeRun) -> None:
+    assert "8.0 ms/s/call" in one_line(call_run())
+    assert one_line(call_run()).endswith("4 % steal")
+    assert "NOT CLEAN" in one_line(call_run(lost=1))
 
 
-def test_a_run_that_failed_is_told_and_costs_no_other() -> None:
-    frames = tables([made_run()], ["ours, echo, 40 calls: timed out"])[-1]
-    assert len(frames.rows) == 2
-    assert "ours, echo, 40 calls: timed out" in frames.notes[-1]
+def test_failures_are_listed_and_the_rest_is_measured(call_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    order: list[Bridge] = []
 
-
-def test_failures_are_kept_and_the_rest_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     def run(bridge: Bridge, shape: Shape, count: int, _seconds: float, _folder: Path) -> Run:
+        order.append(bridge)
         if bridge is Bridge.OURS and shape is Shape.ECHO:
             raise WireError("timed out")
-        return made_run(bridge, shape=shape, calls=count)
+        return call_run(bridge, shape=shape, calls=count)
 
     monkeypatch.setattr(calls, "run_calls", run)
     outcome = calls.measure(Options(calls=(10,), runs=2))
     assert outcome.figures["failed"] == ["ours, echo, 10 calls: timed out"] * 2
-    assert isinstance(outcome.figures["runs"], list)
-    assert len(outcome.figures["runs"]) == 2 * 3
-
-
-def test_a_run_of_which_much_was_stolen_is_done_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    stolen = iter([40.0, 1.0])
-    monkeypatch.setattr(calls, "run_calls", lambda *_: replace(made_run(), stolen_pct=next(stolen)))
-    assert calls.quiet_run(Bridge.OURS, Shape.DELTAS, 10, 1.0, Path()).stolen_pct == 1.0
+    assert len(outcome.figures["runs"]) == 2 * 2, "a run without its pair has no use"
+    assert "ours, echo, 10 calls: timed out" in outcome.tables[0].notes[-1]
+    assert order == [Bridge.OURS, Bridge.REFERENCE] * 2 + [Bridge.REFERENCE, Bridge.OURS] * 2

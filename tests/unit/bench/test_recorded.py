@@ -1,4 +1,4 @@
-"""What the driver writes is what the services read: each message goes through the service's own decoder."""
+"""What the traffic writes is what the services read: each message goes through the service's own decoder."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import base64
 import json
 
 import pytest
+import redis
 
 from agent_relay.core.protocol import voice_codec
 from agent_relay.core.protocol.voice_events import (
@@ -15,68 +16,51 @@ from agent_relay.core.protocol.voice_events import (
     SessionUpdated,
 )
 from bench.bridges import Shape
-from bench.recorded import (
-    ITEM_ID,
-    RESPONSE_ID,
-    Appends,
-    Recording,
-    audio_data,
-    audio_delta,
-    audio_metadata,
-    client_frame,
-    response_created,
-    session_event,
-    sound,
-)
-from bridge_common.redis.pipeline import pack
-from bridge_common.wire.entries import AudioFrame
-from bridge_common.wire.entry_codec import encode
+from bench.recorded import ITEM_ID, RESPONSE_ID, Bandwidth, Recording, audio, audio_delta, stream_mb, voice_event
+from bridge_common.entries import AudioFrame
+from bridge_common.keys import MEDIA_STREAM_LENGTH
 from media_gateway.core import acs_media
 
-UPLINK = "{s00}:call:call_1:uplink"
+
+def test_audio_is_whole_frames_and_the_same_each_time() -> None:
+    assert len(audio(20, 16_000)) == 640
+    assert audio(20, 16_000) == audio(20, 16_000) != bytes(640)
 
 
-def test_sound_is_whole_frames_and_the_same_each_time() -> None:
-    assert len(sound(20, 16_000)) == 640
-    assert sound(20, 16_000) == sound(20, 16_000) != bytes(640)
-
-
-def test_the_gateway_reads_what_acs_would_have_said() -> None:
-    assert acs_media.decode(audio_metadata()) == acs_media.AudioMetadata(rate_hz=16_000, encoding="PCM", channels=1)
-    heard = acs_media.decode(audio_data(sound(20, 16_000)))
+def test_the_gateway_reads_the_caller() -> None:
+    heard = acs_media.decode(Recording.of(Shape.ECHO).media_message)
     assert isinstance(heard, acs_media.AudioData)
-    assert heard.pcm == sound(20, 16_000)
+    assert heard.pcm == audio(20, 16_000)
     assert not heard.silent
 
 
-@pytest.mark.parametrize(
-    ("length", "head"), [(5, b"\x81\x85"), (126, b"\x81\xfe\x00\x7e"), (1000, b"\x81\xfe\x03\xe8")]
-)
-def test_a_client_frame_tells_its_length_and_a_mask_that_changes_nothing(length: int, head: bytes) -> None:
-    assert client_frame(b"x" * length) == head + bytes(4) + b"x" * length
-
-
-def test_no_frame_is_made_of_what_no_call_says() -> None:
-    with pytest.raises(ValueError, match="65536"):
-        client_frame(bytes(2**16))
-
-
-def test_the_relay_reads_what_voice_live_would_have_said() -> None:
-    assert isinstance(voice_codec.decode(session_event("session.created")), SessionCreated)
-    assert isinstance(voice_codec.decode(session_event("session.updated")), SessionUpdated)
-    assert voice_codec.decode(response_created()) == ResponseCreated(RESPONSE_ID)
+def test_the_relay_reads_the_agent() -> None:
+    session = {"id": "sess_recorded", "model": "recorded"}
+    assert isinstance(voice_codec.decode(voice_event("session.created", session=session)), SessionCreated)
+    assert isinstance(voice_codec.decode(voice_event("session.updated", session=session)), SessionUpdated)
+    created = voice_event("response.created", response={"id": RESPONSE_ID, "status": "in_progress"})
+    assert voice_codec.decode(created) == ResponseCreated(RESPONSE_ID)
     assert voice_codec.decode(audio_delta(b"ab")) == AudioDelta(RESPONSE_ID, ITEM_ID, b"ab")
 
 
-def test_appends_count_up_in_their_stream() -> None:
-    appends = Appends(UPLINK)
-    for seq in (1, 2, 3):
-        commands = appends.next(AudioFrame(b"ab"))
-        assert commands.startswith(pack(b"XADD", UPLINK, b"NOMKSTREAM", b"1-%d" % seq, b"e", encode(AudioFrame(b"ab"))))
-
-
-@pytest.mark.parametrize(("shape", "delta_ms", "a_second"), [(Shape.ECHO, 20, 50.0), (Shape.DELTAS, 250, 4.0)])
-def test_a_recording_has_the_deltas_of_its_shape(shape: Shape, delta_ms: int, a_second: float) -> None:
+@pytest.mark.parametrize(("shape", "delta_ms"), [(Shape.ECHO, 20), (Shape.DELTAS, 250)])
+def test_a_recording_has_the_deltas_of_its_shape(shape: Shape, delta_ms: int) -> None:
     recording = Recording.of(shape)
-    assert recording.deltas_per_s == a_second
+    assert shape.delta_ms == delta_ms
     assert len(base64.b64decode(json.loads(recording.delta)["delta"])) == delta_ms * 48
+
+
+def test_bandwidth_is_that_of_base64_and_a_little_more() -> None:
+    found = Bandwidth.of_recording()
+    assert found.acs_in_kb == pytest.approx(32 * 4 / 3, rel=0.25)
+    assert found.acs_out_kb == pytest.approx(32 * 4 / 3, rel=0.1)
+    assert found.voice_out_kb == pytest.approx(48 * 4 / 3, rel=0.05)
+    assert found.voice_in_kb == pytest.approx(48 * 4 / 3, rel=0.02)
+
+
+def test_a_full_stream_holds_what_the_writer_keeps(redis_server_url: str) -> None:
+    frame = audio(20, 24_000)
+    with redis.Redis.from_url(redis_server_url, protocol=3) as asking:
+        found_mb = stream_mb(asking, AudioFrame(frame))
+        assert not asking.keys("bench:*"), "the stream is removed"
+    assert 1 <= found_mb * 2**20 / (MEDIA_STREAM_LENGTH * len(frame)) < 2

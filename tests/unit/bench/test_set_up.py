@@ -1,48 +1,54 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from bench.set_up import HOLD_S, PER_SECOND, furthest, greeting_s, hold_s, overlap_s, reply_s, session_set_up, times
+from bench.bridges import Bridge
+from bench.set_up import HOLD_S, PER_SECOND, answer_ms, first_at, hold_s, last_step, outcome, sound_ms
 
-TIMELINE = [{"t": 1.0, "event": "a"}, {"t": 1.5, "event": "b"}, {"t": 2.0, "event": "b"}, {"t": 3.0, "event": "a"}]
+
+def call(first_audio_at: float | None = None, **steps: float) -> dict[str, Any]:
+    timeline = [{"t": t, "event": event} for event, t in steps.items()]
+    return {"timeline": timeline, "first_audio_at": first_audio_at}
 
 
 def test_the_first_of_each_event_counts() -> None:
-    assert times({"timeline": TIMELINE}, "a", "b") == (1.0, 1.5)
-    assert times({"timeline": TIMELINE}, "a", "c") is None
-    assert times({}, "a", "b") is None
+    timeline = [{"t": 1.0, "event": "a"}, {"t": 1.5, "event": "b"}, {"t": 2.0, "event": "b"}, {"t": 3.0, "event": "a"}]
+    assert first_at({"timeline": timeline}, "a") == 1.0
+    assert first_at({"timeline": timeline}, "b") == 1.5
+    assert first_at({"timeline": timeline}, "c") is None
 
 
-def test_a_set_up_counts_as_far_as_it_fell_between() -> None:
-    assert overlap_s((1.0, 3.0), (1.5, 2.0)) == 0.5
-    assert overlap_s((1.0, 3.0), (0.0, 2.0)) == 1.0
-    assert overlap_s((1.0, 3.0), (0.0, 0.5)) == 0.0
+def test_an_answer_is_timed_from_the_ring() -> None:
+    assert answer_ms(call(incoming_call_sent=1.0, answered=1.02)) == pytest.approx(20)
+    assert answer_ms(call(incoming_call_sent=1.0)) is None
+    assert answer_ms(call(answered=1.0)) is None
 
 
-def test_sessions_are_known_by_the_call_they_heard() -> None:
-    begun = [{"t": 1.0, "event": "connected"}, {"t": 1.004, "event": "session_updated"}]
-    heard = {"timeline": [*begun, {"t": 2.0, "event": "marks_heard", "call": 7}]}
-    assert session_set_up([heard, {"timeline": begun}]) == {7: (1.0, 1.004)}
-
-
-def test_a_greeting_is_timed_from_the_open_socket_to_the_first_audio() -> None:
-    timeline = [{"t": 2.0, "event": "media_open"}]
-    assert greeting_s({"timeline": timeline, "first_audio_at": 2.04}) == pytest.approx(0.04)
-    assert greeting_s({"timeline": timeline, "first_audio_at": None}) is None
-    assert greeting_s({"timeline": [], "first_audio_at": 2.0}) is None
-
-
-def test_the_voice_services_own_share() -> None:
-    timeline = [{"t": 2.0, "event": "response_created"}, {"t": 2.01, "event": "first_delta"}]
-    assert reply_s({"timeline": timeline}) == pytest.approx(0.01)
+def test_sound_is_timed_from_the_open_socket_to_the_first_audio() -> None:
+    assert sound_ms(call(2.04, media_open=2.0)) == pytest.approx(40)
+    assert sound_ms(call(None, media_open=2.0)) is None
+    assert sound_ms(call(2.0)) is None
 
 
 def test_how_far_a_call_came() -> None:
-    assert (
-        furthest({"timeline": [{"event": "incoming_call_sent"}, {"event": "answered"}, {"event": "ended"}]})
-        == "answered"
-    )
-    assert furthest({"timeline": []}) == "nothing"
+    assert last_step(call(incoming_call_sent=1.0, answered=2.0, ended=3.0)) == "answered"
+    assert last_step(call()) == "none"
+
+
+def test_calls_without_sound_are_listed_and_not_left_out() -> None:
+    good = call(2.04, incoming_call_sent=1.0, answered=1.02, media_open=2.0)
+    silent = call(None, incoming_call_sent=1.0, answered=1.03)
+    found = outcome({Bridge.OURS: [good, silent], Bridge.REFERENCE: [good]}, {"redis": [2.0, 4.0]}, [3.0])
+    times, cpu = found.tables
+    assert [row[0] for row in times.rows] == ["answer, ours", "answer, reference", "sound, ours", "sound, reference"]
+    assert [row[1] for row in times.rows] == [2, 1, 1, 1]
+    assert [row[-1] for row in times.rows] == [0, 0, 1, 0]
+    assert times.notes[-1] == "1 calls without sound; last step, ours: answered"
+    assert found.figures["sound, ours"]["calls"] == 2
+    assert found.figures["cpu_ms_per_call"] == {"redis": 3.0}
+    assert cpu.rows == [["redis", "3.00 (2.00–4.00)"]]
 
 
 def test_callers_do_not_hang_up_in_step_with_those_who_dial() -> None:

@@ -1,0 +1,80 @@
+"""Summaries of measured values: delay percentiles, repeated runs, paired comparisons with a confidence interval."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+from typing import Final
+
+from lab.mark_report import percentile
+
+_T_95: Final = (
+    *(12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228),
+    *(2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086),
+)
+"""Student's t, two-sided 95 %, for 1 to 20 degrees of freedom; above 20 the last one, which is slightly too wide."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delays:
+    """Milliseconds, unfiltered. The p99 of fewer than a few hundred values is little more than their maximum."""
+
+    count: int
+    p50: float
+    p95: float
+    p99: float
+    max: float
+
+    @classmethod
+    def of(cls, values: Iterable[float]) -> Delays:
+        ordered = sorted(values)
+        return cls(len(ordered), *(round(percentile(ordered, share), 2) for share in (0.5, 0.95, 0.99, 1.0)))
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A mean and its 95 % confidence interval, which is unbounded for a single value."""
+
+    mean: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Interval:
+        mean, degrees = fmean(values), len(values) - 1
+        if not degrees:
+            return cls(mean, -math.inf, math.inf)
+        half = _T_95[min(degrees, len(_T_95)) - 1] * stdev(values) / math.sqrt(len(values))
+        return cls(mean, mean - half, mean + half)
+
+    def exceeds(self, limit: float) -> str:
+        if self.low > limit:
+            return "yes"
+        return "no" if self.high <= limit else "undecided"
+
+    def text(self) -> str:
+        mean, low, high = (f"{value:.3f}" for value in (self.mean, self.low, self.high))
+        return f"{mean} ({low} to {high})" if math.isfinite(self.high) else mean
+
+
+def paired_ratio(values: Sequence[float], bases: Sequence[float]) -> Interval:
+    """The geometric mean of the ratios: values and bases were measured in pairs and are above 0."""
+    log = Interval.of([math.log(value / base) for value, base in zip(values, bases, strict=True)])
+    return Interval(math.exp(log.mean), math.exp(log.low), math.exp(log.high))
+
+
+def paired_difference(values: Sequence[float], bases: Sequence[float]) -> Interval:
+    return Interval.of([value - base for value, base in zip(values, bases, strict=True)])
+
+
+def spread(values: Iterable[float | None]) -> str:
+    """The mean, and the range if the runs differ; empty without values."""
+    found = [value for value in values if value is not None]
+    if not found:
+        return ""
+    mean = fmean(found)
+    digits = 0 if mean >= 100 or all(isinstance(value, int) for value in found) else 1 if mean >= 10 else 2
+    texts = [f"{value:.{digits}f}" for value in (mean, min(found), max(found))]
+    return texts[0] if texts[1] == texts[2] else "{} ({}–{})".format(*texts)

@@ -1,0 +1,174 @@
+"""Traffic around one service: prepared messages at their time; what comes back is counted and not decoded.
+
+Around the gateway it stands for ACS and for the relay, around the relay for Voice Live and for the gateway. Each call
+has its own moment within the 20 ms of a frame; what is due is sent every millisecond.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from picows import WSFrame, WSListener, WSMsgType, WSTransport, WSUpgradeRequest, ws_connect, ws_create_server
+
+from bench.bridges import Shape
+from bench.recorded import FRAMES_PER_S, ITEM_ID, RESPONSE_ID, Recording, voice_event
+from bridge_common import media_token
+from bridge_common.audio import PHONE_RATE_HZ
+from bridge_common.call_record import CallRecord, Status
+from bridge_common.call_store import CallStore
+from bridge_common.entries import Entry, MediaAttached, Playing
+from bridge_common.ids import call_id_of
+from bridge_common.keys import Keys
+from bridge_common.leases import Leases
+from bridge_common.redis_clients import RedisClients, open_clients
+from bridge_common.streams import Outlet, stream_writer
+from lab.acs.media_codec import encode_metadata
+from lab.stack import MEDIA_TOKEN_KEY
+
+GATEWAY: Final = "media-gateway"
+RELAY: Final = "agent-relay"
+_READY_S: Final = 30.0
+_TOKEN_S: Final = 3600
+_TICK_S: Final = 0.001
+_OPEN_PAUSE_S: Final = 0.01
+"""Between new sockets: the cost of a call while it lasts is measured here, not its start."""
+
+
+class Peer(WSListener):
+    """The far end of a media socket; with `on_ready`, of a voice socket, where it first sets the session up."""
+
+    def __init__(self, on_ready: Callable[[Peer], None] | None = None) -> None:
+        self.messages = 0
+        self.bytes = 0
+        self.transport: WSTransport | None = None
+        self._on_ready = on_ready
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        self.transport = transport
+        if self._on_ready:
+            self.send(voice_event("session.created", session={"id": "sess_recorded", "model": "recorded"}))
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        if not self._on_ready:
+            self.messages += 1
+            self.bytes += len(frame.get_payload_as_memoryview())
+        elif b'"session.update"' in frame.get_payload_as_bytes():
+            self.send(voice_event("session.updated", session={"id": "sess_recorded", "model": "recorded"}))
+            self.send(voice_event("response.created", response={"id": RESPONSE_ID, "status": "in_progress"}))
+            self._on_ready(self)
+            self._on_ready = None
+
+    def on_ws_disconnected(self, transport: WSTransport) -> None:
+        self.transport = None
+
+    def send(self, message: bytes) -> None:
+        if self.transport is not None:
+            self.transport.send(WSMsgType.TEXT, message)
+
+
+@dataclass(slots=True)
+class Traffic:
+    """The calls take turns in each direction; a late step does not delay the next ones."""
+
+    peers: list[Peer]
+    outlets: list[Outlet]
+    message: bytes
+    entry: Entry
+    messages_per_s: float
+    """On each socket."""
+    entries_per_s: float
+    """On each stream."""
+    to_sockets: int = 0
+    to_streams: int = 0
+
+    def advance(self, passed_s: float) -> None:
+        """Send everything that is due so long after the start."""
+        calls = len(self.peers)
+        while self.to_sockets <= passed_s * self.messages_per_s * calls:
+            self.peers[self.to_sockets % calls].send(self.message)
+            self.to_sockets += 1
+        while self.to_streams <= passed_s * self.entries_per_s * calls:
+            self.outlets[self.to_streams % calls].append(self.entry)
+            self.to_streams += 1
+
+    async def run(self) -> None:
+        began = time.monotonic()
+        while True:
+            self.advance(time.monotonic() - began)
+            await asyncio.sleep(_TICK_S)
+
+    @property
+    def broken(self) -> int:
+        """Sockets that were closed, and streams that refused an entry."""
+        return sum(peer.transport is None for peer in self.peers) + sum(outlet.closed for outlet in self.outlets)
+
+
+@asynccontextmanager
+async def traffic(service: str, shape: Shape, calls: int, redis_url: str, port: int) -> AsyncIterator[Traffic]:
+    """With all calls up and their audio flowing. `port`: of the gateway, or where the relay expects Voice Live."""
+    clients, keys, recording = open_clients(redis_url), Keys(), Recording.of(shape)
+    writer = stream_writer(clients.media)
+    ids = [call_id_of(f"recorded {number}") for number in range(calls)]
+    streams = [keys.downlink(call_id) if service == GATEWAY else keys.uplink(call_id) for call_id in ids]
+    outlets = [writer.outlet(stream, 1, lambda: None) for stream in streams]
+    deltas_per_s = 1000 / shape.delta_ms
+    tasks = [asyncio.create_task(writer.run())]
+    try:
+        async with asyncio.timeout(_READY_S):
+            await _create_calls(clients, keys, ids)
+            if service == GATEWAY:
+                peers = [await _open_media(call_id, port) for call_id in ids]
+                sent = (recording.media_message, recording.downlink, float(FRAMES_PER_S), deltas_per_s)
+            else:
+                peers = await _accept_voice(Leases(clients.control, keys, "bench"), ids, outlets, port)
+                sent = (recording.delta, recording.uplink, deltas_per_s, float(FRAMES_PER_S))
+        flowing = Traffic(peers, outlets, *sent)
+        tasks.append(asyncio.create_task(flowing.run()))
+        yield flowing
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await clients.aclose()
+
+
+async def _create_calls(clients: RedisClients, keys: Keys, ids: list[str]) -> None:
+    store = CallStore(clients.control, keys)
+    for call_id in ids:
+        await store.create(CallRecord(call_id=call_id, status=Status.CONNECTED, created_ms=int(time.time() * 1000)))
+
+
+async def _open_media(call_id: str, port: int) -> Peer:
+    token = media_token.mint([MEDIA_TOKEN_KEY], call_id, int(time.time()) + _TOKEN_S)
+    peer = Peer()
+    await ws_connect(lambda: peer, f"ws://127.0.0.1:{port}/ws/{call_id}/{token}")
+    peer.send(encode_metadata("recorded", PHONE_RATE_HZ))
+    await asyncio.sleep(_OPEN_PAUSE_S)
+    return peer
+
+
+async def _accept_voice(leases: Leases, ids: list[str], outlets: list[Outlet], port: int) -> list[Peer]:
+    peers: list[Peer] = []
+    complete = asyncio.Event()
+
+    def ready(peer: Peer) -> None:
+        peers.append(peer)
+        if len(peers) == len(ids):
+            complete.set()
+
+    def accept(_: WSUpgradeRequest) -> Peer:
+        return Peer(ready)
+
+    await ws_create_server(accept, "127.0.0.1", port)
+    for call_id, outlet in zip(ids, outlets, strict=True):
+        await leases.offer(call_id)
+        # What a gateway appends first, and when the agent's first audio plays.
+        outlet.append(MediaAttached(PHONE_RATE_HZ))
+        outlet.append(Playing(ITEM_ID))
+    await complete.wait()
+    return peers

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.bridges import Bridge
+from bench.call_run import Run
+from bench.compare import CompareError, compare, figures, run_checkout, table
+from bench.report import Options
+
+MakeRun = Callable[..., Run]
+CPU = "40 calls, deltas: CPU, ms/s/call"
+OPTIONS = Options(calls=(40,), seconds=3.0)
+
+
+def results(*runs: Run | dict[str, Any], failed: tuple[str, ...] = ()) -> dict[str, Any]:
+    dicts = [run if isinstance(run, dict) else asdict(run) for run in runs]
+    return {"whole": {"calls": {"runs": dicts, "failed": list(failed)}}}
+
+
+def checkout(folder: Path, found: dict[str, Any], *, exit_code: int = 0) -> Path:
+    """A checkout whose interpreter stores these results, and appends its call to a log that all checkouts share."""
+    python = folder / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    (folder / "results.json").write_text(json.dumps(found))
+    python.write_text(
+        "#!/bin/sh\n"
+        f'echo "{folder.name} $SETTING $PYTHONPATH $*" >> "{folder.parent}/log"\n'
+        'while [ "$1" != --json ]; do shift; done\n'
+        f'cp results.json "$2"\necho broken >&2; exit {exit_code}\n'
+    )
+    python.chmod(0o755)
+    return folder
+
+
+def test_figures_are_ours_and_the_same_beside_the_reference(call_run: MakeRun) -> None:
+    found = figures(results(call_run(cpu_ms=8.0, p99=6.0), call_run(Bridge.REFERENCE, cpu_ms=16.0, p99=3.0)))
+    assert found[CPU] == 8.0
+    assert found[f"{CPU}, beside the reference bridge"] == 0.5
+    assert found["40 calls, deltas: uplink p99, ms"] == 6.0
+    assert found["40 calls, deltas: downlink p99, ms, beside the reference bridge"] == 2.0
+    assert len(found) == 2 * (1 + 2 * 2)
+
+
+def test_of_an_older_benchmark_the_unfiltered_figures_count(call_run: MakeRun) -> None:
+    unfiltered = {
+        "cpu_together_ms": 9.0,
+        "uplink": {"p50": 3.0, "p99": 30.0},
+        "downlink": {"p50": 3.0, "p99": 31.0},
+    }
+    old = asdict(call_run(cpu_ms=8.0)) | {"all_time": unfiltered}
+    found = figures(results(old, call_run(Bridge.REFERENCE, cpu_ms=18.0)))
+    assert found[CPU] == 9.0
+    assert found[f"{CPU}, beside the reference bridge"] == 0.5
+    assert found["40 calls, deltas: uplink p99, ms"] == 30.0
+
+
+def test_the_verdict_is_that_of_the_pairs() -> None:
+    same = [({"a": base}, {"a": base * ratio}) for base, ratio in ((1.0, 1.0), (9.0, 1.001), (3.0, 0.999))]
+    slower = [({"a": base}, {"a": base * ratio}) for base, ratio in ((1.0, 1.1), (9.0, 1.11), (3.0, 1.09))]
+    noisy = [({"a": base}, {"a": base * ratio}) for base, ratio in ((1.0, 1.5), (9.0, 0.7), (3.0, 1.1))]
+    assert [table(pairs, 3.0).rows[0][-1] for pairs in (same, slower, noisy)] == ["no", "yes", "undecided"]
+    assert table(slower, 20.0).rows[0][-1] == "no"
+    assert table(slower, 3.0).rows[0][:3] == ["a", "4.33 (1.00–9.00)", "4.79 (1.10–9.99)"]
+    assert table(slower, 3.0).columns[-1] == "slower by more than 3 %"
+
+
+def test_a_figure_that_was_not_measured_in_every_run_has_no_ratio() -> None:
+    assert table([({"a": 1.0, "b": 1.0}, {"a": 1.0})], 3.0).rows[0][0] == "a"
+    assert len(table([({"a": 1.0, "b": 0.0}, {"a": 1.0, "b": 1.0})], 3.0).rows) == 1
+
+
+def test_checkouts_alternate_and_each_has_its_own_environment(tmp_path: Path, call_run: MakeRun) -> None:
+    reference = call_run(Bridge.REFERENCE, cpu_ms=10.0)
+    before = checkout(tmp_path / "before", results(call_run(cpu_ms=8.0), reference))
+    after = checkout(tmp_path / "after", results(call_run(cpu_ms=9.0), reference))
+    (after / "out" / "as-shipped").mkdir(parents=True)
+    pairs = compare((before, after), ({"SETTING": "one"}, {"SETTING": "two"}), 2, OPTIONS)
+    assert [(old[CPU], new[CPU]) for old, new in pairs] == [(8.0, 9.0)] * 2
+    lines = (tmp_path / "log").read_text().splitlines()
+    assert [line.split()[0] for line in lines] == ["before", "after", "after", "before"]
+    assert lines[0].startswith("before one  -m bench calls --runs 1")
+    assert lines[1].startswith(f"after two {after}/out/as-shipped -m bench calls")
+    assert lines[0].endswith("--seconds 3.0 --calls 40")
+
+
+def test_a_checkout_that_fails_is_an_error_with_its_output(tmp_path: Path, call_run: MakeRun) -> None:
+    broken = checkout(tmp_path / "broken", {}, exit_code=1)
+    with pytest.raises(CompareError, match="broken"):
+        run_checkout(broken, {}, OPTIONS)
+    stale = checkout(tmp_path / "stale", results(failed=("ours, echo: died",)))
+    with pytest.raises(CompareError, match="ours, echo: died"):
+        run_checkout(stale, {}, OPTIONS)
+    with pytest.raises(CompareError, match="make install"):
+        run_checkout(tmp_path / "nothing", {}, OPTIONS)
+    assert "SETTING" not in os.environ
