@@ -16,7 +16,8 @@ from typing import Any, Final
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from bench import alone, barge_in, calls, compare, ramp, resampler, set_up, sizing_page
-from bench.report import Options, Outcome, Table, describe_machine, results_page
+from bench.report import Table, describe_machine, results_page, table_of
+from bench.runs import Options, Outcome
 from bench.sizing import NotMeasuredError
 from lab.redis_server import NoRedisError
 from lab.stack import StackError
@@ -59,15 +60,14 @@ def _measure(chosen: argparse.Namespace) -> int:
     options = Options(chosen.calls, chosen.seconds, chosen.runs, chosen.alone_calls, chosen.ramp_seconds)
     machine = describe_machine()
     print("\n".join(machine), "\n")
-    tables: dict[str, list[dict[str, Any]]] = {}
     whole: dict[str, Any] = {}
     for name in chosen.names or DEFAULT:
         print(f"{name}:", flush=True)
         outcome = MEASUREMENTS[name](options)
-        tables[name], whole[name] = [asdict(table) for table in outcome.tables], outcome.figures
-        _print(outcome.tables)
+        whole[name] = asdict(outcome)
+        _print([table_of(outcome)])
     stored = {name: value for name, value in asdict(options).items() if name != "folder"}
-    results = {"at_unix_s": int(time.time()), "machine": machine, "options": stored, "tables": tables, "whole": whole}
+    results = {"at_unix_s": int(time.time()), "machine": machine, "options": stored, "whole": whole}
     chosen.json.parent.mkdir(parents=True, exist_ok=True)
     chosen.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     print(f"Stored in {chosen.json}.")
@@ -75,9 +75,9 @@ def _measure(chosen: argparse.Namespace) -> int:
 
 
 def _compare(chosen: argparse.Namespace) -> int:
-    environments = dict(chosen.before_env), dict(chosen.after_env)
-    options = Options(chosen.calls, chosen.seconds)
-    pairs = compare.compare((chosen.before, chosen.after), environments, chosen.pairs, options)
+    before = compare.Checkout(chosen.before, dict(chosen.before_env))
+    after = compare.Checkout(chosen.after, dict(chosen.after_env))
+    pairs = compare.compare(before, after, chosen.pairs, chosen.names, Options(chosen.calls, chosen.seconds))
     _print([compare.table(pairs, chosen.tolerance)])
     if chosen.json:
         chosen.json.write_text(json.dumps(pairs, indent=1) + "\n", encoding="utf-8")
@@ -120,6 +120,7 @@ def _compare_parser() -> argparse.ArgumentParser:
     parser.add_argument("before", type=Path, help="folder of a checkout with `make install`, best with `make compiled`")
     parser.add_argument("after", type=Path)
     parser.add_argument("--pairs", type=_positive(int), default=5)
+    parser.add_argument("--names", nargs="+", choices=[*DEFAULT], default=["calls"], help="what to measure")
     parser.add_argument("--tolerance", type=float, default=3.0, metavar="PERCENT", help="default: %(default)s")
     for side in ("before", "after"):
         parser.add_argument(f"--{side}-env", type=_variable, nargs="+", default=[], metavar="NAME=VALUE")

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any, Final
@@ -16,10 +16,10 @@ from typing import Any, Final
 import redis
 import uvloop
 
-from bench.bridges import Environment, Shape, capacity, merged
+from bench.bridges import Bridge, Environment, Shape, capacity, merged
 from bench.call_run import MB
 from bench.recorded import FRAMES_PER_S, Recording, stream_mb
-from bench.report import Options, Outcome, Table, grouped, progress
+from bench.runs import Figures, Labels, Options, Outcome, alternate
 from bench.service_traffic import GATEWAY, RELAY, Traffic, traffic
 from bridge_common.audio import PHONE_RATE_HZ, bytes_of_ms
 from lab.redis_server import redis_server
@@ -30,26 +30,10 @@ from media_gateway.core.acs_media import encode_audio
 SERVICES: Final = (GATEWAY, RELAY)
 TRAFFIC: Final = "traffic"
 """The process that measures."""
-KEPT_UP: Final = 0.98
+HANDLED: Final = "handled, %"
+KEPT_UP_PCT: Final = 98.0
 """Least share of the traffic that has to be handled; with less, the load was another one."""
 _SETTLE_S: Final = 1.5
-
-
-@dataclass(frozen=True, slots=True)
-class AloneRun:
-    service: str
-    shape: Shape
-    calls: int
-    cpu_ms: dict[str, float]
-    """CPU ms per second and call: of the service, of Redis and of the traffic."""
-    handled_share: float
-    """Of the traffic that was due, what came out at the other end, in the worse direction."""
-    kept_up: bool
-    rss_mb_idle: float
-    rss_mb: float
-    redis_in_bytes: float
-    """A second and call."""
-    redis_out_bytes: float
 
 
 @dataclass(slots=True)
@@ -74,23 +58,28 @@ class AloneStack(Stack):
 
 
 def measure(options: Options) -> Outcome:
-    runs: list[AloneRun] = []
-    failures: list[str] = []
-    for _, calls, shape, service in product(range(options.runs), options.alone_calls, Shape, SERVICES):
-        try:
-            runs.append(run_alone(service, shape, calls, options.seconds, options.folder))
-            progress(one_line(runs[-1]))
-        except (StackError, TimeoutError) as error:
-            failures.append(f"{service}, {shape}, {calls} calls: {error!r}")
-            progress(f"FAILED: {failures[-1]}")
+    def run(labels: Labels, _: Bridge) -> Figures:
+        service, shape, calls = str(labels["service"]), Shape(str(labels["shape"])), int(labels["calls"])
+        return run_alone(service, shape, calls, options.seconds, options.folder)
+
+    cases: list[Labels] = [
+        {"service": service, "shape": str(shape), "calls": calls}
+        for service, shape, calls in product(SERVICES, Shape, options.alone_calls)
+    ]
+    runs, failures = alternate(options.runs, cases, run, [Bridge.OURS])
     recording = Recording.of(Shape.DELTAS)
     with redis_server() as url, redis.Redis.from_url(url) as asking:
-        memory_mb = round(sum(stream_mb(asking, entry) for entry in (recording.uplink, recording.downlink)), 2)
-    figures = {"runs": [asdict(run) for run in runs], "failed": failures, "stream_mb": memory_mb}
-    return Outcome([table(runs, memory_mb, failures)], figures)
+        stored_mb = sum(stream_mb(asking, entry) for entry in (recording.uplink, recording.downlink))
+    notes = [
+        f"For capacity planning a run counts if {KEPT_UP_PCT:.0f} % of the traffic was handled.",
+        "Redis serves the appends of the traffic as well.",
+        f"Full streams of one call in Redis, deltas: {stored_mb:.2f} MB.",
+    ]
+    extra = {"stream_mb": stored_mb}
+    return Outcome("Each service by itself", runs, failures, notes, compared=False, extra=extra)
 
 
-def run_alone(service: str, shape: Shape, calls: int, seconds: float, folder: Path) -> AloneRun:
+def run_alone(service: str, shape: Shape, calls: int, seconds: float, folder: Path) -> Figures:
     """Raises `StackError`, `NoRedisError`, `TimeoutError`."""
     folder = (folder / "alone").resolve()
     stack = AloneStack(Ports.free(), folder, merged(capacity(calls), environment(folder)), service=service)
@@ -111,7 +100,7 @@ def environment(folder: Path) -> Environment:
     }
 
 
-async def _measure(stack: AloneStack, shape: Shape, calls: int, seconds: float) -> AloneRun:
+async def _measure(stack: AloneStack, shape: Shape, calls: int, seconds: float) -> Figures:
     service = stack.service
     idle_bytes = rss_bytes(stack)[service]
     port = stack.port_of(GATEWAY if service == GATEWAY else "voice-live")
@@ -126,19 +115,16 @@ async def _measure(stack: AloneStack, shape: Shape, calls: int, seconds: float) 
                 raise StackError(f"{flowing.broken} sockets or streams of {service} failed; logs: {stack.folder}")
     grown = {name: value - before[name] for name, value in after.items()}
     per_call = 1 / grown["s"] / calls
-    share = handled_share(service, shape, calls, grown)
-    return AloneRun(
-        service=service,
-        shape=shape,
-        calls=calls,
-        cpu_ms={name: round(grown[name] * 1000 * per_call, 3) for name in (service, "redis", TRAFFIC) if name in grown},
-        handled_share=round(share, 4),
-        kept_up=share >= KEPT_UP,
-        rss_mb_idle=round(idle_bytes / MB, 1),
-        rss_mb=round(full_bytes / MB, 1),
-        redis_in_bytes=round(grown["redis_in"] * per_call),
-        redis_out_bytes=round(grown["redis_out"] * per_call),
-    )
+    cpu = {"CPU": service, "CPU of redis": "redis", "CPU of the traffic": TRAFFIC}
+    return {
+        **{f"{name}, ms/s/call": grown[key] * 1000 * per_call for name, key in cpu.items() if key in grown},
+        "calls per core": 1 / grown[service] / per_call,
+        "memory idle, MB": idle_bytes / MB,
+        "memory, MB": full_bytes / MB,
+        "Redis in, KB/s/call": grown["redis_in"] * per_call / 1000,
+        "Redis out, KB/s/call": grown["redis_out"] * per_call / 1000,
+        HANDLED: 100 * handled_share(service, shape, calls, grown),
+    }
 
 
 def counters(stack: Stack, flowing: Traffic, asking: redis.Redis) -> dict[str, float]:
@@ -172,33 +158,3 @@ def handled_share(service: str, shape: Shape, calls: int, grown: Mapping[str, fl
 def media_audio_ms(count: float, messages: float) -> float:
     """Milliseconds of audio in so many bytes of messages on a media socket, whatever the length of each message."""
     return (count - messages * len(encode_audio(b""))) * 3 / 4 / bytes_of_ms(1, PHONE_RATE_HZ)
-
-
-def one_line(run: AloneRun) -> str:
-    spent = ", ".join(f"{name} {ms:.2f}" for name, ms in run.cpu_ms.items())
-    kept = "" if run.kept_up else f", DID NOT KEEP UP (handled {run.handled_share:.2f})"
-    return f"{run.shape}, {run.calls} calls: {spent} ms/s/call, {run.rss_mb:.0f} MB{kept}"
-
-
-def table(runs: Sequence[AloneRun], stream_memory_mb: float, failures: Sequence[str] = ()) -> Table:
-    columns: dict[str, Callable[[AloneRun], float | None]] = {
-        "service": lambda run: run.cpu_ms[run.service],
-        "redis": lambda run: run.cpu_ms.get("redis"),
-        TRAFFIC: lambda run: run.cpu_ms[TRAFFIC],
-        "calls per core": lambda run: 1000 / run.cpu_ms[run.service],
-        "MB idle": lambda run: run.rss_mb_idle,
-        "MB with calls": lambda run: run.rss_mb,
-        "handled, %": lambda run: 100 * run.handled_share,
-    }
-    notes = [
-        "CPU ms per second and call. Redis serves the appends of the traffic as well.",
-        f"Full streams of one call in Redis, deltas: {stream_memory_mb:.2f} MB.",
-        *(f"FAILED, without figures: {failure}" for failure in failures),
-        *(f"{_label(run)}: {one_line(run)}" for run in runs if not run.kept_up),
-    ]
-    ordered = sorted(runs, key=lambda run: (SERVICES.index(run.service), run.shape, run.calls))
-    return grouped("Each service by itself", ordered, _label, columns, notes)
-
-
-def _label(run: AloneRun) -> str:
-    return f"{run.service}, {run.shape}, {run.calls} calls"

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, astuple
 from typing import Final
 
-from bench.bridges import Bridge, Shape, stack_of
-from bench.call_run import warm_up
+from bench.bridges import Bridge, Shape
+from bench.call_run import warm_stack
 from bench.downlink_delay import Window
-from bench.figures import Delays
-from bench.report import Cell, Options, Outcome, Table, progress
+from bench.figures import percentiles
+from bench.runs import Figures, Labels, Options, Outcome, alternate
 from lab.load import EDGE_S
-from lab.stack import running
 from lab.traffic import await_talking, collect, hang_up, place_calls
 from lab.wire import call_json
 
+LIMITS: Final = {"barge-in p50, ms": 3.0, "barge-in p99, ms": 8.0}
 _EVERY_S: Final = 2.0
 """Mean time between a caller's interruptions."""
 _LONGEST_S: Final = 0.4
@@ -24,21 +23,18 @@ _LONGEST_S: Final = 0.4
 
 
 def measure(options: Options) -> Outcome:
-    found: dict[Bridge, list[float | None]] = {bridge: [] for bridge in Bridge}
-    for bridge in list(Bridge) * options.runs:
-        found[bridge] += _run(bridge, max(options.calls), options)
-        progress(f"{bridge}: {len(found[bridge])} barge-ins")
-    delays = {bridge: Delays.of(ms for ms in all_ms if ms is not None) for bridge, all_ms in found.items()}
-    rows: list[list[Cell]] = [[str(bridge), *astuple(one), found[bridge].count(None)] for bridge, one in delays.items()]
-    figures = {str(bridge): asdict(one) | {"missed": found[bridge].count(None)} for bridge, one in delays.items()}
-    title = f"Barge-in, {max(options.calls)} calls: speech_started to StopAudio, ms"
-    return Outcome([Table(title, ["", "barge-ins", "p50", "p95", "p99", "max", "missed"], rows)], figures)
+    def run(labels: Labels, bridge: Bridge) -> Figures:
+        found = _run(bridge, int(labels["calls"]), options)
+        delays = [ms for ms in found if ms is not None]
+        return {**percentiles("barge-in", delays), "barge-ins": len(found), "missed": len(found) - len(delays)}
+
+    cases = [{"calls": calls} for calls in options.calls]
+    return Outcome("Barge-in to StopAudio", *alternate(options.runs, cases, run), limits=LIMITS)
 
 
 def _run(bridge: Bridge, calls: int, options: Options) -> list[float | None]:
-    extra = {"voice-live": {**Shape.DELTAS.voice_live, "MARKS_INTERRUPT_S": str(_EVERY_S)}}
-    with running(stack_of(bridge, calls, options.folder, extra)) as stack:
-        warm_up(stack)
+    environment = {"voice-live": {**Shape.DELTAS.voice_live, "MARKS_INTERRUPT_S": str(_EVERY_S)}}
+    with warm_stack(bridge, calls, options.folder, environment) as stack:
         placed = place_calls(stack, range(1, calls + 1))
         await_talking(stack, placed)
         began = time.monotonic()

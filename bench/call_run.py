@@ -1,119 +1,80 @@
-"""One run: concurrent calls through one bridge for some seconds, with CPU, delay, memory and frame counts."""
+"""One run of concurrent calls through one bridge: CPU, delay, memory and frame counts."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import psutil
 
-from bench.bridges import SIMULATORS, Bridge, Environment, Shape, merged, stack_of
+from bench.bridges import SIMULATORS, Bridge, Environment, Shape, stack_of
 from bench.downlink_delay import Window, delays_ms, underruns
-from bench.figures import Delays
+from bench.figures import percentiles
+from bench.runs import Figures
 from lab.load import EDGE_S
 from lab.stack import Stack, running
 from lab.traffic import CallMarks, await_talking, collect, cpu_s, directions, hang_up, place_calls, rss_bytes
 from lab.wire import call_json
 
 MB: Final = 2**20
+CPU: Final = "CPU, ms/s/call"
 _WARM_UP_NUMBERS: Final = (60_000, 60_001)
 _SETTLE_S: Final = 1.0
+_FAULTS: Final = ("lost", "repeated", "disordered", "foreign")
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
-    bridge: Bridge
-    shape: Shape
-    calls: int
-    answered: int
-    cpu_ms: Mapping[str, float]
-    """CPU ms per second and call, by process of the bridge."""
-    cpu_together_ms: float
-    cpu_simulators_ms: float
-    busy_cores: float
-    """Used by bridge and simulators together."""
-    uplink: Delays
-    downlink: Delays
-    """One way, socket to socket, including the resampler; which frames count: `downlink_delay`."""
-    resampler_ms: tuple[float, float]
-    """Share of the resamplers in uplink and downlink delay, measured on the marks."""
-    underruns: int
-    frames: int
-    """Sent, in both directions."""
-    faults: Mapping[str, int]
-    """Frames that were lost, repeated, out of order, or heard in another call."""
-    mb_before: Mapping[str, float]
-    """Resident memory by process, after the warm-up calls have ended."""
-    mb: Mapping[str, float]
-    steal_pct: float
-    """CPU steal: share of the busy time that the host gave to other machines."""
-
-    @property
-    def clean(self) -> bool:
-        return (
-            self.answered == self.calls
-            and self.uplink.count > 0 < self.downlink.count
-            and not any(self.faults.values())
-        )
+@contextmanager
+def warm_stack(bridge: Bridge, calls: int, folder: Path, environment: Environment) -> Iterator[Stack]:
+    """With the agent speaking in marks, and after two calls for everything that is created by a first call."""
+    with running(stack_of(bridge, calls, folder, environment)) as stack:
+        call_json("PUT", f"{stack.url('voice-live')}/lab/agent", {"mode": "marks"})
+        placed = place_calls(stack, _WARM_UP_NUMBERS)
+        await_talking(stack, placed)
+        time.sleep(_SETTLE_S)
+        hang_up(stack, placed)
+        time.sleep(_SETTLE_S)
+        yield stack
 
 
-def run_calls(
-    bridge: Bridge, shape: Shape, calls: int, seconds: float, folder: Path, extra: Environment | None = None
-) -> Run:
+def run_calls(bridge: Bridge, shape: Shape, calls: int, seconds: float, folder: Path) -> Figures:
     """Raises `StackError`, `NoRedisError`, `WireError`."""
-    with running(stack_of(bridge, calls, folder, merged({"voice-live": shape.voice_live}, extra or {}))) as stack:
-        warm_up(stack)
-        return _measure(stack, bridge, shape, calls, seconds)
-
-
-def warm_up(stack: Stack) -> None:
-    """Let the agent speak in marks, and place two calls for everything that is created by a first call."""
-    call_json("PUT", f"{stack.url('voice-live')}/lab/agent", {"mode": "marks"})
-    placed = place_calls(stack, _WARM_UP_NUMBERS)
-    await_talking(stack, placed)
-    time.sleep(_SETTLE_S)
-    hang_up(stack, placed)
-    time.sleep(_SETTLE_S)
-
-
-def _measure(stack: Stack, bridge: Bridge, shape: Shape, calls: int, seconds: float) -> Run:
-    rss_before = rss_bytes(stack)
-    placed = place_calls(stack, range(1, calls + 1))
-    answered = await_talking(stack, placed)
-    time.sleep(_SETTLE_S)
-    steal, began, cpu_before = psutil.cpu_times(), time.monotonic(), cpu_s(stack)
-    time.sleep(seconds)
-    ended, cpu_after, steal_after = time.monotonic(), cpu_s(stack), psutil.cpu_times()
-    rss = rss_bytes(stack)
-    hang_up(stack, placed)
-    marks, window = collect(stack, placed), (began, ended - EDGE_S)
-    ways = directions(marks, window)
-    used_ms = {name: (cpu_after[name] - cpu_before[name]) * 1000 / (ended - began) for name in cpu_before}
-    of_bridge = {name: round(ms / calls, 3) for name, ms in used_ms.items() if name not in SIMULATORS}
-    return Run(
-        bridge=bridge,
-        shape=shape,
-        calls=calls,
-        answered=answered,
-        cpu_ms=of_bridge,
-        cpu_together_ms=round(sum(of_bridge.values()), 3),
-        cpu_simulators_ms=round(sum(used_ms.values()) / calls - sum(of_bridge.values()), 3),
-        busy_cores=round(sum(used_ms.values()) / 1000, 2),
-        uplink=Delays.of(ms + call.uplink_shift_ms for call in marks for ms in directions([call], window)[0].delays_ms),
-        downlink=Delays.of(_downlink_delays_ms(marks, bridge.lead_s, window)),
-        resampler_ms=(max(c.uplink_shift_ms for c in marks), max(c.downlink_shift_ms for c in marks)),
-        underruns=sum(underruns((t for _, _, t in call.downlink_heard), window) for call in marks),
-        frames=sum(way.sent for way in ways),
-        faults={
-            name: sum(getattr(way, name) for way in ways) for name in ("lost", "repeated", "disordered", "foreign")
-        },
-        mb_before={name: round(rss_before[name] / MB, 2) for name in of_bridge},
-        mb={name: round(rss[name] / MB, 2) for name in of_bridge},
-        steal_pct=steal_pct(steal, steal_after),
-    )
+    with warm_stack(bridge, calls, folder, {"voice-live": shape.voice_live}) as stack:
+        rss_before = rss_bytes(stack)
+        placed = place_calls(stack, range(1, calls + 1))
+        answered = await_talking(stack, placed)
+        time.sleep(_SETTLE_S)
+        times_before, began, cpu_before = psutil.cpu_times(), time.monotonic(), cpu_s(stack)
+        time.sleep(seconds)
+        ended, cpu_after, times_after = time.monotonic(), cpu_s(stack), psutil.cpu_times()
+        rss = rss_bytes(stack)
+        hang_up(stack, placed)
+        marks, window = collect(stack, placed), (began, ended - EDGE_S)
+    per_call = 1000 / (ended - began) / calls
+    used_ms = {name: (cpu_after[name] - cpu_before[name]) * per_call for name in cpu_before}
+    processes = [name for name in used_ms if name not in SIMULATORS]
+    grown_mb = {name: (rss[name] - rss_before[name]) / MB / calls for name in processes}
+    up, down = directions(marks, window)
+    uplink_ms = [ms + call.uplink_shift_ms for call in marks for ms in directions([call], window)[0].delays_ms]
+    return {
+        CPU: sum(used_ms[name] for name in processes),
+        **percentiles("uplink", uplink_ms),
+        **percentiles("downlink", _downlink_delays_ms(marks, bridge.lead_s, window)),
+        "resamplers' part of uplink, ms": max(call.uplink_shift_ms for call in marks),
+        "resamplers' part of downlink, ms": max(call.downlink_shift_ms for call in marks),
+        "underruns": sum(underruns((t for _, _, t in call.downlink_heard), window) for call in marks),
+        "frames": up.sent + down.sent,
+        "frames at fault": sum(getattr(way, fault) for way in (up, down) for fault in _FAULTS),
+        "calls not answered": calls - answered,
+        "memory growth, MB/call": sum(grown_mb.values()),
+        "CPU of the simulators, ms/s/call": sum(ms for name, ms in used_ms.items() if name in SIMULATORS),
+        "CPU steal, %": steal_pct(times_before, times_after),
+        **{f"CPU of {name}, ms/s/call": used_ms[name] for name in processes},
+        **{f"memory of {name}, MB": rss[name] / MB for name in processes},
+        **{f"memory growth of {name}, MB/call": grown_mb[name] for name in processes},
+    }
 
 
 def _downlink_delays_ms(marks: Sequence[CallMarks], lead_s: float | None, window: Window) -> list[float]:
@@ -124,7 +85,12 @@ def _downlink_delays_ms(marks: Sequence[CallMarks], lead_s: float | None, window
     return delays
 
 
-def steal_pct(before: object, after: object) -> float:
-    """From two `psutil.cpu_times()`; 0 where the system does not report steal."""
+def clean(figures: Figures) -> bool:
+    """Every call was answered and every frame arrived once and in order."""
+    return figures["frames"] > 0 and not figures["frames at fault"] and not figures["calls not answered"]
+
+
+def steal_pct(before: Any, after: Any) -> float:
+    """CPU steal between two `psutil.cpu_times()`: share of the busy time that the host gave to other machines."""
     user, system, steal = (getattr(after, n, 0.0) - getattr(before, n, 0.0) for n in ("user", "system", "steal"))
-    return float(round(100 * steal / (user + system + steal), 1)) if steal else 0.0
+    return 100 * float(steal) / (user + system + steal) if steal else 0.0

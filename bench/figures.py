@@ -17,20 +17,11 @@ _T_95: Final = (
 """Student's t, two-sided 95 %, for 1 to 20 degrees of freedom; above 20 the last one, which is slightly too wide."""
 
 
-@dataclass(frozen=True, slots=True)
-class Delays:
-    """Milliseconds, unfiltered. The p99 of fewer than a few hundred values is little more than their maximum."""
-
-    count: int
-    p50: float
-    p95: float
-    p99: float
-    max: float
-
-    @classmethod
-    def of(cls, values: Iterable[float]) -> Delays:
-        ordered = sorted(values)
-        return cls(len(ordered), *(round(percentile(ordered, share), 2) for share in (0.5, 0.95, 0.99, 1.0)))
+def percentiles(name: str, values_ms: Iterable[float]) -> dict[str, float]:
+    """Unfiltered. The p99 of fewer than a few hundred values is little more than their maximum."""
+    ordered = sorted(values_ms)
+    shares = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
+    return {f"{name} {label}, ms": percentile(ordered, share) for label, share in shares.items() if ordered}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +60,11 @@ def paired_difference(values: Sequence[float], bases: Sequence[float]) -> Interv
     return Interval.of([value - base for value, base in zip(values, bases, strict=True)])
 
 
-def spread(values: Iterable[float | None]) -> str:
+def spread(values: Sequence[float]) -> str:
     """The mean, and the range if the runs differ; empty without values."""
-    found = [value for value in values if value is not None]
-    if not found:
+    if not values:
         return ""
-    mean = fmean(found)
-    digits = 0 if mean >= 100 or all(isinstance(value, int) for value in found) else 1 if mean >= 10 else 2
-    texts = [f"{value:.{digits}f}" for value in (mean, min(found), max(found))]
+    mean = fmean(values)
+    digits = 0 if mean >= 100 or all(isinstance(value, int) for value in values) else 1 if mean >= 10 else 2
+    texts = [f"{value:.{digits}f}" for value in (mean, min(values), max(values))]
     return texts[0] if texts[1] == texts[2] else "{} ({}–{})".format(*texts)

@@ -1,22 +1,22 @@
-"""What every measurement takes and returns, and how results become text: tables, the machine, bench/RESULTS.md."""
+"""How outcomes become text: tables, the machine, bench/RESULTS.md."""
 
 from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias
 
-from bench.figures import spread
+from bench.bridges import Bridge
+from bench.figures import paired_difference, paired_ratio, spread
+from bench.runs import Outcome, Run, case_name, run_name
 from media_gateway.core import playout
 
 Cell: TypeAlias = str | float | int
-Run = TypeVar("Run")
-
 _PACKAGES: Final = ("uvloop", "picows", "uvicorn", "starlette", "redis", "hiredis", "msgspec", "numpy")
 _HEAD: Final = """# Benchmark results
 
@@ -26,21 +26,10 @@ options: `.venv/bin/python -m bench --help`.
 Our services and the reference bridge (`bench/reference_bridge.py`: one process, no Redis, no resampling, no failover)
 carry the same calls between the same simulators, alternating in one run. Nothing is filtered: delays include what the
 host took from the machine. So judge a figure by the reference bridge of the same run, which is disturbed alike.
+
+Figures are the mean of the runs (lowest–highest). Beside the reference: the mean of the pairs with its 95 % confidence
+interval, a difference for milliseconds and a ratio for everything else.
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    calls: Sequence[int] = (40,)
-    """Concurrent calls."""
-    seconds: float = 10.0
-    """Length of each run."""
-    runs: int = 5
-    alone_calls: Sequence[int] = (20, 50, 100, 200)
-    """Concurrent calls of one service by itself."""
-    ramp_s: float = 300.0
-    folder: Path = Path(".lab/bench")
-    """For the logs of the processes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,34 +53,48 @@ class Table:
         return "\n".join([*lines, *(f"\n{note}" for note in self.notes), ""])
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    tables: list[Table]
-    figures: dict[str, Any] = field(default_factory=dict)
-    """Everything that was measured, as JSON."""
-
-
-def grouped(
-    title: str,
-    runs: Sequence[Run],
-    label: Callable[[Run], str],
-    columns: Mapping[str, Callable[[Run], float | None]],
-    notes: Sequence[str] = (),
-) -> Table:
-    """A row for each label, in the order of the runs: the mean over its runs, and the range."""
-    groups: dict[str, list[Run]] = {}
-    for run in runs:
-        groups.setdefault(label(run), []).append(run)
-    rows = [[name, *(spread(map(column, some)) for column in columns.values())] for name, some in groups.items()]
-    return Table(title, ["", *columns], rows, notes)
-
-
 def cell_text(cell: Cell) -> str:
     return f"{cell:.1f}" if isinstance(cell, float) else str(cell)
 
 
-def progress(text: str) -> None:
-    print(f"  {text}", flush=True)
+def table_of(outcome: Outcome) -> Table:
+    notes = [*outcome.notes, *(f"FAILED, without figures: {failure}" for failure in outcome.failures)]
+    if not outcome.compared:
+        names = list(dict.fromkeys(name for run in outcome.runs for name in run.figures))
+        groups = _groups(outcome.runs, lambda run: run_name(run.labels, run.bridge))
+        rows: list[list[Cell]] = [[case, *(_spread(runs, name) for name in names)] for case, runs in groups.items()]
+        return Table(outcome.title, ["", *names], rows, notes)
+    groups = _groups(outcome.runs, lambda run: case_name(run.labels))
+    rows = [row for case, runs in groups.items() for row in _beside_reference(case, runs, outcome.limits)]
+    columns = ["", *Bridge, "beside the reference", "limit", "exceeded"]
+    return Table(outcome.title, columns, rows, notes)
+
+
+def _groups(runs: Sequence[Run], name: Any) -> dict[str, list[Run]]:
+    groups: dict[str, list[Run]] = {}
+    for run in runs:
+        groups.setdefault(name(run), []).append(run)
+    return groups
+
+
+def _beside_reference(case: str, runs: Sequence[Run], limits: Mapping[str, float]) -> list[list[Cell]]:
+    sides = [[run for run in runs if run.bridge is bridge] for bridge in Bridge]
+    rows: list[list[Cell]] = []
+    for name in sides[0][0].figures:
+        pair = [[run.figures[name] for run in side if name in run.figures] for side in sides]
+        differs, positive = name.endswith(" ms"), all(value > 0 for side in pair for value in side)
+        judged: list[Cell] = ["", "", ""]
+        if pair[1] and (differs or positive):
+            interval = paired_difference(*pair) if differs else paired_ratio(*pair)
+            limit = limits.get(name)
+            verdict = ["", ""] if limit is None else [f"{'+' if differs else '×'} {limit:g}", interval.exceeds(limit)]
+            judged = [interval.text(), *verdict]
+        rows.append([f"{case}: {name}" if case else name, *(spread(side) for side in pair), *judged])
+    return rows
+
+
+def _spread(runs: Sequence[Run], name: str) -> str:
+    return spread([run.figures[name] for run in runs if name in run.figures])
 
 
 def describe_machine() -> list[str]:
@@ -113,12 +116,16 @@ def _cpu_model() -> str:
 def measured_on(results: Mapping[str, Any]) -> str:
     at = datetime.fromtimestamp(results["at_unix_s"], UTC)
     options = ", ".join(f"{name} {value}" for name, value in results["options"].items())
-    return "\n".join(
-        [f"Measured {at:%Y-%m-%d %H:%M} UTC", "", *(f"- {fact}" for fact in [*results["machine"], options]), ""]
-    )
+    facts = [*results["machine"], options]
+    return "\n".join([f"Measured {at:%Y-%m-%d %H:%M} UTC", "", *(f"- {fact}" for fact in facts), ""])
 
 
 def results_page(results: Mapping[str, Any]) -> str:
     """bench/RESULTS.md."""
-    tables = [Table(**stored).markdown() for found in results["tables"].values() for stored in found]
-    return "\n".join([_HEAD, measured_on(results), *tables])
+    outcomes = [outcome_from(stored) for stored in results["whole"].values()]
+    return "\n".join([_HEAD, measured_on(results), *(table_of(outcome).markdown() for outcome in outcomes)])
+
+
+def outcome_from(stored: Mapping[str, Any]) -> Outcome:
+    runs = [Run(run["labels"], Bridge(run["bridge"]), run["figures"]) for run in stored["runs"]]
+    return Outcome(**{**stored, "runs": runs})

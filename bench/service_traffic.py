@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -117,24 +117,35 @@ async def traffic(service: str, shape: Shape, calls: int, redis_url: str, port: 
     streams = [keys.downlink(call_id) if service == GATEWAY else keys.uplink(call_id) for call_id in ids]
     outlets = [writer.outlet(stream, 1, lambda: None) for stream in streams]
     deltas_per_s = 1000 / shape.delta_ms
-    tasks = [asyncio.create_task(writer.run())]
-    try:
+    async with AsyncExitStack() as exits:
+        exits.push_async_callback(clients.aclose)
+        exits.push_async_callback(_cancel, asyncio.create_task(writer.run()))
+        peers: list[Peer] = []
+        exits.push_async_callback(_disconnect, peers)
         async with asyncio.timeout(_READY_S):
             await _create_calls(clients, keys, ids)
             if service == GATEWAY:
-                peers = [await _open_media(call_id, port) for call_id in ids]
+                peers += [await _open_media(call_id, port) for call_id in ids]
                 sent = (recording.media_message, recording.downlink, float(FRAMES_PER_S), deltas_per_s)
             else:
-                peers = await _accept_voice(Leases(clients.control, keys, "bench"), ids, outlets, port)
+                server = await _accept_voice(Leases(clients.control, keys, "bench"), ids, outlets, port, peers)
+                exits.callback(server.close)
                 sent = (recording.delta, recording.uplink, deltas_per_s, float(FRAMES_PER_S))
         flowing = Traffic(peers, outlets, *sent)
-        tasks.append(asyncio.create_task(flowing.run()))
+        exits.push_async_callback(_cancel, asyncio.create_task(flowing.run()))
         yield flowing
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await clients.aclose()
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def _disconnect(peers: list[Peer]) -> None:
+    transports = [peer.transport for peer in peers if peer.transport is not None]
+    for transport in transports:
+        transport.disconnect()
+    await asyncio.gather(*(transport.wait_disconnected() for transport in transports))
 
 
 async def _create_calls(clients: RedisClients, keys: Keys, ids: list[str]) -> None:
@@ -152,8 +163,10 @@ async def _open_media(call_id: str, port: int) -> Peer:
     return peer
 
 
-async def _accept_voice(leases: Leases, ids: list[str], outlets: list[Outlet], port: int) -> list[Peer]:
-    peers: list[Peer] = []
+async def _accept_voice(
+    leases: Leases, ids: list[str], outlets: list[Outlet], port: int, peers: list[Peer]
+) -> asyncio.Server:
+    """Returns when the relay has set up a session for each call."""
     complete = asyncio.Event()
 
     def ready(peer: Peer) -> None:
@@ -164,11 +177,11 @@ async def _accept_voice(leases: Leases, ids: list[str], outlets: list[Outlet], p
     def accept(_: WSUpgradeRequest) -> Peer:
         return Peer(ready)
 
-    await ws_create_server(accept, "127.0.0.1", port)
+    server = await ws_create_server(accept, "127.0.0.1", port)
     for call_id, outlet in zip(ids, outlets, strict=True):
         await leases.offer(call_id)
         # What a gateway appends first, and when the agent's first audio plays.
         outlet.append(MediaAttached(PHONE_RATE_HZ))
         outlet.append(Playing(ITEM_ID))
     await complete.wait()
-    return peers
+    return server

@@ -9,23 +9,23 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, astuple
-from statistics import fmean
 from typing import Final
 
-from bench.bridges import OUR_PROCESSES, Bridge, Environment, stack_of
-from bench.call_run import warm_up
-from bench.figures import Delays, spread
-from bench.report import Cell, Options, Outcome, Table, progress
-from lab.stack import Stack, running
+from bench.bridges import SIMULATORS, Bridge, Environment
+from bench.call_run import warm_stack
+from bench.figures import percentiles
+from bench.runs import Figures, Labels, Options, Outcome, alternate, progress
+from lab.stack import Stack
 from lab.traffic import cpu_s, place_call
 from lab.wire import Json, WireError, call_json
 
 PER_SECOND: Final = 10.0
 HOLD_S: Final = 1.25
 """Mean length of a call."""
+LIMITS: Final = {"answer p95, ms": 40.0, "sound p95, ms": 10.0}
+"""The reference bridge answers before it has a voice session, and opens it only when the media socket is open."""
 _HOLD_SPREAD_S: Final = 0.5
 _GOLDEN: Final = 0.618034
 _CONCURRENT: Final = 40
@@ -40,48 +40,35 @@ _STEPS: Final = ("incoming_call_sent", "answered", "media_open", "call_connected
 
 
 def measure(options: Options) -> Outcome:
-    calls: dict[Bridge, list[Json]] = {bridge: [] for bridge in Bridge}
-    cpu_ms: dict[str, list[float]] = {name: [] for name in OUR_PROCESSES}
-    start_s: list[float] = []
-    count = max(10, int(PER_SECOND * options.seconds))
-    for bridge in list(Bridge) * options.runs:
+    def run(_: Labels, bridge: Bridge) -> Figures:
         began = time.monotonic()
-        with running(stack_of(bridge, _CONCURRENT, options.folder, _ENVIRONMENT)) as stack:
-            if bridge is Bridge.OURS:
-                start_s.append(time.monotonic() - began)
-            warm_up(stack)
-            if bridge is Bridge.OURS:
+        with warm_stack(bridge, _CONCURRENT, options.folder, _ENVIRONMENT) as stack:
+            ready_s = time.monotonic() - began
+            ours = bridge is Bridge.OURS
+            if ours:
                 call_json("PUT", f"{stack.url('voice-live')}/lab/agent", {"mode": "script"})
-            before = cpu_s(stack)
-            calls[bridge] += arrivals(stack, count, "silence" if bridge is Bridge.OURS else "marks")
-            after = cpu_s(stack)
-        for name in OUR_PROCESSES if bridge is Bridge.OURS else ():
-            if name in after:
-                cpu_ms[name].append((after[name] - before[name]) * 1000 / count)
-        progress(f"{bridge}: {count} calls")
-    return outcome(calls, cpu_ms, start_s)
+            count, before = max(10, int(PER_SECOND * options.seconds)), cpu_s(stack)
+            calls = arrivals(stack, count, "silence" if ours else "marks")
+            used_ms = {name: (s - before[name]) * 1000 / count for name, s in cpu_s(stack).items()}
+        if silent := [last_step(call) for call in calls if sound_ms(call) is None]:
+            progress(f"{len(silent)} calls without sound, last steps: {', '.join(sorted(set(silent)))}")
+        return figures_of(calls, used_ms) | {"stack ready with two calls, s": ready_s}
+
+    note = f"{PER_SECOND:.0f} calls a second, each about {HOLD_S} s. CPU includes what a process uses without calls."
+    return Outcome("Set-up", *alternate(options.runs, [{}], run), [note], LIMITS)
 
 
-def outcome(
-    calls: Mapping[Bridge, Sequence[Json]], cpu_ms: Mapping[str, Sequence[float]], start_s: Sequence[float]
-) -> Outcome:
-    """`calls` as the simulated ACS saw them; CPU ms per call, and seconds until the whole stack was ready, by run."""
-    answers = {bridge: [answer_ms(call) for call in some] for bridge, some in calls.items()}
-    sounds = {bridge: [sound_ms(call) for call in some] for bridge, some in calls.items()}
-    figures: dict[str, object] = {"cpu_ms_per_call": {name: fmean(ms) for name, ms in cpu_ms.items() if ms}}
-    rows: list[list[Cell]] = []
-    for name, found in (("answer", answers), ("sound", sounds)):
-        for bridge, values in found.items():
-            delays = Delays.of(ms for ms in values if ms is not None)
-            rows.append([f"{name}, {bridge}", *astuple(delays), len(values) - delays.count])
-            figures[f"{name}, {bridge}"] = asdict(delays) | {"calls": len(values)}
-    failed = [f"{bridge}: {last_step(c)}" for bridge, some in calls.items() for c in some if sound_ms(c) is None]
-    notes = [f"Milliseconds, {PER_SECOND:.0f} calls a second. Our whole stack was ready after {spread(start_s)} s."]
-    notes += [f"{failed.count(step)} calls without sound; last step, {step}" for step in sorted(set(failed))]
-    note = f"Answer, about {HOLD_S} s of audio, hang-up; includes what a process uses without calls."
-    times = Table("Set-up times", ["", "calls", "p50", "p95", "p99", "max", "missing"], rows, notes)
-    cpu_rows = [[name, spread(ms)] for name, ms in cpu_ms.items()]
-    return Outcome([times, Table("CPU of a short call", ["", "ms per call"], cpu_rows, [note])], figures)
+def figures_of(calls: Sequence[Json], used_ms: Figures) -> dict[str, float]:
+    """`calls` as the simulated ACS saw them; CPU ms per call, by process."""
+    answers, sounds = [answer_ms(call) for call in calls], [sound_ms(call) for call in calls]
+    return {
+        **percentiles("answer", [ms for ms in answers if ms is not None]),
+        **percentiles("sound", [ms for ms in sounds if ms is not None]),
+        "calls": len(calls),
+        "calls not answered": answers.count(None),
+        "calls without sound": sounds.count(None),
+        **{f"CPU of {name}, ms/call": ms for name, ms in used_ms.items() if name not in SIMULATORS},
+    }
 
 
 def arrivals(stack: Stack, count: int, audio: str) -> list[Json]:

@@ -5,20 +5,23 @@ docs/sizing.md explains each formula. Pure: `Measured.of` reads what `python -m 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil, floor, inf
 from statistics import fmean
 from typing import Any, Final
 
-from bench.bridges import Shape
+from bench.alone import HANDLED, KEPT_UP_PCT
+from bench.bridges import Bridge, Shape
 from bench.recorded import Bandwidth
 from bench.service_traffic import GATEWAY, RELAY
 
 CORE_MS: Final = 1000.0
 SHAPE: Final = Shape.DELTAS
 """As Voice Live sends an agent's speech."""
-Figures = Mapping[str, Any]
+Stored = Mapping[str, Any]
+_CPU: Final = "CPU, ms/s/call"
+_REDIS_CPU: Final = "CPU of redis, ms/s/call"
 
 
 class NotMeasuredError(RuntimeError):
@@ -101,25 +104,22 @@ class Measured:
     bandwidth: Bandwidth
 
     @classmethod
-    def of(cls, whole: Figures, bandwidth: Bandwidth) -> Measured:
-        """`whole`: stored figures by measurement. Raises `NotMeasuredError`."""
-        alone, set_up = _found(whole, "alone"), _found(whole, "set-up")
-
-        def largest(service: str, name: str) -> float:
-            found = points(alone, service, name)
-            return found[max(found)] / 1000
-
+    def of(cls, whole: Stored, bandwidth: Bandwidth) -> Measured:
+        """`whole`: stored outcomes by measurement. Raises `NotMeasuredError`."""
+        gateway, relay = points(whole, GATEWAY), points(whole, RELAY)
+        set_up = [run["figures"] for run in _runs(whole, "set-up") if run["bridge"] == Bridge.OURS]
+        largest = [found[max(found)] for found in (gateway, relay)]
         return cls(
-            gateway_cpu=Line.through(cpu_points(alone, GATEWAY, GATEWAY)),
-            relay_cpu=Line.through(cpu_points(alone, RELAY, RELAY)),
-            gateway_redis_cpu=Line.through(cpu_points(alone, GATEWAY, "redis")),
-            relay_redis_cpu=Line.through(cpu_points(alone, RELAY, "redis")),
-            gateway_mb=Line.through(points(alone, GATEWAY, "rss_mb")),
-            relay_mb=Line.through(points(alone, RELAY, "rss_mb")),
-            control_ms_per_call=float(set_up["cpu_ms_per_call"]["call-control"]),
-            redis_mb_per_call=float(alone["stream_mb"]),
-            redis_in_kb=max(largest(service, "redis_in_bytes") for service in (GATEWAY, RELAY)),
-            redis_out_kb=sum(largest(service, "redis_out_bytes") for service in (GATEWAY, RELAY)),
+            gateway_cpu=line(gateway, _CPU),
+            relay_cpu=line(relay, _CPU),
+            gateway_redis_cpu=line(gateway, _REDIS_CPU),
+            relay_redis_cpu=line(relay, _REDIS_CPU),
+            gateway_mb=line(gateway, "memory, MB"),
+            relay_mb=line(relay, "memory, MB"),
+            control_ms_per_call=fmean(figures["CPU of call-control, ms/call"] for figures in set_up),
+            redis_mb_per_call=float(whole["alone"]["extra"]["stream_mb"]),
+            redis_in_kb=max(figures["Redis in, KB/s/call"] for figures in largest),
+            redis_out_kb=sum(figures["Redis out, KB/s/call"] for figures in largest),
             bandwidth=bandwidth,
         )
 
@@ -173,29 +173,32 @@ def pod_calls(cpu: Line, assumed: Assumed) -> int:
 
 
 # -- reading what was measured
-def points(alone: Figures, service: str, name: str) -> dict[int, float]:
-    """Calls → the mean of the runs that kept up, with the agent's speech in deltas."""
-    runs = [run for run in alone["runs"] if run["service"] == service and run["shape"] == SHAPE and run["kept_up"]]
-    if not runs:
+def points(whole: Stored, service: str) -> dict[int, dict[str, float]]:
+    """Calls → figures, means of the runs that kept up, with the agent's speech in deltas. Raises `NotMeasuredError`."""
+    found: dict[int, list[dict[str, float]]] = {}
+    for run in _runs(whole, "alone"):
+        labels, figures = run["labels"], run["figures"]
+        if (labels["service"], labels["shape"]) == (service, SHAPE) and figures[HANDLED] >= KEPT_UP_PCT:
+            found.setdefault(labels["calls"], []).append(figures)
+    if not found:
         raise NotMeasuredError(f"no run of {service} alone kept up: python -m bench alone")
-    return means((run["calls"], run[name]) for run in runs)
+    return {calls: means(some) for calls, some in sorted(found.items())}
 
 
-def cpu_points(alone: Figures, service: str, process: str) -> dict[int, float]:
-    """Calls → CPU ms a second of a process, all calls together."""
-    runs = [{**run, "ms": run["cpu_ms"][process] * run["calls"]} for run in alone["runs"] if process in run["cpu_ms"]]
-    return points({"runs": runs}, service, "ms")
+def line(found: Mapping[int, Mapping[str, float]], name: str) -> Line:
+    return Line.through(totals(found, name))
 
 
-def means(values: Iterable[tuple[int, float]]) -> dict[int, float]:
-    found: dict[int, list[float]] = {}
-    for calls, value in values:
-        found.setdefault(calls, []).append(value)
-    return {calls: fmean(some) for calls, some in sorted(found.items())}
+def totals(found: Mapping[int, Mapping[str, float]], name: str) -> dict[int, float]:
+    """Calls → the figure of all calls together."""
+    return {n: figures[name] * (n if name.endswith("/call") else 1) for n, figures in found.items() if name in figures}
 
 
-def _found(whole: Figures, name: str) -> Figures:
+def means(some: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    return {name: fmean(figures[name] for figures in some) for name in some[0]}
+
+
+def _runs(whole: Stored, name: str) -> list[dict[str, Any]]:
     if name not in whole:
         raise NotMeasuredError(f"not measured yet: python -m bench {name}")
-    found: Figures = whole[name]
-    return found
+    return list(whole[name]["runs"])

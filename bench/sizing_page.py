@@ -11,7 +11,7 @@ from bench.bridges import Bridge
 from bench.recorded import Bandwidth
 from bench.report import Cell, Table, measured_on
 from bench.service_traffic import GATEWAY, RELAY
-from bench.sizing import SHAPE, Assumed, Figures, Line, Measured, cpu_points, means, plan
+from bench.sizing import SHAPE, Assumed, Line, Measured, Stored, line, plan, points, totals
 
 PAGE: Final = Path(__file__).resolve().parents[1] / "docs" / "sizing.md"
 BEGIN: Final = "<!-- figures -->"
@@ -20,7 +20,7 @@ SIZES: Final = (100, 1_000, 10_000)
 _UNITS: Final = {"cpu": "ms/s", "mb": "MB", "kb": "KB/s", "call": "ms"}
 
 
-def tables(whole: Figures, assumed: Assumed | None = None) -> list[Table]:
+def tables(whole: Stored, assumed: Assumed | None = None) -> list[Table]:
     """Raises `NotMeasuredError`."""
     measured = Measured.of(whole, Bandwidth.of_recording())
     return [inputs_table(measured), plan_table(measured, assumed or Assumed()), check_table(whole)]
@@ -59,17 +59,19 @@ def _text(value: float) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:,.1f}"
 
 
-def check_table(whole: Figures) -> Table:
+def check_table(whole: Stored) -> Table:
     """Each size is predicted from the others; whole calls are predicted by the lines of the services alone."""
-    alone = whole["alone"]
     rows: list[list[Cell]] = []
     for service in (GATEWAY, RELAY):
-        for process in (service, "redis"):
-            rows += left_out(f"{service} alone: {process}", cpu_points(alone, service, process))
-        runs = [run for run in whole.get("calls", {}).get("runs", []) if run["bridge"] == Bridge.OURS]
-        found = means((run["calls"], run["cpu_ms"][service] * run["calls"]) for run in runs if run["shape"] == SHAPE)
-        line = Line.through(cpu_points(alone, service, service))
-        rows += [_checked(f"{service} in whole calls", calls, line.at(calls), ms) for calls, ms in found.items()]
+        alone = points(whole, service)
+        rows += left_out(f"{service} alone: {service}", totals(alone, "CPU, ms/s/call"))
+        rows += left_out(f"{service} alone: redis", totals(alone, "CPU of redis, ms/s/call"))
+        for run in whole.get("calls", {}).get("runs", []):
+            labels, name = run["labels"], f"CPU of {service}, ms/s/call"
+            if run["bridge"] == Bridge.OURS and labels["shape"] == SHAPE:
+                calls = labels["calls"]
+                predicted = line(alone, "CPU, ms/s/call").at(calls)
+                rows.append(_checked(f"{service} in whole calls", calls, predicted, run["figures"][name] * calls))
     return Table("Predicted and measured", ["", "calls", "predicted, ms/s", "measured, ms/s", "error, %"], rows)
 
 

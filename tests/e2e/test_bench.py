@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.bridges import Bridge, Shape
-from bench.call_run import run_calls
+from bench.bridges import OUR_PROCESSES, REFERENCE, Bridge, Shape
+from bench.call_run import CPU, clean, run_calls
 
 
 @pytest.mark.timeout(120)
@@ -16,10 +16,14 @@ def test_a_few_calls_through_each_bridge_are_measured(
     bridge: Bridge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("REDIS_URL", raising=False)
-    run = run_calls(bridge, Shape.DELTAS, 3, 2.0, tmp_path)
-    assert run.clean, run
-    assert run.uplink.count > 3 * 60
-    assert 3 * 4 <= run.downlink.count <= 3 * 8
-    assert run.cpu_together_ms > 0
-    assert (run.resampler_ms > (1.0, 1.0)) is (bridge is Bridge.OURS)
-    assert set(run.mb) == set(run.mb_before) == set(run.cpu_ms)
+    figures = run_calls(bridge, Shape.DELTAS, 3, 2.0, tmp_path)
+    assert clean(figures), figures
+    assert figures["frames"] > 3 * 2 * 60
+    assert 0 < figures["uplink p50, ms"] <= figures["uplink p99, ms"]
+    assert 0 < figures["downlink p50, ms"] <= figures["downlink p99, ms"]
+    assert figures[CPU] > 0
+    resamplers_ms = [figures[f"resamplers' part of {way}, ms"] for way in ("uplink", "downlink")]
+    assert (min(resamplers_ms) > 1.0) is (bridge is Bridge.OURS)
+    processes = OUR_PROCESSES if bridge is Bridge.OURS else (REFERENCE,)
+    assert all(figures[f"memory of {name}, MB"] > 1 for name in processes)
+    assert sum(figures[f"CPU of {name}, ms/s/call"] for name in processes) == pytest.approx(figures[CPU])

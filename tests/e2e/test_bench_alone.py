@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.alone import TRAFFIC, run_alone
+from bench.alone import HANDLED, run_alone
 from bench.bridges import Shape
 from bench.service_traffic import GATEWAY, RELAY
 
@@ -17,8 +17,7 @@ def test_a_few_calls_in_one_service_are_measured(
     service: str, shape: Shape, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("REDIS_URL", raising=False)
-    run = run_alone(service, shape, 3, 2.0, tmp_path)
-    assert run.handled_share > 0.8, run
-    assert set(run.cpu_ms) == {service, "redis", TRAFFIC}
-    assert all(ms > 0 for ms in run.cpu_ms.values())
-    assert run.redis_in_bytes > 50_000
+    figures = run_alone(service, shape, 3, 2.0, tmp_path)
+    assert figures[HANDLED] > 80, figures
+    assert all(figures[f"{name}, ms/s/call"] > 0 for name in ("CPU", "CPU of redis", "CPU of the traffic"))
+    assert figures["Redis in, KB/s/call"] > 50

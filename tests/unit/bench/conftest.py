@@ -1,4 +1,4 @@
-"""Runs as the benchmark measures them, for the tests of what is calculated from them."""
+"""Figures as the benchmark measures them, for the tests of what is calculated from them."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from bench.alone import TRAFFIC, AloneRun
-from bench.bridges import REFERENCE, Bridge, Shape
-from bench.call_run import Run
-from bench.figures import Delays
+from bench.alone import HANDLED
+from bench.bridges import Bridge
+from bench.call_run import CPU
+from bench.runs import Outcome, Run
 from bench.service_traffic import GATEWAY, RELAY
 
 
@@ -22,71 +22,40 @@ def call_run() -> Callable[..., Run]:
 
 
 def _call_run(
-    bridge: Bridge = Bridge.OURS,
-    *,
-    shape: Shape = Shape.DELTAS,
-    calls: int = 40,
-    cpu_ms: float = 8.0,
-    lost: int = 0,
-    p99: float = 7.0,
+    bridge: Bridge = Bridge.OURS, *, calls: int = 40, cpu_ms: float = 8.0, p99: float = 7.0, **others: float
 ) -> Run:
-    ours = {"call-control": 0.5, "media-gateway": cpu_ms / 2, "agent-relay": cpu_ms / 2 - 1.5, "redis": 1.0}
-    cpu = ours if bridge is Bridge.OURS else {REFERENCE: cpu_ms}
-    return Run(
-        bridge=bridge,
-        shape=shape,
-        calls=calls,
-        answered=calls,
-        cpu_ms=cpu,
-        cpu_together_ms=cpu_ms,
-        cpu_simulators_ms=5.0,
-        busy_cores=0.5,
-        uplink=Delays(1000, 3.0, 5.0, p99, 9.0),
-        downlink=Delays(1000, 3.0, 5.0, p99, 9.0),
-        resampler_ms=(1.67, 1.69),
-        underruns=0,
-        frames=1000,
-        faults={"lost": lost, "repeated": 0, "disordered": 0, "foreign": 0},
-        mb_before=dict.fromkeys(cpu, 80.0),
-        mb=dict.fromkeys(cpu, 84.0),
-        steal_pct=4.0,
-    )
-
-
-@pytest.fixture
-def alone_run() -> Callable[..., AloneRun]:
-    return _alone_run
-
-
-def _alone_run(
-    service: str, calls: int, service_ms: float, *, shape: Shape = Shape.DELTAS, handled: float = 1.0
-) -> AloneRun:
-    """`service_ms`: CPU per second and call."""
-    return AloneRun(
-        service=service,
-        shape=shape,
-        calls=calls,
-        cpu_ms={service: service_ms, "redis": 0.8, TRAFFIC: 1.0},
-        handled_share=handled,
-        kept_up=handled >= 0.98,
-        rss_mb_idle=80.0,
-        rss_mb=80 + 0.1 * calls,
-        redis_in_bytes=110_000,
-        redis_out_bytes=50_000,
-    )
+    ours = {"CPU of media-gateway, ms/s/call": cpu_ms / 2, "CPU of agent-relay, ms/s/call": cpu_ms / 2 - 1.5}
+    delays = {f"{way} {name}, ms": ms for way in ("uplink", "downlink") for name, ms in (("p50", 3.0), ("p99", p99))}
+    faults = {"frames": 1000, "frames at fault": 0, "calls not answered": 0}
+    figures = {CPU: cpu_ms, **delays, **faults, **(ours if bridge is Bridge.OURS else {})}
+    return Run({"calls": calls, "shape": "deltas"}, bridge, figures | others)
 
 
 @pytest.fixture
 def sizing_figures() -> dict[str, Any]:
     """All inputs of a plan; the gateway costs 30 + 3 n ms a second, the relay 60 + 2 n."""
-    runs = [
-        asdict(_alone_run(service, calls, (fixed + each * calls) / calls))
+    alone = [
+        Run(
+            {"service": service, "shape": "deltas", "calls": calls},
+            Bridge.OURS,
+            {
+                CPU: (fixed + each * calls) / calls,
+                "CPU of redis, ms/s/call": 0.8,
+                "memory, MB": 80 + 0.1 * calls,
+                "Redis in, KB/s/call": 110.0,
+                "Redis out, KB/s/call": 50.0,
+                HANDLED: 100.0,
+            },
+        )
         for service, fixed, each in ((GATEWAY, 30.0, 3.0), (RELAY, 60.0, 2.0))
         for calls in (20, 50, 100, 200)
     ]
+    set_up = [
+        Run({}, bridge, {"CPU of call-control, ms/call": ms}) for bridge, ms in zip(Bridge, (30.0, 0.0), strict=True)
+    ]
     whole = {
-        "alone": {"runs": runs, "stream_mb": 3.0},
-        "set-up": {"cpu_ms_per_call": {"call-control": 30.0}},
+        "alone": asdict(Outcome("Alone", alone, extra={"stream_mb": 3.0}, compared=False)),
+        "set-up": asdict(Outcome("Set-up", set_up)),
     }
     stored: dict[str, Any] = json.loads(json.dumps(whole))
     return stored

@@ -1,15 +1,18 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
-from bench.alone import AloneRun, handled_share, media_audio_ms, one_line, table
+from bench import alone
+from bench.alone import handled_share, media_audio_ms
 from bench.bridges import Shape
+from bench.runs import Figures, Options
 from bench.service_traffic import GATEWAY, RELAY
+from lab.stack import StackError
 from media_gateway.core.acs_media import encode_audio
 
-MakeRun = Callable[..., AloneRun]
 MESSAGE_BYTES = len(encode_audio(bytes(640)))
 
 
@@ -44,26 +47,16 @@ def test_audio_on_a_media_socket_is_the_same_in_messages_of_any_length(message_m
     assert media_audio_ms(count * len(message), count) == pytest.approx(60_000, rel=0.01)
 
 
-def test_a_run_that_did_not_keep_up_is_shown_everywhere(alone_run: MakeRun) -> None:
-    slow = alone_run(GATEWAY, 200, 1.0, handled=0.5)
-    assert "DID NOT KEEP UP" in one_line(slow)
-    assert "DID NOT" not in one_line(alone_run(GATEWAY, 200, 1.0))
-    assert "DID NOT KEEP UP" in table([slow], 3.12).notes[-1]
+def test_each_service_size_and_shape_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(service: str, shape: Shape, calls: int, seconds: float, _folder: Path) -> Figures:
+        if service == RELAY and calls == 200:
+            raise StackError("it died")
+        return {"CPU, ms/s/call": calls, "delta, ms": shape.delta_ms, "s": seconds}
 
-
-def test_the_table_has_a_row_for_each_service_and_size(alone_run: MakeRun) -> None:
-    runs = [
-        alone_run(service, calls, ms)
-        for service in (RELAY, GATEWAY)
-        for calls, ms in ((20, 4.0), (200, 3.0), (20, 5.0), (200, 2.5))
-    ]
-    found = table(runs, 3.12, ["200 calls: it died"])
-    assert [row[0] for row in found.rows] == [
-        f"{service}, deltas, {calls} calls" for service in (GATEWAY, RELAY) for calls in (20, 200)
-    ]
-    assert found.rows[1][1:4] == ["2.75 (2.50–3.00)", "0.80", "1.00"]
-    assert found.rows[0][found.columns.index("calls per core")] == "225 (200–250)"
-    assert found.rows[1][found.columns.index("MB with calls")] == "100"
-    assert "3.12 MB" in found.notes[1]
-    assert found.notes[-1].endswith("it died")
-    assert all(len(row) == len(found.columns) for row in found.rows)
+    monkeypatch.setattr(alone, "run_alone", run)
+    outcome = alone.measure(Options(alone_calls=(20, 200), seconds=3.0, runs=2))
+    assert len(outcome.runs) == 2 * (4 + 2)
+    assert outcome.runs[1].labels == {"service": GATEWAY, "shape": "echo", "calls": 200}
+    assert outcome.runs[1].figures == {"CPU, ms/s/call": 200, "delta, ms": 20, "s": 3.0}
+    assert len(outcome.failures) == 2 * 2
+    assert 0.5 < outcome.extra["stream_mb"] < 5

@@ -1,13 +1,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from types import SimpleNamespace
 
 import psutil
 
-from bench.call_run import Run, steal_pct
-from bench.figures import Delays
+from bench.call_run import clean, steal_pct
+from bench.runs import Run
 
 
 def test_steal_is_a_share_of_the_busy_time() -> None:
@@ -24,9 +23,6 @@ def test_without_steal_there_is_none() -> None:
 
 
 def test_a_clean_run_answered_every_call_and_lost_no_frame(call_run: Callable[..., Run]) -> None:
-    run = call_run()
-    assert run.clean
-    assert not call_run(lost=1).clean
-    assert not replace(run, answered=39).clean
-    for nothing in (replace(run, uplink=Delays.of([])), replace(run, downlink=Delays.of([]))):
-        assert not nothing.clean
+    assert clean(call_run().figures)
+    for wrong in ({"frames at fault": 1}, {"calls not answered": 1}, {"frames": 0}):
+        assert not clean(call_run(**wrong).figures)

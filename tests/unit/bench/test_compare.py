@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -10,9 +9,8 @@ from typing import Any
 import pytest
 
 from bench.bridges import Bridge
-from bench.call_run import Run
-from bench.compare import CompareError, compare, figures, run_checkout, table
-from bench.report import Options
+from bench.compare import Checkout, CompareError, compare, figures, run_checkout, table
+from bench.runs import Options, Run
 
 MakeRun = Callable[..., Run]
 CPU = "40 calls, deltas: CPU, ms/s/call"
@@ -21,10 +19,10 @@ OPTIONS = Options(calls=(40,), seconds=3.0)
 
 def results(*runs: Run | dict[str, Any], failed: tuple[str, ...] = ()) -> dict[str, Any]:
     dicts = [run if isinstance(run, dict) else asdict(run) for run in runs]
-    return {"whole": {"calls": {"runs": dicts, "failed": list(failed)}}}
+    return {"whole": {"calls": {"runs": dicts, "failures": list(failed)}}}
 
 
-def checkout(folder: Path, found: dict[str, Any], *, exit_code: int = 0) -> Path:
+def checkout(folder: Path, found: dict[str, Any], *, setting: str = "", exit_code: int = 0) -> Checkout:
     """A checkout whose interpreter stores these results, and appends its call to a log that all checkouts share."""
     python = folder / ".venv" / "bin" / "python"
     python.parent.mkdir(parents=True)
@@ -36,7 +34,7 @@ def checkout(folder: Path, found: dict[str, Any], *, exit_code: int = 0) -> Path
         f'cp results.json "$2"\necho broken >&2; exit {exit_code}\n'
     )
     python.chmod(0o755)
-    return folder
+    return Checkout(folder, {"SETTING": setting})
 
 
 def test_figures_are_ours_and_the_same_beside_the_reference(call_run: MakeRun) -> None:
@@ -45,17 +43,23 @@ def test_figures_are_ours_and_the_same_beside_the_reference(call_run: MakeRun) -
     assert found[f"{CPU}, beside the reference bridge"] == 0.5
     assert found["40 calls, deltas: uplink p99, ms"] == 6.0
     assert found["40 calls, deltas: downlink p99, ms, beside the reference bridge"] == 2.0
-    assert len(found) == 2 * (1 + 2 * 2)
+    assert found["40 calls, deltas: CPU of media-gateway, ms/s/call"] == 4.0
+    assert "40 calls, deltas: CPU of media-gateway, ms/s/call, beside the reference bridge" not in found
+    assert "40 calls, deltas: frames at fault, beside the reference bridge" not in found, "nothing has no ratio"
 
 
-def test_of_an_older_benchmark_the_unfiltered_figures_count(call_run: MakeRun) -> None:
-    unfiltered = {
-        "cpu_together_ms": 9.0,
-        "uplink": {"p50": 3.0, "p99": 30.0},
-        "downlink": {"p50": 3.0, "p99": 31.0},
-    }
-    old = asdict(call_run(cpu_ms=8.0)) | {"all_time": unfiltered}
-    found = figures(results(old, call_run(Bridge.REFERENCE, cpu_ms=18.0)))
+def test_a_measurement_of_one_case_has_plain_names() -> None:
+    runs = [Run({}, bridge, {"answer p50, ms": ms}) for bridge, ms in zip(Bridge, (14.0, 2.0), strict=True)]
+    assert figures(results(*runs)) == {"answer p50, ms": 14.0, "answer p50, ms, beside the reference bridge": 7.0}
+
+
+def test_of_an_older_benchmark_the_unfiltered_figures_count() -> None:
+    def older(bridge: Bridge, cpu_ms: float) -> dict[str, Any]:
+        delays = {"p50": 3.0, "p95": 9.0, "p99": 30.0}
+        unfiltered = {"cpu_together_ms": cpu_ms, "uplink": delays, "downlink": delays}
+        return {"calls": 40, "shape": "deltas", "bridge": bridge, "cpu_together_ms": 1.0, "all_time": unfiltered}
+
+    found = figures(results(older(Bridge.OURS, 9.0), older(Bridge.REFERENCE, 18.0)))
     assert found[CPU] == 9.0
     assert found[f"{CPU}, beside the reference bridge"] == 0.5
     assert found["40 calls, deltas: uplink p99, ms"] == 30.0
@@ -78,25 +82,22 @@ def test_a_figure_that_was_not_measured_in_every_run_has_no_ratio() -> None:
 
 def test_checkouts_alternate_and_each_has_its_own_environment(tmp_path: Path, call_run: MakeRun) -> None:
     reference = call_run(Bridge.REFERENCE, cpu_ms=10.0)
-    before = checkout(tmp_path / "before", results(call_run(cpu_ms=8.0), reference))
-    after = checkout(tmp_path / "after", results(call_run(cpu_ms=9.0), reference))
-    (after / "out" / "as-shipped").mkdir(parents=True)
-    pairs = compare((before, after), ({"SETTING": "one"}, {"SETTING": "two"}), 2, OPTIONS)
+    before = checkout(tmp_path / "before", results(call_run(cpu_ms=8.0), reference), setting="one")
+    after = checkout(tmp_path / "after", results(call_run(cpu_ms=9.0), reference), setting="two")
+    (after.folder / "out" / "as-shipped").mkdir(parents=True)
+    pairs = compare(before, after, 2, ["calls", "set-up"], OPTIONS)
     assert [(old[CPU], new[CPU]) for old, new in pairs] == [(8.0, 9.0)] * 2
     lines = (tmp_path / "log").read_text().splitlines()
     assert [line.split()[0] for line in lines] == ["before", "after", "after", "before"]
-    assert lines[0].startswith("before one  -m bench calls --runs 1")
-    assert lines[1].startswith(f"after two {after}/out/as-shipped -m bench calls")
+    assert lines[0].startswith("before one  -m bench calls set-up --runs 1")
+    assert lines[1].startswith(f"after two {after.folder}/out/as-shipped -m bench calls set-up")
     assert lines[0].endswith("--seconds 3.0 --calls 40")
 
 
-def test_a_checkout_that_fails_is_an_error_with_its_output(tmp_path: Path, call_run: MakeRun) -> None:
-    broken = checkout(tmp_path / "broken", {}, exit_code=1)
+def test_a_checkout_that_fails_is_an_error_with_its_output(tmp_path: Path) -> None:
     with pytest.raises(CompareError, match="broken"):
-        run_checkout(broken, {}, OPTIONS)
-    stale = checkout(tmp_path / "stale", results(failed=("ours, echo: died",)))
+        run_checkout(checkout(tmp_path / "broken", {}, exit_code=1), ["calls"], OPTIONS)
     with pytest.raises(CompareError, match="ours, echo: died"):
-        run_checkout(stale, {}, OPTIONS)
+        run_checkout(checkout(tmp_path / "stale", results(failed=("ours, echo: died",))), ["calls"], OPTIONS)
     with pytest.raises(CompareError, match="make install"):
-        run_checkout(tmp_path / "nothing", {}, OPTIONS)
-    assert "SETTING" not in os.environ
+        run_checkout(Checkout(tmp_path / "nothing", {}), ["calls"], OPTIONS)

@@ -8,7 +8,8 @@ import pytest
 
 from bench import __main__ as bench
 from bench import compare
-from bench.report import Options, Outcome, Table
+from bench.bridges import Bridge
+from bench.runs import Options, Outcome, Run
 
 
 @pytest.fixture
@@ -18,7 +19,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[Options]:
 
     def measure(options: Options) -> Outcome:
         given.append(options)
-        return Outcome([Table("Calls", ["", "ms"], [["one", 1.5]])], {"runs": [1]})
+        return Outcome("Calls", [Run({"calls": 2}, Bridge.OURS, {"one": 1.5})], compared=False)
 
     monkeypatch.setattr(bench, "MEASUREMENTS", {"calls": measure})
     return given
@@ -32,23 +33,23 @@ def test_what_was_measured_is_printed_and_stored(
     assert bench.main(command) == 0
     assert seen == [Options(calls=[2, 3], seconds=4.0, runs=1)]
     stored = json.loads(path.read_text(encoding="utf-8"))
-    assert stored["whole"] == {"calls": {"runs": [1]}}
+    run = {"labels": {"calls": 2}, "bridge": "ours", "figures": {"one": 1.5}}
+    assert stored["whole"]["calls"]["runs"] == [run]
     assert stored["options"]["calls"] == [2, 3]
-    assert "one  1.5" in capsys.readouterr().out
+    assert "2 calls, ours  1.50" in capsys.readouterr().out
 
 
 def test_results_become_the_pages(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sizing_figures: dict[str, Any]
 ) -> None:
-    tables = {"calls": [{"title": "Calls", "columns": ["", "ms"], "rows": [["one", 1.5]], "notes": []}]}
-    results = {"at_unix_s": 1, "machine": [], "options": {}, "tables": tables, "whole": sizing_figures}
+    results = {"at_unix_s": 1, "machine": [], "options": {}, "whole": sizing_figures}
     path, page, sizing = tmp_path / "bench.json", tmp_path / "RESULTS.md", tmp_path / "sizing.md"
     path.write_text(json.dumps(results))
     sizing.write_text("<!-- figures -->\n<!-- end of figures -->\n")
     monkeypatch.setattr(bench, "RESULTS_PATH", page)
     monkeypatch.setattr("bench.sizing_page.PAGE", sizing)
     assert bench.main(["--write-results", "--json", str(path)]) == 0
-    assert "| one | 1.5 |" in page.read_text(encoding="utf-8")
+    assert "| media-gateway, deltas, 20 calls, ours | 4.50 |" in page.read_text(encoding="utf-8")
     assert "| media-gateway: pods | 2 | 7 | 54 |" in sizing.read_text(encoding="utf-8")
 
 
@@ -79,7 +80,8 @@ def test_two_checkouts_are_compared(
     path = tmp_path / "pairs.json"
     command = ["compare", "one", "two", "--pairs", "2", "--after-env", "A=1", "B=", "--tolerance", "5"]
     assert bench.main([*command, "--json", str(path)]) == 0
-    assert given == [(Path("one"), Path("two")), ({}, {"A": "1", "B": ""}), 2, Options()]
+    sides = [compare.Checkout(Path("one"), {}), compare.Checkout(Path("two"), {"A": "1", "B": ""})]
+    assert given == [*sides, 2, ["calls"], Options()]
     assert "1.100 (1.100 to 1.100)" in capsys.readouterr().out
     assert len(json.loads(path.read_text())) == 2
 

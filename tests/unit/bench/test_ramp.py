@@ -1,44 +1,44 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bench import ramp
 from bench.bridges import Bridge, Shape
-from bench.call_run import Run
-from bench.figures import Delays
-from bench.ramp import per_core, within_limit
-from bench.report import Options
+from bench.ramp import within_limit
+from bench.runs import Figures, Options, Run
+from lab.stack import StackError
 
 MakeRun = Callable[..., Run]
 
 
 def test_a_step_is_within_the_limit_until_a_p99_breaks_it_or_a_frame_is_lost(call_run: MakeRun) -> None:
-    assert within_limit(call_run())
-    assert not within_limit(call_run(lost=1))
-    assert not within_limit(replace(call_run(), answered=39))
-    assert not within_limit(replace(call_run(), downlink=Delays(10, 1.0, 2.0, 50.5, 51.0)))
-    assert not within_limit(replace(call_run(), uplink=Delays.of([]))), "nothing was measured"
-
-
-def test_calls_per_core_follow_from_the_cpu_of_one(call_run: MakeRun) -> None:
-    assert per_core(call_run(cpu_ms=8.0)) == {
-        "call-control": 2000,
-        "media-gateway": 250,
-        "agent-relay": 400,
-        "redis": 1000,
-    }
+    assert within_limit(call_run().figures)
+    for wrong in ({"frames at fault": 1}, {"calls not answered": 1}, {"downlink p99, ms": 50.5}, {"frames": 0}):
+        assert not within_limit(call_run(**wrong).figures)
 
 
 def test_calls_are_raised_until_the_limit_is_broken(call_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
-    def run(bridge: Bridge, shape: Shape, calls: int, _seconds: float, _folder: Path) -> Run:
-        return call_run(bridge, shape=shape, calls=calls, p99=calls if bridge is Bridge.OURS else calls / 2)
+    def run(bridge: Bridge, _shape: Shape, calls: int, _seconds: float, _folder: Path) -> Figures:
+        figures: Figures = call_run(bridge, calls=calls, p99=calls if bridge is Bridge.OURS else calls / 2).figures
+        return figures
 
     monkeypatch.setattr(ramp, "run_calls", run)
     outcome = ramp.measure(Options())
-    assert {bridge: outcome.figures[bridge]["calls"] for bridge in Bridge} == {Bridge.OURS: 40, Bridge.REFERENCE: 100}
-    assert [row[-1] for row in outcome.tables[0].rows] == ["yes", "yes", "no", *["yes"] * 5, "no"]
-    assert outcome.figures["per_core"]["media-gateway"] == 250
+    assert [run.labels["calls"] for run in outcome.runs] == [20, 40, 60, 20, 40, 60, 80, 100, 120]
+    assert list(outcome.notes[1:]) == ["Within the limit, ours: 40 calls.", "Within the limit, reference: 100 calls."]
+
+
+def test_a_step_that_fails_ends_the_ramp(call_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(_bridge: Bridge, _shape: Shape, calls: int, _seconds: float, _folder: Path) -> Figures:
+        if calls > 40:
+            raise StackError("it died")
+        figures: Figures = call_run(calls=calls).figures
+        return figures
+
+    monkeypatch.setattr(ramp, "run_calls", run)
+    outcome = ramp.measure(Options())
+    assert list(outcome.failures) == ["60 calls, ours: it died", "60 calls, reference: it died"]
+    assert outcome.notes[-1] == "Within the limit, reference: 40 calls."

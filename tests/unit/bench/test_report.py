@@ -2,10 +2,14 @@ from __future__ import annotations
 
 import json
 import platform
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
-from bench.report import Table, describe_machine, grouped, results_page
+from bench.bridges import Bridge
+from bench.report import Cell, Table, describe_machine, results_page, table_of
+from bench.runs import Outcome, Run
 
+MakeRun = Callable[..., Run]
 TABLE = Table("Title", ["", "µs"], [["one", 1.25], ["two, longer", 100.0]], ["a note"])
 
 
@@ -22,28 +26,81 @@ def test_a_table_prints_aligned_and_stores_as_json() -> None:
     assert json.loads(json.dumps(asdict(TABLE)))["rows"] == [["one", 1.25], ["two, longer", 100.0]]
 
 
-def test_runs_with_the_same_label_share_a_row() -> None:
-    runs = [("b", 1.0), ("a", 5.0), ("b", 3.0)]
-    table = grouped(
-        "Title", runs, lambda run: run[0], {"value": lambda run: run[1], "none": lambda _: None}, ["a note"]
-    )
-    assert table == Table(
-        "Title", ["", "value", "none"], [["b", "2.00 (1.00–3.00)", ""], ["a", "5.00", ""]], ["a note"]
-    )
+def rows(outcome: Outcome) -> dict[str, Sequence[Cell]]:
+    return {str(row[0]): row[1:] for row in table_of(outcome).rows}
 
 
-def test_tables_become_sections_below_the_machine() -> None:
+def pairs(call_run: MakeRun, *cpu_ms: tuple[float, float]) -> list[Run]:
+    return [call_run(bridge, cpu_ms=ms) for pair in cpu_ms for bridge, ms in zip(Bridge, pair, strict=True)]
+
+
+def test_ours_is_judged_by_the_reference_of_the_same_run(call_run: MakeRun) -> None:
+    limits = {"CPU, ms/s/call": 1.0, "uplink p50, ms": 3.0}
+    outcome = Outcome("Calls", pairs(call_run, (8.0, 16.0), (9.0, 18.0), (7.0, 14.0)), ["died"], ["a note"], limits)
+    found = rows(outcome)
+    ratio = ["8.00 (7.00–9.00)", "16.0 (14.0–18.0)", "0.500 (0.500 to 0.500)", "× 1", "no"]
+    assert found["40 calls, deltas: CPU, ms/s/call"] == ratio
+    difference = ["3.00", "3.00", "0.000 (0.000 to 0.000)", "+ 3", "no"]
+    assert found["40 calls, deltas: uplink p50, ms"] == difference
+    assert found["40 calls, deltas: uplink p99, ms"][-2:] == ["", ""], "it has no limit"
+    assert found["40 calls, deltas: frames at fault"] == ["0", "0", "", "", ""], "nothing has no ratio"
+    assert found["40 calls, deltas: CPU of media-gateway, ms/s/call"] == ["4.00 (3.50–4.50)", "", "", "", ""]
+    table = table_of(outcome)
+    assert list(table.notes) == ["a note", "FAILED, without figures: died"]
+    assert all(len(row) == len(table.columns) for row in table.rows)
+
+
+def test_what_exceeds_its_limit_is_shown(call_run: MakeRun) -> None:
+    slow = [call_run(cpu_ms=20.0, p99=30.0), call_run(Bridge.REFERENCE, cpu_ms=16.0, p99=20.0)] * 2
+    found = rows(Outcome("Calls", slow, limits={"CPU, ms/s/call": 1.0, "uplink p99, ms": 6.0, "uplink p50, ms": 3.0}))
+    assert [row[-1] for row in found.values() if row[-1]] == ["yes", "no", "yes"]
+
+
+def test_one_pair_is_not_enough_for_a_verdict(call_run: MakeRun) -> None:
+    found = rows(Outcome("Calls", pairs(call_run, (20.0, 10.0)), limits={"CPU, ms/s/call": 1.0}))
+    assert found["40 calls, deltas: CPU, ms/s/call"][-1] == "undecided"
+
+
+def test_sizes_are_judged_by_themselves(call_run: MakeRun) -> None:
+    runs = [call_run(bridge, calls=calls) for calls in (20, 40) for bridge in Bridge]
+    assert {name.split(",")[0] for name in rows(Outcome("Calls", runs))} == {"20 calls", "40 calls"}
+
+
+def test_runs_without_a_partner_have_a_row_for_each_case(call_run: MakeRun) -> None:
+    runs = [
+        call_run(cpu_ms=8.0),
+        call_run(cpu_ms=9.0),
+        Run({"calls": 40, "shape": "echo"}, Bridge.OURS, {"other": 1.0}),
+    ]
+    table = table_of(Outcome("Alone", runs, compared=False))
+    assert table.columns[1] == "CPU, ms/s/call"
+    assert table.columns[-1] == "other"
+    assert [row[0] for row in table.rows] == ["40 calls, deltas, ours", "40 calls, echo, ours"]
+    assert [row[1] for row in table.rows] == ["8.50 (8.00–9.00)", ""]
+    assert [row[-1] for row in table.rows] == ["", "1.00"]
+
+
+def test_results_become_sections_below_the_machine(call_run: MakeRun) -> None:
+    outcome = Outcome("Calls", pairs(call_run, (8.0, 16.0)), notes=["a note"], limits={"CPU, ms/s/call": 1.0})
     results = {
         "at_unix_s": 1_795_400_000,
         "machine": describe_machine(),
         "options": {"runs": 3, "calls": [40]},
-        "tables": {"calls": [asdict(TABLE)]},
+        "whole": {"calls": asdict(outcome)},
     }
     text = results_page(json.loads(json.dumps(results)))
     assert text.startswith("# Benchmark results\n")
     assert "Measured 2026-11-23" in text or "Measured 2026-11-22" in text
     assert "- runs 3, calls [40]\n" in text
-    assert "## Title\n\n|  | µs |\n| --- | --: |\n| one | 1.2 |\n| two, longer | 100.0 |\n\na note\n" in text
+    assert "## Calls\n\n|  | ours | reference | beside the reference | limit | exceeded |\n| --- | --: |" in text
+    assert "| 40 calls, deltas: CPU, ms/s/call | 8.00 | 16.0 | 0.500 | × 1 | undecided |" in text
+    assert text.endswith("\na note\n")
+
+
+def test_a_table_becomes_markdown() -> None:
+    assert (
+        TABLE.markdown() == "## Title\n\n|  | µs |\n| --- | --: |\n| one | 1.2 |\n| two, longer | 100.0 |\n\na note\n"
+    )
 
 
 def test_the_machine_is_described_in_a_few_lines() -> None:

@@ -4,8 +4,7 @@ from typing import Any
 
 import pytest
 
-from bench.bridges import Bridge
-from bench.set_up import HOLD_S, PER_SECOND, answer_ms, first_at, hold_s, last_step, outcome, sound_ms
+from bench.set_up import HOLD_S, PER_SECOND, answer_ms, figures_of, first_at, hold_s, last_step, sound_ms
 
 
 def call(first_audio_at: float | None = None, **steps: float) -> dict[str, Any]:
@@ -37,18 +36,20 @@ def test_how_far_a_call_came() -> None:
     assert last_step(call()) == "none"
 
 
-def test_calls_without_sound_are_listed_and_not_left_out() -> None:
+def test_calls_without_sound_are_counted_and_not_left_out() -> None:
     good = call(2.04, incoming_call_sent=1.0, answered=1.02, media_open=2.0)
     silent = call(None, incoming_call_sent=1.0, answered=1.03)
-    found = outcome({Bridge.OURS: [good, silent], Bridge.REFERENCE: [good]}, {"redis": [2.0, 4.0]}, [3.0])
-    times, cpu = found.tables
-    assert [row[0] for row in times.rows] == ["answer, ours", "answer, reference", "sound, ours", "sound, reference"]
-    assert [row[1] for row in times.rows] == [2, 1, 1, 1]
-    assert [row[-1] for row in times.rows] == [0, 0, 1, 0]
-    assert times.notes[-1] == "1 calls without sound; last step, ours: answered"
-    assert found.figures["sound, ours"]["calls"] == 2
-    assert found.figures["cpu_ms_per_call"] == {"redis": 3.0}
-    assert cpu.rows == [["redis", "3.00 (2.00–4.00)"]]
+    lost = call(None, incoming_call_sent=1.0)
+    found = figures_of([good, silent, lost], {"redis": 3.0, "acs": 9.0})
+    assert (found["calls"], found["calls not answered"], found["calls without sound"]) == (3, 1, 2)
+    assert found["answer p50, ms"] == pytest.approx(30)
+    assert found["sound p99, ms"] == pytest.approx(40)
+    assert found["CPU of redis, ms/call"] == 3.0
+    assert "CPU of acs, ms/call" not in found, "a simulator"
+
+
+def test_without_any_sound_there_are_no_percentiles() -> None:
+    assert "sound p50, ms" not in figures_of([call()], {})
 
 
 def test_callers_do_not_hang_up_in_step_with_those_who_dial() -> None:

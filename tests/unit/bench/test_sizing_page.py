@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from bench.call_run import Run
+from bench.bridges import Bridge
+from bench.runs import Run
 from bench.sizing import NotMeasuredError
 from bench.sizing_page import BEGIN, END, PAGE, left_out, tables, with_figures
 
@@ -70,7 +71,7 @@ def test_the_tables_hold_every_input_and_a_column_for_each_size(sizing_figures: 
 def test_whole_calls_check_the_lines_of_services_alone(
     sizing_figures: dict[str, Any], call_run: Callable[..., Run]
 ) -> None:
-    whole = sizing_figures | {"calls": {"runs": [asdict(call_run(calls=40, cpu_ms=8.0))]}}
+    whole = sizing_figures | {"calls": {"runs": [asdict(call_run(bridge, cpu_ms=8.0)) for bridge in Bridge]}}
     rows = [row for row in tables(whole)[2].rows if "whole calls" in str(row[0])]
     assert [row[1] for row in rows] == [40, 40]
     assert rows[0][3] == 160.0
