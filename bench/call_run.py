@@ -28,15 +28,19 @@ _FAULTS: Final = ("lost", "repeated", "disordered", "foreign")
 
 @contextmanager
 def warm_stack(bridge: Bridge, calls: int, folder: Path, environment: Environment) -> Iterator[Stack]:
-    """With the agent speaking in marks, and after two calls for everything that is created by a first call."""
     with running(stack_of(bridge, calls, folder, environment)) as stack:
-        call_json("PUT", f"{stack.url('voice-live')}/lab/agent", {"mode": "marks"})
-        placed = place_calls(stack, _WARM_UP_NUMBERS)
-        await_talking(stack, placed)
-        time.sleep(_SETTLE_S)
-        hang_up(stack, placed)
-        time.sleep(_SETTLE_S)
+        warm_up(stack)
         yield stack
+
+
+def warm_up(stack: Stack) -> None:
+    """Let the agent speak in marks, and place two calls for everything that is created by a first call."""
+    call_json("PUT", f"{stack.url('voice-live')}/lab/agent", {"mode": "marks"})
+    placed = place_calls(stack, _WARM_UP_NUMBERS)
+    await_talking(stack, placed)
+    time.sleep(_SETTLE_S)
+    hang_up(stack, placed)
+    time.sleep(_SETTLE_S)
 
 
 def run_calls(bridge: Bridge, shape: Shape, calls: int, seconds: float, folder: Path) -> Figures:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
@@ -13,7 +13,7 @@ from typing import Any, Final, TypeAlias
 
 from bench.bridges import Bridge
 from bench.figures import paired_difference, paired_ratio, spread
-from bench.runs import Outcome, Run, case_name, run_name
+from bench.runs import Figures, Outcome, Run, case_name, run_name
 from media_gateway.core import playout
 
 Cell: TypeAlias = str | float | int
@@ -60,7 +60,7 @@ def cell_text(cell: Cell) -> str:
 def table_of(outcome: Outcome) -> Table:
     notes = [*outcome.notes, *(f"FAILED, without figures: {failure}" for failure in outcome.failures)]
     if not outcome.compared:
-        names = list(dict.fromkeys(name for run in outcome.runs for name in run.figures))
+        names = _names(run.figures for run in outcome.runs)
         groups = _groups(outcome.runs, lambda run: run_name(run.labels, run.bridge))
         rows: list[list[Cell]] = [[case, *(_spread(runs, name) for name in names)] for case, runs in groups.items()]
         return Table(outcome.title, ["", *names], rows, notes)
@@ -77,20 +77,34 @@ def _groups(runs: Sequence[Run], name: Any) -> dict[str, list[Run]]:
     return groups
 
 
-def _beside_reference(case: str, runs: Sequence[Run], limits: Mapping[str, float]) -> list[list[Cell]]:
-    sides = [[run for run in runs if run.bridge is bridge] for bridge in Bridge]
+def _beside_reference(case: str, runs: Sequence[Run], limits: Figures) -> list[list[Cell]]:
+    ours, reference = ([run.figures for run in runs if run.bridge is bridge] for bridge in Bridge)
     rows: list[list[Cell]] = []
-    for name in sides[0][0].figures:
-        pair = [[run.figures[name] for run in side if name in run.figures] for side in sides]
-        differs, positive = name.endswith(" ms"), all(value > 0 for side in pair for value in side)
-        judged: list[Cell] = ["", "", ""]
-        if pair[1] and (differs or positive):
-            interval = paired_difference(*pair) if differs else paired_ratio(*pair)
-            limit = limits.get(name)
-            verdict = ["", ""] if limit is None else [f"{'+' if differs else '×'} {limit:g}", interval.exceeds(limit)]
-            judged = [interval.text(), *verdict]
-        rows.append([f"{case}: {name}" if case else name, *(spread(side) for side in pair), *judged])
+    for name in _names(ours):
+        values = [[figures[name] for figures in side if name in figures] for side in (ours, reference)]
+        pairs = [
+            (one[name], other[name])
+            for one, other in zip(ours, reference, strict=True)
+            if name in one and name in other
+        ]
+        rows.append(
+            [f"{case}: {name}" if case else name, *map(spread, values), *_judged(name, pairs, limits.get(name))]
+        )
     return rows
+
+
+def _judged(name: str, pairs: Sequence[tuple[float, float]], limit: float | None) -> list[Cell]:
+    differs = name.endswith(" ms")
+    if not pairs or not (differs or all(value > 0 for pair in pairs for value in pair)):
+        return ["", "", ""]
+    interval = (paired_difference if differs else paired_ratio)(*zip(*pairs, strict=True))
+    if limit is None:
+        return [interval.text(), "", ""]
+    return [interval.text(), f"{'+' if differs else '×'} {limit:g}", interval.exceeds(limit)]
+
+
+def _names(some: Iterable[Figures]) -> list[str]:
+    return list(dict.fromkeys(name for figures in some for name in figures))
 
 
 def _spread(runs: Sequence[Run], name: str) -> str:

@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
-from bench.bridges import SIMULATORS, Bridge, Environment
-from bench.call_run import warm_stack
+from bench.bridges import SIMULATORS, Bridge, Environment, stack_of
+from bench.call_run import warm_up
 from bench.figures import percentiles
 from bench.runs import Figures, Labels, Options, Outcome, alternate, progress
-from lab.stack import Stack
+from lab.stack import Stack, running
 from lab.traffic import cpu_s, place_call
 from lab.wire import Json, WireError, call_json
 
@@ -42,8 +42,9 @@ _STEPS: Final = ("incoming_call_sent", "answered", "media_open", "call_connected
 def measure(options: Options) -> Outcome:
     def run(_: Labels, bridge: Bridge) -> Figures:
         began = time.monotonic()
-        with warm_stack(bridge, _CONCURRENT, options.folder, _ENVIRONMENT) as stack:
+        with running(stack_of(bridge, _CONCURRENT, options.folder, _ENVIRONMENT)) as stack:
             ready_s = time.monotonic() - began
+            warm_up(stack)
             ours = bridge is Bridge.OURS
             if ours:
                 call_json("PUT", f"{stack.url('voice-live')}/lab/agent", {"mode": "script"})
@@ -52,7 +53,7 @@ def measure(options: Options) -> Outcome:
             used_ms = {name: (s - before[name]) * 1000 / count for name, s in cpu_s(stack).items()}
         if silent := [last_step(call) for call in calls if sound_ms(call) is None]:
             progress(f"{len(silent)} calls without sound, last steps: {', '.join(sorted(set(silent)))}")
-        return figures_of(calls, used_ms) | {"stack ready with two calls, s": ready_s}
+        return figures_of(calls, used_ms) | {"start of all processes, s": ready_s}
 
     note = f"{PER_SECOND:.0f} calls a second, each about {HOLD_S} s. CPU includes what a process uses without calls."
     return Outcome("Set-up", *alternate(options.runs, [{}], run), [note], LIMITS)

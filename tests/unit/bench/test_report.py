@@ -61,6 +61,14 @@ def test_one_pair_is_not_enough_for_a_verdict(call_run: MakeRun) -> None:
     assert found["40 calls, deltas: CPU, ms/s/call"][-1] == "undecided"
 
 
+def test_a_figure_that_one_run_lacks_is_judged_by_the_other_pairs(call_run: MakeRun) -> None:
+    runs = pairs(call_run, (8.0, 16.0), (9.0, 18.0))
+    runs[0] = Run(runs[0].labels, Bridge.OURS, {"calls not answered": 40})
+    found = rows(Outcome("Calls", runs, limits={"CPU, ms/s/call": 1.0}))
+    assert found["40 calls, deltas: CPU, ms/s/call"] == ["9.00", "17.0 (16.0–18.0)", "0.500", "× 1", "undecided"]
+    assert found["40 calls, deltas: calls not answered"] == ["20 (0–40)", "0", "", "", ""]
+
+
 def test_sizes_are_judged_by_themselves(call_run: MakeRun) -> None:
     runs = [call_run(bridge, calls=calls) for calls in (20, 40) for bridge in Bridge]
     assert {name.split(",")[0] for name in rows(Outcome("Calls", runs))} == {"20 calls", "40 calls"}

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import asyncio
+import threading
 from typing import Any, cast
 
 from bench.service_traffic import Peer, Traffic
 from bridge_common.entries import AudioFrame
+from eventually import eventually
 
 
 class FakeSocket:
@@ -43,6 +46,17 @@ def test_calls_take_turns_within_a_frame() -> None:
     flowing.advance(0.999)
     assert {len(socket.sent) for socket in sockets} == {50}
     assert {len(stream.sent) for stream in streams} == {4}
+
+
+async def test_what_is_due_is_sent_until_it_is_stopped() -> None:
+    sockets, streams = [FakeSocket()], [FakeSocket()]
+    flowing, stop = traffic(sockets, streams), threading.Event()
+    running = asyncio.create_task(asyncio.to_thread(flowing.run, asyncio.get_running_loop(), stop))
+    await eventually(lambda: len(sockets[0].sent) >= 5, within_s=5)
+    stop.set()
+    await running
+    assert flowing.to_sockets == len(sockets[0].sent)
+    assert len(streams[0].sent) < len(sockets[0].sent)
 
 
 def test_closed_sockets_and_refused_streams_are_counted() -> None:
