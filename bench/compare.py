@@ -83,7 +83,7 @@ def figures(results: Mapping[str, Any]) -> Compared:
             for name, value in ours.items() if bridge == Bridge.OURS else ():
                 full = f"{case}: {name}" if case else name
                 found[full] = value
-                if reference.get(name, 0) > 0:
+                if has_unit(name) and reference.get(name, 0) > 0:
                     found[full + BESIDE] = value / reference[name]
     return found
 
@@ -98,15 +98,20 @@ def _current(run: Mapping[str, Any]) -> Mapping[str, Any]:
     return {"labels": labels, "bridge": run["bridge"], "figures": {CPU: unfiltered["cpu_together_ms"], **delays}}
 
 
+def has_unit(name: str) -> bool:
+    """Counts have none and are shown, but not judged."""
+    return ", " in name.rpartition(": ")[2]
+
+
 def table(pairs: Sequence[tuple[Compared, Compared]], tolerance_pct: float) -> Table:
     rows: list[list[Cell]] = []
     for name in pairs[0][0]:
-        if not all(side.get(name, 0) > 0 for pair in pairs for side in pair):
-            continue
-        before, after = ([pair[side][name] for pair in pairs] for side in (0, 1))
-        ratio = paired_ratio(after, before)
-        slower = ratio.exceeds(1 + tolerance_pct / 100)
-        rows.append([name, spread(before), spread(after), ratio.text(), slower])
+        before, after = ([pair[side][name] for pair in pairs if name in pair[side]] for side in (0, 1))
+        row: list[Cell] = [name, spread(before), spread(after), "", ""]
+        if all(has_unit(name) and side.get(name, 0) > 0 for pair in pairs for side in pair):
+            ratio = paired_ratio(after, before)
+            row[3:] = [ratio.text(), ratio.exceeds(1 + tolerance_pct / 100)]
+        rows.append(row)
     note = (
         f"{len(pairs)} pairs, alternating. Mean (lowest–highest); ratio with its 95 % confidence interval, unfiltered."
     )
