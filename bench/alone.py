@@ -21,7 +21,7 @@ from bench.call_run import MB
 from bench.recorded import FRAMES_PER_S, Recording, stream_mb
 from bench.runs import Figures, Labels, Options, Outcome, alternate
 from bench.service_traffic import GATEWAY, RELAY, Traffic, traffic
-from bridge_common.audio import PHONE_RATE_HZ, bytes_of_ms
+from bridge_common.wire.audio import PHONE_RATE_HZ, bytes_of_ms
 from lab.redis_server import redis_server
 from lab.stack import Ports, Stack, StackError, running
 from lab.traffic import cpu_s, rss_bytes

@@ -9,16 +9,16 @@ from typing import Final
 
 import redis
 
-from agent_relay.core.voice_codec import encode_append
+from agent_relay.core.protocol.voice_codec import encode_append
 from bench.bridges import Shape
-from bridge_common.audio import FRAME_MS, PHONE_RATE_HZ, VOICE_RATE_HZ, bytes_of_ms
-from bridge_common.entries import Audio, AudioFrame, Entry
-from bridge_common.entry_codec import FIELD, encode
-from bridge_common.keys import LONG_ENTRIES_KEPT, LONG_ENTRY_BYTES, MEDIA_STREAM_LENGTH
-from bridge_common.stream_writer import TRIM_EVERY
+from bridge_common.streams.writer import TRIM_EVERY
+from bridge_common.wire.audio import FRAME_MS, PHONE_RATE_HZ, VOICE_RATE_HZ, bytes_of_ms
+from bridge_common.wire.entries import Audio, AudioFrame, Entry
+from bridge_common.wire.entry_codec import FIELD, encode
+from bridge_common.wire.keys import LONG_ENTRIES_KEPT, LONG_ENTRY_BYTES, MEDIA_STREAM_LENGTH
 from lab.acs.media_codec import AudioEncoder
 from lab.text_frames import encode_client_text, encode_server_text
-from lab.voice_live.events import encode_event, event
+from lab.voice_live.server_events import encode_event, event
 from media_gateway.core.acs_media import encode_audio
 
 FRAMES_PER_S: Final = 1000 // FRAME_MS

@@ -18,16 +18,17 @@ from picows import WSFrame, WSListener, WSMsgType, WSTransport, WSUpgradeRequest
 
 from bench.bridges import Shape
 from bench.recorded import FRAMES_PER_S, ITEM_ID, RESPONSE_ID, Recording, voice_event
-from bridge_common import media_token
-from bridge_common.audio import PHONE_RATE_HZ
-from bridge_common.call_record import CallRecord, Status
-from bridge_common.call_store import CallStore
-from bridge_common.entries import Entry, MediaAttached, Playing
-from bridge_common.ids import call_id_of
-from bridge_common.keys import Keys
-from bridge_common.leases import Leases
-from bridge_common.redis_clients import RedisClients, open_clients
-from bridge_common.streams import Outlet, stream_writer
+from bridge_common.base.ids import call_id_of
+from bridge_common.redis.clients import RedisClients, open_clients
+from bridge_common.store.call_store import CallStore
+from bridge_common.store.leases import Leases
+from bridge_common.streams.cluster_writer import stream_writer
+from bridge_common.streams.writer import Outlet
+from bridge_common.wire import media_token
+from bridge_common.wire.audio import PHONE_RATE_HZ
+from bridge_common.wire.call_record import CallRecord, Status
+from bridge_common.wire.entries import Entry, MediaAttached, Playing
+from bridge_common.wire.keys import Keys
 from lab.acs.media_codec import encode_metadata
 from lab.stack import MEDIA_TOKEN_KEY
 

@@ -74,7 +74,7 @@ def test_two_checkouts_are_compared(
 
     def measured(*arguments: object) -> list[tuple[dict[str, float], dict[str, float]]]:
         given.extend(arguments)
-        return [({"CPU": 10.0}, {"CPU": 11.0}), ({"CPU": 20.0}, {"CPU": 22.0})]
+        return [({"CPU, ms": 10.0}, {"CPU, ms": 11.0}), ({"CPU, ms": 20.0}, {"CPU, ms": 22.0})]
 
     monkeypatch.setattr(compare, "compare", measured)
     path = tmp_path / "pairs.json"

@@ -17,8 +17,8 @@ from agent_relay.core.protocol.voice_events import (
 )
 from bench.bridges import Shape
 from bench.recorded import ITEM_ID, RESPONSE_ID, Bandwidth, Recording, audio, audio_delta, stream_mb, voice_event
-from bridge_common.entries import AudioFrame
-from bridge_common.keys import MEDIA_STREAM_LENGTH
+from bridge_common.wire.entries import AudioFrame
+from bridge_common.wire.keys import MEDIA_STREAM_LENGTH
 from media_gateway.core import acs_media
 
 

@@ -5,8 +5,8 @@ import threading
 from typing import Any, cast
 
 from bench.service_traffic import Peer, Traffic
-from bridge_common.entries import AudioFrame
-from eventually import eventually
+from bridge_common.wire.entries import AudioFrame
+from tests.support.eventually import eventually
 
 
 class FakeSocket:
