@@ -13,7 +13,7 @@ from lab.stack import StackError
 from lab.wire import WireError
 
 Labels = Mapping[str, str | int]
-"""What is measured, e.g. calls, shape, service."""
+"""Identify the measurement, e.g. calls, shape, service."""
 Figures = Mapping[str, float]
 """Values by their names, which end with the unit."""
 

@@ -185,7 +185,7 @@ async def _accept_voice(
     server = await ws_create_server(accept, "127.0.0.1", port)
     for call_id, outlet in zip(ids, outlets, strict=True):
         await leases.offer(call_id)
-        # What a gateway appends first, and when the agent's first audio plays.
+        # The first entries of a gateway, and the time at which the agent's first audio plays.
         outlet.append(MediaAttached(PHONE_RATE_HZ))
         outlet.append(Playing(ITEM_ID))
     await complete.wait()

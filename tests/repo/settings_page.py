@@ -106,7 +106,7 @@ def _row(name: str, text: str) -> str:
 
 
 def _values(fields: list[FieldInfo]) -> Iterator[str]:
-    """What the setting accepts, as far as its type says."""
+    """The values that the type of the setting accepts."""
     kind: Any = fields[0].annotation if fields else str
     choices = get_args(kind) if get_origin(kind) is Literal else kind if _is_enum(kind) else ()
     yield from (f"`{_shown(choice)}`" for choice in choices)

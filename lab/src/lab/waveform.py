@@ -1,4 +1,4 @@
-"""Draws a two-channel recording of the lab (caller left, agent right) as an SVG with a time axis.
+"""Draws a two-channel recording of a simulated call (caller left, agent right) as an SVG with a time axis.
 
 python -m lab.waveform out/opening-hours.wav docs/images/opening-hours.svg --mark "7.9=barge-in"
 """
