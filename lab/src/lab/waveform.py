@@ -22,7 +22,7 @@ LANES = (("caller", "#2563eb"), ("agent", "#c2410c"))
 def peaks(samples: NDArray[np.int16]) -> NDArray[np.float64]:
     """The loudest sample of each column as a share of full scale."""
     columns = np.array_split(np.abs(samples.astype(np.float64)) / 32768, COLUMNS)
-    return np.array([column.max() if column.size else 0.0 for column in columns])
+    return np.array([np.max(column) if column.size else 0.0 for column in columns])
 
 
 def draw(samples: NDArray[np.int16], rate_hz: int, marks: Sequence[tuple[float, str]] = ()) -> str:
