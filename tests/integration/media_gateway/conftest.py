@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -19,8 +20,11 @@ from tests.integration.support.gateway_under_test import (
 )
 from tests.integration.support.gateway_under_test import open_line as open_line_
 
-_ON_BOTH_LOOPS: Final = ("test_socket_server", "test_web_socket")
+_ON_BOTH_LOOPS: Final = ("test_gateway_server", "test_direct_socket", "test_frame_socket", "test_picows_protocol")
 """They lean on what the loop's transports do."""
+
+_ON_BOTH_PROTOCOLS: Final = ("test_media_session", "test_media_socket", "test_last_words")
+"""The route has to do the same without our extension, on a WebSocket implementation of uvicorn."""
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
@@ -30,9 +34,20 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[]
     return {"uvloop": uvloop.new_event_loop}
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "ws" in metafunc.fixturenames and Path(str(metafunc.module.__file__)).stem in _ON_BOTH_PROTOCOLS:
+        metafunc.parametrize("ws", ["", "websockets-sansio"], ids=["picows", "websockets"], indirect=True)
+
+
 @pytest.fixture
-def start_gateway(redis_url: str) -> StartGateway:
-    return partial(running_gateway, redis_url)
+def ws(request: pytest.FixtureRequest) -> str:
+    """The WebSocket implementation of the gateway; empty: our own."""
+    return str(getattr(request, "param", ""))
+
+
+@pytest.fixture
+def start_gateway(redis_url: str, ws: str) -> StartGateway:
+    return partial(running_gateway, redis_url, ws)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 
 from bridge_common.wire.entries import AudioFrame, MediaAttached, MediaLost
 from media_gateway import metrics
-from media_gateway.socket import media_session, web_socket
+from media_gateway.socket import direct_socket, media_session
 from tests.integration.support.echo_sockets import CONTINUATION, FIN, PING, PONG, TEXT, frame, raw_peer
 from tests.integration.support.gateway_under_test import Gateway, Line, OpenLine
 from tests.support.eventually import eventually
@@ -32,7 +32,7 @@ async def test_frames_without_a_message_are_held_to_real_time_too(
 async def test_a_peer_that_goes_on_after_the_end_of_the_call_is_cut_off(
     gateway: Gateway, open_line: OpenLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(web_socket, "CLOSE_S", 60.0)
+    monkeypatch.setattr(direct_socket, "CLOSE_S", 60.0)
     async with open_line("a") as ended, open_line("b") as other, gateway.dial(other.call_id) as acs:
         await acs.metadata(24_000)
         async with raw_peer(gateway.running.port) as peer:

@@ -1,4 +1,4 @@
-"""A socket server in a test: what its sockets heard, and a client that speaks raw frames where no library would."""
+"""The gateway's server in a test: what its sockets heard; and a client that speaks raw frames, as no library does."""
 
 from __future__ import annotations
 
@@ -8,15 +8,23 @@ import os
 import socket
 import ssl
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import cast
 
-from bridge_common.service.pending_connections import PendingConnections
-from bridge_common.service.probes import ProbeResponse
-from media_gateway.socket.socket_server import SocketServer
-from media_gateway.socket.web_socket import WebSocket
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.websockets import WebSocket
+
+from bridge_common.service.background_tasks import BackgroundTasks
+from bridge_common.service.settings import ServiceSettings
+from bridge_common.service.web_server import WebServer
+from media_gateway.socket.frame_socket import FrameSocket
+from media_gateway.socket.gateway_server import gateway_server
+from media_gateway.socket.message_socket import accepted
 
 TEXT, BINARY, CONTINUATION, CLOSE, PING, PONG = 0x1, 0x2, 0x0, 0x8, 0x9, 0xA
 FIN = 0x80
@@ -26,7 +34,9 @@ FIN = 0x80
 class Heard:
     """A receiver that writes everything down, and echoes text."""
 
-    websocket: WebSocket
+    socket: FrameSocket
+    path: str
+    headers: Headers
     texts: list[bytes] = field(default_factory=list)
     binaries: int = 0
     overheads: int = 0
@@ -39,10 +49,10 @@ class Heard:
         if self.texts[-1] == b"break":
             raise RuntimeError("the receiver broke")
         if self.texts[-1] == b"stop":
-            self.websocket.stop()
-        self.websocket.send(self.texts[-1])
+            self.socket.stop()
+        self.socket.send(self.texts[-1])
 
-    def binary(self) -> None:
+    def binary(self, message: memoryview) -> None:
         self.binaries += 1
 
     def overhead(self) -> None:
@@ -56,53 +66,98 @@ class Heard:
         self.gone.set()
 
 
-@dataclass
 class Echoes:
-    url: str
-    port: int
-    server: SocketServer
-    sockets: list[Heard] = field(default_factory=list)
-    gate: asyncio.Event = field(default_factory=asyncio.Event)
-    """Nobody listens to a new socket before it is set."""
-    alive: bool = True
+    """A service whose route echoes, over frames by callback or over plain ASGI messages."""
 
-    async def serve(self, websocket: WebSocket) -> None:
-        heard = Heard(websocket)
-        self.sockets.append(heard)
-        await self.gate.wait()
-        if websocket.path == "refused":
-            websocket.close(1008, "not you")
-            return
-        if websocket.path == "broken":
-            raise RuntimeError("the one who serves broke")
-        websocket.listen(heard)
-        await heard.gone.wait()
+    def __init__(self) -> None:
+        self.draining = False
+        self.parts = BackgroundTasks()
+        self.port = 0
+        self.server: WebServer
+        self.sockets: list[Heard] = []
+        self.gate = asyncio.Event()
+        """Nobody listens to a new socket before it is set."""
+        self.gate.set()
+        self.alive = True
+        self.waiting = 0
+        """Peers about whom the route of `/waits` has not decided."""
 
-    def page(self) -> ProbeResponse:
-        return ProbeResponse(200 if self.alive else 503, b"alive" if self.alive else b"dead", "text/plain")
+    @property
+    def url(self) -> str:
+        return f"ws://127.0.0.1:{self.port}/ws/"
 
-    def broken(self) -> ProbeResponse:
+    def routes(self) -> Sequence[BaseRoute]:
+        return [
+            WebSocketRoute("/ws/{path:path}", self._serve),
+            WebSocketRoute("/messages", self._messages),
+            WebSocketRoute("/refused", self._refused),
+            WebSocketRoute("/denied", self._denied),
+            WebSocketRoute("/undecided", self._undecided),
+            WebSocketRoute("/waits", self._waits),
+            WebSocketRoute("/subprotocol", self._subprotocol),
+            Route("/page", self._page),
+            Route("/broken", self._broken),
+        ]
+
+    async def ready(self) -> str:
+        return ""
+
+    async def _serve(self, websocket: WebSocket) -> None:
+        async with accepted(websocket) as socket:
+            heard = Heard(socket, websocket.path_params["path"], websocket.headers)
+            self.sockets.append(heard)
+            await self.gate.wait()
+            if heard.path == "refused":
+                socket.close(1008, "not you")
+                return
+            if heard.path == "broken":
+                raise RuntimeError("the route broke")
+            socket.listen(heard)
+            await heard.gone.wait()
+
+    async def _messages(self, websocket: WebSocket) -> None:
+        await websocket.accept()
+        while (message := await websocket.receive())["type"] == "websocket.receive":
+            if message.get("text") == "close":
+                await websocket.close(4000, "as you like")
+                return
+            await websocket.send({"type": "websocket.send", "text": message.get("text"), "bytes": message.get("bytes")})
+
+    async def _refused(self, websocket: WebSocket) -> None:
+        await websocket.close()
+
+    async def _denied(self, websocket: WebSocket) -> None:
+        await websocket.send_denial_response(PlainTextResponse("pay first", 402, {"x-price": "1"}))
+
+    async def _undecided(self, websocket: WebSocket) -> None: ...
+
+    async def _waits(self, websocket: WebSocket) -> None:
+        assert (await websocket.receive())["type"] == "websocket.connect"
+        self.waiting += 1
+        assert (await websocket.receive())["type"] == "websocket.disconnect"
+        self.waiting -= 1
+
+    async def _subprotocol(self, websocket: WebSocket) -> None:
+        await websocket.accept(websocket.scope["subprotocols"][-1], [(b"x-leg", b"1")])
+        await websocket.send_json([websocket.url.path, websocket.url.query, websocket.url.scheme])
+        await websocket.close()
+
+    async def _page(self, _: Request) -> Response:
+        return PlainTextResponse("alive" if self.alive else "dead", 200 if self.alive else 503)
+
+    async def _broken(self, _: Request) -> Response:
         raise RuntimeError("a secret of the page")
 
 
 @asynccontextmanager
-async def running_echoes(
-    tls: ssl.SSLContext | None = None, pending: PendingConnections | None = None
-) -> AsyncIterator[Echoes]:
-    echoes: Echoes
-    pages = {"/page": lambda: echoes.page(), "/broken": lambda: echoes.broken()}
-    server = SocketServer(
-        "/ws/",
-        lambda websocket: echoes.serve(websocket),
-        pages,
-        PendingConnections(100) if pending is None else pending,
-        tls,
-    )
+async def running_echoes(tls: ssl.SSLContext | None = None, ws: str = "", **limits: int) -> AsyncIterator[Echoes]:
+    """`ws`: a WebSocket implementation of uvicorn in place of our own."""
+    echoes = Echoes()
+    settings = ServiceSettings.model_validate({"redis_url": "redis://127.0.0.1:1/0", "port": 0, **limits})
+    server = echoes.server = gateway_server(echoes, settings, ws=ws, tls=tls)
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
-        port = bound.getsockname()[1]
-        echoes = Echoes(f"ws://127.0.0.1:{port}/ws/", port, server)
-        echoes.gate.set()
+        echoes.port = bound.getsockname()[1]
         await server.open(bound)
         try:
             yield echoes
@@ -117,12 +172,14 @@ class RawPeer:
         self.reader = reader
         self.writer = writer
 
-    async def request(self, path: str = "/ws/x", connection: str = "Upgrade", *frames: bytes) -> bytes:
+    async def request(
+        self, path: str = "/ws/x", connection: str = "Upgrade", *frames: bytes, headers: str = ""
+    ) -> bytes:
         """Ask for a WebSocket, with frames in the same write; the head of the reply."""
         key = base64.b64encode(os.urandom(16)).decode()
         head = (
             f"GET {path} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: {connection}\r\n"
-            f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n\r\n"
+            f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n{headers}\r\n"
         )
         self.writer.write(head.encode() + b"".join(frames))
         return await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), 5)

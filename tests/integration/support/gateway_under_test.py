@@ -87,7 +87,7 @@ OpenLine = Callable[[str], AbstractAsyncContextManager[Line]]
 
 
 @asynccontextmanager
-async def running_gateway(redis_url: str, **changes: object) -> AsyncIterator[Gateway]:
+async def running_gateway(redis_url: str, ws: str = "", **changes: object) -> AsyncIterator[Gateway]:
     values: dict[str, object] = {
         "redis_url": redis_url,
         "host": "127.0.0.1",
@@ -98,7 +98,7 @@ async def running_gateway(redis_url: str, **changes: object) -> AsyncIterator[Ga
     }
     settings = GatewaySettings.model_validate({**values, **changes})
     service = MediaGateway(settings)
-    async with RunningService(service, settings, service.server()) as running:
+    async with RunningService(service, settings, service.server(ws)) as running:
         yield Gateway(service, running)
 
 

@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Sequence
 from typing import Final
+
+from starlette.routing import BaseRoute
 
 from bridge_common.base.errors import OutsideError
 from bridge_common.base.ids import process_name
 from bridge_common.observability import telemetry
 from bridge_common.redis.clients import clients_of
-from bridge_common.service import probes
 from bridge_common.service.background_tasks import BackgroundTasks
 from bridge_common.service.lifecycle import serve, set_up
-from bridge_common.service.pending_connections import PendingConnections
 from bridge_common.service.settings import load_settings
+from bridge_common.service.web_server import WebServer
 from bridge_common.store.call_store import CallStore
 from bridge_common.store.fleet import BEAT_S, Fleet
 from bridge_common.store.inbox import Inbox
@@ -29,9 +31,9 @@ from media_gateway.drain import drain
 from media_gateway.recordings import APOLOGY, WAIT, load_recording
 from media_gateway.relay_watch import RelayWatch
 from media_gateway.settings import GatewaySettings
+from media_gateway.socket.gateway_server import gateway_server
 from media_gateway.socket.media_session import MediaSession
-from media_gateway.socket.media_socket import PATH, MediaSockets
-from media_gateway.socket.socket_server import SocketServer
+from media_gateway.socket.media_socket import MediaSockets
 from media_gateway.socket_context import SocketContext
 from media_gateway.ticker import Ticker
 
@@ -69,27 +71,23 @@ class MediaGateway:
         self._watch = RelayWatch(Leases(control, keys, self.name), self._around.inbox, self._sessions)
         self._tokens = settings.acs_tokens()
 
-    def server(self) -> SocketServer:
-        """What listens on the port. Its pages wait for nothing, so readiness goes by the last heartbeat."""
-        sockets = MediaSockets(self._around, self._tokens)
-        pages = {"/livez": self._livez, "/readyz": self._readyz, "/metrics": probes.metrics}
-        settings = self._settings
-        pending = PendingConnections(settings.pending_connections, settings.pending_connections_per_source)
-        return SocketServer(PATH, sockets.serve, pages, pending)
+    def server(self, ws: str = "") -> WebServer:
+        """`ws`: a WebSocket implementation of uvicorn in place of our own."""
+        return gateway_server(self, self._settings, ws=ws, readiness=self._readiness)
 
-    def ready(self) -> str:
-        """Empty when new sockets may come, else the reason why not."""
+    def routes(self) -> Sequence[BaseRoute]:
+        return MediaSockets(self._around, self._tokens).routes()
+
+    async def ready(self) -> str:
+        """Empty when new sockets may come, else the reason why not. Goes by the last heartbeat, so it never waits."""
         if self.draining:
             return "draining"
         if not self.parts.running:
             return self.parts.failure or "starting"
         return self._around.admission.refusal() or self._fleet.unready
 
-    def _livez(self) -> probes.ProbeResponse:
-        return probes.livez(self.parts.failure)
-
-    def _readyz(self) -> probes.ProbeResponse:
-        return probes.readyz(self.ready(), redis_answered_s_ago=round(min(self._fleet.beat_age_s, 999.0), 3))
+    def _readiness(self) -> dict[str, object]:
+        return {"redis_answered_s_ago": round(min(self._fleet.beat_age_s, 999.0), 3)}
 
     async def start(self) -> None:
         metrics.WAITING_S.set_function(self._waiting_s)

@@ -19,7 +19,7 @@ from bridge_common.base.log import setup_logging
 from bridge_common.wire import media_token
 from bridge_common.wire.call_record import Status
 from bridge_common.wire.entries import Audio, MediaAttached, MediaLost
-from media_gateway.socket import media_session, send_buffer, socket_server
+from media_gateway.socket import gateway_server, media_session, send_buffer
 from tests.integration.support.acs_media_peer import dial
 from tests.integration.support.echo_sockets import FIN, TEXT, raw_peer
 from tests.integration.support.gateway_under_test import TOKEN_KEY, Gateway, Line, OpenLine, StartGateway
@@ -124,11 +124,15 @@ async def test_a_full_gateway_sends_to_another_but_lets_a_call_come_back(
     start_gateway: StartGateway, open_line: OpenLine
 ) -> None:
     async with start_gateway(gateway_capacity=1) as gateway, open_line("a") as one, open_line("b") as two:
-        await eventually(lambda: gateway.service.ready() == "", what="the first heartbeat")
+
+        async def is_ready() -> bool:
+            return await gateway.service.ready() == ""
+
+        await eventually(is_ready, what="the first heartbeat")
         async with gateway.dial(one.call_id) as first:
             await first.metadata()
             await eventually(lambda: one.said(MediaAttached))
-            assert gateway.service.ready() == "at capacity"
+            assert await gateway.service.ready() == "at capacity"
             async with gateway.dial(two.call_id) as acs:
                 assert await acs.closed() == 1013
             async with gateway.dial(one.call_id) as again:
@@ -156,7 +160,7 @@ async def test_who_says_nothing_is_closed(
 async def test_who_does_not_read_is_closed(
     start_gateway: StartGateway, open_line: OpenLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(socket_server, "SEND_BUFFER_BYTES", 4096)
+    monkeypatch.setattr(gateway_server, "SEND_BUFFER_BYTES", 4096)
     monkeypatch.setattr(send_buffer, "LIMIT", 5)
     async with (
         start_gateway(playout_lead_ms=5000) as gateway,

@@ -10,9 +10,8 @@ from bridge_common.service import readiness
 from bridge_common.service.readiness import log_when_ready
 
 
-@pytest.mark.parametrize("sync", [True, False])
 async def test_ready_is_logged_when_the_reason_is_gone(
-    sync: bool, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(readiness, "_AGAIN_S", 0.0)
     caplog.set_level("INFO", logger=readiness.__name__)
@@ -21,6 +20,6 @@ async def test_ready_is_logged_when_the_reason_is_gone(
     async def waiting() -> str:
         return reasons.pop(0)
 
-    await asyncio.wait_for(log_when_ready((lambda: reasons.pop(0)) if sync else waiting, 8080), 5)
+    await asyncio.wait_for(log_when_ready(waiting, 8080), 5)
     assert [record.message for record in caplog.records] == ["not ready", "not ready", "ready"]
     assert reasons == []

@@ -8,6 +8,7 @@ this service may be reached without one.
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable
 from enum import Enum
 from typing import Any, Final, cast
@@ -111,6 +112,8 @@ class HttpConnection(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._let_go()
         super().connection_lost(exc)
+        # The two refer to each other, and the garbage collector runs too seldom for a flood of connections.
+        self.cycle = None  # type: ignore[assignment]  # as before the first request
 
     def data_received(self, data: bytes) -> None:
         if self._phase is ConnectionPhase.LINGERING:
@@ -138,13 +141,24 @@ class HttpConnection(H11Protocol):
         super().on_response_complete()
         self._look()
 
+    def send_400_response(self, msg: str) -> None:
+        super().send_400_response(msg)
+        if (error := sys.exception()) is not None:
+            # The frames of h11 refer to the exception that refers to them, and would keep this connection.
+            error.__traceback__ = None
+
     def timeout_keep_alive_handler(self) -> None:
         super().timeout_keep_alive_handler()
         self._look()
 
     def handle_websocket_upgrade(self, event: h11.Request) -> None:
+        """Also hands over the frames that came together with the request, which uvicorn drops."""
         self._let_go()
+        early, _ = self.conn.trailing_data
         super().handle_websocket_upgrade(event)
+        if early and not self.transport.is_closing():
+            # uvicorn has called the same method of it with the request.
+            cast(asyncio.Protocol, self.transport.get_protocol()).data_received(early)
 
     # -- phases
     def _look(self, *, progress: bool = False) -> None:
@@ -208,10 +222,12 @@ def _limit_s(phase: ConnectionPhase) -> float | None:
             return None
 
 
-def http_connection(connections: HttpConnections) -> Callable[..., HttpConnection]:
+def http_connection(
+    connections: HttpConnections, connection: type[HttpConnection] = HttpConnection
+) -> Callable[..., HttpConnection]:
     """What uvicorn takes for its class of protocols."""
 
     def make(**of_uvicorn: Any) -> HttpConnection:
-        return HttpConnection(connections, **of_uvicorn)
+        return connection(connections, **of_uvicorn)
 
     return make

@@ -11,7 +11,6 @@ import asyncio
 import logging
 import signal
 import socket
-from collections.abc import Awaitable
 from importlib.metadata import version
 from typing import Final, Protocol, runtime_checkable
 
@@ -46,7 +45,7 @@ class Service(Protocol):
     parts: BackgroundTasks
     """What runs in the background; when one of them dies, so does the process."""
 
-    def ready(self) -> str | Awaitable[str]:
+    async def ready(self) -> str:
         """Empty when new work may come, else the reason why not: what /readyz answers."""
         ...
 
@@ -60,8 +59,6 @@ class Service(Protocol):
 @runtime_checkable
 class WebService(Service, Web, Protocol):
     """A service that answers through starlette routes."""
-
-    async def ready(self) -> str: ...
 
 
 class Server(Protocol):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from inspect import isawaitable
 from typing import Final
 
 from bridge_common.base.log import fields
@@ -15,15 +14,14 @@ log = logging.getLogger(__name__)
 _AGAIN_S: Final = 1.0
 
 
-async def log_when_ready(reason_of: Callable[[], str | Awaitable[str]], port: int) -> None:
+async def log_when_ready(reason_of: Callable[[], Awaitable[str]], port: int) -> None:
     """Return once the service is ready. `reason_of`: empty, or the reason why it is not.
 
     Later outages are logged by whoever notices them.
     """
     logged = ""
     while True:
-        answer = reason_of()
-        reason = await answer if isawaitable(answer) else answer
+        reason = await reason_of()
         if not reason:
             log.info("ready", extra=fields(port=port))
             return

@@ -71,7 +71,7 @@ class ServiceSettings(BaseSettings):
     pending_connections_per_source: int = Field(default=64, ge=0, le=100_000)
     """The same for each source address; 0: no limit, for a load balancer that hides the addresses of its peers."""
     http_connections: int = Field(default=512, ge=16, le=100_000)
-    """HTTP connections in total (call-control and agent-relay); at the limit the longest idle one is closed."""
+    """HTTP connections in total, without media sockets; at the limit the longest idle one is closed."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["json", "text"] = "json"
     log_phone_key: Annotated[SecretStr, insecure.KEYS] = SecretStr("")

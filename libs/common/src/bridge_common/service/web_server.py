@@ -6,8 +6,10 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import Iterator, Sequence
-from typing import Final, Protocol
+import ssl
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol, TypeAlias
 
 import uvicorn
 from starlette.applications import Starlette
@@ -15,12 +17,14 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Match, Route
+from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocket
 
 from bridge_common.base.log_limit import LineLimit
 from bridge_common.service import probes
 from bridge_common.service.background_tasks import BackgroundTasks
 from bridge_common.service.error_body import FAILED, NO_SUCH_PATH, error_body
-from bridge_common.service.http_connection import HttpConnections, http_connection
+from bridge_common.service.http_connection import HttpConnection, HttpConnections, http_connection
 from bridge_common.service.pending_connections import PendingConnections
 from bridge_common.service.settings import ServiceSettings
 
@@ -30,8 +34,27 @@ logging.getLogger("uvicorn.error").addFilter(LineLimit(per_s=1, burst=5))
 _DATE_S: Final = 1.0
 MAX_WS_MESSAGE_BYTES: Final = 256 * 1024
 MAX_HEAD_BYTES: Final = 16 * 1024
-_BUFFERS_BYTES: Final = ((socket.SO_RCVBUF, 16 * 1024), (socket.SO_SNDBUF, 64 * 1024))
-"""Of the kernel, for each connection. By default they grow to megabytes, which count as the pod's memory."""
+
+ProtocolFactory: TypeAlias = Callable[[], asyncio.BaseProtocol]
+Listen: TypeAlias = Callable[[ProtocolFactory, socket.socket, ssl.SSLContext | None], Awaitable[asyncio.AbstractServer]]
+WsProtocol: TypeAlias = str | Callable[..., asyncio.BaseProtocol]
+"""uvicorn's `ws`: the name of one of its implementations, or a class."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerOptions:
+    """Differences between the ports of the services."""
+
+    ws: Callable[[PendingConnections], WsProtocol] = lambda _: "websockets-sansio"
+    connection: type[HttpConnection] = HttpConnection
+    receive_buffer_bytes: int = 16 * 1024
+    """Of the kernel, for each connection. By default it grows to megabytes, which count as the pod's memory."""
+    send_buffer_bytes: int = 64 * 1024
+    listen: Listen | None = None
+    """Accepts connections in place of the event loop's own server."""
+    tls: ssl.SSLContext | None = None
+    readiness: Callable[[], Mapping[str, object]] = field(default=dict)
+    """Further fields of the answer of /readyz."""
 
 
 class Web(Protocol):
@@ -47,14 +70,14 @@ class Web(Protocol):
         ...
 
 
-def application(web: Web) -> Starlette:
+def application(web: Web, readiness: Callable[[], Mapping[str, object]] = dict) -> Starlette:
     """The service's routes with /livez, /readyz and /metrics beside them."""
 
     async def livez(_: Request) -> Response:
         return _response(probes.livez(web.parts.failure))
 
     async def readyz(_: Request) -> Response:
-        return _response(probes.readyz("draining" if web.draining else await web.ready()))
+        return _response(probes.readyz("draining" if web.draining else await web.ready(), **readiness()))
 
     async def metrics(_: Request) -> Response:
         return _response(probes.metrics())
@@ -66,7 +89,16 @@ def application(web: Web) -> Starlette:
     )
     # Starlette would redirect `/livez/` to an address that it makes from the request's Host header.
     app.router.redirect_slashes = False
+    app.router.default = _no_route
     return app
+
+
+async def _no_route(scope: Scope, receive: Receive, send: Send) -> None:
+    """Starlette would answer 403 to a WebSocket."""
+    if scope["type"] == "websocket":
+        await WebSocket(scope, receive, send).send_denial_response(_response(NO_SUCH_PATH))
+    else:
+        raise HTTPException(404)
 
 
 async def _not_found(request: Request, error: Exception) -> Response:
@@ -95,15 +127,17 @@ def _response(answer: probes.ProbeResponse) -> Response:
 
 
 class WebServer:
-    """uvicorn on a socket that is bound already."""
+    """uvicorn on a socket that is already bound."""
 
-    def __init__(self, web: Web, settings: ServiceSettings) -> None:
+    def __init__(self, web: Web, settings: ServiceSettings, options: ServerOptions | None = None) -> None:
+        self._options = options = options or ServerOptions()
         pending = PendingConnections(settings.pending_connections, settings.pending_connections_per_source)
+        connections = HttpConnections(settings.http_connections, pending)
         config = uvicorn.Config(
-            application(web),
-            http=http_connection(HttpConnections(settings.http_connections, pending)),  # type: ignore[arg-type]
+            application(web, options.readiness),
+            http=http_connection(connections, options.connection),  # type: ignore[arg-type]
             h11_max_incomplete_event_size=MAX_HEAD_BYTES,
-            ws="websockets-sansio",
+            ws=options.ws(pending),  # type: ignore[arg-type]
             ws_max_size=MAX_WS_MESSAGE_BYTES,
             ws_per_message_deflate=False,
             lifespan="off",
@@ -114,12 +148,12 @@ class WebServer:
             timeout_keep_alive=65,
             timeout_graceful_shutdown=5,
         )
-        self._server = _Server(config)
+        self._server = _Server(config, options)
         self._serving: asyncio.Task[None] | None = None
 
     async def open(self, bound: socket.socket) -> None:
-        for way, size in _BUFFERS_BYTES:
-            bound.setsockopt(socket.SOL_SOCKET, way, size)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._options.receive_buffer_bytes)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self._options.send_buffer_bytes)
         self._serving = asyncio.create_task(self._server.serve(sockets=[bound]))
         while not self._server.started:  # uvicorn has no event for it
             if self._serving.done():
@@ -131,6 +165,8 @@ class WebServer:
         self._server.exit()
         if self._serving is not None:
             await self._serving
+            # uvicorn cancels the requests that are still running; it does not wait for them.
+            await asyncio.gather(*self._server.server_state.tasks, return_exceptions=True)
 
 
 class _Server(uvicorn.Server):
@@ -138,9 +174,26 @@ class _Server(uvicorn.Server):
     is to end.
     """
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, options: ServerOptions) -> None:
         super().__init__(config)
         self._told = asyncio.Event()
+        self._options = options
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        listen = self._options.listen
+        if listen is None:
+            self.config.ssl = self._options.tls
+            await super().startup(sockets)
+            return
+        assert sockets is not None
+        servers = [await listen(self._new_connection, bound, self._options.tls) for bound in sockets]
+        self.servers = servers  # type: ignore[assignment]  # not of asyncio's own class
+        self.started = True
+
+    def _new_connection(self) -> asyncio.BaseProtocol:
+        factory: Callable[..., asyncio.BaseProtocol] = self.config.http_protocol_class
+        state: dict[str, Any] = {}
+        return factory(config=self.config, server_state=self.server_state, app_state=state)
 
     def exit(self) -> None:
         self.should_exit = True

@@ -29,18 +29,17 @@ from media_gateway.core.acs_media import AudioData, AudioMetadata, DtmfData, dec
 from media_gateway.core.pace import Pace
 from media_gateway.core.playout import Report
 from media_gateway.socket.downlink_playout import DownlinkPlayout
+from media_gateway.socket.frame_socket import ABRUPT, INTERNAL, NO_STATUS, NORMAL, FrameSocket
 from media_gateway.socket.media_trace import MediaTrace
 from media_gateway.socket.send_buffer import SendBuffer
 from media_gateway.socket.teardown import APOLOGY, apologize, how_it_ended, tell
 from media_gateway.socket.uplink_encoder import UplinkEncoder
-from media_gateway.socket.web_socket import ABRUPT, NO_STATUS, NORMAL, WebSocket
 from media_gateway.socket_context import SocketContext
 
 log = logging.getLogger(__name__)
 
 UNSUPPORTED: Final = 1003
 POLICY: Final = 1008
-INTERNAL: Final = 1011
 TAKEN_OVER: Final = 4001
 """Our own: a newer socket has the call."""
 
@@ -63,8 +62,8 @@ _UNIDENTIFIED: Final = ("", "4:", "4:anonymous")
 class MediaSession:
     """Everything but `run` returns at once; whatever ends the session calls `end`, and the first reason counts."""
 
-    def __init__(self, websocket: WebSocket, grant: MediaGrant, around: SocketContext) -> None:
-        self._websocket = websocket
+    def __init__(self, socket: FrameSocket, grant: MediaGrant, around: SocketContext) -> None:
+        self._socket = socket
         self._around = around
         self._call_id = grant.record.call_id
         self._caller = grant.record.caller
@@ -74,7 +73,7 @@ class MediaSession:
         self._cursor = grant.downlink_cursor
         self._clock = asyncio.get_running_loop().time
         self._outlet = around.writer.outlet(around.keys.uplink(self._call_id), grant.epoch, self._fenced, self._missing)
-        self._outbox = SendBuffer(websocket.send, lambda: self.end(POLICY, "does not read"))
+        self._outbox = SendBuffer(socket.send, lambda: self.end(POLICY, "does not read"))
         self._uplink: UplinkEncoder | None = None
         self._downlink: DownlinkPlayout | None = None
         self._rate_hz = 0
@@ -113,7 +112,7 @@ class MediaSession:
 
     async def _carry(self) -> None:
         self.tick(self._began_at)
-        self._websocket.listen(self)
+        self._socket.listen(self)
         await self._ending.wait()
 
     async def _leave(self) -> None:
@@ -124,7 +123,7 @@ class MediaSession:
         if not self._ending.is_set():
             self._code, self._reason, self._lost = code, reason, lost
             self._ending.set()
-            self._websocket.stop()
+            self._socket.stop()
 
     def displace(self) -> None:
         self._fenced()
@@ -148,7 +147,7 @@ class MediaSession:
         """Whoever sends much faster than real time is not heard any more, also after the end of the call."""
         if not self._pace.keeps(length_s, now):
             self.end(POLICY, "much faster than real time")
-            self._websocket.stop()
+            self._socket.stop()
 
     def _any_message(self, message: memoryview) -> float:
         """How long a message lasts, in seconds; one without sound counts as a frame."""
@@ -168,7 +167,7 @@ class MediaSession:
             self._outlet.append(Dtmf(heard.tone))
         return _FRAME_S
 
-    def binary(self) -> None:
+    def binary(self, message: memoryview) -> None:
         self._heard_at = self._clock()
         self._bad_frame("media messages are text, this one is binary")
         self._count(_FRAME_S, self._heard_at)
@@ -295,14 +294,14 @@ class MediaSession:
         if self._ended is not None and self._ended.apologize:
             # Nobody else can speak to the caller any more.
             if self._around.apology and self._downlink is not None:
-                self._websocket.listen(self)  # ACS keeps a socket only while its audio is read
+                self._socket.listen(self)  # ACS keeps a socket only while its audio is read
                 log.info("apologizing to the caller", extra=fields(call_id=self._call_id))
                 await apologize(self._around, self._new_downlink, self._gone)
             await self._tell(HangUp(self._call_id, "media-gateway", APOLOGY))
         metrics.SOCKETS.labels(str(self._code)).inc()
         self._trace.closed(self._code, self._reason)
         log.info("media socket closed", extra=fields(call_id=self._call_id, code=self._code, reason=self._reason))
-        self._websocket.close(INTERNAL if self._code == ABRUPT else self._code, self._reason)
+        self._socket.close(INTERNAL if self._code == ABRUPT else self._code, self._reason)
         if self._lost:
             await self._tell(MediaLost(self._call_id, self.epoch, self._code))
 

@@ -1,28 +1,28 @@
-"""One WebSocket of a peer, as picows delivers it: whole messages in, frames out, and an orderly end."""
+"""A media socket on picows: whole messages in by callback, frames out without await, and an orderly end."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
-from typing import Final, Protocol
+from collections.abc import Callable
+from typing import Final
 
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 from picows.picows import WSCloseHandshake, WSCloseInfo
 
 from bridge_common.observability.telemetry import CONNECTIONS_DROPPED
-
-NORMAL: Final = 1000
-PROTOCOL: Final = 1002
-NO_STATUS: Final = 1005
-ABRUPT: Final = 1006
-TOO_BIG: Final = 1009
+from media_gateway.socket.frame_socket import (
+    ABRUPT,
+    NO_STATUS,
+    NORMAL,
+    PROTOCOL,
+    TOO_BIG,
+    WRITE_HIGH_BYTES,
+    Receiver,
+    close_reason,
+)
 
 LARGEST_MESSAGE_BYTES: Final = 256 * 1024
 """Above what the media codec takes: a message too large for it is dropped and counted there, not a lost call."""
-WRITE_HIGH_BYTES: Final = 32 * 1024
-"""So much may wait beside the kernel's buffer; then the peer counts as not reading."""
-REASON_BYTES: Final = 120
-"""A close frame has room for 123."""
 CLOSE_S: Final = 1.0
 """Time for the peer to answer a close frame."""
 CLOSING_FRAMES: Final = 64
@@ -33,43 +33,14 @@ EARLY_FRAMES: Final = 64
 _TEXT: Final = WSMsgType.TEXT
 
 
-class Receiver(Protocol):
-    """Whom a socket tells what comes. Nothing here may block."""
+class DirectSocket(WSListener):
+    """A `FrameSocket`, from the moment when the handshake is complete.
 
-    def text(self, message: memoryview) -> None:
-        """A whole text message; the bytes are there during the call only."""
-
-    def binary(self) -> None:
-        """A whole binary message, which is of no use here."""
-
-    def overhead(self) -> None:
-        """A frame without a whole message: a ping, a pong or a fragment. A peer has no reason to send many."""
-
-    def paused(self, paused: bool) -> None:
-        """The peer does not read fast enough for what is sent, or does again."""
-
-    def closed(self, code: int) -> None:
-        """Nothing more will come: the peer's close code, or ours, or 1006 when the end came without a word."""
-
-
-class WebSocket(WSListener):
-    """Reads nothing until `listen` names the receiver; sends from the start.
-
-    A peer that is not listened to (before `listen`, after `stop` and `close`) cannot make the process work: reading is
-    paused, and a peer that goes on sending after our close frame is cut off.
+    A peer that is not listened to (before `listen`, after `stop` and `close`) cannot cause work: reading is paused, and
+    a peer that continues to send after our close frame is disconnected.
     """
 
-    def __init__(
-        self,
-        path: str,
-        headers: Mapping[str, str],
-        on_open: Callable[[WebSocket], None],
-        on_trusted: Callable[[WSTransport], None],
-    ) -> None:
-        self.path = path
-        """What follows the server's prefix, with its escapes resolved."""
-        self.headers = headers
-        self._on_open = on_open
+    def __init__(self, on_trusted: Callable[[WSTransport], None]) -> None:
         self._on_trusted = on_trusted
         self._transport: WSTransport | None = None
         self._receiver: Receiver | None = None
@@ -77,8 +48,8 @@ class WebSocket(WSListener):
         """The receiver while messages are delivered to it."""
         self._unheard = 0
         """Frames that arrived while nobody listened."""
-        self._early: list[bytes | None] = []
-        """Messages that came with the request, None for a binary one; no more than one read's worth."""
+        self._early: list[tuple[bool, bytes]] = []
+        """Messages that arrived with the request, and whether each is text; no more than one read's worth."""
         self._parts: list[bytes] = []
         self._parts_bytes = 0
         self._parts_are_text = False
@@ -94,8 +65,8 @@ class WebSocket(WSListener):
         if not self._closing:
             self._hearing = receiver
         early, self._early = self._early, []
-        for message in early:
-            self._deliver(message)
+        for is_text, message in early:
+            self._deliver(is_text, message)
         if self._end_code is not None:
             receiver.closed(self._end_code)
         elif self._transport is not None and (self._hearing is not None or self._closing):
@@ -125,21 +96,31 @@ class WebSocket(WSListener):
         if self._closing or self._end_code is not None or self._transport is None:
             return
         self._closing, self._hearing, self._unheard = True, None, 0
-        told = reason.encode()[:REASON_BYTES].decode(errors="ignore")
-        self._transport.send_close(code, told)  # type: ignore[arg-type]  # an enumeration that takes any number
+        # The type is an enumeration that takes any number.
+        self._transport.send_close(code, close_reason(reason))  # type: ignore[arg-type]
         self._transport.underlying_transport.resume_reading()
         self._drop_later()
 
-    async def wait_gone(self) -> None:
+    # -- of a route that uses ASGI messages
+    @property
+    def is_paused(self) -> bool:
+        return self._paused
+
+    def send_binary(self, message: bytes) -> None:
         if self._transport is not None:
-            await self._transport.wait_disconnected()
+            self._transport.send(WSMsgType.BINARY, message)
+
+    def read(self, reads: bool) -> None:
+        """Unlike `stop`, without losing the frames that have been read already."""
+        if self._transport is not None and not self._closing and self._end_code is None:
+            transport = self._transport.underlying_transport
+            (transport.resume_reading if reads else transport.pause_reading)()
 
     # -- picows
     def on_ws_connected(self, transport: WSTransport) -> None:
         self._transport = transport
         transport.underlying_transport.set_write_buffer_limits(WRITE_HIGH_BYTES)
         transport.underlying_transport.pause_reading()
-        self._on_open(self)
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         hearing = self._hearing
@@ -215,17 +196,17 @@ class WebSocket(WSListener):
         elif frame.fin:
             message = b"".join(self._parts)
             self._parts.clear()
-            self._deliver(message if self._parts_are_text else None)
+            self._deliver(self._parts_are_text, message)
 
-    def _deliver(self, message: bytes | None) -> None:
+    def _deliver(self, is_text: bool, message: bytes) -> None:
         if self._receiver is None:
-            self._early.append(message)
+            self._early.append((is_text, message))
         elif self._hearing is None:
             return
-        elif message is None:
-            self._hearing.binary()
-        else:
+        elif is_text:
             self._hearing.text(memoryview(message))
+        else:
+            self._hearing.binary(memoryview(message))
 
     def _answer_close(self, transport: WSTransport, frame: WSFrame) -> None:
         """Whoever began, after both close frames the server ends the connection (RFC 6455, 7.1.1)."""

@@ -1,0 +1,279 @@
+"""A WebSocket protocol for uvicorn (`ws=`) whose frames are parsed in C, by picows.
+
+It speaks ASGI, so any application runs on it. A route that uses the extension `EXTENSION` gets its frames by callback
+instead, which takes no queue, no task and no wake-up for each of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from enum import Enum
+from typing import Any, Final
+from urllib.parse import unquote
+
+from picows import WSAutoPingStrategy, WSUpgradeRequest, WSUpgradeResponse, WSUpgradeResponseWithListener
+from picows.picows import WSProtocol  # type: ignore[attr-defined]  # not in its stub
+from uvicorn import Config
+from uvicorn.protocols.utils import ClientDisconnected, get_local_addr, get_remote_addr, is_ssl
+from uvicorn.server import ServerState
+
+from bridge_common.service.error_body import FAILED, error_answer
+from bridge_common.service.pending_connections import PendingConnections, source_of
+from media_gateway.socket.asgi_messages import AsgiMessages
+from media_gateway.socket.direct_socket import LARGEST_MESSAGE_BYTES, DirectSocket
+from media_gateway.socket.frame_socket import ABRUPT, EXTENSION, GOING_AWAY, INTERNAL, NORMAL
+from media_gateway.socket.upgrade_request import UpgradeRequest, response, response_to
+
+log = logging.getLogger(__name__)
+
+READ_BYTES: Final = 4096
+"""First read of a socket: a few frames. picows doubles it when it was full."""
+_GOING_AWAY: Final = error_answer(503, "unavailable", "the service is shutting down")
+_FORBIDDEN: Final = error_answer(403, "forbidden", "the connection was refused")
+
+
+class State(Enum):
+    CONNECTING = "connecting"
+    RESPONDING = "responding"
+    """The application refuses the connection with an HTTP response of its own."""
+    OPEN = "open"
+    ENDED = "ended"
+    """There was an HTTP response other than 101, or the connection is lost."""
+
+
+class PicowsProtocol(WSProtocol):  # type: ignore[misc]  # untyped
+    """Counts as a pending connection until the route trusts the peer or the connection is lost."""
+
+    def __init__(
+        self, pending: PendingConnections, config: Config, server_state: ServerState, app_state: dict[str, Any]
+    ) -> None:
+        self._offer = _Offer()
+        super().__init__(
+            None,  # host and port, path: of a client
+            None,
+            False,  # client side
+            self._offer,
+            _wire_log,
+            True,  # disconnect if a callback of ours fails
+            None,  # handshake timeout: the request is complete
+            False,  # pings of its own, idle and reply timeout, strategy
+            0,
+            0,
+            WSAutoPingStrategy.PING_WHEN_IDLE,
+            False,  # pongs of its own: they would fill the memory for a peer that pings and does not read
+            LARGEST_MESSAGE_BYTES,
+            None,  # headers: of a client
+            READ_BYTES,
+        )
+        self._pending = pending
+        self._config = config
+        self._server_state = server_state
+        self._app_state = app_state
+        self._state = State.CONNECTING
+        self._socket = DirectSocket(pending.leave)
+        self._key: bytes | None = None
+        """Of the request, once it is here."""
+        self._early = b""
+        """Frames that arrived with the request."""
+        self._is_announced = False
+        self._messages: AsgiMessages | None = None
+        self._response: dict[str, Any] = {}
+        self._body = b""
+        self._lost = asyncio.Event()
+
+    # -- of asyncio
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        super().connection_made(transport)
+        transport.pause_reading()
+        self._server_state.connections.add(self)
+        self._pending.enter(self.transport, source_of(transport.get_extra_info("peername")), transport.abort)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._pending.leave(self.transport)
+        self._server_state.connections.discard(self)
+        super().connection_lost(error)
+        self._state = State.ENDED
+        self._lost.set()
+
+    def data_received(self, data: bytes) -> None:
+        """Called by uvicorn's HTTP protocol only: with the request, then with frames that arrived with it."""
+        if self._key is not None:
+            self._early += data
+            return
+        request = UpgradeRequest.parse(data)
+        self._key = request.key
+        if (refusal := request.refusal()) is not None:
+            self._respond(response_to(*refusal))
+            return
+        task = asyncio.create_task(self._run(self._scope(request)))
+        self._server_state.tasks.add(task)
+        task.add_done_callback(self._server_state.tasks.discard)
+
+    # -- of uvicorn
+    def shutdown(self) -> None:
+        if self._state is State.OPEN:
+            self._socket.close(GOING_AWAY, "the gateway is going away")
+        else:
+            self._respond(response_to(_GOING_AWAY))
+
+    # -- ASGI
+    async def _run(self, scope: dict[str, Any]) -> None:
+        try:
+            await self._config.loaded_app(scope, self._receive, self._send)
+        except ClientDisconnected:
+            pass
+        except Exception:
+            # One socket's fault must not affect the others.
+            log.exception("media socket failed")
+            self._socket.close(INTERNAL)
+        finally:
+            if self._state is State.OPEN:
+                self._socket.close(NORMAL)
+            else:
+                self._respond(response_to(FAILED))
+
+    def _scope(self, request: UpgradeRequest) -> dict[str, Any]:
+        config, transport = self._config, self.transport.underlying_transport
+        raw_path, _, query = request.target.partition(b"?")
+        return {
+            "type": "websocket",
+            "asgi": {"version": config.asgi_version, "spec_version": "2.4"},
+            "http_version": "1.1",
+            "scheme": "wss" if is_ssl(transport) else "ws",
+            "server": get_local_addr(transport),
+            "client": get_remote_addr(transport),
+            "root_path": config.root_path,
+            "path": config.root_path + unquote(raw_path.decode("ascii")),
+            "raw_path": config.root_path.encode() + raw_path,
+            "query_string": query,
+            "headers": request.headers,
+            "subprotocols": [value.decode("latin-1") for value in request.values(b"sec-websocket-protocol")],
+            "state": self._app_state.copy(),
+            "extensions": {"websocket.http.response": {}, EXTENSION: {"socket": self._socket}},
+        }
+
+    async def _receive(self) -> dict[str, Any]:
+        if not self._is_announced:
+            self._is_announced = True
+            return {"type": "websocket.connect"}
+        if self._messages is None and self._state is State.OPEN:
+            self._messages = AsgiMessages(self._socket)
+        if self._messages is not None:
+            return await self._messages.receive()
+        await self._lost.wait()
+        return {"type": "websocket.disconnect", "code": ABRUPT}
+
+    async def _send(self, message: dict[str, Any]) -> None:
+        if self._lost.is_set():
+            raise ClientDisconnected
+        step = _STEPS.get((self._state, message["type"]))
+        if step is None:
+            raise RuntimeError(f"unexpected ASGI message {message['type']!r} in state {self._state.value!r}")
+        if message["type"] == "websocket.send":
+            self._messages = self._messages or AsgiMessages(self._socket)
+            await self._messages.writable()
+        step(self, message)
+
+    def _accept(self, message: dict[str, Any]) -> None:
+        headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in message.get("headers", ())]
+        if subprotocol := message.get("subprotocol"):
+            headers.append(("Sec-WebSocket-Protocol", subprotocol))
+        self._offer.accept(headers, self._socket)
+        self._state = State.OPEN
+        # For picows the handshake begins here.
+        self._feed(_PICOWS_REQUEST % self._key)
+        early, self._early = self._early, b""
+        self._feed(early)
+
+    def _send_message(self, message: dict[str, Any]) -> None:
+        if (text := message.get("text")) is not None:
+            self._socket.send(text.encode())
+        else:
+            self._socket.send_binary(message["bytes"])
+
+    def _close(self, message: dict[str, Any]) -> None:
+        self._socket.close(message.get("code", NORMAL), message.get("reason") or "")
+
+    def _deny(self, _: dict[str, Any]) -> None:
+        self._respond(response_to(_FORBIDDEN))
+
+    def _begin_response(self, message: dict[str, Any]) -> None:
+        self._response = message
+        self._state = State.RESPONDING
+
+    def _continue_response(self, message: dict[str, Any]) -> None:
+        self._body += message.get("body", b"")
+        if not message.get("more_body", False):
+            self._respond(response(self._response["status"], self._response.get("headers", ()), self._body))
+
+    # -- bytes
+    def _respond(self, whole: bytes) -> None:
+        """The connection ends with this response."""
+        if self._state in (State.CONNECTING, State.RESPONDING):
+            self._state = State.ENDED
+            self.transport.underlying_transport.write(whole)
+            self.transport.underlying_transport.close()
+
+    def _feed(self, data: bytes) -> None:
+        """As if picows had read it."""
+        view = memoryview(data)
+        while view and not self.transport.underlying_transport.is_closing():
+            room = self.get_buffer(-1)
+            count = min(len(room), len(view))
+            room[:count] = view[:count]
+            self.buffer_updated(count)
+            view = view[count:]
+
+
+_PICOWS_REQUEST: Final = (
+    b"GET / HTTP/1.1\r\nUpgrade: websocket\r\nConnection: upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %s\r\n\r\n"
+)
+_STEPS: Final[dict[tuple[State, str], Callable[[PicowsProtocol, dict[str, Any]], None]]] = {
+    (State.CONNECTING, "websocket.accept"): PicowsProtocol._accept,
+    (State.CONNECTING, "websocket.close"): PicowsProtocol._deny,
+    (State.CONNECTING, "websocket.http.response.start"): PicowsProtocol._begin_response,
+    (State.RESPONDING, "websocket.http.response.body"): PicowsProtocol._continue_response,
+    (State.OPEN, "websocket.send"): PicowsProtocol._send_message,
+    (State.OPEN, "websocket.close"): PicowsProtocol._close,
+}
+
+
+class _Offer:
+    """What picows asks for the answer to a request. Not the protocol itself, which would then refer to itself."""
+
+    def __init__(self) -> None:
+        self._response: WSUpgradeResponseWithListener | None = None
+
+    def accept(self, headers: list[tuple[str, str]], socket: DirectSocket) -> None:
+        self._response = WSUpgradeResponseWithListener(WSUpgradeResponse.create_101_response(headers), socket)
+
+    def __call__(self, _: WSUpgradeRequest) -> WSUpgradeResponseWithListener:
+        response, self._response = self._response, None
+        assert response is not None
+        return response
+
+
+class _WireLog(logging.LoggerAdapter[logging.Logger]):
+    """picows creates a logger for each connection unless it is given something else than a logger."""
+
+
+def _is_our_fault(record: logging.LogRecord) -> bool:
+    """What a peer sends is no error of ours, and a flood of it must not become a flood of lines."""
+    return not str(record.msg).startswith("WS parser error")
+
+
+_wire_log: Final = _WireLog(logging.getLogger(f"{__name__}.wire"), {})
+_wire_log.logger.setLevel(logging.ERROR)  # below that it logs every connection
+_wire_log.logger.addFilter(_is_our_fault)
+
+
+def picows_protocol(pending: PendingConnections) -> Callable[..., PicowsProtocol]:
+    """What uvicorn takes for its class of WebSocket protocols."""
+
+    def make(config: Config, server_state: ServerState, app_state: dict[str, Any]) -> PicowsProtocol:
+        return PicowsProtocol(pending, config, server_state, app_state)
+
+    return make

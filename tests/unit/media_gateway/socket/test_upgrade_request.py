@@ -1,0 +1,63 @@
+"""The request for a WebSocket, as uvicorn hands it over."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from bridge_common.service.error_body import NO_SUCH_PATH
+from media_gateway.socket.upgrade_request import UpgradeRequest, response, response_to
+
+HEAD = (
+    b"GET /ws/a?b=c HTTP/1.1\r\nhost: x\r\nupgrade: websocket\r\nconnection: Upgrade\r\n"
+    b"sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
+KEY = b"dGhlIHNhbXBsZSBub25jZQ=="
+
+
+def test_a_request_is_taken_apart() -> None:
+    request = UpgradeRequest.parse(HEAD.replace(b"host: x", b"host: x: y\r\nx-list: a, b\r\nx-list: c\r\nx-none: "))
+    assert (request.method, request.target, request.key) == (b"GET", b"/ws/a?b=c", KEY)
+    assert request.values(b"host") == [b"x: y"]
+    assert request.values(b"x-list") == [b"a", b"b", b"c"]
+    assert request.values(b"x-none") == [b""]
+    assert request.refusal() is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "status"),
+    [
+        (b"GET ", b"POST ", 400),
+        (b": 13", b": 8", 426),
+        (b"sec-websocket-version: 13\r\n", b"", 426),
+        (b"sec-websocket-key: " + KEY + b"\r\n", b"", 400),
+        (KEY, KEY + b"\r\nsec-websocket-key: " + KEY, 400),
+        (KEY, b"c2hvcnQ=", 400),
+        (KEY, b"no base64!", 400),
+        (KEY, b"\xff" * 24, 400),
+        (b"host: x", b"content-length: 5", 400),
+        (b"host: x", b"transfer-encoding: chunked", 400),
+    ],
+)
+def test_what_is_no_valid_request_is_refused(old: bytes, new: bytes, status: int) -> None:
+    refusal = UpgradeRequest.parse(HEAD.replace(old, new)).refusal()
+    assert refusal is not None
+    answer, headers = refusal
+    assert answer.status == status
+    assert json.loads(answer.body)["error"]["code"] == "bad_request"
+    assert headers == ([(b"sec-websocket-version", b"13")] if status == 426 else [])
+
+
+def test_an_empty_body_is_no_body() -> None:
+    assert UpgradeRequest.parse(HEAD.replace(b"host: x", b"content-length: 0")).refusal() is None
+
+
+def test_a_response_is_whole_and_the_last_of_its_connection() -> None:
+    whole = response(402, [(b"X-Price", b"1")], b"pay")
+    assert whole == b"HTTP/1.1 402 Payment Required\r\nX-Price: 1\r\ncontent-length: 3\r\nconnection: close\r\n\r\npay"
+    assert response(402, [(b"Content-Length", b"3")], b"pay").lower().count(b"content-length") == 1
+    head, _, body = response_to(NO_SUCH_PATH, [(b"x", b"y")]).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 404 Not Found\r\n")
+    assert b"\r\ncontent-type: application/json\r\nx: y\r\n" in head
+    assert body == NO_SUCH_PATH.body
