@@ -215,4 +215,4 @@ async def test_connections_leave_nothing_behind(pages: Pages) -> None:
                 if number % 2:
                     peer.writer.write(GET)
                     await answer(peer)
-        await eventually(lambda: not [one for one in gc.get_objects() if isinstance(one, HttpConnection)])
+        await eventually(lambda: not [one for one in gc.get_objects() if issubclass(type(one), HttpConnection)])
