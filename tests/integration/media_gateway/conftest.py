@@ -23,7 +23,13 @@ from tests.integration.support.gateway_under_test import open_line as open_line_
 _ON_BOTH_LOOPS: Final = ("test_gateway_server", "test_direct_socket", "test_frame_socket", "test_picows_protocol")
 """They lean on what the loop's transports do."""
 
-_ON_BOTH_PROTOCOLS: Final = ("test_media_session", "test_media_socket", "test_last_words")
+_ON_BOTH_PROTOCOLS: Final = (
+    "test_acs_receiver",
+    "test_call_streams",
+    "test_media_session",
+    "test_media_socket",
+    "test_teardown",
+)
 """The route has to do the same without our extension, on a WebSocket implementation of uvicorn."""
 
 

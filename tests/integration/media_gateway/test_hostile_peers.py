@@ -6,7 +6,7 @@ import pytest
 
 from bridge_common.wire.entries import AudioFrame, MediaAttached, MediaLost
 from media_gateway import metrics
-from media_gateway.socket import direct_socket, media_session
+from media_gateway.socket import acs_receiver, direct_socket
 from tests.integration.support.echo_sockets import CONTINUATION, FIN, PING, PONG, TEXT, frame, raw_peer
 from tests.integration.support.gateway_under_test import Gateway, Line, OpenLine
 from tests.support.eventually import eventually
@@ -18,7 +18,7 @@ METADATA = b'{"kind":"AudioMetadata","audioMetadata":{"encoding":"PCM","sampleRa
 async def test_frames_without_a_message_are_held_to_real_time_too(
     gateway: Gateway, line: Line, opcode: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(media_session, "IDLE_S", 60.0)
+    monkeypatch.setattr(acs_receiver, "IDLE_S", 60.0)
     async with raw_peer(gateway.running.port) as peer:
         await peer.request(gateway.path(line.call_id))
         peer.send(FIN | TEXT, METADATA)

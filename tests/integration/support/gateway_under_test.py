@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from bridge_common.base.ids import call_id_of
 from bridge_common.redis.clients import RedisClients
 from bridge_common.service.lifecycle import RunningService
@@ -17,7 +19,7 @@ from bridge_common.streams.reader import StreamReader
 from bridge_common.streams.writer import Outlet, StreamWriter
 from bridge_common.wire import media_token
 from bridge_common.wire.call_record import CallRecord, Status
-from bridge_common.wire.entries import Entry, InboxEntry
+from bridge_common.wire.entries import AudioFrame, Entry, InboxEntry
 from bridge_common.wire.keys import Keys
 from media_gateway.app import MediaGateway
 from media_gateway.settings import GatewaySettings
@@ -121,3 +123,17 @@ async def open_line(clients: RedisClients, keys: Keys, correlation_id: str) -> A
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)
+
+
+def tone(ms: int, rate_hz: int, hz: float = 400, level: int = 8000) -> bytes:
+    n = np.arange(ms * rate_hz // 1000)
+    return bytes(np.rint(level * np.sin(2 * np.pi * hz * n / rate_hz)).astype("<i2").tobytes())
+
+
+def level(pcm: bytes) -> float:
+    samples = np.frombuffer(pcm, "<i2").astype(float)
+    return float(np.sqrt(np.mean(samples**2))) if len(samples) else 0.0
+
+
+def audio_of(line: Line) -> list[bytes]:
+    return [entry.pcm24k for entry in line.said(AudioFrame) if isinstance(entry, AudioFrame)]

@@ -19,7 +19,7 @@ from bridge_common.base.log import setup_logging
 from bridge_common.wire import media_token
 from bridge_common.wire.call_record import Status
 from bridge_common.wire.entries import Audio, MediaAttached, MediaLost
-from media_gateway.socket import gateway_server, media_session, send_buffer
+from media_gateway.socket import acs_receiver, gateway_server, send_buffer
 from tests.integration.support.acs_media_peer import dial
 from tests.integration.support.echo_sockets import FIN, TEXT, raw_peer
 from tests.integration.support.gateway_under_test import TOKEN_KEY, Gateway, Line, OpenLine, StartGateway
@@ -147,8 +147,8 @@ async def test_a_full_gateway_sends_to_another_but_lets_a_call_come_back(
 async def test_who_says_nothing_is_closed(
     gateway: Gateway, open_line: OpenLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(media_session, "FIRST_MESSAGE_S", 0.1)
-    monkeypatch.setattr(media_session, "IDLE_S", 0.3)
+    monkeypatch.setattr(acs_receiver, "FIRST_MESSAGE_S", 0.1)
+    monkeypatch.setattr(acs_receiver, "IDLE_S", 0.3)
     async with open_line("a") as one, open_line("b") as two:
         async with gateway.dial(one.call_id) as mute, gateway.dial(two.call_id) as idle:
             await idle.metadata()

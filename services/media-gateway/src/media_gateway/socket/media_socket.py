@@ -27,8 +27,9 @@ from bridge_common.service.settings import revealed
 from bridge_common.store.call_store import MediaGrant
 from bridge_common.wire import media_token
 from media_gateway import metrics
+from media_gateway.socket.acs_receiver import POLICY
 from media_gateway.socket.frame_socket import INTERNAL, FrameSocket
-from media_gateway.socket.media_session import POLICY, MediaSession
+from media_gateway.socket.media_session import MediaSession
 from media_gateway.socket.message_socket import accepted
 from media_gateway.socket_context import SocketContext
 

@@ -40,6 +40,8 @@ class MediaTrace:
             self._moments.append(Moment("StopAudio", tracing.now_ms(), {"item_id": clear.item_id}))
 
     def closed(self, code: int, reason: str) -> None:
+        metrics.SOCKETS.labels(str(code)).inc()
+        log.info("media socket closed", extra=fields(call_id=self._call_id, code=code, reason=reason))
         self._tell("media socket", {"close_code": code, "close_reason": reason}, self._moments)
 
     def _tell(self, name: str, about: dict[str, str | int], moments: list[Moment] | None = None) -> None:

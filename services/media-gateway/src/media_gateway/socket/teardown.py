@@ -11,12 +11,16 @@ from bridge_common.base.errors import BridgeError, OutsideError
 from bridge_common.wire.audio import VOICE_RATE_HZ, ms_of_bytes
 from bridge_common.wire.entries import Audio, Ended, InboxEntry, ItemEnd, Played
 from media_gateway.core.playout import Report
+from media_gateway.core.session_state import Ending
 from media_gateway.socket.downlink_playout import DownlinkPlayout
+from media_gateway.socket.frame_socket import NORMAL
 from media_gateway.socket_context import SocketContext
 
 log = logging.getLogger(__name__)
 
 APOLOGY: Final = "apology"
+TAKEN_OVER: Final = 4001
+"""Our own close code: a newer socket has the call."""
 _APOLOGY_MARGIN_S: Final = 1.0
 _ACS_BEHIND_S: Final = 0.3
 """ACS plays what came before, speech or tone, to its end, and is a network and buffers of its own away."""
@@ -24,12 +28,19 @@ _TELL_ATTEMPTS: Final = 4
 _TELL_PAUSE_S: Final = 0.2
 
 
-async def how_it_ended(around: SocketContext, call_id: str) -> Ended | None:
-    """A fenced writer cannot know whether a newer socket or the end of the call was it."""
+async def known_ending(around: SocketContext, call_id: str, ending: Ending) -> Ending:
+    """A fenced writer cannot know whether a newer socket or the end of the call was the reason."""
+    if ending.code != TAKEN_OVER:
+        return ending
     try:
-        return await around.store.how_it_ended(call_id)
+        ended = await around.store.how_it_ended(call_id)
     except BridgeError:
-        return None
+        return ending
+    return ending if ended is None else call_over(ended)
+
+
+def call_over(ended: Ended) -> Ending:
+    return Ending(NORMAL, f"the call has ended: {ended.reason}", lost=False, ended=ended)
 
 
 async def apologize(
