@@ -20,7 +20,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from bridge_common.observability.telemetry import REGISTRY
-from bridge_common.service import http_connection
+from media_gateway.socket import gateway_server
 from media_gateway.socket.gateway_server import GatewayConnection
 from media_gateway.socket.picows_protocol import PicowsProtocol
 from tests.integration.support.echo_sockets import FIN, TEXT, Echoes, raw_peer, running_echoes
@@ -109,7 +109,8 @@ async def test_other_requests_get_an_answer_and_an_end(echoes: Echoes, head: str
 async def test_a_request_that_does_not_come_whole_is_closed(
     head: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(http_connection, "HEAD_S", 0.2)
+    assert gateway_server.HEAD_S == 4
+    monkeypatch.setattr(gateway_server, "HEAD_S", 0.2)
     async with running_echoes() as echoes, raw_peer(echoes.port) as peer:
         peer.writer.write(head.encode())
         assert not await peer.ended(within_s=0.1)

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from functools import partial
 
+import httpx
 import jwt
 import pytest
 from aiohttp import web
@@ -77,6 +78,12 @@ async def test_a_wrong_token_is_refused(gateway: Gateway, line: Line, token: str
     record = await line.store.load(line.call_id)
     assert record is not None
     assert record.uplink_epoch == 0, "nobody who is refused disturbs the call"
+
+
+async def test_the_path_takes_websockets_only(gateway: Gateway) -> None:
+    async with httpx.AsyncClient(trust_env=False) as client:
+        reply = await client.get(f"http://127.0.0.1:{gateway.running.port}/ws/call_x/token")
+    assert (reply.status_code, reply.json()["error"]["code"]) == (400, "bad_request")
 
 
 async def test_what_is_no_call_id_is_refused(gateway: Gateway) -> None:

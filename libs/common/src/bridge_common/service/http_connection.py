@@ -95,6 +95,11 @@ class HttpConnection(H11Protocol):
         self._lingered_bytes = 0
         self._deadline: asyncio.TimerHandle | None = None
 
+    @property
+    def head_s(self) -> float:
+        """Time for a request head to arrive whole."""
+        return HEAD_S
+
     def drop(self, why: str) -> None:
         CONNECTIONS_DROPPED.labels(why).inc()
         self.abort()
@@ -189,7 +194,7 @@ class HttpConnection(H11Protocol):
         self._connections.moved(self, phase)
         if phase is ConnectionPhase.LINGERING and self.cycle is not None:
             self.cycle.body = bytearray()  # nobody is going to read it
-        if (limit_s := _limit_s(phase)) is not None:
+        if (limit_s := self.head_s if phase is ConnectionPhase.HEAD else _limit_s(phase)) is not None:
             self._deadline = self.loop.call_later(limit_s, self._is_late)
 
     def _is_late(self) -> None:
@@ -210,15 +215,13 @@ class HttpConnection(H11Protocol):
 
 def _limit_s(phase: ConnectionPhase) -> float | None:
     match phase:
-        case ConnectionPhase.HEAD:
-            return HEAD_S
         case ConnectionPhase.BODY:
             return BODY_PAUSE_S
         case ConnectionPhase.UNREAD:
             return UNREAD_S
         case ConnectionPhase.LINGERING:
             return LINGER_S
-        case ConnectionPhase.ANSWERING | ConnectionPhase.IDLE:
+        case ConnectionPhase.HEAD | ConnectionPhase.ANSWERING | ConnectionPhase.IDLE:
             return None
 
 

@@ -44,7 +44,7 @@ TRANSITIONS: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class SessionEnding:
     """Why a session ends: the close code, and whether the call goes on and has lost its media."""
 
     code: int = ABRUPT

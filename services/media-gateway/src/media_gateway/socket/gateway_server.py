@@ -16,6 +16,8 @@ from bridge_common.service.web_server import ProtocolFactory, ServerOptions, Web
 from media_gateway.socket.picows_protocol import picows_protocol
 
 # Not Final where a test lowers it.
+HEAD_S = 4.0
+"""Time for a request head to arrive whole. ACS gives up on a handshake after about a second."""
 SEND_BUFFER_BYTES = 128 * 1024
 """Of the kernel, for each socket: seconds of audio. Its default would hide a peer that does not read for minutes."""
 RECEIVE_BUFFER_BYTES: Final = 128 * 1024
@@ -33,6 +35,10 @@ _read_buffer: Final = memoryview(bytearray(READ_BYTES))
 
 class GatewayConnection(HttpConnection):
     """For transports of aiofastnet, which otherwise read up to 256 KB at once."""
+
+    @property
+    def head_s(self) -> float:
+        return HEAD_S
 
     def is_buffered_protocol(self) -> bool:
         return True

@@ -9,7 +9,7 @@ from bridge_common.base.log import fields, phone
 from bridge_common.base.waiting import afterwards, beside
 from bridge_common.store.call_store import MediaGrant
 from bridge_common.wire.entries import Ended, HangUp, InboxEntry, MediaLost, MediaOpen
-from media_gateway.core.session_state import ABRUPT, TRANSITIONS, Ending, SessionEvent, SessionState
+from media_gateway.core.session_state import ABRUPT, TRANSITIONS, SessionEnding, SessionEvent, SessionState
 from media_gateway.socket.acs_receiver import POLICY, AcsReceiver
 from media_gateway.socket.call_streams import CallStreams
 from media_gateway.socket.frame_socket import INTERNAL, NO_STATUS, FrameSocket
@@ -29,7 +29,7 @@ class MediaSession:
         self.epoch = grant.epoch
         self._caller = grant.record.caller
         self._state = SessionState.OPENING
-        self._ending = Ending()
+        self._ending = SessionEnding()
         self._is_ending = asyncio.Event()
         self._gone = asyncio.Event()
         """The peer has closed."""
@@ -84,7 +84,7 @@ class MediaSession:
             self._around.ticker.wake(self, self._receiver.silent_until)
 
     def end(self, code: int, reason: str, *, lost: bool = True) -> None:
-        self._end(Ending(code, reason, lost))
+        self._end(SessionEnding(code, reason, lost))
 
     def closed(self, code: int) -> None:
         self._gone.set()
@@ -116,7 +116,7 @@ class MediaSession:
         self._socket.listen(self._receiver)
         await self._is_ending.wait()
 
-    def _end(self, ending: Ending) -> None:
+    def _end(self, ending: SessionEnding) -> None:
         if self._apply(SessionEvent.END):
             self._ending = ending
             self._is_ending.set()

@@ -34,7 +34,7 @@ _GOING_AWAY: Final = error_answer(503, "unavailable", "the service is shutting d
 _FORBIDDEN: Final = error_answer(403, "forbidden", "the connection was refused")
 
 
-class State(Enum):
+class HandshakeState(Enum):
     CONNECTING = "connecting"
     RESPONDING = "responding"
     """The application refuses the connection with an HTTP response of its own."""
@@ -71,7 +71,7 @@ class PicowsProtocol(WSProtocol):  # type: ignore[misc]  # untyped
         self._config = config
         self._server_state = server_state
         self._app_state = app_state
-        self._state = State.CONNECTING
+        self._state = HandshakeState.CONNECTING
         self._socket = DirectSocket(pending.leave)
         self._key: bytes | None = None
         """Of the request, once it is here."""
@@ -94,7 +94,7 @@ class PicowsProtocol(WSProtocol):  # type: ignore[misc]  # untyped
         self._pending.leave(self.transport)
         self._server_state.connections.discard(self)
         super().connection_lost(error)
-        self._state = State.ENDED
+        self._state = HandshakeState.ENDED
         self._lost.set()
 
     def data_received(self, data: bytes) -> None:
@@ -113,7 +113,7 @@ class PicowsProtocol(WSProtocol):  # type: ignore[misc]  # untyped
 
     # -- of uvicorn
     def shutdown(self) -> None:
-        if self._state is State.OPEN:
+        if self._state is HandshakeState.OPEN:
             self._socket.close(GOING_AWAY, "the gateway is going away")
         else:
             self._respond(response_to(_GOING_AWAY))
@@ -129,7 +129,7 @@ class PicowsProtocol(WSProtocol):  # type: ignore[misc]  # untyped
             log.exception("media socket failed")
             self._socket.close(INTERNAL)
         finally:
-            if self._state is State.OPEN:
+            if self._state is HandshakeState.OPEN:
                 self._socket.close(NORMAL)
             else:
                 self._respond(response_to(FAILED))
@@ -158,7 +158,7 @@ class PicowsProtocol(WSProtocol):  # type: ignore[misc]  # untyped
         if not self._is_announced:
             self._is_announced = True
             return {"type": "websocket.connect"}
-        if self._messages is None and self._state is State.OPEN:
+        if self._messages is None and self._state is HandshakeState.OPEN:
             self._messages = AsgiMessages(self._socket)
         if self._messages is not None:
             return await self._messages.receive()
@@ -181,7 +181,7 @@ class PicowsProtocol(WSProtocol):  # type: ignore[misc]  # untyped
         if subprotocol := message.get("subprotocol"):
             headers.append(("Sec-WebSocket-Protocol", subprotocol))
         self._offer.accept(headers, self._socket)
-        self._state = State.OPEN
+        self._state = HandshakeState.OPEN
         # For picows the handshake begins here.
         self._feed(_PICOWS_REQUEST % self._key)
         early, self._early = self._early, b""
@@ -201,7 +201,7 @@ class PicowsProtocol(WSProtocol):  # type: ignore[misc]  # untyped
 
     def _begin_response(self, message: dict[str, Any]) -> None:
         self._response = message
-        self._state = State.RESPONDING
+        self._state = HandshakeState.RESPONDING
 
     def _continue_response(self, message: dict[str, Any]) -> None:
         self._body += message.get("body", b"")
@@ -211,8 +211,8 @@ class PicowsProtocol(WSProtocol):  # type: ignore[misc]  # untyped
     # -- bytes
     def _respond(self, whole: bytes) -> None:
         """The connection ends with this response."""
-        if self._state in (State.CONNECTING, State.RESPONDING):
-            self._state = State.ENDED
+        if self._state in (HandshakeState.CONNECTING, HandshakeState.RESPONDING):
+            self._state = HandshakeState.ENDED
             self.transport.underlying_transport.write(whole)
             self.transport.underlying_transport.close()
 
@@ -231,13 +231,13 @@ _PICOWS_REQUEST: Final = (
     b"GET / HTTP/1.1\r\nUpgrade: websocket\r\nConnection: upgrade\r\n"
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %s\r\n\r\n"
 )
-_STEPS: Final[dict[tuple[State, str], Callable[[PicowsProtocol, dict[str, Any]], None]]] = {
-    (State.CONNECTING, "websocket.accept"): PicowsProtocol._accept,
-    (State.CONNECTING, "websocket.close"): PicowsProtocol._deny,
-    (State.CONNECTING, "websocket.http.response.start"): PicowsProtocol._begin_response,
-    (State.RESPONDING, "websocket.http.response.body"): PicowsProtocol._continue_response,
-    (State.OPEN, "websocket.send"): PicowsProtocol._send_message,
-    (State.OPEN, "websocket.close"): PicowsProtocol._close,
+_STEPS: Final[dict[tuple[HandshakeState, str], Callable[[PicowsProtocol, dict[str, Any]], None]]] = {
+    (HandshakeState.CONNECTING, "websocket.accept"): PicowsProtocol._accept,
+    (HandshakeState.CONNECTING, "websocket.close"): PicowsProtocol._deny,
+    (HandshakeState.CONNECTING, "websocket.http.response.start"): PicowsProtocol._begin_response,
+    (HandshakeState.RESPONDING, "websocket.http.response.body"): PicowsProtocol._continue_response,
+    (HandshakeState.OPEN, "websocket.send"): PicowsProtocol._send_message,
+    (HandshakeState.OPEN, "websocket.close"): PicowsProtocol._close,
 }
 
 

@@ -11,7 +11,7 @@ from bridge_common.base.errors import BridgeError, OutsideError
 from bridge_common.wire.audio import VOICE_RATE_HZ, ms_of_bytes
 from bridge_common.wire.entries import Audio, Ended, InboxEntry, ItemEnd, Played
 from media_gateway.core.playout import Report
-from media_gateway.core.session_state import Ending
+from media_gateway.core.session_state import SessionEnding
 from media_gateway.socket.downlink_playout import DownlinkPlayout
 from media_gateway.socket.frame_socket import NORMAL
 from media_gateway.socket_context import SocketContext
@@ -28,7 +28,7 @@ _TELL_ATTEMPTS: Final = 4
 _TELL_PAUSE_S: Final = 0.2
 
 
-async def known_ending(around: SocketContext, call_id: str, ending: Ending) -> Ending:
+async def known_ending(around: SocketContext, call_id: str, ending: SessionEnding) -> SessionEnding:
     """A fenced writer cannot know whether a newer socket or the end of the call was the reason."""
     if ending.code != TAKEN_OVER:
         return ending
@@ -39,8 +39,8 @@ async def known_ending(around: SocketContext, call_id: str, ending: Ending) -> E
     return ending if ended is None else call_over(ended)
 
 
-def call_over(ended: Ended) -> Ending:
-    return Ending(NORMAL, f"the call has ended: {ended.reason}", lost=False, ended=ended)
+def call_over(ended: Ended) -> SessionEnding:
+    return SessionEnding(NORMAL, f"the call has ended: {ended.reason}", lost=False, ended=ended)
 
 
 async def apologize(
