@@ -8,6 +8,7 @@ carries on with exactly those commands.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -15,7 +16,7 @@ from typing import Final, Protocol
 
 from bridge_common.base.errors import BridgeError, OutsideError
 from bridge_common.base.log import fields
-from bridge_common.base.outage_logger import Refusals
+from bridge_common.base.outage_logger import OutageLogger, Refusals
 from bridge_common.observability.telemetry import ACTIVE_CALLS
 from bridge_common.store.fleet import BEAT_S, Fleet
 from bridge_common.store.inbox import Delivery, Inbox
@@ -76,6 +77,7 @@ class InboxWorker:
         self._draining = False
         self._reading: set[Inbox] = set()
         self._reads_no_more = asyncio.Event()
+        self._outage = OutageLogger(log, "working off the inbox")
         self.refusals = Refusals()
         """Of reading the inbox of each shard."""
 
@@ -89,13 +91,13 @@ class InboxWorker:
                 for loop in (self._read, self._adopt_orphans, self._forget_consumers, self._fire_timers):
                     self._tasks.create_task(self._forever(loop, part))
 
-    async def _read(self, inbox: Inbox) -> None:
+    # Each of these returns for how many seconds to wait until it is due again.
+    async def _read(self, inbox: Inbox) -> float:
         if self._draining:
             self._reading.discard(inbox)
             if not self._reading:
                 self._reads_no_more.set()
-            await asyncio.sleep(_PAUSE_S)
-            return
+            return _PAUSE_S
         try:
             deliveries = await inbox.read(block_ms=READ_BLOCK_MS)
         except OutsideError as error:
@@ -103,27 +105,33 @@ class InboxWorker:
             raise
         self.refusals.worked(inbox)
         await self._take(deliveries)
+        return 0.0
 
-    async def _adopt_orphans(self, inbox: Inbox) -> None:
+    async def _adopt_orphans(self, inbox: Inbox) -> float:
+        # First: after an outage the others get time for a heartbeat.
         await asyncio.sleep(ORPHAN_POLL_S)
         if not self._draining and await inbox.has_pending():
             await self._take(await inbox.claim_orphans({*await self._fleet.live(), self._name}))
+        return 0.0
 
-    async def _forget_consumers(self, inbox: Inbox) -> None:
-        await asyncio.sleep(FORGET_POLL_S)
+    async def _forget_consumers(self, inbox: Inbox) -> float:
+        await asyncio.sleep(ORPHAN_POLL_S)
         await inbox.forget_dead_consumers({*await self._fleet.live(), self._name})
+        return FORGET_POLL_S
 
-    async def _fire_timers(self, inbox: Inbox) -> None:
+    async def _fire_timers(self, inbox: Inbox) -> float:
         fired = await inbox.fire_due_timers()
-        await asyncio.sleep(min(fired.next_in_s, TIMER_POLL_S))
+        return min(fired.next_in_s, TIMER_POLL_S)
 
-    async def _follow_routing(self, _: Inbox) -> None:
+    async def _follow_routing(self, _: Inbox) -> float:
         await self._take_routing()
+        return 0.0
 
-    async def _beat(self, _: Inbox) -> None:
-        await self._fleet.beat(capacity=CAPACITY, active=len(self._in_hand), draining=self._draining)
+    async def _beat(self, _: Inbox) -> float:
+        with contextlib.suppress(OutsideError):
+            await self._fleet.beat(capacity=CAPACITY, active=len(self._in_hand), draining=self._draining)
         ACTIVE_CALLS.set(self._steps.calls)
-        await asyncio.sleep(BEAT_S)
+        return BEAT_S
 
     async def _take(self, deliveries: list[Delivery]) -> None:
         for delivery in deliveries:
@@ -140,17 +148,16 @@ class InboxWorker:
         await self._reads_no_more.wait()
         await self._idle.wait()
 
-    async def _forever(self, loop: Callable[[Inbox], Awaitable[None]], inbox: Inbox) -> None:
-        """Go on through outages of Redis, saying so once for each."""
-        outage, doing = False, loop.__name__.strip("_")
+    async def _forever(self, loop: Callable[[Inbox], Awaitable[float]], inbox: Inbox) -> None:
+        """Go on through outages of Redis; one of them is two lines for all the loops together."""
+        doing = loop.__name__.strip("_")
         while True:
             try:
-                await loop(inbox)
-                outage = False
+                pause_s = await loop(inbox)
+                self._outage.worked(task=(doing, inbox))
+                await asyncio.sleep(pause_s)
             except OutsideError as error:
-                if not outage:
-                    log.error("the worker waits for Redis", extra=fields(doing=doing, reason=error.message))
-                outage = True
+                self._outage.failed(task=(doing, inbox), doing=doing, error=error.message)
                 await asyncio.sleep(_PAUSE_S)
                 await _restore_group(inbox)
             except Exception:

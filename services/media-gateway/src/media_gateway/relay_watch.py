@@ -11,8 +11,9 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import Final, Protocol
 
-from bridge_common.base.errors import OutsideError
+from bridge_common.base.errors import OutsideError, error_text
 from bridge_common.base.log import fields
+from bridge_common.base.outage_logger import OutageLogger
 from bridge_common.store.inbox import Inbox
 from bridge_common.store.leases import Leases
 from bridge_common.wire.entries import VoiceLost
@@ -44,6 +45,7 @@ class RelayWatch:
         self._inbox = inbox
         self._sessions = sessions
         self._told: set[str] = set()
+        self._outage = OutageLogger(log, "reading leases")
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
@@ -53,7 +55,8 @@ class RelayWatch:
                 async with asyncio.timeout(REDIS_AWAY_S):
                     await self.look()
                 answered_at = loop.time()
-            except (OutsideError, TimeoutError):
+            except (OutsideError, TimeoutError) as error:
+                self._outage.failed(error=error_text(error))
                 if loop.time() - answered_at >= REDIS_AWAY_S:
                     for session in self._sessions():
                         session.alone(True)
@@ -62,6 +65,8 @@ class RelayWatch:
     async def look(self) -> None:
         sessions = {session.call_id: session for session in self._sessions()}
         overdue = {one.call_id: one for one in await self._leases.overdue(sessions)} if sessions else {}
+        if sessions:  # else nobody was asked, so nothing is known of Redis
+            self._outage.worked()
         for call_id, session in sessions.items():
             one = overdue.get(call_id)
             session.alone(one is not None and one.since_s >= ALONE_AFTER_S)

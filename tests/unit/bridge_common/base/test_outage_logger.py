@@ -46,3 +46,15 @@ def test_work_is_refused_when_it_is_on_every_shard() -> None:
     assert refusals.reason == "NOPERM"
     refusals.failed("two", OutsideError("away", retry=True))
     assert refusals.reason == "", "an outage passes"
+
+
+def test_an_outage_of_several_tasks_is_over_when_each_of_them_works(caplog: pytest.LogCaptureFixture) -> None:
+    outage = OutageLogger(logging.getLogger("x"), "working off the inbox")
+    outage.failed(task="read", error="Redis is away")
+    outage.failed(task="beat", error="Redis is away")
+    outage.worked(task="timers")
+    outage.worked(task="read")
+    assert caplog.messages == ["working off the inbox fails"]
+    outage.worked(task="beat")
+    assert caplog.messages == ["working off the inbox fails", "working off the inbox works again"]
+    assert vars(caplog.records[1])["bridge_fields"]["failures"] == 2

@@ -1,4 +1,4 @@
-"""The log says "ready" when /readyz does."""
+"""The log reports readiness as /readyz does."""
 
 from __future__ import annotations
 
@@ -7,19 +7,42 @@ import asyncio
 import pytest
 
 from bridge_common.service import readiness
-from bridge_common.service.readiness import log_when_ready
+from bridge_common.service.readiness import log_readiness
+from tests.support.eventually import eventually
 
 
-async def test_ready_is_logged_when_the_reason_is_gone(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(readiness, "_AGAIN_S", 0.0)
+async def _logged(reasons: list[str]) -> None:
+    """Let each of `reasons` be the verdict once; the last one stays."""
+
+    async def answer() -> str:
+        return reasons.pop(0) if len(reasons) > 1 else reasons[0]
+
+    logging = asyncio.create_task(log_readiness(answer, 8080))
+    await eventually(lambda: len(reasons) == 1, within_s=5)
+    await asyncio.sleep(0)
+    logging.cancel()
+    await asyncio.wait({logging})
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setattr(readiness, "_POLL_S", 0.0)
     caplog.set_level("INFO", logger=readiness.__name__)
-    reasons = ["no token for ai", "Redis does not answer", "Redis does not answer", ""]
 
-    async def waiting() -> str:
-        return reasons.pop(0)
 
-    await asyncio.wait_for(log_when_ready(waiting, 8080), 5)
-    assert [record.message for record in caplog.records] == ["not ready", "not ready", "ready"]
-    assert reasons == []
+async def test_at_the_start_every_new_reason_is_logged_until_the_service_is_ready(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    reasons = ["no token for ai", "no answer for 1.6 s", "no answer for 2.6 s", "", ""]
+    await _logged(reasons)
+    assert caplog.messages == ["not ready", "not ready", "ready"]
+
+
+async def test_an_outage_is_two_lines_and_the_second_has_its_duration(caplog: pytest.LogCaptureFixture) -> None:
+    reasons = ["", "no answer for 1.6 s", "no answer for 2.6 s", "connection refused", "", "", "full", "", ""]
+    await _logged(reasons)
+    assert caplog.messages == ["ready", "not ready", "ready again", "not ready", "ready again"]
+    told = [vars(record)["bridge_fields"] for record in caplog.records]
+    assert [one.get("reason") for one in told] == [None, "no answer for 1.6 s", None, "full", None]
+    assert all(one["lasted_s"] >= 0 for one in (told[2], told[4]))
+    assert [record.levelname for record in caplog.records] == ["INFO", *["WARNING"] * 4]

@@ -12,24 +12,31 @@ from bridge_common.base.log import fields
 
 
 class OutageLogger:
-    """`doing` is what does not work while it lasts, e.g. `renewing leases`."""
+    """`doing` is what does not work while it lasts, e.g. `renewing leases`.
+
+    Several tasks may share one: the outage begins with the first that fails and is over once each of them works again.
+    `task` tells them apart.
+    """
 
     def __init__(self, log: logging.Logger, doing: str) -> None:
         self._log = log
         self._doing = doing
         self._since: float | None = None
         self._failures = 0
+        self._failing: set[object] = set()
 
-    def failed(self, **values: object) -> None:
+    def failed(self, *, task: object = None, **values: object) -> None:
         """It did not work. `values` are the fields of the line, if this is the first time."""
         self._failures += 1
+        self._failing.add(task)
         if self._since is None:
             self._since = time.monotonic()
             self._log.warning("%s fails", self._doing, extra=fields(**values))
 
-    def worked(self) -> None:
+    def worked(self, *, task: object = None) -> None:
         """It worked; says so when it had not."""
-        if self._since is not None:
+        self._failing.discard(task)
+        if self._since is not None and not self._failing:
             lasted_s = round(time.monotonic() - self._since, 3)
             self._log.warning(
                 "%s works again",

@@ -20,7 +20,7 @@ from bridge_common.observability import telemetry, tracing
 from bridge_common.observability.loop_lag import LoopLag
 from bridge_common.service.background_tasks import BackgroundTasks
 from bridge_common.service.garbage_collection import GarbageCollection
-from bridge_common.service.readiness import log_when_ready
+from bridge_common.service.readiness import log_readiness
 from bridge_common.service.settings import ServiceSettings
 from bridge_common.service.web_server import Web, WebServer
 
@@ -81,6 +81,7 @@ class RunningService:
         self._socket: socket.socket | None = None
         self._loop_lag = LoopLag()
         self._signals = _Signals()
+        self._readiness: asyncio.Task[None] | None = None
 
     @property
     def port(self) -> int:
@@ -97,6 +98,7 @@ class RunningService:
             self._signals.catch()
             await self._server.open(self._socket)
             self._loop_lag.start()
+            self._readiness = asyncio.create_task(log_readiness(self._service.ready, self.port))
         except BaseException:
             await self._end()
             raise
@@ -109,6 +111,7 @@ class RunningService:
         """Close the server with its sockets, then stop the service, whatever became of the server."""
         self._loop_lag.stop()
         try:
+            await self._end_readiness()
             await self._server.close()
         finally:
             if self._socket is not None:
@@ -118,13 +121,21 @@ class RunningService:
             finally:
                 self._signals.release()
 
+    async def _end_readiness(self) -> None:
+        """From now on the log need not report it: a process that ends is not ready."""
+        if self._readiness is not None:
+            self._readiness.cancel()
+            await asyncio.wait({self._readiness})
+
     async def until_told(self) -> int:
         """Wait for a reason to end; the process's exit code.
 
         After SIGTERM or SIGINT drain within the time the settings give; a second signal ends the drain. When a part
         has died there is no drain: what it carried is with others all the sooner.
         """
-        if not await self._is_signaled():
+        signaled = await self._is_signaled()
+        await self._end_readiness()
+        if not signaled:
             log.critical("ending: %s", self._service.parts.failure)
             return 1
         self._service.draining = True
@@ -245,10 +256,7 @@ def serve(service: Service, settings: ServiceSettings, server: Server | None = N
         async with RunningService(service, settings, server) as running:
             garbage.start()
             log.info("listening", extra=fields(port=running.port, version=version("bridge-common")))
-            readiness = asyncio.create_task(log_when_ready(service.ready, running.port))
             code = await running.until_told()
-            readiness.cancel()
-            await asyncio.wait({readiness})
             garbage.stop()
         log.info("stopped")
         return code

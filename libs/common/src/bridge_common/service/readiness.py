@@ -1,9 +1,11 @@
-"""The log's word on readiness: the same that /readyz gives, and not before."""
+"""Readiness in the log: the same verdict that /readyz returns."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import re
+import time
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -11,21 +13,31 @@ from bridge_common.base.log import fields
 
 log = logging.getLogger(__name__)
 
-_AGAIN_S: Final = 1.0
+_POLL_S: Final = 0.5
+_FIGURES: Final = re.compile(r"[\d.]+")
 
 
-async def log_when_ready(reason_of: Callable[[], Awaitable[str]], port: int) -> None:
-    """Return once the service is ready. `reason_of`: empty, or the reason why it is not.
+async def log_readiness(reason_of: Callable[[], Awaitable[str]], port: int) -> None:
+    """Log each change until canceled. `reason_of`: empty, or the reason why the service is not ready.
 
-    Later outages are logged by whoever notices them.
+    Until the service is ready for the first time, every new reason is logged. After that, an outage is two lines, even
+    if its reason changes meanwhile.
     """
-    logged = ""
+    unready_since: float | None = None
+    was_ready, logged = False, ""
     while True:
         reason = await reason_of()
-        if not reason:
+        # A reason may contain how long it has lasted.
+        kind = _FIGURES.sub("", reason)
+        if not reason and not was_ready:
             log.info("ready", extra=fields(port=port))
-            return
-        if reason != logged:
+            was_ready = True
+        elif not reason and unready_since is not None:
+            lasted_s = round(time.monotonic() - unready_since, 3)
+            log.warning("ready again", extra=fields(port=port, lasted_s=lasted_s))
+            unready_since = None
+        elif reason and (unready_since is None if was_ready else kind != logged):
             log.warning("not ready", extra=fields(port=port, reason=reason))
-            logged = reason
-        await asyncio.sleep(_AGAIN_S)
+            logged = kind
+            unready_since = time.monotonic() if was_ready else None
+        await asyncio.sleep(_POLL_S)

@@ -7,6 +7,7 @@ that is configured as one server), and then no call can be accepted.
 from __future__ import annotations
 
 import json
+import logging
 import math
 import time
 from collections.abc import Mapping
@@ -16,9 +17,12 @@ from typing import Final
 from redis.asyncio import Redis
 
 from bridge_common.base.errors import OutsideError
+from bridge_common.base.outage_logger import OutageLogger
 from bridge_common.redis.clients import command, redis_errors
 from bridge_common.redis.scripts import load_script
 from bridge_common.wire.keys import FLEET, Keys
+
+log = logging.getLogger(__name__)
 
 BEAT_S: Final = 0.25
 DEAD_AFTER_MS: Final = 1000
@@ -48,12 +52,14 @@ class Fleet:
         self._within_reach = False
         self._beat_at = -math.inf
         self._refusal = ""
+        self._outage = OutageLogger(log, "the heartbeat")
         self._name = name
         self._kind = kind
         self._beat = redis.register_script(load_script("bridge_common.store", "fleet_beat"))
         self._live = redis.register_script(load_script("bridge_common.store", "fleet_live"))
 
     async def beat(self, *, capacity: int = 0, active: int = 0, draining: bool = False) -> None:
+        """Raises `OutsideError`, which is logged already."""
         row = {"kind": self._kind, "capacity": capacity, "active": active, "draining": draining}
         try:
             async with redis_errors("writing the heartbeat"):
@@ -62,8 +68,10 @@ class Fleet:
                 await self._beat(keys=[FLEET], args=[self._name, json.dumps(row)])
         except OutsideError as error:
             self._refusal, self._within_reach = error.message, False
+            self._outage.failed(error=error.message)
             raise
         self._refusal, self._within_reach = "", True
+        self._outage.worked()
         self._beat_at = time.monotonic()
 
     @property

@@ -57,7 +57,6 @@ class RelayWorker:
         """The part of its calls that the emptiest of the others has; infinite: none can take any."""
         self._asked_for = 0
         """Calls that may come of claims that are under way."""
-        self._beating = OutageLogger(log, "the heartbeat")
         self._one_beat = asyncio.Lock()
         """So that no older heartbeat overtakes the one that says that we drain."""
         self.refusals = Refusals()
@@ -197,11 +196,8 @@ class RelayWorker:
 
     async def _beat_once(self) -> None:
         async with self._one_beat:
-            try:
+            with contextlib.suppress(OutsideError):
                 await self._desk.fleet.beat(capacity=self._capacity, active=self.active, draining=self._draining)
-                self._beating.worked()
-            except OutsideError as error:
-                self._beating.failed(error=error.message)
 
     async def _look_around(self) -> None:
         """Who has no calls waits for nobody in any case."""
