@@ -37,6 +37,7 @@ slow = @printf '%s ' '$(1)'; began=$$SECONDS; (while sleep 2; do printf .; done)
 	trap 'kill $$dots' EXIT; $(2) || { code=$$?; echo; exit $$code; }; echo " $$((SECONDS - began)) s"
 
 $(STAMP): requirements/dev.txt $(CYTHON) $(addsuffix /pyproject.toml,$(PACKAGES))
+	@$(PYTHON) -c '' 2>/dev/null || { echo "PYTHON=$(PYTHON) is no Python that can be run" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0])'
 	$(call slow,Python environment in $(VENV),{ test -x $(BIN)/python || $(PYTHON) -m venv $(VENV); })
 	$(call slow,Locked requirements (about a minute),$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt)
@@ -46,7 +47,9 @@ $(STAMP): requirements/dev.txt $(CYTHON) $(addsuffix /pyproject.toml,$(PACKAGES)
 
 install: $(STAMP) ## install everything into .venv (PYTHON=python3.13 chooses the version for a new one)
 ifneq ($(origin PYTHON),file)
-	@wanted=$$($(PYTHON) -c 'import sys; print(sys.version.split()[0])') && there=$$($(BIN)/python -c 'import sys; print(sys.version.split()[0])') && \
+	@wanted=$$($(PYTHON) -c 'import sys; print(sys.version.split()[0])' 2>/dev/null) || \
+	{ echo "PYTHON=$(PYTHON) is no Python that can be run" >&2; exit 1; }; \
+	there=$$($(BIN)/python -c 'import sys; print(sys.version.split()[0])') && \
 	test "$$wanted" = "$$there" || { echo "$(VENV) has Python $$there, but PYTHON=$(PYTHON) is $$wanted. To replace it: make clean install PYTHON=$(PYTHON)" >&2; exit 1; }
 endif
 

@@ -73,6 +73,18 @@ def test_another_python_than_that_of_the_environment_is_refused(root: Path, tmp_
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+@pytest.mark.parametrize("stamp", ["-o", "-W"], ids=["installed", "new"])
+def test_a_python_that_is_none_is_named(stamp: str, root: Path) -> None:
+    """With an environment that is there, and before one is created."""
+    changed = ".venv/.installed" if stamp == "-o" else "requirements/dev.txt"
+    command = ["make", stamp, changed, "install", "PYTHON=/nope"]
+    answer = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    assert answer.returncode != 0
+    assert answer.stderr.startswith("PYTHON=/nope is no Python that can be run")
+    assert ".venv has" not in answer.stderr
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 @pytest.mark.parametrize("code", [0, 3])
 def test_a_slow_step_shows_that_it_runs_and_how_it_ended(code: int, root: Path, tmp_path: Path) -> None:
     found = re.search(r"^slow = .*?[^\\]$", (root / "Makefile").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
