@@ -111,7 +111,7 @@ def load_scenario(path: Path) -> Scenario:
     except UnicodeDecodeError as error:
         raise _not_usable(path, ["it is not UTF-8 text"]) from error
     except yaml.YAMLError as error:
-        raise _not_usable(path, [syntax_mistake(error)]) from error
+        raise _not_usable(path, [syntax_mistake(error, text)]) from error
     mistakes = list(repeated_keys(node))
     try:
         scenario = Scenario.model_validate(content if content is not None else {})
@@ -125,7 +125,7 @@ def load_scenario(path: Path) -> Scenario:
 def _with_found_recordings(scenario: Scenario, path: Path) -> Scenario:
     """The simulated phone reads them, in a process and maybe in a folder of its own."""
     steps: list[ScenarioStep] = []
-    for number, step in enumerate(scenario.caller.steps, start=1):
+    for number, step in enumerate(scenario.caller.steps):
         if step.play is not None:
             recording = (path.parent / step.play).absolute()
             if not recording.is_file():

@@ -1,4 +1,4 @@
-"""Mistakes in a YAML file for people: each with its line, and with the keys that are allowed there."""
+"""Mistakes in a YAML file, or in a JSON body, for people: each with its line, and with the keys that are allowed."""
 
 from __future__ import annotations
 
@@ -28,12 +28,26 @@ _TEXTS: Final = {
 """By pydantic's type of the error; others keep pydantic's own text."""
 
 
-def syntax_mistake(error: yaml.YAMLError) -> str:
+def syntax_mistake(error: yaml.YAMLError, text: str) -> str:
     """What is wrong with text that is not YAML, in one line."""
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     problem = getattr(error, "problem", None) or " ".join(str(error).split())
-    hint = " (quote a text that contains a colon or begins with one of *&!%@`)" if mark is not None else ""
-    return f"line {mark.line + 1}, column {mark.column + 1}: {problem}{hint}" if mark else str(problem)
+    if mark is None:
+        return str(problem)
+    # At the end of the text PyYAML counts a line more than there is.
+    line = min(mark.line + 1, max(len(text.splitlines()), 1))
+    opened = getattr(error, "context_mark", None)
+    context = str(getattr(error, "context", None) or "")
+    if opened is not None and "quoted scalar" in context:
+        return f"{_position(opened)}: the quote that opens here is not closed: {problem} (line {line})"
+    where = _position(mark) if line == mark.line + 1 else f"line {line}, at the end of the file"
+    since = f", {context} that begins in line {opened.line + 1}" if opened is not None and context else ""
+    hint = " (quote a text that contains a colon or begins with one of *&!%@`)"
+    return f"{where}: {problem}{since}{hint}"
+
+
+def _position(mark: yaml.Mark) -> str:
+    return f"line {mark.line + 1}, column {mark.column + 1}"
 
 
 def repeated_keys(node: yaml.Node | None) -> Iterator[str]:
@@ -62,13 +76,12 @@ def _explained(problem: Any, model: type[BaseModel], node: yaml.Node | None, hin
     line = f"line {_line_of(node, loc)}: " if node is not None else ""
     place = _place(loc)
     if problem["type"] == "extra_forbidden":
-        allowed = ", ".join(_model_at(model, loc[:-1]).model_fields)
+        allowed = ", ".join(one.alias or name for name, one in _model_at(model, loc[:-1]).model_fields.items())
         return f"{line}unknown key `{loc[-1]}`{_within(loc[:-1])}; allowed: {allowed}"
-    text = _TEXTS.get(problem["type"])
-    if text is None:
+    text, hint = _TEXTS.get(problem["type"]), hints.get(str(loc[-1]) if loc else "", "")
+    if text is None or ("{hint}" in text and not hint):
         return f"{line}{place}{problem['msg'].removeprefix('Value error, ')}"
-    field = str(loc[-1]) if loc else ""
-    values = {**problem.get("ctx", {}), "hint": hints.get(field, "")}
+    values = {**problem.get("ctx", {}), "hint": hint}
     return f"{line}{place}{text.format_map(values)}"
 
 
@@ -81,10 +94,10 @@ def _within(loc: Sequence[int | str]) -> str:
 
 
 def _path(loc: Sequence[int | str]) -> str:
-    """`caller.steps[2].say`; lists are counted from 1, as people do."""
+    """`caller.steps[2].say`; lists are counted from 0, as in the routing policy."""
     path = ""
     for part in loc:
-        path += f"[{part + 1}]" if isinstance(part, int) else f".{part}"
+        path += f"[{part}]" if isinstance(part, int) else f".{part}"
     return path.removeprefix(".")
 
 

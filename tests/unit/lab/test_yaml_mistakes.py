@@ -21,6 +21,15 @@ def mistakes_of(text: str, folder: Path) -> str:
 
 CASES = {
     "no YAML": ("name: x\ncaller: [", "line 2, column 10"),
+    "an open quote": (
+        'name: x\ncaller:\n  steps:\n    - say: "Hello\n    - hang_up: true\n',
+        "line 4, column 12: the quote that opens here is not closed: found unexpected end of stream (line 5)",
+    ),
+    "an open bracket": ("name: x\ncaller:\n  steps: [\n", "line 3, at the end of the file: "),
+    "an open mapping": (
+        "name: x\nagent: {greeting: a\ncaller: {}\n",
+        "while parsing a flow mapping that begins in line 2",
+    ),
     "a colon in a text": ("name: x\nagent:\n  greeting: Hello: world\n", "line 3, column 18"),
     "empty": ("", "`name` is missing"),
     "a list": ("- name: x\n", "must be a mapping"),
@@ -30,35 +39,35 @@ CASES = {
     "a key of the caller": ("name: x\ncaller:\n  nummer: 1\n", "line 3: unknown key `nummer` in `caller`"),
     "a key of a step": (
         "name: x\ncaller:\n  steps:\n    - say: a\n    - press: 1\n",
-        "line 5: unknown key `press` in `caller.steps[2]`; allowed: say, play, dtmf, wait_for",
+        "line 5: unknown key `press` in `caller.steps[1]`; allowed: say, play, dtmf, wait_for",
     ),
     "a key of a reply": (
         "name: x\nagent:\n  replies:\n    - say: a\n      text: b\n",
-        "line 5: unknown key `text` in `agent.replies[1]`; allowed: heard, say, call",
+        "line 5: unknown key `text` in `agent.replies[0]`; allowed: heard, say, call",
     ),
     "a key of a function call": (
         "name: x\nagent:\n  replies:\n    - call: {name: a, args: {}}\n",
-        "in `agent.replies[1].call`; allowed: name, arguments",
+        "in `agent.replies[0].call`; allowed: name, arguments",
     ),
     "a number for a key": (
         "name: x\ncaller:\n  steps:\n    - dtmf: 1\n",
-        'line 4: `caller.steps[1].dtmf` must be text; put it in quotes ("1"',
+        'line 4: `caller.steps[0].dtmf` must be text; put it in quotes ("1"',
     ),
     "an odd key": ("name: x\ncaller: {steps: [{dtmf: E}]}\n", "keys are 0-9, A-D, * and #"),
     "a phone number": ("name: x\ncaller: {number: '12'}\n", "`caller.number` has the wrong form: an E.164 number"),
     "an odd wait": (
         "name: x\ncaller: {steps: [{wait_for: agent}]}\n",
-        "`caller.steps[1].wait_for` must be 'agent_starts', 'agent_ends' or 'silence'",
+        "`caller.steps[0].wait_for` must be 'agent_starts', 'agent_ends' or 'silence'",
     ),
     "two things in a step": (
         "name: x\ncaller:\n  steps:\n    - say: a\n      hang_up: true\n",
-        "line 4: `caller.steps[1]` is a step: it needs exactly one of say, play, dtmf, wait_for, pause_ms, hang_up",
+        "line 4: `caller.steps[0]` is a step: it needs exactly one of say, play, dtmf, wait_for, pause_ms, hang_up",
     ),
     "ms without a wait": ("name: x\ncaller: {steps: [{say: a, ms: 500}]}\n", "belong to `wait_for`, not to `say`"),
     "a negative pause": ("name: x\ncaller: {steps: [{pause_ms: -1}]}\n", "must be 0 or more"),
     "no list": ("name: x\ncaller: {steps: {say: a}}\n", "must be a list"),
     "twice": ("name: x\ncaller: {}\ncaller: {}\n", "line 3: `caller` stands here for the second time"),
-    "no such recording": ("name: x\ncaller: {steps: [{play: none.wav}]}\n", "there is no file"),
+    "no such recording": ("name: x\ncaller: {steps: [{play: none.wav}]}\n", "steps[0].play`: there is no file"),
 }
 
 
@@ -69,7 +78,7 @@ def test_a_mistake_is_told_with_its_line(text: str, told: str, tmp_path: Path) -
 
 def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
     told = mistakes_of("caller: {number: '12', steps: [{say: a, hang_up: true}, {sing: b}]}\n", tmp_path)
-    for word in ("`name`", "caller.number", "steps[1]", "`sing`"):
+    for word in ("`name`", "caller.number", "steps[0]", "`sing`"):
         assert word in told
 
 
