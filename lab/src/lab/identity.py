@@ -26,6 +26,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from lab.control_errors import HTTP_ERRORS, bad_body
 from lab.environment import read_settings
 from lab.keep_alive import KEEP_ALIVE_S
 from lab.simulator_options import simulator_parser
@@ -178,7 +179,7 @@ class _Endpoint:
         try:
             self.faults = IdentityFaults.model_validate_json(await request.body())
         except ValidationError as error:
-            return JSONResponse({"error": error.errors(include_url=False, include_input=False)}, status_code=400)
+            return bad_body(error, IdentityFaults)
         return JSONResponse(self.faults.model_dump())
 
     async def clear_faults(self, _request: Request) -> Response:
@@ -199,7 +200,8 @@ def create_app(settings: IdentitySettings) -> Starlette:
             Route("/lab/faults", endpoint.set_faults, methods=["PUT"]),
             Route("/lab/faults", endpoint.clear_faults, methods=["DELETE"]),
             Route("/healthz", _healthz),
-        ]
+        ],
+        exception_handlers=HTTP_ERRORS,
     )
 
 

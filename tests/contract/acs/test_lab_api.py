@@ -27,18 +27,18 @@ async def test_calls_are_listed_and_shown(stage: Stage) -> None:
 @pytest.mark.parametrize(
     ("body", "named"),
     [
-        (b"{", "body"),
-        (b'{"from": "unknown"}', "from"),
-        (b'{"audio": "loud"}', "audio"),
-        (b'{"mark": 65536}', "mark"),
-        (b'{"steps": [{"say": "a", "dtmf": "1"}]}', "steps.0"),
-        (b'{"stepz": []}', "stepz"),
+        (b"{", "Invalid JSON"),
+        (b'{"from": "unknown"}', "`from` String should match pattern"),
+        (b'{"audio": "loud"}', "`audio` must be 'script', "),
+        (b'{"mark": 65536}', "`mark` "),
+        (b'{"steps": [{"say": "a", "dtmf": "1"}]}', "`steps[0]` is a step: "),
+        (b'{"stepz": []}', "unknown key `stepz`; allowed: "),
     ],
 )
 async def test_a_bad_call_is_refused_with_the_field(stage: Stage, body: bytes, named: str) -> None:
     response = await stage.lab.post("/lab/calls", content=body)
     assert response.status_code == 400
-    assert response.json()["error"][0].startswith(named + ":")
+    assert response.json()["error"][0].startswith(named)
     assert stage.reception.incoming == []
 
 
@@ -84,7 +84,7 @@ async def test_faults_are_put_shown_and_deleted(stage: Stage) -> None:
     [
         ({"rest": {"answr": {"status": 500}}}, "add_participant"),
         ({"callbacks": {"types": ["CallConected"], "drop": True}}, "CallConnected"),
-        ({"callback": {"drop": True}}, ""),
+        ({"callback": {"drop": True}}, "callbacks"),
     ],
 )
 async def test_faults_for_what_does_not_exist_are_refused_with_what_does(

@@ -20,6 +20,7 @@ from lab.acs.exchange import Exchange
 from lab.acs.lab_api import LabApi, RefusedRequestError, refused
 from lab.acs.settings import AcsSettings
 from lab.acs.tokens import KEYS_PATH, OPENID_PATH, TokenIssuer
+from lab.control_errors import HTTP_ERRORS
 from lab.keep_alive import KEEP_ALIVE_S
 from lab.simulator_options import simulator_parser
 from lab.tls import Tls, tls_from
@@ -57,7 +58,7 @@ def create_app(settings: AcsSettings) -> Starlette:
             *LabApi(exchange).routes(),
             *rest.routes(exchange),
         ],
-        exception_handlers={RefusedRequestError: refused},
+        exception_handlers={**HTTP_ERRORS, RefusedRequestError: refused},
         lifespan=lifespan,
     )
 

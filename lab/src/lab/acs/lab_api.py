@@ -23,6 +23,7 @@ from lab.acs.incoming_call_event import IncomingCallEventData
 from lab.acs.leg import Leg
 from lab.acs.media_client import media_headers
 from lab.acs.rest import OPERATION_NAMES
+from lab.control_errors import reasons
 from lab.scenario import ScenarioStep
 
 _FIRST_DELIVERY_S = 5.0
@@ -232,5 +233,4 @@ async def _decode(request: Request, model: type[ModelT]) -> ModelT:
     try:
         return model.model_validate_json(await request.body())
     except ValidationError as error:
-        reasons = [f"{'.'.join(map(str, one['loc'])) or 'body'}: {one['msg']}" for one in error.errors()]
-        raise RefusedRequestError(400, reasons) from error
+        raise RefusedRequestError(400, reasons(error, model)) from error

@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from lab.control_errors import HTTP_ERRORS
 from lab.keep_alive import KEEP_ALIVE_S
 from lab.simulator_options import simulator_parser
 from lab.tls import Tls, tls_from
@@ -53,7 +54,7 @@ def create_app(settings: VoiceLiveSettings) -> Starlette:
 
     # Any path: clients put the service's path behind whatever their endpoint holds.
     routes = [*control_routes(resource), WebSocketRoute("/{path:path}", voice_live)]
-    return Starlette(routes=routes, lifespan=lifespan)
+    return Starlette(routes=routes, exception_handlers=HTTP_ERRORS, lifespan=lifespan)
 
 
 def server_config(settings: VoiceLiveSettings, tls: Tls | None = None) -> uvicorn.Config:

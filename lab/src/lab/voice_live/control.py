@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from lab.control_errors import bad_body
 from lab.scenario import Agent
 from lab.voice_live.injected_faults import VoiceLiveFaults
 from lab.voice_live.resource import KeptSession, Resource
@@ -66,7 +67,7 @@ class _Control:
         try:
             self._resource.agent = Agent.model_validate_json(await request.body())
         except ValidationError as error:
-            return _bad(error)
+            return bad_body(error, Agent)
         return await self.get_agent(request)
 
     async def agents(self, _request: Request) -> Response:
@@ -77,7 +78,7 @@ class _Control:
         try:
             agent = Agent.model_validate_json(await request.body())
         except ValidationError as error:
-            return _bad(error)
+            return bad_body(error, Agent)
         self._resource.agents[request.path_params["name"]] = agent
         return JSONResponse(agent.model_dump(mode="json"))
 
@@ -93,7 +94,7 @@ class _Control:
         try:
             agent = Agent.model_validate_json(await request.body())
         except ValidationError as error:
-            return _bad(error)
+            return bad_body(error, Agent)
         if session.follow(agent):
             return JSONResponse(agent.model_dump(mode="json"))
         return JSONResponse({"error": "echo and marks are chosen before a session begins"}, status_code=409)
@@ -118,7 +119,7 @@ class _Control:
         try:
             self._resource.faults = VoiceLiveFaults.model_validate_json(await request.body())
         except ValidationError as error:
-            return _bad(error)
+            return bad_body(error, VoiceLiveFaults)
         return await self.get_faults(request)
 
     async def clear_faults(self, _request: Request) -> Response:
@@ -178,7 +179,7 @@ class _Control:
         try:
             order = CloseOrder.model_validate_json(await request.body() or b"{}")
         except ValidationError as error:
-            return _bad(error)
+            return bad_body(error, CloseOrder)
         await session.close(order.code, order.reason)
         return Response(status_code=204)
 
@@ -188,9 +189,3 @@ class _Control:
 
 def _missing() -> Response:
     return JSONResponse({"error": "no such session"}, status_code=404)
-
-
-def _bad(error: ValidationError) -> Response:
-    return JSONResponse(
-        {"error": error.errors(include_url=False, include_context=False, include_input=False)}, status_code=400
-    )
