@@ -79,21 +79,32 @@ def _turns(call: ObservedCall, scenario: Scenario, transcript: list[Json]) -> It
     pressed, cut_off = call.keys()
     if pressed:
         yield _keys(pressed, cut_off, transcript)
-    wanted = [reply.say for reply in scenario.agent.replies if reply.say]
-    there = _in_order(wanted, [str(row.get("text", "")) for row in transcript if row.get("role") == "agent"])
-    yield CallCheck("agent's turns stand in the transcript", there == len(wanted), f"{there} of {len(wanted)}")
+    yield _agent_turns(call, scenario, [str(row.get("text", "")) for row in transcript if row.get("role") == "agent"])
 
 
-def _in_order(wanted: list[str], turns: list[str]) -> int:
-    """How many texts have a turn of their own, in order. Of an interrupted turn, which is cut to what was heard, the
+def _agent_turns(call: ObservedCall, scenario: Scenario, turns: list[str]) -> CallCheck:
+    wanted = {index: reply.say for index, reply in enumerate(scenario.agent.replies) if reply.say}
+    missing = _missing(wanted, turns)
+    figure = f"{len(wanted) - len(missing)} of {len(wanted)}"
+    spoken = {str(item["text"]) for item in call.voice.get("said", [])}
+    for index in missing:
+        why = "spoken, but not in the transcript" if wanted[index] in spoken else "never used"
+        figure += f"; missing: agent.replies[{index}] “{wanted[index]}” ({why})"
+    return CallCheck("agent's turns stand in the transcript", not missing, figure)
+
+
+def _missing(wanted: dict[int, str], turns: list[str]) -> list[int]:
+    """The texts that have no turn of their own, in order. Of an interrupted turn, which is cut to what was heard, the
     beginning must be there.
     """
-    found, after = 0, 0
-    for text in wanted:
+    missing, after = [], 0
+    for index, text in wanted.items():
         at = next((n for n in range(after, len(turns)) if turns[n] and text.startswith(turns[n][:24])), None)
-        if at is not None:
-            found, after = found + 1, at + 1
-    return found
+        if at is None:
+            missing.append(index)
+        else:
+            after = at + 1
+    return missing
 
 
 def _caller_turns(said: list[CallerTurn], heard: list[str]) -> CallCheck:
@@ -132,13 +143,15 @@ def _keys(pressed: str, cut_off: str, transcript: list[Json]) -> CallCheck:
 
 
 def _barge_in(call: ObservedCall, scenario: Scenario, recording: Recording) -> Iterator[CallCheck]:
-    if not _interrupts(scenario):
+    interrupting = _interrupting(scenario)
+    if not interrupting:
         return
     stops, opened = call.times("phone", "stop_audio"), call.times("phone", "media_open")
     # A key that the caller presses stops the agent as speech does.
     started = [*call.times("voice", "speech_started"), *call.times("phone", "dtmf")]
     if not stops or not opened or not started:
-        yield CallCheck("StopAudio after the barge-in", False, "none was sent")
+        said = ", ".join(f"caller.steps[{index}] “{text}”" for index, text in interrupting.items())
+        yield CallCheck("StopAudio after the barge-in", False, f"none was sent; it should interrupt: {said}")
         return
     noticed = max((t for t in started if t <= stops[-1]), default=started[0])
     yield CallCheck("StopAudio after the barge-in", True, f"{(stops[-1] - noticed) * 1000:.0f} ms after it was noticed")
@@ -183,7 +196,7 @@ def _ended(call: ObservedCall) -> CallCheck:
     return CallCheck("ended by the caller", call.phone.get("state") == "ended", str(call.phone.get("end_reason")))
 
 
-def _interrupts(scenario: Scenario) -> bool:
-    """Whether the caller speaks while the agent does: `say` right after `wait_for: agent_starts`."""
-    steps = scenario.caller.steps
-    return any(a.wait_for == "agent_starts" and b.say for a, b in pairwise(steps))
+def _interrupting(scenario: Scenario) -> dict[int, str]:
+    """The steps in which the caller speaks while the agent does: `say` right after `wait_for: agent_starts`."""
+    steps = enumerate(pairwise(scenario.caller.steps), start=1)
+    return {index: step.say for index, (before, step) in steps if before.wait_for == "agent_starts" and step.say}

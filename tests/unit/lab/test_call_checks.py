@@ -188,7 +188,7 @@ def test_of_two_replies_that_begin_alike_a_lost_one_is_noticed() -> None:
 def test_the_turns_after_a_missing_one_are_counted() -> None:
     call, recording, transcript = _call()
     transcript = [row for row in transcript if row["text"] != FIRST[:20]]
-    assert _figure(AGENTS, call, recording, transcript) == "1 of 2"
+    assert _figure(AGENTS, call, recording, transcript).startswith("1 of 2; missing: agent.replies[0] ")
 
 
 def _with_keys(pressed_at: float = 13.8) -> tuple[ObservedCall, Recording, list[Json]]:
@@ -237,3 +237,24 @@ def test_a_call_that_did_not_end_well_is_noticed(state: str) -> None:
     call, recording, transcript = _call()
     call.phone["state"] = state
     assert _broken(call, recording, transcript) == ["ended by the caller"]
+
+
+def test_a_reply_that_was_never_used_is_named() -> None:
+    call, recording, transcript = _call()
+    call.voice["said"] = call.voice["said"][:2]
+    figure = _figure("agent's turns stand in the transcript", call, recording, transcript[:-1])
+    assert figure == f"1 of 2; missing: agent.replies[1] “{SECOND}” (never used)"
+
+
+def test_a_reply_that_the_transcript_lost_is_named() -> None:
+    call, recording, transcript = _call()
+    figure = _figure("agent's turns stand in the transcript", call, recording, transcript[:-1])
+    assert figure.endswith(f"“{SECOND}” (spoken, but not in the transcript)")
+
+
+def test_a_barge_in_without_effect_is_named() -> None:
+    call, recording, transcript = _call()
+    call.phone["timeline"] = [row for row in call.phone["timeline"] if row["event"] != "stop_audio"]
+    figure = _figure("StopAudio after the barge-in", call, recording, transcript)
+    step = next(index for index, step in enumerate(SCENARIO.caller.steps) if step.say == SAID[1])
+    assert figure == f"none was sent; it should interrupt: caller.steps[{step}] “{SAID[1]}”"
