@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from lab.setting_names import misspelt
+
 OWNED: Final = frozenset(
     {
         *("HOST", "PORT", "BASE_URL", "MEDIA_BASE_URL", "WEBHOOK_URL", "STACK_FOLDER"),
@@ -95,6 +97,8 @@ def notices(folder: Path, environ: Mapping[str, str] | None = None) -> list[str]
     lines: list[str] = []
     if names := left_out(environ):
         lines.append(f"Not used, because the lab has its own values: {', '.join(names)}.")
+    if names := misspelt(environ):
+        lines.append(f"Unknown settings, without effect: {', '.join(names)}.")
     with contextlib.suppress(ForeignRedisError):  # the start will report it
         if redis_url(environ):
             lines.append("Redis: the server of the exported REDIS_URL, with whatever is in it.")

@@ -1,0 +1,62 @@
+"""Exported variables that look like a setting and are none. A misspelt one has no effect, which is easy to miss."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from difflib import get_close_matches
+from typing import Final
+
+from lab.acs.settings import AcsSettings
+from lab.identity import IdentitySettings
+from lab.voice_live.settings import VoiceLiveSettings
+
+OF_SERVICES: Final = frozenset(
+    {
+        *("ACCEPT_PARTICIPANTS", "ACS_AUDIO_CHANNELS", "ACS_AUDIO_FORMAT", "ACS_CONNECTION_STRING"),
+        *("ACS_ENDPOINT", "ACS_JWKS_URL", "ACS_JWT_AUDIENCE", "ACS_JWT_ISSUER", "ACS_JWT_MODE", "AGENT_ID"),
+        *("AGENT_NAME", "AGENT_PATIENCE_S", "AGENT_PROFILES_FILE", "AGENT_PROJECT_NAME", "AGENT_VERSION"),
+        *("ALLOWED_TARGETS", "ALLOW_INSECURE", "ANSWER_DEADLINE_S", "ANSWER_WHEN", "API_KEYS"),
+        *("APOLOGY_AUDIO", "APPLICATIONINSIGHTS_CONNECTION_STRING", "AZURE_AI_SCOPE", "AZURE_CLIENT_ID"),
+        *("AZURE_CLIENT_SECRET", "AZURE_COGNITIVE_SERVICES_SCOPE", "AZURE_OPENAI_DEPLOYMENT"),
+        *("AZURE_TENANT_ID", "AZURE_VOICE_LIVE_API_KEY", "AZURE_VOICE_LIVE_ENDPOINT"),
+        *("AZURE_VOICE_LIVE_FURTHER_API_KEYS", "AZURE_VOICE_LIVE_FURTHER_ENDPOINTS", "BASE_URL"),
+        *("CALLS_OVER_LIMIT", "CALLS_PER_CALLER_PER_MIN", "CALLS_PER_MIN", "DEFAULT_PROFILE"),
+        *("DRAIN_TIMEOUT_S", "DTMF_INTERRUPTS", "EVENT_GRID_AUDIENCE", "EVENT_GRID_JWKS_URL"),
+        *("EVENT_GRID_SECRETS", "EVENT_GRID_TENANT_ID", "GATEWAY_CAPACITY", "GREETING_DELAY_MS"),
+        *("HISTORY_TURNS", "HOST", "HTTP_CONNECTIONS", "IDENTITY_ENDPOINT", "IDENTITY_HEADER"),
+        *("JWKS_MAX_AGE_S", "LOG_FORMAT", "LOG_LEVEL", "LOG_PHONE_KEY", "LOG_TRANSCRIPTS", "MAX_CALL_S"),
+        *("MEDIA_BASE_URL", "MEDIA_PATIENCE_S", "MEDIA_TOKEN_KEYS", "ON_BEHALF_REJECT_REASON"),
+        *("OTEL_EXPORTER_OTLP_ENDPOINT", "PENDING_CONNECTIONS", "PENDING_CONNECTIONS_PER_SOURCE"),
+        *("PLAYOUT_LEAD_MS", "PLAYOUT_MESSAGE_MS", "PLAYOUT_QUEUE_S", "PORT", "RECONNECT_BUDGET_S"),
+        *("RECORD_RETENTION_S", "REDIRECT_TARGET", "REDIS_CLUSTER", "REDIS_ENTRA", "REDIS_ENTRA_SCOPE"),
+        *("REDIS_SHARDS", "REDIS_URL", "REFUSED_CALLERS", "RELAY_CAPACITY", "RELAY_WARM_SESSIONS"),
+        *("RESPONSE_START_S", "RING_TIME_S", "ROUTING_KEY", "ROUTING_POLICY", "SAY_FORMS"),
+        *("SAY_MAX_CHARACTERS", "SAY_PER_MINUTE", "TRANSCRIPTS", "TRANSCRIPT_RETENTION_S", "TRANSFER_TARGET"),
+        *("VOICE_LIVE_API_VERSION", "VOICE_LIVE_CONNECTIONS_PER_MIN", "VOICE_LIVE_MODEL"),
+        *("VOICE_LIVE_OPEN_TIMEOUT_S", "VOICE_LIVE_PING_INTERVAL_S", "WAIT_AUDIO"),
+    }
+)
+"""The names of .env.example; a test compares the two."""
+_OF_SIMULATORS: Final = frozenset(
+    one.name.upper() for settings in (AcsSettings, VoiceLiveSettings, IdentitySettings) for one in fields(settings)
+)
+_PREFIXES: Final = ("ACS_", "AZURE_VOICE_", "EVENT_GRID_", "MEDIA_", "RELAY_", "ROUTING_", "VOICE_")
+"""No other program's variables begin like this."""
+_ALIKE: Final = 0.85
+_NEAREST: Final = 0.5
+
+
+def misspelt(
+    environ: Mapping[str, str] | None = None, known: Iterable[str] = OF_SERVICES | _OF_SIMULATORS
+) -> list[str]:
+    """Each with the nearest name that is known."""
+    names = frozenset(known)
+    found = []
+    for name in sorted(set(os.environ if environ is None else environ) - names):
+        prefixed = name.startswith(_PREFIXES)
+        nearest = get_close_matches(name, sorted(names), n=1, cutoff=_NEAREST if prefixed else _ALIKE)
+        if nearest or prefixed:
+            found.append(f"{name} (nearest: {nearest[0]})" if nearest else name)
+    return found
