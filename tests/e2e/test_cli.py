@@ -16,7 +16,7 @@ import pytest
 
 from lab.cli import main
 from lab.kept_stack import recall
-from lab.stack import Ports, Stack, probe_status
+from lab.stack import PARTS, Ports, Stack, probe_status
 from tests.support.eventually import eventually
 
 LAB = str(Path(sys.executable).parent / "lab")
@@ -69,7 +69,8 @@ def test_up_keeps_the_stack_up_and_down_stops_it(tmp_path: Path) -> None:
     try:
         stack = recall(tmp_path)
         assert stack is not None
-        assert str(stack.ports.acs) in up.stdout
+        for name in ("redis", *PARTS):
+            assert f"127.0.0.1:{stack.port_of(name)}" in up.stdout
         ready = f"http://127.0.0.1:{stack.ports.call_control}/readyz"
         assert probe_status(ready) == 200
         again = _lab(*folder, "up", "--free-ports")

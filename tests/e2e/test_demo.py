@@ -10,7 +10,7 @@ import pytest
 
 from lab.acs.settings import LAB_ACCESS_KEY
 from lab.call_checks import check_call
-from lab.demo import DEFAULT_SCENARIO, demo
+from lab.demo import DEFAULT_SCENARIO, call_running_stack, demo
 from lab.heard_audio import Recording, read_recording
 from lab.kept_stack import remember
 from lab.metric_checks import read_metrics
@@ -29,7 +29,7 @@ async def test_a_call_with_two_turns_and_a_barge_in_passes_every_check(
 ) -> None:
     remember(stack)
     logged = {service: len(_log(stack, service)) for service in SERVICES}
-    code = demo(DEFAULT_SCENARIO, stack.folder, tmp_path, attach=True)
+    code = call_running_stack(DEFAULT_SCENARIO, stack.folder, tmp_path)
     told = "".join(capsys.readouterr())
     assert code == 0, told
     for line in ("answered", "hears the agent", "StopAudio", "hung up by the caller", "claims hold"):
@@ -54,7 +54,7 @@ def test_the_documented_scenario_with_a_key_passes_every_check(
 ) -> None:
     """As somebody writes it who has read docs/lab.md; tests/repo compares the file with the page."""
     remember(stack)
-    code = demo(DEFAULT_SCENARIO.with_name("order-status.yaml"), stack.folder, tmp_path, attach=True)
+    code = call_running_stack(DEFAULT_SCENARIO.with_name("order-status.yaml"), stack.folder, tmp_path)
     told = "".join(capsys.readouterr())
     assert code == 0, told
     assert "presses #" in told

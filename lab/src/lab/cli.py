@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from lab.exported import notices
-from lab.kept_stack import bring_down, forget, lost, remember
+from lab.kept_stack import addresses, bring_down, forget, lab_command, lost, remember
 from lab.redis_server import NoRedisError
 from lab.stack import API_KEY, Ports, Stack, StackError, show_ready, stack_folder
 
@@ -41,6 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments, others = parser.parse_known_args(argv)
     if others and arguments.command not in SIMULATORS:
         parser.error(f"unrecognized arguments: {' '.join(others)}")
+    folder = arguments.folder or FOLDER
     # The demo's tools are imported late: a simulator must start fast and needs none of them.
     if arguments.command == "acs":
         from lab.acs.app import main as acs_main
@@ -55,15 +56,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         return identity_main(others)
     if arguments.command in ("demo", "call"):
-        from lab.demo import DEFAULT_SCENARIO, demo
+        from lab.demo import DEFAULT_SCENARIO, call_running_stack, demo
 
         scenario = arguments.scenario or DEFAULT_SCENARIO
-        folder = arguments.folder / "demo" if arguments.command == "demo" else arguments.folder
-        return demo(scenario, folder, arguments.out, play=arguments.play, attach=arguments.command == "call")
+        if arguments.command == "call":
+            only = arguments.folder is not None
+            return call_running_stack(scenario, folder, arguments.out, play=arguments.play, only_here=only)
+        return demo(scenario, folder / "demo", arguments.out, play=arguments.play)
     if arguments.command == "load":
         from lab.load import load
 
-        return load(arguments.calls, arguments.seconds, arguments.folder / "load", json_path=arguments.json)
+        return load(arguments.calls, arguments.seconds, folder / "load", json_path=arguments.json)
     if arguments.command == "chaos":
         from lab.chaos.chaos import chaos, write_page
 
@@ -71,21 +74,21 @@ def main(argv: Sequence[str] | None = None) -> int:
             return write_page(arguments.json or RESULTS)
         return chaos(
             arguments.rows,
-            arguments.folder / "chaos",
+            folder / "chaos",
             calls=arguments.calls,
             repeats=arguments.repeats,
             json_path=arguments.json,
             quick=arguments.quick,
         )
     if arguments.command == "up":
-        return _up(arguments.folder, Ports.free() if arguments.free_ports else Ports())
-    return _down(arguments.folder)
+        return _up(folder, Ports.free() if arguments.free_ports else Ports())
+    return _down(folder)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="lab", description=__doc__)
     parser.add_argument("--version", action="version", version=f"lab {version('lab')}")
-    parser.add_argument("--folder", type=Path, default=FOLDER, help="where logs go (default: .lab)")
+    parser.add_argument("--folder", type=Path, help="where logs go (default: .lab); `call`: whose stack to call")
     commands = parser.add_subparsers(dest="command", required=True)
     for simulator, about in SIMULATORS.items():
         # Each has a parser of its own, which lists its settings.
@@ -142,7 +145,10 @@ The stack is up. Logs are in {folder}/.
   by hand:       curl -d '{{"from": "+14255550100", "to": "+18005551212"}}' http://127.0.0.1:{ports.acs}/lab/calls
   see the calls: curl -H 'X-Api-Key: {API_KEY}' http://127.0.0.1:{ports.call_control}/api/calls
   stop it:       {_command(folder)} down
-  more:          docs/lab.md (scenarios, faults, settings)"""
+  more:          docs/lab.md (scenarios, faults, settings)
+
+"""
+        + "\n".join(f"  {line}" for line in addresses(stack))
     )
     return 0
 
@@ -163,6 +169,4 @@ def _down(folder: Path) -> int:
 
 
 def _command(folder: Path) -> str:
-    """`lab` as it can be pasted into the shell."""
-    lab = str(Path(sys.executable).parent / "lab")
-    return lab if folder == FOLDER else f"{lab} --folder {folder}"
+    return lab_command(None if folder == FOLDER else folder)

@@ -1,4 +1,4 @@
-"""`lab demo`: one whole phone call through the real services, told as it happens, recorded, and checked."""
+"""`lab demo` and `lab call`: one phone call through the real services, shown as it happens, recorded, and checked."""
 
 from __future__ import annotations
 
@@ -13,45 +13,32 @@ from typing import Final
 from lab.call_checks import CallCheck, check_call
 from lab.exported import notices
 from lab.heard_audio import read_recording
-from lab.kept_stack import found, not_ready
+from lab.kept_stack import found, lab_command, not_ready, recall, standing
 from lab.metric_checks import MetricsBefore
 from lab.observed_call import ObservedCall, place_call, save_recording
 from lab.redis_server import NoRedisError
 from lab.scenario import Scenario, ScenarioError, load_scenario
-from lab.stack import Ports, Stack, StackError, log_tail, running, show_ready
+from lab.stack import Ports, Stack, StackError, log_tail, running, show_ready, stack_folder
 from lab.timeline import tell
+from lab.unanswered_call import outcome_of, unchecked
 from lab.wire import Json, WireError
 
 DEFAULT_SCENARIO: Final = Path(str(files("lab") / "scenarios" / "opening-hours.yaml"))
 _CALL_TIMEOUT_S: Final = 120.0
+_START: Final = "Start one with `make up` or `docker compose --profile sim up`."
 _SETTLE_S: Final = 2.0
 """All of a call is released within this time of its end."""
 
 
-def demo(scenario_path: Path, folder: Path, out: Path, *, play: bool = False, attach: bool = False) -> int:
-    """Exit code 0 when the call passed every check. `attach` uses the stack that `lab up` or Docker Compose started."""
-    try:
-        scenario = load_scenario(scenario_path)
-    except OSError as error:
-        print(f"The scenario {scenario_path} cannot be read: {error.strerror or error}", file=sys.stderr)
+def demo(scenario_path: Path, folder: Path, out: Path, *, play: bool = False) -> int:
+    """Start a stack, place one call, stop the stack. Exit code 0 when the call passed every check."""
+    scenario = _read(scenario_path)
+    if scenario is None:
         return 2
-    except ScenarioError as error:
-        print(error, file=sys.stderr)
-        return 2
+    for line in notices(Path.cwd()):
+        print(line, file=sys.stderr)
+    print("Starting:", end="", flush=True)
     try:
-        if attach:
-            stack = found(folder, Ports())
-            if stack is None:
-                print("No stack is up. Start one with `make up` or `docker compose --profile sim up`.", file=sys.stderr)
-                return 2
-            if missing := not_ready(stack):
-                print(f"The stack is up only in part; not ready: {', '.join(missing)}.", file=sys.stderr)
-                print(f"Logs: {stack.folder}. `lab --folder {stack.folder} down` stops the rest.", file=sys.stderr)
-                return 1
-            return _one_call(stack, scenario, out, play=play)
-        for line in notices(Path.cwd()):
-            print(line, file=sys.stderr)
-        print("Starting:", end="", flush=True)
         with running(Stack(Ports.free(), folder, progress=show_ready)) as stack:
             print(flush=True)
             return _one_call(stack, scenario, out, play=play)
@@ -60,13 +47,64 @@ def demo(scenario_path: Path, folder: Path, out: Path, *, play: bool = False, at
         return 1
 
 
+def call_running_stack(
+    scenario_path: Path, folder: Path, out: Path, *, play: bool = False, only_here: bool = False
+) -> int:
+    """The same on the stack that `lab up` or Docker Compose started. `only_here`: on that of `folder` or on none."""
+    scenario = _read(scenario_path)
+    if scenario is None:
+        return 2
+    ports = Ports()
+    stack = recall(folder) if only_here else found(folder, ports)
+    if stack is None:
+        print(_no_stack(folder, ports) if only_here else f"No stack is up. {_START}", file=sys.stderr)
+        return 2
+    if stack.folder.absolute() != folder.absolute() or recall(folder) is None:
+        whose = f"the stack of {stack.folder}" if recall(stack.folder) else "the stack on the documented ports"
+        print(f"Calling {whose} ({stack.url('acs')}).", flush=True)
+    if missing := not_ready(stack):
+        print(f"The stack is up only in part; not ready: {', '.join(missing)}.", file=sys.stderr)
+        print(f"Logs: {stack.folder}. `lab --folder {stack.folder} down` stops the rest.", file=sys.stderr)
+        return 1
+    try:
+        return _one_call(stack, scenario, out, play=play)
+    except (StackError, WireError) as error:
+        print(f"\nThe call could not be made: {error}", file=sys.stderr)
+        return 1
+
+
+def _no_stack(folder: Path, ports: Ports) -> str:
+    """With the command that calls the stack of another folder, or of Docker Compose, if one is up."""
+    there = stack_folder(ports)
+    if there is not None and recall(there) is not None:
+        return f"No stack of {folder} is up. The stack of {there} is: `{lab_command(there)} call` calls it."
+    if standing(folder, ports) is not None:
+        return f"No stack of {folder} is up. One is on the documented ports: `{lab_command(None)} call` calls it."
+    return f"No stack of {folder} is up. {_START}"
+
+
+def _read(path: Path) -> Scenario | None:
+    """None after the reason was printed."""
+    try:
+        return load_scenario(path)
+    except OSError as error:
+        print(f"The scenario {path} cannot be read: {error.strerror or error}", file=sys.stderr)
+    except ScenarioError as error:
+        print(error, file=sys.stderr)
+    return None
+
+
 def _one_call(stack: Stack, scenario: Scenario, out: Path, *, play: bool) -> int:
     before = MetricsBefore.read(stack)
     call = place_call(stack, scenario)
     print(f"Calling, scenario “{scenario.name}”. Seconds since the phone began to ring:\n")
     _follow(stack, call)
-    print("\nChecking what was heard …", flush=True)
     record, transcript = _settled(call)
+    if outcome := outcome_of(call, record):
+        claims = unchecked(call, scenario)
+        print(f"\n{outcome}\n{len(claims)} claims could not be checked: {'; '.join(claims)}.", file=sys.stderr)
+        return 1
+    print("\nChecking what was heard …", flush=True)
     wav_path = out / f"{scenario.name}.wav"
     recording = read_recording(save_recording(call, wav_path))
     transcript_path = _write_transcript(out / f"{scenario.name}.txt", transcript)

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import signal
+import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any, Final
 
 import psutil
 
-from lab.stack import PARTS, STOP_TIMEOUT_S, Ports, Process, Stack, probe_of, probe_status, stack_folder
+from lab.stack import API_KEY, PARTS, STOP_TIMEOUT_S, Ports, Process, Stack, probe_of, probe_status, stack_folder
 
 _FILE: Final = "stack.json"
 _SAME_START_S: Final = 1.0
@@ -59,6 +60,28 @@ def found(folder: Path, ports: Ports) -> Stack | None:
     if there is not None and there != folder.absolute() and (stack := recall(there)) is not None:
         return stack
     return standing(folder, ports)
+
+
+def lab_command(folder: Path | None) -> str:
+    """`lab` as it can be pasted into the shell."""
+    lab = str(Path(sys.executable).parent / "lab")
+    return lab if folder is None else f"{lab} --folder {folder}"
+
+
+def addresses(stack: Stack) -> list[str]:
+    """Where each part listens, aligned."""
+    rows = {
+        "call-control": "operator API (X-Api-Key: " + API_KEY + "), webhooks",
+        "media-gateway": "media socket /ws",
+        "agent-relay": "probes and metrics",
+        "acs": "simulated ACS, /lab/calls, /lab/faults",
+        "voice-live": "simulated Voice Live, /lab/agent, /lab/faults",
+        "identity": "simulated managed identity, /lab/faults",
+    }
+    lines = [f"{name:<14} http://127.0.0.1:{stack.port_of(name):<6} {about}" for name, about in rows.items()]
+    own = any(process.name == "redis" for process in stack.processes)
+    redis = f"redis://127.0.0.1:{stack.ports.redis}/0" if own else "the server of REDIS_URL"
+    return [*lines, f"{'redis':<14} {redis}"]
 
 
 def standing(folder: Path, ports: Ports) -> Stack | None:

@@ -118,10 +118,13 @@ class ObservedCall:
 
     def record(self) -> Json:
         """The call as call-control's operator API shows it; empty when it does not know the call."""
-        connection = self.phone.get("call_connection_id")
+        connection, correlation = self.phone.get("call_connection_id"), self.phone.get("correlation_id")
         calls = call_json("GET", f"{self.stack.url('call-control')}/api/calls")
         for row in _rows(calls):
-            if connection and row.get("connection_id") == connection:
+            # A call that is redirected or rejected never has a connection.
+            if (connection and row.get("connection_id") == connection) or (
+                correlation and row.get("correlation_id") == correlation
+            ):
                 found: Json = row
                 return found
         return {}

@@ -101,6 +101,8 @@ class Stack:
     redis_url: str = ""
     progress: Callable[[str], None] | None = None
     """Called with the name of each part once it is ready."""
+    created: list[Path] = field(default_factory=list)
+    """Folders that were not there before, the innermost first."""
     stop_within_s: float = STOP_TIMEOUT_S
     """After that, what has not ended by itself is killed."""
 
@@ -110,6 +112,7 @@ class Stack:
         for name in ("redis", *PARTS):
             if name != "redis" or not _given_redis():
                 self._refuse_taken(name, self.port_of(name))
+        self.created = [one for one in (self.folder, *self.folder.parents) if not one.exists()]
         self.folder.mkdir(parents=True, exist_ok=True)
         self._start_redis()
         for name in PARTS:
@@ -147,6 +150,9 @@ class Stack:
                 if process.popen.poll() is None:
                     process.popen.kill()
                     process.popen.wait()
+        with contextlib.suppress(OSError):  # what is not empty stays
+            for folder in self.created:
+                folder.rmdir()
 
     def url(self, name: str) -> str:
         return f"http://127.0.0.1:{next(p.port for p in self.processes if p.name == name)}"

@@ -1,0 +1,39 @@
+"""A call that no agent answered: what became of it, and by which rule."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lab.call_checks import check_call
+from lab.heard_audio import Recording
+from lab.metric_checks import SERVICES
+from lab.observed_call import ObservedCall
+from lab.scenario import Scenario
+from lab.wire import Json
+
+
+def outcome_of(call: ObservedCall, record: Json) -> str:
+    """One sentence; empty for a call that was answered. `record`: the operator API's, empty if it has none."""
+    if call.times("phone", "answered"):
+        return ""
+    state = str(call.phone.get("state"))
+    what = {
+        "redirected": f"was redirected to {str(call.phone.get('redirected_to')).removeprefix('4:')}",
+        "rejected": "was rejected",
+    }.get(state, f"ended without an answer ({call.phone.get('end_reason') or state})")
+    return f"The call {what} ({_why(record)}), so there is no recording."
+
+
+def _why(record: Json) -> str:
+    if not record:
+        return "call-control does not know the call"
+    route = record.get("route") or {}
+    why = [f"rule {route['rule']}: {route['reason']}"] if route.get("rule") else []
+    return "; ".join([*why, f"end reason {record.get('end_reason') or 'none yet'}"])
+
+
+def unchecked(call: ObservedCall, scenario: Scenario) -> list[str]:
+    """The claims about a conversation, none of which can be checked."""
+    silence = Recording(16_000, np.zeros(0), np.zeros(0))
+    metrics = [f"/metrics of {service} tell the same" for service in SERVICES]
+    return [check.claim for check in check_call(call, scenario, silence, [])] + metrics
