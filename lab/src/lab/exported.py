@@ -14,8 +14,6 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from lab.setting_names import misspelt
-
 OWNED: Final = frozenset(
     {
         *("HOST", "PORT", "BASE_URL", "MEDIA_BASE_URL", "WEBHOOK_URL", "STACK_FOLDER"),
@@ -93,6 +91,9 @@ def redis_url(environ: Mapping[str, str] | None = None) -> str:
 
 def notices(folder: Path, environ: Mapping[str, str] | None = None) -> list[str]:
     """What a person should know before a stack starts, a line each; empty when nothing is unusual."""
+    # Late: it loads the simulators, which no simulator that is started by itself needs.
+    from lab.setting_names import misspelt
+
     environ = os.environ if environ is None else environ
     lines: list[str] = []
     if names := left_out(environ):
