@@ -21,7 +21,7 @@ SENTENCES = [
     ("docs/api.md", "longer than {} s; the text", "call_control.http.error_responses.BODY_DEADLINE_S"),
     ("docs/api.md", "paused for longer than {} s", "call_control.http.announcement_api.SILENCE_S"),
     ("docs/api.md", "After {} s without text", "call_control.http.announcement_api.SILENCE_S"),
-    ("docs/api.md", "up to {} s for the answer", "agent_relay.core.dialog.turns.ANSWER_DUE_S"),
+    ("docs/api.md", "up to {} s for the answer", "agent_relay.core.dialog.caller_turns.ANSWER_DUE_S"),
     ("docs/api.md", "spoken after {} s; half", "agent_relay.core.announcements.announcement.STOP_PAUSE_S"),
     ("docs/api.md", "half a sentence after {} s", "agent_relay.core.announcements.announcement.PAUSE_S"),
     ("docs/api.md", "and {} pieces that wait", "bridge_common.wire.keys.SAY_LENGTH"),

@@ -169,7 +169,7 @@ async def test_a_relay_that_hands_over_leaves_the_next_sentence_to_the_next(clie
         await eventually(call.turns)
         for holding in leaving.worker._holdings.values():
             assert holding.relay is not None
-            holding.relay.says.hold(True)
+            holding.relay.hold_announcements(True)
         await call.say(Say("say_1", 15, TEXT[15:], last=True))
         async with relay_process(clients, model_target(service.url), name="relay-2"):
             await eventually(leaving.worker._hand_over.others_have_room, what="the other relay is known")

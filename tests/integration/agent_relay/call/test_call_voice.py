@@ -137,7 +137,7 @@ async def test_what_a_session_that_is_given_up_swallowed_is_sent_to_the_next_one
         call.speak_numbered(range(40))
         await eventually(lambda: len(session.audio) == 40 * 960)
         await session.push({"type": "error", "error": {"code": "drill", "message": "a sign of life"}})
-        await eventually(lambda: "complains" in caplog.text)
+        await eventually(lambda: "Voice Live reported an error" in caplog.text)
         call.speak_numbered(range(40, 60))
         await eventually(lambda: len(session.audio) == 60 * 960)
         (holding,) = relay.worker._holdings.values()

@@ -163,7 +163,7 @@ async def test_a_turn_that_is_not_answered_is_heard_by_the_next_session_from_its
                 # The turn begins while the next session is opened, later than the hand-over.
                 await old.push(caller_said("item_1", "")[0])
                 (holding,) = here.worker._holdings.values()
-                await eventually(lambda: holding.relay is not None and holding.relay._conversation.caller.speaks)
+                await eventually(lambda: holding.relay is not None and holding.relay._driver.caller_waits)
                 call.speak_numbered(range(60, 120))
                 await eventually(lambda: old.frames == list(range(120)))
                 await new.push(updated("sess_2", conversation))

@@ -19,13 +19,12 @@ class Line:
 
     def __init__(self) -> None:
         self.audio = UplinkAudio()
-        self.flows = False
         self.events: list[vl.ServerEvent] = []
         self.link: VoiceLink
 
     async def open(self, service: ScriptedVoiceLive) -> asyncio.Task[OutsideError]:
         socket = await Dialer(model_target(service.url), minted_tokens()).dial("req-1", "")
-        self.link = VoiceLink(socket, self.audio, lambda: self.flows, self.events.append)
+        self.link = VoiceLink(socket, self.audio, self.events.append)
         return asyncio.create_task(self.link.run())
 
 
@@ -50,8 +49,7 @@ async def test_audio_waits_until_it_may_flow() -> None:
         line.link.send(vl.create_response())
         await eventually(lambda: service.sessions[0].used)
         assert not service.sessions[0].audio
-        line.flows = True
-        line.link.nudge()
+        line.link.start_audio()
         await eventually(lambda: len(service.sessions[0].audio) == 960)
         running.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -119,7 +117,7 @@ async def test_a_fault_of_the_call_ends_its_session_and_is_told() -> None:
             raise LookupError("a fault of ours")
 
         socket = await Dialer(model_target(service.url), minted_tokens()).dial("req-1", "")
-        link = VoiceLink(socket, line.audio, lambda: False, fail)
+        link = VoiceLink(socket, line.audio, fail)
         with pytest.raises(LookupError, match="ours"):
             await link.run()
         assert len(seen) == 1, "nothing follows a fault"
@@ -149,13 +147,13 @@ async def test_what_a_slow_service_does_not_take_goes_out_in_order_later() -> No
         line = Line()
         running = await line.open(service)
         await eventually(lambda: service.sessions[0].connection)
-        line.flows = True
+        line.link.start_audio()
         connection = service.sessions[0].connection
         assert connection is not None
         connection.transport.pause_reading()
         frame, passed = bytes(9600), 0
         while not line.audio:
-            line.link.pass_on(frame, flows=True)
+            line.link.pass_on(frame)
             passed += 1
             assert passed < 10_000
         line.link.send(vl.create_response())

@@ -10,10 +10,9 @@ from typing import cast
 import pytest
 
 from agent_relay.call.call_trace import CallTrace
-from agent_relay.call.call_voice import CallVoice
+from agent_relay.call.call_voice import CallVoice, VoiceEvents
 from agent_relay.call_context import CallContext
 from agent_relay.core.backoff import Backoff
-from agent_relay.core.dialog.conversation import Conversation
 from bridge_common.base.errors import BridgeError, OutsideError
 from bridge_common.wire.call_record import CallRecord, Status
 from tests.unit.support.talk import plan_for
@@ -34,10 +33,10 @@ class Flapping:
 
     def voice(self, monkeypatch: pytest.MonkeyPatch) -> CallVoice:
         desk = cast(CallContext, SimpleNamespace(backoff=Backoff(first_s=0.0, most_s=0.0, budget_s=BUDGET_S)))
-        conversation = cast(Conversation, SimpleNamespace(session_lost=lambda *_: [], plan=plan_for()))
+        events = cast(VoiceEvents, SimpleNamespace(voice_event=lambda _: None, session_lost=lambda _: None))
         trace = cast(CallTrace, SimpleNamespace(following=lambda follower: follower))
         record = CallRecord(call_id="call_1", status=Status.CONNECTED, voice_session_id="sess_0")
-        voice = CallVoice(desk, conversation, record, trace, do=lambda _: None, on_event=lambda _: None)
+        voice = CallVoice(desk, record, plan_for(), trace, events)
         monkeypatch.setattr(voice, "_now", lambda: self.now)
 
         async def one_session() -> BridgeError:

@@ -1,9 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import logging
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any, cast
@@ -12,16 +10,7 @@ import pytest
 
 from agent_relay.call.outbox import Outbox, Reporter
 from agent_relay.call_context import CallContext
-from agent_relay.core.dialog.conversation import Conversation
-from agent_relay.core.dialog.conversation_commands import (
-    Command,
-    MarkGreeted,
-    MarkSaid,
-    Ready,
-    Record,
-    RunTool,
-)
-from agent_relay.core.dialog.session_profile import SessionProfile
+from agent_relay.core.dialog.conversation_commands import MarkGreeted, MarkSaid, Ready, Record, RunTool
 from bridge_common.base.errors import OutsideError
 from bridge_common.base.outage_logger import OutageLogger
 from bridge_common.store.leases import Claim
@@ -33,7 +22,6 @@ from bridge_common.wire.entries import (
     UplinkMissed,
     VoiceLost,
 )
-from tests.unit.support.talk import plan_for
 
 CLAIM = Claim("call_1", 7)
 
@@ -86,23 +74,23 @@ class Redis:
 
 
 @dataclass
-class Talk:
-    """A conversation that is told the answers."""
+class Answers:
+    """A driver that writes down the answers."""
 
-    plan: SessionProfile = field(default_factory=plan_for)
+    received: list[str] = field(default_factory=list)
 
-    def greeting_granted(self, granted: bool, now: float) -> list[Command]:
-        return [Record(Notice("greeting", str(granted), 1))]
+    def greeting_granted(self, granted: bool) -> None:
+        self.received.append(f"greeting {granted}")
 
-    def tool_answered(self, call_id: str, output: str, now: float) -> list[Command]:
-        return [Record(Notice("tool", f"{call_id} {output}", 1))]
+    def tool_answered(self, function_call_id: str, output: str) -> None:
+        self.received.append(f"{function_call_id} {output}")
 
 
 @dataclass
 class Stage:
     redis: Redis
     errands: Outbox
-    did: list[Command]
+    answers: list[str]
     lost: list[str]
 
     async def run(self, *errands: Any) -> None:
@@ -112,7 +100,7 @@ class Stage:
         await asyncio.wait_for(self.errands.run(), 5)
 
 
-def _stage(talk: Talk | None = None, **redis: Any) -> Stage:
+def _stage(*, keeps_transcript: bool = True, **redis: Any) -> Stage:
     one = Redis(**redis)
 
     async def answer(arguments: str) -> str:
@@ -120,16 +108,12 @@ def _stage(talk: Talk | None = None, **redis: Any) -> Stage:
 
     noting = OutageLogger(logging.getLogger("errands"), "writing of calls")
     desk = SimpleNamespace(store=one, says=one, inbox=one, leases=one, tools={"look": answer}, noting=noting)
-    did: list[Command] = []
+    answers = Answers()
     lost: list[str] = []
-
-    def do(commands: Iterable[Command]) -> None:
-        did.extend(commands)
-
     errands = Outbox(
-        cast(CallContext, desk), CLAIM, cast(Conversation, talk or Talk()), do, lambda: lost.append("lease")
+        cast(CallContext, desk), CLAIM, answers, lambda: lost.append("lease"), keeps_transcript=keeps_transcript
     )
-    return Stage(one, errands, did, lost)
+    return Stage(one, errands, answers.received, lost)
 
 
 def _notice(what: str) -> Record:
@@ -138,7 +122,7 @@ def _notice(what: str) -> Record:
 
 @pytest.mark.parametrize("keeps", [True, False])
 async def test_people_are_not_shown_what_is_private(keeps: bool) -> None:
-    stage = _stage(Talk(dataclasses.replace(plan_for(), keeps_transcript=keeps)))
+    stage = _stage(keeps_transcript=keeps)
     await stage.run(_notice("a"), Record(Notice("b", "", 1), private=True))
     first: object = Notice("a", "", 1)
     assert stage.redis.done == [first if keeps else ("private", first), ("private", Notice("b", "", 1))]
@@ -153,7 +137,7 @@ async def test_they_are_done_in_order_and_all_before_the_end() -> None:
         Notice("b", "", 1),
         "greeted",
     ]
-    assert stage.did == [Record(Notice("greeting", "True", 1))]
+    assert stage.answers == ["greeting True"]
 
 
 async def test_call_control_is_told_once_that_there_is_a_voice() -> None:
@@ -186,7 +170,7 @@ async def test_what_redis_refuses_is_given_up() -> None:
 async def test_tools_run_beside_the_rest() -> None:
     stage = _stage()
     await stage.run(RunTool("c1", "look", "{}"), _notice("a"))
-    assert stage.did == [Record(Notice("tool", "c1 <{}>", 1))]
+    assert stage.answers == ["c1 <{}>"]
 
 
 async def test_a_lost_voice_goes_to_the_inbox() -> None:

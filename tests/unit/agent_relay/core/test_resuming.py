@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from agent_relay.core.dialog.conversation_commands import Abandon, Append, Command, MarkGreeted, Record
+from agent_relay.core.dialog.conversation_commands import (
+    Abandon,
+    Append,
+    Command,
+    MarkGreeted,
+    PhaseChanged,
+    Record,
+)
 from agent_relay.core.dialog.history import History
 from agent_relay.core.dialog.hold_policy import PATIENCE_S
 from agent_relay.core.dialog.turns import GRACE_S
@@ -107,7 +114,7 @@ def test_a_response_that_stops_coming_ends_the_session() -> None:
         for probe in probes(commands):
             answer = vl.ErrorEvent("item_retrieve_invalid_item_id", "No item", "item_id", str(probe["event_id"]))
             assert talk.core.voice_event(answer, now + 0.01) == []
-    assert talk.core.last_error == ""
+    assert talk.core.refusal == ""
     assert now == 1.0 + patience_s
     talk.core.session_lost("abandoned", now)
     assert types(talk.open()) == ["conversation.item.create", "response.create"]
@@ -136,7 +143,7 @@ def test_a_caller_who_was_heard_and_gets_no_answer_makes_the_session_prove_itsel
     talk = Talk(plan_for())
     talk.open()
     talk.hear(vl.SpeechStarted("u1"), vl.SpeechStopped("u1"))
-    assert talk.core.caller.waits
+    assert talk.core.caller_waits
     assert len(probes(talk.core.tick(1.0 + PROBE_S))) == 1
 
 
@@ -153,7 +160,8 @@ def test_the_end_writes_down_what_was_being_said() -> None:
     talk = Talk(plan_for())
     talk.open()
     talk.reply()
-    (record,) = talk.core.call_ended(1.5)
+    phase, record = talk.core.call_ended(1.5)
+    assert phase == PhaseChanged("ready", "closed", "call ended")
     assert isinstance(record, Record)
     assert talk.hear(vl.AudioDelta("r2", "a2", SECOND)) == []
 

@@ -49,7 +49,7 @@ async def test_calls_are_handed_over_when_all_of_them_find_room(members: list[Me
 async def test_announcements_are_held_while_the_call_can_go_elsewhere() -> None:
     held: list[bool] = []
     claim = Claim("call_1", 1, "0-0")
-    relay = cast(Relay, SimpleNamespace(quiet=False, says=SimpleNamespace(hold=held.append)))
+    relay = cast(Relay, SimpleNamespace(quiet=False, hold_announcements=held.append))
     holdings: Holdings = {claim: OwnedCall(claim, 0.0, relay=relay)}
     peers = Peers(_peer(10))
     hand_over = HandOver(cast(CallContext, SimpleNamespace(fleet=peers)), holdings)

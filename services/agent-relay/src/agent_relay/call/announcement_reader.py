@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Final
 
 from agent_relay.call_context import CallContext
-from agent_relay.core.dialog.conversation import Conversation
-from agent_relay.core.dialog.conversation_commands import Command
 from bridge_common.base.errors import OutsideError
 from bridge_common.base.log import fields
 from bridge_common.store.leases import BEGINNING
@@ -21,16 +19,13 @@ _RETRY_S: Final = 0.2
 
 
 class AnnouncementReader:
-    """`do` carries out what the conversation wants then."""
+    """`on_piece` receives every piece of text with its entry id."""
 
-    def __init__(
-        self, desk: CallContext, call_id: str, conversation: Conversation, do: Callable[[Iterable[Command]], None]
-    ) -> None:
+    def __init__(self, desk: CallContext, call_id: str, on_piece: Callable[[str, Say], None]) -> None:
         self._desk = desk
         self._call_id = call_id
         self._stream = desk.keys.say(call_id)
-        self._conversation = conversation
-        self._do = do
+        self._on_piece = on_piece
         self._listens = False
         self._closed = False
 
@@ -51,17 +46,10 @@ class AnnouncementReader:
             self._listens = True
             self._desk.say_reader.add(self._stream, BEGINNING, self._on_entry)
 
-    def hold(self, held: bool) -> None:
-        """Whether to leave what is not begun yet to another relay."""
-        announcements = self._conversation.announcements
-        if announcements.held is not held:
-            announcements.held = held
-            self._do(self._conversation.tick(asyncio.get_running_loop().time()))
-
     def close(self) -> None:
         self._closed = True
         self._desk.say_reader.remove(self._stream)
 
     def _on_entry(self, entry_id: str, entry: Entry) -> None:
         if isinstance(entry, Say):
-            self._do(self._conversation.say(entry_id, entry, asyncio.get_running_loop().time()))
+            self._on_piece(entry_id, entry)

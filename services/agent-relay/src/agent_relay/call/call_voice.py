@@ -11,16 +11,17 @@ import logging
 import random
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
-from typing import Final
+from collections.abc import Awaitable, Coroutine, Iterable
+from typing import Final, Protocol
 
 from agent_relay import metrics
 from agent_relay.call.call_trace import CallTrace
 from agent_relay.call_context import CallContext, was_held
 from agent_relay.core.backoff import Waits
-from agent_relay.core.dialog.conversation import Conversation, ConversationPhase
-from agent_relay.core.dialog.conversation_commands import Command, Ready
-from agent_relay.core.protocol.voice_events import ClientEvent, ServerEvent
+from agent_relay.core.dialog.conversation_commands import Ready
+from agent_relay.core.dialog.session_profile import SessionProfile
+from agent_relay.core.protocol.session_setup import SessionSetup
+from agent_relay.core.protocol.voice_events import ClientEvent, ServerEvent, SessionUpdated
 from agent_relay.voice import protocol_trace
 from agent_relay.voice.connection_quota import Urgency
 from agent_relay.voice.roll_over import LEAD_S, next_session
@@ -41,32 +42,49 @@ PATIENCE_S: Final = 5.0
 """Longer than this a phone does not ring for a connection that the quota does not have: the call is diverted."""
 
 
-class CallVoice:
-    """`do` carries out what the conversation wants; `on_event` gets what Voice Live says."""
+class VoiceEvents(Protocol):
+    """Receives everything that happens to the voice sessions of a call, and answers what the next one needs (the driver
+    of the call).
+    """
 
+    @property
+    def conversation_id(self) -> str:
+        """To resume the conversation by, "" if there is none."""
+
+    @property
+    def refusal(self) -> str:
+        """The error of the service against a session that was not configured yet, "" if there was none."""
+
+    def accepts(self, setup: SessionSetup) -> bool:
+        """Whether a session that was configured in advance suits the call."""
+
+    def quiet(self) -> bool:
+        """Nobody speaks and nobody is about to."""
+
+    def session_opened(self, *, resumes: bool) -> None:
+        """`resumes`: the resource knows the conversation id."""
+
+    def configured_session_opened(self, session: SessionUpdated, refusals: Iterable[str], *, resumes: bool) -> None: ...
+
+    def voice_event(self, event: ServerEvent) -> None: ...
+
+    def session_lost(self, reason: str) -> None: ...
+
+
+class CallVoice:
     def __init__(
-        self,
-        desk: CallContext,
-        conversation: Conversation,
-        record: CallRecord,
-        trace: CallTrace,
-        *,
-        do: Callable[[Iterable[Command]], None],
-        on_event: Callable[[ServerEvent], None],
+        self, desk: CallContext, record: CallRecord, plan: SessionProfile, trace: CallTrace, events: VoiceEvents
     ) -> None:
         self.session_id = ""
         self.resource = record.voice_resource
         self._desk = desk
-        self._conversation = conversation
+        self._plan = plan
+        self._events = events
         self._call_id = record.call_id
         self._trace = trace
-        self._do = do
         self._on_event = protocol_trace.hearing(
-            record.call_id,
-            trace.following(self._on_voice_event),
-            shows_words=conversation.plan.keeps_transcript,
+            record.call_id, trace.following(events.voice_event), shows_words=plan.keeps_transcript
         )
-        self._forward = on_event
         self._now = asyncio.get_running_loop().time
         self._promised = was_held(record)
         """call-control counts on a voice session: from now on even hopeless failures are tried again."""
@@ -80,24 +98,16 @@ class CallVoice:
         self._given_up = ""
         """The reason, once no further session is wanted."""
 
-    @property
-    def takes_audio(self) -> bool:
-        return self._conversation.phase is ConversationPhase.READY
-
-    def hear(self, pcm24k: bytes) -> bool:
-        """The caller; kept while no session takes it. Whether one does."""
-        flows = self.takes_audio
-        if self._conversation.protects_greeting:
-            return flows
+    def hear(self, pcm24k: bytes) -> None:
+        """A frame of the caller; kept while no session takes it."""
         if self._link is not None:
-            self._link.pass_on(pcm24k, flows=flows)
+            self._link.pass_on(pcm24k)
         else:
             self._audio.add(pcm24k)
-        return flows
 
-    def _on_voice_event(self, event: ServerEvent) -> None:
-        self._forward(event)
-        self._audio.session_alive(caller_speaks=self._conversation.caller.speaks)
+    def session_alive(self, *, caller_speaks: bool) -> None:
+        """An event of the session was processed."""
+        self._audio.session_alive(caller_speaks=caller_speaks)
 
     def send(self, event: ClientEvent) -> None:
         if self._link is not None:
@@ -114,10 +124,10 @@ class CallVoice:
         self._given_up = reason
         self.abandon(reason, retry=False)
 
-    def nudge(self) -> None:
-        """Caller audio follows what the session had to be told first."""
+    def start_audio(self) -> None:
+        """The session is ready for the caller's audio."""
         if self._link is not None:
-            self._link.nudge()
+            self._link.start_audio()
 
     def ready(self, ready: Ready) -> None:
         """The session is configured: the call may count on it."""
@@ -142,7 +152,7 @@ class CallVoice:
                 if now - self._ready_since > _SETTLED_S:
                     waits = self._desk.backoff.waits(random.random)
                 self._ready_since = None
-            self._do(self._conversation.session_lost(failure.message, now))
+            self._events.session_lost(failure.message)
             if self._given_up:
                 return self._given_up
             if self._next is not None:
@@ -173,9 +183,10 @@ class CallVoice:
     # -- one session
     async def _one_session(self) -> BridgeError:
         """A session from its handshake to its loss; returns why it was lost."""
-        warm, self._next = self._next or self._desk.warm.take(self._conversation.takes), None
+        warm, self._next = self._next or self._desk.warm.take(self._events.accepts), None
         request_id = warm.request_id if warm else str(uuid.uuid4())
         self._trace.session_begins(request_id, kind="warm" if warm else "open")
+        begun_on = self.resource
         try:
             socket = self._from_stock(warm) if warm else await self._dial(request_id)
         except (AuthError, OutsideError) as error:
@@ -184,9 +195,13 @@ class CallVoice:
             return error
         metrics.SESSIONS.labels("warm" if warm else "open").inc()
         log.info("voice socket open", extra=fields(call_id=self._call_id, request_id=request_id))
-        link = self._link = VoiceLink(socket, self._audio, lambda: self.takes_audio, self._on_event)
+        link = self._link = VoiceLink(socket, self._audio, self._on_event)
         try:
-            self._do(self._begin(warm))
+            resumes = begun_on in ("", self.resource)
+            if warm is None:
+                self._events.session_opened(resumes=resumes)
+            else:
+                self._events.configured_session_opened(warm.configured, warm.refusals, resumes=resumes)
             failure = await link.run()
             self._trace.session_over(failure.message)
         finally:
@@ -194,8 +209,7 @@ class CallVoice:
             self._audio.session_over()
             if self._rolling is not None:
                 self._rolling.cancel()
-        refusal = self._conversation.last_error
-        if self._conversation.phase is ConversationPhase.OPENING and refusal:
+        if refusal := self._events.refusal:
             # A wrong agent is refused on the open socket: an error, then the close.
             return await self._refused(f"Voice Live refused the session: {refusal}", retry="server_error" in refusal)
         return failure
@@ -203,25 +217,14 @@ class CallVoice:
     async def _dial(self, request_id: str) -> VoiceSocket:
         urgency = Urgency.RUNNING if self._promised else Urgency.NEW
         opened = await self._desk.voice.dial(
-            request_id, urgency, conversation_id=self._conversation.conversation_id, begun_on=self.resource
+            request_id, urgency, conversation_id=self._events.conversation_id, begun_on=self.resource
         )
-        self._is_on(opened.resource)
+        self.resource = opened.resource
         return opened.socket
 
     def _from_stock(self, warm: WarmSession) -> VoiceSocket:
-        self._is_on(warm.resource)
+        self.resource = warm.resource
         return warm.socket
-
-    def _is_on(self, resource: str) -> None:
-        if self.resource and self.resource != resource:
-            # Nobody knows it there: it is told what was said.
-            self._conversation.conversation_id = ""
-        self.resource = resource
-
-    def _begin(self, warm: WarmSession | None) -> Iterable[Command]:
-        if warm is None:
-            return self._conversation.connected(self._now())
-        return self._conversation.connected_to_configured(warm.configured, warm.refusals, self._now())
 
     async def _refused(self, why: str, *, retry: bool) -> OutsideError:
         """A missing role of an agent is told like this, and each attempt costs one of the connections."""
@@ -246,13 +249,13 @@ class CallVoice:
             urgency = Urgency.SPARE if self._now() < urgent_at else Urgency.RUNNING
             return open_session(
                 self._desk.voice,
-                self._conversation.plan,
+                self._plan,
                 urgency,
-                conversation_id=self._conversation.conversation_id,
+                conversation_id=self._events.conversation_id,
                 begun_on=self.resource,
             )
 
-        self._next = await next_session(life_s, lambda: self._conversation.quiet, open_next)
+        self._next = await next_session(life_s, self._events.quiet, open_next)
         log.info("voice session rolled over", extra=fields(call_id=self._call_id))
         # From now on the caller's audio is kept for the next one, which continues where this one stopped.
         self._audio.session_ends_in_order()

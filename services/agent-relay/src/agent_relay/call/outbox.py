@@ -4,23 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from agent_relay import metrics
 from agent_relay.call_context import CallContext
 from agent_relay.core.announcements.announcement_queue import SAY, outcome_of
-from agent_relay.core.dialog.conversation import Conversation
-from agent_relay.core.dialog.conversation_commands import (
-    Command,
-    MarkGreeted,
-    MarkSaid,
-    Ready,
-    Record,
-    RunTool,
-)
+from agent_relay.core.dialog.conversation_commands import MarkGreeted, MarkSaid, Ready, Record, RunTool
 from agent_relay.tools import run_tool
 from bridge_common.base.errors import OutsideError
 from bridge_common.base.log import fields
@@ -42,22 +34,31 @@ Errand: TypeAlias = Record | Ready | MarkGreeted | MarkSaid | RunTool | Reporter
 _REDIS_RETRY_S: Final = 0.2
 
 
+class Answers(Protocol):
+    """Receives the answers to commands (the driver of the call)."""
+
+    def greeting_granted(self, granted: bool) -> None: ...
+
+    def tool_answered(self, function_call_id: str, output: str) -> None: ...
+
+
 class Outbox:
-    """`do` carries out what the conversation wants on an answer; `lease_lost` is called when the call is not ours."""
+    """`lease_lost` is called when another relay owns the call."""
 
     def __init__(
         self,
         desk: CallContext,
         claim: Claim,
-        conversation: Conversation,
-        do: Callable[[Iterable[Command]], None],
+        answers: Answers,
         lease_lost: Callable[[], None],
+        *,
+        keeps_transcript: bool,
     ) -> None:
         self._desk = desk
         self._claim = claim
-        self._conversation = conversation
-        self._do = do
+        self._answers = answers
         self._lease_lost = lease_lost
+        self._keeps_transcript = keeps_transcript
         self._announced = False
         self._waiting: asyncio.Queue[Errand | None] = asyncio.Queue()
 
@@ -110,7 +111,7 @@ class Outbox:
             log.info("notice", extra=fields(call_id=self._claim.call_id, what=entry.what))
             if entry.what == SAY:
                 metrics.SAID.labels(outcome_of(entry.detail)).inc()
-        private = record.private or not self._conversation.plan.keeps_transcript
+        private = record.private or not self._keeps_transcript
         await self._insist(
             lambda: self._desk.store.append_transcript(self._claim.call_id, entry, private=private),
         )
@@ -133,7 +134,7 @@ class Outbox:
 
     async def _mark_greeted(self) -> None:
         granted = await self._desk.store.mark_greeted(self._claim.call_id)
-        self._do(self._conversation.greeting_granted(granted, self._now()))
+        self._answers.greeting_granted(granted)
 
     async def _mark_said(self, errand: MarkSaid) -> None:
         await self._desk.says.note_said(
@@ -146,7 +147,7 @@ class Outbox:
 
     async def _run_tool(self, errand: RunTool) -> None:
         output = await run_tool(self._desk.tools, errand.name, errand.arguments)
-        self._do(self._conversation.tool_answered(errand.call_id, output, self._now()))
+        self._answers.tool_answered(errand.call_id, output)
 
     async def _insist(self, attempt: Callable[[], Awaitable[object]]) -> None:
         """Until Redis has done it. What it refuses is given up: trying again would bring the same refusal."""
@@ -161,6 +162,3 @@ class Outbox:
                     return
                 self._desk.noting.failed(call_id=self._claim.call_id, error=error.message)
             await asyncio.sleep(_REDIS_RETRY_S)
-
-    def _now(self) -> float:
-        return asyncio.get_running_loop().time()

@@ -49,7 +49,7 @@ class HandOver:
             room = await self.others_have_room()
             for holding in self._holdings.values():
                 if holding.relay is not None:
-                    holding.relay.says.hold(room)
+                    holding.relay.hold_announcements(room)
             if room:
                 waited_s = _now() - began
                 urgency = Urgency.SPARE if waited_s < within_s / 2 else Urgency.RUNNING

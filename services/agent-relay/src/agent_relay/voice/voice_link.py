@@ -65,20 +65,19 @@ class Dialer:
 class VoiceLink:
     """Listens to the socket for as long as `run` runs.
 
-    `audio` is sent whenever `audio_flows` says so; call `nudge` when either has changed. Nothing here waits: what the
-    service does not take yet is kept, caller audio for as long as `UplinkAudio` keeps it.
+    `audio` is sent from `start_audio` on. Nothing here waits: data that the service does not accept yet is kept, caller
+    audio for as long as `UplinkAudio` keeps it.
     """
 
     def __init__(
         self,
         socket: VoiceSocket,
         audio: UplinkAudio,
-        audio_flows: Callable[[], bool],
         on_event: Callable[[ServerEvent], None],
     ) -> None:
         self._socket = socket
         self._audio = audio
-        self._audio_flows = audio_flows
+        self._audio_flows = False
         self._on_event = on_event
         self._close: Callable[[Coroutine[None, None, None]], None] | None = None
         self._kept: deque[ClientEvent] = deque()
@@ -90,22 +89,27 @@ class VoiceLink:
         else:
             self._kept.append(event)
 
-    def pass_on(self, pcm24k: bytes, *, flows: bool) -> None:
-        """A frame of the caller, at once or with those that wait already. `flows`: what `audio_flows` says now."""
-        if flows and self._socket.writable and not self._audio and not self._kept:
+    def start_audio(self) -> None:
+        """The session is configured: send the caller's audio from now on."""
+        self._audio_flows = True
+        self._flush()
+
+    def pass_on(self, pcm24k: bytes) -> None:
+        """Send a frame of the caller at once, or after the frames that wait already."""
+        if self._audio_flows and self._socket.writable and not self._audio and not self._kept:
             self._socket.send(encode_append(pcm24k))
             self._audio.passed(pcm24k)
         else:
             self._audio.add(pcm24k)
-            self.nudge()
+            self._flush()
 
-    def nudge(self) -> None:
+    def _flush(self) -> None:
         if self._over.done():
             return  # the audio belongs to the next session
         socket = self._socket
         while self._kept and socket.writable:
             socket.send(encode(self._kept.popleft()))
-        if self._kept or not self._audio_flows():
+        if self._kept or not self._audio_flows:
             return
         while socket.writable and (append := self._audio.take()) is not None:
             socket.send(append)
@@ -151,7 +155,7 @@ class VoiceLink:
                 self._over.set_exception(error)
 
     def on_writable(self) -> None:
-        self.nudge()
+        self._flush()
 
     def on_lost(self, why: SocketClosedError) -> None:
         if not self._over.done() and why.close_code != LOST:

@@ -6,8 +6,8 @@ import json
 import pytest
 
 from agent_relay.core.announcements.announcement import STOP_PAUSE_S
+from agent_relay.core.dialog.caller_turns import ANSWER_DUE_S
 from agent_relay.core.dialog.conversation_commands import Command, MarkGreeted, MarkSaid, Record
-from agent_relay.core.dialog.turns import ANSWER_DUE_S
 from agent_relay.core.keepalive import PROBE_S
 from agent_relay.core.protocol import voice_events as vl
 from agent_relay.core.protocol.voice_target import Mode
@@ -67,7 +67,7 @@ def test_a_text_is_spoken_sentence_by_sentence_and_told_of_when_it_was_heard() -
     assert outcomes(talk.core.from_caller(Played("a1", 1000, True), 3.0)) == []
     assert outcomes(talk.core.from_caller(Played("a2", 1000, True), 4.0)) == [("say_1", "spoken")]
     assert talk.core.quiet
-    assert talk.core.announcements.idle
+    assert outcomes(talk.core.call_ended(5.0)) == [], "nothing is left to report"
 
 
 def test_the_first_sentence_is_asked_for_while_the_second_is_being_written() -> None:
@@ -328,18 +328,17 @@ def test_what_is_over_is_not_begun_again_by_its_late_pieces() -> None:
     talk = Talk(plan_for(), greeted=True, taken_over=True, said="")
     open_line(talk)
     assert talk.core.say("9-0", Say("say_1", 20, "The rest.", last=True), 2.0) == []
-    assert talk.core.announcements.idle
+    assert outcomes(talk.core.call_ended(3.0)) == []
 
 
 def test_what_is_held_is_left_to_another_relay() -> None:
     talk = open_line(Talk(plan_for()))
     talk.core.say("1-0", TWO, 2.0)
-    talk.core.announcements.held = True
+    assert said(talk.core.hold_announcements(True, 2.0)) == []
     assert said(speak(talk, "r1", "a1", "Good morning.")) == []
     talk.core.from_caller(Played("a1", 1000, True), 3.0)
     assert talk.core.quiet
-    talk.core.announcements.held = False
-    assert said(talk.core.tick(3.1)) == ["This is Contoso."]
+    assert said(talk.core.hold_announcements(False, 3.1)) == ["This is Contoso."]
 
 
 def test_the_end_of_the_call_is_told() -> None:

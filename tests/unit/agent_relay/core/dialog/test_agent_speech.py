@@ -32,7 +32,7 @@ def _say(speech: AgentSpeech, item: str = "a1", response: str = "r1", at: float 
 
 def test_a_say_passes_to_the_downlink_and_is_written_down_when_it_was_heard() -> None:
     speech, history = _speech()
-    speech.speech_end_at = 9.0
+    speech.caller_stopped(9.0)
     saying = Record(Saying("a1", WORDS, 10_000, 1000))
     assert _say(speech) == [Append(Audio("a1", SECOND)), Append(ItemEnd("a1")), saying]
     speech.playing("a1", 10.2)
@@ -44,7 +44,7 @@ def test_a_say_passes_to_the_downlink_and_is_written_down_when_it_was_heard() ->
 
 def test_only_the_first_item_answers_the_caller() -> None:
     speech, _ = _speech()
-    speech.speech_end_at = 9.0
+    speech.caller_stopped(9.0)
     _say(speech, "a1", "r1")
     _say(speech, "a2", "r2")
     speech.played("a1", 1000, complete=True)

@@ -5,8 +5,16 @@ from typing import Literal
 
 import pytest
 
-from agent_relay.core.dialog.conversation import OPENING_S, ConversationPhase
-from agent_relay.core.dialog.conversation_commands import Abandon, Command, MarkGreeted, Ready, Record, Send
+from agent_relay.core.dialog.conversation_commands import (
+    Abandon,
+    Command,
+    MarkGreeted,
+    PhaseChanged,
+    Ready,
+    Record,
+    Send,
+)
+from agent_relay.core.dialog.voice_session import OPENING_S, Phase
 from agent_relay.core.protocol import voice_events as vl
 from agent_relay.core.protocol.voice_target import Mode
 from bridge_common.wire.entries import Dtmf, MediaAttached, Notice, Playing
@@ -20,10 +28,11 @@ def test_a_session_is_configured_before_it_is_ready() -> None:
     assert isinstance(update, Send)
     assert update.event["type"] == "session.update"
     assert talk.hear(vl.SpeechStarted("u1")) == [], "nothing counts before session.updated"
-    ready, *probe = talk.hear(updated("conv_1"))
+    phase, ready, *probe = talk.hear(updated("conv_1"))
+    assert phase == PhaseChanged("opening", "ready", "session.updated")
     assert ready == Ready("sess_1", "conv_1")
     assert len(probes(probe)) == len(probe) == 1
-    assert talk.core.phase is ConversationPhase.READY
+    assert talk.core.phase is Phase.READY
 
 
 def test_a_refused_setting_is_left_out_and_noted() -> None:
@@ -51,7 +60,7 @@ def test_the_words_against_an_agent_are_kept_as_the_reason() -> None:
     talk = Talk(plan_for(Mode.AGENT))
     talk.core.connected(1.0)
     assert talk.hear(vl.ErrorEvent("agent_initialization_failed", "no such agent", "", "")) == []
-    assert talk.core.last_error == "agent_initialization_failed: no such agent"
+    assert talk.core.refusal == "agent_initialization_failed: no such agent"
 
 
 def test_a_session_that_is_never_ready_is_abandoned() -> None:
@@ -154,7 +163,7 @@ def test_a_session_that_was_configured_before_the_call_is_ready_at_once() -> Non
     commands = talk.core.connected_to_configured(updated("conv_1"), ["no such voice"], 1.0)
     assert notices(commands) == ["setting_refused"]
     assert Ready("sess_1", "conv_1") in commands
-    assert talk.core.phase is ConversationPhase.READY
+    assert talk.core.phase is Phase.READY
 
 
 def test_a_session_that_was_configured_before_forgets_what_was_refused_to_another() -> None:
@@ -162,7 +171,7 @@ def test_a_session_that_was_configured_before_forgets_what_was_refused_to_anothe
     talk.core.connected(1.0)
     talk.hear(vl.SessionCreated("sess_1", "", 0))
     talk.hear(vl.ErrorEvent("invalid_voice_type", "no such voice", "session.voice", "update-1"))
-    assert talk.core.last_error
+    assert talk.core.refusal
     talk.core.session_lost("1006", 2.0)
     talk.core.connected_to_configured(updated(), [], 3.0)
-    assert talk.core.last_error == ""
+    assert talk.core.refusal == ""

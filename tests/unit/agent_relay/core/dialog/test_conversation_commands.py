@@ -8,7 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from agent_relay.core.dialog.conversation import Conversation, ConversationPhase
+from agent_relay.core.dialog.conversation import Conversation
 from agent_relay.core.dialog.conversation_commands import (
     Abandon,
     Append,
@@ -22,6 +22,7 @@ from agent_relay.core.dialog.conversation_commands import (
 )
 from agent_relay.core.dialog.history import History
 from agent_relay.core.dialog.session_profile import plan_of
+from agent_relay.core.dialog.voice_session import Phase
 from agent_relay.core.protocol import voice_events as vl
 from agent_relay.core.protocol.agent_profile import AgentProfile, Greeting
 from agent_relay.core.protocol.voice_target import Mode, VoiceTarget
@@ -94,9 +95,9 @@ class AnyOrder(RuleBasedStateMachine):
     def check_sent(self, event: vl.ClientEvent) -> None:
         kind = event["type"]
         if kind == "session.update":
-            assert self.core.phase is ConversationPhase.OPENING
+            assert self.core.phase is Phase.OPENING
             return
-        assert self.core.phase is ConversationPhase.READY, f"{kind} without a session"
+        assert self.core.phase is Phase.READY, f"{kind} without a session"
         if kind == "response.cancel":
             assert event["response_id"] == self.active, "a cancel for what is not active"
         if kind == "response.create":
@@ -121,7 +122,7 @@ class AnyOrder(RuleBasedStateMachine):
         self.check(self.core.voice_event(event, self.now))
 
     # -- the service
-    @precondition(lambda self: self.core.phase is ConversationPhase.CLOSED and not self.ended)
+    @precondition(lambda self: self.core.phase is Phase.CLOSED and not self.ended)
     @rule()
     def connect(self) -> None:
         self.active = self.asked = ""
@@ -152,7 +153,7 @@ class AnyOrder(RuleBasedStateMachine):
         self.active, self.asked = response, ""
         return True
 
-    @precondition(lambda self: self.core.phase is ConversationPhase.READY and not self.active)
+    @precondition(lambda self: self.core.phase is Phase.READY and not self.active)
     @rule(response=RESPONSES)
     def response_created(self, response: str) -> None:
         if self.begin(response):
@@ -160,7 +161,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     @rule(response=RESPONSES, item=ITEMS, ms=LENGTHS_MS)
     def audio_delta(self, response: str, item: str, ms: int) -> None:
-        if self.core.phase is ConversationPhase.READY:
+        if self.core.phase is Phase.READY:
             self.generated_ms[item] = self.generated_ms.get(item, 0) + ms
             if ms:
                 self.begin(response)
@@ -180,14 +181,14 @@ class AnyOrder(RuleBasedStateMachine):
         # A service ends only what it began: other ends are kept from this one's rules by `active`.
         if response == self.active:
             self.active = ""
-        if self.core.phase is ConversationPhase.READY:
+        if self.core.phase is Phase.READY:
             self.named.add(response)
         reason = "turn_detected" if status == "cancelled" else ""
         self.hear(vl.ResponseDone(response, status, reason))
 
     @rule(response=RESPONSES, name=st.sampled_from(["known", "unknown"]), call=st.sampled_from(["c1", "c2"]))
     def function_call(self, response: str, name: str, call: str) -> None:
-        if call not in self.called and self.core.phase is ConversationPhase.READY:
+        if call not in self.called and self.core.phase is Phase.READY:
             self.called.add(call)
             self.begin(response)
         self.hear(vl.FunctionCall(response, "f1", call, name, "{}"))
@@ -195,7 +196,7 @@ class AnyOrder(RuleBasedStateMachine):
     @rule(code=CODES, about_request=st.booleans())
     def error(self, code: str, about_request: bool) -> None:
         event_id = self.asked if about_request else "truncate-1"
-        if about_request and self.core.phase is ConversationPhase.READY:
+        if about_request and self.core.phase is Phase.READY:
             self.asked = ""
         self.hear(vl.ErrorEvent(code, "", "", event_id or "other"))
 
@@ -256,7 +257,10 @@ class AnyOrder(RuleBasedStateMachine):
 
     @rule(held=st.booleans())
     def hold_says(self, held: bool) -> None:
-        self.core.announcements.held = held
+        due = self.core.next_at()
+        if due is not None and self.now >= due:
+            self.asked = ""
+        self.check(self.core.hold_announcements(held, self.now))
 
     # -- time
     @rule(seconds=st.sampled_from([0.0, 0.02, 0.3, 2.0]))

@@ -11,8 +11,10 @@ from agent_relay.core.dialog.debt import DebtKind, DebtStep, Missed
 from agent_relay.core.dialog.history import History
 from agent_relay.core.dialog.prompts import Prompts
 from agent_relay.core.dialog.response_outcomes import ResponseOutcomes
+from agent_relay.core.dialog.voice_session import VoiceSession
 from agent_relay.core.dialog.wall_clock import WallClock
 from agent_relay.core.protocol import voice_events as vl
+from agent_relay.core.protocol.session_setup import SessionSetup
 from tests.unit.support.talk import notices, plan_for
 
 
@@ -21,8 +23,9 @@ class Stage:
 
     def __init__(self) -> None:
         plan, clock, history = plan_for(), WallClock(0.0), History()
-        self.prompts = Prompts(plan, clock)
-        self.prompts.ready = True
+        session = VoiceSession(SessionSetup(plan.session, plan.essential_session), clock)
+        session.configured(1.0)
+        self.prompts = Prompts(plan, clock, session)
         self.speech = AgentSpeech(history, truncates=True, unix_ms=clock.unix_ms)
         self.caller = CallerSpeech(history, unix_ms=clock.unix_ms)
         self.outcomes = ResponseOutcomes(self.prompts, self.speech, self.caller, clock)

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import dataclasses
 
-from agent_relay.core.dialog.conversation import ConversationPhase
 from agent_relay.core.dialog.conversation_commands import Append, Record, RunTool
 from agent_relay.core.dialog.tool_calls import NOT_AVAILABLE
+from agent_relay.core.dialog.voice_session import Phase
 from agent_relay.core.protocol import voice_events as vl
 from bridge_common.wire.entries import Audio, Clear, Played, Playing, Turn
 from tests.unit.support.talk import SECOND, Talk, appended, notices, plan_for, sent, types
@@ -66,7 +66,7 @@ def test_a_truncation_that_came_too_late_is_harmless() -> None:
     talk = Talk(plan_for())
     talk.open()
     assert talk.hear(vl.ErrorEvent("invalid_value", "already shorter", "", "truncate-1")) == []
-    assert talk.core.phase is ConversationPhase.READY
+    assert talk.core.phase is Phase.READY
 
 
 def test_an_unknown_function_is_answered_and_the_answer_spoken_after_the_response() -> None:
@@ -107,7 +107,7 @@ def test_repeated_events_of_a_turn_change_nothing() -> None:
     transcript, begun = vl.UserTranscript("u1", "Hello."), vl.ResponseCreated("r1")
     talk.hear(started, started, stopped, transcript, begun)
     assert talk.hear(stopped, transcript, begun, started) == []
-    assert not talk.core.caller.waits
+    assert not talk.core.caller_waits
     ended = vl.ResponseDone("r1", "failed", "x")
     assert types(talk.hear(ended)) == ["response.create"]
     assert talk.hear(ended) == [], "one failure"

@@ -33,7 +33,7 @@ class Announcement:
         """All that spoke parts of it."""
         self._spoken: list[tuple[str, int, Sentence]] = []
         """For each spoken sentence its response id, and the position in the text before it."""
-        self.failures = 0
+        self._failures = 0
         """Of the current sentence."""
         self._cutter = SentenceCutter(language, spoken)
         self._received = 0
@@ -91,11 +91,20 @@ class Announcement:
     def put_back(self, sentence: Sentence) -> None:
         self._sentences.appendleft(sentence)
 
+    def failed(self) -> int:
+        """How often the current sentence has failed, with this time."""
+        self._failures += 1
+        return self._failures
+
+    def was_heard(self) -> None:
+        """The caller has heard its beginning."""
+        self.heard = True
+
     def was_spoken(self, sentence: Sentence, response_id: str) -> None:
         self._spoken.append((response_id, self.spoken, sentence))
         self.responses.add(response_id)
         self.spoken = sentence.end
-        self.failures = 0
+        self._failures = 0
 
     @property
     def response_ids(self) -> list[str]:

@@ -20,7 +20,7 @@ from agent_relay.core.announcements.sentences import Sentence
 from agent_relay.core.dialog.agent_speech import AgentSpeech
 from agent_relay.core.dialog.conversation_commands import Command, MarkSaid, Send
 from agent_relay.core.dialog.debt import Limits
-from agent_relay.core.dialog.owed_speech import FIRST_WAIT_S
+from agent_relay.core.dialog.escalation import FIRST_WAIT_S
 from agent_relay.core.dialog.responses import UNKNOWN, Purpose, Responses
 from agent_relay.core.dialog.wall_clock import WallClock
 from agent_relay.core.protocol.rate_limits import wait_s
@@ -68,7 +68,7 @@ class AnnouncementQueue:
         said: str = "",
     ) -> None:
         self.said = said
-        self.held = False
+        self._held = False
         """Begin no further sentence: another relay will."""
         self.paused = False
         """The caller was heard; whether it was speech or a noise is not known yet."""
@@ -98,13 +98,13 @@ class AnnouncementQueue:
     @property
     def quiet(self) -> bool:
         """Nothing is about to be spoken."""
-        return self._asked is None and (self.held or not any(waiting.ready for waiting in self._waiting))
+        return self._asked is None and (self._held or not any(waiting.ready for waiting in self._waiting))
 
     def next_at(self) -> float | None:
         """When there is something to do, if nobody else speaks; 0 for now."""
         if self._asked is not None:
             return self._stuck_at
-        if not self._waiting or self.held or self.paused or not self._responses.idle:
+        if not self._waiting or self._held or self.paused or not self._responses.idle:
             return None
         first = self._waiting[0]
         at = 0.0 if first.ready or first.whole else first.next_at(silent=self._speech.quiet)
@@ -122,6 +122,11 @@ class AnnouncementQueue:
     def override_request(self) -> bool:
         """A text that interrupts came while the last request was not answered yet."""
         return self._overridden_at == self._responses.asked_at
+
+    def hold(self, held: bool) -> bool:
+        """Whether that changes anything."""
+        changed, self._held = self._held is not held, held
+        return changed
 
     # -- text comes
     def piece(self, entry_id: str, piece: Say, now: float) -> list[Command]:
@@ -165,7 +170,7 @@ class AnnouncementQueue:
         elif self._asked is not None and now >= self._stuck_at:
             commands += self._free_session() + self._failed(self._asked, now)
         free = free and not self.paused and now >= self._not_before
-        while free and self._asked is None and self._waiting and not self.held and self._responses.idle:
+        while free and self._asked is None and self._waiting and not self._held and self._responses.idle:
             first = self._waiting[0]
             first.look(now, silent=self._speech.quiet)
             sentence = first.take()
@@ -223,10 +228,10 @@ class AnnouncementQueue:
 
     def _failed(self, asked: _Asked, now: float, wait: float | None = None) -> list[Command]:
         """`wait`: seconds for which the model is over its quota, 0 if unknown."""
-        asked.announcement.failures += 1
+        failures = asked.announcement.failed()
         if wait is not None:
             self._not_before = now + (wait or FIRST_WAIT_S)
-        if asked.announcement.failures == ATTEMPTS:
+        if failures == ATTEMPTS:
             return self._drop([asked.announcement], Outcome.FAILED, now)
         self._put_back(asked)
         return []
@@ -243,7 +248,7 @@ class AnnouncementQueue:
         if self._asked is not None and active:
             self._asked.announcement.responses.add(active)
             if self._speech.spoken_ms(active) and not self._speech.untouched(active):
-                self._asked.announcement.heard = True
+                self._asked.announcement.was_heard()
         for announcement in (*self._hearing, *self._waiting):
             announcement.heard = announcement.heard or not all(map(self._speech.untouched, announcement.response_ids))
         if self._asked is not None:

@@ -32,8 +32,8 @@ class AgentSpeech:
     def __init__(self, history: History, *, truncates: bool, unix_ms: Callable[[float], int]) -> None:
         self.session = 0
         """Which voice session is current; raised when one is lost."""
-        self.speech_end_at: float | None = None
-        """When the caller's last say ended, until the answer begins."""
+        self._speech_end_at: float | None = None
+        """When the caller's latest speech ended, until the answer begins."""
         self._history = history
         self._truncates = truncates
         self._unix_ms = unix_ms
@@ -134,7 +134,7 @@ class AgentSpeech:
         if item.first_delta_at is None:
             item.first_delta_at = now
             if answers:
-                item.speech_end_at, self.speech_end_at = self.speech_end_at, None
+                item.speech_end_at, self._speech_end_at = self._speech_end_at, None
         pcm = item.add_audio(event.pcm, event.content_index)
         self._spoken[event.response_id] = self._spoken.get(event.response_id, 0) + len(pcm)
         return [Append(Audio(event.item_id, pcm))] if pcm else []
@@ -196,6 +196,10 @@ class AgentSpeech:
         return None if events is None else [Send(event) for event in events]
 
     # -- from the caller's side
+    def caller_stopped(self, now: float) -> None:
+        """The caller's speech has ended; latencies of the answer count from here."""
+        self._speech_end_at = now
+
     def interrupt(self, active_response: str) -> list[Command]:
         """The caller speaks: whatever of ours may still be unheard must not be heard, and nothing more of it either."""
         if active_response:

@@ -78,6 +78,14 @@ class CallerSpeech:
         if self.unanswered == item_id:
             self.unanswered = ""
 
+    def answered(self) -> None:
+        """A response begins."""
+        self.unanswered = ""
+
+    def session_lost(self) -> None:
+        """The end of the current speech will not be reported."""
+        self.speaks = False
+
     def told(self, event: UserTranscript | UserTranscriptFailed, now: float) -> list[Command]:
         """The transcript of a speech, or its failure. A transcript may follow a failure; later events are repeats."""
         speech = self._speech(event.item_id, now)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TypeAlias
 
 import msgspec
@@ -77,6 +78,14 @@ class Abandon(_Wanted, frozen=True):
     retry: bool = True
 
 
+class PhaseChanged(_Wanted, frozen=True):
+    """Log that the voice session of the conversation entered another phase."""
+
+    old: str
+    new: str
+    reason: str
+
+
 class GiveUp(_Wanted, frozen=True):
     """The agent cannot be heard: open no further voice session, hand the call to human agents or the apology."""
 
@@ -94,4 +103,10 @@ class Overdue(_Wanted, frozen=True):
     why: str
 
 
-Command: TypeAlias = Send | Append | Record | Ready | MarkGreeted | MarkSaid | RunTool | Abandon | GiveUp | Overdue
+Command: TypeAlias = (
+    Send | Append | Record | Ready | MarkGreeted | MarkSaid | RunTool | Abandon | PhaseChanged | GiveUp | Overdue
+)
+
+
+def sends(events: Iterable[ClientEvent]) -> list[Command]:
+    return [Send(event) for event in events]

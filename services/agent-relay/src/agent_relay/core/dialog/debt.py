@@ -103,6 +103,48 @@ class Debt:
         called = self.state is State.WORKING and self.chained
         return self.since + limits.start_s if heard_out or called else None
 
+    @property
+    def expected(self) -> bool:
+        """The service is expected to act on it now."""
+        return self.state in (State.AWAITED, State.WORKING) and self.start_s is None
+
+    @property
+    def overdue(self) -> tuple[str, bool]:
+        """Why the state has lasted too long, and whether an unfinished request or response blocks the session."""
+        match self.state:
+            case State.AWAITED if not self.requested:
+                return "the service began no response", False
+            case State.AWAITED:
+                return "the request was not answered", True
+            case State.WORKING:
+                return "no audio in time", True
+            case State.SOUNDING:
+                return "the audio was never played", not self.complete
+            case State.HEARD:
+                return "the response stalled", True
+            case _:
+                return "another response did not end", True
+
+    def ask(self, now: float) -> None:
+        """It was requested."""
+        if not self.chained:
+            self.attempt_at = now
+        self.state, self.since, self.requested = State.AWAITED, now, True
+
+    def attach(self, response_id: str, now: float) -> None:
+        """A response to it begins."""
+        self.response_id, self.state, self.since = response_id, State.WORKING, now
+
+    def sounded(self, now: float) -> None:
+        """Audio of its response has arrived."""
+        if self.state is State.WORKING:
+            self.state = State.SOUNDING
+        self.since, self.item_done = now, False
+
+    def rest(self, kind: DebtKind, now: float) -> Debt:
+        """The debt for what is left of its response, which was cut off. Its steps go on."""
+        return Debt(kind, now, step=self.step, since=now, attempt_at=now, moved=self.moved)
+
     def reopen(self, step: DebtStep, now: float) -> None:
         """To be requested again, with the whole time of the step."""
         self.step, self.state, self.since, self.attempt_at = step, State.OPEN, now, now

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from agent_relay.core.dialog.debt import Debt
+
 HOLD_AFTER_S: Final = 0.5
 """Without a voice session."""
 PATIENCE_S: Final = 3.0
@@ -30,6 +32,8 @@ class HoldPolicy:
         """None: not known."""
         self._holds_for = 0.0
         """The moment whose passing made us hold."""
+        self._waited_for: Debt | None = None
+        """The debt for which the caller was asked to wait."""
 
     def attached(self, now: float) -> None:
         if self._attached_at is None:
@@ -86,6 +90,11 @@ class HoldPolicy:
             return None
         self._holding = False
         return False
+
+    def asks_to_wait(self, debt: Debt | None, *, quiet: bool) -> bool:
+        """Whether the tone begins with words: once for each debt, and not while the agent is heard (`quiet`)."""
+        before, self._waited_for = self._waited_for, debt
+        return quiet and (debt is None or debt is not before)
 
     def _wanted_at(self, waits_since: float | None) -> float | None:
         times = [] if self._lost_at is None else [self._lost_at + HOLD_AFTER_S]

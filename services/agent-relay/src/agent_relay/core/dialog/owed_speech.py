@@ -2,32 +2,16 @@
 
 The caller's words, a greeting, keys and a tool's result each create a debt of audible speech. There is one debt at a
 time: a later debt covers the earlier one, because the agent answers the conversation as a whole. A debt ends when audio
-of its response was played, when the caller speaks, or when it is given up. Until then, each missed limit and each
-failure moves it one step, never back:
-
-    FIRST ──► AGAIN ──► FALLBACK ──► GIVEN_UP
-    (asked)   (once)    (its text)   (human agents, or the recorded apology)
-
-If the model is over its quota, the request is repeated on the same session after the time that the error states. That
-is no step.
+of its response was played, when the caller speaks, or when it is given up (`escalation`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import Final
 
 from agent_relay.core.dialog.debt import Debt, DebtKind, DebtStep, Limits, Missed, State
-
-MOST_FALLBACKS: Final = 3
-"""After this many consecutive fallbacks without an answer the call is given up."""
-MOST_NOISES: Final = 3
-"""Requests for one debt that a noise may cancel."""
-FIRST_WAIT_S: Final = 1.0
-LONGEST_WAIT_S: Final = 10.0
-"""If a quota error states no time, the wait doubles from the first to the longest."""
-_NOISE: Final = "a noise interrupted it"
-_NEXT: Final = {DebtStep.FIRST: DebtStep.AGAIN, DebtStep.AGAIN: DebtStep.FALLBACK, DebtStep.FALLBACK: DebtStep.GIVEN_UP}
+from agent_relay.core.dialog.escalation import NOISE, Escalation
+from agent_relay.core.dialog.suspended_debt import SuspendedDebt
 
 
 class OwedSpeech:
@@ -37,16 +21,12 @@ class OwedSpeech:
         self.debt: Debt | None = None
         self._limits = limits
         self._repeats_greeting = repeats_greeting
-        self._greeting_id = ""
-        """The latest response that greets."""
+        self.greeting_id = ""
+        """The latest response that greets the caller, "" if there was none."""
         self._late = 0
         """Responses that did not begin in time, and may still begin beside those that were requested instead."""
-        self._kept: Debt | None = None
-        """The debt to restore if the caller's speech turns out to be a noise."""
-        self._cut = False
-        """The caller's speech cleared audio that was not heard to its end."""
-        self._speaking = False
-        self._fallbacks = 0
+        self._suspended = SuspendedDebt()
+        self._escalation = Escalation(limits)
 
     @property
     def unheard(self) -> bool:
@@ -56,8 +36,7 @@ class OwedSpeech:
     @property
     def expected(self) -> bool:
         """The service is expected to act on the debt now."""
-        debt = self.debt
-        return debt is not None and debt.state in (State.AWAITED, State.WORKING) and debt.start_s is None
+        return self.debt is not None and self.debt.expected
 
     @property
     def due_at(self) -> float | None:
@@ -66,65 +45,53 @@ class OwedSpeech:
 
     # -- what is owed
     def owe(
-        self,
-        kind: DebtKind,
-        now: float,
-        *,
-        awaited: bool = False,
-        item_id: str = "",
-        step: DebtStep = DebtStep.FIRST,
-        start_s: float | None = None,
+        self, kind: DebtKind, now: float, *, awaited: bool = False, item_id: str = "", start_s: float | None = None
     ) -> None:
         """`awaited`: the service is expected to respond by itself."""
         state = State.AWAITED if awaited else State.OPEN
-        debt = Debt(kind, now, item_id, step, state, since=now, attempt_at=now, start_s=start_s)
-        if self._speaking:
-            self._kept = debt
+        debt = Debt(kind, now, item_id, state=state, since=now, attempt_at=now, start_s=start_s)
+        if self._suspended.caller_speaks:
+            self._suspended.replace(debt)
         else:
             self.debt = debt
 
     def ready(self, now: float) -> None:
         """A voice session is ready again: the time limit of a debt that could not be requested starts over."""
-        if self.debt is not None and self.debt.state is State.OPEN:
-            self.debt.since = now
+        if (debt := self.debt) is not None and debt.state is State.OPEN:
+            debt.since = now
 
     def resumed(self, now: float) -> None:
         """The caller can hear again: all time limits start over."""
-        if self.debt is not None:
-            self.debt.since = self.debt.attempt_at = now
+        if (debt := self.debt) is not None:
+            debt.since = debt.attempt_at = now
 
     # -- the service
     def asked(self, now: float) -> None:
-        if (debt := self.debt) is not None:
-            if not debt.chained:
-                debt.attempt_at = now
-            debt.state, debt.since, debt.requested = State.AWAITED, now, True
+        if self.debt is not None:
+            self.debt.ask(now)
 
     def bounced(self, now: float, active: str) -> None:
         """The request was refused because another response is active: repeat it when that one has ended."""
         debt = self.debt
-        if debt is None or debt.state is not State.AWAITED:
-            return
-        if debt.kind is DebtKind.GREETING and active and debt.step is not DebtStep.FALLBACK:
-            self._attach(debt, active, now)  # the caller hears the agent: no greeting is needed
-        else:
-            debt.state, debt.since = State.OPEN, now
+        if debt is not None and debt.state is State.AWAITED:
+            if debt.kind is DebtKind.GREETING and active and debt.step is not DebtStep.FALLBACK:
+                self._attach(debt, active, now)  # the caller hears the agent: no greeting is needed
+            else:
+                debt.state, debt.since = State.OPEN, now
 
-    def began(self, response_id: str, now: float) -> None:
+    def began(self, response_id: str, now: float, *, greets: bool = False) -> None:
+        """`greets`: it was requested as a greeting."""
+        self.greeting_id = response_id if greets else self.greeting_id
         debt = self.debt
         if debt is not None and debt.state in (State.OPEN, State.AWAITED, State.PUT_OFF, State.WORKING):
             self._attach(debt, response_id, now)
 
     def sounded(self, response_id: str, now: float) -> None:
-        debt = self.debt
-        if debt is not None and debt.response_id == response_id:
-            if debt.state is State.WORKING:
-                debt.state = State.SOUNDING
-            debt.since, debt.item_done = now, False
+        if (debt := self._of(response_id)) is not None:
+            debt.sounded(now)
 
     def item_done(self, response_id: str) -> None:
-        debt = self.debt
-        if debt is not None and debt.response_id == response_id:
+        if (debt := self._of(response_id)) is not None:
             debt.item_done = True
 
     def is_surplus(self, *, requested: bool) -> bool:
@@ -134,18 +101,12 @@ class OwedSpeech:
         self._late -= 1
         return True
 
-    @property
-    def over_at(self) -> float | None:
-        """When the response of the debt counts as ended although its end is not reported."""
-        return None if self.debt is None else self.debt.over_at(self._limits)
-
     def called_tool(self, response_id: str, now: float) -> None:
         """The owed speech follows in the response to the tool's result."""
-        debt = self.debt
-        if debt is not None and debt.response_id == response_id:
-            debt.chained = True
-            debt.since = now
-        elif debt is None:
+        nothing_owed = self.debt is None
+        if (debt := self._of(response_id)) is not None:
+            debt.chained, debt.since = True, now
+        elif nothing_owed:
             self.owe(DebtKind.TOOL_RESULT, now)
             if (debt := self.debt) is not None:
                 self._attach(debt, response_id, now)
@@ -161,12 +122,10 @@ class OwedSpeech:
 
     def ended(self, response_id: str) -> None:
         """The response has ended successfully, with audio."""
-        debt = self.debt
-        if debt is None or debt.response_id != response_id:
-            return
-        debt.complete = True
-        if debt.state is State.HEARD:
-            self.debt = None
+        if (debt := self._of(response_id)) is not None:
+            debt.complete = True
+            if debt.state is State.HEARD:
+                self.debt = None
 
     def failed(
         self, response_id: str, why: str, now: float, *, wait_s: float | None = None, text: str = ""
@@ -185,21 +144,18 @@ class OwedSpeech:
             self.debt = None  # an answer to a noise
             return self._restored(now)
         if debt.state in (State.SOUNDING, State.HEARD):
-            # Part of the answer was heard or may be: from now on its rest is owed.
-            debt = self._owe_rest(response_id, now, debt)
+            debt = self._owe_rest(response_id, now, debt)  # some of the answer is or may be heard
         if wait_s is not None:
-            return self._put_off(debt, why, wait_s, now)
+            return self._follow(self._escalation.over_quota(debt, why, wait_s, now))
         debt.text = text
-        return self._escalate(debt, why, now)
+        return self._follow(self._escalation.next_step(debt, why, now))
 
     def lost(self, response_id: str, now: float) -> Missed | None:
         """The voice session was lost. `response_id`: the agent's response that was active, "" if none."""
-        debt = self.debt = self._kept if self._speaking else self.debt
-        self._speaking = False
-        self._kept, self._cut, self._late = None, False, 0
+        debt = self.debt = self._suspended.session_lost(self.debt)
+        self._late = 0
         if debt is None or debt.state in (State.SOUNDING, State.HEARD):
             if response_id and (debt is None or debt.response_id == response_id):
-                # Cut off in mid-sentence.
                 rest = self._owe_rest(response_id, now, debt)
                 rest.step = DebtStep.AGAIN if rest.step is DebtStep.FIRST else DebtStep.FALLBACK
                 return Missed(rest.kind, rest.step, "the voice session was lost")
@@ -207,7 +163,7 @@ class OwedSpeech:
         if debt.state is State.WORKING and debt.chained and not response_id:
             return None  # its tool is still running
         if debt.state in (State.AWAITED, State.WORKING):
-            return self._escalate(debt, "the voice session was lost", now)
+            return self._follow(self._escalation.next_step(debt, "the voice session was lost", now))
         return None  # a quota is the model's, and holds for the next session
 
     def fall_back(self, now: float) -> None:
@@ -217,27 +173,27 @@ class OwedSpeech:
 
     def rest_lost(self, cut: Collection[str], now: float) -> Missed:
         """The media socket was lost while the caller heard these responses."""
-        kind = DebtKind.GREETING if self._repeats_greeting and self._greeting_id in cut else DebtKind.REST
+        kind = self._kind_of_rest(cut)
         self.owe(kind, now)
         return Missed(kind, DebtStep.FIRST, "the media socket was lost", resumes=True)
 
     def _owe_rest(self, response_id: str, now: float, debt: Debt | None) -> Debt:
         """Of a response that was cut off. It is the same debt as far as its steps go."""
-        step, moved = (debt.step, debt.moved) if debt is not None else (DebtStep.FIRST, False)
-        repeats = self._repeats_greeting and response_id == self._greeting_id
-        kind = DebtKind.GREETING if repeats else DebtKind.REST
-        rest = self.debt = Debt(kind, now, step=step, since=now, attempt_at=now, moved=moved)
+        rest = (debt or Debt(DebtKind.REST, now)).rest(self._kind_of_rest((response_id,)), now)
+        self.debt = rest
         return rest
+
+    def _kind_of_rest(self, cut: Collection[str]) -> DebtKind:
+        return DebtKind.GREETING if self._repeats_greeting and self.greeting_id in cut else DebtKind.REST
 
     # -- the caller
     def heard(self, response_id: str, *, active: bool, now: float) -> bool:
         """The first audio of the response was played. Whether it pays the debt."""
-        if self._kept is not None and self._kept.response_id == response_id:
-            self._kept = None
-        debt = self.debt
-        if debt is None or not response_id or debt.response_id != response_id or debt.state is State.HEARD:
+        self._suspended.heard(response_id)
+        debt = self._of(response_id)
+        if debt is None or not response_id or debt.state is State.HEARD:
             return False
-        self._fallbacks = self._fallbacks + 1 if debt.step is DebtStep.FALLBACK else 0
+        self._escalation.paid(debt)
         if active and debt.step is not DebtStep.FALLBACK:
             debt.state, debt.since = State.HEARD, now
         else:
@@ -246,44 +202,40 @@ class OwedSpeech:
 
     def queued(self, now: float) -> None:
         """Other audio is still being played before the audio of this debt."""
-        if self.debt is not None and self.debt.state is State.SOUNDING:
-            self.debt.since = now
+        if (debt := self.debt) is not None and debt.state is State.SOUNDING:
+            debt.since = now
 
     def never_heard(self, response_id: str, now: float) -> Missed | None:
         """The audio was lost before the caller heard it."""
-        debt = self.debt
-        if debt is None or debt.response_id != response_id or debt.state is not State.SOUNDING:
+        debt = self._of(response_id)
+        if debt is None or debt.state is not State.SOUNDING:
             return None
-        return self._escalate(debt, "the audio was never played", now)
+        return self._follow(self._escalation.next_step(debt, "the audio was never played", now))
 
     def caller_began(self) -> None:
         """The caller speaks: the debt is suspended, and restored if the speech was a noise."""
-        self._speaking = True
-        self._late = 0
-        self._keep()
+        self._suspended.caller_began(self.debt)
+        self.debt, self._late = None, 0
 
     def cut_off(self) -> None:
         """The audio that the caller was hearing was cleared."""
-        self._cut = True
+        self._suspended.cut_off()
 
     def caller_ended(self, item_id: str, now: float, *, awaited: bool) -> None:
         """`awaited`: the service is expected to answer by itself. It counts as words until a transcript is empty."""
-        self._speaking = False
-        self._keep()  # its beginning may not have been reported
+        self._suspended.caller_ended(self.debt)
+        self.debt = None
         self.owe(DebtKind.WORDS, now, awaited=awaited, item_id=item_id)
 
     def words_confirmed(self) -> None:
         """The caller said words: the answer to them covers the suspended debt."""
-        self._kept, self._cut = None, False
+        self._suspended.forget()
 
     def no_words(self, item_id: str, now: float, resume: Callable[[str], bool] = lambda _: False) -> Missed | None:
-        """The caller's speech was a noise: no answer is owed, but the speech that it cancelled is.
-
-        `resume`: whether a response was not cancelled by it, and is heard from now on.
-        """
-        kept, debt = self._kept, self.debt
-        if kept is not None and kept.kind is DebtKind.WORDS and kept.item_id == item_id and not kept.response_id:
-            self._kept = None
+        """The caller's speech was a noise: the speech that it canceled is owed. `resume`: lets a response that the
+        service did not cancel be heard; False if it cannot."""
+        self._suspended.no_words(item_id)
+        debt = self.debt
         if debt is None or debt.kind is not DebtKind.WORDS or debt.item_id != item_id:
             return None
         if debt.state is State.AWAITED and not debt.requested:
@@ -295,7 +247,7 @@ class OwedSpeech:
     def taken_back(self) -> None:
         """The caller no longer wants the owed speech."""
         self.debt = None
-        self._kept, self._cut = None, False
+        self._suspended.forget()
 
     def replaced(self) -> None:
         """The response that answers the debt was cancelled for an announcement: its rest is not wanted any more."""
@@ -304,92 +256,44 @@ class OwedSpeech:
 
     # -- time
     def tick(self, now: float) -> Missed | None:
-        due_at, debt = self.due_at, self.debt
-        if debt is None or due_at is None or now < due_at:
+        debt = self.debt
+        if debt is None or now < debt.due_at(self._limits):
             return None
-        match debt.state:
-            case State.PUT_OFF:
-                debt.state, debt.since = State.OPEN, now
-                return None
-            case State.AWAITED if not debt.requested:
-                self._late += 1
-                return self._escalate(debt, "the service began no response", now)
-            case State.AWAITED:
-                missed = self._escalate(debt, "the request was not answered", now, stuck=True)
-                self._late += not missed.move
-                return missed
-            case State.WORKING:
-                return self._escalate(debt, "no audio in time", now, stuck=True)
-            case State.SOUNDING:
-                return self._escalate(debt, "the audio was never played", now, stuck=not debt.complete)
-            case State.HEARD:
-                rest = self._owe_rest(debt.response_id, now, debt)
-                return self._escalate(rest, "the response stalled", now, stuck=True)
-            case _:
-                return self._escalate(debt, "another response did not end", now, stuck=True)
+        if debt.state is State.PUT_OFF:
+            debt.state, debt.since = State.OPEN, now
+            return None
+        (why, stuck), awaited = debt.overdue, debt.state is State.AWAITED
+        if debt.state is State.HEARD:
+            debt = self._owe_rest(debt.response_id, now, debt)
+        missed = self._follow(self._escalation.next_step(debt, why, now, stuck=stuck))
+        self._late += awaited and not missed.move
+        return missed
 
-    # --
+    def _of(self, response_id: str) -> Debt | None:
+        """The debt, if this response is to pay it."""
+        return self.debt if self.debt is not None and self.debt.response_id == response_id else None
+
     def _attach(self, debt: Debt, response_id: str, now: float) -> None:
-        debt.response_id = response_id
-        debt.state, debt.since = State.WORKING, now
+        debt.attach(response_id, now)
         if debt.kind is DebtKind.GREETING and debt.step is not DebtStep.FALLBACK:
-            self._greeting_id = response_id
-
-    def _keep(self) -> None:
-        """Suspend the debt, in case the caller's speech is a noise."""
-        debt, self.debt = self.debt, None
-        if debt is None:
-            return
-        unsure = debt.kind is DebtKind.WORDS and not debt.requested and not debt.response_id
-        if self._kept is None or not unsure:
-            self._kept = debt
+            self.greeting_id = response_id
 
     def _restored(self, now: float, resume: Callable[[str], bool] = lambda _: False) -> Missed | None:
-        if self._speaking:
+        if self._suspended.caller_speaks:
             return None  # whether that is a noise is not known yet
-        kept, cut = self._kept, self._cut
-        self._kept, self._cut = None, False
+        kept, cut = self._suspended.take()
         if kept is None:
             if not cut:
                 return None
             self.owe(DebtKind.REST, now)
-            return Missed(DebtKind.REST, DebtStep.FIRST, _NOISE, resumes=True)
+            return Missed(DebtKind.REST, DebtStep.FIRST, NOISE, resumes=True)
         if kept.state is State.HEARD:
             kept = self._owe_rest(kept.response_id, now, kept)
         self.debt = kept
         if kept.state is State.PUT_OFF or (kept.response_id and resume(kept.response_id)):
             return None
-        return self._after_noise(kept, now)
+        return self._follow(self._escalation.after_noise(kept, now))
 
-    def _after_noise(self, debt: Debt, now: float) -> Missed:
-        """Its response was cancelled: request it again, but on a noisy line neither for ever nor again and again."""
-        debt.noises += 1
-        if debt.noises > MOST_NOISES or now > debt.opened_at + self._limits.patience_s:
-            if debt.step is DebtStep.FIRST:
-                debt.step = DebtStep.AGAIN
-            return self._escalate(debt, "noises keep interrupting it", now)
-        debt.reopen(debt.step, now)
-        return Missed(debt.kind, debt.step, _NOISE, resumes=True)
-
-    def _put_off(self, debt: Debt, why: str, wait_s: float, now: float) -> Missed:
-        wait_s = wait_s or min(FIRST_WAIT_S * 2**debt.waits, LONGEST_WAIT_S)
-        debt.waits += 1
-        if debt.step is not DebtStep.FALLBACK and now + wait_s <= debt.opened_at + self._limits.patience_s:
-            debt.state, debt.since, debt.retry_at = State.PUT_OFF, now, now + wait_s
-            debt.response_id = ""
-            return Missed(debt.kind, debt.step, why, wait_s=wait_s)
-        if debt.step is DebtStep.FIRST:
-            debt.step = DebtStep.AGAIN  # a repeated request would fail the same way
-        return self._escalate(debt, why, now)
-
-    def _escalate(self, debt: Debt, why: str, now: float, *, stuck: bool = False) -> Missed:
-        step = _NEXT[debt.step]
-        if step is DebtStep.FALLBACK and self._fallbacks >= MOST_FALLBACKS:
-            step = DebtStep.GIVEN_UP
-        move = stuck and not debt.moved and not debt.waits and step is not DebtStep.GIVEN_UP
-        missed = Missed(debt.kind, step, why, stuck, move)
-        debt.reopen(step, now)
-        debt.moved = debt.moved or move
-        if step is DebtStep.GIVEN_UP:
-            self.debt = None
+    def _follow(self, missed: Missed) -> Missed:
+        self.debt = None if missed.step is DebtStep.GIVEN_UP else self.debt
         return missed

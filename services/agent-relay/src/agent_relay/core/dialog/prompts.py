@@ -5,15 +5,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Final
 
-from agent_relay.core.dialog.conversation_commands import Abandon, Command, GiveUp, Overdue, Send
+from agent_relay.core.dialog.conversation_commands import Abandon, Command, GiveUp, Overdue, sends
 from agent_relay.core.dialog.debt import Debt, DebtKind, DebtStep, Missed, State
 from agent_relay.core.dialog.greeting import ScriptedSpeech
 from agent_relay.core.dialog.owed_speech import OwedSpeech
 from agent_relay.core.dialog.responses import Purpose, Responses
 from agent_relay.core.dialog.session_profile import SessionProfile
+from agent_relay.core.dialog.voice_session import VoiceSession
 from agent_relay.core.dialog.wall_clock import WallClock
 from agent_relay.core.protocol.agent_profile import Greeting
 from agent_relay.core.protocol.rate_limits import wait_s
@@ -24,23 +24,24 @@ LONGEST_ALOUD: Final = 2000
 
 
 class Prompts:
-    """Nothing is sent while no session is `ready`."""
+    """Sends nothing while `session` is not ready."""
 
-    def __init__(self, plan: SessionProfile, clock: WallClock) -> None:
-        self.ready = False
-        self.last_error = ""
-        """What the service said last against this session, for the reason of a failed connection."""
+    def __init__(self, plan: SessionProfile, clock: WallClock, session: VoiceSession) -> None:
         self.responses = Responses()
         self.owed = OwedSpeech(plan.limits, repeats_greeting=plan.greeting_protected)
         self._plan = plan
         self._clock = clock
+        self._session = session
         self._unsent: list[ClientEvent] = []
         self._greeting = ScriptedSpeech(plan.greeting or plan.fallback, speaks_fixed_text=plan.speaks_fixed_text)
         self._fallback = ScriptedSpeech(plan.fallback, speaks_fixed_text=plan.speaks_fixed_text)
 
     # -- the voice session
+    @property
+    def ready(self) -> bool:
+        return self._session.ready
+
     def session_lost(self, now: float) -> list[Command]:
-        self.ready = False
         active = self.responses.forget() if self.responses.purpose is not Purpose.SAY else ""
         self.responses.forget()
         self._greeting.restart()
@@ -57,6 +58,11 @@ class Prompts:
     def take_unsent(self) -> list[ClientEvent]:
         unsent, self._unsent = self._unsent, []
         return unsent
+
+    @property
+    def due_since(self) -> float | None:
+        """When the voice session was last asked for something that it has not finished; None if nothing is due."""
+        return self.responses.asked_at if not self.responses.idle or self.owed.expected else None
 
     # -- asking
     def advance(self, now: float) -> list[Command]:
@@ -91,7 +97,6 @@ class Prompts:
     # -- what came of it
     def refused(self, event: ErrorEvent, now: float) -> list[Command]:
         """Only a refused request needs something done; truncations that came too late and the like are harmless."""
-        self.last_error = f"{event.code}: {event.message}"
         refusal = self.responses.refused(event)
         if refusal is None:
             return []
@@ -105,7 +110,8 @@ class Prompts:
         if self._other_form(refusal.purpose, event):
             self.owed.bounced(now, "")
             return [notice]
-        missed = self.owed.failed("", self.last_error, now, wait_s=wait_s(event.code, event.kind, event.message))
+        why = f"{event.code}: {event.message}"
+        missed = self.owed.failed("", why, now, wait_s=wait_s(event.code, event.kind, event.message))
         return [notice, *self.missed(missed, now)]
 
     def response_failed(self, event: ResponseDone, why: str, now: float, *, text: str) -> list[Command]:
@@ -137,7 +143,3 @@ class Prompts:
         elif missed.move:
             commands.append(Abandon(detail))
         return commands
-
-
-def sends(events: Iterable[ClientEvent]) -> list[Command]:
-    return [Send(event) for event in events]

@@ -1,0 +1,132 @@
+"""The uplink of one call at its relay: which of its entries reach the driver, and from where the next relay reads."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from agent_relay.call.driver import Driver
+from agent_relay.call.missed_uplink import MissedUplink
+from agent_relay.core.uplink_cursor import UplinkCursor, UplinkStop
+from agent_relay.core.uplink_gate import UplinkGate
+from bridge_common.base.log import fields
+from bridge_common.observability import telemetry
+from bridge_common.store.leases import BEGINNING, Claim
+from bridge_common.wire.call_record import CallRecord
+from bridge_common.wire.entries import (
+    AudioFrame,
+    Dtmf,
+    Ended,
+    Entry,
+    MediaAttached,
+    MediaDetached,
+    Played,
+    Playing,
+    Stamp,
+)
+
+log = logging.getLogger(__name__)
+
+
+class CallerUplink:
+    """`taken_over`: another relay drove this call before. `gated`: it may still process the caller's audio and tones,
+    which are held back until `release`.
+    """
+
+    def __init__(
+        self,
+        claim: Claim,
+        record: CallRecord,
+        driver: Driver,
+        missed: MissedUplink,
+        on_end: Callable[[], None],
+        *,
+        taken_over: bool,
+        gated: bool,
+    ) -> None:
+        self._call_id = claim.call_id
+        self._driver = driver
+        self._missed = missed
+        self._on_end = on_end
+        self._loop = asyncio.get_running_loop()
+        self._cursor = UplinkCursor(claim.uplink_cursor)
+        self._gate = UplinkGate() if gated else None
+        self._rereads_tones = taken_over and claim.uplink_cursor == BEGINNING
+        """Tones before our first voice session may have been processed by the previous owner."""
+        self._known_socket = record.uplink_epoch
+        """Epoch of the newest media socket when we claimed the call."""
+        self._audio_seen = False
+        self._audio_at = 0.0
+        """When the caller's latest audio arrived (loop time)."""
+
+    @property
+    def gated(self) -> bool:
+        return self._gate is not None
+
+    @property
+    def after_crash(self) -> str:
+        """Where the next relay begins to read if this one dies."""
+        return self._cursor.after_crash(typing=self._driver.typing)
+
+    @property
+    def rewound(self) -> str:
+        """Where the next relay begins to read at a hand-over."""
+        return self._cursor.rewound
+
+    def stop(self) -> UplinkStop:
+        """How far this relay has processed the uplink."""
+        return self._cursor.stop(typing=self._driver.typing)
+
+    def release(self, stop: UplinkStop | None) -> None:
+        """Process everything that was held back and that the previous owner has not processed."""
+        if self._gate is None:
+            return
+        held, self._gate = self._gate.release(stop), None
+        if stop is None and held:
+            log.info("previous owner stored no uplink stop", extra=fields(call_id=self._call_id, entries=len(held)))
+        for entry_id, entry in held:
+            self.on_entry(entry_id, entry)
+
+    def on_entry(self, entry_id: str, entry: Entry) -> None:
+        if self._missed.reported:
+            self._missed.heard(entry_id, entry)
+        if self._gate is not None and (type(entry) is AudioFrame or type(entry) is Dtmf):
+            self._gate.hold(entry_id, entry)
+        elif type(entry) is AudioFrame:
+            self._on_frame(entry_id, entry)
+        else:
+            self._on_other(entry_id, entry)
+
+    def _on_frame(self, entry_id: str, frame: AudioFrame) -> None:
+        self._audio_at = self._loop.time()
+        if self._driver.caller_frame(frame.pcm24k):
+            self._cursor.passed(entry_id, caller_waits=self._driver.caller_waits)
+        if not self._audio_seen:
+            self._audio_seen = True
+            self._driver.caller_audio()
+
+    def _on_other(self, entry_id: str, entry: Entry) -> None:
+        match entry:
+            case Ended():
+                self._on_end()
+            case Stamp():
+                telemetry.observe_stamp("uplink", entry.at_us)
+            case Dtmf() if self._rereads_tones and not self._driver.session_seen:
+                pass
+            case Dtmf():
+                self._cursor.tone(entry_id, typing=self._driver.typing)
+                self._driver.from_caller(entry)
+            case MediaAttached():
+                self._on_attached(epoch=int(entry_id.partition("-")[0]))
+            case Playing() | Played() | MediaDetached():
+                self._driver.from_caller(entry)
+            case _:
+                pass
+
+    def _on_attached(self, *, epoch: int) -> None:
+        self._missed.attached(epoch)
+        if epoch <= self._known_socket:
+            self._driver.attached()
+        else:
+            self._driver.media_replaced(self._audio_at)

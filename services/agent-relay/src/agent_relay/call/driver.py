@@ -1,0 +1,254 @@
+"""The driver of one call: the only module that touches its `Conversation`.
+
+Voice link, uplink, outbox and announcement reader report events to the driver. It feeds them into the conversation and
+carries out the commands that come out: client events and downlink entries at once, everything that waits for Redis or
+for a tool through the outbox. The conversation decides, the driver acts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Final
+
+import msgspec
+
+from agent_relay.call.call_trace import CallTrace
+from agent_relay.call.call_voice import CallVoice
+from agent_relay.call.downlink_writer import DownlinkWriter
+from agent_relay.call.outbox import Outbox
+from agent_relay.core.dialog.conversation import Conversation, FromCaller
+from agent_relay.core.dialog.conversation_commands import (
+    Abandon,
+    Append,
+    Command,
+    GiveUp,
+    Overdue,
+    PhaseChanged,
+    Ready,
+    Record,
+    Send,
+)
+from agent_relay.core.dialog.session_profile import SessionProfile
+from agent_relay.core.keepalive import answers_probe
+from agent_relay.core.protocol.session_setup import SessionSetup
+from agent_relay.core.protocol.voice_events import (
+    AudioDelta,
+    ErrorEvent,
+    ServerEvent,
+    SessionUpdated,
+    WarningEvent,
+)
+from bridge_common.base.log import fields
+from bridge_common.observability import telemetry
+from bridge_common.wire.call_record import CallRecord
+from bridge_common.wire.entries import Clear, DownlinkEntry, Dtmf, Say, Turn
+
+log = logging.getLogger(__name__)
+
+_LOOK_S: Final = 0.5
+"""The longest time between two looks at what is due."""
+
+
+class Driver:
+    """`connect` it before the first event."""
+
+    def __init__(self, call_id: str, conversation: Conversation, trace: CallTrace) -> None:
+        self._call_id = call_id
+        self._conversation = conversation
+        self._trace = trace
+        self._now = asyncio.get_running_loop().time
+        self._voice: CallVoice
+        self._outbox: Outbox
+        self._downlink: DownlinkWriter
+        self._session_seen = False
+        self._just_ready = False
+        self._key_pressed = False
+        """A key of the caller is being processed."""
+        self._look_at = 0.0
+        """When to ask the conversation what is due (loop time). 0 after every event that may have changed it."""
+
+    def connect(self, voice: CallVoice, outbox: Outbox, downlink: DownlinkWriter) -> None:
+        """Where commands are carried out."""
+        self._voice, self._outbox, self._downlink = voice, outbox, downlink
+
+    # -- state of the conversation
+    @property
+    def plan(self) -> SessionProfile:
+        return self._conversation.plan
+
+    @property
+    def ready(self) -> bool:
+        """The voice session takes the caller's audio."""
+        return self._conversation.ready
+
+    @property
+    def session_seen(self) -> bool:
+        """A voice session of this relay was ready once."""
+        return self._session_seen
+
+    @property
+    def refusal(self) -> str:
+        return self._conversation.refusal
+
+    @property
+    def conversation_id(self) -> str:
+        return self._conversation.conversation_id
+
+    @property
+    def caller_waits(self) -> bool:
+        return self._conversation.caller_waits
+
+    @property
+    def typing(self) -> bool:
+        return self._conversation.typing
+
+    def quiet(self) -> bool:
+        return self._conversation.quiet
+
+    def accepts(self, setup: SessionSetup) -> bool:
+        return self._conversation.accepts(setup)
+
+    def amended(self, record: CallRecord) -> CallRecord:
+        """The record with everything that this relay knows better."""
+        return replace(
+            record,
+            greeted=record.greeted or self._conversation.greeted,
+            conversation_id=self._conversation.conversation_id,
+            voice_session_id=self._voice.session_id,
+            voice_resource=self._voice.resource,
+            said=self._conversation.said,
+        )
+
+    # -- the call
+    def begin(self) -> None:
+        self._conversation.begin(self._now())
+
+    def left_alone(self, since: float) -> None:
+        """No other relay speaks in the call any more. `since`: loop time."""
+        self._conversation.left_alone(since)
+        self._look_at = 0.0
+
+    def tick(self, now: float) -> None:
+        """To be called about twenty times a second."""
+        if now < self._look_at:
+            return
+        due = self._conversation.next_at()
+        if due is None or now < due:
+            self._look_at = now + _LOOK_S if due is None else min(due, now + _LOOK_S)
+        else:
+            self._do(self._conversation.tick(now))
+
+    def end(self, *, ended: bool) -> None:
+        """Write down what is still open. `ended`: the call is over; otherwise another relay goes on with it."""
+        close = self._conversation.call_ended if ended else self._conversation.call_left
+        self._do(close(self._now()))
+
+    # -- the voice link
+    def session_opened(self, *, resumes: bool) -> None:
+        self._do(self._conversation.connected(self._now(), resumes=resumes))
+
+    def configured_session_opened(self, session: SessionUpdated, refusals: Iterable[str], *, resumes: bool) -> None:
+        now = self._now()
+        self._do(self._conversation.connected_to_configured(session, refusals, now, resumes=resumes))
+
+    def voice_event(self, event: ServerEvent) -> None:
+        if type(event) is WarningEvent or (type(event) is ErrorEvent and not answers_probe(event)):
+            where = fields(call_id=self._call_id, code=event.code, error=event.message)
+            log.warning("Voice Live reported an error", extra=where)
+        commands = self._conversation.voice_event(event, self._now())
+        if type(event) is AudioDelta:
+            # Nearly all events. While the agent speaks nothing becomes due sooner.
+            self._carry_out(commands)
+        else:
+            self._do(commands)
+        self._voice.session_alive(caller_speaks=self._conversation.caller_speaks)
+
+    def session_lost(self, reason: str) -> None:
+        self._do(self._conversation.session_lost(reason, self._now()))
+
+    # -- the outbox
+    def greeting_granted(self, granted: bool) -> None:
+        self._do(self._conversation.greeting_granted(granted, self._now()))
+
+    def tool_answered(self, function_call_id: str, output: str) -> None:
+        self._do(self._conversation.tool_answered(function_call_id, output, self._now()))
+
+    # -- announcements
+    def announcement(self, entry_id: str, piece: Say) -> None:
+        self._do(self._conversation.say(entry_id, piece, self._now()))
+
+    def hold_announcements(self, held: bool) -> None:
+        """`held`: begin no further sentence, because another relay will."""
+        self._do(self._conversation.hold_announcements(held, self._now()))
+
+    # -- the uplink
+    def caller_frame(self, pcm24k: bytes) -> bool:
+        """False while the frame is kept for a voice session that is not ready."""
+        if not self._conversation.protects_greeting:
+            self._voice.hear(pcm24k)
+        return self._conversation.ready
+
+    def caller_audio(self) -> None:
+        """The first frame was received."""
+        self._do(self._conversation.caller_audio(self._now()))
+
+    def attached(self) -> None:
+        """The media socket that was attached when the call was claimed."""
+        self._do(self._conversation.attached(self._now()))
+
+    def media_replaced(self, lost_at: float) -> None:
+        """A new media socket. `lost_at`: when the previous one was alive last (loop time), 0 if it never was."""
+        now = self._now()
+        self._do(self._conversation.media_replaced(lost_at or now, now))
+
+    def from_caller(self, entry: FromCaller) -> None:
+        self._key_pressed = type(entry) is Dtmf
+        self._do(self._conversation.from_caller(entry, self._now()))
+        self._key_pressed = False
+
+    # -- commands
+    def _do(self, commands: Iterable[Command]) -> None:
+        self._look_at = 0.0
+        self._carry_out(commands)
+
+    def _carry_out(self, commands: Iterable[Command]) -> None:
+        for command in commands:
+            match command:
+                case Append():
+                    self._append(command.entry)
+                case Send():
+                    self._voice.send(command.event)
+                case Abandon():
+                    self._voice.abandon(command.reason, retry=command.retry)
+                case GiveUp():
+                    self._voice.give_up(command.reason)
+                case Overdue():
+                    self._trace.overdue(command)
+                case PhaseChanged():
+                    phases = fields(call_id=self._call_id, old=command.old, new=command.new, reason=command.reason)
+                    log.debug("conversation phase changed", extra=phases)
+                case Ready():
+                    self._on_ready(command)
+                case Record(entry=Turn() as turn):
+                    self._trace.turn(turn)
+                    self._outbox.put(command)
+                case _:
+                    self._outbox.put(command)
+        if self._just_ready:
+            # Caller audio follows everything that the session must receive first.
+            self._just_ready = False
+            self._voice.start_audio()
+
+    def _append(self, entry: DownlinkEntry) -> None:
+        if type(entry) is Clear and (self._conversation.caller_speaks or self._key_pressed):
+            entry = Clear(entry.item_id, telemetry.now_us())
+            self._trace.barge_in(entry.item_id)
+        self._downlink.append(entry)
+
+    def _on_ready(self, ready: Ready) -> None:
+        self._just_ready = self._session_seen = True
+        self._voice.ready(ready)
+        self._outbox.put(msgspec.structs.replace(ready, resource=self._voice.resource))

@@ -1,0 +1,183 @@
+"""The turns of the agent: its responses from their first sign to their end, and the functions that they call."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from agent_relay.core.announcements.announcement_queue import AnnouncementQueue
+from agent_relay.core.dialog.agent_speech import AgentSpeech
+from agent_relay.core.dialog.caller_speech import CallerSpeech
+from agent_relay.core.dialog.caller_turns import CallerTurns
+from agent_relay.core.dialog.conversation_commands import Command, Record, RunTool, Send
+from agent_relay.core.dialog.debt import DebtKind
+from agent_relay.core.dialog.history import History, tool_begun, tool_notice
+from agent_relay.core.dialog.prompts import Prompts
+from agent_relay.core.dialog.recent_events import RecentEvents
+from agent_relay.core.dialog.response_outcomes import ResponseOutcomes
+from agent_relay.core.dialog.responses import UNKNOWN, Purpose
+from agent_relay.core.dialog.session_profile import SessionProfile
+from agent_relay.core.dialog.tool_calls import NOT_AVAILABLE, ToolCalls
+from agent_relay.core.dialog.wall_clock import WallClock
+from agent_relay.core.protocol.voice_events import AudioDelta, FunctionCall, ResponseDone, cancel_response
+
+AUDIBLE_MS: Final = 100
+"""A response with less audio is silent."""
+CUT_SHORT_MS: Final = 1500
+"""An incomplete response with less audio says nothing: it has failed."""
+
+
+class AgentTurns:
+    def __init__(
+        self,
+        plan: SessionProfile,
+        history: History,
+        prompts: Prompts,
+        clock: WallClock,
+        caller: CallerSpeech,
+        turns: CallerTurns,
+        speech: AgentSpeech,
+        announcements: AnnouncementQueue,
+        outcomes: ResponseOutcomes,
+    ) -> None:
+        self._plan = plan
+        self._history = history
+        self._prompts = prompts
+        self._owed = prompts.owed
+        self._responses = prompts.responses
+        self._clock = clock
+        self._caller = caller
+        self._caller_turns = turns
+        self._speech = speech
+        self._announcements = announcements
+        self._outcomes = outcomes
+        self._tools = ToolCalls()
+        self._begun = RecentEvents()
+        self._ended = RecentEvents()
+        self._calls = RecentEvents()
+        self._sign_at = 0.0
+        """When the agent was heard last, or something became due of it."""
+
+    @property
+    def waits_since(self) -> float | None:
+        """Since when the agent should be heard and is not; None while nothing is due of it."""
+        if self._caller.speaks or not self._prompts.ready:
+            return None
+        if self._owed.unheard and (debt := self._owed.debt) is not None:
+            # For a tool's result the caller waits since the tool was called.
+            return self._sign_at if debt.kind is DebtKind.TOOL_RESULT else max(self._sign_at, debt.opened_at)
+        due = not self._responses.idle or self._tools.running
+        return max(self._sign_at, self._responses.asked_at) if due else None
+
+    def session_lost(self, now: float) -> None:
+        self._begun, self._ended = RecentEvents(), RecentEvents()
+        if self._tools.drop_answer() and not self._owed.unheard:
+            self._owed.owe(DebtKind.TOOL_RESULT, now)
+
+    # -- the beginning of a response
+    def delta(self, event: AudioDelta, now: float) -> list[Command]:
+        self._sign_at = now
+        began: list[Command] = []
+        if event.pcm:
+            began = self._began_unreported(event.response_id, now)
+            self._owed.sounded(event.response_id, now)
+        return began + self._speech.delta(event, now, answers=self._responses.purpose is not Purpose.SAY)
+
+    def _began_unreported(self, response_id: str, now: float) -> list[Command]:
+        """Its first sign is its audio or a function call: `response.created` may come late, or never."""
+        return self.created(response_id, now) if response_id != self._responses.active else []
+
+    def created(self, response_id: str, now: float) -> list[Command]:
+        if not self._begun.is_new(response_id):
+            return []
+        if self.waits_since is None:
+            self._sign_at = now
+        self._responses.created(response_id)
+        if self._responses.purpose is Purpose.SAY:
+            return self._announcements.unwanted(response_id)
+        if self._responses.requested and self._announcements.override_request:
+            self._owed.began(response_id, now)
+            self._owed.replaced()
+            return self._cancel(response_id)
+        if self._owed.is_surplus(requested=self._responses.requested):
+            return self._cancel(response_id)
+        if self._caller.speaks and self._responses.requested:
+            # The caller began to speak while our request was under way.
+            return self._cancel(response_id)
+        self._caller_turns.answer_began(now)
+        self._owed.began(response_id, now, greets=self._responses.purpose is Purpose.GREETING)
+        return self._caller_turns.confirm_words(now)
+
+    def _cancel(self, response_id: str) -> list[Command]:
+        self._speech.drop(response_id)
+        return [Send(cancel_response(response_id))]
+
+    # -- the end of a response
+    @property
+    def over_at(self) -> float | None:
+        """When the active response counts as ended although the service does not report it."""
+        debt = self._owed.debt
+        return None if debt is None or self._tools.running else debt.over_at(self._plan.limits)
+
+    def tick(self, now: float) -> list[Command]:
+        if (over_at := self.over_at) is None or now < over_at or self._responses.active in ("", UNKNOWN):
+            return []
+        return self.done(ResponseDone(self._responses.active, "completed", ""), now)
+
+    def done(self, event: ResponseDone, now: float) -> list[Command]:
+        response_id = event.response_id
+        if not self._ended.is_new(response_id):
+            return []
+        self._begun.is_new(response_id)  # what still comes of it begins nothing
+        interrupted = self._speech.dropped(response_id)
+        spoken_ms = self._speech.spoken_ms(response_id)
+        silent = spoken_ms < AUDIBLE_MS and not self._tools.called_in(response_id)
+        announced = self._responses.is_active_for(Purpose.SAY, response_id)
+        commands: list[Command] = []
+        if event.status == "cancelled":
+            self._tools.drop_answer()
+            detected = event.reason == "turn_detected" and self._plan.interrupts
+            if detected and not interrupted and not self._caller_turns.protects_greeting:
+                commands += self._caller_turns.interrupt(response_id) + self._announcements.interrupted(now)
+        commands += self._speech.response_done(response_id)
+        self._responses.done(response_id)
+        if announced:
+            commands += self._announcements.response_done(event, now, silent=silent)
+        elif not interrupted:
+            cut = event.status == "incomplete" and spoken_ms < CUT_SHORT_MS
+            cut = cut or (event.status == "cancelled" and self._caller_turns.protects_greeting)
+            commands += self._outcomes.ended(event, now, silent=silent, cut=cut)
+        self._after_tools(now)
+        return commands
+
+    # -- functions
+    def function_call(self, event: FunctionCall, now: float) -> list[Command]:
+        if not self._calls.is_new(event.call_id):
+            return []
+        self._sign_at = now
+        began = self._began_unreported(event.response_id, now)
+        self._tools.begin(event, self._speech.session)
+        self._owed.called_tool(event.response_id, now)
+        if event.name in self._plan.tools:
+            # Written down before: a relay after us must not do it again.
+            begun = tool_begun(event.call_id, event.name, event.arguments, self._clock.unix_ms(now))
+            return [*began, Record(begun), RunTool(event.call_id, event.name, event.arguments)]
+        return began + self.tool_answered(event.call_id, NOT_AVAILABLE, now)
+
+    def tool_answered(self, call_id: str, output: str, now: float) -> list[Command]:
+        """The answer to `RunTool`."""
+        answer = self._tools.answer(call_id, output, self._speech.session)
+        if answer is None:
+            return []
+        use, events = answer
+        self._history.tool(use)
+        commands = [Record(tool_notice(use, self._clock.unix_ms(now))), *self._prompts.to_session(events)]
+        self._after_tools(now)
+        return commands
+
+    def _after_tools(self, now: float) -> None:
+        """Owe the response to the results once all functions have answered and the response has ended."""
+        if not self._prompts.ready:
+            if self._tools.drop_answer():
+                self._owed.tool_answered(now)
+        elif not self._responses.active and self._tools.response_due():
+            self._owed.tool_answered(now)

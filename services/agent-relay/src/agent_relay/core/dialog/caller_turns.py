@@ -1,0 +1,141 @@
+"""The turns of the caller: their beginning, their end and their words, and what they interrupt."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from agent_relay.core.announcements.announcement_queue import AnnouncementQueue
+from agent_relay.core.dialog.agent_speech import AgentSpeech
+from agent_relay.core.dialog.caller_speech import CallerSpeech
+from agent_relay.core.dialog.conversation_commands import Command, Send
+from agent_relay.core.dialog.debt import DebtKind, State
+from agent_relay.core.dialog.prompts import Prompts
+from agent_relay.core.dialog.response_outcomes import ResponseOutcomes
+from agent_relay.core.dialog.responses import UNKNOWN, Purpose
+from agent_relay.core.dialog.session_profile import SessionProfile
+from agent_relay.core.protocol.voice_events import (
+    SpeechStarted,
+    UserTranscript,
+    UserTranscriptFailed,
+    cancel_response,
+)
+
+ANSWER_DUE_S: Final = 3.0
+"""Announcements wait for the answer to the caller's words, but not longer: the words may have been a cough."""
+
+
+class CallerTurns:
+    def __init__(
+        self,
+        plan: SessionProfile,
+        prompts: Prompts,
+        caller: CallerSpeech,
+        speech: AgentSpeech,
+        announcements: AnnouncementQueue,
+        outcomes: ResponseOutcomes,
+    ) -> None:
+        self._plan = plan
+        self._owed = prompts.owed
+        self._responses = prompts.responses
+        self._caller = caller
+        self._speech = speech
+        self._announcements = announcements
+        self._outcomes = outcomes
+        self._implied_end = ""
+        """Item of the speech that counts as ended because the response to it began."""
+
+    # -- whose turn it is
+    @property
+    def answer_due_at(self) -> float | None:
+        """Until when an answer to the caller's words is waited for; None if none is."""
+        debt = self._owed.debt
+        if debt is None or debt.state is not State.AWAITED or debt.requested:
+            return None
+        return debt.opened_at + (debt.start_s or ANSWER_DUE_S)
+
+    def comes_first(self, now: float) -> bool:
+        due_at = self.answer_due_at
+        return self._caller.speaks or (due_at is not None and now < due_at)
+
+    @property
+    def protects_greeting(self) -> bool:
+        """The caller is hearing a greeting that cannot be interrupted, or is about to."""
+        if not self._plan.greeting_protected:
+            return False
+        debt, greeting_id = self._owed.debt, self._owed.greeting_id
+        asked = debt is not None and debt.kind is DebtKind.GREETING and debt.state is not State.OPEN
+        return asked or (bool(greeting_id) and not self._speech.settled((greeting_id,)))
+
+    # -- speech
+    def started(self, event: SpeechStarted, now: float) -> list[Command]:
+        if self.protects_greeting or not self._caller.started(event.item_id, now):
+            return []
+        self._owed.caller_began()
+        return self.interrupt(self._responses.active) if self._plan.interrupts else []
+
+    def stopped(self, item_id: str, now: float) -> list[Command]:
+        if not self._responses.active or item_id != self._implied_end:  # else the response to it has begun already
+            self._end(item_id, now)
+        return []
+
+    def tick(self, now: float) -> None:
+        """End speech whose end is not reported."""
+        if (over_at := self._caller.over_at) is not None and now >= over_at:
+            self._end(self._caller.item_id, now)
+
+    def answer_began(self, now: float) -> None:
+        """A response implies that the caller's turn has ended; the service reports the end late, or never."""
+        if self._caller.speaks:
+            self._end(self._caller.item_id, now)
+            self._implied_end = self._caller.item_id
+        self._caller.answered()
+
+    def _end(self, item_id: str, now: float) -> None:
+        if self._caller.stopped(item_id, now) or item_id == self._implied_end:  # else reported twice
+            self._speech.caller_stopped(now)
+            self._owed.caller_ended(item_id, now, awaited=self._plan.responds)
+
+    def session_lost(self, now: float) -> list[Command]:
+        self._caller.session_lost()
+        return self.confirm_words(now)
+
+    # -- words
+    def transcript(self, event: UserTranscript | UserTranscriptFailed, now: float) -> list[Command]:
+        commands = self._caller.told(event, now)
+        if isinstance(event, UserTranscript) and event.text.strip():
+            if event.item_id != self._caller.item_id:
+                return commands  # a late transcript of earlier speech does not show that this one has words
+            self._owed.words_confirmed()
+            return commands + self.confirm_words(now)
+        self._caller.forget(event.item_id)
+        commands += self._outcomes.missed(self._owed.no_words(event.item_id, now, self._resume), now)
+        if not self._caller.waits:
+            self._announcements.go_on()
+        return commands
+
+    def _resume(self, response_id: str) -> bool:
+        """The service did not cancel it, so that it can be heard."""
+        return response_id == self._responses.active and self._speech.resume(response_id)
+
+    def confirm_words(self, now: float) -> list[Command]:
+        """The caller said words: a paused announcement ends."""
+        return self._announcements.interrupted(now) if self._announcements.paused else []
+
+    # -- interruptions
+    def interrupt(self, response_id: str) -> list[Command]:
+        self._announcements.pause()
+        commands = self._speech.interrupt(response_id)
+        if (commands or response_id) and self._responses.purpose is not Purpose.SAY:
+            self._owed.cut_off()
+        return commands
+
+    def key_pressed(self, now: float) -> list[Command]:
+        """A key press interrupts the agent, as speech does. A response that is not heard yet continues."""
+        if not self._plan.keys_interrupt or self._speech.quiet or self.protects_greeting:
+            return []
+        active = self._responses.active
+        commands = self.interrupt(active) + self._announcements.interrupted(now)
+        if active not in ("", UNKNOWN):
+            commands.append(Send(cancel_response(active)))
+        self._owed.taken_back()
+        return commands

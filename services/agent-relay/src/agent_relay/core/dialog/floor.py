@@ -1,0 +1,54 @@
+"""When the agent may speak by itself: greet once the caller can hear it, announce when nobody else speaks."""
+
+from __future__ import annotations
+
+from agent_relay.core.dialog.conversation_commands import Command, MarkGreeted
+from agent_relay.core.dialog.hold_policy import HoldPolicy
+from agent_relay.core.dialog.turns import Turns
+from agent_relay.core.dialog.voice_session import VoiceSession
+
+
+class Floor:
+    """`greeted`: the caller needs no greeting any more."""
+
+    def __init__(self, line: HoldPolicy, session: VoiceSession, turns: Turns, *, greeted: bool) -> None:
+        self._line = line
+        self._session = session
+        self._turns = turns
+        self._greeted = greeted
+        self._greeting_pends = False
+        """`MarkGreeted` is not answered yet."""
+
+    @property
+    def greeted(self) -> bool:
+        return self._greeted
+
+    @property
+    def greeting_at(self) -> float | None:
+        """From when on the caller can be greeted; None if unknown, or if they were."""
+        return self._line.opens_at if self._session.ready and not self._greeted else None
+
+    def greet(self, now: float) -> list[Command]:
+        """Once, when the caller can hear it."""
+        at = self.greeting_at
+        if at is None or now < at:
+            return []
+        self._greeted = self._greeting_pends = True
+        return [MarkGreeted()]
+
+    def greeting_answered(self) -> None:
+        self._greeting_pends = False
+
+    def free(self, now: float) -> bool:
+        """An announcement may be spoken."""
+        free = self._session.ready and self._line.open(now) and self._greeted and not self._greeting_pends
+        return free and not self._turns.of_caller.comes_first(now) and not self._turns.gateway.media_away
+
+    @property
+    def free_at(self) -> float | None:
+        """When an announcement may be spoken, as far as only time has to pass."""
+        opens_at = self._line.opens_at
+        waits = not self._session.ready or not self._greeted or self._greeting_pends
+        if opens_at is None or waits or self._turns.caller.speaks or self._turns.gateway.media_away:
+            return None
+        return max(opens_at, self._turns.of_caller.answer_due_at or 0.0)

@@ -1,0 +1,95 @@
+"""The current voice session of a conversation: its phase, its setup and its liveness.
+
+CLOSED ──connected──► OPENING ──session.updated──► READY ──lost──► CLOSED
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+from agent_relay.core.dialog.conversation_commands import Abandon, Command, PhaseChanged, sends
+from agent_relay.core.dialog.wall_clock import WallClock
+from agent_relay.core.keepalive import Keepalive
+from agent_relay.core.protocol.session_setup import SessionSetup
+from agent_relay.core.protocol.voice_events import ErrorEvent, ServerEvent
+
+OPENING_S: Final = 8.0
+"""A session that is not configured within this time is abandoned."""
+
+
+class Phase(StrEnum):
+    CLOSED = "closed"
+    OPENING = "opening"
+    READY = "ready"
+
+
+class VoiceSession:
+    def __init__(self, setup: SessionSetup, clock: WallClock) -> None:
+        self._phase = Phase.CLOSED
+        self._since = 0.0
+        self._setup = setup
+        self._clock = clock
+        self._pulse = Keepalive()
+
+    @property
+    def phase(self) -> Phase:
+        return self._phase
+
+    @property
+    def ready(self) -> bool:
+        return self._phase is Phase.READY
+
+    @property
+    def refusal(self) -> str:
+        """Code and message of the latest error while the session opens, "" if there was none."""
+        return self._setup.error if self._phase is Phase.OPENING else ""
+
+    def connected(self, now: float) -> list[Command]:
+        """A socket is open; the service sends first."""
+        self._setup.begin()
+        self._pulse.begin(now)
+        return self._enter(Phase.OPENING, "connected", now)
+
+    def opening(self, event: ServerEvent, now: float) -> list[Command]:
+        """Configure the session: answer an event that arrived before `session.updated`."""
+        events = self._setup.answer(event)
+        commands = sends(events)
+        if isinstance(event, ErrorEvent):
+            if self._setup.hopeless:
+                return [Abandon(f"session.update refused: {self.refusal}", retry=False)]
+            if events:
+                commands.insert(0, self._clock.notice("setting_refused", self._setup.refusals[-1], now))
+        return commands
+
+    def configured(self, now: float) -> list[Command]:
+        return self._enter(Phase.READY, "session.updated", now)
+
+    def closed(self, reason: str, now: float) -> list[Command]:
+        """The socket is closed, or was never opened."""
+        return self._enter(Phase.CLOSED, reason, now)
+
+    def _enter(self, phase: Phase, reason: str, now: float) -> list[Command]:
+        """The only place where the phase changes."""
+        old, self._phase, self._since = self._phase, phase, now
+        return [PhaseChanged(old, phase, reason)] if phase is not old else []
+
+    # -- liveness
+    def answers_probe(self, event: ServerEvent, now: float) -> bool:
+        """Record that the session is alive. True if the event only answers a probe."""
+        return self._pulse.is_own(event, now)
+
+    def probe(self, now: float) -> Command:
+        return self._pulse.probe(now)
+
+    def next_at(self, due_since: float | None) -> float | None:
+        """`due_since`: when the response was requested that the session has not finished, None if nothing is due."""
+        if self._phase is Phase.OPENING:
+            return self._since + OPENING_S
+        return self._pulse.next_at(due_since) if self.ready and due_since is not None else None
+
+    def tick(self, due_since: float | None, now: float) -> list[Command]:
+        """Probe a silent session; abandon one that does not answer or does not open in time."""
+        if self._phase is Phase.OPENING and now >= self._since + OPENING_S:
+            return [Abandon("the voice session was not configured in time")]
+        return self._pulse.feel(due_since, now) if self.ready and due_since is not None else []
