@@ -14,12 +14,12 @@ from typing import Final, NamedTuple
 from agent_relay.call.announcement_reader import AnnouncementReader
 from agent_relay.call.call_trace import CallTrace
 from agent_relay.call.call_voice import CallVoice
-from agent_relay.call.caller_uplink import CallerUplink
 from agent_relay.call.downlink_writer import DownlinkWriter
 from agent_relay.call.driver import Driver
 from agent_relay.call.missed_uplink import MissedUplink
 from agent_relay.call.outbox import Outbox
 from agent_relay.call.previous_owner import PreviousOwner
+from agent_relay.call.uplink_reader import UplinkReader
 from agent_relay.call_context import CallContext, begin_conversation, was_held
 from agent_relay.core.uplink_cursor import UplinkStop
 from bridge_common.base.errors import OutsideError
@@ -71,7 +71,7 @@ class Relay:
         driver.connect(self._voice, self._errands, self._downlink)
         self.says = AnnouncementReader(desk, claim.call_id, driver.announcement)
         self._missed_uplink = MissedUplink(desk, claim.call_id, record.uplink_epoch, self._errands.put)
-        self._uplink = CallerUplink(
+        self._uplink = UplinkReader(
             claim,
             record,
             driver,

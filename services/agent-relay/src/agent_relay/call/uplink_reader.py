@@ -29,7 +29,7 @@ from bridge_common.wire.entries import (
 log = logging.getLogger(__name__)
 
 
-class CallerUplink:
+class UplinkReader:
     """`taken_over`: another relay drove this call before. `gated`: it may still process the caller's audio and tones,
     which are held back until `release`.
     """

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import cast
 
-from agent_relay.call.caller_uplink import CallerUplink
 from agent_relay.call.driver import Driver
 from agent_relay.call.missed_uplink import MissedUplink
+from agent_relay.call.uplink_reader import UplinkReader
 from agent_relay.core.uplink_cursor import UplinkStop
 from bridge_common.store.leases import BEGINNING, Claim
 from bridge_common.wire.call_record import CallRecord, Status
@@ -64,10 +64,10 @@ class Recorder:
         self.received.append("ended")
 
 
-def _uplink(to: Recorder, *, cursor: str = "5-0", taken_over: bool = False, gated: bool = False) -> CallerUplink:
+def _uplink(to: Recorder, *, cursor: str = "5-0", taken_over: bool = False, gated: bool = False) -> UplinkReader:
     record = CallRecord(call_id="call_1", status=Status.CONNECTED, uplink_epoch=5)
     claim, driver, missed = Claim("call_1", 1, cursor), cast(Driver, to), cast(MissedUplink, to)
-    return CallerUplink(claim, record, driver, missed, to.on_end, taken_over=taken_over, gated=gated)
+    return UplinkReader(claim, record, driver, missed, to.on_end, taken_over=taken_over, gated=gated)
 
 
 async def test_frames_move_the_cursor_once_a_voice_session_has_them() -> None:
