@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from agent_relay.core.announcements.announcement_queue import AnnouncementQueue
+from agent_relay.core.announcements.announcer import Announcer
 from agent_relay.core.dialog.agent_speech import AgentSpeech
 from agent_relay.core.dialog.caller_speech import CallerSpeech
 from agent_relay.core.dialog.caller_turns import CallerTurns
@@ -36,7 +36,7 @@ class AgentTurns:
         caller: CallerSpeech,
         turns: CallerTurns,
         speech: AgentSpeech,
-        announcements: AnnouncementQueue,
+        announcements: Announcer,
         outcomes: ResponseOutcomes,
     ) -> None:
         self._plan = plan

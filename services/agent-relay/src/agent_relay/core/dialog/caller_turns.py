@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from agent_relay.core.announcements.announcement_queue import AnnouncementQueue
+from agent_relay.core.announcements.announcer import Announcer
 from agent_relay.core.dialog.agent_speech import AgentSpeech
 from agent_relay.core.dialog.caller_speech import CallerSpeech
 from agent_relay.core.dialog.conversation_commands import Command, Send
@@ -31,7 +31,7 @@ class CallerTurns:
         prompts: Prompts,
         caller: CallerSpeech,
         speech: AgentSpeech,
-        announcements: AnnouncementQueue,
+        announcements: Announcer,
         outcomes: ResponseOutcomes,
     ) -> None:
         self._plan = plan

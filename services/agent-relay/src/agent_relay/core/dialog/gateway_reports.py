@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agent_relay.core.announcements.announcement_queue import AnnouncementQueue
+from agent_relay.core.announcements.announcer import Announcer
 from agent_relay.core.dialog.agent_speech import AgentSpeech
 from agent_relay.core.dialog.conversation_commands import Command
 from agent_relay.core.dialog.debt import State
@@ -12,7 +12,7 @@ from agent_relay.core.dialog.response_outcomes import ResponseOutcomes
 
 class GatewayReports:
     def __init__(
-        self, prompts: Prompts, speech: AgentSpeech, outcomes: ResponseOutcomes, announcements: AnnouncementQueue
+        self, prompts: Prompts, speech: AgentSpeech, outcomes: ResponseOutcomes, announcements: Announcer
     ) -> None:
         self.media_away = False
         """The caller cannot hear anything: nothing is requested, and time limits do not count."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from agent_relay.core.announcements.announcement_queue import AnnouncementQueue
+from agent_relay.core.announcements.announcer import Announcer
 from agent_relay.core.dialog.agent_speech import AgentSpeech
 from agent_relay.core.dialog.agent_turns import AgentTurns
 from agent_relay.core.dialog.caller_speech import CallerSpeech
@@ -56,7 +56,7 @@ class Turns:
         self.speech = AgentSpeech(history, truncates=plan.truncates, unix_ms=clock.unix_ms)
         self.caller = CallerSpeech(history, unix_ms=clock.unix_ms)
         self._outcomes = ResponseOutcomes(prompts, self.speech, self.caller, clock)
-        self.announcements = AnnouncementQueue(
+        self.announcements = Announcer(
             plan.say_forms, plan.language, prompts.responses, self.speech, clock, limits=plan.limits, said=said
         )
         self.of_caller = CallerTurns(plan, prompts, self.caller, self.speech, self.announcements, self._outcomes)

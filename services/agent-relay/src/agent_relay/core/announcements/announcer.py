@@ -1,0 +1,262 @@
+"""Speaks announcements through the voice service, sentence by sentence, between the turns of the conversation.
+
+A sentence is requested when no response is active and the caller neither speaks nor waits for an answer. Audio comes
+faster than it plays, so the next one is there before the caller has heard this one. A barge-in pauses a text that has
+begun. If the caller said words, the text ends; after a noise it continues with the first sentence that was not heard.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from agent_relay.core.announcements.announcement import Announcement
+from agent_relay.core.announcements.announcement_queue import AnnouncementQueue, Outcome
+from agent_relay.core.announcements.sentences import Sentence
+from agent_relay.core.dialog.agent_speech import AgentSpeech
+from agent_relay.core.dialog.conversation_commands import Command, Send, sends
+from agent_relay.core.dialog.debt import Limits
+from agent_relay.core.dialog.escalation import FIRST_WAIT_S
+from agent_relay.core.dialog.responses import UNKNOWN, Purpose, Responses
+from agent_relay.core.dialog.wall_clock import WallClock
+from agent_relay.core.protocol.rate_limits import wait_s
+from agent_relay.core.protocol.spoken_text import Form, spoken
+from agent_relay.core.protocol.voice_events import ErrorEvent, ResponseDone, cancel_response
+from bridge_common.wire.entries import Say
+
+ATTEMPTS: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """The sentence that is being spoken."""
+
+    announcement: Announcement
+    sentence: Sentence
+
+
+class Announcer:
+    """`said`: how far the previous relay spoke, as in the call's record."""
+
+    def __init__(
+        self,
+        forms: Sequence[Form],
+        language: str,
+        responses: Responses,
+        speech: AgentSpeech,
+        clock: WallClock,
+        limits: Limits,
+        said: str = "",
+    ) -> None:
+        self._queue = AnnouncementQueue(language, speech, clock, said)
+        self.paused = False
+        """The caller was heard; whether it was speech or a noise is not known yet."""
+        self._held = False
+        """Begin no further sentence: another relay will."""
+        self._forms = forms
+        self._form = 0
+        """The first one that was not refused."""
+        self._responses = responses
+        self._speech = speech
+        self._limits = limits
+        self._not_before = 0.0
+        """The model is over its quota until then."""
+        self._asked: _Asked | None = None
+        self._overridden_at: float | None = None
+        """When the request was sent whose response must not be heard: a text that interrupts came before it began."""
+
+    @property
+    def said(self) -> str:
+        """How far the announcements were spoken, for the call's record."""
+        return self._queue.said
+
+    @property
+    def idle(self) -> bool:
+        return self._queue.empty and self._asked is None
+
+    @property
+    def quiet(self) -> bool:
+        """Nothing is about to be spoken."""
+        return self._asked is None and (self._held or not self._queue.ready)
+
+    def next_at(self) -> float | None:
+        """When there is something to do, if nobody else speaks; 0 for now."""
+        if self._asked is not None:
+            return self._stuck_at
+        first = self._queue.first
+        if first is None or self._held or self.paused or not self._responses.idle:
+            return None
+        at = 0.0 if first.ready or first.whole else first.next_at(silent=self._speech.quiet)
+        return None if at is None else max(at, self._not_before)
+
+    @property
+    def _stuck_at(self) -> float:
+        """When the requested sentence is given up."""
+        asked_at, active = self._responses.asked_at, self._responses.active
+        if not active:
+            return asked_at + self._limits.start_s
+        return asked_at + (self._limits.patience_s if self._speech.spoken_ms(active) else self._limits.fallback_s)
+
+    @property
+    def override_request(self) -> bool:
+        """A text that interrupts came while the last request was not answered yet."""
+        return self._overridden_at == self._responses.asked_at
+
+    def hold(self, held: bool) -> bool:
+        """Whether that changes anything."""
+        changed, self._held = self._held is not held, held
+        return changed
+
+    def piece(self, entry_id: str, piece: Say, now: float) -> list[Command]:
+        return self._make_room(now) if self._queue.add(entry_id, piece, now) else []
+
+    def _make_room(self, now: float) -> list[Command]:
+        """For a text that interrupts: neither what is being said nor what waits is wanted any more."""
+        if not self._responses.idle and not self._responses.active:
+            self._overridden_at = self._responses.asked_at
+        commands = self._speech.interrupt(self._responses.active)
+        if self._responses.active not in ("", UNKNOWN):
+            commands.append(Send(cancel_response(self._responses.active)))
+        self._asked = None  # it was of one that is dropped
+        return commands + self._queue.drop_replaced(now)
+
+    # -- speaking
+    def advance(self, now: float, *, free: bool) -> list[Command]:
+        """What is due. `free`: nobody else speaks or is about to."""
+        commands = self._queue.settle(now)
+        if self._asked is not None and not self._responses.hold(Purpose.SAY):
+            commands += self._failed(self._asked, now)  # the request was forgotten elsewhere
+        elif self._asked is not None and now >= self._stuck_at:
+            commands += self._free_session() + self._failed(self._asked, now)
+        free = free and not self.paused and now >= self._not_before and not self._held
+        while free and self._asked is None and self._responses.idle and (first := self._queue.first) is not None:
+            first.look(now, silent=self._speech.quiet)
+            sentence = first.take()
+            if sentence is not None:
+                self._asked = _Asked(first, sentence)
+                return commands + self._ask(sentence, now)
+            if not first.whole:
+                break
+            commands += self._queue.finish_first(now)
+        return commands
+
+    def _ask(self, sentence: Sentence, now: float) -> list[Command]:
+        before, request = spoken(self._forms[self._form], sentence.text)
+        return sends([*before, self._responses.ask(request, Purpose.SAY, now)])
+
+    def _free_session(self) -> list[Command]:
+        """Cancel a response that does not begin or does not end."""
+        active = self._responses.forget()
+        if not active:
+            return []
+        self._speech.drop(active)
+        return [Send(cancel_response(active))]
+
+    def response_done(self, event: ResponseDone, now: float, *, silent: bool) -> list[Command]:
+        """The response to our request has ended. `silent`: without audio."""
+        asked = self._asked
+        if asked is None:
+            return []
+        if event.status == "cancelled":
+            return self.interrupted(now)
+        if event.status == "failed" or silent:
+            return self._failed(asked, now, wait_s(event.reason, event.kind, event.message))
+        self._asked = None
+        asked.announcement.was_spoken(asked.sentence, event.response_id)
+        return [self._queue.mark()]
+
+    def refused(self, event: ErrorEvent, now: float) -> list[Command]:
+        """If the error refuses our request: repeat it, with the next form from now on if the form was refused."""
+        asked = self._asked
+        if asked is None or self._responses.hold(Purpose.SAY):
+            return []
+        if self._responses.active:
+            self._put_back(asked)  # until the active response has ended
+            return []
+        wait = wait_s(event.code, event.kind, event.message)
+        if wait is not None or not event.event_id or event.kind == "server_error":
+            return self._failed(asked, now, wait)
+        if self._form + 1 == len(self._forms):
+            return self._drop([asked.announcement], Outcome.FAILED, now)
+        self._form += 1
+        self._put_back(asked)
+        return []
+
+    def _failed(self, asked: _Asked, now: float, wait: float | None = None) -> list[Command]:
+        """`wait`: seconds for which the model is over its quota, 0 if unknown."""
+        failures = asked.announcement.failed()
+        if wait is not None:
+            self._not_before = now + (wait or FIRST_WAIT_S)
+        if failures == ATTEMPTS:
+            return self._drop([asked.announcement], Outcome.FAILED, now)
+        self._put_back(asked)
+        return []
+
+    def _put_back(self, asked: _Asked) -> None:
+        asked.announcement.put_back(asked.sentence)
+        self._asked = None
+
+    def _drop(self, unwanted: Iterable[Announcement], outcome: Outcome, now: float) -> list[Command]:
+        self._asked = None
+        return self._queue.drop(unwanted, outcome, now)
+
+    # -- being stopped
+    def pause(self) -> None:
+        """The caller speaks, and the audio that they were hearing is cleared."""
+        self.paused = self._queue.begun
+        active = self._responses.active
+        if self._asked is not None and active:
+            self._asked.announcement.responses.add(active)
+            if self._speech.spoken_ms(active) and not self._speech.untouched(active):
+                self._asked.announcement.was_heard()
+        self._queue.check_heard()
+        if self._asked is not None:
+            self._put_back(self._asked)
+        self._queue.take_back(self._speech.may_be_unheard)
+
+    def interrupted(self, now: float) -> list[Command]:
+        """The caller interrupts: drop every text of which they have heard something."""
+        if not self.paused:
+            self.pause()
+        self.go_on()
+        return self._queue.drop_interrupted(now)
+
+    def was_heard(self, response_id: str) -> None:
+        """The caller has heard something of this response."""
+        self._queue.was_heard(response_id)
+
+    def go_on(self) -> None:
+        """The caller's speech was a noise: resume."""
+        self.paused = False
+        self._queue.speak_rest()
+
+    def repeat(self, lost: Collection[str]) -> set[str]:
+        """The audio of these responses was lost: speak those of ours again. Returns the others."""
+        ours = self._queue.speaks()
+        if not self.paused:
+            self._queue.take_back(lambda response_id: response_id in lost)
+            self._queue.speak_rest()
+        return set(lost) - ours
+
+    def unwanted(self, response_id: str) -> list[Command]:
+        """A response that begins although its text was dropped meanwhile must not be heard."""
+        if self._responses.purpose is not Purpose.SAY or self._asked is not None:
+            return []
+        self._speech.drop(response_id)
+        return [Send(cancel_response(response_id))]
+
+    def session_lost(self) -> None:
+        """What was being spoken is spoken again by the next session."""
+        self._not_before = 0.0
+        if self._asked is not None:
+            self._put_back(self._asked)
+
+    def call_ended(self, now: float) -> list[Command]:
+        """Nothing more of anything is heard."""
+        self._asked = None
+        return self._queue.call_ended(now)
+
+    def call_left(self, now: float) -> list[Command]:
+        """Another relay speaks what waits; audio that is being played is heard to its end."""
+        return self._queue.call_left(now)
