@@ -14,3 +14,9 @@ def test_old_ids_are_forgotten() -> None:
         assert recent.is_new(str(number))
     assert not recent.is_new("999")
     assert recent.is_new("0")
+
+
+def test_a_forgotten_id_is_new_again() -> None:
+    recent = RecentEvents()
+    recent.is_new("a")
+    assert [recent.forget("a"), recent.forget("a"), recent.is_new("a")] == [True, False, True]

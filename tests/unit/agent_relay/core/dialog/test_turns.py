@@ -137,3 +137,28 @@ def test_a_refused_truncation_is_no_refused_request() -> None:
     refusal = vl.ErrorEvent("unsupported_content_type", "Only model output audio messages can be truncated", "", "")
     assert types(talk.hear(refusal)) == ["conversation.item.delete"]
     assert talk.hear(refusal) == []
+
+
+def test_a_response_id_that_the_service_uses_again_is_another_response() -> None:
+    talk = Talk(plan_for(greeting=None))
+    talk.open()
+    talk.turn()
+    talk.reply("a1", "r1")
+    talk.core.from_caller(Played("a1", 1000, True), 2.0)
+    talk.now = 3.0
+    talk.turn("And when?", "u2")
+    talk.reply("a2", "r1")
+    (record,) = talk.core.from_caller(Played("a2", 1000, True), 4.5)
+    assert isinstance(record, Record)
+    assert talk.core.quiet, "it has answered the caller's second turn"
+    assert talk.core.next_at() is None
+
+
+def test_a_report_of_a_response_that_comes_after_its_end_begins_nothing() -> None:
+    talk = Talk(plan_for(greeting=None))
+    talk.open()
+    talk.turn()
+    talk.hear(vl.AudioDelta("r1", "a1", SECOND), vl.ResponseDone("r1", "completed", ""))
+    assert talk.hear(vl.ResponseCreated("r1")) == []
+    talk.core.from_caller(Played("a1", 1000, True), 2.0)
+    assert talk.core.next_at() is None

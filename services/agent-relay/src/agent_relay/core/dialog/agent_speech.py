@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
-from agent_relay.core.dialog.conversation_commands import Append, Command, Record, Send
+from agent_relay.core.dialog.conversation_commands import Append, Command, Record, Send, sends
+from agent_relay.core.dialog.discarded_audio import DiscardedAudio
 from agent_relay.core.dialog.history import History
 from agent_relay.core.dialog.playback_tracker import PlaybackTracker, PlayedItem
 from agent_relay.core.dialog.truncation import Truncations
@@ -16,7 +17,6 @@ from agent_relay.core.protocol.voice_events import AudioDelta, ErrorEvent, ItemD
 from bridge_common.wire.audio import VOICE_RATE_HZ, bytes_of_ms, ms_of_bytes
 from bridge_common.wire.entries import Audio, Clear, ItemEnd, Saying, Turn
 
-_CLEARED_KEPT = 256
 _ANOTHERS = -1
 ATTACH_S = 1.0
 """From the moment a media socket attaches to its report: items begun in this time may still be played by it."""
@@ -38,11 +38,7 @@ class AgentSpeech:
         self._truncates = truncates
         self._unix_ms = unix_ms
         self._heard = PlaybackTracker()
-        self._dropped: set[str] = set()
-        self._cleared: dict[str, None] = {}
-        """Ids, oldest first. Looked into for each delta."""
-        self._unsaid: dict[str, str] = {}
-        """Items of dropped responses that sent nothing to the downlink, with their response ids."""
+        self._discarded = DiscardedAudio()
         self._truncations = Truncations()
         self._cut: set[str] = set()
         self._spoken: dict[str, int] = {}
@@ -62,18 +58,17 @@ class AgentSpeech:
 
     def dropped(self, response_id: str) -> bool:
         """Whether the response was interrupted and its end has not come yet."""
-        return response_id in self._dropped
+        return self._discarded.dropped(response_id)
 
     def drop(self, response_id: str) -> None:
         """Let nothing of this response be heard."""
-        self._dropped.add(response_id)
+        self._discarded.drop(response_id)
 
     def resume(self, response_id: str) -> bool:
         """Let a dropped response be heard after all; False if audio of it was discarded."""
-        if response_id in self._unsaid.values() or any(item.response_id == response_id for item in self._heard.items()):
+        if any(item.response_id == response_id for item in self._heard.items()):
             return False
-        self._dropped.discard(response_id)
-        return True
+        return self._discarded.resume(response_id)
 
     def untouched(self, response_id: str) -> bool:
         """Nothing of the response was sent to the caller."""
@@ -123,11 +118,11 @@ class AgentSpeech:
     def delta(self, event: AudioDelta, now: float, *, answers: bool = True) -> list[Command]:
         """`answers`: the agent answers the caller with it."""
         item = self._heard.get(event.item_id)
-        if event.response_id in self._dropped or event.item_id in self._cleared:
+        if self._discarded.dropped(event.response_id) or self._discarded.closed(event.item_id):
             if item is not None:
                 item.add_audio(event.pcm, event.content_index)
-            elif event.item_id not in self._cleared:
-                self._unsaid[event.item_id] = event.response_id
+            else:
+                self._discarded.discard(event.item_id, event.response_id)
             return []
         if item is None:
             item = self._begin(event.item_id, event.response_id, now)
@@ -154,10 +149,10 @@ class AgentSpeech:
         """A piece of a part's transcript, or the whole transcript (`whole`)."""
         item = self._heard.get(item_id)
         if item is None:
-            if item_id in self._cleared:
+            if self._discarded.dropped(response_id):
+                self._discarded.discard(item_id, response_id)
                 return []
-            if response_id in self._dropped:
-                self._unsaid[item_id] = response_id
+            if self._discarded.closed(item_id):
                 return []
             item = self._begin(item_id, response_id, now)
         item.add_text(text, content_index, whole=whole)
@@ -168,19 +163,19 @@ class AgentSpeech:
         commands: list[Command] = []
         for item in self._heard.items():
             if item.response_id == response_id:
-                if response_id in self._dropped and not item.generated_bytes:
-                    self._unsaid[item.item_id] = response_id
+                if self._discarded.dropped(response_id) and not item.generated_bytes:
+                    self._discarded.discard(item.item_id, response_id)
                 commands += self._finish(item)
-        self._dropped.discard(response_id)
         self._spoken.pop(response_id, None)
-        return commands + self._delete_unsaid(response_id)
+        unsaid = self._discarded.response_done(response_id)
+        # Otherwise the agent would assume that the caller heard this text.
+        return commands + [Send(self._truncations.delete(item_id)) for item_id in unsaid if self._truncates]
 
     def session_lost(self) -> list[Command]:
         """No more of any item will come; what was sent to the downlink still plays."""
         self.session += 1
-        self._dropped.clear()
         self._spoken.clear()
-        self._unsaid.clear()
+        self._discarded.session_lost()
         self._truncations.session_lost()
         commands: list[Command] = []
         for item in self._heard.items():
@@ -193,7 +188,7 @@ class AgentSpeech:
     def truncation_refused(self, error: ErrorEvent) -> list[Command] | None:
         """None when the error is about something else."""
         events = self._truncations.refused(error)
-        return None if events is None else [Send(event) for event in events]
+        return None if events is None else sends(events)
 
     # -- from the caller's side
     def caller_stopped(self, now: float) -> None:
@@ -203,13 +198,13 @@ class AgentSpeech:
     def interrupt(self, active_response: str) -> list[Command]:
         """The caller speaks: whatever of ours may still be unheard must not be heard, and nothing more of it either."""
         if active_response:
-            self._dropped.add(active_response)
+            self._discarded.drop(active_response)
         unheard = self._heard.unheard()
         for item in unheard:
             item.cleared = True
-            self._close(item.item_id)
+            self._discarded.close(item.item_id)
             if not item.audio_whole:
-                self._dropped.add(item.response_id)
+                self._discarded.drop(item.response_id)
         return [Append(Clear(unheard[-1].item_id))] if unheard else []
 
     def playing(self, item_id: str, now: float) -> None:
@@ -267,59 +262,33 @@ class AgentSpeech:
         return [c for c in commands if isinstance(c, Record) and isinstance(c.entry, Turn)]
 
     # --
-    def _close(self, item_id: str) -> None:
-        """Ignore further events of this item."""
-        self._cleared[item_id] = None
-        if len(self._cleared) > _CLEARED_KEPT:
-            del self._cleared[next(iter(self._cleared))]
-
     def _begin(self, item_id: str, response_id: str, now: float) -> PlayedItem:
         self._history.agent(item_id)
         return self._heard.begin(item_id, response_id, self.session, now)
 
     def _finish(self, item: PlayedItem) -> list[Command]:
         """Nothing more of the item will come."""
-        commands: list[Command] = []
         if not item.generated_bytes:
             # Never spoken, so never said.
             self._history.agent(item.item_id)
             self._heard.forget(item.item_id)
             return []
-        if not item.audio_whole and not item.cleared:
-            commands.append(Append(ItemEnd(item.item_id)))
+        ends: list[Command] = [] if item.audio_whole or item.cleared else [Append(ItemEnd(item.item_id))]
         item.audio_whole = item.text_whole = True
-        return commands + self._settle(item)
+        return ends + self._settle(item)
 
     def _truncate(self, item: PlayedItem) -> list[Command]:
-        if not self._truncates or item.session != self.session:
-            return []
-        return [Send(event) for event in self._truncations.truncate(item)]
-
-    def _delete_unsaid(self, response_id: str) -> list[Command]:
-        """Otherwise the agent would assume that the caller heard this text."""
-        items = [item_id for item_id, of in self._unsaid.items() if of == response_id]
-        for item_id in items:
-            del self._unsaid[item_id]
-        return [Send(self._truncations.delete(item_id)) for item_id in items] if self._truncates else []
+        current = self._truncates and item.session == self.session
+        return sends(self._truncations.truncate(item)) if current else []
 
     def _settle(self, item: PlayedItem) -> list[Command]:
         """Write the turn down once both its text and what was heard of it are known; before, what is being said."""
         if item.heard_ms is None or not item.text_whole:
             return self._saying(item)
         self._heard.forget(item.item_id)
-        self._close(item.item_id)
-        text = item.heard_text()
-        self._history.agent(item.item_id, text)
-        turn = Turn(
-            role="agent",
-            item_id=item.item_id,
-            text=text,
-            at_ms=self._unix_ms(item.begun_at),
-            interrupted=not item.complete,
-            heard_ms=item.heard_ms,
-            first_delta_ms=item.latency_ms(item.first_delta_at),
-            first_frame_ms=item.latency_ms(item.first_frame_at),
-        )
+        self._discarded.close(item.item_id)
+        turn = item.turn(self._unix_ms(item.begun_at))
+        self._history.agent(item.item_id, turn.text)
         return [Record(turn)]
 
     def _saying(self, item: PlayedItem) -> list[Command]:
@@ -327,4 +296,4 @@ class AgentSpeech:
         if not (item.text_whole and item.audio_whole and item.text) or item.noted:
             return []
         item.noted = True
-        return [Record(Saying(item.item_id, item.text, self._unix_ms(item.begun_at), item.generated_ms))]
+        return [Record(item.saying(self._unix_ms(item.begun_at)))]

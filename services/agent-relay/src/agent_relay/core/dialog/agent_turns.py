@@ -51,6 +51,8 @@ class AgentTurns:
         self._announcements = announcements
         self._outcomes = outcomes
         self._tools = ToolCalls()
+        self._reported = RecentEvents()
+        """Responses with `response.created`; of others only their audio or a function call was seen."""
         self._begun = RecentEvents()
         self._ended = RecentEvents()
         self._calls = RecentEvents()
@@ -69,7 +71,7 @@ class AgentTurns:
         return max(self._sign_at, self._responses.asked_at) if due else None
 
     def session_lost(self, now: float) -> None:
-        self._begun, self._ended = RecentEvents(), RecentEvents()
+        self._reported, self._begun, self._ended = RecentEvents(), RecentEvents(), RecentEvents()
         if self._tools.drop_answer() and not self._owed.unheard:
             self._owed.owe(DebtKind.TOOL_RESULT, now)
 
@@ -85,6 +87,12 @@ class AgentTurns:
     def _began_unreported(self, response_id: str, now: float) -> list[Command]:
         """Its first sign is its audio or a function call: `response.created` may come late, or never."""
         return self.created(response_id, now) if response_id != self._responses.active else []
+
+    def reported(self, response_id: str, now: float) -> list[Command]:
+        """`response.created`. A service that uses the id of an ended response again begins another response."""
+        if not self._reported.is_new(response_id) and self._ended.forget(response_id):
+            self._begun.forget(response_id)
+        return self.created(response_id, now)
 
     def created(self, response_id: str, now: float) -> list[Command]:
         if not self._begun.is_new(response_id):

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from bridge_common.wire.audio import VOICE_RATE_HZ, bytes_of_ms, ms_of_bytes
+from bridge_common.wire.entries import Saying, Turn
 
 
 @dataclass(slots=True)
@@ -111,6 +112,23 @@ class PlayedItem:
         if self.first_frame_at is None:
             return 0
         return min(self.generated_ms, int((now - self.first_frame_at) * 1000))
+
+    def turn(self, at_ms: int) -> Turn:
+        """For the transcript, once it is known what was heard. `at_ms`: Unix time of its beginning."""
+        return Turn(
+            role="agent",
+            item_id=self.item_id,
+            text=self.heard_text(),
+            at_ms=at_ms,
+            interrupted=not self.complete,
+            heard_ms=self.heard_ms or 0,
+            first_delta_ms=self.latency_ms(self.first_delta_at),
+            first_frame_ms=self.latency_ms(self.first_frame_at),
+        )
+
+    def saying(self, at_ms: int) -> Saying:
+        """For the next relay, while it is not known what was heard."""
+        return Saying(self.item_id, self.text, at_ms, self.generated_ms)
 
 
 def _joined(texts: Iterable[str]) -> str:

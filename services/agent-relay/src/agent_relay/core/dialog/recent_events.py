@@ -23,3 +23,7 @@ class RecentEvents:
         if len(self._ids) > _KEPT:
             del self._ids[next(iter(self._ids))]
         return True
+
+    def forget(self, id_: str) -> bool:
+        """Whether the id was among the latest ones. It is new again."""
+        return self._ids.pop(id_, id_) is None

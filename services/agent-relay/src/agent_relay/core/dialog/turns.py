@@ -115,7 +115,7 @@ class Turns:
             case vl.UserTranscript() | vl.UserTranscriptFailed():
                 return self.of_caller.transcript(event, now)
             case vl.ResponseCreated():
-                return self.of_agent.created(event.response_id, now)
+                return self.of_agent.reported(event.response_id, now)
             case vl.ResponseDone():
                 return self.of_agent.done(event, now)
             case vl.FunctionCall():
