@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -14,6 +15,7 @@ from agent_relay.call.call_voice import CallVoice
 from agent_relay.call.downlink_writer import DownlinkWriter
 from agent_relay.call.driver import Driver
 from agent_relay.call.outbox import Outbox
+from agent_relay.core.announcements.announcement import STOP_PAUSE_S
 from agent_relay.core.dialog.conversation import Conversation
 from agent_relay.core.dialog.conversation_commands import (
     Command,
@@ -175,15 +177,23 @@ async def test_what_is_due_is_done_when_it_is_due() -> None:
 async def test_an_event_makes_the_driver_ask_again_what_is_due() -> None:
     stage = Stage()
     stage.open()
-    stage.driver.tick(2.0)  # nothing is due: the driver rests
+    stage.driver.caller_audio()
     stage.now = 2.0
-    stage.driver.from_caller(Dtmf("#"))
-    stage.hear(vl.ResponseCreated("r1"))
-    due = stage.driver._conversation.next_at()
-    assert due is not None
-    asked = len(stage.voice.asked)
-    stage.driver.tick(due)
-    assert len(stage.voice.asked) > asked
+    stage.driver.tick(2.0)  # nothing is due: the driver rests for half a second
+    stage.driver.announcement("1-0", Say("say_1", 0, "Hello there."))
+    stage.driver.tick(2.0 + STOP_PAUSE_S)
+    assert stage.voice.asked[-1] == "response.create"
+
+
+async def test_a_protected_greeting_is_not_disturbed_by_the_callers_audio() -> None:
+    stage = Stage(Conversation(dataclasses.replace(plan_for(greeting=GREETING), greeting_protected=True), History()))
+    stage.open()
+    stage.driver.caller_audio()
+    assert stage.driver.caller_frame(b"1")
+    assert stage.voice.frames == 1
+    stage.driver.greeting_granted(True)
+    assert stage.driver.caller_frame(b"2"), "it need not be read again"
+    assert stage.voice.frames == 1
 
 
 async def test_held_announcements_are_left_to_another_relay() -> None:

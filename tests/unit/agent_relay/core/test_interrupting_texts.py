@@ -101,3 +101,10 @@ def test_words_of_the_caller_are_answered_although_a_text_came_between() -> None
     debt = talk.core._prompts.owed.debt
     assert debt is not None
     assert debt.item_id == "u1"
+
+
+def test_a_sentence_that_was_requested_before_an_interrupting_text_is_not_heard() -> None:
+    talk = open_line(plan_for())
+    talk.core.say("1-0", Say("say_1", 0, "One. Two.", last=True), 1.0)
+    talk.core.say("2-0", FIRE, 1.1)
+    assert types(talk.hear(vl.ResponseCreated("r1"))) == ["response.cancel"]

@@ -240,6 +240,13 @@ def test_a_protected_greeting_is_heard_to_its_end() -> None:
     assert not talk.core.protects_greeting
 
 
+def test_keys_before_the_first_audio_leave_a_protected_greeting_protected() -> None:
+    talk = greeted(protected())
+    talk.core.from_caller(Dtmf("#"), 1.1)
+    talk.hear(vl.ResponseCreated("r1"), vl.AudioDelta("r1", "a1", SECOND))
+    assert talk.core.protects_greeting
+
+
 def test_a_protected_greeting_that_the_service_cancels_is_asked_for_again() -> None:
     talk = greeted(protected())
     talk.hear(vl.ResponseCreated("r1"), vl.SpeechStarted("u1"))
