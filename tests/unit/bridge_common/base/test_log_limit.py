@@ -59,3 +59,13 @@ def test_errors_always_pass(clock: Clock) -> None:
     limit = LineLimit(per_s=1, burst=1)
     assert [limit.filter(line(level=logging.ERROR)) for _ in range(3)] == [True, True, True]
     assert limit.filter(line())
+
+
+def test_a_limit_on_errors_limits_nothing_else(clock: Clock) -> None:
+    limit = LineLimit(per_s=1, burst=2, errors=True)
+    assert [limit.filter(line(level=logging.ERROR)) for _ in range(4)] == [True, True, False, False]
+    assert [limit.filter(line()) for _ in range(4)] == [True] * 4
+    clock.now += 1
+    later = line(level=logging.CRITICAL)
+    assert limit.filter(later)
+    assert later.__dict__["bridge_fields"] == {"suppressed": 2}

@@ -9,22 +9,24 @@ from bridge_common.base.log import fields
 
 
 class LineLimit(logging.Filter):
-    """Passes `burst` lines at once and `per_s` a second; the next line that passes counts those that did not. Errors
-    always pass.
+    """Passes `burst` lines at once and `per_s` a second; the next line that passes counts those that did not.
+
+    `errors`: limits the errors and nothing else; by default errors always pass.
 
     A filter of a logger sees only the lines of this logger, not those of the loggers below it.
     """
 
-    def __init__(self, per_s: float, burst: int) -> None:
+    def __init__(self, per_s: float, burst: int, *, errors: bool = False) -> None:
         super().__init__()
         self._per_s = per_s
         self._burst = burst
+        self._errors = errors
         self._left = float(burst)
         self._seen_at = float("-inf")
         self._suppressed = 0
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if record.levelno >= logging.ERROR:
+        if (record.levelno >= logging.ERROR) is not self._errors:
             return True
         now = time.monotonic()
         self._left = min(self._burst, self._left + (now - self._seen_at) * self._per_s)

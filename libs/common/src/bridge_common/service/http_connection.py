@@ -85,9 +85,22 @@ class HttpConnections:
             self._answered.pop(connection, None)
 
 
+class _StrictReader(h11.Connection):
+    """Refuses a request with two lengths: a proxy before us may have believed the other one (RFC 9112, 6.1)."""
+
+    def next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
+        event = super().next_event()
+        if isinstance(event, h11.Request):
+            names = {name for name, _ in event.headers}
+            if {b"content-length", b"transfer-encoding"} <= names:
+                raise h11.RemoteProtocolError("both Content-Length and Transfer-Encoding")
+        return event
+
+
 class HttpConnection(H11Protocol):
     def __init__(self, connections: HttpConnections, **of_uvicorn: Any) -> None:
         super().__init__(**of_uvicorn)
+        self.conn = _StrictReader(h11.SERVER, self.config.h11_max_incomplete_event_size)
         self.source = ""
         self._connections = connections
         self._phase = ConnectionPhase.ANSWERING
@@ -142,19 +155,30 @@ class HttpConnection(H11Protocol):
         self._look()
 
     # -- of uvicorn
-    def on_response_complete(self) -> None:
-        super().on_response_complete()
-        self._look()
-
     def send_400_response(self, msg: str) -> None:
-        super().send_400_response(msg)
+        """The last that this peer hears: an endpoint that is still at work on the request finds the peer gone."""
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        if cycle is not None and not cycle.response_complete:
+            cycle.disconnected = True
+            cycle.message_event.set()
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            super().send_400_response(msg)
+        else:
+            self.transport.close()  # the response has begun, or is complete
         if (error := sys.exception()) is not None:
             # The frames of h11 refer to the exception that refers to them, and would keep this connection.
             error.__traceback__ = None
 
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._look()
+
     def timeout_keep_alive_handler(self) -> None:
         super().timeout_keep_alive_handler()
         self._look()
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """No line in the log: whoever asks for another protocol gets a response in HTTP."""
 
     def handle_websocket_upgrade(self, event: h11.Request) -> None:
         """Also hands over the frames that came together with the request, which uvicorn drops."""

@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Match, Route
+from starlette.routing import BaseRoute, Match, Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 
@@ -28,8 +28,11 @@ from bridge_common.service.http_connection import HttpConnection, HttpConnection
 from bridge_common.service.pending_connections import PendingConnections
 from bridge_common.service.settings import ServiceSettings
 
-# uvicorn logs each request that it cannot read.
+# uvicorn logs each request that it cannot read, and with a traceback each that a route fails at; asyncio each connection
+# whose protocol fails.
 logging.getLogger("uvicorn.error").addFilter(LineLimit(per_s=1, burst=5))
+logging.getLogger("uvicorn.error").addFilter(LineLimit(per_s=0.5, burst=10, errors=True))
+logging.getLogger("asyncio").addFilter(LineLimit(per_s=0.5, burst=10, errors=True))
 
 _DATE_S: Final = 1.0
 MAX_WS_MESSAGE_BYTES: Final = 256 * 1024
@@ -94,7 +97,7 @@ def application(web: Web, readiness: Callable[[], Mapping[str, object]] = dict) 
 
 
 async def _no_route(scope: Scope, receive: Receive, send: Send) -> None:
-    """Starlette would answer 403 to a WebSocket."""
+    """Starlette would answer 403 without a body to a WebSocket."""
     if scope["type"] == "websocket":
         await WebSocket(scope, receive, send).send_denial_response(_response(NO_SUCH_PATH))
     else:
@@ -122,6 +125,11 @@ async def _internal(request: Request, error: Exception) -> Response:
     return _response(FAILED)
 
 
+def _has_sockets(app: Starlette) -> bool:
+    """Without them, uvicorn ignores `Upgrade`, as HTTP allows."""
+    return any(isinstance(route, WebSocketRoute) for route in app.routes)
+
+
 def _response(answer: probes.ProbeResponse) -> Response:
     return Response(answer.body, answer.status, headers={"content-type": answer.content_type})
 
@@ -133,11 +141,12 @@ class WebServer:
         self._options = options = options or ServerOptions()
         pending = PendingConnections(settings.pending_connections, settings.pending_connections_per_source)
         connections = HttpConnections(settings.http_connections, pending)
+        app = application(web, options.readiness)
         config = uvicorn.Config(
-            application(web, options.readiness),
+            app,
             http=http_connection(connections, options.connection),  # type: ignore[arg-type]
             h11_max_incomplete_event_size=MAX_HEAD_BYTES,
-            ws=options.ws(pending),  # type: ignore[arg-type]
+            ws=options.ws(pending) if _has_sockets(app) else "none",  # type: ignore[arg-type]
             ws_max_size=MAX_WS_MESSAGE_BYTES,
             ws_per_message_deflate=False,
             lifespan="off",
