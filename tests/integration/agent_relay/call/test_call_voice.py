@@ -208,10 +208,13 @@ async def test_a_service_that_refuses_for_good_loses_the_voice_at_once(clients: 
 
 async def test_a_wrong_agent_is_refused_on_the_open_socket(clients: RedisClients, call: Call) -> None:
     error = {"type": "error", "error": {"code": "agent_initialization_failed", "message": "no such agent"}}
-    async with scripted(Script(greets=[error])) as service, relay_process(clients, model_target(service.url)):
+    scripts = [Script(greets=[error])] * 2
+    async with scripted(*scripts) as service, relay_process(clients, model_target(service.url)):
         await call.begin()
-        await eventually(lambda: service.sessions and service.sessions[0].connection)
+        await eventually(lambda: len(service.sessions) == 1 and service.sessions[0].connection)
         await service.sessions[0].close(1008)
+        await eventually(lambda: len(service.sessions) == 2 and service.sessions[1].connection)
+        await service.sessions[1].close(1008)
         lost = await call.told(VoiceLost)
         assert isinstance(lost, VoiceLost)
         assert "no such agent" in lost.reason

@@ -20,6 +20,7 @@ from agent_relay.call_context import CallContext, was_held
 from agent_relay.core.backoff import Waits
 from agent_relay.core.dialog.conversation_commands import Ready
 from agent_relay.core.dialog.session_profile import SessionProfile
+from agent_relay.core.protocol.session_refusal import AGAIN_S, ATTEMPTS, RefusedSessionError, refused_session
 from agent_relay.core.protocol.session_setup import SessionSetup
 from agent_relay.core.protocol.voice_events import ClientEvent, ServerEvent, SessionUpdated
 from agent_relay.voice import protocol_trace
@@ -95,6 +96,8 @@ class CallVoice:
         """Made ready to take the place of the current session."""
         self._rolling: asyncio.Task[None] | None = None
         self._closing: set[asyncio.Task[None]] = set()
+        self._content_refusals = 0
+        """Sessions in a row that were refused for what they ask for."""
         self._given_up = ""
         """The reason, once no further session is wanted."""
 
@@ -134,6 +137,7 @@ class CallVoice:
         self.session_id = ready.session_id
         self._trace.session_ready(ready.session_id)
         self._ready_since = self._now()
+        self._content_refusals = 0
         self._promised = True
         if ready.expires_at_s and self._link is not None:
             rolling = self._roll_over(self._link, ready.expires_at_s - time.time())
@@ -165,7 +169,8 @@ class CallVoice:
 
     def _log_failure(self, failure: BridgeError, refused: int, wait: float | None) -> None:
         """A loss, and of the attempts that failed in a row the first and the last: there are several in a second."""
-        where = fields(call_id=self._call_id, error=failure.message, retry_in_s=wait, attempts=refused)
+        remedy = {"remedy": failure.remedy} if isinstance(failure, RefusedSessionError) else {}
+        where = fields(call_id=self._call_id, error=failure.message, retry_in_s=wait, attempts=refused, **remedy)
         if not refused:
             log.warning("voice session lost", extra=where)
         elif refused == 1 or wait is None:
@@ -211,7 +216,9 @@ class CallVoice:
                 self._rolling.cancel()
         if refusal := self._events.refusal:
             # A wrong agent is refused on the open socket: an error, then the close.
-            return await self._refused(f"Voice Live refused the session: {refusal}", retry="server_error" in refusal)
+            error = refused_session(refusal)
+            await self._desk.voice.leave_alone(self.resource, error)
+            return error
         return failure
 
     async def _dial(self, request_id: str) -> VoiceSocket:
@@ -226,17 +233,15 @@ class CallVoice:
         self.resource = warm.resource
         return warm.socket
 
-    async def _refused(self, why: str, *, retry: bool) -> OutsideError:
-        """A missing role of an agent is told like this, and each attempt costs one of the connections."""
-        error = OutsideError(why, retry=retry, status=0 if retry else 403)
-        await self._desk.voice.leave_alone(self.resource, error)
-        return error
-
     def _wait_after(self, failure: BridgeError, waits: Waits, now: float) -> float | None:
         """Until the next attempt; None when there is none."""
         if isinstance(failure, NoConnectionError):
             patient = self._promised or failure.wait_s <= PATIENCE_S
             return waits.told(failure.wait_s, now) if patient else None
+        if isinstance(failure, RefusedSessionError):
+            # The next one asks for the same, and each attempt costs one of the connections.
+            self._content_refusals += 1
+            return waits.told(AGAIN_S, now) if self._content_refusals < ATTEMPTS else None
         return waits.after_failure(now) if self._promised or _may_pass(failure) else None
 
     # -- and the next one

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from agent_relay.core.protocol.session_refusal import error_line
 from agent_relay.core.protocol.voice_events import (
     ClientEvent,
     ErrorEvent,
@@ -46,7 +47,7 @@ class SessionSetup:
             return [self._update()]
         if not isinstance(event, ErrorEvent):
             return []
-        self.error = f"{event.code}: {event.message}"
+        self.error = error_line(event)
         if not (event.event_id.startswith("update-") or _field_of(event)):
             # Of an agent that cannot be had; the service closes the socket itself.
             return []
