@@ -21,6 +21,7 @@ from tests.integration.support.relay_line import (
     NEVER,
     ONCE,
     PROFILE,
+    SECOND,
     SHORT,
     Line,
     line_on,
@@ -32,12 +33,11 @@ from tests.support.eventually import eventually
 from tests.support.simulators import simulator
 
 
-@pytest.mark.parametrize("transcription", ["completed", "failed"])
-async def test_nothing_is_owed_for_a_noise(clients: RedisClients, line: Line, transcription: str) -> None:
+async def test_nothing_is_owed_for_a_noise(clients: RedisClients, line: Line) -> None:
     async with relay_process(clients, model(line.voice_live), profile=PROFILE, limits=SHORT):
         await line.begin()
         await line.hears()
-        await line.now(no_words={"transcription": transcription, **ONCE})
+        await line.now(no_words=ONCE)
         await line.asks()
         await eventually(lambda: line.timeline("no_words"))
         await line.asks()
@@ -46,17 +46,52 @@ async def test_nothing_is_owed_for_a_noise(clients: RedisClients, line: Line, tr
         await line.ends(GREETING, FIRST, overdue=[])
 
 
-async def test_speech_that_nothing_follows_is_answered(clients: RedisClients, line: Line) -> None:
+@pytest.mark.parametrize("transcription", ["never", "failed"])
+async def test_speech_that_nothing_follows_is_answered(clients: RedisClients, line: Line, transcription: str) -> None:
     """Without a transcript it may have been words."""
     async with relay_process(clients, model(line.voice_live), profile=PROFILE, limits=SHORT):
         await line.begin()
         await line.hears()
-        await line.now(no_words={"transcription": "never", **ONCE})
+        await line.now(no_words={"transcription": transcription, **ONCE})
         await line.asks()
         await line.hears()
         await line.asks()
         await line.hears()
         await line.ends(GREETING, AFTER_THE_SCRIPT, FIRST, overdue=[("words", AGAIN)])
+
+
+@pytest.mark.parametrize("transcription", ["never", "failed"])
+@pytest.mark.parametrize("native", [False, True])
+async def test_an_answer_that_begins_without_a_transcript_is_waited_for(
+    clients: RedisClients, line: Line, transcription: str, native: bool
+) -> None:
+    """The model hears the audio itself. A native one begins before the transcription has failed."""
+    target = dataclasses.replace(model(line.voice_live), model="gpt-realtime" if native else "gpt-4.1")
+    async with relay_process(clients, target, profile=PROFILE, limits=SHORT):
+        await line.begin()
+        await line.hears()
+        await line.now(no_words={"transcription": transcription, "responds": True, **ONCE})
+        await line.asks()
+        await line.hears()
+        await line.asks()
+        await line.hears()
+        assert len(await line.timeline("response_created")) == 3
+        await line.ends(GREETING, FIRST, SECOND, overdue=[])
+
+
+async def test_an_answer_without_a_transcript_that_fails_is_asked_for_again(clients: RedisClients, line: Line) -> None:
+    async with relay_process(clients, model(line.voice_live), profile=PROFILE, limits=SHORT):
+        await line.begin()
+        await line.hears()
+        await line.now(
+            no_words={"transcription": "failed", "responds": True, **ONCE},
+            response_silent={"form": "empty", **ONCE},
+        )
+        await line.asks()
+        await line.hears()
+        found = await line.overdue()
+        assert found == [("words", AGAIN)]
+        await line.call.end()
 
 
 @pytest.mark.parametrize("speed", ["0", "2"])

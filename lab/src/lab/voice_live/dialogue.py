@@ -130,9 +130,11 @@ class Dialogue:
     def _speech_stopped(self, edge: DetectedSpeechStop, now: float) -> list[Event]:
         self.record.note(now, "speech_stopped", audio_end_ms=edge.audio_end_ms, item_id=self._turn_item_id)
         stopped = server_events.speech_stopped(edge.audio_end_ms, self._turn_item_id)
-        if (noise := due(self.faults().no_words)) is not None:
-            return [stopped, *self._noise(noise, edge.audio_end_ms, now)]
-        answers = [stopped, *self._caller_turn(self._turn_item_id, self.caller.turn_start_ms, edge.audio_end_ms, now)]
+        no_words = due(self.faults().no_words)
+        if no_words is not None and not no_words.responds:
+            return [stopped, *self._noise(no_words, edge.audio_end_ms, now)]
+        item_id, start_ms = self._turn_item_id, self.caller.turn_start_ms
+        answers = [stopped, *self._caller_turn(item_id, start_ms, edge.audio_end_ms, now, no_words)]
         if not self._turn_switch("create_response"):
             return answers + self._overdue_transcription()
         try:
@@ -140,16 +142,26 @@ class Dialogue:
         except RefusedError as refused:  # a response that may not be interrupted is still under way
             return [*answers, *self._overdue_transcription(), server_events.error(refused)]
 
-    def _caller_turn(self, item_id: str, start_ms: int, end_ms: int, now: float) -> list[Event]:
+    def _caller_turn(
+        self, item_id: str, start_ms: int, end_ms: int, now: float, no_words: NoWordsFault | None = None
+    ) -> list[Event]:
         record = self.record
         heard = heard_in_turn(self.answering.agent, record.conversation.user_turns)
         record.user_turns.append({"item_id": item_id, "text": heard, "start_ms": start_ms, "end_ms": end_ms})
+        transcript = self._transcription(item_id, heard, no_words)
         if not record.mode.native:
-            transcript = server_events.transcription(item_id, heard, self._language()) if self._transcribes() else []
             return self._committed(user_audio(item_id, heard, transcribed=True), now, transcript)
         # A native model answers before the transcript is there.
-        self.answering.owed = server_events.transcription(item_id, heard) if self._transcribes() else []
+        self.answering.owed = transcript
         return self._committed(user_audio(item_id, heard), now)
+
+    def _transcription(self, item_id: str, text: str, no_words: NoWordsFault | None) -> list[Event]:
+        if not self._transcribes() or (no_words is not None and no_words.transcription == "never"):
+            return []
+        if no_words is not None and no_words.transcription == "failed":
+            return [server_events.transcription_failed(item_id)]
+        language = None if self.record.mode.native else self._language()
+        return server_events.transcription(item_id, "" if no_words is not None else text, language)
 
     def _transcribes(self) -> bool:
         return self.record.session.get("input_audio_transcription") is not None
@@ -173,11 +185,7 @@ class Dialogue:
         item_id = self._turn_item_id
         self.record.note(now, "no_words", audio_end_ms=end_ms, item_id=item_id)
         native = self.record.mode.native
-        transcript: list[Event] = []
-        if self._transcribes() and fault.transcription == "failed":
-            transcript = [server_events.transcription_failed(item_id)]
-        elif self._transcribes() and fault.transcription == "completed":
-            transcript = server_events.transcription(item_id, "", None if native else self._language())
+        transcript = self._transcription(item_id, "", fault)
         item = user_audio(item_id, noise=True, transcribed=not native)
         if native:
             return [*self._committed(item, now), *transcript]

@@ -113,9 +113,11 @@ class NoWordsFault(InjectedFault):
     """Detect the caller's next speech as usual, but find no words in it (a cough) and do not respond to it.
 
     `transcription`: `completed` with an empty text, `failed`, or `never` reported. A noise is no turn of the script.
+    `responds`: only the transcription fails to find them: respond as usual.
     """
 
     transcription: Literal["completed", "failed", "never"] = "completed"
+    responds: bool = False
 
 
 class ProbesFault(InjectedFault):

@@ -216,9 +216,9 @@ class CallVoice:
                 self._rolling.cancel()
         if refusal := self._events.refusal:
             # A wrong agent is refused on the open socket: an error, then the close.
-            error = refused_session(refusal)
-            await self._desk.voice.leave_alone(self.resource, error)
-            return error
+            refused = refused_session(refusal)
+            await self._desk.voice.leave_alone(self.resource, refused)
+            return refused
         return failure
 
     async def _dial(self, request_id: str) -> VoiceSocket:

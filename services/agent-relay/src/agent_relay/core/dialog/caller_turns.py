@@ -107,6 +107,9 @@ class CallerTurns:
                 return commands  # a late transcript of earlier speech does not show that this one has words
             self._owed.words_confirmed()
             return commands + self.confirm_words(now)
+        failed = isinstance(event, UserTranscriptFailed)
+        if failed and self._owed.stays_owed(event.item_id) and not self._announcements.paused:
+            return commands
         self._caller.forget(event.item_id)
         commands += self._outcomes.missed(self._owed.no_words(event.item_id, now, self._resume), now)
         if not self._caller.waits:

@@ -231,6 +231,10 @@ class OwedSpeech:
         """The caller said words: the answer to them covers the suspended debt."""
         self._suspended.forget()
 
+    def stays_owed(self, item_id: str) -> bool:
+        """Whether speech without a transcript is still to be answered."""
+        return self._suspended.stays_owed(item_id)
+
     def no_words(self, item_id: str, now: float, resume: Callable[[str], bool] = lambda _: False) -> Missed | None:
         """The caller's speech was a noise: the speech that it canceled is owed. `resume`: lets a response that the
         service did not cancel be heard; False if it cannot."""
