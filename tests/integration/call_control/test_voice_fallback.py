@@ -45,6 +45,21 @@ async def test_people_are_rung_with_the_number_that_was_called(
         assert not acs.of("terminate")
 
 
+async def test_a_lost_callback_does_not_hide_that_people_took_the_call(
+    redis_url: str, clients: RedisClients, acs: ScriptedAcs
+) -> None:
+    """`CallTransferAccepted` never comes; the end of our leg says what happened."""
+    async with switchboard(redis_url, clients, acs, TRANSFER_TARGET=PEOPLE) as board:
+        call = PhoneCall()
+        connection_id = await _loses_its_voice(board, call)
+        await board.reaches(call, Status.TRANSFERRING)
+        await eventually(lambda: acs.of("transferToParticipant"))
+        result = {"code": 200, "subCode": 7015, "message": ""}
+        await board.call_back(call, call.callback("CallDisconnected", connection_id, resultInformation=result))
+        record = await board.reaches(call, Status.ENDED)
+        assert record.end_reason == "transferred"
+
+
 async def test_the_people_of_the_policy_come_first(
     redis_url: str, clients: RedisClients, acs: ScriptedAcs, tmp_path: Path
 ) -> None:

@@ -7,11 +7,12 @@ from dataclasses import replace
 import pytest
 
 from bridge_common.wire.call_record import CallRecord, Status
-from bridge_common.wire.entries import HangUp, MediaOpen
+from bridge_common.wire.entries import HangUp, MediaOpen, VoiceLost
 from call_control.core.events.callbacks import AcsEvent
 from call_control.core.machine import call_actions as do
 from call_control.core.machine.call_commands import AnyCommand, Redirect, Reject
 from call_control.core.machine.call_events import CallEvent, CommandFailed
+from call_control.core.machine.call_machine import apply
 from call_control.core.machine.transition import CallPolicy, Transition
 from call_control.core.policy.routing import Rejected
 
@@ -47,6 +48,26 @@ def test_reasons(event: CallEvent, reason: str) -> None:
     draft = draft_of()
     do.because_told(draft, event)
     assert draft.record.end_reason == reason
+
+
+@pytest.mark.parametrize(
+    ("end", "status", "reason"),
+    [
+        ((200, 7015), Status.TRANSFERRING, "transferred"),
+        ((200, 560000), Status.TRANSFERRING, "caller_hung_up"),
+        ((500, 7015), Status.TRANSFERRING, "CallDisconnected_500_7015"),
+        ((200, 7015), Status.CONNECTED, "CallDisconnected_200_7015"),
+    ],
+)
+def test_only_a_call_that_was_being_transferred_ends_as_transferred(
+    end: tuple[int, int], status: Status, reason: str
+) -> None:
+    record = replace(CONNECTED, connection_id="c")
+    if status is Status.TRANSFERRING:
+        record = apply(record, VoiceLost(CALL, 2**62, "gone"), 100, CallPolicy(transfer_target="4:+1"), "1-0").record
+    assert record.status is status
+    applied = apply(record, AcsEvent("1", "CallDisconnected", "c", code=end[0], sub_code=end[1]), 200, RULES, "2-0")
+    assert (applied.record.status, applied.record.end_reason) == (Status.ENDED, reason)
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,9 @@ have the first two, users of ACS and Teams the others. 5000 and 5300 (we were re
 belong here.
 """
 
+TRANSFERRED: Final = (200, 7015)
+"""Code and sub code of `CallDisconnected` when a transfer is complete (ACS docs, "Call end codes")."""
+
 
 # -- guards -----------------------------------------------------------------------------------------------------------
 def new(record: CallRecord, event: CallEvent, rules: CallPolicy) -> bool:
@@ -87,6 +90,11 @@ def unclaimed(record: CallRecord, event: CallEvent, rules: CallPolicy) -> bool:
 def transfer_asked(record: CallRecord, event: CallEvent, rules: CallPolicy) -> bool:
     wait = armed(record, SetTimer.TRANSFER)
     return isinstance(event, AcsEvent) and wait is not None and event.operation_context in ("", wait.operation)
+
+
+def left_by_transfer(record: CallRecord, event: CallEvent, rules: CallPolicy) -> bool:
+    """ACS took us out because the transfer is complete, which `CallTransferAccepted` reports, if it is not lost."""
+    return transfer_asked(record, event, rules) and isinstance(event, AcsEvent) and _end_of(event) == TRANSFERRED
 
 
 def apologizing(record: CallRecord, event: CallEvent, rules: CallPolicy) -> bool:
@@ -204,6 +212,10 @@ def note_connection(draft: Transition, event: CallEvent) -> None:
 def note_connected(draft: Transition, event: CallEvent) -> None:
     note_connection(draft, event)
     draft.record = replace(draft.record, connected_ms=draft.now_ms)
+
+
+def _end_of(event: AcsEvent) -> tuple[int, int]:
+    return event.code, event.sub_code
 
 
 # -- actions: why it ended --------------------------------------------------------------------------------------------

@@ -150,6 +150,9 @@ TABLE: Final[tuple[TransitionRow, ...]] = (
     TransitionRow(TRANSFERRING, EventKind.TRANSFER_REFUSED, ENDING, (because("not_transferred"), do.apologize)),
     TransitionRow(TRANSFERRING, EventKind.TRANSFER_DUE, ENDING, (because("not_transferred"), do.apologize)),
     TransitionRow(TRANSFERRING, EventKind.TRANSFER_GONE, ENDED, (do.because_told,)),
+    TransitionRow(
+        TRANSFERRING, EventKind.CALL_DISCONNECTED, ENDED, (because("transferred"),), when=do.left_by_transfer
+    ),
     TransitionRow(TRANSFERRING, EventKind.CALL_DISCONNECTED, ENDED, (do.because_told,)),
     TransitionRow(TRANSFERRING, EventKind.LENGTH_DUE, ENDING, (because("too_long"), do.hang_up)),
     TransitionRow(TRANSFERRING, EventKind.RESTORED, TRANSFERRING, (do.adopt_outbox,)),
