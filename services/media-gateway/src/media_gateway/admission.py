@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
 from bridge_common.observability.telemetry import ACTIVE_CALLS
+from media_gateway.core.attach_limit import AttachLimit
 
 
 class Socket(Protocol):
@@ -28,6 +30,7 @@ class Admission:
         self.draining = False
         self._sockets: dict[str, Socket] = {}
         self._opening = 0
+        self._attaches = AttachLimit()
         self._empty = asyncio.Event()
         self._empty.set()
 
@@ -39,11 +42,17 @@ class Admission:
         return list(self._sockets.values())
 
     def refusal(self, call_id: str = "") -> str:
-        """Why no socket can come now; empty when one can. A call that has one here may always replace it."""
+        """Why no socket can come now; empty when one can. A call that has one here may replace it, but not as often as
+        it likes: with a `call_id` this counts as a socket of the call.
+        """
         if self.draining:
             return "draining"
         full = self.active + self._opening >= self.capacity
-        return "at capacity" if full and call_id not in self._sockets else ""
+        if full and call_id not in self._sockets:
+            return "at capacity"
+        if call_id and not self._attaches.take(call_id, time.monotonic()):
+            return "too many sockets of this call"
+        return ""
 
     @contextmanager
     def opening(self) -> Iterator[None]:
