@@ -20,29 +20,8 @@ from bridge_common.service.insecure import KEYS, Insecure
 from bridge_common.service.settings import ServiceSettings, load_settings
 from call_control.settings import CallControlSettings
 from lab import stack
-from media_gateway.settings import GatewaySettings
+from tests.support.service_settings import GOOD, INSIGHTS, SERVICES, refusal, start
 
-SERVICES: dict[str, type[ServiceSettings]] = {
-    "call-control": CallControlSettings,
-    "media-gateway": GatewaySettings,
-    "agent-relay": RelaySettings,
-}
-TRUST = {"MEDIA_TOKEN_KEYS": "a" * 32, "ACS_JWT_AUDIENCE": "89e8cb59-b991-48b0-b154-1db84f16a077"}
-GOOD = {
-    "call-control": {
-        **TRUST,
-        "REDIS_URL": "rediss://:password@cache.example:10000/0",
-        "BASE_URL": "https://phone.example.com",
-        "ACS_ENDPOINT": "https://r.communication.azure.com",
-        "EVENT_GRID_SECRETS": "b" * 32,
-    },
-    "media-gateway": {**TRUST, "REDIS_URL": "rediss+sentinel://one:26379,two:26379/mymaster"},
-    "agent-relay": {
-        "REDIS_URL": "redis://localhost:6379/0",
-        "AZURE_VOICE_LIVE_ENDPOINT": "https://r.services.ai.azure.com",
-        "VOICE_LIVE_MODEL": "gpt-realtime",
-    },
-}
 ENTRA = {"EVENT_GRID_TENANT_ID": "t", "EVENT_GRID_AUDIENCE": "a"}
 STRING = "endpoint=http://acs.example/;accesskey=c2VjcmV0"
 
@@ -90,7 +69,12 @@ STARTS = [
         for setting, url, word, remedy in (
             ("REDIS_URL", "redis://:password@cache.example:6379/0", "plain-redis", "use rediss://"),
             ("REDIS_URL", "rediss://cache.example?ssl_cert_reqs=none", "unverified-redis", "ssl_ca_certs"),
+            ("REDIS_URL", "rediss://:password@cache.example?ssl_check_hostname=false", "unverified-redis", "remove"),
+            ("REDIS_URL", "rediss+sentinel://:x@h:1/m?ssl_check_hostname=false", "unverified-redis", "remove"),
+            ("REDIS_URL", "rediss://cache.example?ssl_ciphers=ALL", "unverified-redis", "remove ssl_ciphers"),
             ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318", "plain-telemetry", "use https://"),
+            ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://collector/v1/traces", "plain-telemetry", "use https://"),
+            ("APPLICATIONINSIGHTS_CONNECTION_STRING", f"{INSIGHTS}http://x.example", "plain-telemetry", "use https://"),
         )
     ),
 ]
@@ -101,22 +85,6 @@ def empty_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for cls in SERVICES.values():
         for name in cls.model_fields:
             monkeypatch.delenv(name.upper(), raising=False)
-
-
-def start(monkeypatch: pytest.MonkeyPatch, service: str, **changes: str) -> ServiceSettings:
-    for name, value in (GOOD[service] | changes).items():
-        monkeypatch.setenv(name, value)
-    return load_settings(SERVICES[service])
-
-
-def refusal(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], service: str, **changes: str
-) -> list[str]:
-    """The reasons, one in each line."""
-    with pytest.raises(SystemExit) as ended:
-        start(monkeypatch, service, **changes)
-    assert ended.value.code == 2
-    return [line.strip() for line in capsys.readouterr().err.splitlines()[1:]]
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -303,7 +271,7 @@ def test_no_secret_is_shown_by_settings_or_what_is_made_of_them(monkeypatch: pyt
     values = {
         "REDIS_URL": "rediss://user:hidden@cache.example:10000/0?sentinel_password=hidden",
         "ACS_CONNECTION_STRING": "endpoint=https://acs.example/;accesskey=aGlkZGVuaGlkZGVu",
-        "APPLICATIONINSIGHTS_CONNECTION_STRING": "InstrumentationKey=hidden;IngestionEndpoint=https://x.example",
+        "APPLICATIONINSIGHTS_CONNECTION_STRING": f"{INSIGHTS}https://hidden.example",
         "AZURE_VOICE_LIVE_FURTHER_ENDPOINTS": "https://other.example",
     }
     for name in cls.model_fields:

@@ -12,9 +12,11 @@ from pydantic import ValidationError
 from agent_relay.core.protocol.agent_profile import AgentProfile, Greeting
 from bridge_common.base.errors import InputError
 from bridge_common.service.setting_errors import in_words
+from bridge_common.service.setting_files import read_setting_file
 
 DEFAULT: Final = "default"
 MOST_NODES: Final = 50_000
+MAX_BYTES: Final = 1024 * 1024
 _TAG: Final = "tag:yaml.org,2002:"
 _JSON_TAGS: Final = (*(f"{_TAG}{name}" for name in ("str", "int", "float", "bool", "null", "seq", "map")), None)
 
@@ -54,9 +56,9 @@ def load_profiles(path: Path | None) -> Mapping[str, AgentProfile]:
     if path is None:
         return {DEFAULT: AgentProfile()}
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), _Loader)
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from error
+        content = yaml.load(read_setting_file(path, MAX_BYTES).decode(), _Loader)
+    except InputError as error:
+        raise InputError(f"{path} {error.message}") from error
     except (yaml.YAMLError, ValueError, LookupError, TypeError, OverflowError, RecursionError) as error:
         # Beside its own errors PyYAML raises these for values that do not fit an explicit tag.
         raise InputError(f"{path} is no YAML: {' '.join(str(error).split())}") from error

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import wave
 from pathlib import Path
 from typing import Final
 
 from bridge_common.base.errors import InputError
+from bridge_common.service.setting_files import read_setting_file
 from bridge_common.wire.audio import BYTES_PER_SAMPLE, PHONE_RATE_HZ, VOICE_RATE_HZ
 from media_gateway.core.rate_change import rate_change
 
 APOLOGY: Final = Path(__file__).with_name("apology.wav")
 WAIT: Final = Path(__file__).with_name("wait.wav")
 NONE: Final = "none"
+MAX_BYTES: Final = 4 * 1024 * 1024
 LONGEST_S: Final = 10.0
 """call-control hangs up after 12 s in any case."""
 
@@ -23,11 +26,11 @@ def load_recording(setting: str, default: Path) -> bytes:
         return b""
     path = Path(setting) if setting else default
     try:
-        with wave.open(str(path), "rb") as recording:
+        with wave.open(io.BytesIO(read_setting_file(path, MAX_BYTES)), "rb") as recording:
             kind = (recording.getnchannels(), recording.getsampwidth(), recording.getframerate())
             pcm = recording.readframes(recording.getnframes())
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from error
+    except InputError as error:
+        raise InputError(f"{path} {error.message}") from error
     except (wave.Error, EOFError) as error:
         raise InputError(f"{path} is no PCM WAV file: {error}") from error
     channels, width, rate_hz = kind

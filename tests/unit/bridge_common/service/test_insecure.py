@@ -120,3 +120,35 @@ def test_unknown_words_are_refused_with_the_known_ones() -> None:
     assert insecure.check_words(tuple(Insecure)) == tuple(Insecure)
     with pytest.raises(ValueError, match=r"unknown: all, plain_redis; the known words are open-webhook, .*plain-redis"):
         insecure.check_words(("plain_redis", "plain-redis", "all"))
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        *("ssl_check_hostname=false", "ssl_check_hostname=0", "ssl_check_hostname=No", "ssl_check_hostname=%2566alse"),
+        *("ssl_cert_reqs=none", "ssl_cert_reqs=required&ssl_cert_reqs=none", "ssl_cert_reqs=NONE"),
+        *("ssl_min_version=769", "ssl_min_version=-2", "ssl_min_version=x"),
+        *("ssl_ciphers=ALL:@SECLEVEL=0", "ssl_ciphers=HIGH:aNULL", "ssl_ciphers=eNULL"),
+        *("ssl_exclude_verify_flags=VERIFY_X509_STRICT", "ssl_include_verify_flags=[VERIFY_ALLOW_PROXY_CERTS]"),
+    ],
+)
+@pytest.mark.parametrize("address", ["rediss://h", "rediss+sentinel://:x@h:1,i:2/m"])
+def test_options_of_redis_that_weaken_tls(address: str, option: str) -> None:
+    assert Insecure.UNVERIFIED_REDIS in {fault.word for fault in insecure.REDIS_URL.faults(f"{address}?{option}")}
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        *("ssl_check_hostname=true", "ssl_cert_reqs=required", "ssl_ca_certs=/ca.pem", "ssl_min_version=772"),
+        *("ssl_ciphers=ECDHE+AESGCM:!aNULL:!MD5", "ssl_include_verify_flags=VERIFY_X509_STRICT", "socket_timeout=3"),
+    ],
+)
+def test_options_of_redis_that_do_not(option: str) -> None:
+    assert not list(insecure.REDIS_URL.faults(f"rediss://h?{option}"))
+
+
+def test_each_address_of_a_connection_string_counts() -> None:
+    text = "InstrumentationKey=k;IngestionEndpoint=http://127.0.0.1;LiveEndpoint=http://evil.example"
+    [fault] = insecure.TELEMETRY_URL.faults(text)
+    assert "evil.example" in str(fault)

@@ -26,7 +26,7 @@ class AcsTrustSettings(ServiceSettings):
     """The immutable resource id of the ACS resource."""
     acs_jwt_issuer: str = ACS_ISSUER
     acs_jwks_url: Annotated[str, insecure.URL] = f"{ACS_ISSUER}/calling/keys"
-    jwks_max_age_s: float = Field(default=MAX_AGE_S, ge=60, le=30 * 24 * 3600)
+    jwks_max_age_s: int = Field(default=int(MAX_AGE_S), ge=60, le=30 * 24 * 3600)
     """How long signing keys are trusted that their endpoint no longer offers, or cannot confirm."""
 
     @field_validator("media_token_keys")

@@ -28,6 +28,8 @@ UNREAD_S = 30.0
 """Time for a peer to take a response that fills all buffers."""
 LINGER_S = 1.0
 """Time for a peer to read the response that was sent before its request was complete."""
+_HEAD_BYTES: Final = 16 * 1024
+"""Largest request head, unless uvicorn's configuration says otherwise."""
 LINGER_BYTES: Final = 1024 * 1024
 """Body that is read and thrown away meanwhile."""
 
@@ -100,7 +102,7 @@ class _StrictReader(h11.Connection):
 class HttpConnection(H11Protocol):
     def __init__(self, connections: HttpConnections, **of_uvicorn: Any) -> None:
         super().__init__(**of_uvicorn)
-        self.conn = _StrictReader(h11.SERVER, self.config.h11_max_incomplete_event_size)
+        self.conn = _StrictReader(h11.SERVER, self.config.h11_max_incomplete_event_size or _HEAD_BYTES)
         self.source = ""
         self._connections = connections
         self._phase = ConnectionPhase.ANSWERING

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from bridge_common.base.errors import InputError
 from bridge_common.redis.address import is_loopback, parse_address
@@ -80,10 +80,10 @@ def _key_faults(text: str) -> Iterator[InsecureSetting]:
 def _url_faults(text: str, word: Insecure = Insecure.PLAIN_HTTP) -> Iterator[InsecureSetting]:
     for url in parts_of(text):
         # A connection string has its address behind `endpoint=`.
-        plain = re.search(r"\b(?:http|ws)://[^/;?#\s]+", url, re.IGNORECASE)
-        host = _host_of(plain.group()) if plain else ""
-        if host and not is_loopback(host):
-            yield InsecureSetting(word, f"traffic with {host} would not be encrypted", "use https:// or wss://")
+        for plain in re.finditer(r"\b(?:http|ws)://[^/;?#\s]+", url, re.IGNORECASE):
+            host = _host_of(plain.group())
+            if host and not is_loopback(host):
+                yield InsecureSetting(word, f"traffic with {host} would not be encrypted", "use https:// or wss://")
 
 
 def _telemetry_faults(text: str) -> Iterator[InsecureSetting]:
@@ -99,10 +99,47 @@ def _redis_faults(text: str) -> Iterator[InsecureSetting]:
     if address.scheme == "redis" and not all(is_loopback(host) for host in hosts):
         reason = "traffic with Redis, the password included, would not be encrypted"
         yield InsecureSetting(Insecure.PLAIN_REDIS, reason, "use rediss:// or rediss+sentinel://")
-    options = parse_qsl(urlsplit(address.url).query)
-    if any(name == "ssl_cert_reqs" and value != "required" for name, value in options):
-        reason = "the certificate of Redis would not be verified"
-        yield InsecureSetting(Insecure.UNVERIFIED_REDIS, reason, "use ssl_ca_certs=<path> in place of ssl_cert_reqs")
+    for name, written in parse_qsl(urlsplit(address.url).query):
+        value = unquote(written)  # redis-py unquotes twice
+        weakens, reason, remedy = _TLS_OPTIONS.get(name, _HARMLESS)
+        if weakens(value):
+            yield InsecureSetting(Insecure.UNVERIFIED_REDIS, reason, remedy)
+
+
+def _is_weak_version(value: str) -> bool:
+    return not value.isascii() or not value.isdigit() or int(value) < _TLS_1_2
+
+
+def _has_weak_cipher(value: str) -> bool:
+    allowed = [name for name in re.split(r"[:, ]", value.upper()) if name[:1] not in ("!", "-")]
+    return any(_WEAK_CIPHER.search(name) for name in allowed)
+
+
+_TLS_1_2: Final = 771
+_WEAK_CIPHER: Final = re.compile(r"NULL|ADH|AECDH|^ALL$|COMPLEMENT|EXP|LOW|RC4|DES|MD5|SECLEVEL=[01]")
+_UNVERIFIED: Final = "the certificate of Redis would not be verified"
+_TLS_OPTIONS: Final[Mapping[str, tuple[Callable[[str], bool], str, str]]] = {
+    "ssl_cert_reqs": (
+        lambda value: value != "required",
+        _UNVERIFIED,
+        "use ssl_ca_certs=<path> in place of ssl_cert_reqs",
+    ),
+    "ssl_check_hostname": (
+        lambda value: value.lower() not in ("true", "yes", "1"),
+        "a certificate of any other server would be accepted as that of Redis",
+        "remove ssl_check_hostname, and name the server in REDIS_URL as its certificate does",
+    ),
+    "ssl_exclude_verify_flags": (lambda value: bool(value), _UNVERIFIED, "remove ssl_exclude_verify_flags"),
+    "ssl_include_verify_flags": (
+        lambda value: "PROXY" in value.upper(),
+        "a certificate that another certificate signed would be accepted as that of Redis",
+        "remove VERIFY_ALLOW_PROXY_CERTS from ssl_include_verify_flags",
+    ),
+    "ssl_min_version": (_is_weak_version, "a broken version of TLS would be accepted", "remove ssl_min_version"),
+    "ssl_ciphers": (_has_weak_cipher, "broken ciphers would be accepted", "remove ssl_ciphers"),
+}
+"""Options of redis-py's URLs that can weaken TLS, with what to do instead."""
+_HARMLESS: Final[tuple[Callable[[str], bool], str, str]] = (lambda _: False, "", "")
 
 
 def _mode_faults(text: str) -> Iterator[InsecureSetting]:

@@ -225,7 +225,7 @@ def set_up(kind: str, settings: ServiceSettings) -> None:
     start_tracing(
         kind,
         process_name(kind),
-        otlp=bool(settings.otel_exporter_otlp_endpoint),
+        otlp=bool(settings.otel_exporter_otlp_endpoint or settings.otel_exporter_otlp_traces_endpoint),
         connection_string=settings.applicationinsights_connection_string.get_secret_value(),
     )
 

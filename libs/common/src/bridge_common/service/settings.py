@@ -24,6 +24,7 @@ from bridge_common.base.errors import InputError
 from bridge_common.redis.address import RedisAddress, parse_address
 from bridge_common.service import insecure
 from bridge_common.service.setting_errors import in_words
+from bridge_common.service.telemetry_settings import check_connection_string
 
 
 def comma_separated(value: object) -> object:
@@ -80,9 +81,13 @@ class ServiceSettings(BaseSettings):
     """Whether the log may show what was said."""
     otel_exporter_otlp_endpoint: Annotated[str, insecure.TELEMETRY_URL] = Field(default="", pattern=r"^(https?://.+)?$")
     """Where traces go, as OTLP over HTTP; empty: nowhere. The SDK reads the other OTEL_ variables by itself."""
-    applicationinsights_connection_string: SecretStr = SecretStr("")
+    otel_exporter_otlp_traces_endpoint: Annotated[str, insecure.TELEMETRY_URL] = Field(
+        default="", pattern=r"^(https?://.+)?$"
+    )
+    """The same for traces alone, with the whole path; it counts before the general one."""
+    applicationinsights_connection_string: Annotated[SecretStr, insecure.TELEMETRY_URL] = SecretStr("")
     """Of the Application Insights resource that traces go to; empty: nowhere."""
-    drain_timeout_s: float = Field(default=25.0, ge=0)
+    drain_timeout_s: float = Field(default=25.0, ge=0, le=24 * 3600)
 
     @field_validator("redis_cluster")
     @classmethod
@@ -109,9 +114,8 @@ class ServiceSettings(BaseSettings):
     @field_validator("applicationinsights_connection_string")
     @classmethod
     def _resource_is_named(cls, value: SecretStr) -> SecretStr:
-        text = value.get_secret_value()
-        if text and "instrumentationkey=" not in text.lower():
-            raise ValueError("is copied whole from the resource: InstrumentationKey=...;IngestionEndpoint=https://...")
+        if text := value.get_secret_value():
+            check_connection_string(text)
         return value
 
     @property

@@ -28,8 +28,8 @@ from bridge_common.service.http_connection import HttpConnection, HttpConnection
 from bridge_common.service.pending_connections import PendingConnections
 from bridge_common.service.settings import ServiceSettings
 
-# uvicorn logs each request that it cannot read, and with a traceback each that a route fails at; asyncio each connection
-# whose protocol fails.
+# uvicorn logs each request that it cannot read, and with a traceback each that a route fails at; asyncio logs each
+# connection whose protocol fails.
 logging.getLogger("uvicorn.error").addFilter(LineLimit(per_s=1, burst=5))
 logging.getLogger("uvicorn.error").addFilter(LineLimit(per_s=0.5, burst=10, errors=True))
 logging.getLogger("asyncio").addFilter(LineLimit(per_s=0.5, burst=10, errors=True))

@@ -5,6 +5,7 @@ Read here and not by the SDK, which turns an http endpoint into https.
 
 from __future__ import annotations
 
+import base64
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -30,6 +31,10 @@ def parse_connection_string(text: str) -> AcsAddress:
         parts[name.strip().lower()] = value.strip()
     if not parts.get("accesskey"):
         raise InputError("accesskey= is missing")
+    try:
+        base64.b64decode(parts["accesskey"], validate=True)
+    except ValueError:
+        raise InputError("accesskey= is not in base64: copy it whole") from None
     return AcsAddress(endpoint_of(parts.get("endpoint", "")), parts["accesskey"])
 
 

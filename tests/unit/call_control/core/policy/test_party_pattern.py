@@ -49,7 +49,11 @@ def test_it_does_not_fit(pattern: str, party: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "1425*", "+1 425", "+1*25", "**", "sip:a@b", "+1(425)", "nobody", "+" + "1" * 300]
+    "text",
+    [
+        *("", "1425*", "+1 425", "+1*25", "**", "sip:a@b", "+1(425)", "nobody", "+" + "1" * 300),
+        *("+1_425_555", "+1-425-555", "+1.425.555*", "+1+2", "+one", "4:+1_425", "4:1-2"),
+    ],
 )
 def test_what_is_no_pattern_is_refused_without_repeating_it(text: str) -> None:
     with pytest.raises(InputError, match="is no pattern") as caught:

@@ -88,7 +88,14 @@ def test_a_zone_has_its_own_clock_and_its_summer() -> None:
     assert not is_in(summer, (), office)
 
 
-@pytest.mark.parametrize("name", ["", "Berlin", "Europe", "../etc/passwd", "/etc/localtime", "Europe/Berlin\0"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("", "Berlin", "Europe", "../etc/passwd", "/etc/localtime", "Europe/Berlin\0", "Europe/./Berlin"),
+        *("localtime", "posixrules", "Factory", "posix/Europe/Berlin", "right/Europe/Berlin", "europe/berlin"),
+        *("tzdata.zi", "zone.tab", "leapseconds", "+VERSION", " UTC"),
+    ],
+)
 def test_what_is_no_zone(name: str) -> None:
     with pytest.raises(InputError, match="IANA"):
         zone_of(name)

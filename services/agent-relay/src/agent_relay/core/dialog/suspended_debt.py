@@ -52,8 +52,7 @@ class SuspendedDebt:
 
     def stays_owed(self, item_id: str) -> bool:
         """Speech without a transcript may have been words, and cut off nothing that the caller would hear instead."""
-        debt = self._debt
-        return not self._cut and (debt is None or (debt.kind is DebtKind.WORDS and debt.item_id == item_id))
+        return not self._cut and (self._debt is None or self._debt.item_id == item_id)
 
     def take(self) -> tuple[Debt | None, bool]:
         """The suspended debt, and whether audio was cleared. Nothing stays suspended."""

@@ -9,7 +9,10 @@ from typing import Final
 from bridge_common.base.errors import InputError
 
 ANONYMOUS: Final = "anonymous"
-_WRITTEN: Final = re.compile(r"\*|(\+|\?|4:|8:|28:)[0-9A-Za-z+:_.?-]{0,250}\*?")
+_WRITTEN: Final = re.compile(
+    r"\*|(?:\+[0-9?]{0,250}|4:\+?[0-9A-Za-z?]{0,250}|(?:\?|8:|28:)[0-9A-Za-z+:_.?-]{0,250})\*?"
+)
+"""A number has nothing but digits: one with separators would fit no caller."""
 
 
 @dataclass(frozen=True, slots=True)

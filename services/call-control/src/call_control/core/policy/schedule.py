@@ -6,13 +6,16 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Final
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 from bridge_common.base.errors import InputError
 
 DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 DAY_MINUTES: Final = 24 * 60
+_NO_PLACES: Final = {"localtime", "posixrules", "Factory"}
+"""Files beside the zones: what they mean is up to the machine, or nothing."""
 _HOURS: Final = re.compile(r"([01]?[0-9]|2[0-4]):([0-5][0-9])\s*-\s*([01]?[0-9]|2[0-4]):([0-5][0-9])")
 
 
@@ -82,7 +85,11 @@ def decode_hours(text: str) -> HourSpan:
 
 def zone_of(name: str) -> ZoneInfo:
     """Raises `InputError` for what is no name of the IANA time zone database."""
-    try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError, OSError) as error:
-        raise InputError("is no time zone of the IANA database, such as Europe/Berlin") from error
+    if name not in _zone_names():
+        raise InputError("is no time zone of the IANA database, such as Europe/Berlin")
+    return ZoneInfo(name)
+
+
+@cache
+def _zone_names() -> frozenset[str]:
+    return frozenset(available_timezones()) - _NO_PLACES
