@@ -9,7 +9,7 @@ import pytest
 from prometheus_client.metrics import MetricWrapperBase
 
 from bridge_common.observability import telemetry
-from bridge_common.observability.telemetry import Labelled
+from bridge_common.observability.telemetry import Labeled
 
 PACKAGES = ("bridge_common", "call_control", "media_gateway", "agent_relay")
 MOST = 128
@@ -26,14 +26,14 @@ def metrics() -> list[MetricWrapperBase]:
             if module.name not in SCRIPTS:
                 importlib.import_module(module.name)
     found = telemetry.REGISTRY._collector_to_names
-    labelled = [metric for metric in found if isinstance(metric, MetricWrapperBase) and metric._labelnames]
-    return [metric for metric in labelled if metric._name.startswith("bridge_")]
+    labeled = [metric for metric in found if isinstance(metric, MetricWrapperBase) and metric._labelnames]
+    return [metric for metric in labeled if metric._name.startswith("bridge_")]
 
 
 def test_every_label_is_closed(metrics: list[MetricWrapperBase]) -> None:
     assert len(metrics) > 15
     for metric in metrics:
-        assert isinstance(metric, Labelled), f"{metric}: make it with telemetry.counter, gauge or histogram"
+        assert isinstance(metric, Labeled), f"{metric}: make it with telemetry.counter, gauge or histogram"
         assert [label.name for label in metric.closed] == list(metric._labelnames)
         for label in metric.closed:
             assert 0 < len(label.values) + label.most <= MOST, f"{metric}: {label.name}"
@@ -44,7 +44,7 @@ def test_values_from_outside_are_only_ever_of_the_set(metrics: list[MetricWrappe
     growing = {
         f"{metric._name}.{label.name}"
         for metric in metrics
-        if isinstance(metric, Labelled)
+        if isinstance(metric, Labeled)
         for label in metric.closed
         if label.most
     }

@@ -44,7 +44,7 @@ class Label:
         return text
 
 
-class Labelled(MetricWrapperBase):
+class Labeled(MetricWrapperBase):
     """A metric whose labels are all closed."""
 
     closed: tuple[Label, ...] = ()
@@ -54,15 +54,15 @@ class Labelled(MetricWrapperBase):
         return super().labels(*(label.of(value) for label, value in zip(self.closed, values, strict=True)), **named)
 
 
-class _Counter(Labelled, Counter):
+class _Counter(Labeled, Counter):
     pass
 
 
-class _Gauge(Labelled, Gauge):
+class _Gauge(Labeled, Gauge):
     pass
 
 
-class _Histogram(Labelled, Histogram):
+class _Histogram(Labeled, Histogram):
     pass
 
 
