@@ -78,6 +78,8 @@ class CallRecord:
     """Unix ms since when the call waits for its media; valid while the media timer is armed."""
     media_news: str = ""
     """Id of the newest inbox entry that changed the known state of the media; older entries are outdated."""
+    media_epoch: int = 0
+    """Newest media socket that such an entry named."""
     command_seq: int = 0
     timer_seq: int = 0
     pending: tuple[PendingCommand, ...] = ()

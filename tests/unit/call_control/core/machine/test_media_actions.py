@@ -138,6 +138,20 @@ def test_a_report_from_before_the_new_socket_is_no_news() -> None:
         assert life.step.ignored
 
 
+def test_a_repeated_report_of_a_known_socket_does_not_end_the_wait_for_it() -> None:
+    """Inbox entries are delivered at least once; the relay's own report of the socket is a newer entry."""
+    life = talking()
+    life.on(MediaLost(CALL, 10, 1006), cause="100-1")
+    life.record = replace(life.record, uplink_epoch=11)
+    life.on(MediaOpen(CALL, 11), cause="100-2")
+    life.on(UplinkMissed(CALL, 11), cause="100-3")
+    assert life.on(MediaOpen(CALL, 11), cause="100-2") == []
+    assert life.step.ignored
+    assert life.waits
+    life.on(MediaOpen(CALL, 11), cause="100-4")
+    assert not life.waits
+
+
 def test_our_own_stop_is_no_loss() -> None:
     life = talking()
     assert life.on(callback("MediaStreamingStopped", context="StopMediaStreaming-7")) == []

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
 from bridge_common.wire.call_record import CallRecord, Status
-from bridge_common.wire.entries import Due
+from bridge_common.wire.entries import Due, MediaOpen
 from call_control.core.events.callbacks import AcsEvent
 from call_control.core.machine import call_actions as do
 from call_control.core.machine import media_actions as media
@@ -214,7 +214,9 @@ _OF_MEDIA: Final = frozenset(
     }
 )
 _OUTDATED_BY_NEWS: Final = _OF_MEDIA - {EventKind.MEDIA_OPEN, EventKind.MEDIA_LOST}
-"""These kinds identify no socket, or not reliably: only the order of the entries shows which ones are outdated."""
+"""These kinds identify no socket, or not reliably: only the order of the entries shows which ones are outdated. The same
+is true of a `MediaOpen` of a known socket: the relay repeats it when it reads the uplink again.
+"""
 _NEEDS_CONTEXT: Final = _WANTED_AT[Answer] | _WANTED_AT[Redirect] | _WANTED_AT[Reject] | {RINGING}
 """Who has ACS's context of a ringing call may answer it. It is long, and kept no longer than it is of use."""
 
@@ -248,7 +250,8 @@ def apply(record: CallRecord, event: CallEvent, now_ms: int, rules: CallPolicy, 
     elif isinstance(event, AcsEvent) and (field := foreign_field(record, event)):
         return AppliedEvent(record, ignored=True, foreign=field)
     kind = kind_of(event, command)
-    is_outdated = kind in _OUTDATED_BY_NEWS and _order(cause) <= _order(record.media_news)
+    is_known = kind in _OUTDATED_BY_NEWS or (isinstance(event, MediaOpen) and event.epoch <= record.media_epoch)
+    is_outdated = is_known and _order(cause) <= _order(record.media_news)
     row = None if is_outdated else _row_for(record, event, kind, rules)
     known = without_command(record, command.seq) if command is not None else record
     if row is None:
@@ -297,7 +300,9 @@ def _take(row: TransitionRow, draft: Transition, event: CallEvent) -> AppliedEve
         apologize = armed(draft.record, SetTimer.APOLOGY) is not None
         draft.issue(End, reason=draft.record.end_reason, apologize=apologize)
     if row.on in _OF_MEDIA:
-        draft.record = replace(draft.record, media_news=max(draft.record.media_news, draft.cause, key=_order))
+        news = max(draft.record.media_news, draft.cause, key=_order)
+        epoch = max(draft.record.media_epoch, getattr(event, "epoch", 0))
+        draft.record = replace(draft.record, media_news=news, media_epoch=epoch)
     context = draft.record.incoming_call_context if row.to in _NEEDS_CONTEXT else ""
     draft.record = replace(draft.record, status=row.to, incoming_call_context=context)
     return AppliedEvent(draft.record, tuple(_releases_first(draft.issued)))
