@@ -1,4 +1,4 @@
-"""Settings with which the services start, and what they say when they refuse others."""
+"""Settings with which the services start, and their errors about invalid ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A call that no agent answered: what became of it, and by which rule."""
+"""A call that no agent answered: its outcome, and the routing rule that led to it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A voice session that is refused on its open socket: who is affected, and what the log says to do."""
+"""A voice session that is refused on its open socket: which calls are affected, and which remedy is logged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `lab call` says of a call that a routing policy sends elsewhere."""
+"""The report of `lab call` on a call that a routing policy sends elsewhere."""
 
 from __future__ import annotations
 

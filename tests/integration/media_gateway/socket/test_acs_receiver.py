@@ -1,4 +1,4 @@
-"""What ACS sends becomes entries of the uplink, and what ACS never sends closes the socket."""
+"""Messages of ACS become entries of the uplink, and messages that ACS never sends close the socket."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands in the downlink of a call is heard, and calls outlive the loss of their streams."""
+"""Audio in the downlink of a call is heard, and calls outlive the loss of their streams."""
 
 from __future__ import annotations
 

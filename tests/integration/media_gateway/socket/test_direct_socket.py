@@ -69,7 +69,7 @@ async def test_a_few_frames_after_our_close_are_read_for_the_peers_answer(
     echoes: Echoes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(direct_socket, "CLOSE_S", 60.0)
-    assert direct_socket.CLOSING_FRAMES >= 50, "what ACS sends within a second"
+    assert direct_socket.CLOSING_FRAMES >= 50, "ACS sends 50 frames a second"
     async with raw_peer(echoes.port) as peer:
         await peer.request()
         await eventually(lambda: echoes.sockets)

@@ -145,7 +145,7 @@ async def test_unfinished_requests_make_room_for_others(most: int, of_source: in
 
 
 async def test_connections_that_come_and_go_leave_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    """Also not for the garbage collector, which runs too seldom for a flood (see `GarbageCollection`)."""
+    """Not even work for the garbage collector, which runs too rarely for a flood (see `GarbageCollection`)."""
     gc.collect()
     gc.disable()
     try:

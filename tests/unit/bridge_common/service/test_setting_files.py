@@ -16,7 +16,7 @@ def test_a_file_is_read_up_to_its_limit(tmp_path: Path) -> None:
         read_setting_file(path, 4)
 
 
-@pytest.mark.parametrize(("path", "why"), [("/dev/zero", "no regular file"), ("/", "."), ("/x\0", "null")])
+@pytest.mark.parametrize(("path", "why"), [("/dev/zero", "not a regular file"), ("/", "."), ("/x\0", "null")])
 def test_what_is_no_file_is_refused(path: str, why: str) -> None:
     with pytest.raises(InputError, match=why):
         read_setting_file(Path(path), 10)

@@ -16,7 +16,7 @@ def read_setting_file(path: Path, most_bytes: int) -> bytes:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with open(descriptor, "rb") as file:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise InputError("cannot be read: this is no regular file")
+                raise InputError("cannot be read: it is not a regular file")
             content = file.read(most_bytes + 1)
     except (OSError, ValueError) as error:
         # `ValueError`: a null character in the path.

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 UNSUPPORTED: Final = 1003
 POLICY: Final = 1008
 
-# Those that tests shorten are not Final, which would be built into what is compiled.
+# Tests shorten these two. They are not Final, because compiled code inlines the values of Final constants.
 FIRST_MESSAGE_S = 5.0
 IDLE_S = 10.0
 GAP_S: Final = 0.1
@@ -31,8 +31,8 @@ GAP_S: Final = 0.1
 BAD_FRAMES_IN_A_ROW: Final = 10
 _STAMP_EACH_S: Final = 0.9
 _QUIET_S: Final = 0.3
-"""After this time without messages from ACS stamps are written more often, so that the relay does not report the uplink
-as missed."""
+"""After this time without messages from ACS, latency probes are written more often, so that the relay does not report
+the uplink as missed."""
 _FRAME_S: Final = FRAME_MS / 1000
 _UNIDENTIFIED: Final = ("", "4:", "4:anonymous")
 
@@ -84,14 +84,14 @@ class AcsReceiver:
         return self._heard_at + (IDLE_S if self._heard_at > self._began_at else FIRST_MESSAGE_S)
 
     def stamp_due(self, now: float) -> bool:
-        """Whether the relay should get a stamp; asked twice a second."""
+        """Whether a latency probe for the relay is due; called twice a second."""
         is_due = now - self._stamped_at >= _STAMP_EACH_S or now - self._heard_at >= _QUIET_S
         if is_due and self._uplink is not None:
             self._stamped_at = now
             return True
         return False
 
-    # -- of a `Receiver`
+    # -- `Receiver`
     def text(self, message: memoryview) -> None:
         now = self._clock()
         if now - self._heard_at > GAP_S and self._uplink is not None:

@@ -1,4 +1,4 @@
-"""What a route that uses plain ASGI messages receives from a `DirectSocket`."""
+"""Frames of a `DirectSocket` as messages, for a route that uses plain ASGI."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class AsgiMessages:
     async def writable(self) -> None:
         await self._writable.wait()
 
-    # -- of a `Receiver`
+    # -- `Receiver`
     def text(self, message: memoryview) -> None:
         try:
             self._put({"type": "websocket.receive", "text": str(message, "utf-8")})

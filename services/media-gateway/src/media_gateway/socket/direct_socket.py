@@ -101,7 +101,7 @@ class DirectSocket(WSListener):
         self._transport.underlying_transport.resume_reading()
         self._drop_later()
 
-    # -- of a route that uses ASGI messages
+    # -- for a route that uses ASGI messages
     @property
     def is_paused(self) -> bool:
         return self._paused
@@ -146,7 +146,7 @@ class DirectSocket(WSListener):
     def resume_writing(self) -> None:
         self._tell_paused(False)
 
-    # -- what is not a whole text message in one frame
+    # -- frames other than a whole text message
     def _uncommon(self, transport: WSTransport, frame: WSFrame) -> None:
         if self._hearing is None and self._is_ignored(frame):
             return
@@ -209,7 +209,7 @@ class DirectSocket(WSListener):
             self._hearing.binary(memoryview(message))
 
     def _answer_close(self, transport: WSTransport, frame: WSFrame) -> None:
-        """Whoever began, after both close frames the server ends the connection (RFC 6455, 7.1.1)."""
+        """After both close frames the server ends the connection, no matter which side began (RFC 6455, 7.1.1)."""
         if not self._closing:
             self._closing, self._hearing = True, None
             code = frame.get_close_code()

@@ -19,11 +19,12 @@ from media_gateway.socket.picows_protocol import picows_protocol
 HEAD_S = 4.0
 """Time for a request head to arrive whole. ACS gives up on a handshake after about a second."""
 SEND_BUFFER_BYTES = 128 * 1024
-"""Of the kernel, for each socket: seconds of audio. Its default would hide a peer that does not read for minutes."""
+"""The kernel's send buffer of each socket: seconds of audio. Its default would hide for minutes that a peer does not
+read."""
 RECEIVE_BUFFER_BYTES: Final = 128 * 1024
-"""The same for what arrives. It limits the memory that a flood takes."""
+"""The kernel's receive buffer of each socket. It limits the memory that a flood takes."""
 READ_BYTES: Final = 8192
-"""Of a request and the frames that arrive with it: no more than this is read before the route has decided."""
+"""Limit for a request and the frames that arrive with it: no more is read before the route has decided."""
 _BACKLOG: Final = 2048
 """Connections that wait in the kernel until they are accepted."""
 _ACCEPTS_AT_ONCE: Final = 4

@@ -67,7 +67,7 @@ class MessageSocket:
         self._end_code: int | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
-    # -- of a `FrameSocket`
+    # -- `FrameSocket`
     def listen(self, receiver: Receiver) -> None:
         self._receiver = receiver
         if self._end_code is not None:
@@ -142,7 +142,7 @@ class MessageSocket:
             await self._woken.wait()
             self._woken.clear()
             try:
-                # A peer that does not read must not hold up our close frame: what is waiting is dropped.
+                # A peer that does not read must not delay our close frame: waiting messages are dropped.
                 while self._waiting and self._close is None:
                     message = self._waiting.popleft()
                     await self._websocket.send_text(message.decode())

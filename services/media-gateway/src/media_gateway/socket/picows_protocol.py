@@ -74,7 +74,7 @@ class PicowsProtocol(WSProtocol):  # type: ignore[misc]  # untyped
         self._state = HandshakeState.CONNECTING
         self._socket = DirectSocket(pending.leave)
         self._key: bytes | None = None
-        """Of the request, once it is here."""
+        """`Sec-WebSocket-Key` of the request; `None` until the request has arrived."""
         self._early = b""
         """Frames that arrived with the request."""
         self._is_announced = False
@@ -242,7 +242,7 @@ _STEPS: Final[dict[tuple[HandshakeState, str], Callable[[PicowsProtocol, dict[st
 
 
 class _Offer:
-    """What picows asks for the answer to a request. Not the protocol itself, which would then refer to itself."""
+    """picows calls it for the response to a request. Not the protocol itself, which would then refer to itself."""
 
     def __init__(self) -> None:
         self._response: WSUpgradeResponseWithListener | None = None
@@ -261,7 +261,7 @@ class _WireLog(logging.LoggerAdapter[logging.Logger]):
 
 
 def _is_our_fault(record: logging.LogRecord) -> bool:
-    """What a peer sends is no error of ours, and a flood of it must not become a flood of lines."""
+    """Invalid frames are errors of the peer, and a flood of them must not become a flood of log lines."""
     return not str(record.msg).startswith("WS parser error")
 
 
@@ -271,7 +271,7 @@ _wire_log.logger.addFilter(_is_our_fault)
 
 
 def picows_protocol(pending: PendingConnections) -> Callable[..., PicowsProtocol]:
-    """What uvicorn takes for its class of WebSocket protocols."""
+    """For uvicorn's option `ws`: creates the WebSocket protocol of each connection."""
 
     def make(config: Config, server_state: ServerState, app_state: dict[str, Any]) -> PicowsProtocol:
         return PicowsProtocol(pending, config, server_state, app_state)

@@ -43,7 +43,7 @@ class UpgradeRequest:
         return keys[0] if len(keys) == 1 else b""
 
     def refusal(self) -> tuple[ProbeResponse, Headers] | None:
-        """The response if this is no valid request for a WebSocket; `None` if it is."""
+        """The error response; `None` if this is a valid request for a WebSocket."""
         if self.method != b"GET":
             return _bad_request("a WebSocket is requested with GET")
         if self.values(b"transfer-encoding") or self.values(b"content-length") not in ([], [b"0"]):

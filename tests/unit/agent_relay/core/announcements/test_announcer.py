@@ -101,7 +101,7 @@ def test_a_barge_in_drops_the_rest_and_what_is_still_written() -> None:
     assert said(talk.hear(vl.ResponseDone("r2", "cancelled", "turn_detected"))) == []
     words = talk.hear(vl.UserTranscript("u1", "Wait."))
     assert outcomes(words) == [("say_1", "interrupted")]
-    assert marks(words) == [MarkSaid("", "say_1", "2-0")], "what has not begun is still wanted"
+    assert marks(words) == [MarkSaid("", "say_1", "2-0")], "a text that has not begun is still wanted"
     assert talk.core.say("3-0", Say("say_1", 34, " more. Of it.", last=True), 2.5) == []
     (turn,) = [c.entry for c in talk.core.from_caller(Played("a1", 500, False), 2.6) if isinstance(c, Record)]
     assert isinstance(turn, Turn)

@@ -1,4 +1,4 @@
-"""The agent's turns. What follows in a whole conversation: test_turns and test_owed_turns."""
+"""The agent's turns. Whole conversations: test_turns and test_owed_turns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The caller's turns. What follows in a whole conversation: test_turns, test_owed_turns, test_interrupting_texts."""
+"""The caller's turns. Whole conversations: test_turns, test_owed_turns, test_interrupting_texts."""
 
 from __future__ import annotations
 

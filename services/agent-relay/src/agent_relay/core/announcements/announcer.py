@@ -123,7 +123,7 @@ class Announcer:
 
     # -- speaking
     def advance(self, now: float, *, free: bool) -> list[Command]:
-        """What is due. `free`: nobody else speaks or is about to."""
+        """Returns the commands that are due. `free`: nobody else speaks or is about to."""
         commands = self._queue.settle(now)
         if self._asked is not None and not self._responses.hold(Purpose.SAY):
             commands += self._failed(self._asked, now)  # the request was forgotten elsewhere
@@ -247,7 +247,7 @@ class Announcer:
         return [Send(cancel_response(response_id))]
 
     def session_lost(self) -> None:
-        """What was being spoken is spoken again by the next session."""
+        """The next session repeats the text that was being spoken."""
         self._not_before = 0.0
         if self._asked is not None:
             self._put_back(self._asked)

@@ -23,7 +23,7 @@ from agent_relay.core.protocol.voice_events import AudioDelta, FunctionCall, Res
 AUDIBLE_MS: Final = 100
 """A response with less audio is silent."""
 CUT_SHORT_MS: Final = 1500
-"""An incomplete response with less audio says nothing: it has failed."""
+"""An incomplete response with less audio counts as failed."""
 
 
 class AgentTurns:
@@ -135,7 +135,7 @@ class AgentTurns:
         response_id = event.response_id
         if not self._ended.is_new(response_id):
             return []
-        self._begun.is_new(response_id)  # what still comes of it begins nothing
+        self._begun.is_new(response_id)  # later events of this response do not begin it again
         interrupted = self._speech.dropped(response_id)
         spoken_ms = self._speech.spoken_ms(response_id)
         silent = spoken_ms < AUDIBLE_MS and not self._tools.called_in(response_id)

@@ -39,7 +39,7 @@ class DiscardedAudio:
         return item_id in self._closed
 
     def discard(self, item_id: str, response_id: str) -> None:
-        """The item is part of a dropped response, and nothing of it was sent to the downlink."""
+        """The item is part of a dropped response, and none of it was sent to the downlink."""
         if item_id not in self._closed:
             self._unsaid[item_id] = response_id
 

@@ -5,8 +5,8 @@ Each missed limit and each failure moves a debt one step, never back:
     FIRST ──► AGAIN ──► FALLBACK ──► GIVEN_UP
     (asked)   (once)    (its text)   (human agents, or the recorded apology)
 
-If the model is over its quota, the request is repeated on the same session after the time that the error states. That
-is no step.
+If the model is over its quota, the request is repeated on the same session after the time that the error states. This
+does not count as a step.
 """
 
 from __future__ import annotations

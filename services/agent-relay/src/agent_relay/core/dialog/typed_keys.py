@@ -1,4 +1,4 @@
-"""What the caller types on the keypad: entries that belong together, told to the agent and written down."""
+"""Keypad input of the caller: keys that belong together are sent to the agent and recorded as one entry."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an error means that refused a voice session on its open socket: whom it concerns, and what to check.
+"""Errors that refuse a voice session on its open socket: which sessions they concern, and what to check.
 
 Only codes that are known to concern the resource do: its rate, its budget, the credentials. An agent that cannot be had
 or a field that was refused concerns the sessions that ask for it.
@@ -31,7 +31,7 @@ _FIELD: Final = re.compile(
 
 
 class RefusedSessionError(OutsideError):
-    """The session was refused for what it asks for; `remedy` says what to check."""
+    """The session was refused for what it asks for; `remedy` states what to check."""
 
     def __init__(self, message: str, remedy: str) -> None:
         super().__init__(message, retry=True)
@@ -39,7 +39,7 @@ class RefusedSessionError(OutsideError):
 
 
 def error_line(event: ErrorEvent) -> str:
-    """Code and message; some errors have a type only, and a rate limit may be told by either."""
+    """Code and message; some errors have a type only, and a rate limit may be reported as either."""
     code = event.kind if is_rate_limit(event.kind) else event.code or event.kind
     return f"{code}: {event.message}"
 
