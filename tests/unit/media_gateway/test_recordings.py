@@ -57,5 +57,5 @@ def test_what_is_no_recording_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be read"):
         load_recording(str(tmp_path / "nothing.wav"), APOLOGY)
     (tmp_path / "text.wav").write_text("sorry")
-    with pytest.raises(InputError, match="no PCM WAV"):
+    with pytest.raises(InputError, match="not a PCM WAV"):
         load_recording(str(tmp_path / "text.wav"), APOLOGY)

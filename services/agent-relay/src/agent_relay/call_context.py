@@ -1,4 +1,4 @@
-"""What all calls of a process share, and how one of them is begun."""
+"""Dependencies that all calls of a process share, and the start of a call."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class CallContext:
     say_forms: tuple[Form, ...] = ()
     """Instead of those that go with the way to connect."""
     noting: OutageLogger = field(default_factory=lambda: OutageLogger(log, "writing of calls"))
-    """Of all calls together: when Redis is away it is away for all."""
+    """One for all calls: an outage of Redis affects all of them."""
 
 
 def was_held(record: CallRecord) -> bool:

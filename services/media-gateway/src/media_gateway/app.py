@@ -106,7 +106,7 @@ class MediaGateway:
     async def stop(self) -> None:
         if self.parts.running:
             with contextlib.suppress(TimeoutError):
-                # What the sockets said last, when they were closed.
+                # The last entries that the sockets wrote when they were closed.
                 async with asyncio.timeout(_LAST_WORDS_S):
                     await self._around.writer.flush()
         self._around.ticker.stop()

@@ -32,7 +32,7 @@ def load_recording(setting: str, default: Path) -> bytes:
     except InputError as error:
         raise InputError(f"{path} {error.message}") from error
     except (wave.Error, EOFError) as error:
-        raise InputError(f"{path} is no PCM WAV file: {error}") from error
+        raise InputError(f"{path} is not a PCM WAV file: {error}") from error
     channels, width, rate_hz = kind
     if channels != 1 or width != BYTES_PER_SAMPLE or rate_hz not in (PHONE_RATE_HZ, VOICE_RATE_HZ):
         raise InputError(f"{path} has to be 16-bit PCM, one channel, 16000 or 24000 Hz")

@@ -1,7 +1,7 @@
 """Notices calls that no relay drives: their callers hear the hold tone from here, and are not kept for ever.
 
-A relay that wins a voice session back lets the caller hear the hold tone. One that has died lets nobody hear anything,
-until another takes its calls; if none is left, only the gateway is still there. The lease table tells.
+A relay that reopens a voice session plays the hold tone to the caller. The calls of a relay that has died are silent
+until another relay claims them; if none is left, only the gateway still runs. It reads the lease table to notice this.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ ALONE_AFTER_S: Final = 0.5
 REDIS_AWAY_S: Final = 2.5
 """Without an answer of Redis for so long nobody speaks to any caller either."""
 GIVEN_UP_AFTER_S: Final = 20.0
-"""No relay for so long: call-control is told that there is no voice any more."""
+"""If a call has had no relay for this long, the gateway reports to call-control that its voice is lost."""
 
 
 class WatchedSession(Protocol):
@@ -34,7 +34,7 @@ class WatchedSession(Protocol):
     def call_id(self) -> str: ...
 
     def alone(self, alone: bool) -> None:
-        """Whether no relay drives the call. Said again and again."""
+        """Whether no relay drives the call. Called repeatedly."""
 
 
 class RelayWatch:

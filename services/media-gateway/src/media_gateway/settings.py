@@ -1,4 +1,4 @@
-"""What media-gateway reads from its environment. The names are the field names in capitals."""
+"""Settings of media-gateway from its environment. The names are the field names in capitals."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class GatewaySettings(AcsTrustSettings):
     port: int = Field(default=8081, ge=0, le=65535)
 
     acs_audio_format: Annotated[Literal["pcm16k", "pcm24k"], BeforeValidator(lower)] = "pcm16k"
-    """What call-control agreed with ACS. The rate that a socket announces counts more."""
+    """Format that call-control agreed with ACS. The rate that a socket announces takes precedence."""
     accept_participants: Annotated[Literal["all", "caller"], BeforeValidator(lower)] = "all"
     """`caller`: drop frames that carry the raw id of somebody else."""
 

@@ -1,4 +1,4 @@
-"""What all media sockets of the process share."""
+"""State that all media sockets of the process share."""
 
 from __future__ import annotations
 

@@ -24,12 +24,12 @@ class Ticker:
     def __init__(self, beat_s: float = BEAT_S) -> None:
         self._beat_s = beat_s
         self._due: dict[int, dict[Ticked, None]] = {}
-        """Who is due at which beat, counted from the loop's time 0."""
+        """The calls that are due at each beat. Beats are counted from the loop's time 0."""
         self._beats: list[int] = []
         """A heap of the keys above."""
         self._beat_of: dict[Ticked, int] = {}
         self._last = -1
-        """The newest beat that was. What is due by then comes with the next one."""
+        """The newest beat that has passed. Calls that are due by then are ticked at the next one."""
         self._beating = False
         self._timer: asyncio.TimerHandle | None = None
 

@@ -30,14 +30,14 @@ class AnnouncementReader:
         self._closed = False
 
     async def look(self) -> None:
-        """Listen if something has come before anybody listened, also to another relay."""
+        """Start to listen if announcements are waiting already, also those that another relay has not finished."""
         while True:
             try:
                 if await self._desk.says.waits(self._call_id):
                     self.listen()
                 return
             except OutsideError as error:
-                log.info("not known whether there is a say", extra=fields(call_id=self._call_id, error=error.message))
+                log.info("could not check for announcements", extra=fields(call_id=self._call_id, error=error.message))
             await asyncio.sleep(_RETRY_S)
 
     def listen(self) -> None:

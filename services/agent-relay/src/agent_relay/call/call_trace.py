@@ -1,4 +1,4 @@
-"""What one call at a relay leaves for people who look at it: figures, a line a turn, and spans if it is traced."""
+"""Observability of one call at a relay: metrics, a log line for each turn, and spans if the call is traced."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 V = TypeVar("V")
 
 _KEPT: Final = 64
-"""Says and items that were begun. Some never come to an end."""
+"""Limit for unfinished utterances and items, because some never end."""
 
 
 @dataclass(slots=True)
@@ -33,7 +33,7 @@ class _Setup:
 
 @dataclass(slots=True)
 class _Item:
-    """Something that the agent says. `asked_ms`: when the caller's say ended that it answers, 0 for none."""
+    """An utterance of the agent. `asked_ms`: when the caller's utterance that it answers ended, 0 for none."""
 
     asked_ms: float
     first_delta_ms: float
@@ -47,7 +47,7 @@ class CallTrace:
         self._traceparent = traceparent if tracing.is_on() else ""
         self._setup: _Setup | None = None
         self._says: dict[str, float] = {}
-        """When each say of the caller began, by item."""
+        """When each utterance of the caller began, by item."""
         self._asked_ms = 0.0
         self._items: dict[str, _Item] = {}
         self._newest = ""

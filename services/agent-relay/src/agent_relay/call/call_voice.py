@@ -1,7 +1,7 @@
 """The voice of one call: a voice session, and after it the next one, until the call is over.
 
-A session that is lost is won back within a budget; one that will expire is replaced at a quiet moment by one that
-stands ready before. The caller's audio is kept while there is none.
+A lost session is reopened within a budget. Before a session expires, its replacement is opened and takes over at a
+quiet moment. The caller's audio is kept while there is no session.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a call says to its caller: the downlink under the claim's epoch, held back while the lease is in doubt."""
+"""Writes a call's downlink under the claim's epoch. Entries are held back while the lease is uncertain."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 
 class DownlinkWriter:
-    """`lost`: told when somebody with a higher epoch writes there."""
+    """`lost`: called when another relay writes to the downlink with a higher epoch."""
 
     def __init__(self, writer: StreamWriter, key: str, claim: Claim, lost: Callable[[], None]) -> None:
         self._call_id = claim.call_id
@@ -33,7 +33,7 @@ class DownlinkWriter:
             self._held.append(entry)
 
     def mute(self, muted: bool) -> None:
-        """While it is not sure that the call is still ours nothing is said; it is said once it is sure again."""
+        """Hold entries back while ownership of the call is uncertain; write them once it is confirmed."""
         if muted and self._held is None:
             self._held = []
             log.warning("lease not renewed, silent", extra=fields(call_id=self._call_id))
@@ -43,5 +43,5 @@ class DownlinkWriter:
                 self._outlet.append(entry)
 
     def close(self) -> None:
-        """What was appended is still written; what is held back is not."""
+        """Appended entries are still written; entries that are held back are not."""
         self._outlet.close()

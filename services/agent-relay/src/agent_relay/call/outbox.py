@@ -1,4 +1,4 @@
-"""What a call has to have done in Redis or by a tool: one after the other, in a task of the call's own."""
+"""Outbox of a call: its writes to Redis and its tool calls, in order, in a task of the call's own."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class Outbox:
                         tools.create_task(self._run_tool(errand))
 
     async def tell_voice_lost(self, reason: str) -> None:
-        """Tell call-control and keep the lease until it ends the call, so that no other relay tries all this again."""
+        """Notify call-control and keep the lease until it ends the call, so that no other relay tries the same."""
         await self._insist(partial(self._tell_voice_lost, VoiceLost(self._claim.call_id, self._claim.epoch, reason)))
 
     async def _tell_voice_lost(self, lost: VoiceLost) -> None:
@@ -150,7 +150,7 @@ class Outbox:
         self._answers.tool_answered(errand.call_id, output)
 
     async def _insist(self, attempt: Callable[[], Awaitable[object]]) -> None:
-        """Until Redis has done it. What it refuses is given up: trying again would bring the same refusal."""
+        """Retry until Redis has done it. A refused write is given up, because a retry would be refused again."""
         while True:
             try:
                 await attempt()

@@ -31,9 +31,9 @@ class PreviousOwner:
         """Whether it may still speak. Until it was looked for, it may."""
 
     async def watch(self) -> None:
-        """Return as soon as it is known not to speak any more: it never drained, has left, or has died.
+        """Return once the previous owner is known to have stopped speaking: it never drained, has left, or has died.
 
-        While Redis is away nobody is heard, and it keeps for itself what it knows.
+        While Redis is unreachable the last known state counts: no relay is heard then.
         """
         while self.speaks:
             try:

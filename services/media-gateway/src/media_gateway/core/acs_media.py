@@ -1,7 +1,7 @@
 """The messages of ACS audio streaming, both ways (ACS "audio streaming" how-to and the official SDK helpers).
 
-ACS sends JSON text with camelCase keys; its own consumers match keys and kinds in any case, and so does `decode`. What
-we send has the documented PascalCase form.
+ACS sends JSON text with camelCase keys; its own consumers match keys and kinds in any case, and so does `decode`.
+Our own messages have the documented PascalCase form.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _AUDIO_TAIL: Final = b'"},"StopAudio":null}'
 
 @dataclass(frozen=True, slots=True)
 class AudioMetadata:
-    """The first message of a socket. `rate_hz` tells the truth; the documented `length` does not always."""
+    """The first message of a socket. `rate_hz` is reliable; the documented `length` is not always."""
 
     rate_hz: int
     encoding: str
@@ -35,7 +35,7 @@ class AudioMetadata:
 
 
 class AudioData(msgspec.Struct, frozen=True, gc=False):
-    """A piece of the caller's sound, whole samples. Of a silent one ACS may leave `pcm` empty: it lasts 20 ms.
+    """A piece of the caller's audio, whole samples. ACS may leave `pcm` of a silent piece empty: it lasts 20 ms.
 
     The names on the wire are those of the documented form, so that most messages are decoded straight into this.
     """
@@ -43,7 +43,7 @@ class AudioData(msgspec.Struct, frozen=True, gc=False):
     pcm: bytes = msgspec.field(name="data", default=b"")
     silent: bool = False
     participant: str = msgspec.field(name="participantRawID", default="")
-    """Raw id such as `4:+14255550100`; empty when ACS did not say (mixed audio)."""
+    """Raw id such as `4:+14255550100`; empty if ACS did not send one (mixed audio)."""
     timestamp: str = ""
 
 
@@ -91,7 +91,7 @@ def _object(message: str | bytes | memoryview) -> dict[str, object]:
     try:
         value = json.loads(message if isinstance(message, str) else str(message, "utf-8"))
     except (ValueError, RecursionError) as error:
-        raise FrameError("the media message is no JSON") from error
+        raise FrameError("the media message is not valid JSON") from error
     if type(value) is not dict:
         raise FrameError("a media message is a JSON object")
     return value
@@ -156,7 +156,7 @@ def _pcm(data: object, *, silent: bool) -> bytes:
     try:
         pcm = pybase64.b64decode(data, validate=True)
     except ValueError as error:
-        raise FrameError("the audio is no base64") from error
+        raise FrameError("the audio is not valid base64") from error
     _check_samples(pcm, silent=silent)
     return pcm
 

@@ -9,7 +9,7 @@ class Framing:
     def __init__(self, frame_bytes: int) -> None:
         self._frame_bytes = frame_bytes
         self.rest = b""
-        """What waits for the rest of its frame."""
+        """The beginning of a frame that is not complete."""
 
     def feed(self, pcm: bytes) -> list[bytes]:
         size = self._frame_bytes

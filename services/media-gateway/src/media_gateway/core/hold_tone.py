@@ -1,4 +1,4 @@
-"""A soft tone that tells the caller the line still lives while the voice session is being won back."""
+"""A soft tone that lets the caller hear that the line is alive while the voice session is being reopened."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class HoldTone:
         return faded.astype("<i2").tobytes()
 
     def silence(self) -> None:
-        """Whatever sounded was cut off elsewhere."""
+        """The tone was cut off elsewhere; the next note starts from its beginning."""
         self.audible = False
         self.sounds = self._on
         self._position = 0

@@ -1,4 +1,4 @@
-"""What the caller has heard, by calculation: ACS acknowledges nothing, but it plays in order and in real time.
+"""Calculates how much the caller has heard: ACS acknowledges nothing, but it plays in order and in real time.
 
 The model: sound that arrives while ACS still plays is appended; sound that arrives after it ran dry starts at once.
 Between what is sent and what sounds lies the resampler's delay.
@@ -55,7 +55,7 @@ class PlayClock:
             self._spans.append(_Span(item_id, heard_from, length_bytes, heard_until))
 
     def sent_rest(self, now: float) -> None:
-        """What the resampler held back was sent as well."""
+        """The audio that the resampler held back was sent as well."""
         self.ends_at = max(self.ends_at, now) + self._delay_s
 
     def heard_bytes(self, item_id: str, now: float) -> int:

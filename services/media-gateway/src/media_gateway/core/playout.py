@@ -43,7 +43,7 @@ class DueAudio(msgspec.Struct, frozen=True):
 
 @dataclass(slots=True)
 class Totals:
-    """Bytes of audio by what became of them: pushed = sent + cleared + waiting."""
+    """Bytes of audio by outcome: pushed = sent + cleared + waiting."""
 
     pushed: int = 0
     sent: int = 0
@@ -143,7 +143,7 @@ class Playout:
         return reports
 
     def due(self, now: float) -> DueAudio:
-        """What has to leave now, and what the play clock has to report."""
+        """The audio that has to leave now, and the reports that the play clock has due."""
         due = DueAudio([], self._completed(now) if self._ended else [])
         while self._sounds_at() <= now:
             due.chunks.append(self._next_chunk(now, due.reports))
@@ -164,7 +164,7 @@ class Playout:
             next_at = min([next_at, *ends])
         return next_at if next_at != _NEVER else None
 
-    # -- what leaves
+    # -- outgoing audio
     def _sounds_at(self) -> float:
         """When the next sound may leave: speech, and the tone while there is none."""
         if self._has_frame():
@@ -227,7 +227,7 @@ class Playout:
         self._clock.sent("", self._frame_bytes, now)
         return Chunk(self._tone.fade_out(), final=False)
 
-    # -- what was heard
+    # -- heard audio
     def _all_sent(self, item: _Item) -> bool:
         return item.ended and item.sent_bytes == item.pushed_bytes
 

@@ -1,4 +1,4 @@
-/* What compiled_resampler.pyx computes with: plain C for GCC and Clang on any processor.
+/* The arithmetic of compiled_resampler.pyx: plain C for GCC and Clang on any processor.
 
    A period is the shortest time that is whole in both rates: `down` samples in, `up` samples out. Samples are laid
    out in planes, one for each place in a period, so that neighboring periods lie side by side: one tap then serves as
@@ -63,7 +63,7 @@ static inline __attribute__((always_inline)) int16_t pcm_of(float sum)
 #include "polyphase_feed.h"
 #endif
 
-/* What this machine's processor can do is asked here, not at build: an image runs on other machines. */
+/* The processor's features are detected at run time, not at build time: an image runs on other machines. */
 static feed_function *fastest_feed(void)
 {
 #if defined(__x86_64__)

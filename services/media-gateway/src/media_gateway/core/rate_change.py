@@ -21,15 +21,15 @@ class RateChange(Protocol):
     def feed(self, pcm: bytes) -> bytes: ...
 
     def feed_message(self, message: memoryview) -> bytes | None:
-        """What `feed` gives for the sound of a message of ACS that is a plain frame of 20 ms, read in the same step.
-        None: nothing was fed, `acs_media` has to read it. Always None where nothing is compiled.
+        """The result of `feed` for an ACS message that is a plain frame of 20 ms, decoded in the same step. None:
+        nothing was fed, and `acs_media` has to decode the message. Always None without the compiled resampler.
         """
 
     def flush(self) -> bytes:
-        """What the delay still held back. Afterwards the next sound starts from silence."""
+        """The rest of the audio, which the delay held back. The next sound starts from silence."""
 
     def reset(self) -> None:
-        """Forget what was fed: nothing of it sounds in what comes out next."""
+        """Discard the audio that was fed: none of it is heard in later output."""
 
 
 def _fastest() -> Callable[[int, int], RateChange]:

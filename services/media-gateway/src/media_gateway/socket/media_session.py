@@ -58,7 +58,7 @@ class MediaSession:
         reported = self._tell(MediaOpen(self.call_id, self.epoch))
         await afterwards(beside(self._carry(), reported), self._leave)
 
-    # -- what may happen
+    # -- events
     def rate_known(self, rate_hz: int) -> None:
         if self._apply(SessionEvent.RATE_KNOWN):
             self._streams.attach(rate_hz)
@@ -123,14 +123,14 @@ class MediaSession:
             self._socket.stop()
 
     def _detach(self) -> None:
-        """Let go of the call's streams."""
+        """Release the call's streams."""
         if self._apply(SessionEvent.DETACHED):
             self._around.ticker.wake(self, None)
             self._streams.detach(self._ending.reason)
             self._around.admission.leave(self.call_id, self)
 
     async def _leave(self) -> None:
-        """Close the socket, and tell call-control when the call has lost its media."""
+        """Close the socket, and notify call-control if the call has lost its media."""
         self._detach()
         ending = await known_ending(self._around, self.call_id, self._ending)
         if ending.ended is not None and ending.ended.apologize:

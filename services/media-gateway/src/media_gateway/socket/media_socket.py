@@ -77,7 +77,7 @@ class MediaSockets:
     async def _check(self, socket: FrameSocket, call_id: str, token: str, headers: Headers) -> None:
         """Raises `AuthError`, or `OutsideError` when ACS's keys cannot be had."""
         if not is_call_id(call_id):
-            raise AuthError("this is no call id")
+            raise AuthError("this is not a call id")
         keys = revealed(self._around.settings.media_token_keys)
         media_token.check(keys, call_id, token, time.time())
         socket.trust()

@@ -1,4 +1,4 @@
-"""What one media socket leaves for people who look at its call: figures, and spans if the call is traced."""
+"""Observability of one media socket: metrics, and spans if the call is traced."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ class SendBuffer:
             self._on_overfull()
 
     def put_instead(self, message: bytes) -> None:
-        """Send this next and nothing of what was waiting."""
+        """Send this next and drop the messages that were waiting."""
         self._waiting.clear()
         self.put(message)
 

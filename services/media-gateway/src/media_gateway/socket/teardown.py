@@ -1,4 +1,4 @@
-"""What a media socket still has to say when its call is over here: to the caller, and to call-control."""
+"""Teardown of a media socket: the apology to the caller, and the notifications for call-control."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ async def tell(around: SocketContext, call_id: str, entry: InboxEntry) -> None:
 
 
 async def _until_heard(reports: asyncio.Queue[Report], behind_s: float) -> None:
-    """Hanging up when our clock says that all was played would cut the last words off."""
+    """Hanging up when all was played by our clock would cut off the end of the announcement."""
     while not isinstance(await reports.get(), Played):
         pass
     await asyncio.sleep(behind_s)

@@ -28,7 +28,7 @@ class UplinkEncoder:
         return True
 
     def audio(self, message: AudioData) -> None:
-        """Silence is passed on as sound: without it nobody could tell that the caller has stopped speaking."""
+        """Silence is forwarded as audio: the voice service needs it to detect that the caller has stopped speaking."""
         pcm = message.pcm
         if message.silent:
             pcm = bytes(len(pcm)) or self._silent_frame
