@@ -214,8 +214,8 @@ _OF_MEDIA: Final = frozenset(
     }
 )
 _OUTDATED_BY_NEWS: Final = _OF_MEDIA - {EventKind.MEDIA_OPEN, EventKind.MEDIA_LOST}
-"""These kinds identify no socket, or not reliably: only the order of the entries shows which ones are outdated. The same
-is true of a `MediaOpen` of a known socket: the relay repeats it when it reads the uplink again.
+"""These kinds identify no socket, or not reliably: only the order of the entries shows which ones are outdated. So it
+does for a `MediaOpen` of a known socket, which the relay repeats when it reads the uplink again.
 """
 _NEEDS_CONTEXT: Final = _WANTED_AT[Answer] | _WANTED_AT[Redirect] | _WANTED_AT[Reject] | {RINGING}
 """Who has ACS's context of a ringing call may answer it. It is long, and kept no longer than it is of use."""
