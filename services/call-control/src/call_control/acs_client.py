@@ -1,7 +1,7 @@
-"""Call Automation through its official client, with deadlines and errors of our own.
+"""Call Automation client: the official SDK with shorter deadlines, retries and typed errors.
 
-The SDK's defaults wait 300 s for a connection and 300 s for a reply; a phone rings for 30 s. It also leaves POSTs that
-got no reply alone, while ours may be asked again: the Repeatability-Request-ID makes a repeat harmless.
+The SDK waits up to 300 s for a connection and 300 s for a reply; a phone rings for 30 s. It also does not retry POSTs
+that got no reply. Here they are retried: the Repeatability-Request-ID makes them idempotent.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ T = TypeVar("T")
 CONNECT_TIMEOUT_S: Final = 2.0
 READ_TIMEOUT_S: Final = 5.0
 DEADLINE_S: Final = 10.0
-"""All attempts at one command together."""
+"""Limit for one command, all attempts included."""
 _FIRST_PAUSE_S: Final = 0.2
 _STALE_CONTEXT: Final = "IDX23010"
 _TERMINATED: Final = "8528"
@@ -55,16 +55,16 @@ _FORMATS: Final = {"pcm16k": AudioFormat.PCM16_K_MONO, "pcm24k": AudioFormat.PCM
 
 
 class AcsRefusal(StrEnum):
-    """Why ACS did not do it."""
+    """Reasons why a request to ACS failed."""
 
     STALE_CONTEXT = "stale_context"
-    """The incoming-call context is older than the ring."""
+    """The incoming-call context has expired."""
     GONE = "gone"
-    """No such call any more."""
+    """The call no longer exists."""
     AUTH = "auth"
     THROTTLED = "throttled"
     UNAVAILABLE = "unavailable"
-    """No reply, or a server error. It may have been carried out."""
+    """No reply, or a server error. ACS may have executed the request."""
     REFUSED = "refused"
 
 
@@ -99,7 +99,7 @@ class Connection:
 
 
 class AcsClient:
-    """One for the process; close it. Every method raises `AcsError`."""
+    """One instance per process; call `aclose`. Every method raises `AcsError`."""
 
     def __init__(self, address: AcsAddress, media: MediaFormat, *, deadline_s: float = DEADLINE_S) -> None:
         self._media = media
@@ -110,7 +110,7 @@ class AcsClient:
             self._identity or AzureKeyCredential(address.access_key),
             connection_timeout=CONNECT_TIMEOUT_S,
             read_timeout=READ_TIMEOUT_S,
-            # The client looks into ~/.netrc, in a thread, before each request that may go through a proxy.
+            # With proxy settings, the client reads ~/.netrc in a thread before each request.
             use_env_settings=bool(set(getproxies()) - {"no"}),
             retry_total=0,
             per_call_policies=[_AllowHttp()] if self._identity and address.endpoint.startswith("http://") else [],
@@ -149,7 +149,7 @@ class AcsClient:
         await self._ask("redirect", lambda: self._client.redirect_call(context, party, headers=headers))
 
     async def hang_up(self, connection_id: str, *, request_id: str) -> None:
-        """For everyone: the caller's line goes dead, too."""
+        """End the call for all participants, the caller included."""
         headers = _repeatable(request_id)
         call = self._client.get_call_connection(connection_id)
         await self._ask("hang up", lambda: call.hang_up(True, headers=headers))
@@ -157,7 +157,7 @@ class AcsClient:
     async def transfer(
         self, connection_id: str, target: str, *, callee: str, operation_context: str, request_id: str
     ) -> None:
-        """Ring `target` for the caller. A phone sees the number that was called, which is one of the resource's own."""
+        """Transfer the caller to `target`. A phone shows the called number as caller id; it belongs to the resource."""
         call = self._client.get_call_connection(connection_id)
         to_phone = target.startswith("4:") and callee.startswith("4:")
         source = PhoneNumberIdentifier(callee.removeprefix("4:")) if to_phone else None
@@ -173,7 +173,7 @@ class AcsClient:
         )
 
     async def start_media_streaming(self, connection_id: str, *, operation_context: str) -> None:
-        """ACS dials the media URL given at the answer."""
+        """ACS connects to the media URL that the answer request contained."""
         call = self._client.get_call_connection(connection_id)
         await self._ask(
             "start media streaming", lambda: call.start_media_streaming(operation_context=operation_context)
@@ -193,7 +193,7 @@ class AcsClient:
             await self._identity.close()
 
     async def _ask(self, doing: str, request: Callable[[], Awaitable[T]]) -> T:
-        """Ask, and ask again while that can help and the deadline has not passed."""
+        """Send a request; retry retryable errors until the deadline."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._deadline_s
         pause_s = _FIRST_PAUSE_S
@@ -204,7 +204,7 @@ class AcsClient:
             except TimeoutError as error:
                 raise AcsError(f"ACS did not {doing} within {self._deadline_s} s", AcsRefusal.UNAVAILABLE) from error
             except (AzureError, ValueError) as error:
-                # ValueErrors are replies that the SDK cannot read.
+                # The SDK raises ValueError for a reply that it cannot decode.
                 refused = refusal_of(error, doing)
                 wait_s = max(pause_s, refused.retry_after_s)
                 if not refused.retry or loop.time() + wait_s >= deadline:
@@ -215,7 +215,7 @@ class AcsClient:
 
 
 def refusal_of(error: AzureError | ValueError, doing: str) -> AcsError:
-    """What an SDK error means for the call."""
+    """Map an SDK error to an `AcsError`."""
     if not isinstance(error, HttpResponseError) or error.status_code is None:
         no_token = isinstance(error, ClientAuthenticationError)
         refusal = AcsRefusal.AUTH if no_token else AcsRefusal.UNAVAILABLE
@@ -235,7 +235,7 @@ def refusal_of(error: AzureError | ValueError, doing: str) -> AcsError:
 
 
 def _code(given: object) -> str:
-    """The code goes into the call's end reason; what is none of ACS's codes in form is left out."""
+    """The code becomes part of the call's end reason; a code in an unknown format is dropped."""
     return given if isinstance(given, str) and _CODE.fullmatch(given) else ""
 
 
@@ -254,7 +254,7 @@ def _refusal(status: int, acs_code: str, message: str) -> AcsRefusal:
 def _party(
     raw_id: str,
 ) -> PhoneNumberIdentifier | CommunicationUserIdentifier | MicrosoftTeamsUserIdentifier | MicrosoftTeamsAppIdentifier:
-    """A redirect target as the SDK names it; `raw_id` as `core.targets` lets through."""
+    """SDK identifier of a target. `raw_id` must have passed `core.policy.targets`."""
     if raw_id.startswith("4:"):
         return PhoneNumberIdentifier(raw_id.removeprefix("4:"), raw_id=raw_id)
     if raw_id.startswith("8:orgid:"):
@@ -265,7 +265,7 @@ def _party(
 
 
 def _repeatable(request_id: str) -> dict[str, str]:
-    """The SDK adds Repeatability-First-Sent to this dict at the first attempt; later attempts repeat both."""
+    """The SDK adds Repeatability-First-Sent to this dict at the first attempt; retries send both headers."""
     return {"Repeatability-Request-ID": request_id}
 
 
@@ -275,7 +275,7 @@ def _connection(properties: CallConnectionProperties) -> Connection:
 
 
 class _AllowHttp(SansIOHTTPPolicy[object, object]):
-    """Lets a bearer token travel to an http endpoint: a simulator's, since ACS itself has only https."""
+    """Allows bearer tokens on an http endpoint: the one of a simulator, since ACS itself has only https."""
 
     def on_request(self, request: PipelineRequest[object]) -> None:
         request.context.options["enforce_https"] = False

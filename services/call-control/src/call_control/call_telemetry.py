@@ -1,6 +1,6 @@
-"""What a call leaves at call-control for people who look at it: a line for each status, figures, spans if it is traced.
+"""Call telemetry of call-control: a log line for each change of status, metrics, and spans of traced calls.
 
-Each step is told by the replica that saved it, so once, whichever replicas the call has passed through.
+Each step is reported exactly once, by the replica that saved it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 def begin_trace(entry: IncomingCall) -> Begun:
-    """To be told when it is known that the call is new."""
+    """The caller publishes the span once the call is known to be new."""
     about = {"call_id": entry.call_id, "correlation_id": entry.correlation_id}
     now = tracing.now_ms()
     return tracing.begin(
@@ -49,7 +49,7 @@ def tell_arrival(entry: IncomingCall, routed: Routed) -> None:
 
 
 def report_over_limit(entry: IncomingCall, exceeded: Exceeded) -> None:
-    """Counts the call; logs one line a minute for each limit."""
+    """Count the call, and log one line a minute for each limit."""
     metrics.OVER_LIMIT.labels(exceeded.limit.value).inc()
     if exceeded.first:
         caller = phone(entry.caller) if exceeded.limit is Limit.CALLER else ""
@@ -67,7 +67,7 @@ def report_outdated(entry: IncomingCall, age_ms: int) -> None:
 
 
 def tell_step(was: CallRecord, now: CallRecord, event: CallEvent) -> None:
-    """One line for each change of status, and what can be measured with it."""
+    """Log a change of status, and record the metrics and spans that end with it."""
     if now.media_seen and not was.media_seen:
         metrics.ANSWER.labels("media").observe(_since_ring_s(now))
     if was.status is now.status:
@@ -95,7 +95,7 @@ def tell_step(was: CallRecord, now: CallRecord, event: CallEvent) -> None:
 
 
 def tell_command(record: CallRecord, name: str, began_ms: float, outcome: str, failure: str = "") -> None:
-    """A command to ACS has its result."""
+    """Record the metrics and the span of a finished command to ACS."""
     metrics.ACS_REQUESTS.labels(name, outcome).inc()
     now = tracing.now_ms()
     metrics.ACS_REQUEST.labels(name).observe((now - began_ms) / 1000)

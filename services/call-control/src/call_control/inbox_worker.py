@@ -1,8 +1,8 @@
-"""Works off the inbox: each entry is applied to its call, the commands that follow are carried out, then it is done.
+"""Processes the inbox: applies each entry to its call, runs the commands that follow, then acknowledges the entry.
 
-Any number of replicas do this side by side. The record is saved together with its outbox (`call_steps`); an entry is
-acknowledged only when no command that it caused is left there. When a replica dies, another claims its entries and
-carries on with exactly those commands.
+Any number of replicas do this concurrently. The record is saved together with its outbox (`steps`); an entry is
+acknowledged only when its outbox contains no more commands of that entry. When a replica dies, another claims its
+entries and runs the remaining commands.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from call_control.steps import CallSteps
 log = logging.getLogger(__name__)
 
 CAPACITY: Final = 256
-"""Entries worked on at once. Most take a few ms; those that wait for ACS must not hold up the others."""
+"""Entries processed concurrently. Most take a few ms; those that wait for ACS must not block the others."""
 READ_BLOCK_MS: Final = 500
 TIMER_POLL_S: Final = 0.4
-"""No timer of a call is set for less (`Rules`): whoever looks that often knows each before it is due."""
+"""Below the shortest timer of a call (`CallPolicy`), so that each timer is read before it is due."""
 ORPHAN_POLL_S: Final = 0.5
 FORGET_POLL_S: Final = 30.0
 _PAUSE_S: Final = 0.2
@@ -41,16 +41,15 @@ _LONGEST_PAUSE_S: Final = 2.0
 
 
 class CommandRunner(Protocol):
-    """`Effects`, as the worker sees it."""
+    """The interface of `Effects` that the worker uses."""
 
     async def run(self, record: CallRecord, commands: Sequence[AtOnce]) -> list[CommandDone | CommandFailed]: ...
 
 
 class InboxWorker:
-    """`run` until cancelled; `drain` first, so that what was begun gets finished.
+    """`run` runs until cancelled. Call `drain` before, so that entries in progress are finished.
 
-    `follow_routing`: takes over what was changed of the routing policy elsewhere, and returns when it is time to do so
-    again.
+    `follow_routing`: applies changes of the routing policy by other replicas, and returns when the next check is due.
     """
 
     def __init__(
@@ -79,19 +78,19 @@ class InboxWorker:
         self._reads_no_more = asyncio.Event()
         self._outage = OutageLogger(log, "working off the inbox")
         self.refusals = Refusals()
-        """Of reading the inbox of each shard."""
+        """Refused reads, by the inbox of each shard."""
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as self._tasks:
             for alone in (self._beat, self._follow_routing):
                 self._tasks.create_task(self._forever(alone, self._inbox))
-            # A server that is away holds up no inbox of another.
+            # An unreachable server does not block the inboxes of the others.
             for part in self._inbox.parts():
                 self._reading.add(part)
                 for loop in (self._read, self._adopt_orphans, self._forget_consumers, self._fire_timers):
                     self._tasks.create_task(self._forever(loop, part))
 
-    # Each of these returns for how many seconds to wait until it is due again.
+    # Each of these returns the seconds to wait before its next run.
     async def _read(self, inbox: Inbox) -> float:
         if self._draining:
             self._reading.discard(inbox)
@@ -108,7 +107,7 @@ class InboxWorker:
         return 0.0
 
     async def _adopt_orphans(self, inbox: Inbox) -> float:
-        # First: after an outage the others get time for a heartbeat.
+        # Sleep first: after an outage the other replicas need time for a heartbeat.
         await asyncio.sleep(ORPHAN_POLL_S)
         if not self._draining and await inbox.has_pending():
             await self._take(await inbox.claim_orphans({*await self._fleet.live(), self._name}))
@@ -143,13 +142,13 @@ class InboxWorker:
             self._tasks.create_task(self._work_off(delivery))
 
     async def drain(self) -> None:
-        """Take nothing new; return when all that was taken is done."""
+        """Stop reading the inbox; return when all entries in progress are done."""
         self._draining = True
         await self._reads_no_more.wait()
         await self._idle.wait()
 
     async def _forever(self, loop: Callable[[Inbox], Awaitable[float]], inbox: Inbox) -> None:
-        """Go on through outages of Redis; one of them is two lines for all the loops together."""
+        """Run a loop across outages of Redis. All loops together log two lines for each outage: begun, over."""
         doing = loop.__name__.strip("_")
         while True:
             try:
@@ -161,12 +160,12 @@ class InboxWorker:
                 await asyncio.sleep(_PAUSE_S)
                 await _restore_group(inbox)
             except Exception:
-                log.exception("a loop of the worker goes on after a failure", extra=fields(doing=doing))
+                log.exception("worker loop failed; restarting", extra=fields(doing=doing))
                 await asyncio.sleep(_LONGEST_PAUSE_S)
 
     # -- one entry ---------------------------------------------------------------------------------------------------
     async def _work_off(self, delivery: Delivery) -> None:
-        """Act until it is done, however long Redis is away; an entry that cannot be acted on is dropped aloud."""
+        """Retry the entry while Redis or ACS is unreachable. An entry that fails otherwise is logged and dropped."""
         pause_s = _PAUSE_S
         metrics.INBOX_WAIT.observe(max(time.time() - delivery.at_ms / 1000, 0.0))
         try:
@@ -178,11 +177,11 @@ class InboxWorker:
                     return
                 except OutsideError as error:
                     if pause_s == _PAUSE_S:
-                        log.warning("will act on the entry until it works", extra=_about(delivery, error.message))
+                        log.warning("inbox entry failed; retrying", extra=_about(delivery, error.message))
                     await asyncio.sleep(pause_s)
                     pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
                 except Exception as error:
-                    # Trying for ever would help nobody: the call's deadlines still bring it to an end.
+                    # Endless retries would not help, and the call's deadlines still end it.
                     log.exception("an inbox entry is dropped", extra=_about(delivery, str(error)))
                     await self._drop(delivery)
                     return
@@ -212,7 +211,7 @@ class InboxWorker:
 
 
 async def _restore_group(inbox: Inbox) -> None:
-    """Redis may have come back empty: then there is no consumer group to read from."""
+    """Redis may have restarted without data, and then lacks the consumer group."""
     try:
         await inbox.ensure_group()
     except OutsideError as error:
@@ -220,7 +219,7 @@ async def _restore_group(inbox: Inbox) -> None:
 
 
 def _place(delivery: Delivery) -> tuple[str, str]:
-    """The inboxes of two shards may give the same id."""
+    """Key of a delivery: the inboxes of two shards may use the same entry id."""
     return delivery.tag, delivery.entry_id
 
 

@@ -1,4 +1,4 @@
-"""What call-control counts."""
+"""Metrics of call-control."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from call_control.core.policy.ring_limits import Limit
 
 _COMMAND: Final = Label("command", (command.__name__ for command in get_args(ToAcs)))
 
-CALLS: Final = counter("bridge_calls_total", "Calls by the status they came to, once for each", Label("status", Status))
-ENDED: Final = counter("bridge_calls_ended_total", "Calls that are over, by reason", Label("reason", REASON_LABELS))
+CALLS: Final = counter("bridge_calls_total", "Calls by status reached, once per status", Label("status", Status))
+ENDED: Final = counter("bridge_calls_ended_total", "Ended calls, by reason", Label("reason", REASON_LABELS))
 OVER_LIMIT: Final = counter(
     "bridge_calls_over_limit", "Calls turned away because of a limit on ringing calls", Label("limit", Limit)
 )
@@ -25,29 +25,29 @@ OUTDATED: Final = counter(
 )
 ANSWER: Final = histogram(
     "bridge_answer_seconds",
-    "From the ring (the webhook) until the answer was asked for, the call was connected, its media socket was there",
+    "Time from the ring (the webhook) to the answer request, the connected call, or its first media socket",
     (0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 8.0, 15.0, 30.0),
     Label("until", ("answer", "connected", "media")),
 )  # fmt: skip
 ENTRIES: Final = counter(
     "bridge_inbox_entries_total",
-    "Inbox entries worked off, by kind",
+    "Processed inbox entries, by kind",
     Label("kind", (kind.__name__ for kind in get_args(InboxEntry))),
 )
-INBOX_WAITING: Final = gauge("bridge_inbox_waiting", "Inbox entries that nobody has worked off yet")
+INBOX_WAITING: Final = gauge("bridge_inbox_waiting", "Inbox entries that are not processed yet")
 INBOX_WAIT: Final = histogram(
-    "bridge_inbox_wait_seconds", "From an entry's arrival in the inbox until somebody works on it",
+    "bridge_inbox_wait_seconds", "Time from an entry's arrival in the inbox to the start of its processing",
     (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
 )  # fmt: skip
 ACS_REQUESTS: Final = counter(
     "bridge_acs_requests_total", "Commands to ACS by outcome", _COMMAND, Label("outcome", ("done", *AcsRefusal))
 )
 ACS_REQUEST: Final = histogram(
-    "bridge_acs_request_seconds", "What a command to ACS took, with the retries of its SDK",
+    "bridge_acs_request_seconds", "Duration of commands to ACS, retries included",
     (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0), _COMMAND,
 )  # fmt: skip
 WEBHOOK_EVENTS: Final = counter(
-    "bridge_webhook_events_total", "Events that Azure posted, by kind and what became of them",
+    "bridge_webhook_events_total", "Events that Azure posted, by kind and outcome",
     Label("kind", ("IncomingCall", *KNOWN_CALLBACKS)), Label("fate", ("new", "duplicate", "ignored", "refused")),
 )  # fmt: skip
 FOREIGN_CALLBACKS: Final = counter(

@@ -1,4 +1,4 @@
-"""What call-control reads from its environment. The names are the field names in capitals."""
+"""Settings of call-control, from environment variables. Their names are the field names in capitals."""
 
 from __future__ import annotations
 
@@ -29,59 +29,59 @@ class CallControlSettings(AcsTrustSettings):
     port: int = Field(default=8080, ge=0, le=65535)
 
     base_url: Annotated[str, insecure.URL]
-    """Where ACS reaches this service: https in Azure."""
+    """Public URL of this service, as reached by ACS: https in Azure."""
     media_base_url: Annotated[str, insecure.URL] = Field(default="", validate_default=True)
-    """Where ACS reaches the media gateways; empty: `base_url` as ws or wss."""
+    """Public URL of the media gateways, as reached by ACS; empty: `base_url` with ws or wss."""
     acs_endpoint: Annotated[str, insecure.URL] = ""
-    """With this instead of a connection string, requests are signed by managed identity."""
+    """Instead of a connection string: requests are authenticated with a managed identity."""
     acs_connection_string: Annotated[SecretStr, insecure.URL] = Field(default=SecretStr(""), validate_default=True)
     acs_audio_format: Annotated[Literal["pcm16k", "pcm24k"], BeforeValidator(lower)] = "pcm16k"
     acs_audio_channels: Annotated[Literal["mixed", "unmixed"], BeforeValidator(lower)] = "unmixed"
 
     event_grid_secrets: Annotated[Secrets, insecure.KEYS] = ()
-    """Good values of `?code=` on the webhook's URL; two while one replaces the other."""
+    """Accepted values of `?code=` in the webhook's URL; two during a rotation."""
     event_grid_tenant_id: str = ""
     event_grid_audience: str = Field(default="", validate_default=True)
     event_grid_jwks_url: Annotated[str, insecure.URL] = ""
-    """Empty: Entra's keys of the tenant."""
+    """Empty: the JWKS URL of the tenant at Entra."""
     api_keys: Annotated[Secrets, insecure.KEYS] = ()
-    """Of operators; empty: the operator API answers 403."""
+    """API keys of operators; empty: the operator API answers 403."""
 
     record_retention_s: int = Field(default=24 * 3600, ge=60, le=90 * 24 * 3600)
     """How long the record of an ended call is kept."""
     transcript_retention_s: int = Field(default=24 * 3600, ge=0, le=90 * 24 * 3600)
-    """The same for its transcript, which is never kept longer than the record; 0: deleted when the call ends."""
+    """Retention of the transcript, never longer than that of the record; 0: deleted when the call ends."""
 
     say_max_characters: int = Field(default=20_000, ge=1, le=100_000)
-    """Of one text that operators want said; 20,000 take about 20 minutes to speak."""
+    """Limit for the text of one announcement; 20,000 characters take about 20 minutes to speak."""
     say_per_minute: int = Field(default=60, ge=1, le=6000)
-    """Such texts for one call in one minute."""
+    """Limit for announcements in one call per minute."""
 
     answer_when: Annotated[Literal["ready", "at_once"], BeforeValidator(lower)] = "ready"
     answer_deadline_s: float = Field(default=8.0, gt=0, le=25)
-    """From the ring to a voice session; ACS lets a phone ring for about 30 s."""
+    """From the ring to a ready voice session; ACS lets a phone ring for about 30 s."""
     redirect_target: str = ""
-    """Who gets the calls that no relay can take; empty: they hear busy."""
+    """Party that receives calls when no relay has capacity; empty: the caller hears busy."""
     transfer_target: str = ""
-    """Who gets a running call whose voice session cannot be won back; empty: the caller hears an apology."""
+    """Party that receives a call whose voice session cannot be restored; empty: the caller hears an apology."""
     allowed_targets: CommaSeparated = ()
-    """Patterns: whom a policy that is given at run time may redirect to, besides the two above and the policy file."""
+    """Patterns of redirect targets for policies set at run time, in addition to the two above and the policy file."""
     media_patience_s: float = Field(default=20.0, gt=0, le=300)
-    """How long lost media of a running call are restarted; after that `transfer_target`, or a hang-up."""
+    """How long call-control tries to restore lost media; after that it transfers to `transfer_target` or hangs up."""
     max_call_s: float = Field(default=4 * 3600, gt=0, le=24 * 3600)
     ring_time_s: float = Field(default=60.0, gt=0, le=600)
-    """A call whose event is older rings no longer and is not answered."""
+    """A call whose event is older no longer rings and is not answered."""
     calls_per_caller_per_min: int = Field(default=10, ge=0, le=1_000_000)
-    """Calls of one caller that may ask for a voice session in any minute; 0: no limit."""
+    """Limit for calls of one caller to an agent in any minute; 0: no limit."""
     calls_per_min: int = Field(default=0, ge=0, le=1_000_000)
-    """The same of all callers; those without a number use at most half of it. 0: no limit."""
+    """Limit for all callers; those without a number use at most half of it. 0: no limit."""
     calls_over_limit: Annotated[Treatment, BeforeValidator(lower)] = "busy"
     default_profile: str = "default"
     refused_callers: CommaSeparated = ()
     on_behalf_reject_reason: Annotated[Literal["none", "busy", "forbidden"], BeforeValidator(lower)] = "none"
     """Reject reason for calls that a Teams user makes through our resource (`onBehalfOfCallee`)."""
     routing_key: Annotated[SecretStr, insecure.KEYS] = SecretStr("")
-    """Of the hash that tells which callers belong to a share; the same on all replicas."""
+    """Key of the hash that assigns callers to a share (`percent`); the same on all replicas."""
     routing_policy: Path | None = None
     """A YAML file. Unset: every call goes to `default_profile`."""
 
@@ -170,7 +170,7 @@ class CallControlSettings(AcsTrustSettings):
 
     @property
     def routing(self) -> Routing:
-        """With the policy of the file, which is read again."""
+        """The routing settings. Reads the policy file on each access."""
         key = self.routing_key.get_secret_value().encode()
         return Routing(
             self.default_profile,
@@ -195,7 +195,7 @@ def _address(value: str, *schemes: str) -> str:
 
 
 def _plain(parse: Callable[[str], T], value: str) -> T:
-    """pydantic collects `ValueError`s, not ours."""
+    """Convert `InputError` to `ValueError`, which pydantic collects."""
     try:
         return parse(value)
     except InputError as error:

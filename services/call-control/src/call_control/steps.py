@@ -1,6 +1,7 @@
-"""One step of a call after the other: what happened is applied to its record, and the record is saved.
+"""Applies events to a call's record one at a time, and saves the record.
 
-Replicas write the same record by compare-and-swap: who comes second reads it again and applies the event to that.
+Replicas write the same record by compare-and-swap. A replica that loses the race loads the record again and repeats the
+step.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ _SWAPS: Final = 50
 
 
 class RoutingSource(Protocol):
-    """`PolicyKeeper`, as the steps see it."""
+    """The interface of `PolicyKeeper` that the steps use."""
 
     async def routing(self) -> Routing: ...
 
@@ -48,10 +49,10 @@ class RoutingSource(Protocol):
 
 
 class CallSteps:
-    """`cause` is the inbox entry that a step is owed to: the commands that follow are carried out under its id.
+    """`cause` is the id of the inbox entry that causes a step; the commands that follow are issued under it.
 
-    Both ways return the record as it is afterwards, or None when there is no such call (any more). Both raise
-    `OutsideError` when Redis is away, or when others write the record all the time.
+    Both methods return the record after the step, or None if the call does not exist (any more). Both raise
+    `OutsideError` if Redis is unreachable, or if concurrent writes keep the record from being saved.
     """
 
     def __init__(
@@ -65,11 +66,11 @@ class CallSteps:
 
     @property
     def calls(self) -> int:
-        """Calls with a step under way or waiting for its turn."""
+        """Number of calls with a running or a waiting step."""
         return len(self._turns)
 
     async def take(self, entry: InboxEntry, cause: str) -> CallRecord | None:
-        """The step that an inbox entry asks for. Raises what `decode_data` does for a callback that cannot be read."""
+        """Apply an inbox entry. Raises the errors of `decode_data` for a callback that cannot be decoded."""
         async with self._turn(entry.call_id):
             if isinstance(entry, IncomingCall):
                 return await self._arrive(entry, cause)
@@ -80,10 +81,10 @@ class CallSteps:
     async def take_results(
         self, record: CallRecord, results: Sequence[CommandDone | CommandFailed], cause: str
     ) -> CallRecord | None:
-        """The step that follows from what became of the record's commands.
+        """Apply the outcome of the record's commands.
 
-        It is taken on `record` unless somebody has written since. That is good enough for results: no guard of theirs
-        asks for a field that others write (`FOREIGN_FIELDS`).
+        The step uses `record` without loading it again, unless another writer has changed it since. This is safe for
+        results: none of their guards reads a field that other services write (`FOREIGN_FIELDS`).
         """
         async with self._turn(record.call_id):
             return await self._commit(record.call_id, results, cause, known=record)
@@ -108,9 +109,7 @@ class CallSteps:
         return await self._store.load(entry.call_id)
 
     async def _arrive_late(self, entry: IncomingCall, age_ms: int, cause: str) -> CallRecord | None:
-        """A call that no longer rings is recorded and not answered. If it was begun while it rang, its work is
-        carried on.
-        """
+        """Record a call that no longer rings, without answering it. A call that is already recorded continues."""
         reason = f"its event was {age_ms / 1000:.0f} s old"
         blank = replace(_blank(entry), route="RING_TIME_S", route_reason=reason)
         expired = RingExpired()
@@ -122,7 +121,7 @@ class CallSteps:
         return await self._store.load(entry.call_id)
 
     async def _limited(self, entry: IncomingCall, routing: Routing) -> tuple[Routed, Exceeded | None]:
-        """Where the call goes. Only calls for an agent count: the others need no voice session."""
+        """Route the call. Only calls for an agent count against the limits: the others need no voice session."""
         routed = routing.route(entry)
         if self._rings is None or not isinstance(routed.decision, Accepted):
             return routed, None
@@ -158,7 +157,7 @@ class CallSteps:
 
     @asynccontextmanager
     async def _turn(self, call_id: str) -> AsyncIterator[None]:
-        """One step of a call at a time, in the order they were asked for."""
+        """Run one step of a call at a time, first come, first served."""
         turn = self._turns.setdefault(call_id, _Turn())
         turn.waiting += 1
         try:

@@ -1,4 +1,4 @@
-"""The text of a say out of a request's body, whole or in the pieces in which it comes."""
+"""Decodes the text of an announcement from a request body, whole or in chunks."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from call_control.core.events.json_fields import JsonObject, Node
 LONGEST_LINE: Final = 64 * 1024
 """Bytes of one line of JSON."""
 _CONTROL: Final = dict.fromkeys([*range(9), 11, 12, *range(14, 32), 127], " ")
-"""Nobody can say them, and the other end may refuse them."""
+"""Control characters cannot be spoken, and the voice API may refuse them."""
 
 
 class TextDecoder(Protocol):
-    """Raises `InputError` that names what is wrong."""
+    """Raises `InputError` that states the fault."""
 
     def feed(self, body: bytes, *, last: bool = False) -> str: ...
 
 
 class PlainText:
-    """UTF-8; a character may be cut anywhere."""
+    """UTF-8; chunks may split a character."""
 
     def __init__(self) -> None:
         self._rest = b""
@@ -40,7 +40,7 @@ class PlainText:
 
 
 class JsonLinesText:
-    """One `{"text": "…"}` a line, as `application/x-ndjson`."""
+    """One `{"text": "…"}` per line (`application/x-ndjson`)."""
 
     def __init__(self) -> None:
         self._rest = b""
@@ -64,7 +64,7 @@ class JsonLinesText:
 
 
 def read_fields(body: bytes, path: str = "", known: tuple[str, ...] = ("text", "interrupt")) -> tuple[str, bool]:
-    """`text` and `interrupt` of one JSON object; the text is not empty."""
+    """`text` and `interrupt` of one JSON object. Raises `InputError`, also for an empty text."""
     where = path or "the body"
     try:
         decoded: object = json.loads(body)

@@ -1,6 +1,7 @@
-"""Which requests with a wrong API key get an ordinary answer: so many of each source, and so many in total.
+"""Rate limit for requests with a wrong API key, per source and in total.
 
-A right key is not limited: whoever floods the API with wrong ones locks nobody out, not even from the same address.
+Valid keys are not limited: a client that floods the API with wrong keys locks out no operator, not even one at the same
+address.
 """
 
 from __future__ import annotations
@@ -12,15 +13,15 @@ from typing import Final
 PER_SOURCE: Final = 10
 IN_TOTAL: Final = 100
 WINDOW_S: Final = 60.0
-"""A source may send `PER_SOURCE` wrong keys at once, and as many again, evenly spread, in this time."""
+"""A source may send a burst of `PER_SOURCE` wrong keys; its budget refills evenly over this time."""
 _SOURCES: Final = 1000
-"""That are remembered; the limit in total holds for those that were forgotten."""
+"""Sources tracked; evicted sources still count against the limit in total."""
 
 
 class Verdict(Enum):
     ANSWERED = auto()
     LIMITED = auto()
-    """The first one over a limit since one was answered."""
+    """The first request over a limit since the last answered one."""
     STILL_LIMITED = auto()
 
 
@@ -44,7 +45,7 @@ class WrongKeys:
 
 
 class _Bucket:
-    """Holds `size` tokens, and is full again after `WINDOW_S`."""
+    """Token bucket of `size` tokens that refills within `WINDOW_S`."""
 
     def __init__(self, size: int) -> None:
         self._size = size

@@ -1,6 +1,6 @@
 """SIP and VoIP headers that the network or an application sends with a call (`customContext` of IncomingCall).
 
-The caller controls them, so they are bounded, and never used as a format string, in a key or in a log line.
+The caller controls them: they are bounded, and never used as a format string, in a key or in a log line.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Final
 from call_control.core.events.json_fields import JsonObject, Node, as_text
 
 MAX_HEADERS: Final = 32
-"""Of each kind. ACS itself forwards five custom SIP headers and User-To-User."""
+"""Limit for each kind. ACS itself forwards five custom SIP headers and User-To-User."""
 MAX_NAME_LENGTH: Final = 128
 MAX_VALUE_LENGTH: Final = 1024
 MAX_CONTEXT_BYTES: Final = 8192
@@ -20,7 +20,7 @@ MAX_DISPLAY_NAME_LENGTH: Final = 256
 _KINDS: Final = (("sip_headers", "sipHeaders"), ("voip_headers", "voipHeaders"))
 _CONTROL: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _DIRECTION: Final = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-"""Bidirectional control characters: they reorder the text around them on an operator's screen."""
+"""Bidirectional control characters: they reorder the surrounding text on an operator's screen."""
 
 
 def clean(text: str, limit: int) -> str:
@@ -46,7 +46,7 @@ def decode_context(event: Node, name: str = "customContext") -> str:
 
 
 def shown_context(stored: str) -> JsonObject:
-    """The stored result of `decode_context`, for a reply."""
+    """The stored result of `decode_context`, as returned by the API."""
     found: JsonObject = json.loads(stored) if stored else {}
     return {ours: found.get(ours, {}) for ours, _ in _KINDS}
 

@@ -42,16 +42,16 @@ class IncomingCallEvent:
     custom_context: str = ""
     """See `custom_context`."""
     on_behalf_of: str = ""
-    """Raw id of the callee if a Teams user calls out through our resource, `unknown` if it cannot be read."""
+    """Raw id of the callee if a Teams user calls out through our resource, `unknown` if it cannot be decoded."""
     rang_ms: int = 0
-    """Unix time in ms when the event was made; 0 if the event has no time that can be read."""
+    """Unix time in ms of the event; 0 if the event has no valid time."""
 
 
 GridEvent: TypeAlias = ValidationRequest | IncomingCallEvent | Ignored
 
 
 def decode_events(body: bytes) -> list[GridEvent | BadEvent]:
-    """Each event of the body. Raises `InputError` if there is none (`decode_each`)."""
+    """Decode each event of the body. Raises `InputError` if there is none (`decode_each`)."""
     return decode_each(body, _decode)
 
 
@@ -82,7 +82,7 @@ def _incoming_call(event_id: str, rang_ms: int, data: Node) -> IncomingCallEvent
 
 
 def _unix_ms(text: str) -> int:
-    """Of a time as in RFC 3339; without an offset it is UTC."""
+    """Unix ms of an RFC 3339 time, 0 if it is not valid; a time without an offset is UTC."""
     try:
         time = datetime.fromisoformat(text)
         return max(0, round((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp() * 1000))

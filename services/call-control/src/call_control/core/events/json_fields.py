@@ -1,7 +1,7 @@
-"""Reading fields out of decoded JSON whose sender is not trusted; every error names the field's path.
+"""Reads fields of decoded JSON from untrusted senders; every error contains the field's path.
 
-Fields in an unexpected form are read as well as possible (`plain_text`, `number`, `part`). An event is refused only if
-it is useless without the field (`text`, `child`).
+Optional fields of an unexpected type are converted or read as empty (`plain_text`, `number`, `part`). An event is
+refused only if it lacks a required field (`text`, `child`).
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ T = TypeVar("T")
 JsonObject: TypeAlias = Mapping[str, object]
 
 MAX_EVENTS: Final = 5000
-"""Events in one request: the largest batch of Event Grid. ACS sends a handful."""
+"""Limit for events in one request: the largest batch of Event Grid. ACS sends a few."""
 MAX_ID_LENGTH: Final = 256
 _LONGEST_INTEGER: Final = 18
-"""Digits; more do not fit into the 64 bits of an inbox entry."""
+"""Digits; longer integers do not fit into the 64 bits of an inbox entry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +41,13 @@ class BadEvent:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A JSON object and where it stood, e.g. `[0].data`."""
+    """A JSON object and its path, e.g. `[0].data`."""
 
     path: str
     values: JsonObject
 
     def text(self, name: str, *, limit: int = 4096) -> str:
-        """A field that must be there and not be empty."""
+        """A required, non-empty text field."""
         found = self.values.get(name)
         if not isinstance(found, str) or not found:
             raise InputError(f"{self._at(name)}: a text is needed, this is {_named(found)}")
@@ -56,7 +56,7 @@ class Node:
         try:
             found.encode()
         except UnicodeEncodeError as error:
-            raise InputError(f"{self._at(name)}: half a surrogate pair is no text") from error
+            raise InputError(f"{self._at(name)}: the text contains a lone surrogate") from error
         return found
 
     def plain_text(self, name: str, *, limit: int = 4096) -> str:
@@ -64,12 +64,12 @@ class Node:
         return as_text(self.values.get(name))[:limit]
 
     def identifier(self, name: str) -> str:
-        """Like `plain_text`, but a long value is replaced by its digest, so that two values stay different."""
+        """Like `plain_text`, but a long value is replaced by its digest, so that values remain distinct."""
         found = as_text(self.values.get(name))
         return found if len(found) <= MAX_ID_LENGTH else hashlib.sha256(found.encode()).hexdigest()
 
     def number(self, name: str) -> int:
-        """A whole number, also given as text or float; 0 if the field is absent or not a number."""
+        """An integer, also from a text or a float; 0 if the field is absent or not a number."""
         found = self.values.get(name)
         if isinstance(found, bool) or not isinstance(found, int | float | str):
             return 0
@@ -117,7 +117,7 @@ def decode_each(body: bytes, decode: Callable[[Node], T]) -> list[T | BadEvent]:
 
 
 def as_text(value: object) -> str:
-    """Text that can be encoded (half a surrogate pair becomes `?`), a number as text, "" for everything else."""
+    """Text that can be encoded (a lone surrogate becomes `?`), a number as text, "" for other types."""
     if isinstance(value, str):
         return value if value.isascii() else value.encode(errors="replace").decode()
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else ""
@@ -135,7 +135,7 @@ def _decode_one(path: str, item: object, decode: Callable[[Node], T]) -> T | Bad
 
 
 def _whole_number(digits: str) -> int | float:
-    """Python refuses integers of more than 4300 digits; one of them must not invalidate the whole body."""
+    """Python refuses integers of more than 4300 digits; such an integer must not invalidate the whole body."""
     return int(digits) if len(digits) <= _LONGEST_INTEGER else float(digits)
 
 

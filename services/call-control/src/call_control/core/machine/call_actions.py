@@ -1,4 +1,4 @@
-"""What the rows of the call machine's table do and ask: guards look at the call, actions change the draft."""
+"""Guards and actions of the call machine's table. Guards read the call; actions change the transition."""
 
 from __future__ import annotations
 
@@ -37,9 +37,10 @@ CALLER_HUNG_UP: Final = frozenset(
         *(18503, 4097, 4521),  # call of two: the other left; the other ended it; the other vanished
     }
 )
-"""Sub codes of `CallDisconnected` when the other side left (ACS docs, "Call end codes"; real callbacks). Phone callers
-have the first two, users of ACS and Teams the others. 5000 and 5300 (we were removed) and 7000 (we ended it) do not
-belong here.
+"""Sub codes of `CallDisconnected` when the remote party left (ACS docs, "Call end codes"; real callbacks). Phone
+callers get the first two, users of ACS and Teams the others. Not included:
+5000 and 5300 (we were removed), 7000 (we ended
+the call).
 """
 
 TRANSFERRED: Final = (200, 7015)
@@ -56,7 +57,7 @@ def new_and_at_once(record: CallRecord, event: CallEvent, rules: CallPolicy) -> 
 
 
 def connection_news(record: CallRecord, event: CallEvent, rules: CallPolicy) -> bool:
-    """ACS names a connection that the record does not have: no callback came first, or one of another call."""
+    """ACS returns a connection that the record lacks: no callback arrived before, or one of another call did."""
     return isinstance(event, CommandDone) and event.connection_id not in ("", record.connection_id)
 
 
@@ -65,12 +66,12 @@ def not_connected_yet(record: CallRecord, event: CallEvent, rules: CallPolicy) -
 
 
 def answer_requested(record: CallRecord, event: CallEvent, rules: CallPolicy) -> bool:
-    """Otherwise ACS cannot have connected the call: the callback's connection belongs to another one."""
+    """Without an answer request ACS cannot have connected this call; the callback's connection is another call's."""
     return record.answered_ms > 0 and not_connected_yet(record, event, rules)
 
 
 def voice_current(record: CallRecord, event: CallEvent, rules: CallPolicy) -> bool:
-    """Not told by a relay after which another has had a voice session."""
+    """False for a `VoiceLost` from a relay if a later relay has had a voice session since."""
     return not isinstance(event, VoiceLost) or event.epoch >= record.voice_epoch
 
 
@@ -93,7 +94,7 @@ def transfer_asked(record: CallRecord, event: CallEvent, rules: CallPolicy) -> b
 
 
 def left_by_transfer(record: CallRecord, event: CallEvent, rules: CallPolicy) -> bool:
-    """ACS took us out because the transfer is complete, which `CallTransferAccepted` reports, if it is not lost."""
+    """ACS disconnected our leg: the transfer is complete. `CallTransferAccepted` reports the same, but may be lost."""
     return transfer_asked(record, event, rules) and isinstance(event, AcsEvent) and _end_of(event) == TRANSFERRED
 
 
@@ -145,7 +146,7 @@ def answer(draft: Transition, event: CallEvent) -> None:
 
 
 def divert(draft: Transition, event: CallEvent) -> None:
-    """To people if somebody named them and they are not who was called, else the caller hears busy."""
+    """Redirect to human agents if a target is set and is not the called party; otherwise reject as busy."""
     if draft.rules.redirect_target not in ("", draft.record.callee):
         draft.issue(Redirect, target=draft.rules.redirect_target)
     else:
@@ -165,7 +166,7 @@ def reject(draft: Transition, event: CallEvent) -> None:
 
 
 def hang_up(draft: Transition, event: CallEvent) -> None:
-    """At once if the connection is known, else when it gets known."""
+    """Hang up immediately if the connection is known, otherwise as soon as it becomes known."""
     draft.disarm(SetTimer.APOLOGY)
     if draft.record.connection_id:
         draft.issue(HangUp)
@@ -173,19 +174,19 @@ def hang_up(draft: Transition, event: CallEvent) -> None:
 
 
 def transfer(draft: Transition, event: CallEvent) -> None:
-    """To people; meanwhile the caller hears that the line lives."""
+    """Transfer to human agents. The caller hears a hold tone meanwhile."""
     asked = draft.issue(Transfer, target=draft.rules.transfer_target)
     draft.disarm(SetTimer.VOICE)
     draft.arm(SetTimer.TRANSFER, draft.rules.transfer_ms, operation=asked.operation_context)
 
 
 def await_end(draft: Transition, event: CallEvent) -> None:
-    """ACS ends our part of the call by itself."""
+    """ACS disconnects our leg of the call without a request."""
     draft.arm(SetTimer.ENDING, draft.rules.ending_ms)
 
 
 def apologize(draft: Transition, event: CallEvent) -> None:
-    """The gateway says that we are sorry, if the caller can hear it, and asks to hang up then."""
+    """The gateway plays an apology if media is up, and requests the hang-up after it."""
     if draft.record.media_seen:
         draft.arm(SetTimer.APOLOGY, draft.rules.apology_ms)
     else:
@@ -193,12 +194,12 @@ def apologize(draft: Transition, event: CallEvent) -> None:
 
 
 def hang_up_stray(draft: Transition, event: CallEvent) -> None:
-    """ACS connected a call that is over for us: nobody would speak with the caller."""
+    """ACS connected a call that has ended here. Without a hang-up the caller would hear silence."""
     draft.issue(HangUp)
 
 
 def look_up(draft: Transition, event: CallEvent) -> None:
-    """The callback may be lost: ask, and give the answer a third of the time."""
+    """Query ACS for the call state, because the callback may be lost. The deadline is a third of the first one."""
     draft.issue(LookUp)
     draft.arm(SetTimer.CONNECT, draft.rules.connect_ms // 3, last=True)
 
@@ -218,7 +219,7 @@ def _end_of(event: AcsEvent) -> tuple[int, int]:
     return event.code, event.sub_code
 
 
-# -- actions: why it ended --------------------------------------------------------------------------------------------
+# -- actions: end reason ----------------------------------------------------------------------------------------------
 def because(reason: str) -> Action:
     def note_reason(draft: Transition, event: CallEvent) -> None:
         note_end(draft, reason)
@@ -228,7 +229,7 @@ def because(reason: str) -> Action:
 
 
 def because_told(draft: Transition, event: CallEvent) -> None:
-    """The reason that the event itself gives."""
+    """Set the end reason from the event."""
     match event:
         case AcsEvent(sub_code=sub_code) if sub_code in CALLER_HUNG_UP:
             note_end(draft, "caller_hung_up")
@@ -245,6 +246,6 @@ def because_told(draft: Transition, event: CallEvent) -> None:
 
 
 def note_end(draft: Transition, reason: str) -> None:
-    """The first reason stays: what follows is only its consequence."""
+    """Keep the first reason: later ones are consequences of it."""
     if not draft.record.end_reason:
         draft.record = replace(draft.record, end_reason=reason)

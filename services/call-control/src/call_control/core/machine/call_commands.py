@@ -1,8 +1,8 @@
-"""What the call machine wants done, and how it stands in the record's outbox until its result is known.
+"""Commands of the call machine, and their form in the record's outbox until the result is known.
 
-A command is saved together with the state change that caused it and leaves the outbox when its result is applied. So
-a crash in between loses nothing: whoever takes over the inbox entry `cause` finds the command still there. `seq` makes
-the Repeatability-Request-ID, so that asking ACS twice is asking once.
+A command is saved together with the state change that caused it and leaves the outbox when its result is applied. A
+crash in between loses nothing: the replica that claims the inbox entry `cause` finds the command in the outbox. `seq`
+is part of the Repeatability-Request-ID, which makes repeated requests to ACS idempotent.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from bridge_common.wire.call_record import PendingCommand
 class Command:
     seq: int
     cause: str
-    """Id of the inbox entry that is done only when this command is."""
+    """Id of the inbox entry that is acknowledged only after this command is done."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +27,7 @@ class AcsCommand(Command):
 
     @property
     def operation_context(self) -> str:
-        """What callbacks about this command say in `operationContext`."""
+        """Value of `operationContext` in callbacks about this command."""
         return f"{type(self).__name__}-{self.seq}"
 
 
@@ -39,7 +39,7 @@ class Answer(AcsCommand):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reject(AcsCommand):
     reason: str
-    """`busy`, `forbidden` or `none`, as Call Automation spells them."""
+    """`busy`, `forbidden` or `none` (values of Call Automation)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +55,7 @@ class HangUp(AcsCommand):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transfer(AcsCommand):
-    """Let people take over; ACS rings them and lets us go when they answer."""
+    """Transfer to human agents. ACS rings the target and disconnects our leg when it answers."""
 
     target: str
     """Raw id."""
@@ -73,44 +73,44 @@ class StopMediaStreaming(AcsCommand):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LookUp(AcsCommand):
-    """Ask ACS in which state the call is."""
+    """Fetch the state of the call from ACS."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer(Command):
-    """Let a relay claim the call."""
+    """Offer the call to the relays; one of them claims it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FindRelay(Command):
-    """Look whether a relay has claimed the call, and else whether any has room."""
+    """Check whether a relay has claimed the call and, if not, whether any relay has free capacity."""
 
     CLAIMED: ClassVar[str] = "claimed"
     FULL: ClassVar[str] = "full"
-    """All relays that live are."""
+    """Every live relay is at capacity."""
     UNCLAIMED: ClassVar[str] = "unclaimed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class End(Command):
-    """Release everything of the call: its lease and its streams."""
+    """Release the call's lease and streams."""
 
     reason: str
     apologize: bool = False
-    """The gateway has to say that we are sorry."""
+    """The gateway has to play an apology."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetTimer(Command):
-    """Stands in the outbox until it fires or is disarmed; `seq` counts timers, not commands."""
+    """Remains in the outbox until it fires or is disarmed. `seq` counts timers, not commands."""
 
     name: str
     due_ms: int
     """Unix ms."""
     last: bool = False
-    """No second try after this deadline."""
+    """No retry after this deadline."""
     operation: str = ""
-    """Media timer: the operation whose failure, when ACS reports it, makes waiting longer pointless."""
+    """Media timer: the operation whose failure, once ACS reports it, ends the wait early."""
     lost_epoch: int = 0
     """Media timer: the newest uplink epoch known to be lost; only a newer one ends the wait."""
 
@@ -127,7 +127,7 @@ class SetTimer(Command):
 
 ToAcs: TypeAlias = Answer | Reject | Redirect | HangUp | Transfer | StartMediaStreaming | StopMediaStreaming | LookUp
 AtOnce: TypeAlias = ToAcs | Offer | FindRelay | End
-"""Has a result as soon as it is carried out."""
+"""Commands whose result is known as soon as they have run."""
 AnyCommand: TypeAlias = AtOnce | SetTimer
 
 _CLASSES: Final[dict[str, type[AnyCommand]]] = {
@@ -155,7 +155,7 @@ def to_pending(command: AnyCommand) -> PendingCommand:
 
 
 def of_pending(pending: PendingCommand) -> AnyCommand | None:
-    """None for a command of a newer version, which only that version can carry out."""
+    """None for a command of a newer release, which only that release can run."""
     cls = _CLASSES.get(pending.kind)
     if cls is None:
         return None

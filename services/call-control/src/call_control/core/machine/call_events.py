@@ -1,4 +1,4 @@
-"""What can happen to a call, as the call machine sees it, and the name of each kind in its table."""
+"""Events of the call machine, and the name of each event kind in its table."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from call_control.core.policy.routing import Accepted, Redirected, Rejected
 
 @dataclass(frozen=True, slots=True)
 class RingExpired:
-    """The call arrives when it can no longer ring."""
+    """The call arrived after its ring time."""
 
 
 @dataclass(frozen=True, slots=True)
 class CommandDone:
-    """A command succeeded. `connection_id` and `state` as ACS answered, empty where it says nothing of them.
+    """A command succeeded. `connection_id` and `state` are from the reply of ACS, empty if it lacks them.
 
-    `state` of a `FindRelay`: what was found.
+    For `FindRelay`, `state` is one of its constants.
     """
 
     seq: int
@@ -40,7 +40,7 @@ class CommandDone:
 
 @dataclass(frozen=True, slots=True)
 class CommandFailed:
-    """A command failed for good. `gone`: because there is no such call any more (the caller hung up, stale context)."""
+    """A command failed permanently. `gone`: the call no longer exists (the caller hung up, stale context)."""
 
     seq: int
     code: str
@@ -148,11 +148,11 @@ KNOWN_CALLBACKS: Final = frozenset(
         EventKind.TRANSFER_FAILED,
     )
 )
-"""The callbacks that the table has rows for; others need not go through the inbox."""
+"""The callbacks that have rows in the table; others bypass the inbox."""
 
 
 def kind_of(event: CallEvent, command: AnyCommand | None) -> EventKind | None:
-    """The event's name in the table; None when the machine has no use for it. `command`: whose result this is."""
+    """The event's name in the table, None if the machine ignores it. `command`: the command that produced a result."""
     match event:
         case Due(timer=timer):
             return _BY_TIMER.get(timer)

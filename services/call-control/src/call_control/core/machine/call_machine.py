@@ -1,12 +1,12 @@
-"""The call's state machine: one table, and how an event is applied by it.
+"""The call's state machine: one table, and the function that applies an event.
 
 Statuses only go forward: ringing → answering → connected → transferring → ending → ended, or ringing → diverting →
-ended. Two things hold whatever the row: leaving the live statuses (all before ending and diverting) issues `End`, once
-in a call's life; and an event that the table has no row for changes nothing but the outbox (a command's result is then
+ended. Two invariants apply to every row: leaving the live statuses (all before ending and diverting) issues `End`,
+once in a call's life; and an event without a row in the table changes only the outbox (a command's result is then
 known).
 
-Callbacks are delivered at least once and in any order, beside entries of gateways and relays, so every row must stand
-being asked twice: a guard says what makes the event news.
+Callbacks are delivered at least once and in any order, mixed with entries of gateways and relays. Every row is
+therefore idempotent: its guard rejects an event that repeats a known fact.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class TransitionRow:
 
 
 TABLE: Final[tuple[TransitionRow, ...]] = (
-    # The first row that fits counts.
+    # The first matching row applies.
     TransitionRow(RINGING, EventKind.ACCEPTED, ANSWERING, (do.offer, do.answer), when=do.new_and_at_once),
     TransitionRow(RINGING, EventKind.ACCEPTED, RINGING, (do.offer,), when=do.new),
     TransitionRow(RINGING, EventKind.REDIRECTED, DIVERTING, (because("redirected"), do.redirect), when=do.new),
@@ -73,7 +73,7 @@ TABLE: Final[tuple[TransitionRow, ...]] = (
     TransitionRow(RINGING, EventKind.VOICE_DUE, DIVERTING, (because("no_voice"), do.divert)),
     TransitionRow(RINGING, EventKind.RESTORED, RINGING, (do.adopt_outbox,)),
     TransitionRow(RINGING, EventKind.HANG_UP, DIVERTING, (do.because_told, do.reject)),
-    # -- the answer is asked for; callbacks, the answer's result and the media socket come in any order
+    # -- answer requested; callbacks, the answer's result and the media socket arrive in any order
     TransitionRow(ANSWERING, EventKind.ANSWER_DONE, ANSWERING, (do.note_connection,)),
     TransitionRow(ANSWERING, EventKind.ANSWER_GONE, ENDED, (do.because_told,)),
     TransitionRow(ANSWERING, EventKind.ANSWER_REFUSED, DIVERTING, (do.because_told, do.divert)),
@@ -132,7 +132,7 @@ TABLE: Final[tuple[TransitionRow, ...]] = (
     TransitionRow(CONNECTED, EventKind.RESTORED, CONNECTED, (do.adopt_outbox,)),
     TransitionRow(CONNECTED, EventKind.HANG_UP, ENDING, (do.because_told, do.hang_up)),
     TransitionRow(CONNECTED, EventKind.CALL_DISCONNECTED, ENDED, (do.because_told,)),
-    # -- nobody of ours speaks any more, and people are rung
+    # -- the voice agent is gone, and human agents are rung
     TransitionRow(
         TRANSFERRING,
         EventKind.TRANSFER_ACCEPTED,
@@ -157,7 +157,7 @@ TABLE: Final[tuple[TransitionRow, ...]] = (
     TransitionRow(TRANSFERRING, EventKind.LENGTH_DUE, ENDING, (because("too_long"), do.hang_up)),
     TransitionRow(TRANSFERRING, EventKind.RESTORED, TRANSFERRING, (do.adopt_outbox,)),
     TransitionRow(TRANSFERRING, EventKind.HANG_UP, ENDING, (do.because_told, do.hang_up)),
-    # -- hanging up: not before ACS has told which connection it is, and again when it says that it is connected,
+    # -- hanging up: only once ACS has returned the connection id, and again when it reports the call as connected,
     #    because it refuses to hang up earlier (400/8501)
     TransitionRow(ENDING, EventKind.ANSWER_DONE, ENDING, (do.note_connection, do.hang_up), when=do.connection_news),
     TransitionRow(ENDING, EventKind.ANSWER_GONE, ENDED),
@@ -182,7 +182,7 @@ TABLE: Final[tuple[TransitionRow, ...]] = (
     TransitionRow(DIVERTING, EventKind.CALL_DISCONNECTED, ENDED, (do.note_connection,)),
     TransitionRow(DIVERTING, EventKind.ANSWER_FAILED, ENDED),
     TransitionRow(DIVERTING, EventKind.ENDING_DUE, ENDED),
-    # -- over; but an answer that ACS carried out late must not leave the caller alone on the line
+    # -- ended; but a late answer by ACS must not leave the caller on a silent line
     TransitionRow(ENDED, EventKind.ANSWER_DONE, ENDED, (do.note_connection, do.hang_up_stray), when=do.connection_news),
     TransitionRow(
         ENDED, EventKind.CALL_CONNECTED, ENDED, (do.note_connected, do.hang_up_stray), when=do.answer_requested
@@ -214,17 +214,17 @@ _OF_MEDIA: Final = frozenset(
     }
 )
 _OUTDATED_BY_NEWS: Final = _OF_MEDIA - {EventKind.MEDIA_OPEN, EventKind.MEDIA_LOST}
-"""These kinds identify no socket, or not reliably: only the order of the entries shows which ones are outdated. So it
-does for a `MediaOpen` of a known socket, which the relay repeats when it reads the uplink again.
+"""These kinds do not identify a socket reliably: only the order of the entries shows which ones are outdated. The
+same applies to a `MediaOpen` of a known socket, which the relay repeats when it reads the uplink again.
 """
 _NEEDS_CONTEXT: Final = _WANTED_AT[Answer] | _WANTED_AT[Redirect] | _WANTED_AT[Reject] | {RINGING}
-"""Who has ACS's context of a ringing call may answer it. It is long, and kept no longer than it is of use."""
+"""The incoming-call context is long, and its holder can answer the call: all other statuses drop it."""
 
 
 @dataclass(frozen=True, slots=True)
 class AppliedEvent:
-    """`ignored`: the event is not for this status, or no news; nothing changed. `foreign`: the field of a callback that
-    shows that it belongs to another call.
+    """`ignored`: the event does not apply to this status, or repeats a known fact; nothing changed. `foreign`: the
+    field     that shows that a callback belongs to another call.
     """
 
     record: CallRecord
@@ -234,9 +234,9 @@ class AppliedEvent:
 
 
 def apply(record: CallRecord, event: CallEvent, now_ms: int, rules: CallPolicy, cause: str = "") -> AppliedEvent:
-    """The record after the event, and the commands to carry out then; they stand in its outbox already.
+    """Return the record after the event and the commands to run; its outbox already contains them.
 
-    `cause` is the id of the inbox entry that is worked on.
+    `cause` is the id of the inbox entry that is being processed.
     """
     command = None
     if isinstance(event, CommandDone | CommandFailed):
@@ -260,15 +260,15 @@ def apply(record: CallRecord, event: CallEvent, now_ms: int, rules: CallPolicy, 
 
 
 def outstanding(record: CallRecord, cause: str) -> list[AtOnce]:
-    """The commands, oldest first, without whose result the inbox entry `cause` is not done. Deadlines are not included:
-    they are set with the record (`draft.newly_due`).
+    """The commands, oldest first, whose results the inbox entry `cause` still waits for. Timers are not included: they
+    are set with the record (`transition.newly_due`).
     """
     commands = [of_pending(item) for item in record.pending]
     return _releases_first([c for c in commands if c is not None and not isinstance(c, SetTimer) and c.cause == cause])
 
 
 def still_wanted(record: CallRecord, command: AtOnce) -> bool:
-    """False when the call has moved on since the command was issued, so that carrying it out would do harm."""
+    """False if the status has changed since the command was issued, so that running it would do harm."""
     if isinstance(command, StartMediaStreaming | StopMediaStreaming) and not media.restart_wanted(record, command):
         return False
     return record.status in _WANTED_AT.get(type(command), frozenset(Status))
@@ -309,7 +309,7 @@ def _take(row: TransitionRow, draft: Transition, event: CallEvent) -> AppliedEve
 
 
 def _releases_first(commands: Sequence[C]) -> list[C]:
-    """The release of the voice session must not wait for ACS."""
+    """Local commands first: the release of the voice session must not wait for ACS."""
     local = (End, SetTimer, Offer, FindRelay)
     return sorted(commands, key=lambda command: not isinstance(command, local))
 

@@ -1,11 +1,11 @@
-"""Whether a callback belongs to the call to whose URL it was posted.
+"""Checks that a callback belongs to the call whose URL it was posted to.
 
-The URL is no secret, and the token on a callback is valid for every call of the ACS resource. So a callback counts only
-if it names the call's connection: the one that ACS gave with the answer, or before that the one of the first callback
-that was accepted. The answer's result overrides what a callback said.
+The URL is not secret, and the token on a callback is valid for every call of the ACS resource. A callback is therefore
+accepted only if it contains the call's connection id: the one that ACS returned for the answer or, before that, the one
+of the first accepted callback. The answer's result overrides the connection id of a callback.
 
 Whether `correlationId` of callbacks equals that of the IncomingCall event is not documented; within one connection it
-has to stay the same. A callback may lack it.
+must not change. A callback may lack it.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ def foreign_field(record: CallRecord, event: AcsEvent) -> str:
 
 
 def with_connection(record: CallRecord, connection_id: str) -> CallRecord:
-    """What callbacks of another connection said about themselves is dropped."""
+    """Set the connection id; a new one drops the correlation id of the former connection."""
     if not connection_id or connection_id == record.connection_id:
         return record
     return replace(record, connection_id=connection_id, callback_correlation_id="")
 
 
 def with_correlation(record: CallRecord, event: AcsEvent) -> CallRecord:
-    """The first accepted callback of a connection sets what the later ones have to give."""
+    """The first accepted callback of a connection sets the correlation id that later ones must match."""
     if record.callback_correlation_id or not record.connection_id:
         return record
     return replace(record, callback_correlation_id=event.correlation_id)

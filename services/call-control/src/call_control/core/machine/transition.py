@@ -1,4 +1,4 @@
-"""The call while one event is applied to it: what changes, what is asked for, what the outbox then holds."""
+"""One transition of a call: the new record, the commands issued, and the resulting outbox."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ C = TypeVar("C", bound=AnyCommand)
 
 @dataclass(frozen=True, slots=True)
 class CallPolicy:
-    """What people decide about calls. Times in ms."""
+    """Configured call policy. Times in ms."""
 
     answer_at_once: bool = False
     """Answer without waiting for a voice session."""
     redirect_target: str = ""
-    """Raw id that gets the calls which no relay can take; empty: those are rejected as busy."""
+    """Raw id that receives calls when no relay has capacity; empty: those calls are rejected as busy."""
     transfer_target: str = ""
-    """Raw id that gets a caller whose voice session cannot be had back; empty: they hear an apology."""
+    """Raw id that receives a caller whose voice session cannot be restored; empty: the caller hears an apology."""
     ring_ms: int = 60_000
-    """A call whose event is older rings no longer."""
+    """A call whose event is older no longer rings."""
     claim_ms: int = 500
-    """How long a relay may take to claim a call before we ask whether any has room."""
+    """How long a relay may take to claim a call before call-control checks for free capacity."""
     transfer_ms: int = 65_000
-    """ACS gives up a transfer after a minute."""
+    """ACS abandons a transfer after a minute."""
     apology_ms: int = 12_000
-    """The gateway hangs up when it has said that we are sorry; when it does not, we do."""
+    """The gateway requests the hang-up after the apology; if it does not within this time, call-control hangs up."""
     voice_ms: int = 8_000
     """From the ring to a voice session. ACS lets a phone ring for about 30 s."""
     connect_ms: int = 15_000
     media_ms: int = 5_000
     """From `CallConnected` to the first media socket."""
     redial_ms: int = 1_000
-    """How long ACS may take to dial a lost media socket again by itself."""
+    """How long ACS may take to reconnect a lost media socket without a request."""
     started_media_ms: int = 3_000
-    """From a start of media streaming to the socket. ACS gives a socket about a second to open."""
+    """From the start of media streaming to the socket. ACS allows about a second for a socket to open."""
     media_patience_ms: int = 20_000
     """How long call-control tries to restore lost media."""
     ending_ms: int = 5_000
@@ -49,7 +49,7 @@ class CallPolicy:
 
 @dataclass(slots=True)
 class Transition:
-    """`before` is the record as it was; actions change `record`, `issued` gathers their commands in order."""
+    """`before` is the unchanged record. Actions change `record` and append their commands to `issued`."""
 
     before: CallRecord
     rules: CallPolicy
@@ -66,7 +66,7 @@ class Transition:
         return command
 
     def arm(self, name: str, in_ms: int, *, last: bool = False, operation: str = "", lost_epoch: int = 0) -> None:
-        """Set the timer, in place of one of the same name."""
+        """Set the timer, replacing one of the same name."""
         self.disarm(name)
         seq = self.record.timer_seq + 1
         timer = SetTimer(
@@ -82,12 +82,12 @@ class Transition:
         self.issued.append(timer)
 
     def annotate(self, timer: SetTimer) -> None:
-        """Replace what an armed timer remembers, without setting it again."""
+        """Replace the fields of an armed timer without setting it again."""
         kept = tuple(to_pending(timer) if _is_timer(item, timer.name) else item for item in self.record.pending)
         self.record = replace(self.record, pending=kept)
 
     def adopt_outbox(self) -> None:
-        """The entries that stood for what is waited for are lost: from now on this one does."""
+        """The inbox entries that caused the pending commands are lost: make the current entry their cause."""
         kept: list[PendingCommand] = []
         for item in self.record.pending:
             command = of_pending(item)
@@ -122,13 +122,13 @@ def newly_due(before: CallRecord, after: CallRecord) -> dict[Due, int]:
 
 
 def no_longer_due(before: CallRecord, after: CallRecord) -> list[Due]:
-    """The timers that stood in the outbox and do not any more, fired or disarmed."""
+    """The timers that left the outbox with this step: fired or disarmed."""
     kept = {timer.seq for timer in _timers(after)}
     return [_due(before, timer) for timer in _timers(before) if timer.seq not in kept]
 
 
 def awaited(record: CallRecord, seq: int) -> AnyCommand | None:
-    """The command with this number whose result is not known yet."""
+    """The pending command with this `seq`, timers excluded."""
     for item in record.pending:
         command = of_pending(item)
         if command is not None and command.seq == seq and not isinstance(command, SetTimer):
