@@ -1,7 +1,7 @@
 -- include: now
 -- KEYS record, say, wake
--- ARGV call_id, say id, entry, first, ttl_s, most waiting, most a minute, wake length, status that is live, ...
--- -> {what became of it, ms until another try}   A piece that is added twice is one to its reader.
+-- ARGV call_id, say id, entry, first, ttl_s, max waiting, max per minute, wake length, live status, ...
+-- -> {outcome, ms until a retry makes sense}   The reader ignores a piece that was added twice.
 local status = redis.call('HGET', KEYS[1], 'status')
 if not status then return {'unknown', 0} end
 local live = false

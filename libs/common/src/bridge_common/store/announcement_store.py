@@ -1,7 +1,7 @@
-"""What somebody outside wants said in a call: a stream of pieces beside the call, and how far they are spoken.
+"""Announcements requested through the API: a stream of text pieces per call, and the progress of speaking them.
 
-call-control appends, the relay that holds the call reads; what is spoken is trimmed, so that whoever holds the call
-next finds what is left.
+call-control appends and the owner of the call reads. Spoken pieces are trimmed, so that the next owner of the call
+finds only the remaining ones.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ class AnnouncementOutcome(StrEnum):
     ADDED = "added"
     UNKNOWN = "unknown"
     ENDED = "ended"
-    """The call does not live any more."""
+    """The call is not live any more."""
     INTERRUPTED = "interrupted"
-    """The caller, or another say, has cut this one short: nothing more of it is wanted."""
+    """The caller or another announcement has interrupted this one; further pieces of it are dropped."""
     FULL = "full"
-    """Too much waits to be said already."""
+    """Too many pieces are waiting."""
     OFTEN = "often"
-    """Too many of them in this minute."""
+    """Too many announcements in this minute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class AnnouncementStore:
         self._note = redis.register_script(load_script("bridge_common.store", "announcement_note"))
 
     async def add(self, call_id: str, piece: Say, *, most_a_minute: int) -> Added:
-        """Append a piece; with the first one the relays are woken."""
+        """Append a piece; the first one of an announcement wakes the relays."""
         keys, tag = self._keys, self._keys.tag(call_id)
         async with redis_errors("passing on what is to be said"):
             fate, retry_ms = await self._add(
@@ -64,14 +64,14 @@ class AnnouncementStore:
         return Added(AnnouncementOutcome(fate.decode()), int(retry_ms))
 
     async def waits(self, call_id: str) -> bool:
-        """Whether there was ever something to be said in the call."""
+        """Whether the call ever had an announcement."""
         async with redis_errors("looking for something to be said"):
             return bool(await self._redis.exists(self._keys.say(call_id)))
 
     async def note_said(self, claim: Claim, owner_text: str, *, said: str, dropped: str, keep_from: str) -> bool:
-        """Remember how far was spoken, as long as the lease is still this claim's (`Leases.owner_text`).
+        """Store the progress if the lease still belongs to this claim (`Leases.owner_text`), else return False.
 
-        `said` as in the call's record; `dropped`: ids that are wanted no more, apart by spaces; `keep_from`: the entry
+        `said` as in `CallRecord`; `dropped`: ids of interrupted announcements, separated by spaces; `keep_from`: entry
         id of the oldest piece that is still needed, "" to keep all.
         """
         keys, call_id = self._keys, claim.call_id

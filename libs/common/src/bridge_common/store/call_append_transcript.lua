@@ -1,6 +1,6 @@
 -- include: now
--- KEYS transcript, record, erased; ARGV entry, length, ttl_s, '1' for an entry that people are not shown
--- The same bytes again are the same entry sent again. Of an ended call it is kept until `transcript_until`.
+-- KEYS transcript, record, erased; ARGV entry, length, ttl_s, '1' for an entry that is not shown to users
+-- Equal bytes are a retry of the same entry. After the call has ended, the transcript expires at `transcript_until`.
 if redis.call('EXISTS', KEYS[3]) == 1 then return 0 end
 local left_ms = tonumber(ARGV[3]) * 1000
 local keep_until = redis.call('HGET', KEYS[2], 'transcript_until')

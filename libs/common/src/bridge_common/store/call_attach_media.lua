@@ -1,5 +1,5 @@
 -- include: now
--- KEYS record, downlink; ARGV status that is live, ...   -> {epoch, last downlink id} or nil
+-- KEYS record, downlink; ARGV live status, ...   -> {epoch, last downlink id}, or nil if the call is not live
 local status = redis.call('HGET', KEYS[1], 'status')
 local live = false
 for i = 1, #ARGV do if status == ARGV[i] then live = true end end

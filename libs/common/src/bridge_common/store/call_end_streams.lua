@@ -11,7 +11,7 @@ redis.call('EXPIRE', KEYS[3], ARGV[3])
 if redis.call('EXPIRE', KEYS[4], ARGV[4]) == 1 then
   redis.call('HSET', KEYS[4], 'transcript_until', as_int(now_ms() + 1000 * tonumber(ARGV[5])))
 end
--- What people are not shown was for a relay that goes on with the call.
+-- Private entries are only for a relay that takes over a running call.
 for _, stored in ipairs(redis.call('XRANGE', KEYS[5], '-', '+')) do
   if stored[2][3] == 'p' then redis.call('XDEL', KEYS[5], stored[1]) end
 end

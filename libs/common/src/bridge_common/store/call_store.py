@@ -37,7 +37,7 @@ DAY_S = 24 * 3600
 
 @dataclass(frozen=True, slots=True)
 class MediaGrant:
-    """The right to write a call's uplink under `epoch`, and where to begin reading its downlink."""
+    """The right to write a call's uplink under `epoch`, and where to start reading its downlink."""
 
     epoch: int
     downlink_cursor: str
@@ -46,15 +46,15 @@ class MediaGrant:
 
 @dataclass(frozen=True, slots=True)
 class Deadlines:
-    """Timers that a step of a call changes. Each `Due` in `set_in_ms` is put into the inbox after its time, whichever
-    processes are alive then; timers in `cleared` are cancelled.
+    """Timers to change together with a call's record. Each `Due` in `set_in_ms` is put into the inbox after its time,
+    even if this process has ended by then; timers in `cleared` are canceled.
     """
 
     set_in_ms: Mapping[Due, int] = field(default_factory=dict)
     cleared: Sequence[Due] = ()
 
     def to_set(self) -> list[bytes | int]:
-        """Arguments of the scripts: timer, in_ms, ..."""
+        """Script arguments: timer, in_ms, ..."""
         return [part for due, in_ms in self.set_in_ms.items() for part in (encode(due), in_ms)]
 
 
@@ -62,7 +62,7 @@ _NONE: Final = Deadlines()
 
 
 class CallStore:
-    """`record_s`, `transcript_s`: how long the record and the transcript of an ended call stay readable."""
+    """`record_s`, `transcript_s`: retention of the record and the transcript of an ended call."""
 
     def __init__(self, redis: Redis, keys: Keys, *, record_s: int = DAY_S, transcript_s: int = DAY_S) -> None:
         self._redis = redis
@@ -80,7 +80,7 @@ class CallStore:
         self._erase = redis.register_script(load_script("bridge_common.store", "call_erase"))
 
     async def create(self, record: CallRecord, deadlines: Deadlines = _NONE) -> bool:
-        """Store a new call with its two streams and deadlines; False when the call exists already, or was erased."""
+        """Store a new call with its two streams and deadlines; False if the call already exists or was erased."""
         keys, call_id = self._keys, record.call_id
         args: list[str | bytes | int] = [_token(), call_id, record.created_ms, LIVE_TTL_S, encode(Opened())]
         args += [len(deadlines.set_in_ms), *deadlines.to_set()]
@@ -103,7 +103,7 @@ class CallStore:
     async def restore(self, record: CallRecord, owner_text: str, lease_ms: int = LEASE_MS) -> bool:
         """Write a call that Redis has lost again, with both streams and the lease of its relay (`Leases.owner_text`).
 
-        What is there already stays as it is; True when the lease is that relay's afterwards.
+        Existing data is not changed. True if that relay has the lease afterwards.
         """
         keys, call_id = self._keys, record.call_id
         tag = keys.tag(call_id)
@@ -126,7 +126,7 @@ class CallStore:
         return decode_record(stored) if stored else None
 
     async def load_many(self, call_ids: Sequence[str]) -> dict[str, CallRecord]:
-        """Those that there are of these calls, all of one shard (`Leases.parts`), in one exchange."""
+        """The existing records of these calls by id, in one round trip. All must be of one shard (`Leases.parts`)."""
         if not call_ids:
             return {}
         redis = server_of(self._redis, self._keys.record(call_ids[0]))
@@ -137,9 +137,9 @@ class CallStore:
         return {call_id: decode_record(one) for call_id, one in zip(call_ids, stored, strict=True) if one}
 
     async def save(self, old: CallRecord, new: CallRecord, deadlines: Deadlines = _NONE) -> bool:
-        """Write what differs if nobody wrote since `old` was loaded; False when somebody did or the call is gone.
+        """Write the changed fields if the record is unchanged since `old` was loaded; else, or without a record, False.
 
-        The stored version is one higher afterwards than that of `old`. `deadlines` change only if the record does.
+        The stored version becomes that of `old` plus one. `deadlines` change only if the record does.
         """
         before, changed = encode_record(old), list[str]()
         for name, value in encode_record(new).items():
@@ -155,7 +155,7 @@ class CallStore:
         return saved == 1
 
     async def attach_media(self, call_id: str) -> MediaGrant | None:
-        """Raise the uplink epoch for a new media socket; None when the call is not live."""
+        """Raise the uplink epoch for a new media socket; None if the call is not live."""
         keys = [self._keys.record(call_id), self._keys.downlink(call_id)]
         async with redis_errors("attaching media"):
             granted = await self._attach(keys=keys, args=[status.value for status in Status if status.live])
@@ -165,7 +165,7 @@ class CallStore:
         return MediaGrant(int(granted[0]), granted[1].decode(), record)
 
     async def mark_greeted(self, call_id: str) -> bool:
-        """True for the first relay that asks: it greets."""
+        """True for the first relay: it plays the greeting."""
         async with redis_errors("marking the greeting"):
             return bool(await self._mark_greeted(keys=[self._keys.record(call_id)], args=[_token()]))
 
@@ -179,8 +179,8 @@ class CallStore:
         voice_resource: str,
         announced: bool,
     ) -> bool:
-        """Remember the voice session of a call, as long as the lease is still this claim's (`Leases.owner_text`), and
-        tell call-control of it unless that was `announced`.
+        """Store the voice session if the lease still belongs to this claim (`Leases.owner_text`), else return False.
+        Notifies call-control unless the session was `announced` before.
         """
         keys, call_id = self._keys, claim.call_id
         tag = keys.tag(call_id)
@@ -199,7 +199,7 @@ class CallStore:
         return bool(ours)
 
     async def end_streams(self, call_id: str, reason: str, *, apologize: bool = False) -> None:
-        """Close both streams for good and let all keys of the call expire. Doing it again adds nothing."""
+        """Close both streams for good and set the expiry of all keys of the call. Idempotent."""
         keys = self._keys
         async with redis_errors("ending the streams"):
             await self._end_streams(
@@ -214,7 +214,7 @@ class CallStore:
             )
 
     async def erase(self, record: CallRecord) -> bool:
-        """Delete all that Redis has of the call, for good; False when the record was changed since it was loaded."""
+        """Delete all data of the call for good; False if the record was changed since it was loaded."""
         keys, call_id = self._keys, record.call_id
         tag = keys.tag(call_id)
         async with redis_errors("erasing a call"):
@@ -229,7 +229,7 @@ class CallStore:
         return bool(erased)
 
     async def how_it_ended(self, call_id: str) -> Ended | None:
-        """What the call's streams say last; None while it goes on."""
+        """The `Ended` entry of the call's streams; None while the call is live."""
         async with redis_errors("looking how a call ended"):
             last: list[tuple[bytes, Fields]] = await command(
                 self._redis, "XREVRANGE", self._keys.downlink(call_id), "+", "-", "COUNT", 1
@@ -240,9 +240,7 @@ class CallStore:
         return entry if isinstance(entry, Ended) else None
 
     async def append_transcript(self, call_id: str, entry: TranscriptEntry, *, private: bool = False) -> None:
-        """`private`: only for a relay that goes on with the call; people are not shown it, and it goes when the call
-        ends.
-        """
+        """`private`: only for a relay that takes over the call; not shown to users, and deleted when the call ends."""
         keys = self._keys
         async with redis_errors("writing the transcript"):
             await self._append_transcript(
@@ -251,20 +249,20 @@ class CallStore:
             )
 
     async def read_transcript(self, call_id: str) -> list[tuple[str, Turn | Notice]]:
-        """What people read, with the entries' ids, in the order in which it was said.
+        """The entries shown to users, with their ids, in the order in which they were spoken.
 
-        It is written in another order: an interrupted turn is known only once it is known what was heard of it.
+        The stored order differs: an interrupted turn is written once it is known how much of it the caller heard.
         """
         entries = await self._transcript(call_id, private=False)
         shown = [(entry_id, entry) for entry_id, entry in entries if isinstance(entry, Turn | Notice)]
         return sorted(shown, key=lambda row: row[1].at_ms)
 
     async def read_whole_transcript(self, call_id: str) -> list[TranscriptEntry]:
-        """Everything, as it was written: for a relay that goes on with the call."""
+        """All entries in the order stored, for a relay that takes over the call."""
         return [entry for _, entry in await self._transcript(call_id, private=True)]
 
     async def _transcript(self, call_id: str, *, private: bool) -> list[tuple[str, TranscriptEntry]]:
-        """As it was written, without what is no transcript entry."""
+        """Entries in the order stored. Entries of other kinds are skipped."""
         async with redis_errors("reading the transcript"):
             stored: list[tuple[bytes, Fields]] = await command(
                 self._redis, "XRANGE", self._keys.transcript(call_id), "-", "+"
@@ -283,7 +281,7 @@ class CallStore:
         return found
 
     async def list_calls(self, limit: int = 100) -> list[CallRecord]:
-        """The newest calls that are still kept, newest first."""
+        """Calls within the retention time, newest first."""
         records: list[CallRecord] = []
         oldest_kept = (time.time() - self._record_s - LIVE_TTL_S) * 1000
         for tag in self._keys.all_tags():
@@ -302,5 +300,5 @@ class CallStore:
 
 
 def _token() -> str:
-    """Tells one attempt, with its repetitions by the Redis client, from every other."""
+    """Identifies one attempt, including its retries by the Redis client."""
     return uuid.uuid4().hex

@@ -1,4 +1,4 @@
-"""Who is alive: every process writes its heartbeat into one hash, on Redis's clock.
+"""Fleet membership: every process writes its heartbeat into one hash, on Redis's clock.
 
 Readiness follows the heartbeat: a Redis that answers PING may still refuse every script (ACL, full memory, a cluster
 that is configured as one server), and then no call can be accepted.
@@ -28,12 +28,12 @@ BEAT_S: Final = 0.25
 DEAD_AFTER_MS: Final = 1000
 _FORGET_AFTER_MS: Final = 60_000
 _READY_WITHIN_S: Final = 1.5
-"""Six heartbeats: if none of them was written, the process is not ready."""
+"""Six heartbeat intervals without a stored heartbeat make the process not ready."""
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One process: its kind (`call-control`, …), how many calls it takes and has, whether it drains."""
+    """One process. `kind`: `call-control`, …; `capacity` and `active`: maximum and current number of calls."""
 
     name: str
     kind: str
@@ -44,7 +44,7 @@ class Member:
 
 
 class Fleet:
-    """`keys`: those of all calls, for a process whose readiness depends on Redis."""
+    """`keys`: the keys of all calls, for a process whose readiness depends on Redis."""
 
     def __init__(self, redis: Redis, name: str, kind: str, keys: Keys | None = None) -> None:
         self._redis = redis
@@ -59,7 +59,7 @@ class Fleet:
         self._live = redis.register_script(load_script("bridge_common.store", "fleet_live"))
 
     async def beat(self, *, capacity: int = 0, active: int = 0, draining: bool = False) -> None:
-        """Raises `OutsideError`, which is logged already."""
+        """Write the heartbeat. Logs and raises `OutsideError`."""
         row = {"kind": self._kind, "capacity": capacity, "active": active, "draining": draining}
         try:
             async with redis_errors("writing the heartbeat"):
@@ -76,12 +76,12 @@ class Fleet:
 
     @property
     def beat_age_s(self) -> float:
-        """Seconds since Redis carried out a heartbeat; infinite before the first."""
+        """Seconds since Redis stored a heartbeat; infinite before the first."""
         return time.monotonic() - self._beat_at
 
     @property
     def unready(self) -> str:
-        """Empty while Redis carries out the heartbeats of this process, else why it does not."""
+        """Reason why this process is not ready; empty while Redis stores its heartbeats."""
         age_s = self.beat_age_s
         if age_s < _READY_WITHIN_S:
             return ""
@@ -89,8 +89,8 @@ class Fleet:
         return self._refusal or f"Redis has not answered a heartbeat{waited}"
 
     async def _reach_for_calls(self) -> None:
-        """At first and after each failure: read from a stream of every shard at once, as every service does. A cluster
-        that is configured as one server refuses it, even where it carries out the heartbeat.
+        """Before the first heartbeat and after a failure: read a stream of every shard at once, as every service does.
+        A cluster that is configured as one server refuses that read even if it stores the heartbeat.
         """
         if self._keys is not None and not self._keys.spread:
             streams = [self._keys.inbox(tag) for tag in self._keys.all_tags()]
@@ -101,7 +101,7 @@ class Fleet:
             await self._redis.hdel(FLEET, self._name)
 
     async def live(self) -> dict[str, Member]:
-        """The processes whose last heartbeat is younger than `DEAD_AFTER_MS`; forgets those long gone."""
+        """Members whose last heartbeat is at most `DEAD_AFTER_MS` old. Deletes those that have been dead for long."""
         async with redis_errors("reading the fleet"):
             now_ms, stored = await self._live(keys=[FLEET])
             rows = zip(stored[::2], stored[1::2], strict=True)
@@ -112,14 +112,14 @@ class Fleet:
         return {name: member for name, member in members.items() if now_ms - member.beat_ms <= DEAD_AFTER_MS}
 
     async def peers(self) -> list[Member]:
-        """The others of our kind that are live."""
+        """Other live members of the same kind."""
         return [
             member for name, member in (await self.live()).items() if member.kind == self._kind and name != self._name
         ]
 
 
 def _member(name: str, row: bytes) -> Member:
-    """Fields of a newer version are ignored; a row that is no heartbeat counts as one of long ago and is forgotten."""
+    """Ignores fields of newer versions. A row that cannot be decoded counts as long dead and is therefore deleted."""
     try:
         found = json.loads(row)
         if isinstance(found, Mapping):

@@ -1,7 +1,7 @@
-"""The inbox of call-control: a consumer group over one stream a shard, with de-duplication and timers.
+"""The inbox of call-control: a consumer group over one stream per shard, with deduplication and timers.
 
-What is read and not acknowledged stays in the pending entries list; when its consumer's process is gone, another
-claims it. So every entry is acted on at least once, whichever process dies.
+Entries that were read but not acknowledged stay in the pending entries list; when their consumer dies, another one
+claims them. So every entry is processed at least once.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _INBOX_KINDS: Final = (
     *(IncomingCall, Callback, VoiceReady, VoiceLost, MediaLost, MediaOpen, UplinkMissed, HangUp, Due, Restored),
 )
 _STUCK_MS: Final = 30_000
-"""An entry pending this long is claimed even from a live consumer: it hangs."""
+"""An entry pending for this long is claimed even from a live consumer, which is considered stuck."""
 _MIN_IDLE_MS: Final = 200
 FORGET_AFTER_MS: Final = 60_000
 _PAGE: Final = 100
@@ -63,7 +63,7 @@ class _Pending(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Fired:
-    """How many timers have fired, and when the next one is due (infinite: there is none)."""
+    """Number of timers that fired, and seconds until the next one is due (infinite if there is none)."""
 
     count: int
     next_in_s: float
@@ -71,7 +71,7 @@ class Fired:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One entry handed to this consumer; acknowledge it when it was acted on."""
+    """One entry delivered to this consumer, to be acknowledged once it is processed."""
 
     tag: str
     entry_id: str
@@ -79,19 +79,19 @@ class Delivery:
 
     @property
     def at_ms(self) -> int:
-        """When it came into the inbox, on Redis's clock."""
+        """Unix ms at which the entry was added to the inbox, on Redis's clock."""
         return int(self.entry_id.partition("-")[0])
 
 
 class Inbox:
     def __init__(self, control: Redis, blocking: Redis, keys: Keys, consumer: str) -> None:
-        """`keys`: of all shards, or of a part of them, see `parts`."""
+        """`keys`: of all shards, or of some of them (`parts`)."""
         self._control = control
         self._blocking = blocking
         self._keys = keys
         self._consumer = consumer
         self._held: set[tuple[str, str]] = set()
-        """What was delivered here and is not acknowledged yet, as (tag, entry id)."""
+        """Entries delivered here and not acknowledged yet, as (tag, entry id)."""
         self._reply_lost = False
         self._put_once = control.register_script(load_script("bridge_common.store", "inbox_put_once"))
         self._put_as_owner = control.register_script(load_script("bridge_common.store", "inbox_put_as_owner"))
@@ -100,20 +100,20 @@ class Inbox:
         self._fire_timers = control.register_script(load_script("bridge_common.store", "inbox_fire_timers"))
 
     def parts(self) -> list[Inbox]:
-        """One for each server, so that none waits for another; what one of them delivered any of them acknowledges."""
+        """One inbox per server, so that none waits for another. Any of them can acknowledge any delivery."""
         parts = [Inbox(self._control, self._blocking, keys, self._consumer) for keys in self._keys.parts()]
         for part in parts:
             part._held = self._held
         return parts
 
     async def put(self, entry: InboxEntry) -> None:
-        """Append the entry; after a dropped connection it may stand twice, as every delivery may come twice."""
+        """Append the entry. After a lost connection it may be stored twice; delivery is at least once anyway."""
         inbox = self._keys.inbox(self._keys.tag(entry.call_id))
         async with redis_errors("writing to the inbox"):
             await self._control.xadd(inbox, {FIELD: encode(entry)}, maxlen=INBOX_LENGTH, approximate=True)
 
     async def put_once(self, entry: InboxEntry, *event_ids: str) -> bool:
-        """Append the entry unless any of `event_ids` was seen in the last day; one script, so nothing is half done."""
+        """Append the entry unless any of `event_ids` was seen in the last day. Atomic; False for a duplicate."""
         tag = self._keys.tag(entry.call_id)
         seen = [self._keys.seen(tag, event_id) for event_id in event_ids]
         async with redis_errors("writing to the inbox"):
@@ -123,7 +123,7 @@ class Inbox:
         return put is not None
 
     async def put_as_owner(self, entry: InboxEntry, owner_text: str) -> bool:
-        """Append it if the call's lease is that owner's (`Leases.owner_text`); False when somebody else has it."""
+        """Append the entry if `owner_text` owns the call's lease (`Leases.owner_text`), else return False."""
         tag = self._keys.tag(entry.call_id)
         async with redis_errors("writing to the inbox"):
             put = await self._put_as_owner(
@@ -133,7 +133,7 @@ class Inbox:
         return bool(put)
 
     async def depth(self) -> int:
-        """Entries that nobody has acknowledged: those waiting to be read, and those being worked on."""
+        """Number of entries that are not acknowledged yet, read or unread."""
         depth = 0
         for tag in self._keys.all_tags():
             async with redis_errors("looking at the inbox"):
@@ -141,7 +141,7 @@ class Inbox:
         return depth
 
     async def ensure_group(self) -> None:
-        """Make the consumer group of every shard if it is missing (also after Redis came back empty)."""
+        """Create missing consumer groups, one per shard; also needed after Redis lost its data."""
         for tag in self._keys.all_tags():
             async with redis_errors("making the consumer group"):
                 try:
@@ -153,8 +153,8 @@ class Inbox:
     async def read(self, block_ms: int = MAX_BLOCK_MS, count: int = 32) -> list[Delivery]:
         """New entries for this consumer, waiting up to `block_ms` for the first.
 
-        When the reply to an earlier read was lost on its way, what Redis had put into it comes first. Makes the groups
-        again when Redis came back empty.
+        If the reply to an earlier read was lost, its entries are returned first. Creates the groups again after Redis
+        lost its data.
         """
         tags = self._keys.all_tags()
         async with redis_errors("reading the inbox"):
@@ -180,7 +180,7 @@ class Inbox:
         self._held.discard((delivery.tag, delivery.entry_id))
 
     async def has_pending(self) -> bool:
-        """Whether anything was delivered, to whomever, and is not acknowledged yet: else there are no orphans."""
+        """Whether any consumer has unacknowledged entries; without them there are no orphans."""
         for tag in self._keys.all_tags():
             try:
                 async with redis_errors("looking for orphans"):
@@ -192,7 +192,7 @@ class Inbox:
         return False
 
     async def claim_orphans(self, live_consumers: Collection[str], count: int = 32) -> list[Delivery]:
-        """Pending entries of consumers that no longer live (or that hang), now this consumer's."""
+        """Claim up to `count` pending entries per shard of consumers that are dead or stuck."""
         deliveries: list[Delivery] = []
         for tag in self._keys.all_tags():
             try:
@@ -215,7 +215,7 @@ class Inbox:
         return deliveries
 
     async def forget_dead_consumers(self, live_consumers: Collection[str], idle_ms: int = FORGET_AFTER_MS) -> int:
-        """Take the names of processes that are long gone, and have nothing pending, out of the groups; how many."""
+        """Remove consumers that are idle for `idle_ms`, not live and without pending entries; returns their number."""
         forgotten = 0
         for tag in self._keys.all_tags():
             try:
@@ -229,7 +229,7 @@ class Inbox:
         return forgotten
 
     async def fire_due_timers(self, limit: int = 100) -> Fired:
-        """Move timers that are due (`call_store.Deadlines`) into the inbox, up to `limit` of a shard."""
+        """Move due timers (`call_store.Deadlines`) into the inbox, up to `limit` per shard."""
         fired, next_in_ms = 0, math.inf
         for tag in self._keys.all_tags():
             async with redis_errors("firing timers"):
@@ -244,9 +244,9 @@ class Inbox:
     async def _read_group(
         self, tags: Sequence[str], after: str, count: int, block_ms: int | None
     ) -> list[tuple[str, str, Fields]]:
-        """(tag, entry id, fields): never delivered ones after `>`, else those pending for this consumer."""
+        """(tag, entry id, fields). `after`: `>` for undelivered entries, an id for those pending for this consumer."""
         by_inbox = {self._keys.inbox(tag): tag for tag in tags}
-        # BLOCK 0 would mean for ever.
+        # BLOCK 0 would block forever.
         block = () if block_ms is None else ("BLOCK", min(max(block_ms, 1), MAX_BLOCK_MS))
         reply: Reply | None = await command(
             self._blocking,
@@ -257,7 +257,7 @@ class Inbox:
         return [(by_inbox[inbox], entry_id, content) for inbox, entry_id, content in entries_of(reply)]
 
     async def _read_lost(self) -> list[Delivery]:
-        """Entries that Redis holds as delivered to this consumer, but that never arrived here."""
+        """Entries that Redis considers delivered to this consumer, but whose reply was lost."""
         lost: list[tuple[str, str, Fields]] = []
         for tag in self._keys.all_tags():
             after = "0"
@@ -269,7 +269,7 @@ class Inbox:
         return await self._deliveries(lost)
 
     async def _orphans(self, tag: str, live_consumers: Collection[str], count: int) -> list[bytes]:
-        """Ids of entries that are pending for a dead consumer, or for too long."""
+        """Ids of entries that are pending for a dead consumer, or pending for too long."""
         summary = await self._pending(tag)
         ranges: list[tuple[int, tuple[bytes, ...]]] = [(_STUCK_MS, ())] if summary["consumers"] else []
         for row in summary["consumers"]:
@@ -292,7 +292,7 @@ class Inbox:
         return summary
 
     async def _deliveries(self, stored: Sequence[tuple[str, str, Fields]]) -> list[Delivery]:
-        """Decode; what is no inbox entry can never be acted on and is acknowledged at once."""
+        """Decode the entries. Invalid ones are acknowledged at once: no consumer can process them."""
         deliveries: list[Delivery] = []
         for tag, entry_id, content in stored:
             try:
@@ -311,7 +311,7 @@ class Inbox:
         try:
             await self._ack(tag, entry_id)
         except OutsideError as error:
-            # The good entries beside it must still be delivered; this one is claimed as an orphan later.
+            # The other entries must still be delivered; this one is claimed as an orphan later.
             log.warning("bad entry not acknowledged", extra=fields(entry_id=entry_id, error=error.message))
 
     async def _ack(self, tag: str, entry_id: str) -> None:

@@ -1,5 +1,5 @@
--- Whether nobody was served for so long that all leases are overdue at once: Redis was away, stood still, or this
--- server is the replica of a moment ago. For two heartbeats the owners come first then.
+-- Whether no relay was served for so long that all leases are overdue at once: Redis was unreachable or stalled, or
+-- this server is a replica that was just promoted. For two heartbeats owned calls are then left to their owners.
 local function owners_first(lease_ms)
   local now = now_ms()
   local served = tonumber(redis.call('HGET', KEYS[2], ':served') or now)

@@ -1,7 +1,7 @@
-"""Which relay drives which call: leases on Redis's clock, with a fencing token (epoch) that grows with each holder.
+"""Call ownership: leases on Redis's clock, with a fencing token (epoch) that grows with each owner.
 
-One mechanism serves three cases: a new call, a call whose relay died and a call that a draining relay hands over are
-all "a lease past its deadline".
+One mechanism covers three cases. A new call, a call whose relay died and a call that a draining relay hands over all
+have a lease past its deadline.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ LEASE_MS: Final = 1000
 HEARTBEAT_MS: Final = 250
 POLL_MS: Final = 100
 LOOK_MS: Final = 2 * POLL_MS
-"""How often to claim when it is known that no lease ends before. Less often would look to Redis like an outage."""
+"""Longest interval between claims while no lease expires. A longer one would count as an outage (`owners_first`)."""
 _LIVE: Final = frozenset(status.value for status in Status if status.live)
 BEGINNING: Final = "0-0"
-"""The cursor of a stream that nobody has read."""
+"""Cursor of a stream that has not been read yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +43,14 @@ class Claim:
     call_id: str
     epoch: int
     uplink_cursor: str = field(default=BEGINNING, compare=False)
-    """How far the relay before had passed the caller's audio on; where to begin reading."""
+    """Where to start reading: the last entry of the caller's audio that the previous owner forwarded."""
     speaker: str = field(default="", compare=False)
-    """The relay that handed the call over last and spoke on, as the owners table spells it; empty when none has."""
+    """Previous owner that kept the downlink after its release (`owner|epoch`); empty when there is none."""
 
 
 @dataclass(frozen=True, slots=True)
 class OverdueLease:
-    """A call whose relay has not renewed its lease; `owner_text` is how the table spells that relay."""
+    """A call whose relay has not renewed its lease; `owner_text` is its entry in the owners table."""
 
     call_id: str
     since_s: float
@@ -62,7 +62,7 @@ class OverdueLease:
 
 
 class Leases:
-    """One relay's view of the lease table. `owner` is the process's name."""
+    """The lease table as one relay uses it. `owner` is the name of the process."""
 
     def __init__(self, redis: Redis, keys: Keys, owner: str, lease_ms: int = LEASE_MS) -> None:
         self._redis = redis
@@ -70,7 +70,7 @@ class Leases:
         self._owner = owner
         self._lease_ms = lease_ms
         self._next_end = math.inf
-        """When the next lease ends, by the loop's time, as the last `claim` saw it."""
+        """Loop time at which the next lease expires, as of the last `claim`."""
         self._offer = redis.register_script(load_script("bridge_common.store", "lease_offer"))
         self._claim = redis.register_script(load_script("bridge_common.store", "lease_claim"))
         self._renew = redis.register_script(load_script("bridge_common.store", "lease_renew"))
@@ -80,18 +80,18 @@ class Leases:
         self._end = redis.register_script(load_script("bridge_common.store", "lease_end"))
 
     def parts(self) -> list[Leases]:
-        """One for each server, so that none waits for another: `claim` and `wait_wake` are of its calls alone."""
+        """One instance per server, so that none waits for another; `claim` and `wait_wake` cover its calls only."""
         parts = self._keys.parts()
         return [self] if parts == [self._keys] else [Leases(self._redis, p, self._owner, self._lease_ms) for p in parts]
 
     def has(self, call_id: str) -> bool:
-        """Whether the call is one of this part's."""
+        """Whether the call's shard belongs to this part."""
         return self._keys.tag(call_id) in self._keys.all_tags()
 
     async def offer(self, call_id: str) -> bool:
-        """Make the call claimable and wake the relays. Offering it again changes nothing.
+        """Make the call claimable and wake the relays. Idempotent.
 
-        False when the call is not live by then: nobody but who offered it will take the offer back.
+        False when the call is no longer live: the caller of this method then has to withdraw the offer (`end`).
         """
         tag = self._keys.tag(call_id)
         async with redis_errors("offering a call"):
@@ -102,10 +102,10 @@ class Leases:
         return status.decode() in _LIVE
 
     async def claim(self, limit: int) -> list[Claim]:
-        """Up to `limit` calls whose lease is past its deadline, now ours for `lease_ms`.
+        """Claim up to `limit` calls whose lease is past its deadline, for `lease_ms`.
 
-        After Redis was away all leases are overdue at once: for two heartbeats calls that have an owner are left to it.
-        When a later shard fails, the claims that were made already are returned: nobody else could drive those calls.
+        After a Redis outage all leases are overdue at once: for two heartbeats only calls without an owner are claimed.
+        If a later shard fails, the claims made so far are returned, because no other relay can drive those calls.
         """
         claims: list[Claim] = []
         self._next_end = math.inf
@@ -136,9 +136,9 @@ class Leases:
         self._next_end = min(self._next_end, asyncio.get_running_loop().time() + in_ms / 1000)
 
     async def renew(self, claims: Iterable[Claim], uplink_cursors: Mapping[str, str] | None = None) -> list[Claim]:
-        """Extend the leases; returns those that are lost: the call ended, somebody else drives it, or Redis forgot it.
+        """Extend the leases. Returns the lost ones: the call ended, another relay owns it, or Redis lost its data.
 
-        `uplink_cursors`: by call, the last entry of the uplink that no relay after us has to read again.
+        `uplink_cursors`: by call id, the last uplink entry that a later owner does not have to read again.
         """
         by_tag: dict[str, list[Claim]] = defaultdict(list)
         for claim in claims:
@@ -154,7 +154,7 @@ class Leases:
         return lost
 
     async def overdue(self, call_ids: Iterable[str]) -> list[OverdueLease]:
-        """Those of the calls that no relay drives at the moment."""
+        """The calls among `call_ids` that have no live relay at the moment."""
         by_tag: dict[str, list[str]] = defaultdict(list)
         for call_id in call_ids:
             by_tag[self._keys.tag(call_id)].append(call_id)
@@ -169,14 +169,14 @@ class Leases:
         return found
 
     async def claimed(self, call_id: str) -> bool:
-        """Whether any relay has taken the call."""
+        """Whether any relay has claimed the call."""
         async with redis_errors("looking for the relay of a call"):
             return bool(await self._redis.hexists(self._keys.owners(self._keys.tag(call_id)), call_id))
 
     async def release(self, claim: Claim, uplink_cursor: str = "", *, speaks_on: bool = False) -> None:
-        """Let another relay take the call at once; the epoch stays ours until it does.
+        """Let another relay claim the call at once; the epoch stays ours until then.
 
-        `speaks_on`: and its downlink until that relay writes something there.
+        `speaks_on`: this relay also keeps the downlink until the new owner writes to it (make-before-break).
         """
         tag = self._keys.tag(claim.call_id)
         async with redis_errors("releasing a lease"):
@@ -186,7 +186,7 @@ class Leases:
             )
 
     async def note_stop(self, claim: Claim, audio: str, tones: str) -> None:
-        """After a release with `speaks_on`: the last entries of the uplink (ids) that this relay has processed."""
+        """After a release with `speaks_on`: store the ids of the last uplink entries that this relay processed."""
         async with redis_errors("storing where the relay stopped"):
             await self._stopped(
                 keys=[self._keys.owners(self._keys.tag(claim.call_id))],
@@ -194,7 +194,7 @@ class Leases:
             )
 
     async def stopped_at(self, claim: Claim) -> tuple[str, str] | None:
-        """The entries that the claim's `speaker` stored by `note_stop`, or None."""
+        """The ids (audio, tones) that the claim's `speaker` stored with `note_stop`, or None."""
         async with redis_errors("loading where the previous owner stopped"):
             noted: bytes | None = await command(
                 self._redis, "HGET", self._keys.owners(self._keys.tag(claim.call_id)), f"{claim.call_id}:stopped"
@@ -203,22 +203,22 @@ class Leases:
         return (audio, tones) if owner_text == claim.speaker != "" else None
 
     async def end(self, call_id: str) -> None:
-        """The call needs no relay any more; whoever holds it learns it at its next renewal."""
+        """Remove the lease: the call needs no relay any more. Its owner learns that at its next renewal."""
         async with redis_errors("ending a lease"):
             await self._end(keys=self._tables(self._keys.tag(call_id)), args=[call_id])
 
     def owner_text(self, claim: Claim) -> str:
-        """How the owners table spells us as the holder of this claim."""
+        """Value in the owners table for this relay as the owner of the claim."""
         return f"{self._owner}|{claim.epoch}"
 
     async def wait_wake(self, blocking: Redis, cursors: dict[str, str], timeout_ms: int) -> list[str]:
-        """Return when something became claimable or after `timeout_ms`; the ids of calls with something to be said.
+        """Wait for a wake-up notification, at most `timeout_ms`; returns the ids of calls with new announcements.
 
-        What ends of itself tells nobody: it returns as well when the next lease ends that the last `claim` saw. If that
-        is past, some were left to others, and it returns after `POLL_MS`.
+        An expiring lease causes no notification, so this also returns when the next lease expires that the last `claim`
+        saw. If that time is past, calls were left to other relays, and this returns after `POLL_MS`.
 
-        `cursors` is the caller's memory of what it saw; start with an empty dict. The first wait ends at once when
-        anything ever became claimable: waiting for news only would miss what comes between two waits.
+        `cursors` is state of the caller; start with an empty dict. The first wait returns at once if there ever was a
+        notification, so that none between two waits is missed.
         """
         if not cursors:
             cursors.update({self._keys.wake(tag): BEGINNING for tag in self._keys.all_tags()})

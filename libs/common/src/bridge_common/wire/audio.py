@@ -1,17 +1,17 @@
-"""What a frame is. All audio is PCM, signed 16 bit, little endian, one channel."""
+"""Audio frames. All audio is PCM: signed 16 bit, little endian, mono."""
 
 from __future__ import annotations
 
 FRAME_MS = 20
 BYTES_PER_SAMPLE = 2
 VOICE_RATE_HZ = 24_000
-"""The rate on the streams and toward Voice Live."""
+"""Sample rate on the streams and toward Voice Live."""
 PHONE_RATE_HZ = 16_000
-"""The rate of ACS media unless 24 kHz was agreed."""
+"""Sample rate of ACS media unless 24 kHz was negotiated."""
 
 
 def bytes_of_ms(ms: float, rate_hz: int) -> int:
-    """Bytes of `ms` milliseconds, whole samples."""
+    """Rounded down to whole samples."""
     return int(ms * rate_hz / 1000) * BYTES_PER_SAMPLE
 
 

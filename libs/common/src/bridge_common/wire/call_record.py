@@ -1,7 +1,7 @@
-"""The record of one call, as all three services see it, and its form in a Redis hash.
+"""The record of one call, shared by all three services, and its encoding as a Redis hash.
 
-Each field has one writer. call-control writes all but the last group, compared and swapped on `version`; the gateway
-raises `uplink_epoch`, the relay that holds the lease writes the rest, each through a script of `call_store`.
+Each field has one writer. call-control writes all but the last group, with compare-and-swap on `version`; the gateway
+raises `uplink_epoch`, the relay that owns the lease writes the rest, each through a script of `call_store`.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ class Status(StrEnum):
     ANSWERING = "answering"
     CONNECTED = "connected"
     TRANSFERRING = "transferring"
-    """The caller holds the line while people are rung."""
+    """The caller waits while the transfer target rings."""
     ENDING = "ending"
     DIVERTING = "diverting"
     ENDED = "ended"
 
     @property
     def live(self) -> bool:
-        """Whether relays and gateways should work for the call."""
+        """Whether relays and gateways should handle the call."""
         return self in (Status.RINGING, Status.ANSWERING, Status.CONNECTED, Status.TRANSFERRING)
 
 
 @dataclass(frozen=True, slots=True)
 class PendingCommand:
-    """A command to ACS whose result is not known yet. `seq` makes the Repeatability-Request-ID of every attempt."""
+    """A command to ACS whose result is unknown yet. The Repeatability-Request-ID of each attempt derives from `seq`."""
 
     seq: int
     kind: str
@@ -55,17 +55,17 @@ class CallRecord:
     incoming_call_context: str = ""
     connection_id: str = ""
     callback_correlation_id: str = ""
-    """What callbacks of this connection give as `correlationId`; empty until the first of them. It is not documented
-    whether that always equals `correlation_id`.
+    """`correlationId` of this connection's callbacks; empty until the first one. ACS does not document whether it
+    always equals `correlation_id`.
     """
     caller_display_name: str = ""
     custom_context: str = ""
-    """SIP and VoIP headers that came with the call, as JSON text; empty: none. Untrusted: the caller controls them."""
+    """SIP and VoIP headers of the call as JSON text; empty if there are none. Untrusted: the caller controls them."""
     on_behalf_of: str = ""
-    """Raw id of the callee if a Teams user calls out through our resource; empty for every other call."""
+    """Raw id of the callee if a Teams user calls out through our resource; empty for other calls."""
     profile: str = "default"
     route: str = ""
-    """The routing rule, or the setting, that took the call."""
+    """Routing rule or setting that matched the call."""
     route_reason: str = ""
     answered_ms: int = 0
     connected_ms: int = 0
@@ -75,27 +75,27 @@ class CallRecord:
     media_seen: bool = False
     media_restarts: int = 0
     media_lost_ms: int = 0
-    """Unix ms since when the call waits for its media; valid while the media timer is armed."""
+    """Unix ms since which the call waits for its media; valid while the media timer is armed."""
     media_news: str = ""
     """Id of the newest inbox entry that changed the known state of the media; older entries are outdated."""
     media_epoch: int = 0
-    """Newest media socket that such an entry named."""
+    """Epoch of the newest media socket in such an entry."""
     command_seq: int = 0
     timer_seq: int = 0
     pending: tuple[PendingCommand, ...] = ()
     traceparent: str = ""
-    """Joins what the three services trace of this call (W3C Trace Context); empty when it is not traced."""
+    """Links the spans of the three services (W3C Trace Context); empty when the call is not traced."""
 
     uplink_epoch: int = 0
     greeted: bool = False
     conversation_id: str = ""
     voice_session_id: str = ""
     voice_epoch: int = 0
-    """Of the relay that had the newest voice session."""
+    """Lease epoch of the relay that opened the newest voice session."""
     voice_resource: str = ""
-    """The Voice Live resource on which the conversation began: only there it goes on by its id."""
+    """Voice Live resource of the conversation, which can only be resumed there."""
     said: str = ""
-    """How far the text of a say is spoken, as `<say id>:<characters>`."""
+    """How much of an announcement was spoken, as `<say id>:<characters>`."""
 
 
 FOREIGN_FIELDS = frozenset(
@@ -105,14 +105,14 @@ FOREIGN_FIELDS = frozenset(
 
 
 def encode_record(record: CallRecord) -> dict[str, str]:
-    """Every field as text: flags as 0/1, the outbox as JSON."""
+    """Every field as text: booleans as 0/1, `pending` as JSON."""
     return {field.name: _encode(getattr(record, field.name)) for field in fields(record)}
 
 
 def decode_record(stored: Mapping[bytes, bytes]) -> CallRecord:
-    """Fields that a newer version wrote are ignored, missing ones take their defaults.
+    """Fields of newer versions are ignored, missing ones take their defaults.
 
-    Raises `EntryError` when the hash is no call record.
+    Raises `EntryError` when the hash is not a valid call record.
     """
     values: dict[str, object] = {}
     try:
@@ -122,7 +122,7 @@ def decode_record(stored: Mapping[bytes, bytes]) -> CallRecord:
                 values[name] = read(raw.decode())
         return CallRecord(**values)  # type: ignore[arg-type]  # the decoders follow the field types
     except (ValueError, TypeError, KeyError) as error:
-        raise EntryError("this hash is no call record") from error
+        raise EntryError("the hash is not a valid call record") from error
 
 
 def _encode(value: object) -> str:
@@ -145,4 +145,4 @@ _DECODERS: Final[dict[str, Callable[[str], object]]] = {
     "tuple[PendingCommand, ...]": _decode_pending,
 }
 _READ: Final = [(field.name.encode(), field.name, _DECODERS[str(field.type)]) for field in fields(CallRecord)]
-"""Of each field: where it is stored, its name, and how it is read."""
+"""(stored key, field name, decoder) of each field."""

@@ -1,4 +1,4 @@
-"""Everything that flows through Redis: one closed set of entries. How they are stored: entry_codec."""
+"""All entries that the services exchange through Redis. `entry_codec` defines their encoding."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ import msgspec
 
 
 class _Stored(msgspec.Struct, frozen=True, array_like=True, tag_field="kind", gc=False):
-    """`tag` is the kind's number in what is stored. It is never used again for another kind (16 was `Bell`)."""
+    """`tag` is the number of the kind in the encoding. Numbers are never reused (16 was `Bell`)."""
 
 
 # -- both directions of a call ------------------------------------------------------------------------------------
 class Opened(_Stored, frozen=True, tag=0):
-    """The first entry of a stream: it exists from here on."""
+    """The first entry of a stream."""
 
 
 class Ended(_Stored, frozen=True, tag=1):
     """The last entry: the call is over. Written under the final epoch, so nothing can follow it.
 
-    `apologize`: the gateway tells the caller that we are sorry, and then call-control that it may hang up.
+    `apologize`: the gateway plays an apology to the caller, then notifies call-control, which hangs up.
     """
 
     reason: str
@@ -27,15 +27,15 @@ class Ended(_Stored, frozen=True, tag=1):
 
 
 class Stamp(_Stored, frozen=True, tag=2):
-    """Says when it was written: the reader learns how long entries are under way. One a second, between audio."""
+    """Latency probe, once a second between audio: the reader measures the delay of entries."""
 
     at_us: int
-    """Unix time in µs, of the writer's clock."""
+    """Unix time in µs of the append, on the writer's clock."""
 
 
 # -- uplink: caller → AI ------------------------------------------------------------------------------------------
 class AudioFrame(_Stored, frozen=True, tag=10):
-    """20 ms of the caller, 24 kHz PCM."""
+    """20 ms of the caller's audio, 24 kHz PCM."""
 
     pcm24k: bytes
 
@@ -45,13 +45,13 @@ class Dtmf(_Stored, frozen=True, tag=11):
 
 
 class Playing(_Stored, frozen=True, tag=12):
-    """The first audio of an item has just left for the caller."""
+    """The first audio of an item was just sent to the caller."""
 
     item_id: str
 
 
 class Played(_Stored, frozen=True, tag=13):
-    """So much of an item was heard. `complete`: all of it; otherwise it was cleared after `heard_ms`."""
+    """Playback of an item ended: it was complete, or cleared after `heard_ms`."""
 
     item_id: str
     heard_ms: int
@@ -59,7 +59,7 @@ class Played(_Stored, frozen=True, tag=13):
 
 
 class MediaAttached(_Stored, frozen=True, tag=14):
-    """A media socket is there and its audio begins; `rate_hz` is the rate ACS announced."""
+    """A media socket is open and its audio starts; `rate_hz` is the sample rate that ACS announced."""
 
     rate_hz: int
 
@@ -70,35 +70,35 @@ class MediaDetached(_Stored, frozen=True, tag=15):
 
 # -- downlink: AI → caller ----------------------------------------------------------------------------------------
 class Audio(_Stored, frozen=True, tag=20):
-    """A piece of an item as Voice Live sent it, 24 kHz PCM of any length."""
+    """Part of an item as Voice Live sent it, 24 kHz PCM of any length."""
 
     item_id: str
     pcm24k: bytes
 
 
 class ItemEnd(_Stored, frozen=True, tag=21):
-    """No more audio of this item will come."""
+    """The audio of this item is complete."""
 
     item_id: str
 
 
 class Clear(_Stored, frozen=True, tag=22):
-    """Drop all audio not yet played, and whatever still comes of `item_id`."""
+    """Drop all audio not yet played, and all further audio of `item_id`."""
 
     item_id: str
     at_us: int = 0
-    """Unix time in µs when the caller was heard to speak, 0 when that is not the reason, or nobody told."""
+    """Unix time in µs at which the caller started to speak; 0 if that is not the reason or the time is unknown."""
 
 
 class Hold(_Stored, frozen=True, tag=23):
-    """Start the hold tone, while the voice session is being restored or the agent works, or stop it."""
+    """Start or stop the hold tone, played while the voice session is being restored or the agent works."""
 
     on: bool
     phrase: bool = False
-    """Play the recorded phrase that asks the caller to wait before the tone."""
+    """Before the tone, play the recorded phrase that asks the caller to wait."""
 
 
-# -- inbox: what call-control has to act on -------------------------------------------------------------------------
+# -- inbox: events for call-control ---------------------------------------------------------------------------------
 class IncomingCall(_Stored, frozen=True, tag=30):
     call_id: str
     event_id: str
@@ -109,13 +109,13 @@ class IncomingCall(_Stored, frozen=True, tag=30):
     correlation_id: str
     server_call_id: str
     received_ms: int
-    """Unix time in ms at the webhook."""
+    """Unix time in ms at which the webhook received the event."""
     display_name: str = ""
     custom_context: str = ""
     on_behalf_of: str = ""
     """See `CallRecord`."""
     rang_ms: int = 0
-    """Unix time in ms of the event, by the clock of its sender; 0: unknown."""
+    """Unix time in ms of the event, on its sender's clock; 0 if unknown."""
 
 
 class Callback(_Stored, frozen=True, tag=31):
@@ -128,14 +128,14 @@ class Callback(_Stored, frozen=True, tag=31):
 
 
 class VoiceReady(_Stored, frozen=True, tag=32):
-    """A relay holds a voice session for the call."""
+    """A relay has a voice session for the call."""
 
     call_id: str
     epoch: int
 
 
 class VoiceLost(_Stored, frozen=True, tag=33):
-    """The relay has spent its budget: there is no voice session and there will be none."""
+    """The relay gave up: its retry budget is spent without a voice session."""
 
     call_id: str
     epoch: int
@@ -143,7 +143,7 @@ class VoiceLost(_Stored, frozen=True, tag=33):
 
 
 class MediaLost(_Stored, frozen=True, tag=34):
-    """The gateway's media socket of the call closed; `close_code` as seen by the gateway, 1006 for an abrupt end."""
+    """The call's media socket closed; `close_code` as seen by the gateway, 1006 without a close handshake."""
 
     call_id: str
     epoch: int
@@ -158,10 +158,10 @@ class MediaOpen(_Stored, frozen=True, tag=35):
 
 
 class UplinkMissed(_Stored, frozen=True, tag=39):
-    """The call's relay has read nothing in the uplink for a second: the media socket and its gateway may be gone.
+    """The relay has read no uplink entry for a second: the media socket and its gateway may be gone.
 
-    `epoch`: of the newest media socket known to the relay. Repeated while the uplink is silent; `MediaOpen` from the
-    relay withdraws it.
+    `epoch`: of the newest media socket known to the relay. Repeated while the uplink is silent; the relay sends
+    `MediaOpen` to withdraw it.
     """
 
     call_id: str
@@ -176,22 +176,22 @@ class HangUp(_Stored, frozen=True, tag=36):
 
 
 class Restored(_Stored, frozen=True, tag=38):
-    """Redis had lost the call, and its relay has written the record again from memory: timers are to be set again."""
+    """Redis had lost the call and its relay has rewritten the record: call-control sets its timers again."""
 
     call_id: str
 
 
 class Due(_Stored, frozen=True, tag=37):
-    """A deadline of the call has passed. `seq` tells a timer from an older one of the same name."""
+    """A deadline of the call has passed. `seq` distinguishes a timer from an older one of the same name."""
 
     call_id: str
     timer: str
     seq: int
 
 
-# -- transcript: what people read ---------------------------------------------------------------------------------
+# -- transcript ---------------------------------------------------------------------------------------------------
 class Turn(_Stored, frozen=True, tag=50):
-    """One party's say, as text. Times are Unix ms; latencies ms from the caller's speech end, -1 when not measured."""
+    """One party's turn as text. Times are Unix ms; latencies are ms since the caller stopped speaking, -1: unknown."""
 
     role: str
     """`caller` or `agent`."""
@@ -205,31 +205,31 @@ class Turn(_Stored, frozen=True, tag=50):
 
 
 class Notice(_Stored, frozen=True, tag=51):
-    """Something a reader of the transcript should know: greeting, reconnect, tones, a failed response."""
+    """An event in the transcript: greeting, reconnect, tones, a failed response."""
 
     what: str
     detail: str
     at_ms: int
 
 
-# -- say: what somebody outside wants said in the call ---------------------------------------------------------------
+# -- announcements requested through the API (`/say`) ----------------------------------------------------------------
 class Say(_Stored, frozen=True, tag=60):
-    """A piece of a text that may still be written while its beginning is spoken."""
+    """A piece of an announcement. Speaking starts before the last piece has arrived."""
 
     say_id: str
     at: int
-    """How many characters of the text come before this piece."""
+    """Offset of this piece in the text, in characters."""
     text: str
     last: bool = False
-    """The text is whole with this piece."""
+    """This piece completes the text."""
     interrupt: bool = False
-    """In the first piece: what the agent says now, and what waits to be said, is dropped for it."""
+    """In the first piece: interrupt the agent and drop the announcements that wait."""
 
 
 class Saying(_Stored, frozen=True, tag=52):
-    """What the agent is saying, for a relay that may have to go on; a `Turn` follows when it is known what was heard.
+    """Text that the agent is speaking, for a relay that takes over the call. Not shown to users.
 
-    People are not shown it.
+    A `Turn` follows once it is known how much of it the caller heard.
     """
 
     item_id: str

@@ -1,8 +1,8 @@
-"""How entries are stored.
+"""Encoding of entries.
 
-An entry is stored under one field, `e`, as a msgpack array: a kind number and the fields in order (`entries`). A reader
-skips kinds it does not know (`decode` returns None), so that a newer writer can live beside an older reader; fields may
-only be added at the end, with a default.
+An entry is stored in one field, `e`, as a msgpack array: the number of its kind, then its fields in order (`entries`).
+Readers skip unknown kinds (`decode` returns None), so that newer writers can run beside older readers. Fields may only
+be added at the end, with a default.
 """
 
 from __future__ import annotations
@@ -24,10 +24,7 @@ _KINDS: Final = frozenset(cls.__struct_config__.tag for cls in get_args(Entry))
 
 
 def encode(entry: Entry) -> bytes:
-    """Half a surrogate pair, which JSON can carry into a text, becomes `?`: it must not cost the whole turn.
-
-    Raises `EntryError` for a number beyond 64 bit.
-    """
+    """Replaces lone surrogates, which JSON permits, with `?`. Raises `EntryError` for a number beyond 64 bit."""
     try:
         return _ENCODE(entry)
     except UnicodeEncodeError:
@@ -37,20 +34,20 @@ def encode(entry: Entry) -> bytes:
 
 
 def decode(data: bytes | memoryview) -> Entry | None:
-    """The entry in `data`, or None for a kind of a newer version.
+    """The entry in `data`, or None for an unknown kind, written by a newer version.
 
-    Raises `EntryError` when `data` is not an entry at all or its fields have the wrong types.
+    Raises `EntryError` when `data` is not an entry or its fields have the wrong types.
     """
     try:
         return _DECODE(data)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         if _is_newer(data):
             return None
-        raise EntryError(f"this is no entry: {error}") from error
+        raise EntryError(f"not a valid entry: {error}") from error
 
 
 def _is_newer(data: bytes | memoryview) -> bool:
-    """Whether it is an entry of a kind that is not known here."""
+    """Whether `data` is an entry of an unknown kind."""
     try:
         parts = _DECODE_ANY(data)
     except (msgspec.DecodeError, ValueError, RecursionError):

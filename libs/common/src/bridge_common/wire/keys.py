@@ -1,6 +1,7 @@
-"""The Redis keys, consumer groups and limits that services share, spelled once. Those of one service are there.
+"""Redis keys, consumer groups and limits that the services share. Those of a single service are defined there.
 
-All keys of a call carry the shard tag `{sNN}`, so that scripts and reads over several keys stay in one slot.
+All keys of a call contain the hash tag `{sNN}` of its shard, so that scripts and reads of several keys stay in one
+slot.
 """
 
 from __future__ import annotations
@@ -12,35 +13,35 @@ from bridge_common.base.ids import shard_of
 INBOX_GROUP: Final = "call-control"
 
 MEDIA_STREAM_LENGTH: Final = 250
-"""Entries kept of an uplink or downlink: 5 s of frames. Older audio is worth nothing."""
+"""Maximum entries of an uplink or downlink: 5 s of frames. Older audio is useless."""
 LONG_ENTRY_BYTES: Final = 4096
 LONG_ENTRIES_KEPT: Final = 130
-"""Of entries from that size on fewer are kept: half a minute of speech in deltas of 250 ms, which take 1.5 MB."""
+"""Maximum with entries of `LONG_ENTRY_BYTES` or more: half a minute of speech in deltas of 250 ms, 1.5 MB."""
 INBOX_LENGTH: Final = 100_000
 WAKE_LENGTH: Final = 100
 WAKE_SAY: Final = b"say"
-"""The field of a wake entry that names a call in which something is to be said."""
+"""Field of a wake-up notification with the id of a call that has an announcement."""
 TRANSCRIPT_LENGTH: Final = 10_000
 SAY_LENGTH: Final = 2_000
-"""Pieces of text that may wait to be said in one call."""
+"""Maximum announcement pieces that wait in one call."""
 READER_STREAMS: Final = 64
-"""Streams one reader asks for with one XREAD; beyond this the delay grows faster than the saving."""
+"""Maximum streams per XREAD; beyond it the latency grows faster than the saving."""
 
 FINAL_EPOCH: Final = 2**63
-"""The epoch of the `Ended` entry: above every real one (ms since 1970), so it fences every writer for good."""
+"""Epoch of the `Ended` entry: above every real epoch (Unix ms), so it fences every writer for good."""
 
 FLEET: Final = "fleet"
 SEEN_TTL_S: Final = 24 * 3600
 LIVE_TTL_S: Final = 26 * 3600
-"""Life of the keys of a running call: refreshed by nothing, so above any call's length."""
+"""TTL of the keys of a live call. It is never refreshed, so it exceeds the length of any call."""
 ENDED_TTL_S: Final = 60
-"""How long the streams of an ended call stay, so that slow readers still find `Ended`."""
+"""TTL of the streams of an ended call, so that slow readers still find `Ended`."""
 
 
 class Keys:
-    """Spells the keys for a number of shards (`REDIS_SHARDS`; 1 on a single server).
+    """Formats the keys for a number of shards (`REDIS_SHARDS`; 1 on a single server).
 
-    `spread`: the shards may lie on several servers (`REDIS_CLUSTER`), so that no command names two of them.
+    `spread`: the shards may be on several servers (`REDIS_CLUSTER`), so that no command may use keys of two shards.
     """
 
     def __init__(self, shards: int = 1, *, spread: bool = False) -> None:
@@ -49,7 +50,7 @@ class Keys:
         self._tags = [_tag(shard) for shard in range(shards)]
 
     def parts(self) -> list[Keys]:
-        """These keys, divided so that one command may name all shards of a part (`all_tags`)."""
+        """These keys, divided so that one command may use all shards of a part (`all_tags`)."""
         if not self.spread:
             return [self]
         parts = [Keys(self.shards) for _ in self._tags]
@@ -74,14 +75,14 @@ class Keys:
         return f"{self.record(call_id)}:downlink"
 
     def say(self, call_id: str) -> str:
-        """What is still to be said in the call, as others want it."""
+        """Stream of announcement pieces that are not spoken yet."""
         return f"{self.record(call_id)}:say"
 
     def transcript(self, call_id: str) -> str:
         return f"{self.record(call_id)}:transcript"
 
     def erased(self, call_id: str) -> str:
-        """Says that the call was deleted: nothing of it may be written again."""
+        """Marks the call as erased, so that late writes cannot restore its data."""
         return f"{self.record(call_id)}:erased"
 
     # -- of one shard
@@ -101,7 +102,7 @@ class Keys:
         return f"{tag}:timers"
 
     def calls(self, tag: str) -> str:
-        """Index of the calls by creation time, for the list that operators see."""
+        """Index of the calls by creation time, for listings."""
         return f"{tag}:calls"
 
     def seen(self, tag: str, event_id: str) -> str:
