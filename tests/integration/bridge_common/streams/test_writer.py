@@ -129,7 +129,7 @@ async def test_a_fence_callback_that_fails_costs_no_other_call(
         good.append(Dtmf("3"))
         await writer.flush()
     assert [entry for _, entry in await content(clients.control)] == [Dtmf("2"), Dtmf("3")]
-    assert "telling of a refused entry failed" in caplog.messages
+    assert "refusal callback failed" in caplog.messages
 
 
 async def test_a_closed_outlet_writes_what_it_had_and_nothing_more(clients: RedisClients) -> None:

@@ -1,14 +1,14 @@
-"""One tree for everything that can go wrong here.
+"""Exceptions of the services.
 
 BridgeError
 ├── InputError          the sender's fault; do not retry; becomes 400 or a dropped frame
-│   ├── EntryError      a Redis entry that is none of ours
+│   ├── EntryError      a Redis entry that could not be decoded
 │   ├── FrameError      a media frame that ACS would not send
 │   └── PayloadTooLargeError a body over the limit; becomes 413
 ├── AuthError           wrong or missing credentials; becomes 401 or close 1008
 ├── GoneError           the call, stream or lease is no longer there; stop working on it
-│   └── FencedError     somebody newer owns the stream; stop writing at once
-└── OutsideError        Redis, ACS or Voice Live did not do it; `retry` says whether trying again can help
+│   └── FencedError     a newer owner writes the stream; stop writing at once
+└── OutsideError        Redis, ACS or Voice Live failed; `retry`: whether a retry can succeed
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from __future__ import annotations
 def error_text(error: BaseException) -> str:
     """An exception's text for logs and messages; the name of its class if it has none.
 
-    redis-py strips the first word of Redis's error replies (`NOPERM`, `MOVED`, `OOM`); here it is back.
+    redis-py strips the first word of Redis's error replies (`NOPERM`, `MOVED`, `OOM`); this restores it.
     """
     text = str(error) or type(error).__name__
     code = getattr(error, "status_code", None)
@@ -25,7 +25,7 @@ def error_text(error: BaseException) -> str:
 
 
 class BridgeError(Exception):
-    """Base of the tree. `code` is a stable word for logs and error bodies; the message says what to do."""
+    """Base class. `code` is a stable word for logs and error bodies; the message states the fault and the remedy."""
 
     code = "internal"
 

@@ -1,5 +1,5 @@
-"""JSON log lines on stderr: a static message, values in fields. Phone numbers only through `phone`, what was said
-only through `words`: what of them is shown is for the settings to say.
+"""JSON log lines on stderr: a static message, values in fields. Log phone numbers only through `phone` and spoken text
+only through `words`: the settings control how much of them is shown.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Final, Literal
 _EXTRA: Final = "bridge_fields"
 LogFormat = Literal["json", "text"]
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-"""What a terminal or a log collector could take for the end of a line, or that changes what a person sees."""
+"""Characters that a terminal or log collector could interpret as a line end, or that change the displayed text."""
 _BARE: Final = re.compile(r'[^\s"=\\]*')
 """A value that needs no quotes."""
 
@@ -33,7 +33,7 @@ class _Privacy:
     """Set once, at the start of the process."""
 
     phone_key: bytes = field(default_factory=lambda: secrets.token_bytes(32))
-    """Random unless one is given: then the same number has another hash in each process, and after each restart."""
+    """Random by default: the hash of a number then differs between processes and after each restart."""
     shows_words: bool = False
 
 
@@ -41,9 +41,9 @@ _privacy: Final = _Privacy()
 
 
 def phone(raw_id: str) -> str:
-    """A party as logs may show it: a short keyed hash, the same for the same party, and its last two digits.
+    """A party for the log: a short keyed hash and the last two digits.
 
-    Keyed, because all phone numbers there are can be hashed in a minute.
+    The hash is keyed because all existing phone numbers can be hashed within a minute.
     """
     if not raw_id:
         return ""
@@ -52,7 +52,7 @@ def phone(raw_id: str) -> str:
 
 
 def words(text: str, *, shown: bool = True) -> str:
-    """What somebody said, if the settings and the call (`shown`) allow it in the log, else only how long it was."""
+    """Spoken text if the settings and the call (`shown`) allow it in the log, else only its length."""
     return text if _privacy.shows_words and shown else f"({len(text)} characters)"
 
 
@@ -76,7 +76,7 @@ class _JsonFormatter(logging.Formatter):
 
 
 class _TextFormatter(logging.Formatter):
-    """One line for each record, whatever strangers put into its fields; the lines of a traceback begin with `  | `."""
+    """One line per record, with control characters in fields escaped; traceback lines start with `  | `."""
 
     def format(self, record: logging.LogRecord) -> str:
         values = " ".join(f"{name}={_value(value)}" for name, value in getattr(record, _EXTRA, {}).items())
@@ -88,7 +88,7 @@ class _TextFormatter(logging.Formatter):
 
 
 def _value(value: object) -> str:
-    """In quotes if it could be taken for more than one field."""
+    """In quotes if it could be read as more than one field."""
     text = str(value)
     if _BARE.fullmatch(text):
         return _visible(text)
@@ -103,9 +103,9 @@ def _visible(text: str) -> str:
 def setup_logging(
     service: str, level: str = "INFO", form: LogFormat = "json", *, phone_key: str = "", shows_words: bool = False
 ) -> None:
-    """Send every logger of the process to stderr. Libraries speak at WARNING unless we listen at DEBUG.
+    """Send every logger of the process to stderr. Libraries log from WARNING on, at `level` DEBUG without limit.
 
-    Those that would print media tokens (in paths) or API keys (in headers) stay at WARNING even then.
+    Libraries that would log media tokens (in paths) or API keys (in headers) stay at WARNING even at DEBUG.
     """
     if phone_key:
         _privacy.phone_key = phone_key.encode()

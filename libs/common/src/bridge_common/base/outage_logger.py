@@ -1,5 +1,5 @@
-"""An outage in the log: one line when it begins and one when it is over, however often things are tried meanwhile.
-And refusals, which make a process unready.
+"""Logs an outage in two lines, at its start and at its end, however many attempts fail in between. Also collects
+refusals by Redis, which make a process not ready.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from bridge_common.base.log import fields
 
 
 class OutageLogger:
-    """`doing` is what does not work while it lasts, e.g. `renewing leases`.
+    """`doing`: the operation, e.g. `renewing leases`.
 
-    Several tasks may share one: the outage begins with the first that fails and is over once each of them works again.
-    `task` tells them apart.
+    Several tasks, distinguished by `task`, may share a logger: the outage starts when the first of them fails and is
+    over when all of them work again.
     """
 
     def __init__(self, log: logging.Logger, doing: str) -> None:
@@ -26,7 +26,7 @@ class OutageLogger:
         self._failing: set[object] = set()
 
     def failed(self, *, task: object = None, **values: object) -> None:
-        """It did not work. `values` are the fields of the line, if this is the first time."""
+        """`values`: fields of the log line, which only the first failure writes."""
         self._failures += 1
         self._failing.add(task)
         if self._since is None:
@@ -34,7 +34,7 @@ class OutageLogger:
             self._log.warning("%s fails", self._doing, extra=fields(**values))
 
     def worked(self, *, task: object = None) -> None:
-        """It worked; says so when it had not."""
+        """Logs the end of an outage, if there was one."""
         self._failing.discard(task)
         if self._since is not None and not self._failing:
             lasted_s = round(time.monotonic() - self._since, 3)
@@ -47,7 +47,7 @@ class OutageLogger:
 
 
 class Refusals:
-    """Work on several shards that Redis refuses to this process, as with a wrong ACL. An outage is no refusal."""
+    """Shards on which Redis refuses commands of this process, for example with a wrong ACL. Outages do not count."""
 
     def __init__(self) -> None:
         self._reasons: dict[object, str] = {}
@@ -60,6 +60,6 @@ class Refusals:
 
     @property
     def reason(self) -> str:
-        """Why nothing can be done at all; empty while the work on one shard is not refused."""
+        """Reason of the refusal if all shards refuse, else empty."""
         reasons = list(self._reasons.values())
         return reasons[0] if reasons and all(reasons) else ""

@@ -1,7 +1,7 @@
-"""Error texts of other services without what they may quote: phone numbers, raw ids, keys, tokens, connection strings.
+"""Removes phone numbers, raw ids, keys, tokens and connection strings from error texts of other services.
 
-They go into logs, traces, transcripts and the API, which more people read than may see these. Ids that find a call
-again (call ids, GUIDs), status and sub codes, times and addresses stay.
+The texts go into logs, traces, transcripts and the API, whose readers may not be allowed to see such values. Ids that
+identify a call (call ids, GUIDs), status codes, subcodes, times and addresses stay.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Final
 LONGEST: Final = 500
 _LONGEST_INPUT: Final = 4000
 _FEWEST_DIGITS: Final = 9
-"""Of a phone number that is not marked by a plus: shorter runs are codes and dates."""
+"""Minimum digits of a phone number without a plus sign: shorter runs are codes and dates."""
 _ADDRESS: Final = re.compile(r"\d{1,3}(\.\d{1,3}){3}")
 _SECRETS: Final = (
     "access[_-]?key|account[_-]?key|shared[_-]?access[_-]?key|shared[_-]?access[_-]?signature|instrumentation[_-]?key|"

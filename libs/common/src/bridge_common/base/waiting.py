@@ -1,7 +1,7 @@
 """Waiting for several things, for modules that are compiled (ADR 21).
 
-A compiled coroutine must not wait within `finally`, `except` or `async with`: the exception in hand would be lost, or
-that of another coroutine raised. Here nothing is compiled, and the waiting is done for them.
+A compiled coroutine must not await within `finally`, `except` or `async with`: the current exception would be lost, or
+that of another coroutine raised. This module is not compiled and awaits on behalf of those that are.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _T = TypeVar("_T")
 
 
 async def afterwards(work: Awaitable[_T], clean_up: Callable[[], Awaitable[object]]) -> _T:
-    """The work's result; `clean_up` is waited for before, whether the work returned, raised or was cancelled."""
+    """Await `work`, then `clean_up`, also if the work raised or was canceled. Returns the result of the work."""
     try:
         return await work
     finally:
@@ -23,7 +23,7 @@ async def afterwards(work: Awaitable[_T], clean_up: Callable[[], Awaitable[objec
 
 
 async def beside(work: Awaitable[_T], other: Coroutine[object, object, None]) -> _T:
-    """The work's result, when the other is done as well. What either raises ends both, in an `ExceptionGroup`."""
+    """Result of `work`, once `other` is done as well. An error of either ends both, in an `ExceptionGroup`."""
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(other)
         return await work
@@ -43,20 +43,20 @@ async def time_limit(seconds: float, awaited: str) -> AsyncIterator[None]:
 
 
 class TaskSupervisor:
-    """Work that goes on until it is cancelled, each piece in a task; more may join at any time."""
+    """Runs coroutines in tasks until canceled; more may join at any time."""
 
     def __init__(self) -> None:
         self._members: list[Callable[[], Coroutine[Any, Any, None]]] = []
         self._tasks: asyncio.TaskGroup | None = None
 
     def join(self, member: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """It is called once in each `run`: at once in one that is under way."""
+        """`member` is called once per `run`, immediately if one is in progress."""
         self._members.append(member)
         if self._tasks is not None:
             self._tasks.create_task(member())
 
     async def run(self) -> None:
-        """Until cancelled. What a member raises ends all, in an `ExceptionGroup`."""
+        """Run until canceled. An error of a member ends all, in an `ExceptionGroup`."""
         async with asyncio.TaskGroup() as tasks:
             for member in self._members:
                 tasks.create_task(member())

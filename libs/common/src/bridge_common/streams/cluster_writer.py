@@ -1,5 +1,5 @@
-"""The writing end of the media streams on a cluster: a connection for each shard, so that a server that is away holds
-up only the calls that are there.
+"""Media stream writer for a cluster: one connection per shard, so that an unreachable server blocks only the calls on
+its own shards.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from bridge_common.streams.writer import Outlet, StreamWriter
 
 
 class ClusterWriter(StreamWriter):
-    """As one `StreamWriter` over all shards."""
+    """One `StreamWriter` per slot behind the same interface."""
 
     def __init__(self, redis: ClusterRedis) -> None:
         super().__init__(redis, sharded=True)
@@ -43,5 +43,5 @@ class ClusterWriter(StreamWriter):
 
 
 def stream_writer(redis: Redis) -> StreamWriter:
-    """One for a single server or for a cluster."""
+    """The writer for a single server or for a cluster, depending on `redis`."""
     return ClusterWriter(redis) if isinstance(redis, ClusterRedis) else StreamWriter(redis)

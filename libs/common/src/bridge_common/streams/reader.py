@@ -1,10 +1,10 @@
-"""The reading end of the media streams: many calls on one connection, each entry handed to its call's sink in order.
+"""Media stream reader: many calls on one connection; each entry goes to its call's sink in order.
 
-A writer tells what it appends on a channel of the stream's own name (`stream_writer`), and the entry is taken from
-there when it is the next one of the same writer. Channels forget and may lose; the stream does not. So whenever
-something is missing, another writer has come, or nothing was told for a moment, the stream itself is read (XREAD).
-Appends and what is told of them come to the server in one order, so that what the stream refuses is not taken from the
-channel either: the writer with the higher epoch has been told of before.
+A writer also publishes each entry on a channel with the name of the stream (`writer`). The reader takes an entry from
+there if it is the next one of the same writer. Channels may lose messages, streams do not: after a gap, a change of the
+writer or a short silence, the stream itself is read (XREAD). Appends and publications reach the server in the same
+order, so an entry that the stream refuses is not accepted from the channel either: an entry of the writer with the
+higher epoch was published before.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from bridge_common.streams.subscription import Sink, Subscription
 from bridge_common.wire.keys import READER_STREAMS
 
 QUIET_S: Final = 0.1
-"""So often all streams are looked at of which nothing was told meanwhile."""
+"""Interval of reading the streams for which nothing was published meanwhile."""
 _ENTRY_ID: Final = re.compile(r"\d+(-\d+)?")
 
 
 class StreamReader:
-    """All streams a process reads, on one server or a cluster. `run` reads until cancelled; streams may be added and
-    removed at any time.
+    """All streams that a process reads, on one server or a cluster. `run` reads until canceled; streams may be added
+    and removed at any time.
     """
 
     def __init__(self, redis: Redis, *, quiet_s: float = QUIET_S) -> None:
-        """`quiet_s`: how often streams are looked at that are not told of. Shorter for those that nobody tells of."""
+        """`quiet_s`: read interval of streams without publications. Use a shorter one if writers do not publish."""
         self._redis = redis
         self._quiet_s = quiet_s
         self._parts: list[ReaderConnection] = []
@@ -40,9 +40,9 @@ class StreamReader:
         self.bad_entries = 0
 
     def add(self, key: str, cursor: str, sink: Sink) -> None:
-        """Read the stream from after `cursor` (an entry id; `0-0` for the beginning), instead of before, if it was.
+        """Read the stream after `cursor` (an entry id; `0-0` for the start). Replaces an earlier subscription of `key`.
 
-        Raises `ValueError` for a cursor that is no entry id: `$` would lose what comes between two reads.
+        Raises `ValueError` for a cursor that is not an entry id: `$` would lose entries between two reads.
         """
         if not _ENTRY_ID.fullmatch(cursor):
             raise ValueError(f"a cursor is an entry id, not {cursor!r}")
@@ -56,7 +56,7 @@ class StreamReader:
         part.add(Subscription(key, cursor.encode(), sink))
 
     def remove(self, key: str) -> None:
-        """Hand out nothing of this stream any more, not even of a read that is under way."""
+        """Stop delivering entries of this stream, including those of a read in progress."""
         for part in self._parts:
             part.remove(key)
 

@@ -1,6 +1,6 @@
-"""Some of the streams that a process reads: on one connection, with one read under way at a time.
+"""Part of the streams that a process reads, on one connection with one read in progress at a time.
 
-How an entry is found, on its stream's channel or in the stream, is told in `stream_reader`.
+`reader` documents when an entry is taken from the channel and when from the stream.
 """
 
 from __future__ import annotations
@@ -28,24 +28,24 @@ from bridge_common.wire.entry_codec import FIELD, decode
 log = logging.getLogger(__name__)
 
 _UNTOLD_S: Final = 0.005
-"""One in which something was found that nobody had told is looked at again so soon: its writer is one that does not
-tell. So often are all looked at where the server lets us subscribe to nothing."""
+"""Read interval of a stream with entries that were not published, because its writer does not publish, and of all
+streams if the server refuses subscriptions."""
 _COUNT: Final = 64
 _COUNT_AFTER_FAILURE: Final = 4
-"""Entries a stream after a failed read: a reply too large for the time-out would otherwise fail for ever."""
+"""Entries per stream after a failed read: a reply too large for the timeout would otherwise fail forever."""
 _PATIENCE_S: Final = 0.5
 _NEVER: Final = math.inf
 _NOT_FOR_US: Final = ("NOPERM", "ERR")
-"""How a refusal begins that will be the same next time: an ACL without channels, a server without the command."""
+"""Start of a permanent refusal: an ACL without channels, a server without the command."""
 _READ: Final = b""
 _SUBSCRIBE: Final = b" "
 """Neither is the name of a stream."""
 _Stored: TypeAlias = Sequence[Any]
-"""A list of two: the entry's id (bytes), and its fields and values in turns (None for one that was deleted)."""
+"""A list of two: the entry's id (bytes) and its fields and values, alternating (None for a deleted entry)."""
 
 
 class ReaderConnection:
-    """Up to `READER_STREAMS` streams on one connection. One read is under way at a time."""
+    """Up to `READER_STREAMS` streams."""
 
     def __init__(self, redis: Redis, sharded: bool, quiet_s: float, on_bad_entry: Callable[[], None]) -> None:
         self.redis = redis
@@ -55,18 +55,18 @@ class ReaderConnection:
         self._on_bad_entry = on_bad_entry
         self._subscriptions: dict[bytes, Subscription] = {}
         self._asked: dict[bytes, Subscription] | None = None
-        """The streams of the read under way: one removed and added again is another one."""
+        """Streams of the read in progress. A stream that is removed and added again is another subscription."""
         self._awaited: deque[bytes] = deque()
-        """Of each reply that is due: `_READ`, `_SUBSCRIBE`, or the channel that was unsubscribed from."""
+        """Kind of each pending reply: `_READ`, `_SUBSCRIBE`, or the channel of an unsubscribe."""
         self._wire: RedisPipeline | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._planned = False
-        """A look comes at the end of the loop's turn."""
+        """`_look` is scheduled for the end of this loop iteration."""
         self._quiet_s = quiet_s
         self._quiet_at = 0.0
-        """When to look next at those of which nothing was told."""
+        """Loop time of the next read of streams without publications."""
         self._is_told = True
-        """The server lets us subscribe."""
+        """The server permits subscriptions."""
         self._failing = False
         self._one_is_refused = False
 
@@ -85,14 +85,14 @@ class ReaderConnection:
             self._wire.send(pack(self._unsubscribe, removed.channel))
 
     def silent_s(self, key: str) -> float:
-        """0 for a stream that is not read here."""
+        """See `StreamReader.silent_s`; 0 for a stream that is not read here."""
         subscription = self._subscriptions.get(key.encode())
         return 0.0 if subscription is None else subscription.silent_s
 
     async def run(self) -> None:
         await keep_open(self.redis, self, patience_s=_PATIENCE_S, told=self._told, left=self._left)
 
-    # -- as the user of a connection
+    # -- PipelineUser
     async def before_open(self) -> None:
         if self._one_is_refused:
             await self._drop_refused()
@@ -120,14 +120,14 @@ class ReaderConnection:
             log.warning("stream read failing", extra=fields(streams=len(self), error=reason))
         self._failing = True
 
-    # -- being told
+    # -- channels
     def _listen(self, *streams: Subscription) -> None:
-        """Before they are read for the first time: nothing lies between what is found and what is told."""
+        """Subscribe before the first read, so that no entry is missed between the read and the publications."""
         for stream in streams:
             stream.lose_track()
         if self._wire is not None and self._is_told and streams:
             self._awaited.extend(_SUBSCRIBE for _ in streams)
-            # One by one: the shards of a cluster take no two channels in one command.
+            # One command per channel: a cluster refuses channels of several slots in one command.
             packed = b"".join([pack(self._subscribe, stream.channel) for stream in streams])
             self._wire.send(packed, replies=len(streams))
 
@@ -153,13 +153,13 @@ class ReaderConnection:
 
     # -- reading
     def _look_soon(self) -> None:
-        """At the end of this turn, unless a read is under way: its reply plans the next."""
+        """Schedule `_look` at the end of this loop iteration; a read in progress schedules the next one itself."""
         if not self._planned and self._asked is None and self._wire is not None:
             self._planned = True
             asyncio.get_running_loop().call_soon(self._look)
 
     def _look(self) -> None:
-        """Read the streams that are due, or come again when the first one is."""
+        """Read the streams that are due, or set a timer for the first of them."""
         self._planned = False
         if self._timer is not None:
             self._timer.cancel()
@@ -236,7 +236,7 @@ class ReaderConnection:
         try:
             subscription.sink(entry_id.decode(), entry)
         except Exception:
-            # One call's fault must not stop the reading of all others.
+            # An error in one call must not stop the reads of all others.
             log.exception("sink failed", extra=fields(key=subscription.key, entry_id=entry_id.decode()))
 
     # -- when Redis refuses
@@ -253,7 +253,7 @@ class ReaderConnection:
         self.closed()
 
     async def _drop_refused(self) -> None:
-        """One key that Redis refuses to read would end every read of all: find it and read it no more."""
+        """A single key that Redis refuses to read makes every combined read fail: find it and stop reading it."""
         for key, subscription in list(self._subscriptions.items()):
             try:
                 await xread(self.redis, {subscription.key: subscription.cursor.decode()}, count=1, block_ms=1)

@@ -1,4 +1,4 @@
-"""What XREAD and its like answer, and the entries in it."""
+"""Replies of XREAD and XREADGROUP, and their entries."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from bridge_common.wire.entry_codec import FIELD, decode
 
 Fields: TypeAlias = Mapping[bytes, bytes]
 PRIVATE: Final = b"p"
-"""Beside an entry of a transcript that people are not shown."""
+"""Field that marks a transcript entry as not shown to users."""
 Reply: TypeAlias = Mapping[bytes, Sequence[Sequence[tuple[bytes, Fields | None]]]]
 
 
 async def xread(redis: Redis, cursors: Mapping[str, str], *, count: int, block_ms: int) -> Reply | None:
     """One XREAD. redis-py's own method is annotated for all protocols at once; ours speak RESP3 with byte replies."""
-    # BLOCK 0 would mean for ever.
+    # BLOCK 0 would block forever.
     reply: Reply | None = await command(
         redis, "XREAD", "COUNT", count, "BLOCK", max(block_ms, 1), "STREAMS", *cursors.keys(), *cursors.values()
     )
@@ -36,5 +36,5 @@ def entries_of(reply: Reply | None) -> Iterator[tuple[str, str, Fields]]:
 
 
 def decode_fields(content: Fields) -> Entry | None:
-    """The entry in what a stream stores, or None for a kind of a newer version. Raises `EntryError`."""
+    """The entry in the fields of a stream entry, or None for a kind of a newer version. Raises `EntryError`."""
     return decode(content.get(FIELD, b""))

@@ -1,4 +1,4 @@
-"""One stream that is read: how far, and whether what its writer tells continues that."""
+"""Read position of one stream, and whether a published entry directly follows it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _UNBROKEN_S: float = 0.5
 
 
 class Subscription:
-    """One reading of a stream: another one of the same key is not this one."""
+    """Compared by identity: a later subscription of the same key is another one."""
 
     __slots__ = (
         "_epoch",
@@ -38,15 +38,15 @@ class Subscription:
     def __init__(self, key: str, cursor: bytes, sink: Sink) -> None:
         self.key = key
         self.channel = key.encode()
-        """Where its writers tell what they append: it has the stream's own name."""
+        """Channel on which writers publish their entries; it has the name of the stream."""
         self.packed_key = _packed(self.channel)
-        """As a part of a command."""
+        """The key in RESP, as a part of a command."""
         self.sink = sink
         self.next_id = _NOTHING
         self.look_at = 0.0
-        """When to look into the stream itself, if nobody tells before (loop time)."""
+        """Loop time at which to read the stream itself."""
         self.was_told = False
-        """Since somebody set this back. For who looks at quiet streams."""
+        """An entry was published since the reader last reset this."""
         self._silent_from = self._silent_at = 0.0
         self.move(cursor)
 
@@ -66,29 +66,29 @@ class Subscription:
         self._silent_from = self._silent_at = 0.0
 
     def move(self, entry_id: bytes) -> None:
-        """This entry was the last, wherever it came from."""
+        """Set the position to this entry."""
         epoch, _, seq = entry_id.partition(b"-")
         self.cursor = entry_id
         self._epoch, self._seq, self._start = int(epoch), int(seq or 0), epoch + b"-"
         self.track()
 
     def step(self) -> None:
-        """The one with `next_id` was the last, and it was told."""
+        """Advance to `next_id`, which was published."""
         self.was_told = True
         self.cursor = self.next_id
         self._seq += 1
         self.next_id = b"%b%d" % (self._start, self._seq + 1)
 
     def lose_track(self) -> None:
-        """Something is missing, or another writer has come: until the stream was looked at, nothing follows."""
+        """After a gap or a change of the writer: accept no published entry until the stream was read."""
         self.next_id = _NOTHING
 
     def track(self) -> None:
-        """The only entry that certainly follows: the same writer's next."""
+        """Accept the only entry that certainly follows: the next one of the same writer."""
         self.next_id = b"%b%d" % (self._start, self._seq + 1)
 
     def has(self, entry_id: bytes) -> bool:
-        """Whether it is the last one or lies before it. False for what is no entry id at all."""
+        """Whether the entry is at or before the position. False if `entry_id` is not a valid id."""
         epoch, _, seq = entry_id.partition(b"-")
         if not (epoch.isdigit() and seq.isdigit()):
             return False
@@ -98,7 +98,7 @@ class Subscription:
 def read_command(streams: Collection[Subscription], count: int) -> bytes:
     """The XREAD of these streams, at most `count` entries of each."""
     parts = (b"XREAD", b"COUNT", count, b"STREAMS")
-    # The number of parts stands first; keys and cursors count as well.
+    # The number of parts comes first, including keys and cursors.
     head = b"*%d\r\n" % (len(parts) + 2 * len(streams)) + pack(*parts).partition(b"\r\n")[2]
     return head + b"".join([s.packed_key for s in streams]) + b"".join([_packed(s.cursor) for s in streams])
 

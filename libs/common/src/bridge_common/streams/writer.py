@@ -1,10 +1,10 @@
-"""The writing end of the media streams: what came in a moment, over all calls, goes out in one write.
+"""Media stream writer: batches the entries of all calls from one loop iteration into one write.
 
-The stream is the fence. Every entry carries the id `<epoch>-<seq>`: Redis refuses a writer with a lower epoch and a
-repeated append alike, so a writer that lost its call is silenced by the server and a retry never doubles anything.
+The stream is the fence. Every entry has the id `<epoch>-<seq>`: Redis refuses both a writer with a lower epoch and a
+repeated append. So the server stops a writer that lost its call, and a retry never duplicates an entry.
 
-Right behind its append each entry is told on the channel of the stream's name, so that who reads the stream need not
-look for it (`stream_reader`).
+Directly after its append each entry is published on a channel with the name of the stream, so that readers need not
+poll (`reader`).
 """
 
 from __future__ import annotations
@@ -29,34 +29,34 @@ from bridge_common.wire.keys import LONG_ENTRIES_KEPT, LONG_ENTRY_BYTES, MEDIA_S
 log = logging.getLogger(__name__)
 
 MAX_WAITING = 20_000  # not Final: a test lowers it, also in what is compiled
-"""Entries kept while Redis does not answer: 2 s of 100 calls both ways. Beyond it the oldest go."""
+"""Maximum queued entries while Redis does not answer: 2 s of 100 calls in both directions. The oldest are dropped."""
 _GATHER_S: Final = 0.05
-"""Replies are read this seldom: a fence may be noticed so much later, and the server keeps it meanwhile."""
+"""Interval of reading replies. A fence is noticed later by up to this time; the server enforces it anyway."""
 TRIM_EVERY: Final = 8
-"""A stream is cut to its length with one entry in so many: the cutting costs a third of an append."""
+"""One in so many entries trims its stream: trimming costs a third of an append."""
 _BATCH: Final = 512
 _PATIENCE_S: Final = 0.5
 
 _Item: TypeAlias = tuple["Outlet", bytes]
-"""Whose entry, and the two commands that append it and tell of it: the same however often they are sent."""
+"""The outlet, and the two commands that append and publish its entry. Retries send the same bytes."""
 
 
 class Queue(Protocol):
-    """What an outlet appends to: the writer."""
+    """The writer as an outlet uses it."""
 
     @property
     def sharded(self) -> bool:
-        """The channels of a cluster lie on the server of their stream."""
+        """Publish with SPUBLISH: in a cluster, a channel is on the server of its stream."""
 
     def queue(self, outlet: Outlet, commands: bytes) -> None:
-        """`commands`: two, of which the first appends."""
+        """`commands`: two packed commands, append and publish."""
 
 
 class Outlet:
     """One call's stream under one epoch. `append` never blocks; a refusal is reported once through `on_fenced`.
 
-    `on_missing` is told of each entry that found no stream: who gives it goes on, and the stream may be made again.
-    Without it a missing stream is a fence.
+    `on_missing` is called for each entry whose stream does not exist; the outlet stays open, since the stream may be
+    created again. Without it a missing stream counts as a fence.
     """
 
     __slots__ = (
@@ -104,14 +104,14 @@ class Outlet:
         start = self._append_start
         if self._seq % TRIM_EVERY == 0:
             start = self._trim_start if size < LONG_ENTRY_BYTES else self._trim_long_start
-        # Joined and not formatted: what is long is copied once each.
+        # Joined, not formatted, so that the long payload is copied only once each time.
         append = b"$%d\r\n%b\r\n%b$%d\r\n" % (id_size, entry_id, _PACKED_FIELD, size)
         tell = b"$%d\r\n%b " % (id_size + 1 + size, entry_id)
         commands = b"".join((start, append, payload, b"\r\n", self._tell_start, tell, payload, b"\r\n"))
         self._writer.queue(self, commands)
 
     def close(self) -> None:
-        """Append no more; what was appended before is still written."""
+        """Drop further entries; those appended before are still written."""
         self.closed = True
 
     def fenced(self) -> None:
@@ -131,12 +131,12 @@ class Outlet:
         try:
             told()
         except Exception:
-            # One call's fault must not stop the writing of all others.
-            log.exception("telling of a refused entry failed", extra=fields(key=self.key, epoch=self.epoch))
+            # An error in one call must not stop the writes of all others.
+            log.exception("refusal callback failed", extra=fields(key=self.key, epoch=self.epoch))
 
 
 class StreamWriter:
-    """All outlets of a process; `run` writes until cancelled, one `run` at a time."""
+    """All outlets of a process. `run` writes until canceled; one `run` at a time."""
 
     def __init__(self, redis: Redis, *, sharded: bool = False) -> None:
         """`sharded`: see `Queue`."""
@@ -144,16 +144,16 @@ class StreamWriter:
         self.sharded = sharded
         self._waiting: deque[_Item] = deque()
         self._sent: deque[_Item] = deque()
-        """Written, and not answered yet."""
+        """Written, reply pending."""
         self._answered_append = False
-        """The next reply is to the telling of an entry, which is nobody's concern."""
+        """The next reply is that of a publication, which is ignored."""
         self._doubtful = 0
-        """So many of the next replies are to entries that an attempt before may have stored already."""
+        """Number of next replies whose entries an earlier attempt may have stored already."""
         self._in_doubt = 0
-        """So many at the head of `_waiting` were sent over a connection that was lost."""
+        """Number of entries at the head of `_waiting` that were sent over a lost connection."""
         self._wire: RedisPipeline | None = None
         self._planned = False
-        """A write comes at the end of the loop's turn."""
+        """`_write` is scheduled for the end of this loop iteration."""
         self._failing = False
         self._flushing = 0
         self._queued = 0
@@ -181,13 +181,13 @@ class StreamWriter:
 
     @property
     def waiting(self) -> int:
-        """Entries not written yet, or not answered."""
+        """Number of entries that are not written or not acknowledged yet."""
         return len(self._waiting) + len(self._sent)
 
     async def flush(self) -> None:
-        """Return when all that was appended so far has been written or given up; while Redis is away, that is long.
+        """Wait until all entries appended so far are written or dropped. Waits as long as Redis is unreachable.
 
-        Returns at once after `run` has ended: nobody writes any more.
+        Returns at once after `run` has ended.
         """
         target = self._queued
         self._flushing += 1
@@ -200,12 +200,12 @@ class StreamWriter:
             self._gather()
 
     def _gather(self) -> None:
-        """Leave replies in the socket for a moment, unless somebody waits for them."""
+        """Batch the reading of replies, unless a `flush` waits for them."""
         if self._wire is not None:
             self._wire.gather(0.0 if self._flushing else _GATHER_S)
 
     async def run(self) -> None:
-        """Write until cancelled; run again, it goes on with what was not answered."""
+        """Write until canceled. Another `run` resumes with the entries without a reply."""
         self._ended = False
         try:
             await keep_open(self._redis, self, patience_s=_PATIENCE_S)
@@ -213,7 +213,7 @@ class StreamWriter:
             self._ended = True
             self._tell_progress()
 
-    # -- as the user of a connection
+    # -- PipelineUser
     async def before_open(self) -> None:
         pass
 
@@ -223,7 +223,7 @@ class StreamWriter:
         self._write_soon()
 
     def closed(self) -> None:
-        """What was sent and not answered may be stored or not: it goes first on the next connection."""
+        """Entries without a reply may be stored or not: they are sent first on the next connection."""
         self._wire = None
         self._in_doubt += len(self._sent)
         self._waiting.extendleft(reversed(self._sent))
@@ -239,7 +239,7 @@ class StreamWriter:
 
     # -- writing
     def _write_soon(self) -> None:
-        """Once all is taken in that came in this turn of the loop."""
+        """At the end of this loop iteration, so that one write contains all its entries."""
         if not self._planned:
             self._planned = True
             asyncio.get_running_loop().call_soon(self._write)
@@ -260,7 +260,7 @@ class StreamWriter:
     def answered(self, reply: Any) -> None:
         refused = isinstance(reply, ReplyError)
         if refused and refusal_is_passing(str(reply)):
-            # The server is in no state to store anything: all that is open is tried again on another connection.
+            # The server cannot store anything at the moment: retry all pending entries on another connection.
             self.failed(str(reply))
             if self._wire is not None:
                 self._wire.abort()
@@ -275,8 +275,8 @@ class StreamWriter:
         if repeated:
             self._doubtful -= 1
         self._settled += 1
-        # After an attempt in doubt a refused id may be our own entry; a writer that was fenced meanwhile learns it
-        # with its next entry.
+        # If an earlier attempt may have stored the entry, a refused id may be our own; a writer that was fenced
+        # meanwhile learns it with its next entry.
         if reply is None:
             outlet.missing()
         elif refused and not repeated:
@@ -293,15 +293,15 @@ class StreamWriter:
 
 
 def _append_start(key: str, kept: int | None = None) -> bytes:
-    """All of an append that is the same for every entry of a stream; with `kept` it is cut to that length."""
+    """Constant start of the appends to a stream; with `kept` they trim it to that length."""
     trim = (b"MAXLEN", b"~", kept) if kept is not None else ()
     packed = pack(b"XADD", key, b"NOMKSTREAM", *trim)
-    # The number of parts stands first; the entry's id, its field and its payload count as well.
+    # The number of parts comes first, including the entry's id, field and payload.
     return b"*%d\r\n" % (6 + len(trim)) + packed.partition(b"\r\n")[2]
 
 
 def _tell_start(key: str, sharded: bool) -> bytes:
-    """The same of what tells of an entry: `<id> <payload>` on the channel of the stream's name."""
+    """Constant start of the publications: `<id> <payload>` on the channel with the name of the stream."""
     return b"*3\r\n" + pack(b"SPUBLISH" if sharded else b"PUBLISH", key).partition(b"\r\n")[2]
 
 
