@@ -1,4 +1,4 @@
-"""`REDIS_URL`, read: one server, a primary that sentinels know, or the first node of a cluster. Pure."""
+"""Parses `REDIS_URL`: one server, a primary behind sentinels, or one node of a cluster. No I/O."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _OF_SENTINELS: Final = ("sentinel_username", "sentinel_password")
 
 @dataclass(frozen=True, slots=True)
 class RedisAddress:
-    """`url` is what redis-py reads: options, credentials and a first host, which with `sentinels` is one of them."""
+    """`url` is for redis-py: options, credentials and a host, which is the first sentinel if there are `sentinels`."""
 
     url: str = field(repr=False)
     sentinels: tuple[Address, ...] = ()
     service: str = ""
-    """What the sentinels call the primary."""
+    """Name of the primary in the sentinels' configuration."""
     sentinel_username: str = ""
     sentinel_password: str = field(default="", repr=False)
 
@@ -57,12 +57,12 @@ class RedisAddress:
 
     @property
     def is_private(self) -> bool:
-        """Whether nobody on the way can listen: TLS, or a server on this machine."""
+        """Whether the connection cannot be intercepted: TLS, or a server on this machine."""
         return self.scheme != "redis" or is_loopback(self.host)
 
 
 def is_loopback(host: str) -> bool:
-    """Whether what is sent to this host stays on this machine."""
+
     name = host.lower()
     if name == "localhost" or name.endswith(".localhost"):
         return True
@@ -73,7 +73,7 @@ def is_loopback(host: str) -> bool:
 
 
 def parse_address(url: str) -> RedisAddress:
-    """Raises `InputError`, whose message holds nothing of the URL: there may be a password in it."""
+    """Raises `InputError`. Its message contains no part of the URL, which may include a password."""
     try:
         parts = urlsplit(url)
         scheme = parts.scheme
@@ -86,18 +86,18 @@ def parse_address(url: str) -> RedisAddress:
         if not parts.hostname:
             raise InputError("names no host")
         address = RedisAddress(url)
-        # Both are read, so that a wrong one is found now.
+        # Reading both properties validates them.
         _ = parts.port, address.database
         return address
     except ValueError:
-        raise InputError("has a port or a database that is no number, or something else that no URL has") from None
+        raise InputError("is not a valid URL, or its port or database is not a number") from None
 
 
 def certificate_name(announced: str, url_host: str) -> str:
     """The name that the TLS certificate of a server must contain, if a cluster or sentinels announced the server.
 
     An announced name is checked as it is. An announced address is checked for the host of `REDIS_URL`, because
-    certificates seldom contain addresses; if that host is an address as well, for the announced address.
+    certificates rarely contain addresses; if that host is an address as well, for the announced address.
     """
     return announced if _is_name(announced) or not _is_name(url_host) else url_host
 

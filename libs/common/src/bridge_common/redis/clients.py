@@ -1,8 +1,8 @@
-"""The three ways we talk to Redis, and why the library's defaults serve none of them.
+"""The three Redis clients of a process, which replace the library's defaults for timeouts and retries.
 
-redis-py 8 retries silently up to ten times and ends any reply after 5 s: a blocking read then fails only after a
-minute, and a retried append without explicit ids stands twice in the stream. So: `media` never retries and gives up
-fast, `blocking` waits for longer than any BLOCK we send, `control` retries scripts that may run twice.
+redis-py 8 retries silently up to ten times and waits 5 s for each reply: a blocking read then fails only after a
+minute, and a retried append without an explicit id is stored twice. So `media` never retries and fails fast,
+`blocking` waits for longer than any BLOCK we send, `control` retries idempotent scripts.
 """
 
 from __future__ import annotations
@@ -38,17 +38,17 @@ from bridge_common.redis.endpoint import Endpoint, FixedEndpoint, SentinelEndpoi
 from bridge_common.redis.pool import NO_MAINTENANCE_NOTIFICATIONS, OwnPool, OwnRedis
 
 MAX_BLOCK_MS: Final = 1000
-"""No command of ours blocks for longer: a pooled connection must come back to be re-authenticated."""
+"""Longest BLOCK of any command: a pooled connection must be released regularly to be re-authenticated."""
 _MEDIA_TIMEOUT_S: Final = 0.5
 _BLOCKING_TIMEOUT_S: Final = MAX_BLOCK_MS / 1000 + 0.5
 _CONTROL_TIMEOUT_S: Final = 1.0
 _SENTINEL_TIMEOUT_S: Final = 0.5
 _CONNECTIONS: Final = 8
-"""Of a client whose commands take a moment. When all are busy the next command waits for one; in the library's default
-pool it fails. They are kept once they are open.
+"""Pool size for short commands. When all connections are busy the next command waits for one; in the library's default
+pool it fails. Open connections are kept.
 """
 _BLOCKING_CONNECTIONS: Final = 64
-"""Of one whose commands wait: each has a connection of its own meanwhile."""
+"""Pool size for blocking commands: each occupies a connection while it waits."""
 _POOL_TIMEOUT_S: Final = 2.0
 
 _PASSING: Final = frozenset(
@@ -74,7 +74,7 @@ _PASSING_ERRORS: Final = (
 
 
 class RedisSettings(Protocol):
-    """The part of a service's settings that the clients are made from."""
+    """The settings that the clients depend on."""
 
     @property
     def redis_url(self) -> SecretStr: ...
@@ -94,22 +94,21 @@ class RedisSettings(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RedisClients:
-    """Byte replies from all three."""
+    """All three return replies as bytes."""
 
     media: Redis
     blocking: Redis
     control: Redis
     place: Endpoint | None = None
-    """Where they connect to, if that may change."""
+    """The server, if its address may change."""
     credentials: RenewedCredentials | None = None
-    """What they sign in with, if that is renewed."""
+    """Credentials that expire and are renewed."""
 
     async def warm_up(self) -> None:
-        """Open all connections of `control`, with the scripts loaded: no burst of calls waits for a handshake or a
-        script, and the number of connections never grows.
+        """Open all connections of `control` and load the scripts, so that a burst of calls waits for neither.
 
-        Not on a cluster, where nobody knows yet which servers will be asked. Without Redis nothing happens: connections
-        are then made when they are needed.
+        Does nothing on a cluster, where the required servers are not known yet. If Redis is unreachable, connections
+        are opened on demand.
         """
         if isinstance(self.control, ClusterRedis):
             return
@@ -121,7 +120,7 @@ class RedisClients:
                     stack.push_async_callback(pool.release, connection)
 
     async def aclose(self) -> None:
-        """Close all three, also when closing one of them fails. What they rely on ends first."""
+        """Close all three, also when closing one of them fails. `credentials` and `place` are closed first."""
         async with AsyncExitStack() as stack:
             for client in (self.media, self.blocking, self.control):
                 stack.push_async_callback(client.aclose)
@@ -131,7 +130,7 @@ class RedisClients:
 
 
 def open_clients(url: str, *, cluster: bool = False, credentials: RenewedCredentials | None = None) -> RedisClients:
-    """Makes the clients of one process; connects at first use. `url`: see `parse_address`."""
+    """The clients of one process; they connect at first use. `url`: see `parse_address`."""
     address = parse_address(url)
     if cluster:
         return _cluster_clients(address, credentials)
@@ -183,7 +182,7 @@ def _three(
 
 
 def clients_of(settings: RedisSettings) -> RedisClients:
-    """The clients that the settings ask for."""
+
     url = settings.redis_url.get_secret_value()
     return open_clients(url, cluster=settings.redis_cluster, credentials=_credentials_of(settings))
 
@@ -191,7 +190,7 @@ def clients_of(settings: RedisSettings) -> RedisClients:
 def _credentials_of(settings: RedisSettings) -> RenewedCredentials | None:
     if not settings.redis_entra:
         return None
-    # azure-identity is much to load where it is not used.
+    # Imported on demand: azure-identity is large.
     from bridge_common.redis.credentials import EntraCredentials
 
     return EntraCredentials(settings.redis_entra_scope, settings.redis_address.user)
@@ -260,20 +259,20 @@ async def command(redis: Redis, *args: str | bytes | int, **options: object) -> 
 
 
 def is_passing(error: ResponseError) -> bool:
-    """Whether the server refused for a state of its own (failover, full memory, failed save), not for the command."""
+    """Whether the refusal is temporary: due to the server's state (failover, full memory), not to the command."""
     if isinstance(error, _PASSING_ERRORS):
         return True
     return refusal_is_passing(str(error))
 
 
 def refusal_is_passing(text: str) -> bool:
-    """The same of an error reply as it came: its first word is Redis's code."""
+    """The same for a raw error reply, whose first word is Redis's error code."""
     return text.partition(" ")[0] in _PASSING
 
 
 @asynccontextmanager
 async def redis_errors(doing: str) -> AsyncIterator[None]:
-    """Turns what redis-py raises into `OutsideError`; a command refused for its content is not worth a retry."""
+    """Converts errors of redis-py into `OutsideError`; without `retry` if Redis refused the command itself."""
     try:
         yield
     except ResponseError as error:

@@ -1,7 +1,7 @@
-"""A Redis cluster: every slot has a client of its own, which follows the slot to the server that has it.
+"""Redis cluster: every slot has its own client, which follows the slot to its current server.
 
-All keys of a call lie in one slot, so a command never needs two servers, and a server that is away holds up no call of
-another. Why not the library's `RedisCluster`: docs/adr/0014.
+All keys of a call are in one slot, so a command never needs two servers, and an unreachable server blocks no calls of
+other servers. Why not the library's `RedisCluster`: docs/adr/0014.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def slot_of(key: str | bytes) -> int:
 
 
 def keys_of(command: Sequence[Any]) -> Sequence[str | bytes]:
-    """The keys that a command names, of those that we use."""
+    """The keys of a command; supports only the commands that the services use."""
     name = str(command[0]).upper()
     if name in _NO_KEY:
         return ()
@@ -50,7 +50,7 @@ def keys_of(command: Sequence[Any]) -> Sequence[str | bytes]:
 
 
 class ClusterMap:
-    """Which server has which slot, as any of the servers says. `connect` makes a client of one server."""
+    """Slot map (CLUSTER SLOTS), from any reachable server. `connect` opens a client of one server."""
 
     def __init__(self, connect: Callable[[Address], Redis], first: Address) -> None:
         self._connect = connect
@@ -60,11 +60,11 @@ class ClusterMap:
         self._asking = asyncio.Lock()
 
     def doubt(self) -> None:
-        """Ask again before the next answer."""
+        """Invalidate the map: it is fetched again before the next lookup."""
         self._stale = True
 
     async def server_of(self, slot: int) -> Address:
-        """Raises `RedisConnectionError` when nobody knows."""
+        """Raises `RedisConnectionError` when no server answers or none has the slot."""
         async with self._asking:
             if self._stale:
                 await self._ask_around()
@@ -83,7 +83,7 @@ class ClusterMap:
             except (RedisError, OSError, TimeoutError) as error:
                 reasons.append(error_text(error))
                 continue
-            # Whoever answered is asked first the next time; the one that was named at first is never forgotten.
+            # Next time the server that answered is queried first; the configured server is never removed.
             known = [server, *(owner for _, _, owner in self._ranges), *self._servers[:1], *self._servers]
             self._servers = list(dict.fromkeys(known))
             return
@@ -100,7 +100,7 @@ class ClusterMap:
 
 
 def _address(node: Sequence[Any], told_by: Address) -> Address:
-    """A server that does not know its own name is reached as it was."""
+    """If the node does not know its own host name, that of the queried server applies."""
     host = node[0].decode() if node[0] else ""
     return (host if host not in ("", "?") else told_by[0]), int(node[1])
 
@@ -127,7 +127,7 @@ class ClusterEndpoint(Endpoint):
 
 
 class ClusterRedis(OwnRedis):
-    """Looks like one server. Each command goes to the client of its slot, which `make` makes for a key."""
+    """Has the interface of one server. Each command goes to the client of its slot, created by `make` for a key."""
 
     def __init__(self, make: Callable[[str | bytes], Redis]) -> None:
         self._make = make
@@ -156,7 +156,7 @@ class ClusterRedis(OwnRedis):
             return await client.execute_command("EVAL", script, *args[2:], **options)  # type: ignore[no-untyped-call]
 
     def register_script(self, script: Any) -> Any:
-        """A server that does not have it yet gets its text with the command."""
+        """A server without the script gets its text with the command (EVAL)."""
         registered = super().register_script(script)
         self._scripts[registered.sha] = script
         return registered
@@ -171,5 +171,5 @@ class ClusterRedis(OwnRedis):
 
 
 def server_of(redis: Redis, key: str) -> Redis:
-    """Who has the key: one of a cluster's servers, or `redis` itself."""
+    """The client for the key's server in a cluster, else `redis` itself."""
     return redis.server_of(key) if isinstance(redis, ClusterRedis) else redis

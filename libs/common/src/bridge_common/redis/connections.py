@@ -1,8 +1,7 @@
-"""Our connections: those of redis-py, which follow a server that moves and are signed in anew with a new token.
+"""Connections of redis-py that also follow a failover and authenticate again with a renewed token.
 
-They also send without the `asyncio.wait_for` that the library puts around it. Under Python 3.11 that makes a task for
-each command, and answers a cancellation that comes as the inner future ends with the result (python/cpython#86296): a
-loop that sends would then run for ever.
+They send without the library's `asyncio.wait_for`. Under Python 3.11 it creates a task per command and loses a
+cancellation that arrives when the inner future ends (python/cpython#86296): a sending loop would then run forever.
 """
 
 from __future__ import annotations
@@ -30,28 +29,28 @@ from bridge_common.redis.endpoint import Endpoint
 
 
 class RenewedCredentials(CredentialProvider, ABC):
-    """Credentials whose password is a token that runs out, and is renewed in time."""
+    """Credentials whose password is a token that expires and is renewed in time."""
 
     @property
     @abstractmethod
     def token(self) -> str:
-        """The newest one, empty before the first was asked for."""
+        """The newest token; empty before the first request."""
 
     @abstractmethod
     async def get_credentials_async(self) -> tuple[str, str]:
-        """User and token; raises `RedisConnectionError` when there is none to be had."""
+        """User and token; raises `RedisConnectionError` when no token is available."""
 
     @abstractmethod
     def refused(self, token: str) -> None:
-        """Redis did not take this one: another one is needed before its time."""
+        """Redis refused this token: replace it before it expires."""
 
     @abstractmethod
     async def aclose(self) -> None:
-        """Renew no more."""
+        """Stop renewing tokens."""
 
 
 class _SignIn(CredentialProvider):
-    """Records which token one connection sends: by the time of the answer there may be a newer one."""
+    """Records which token a connection has sent: there may be a newer one when the reply arrives."""
 
     def __init__(self, renewed: RenewedCredentials) -> None:
         self._renewed = renewed
@@ -87,16 +86,16 @@ class OwnConnection(AbstractConnection):
 
     @property
     def renews(self) -> bool:
-        """Whether it signs in with tokens that run out."""
+        """Whether it authenticates with tokens that expire."""
         return self._sign_in is not None
 
     @property
     def outdated(self) -> bool:
-        """Whether there is a newer token than the one this connection signed in with."""
+        """Whether there is a newer token than that of this connection."""
         return self._sign_in is not None and self._sign_in.outdated
 
     def abort(self) -> None:
-        """End it now; whoever waits for a reply is told."""
+        """Close the connection at once; pending replies fail."""
         if self._writer is not None:
             self._writer.transport.abort()
 
@@ -115,7 +114,7 @@ class OwnConnection(AbstractConnection):
         self._place.joined(self)
 
     async def _connect_there(self) -> None:
-        # Of the class beside this one. redis-py leaves it bare.
+        # Implemented by the other base class of each subclass; untyped in redis-py.
         await super()._connect()  # type: ignore[safe-super, no-untyped-call]
 
     async def connect_check_health(self, check_health: bool = True, retry_socket_connect: bool = True) -> None:
@@ -129,7 +128,7 @@ class OwnConnection(AbstractConnection):
             raise
 
     async def on_connect_check_health(self, check_health: bool = True) -> None:
-        # Nothing of the handshake signs in once more: an AUTH between its commands would get their replies.
+        # No second AUTH during the handshake: it would get the replies of the handshake's commands.
         self._signed_in = False
         try:
             await super().on_connect_check_health(check_health)
@@ -166,7 +165,7 @@ class OwnConnection(AbstractConnection):
                 await self.read_response()
 
     async def send_packed_command(self, command: bytes | str | Iterable[bytes], check_health: bool = True) -> None:
-        """Without the library's `asyncio.wait_for`, see above; and without its pings, which nobody here asks for."""
+        """Without the library's `asyncio.wait_for` (see the module) and without its health check pings."""
         if self._writer is not None and self._writer.transport.is_closing():
             await self.disconnect(nowait=True)
         if self._sign_in is not None and check_health and self._signed_in and self.outdated and self.is_connected:
@@ -180,12 +179,12 @@ class OwnConnection(AbstractConnection):
             async with asyncio.timeout(self.socket_timeout):
                 await self._send_packed_command(parts)
         except BaseException as error:
-            # What was begun is not taken back: the connection is of no use any more.
+            # The command may have been sent in part, so the connection cannot be used any more.
             await self.disconnect(nowait=True)
             if isinstance(error, TimeoutError):
                 raise RedisTimeoutError(f"Redis did not accept a command for {self.socket_timeout} s") from error
             if isinstance(error, OSError | RuntimeError):
-                # RuntimeError is what uvloop says of a transport that was aborted a moment ago.
+                # uvloop raises RuntimeError for a transport that was just aborted.
                 raise RedisConnectionError(f"the connection was ended: {error_text(error)}") from error
             raise
 
@@ -203,7 +202,7 @@ class OwnConnection(AbstractConnection):
         return await self.read_response()
 
     async def read_response(self, *args: Any, **kwargs: Any) -> Any:
-        """A refusal that says "not me" ends this connection: the next one leads to the right server."""
+        """Closes the connection on MOVED and READONLY, so that the next one leads to the right server."""
         try:
             return await super().read_response(*args, **kwargs)
         except ResponseError as error:
@@ -238,4 +237,4 @@ OWN_CLASSES: Final[Mapping[type[AbstractConnection], type[OwnConnection]]] = {
     SSLConnection: TlsConnection,
     UnixDomainSocketConnection: UnixConnection,
 }
-"""Ours in place of the one that redis-py chose for a URL."""
+"""Replacement for the connection class that redis-py chooses for a URL."""

@@ -1,6 +1,6 @@
-"""Signing in to Redis with Entra tokens: the user is the object id of the identity, the password is its token.
+"""Authentication to Redis with Entra tokens: the user is the object id of the identity, the password is its token.
 
-As Azure Managed Redis wants it (Microsoft Learn, "Use Microsoft Entra for cache authentication with Azure Managed
+As Azure Managed Redis requires (Microsoft Learn, "Use Microsoft Entra for cache authentication with Azure Managed
 Redis"). Why not the package `redis-entraid`: docs/adr/0014.
 """
 
@@ -22,11 +22,11 @@ from bridge_common.redis.connections import RenewedCredentials
 
 _REDIS: Final = "redis"
 _ANOTHER_AFTER_S: Final = 5.0
-"""A refused token is replaced this seldom: many connections are refused at once, and again until somebody mends it."""
+"""Minimum interval of replacing refused tokens: all connections are refused at once, until the cause is fixed."""
 
 
 class EntraCredentials(RenewedCredentials):
-    """`user`: empty for the object id that the token names. Tokens are renewed from the first sign-in on."""
+    """`user`: empty for the object id in the token. Tokens are renewed from the first authentication on."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class EntraCredentials(RenewedCredentials):
 
 
 def _object_id(token: str) -> str:
-    """Redis checks the token; here it is only read."""
+    """The signature is not verified here: Redis does that."""
     try:
         return str(jwt.decode(token, options={"verify_signature": False})["oid"])
     except (jwt.InvalidTokenError, KeyError):

@@ -1,8 +1,8 @@
-"""Where a Redis server is that may move: the primary that sentinels have chosen.
+"""Address of a Redis server that may change: the primary chosen by sentinels.
 
-A connection asks its place for the address each time it opens, has it checked once it stands, and is ended by it when
-the server behind it is not the right one any more. The last matters most: after a planned fail-over the old primary
-stays writable for seconds until a sentinel demotes it, and what is written there then is lost.
+A connection asks its endpoint for the address each time it opens, has the server checked once connected, and is
+aborted when the server has lost its role. The abort matters most: after a planned failover the old primary stays
+writable for seconds until a sentinel demotes it, and writes in that time are lost.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from bridge_common.redis.address import Address
 log = logging.getLogger(__name__)
 
 _ANSWER_S: Final = 0.5
-"""How long a sentinel may take; the fastest that know the most are believed."""
+"""Timeout of a query to a sentinel."""
 _RETRY_S: Final = 0.5
 _SWITCH: Final = "+switch-master"
 
 
 class Movable(Protocol):
-    """A connection, as its place sees it."""
+    """A connection as its endpoint uses it."""
 
     @property
     def address(self) -> Address: ...
@@ -43,7 +43,7 @@ class Movable(Protocol):
 
 
 class Endpoint(ABC):
-    """One server by the part it plays. `url_host`: host of `REDIS_URL`, for the check of the server's certificate
+    """One server by its role. `url_host`: host of `REDIS_URL`, for the check of the server's certificate
     (`certificate_name`).
     """
 
@@ -54,7 +54,7 @@ class Endpoint(ABC):
         self._finding = asyncio.Lock()
 
     async def find(self) -> Address:
-        """The address in memory, or else looked up. Raises `RedisConnectionError` when nobody knows."""
+        """The cached address, else a lookup. Raises `RedisConnectionError` when the lookup fails."""
         if self._address is None:
             async with self._finding:
                 if self._address is None:
@@ -65,12 +65,12 @@ class Endpoint(ABC):
         self._open.add(connection)
 
     def doubt(self, address: Address) -> None:
-        """Nobody answered there: look it up again before the next connection."""
+        """Invalidate the address after a failed connection: look it up again before the next one."""
         if self._address == address:
             self._address = None
 
     def leave(self, address: Address) -> None:
-        """The server there is not the right one (any more): end all connections to it."""
+        """Evict a server that does not have the role (any more): abort all connections to it."""
         self.doubt(address)
         for connection in list(self._open):
             if connection.address == address:
@@ -78,19 +78,19 @@ class Endpoint(ABC):
 
     @abstractmethod
     async def check(self, ask: Callable[..., Awaitable[Any]]) -> None:
-        """Raises `RedisConnectionError` when a connection that has just opened leads to the wrong server. `ask` sends
-        one command over it."""
+        """Raises `RedisConnectionError` when a new connection leads to the wrong server. `ask` sends a command over
+        it."""
 
     @abstractmethod
     async def _look_up(self) -> Address: ...
 
     @abstractmethod
     async def aclose(self) -> None:
-        """Look no more."""
+        """Stop watching for changes."""
 
 
 class FixedEndpoint(Endpoint):
-    """One server, whatever part it plays."""
+    """One server, regardless of its role."""
 
     def __init__(self, address: Address, url_host: str = "") -> None:
         super().__init__(url_host)
@@ -106,7 +106,7 @@ class FixedEndpoint(Endpoint):
 
 @dataclass(frozen=True, slots=True)
 class _Opinion:
-    """What one sentinel says. The one with the highest epoch has seen the latest fail-over."""
+    """Reply of one sentinel. That with the highest epoch reflects the latest failover."""
 
     epoch: int
     address: Address
@@ -114,7 +114,7 @@ class _Opinion:
 
 
 class SentinelEndpoint(Endpoint):
-    """The primary of `service`. From the first look-up on, every sentinel is asked to tell of a switch."""
+    """The primary of `service`. From the first lookup on, it subscribes to switch notifications of every sentinel."""
 
     def __init__(self, sentinels: Sequence[Redis], service: str, url_host: str = "") -> None:
         super().__init__(url_host)
@@ -157,7 +157,7 @@ class SentinelEndpoint(Endpoint):
         return _opinion(answer)
 
     async def _watch(self, sentinel: Redis) -> None:
-        """Hear of a switch as soon as this sentinel knows of it."""
+        """Follow the switch notifications of this sentinel."""
         while True:
             with suppress(RedisError, OSError):
                 await self._listen(sentinel)
@@ -166,7 +166,7 @@ class SentinelEndpoint(Endpoint):
     async def _listen(self, sentinel: Redis) -> None:
         async with sentinel.pubsub() as news:
             await news.subscribe(_SWITCH)
-            # Also after the subscription itself: what was told before it was not heard.
+            # Also after the subscribe reply itself: earlier notifications were missed.
             async for _ in news.listen():
                 await self._follow()
 

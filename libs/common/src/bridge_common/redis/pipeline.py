@@ -1,9 +1,8 @@
 """A Redis connection for the media path: commands leave as bytes, replies arrive by callback, in order.
 
-redis-py opens it, so that addresses, TLS, authentication and protocol version are those of every other connection; then
-its socket gets this protocol instead of the library's streams. What is left out is the library's work for each command:
-packing in Python, a task's wake-up for each reply, a timer for each command. Why that is worth a module of its own
-stands in docs/adr/0009.
+redis-py opens it, so that address, TLS, authentication and protocol version match every other connection; then this
+protocol replaces the library's streams on the socket. That saves the library's work for each command: packing in
+Python, a task wake-up per reply, a timer per command. docs/adr/0009 has the reasons.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from bridge_common.redis.connections import OwnConnection
 from bridge_common.redis.replies import Left, Replies, Told
 
 _TOKEN_S: Final = 0.5
-"""So often it is asked whether there is a newer token."""
+"""Interval of checks for a newer token."""
 RETRY_S: Final = 0.05
 
 
@@ -38,14 +37,14 @@ def _unasked(_channel: bytes) -> bool:
 
 
 class RedisPipeline:
-    """One open connection. What the server says goes where `Replies` says.
+    """One open connection. `Replies` dispatches the server's data.
 
-    Nothing is retried here: when the connection is gone, whoever sent something decides. It is an `asyncio.Protocol`
-    by its methods and not by descent: a class that is compiled has no base that is not.
+    There are no retries: when the connection is lost, the sender decides. It implements `asyncio.Protocol` without
+    inheriting from it, because a compiled class cannot have a base class that is not compiled.
     """
 
     def __init__(self, on_reply: Callable[[Any], None], told: Told = _nobody, left: Left = _unasked) -> None:
-        """`told` gets what is told on a channel that this connection has subscribed to; `left`: see `Left`."""
+        """`told` gets the messages of subscribed channels; `left`: see `Left`."""
         self._replies = Replies(on_reply, told, left)
         self._gather_s = 0.0
         self._gathering: asyncio.TimerHandle | None = None
@@ -55,7 +54,7 @@ class RedisPipeline:
         self._waits_since = 0.0
         self._patience_s = math.inf
         self._watch: asyncio.TimerHandle | None = None
-        """When the reply that is due would be late. None while none is due: who is idle is not woken."""
+        """Timer for a late reply. None while no reply is pending, so that an idle process is not woken."""
 
     @classmethod
     async def open(
@@ -70,7 +69,7 @@ class RedisPipeline:
         transport = cast(asyncio.Transport, writer.transport) if writer is not None else None
         if transport is None or transport.is_closing():
             raise RedisConnectionError("the connection closed as soon as it was open")
-        # The library's objects have to live as long as the socket: their finalizers would close it.
+        # The library's objects must live as long as the socket: their finalizers would close it.
         wire._connection, wire._transport = connection, transport
         transport.set_protocol(cast(asyncio.BaseProtocol, wire))
         return wire
@@ -80,7 +79,7 @@ class RedisPipeline:
         return not self._lost.done()
 
     def send(self, packed: bytes, replies: int = 1) -> None:
-        """Write packed commands that will get so many replies; on a lost connection they go nowhere."""
+        """Write packed commands that get `replies` replies. On a lost connection they are dropped."""
         if self._transport is None or not self.is_open:
             return
         if self._replies.due == 0:
@@ -91,8 +90,8 @@ class RedisPipeline:
             self._watch_replies()
 
     def gather(self, for_s: float) -> None:
-        """After replies were read, leave those that follow in the socket for so long. Each wake-up of a process costs
-        more than the reading of many replies, and to an append the reply is seldom news.
+        """After a read, leave further replies in the socket for `for_s` seconds. A wake-up of the process costs more
+        than reading many replies, and the reply to an append is rarely urgent.
         """
         self._gather_s = for_s
         if not for_s and self._gathering is not None and self._transport is not None:
@@ -101,19 +100,19 @@ class RedisPipeline:
             self._transport.resume_reading()
 
     async def until_lost(self, patience_s: float) -> str:
-        """Return why the connection ended; ends it when a reply is due for longer than `patience_s`."""
+        """Wait for the end of the connection and return its reason. Closes it when a reply takes over `patience_s`."""
         self._patience_s = patience_s
         self._watch_replies()
         connection = self._connection
         if isinstance(connection, OwnConnection) and connection.renews:
             while self.is_open and not connection.outdated:
                 await asyncio.wait([self._lost], timeout=_TOKEN_S)
-            # Another connection signs in with the new token; what is unanswered here is sent again there.
+            # The next connection authenticates with the new token and resends the commands without a reply.
             self._give_up("the token was renewed")
         return await asyncio.shield(self._lost)
 
     def _watch_replies(self) -> None:
-        """End the connection when a reply is late; come back when one could be."""
+        """Close the connection if a reply is late, else set the timer for the next check."""
         self._watch = None
         if self._replies.due == 0 or self._patience_s == math.inf or not self.is_open:
             return
@@ -128,7 +127,7 @@ class RedisPipeline:
         self.abort()
 
     def abort(self) -> None:
-        """Drop the connection now; not even a reply that has come already is handed out any more."""
+        """Close the connection at once. Replies that were received already are not dispatched any more."""
         self._end("dropped by us")
         if self._transport is not None:
             self._transport.abort()
@@ -148,7 +147,7 @@ class RedisPipeline:
         return False  # the transport closes
 
     def pause_writing(self) -> None:
-        """Nobody is told: what is sent meanwhile waits in the transport, until the reply that is due is too late."""
+        """Senders are not notified: the transport buffers their data until a pending reply is late."""
 
     def resume_writing(self) -> None:
         pass
@@ -169,32 +168,32 @@ class RedisPipeline:
             if timer is not None:
                 timer.cancel()
         if self._connection is not None:
-            # Not `disconnect`: that would wait for a protocol that is no longer the socket's.
+            # Not `disconnect`: it would wait for a protocol that the socket no longer has.
             self._connection._close()  # type: ignore[no-untyped-call]
             self._connection = None
 
 
 class PipelineUser(Protocol):
-    """Who speaks over a connection that is made again whenever it is lost."""
+    """Callbacks of the user of a connection that is reopened whenever it is lost."""
 
     def answered(self, reply: Any) -> None: ...
 
     def opened(self, wire: RedisPipeline) -> None: ...
 
     def closed(self) -> None:
-        """The connection is of no use any more; what was sent and not answered may have been done or not."""
+        """The connection was lost. Commands without a reply may have been executed or not."""
 
     def failed(self, reason: str) -> None:
-        """Why there is no connection. Called at each attempt."""
+        """There is no connection, for this reason. Called at each attempt."""
 
     async def before_open(self) -> None:
-        """What has to be put right before another connection can serve. May raise what redis-py raises."""
+        """Called before each attempt. May raise the errors of redis-py."""
 
 
 async def keep_open(
     redis: Redis, user: PipelineUser, *, patience_s: float, told: Told = _nobody, left: Left = _unasked
 ) -> NoReturn:
-    """Give `user` a connection, one after the other, until cancelled.
+    """Keep a connection open for `user` until canceled.
 
     `patience_s`: see `RedisPipeline.until_lost`; `told` and `left`: see `RedisPipeline`.
     """
@@ -216,6 +215,6 @@ async def keep_open(
 
 
 def pack(*parts: bytes | str | int) -> bytes:
-    """One command as Redis reads it."""
-    packed: bytes = hiredis.pack_command(parts)  # type: ignore[arg-type]  # its stub says a tuple of one
+    """One command in RESP."""
+    packed: bytes = hiredis.pack_command(parts)  # type: ignore[arg-type]  # its stub declares a tuple of one
     return packed

@@ -1,4 +1,4 @@
-"""The pool that keeps our connections, and the client over it."""
+"""Connection pool, and the client that uses it."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.maint_notifications import MaintNotificationsConfig
 
 NO_MAINTENANCE_NOTIFICATIONS: Final = MaintNotificationsConfig(enabled=False)
-"""redis-py asks for them by default. Why we do not: docs/adr/0033."""
+"""redis-py enables them by default. Why we do not: docs/adr/0033."""
 
 
 class OwnPool(ConnectionPool):
-    """When all connections are busy the next command waits for one, for `timeout` seconds at most; who came first gets
-    it first. The library's own pool that waits lets others overtake (of 200 at once some waited for a second), and its
-    locks, timers and counters are a third of what a command costs.
+    """When all connections are busy, commands wait for up to `timeout` seconds, first come, first served. The library's
+    blocking pool is not fair (of 200 concurrent commands some waited for a second), and its locks, timers and counters
+    are a third of the cost of a command.
     """
 
     def __init__(self, *, timeout: float, max_connections: int, scripts: set[str], **kwargs: Any) -> None:
         kwargs["maint_notifications_config"] = NO_MAINTENANCE_NOTIFICATIONS
         super().__init__(max_connections=max_connections, scripts=scripts, **kwargs)
         self.scripts = scripts
-        """Each connection that opens from now on loads them."""
+        """Loaded by each connection that opens from now on."""
         self._free = asyncio.Semaphore(max_connections)
         self._patience_s = timeout
 

@@ -1,4 +1,4 @@
-"""What a Redis server says on one connection: replies, and what is told on channels, handed to who it is for."""
+"""Parses the data of one Redis connection and dispatches replies and published messages."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ _MESSAGES: Final = (b"message", b"smessage")
 _SUBSCRIBED: Final = (b"subscribe", b"ssubscribe")
 _UNSUBSCRIBED: Final = (b"unsubscribe", b"sunsubscribe")
 Left: TypeAlias = Callable[[bytes], bool]
-"""Called with a channel that the server has left: whether that is the reply that is due. It may leave one unasked, when
-a cluster moves its slot."""
+"""Called with an unsubscribed channel; returns whether that is the pending reply. A server does so on its
+own when its cluster moves the slot."""
 
 
 class Replies:
-    """`on_reply` gets each reply: bytes, int, None, list, dict, or a `hiredis.ReplyError`. To a subscribing for one
-    channel it is a `hiredis.PushNotification`. An unsubscribing is answered by a call of `left`, or by an error.
+    """`on_reply` gets each reply: bytes, int, None, list, dict, or a `hiredis.ReplyError`. The reply to a subscribe is
+    a `hiredis.PushNotification`. An unsubscribe leads to a call of `left`, or to an error reply.
     """
 
     def __init__(self, on_reply: Callable[[Any], None], told: Told, left: Left) -> None:
         self.due = 0
-        """Replies that will still come. For who sends commands to count."""
+        """Number of pending replies; the sender of commands increases it."""
         self.closed = False
-        """Nothing more is handed out."""
+        """Dispatch nothing more."""
         parser = hiredis.Reader()
         self._feed, self._next = parser.feed, parser.gets
         self._on_reply = on_reply
@@ -35,7 +35,7 @@ class Replies:
         self._left = left
 
     def take(self, data: bytes) -> None:
-        """Hand out all that is whole. Raises `hiredis.ProtocolError`."""
+        """Dispatch all complete replies. Raises `hiredis.ProtocolError`."""
         self._feed(data)
         while not self.closed:
             reply = self._next()
