@@ -1,9 +1,9 @@
 """Checks the bearer tokens that ACS and Event Grid send: RS256, issuer, audience, lifetime, keys from a JWKS.
 
 ACS: issuer `https://acscallautomation.communication.azure.com`, audience the resource's immutable id, keys at
-`/calling/keys` (Microsoft Learn: secure webhook endpoint of Call Automation). Keys are cached; an unknown `kid` asks
-for them again, at most once in `COOLDOWN_S`, so that made-up tokens cannot make us hammer the endpoint. Keys that were
-not confirmed by their endpoint for `max_age_s` are not trusted any more: a key that its owner withdrew may be stolen.
+`/calling/keys` (Microsoft Learn: secure webhook endpoint of Call Automation). Keys are cached; an unknown `kid`
+fetches them again, at most once per `COOLDOWN_S`, so that forged tokens cannot overload the endpoint. Keys that their
+endpoint has not confirmed for `max_age_s` are not trusted any more: a revoked key may be stolen.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ RETRY_S: Final = 0.25
 """The cooldown after an attempt that failed."""
 MAX_AGE_S: Final = 24 * 3600.0
 _REFRESHES: Final = 4
-"""In the maximum age: so many times in a row must fetching fail until no key is trusted."""
+"""Fetches per maximum age: so many in a row must fail until no key is trusted."""
 _LONGEST_REFRESH_S: Final = 3600.0
 _FETCH_TIMEOUT_S: Final = 3.0
 _MAX_JWKS_BYTES: Final = 256 * 1024
@@ -82,7 +82,7 @@ class JwtVerifier:
     async def check(self, authorization: str | None) -> dict[str, Any]:
         """The token's claims; empty when the mode is `off`, or `log` and the token is bad.
 
-        Raises `AuthError` for a missing or wrong token and `OutsideError` when the keys cannot be had, both in mode
+        Raises `AuthError` for a missing or invalid token and `OutsideError` when the keys are unavailable, both in mode
         `enforce` only.
         """
         if self._mode is JwtMode.OFF:
@@ -91,12 +91,12 @@ class JwtVerifier:
             return await self._check(authorization)
         except (AuthError, OutsideError) as error:
             if self._mode is JwtMode.ENFORCE:
-                raise  # whoever refuses the request logs it
+                raise  # logged by the code that refuses the request
             log.warning("bearer token not valid; accepted", extra=fields(reason=error.message, mode=self._mode.value))
             return {}
 
     async def fetch(self) -> None:
-        """Load the keys, unless that was tried a moment ago. Raises `OutsideError` when that or this attempt failed."""
+        """Fetch the keys, at most once per cooldown. Raises `OutsideError` when the last attempt failed."""
         async with self._fetching:
             if self._clock() >= self._ask_again_at:
                 try:
@@ -165,5 +165,5 @@ def _decode_jwks(body: bytes) -> dict[str, jwt.PyJWK]:
     try:
         key_set = jwt.PyJWKSet.from_json(body.decode())
     except (jwt.PyJWTError, AttributeError, TypeError, RecursionError) as error:
-        raise ValueError(f"this is no JWKS: {error}") from error
+        raise ValueError(f"not a valid JWKS: {error}") from error
     return {key.key_id: key for key in key_set.keys if key.key_id}

@@ -25,7 +25,7 @@ from bridge_common.base.waiting import time_limit
 log = logging.getLogger(__name__)
 
 K = TypeVar("K", bound=str)
-"""What a process calls its scopes."""
+"""Name of a scope within the process."""
 
 _FETCH_TIMEOUT_S: Final = 10.0
 _MARGIN_S: Final = 600.0
@@ -41,7 +41,7 @@ class EntraToken:
 
 
 class Tokens:
-    """`scopes`: what each token is asked for; only the needed ones are kept. `run` keeps them young."""
+    """`scopes`: scope of each token by name. `run` renews the tokens before they expire."""
 
     def __init__(
         self,
@@ -56,14 +56,14 @@ class Tokens:
         self._fetches = OutageLogger(log, "fetching tokens")
 
     async def get(self, scope: str) -> str:
-        """The token in store; fetches only when there is none or it has expired. Raises `OutsideError`."""
+        """The cached token; fetches one if there is none or it has expired. Raises `OutsideError`."""
         token = self._tokens.get(scope)
         if token is None or token.expires_at_s <= time.time():
             token = await self._fetch(scope, instead_of=token)
         return token.text
 
     async def fresh(self, scope: str, rejected: str) -> str:
-        """Another token than the one that was rejected. Many calls may ask at once: one request serves them all."""
+        """A token other than the rejected one. Concurrent callers share one request."""
         return (await self._fetch(scope, instead_of=EntraToken(rejected, 0, 0))).text
 
     def stored(self, scope: str) -> str:

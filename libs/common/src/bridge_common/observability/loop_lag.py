@@ -1,4 +1,4 @@
-"""How late the event loop is: what every frame of the process waited for on top of all else."""
+"""Event loop lag, which delays every frame of the process."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ PERIOD_S: Final = 0.5
 
 LAG: Final = histogram(
     "bridge_event_loop_lag_seconds",
-    "How much later than asked for a timer fired, looked at twice a second",
+    "Delay of a timer beyond its due time, sampled twice a second",
     (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5),
 )
 TASKS: Final = gauge("bridge_tasks", "asyncio tasks of this process, counted twice a second")
 
 
 class LoopLag:
-    """A timer and no task: it cannot hold anything up."""
+    """Uses a timer, not a task."""
 
     def __init__(self) -> None:
         self._timer: asyncio.TimerHandle | None = None

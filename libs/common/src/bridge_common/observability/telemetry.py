@@ -114,11 +114,11 @@ CONNECTIONS_DROPPED: Final = counter(
 PENDING_CONNECTIONS: Final = Gauge(
     "bridge_pending_connections", "Connections that are not yet authenticated", registry=REGISTRY
 )
-BAD_ENTRIES: Final = Counter("bridge_bad_entries", "Entries of media streams that are none", registry=REGISTRY)
+BAD_ENTRIES: Final = Counter("bridge_bad_entries", "Media stream entries that could not be decoded", registry=REGISTRY)
 
 
 def observe_stamp(direction: str, at_us: int) -> None:
-    """How long an entry was under way. Of two clocks: what seems to come from the future took no time."""
+    """Record the delay of an entry. The clocks of writer and reader differ: a negative delay counts as 0."""
     FRAME_DELAY.labels(direction).observe(max(time.time() - at_us / 1_000_000, 0.0))
 
 

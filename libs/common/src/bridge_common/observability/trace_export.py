@@ -1,7 +1,7 @@
-"""Spans on their way out, through the OpenTelemetry SDK: OTLP over HTTP, Azure Monitor, or both.
+"""Exports spans through the OpenTelemetry SDK: OTLP over HTTP, Azure Monitor, or both.
 
-Loaded only when traces are switched on. Spans are sent by the SDK's batch processors, each in a thread of its own; what
-cannot be sent is dropped there, and never waited for.
+Loaded only when traces are enabled. The SDK's batch processors send spans in threads of their own and drop those that
+cannot be sent.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _NOT_OURS: Final = (
     "urllib",
     "urllib3",
 )
-"""What Azure Monitor's distribution would trace by itself: it would see our own sending, and patch what calls need."""
+"""Instrumentations of Azure Monitor to disable: they would trace the exporter and patch libraries that calls use."""
 
 
 class OpenTelemetry:
@@ -79,7 +79,7 @@ class OpenTelemetry:
 
 
 def open_tracing(service: str, instance: str, *, otlp: bool, connection_string: str) -> OpenTelemetry:
-    """What the SDK's own variables say counts as well: sampler, resource, headers, time-outs and so on."""
+    """The SDK's environment variables apply as well: sampler, resource, headers, timeouts."""
     name = os.environ.get("OTEL_SERVICE_NAME") or service
     resource = Resource.create({"service.name": name, "service.instance.id": instance})
     processors: list[SpanProcessor] = [BatchSpanProcessor(OTLPSpanExporter())] if otlp else []
@@ -92,13 +92,13 @@ def open_tracing(service: str, instance: str, *, otlp: bool, connection_string: 
 
 
 def _azure_monitor(connection_string: str, resource: Resource, processors: list[SpanProcessor]) -> TracerProvider:
-    """Only traces: metrics are scraped, logs collected from stderr. Who wants them here too sets the variables."""
+    """Only traces by default: metrics are scraped, logs collected from stderr. The variables below override that."""
     from azure.monitor.opentelemetry import configure_azure_monitor
 
     for name, value in (
         ("OTEL_METRICS_EXPORTER", "none"),
         ("OTEL_LOGS_EXPORTER", "none"),
-        # Its own default leaves out spans of a call, five in a second and no more. Ours is the SDK's.
+        # Its own default limits spans to five per second. This is the SDK's default.
         ("OTEL_TRACES_SAMPLER", "parentbased_always_on"),
     ):
         os.environ.setdefault(name, value)

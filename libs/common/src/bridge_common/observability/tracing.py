@@ -1,8 +1,8 @@
-"""Traces of calls: one for each call, across the three services. Off unless a setting says where they go.
+"""Traces: one per call, across the three services. Off unless a setting names a destination.
 
-Spans are told when they are over, with their times: the parts of a call begin in one process and end in another, so
-nothing is kept open, and nothing at all happens on the audio path. What joins them is the `traceparent` (W3C Trace
-Context) that call-control puts into the call's record when the call arrives.
+Spans are reported once they have ended, with their times: stages of a call start in one process and end in another, so
+no span is kept open, and the audio path is not traced. The `traceparent` (W3C Trace Context) that call-control stores
+in the call's record links them.
 
 Times are Unix ms.
 """
@@ -30,7 +30,7 @@ class Moment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Span:
-    """`failure`: why it did not come to what it should, empty when it did."""
+    """`failure`: why the operation failed; empty for success."""
 
     name: str
     began_ms: float
@@ -59,7 +59,7 @@ class Tracing(Protocol):
         """One more span of the trace."""
 
     def stop(self) -> None:
-        """Send what was told and not sent yet, for a few seconds at most."""
+        """Send the remaining spans. Takes at most a few seconds."""
 
 
 class _Off:
@@ -74,7 +74,7 @@ class _Off:
 
 
 class _Switch:
-    """What is traced to; set at the start of the process, and by tests."""
+    """The active tracing; set at process start and by tests."""
 
     def __init__(self) -> None:
         self.on = False

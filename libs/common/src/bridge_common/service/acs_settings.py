@@ -20,7 +20,7 @@ def lower(value: object) -> object:
 
 class AcsTrustSettings(ServiceSettings):
     media_token_keys: Annotated[Secrets, insecure.KEYS]
-    """Of the signatures in media URLs: call-control signs with the first, the gateways take any."""
+    """Keys of the signatures in media URLs: call-control signs with the first, gateways accept all."""
     acs_jwt_mode: Annotated[JwtMode, BeforeValidator(lower), insecure.JWT_MODE] = JwtMode.ENFORCE
     acs_jwt_audience: str = Field(default="", validate_default=True)
     """The immutable resource id of the ACS resource."""

@@ -1,8 +1,8 @@
-"""The background work of a process. A part that dies takes the process with it.
+"""Background tasks of a process. If one fails, the process exits.
 
-Nothing in here can be mended from inside: a part that raised would raise again, and without it calls are deaf or mute
-while everything looks well. So the process ends, at once and with exit code 1: leases lapse within a second and other
-processes have the calls, long before a probe would have noticed. Until it is gone, /livez says why.
+A failed task cannot be repaired in the process, and without it calls lose audio while probes succeed. So the process
+exits at once with code 1: leases expire within a second and other processes take over the calls, long before a probe
+would fail. Until then, /livez reports the reason.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 class BackgroundTasks:
     def __init__(self) -> None:
         self.failure = ""
-        """Which part has stopped, and must not have."""
+        """Reason of the failure; empty while there is none."""
         self._tasks: list[asyncio.Task[None]] = []
         self._failed = asyncio.Event()
         self._stopping = False
@@ -57,6 +57,6 @@ class BackgroundTasks:
         error = task.exception()
         if self._stopping or (error is None and may_end):
             return
-        log.critical("a part of the process has stopped", extra=fields(part=task.get_name()), exc_info=error)
+        log.critical("a background task has stopped", extra=fields(part=task.get_name()), exc_info=error)
         self.failure = self.failure or f"{task.get_name()} has stopped"
         self._failed.set()

@@ -1,8 +1,7 @@
-"""When Python's garbage collector looks for cycles in a process that carries audio: seldom, but at fixed times.
+"""Runs Python's garbage collector rarely and at fixed times, for processes that carry audio.
 
-Its own rhythm fits neither way. It looks whenever so many objects were made that are still there, which a busy process
-does all the time; and through the old ones only after millions more. But a call lives for minutes, so what it leaves
-behind in cycles is old by then, and would be kept for hours.
+The default thresholds do not fit: the young generation is collected too often in a busy process, the old one only after
+millions of allocations. A call takes minutes, so its cycles are old by then and would be kept for hours.
 """
 
 from __future__ import annotations
@@ -17,8 +16,8 @@ _ALLOCATIONS: Final = 20_000
 
 
 class GarbageCollection:
-    """What is there at `start` stays for the life of the process: looking through it again and again took a sixth of a
-    busy relay's time. What came later is looked through whole every `COLLECT_S`, which takes a few milliseconds.
+    """Objects that exist at `start` are frozen: scanning them took a sixth of a busy relay's time. All later ones are
+    collected every `COLLECT_S`, which takes a few milliseconds.
     """
 
     def __init__(self) -> None:

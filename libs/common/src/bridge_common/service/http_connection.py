@@ -29,13 +29,13 @@ UNREAD_S = 30.0
 LINGER_S = 1.0
 """Time for a peer to read the response that was sent before its request was complete."""
 _HEAD_BYTES: Final = 16 * 1024
-"""Largest request head, unless uvicorn's configuration says otherwise."""
+"""Largest request head, unless uvicorn's configuration sets another limit."""
 LINGER_BYTES: Final = 1024 * 1024
 """Body that is read and thrown away meanwhile."""
 
 
 class ConnectionPhase(Enum):
-    """What a connection is about. The value is the reason for which it is dropped when its time is over."""
+    """Phase of a connection. The value is the drop reason when its time limit expires."""
 
     HEAD = "slow"
     """A request head has begun, or none has come since the connection was made."""
@@ -132,7 +132,7 @@ class HttpConnection(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._let_go()
         super().connection_lost(exc)
-        # The two refer to each other, and the garbage collector runs too seldom for a flood of connections.
+        # The two refer to each other, and the garbage collector runs too rarely for a flood of connections.
         self.cycle = None  # type: ignore[assignment]  # as before the first request
 
     def data_received(self, data: bytes) -> None:
@@ -180,7 +180,7 @@ class HttpConnection(H11Protocol):
         self._look()
 
     def _unsupported_upgrade_warning(self) -> None:
-        """No line in the log: whoever asks for another protocol gets a response in HTTP."""
+        """Not logged: a request for another protocol gets an HTTP response."""
 
     def handle_websocket_upgrade(self, event: h11.Request) -> None:
         """Also hands over the frames that came together with the request, which uvicorn drops."""
@@ -254,7 +254,7 @@ def _limit_s(phase: ConnectionPhase) -> float | None:
 def http_connection(
     connections: HttpConnections, connection: type[HttpConnection] = HttpConnection
 ) -> Callable[..., HttpConnection]:
-    """What uvicorn takes for its class of protocols."""
+    """Factory for uvicorn's `http` option."""
 
     def make(**of_uvicorn: Any) -> HttpConnection:
         return connection(connections, **of_uvicorn)

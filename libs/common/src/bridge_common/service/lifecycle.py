@@ -1,8 +1,8 @@
-"""What every service does around its work: signals, drain, exit; and the event loop it runs on.
+"""Lifecycle of a service: event loop, signals, drain, exit.
 
-A server closes what is open the moment it is told to exit. So the signals are ours: first the service drains, then its
-server learns that it should go. What listens on the port is a `Server`: uvicorn with the service's routes, unless the
-service brings one of its own.
+uvicorn closes open connections as soon as it receives a signal. So this module handles the signals: first the service
+drains, then its server is closed. A `Server` listens on the port: uvicorn with the service's routes, unless the service
+has its own.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ _CANCEL_TIMEOUT_S: Final = 2
 
 
 class Service(Protocol):
-    """One process's work. `start` returns when it is ready; `drain` when nothing of it is needed any more.
+    """One process's work. `start` returns when it is ready; `drain` when it can exit.
 
     `stop` releases everything; it is called after a `start` that failed or was cancelled as well.
     """
 
     draining: bool
     parts: BackgroundTasks
-    """What runs in the background; when one of them dies, so does the process."""
+    """Background tasks; if one fails, the process exits."""
 
     async def ready(self) -> str:
         """Empty when new work may come, else the reason why not: what /readyz answers."""
@@ -62,7 +62,7 @@ class WebService(Service, Web, Protocol):
 
 
 class Server(Protocol):
-    """What listens on the service's port, with /livez, /readyz and /metrics among its answers."""
+    """Listens on the service's port, with /livez, /readyz and /metrics among its answers."""
 
     async def open(self, bound: socket.socket) -> None:
         """Listen on this socket; return when connections are taken."""
@@ -212,7 +212,7 @@ def _web_server(service: Service, settings: ServiceSettings) -> WebServer:
 
 
 def set_up(kind: str, settings: ServiceSettings) -> None:
-    """What a process tells of itself, from its first moment on: its log, and its traces if they are switched on."""
+    """Set up logging, and tracing if it is enabled."""
     setup_logging(
         kind,
         settings.log_level,

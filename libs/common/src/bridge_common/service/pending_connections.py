@@ -77,7 +77,7 @@ def source_of(peer_name: object) -> str:
 
 
 def network_of(host: str) -> str:
-    """The address, or the network of an IPv6 address: whoever has one such address has 2^64 of them."""
+    """The address, or the /64 network of an IPv6 address: one host usually has all of its 2^64 addresses."""
     if ":" not in host:
         return host
     try:

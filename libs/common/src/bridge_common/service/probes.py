@@ -1,4 +1,4 @@
-"""What a process answers about itself at /livez, /readyz and /metrics, whatever server carries the answer."""
+"""Responses of /livez, /readyz and /metrics, independent of the server."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class ProbeResponse:
 
 
 def livez(failure: str = "") -> ProbeResponse:
-    """Alive unless a part of the process has failed: then nothing but a restart helps."""
+    """503 if a background task has failed: the process must be restarted."""
     if failure:
         return ProbeResponse(
             503, json.dumps({"status": "failed", "reason": failure}, separators=(",", ":")).encode(), _JSON

@@ -1,4 +1,4 @@
-"""What pydantic found wrong, in words for people who set a value and do not know pydantic."""
+"""Converts pydantic errors into messages for operators."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ def _is_redis_url(value: SecretStr) -> SecretStr:
 
 
 class ServiceSettings(BaseSettings):
-    """What every service reads. A field's environment variable is its name in capitals; empty counts as not set."""
+    """Settings of every service. A field's environment variable is its name in capitals; empty counts as not set."""
 
     model_config = SettingsConfigDict(frozen=True, env_ignore_empty=True, extra="ignore", hide_input_in_errors=True)
 
@@ -86,7 +86,7 @@ class ServiceSettings(BaseSettings):
     )
     """The same for traces alone, with the whole path; it counts before the general one."""
     applicationinsights_connection_string: Annotated[SecretStr, insecure.TELEMETRY_URL] = SecretStr("")
-    """Of the Application Insights resource that traces go to; empty: nowhere."""
+    """Application Insights resource for traces; empty: no export."""
     drain_timeout_s: float = Field(default=25.0, ge=0, le=24 * 3600)
 
     @field_validator("redis_cluster")
@@ -130,7 +130,7 @@ class ServiceSettings(BaseSettings):
 
     @classmethod
     def faults(cls, given: Mapping[str, str]) -> Iterator[tuple[str, insecure.InsecureSetting]]:
-        """What is insecure about the settings, allowed or not."""
+        """All insecure settings, allowed or not."""
         for name, check in cls.checks().items():
             yield from ((name, fault) for fault in check.faults(given.get(name, "")))
 

@@ -51,7 +51,7 @@ class ServerOptions:
     ws: Callable[[PendingConnections], WsProtocol] = lambda _: "websockets-sansio"
     connection: type[HttpConnection] = HttpConnection
     receive_buffer_bytes: int = 16 * 1024
-    """Of the kernel, for each connection. By default it grows to megabytes, which count as the pod's memory."""
+    """Kernel buffer of each connection. By default it grows to megabytes, which count as the pod's memory."""
     send_buffer_bytes: int = 64 * 1024
     listen: Listen | None = None
     """Accepts connections in place of the event loop's own server."""
@@ -61,7 +61,7 @@ class ServerOptions:
 
 
 class Web(Protocol):
-    """What of a service answers requests."""
+    """The part of a service that answers requests."""
 
     draining: bool
     parts: BackgroundTasks
