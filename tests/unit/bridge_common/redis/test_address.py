@@ -57,13 +57,13 @@ def test_a_primary_that_sentinels_know(url: str, found: RedisAddress) -> None:
         ("secret", "has to begin with"),
         ("redis://", "names no host"),
         ("redis://:secret@", "names no host"),
-        ("redis://host:secret", "no number"),
-        ("redis://host/secret", "no number"),
+        ("redis://host:secret", "not a number"),
+        ("redis://host/secret", "not a number"),
         ("redis+sentinel://h1,h2", "names no service"),
         ("redis+sentinel:///secret", "names no sentinel"),
         ("redis+sentinel://h1,:2/secret", "without a host"),
-        ("redis+sentinel://h1:secret/mymaster", "no number"),
-        ("redis+sentinel://h1/mymaster/secret", "no number"),
+        ("redis+sentinel://h1:secret/mymaster", "not a number"),
+        ("redis+sentinel://h1/mymaster/secret", "not a number"),
     ],
 )
 def test_a_mistake_is_named_and_no_value_is_shown(url: str, problem: str) -> None:
