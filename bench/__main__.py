@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-# numpy's BLAS reads this when it is loaded: a thread pool would measure the machine, not the code.
+# numpy's BLAS reads this at import. With a thread pool, the result would depend on the number of cores.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from bench import alone, barge_in, calls, compare, ramp, resampler, set_up, sizing_page
@@ -32,7 +32,7 @@ MEASUREMENTS: Final[dict[str, Callable[[Options], Outcome]]] = {
     "ramp": ramp.measure,
 }
 SIZING: Final = "sizing"
-"""Prints the plan that follows from stored figures."""
+"""This name prints the capacity plan that is calculated from the stored figures."""
 COMPARE: Final = "compare"
 DEFAULT: Final = ("resampler", "calls", "barge-in", "set-up", "alone")
 JSON_PATH: Final = Path("out/bench.json")
@@ -110,17 +110,17 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("names", nargs="*", metavar="name", choices=[*known, []], help=f"{', '.join(known)}, {COMPARE}")
     parser.add_argument("--runs", type=_positive(int), default=Options().runs, help="repetitions; default: %(default)s")
     parser.add_argument("--alone-calls", type=_positive(int), nargs="+", default=Options().alone_calls)
-    parser.add_argument("--ramp-seconds", type=_positive(float), default=Options().ramp_s, help="for the whole ramp")
+    parser.add_argument("--ramp-seconds", type=_positive(float), default=Options().ramp_s, help="duration of the ramp")
     parser.add_argument("--write-results", action="store_true", help="write bench/RESULTS.md from the stored JSON")
     return _with_load(parser, JSON_PATH)
 
 
 def _compare_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=f"python -m bench {COMPARE}", description=compare.__doc__)
-    parser.add_argument("before", type=Path, help="folder of a checkout with `make install`, best with `make compiled`")
+    parser.add_argument("before", type=Path, help="a checkout after `make install`, preferably `make compiled`")
     parser.add_argument("after", type=Path)
     parser.add_argument("--pairs", type=_positive(int), default=5)
-    parser.add_argument("--names", nargs="+", choices=[*DEFAULT], default=["calls"], help="what to measure")
+    parser.add_argument("--names", nargs="+", choices=[*DEFAULT], default=["calls"], help="measurements to compare")
     parser.add_argument("--tolerance", type=float, default=3.0, metavar="PERCENT", help="default: %(default)s")
     for side in ("before", "after"):
         parser.add_argument(f"--{side}-env", type=_variable, nargs="+", default=[], metavar="NAME=VALUE")
@@ -130,9 +130,9 @@ def _compare_parser() -> argparse.ArgumentParser:
 def _with_load(parser: argparse.ArgumentParser, json_path: Path | None) -> argparse.ArgumentParser:
     calls, seconds = Options().calls, Options().seconds
     parser.add_argument(
-        "--calls", type=_positive(int), nargs="+", default=calls, help="concurrent; default: %(default)s"
+        "--calls", type=_positive(int), nargs="+", default=calls, help="concurrent calls; default: %(default)s"
     )
-    parser.add_argument("--seconds", type=_positive(float), default=seconds, help="of each run; default: %(default)s")
+    parser.add_argument("--seconds", type=_positive(float), default=seconds, help="duration of a run; default: %(default)s")
     parser.add_argument("--json", type=Path, default=json_path, metavar="FILE", help="default: %(default)s")
     return parser
 

@@ -1,4 +1,4 @@
-"""Calls raised step by step until a delay breaks the limit or a frame is lost: ours and the reference bridge."""
+"""Raises the number of calls until a p99 exceeds its limit or a frame is lost, for this bridge and the reference."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lab.stack import StackError
 
 SHOWN: Final = (CPU, "uplink p99, ms", "downlink p99, ms", "frames at fault", "calls not answered")
 LIMIT_MS: Final = 50.0
-"""Of each p99, unfiltered: what a machine with reserves stays below even if its host disturbs it."""
+"""Limit for each p99, unfiltered. A machine with spare capacity meets it even if its host takes CPU time."""
 STEP: Final = 20
 
 

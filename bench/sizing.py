@@ -18,7 +18,7 @@ from bench.service_traffic import GATEWAY, RELAY
 
 CORE_MS: Final = 1000.0
 SHAPE: Final = Shape.DELTAS
-"""As Voice Live sends an agent's speech."""
+"""Voice Live sends an agent's speech in deltas."""
 Stored = Mapping[str, Any]
 _CPU: Final = "CPU, ms/s/call"
 _REDIS_CPU: Final = "CPU of redis, ms/s/call"
@@ -62,26 +62,26 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Assumed:
-    """What only the operator knows, and the reserve to leave."""
+    """Inputs that the operator chooses: traffic, quotas and reserves."""
 
     mean_call_s: float = 180.0
     agent_talks: float = 0.5
-    """Share of the time; for networks and tokens. CPU is measured with the agent talking all the time."""
+    """Fraction of the call. Applies to networks and tokens; CPU is measured with an agent that talks all the time."""
     busy: float = 0.6
     """Target utilization of a core, for our processes and for Redis."""
     spare_pods: int = 1
     replicas: int = 1
-    """Of each Redis."""
+    """For each Redis shard."""
     connections_per_min: int = 30
     """New connections to one Voice Live resource."""
     tokens_per_min: int = 120_000
-    """Of one Voice Live resource."""
+    """Quota of one Voice Live resource."""
     tokens_in_per_s: float = 10.0
-    """While a call lasts: a model that hears the caller's audio itself."""
+    """Input tokens during the whole call, for a model that processes the caller's audio."""
     tokens_out_per_s: float = 20.0
-    """While the agent talks."""
+    """Output tokens while the agent talks."""
     pod_calls_max: int = 200
-    """Nothing larger was measured."""
+    """Largest pod that was measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +134,7 @@ def plan(calls: int, measured: Measured, assumed: Assumed) -> Plan:
     relay_calls = pod_calls(measured.relay_cpu, assumed)
     budget_ms = assumed.busy * CORE_MS
     control_ms = per_min / 60 * measured.control_ms_per_call
-    # Every pod has readers of its own, so a call costs what it does at a pod's size. Appends count twice here.
+    # Each pod has its own readers, so the cost of a call is that at the size of a pod. Appends are counted twice here.
     redis_ms = measured.gateway_redis_cpu.at(gateway_calls) / gateway_calls
     redis_ms += measured.relay_redis_cpu.at(relay_calls) / relay_calls
     tokens_per_s = assumed.tokens_in_per_s + assumed.tokens_out_per_s * assumed.agent_talks
@@ -172,9 +172,9 @@ def pod_calls(cpu: Line, assumed: Assumed) -> int:
     return max(1, min(cpu.calls_within(assumed.busy * CORE_MS), assumed.pod_calls_max))
 
 
-# -- reading what was measured
+# -- measured figures
 def points(whole: Stored, service: str) -> dict[int, dict[str, float]]:
-    """Calls → figures, means of the runs that kept up, with the agent's speech in deltas. Raises `NotMeasuredError`."""
+    """Calls → mean figures of the runs that kept up, with speech in deltas. Raises `NotMeasuredError`."""
     found: dict[int, list[dict[str, float]]] = {}
     for run in _runs(whole, "alone"):
         labels, figures = run["labels"], run["figures"]
@@ -190,7 +190,7 @@ def line(found: Mapping[int, Mapping[str, float]], name: str) -> Line:
 
 
 def totals(found: Mapping[int, Mapping[str, float]], name: str) -> dict[int, float]:
-    """Calls → the figure of all calls together."""
+    """Calls → the figure summed over all calls."""
     return {n: figures[name] * (n if name.endswith("/call") else 1) for n, figures in found.items() if name in figures}
 
 

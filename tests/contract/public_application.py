@@ -1,11 +1,11 @@
-"""Holds a call between the simulators, over TLS, and a public application that knows nothing of them.
+"""Runs a call between the simulators, over TLS, and an unmodified public application.
 
     python -m tests.contract.public_application FOLDER --python INTERPRETER
 
 FOLDER is a checkout of Azure-Samples/call-center-voice-agent-accelerator, used as it is; INTERPRETER has the packages
-that its `server/pyproject.toml` names, with the extra `acs`. The application reads a connection string, so it insists
-on https; callbacks and the media socket come to it over https and wss as well. Exit code: 0 if every claim is met,
-1 if not, 2 if the application or its packages are missing. It is not part of `make test`: neither can be had offline.
+that its `server/pyproject.toml` lists, with the extra `acs`. The application reads a connection string, so it requires
+HTTPS; callbacks and the media socket use HTTPS and WSS as well. Exit code: 0 if every check passes, 1 if not, 2 if
+the application or its packages are missing. It is not part of `make test`, which has to run offline.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ NEEDED = ("quart", "hypercorn", "azure.ai.voicelive", "azure.communication.calla
 START_S = 30.0
 CALL_S = 90.0
 COMPARED_MS = 1000.0
-"""How much of each thing the agent said is looked for in the recording: an interrupted one was not heard to its end."""
+"""Length of each utterance that is searched for in the recording; an interrupted one was not played to its end."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def _answers(url: str) -> bool:
 
 @contextmanager
 def running(application: Path, python: str, work: Path) -> Iterator[Urls]:
-    """Both simulators and the application, which trust one authority and nothing else."""
+    """Both simulators and the application. They trust the certificates of one authority only."""
     tls = server_tls(work / "tls")
     os.environ.update(tls.environment)
     certificate, key = work / "application.pem", work / "application-key.pem"
@@ -113,7 +113,7 @@ def running(application: Path, python: str, work: Path) -> Iterator[Urls]:
 
 
 def hold_call(urls: Urls, scenario: Scenario) -> tuple[Json, Json, Recording]:
-    """The call as the phone saw it, the voice session, and what was heard. Raises `WireError`, `RuntimeError`."""
+    """The phone's record of the call, the voice session and the recording. Raises `WireError`, `RuntimeError`."""
     call_json("PUT", f"{urls.voice}/lab/agent", scenario.agent.model_dump(mode="json"))
     steps = [step.model_dump(mode="json", exclude_none=True) for step in scenario.caller.steps]
     lab_id = call_json("POST", f"{urls.acs}/lab/calls", {"from": scenario.caller.number, "steps": steps})["id"]

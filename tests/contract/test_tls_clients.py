@@ -1,4 +1,4 @@
-"""The Azure SDKs for Python, unmodified, trust the simulators by the environment that `--tls` prints."""
+"""The unmodified Azure SDKs for Python trust the simulators with the environment that `--tls` prints."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ asyncio.run(talk())
 
 @contextmanager
 def served(simulator: str, folder: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    """Its port, and the environment that it prints."""
+    """Run a simulator; yields its port and the environment that it prints."""
     port = free_port()
     process = subprocess.Popen(
         [Path(sys.executable).with_name("lab"), simulator, "--tls", "--tls-folder", folder],
@@ -73,7 +73,7 @@ async def listens(port: int) -> bool:
 
 
 def run_client(environment: dict[str, str], *arguments: str) -> str:
-    """What the client printed."""
+    """Run the client; returns its output."""
     ran = subprocess.run(
         [sys.executable, "-c", CLIENT, *arguments],
         env=environment,

@@ -1,4 +1,4 @@
-"""The whole stack, once for all end-to-end tests: three services, a Redis and the simulators as processes."""
+"""One stack for all end-to-end tests: three services, a Redis and the simulators as processes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.span_receiver import SpanReceiver, receiving_spans
 
 @pytest.fixture(scope="session")
 def spans() -> Iterator[SpanReceiver]:
-    """What the services trace; they do in all of these tests."""
+    """Receives the spans of the services; tracing is on in all of these tests."""
     with receiving_spans() as receiver:
         yield receiver
 
@@ -32,7 +32,7 @@ def whole_stack(tmp_path_factory: pytest.TempPathFactory, spans: SpanReceiver) -
 
 @pytest.fixture
 def stack(whole_stack: Stack) -> Iterator[Stack]:
-    """The stack, free of faults before and after; a process that died in the test fails it."""
+    """The stack without injected faults. Fails the test if a process of the stack has died."""
     yield whole_stack
     for simulator in ("acs", "voice-live"):
         call_json("DELETE", f"{whole_stack.url(simulator)}/lab/faults")
@@ -41,7 +41,7 @@ def stack(whole_stack: Stack) -> Iterator[Stack]:
 
 
 def _forget_refusals(stack: Stack) -> None:
-    """The fleet leaves a Voice Live resource that has refused alone for a while: not beyond the test that wanted it."""
+    """Relays avoid a Voice Live resource for a while after it has refused; the next test must not be affected."""
     with Redis.from_url(stack.redis_url) as redis:
         for key in redis.scan_iter("quota:*"):
             redis.delete(key)

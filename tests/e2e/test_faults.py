@@ -1,4 +1,4 @@
-"""What a caller gets when something is wrong: never silence, never a call left behind."""
+"""When something fails, the caller never hears silence and no call is left behind."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ async def _connected(stack: Stack, lab_id: str) -> None:
 
 
 async def _ended(stack: Stack, lab_id: str) -> Json:
-    """The record of the call, once it says that the call is over."""
+    """The record of the call, once its status is ended."""
     call_id = call_id_of(str(_phone(stack, lab_id)["correlation_id"]))
 
     def ended() -> Json:
@@ -66,7 +66,7 @@ async def _ended(stack: Stack, lab_id: str) -> Json:
 
 
 async def _released(stack: Stack) -> bool:
-    """Nobody holds or waits for any call: no lease, no open voice session."""
+    """Whether no lease and no voice session remains."""
     redis = Redis.from_url(stack.redis_url)
     try:
         leases = await redis.zcard("{s00}:leases")
@@ -96,12 +96,12 @@ async def test_everything_of_a_call_is_released_soon_after_the_caller_hangs_up(s
     call_json("POST", f"{stack.url('acs')}/lab/calls/{lab_id}/hangup", {})
     hung_up = time.monotonic()
     await eventually(lambda: _released(stack))
-    assert time.monotonic() - hung_up < 4, "no lease and no deadline of the call had to pass"
+    assert time.monotonic() - hung_up < 4, "the release must not depend on the expiry of a lease or deadline"
 
 
 @pytest.mark.timeout(90)
 async def test_callers_of_every_kind_are_answered_beside_broken_events(stack: Stack) -> None:
-    """Their hang-up is recognized as theirs, for all codes and all forms of the codes."""
+    """The hang-up is attributed to the caller, for all result codes and all formats of the codes."""
     foreign = {"id": "x", "eventType": "Microsoft.Storage.BlobCreated", "data": {}}
     faults = {
         "event_grid": {"neighbours": [None, foreign, {"eventType": "Microsoft.Communication.IncomingCall"}]},

@@ -1,7 +1,7 @@
-"""A share of the callers, over the wire: two replicas of call-control, a gateway and the simulated ACS as processes.
+"""Percentage routing with two replicas of call-control, a gateway and the simulated ACS as processes.
 
-The relay is the test's: it has a voice session for every call at once. So the calls that go to the agent are answered,
-and hung up by their callers as soon as they are connected.
+The test plays the relay: it reports a voice session for each call at once. Calls that are routed to the agent are
+answered, and their callers hang up as soon as they are connected.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ rules:
 """
 OPERATOR = {"X-Api-Key": API_KEY}
 WAVE = 250
-"""Calls placed before their fate is looked at: the simulated ACS remembers the last 1,000."""
+"""Calls placed before their outcomes are read; the simulated ACS keeps the last 1,000 calls."""
 LONG_S = 60.0
 
 
 class Replicas(Stack):
-    """Two of call-control on one Redis."""
+    """Two replicas of call-control on one Redis."""
 
     def start_both(self) -> list[str]:
         for part in ("acs", "media-gateway", "call-control"):
@@ -61,15 +61,15 @@ class Replicas(Stack):
 
 @dataclass
 class Line:
-    """The test's hands on the callers, the operators and the relay."""
+    """Controls the callers, the operator API and the relay."""
 
     acs: httpx.AsyncClient
     replicas: list[httpx.AsyncClient]
     fates: dict[str, set[str]] = field(default_factory=dict)
-    """By caller: `agent`, or whom they were redirected to."""
+    """By caller: `agent`, or the targets that they were redirected to."""
 
     async def place(self, callers: Sequence[str]) -> list[Json]:
-        """All of them call; what became of the calls, when something has."""
+        """Place a call for each caller; returns the calls once all have an outcome."""
         rows: list[Json] = []
         for first in range(0, len(callers), WAVE):
             rows += await self._wave(callers[first : first + WAVE])
@@ -102,7 +102,7 @@ class Line:
         return [(await replica.get("/api/routing")).raise_for_status().json() for replica in self.replicas]
 
     async def routed(self) -> list[dict[str, int]]:
-        """By replica: calls by rule."""
+        """The number of calls by rule, for each replica."""
         found = []
         for replica in self.replicas:
             text = (await replica.get("/metrics")).text
@@ -111,7 +111,7 @@ class Line:
         return found
 
     async def switch(self, on: bool) -> float:
-        """The kill switch, at the second replica; seconds until it is in force on both."""
+        """Set the kill switch at the second replica; returns the seconds until it is in force on both."""
         began = time.monotonic()
         reply = await self.replicas[1].put("/api/routing/everyone_to_people", content=b"true" if on else b"false")
         version = reply.raise_for_status().json()["version"]
@@ -131,7 +131,7 @@ def fate_of(row: Json) -> str:
 
 @contextlib.asynccontextmanager
 async def relay(clients: RedisClients) -> AsyncIterator[None]:
-    """Has a voice session for every call that is offered, and keeps it."""
+    """Reports a voice session for every offered call, and keeps its lease."""
     leases = Leases(clients.control, Keys(1), "agent-relay-of-the-test", lease_ms=600_000)
     inbox = Inbox(clients.control, clients.blocking, Keys(1), "nobody")
 
@@ -143,7 +143,7 @@ async def relay(clients: RedisClients) -> AsyncIterator[None]:
 
     serving = asyncio.create_task(serve())
     yield
-    assert not serving.done(), "the relay of the test has failed"
+    assert not serving.done(), "the test's relay has failed"
     serving.cancel()
     await asyncio.gather(serving, return_exceptions=True)
 
@@ -175,7 +175,7 @@ async def line(redis_url: str, clients: RedisClients, tmp_path: Path) -> AsyncIt
 
 
 async def talking(line: Line) -> list[str]:
-    """Callers who stay on the line; their ids at the simulated ACS."""
+    """Place calls whose callers stay on the line; returns the simulator's ids."""
     placed = [await line.acs.post("/lab/calls", json={"from": caller, "audio": "silence"}) for caller in RUNNING]
     ids = [str(reply.json()["id"]) for reply in placed]
 
@@ -192,17 +192,17 @@ async def test_a_quarter_of_the_callers_then_half_of_them_then_nobody(line: Line
     running = await talking(line)
     before = (await line.replicas[0].get("/api/calls")).json()["calls"]
 
-    # A quarter of 400 callers, in 1,000 calls.
+    # 25 % of 400 callers, in 1,000 calls.
     again = random.Random(1000).sample(CALLERS, 200)
     rows = await line.place([*CALLERS, *again, *CALLERS])
     assert len(rows) == 1000
     assert {fate for fates in line.fates.values() for fate in fates} == {"agent", f"4:{PEOPLE}"}
-    assert all(len(fates) == 1 for fates in line.fates.values()), "each repeat caller goes the same way"
+    assert all(len(fates) == 1 for fates in line.fates.values()), "repeated calls of a caller have the same outcome"
     quarter = {caller for caller, fates in line.fates.items() if fates == {"agent"}}
     assert 0.22 <= len(quarter) / len(CALLERS) <= 0.28
     one, two = await line.routed()
     assert sum(one.values()) + sum(two.values()) == 1000 + len(RUNNING)
-    assert min(sum(one.values()), sum(two.values())) > 100, "both replicas took their part"
+    assert min(sum(one.values()), sum(two.values())) > 100, "both replicas routed calls"
     calls = (await line.replicas[1].get("/api/calls?limit=1000")).json()["calls"]
     for call in calls:
         if (caller := call["caller"].removeprefix("4:")) in line.fates:
@@ -211,7 +211,7 @@ async def test_a_quarter_of_the_callers_then_half_of_them_then_nobody(line: Line
             assert call["route"]["rule"] == ("main-line" if caller in quarter else "the-rest")
             assert re.fullmatch(reason, call["route"]["reason"]), call["route"]
 
-    # Half of them.
+    # 50 %.
     seen = await line.replicas[0].get("/api/routing")
     half_policy = (POLICY % PEOPLE).replace("percent: 25", "percent: 50")
     put = await line.replicas[0].put("/api/routing", content=half_policy, headers={"If-Match": seen.headers["etag"]})
@@ -220,10 +220,10 @@ async def test_a_quarter_of_the_callers_then_half_of_them_then_nobody(line: Line
     line.fates.clear()
     await line.place(CALLERS[:100])
     half = {caller for caller, fates in line.fates.items() if fates == {"agent"}}
-    assert quarter & set(CALLERS[:100]) < half, "the first quarter is still in"
+    assert quarter & set(CALLERS[:100]) < half, "callers of the first 25 % still reach the agent"
     assert 0.35 <= len(half) / 100 <= 0.65
 
-    # Nobody.
+    # Kill switch: no caller.
     took = [await line.switch(on) for on in (True, False, True)]
     assert min(took) < 1.0, f"in force on both replicas after {took} s"
     line.fates.clear()
@@ -235,7 +235,7 @@ async def test_a_quarter_of_the_callers_then_half_of_them_then_nobody(line: Line
     await eventually(both_have_sent_callers_to_people, within_s=LONG_S)
     assert {fate for fates in line.fates.values() for fate in fates} == {f"4:{PEOPLE}"}
 
-    # And nobody who was on the line has noticed.
+    # Running calls were not affected.
     for lab_id in running:
         row = (await line.acs.get(f"/lab/calls/{lab_id}")).json()
         assert (row["state"], row["counters"]["media_connects"]) == ("connected", 1)

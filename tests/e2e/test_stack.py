@@ -1,4 +1,4 @@
-"""The stack itself: what it says when it cannot stand."""
+"""The stack of processes, and its errors when a process cannot start."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_a_part_that_cannot_start_is_named_with_its_log(tmp_path: Path, monkeypa
 
 
 def test_an_exported_setting_reaches_its_service(stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A wrong value of each service, so that the service itself says that it has read it."""
+    """Sets an invalid value for two services; their errors prove that they have read it."""
     monkeypatch.delenv("REDIS_URL", raising=False)
     monkeypatch.setenv("RELAY_CAPACITY", "none")
     monkeypatch.setenv("AGENT_PROFILES_FILE", str(tmp_path / "missing.yaml"))
@@ -42,7 +42,7 @@ def test_an_exported_setting_reaches_its_service(stack: Stack, tmp_path: Path, m
 
 
 def test_a_taken_port_is_named_with_the_stack_that_has_it(stack: Stack, tmp_path: Path) -> None:
-    """Its probes would be answered by the other stack, while its own processes end."""
+    """Otherwise the other stack would answer the readiness probes while the new processes exit."""
     beside = Stack(replace(Ports.free(), acs=stack.ports.acs), tmp_path / "beside")
     with pytest.raises(StackError, match=f"port {stack.ports.acs} of acs is taken(.|\n)*{stack.folder}"):
         beside.start()

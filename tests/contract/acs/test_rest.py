@@ -1,4 +1,4 @@
-"""What is common to all operations, as the unmodified Python SDK meets it: keys, errors, faults, retries, repeats."""
+"""Behavior common to all operations, through the unmodified Python SDK: keys, errors, faults, retries, repeats."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WRONG_KEY = "d3Jvbmcga2V5"
 
 
 class AllowHttp(SansIOHTTPPolicy):  # type: ignore[type-arg]  # azure-core's generics are for its own transports
-    """The SDK sends tokens over https only, unless it is told otherwise."""
+    """Allows plain HTTP: by default the SDK sends tokens over HTTPS only."""
 
     def on_request(self, request: PipelineRequest) -> None:  # type: ignore[type-arg]  # as above
         request.context.options["enforce_https"] = False
@@ -128,7 +128,7 @@ async def test_500_is_tried_again_by_the_sdk_until_its_retries_are_spent(stage: 
 
 
 async def test_an_answer_that_was_lost_is_replayed_to_the_retry(stage: Stage) -> None:
-    """The SDK repeats the request with the same Repeatability-Request-ID; the call is answered once."""
+    """The SDK repeats the request with the same Repeatability-Request-ID; the simulator answers the call once."""
     call_id = await stage.place()
     await stage.faults({"rest": {"answer": {"status": 503, "when": "after", "times": 1}}})
     answer = await stage.client().answer_call(stage.context(), stage.callback_url)

@@ -1,4 +1,4 @@
-"""Bodies as Event Grid and ACS post them (Microsoft's docs and public logs), one file each, through our decoders."""
+"""Decoders against request bodies of Event Grid and ACS from Microsoft's docs and public logs, one per file."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_all_that_the_machine_knows_is_among_the_samples() -> None:
 
 @pytest.mark.timeout(300)
 def test_event_grid_bodies_are_decoded_or_refused_whatever_they_are() -> None:
-    """And what is decoded can be put into the inbox."""
+    """Decoded events can also be written to the inbox."""
     found: Counter[type] = Counter()
 
     def admit(text: str) -> None:
@@ -147,6 +147,6 @@ def test_callbacks_are_decoded_or_refused_whatever_they_are() -> None:
 
 
 def _texts(*patterns: str) -> list[str]:
-    """The samples as they stand on the wire, without the files' line breaks."""
+    """The samples without the files' line breaks, as they are sent."""
     paths = [path for pattern in patterns for path in sorted(SAMPLES.glob(f"{pattern}.json"))]
     return [json.dumps(json.loads(path.read_bytes()), ensure_ascii=False) for path in paths]

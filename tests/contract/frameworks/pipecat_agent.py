@@ -1,7 +1,7 @@
 """A caller and pipecat's Azure Voice Live service, both unmodified pipecat: runs in an environment that has pipecat.
 
-Reads the resource and the caller's audio from the environment, holds one conversation (greeting, a question that needs
-a function, a barge-in), and prints what pipecat made of it as JSON in the last line.
+Reads the resource and the caller's audio from the environment and runs one conversation (greeting, a question that
+needs a function, a barge-in). The last line of its output is the result as JSON.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ WITHIN_S = 20
 
 
 class Listener(FrameProcessor):
-    """The end of the pipeline: what would be played to the caller."""
+    """End of the pipeline: receives the audio for the caller."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -71,7 +71,7 @@ class Listener(FrameProcessor):
 
 
 class Caller:
-    """Audio in real time: silence, and words when told to speak."""
+    """Sends audio in real time: silence, or the words passed to `speak`."""
 
     def __init__(self, worker: PipelineWorker) -> None:
         self._worker = worker
@@ -97,7 +97,7 @@ async def converse(worker, listener: Listener, words: bytes) -> None:
         caller.speak(words)
         heard = listener.audio_bytes
         await listener.until(lambda: listener.audio_bytes > heard + RATE_HZ, "half a second of the answer")
-        caller.speak(words)  # into the answer
+        caller.speak(words)  # a barge-in
         answered = listener.answers
         await listener.until(lambda: listener.interruptions, "the interruption")
         await listener.until(lambda: listener.answers >= answered + 2, "the answer to the interruption")

@@ -96,7 +96,7 @@ def simulator(folder: Path) -> Iterator[Simulator]:
 
 
 def call(python: str, folder: Path, lab: Simulator, model: str) -> dict[str, Any]:
-    """What the framework made of the conversation."""
+    """Runs the conversation and returns the framework's result."""
     words = folder / "caller.pcm"
     words.write_bytes(synthesize(QUESTION, 24_000))
     environment = {
@@ -118,7 +118,7 @@ def call(python: str, folder: Path, lab: Simulator, model: str) -> dict[str, Any
 
 
 def faults(found: Mapping[str, Any], session: Mapping[str, Any]) -> list[str]:
-    """What differs from a conversation as it should be: `found` by the framework, `session` by the simulator."""
+    """Failed checks. `found` is the framework's result, `session` the simulator's record."""
     said = [(row["text"], row["status"]) for row in session["said"]]
     cancelled = [row for row in session["timeline"] if row["event"] == "response_done" and row["status"] == "cancelled"]
     spoken = [message.get("content") for message in found["context"] if message.get("role") == "user"]
@@ -129,10 +129,10 @@ def faults(found: Mapping[str, Any], session: Mapping[str, Any]) -> list[str]:
         "the caller interrupted the answer": len(cancelled) == 1 and found["interruptions"] >= 1,
         "what was not heard was truncated": len(session["truncations"]) >= 1,
         "the interruption was answered": said[-1] == ("I have stopped.", "completed"),
-        # On a slow machine pipecat joins both turns.
+        # On a slow machine pipecat joins the two turns.
         "the caller's words are in the context": " ".join(spoken) == f"{QUESTION} {STOP}",
         "audio came": found["audio_ms"] > 3000,
-        # pipecat cancels the interrupted response, which the service has cancelled already.
+        # pipecat cancels the interrupted response, although the service has already cancelled it.
         "nothing else was refused": refused <= {"response_cancel_not_active"} and not found["errors"],
     }
     return [what for what, held in checks.items() if not held]

@@ -1,4 +1,4 @@
-"""A stage for the simulated ACS: it runs on a real port, and test doubles stand where the services would be."""
+"""The simulated ACS on a real port, with test doubles for the services."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def types(events: list[Json]) -> list[str]:
 
 
 class Reception:
-    """Stands where call-control would: takes Event Grid's events and ACS's callbacks."""
+    """Test double for call-control: receives Event Grid's events and ACS's callbacks."""
 
     def __init__(self) -> None:
         self.handshakes: list[Received] = []
@@ -69,7 +69,7 @@ class Reception:
         self.callbacks: list[Received] = []
         self.validates = True
         self.webhook_statuses: list[int] = []
-        """Answers to the next notifications; afterwards 200."""
+        """Status codes of the next responses; afterwards 200."""
         self.callback_statuses: list[int] = []
         self.app = Starlette(
             routes=[
@@ -128,7 +128,7 @@ class MediaConnection:
         return [message for _, message in self.messages if message.get("kind") == kind]
 
     async def say(self, pcm: bytes, block_bytes: int = 8000) -> None:
-        """Send agent audio faster than real time, as a model delivers it."""
+        """Send agent audio faster than real time, as a model does."""
         for start in range(0, len(pcm), block_bytes):
             block = base64.b64encode(pcm[start : start + block_bytes]).decode()
             await self.send({"Kind": "AudioData", "AudioData": {"Data": block}, "StopAudio": None})
@@ -141,7 +141,7 @@ class MediaConnection:
 
 
 class MediaServer:
-    """Stands where the media gateway would."""
+    """Test double for the media gateway."""
 
     def __init__(self) -> None:
         self.connections: list[MediaConnection] = []
@@ -225,13 +225,13 @@ class Stage:
         )
 
     async def place(self, **call: object) -> str:
-        """A phone call to the app; answers the lab's id once the webhook has the event."""
+        """Place a phone call to the app; returns the simulator's id once the webhook has received the event."""
         response = await self.lab.post("/lab/calls", json={"from": "+14255550100", "to": "+18005551212"} | call)
         assert response.status_code == 201, response.text
         return str(response.json()["id"])
 
     def context(self, number: int = -1) -> str:
-        """The incoming-call context of the event that came in last, or as number `number`."""
+        """The incoming-call context of the last event, or of the event at index `number`."""
         return str(data(self.reception.incoming[number].events[0])["incomingCallContext"])
 
     async def call(self, call_id: str) -> Json:
@@ -241,7 +241,7 @@ class Stage:
         return answer
 
     async def timeline(self, call_id: str, event: str = "") -> list[Json]:
-        """All of a call's timeline, or its events of one name."""
+        """The timeline of a call, or its events of one name."""
         entries = (await self.call(call_id))["timeline"]
         assert isinstance(entries, list)
         return [entry for entry in entries if not event or entry["event"] == event]
@@ -261,7 +261,7 @@ class Stage:
         return await eventually(reached, within_s=within_s, every_s=0.02, what=f"state {state}")
 
     async def connected(self, **call: object) -> tuple[str, CallConnectionClient]:
-        """A call that was answered with media streaming and got connected; with steps it may be over by now."""
+        """Place a call that is answered with media streaming and connected. With steps it may already have ended."""
         call_id = await self.place(**call)
         client = self.client()
         answer = await client.answer_call(self.context(), self.callback_url, media_streaming=self.streaming())
@@ -279,7 +279,7 @@ class Stage:
 
 
 def settings_for(webhook: str, **changes: object) -> AcsSettings:
-    """The defaults, with the pauses shortened for tests."""
+    """Default settings with short pauses."""
     values: dict[str, object] = {
         "port": 0,
         "acs_issuer": ISSUER,

@@ -1,4 +1,4 @@
-"""Below ASGI: the simulator can cut a connection, and says so when it is served without its protocol class."""
+"""The simulator can drop a connection below ASGI, and raises an error if it runs without its protocol class."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The control API on a real socket: agents, faults, sessions, and what bad requests get."""
+"""The control API on a real socket: agents, faults, sessions, and responses to invalid requests."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ MODEL = f"api-version={NEWEST}&model=gpt-4o"
 
 
 async def greeting(client: RawClient) -> object:
-    """What the agent says first."""
+    """The text of the agent's greeting."""
     await client.tell(type="response.create")
     return (await client.until("response.audio_transcript.done"))["transcript"]
 
