@@ -132,7 +132,9 @@ def _with_load(parser: argparse.ArgumentParser, json_path: Path | None) -> argpa
     parser.add_argument(
         "--calls", type=_positive(int), nargs="+", default=calls, help="concurrent calls; default: %(default)s"
     )
-    parser.add_argument("--seconds", type=_positive(float), default=seconds, help="duration of a run; default: %(default)s")
+    parser.add_argument(
+        "--seconds", type=_positive(float), default=seconds, help="duration of a run; default: %(default)s"
+    )
     parser.add_argument("--json", type=Path, default=json_path, metavar="FILE", help="default: %(default)s")
     return parser
 

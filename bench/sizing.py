@@ -71,7 +71,7 @@ class Assumed:
     """Target utilization of a core, for our processes and for Redis."""
     spare_pods: int = 1
     replicas: int = 1
-    """For each Redis shard."""
+    """Replicas of each Redis server."""
     connections_per_min: int = 30
     """New connections to one Voice Live resource."""
     tokens_per_min: int = 120_000

@@ -1,4 +1,4 @@
-"""What the rules look at: the files that are part of the project."""
+"""Fixtures for repository rules: the files that belong to the project."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def root() -> Path:
 
 @pytest.fixture(scope="session")
 def tracked(root: Path) -> list[Path]:
-    """Every file of the project, as git knows it; of an unpacked archive, every file that is not made by a tool."""
+    """All files that git tracks or, in an unpacked archive, all files that no tool generated."""
     answer = subprocess.run(["git", "ls-files", "-z"], cwd=root, capture_output=True, text=True, check=False)
     if answer.returncode == 0 and answer.stdout:
         files = [root / name for name in answer.stdout.split("\0") if name]
@@ -40,6 +40,6 @@ def tracked(root: Path) -> list[Path]:
 
 @pytest.fixture(scope="session")
 def modules(tracked: list[Path], root: Path) -> dict[Path, ast.Module]:
-    """The Python modules of the packages (path from the root → syntax tree), without their tests."""
+    """The Python modules of the packages without their tests: path relative to the root → syntax tree."""
     sources = [path for path in tracked if path.suffix == ".py" and "src" in path.relative_to(root).parts]
     return {path.relative_to(root): ast.parse(path.read_text(encoding="utf-8"), str(path)) for path in sources}

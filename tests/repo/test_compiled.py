@@ -1,6 +1,6 @@
-"""What is compiled: built where a C compiler is, missed nowhere, and in the first stage of the images only.
+"""Compiled modules: built where a C compiler exists, optional elsewhere, and built in the first stage of images only.
 
-The *.pyx have their types; the modules that mypyc compiles have only coroutines that it gets right.
+Each *.pyx has a type stub. Modules for mypyc have no coroutines that mypyc compiles incorrectly.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def tiny(tmp_path: Path, root: Path) -> Path:
 
 @pytest.fixture
 def tiny_in_python(tiny: Path, root: Path) -> Path:
-    """With one module in Python to compile as well."""
+    """The same project with an additional Python module to compile."""
     (tiny / "pyproject.toml").write_text(PROJECT.format(hook=_hook(root), listed=["tiny/question.py"]))
     (tiny / "src/tiny/question.py").write_text(QUESTION)
     return tiny
@@ -83,7 +83,7 @@ def _wheel(project: Path, **environment: str) -> tuple[subprocess.CompletedProce
 
 
 def _refusal(project: Path, **environment: str) -> str:
-    """What is said when no wheel is made."""
+    """The error output of a build that makes no wheel."""
     answer, wheels = _wheel(project, **environment)
     assert answer.returncode != 0
     assert not wheels
@@ -109,11 +109,11 @@ def test_every_compiled_module_has_its_types(sources: list[Path]) -> None:
 
 
 def test_the_compiler_stays_in_the_first_stage_of_the_image(root: Path) -> None:
-    """What is compiled in `libs` is compiled for the image of every service."""
+    """The modules of `libs` are compiled for the image of every service."""
     for dockerfile in root.glob("services/*/Dockerfile"):
         _, build, final = dockerfile.read_text(encoding="utf-8").split("\nFROM ")
         assert GCC in build.split("pip wheel")[0]
-        assert "BRIDGE_COMPILE=yes" in build, "an image without would only be slower, and nobody would see it"
+        assert "BRIDGE_COMPILE=yes" in build, "without it the image would be slower, without an error"
         assert "apt-get" not in final
 
 
@@ -124,7 +124,7 @@ def test_a_wheel_holds_the_module_and_says_for_whom(tiny: Path) -> None:
     assert answer.returncode == 0, answer.stderr
     assert _modules_in(wheel) == [f"tiny/answer{SUFFIX}"]
     assert f"-cp{sys.version_info.major}{sys.version_info.minor}-" in wheel.name
-    assert not list(tiny.glob(f"src/tiny/*{SUFFIX}")), "nothing is left beside the source"
+    assert not list(tiny.glob(f"src/tiny/*{SUFFIX}")), "no build output remains in the source folder"
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def listed(root: Path) -> list[Path]:
 
 
 def test_no_listed_coroutine_waits_while_it_handles_an_exception(listed: list[Path]) -> None:
-    """mypyc keeps the exception in hand where all coroutines of a thread keep theirs: another one takes it away."""
+    """mypyc stores the current exception once for each thread, so another coroutine can clear it during the wait."""
     assert len(listed) > 20
     for module in listed:
         lines = list(_waits_in_hand(ast.parse(module.read_text(encoding="utf-8"))))
@@ -193,7 +193,7 @@ def test_other_waits_are_not_meant() -> None:
 
 
 def _waits_in_hand(tree: ast.Module) -> Iterator[int]:
-    """Lines in which a coroutine or generator waits with an exception in hand, or may do so."""
+    """Lines in which a coroutine or generator waits, or may wait, while an exception is handled."""
     for node in ast.walk(tree):
         if isinstance(node, ast.AsyncWith | ast.AsyncFor):
             yield node.lineno
@@ -205,7 +205,7 @@ def _waits_in_hand(tree: ast.Module) -> Iterator[int]:
 def test_classes_of_listed_modules_are_inherited_from_in_listed_ones_only(
     listed: list[Path], modules: dict[Path, ast.Module], root: Path
 ) -> None:
-    """Elsewhere it is an error at the moment in which the class is made: for one of a cluster, on a cluster only."""
+    """A subclass elsewhere raises an error when it is defined, which may happen only on a Redis cluster."""
     compiled = {root / path: tree for path, tree in modules.items() if root / path in listed}
     names = {node.name for tree in compiled.values() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
     heirs = [

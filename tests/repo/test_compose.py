@@ -1,4 +1,4 @@
-"""docker-compose.yml: the whole stack, confined, reachable from this machine only."""
+"""docker-compose.yml: the whole stack, with restricted privileges, reachable from this machine only."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_it_holds_the_whole_stack(services: dict[str, Service]) -> None:
 
 
 def test_the_real_services_differ_only_in_their_settings(services: dict[str, Service]) -> None:
-    """No value of the simulators reaches them."""
+    """They use no default value of the simulators."""
     for name in SERVICES:
         real, simulated = services[f"azure-{name}"], services[name]
         ours = {"environment", "profiles"}
@@ -57,7 +57,7 @@ def test_ports_are_published_on_this_machine_only(services: dict[str, Service]) 
 
 
 def test_a_call_can_be_placed_and_checked_from_this_machine(services: dict[str, Service]) -> None:
-    """`lab call` looks on the documented ports for what it places calls with and reads metrics from."""
+    """`lab call` uses the documented ports to place calls and to read metrics."""
     for name, port in asdict(Ports()).items():
         part = services[name.replace("_", "-")]
         assert name in ("redis", "identity") or f"127.0.0.1:{port}:{port}" in part["ports"], name
@@ -83,7 +83,7 @@ def test_images_install_locked_wheels_only(root: Path) -> None:
 
 
 def test_every_setting_can_be_given_in_the_env_file(services: dict[str, Service]) -> None:
-    """A value of the lab is a default, not a fixture: `.env` wins, also where it sets a name to nothing."""
+    """Values of the simulators are defaults only: `.env` overrides them, also with an empty value."""
     for name in (*SERVICES, *REAL):
         assert services[name]["env_file"] == [{"path": ".env", "required": False}]
         for setting, value in services[name]["environment"].items():

@@ -1,4 +1,4 @@
-"""Both overlays are valid Kubernetes, strictly, and hold what every pod of this project must have."""
+"""Both overlays pass strict Kubernetes validation and contain the fields that every pod of this project needs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from media_gateway.settings import GatewaySettings
 
 SERVICES = {"call-control": 8080, "media-gateway": 8081, "agent-relay": 8082}
 KUBERNETES = "1.34"
-# Kinds that a controller of Azure defines: no schema of Kubernetes knows them.
+# Kinds that a controller of Azure defines; the Kubernetes schemas do not contain them.
 CUSTOM_KINDS = {"IngressExtension"}
 
 SETTINGS: dict[str, type[ServiceSettings]] = {
@@ -27,7 +27,7 @@ SETTINGS: dict[str, type[ServiceSettings]] = {
     "media-gateway": GatewaySettings,
     "agent-relay": RelaySettings,
 }
-# What people put into the Secrets that the overlay for AKS does not bring.
+# Examples for the Secrets that the overlay for AKS does not include.
 SECRETS = {
     "redis": {"REDIS_URL": "rediss://:password@cache.example:10000/0"},
     "media-token": {"MEDIA_TOKEN_KEYS": "a" * 64},
@@ -138,7 +138,7 @@ def test_every_secret_and_setting_that_is_read_is_there_or_named(overlay: list[M
             ((kind, reference),) = source.items()
             name = reference["name"]
             if kind == "secretRef" and name not in made and not reference.get("optional"):
-                assert f"create secret generic {name} " in guide, f"nothing makes the Secret {name}"
+                assert f"create secret generic {name} " in guide, f"the guide does not create the Secret {name}"
             elif kind == "configMapRef":
                 assert name in made
 
@@ -147,7 +147,7 @@ def test_every_secret_and_setting_that_is_read_is_there_or_named(overlay: list[M
 def test_a_service_starts_with_what_the_overlay_and_the_secrets_give_it(
     overlay: list[Manifest], service: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """For AKS nothing insecure is allowed."""
+    """The AKS overlay allows no insecure settings."""
     for name in SETTINGS[service].model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
     container = _of_kind(overlay, "Deployment")[service]["spec"]["template"]["spec"]["containers"][0]

@@ -1,4 +1,4 @@
-"""docs/lab.md describes what the lab does: every key, route, fault and setting of the code, and nothing else."""
+"""docs/lab.md documents every key, route, fault and setting of the simulators, and no others."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def page(root: Path) -> str:
 
 
 def _section(page: str, title: str) -> str:
-    """The text below a heading, up to the next of the same or a higher level."""
+    """The text below a heading, up to the next heading of the same or a higher level."""
     found = re.search(rf"^(#+) {re.escape(title)}$\n(.*?)(?=^#{{1,2}} |\Z)", page, re.MULTILINE | re.DOTALL)
     assert found, title
     text = found.group(2)

@@ -1,4 +1,4 @@
-"""The locked requirements: exact versions, hashes, no addresses, and the images use them."""
+"""Locked requirements: exact versions, hashes, no URLs; the images install from them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_locks_hold_exact_versions_with_hashes_and_no_address(root: Path) -> Non
 
 
 def test_the_locks_agree_on_versions(root: Path) -> None:
-    """The images run the versions that the tests ran."""
+    """The images use the versions that the tests ran with."""
     of_lock = {lock.stem: _versions(lock) for lock in _locks(root)}
     tested = of_lock.pop("dev")
     for name, versions in of_lock.items():
@@ -59,13 +59,13 @@ def _versions(lock: Path) -> dict[str, str]:
     return {name.lower(): version for name, version in pattern.findall(lock.read_text(encoding="utf-8"))}
 
 
-# What a package needs although it never imports it: words in its source → distribution.
+# Distributions that a package needs without an import: text in its source → distribution.
 _UNSEEN = {"websockets-sansio": "websockets"}
 
 
 @pytest.mark.parametrize("image", ["call-control", "media-gateway", "agent-relay", "lab"])
 def test_an_image_installs_everything_its_code_imports(image: str, modules: dict[Path, ast.Module], root: Path) -> None:
-    """The tests run with everything installed; an image has its own lock only."""
+    """The tests run with all packages installed; an image installs only its own lock."""
     own = {image.replace("-", "_"), *(() if image == "lab" else ("bridge_common",))}
     distributions = packages_distributions()
     locked = {_normal(name) for name in _versions(root / f"requirements/{image}.txt")}

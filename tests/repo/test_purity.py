@@ -1,4 +1,4 @@
-"""`core/` decides and never acts: no I/O, no clock, no chance. What it may import is a closed list."""
+"""`core/` has no I/O, no clock and no randomness: it may import only the modules of a fixed list."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-# Data modules of the standard library: they compute, and touch nothing outside the process.
+# Modules of the standard library without effects outside the process.
 STANDARD = frozenset(
     [
         "__future__",
@@ -72,7 +72,7 @@ def test_core_calls_no_clock_no_chance_and_waits_for_nothing(cores: dict[Path, a
 
 
 def test_compiled_core_imports_nothing_with_io_or_a_clock(tracked: list[Path]) -> None:
-    """Not Python, so by lines; of C's library only types and memory."""
+    """Cython is checked line by line. From the C library, only types and memory functions are allowed."""
     cores = [path for path in tracked if path.suffix in {".pyx", ".pxd"} and "core" in path.parts]
     wrong = [
         f"{path}: {name}"

@@ -1,4 +1,4 @@
-"""What the documents say that the log and the metrics show, the code does show: names are searched for in trouble."""
+"""Log messages and metrics in the documents exist in the code: operators search for them in an incident."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _LINE = re.compile(r'`"([^"`]+)"`')
 _SETTING = re.compile(r"`([A-Z][A-Z0-9]+_[A-Z0-9_]+)(?:=[^`]*)?`")
 _OF_LIBRARIES = re.compile(r"^(OTEL_|APPLICATIONINSIGHTS_)")
 _ANSWERS = {"no token for …"}
-"""Quoted, but of /readyz."""
+"""Quoted in the documents, but from responses of /readyz."""
 _MODULES = {"bridge_common"}
 
 
 @pytest.fixture(scope="module")
 def metrics(modules: dict[Path, ast.Module]) -> set[str]:
-    """As Prometheus shows them."""
+    """Metric names as Prometheus exports them."""
     return {name for tree in modules.values() for name in _metrics_of(tree)}
 
 
@@ -89,7 +89,7 @@ def _lines_of(tree: ast.Module) -> Iterator[str]:
 
 
 def _calls(tree: ast.Module) -> Iterator[tuple[ast.Call, str, list[str]]]:
-    """Each call with the name of what is called, and those of its arguments that are texts."""
+    """Function calls: (node, name of the function, string arguments)."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
             name = getattr(node.func, "id", getattr(node.func, "attr", ""))

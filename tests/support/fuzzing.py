@@ -1,4 +1,4 @@
-"""Mutations of captured messages for the decoders: seeded, so that a failure is seen again, and fast enough for 10^6.
+"""Mutations of captured messages for the decoders: seeded, so that failures are reproducible, and fast enough for 10^6.
 
 `make test` decodes a million of them with each decoder; `FUZZ_INPUTS` sets another number.
 """
@@ -58,7 +58,7 @@ YAML_PIECES: Final = (
         "",
     ),
 )
-"""Joined at random they make every kind of node, and every kind of mistake."""
+"""Random concatenations contain every kind of node and of syntax error."""
 
 
 def inputs() -> int:
@@ -66,7 +66,7 @@ def inputs() -> int:
 
 
 def mutations(samples: Sequence[str], count: int, seed: int = 0) -> Iterator[str]:
-    """`count` messages, each a sample with one to three of its places changed."""
+    """`count` messages, each a sample with one to three changes."""
     rng = random.Random(seed)
     pick, below = rng.choice, rng.random
     changes: tuple[Callable[[str, int, random.Random], str], ...] = (_flip, _literal, _cut, _repeat, _truncate, _case)
@@ -90,12 +90,12 @@ def survives(decode: Callable[[str], object], samples: Sequence[str], refusal: t
         except refusal:
             refused += 1
         except Exception as error:
-            raise AssertionError(f"the decoder let {type(error).__name__} out on {text[:2000]!r}") from error
+            raise AssertionError(f"the decoder raised {type(error).__name__} for {text[:2000]!r}") from error
     return decoded, refused
 
 
 def _extremes(samples: Sequence[str]) -> Iterator[str]:
-    """What single changes hardly ever hit: depth, length, nothing at all."""
+    """Inputs that random changes rarely produce: deep nesting, great length, empty text."""
     yield from ("", " ", "[" * NESTING, '{"a":' * NESTING, "9" * NESTING, '"' + "\\ud800" * 100 + '"')
     for sample in samples:
         yield f" {sample}\n"
@@ -109,7 +109,7 @@ def _flip(text: str, at: int, rng: random.Random) -> str:
 
 
 def _literal(text: str, at: int, rng: random.Random) -> str:
-    """Another value where one stands: after a colon or comma, up to the next delimiter."""
+    """Replace a value, from a colon to the next delimiter."""
     colon = text.find(":", at)
     if colon < 0:
         return text[:at] + rng.choice(LITERALS) + text[at:]

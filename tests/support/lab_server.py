@@ -1,4 +1,4 @@
-"""Run one ASGI app of the lab on a real socket of this machine, on a port that the system picks."""
+"""Run one ASGI app of the simulators on a real socket of this machine, on a free port."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lab.keep_alive import KEEP_ALIVE_S
 
 @asynccontextmanager
 async def running(config: uvicorn.Config) -> AsyncIterator[str]:
-    """Serve `config` (made with port 0); give `host:port`; stop at the end."""
+    """Serve `config` (with port 0); yields `host:port`."""
     config.timeout_keep_alive = KEEP_ALIVE_S
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve())

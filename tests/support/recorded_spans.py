@@ -1,4 +1,4 @@
-"""What a process traces, remembered instead of sent; and by how much its metrics grow."""
+"""Records the spans of this process instead of exporting them, and measures the growth of its metrics."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ def telling() -> Iterator[ToldSpans]:
 
 
 class Growth:
-    """Of the samples of the process's metrics, since this was made."""
+    """Growth of the metric samples of this process since the object was created."""
 
     def __init__(self) -> None:
         self._before = self._samples()
 
     def __call__(self, sample: str) -> float:
-        """`sample` as Prometheus spells it: `name{label="value"}`."""
+        """`sample` in the format of Prometheus: `name{label="value"}`."""
         return self._samples().get(sample, 0.0) - self._before.get(sample, 0.0)
 
     def _samples(self) -> dict[str, float]:

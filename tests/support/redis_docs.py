@@ -1,4 +1,4 @@
-"""The commands of docs/redis.md, as an operator would copy them."""
+"""The commands of docs/redis.md, verbatim."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def command_below(heading: str) -> list[str]:
 
 
 def make_user(port: int, *headings: str, password: str) -> str:
-    """Carry out the commands below these headings on one server; the name of the user."""
+    """Run the commands below these headings on one server; returns the name of the user."""
     name = ""
     for heading in headings:
         words = [word.replace("PASSWORD", password) for word in command_below(heading)]
@@ -28,6 +28,6 @@ def make_user(port: int, *headings: str, password: str) -> str:
         try:
             ask(port, *words)
         except RedisRefusedError:
-            # As the page says: Redis 7.0 does not know it.
+            # Redis 7.0 does not have this command; the page documents it.
             ask(port, *(word for word in words if word != "+client|setinfo"))
     return name

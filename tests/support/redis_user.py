@@ -1,4 +1,4 @@
-"""A user of Redis with rights of his own, on a server that a test shares with others."""
+"""A Redis user with its own permissions, on a server that tests share."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ class RedisUser:
         ask(self.port, "ACL", "SETUSER", NAME, *rules)
 
     def refused(self) -> list[str]:
-        """What the server refused to this user: the objects of ACL LOG."""
+        """The objects in ACL LOG that the server refused to this user."""
         rows = [dict(zip(row[::2], row[1::2], strict=True)) for row in ask(self.port, "ACL", "LOG")]
         return [str(row["object"]) for row in rows if row["username"] == NAME]
 
 
 @contextlib.contextmanager
 def redis_user(port: int, *rules: str) -> Iterator[RedisUser]:
-    """`rules`: as of ACL SETUSER, e.g. "+@all", "-script"."""
+    """`rules`: arguments of ACL SETUSER, e.g. "+@all", "-script"."""
     user = RedisUser(port)
     user.set("reset", "on", f">{PASSWORD}", *rules)
     ask(port, "ACL", "LOG", "RESET")

@@ -1,6 +1,6 @@
-"""Call Automation's REST surface for tests of call-control: it does what ACS does, unless a script says otherwise.
+"""Call Automation's REST API for tests of call-control: it behaves like ACS except for scripted faults.
 
-It checks nothing of what the simulator in `lab.acs` checks; it is here to fail on command and to count.
+Unlike the simulator in `lab.acs` it does not validate requests. It fails on command and counts operations.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _OK = {"answer": 200, "reject": 204, "redirect": 204, "look up": 200, "terminate
 
 @dataclass(slots=True)
 class Asked:
-    """One request as it arrived."""
+    """One received request."""
 
     operation: str
     body: dict[str, object]
@@ -44,7 +44,7 @@ class Asked:
 
 @dataclass(slots=True)
 class Twist:
-    """What happens to the next request of an operation instead. `status` 0: done, but the reply takes `delay_s`."""
+    """A fault for the next request of an operation. `status` 0: it succeeds, but the reply takes `delay_s`."""
 
     status: int = 0
     code: str = ""
@@ -54,7 +54,7 @@ class Twist:
 
 
 class ScriptedAcs:
-    """`asked`: every request; `done`: what was carried out, repeats of the same request not counted."""
+    """`asked`: all requests; `done`: completed operations, without repeats of the same request."""
 
     def __init__(self) -> None:
         self.endpoint = ""

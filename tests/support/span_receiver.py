@@ -1,4 +1,4 @@
-"""Stands for what spans are sent to: an OTLP collector (HTTP, protobuf) and Azure Monitor's ingestion, on one port."""
+"""Test double for span receivers: an OTLP collector (HTTP, protobuf) and Azure Monitor's ingestion, on one port."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class SpanReceiver:
     url: str = ""
     spans: list[ReceivedSpan] = field(default_factory=list)
     envelopes: list[dict[str, Any]] = field(default_factory=list)
-    """What Azure Monitor's exporter sent."""
+    """Envelopes from Azure Monitor's exporter."""
     paths: list[str] = field(default_factory=list)
 
     def of_call(self, call_id: str) -> list[ReceivedSpan]:

@@ -1,4 +1,4 @@
-"""call-control in a test: the real service on a real port and Redis; the test stands for Azure and for the relay."""
+"""call-control in a test: the real service on a real port and Redis. The test plays Azure and the relay."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ TOKEN_KEY = "media-token-key-of-the-tests"
 
 
 def environment(redis_url: str, acs: ScriptedAcs, **changes: str) -> dict[str, str]:
-    """What a replica is started with."""
+    """The environment of a replica."""
     return {
         "REDIS_URL": redis_url,
         "HOST": "127.0.0.1",
@@ -56,7 +56,7 @@ def settings_of(variables: dict[str, str]) -> CallControlSettings:
 
 @dataclass(slots=True)
 class PhoneCall:
-    """A call as Azure knows it."""
+    """A call from Azure's side."""
 
     correlation_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     caller: str = "4:+14255550100"
@@ -111,7 +111,7 @@ class PhoneCall:
 
 
 class Switchboard:
-    """The test's hands on one or more replicas and their Redis."""
+    """Controls one or more replicas and their Redis."""
 
     def __init__(self, acs: ScriptedAcs, clients: RedisClients, http: httpx.AsyncClient) -> None:
         keys = Keys(1)
@@ -133,7 +133,7 @@ class Switchboard:
         return await self.http.post(f"/api/callbacks/{call.call_id}", content=body)
 
     async def claim(self, call: PhoneCall) -> Claim:
-        """As a relay does: take the call that is offered."""
+        """Claim the offered call as a relay does."""
 
         async def claimed() -> Claim | None:
             found = await self.relay.claim(10)
@@ -148,7 +148,7 @@ class Switchboard:
         await self.inbox.put(VoiceReady(call.call_id, claim.epoch))
 
     async def answered(self, call: PhoneCall) -> str:
-        """The connection id, when ACS was asked to answer and the record says so."""
+        """The connection id, once ACS has answered the call and it is in the record."""
 
         async def connection() -> str:
             record = await self.store.load(call.call_id)
@@ -175,7 +175,7 @@ class Switchboard:
         return found
 
     async def released(self, call: PhoneCall) -> bool:
-        """No lease, and both streams say that they ended."""
+        """Whether the call has no lease and both streams have ended."""
         if await self.redis.zscore(self.keys.leases(self.keys.tag(call.call_id)), call.call_id) is not None:
             return False
         for stream in (self.keys.uplink(call.call_id), self.keys.downlink(call.call_id)):
@@ -185,17 +185,17 @@ class Switchboard:
         return True
 
     async def idle(self) -> bool:
-        """Every inbox entry was read and is done."""
+        """Whether all inbox entries have been processed."""
         return await self.entries() == 0
 
     async def entries(self) -> int:
-        """What waits in the inbox, or is worked on."""
+        """The number of inbox entries that wait or are being processed."""
         return int(await self.redis.xlen(self.keys.inbox(self.keys.all_tags()[0])))
 
 
 @asynccontextmanager
 async def replica(settings: CallControlSettings) -> AsyncIterator[str]:
-    """One running call-control; gives its address."""
+    """Run one replica of call-control; yields its address."""
     async with RunningService(CallControl(settings), settings) as service:
         yield f"http://127.0.0.1:{service.port}"
 
@@ -204,7 +204,7 @@ async def replica(settings: CallControlSettings) -> AsyncIterator[str]:
 async def switchboard(
     redis_url: str, clients: RedisClients, acs: ScriptedAcs, **changes: str
 ) -> AsyncIterator[Switchboard]:
-    """One replica with the test around it. `changes`: settings by their environment names."""
+    """Run one replica. `changes`: settings by their environment names."""
     settings = settings_of(environment(redis_url, acs, **changes))
     async with replica(settings) as address, httpx.AsyncClient(base_url=address, timeout=5, trust_env=False) as http:
         yield Switchboard(acs, clients, http)

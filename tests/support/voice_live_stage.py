@@ -1,4 +1,4 @@
-"""What tests of the simulated Voice Live share: sound, a dialogue without a socket, a client of a real one."""
+"""Helpers for tests of the simulated Voice Live: sound, a dialogue without a socket, a WebSocket client."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ AGENT = AgentMode("clerk", "shop", NEWEST)
 
 
 def tone(ms: int, rate_hz: int = 24_000, level: int = 6000) -> bytes:
-    """Sound well above the detector's threshold."""
+    """A tone well above the threshold of the voice activity detector."""
     samples = np.sin(np.arange(ms * rate_hz // 1000) * 2 * math.pi * 300 / rate_hz) * level
     return samples.astype("<i2").tobytes()
 
@@ -60,7 +60,7 @@ def part(event: Mapping[str, object], *path: str) -> object:
 
 
 def staged(mode: Mode = CASCADED, agent: Agent | None = None) -> Dialogue:
-    """A session that was created, without a socket."""
+    """A created session without a socket."""
     conversation = ConversationItems("conv_1", (mode.name, mode.project) if isinstance(mode, AgentMode) else None)
     record = SessionRecord("sess_1", mode, "script", conversation)
     record.session = initial_session("sess_1", mode, 1_795_400_000)
@@ -80,7 +80,7 @@ def hear(dialogue: Dialogue, pcm: bytes, now: float = 0.0) -> list[Event]:
 
 @dataclass
 class RawClient:
-    """A bare WebSocket client: what came in, in order."""
+    """A bare WebSocket client. `seen`: received events in order."""
 
     socket: websockets.ClientConnection
     seen: list[Event] = field(default_factory=list)
@@ -95,7 +95,7 @@ class RawClient:
         return event
 
     async def until(self, kind: str) -> Event:
-        """Skip to the next event of this type."""
+        """Wait for the next event of this type."""
         while True:
             event = await self.next()
             if event["type"] == kind:
@@ -112,7 +112,7 @@ async def raw_client(
     headers: Mapping[str, str] | None = None,
     path: str = "/voice-live/realtime",
 ) -> AsyncIterator[RawClient]:
-    """Connect with the lab's API key unless `headers` say otherwise."""
+    """Connect with the simulator's API key unless `headers` are given."""
     given = {"api-key": DEFAULT_API_KEY} if headers is None else dict(headers)
     url = f"ws://{address}{path}?{query}"
     async with websockets.connect(url, additional_headers=given, max_size=2**24, proxy=None) as socket:
