@@ -1,8 +1,8 @@
-"""Whether a voice session still works while something is due from it.
+"""Liveness probes for a voice session while a response is due.
 
-A slow model is no dead session: when nothing has come for a moment, something is asked that the service itself answers
-at once, whatever the model does. No answer means that the session has died with its socket open, but only if this
-session has answered a probe before. Other sessions are judged by WebSocket pings alone.
+A slow model does not mean a dead session. After a short silence the relay sends a request that the service answers
+immediately, independent of the model. Without an answer, the session counts as dead although its socket is open, but
+only if it has answered a probe before. Sessions that never answered are checked by WebSocket pings only.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from agent_relay.core.dialog.conversation_commands import Abandon, Command, Send
 from agent_relay.core.protocol.voice_events import ClientEvent, ErrorEvent, Other, ServerEvent
 
 PROBE_S: Final = 1.0
-"""Nothing for so long: ask."""
+"""A probe is sent after this time without an event."""
 ANSWER_S: Final = 1.2
-"""No answer for so long: dead. With `PROBE_S`, a mute session is noticed in 2.2 s."""
+"""A session that does not answer within this time is dead. With `PROBE_S`, this is detected after 2.2 s."""
 _NAME: Final = "probe-"
 _NEVER: Final = float("-inf")
 _REFUSED: Final = "invalid_request_error"
 
 
 class Keepalive:
-    """To be looked at only while something is due; `asked_at` is when it was last asked for."""
+    """To be called only while a response is due; `asked_at`: when the latest request was sent."""
 
     __slots__ = ("_answers", "_open_probes", "_probed_at", "_probes", "heard_at")
 
@@ -42,7 +42,7 @@ class Keepalive:
         self._answers = False
 
     def is_own(self, event: ServerEvent, now: float) -> bool:
-        """Take note of what came; True for the answer to a probe, which is nobody else's concern."""
+        """Record the arrival of an event. True for the answer to a probe, which needs no further handling."""
         self.heard_at = now
         if type(event) is ErrorEvent:
             own = answers_probe(event) or self._may_answer_probe(event, now)
@@ -53,7 +53,7 @@ class Keepalive:
         return own
 
     def next_at(self, asked_at: float) -> float | None:
-        """When `feel` has something to do; None for a session that was probed and has never answered."""
+        """When `feel` is due next; None for a session that was probed and has never answered."""
         if self._probed_at > self.heard_at:
             return self._probed_at + ANSWER_S if self._answers else None
         if not self._answers and self._probed_at != _NEVER:
@@ -61,7 +61,7 @@ class Keepalive:
         return max(self.heard_at, asked_at) + PROBE_S
 
     def feel(self, asked_at: float, now: float) -> list[Command]:
-        """Probe a session that was silent for a while; report one that does not answer."""
+        """Probe a session that was silent for `PROBE_S`; abandon a session that does not answer."""
         at = self.next_at(asked_at)
         if at is None or now < at:
             return []
@@ -70,7 +70,7 @@ class Keepalive:
         return [self.probe(now)]
 
     def probe(self, now: float) -> Send:
-        """Once while the session is healthy, to learn whether it answers; later to see whether it still does."""
+        """Sent once while the session is healthy, to learn whether it answers; later, to check that it is alive."""
         self._probed_at = now
         self._probes += 1
         self._open_probes += 1

@@ -1,4 +1,4 @@
-"""How far the caller's audio and tones have been passed on, for a relay that may have to go on from there."""
+"""Position up to which the caller's audio and tones were forwarded. The next relay of the call continues from there."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ PREROLL_FRAMES: Final = 25
 """500 ms: speech begins before the service notices it."""
 
 KEPT_FRAMES: Final = 250
-"""5 s, as much as the uplink stream contains: the most caller audio that is kept for a session that is not ready."""
+"""5 s, the length of the uplink stream: the limit for caller audio that is buffered until a session is ready."""
 
 
 class UplinkStop(NamedTuple):
@@ -20,8 +20,8 @@ class UplinkStop(NamedTuple):
 
 
 class UplinkCursor:
-    """While the caller waits for an answer it stays where they began to speak: with its session a service forgets what
-    it has not answered.
+    """While the caller waits for an answer, the cursor stays at the beginning of their speech: a service that loses a
+    session forgets speech that it has not answered.
     """
 
     def __init__(self, begin: str) -> None:
@@ -33,7 +33,7 @@ class UplinkCursor:
         self._before_tones = begin
 
     def passed(self, entry_id: str, *, caller_waits: bool) -> None:
-        """The entry's audio was given to the voice session."""
+        """The entry's audio was sent to the voice session."""
         self._newest = entry_id
         self._recent.append(entry_id)
         if not caller_waits:
@@ -53,8 +53,8 @@ class UplinkCursor:
         return self._held or self._newest
 
     def after_crash(self, *, typing: bool) -> str:
-        """Where another relay begins if this one dies. `typing`: tones are not sent to the agent yet, which would die
-        with it.
+        """Where another relay begins if this one dies. `typing`: some tones are not sent to the agent yet and would be
+        lost with this relay.
         """
         return min(self.text, self._before_tones, key=order_of) if typing else self.text
 
@@ -71,6 +71,6 @@ class UplinkCursor:
 
 
 def order_of(entry_id: str) -> tuple[int, int]:
-    """Of ids of one stream."""
+    """Sort key for entry ids of one stream."""
     epoch, _, seq = entry_id.partition("-")
     return int(epoch), int(seq or 0)

@@ -1,7 +1,7 @@
-"""What the agent says: from Voice Live's deltas to the downlink, and back from what was heard to the conversation.
+"""Agent speech: Voice Live audio deltas go to the downlink, and playout reports go back to the conversation.
 
-Deltas come faster than real time, so a finished response says nothing about what the caller has heard. An item stays
-open until the gateway tells what was played of it.
+Deltas arrive faster than real time, so the end of a response does not show how much of it the caller has heard. An item
+stays open until the gateway reports how much of it was played.
 """
 
 from __future__ import annotations
@@ -19,19 +19,20 @@ from bridge_common.wire.entries import Audio, Clear, ItemEnd, Saying, Turn
 
 _ANOTHERS = -1
 ATTACH_S = 1.0
-"""From the moment a media socket attaches to its report: items begun in this time may still be played by it."""
+"""Maximum time from the attachment of a media socket to its report. The socket may still play items that began within
+this time."""
 CUT_MS = 500
-"""Less than this at the end of an item is not worth saying again."""
+"""A shorter cut at the end of an item is not repeated."""
 UNTOLD_S = 5.0
-"""How much later than it must have been heard an item is settled although nobody tells."""
+"""An item without a playout report is settled this long after its expected end."""
 
 
 class AgentSpeech:
-    """`truncates`: whether it is on us to tell Voice Live what was heard (its own `auto_truncate` is off)."""
+    """`truncates`: the relay truncates items in Voice Live to the audio that was heard (`auto_truncate` is off)."""
 
     def __init__(self, history: History, *, truncates: bool, unix_ms: Callable[[float], int]) -> None:
         self.session = 0
-        """Which voice session is current; raised when one is lost."""
+        """Number of the current voice session; incremented when a session is lost."""
         self._speech_end_at: float | None = None
         """When the caller's latest speech ended, until the answer begins."""
         self._history = history
@@ -42,41 +43,41 @@ class AgentSpeech:
         self._truncations = Truncations()
         self._cut: set[str] = set()
         self._spoken: dict[str, int] = {}
-        """Bytes of audio of the responses that have not ended."""
+        """Bytes of audio by id of the responses that have not ended."""
         self._doubtful: dict[str, float] = {}
-        """Items whose end nobody may tell, and when they must have been heard."""
+        """Items whose playout may never be reported, and when `tick` settles them."""
 
     @property
     def quiet(self) -> bool:
-        """Nothing of ours may still be unheard."""
+        """No agent audio remains to be played."""
         return not self._heard.unheard()
 
     @property
     def plays(self) -> bool:
-        """Some audio of the agent is being played, as far as is known."""
+        """Agent audio is being played, according to the reports so far."""
         return any(item.first_frame_at is not None and item.may_be_unheard for item in self._heard.items())
 
     def dropped(self, response_id: str) -> bool:
-        """Whether the response was interrupted and its end has not come yet."""
+        """Whether the response was interrupted and has not ended yet."""
         return self._discarded.dropped(response_id)
 
     def drop(self, response_id: str) -> None:
-        """Let nothing of this response be heard."""
+        """Discard the audio of this response from now on."""
         self._discarded.drop(response_id)
 
     def resume(self, response_id: str) -> bool:
-        """Let a dropped response be heard after all; False if audio of it was discarded."""
+        """Play a dropped response after all; False if some of its audio was discarded."""
         if any(item.response_id == response_id for item in self._heard.items()):
             return False
         return self._discarded.resume(response_id)
 
     def untouched(self, response_id: str) -> bool:
-        """Nothing of the response was sent to the caller."""
+        """The response has audio, and the caller has received none of it."""
         items = [item for item in self._heard.items() if item.response_id == response_id]
         return bool(items) and all(item.first_frame_at is None for item in items)
 
     def settled(self, response_ids: Collection[str]) -> bool:
-        """Whether it is known of all that these responses said how much of it was heard."""
+        """Whether the playout of every item of these responses is known."""
         return not any(item.response_id in response_ids for item in self._heard.items())
 
     def response_of(self, item_id: str) -> str:
@@ -85,15 +86,15 @@ class AgentSpeech:
         return item.response_id if item is not None else ""
 
     def may_be_unheard(self, response_id: str) -> bool:
-        """Whether audio of the response may still be played, or cleared by the caller."""
+        """Whether audio of the response may still be played, or cleared when the caller interrupts."""
         return any(item.response_id == response_id and item.may_be_unheard for item in self._heard.items())
 
     def spoken_ms(self, response_id: str) -> int:
-        """How much audio of a response came, until it has ended."""
+        """Milliseconds of audio received for a response; 0 after it has ended."""
         return int(ms_of_bytes(self._spoken.get(response_id, 0), VOICE_RATE_HZ))
 
     def adopt(self, saying: Saying, begun_at: float) -> None:
-        """What another relay let the agent say: it may still be heard, and interrupted."""
+        """Take over an item of the previous relay: the caller may still hear it, and interrupt it."""
         item = self._heard.begin(saying.item_id, "", _ANOTHERS, begun_at)
         item.first_frame_at = begun_at
         item.generated_bytes = bytes_of_ms(saying.generated_ms, VOICE_RATE_HZ)
@@ -105,7 +106,7 @@ class AgentSpeech:
         return min(self._doubtful.values(), default=None)
 
     def tick(self, now: float) -> list[Command]:
-        """Settle what nobody has told us of in time."""
+        """Settle the items whose playout was not reported in time."""
         commands: list[Command] = []
         for item_id in [item_id for item_id, at in self._doubtful.items() if now >= at]:
             del self._doubtful[item_id]
@@ -116,7 +117,7 @@ class AgentSpeech:
 
     # -- from Voice Live
     def delta(self, event: AudioDelta, now: float, *, answers: bool = True) -> list[Command]:
-        """`answers`: the agent answers the caller with it."""
+        """`answers`: the response answers the caller; latencies are measured for answers only."""
         item = self._heard.get(event.item_id)
         if self._discarded.dropped(event.response_id) or self._discarded.closed(event.item_id):
             if item is not None:
@@ -146,7 +147,7 @@ class AgentSpeech:
     def text(
         self, item_id: str, response_id: str, text: str, now: float, *, whole: bool, content_index: int = 0
     ) -> list[Command]:
-        """A piece of a part's transcript, or the whole transcript (`whole`)."""
+        """A piece of the transcript of one content part, or the whole transcript (`whole`)."""
         item = self._heard.get(item_id)
         if item is None:
             if self._discarded.dropped(response_id):
@@ -172,7 +173,7 @@ class AgentSpeech:
         return commands + [Send(self._truncations.delete(item_id)) for item_id in unsaid if self._truncates]
 
     def session_lost(self) -> list[Command]:
-        """No more of any item will come; what was sent to the downlink still plays."""
+        """No further audio arrives for any item; audio already in the downlink still plays."""
         self.session += 1
         self._spoken.clear()
         self._discarded.session_lost()
@@ -192,11 +193,11 @@ class AgentSpeech:
 
     # -- from the caller's side
     def caller_stopped(self, now: float) -> None:
-        """The caller's speech has ended; latencies of the answer count from here."""
+        """The caller's speech has ended; the latencies of the answer are measured from here."""
         self._speech_end_at = now
 
     def interrupt(self, active_response: str) -> list[Command]:
-        """The caller speaks: whatever of ours may still be unheard must not be heard, and nothing more of it either."""
+        """The caller speaks: clear all agent audio that was not played yet, and discard the rest of its responses."""
         if active_response:
             self._discarded.drop(active_response)
         unheard = self._heard.unheard()
@@ -219,13 +220,13 @@ class AgentSpeech:
         commands: list[Command] = []
         if not complete:
             if not item.cleared and heard_ms < item.generated_ms - CUT_MS:
-                self._cut.add(item.response_id)  # neither the caller nor we wanted that
+                self._cut.add(item.response_id)  # cut off by a lost media socket, not by an interruption
             self._history.agent(item_id, item.heard_text())
             commands += self._truncate(item)
         return commands + self._settle(item)
 
     def unheard_is_lost(self, now: float) -> list[Command]:
-        """The media socket is gone, and with it all that it had not played; nobody reports how much that was."""
+        """The media socket is lost, with all audio that it had not played; no report will follow."""
         commands: list[Command] = []
         for item in self._heard.items():
             if item.may_be_unheard and item.audio_whole:
@@ -233,9 +234,9 @@ class AgentSpeech:
         return commands
 
     def another_socket(self, lost_at: float, now: float) -> list[Command]:
-        """The previous media socket may have gone without a report. `lost_at`: when it was alive last.
+        """The previous media socket may have been lost without a report. `lost_at`: when it was last known alive.
 
-        The new one reads the downlink from its end, so that what was complete before is lost.
+        The new socket reads the downlink from its end, so items that were complete before it attached are lost.
         """
         commands: list[Command] = []
         for item in self._heard.items():
@@ -249,7 +250,7 @@ class AgentSpeech:
         return commands
 
     def take_cut(self) -> set[str]:
-        """Responses of which the media socket lost more than `CUT_MS`, since this was last called."""
+        """Responses that lost more than `CUT_MS` of audio with a media socket since the last call of this method."""
         cut, self._cut = self._cut, set()
         return cut
 
@@ -267,9 +268,9 @@ class AgentSpeech:
         return self._heard.begin(item_id, response_id, self.session, now)
 
     def _finish(self, item: PlayedItem) -> list[Command]:
-        """Nothing more of the item will come."""
+        """No further audio or text arrives for the item."""
         if not item.generated_bytes:
-            # Never spoken, so never said.
+            # Without audio the caller has not heard the text either.
             self._history.agent(item.item_id)
             self._heard.forget(item.item_id)
             return []
@@ -282,7 +283,7 @@ class AgentSpeech:
         return sends(self._truncations.truncate(item)) if current else []
 
     def _settle(self, item: PlayedItem) -> list[Command]:
-        """Write the turn down once both its text and what was heard of it are known; before, what is being said."""
+        """Record the turn once its text and its playout are known; until then, record it as being spoken."""
         if item.heard_ms is None or not item.text_whole:
             return self._saying(item)
         self._heard.forget(item.item_id)
@@ -292,7 +293,7 @@ class AgentSpeech:
         return [Record(turn)]
 
     def _saying(self, item: PlayedItem) -> list[Command]:
-        """For a relay that may have to go on from here: it takes longer to hear than to generate."""
+        """Record the complete text before playout ends, for a relay that may take the call over meanwhile."""
         if not (item.text_whole and item.audio_whole and item.text) or item.noted:
             return []
         item.noted = True

@@ -1,4 +1,4 @@
-"""What the caller says: when it began, whether it is answered, and its text, which comes late or never."""
+"""Caller speech: when it began, whether it is answered, and its transcript, which arrives late or never."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ class CallerSpeech:
     def __init__(self, history: History, *, unix_ms: Callable[[float], int]) -> None:
         self.speaks = False
         self.unanswered = ""
-        """Item of the last say until a response begins."""
+        """Item id of the latest speech until a response begins."""
         self._history = history
         self._unix_ms = unix_ms
         self._speeches: dict[str, _Speech] = {}
-        """By item, oldest first."""
+        """By item id, oldest first."""
         self.item_id = ""
-        """The item of the current or the latest speech."""
+        """Item id of the current or the latest speech."""
         self._since = 0.0
 
     @property
@@ -47,7 +47,7 @@ class CallerSpeech:
 
     @property
     def waits(self) -> bool:
-        """For the end of their own say, or for an answer: whoever takes the call over needs to hear it."""
+        """The caller is still speaking, or waits for an answer: the next relay needs the audio of this speech."""
         return self.speaks or bool(self.unanswered)
 
     def started(self, item_id: str, now: float) -> bool:
@@ -79,7 +79,6 @@ class CallerSpeech:
             self.unanswered = ""
 
     def answered(self) -> None:
-        """A response begins."""
         self.unanswered = ""
 
     def session_lost(self) -> None:

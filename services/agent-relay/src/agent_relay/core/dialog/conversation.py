@@ -63,7 +63,7 @@ class Conversation:
         self._line = HoldPolicy(plan.greeting_delay_s, media_attached=media_attached, maybe_holding=taken_over)
         self._floor = Floor(self._line, self._session, self._turns, greeted=greeted or plan.greeting is None)
 
-    # -- what may be read from outside
+    # -- state for the caller of this class
     @property
     def plan(self) -> SessionProfile:
         return self._plan
@@ -74,7 +74,7 @@ class Conversation:
 
     @property
     def ready(self) -> bool:
-        """The voice session takes the caller's audio."""
+        """The voice session accepts caller audio."""
         return self._session.ready
 
     @property
@@ -101,7 +101,7 @@ class Conversation:
 
     @property
     def caller_waits(self) -> bool:
-        """For the end of their own speech, or for an answer."""
+        """The caller is still speaking, or waits for an answer."""
         return self._caller.waits
 
     def begin(self, now: float) -> None:
@@ -115,13 +115,13 @@ class Conversation:
 
     # -- the voice session
     def accepts(self, setup: SessionSetup) -> bool:
-        """Whether a session that was configured in advance suits this call. To resume by id, it must be opened with the
-        id.
+        """Whether a session that was configured in advance can serve this call. A session that resumes a conversation
+        by id must be opened with that id.
         """
         return (self._plan.replays or not self._conversation_id) and setup.wants(self._plan.session)
 
     def connected(self, now: float, *, resumes: bool = True) -> list[Command]:
-        """A socket is open; the service sends first. `resumes`: its resource knows the conversation id."""
+        """A socket is open; the service sends the first event. `resumes`: its resource knows the conversation id."""
         if not resumes:
             self._conversation_id = ""
         return self._session.connected(now)
@@ -164,14 +164,14 @@ class Conversation:
             commands.append(Append(Hold(False)))
         unsent = self._prompts.take_unsent()
         if not self._first_session:
-            # A conversation id that the service does not know makes a new conversation without a word.
+            # If the service does not know the conversation id, it starts a new conversation without an error.
             replayed = self._plan.replays or not expected or told not in ("", expected)
             commands.append(self._clock.notice("voice_resumed", "replayed" if replayed else "continued", now))
             commands += sends(self._history.replay(self._plan.assistant_part) if replayed else unsent)
         else:
             commands += sends(unsent)
         self._first_session = False
-        # Probe once while the session is healthy: a silent session is given up only if it has answered a probe.
+        # Probe once while the session is healthy: a silent session is abandoned only if it has answered a probe.
         commands.append(self._session.probe(now))
         self._turns.session_ready(now)
         return commands + self._floor.greet(now) + self._advance(now)
@@ -192,12 +192,12 @@ class Conversation:
         return self._turns.of_caller.protects_greeting
 
     def _advance(self, now: float) -> list[Command]:
-        """Request what has become possible: first speech owed to the caller, then announcements."""
+        """Send the requests that are possible now: first speech owed to the caller, then announcements."""
         return self._turns.advance(now) + self._announce(now)
 
     # -- announcements
     def hold_announcements(self, held: bool, now: float) -> list[Command]:
-        """`held`: begin no further sentence, because another relay will."""
+        """`held`: begin no further sentence, because the next relay will."""
         return self.tick(now) if self._announcements.hold(held) else []
 
     def say(self, entry_id: str, piece: Say, now: float) -> list[Command]:
@@ -207,11 +207,11 @@ class Conversation:
         return commands + self._announce(now)
 
     def _announce(self, now: float) -> list[Command]:
-        """After every event that may make room for it."""
+        """Speak the next sentence if nothing else is being spoken. To be called after every event."""
         return [] if self._announcements.idle else self._announcements.advance(now, free=self._floor.free(now))
 
     def _announce_at(self) -> float | None:
-        """When something can be announced, as far as only time has to pass."""
+        """When the next sentence can be spoken; None if that depends on an event, not only on time."""
         at, free_at = self._announcements.next_at(), self._floor.free_at
         return None if at is None or free_at is None else max(at, free_at)
 
@@ -235,16 +235,16 @@ class Conversation:
                 return self._turns.gateway.media_detached(now)
 
     def media_replaced(self, lost_at: float, now: float) -> list[Command]:
-        """Another media socket is there. `lost_at`: when the previous one was alive last."""
+        """A new media socket replaces the previous one. `lost_at`: when the previous one was last known alive."""
         return self._turns.gateway.media_attached(lost_at, now) + self.attached(now) + self._advance(now)
 
     def attached(self, now: float) -> list[Command]:
-        """The media socket that another relay has seen already."""
+        """The media socket was attached before this relay claimed the call."""
         self._line.attached(now)
         return self._floor.greet(now)
 
     def caller_audio(self, now: float) -> list[Command]:
-        """The first audio of the caller: the line is open both ways."""
+        """The first caller audio has arrived: the line is open both ways."""
         self._line.audio(now)
         return self._floor.greet(now) + self._advance(now)
 
@@ -256,13 +256,13 @@ class Conversation:
 
     @property
     def quiet(self) -> bool:
-        """Nobody speaks and nobody is about to: a good moment to hand the call over."""
+        """Neither side speaks or is about to speak: a good moment to hand the call over."""
         nobody_waits = not self._caller.waits and not self._prompts.owed.unheard
         nobody_speaks = self._speech.quiet and self._responses.idle and nobody_waits
         return nobody_speaks and not self.typing and self._announcements.quiet
 
     def next_at(self) -> float | None:
-        """When `tick` has something to do, as far as is known now."""
+        """When `tick` is due next; None if no deadline is known."""
         times = [
             self._keys.next_at,
             self._line.hold_at(self._turns.of_agent.waits_since),
@@ -288,11 +288,11 @@ class Conversation:
 
     # -- the end
     def call_ended(self, now: float) -> list[Command]:
-        """Write down what is still open."""
+        """Record the turns and announcements that are still open."""
         return (
             self._session.closed("call ended", now) + self._speech.call_ended(now) + self._announcements.call_ended(now)
         )
 
     def call_left(self, now: float) -> list[Command]:
-        """Write down what is still open. Another relay goes on, and audio that is being played is not over."""
+        """Record announcements that are still open. The next relay continues the call; audio being played plays on."""
         return self._session.closed("call left", now) + self._announcements.call_left(now)

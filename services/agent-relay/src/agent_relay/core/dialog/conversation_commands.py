@@ -1,4 +1,4 @@
-"""What a conversation wants done."""
+"""Commands that a conversation returns to the relay."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from bridge_common.wire.entries import DownlinkEntry, TranscriptEntry
 
 
 class _Wanted(msgspec.Struct, frozen=True, gc=False):
-    """Made for each piece of the agent's speech, so of the kind that is made fastest."""
+    """A struct rather than a dataclass: one is created for each audio delta, and structs are created fastest."""
 
 
 class Send(_Wanted, frozen=True):
-    """To the voice session."""
+    """Send to the voice session."""
 
     event: ClientEvent
 
 
 class Append(_Wanted, frozen=True):
-    """To the downlink."""
+    """Append to the downlink."""
 
     entry: DownlinkEntry
 
 
 class Record(_Wanted, frozen=True):
-    """To the transcript."""
+    """Add to the transcript."""
 
     entry: TranscriptEntry
     private: bool = False
-    """Only for a relay that goes on with the call."""
+    """Only for the next relay of the call, not for readers of the transcript."""
 
 
 class Ready(_Wanted, frozen=True):
@@ -41,23 +41,24 @@ class Ready(_Wanted, frozen=True):
     session_id: str
     conversation_id: str
     expires_at_s: int = 0
-    """Unix time, 0 when not told."""
+    """Unix time in seconds, 0 if the service did not report it."""
     resource: str = ""
-    """Which Voice Live resource has the session."""
+    """The Voice Live resource (host) of the session."""
 
 
 class MarkGreeted(_Wanted, frozen=True):
-    """Note in the call's record that it is greeted, and tell the conversation whether this was the first note.
+    """Mark the call as greeted in its record, and report to the conversation whether it was unmarked before.
 
-    Marked before it is spoken, so that a relay that dies between the two never greets twice.
+    The mark is set before the greeting is spoken, so that the caller is never greeted twice if the relay dies between
+    the two.
     """
 
 
 class MarkSaid(_Wanted, frozen=True):
-    """Note how far the texts of others were spoken, for whoever holds the call next.
+    """Record how far the announcements were spoken, for the next relay of the call.
 
-    `said` as in the call's record; `dropped`: ids of texts that are wanted no more, apart by spaces; `keep_from`: the
-    entry id of the oldest piece that is still needed.
+    `said` as in the call's record; `dropped`: ids of announcements that are no longer wanted, separated by spaces;
+    `keep_from`: the entry id of the oldest piece that is still needed.
     """
 
     said: str
@@ -72,7 +73,7 @@ class RunTool(_Wanted, frozen=True):
 
 
 class Abandon(_Wanted, frozen=True):
-    """This voice session is of no more use: close it and win another."""
+    """This voice session is no longer usable: close it and open another if `retry`."""
 
     reason: str
     retry: bool = True
@@ -87,7 +88,7 @@ class PhaseChanged(_Wanted, frozen=True):
 
 
 class GiveUp(_Wanted, frozen=True):
-    """The agent cannot be heard: open no further voice session, hand the call to human agents or the apology."""
+    """The agent cannot be heard: open no further voice session; transfer to human agents or play the apology."""
 
     reason: str
 

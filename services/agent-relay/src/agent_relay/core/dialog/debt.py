@@ -1,4 +1,4 @@
-"""A debt: speech that is owed to the caller. Its kind, its state, and the step that follows if it is not paid."""
+"""A debt: speech that is owed to the caller. Its kind, its state, and the step that follows if it is not heard."""
 
 from __future__ import annotations
 
@@ -24,23 +24,21 @@ class DebtStep(StrEnum):
 
 class State(Enum):
     OPEN = auto()
-    """Not asked for yet: the session is away, another response is active, or the caller speaks."""
+    """Not requested yet: there is no voice session, another response is active, or the caller speaks."""
     AWAITED = auto()
     """Requested by us, or the service is expected to respond by itself."""
     PUT_OFF = auto()
-    """The model is over its quota."""
+    """The model is over its quota; the request is repeated later."""
     WORKING = auto()
     """`response.created` has arrived, audio has not."""
     SOUNDING = auto()
-    """Audio has arrived and waits to be played."""
+    """Audio has arrived and is not played yet."""
     HEARD = auto()
     """Its first audio was played; the response continues."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Seconds."""
-
     start_s: float = 5.0
     """From a request to `response.created`."""
     patience_s: float = 60.0
@@ -62,12 +60,12 @@ class Debt:
     attempt_at: float = 0.0
     """When the current step was requested."""
     start_s: float | None = None
-    """Instead of `Limits.start_s`."""
+    """Overrides `Limits.start_s`."""
     response_id: str = ""
     requested: bool = False
-    """By us; otherwise the service began to respond by itself."""
+    """By the relay; otherwise the service began to respond by itself."""
     item_done: bool = False
-    """HEARD: nothing more of the last item comes."""
+    """HEARD: the latest item is complete."""
     noises: int = 0
     """How often a noise cancelled its response."""
     complete: bool = False
@@ -77,11 +75,11 @@ class Debt:
     wordless: bool = False
     """WORDS: the transcript turned out to be empty."""
     moved: bool = False
-    """A voice session was given up because of this debt."""
+    """A voice session was abandoned because of this debt."""
     waits: int = 0
-    """How often a quota was waited for."""
+    """How often the request was put off because of a quota."""
     text: str = ""
-    """Text that the agent wrote instead of speaking it: to be spoken unchanged."""
+    """Text that the agent wrote instead of speaking it; it is to be spoken unchanged."""
     retry_at: float = 0.0
 
     def due_at(self, limits: Limits) -> float:
@@ -98,7 +96,7 @@ class Debt:
                 return self.since + limits.patience_s
 
     def over_at(self, limits: Limits) -> float | None:
-        """When its response counts as ended without a report: its items are done and heard, or it called a tool."""
+        """When its response counts as ended without `response.done`: all items are heard, or it called a tool."""
         heard_out = self.state is State.HEARD and self.item_done
         called = self.state is State.WORKING and self.chained
         return self.since + limits.start_s if heard_out or called else None
@@ -126,13 +124,13 @@ class Debt:
                 return "another response did not end", True
 
     def ask(self, now: float) -> None:
-        """It was requested."""
+        """The speech was requested."""
         if not self.chained:
             self.attempt_at = now
         self.state, self.since, self.requested = State.AWAITED, now, True
 
     def attach(self, response_id: str, now: float) -> None:
-        """A response to it begins."""
+        """A response to the debt begins."""
         self.response_id, self.state, self.since = response_id, State.WORKING, now
 
     def sounded(self, now: float) -> None:
@@ -142,11 +140,11 @@ class Debt:
         self.since, self.item_done = now, False
 
     def rest(self, kind: DebtKind, now: float) -> Debt:
-        """The debt for what is left of its response, which was cut off. Its steps go on."""
+        """The debt for the rest of a response that was cut off. It continues with the same step."""
         return Debt(kind, now, step=self.step, since=now, attempt_at=now, moved=self.moved)
 
     def reopen(self, step: DebtStep, now: float) -> None:
-        """To be requested again, with the whole time of the step."""
+        """Request the speech again, with the full time limit of the step."""
         self.step, self.state, self.since, self.attempt_at = step, State.OPEN, now, now
         self.response_id, self.requested, self.chained = "", False, False
         self.complete = self.item_done = False
@@ -154,9 +152,9 @@ class Debt:
 
 @dataclass(frozen=True, slots=True)
 class Missed:
-    """A debt was not paid in time, or its response failed; `step` follows.
+    """Owed speech was not heard in time, or its response failed; `step` follows.
 
-    `wait_s` is set while a quota is waited for: the step does not change. `stuck`: an unanswered request or an
+    `wait_s` is set while a quota is exceeded: the step does not change. `stuck`: an unanswered request or an
     unfinished response blocks the session until it is cancelled.
     """
 
@@ -168,11 +166,11 @@ class Missed:
     """`stuck`, and the voice session is to be replaced."""
     wait_s: float | None = None
     resumes: bool = False
-    """Nothing failed: what a noise or a lost media socket interrupted goes on."""
+    """Nothing failed: speech that was interrupted by a noise or a lost media socket is resumed."""
 
     @property
     def outcome(self) -> str:
-        """What follows, for logs and metrics."""
+        """The next step, for logs and metrics."""
         if self.resumes:
             return "resumed"
         return "put_off" if self.wait_s is not None else str(self.step)

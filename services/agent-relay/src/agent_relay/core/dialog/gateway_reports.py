@@ -1,4 +1,4 @@
-"""What the media gateway reports about playout and its media socket, applied to the speech that the caller is owed."""
+"""Applies the media gateway's reports about playout and its media socket to the speech that is owed to the caller."""
 
 from __future__ import annotations
 
@@ -23,7 +23,6 @@ class GatewayReports:
         self._announcements = announcements
 
     def playing(self, item_id: str, now: float) -> list[Command]:
-        """The first audio of the item was sent to the caller."""
         self._speech.playing(item_id, now)
         self._heard(item_id, now)
         return []
@@ -34,8 +33,8 @@ class GatewayReports:
         return self._speech.played(item_id, heard_ms, complete=complete) + self.never_heard(now)
 
     def media_attached(self, lost_at: float, now: float) -> list[Command]:
-        """A new media socket: audio that the previous one had not played may be lost. `lost_at`: when that one was
-        alive last.
+        """A new media socket: audio that the previous one had not played may be lost. `lost_at`: when the previous one
+        was last known alive.
         """
         if self.media_away:
             self.media_away = False
@@ -55,7 +54,7 @@ class GatewayReports:
         return self._outcomes.missed(self._owed.rest_lost(cut, now), now)
 
     def never_heard(self, now: float) -> list[Command]:
-        """Request again what is owed if its audio was generated but lost before it was played."""
+        """Request the owed speech again if its audio was generated but lost before it was played."""
         debt = self._owed.debt
         if debt is None or debt.state is not State.SOUNDING or self._speech.may_be_unheard(debt.response_id):
             return []

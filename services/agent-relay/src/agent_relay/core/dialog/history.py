@@ -1,8 +1,8 @@
-"""What was said so far, to be told again to a voice session that knows nothing of it.
+"""The conversation so far, replayed to a new voice session.
 
-Replay is silent: items create no response by themselves. Audio and its tone are lost, so everything is told as text:
-the caller as `user`, the agent as `assistant`, tools as pairs of call and output. The instruction to greet is never
-part of it.
+Replay is silent: items do not create a response by themselves. Audio and tone of voice are lost; everything is replayed
+as text: the caller as `user`, the agent as `assistant`, tools as pairs of call and output. The instruction to greet is
+never replayed.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from bridge_common.wire.entries import Notice, Saying, TranscriptEntry, Turn
 TONES: Final = "tones"
 TOOL_CALL: Final = "tool_call"
 TOOL_BEGUN: Final = "tool_begun"
-"""Notices of the transcript that are part of the conversation."""
+"""Transcript notices that are part of the conversation."""
 KEYS: Final = "keys"
-"""The notice that people see instead of `tones`: how many."""
+"""The notice that readers of the transcript see instead of `tones`: the number of keys."""
 OUTCOME_UNKNOWN: Final = json.dumps(
     {"error": "The call was interrupted. It may have been carried out: do not repeat it without asking the caller."}
 )
-"""The output of a function whose relay died before it answered."""
+"""The output of a function call whose relay died before the call was answered."""
 
 
 @dataclass(slots=True)
@@ -51,7 +51,7 @@ Entry: TypeAlias = Said | ToolUse
 
 
 def keypad_text(tones: str) -> str:
-    """How tones are told to the agent."""
+    """The message that reports pressed keys to the agent."""
     return f"[keypad] {tones}"
 
 
@@ -66,18 +66,20 @@ def tool_notice(use: ToolUse, at_ms: int) -> Notice:
 
 
 class History:
-    """The conversation in the order it was held; `last` bounds what is kept and replayed."""
+    """The conversation in the order of its beginnings; only the `last` entries are kept and replayed."""
 
     def __init__(self, last: int = 40) -> None:
         self._last = last
         self._entries: dict[str, Entry] = {}
 
     def caller(self, item_id: str, text: str = "") -> None:
-        """The caller's say takes its place when it begins; its text comes later, often after the answer began."""
+        """Call it when the speech begins, which fixes its position, and again with the text, which often arrives after
+        the answer has begun.
+        """
         self._say(item_id, "user", text)
 
     def agent(self, item_id: str, text: str = "") -> None:
-        """Also takes the place first; said again with the text that was heard when the caller interrupts."""
+        """Like `caller`; the text is replaced by the text that was heard if the caller interrupts."""
         self._say(item_id, "assistant", text)
 
     def text_of(self, item_id: str) -> str:
@@ -86,7 +88,7 @@ class History:
 
     @property
     def awaits_answer(self) -> bool:
-        """Nothing of the agent follows what the caller said, or a function told."""
+        """The last entry is the caller's or a function's output: the agent has not answered it."""
         last = next(reversed(self._entries.values()), None)
         return isinstance(last, ToolUse) or (last is not None and last.role == "user")
 
@@ -121,8 +123,9 @@ class History:
 
 
 def from_transcript(entries: Iterable[TranscriptEntry], last: int = 40) -> History:
-    """The history as another relay wrote it down. Turns are written when they end, so they are put in order of their
-    beginning here."""
+    """The history as recorded by another relay. Turns are recorded when they end; here they are sorted by their
+    beginning.
+    """
     history = History(last)
     for entry in sorted(entries, key=lambda e: e.at_ms):
         if isinstance(entry, Turn):
@@ -138,7 +141,7 @@ def from_transcript(entries: Iterable[TranscriptEntry], last: int = 40) -> Histo
 
 
 def left_saying(entries: Iterable[TranscriptEntry]) -> list[Saying]:
-    """What the agent was saying when its relay was gone: nobody has written down yet how much of it was heard."""
+    """Agent speech in progress when its relay stopped: how much of it was heard is not recorded yet."""
     turns, saying = set[str](), list[Saying]()
     for entry in entries:
         if isinstance(entry, Turn):

@@ -7,9 +7,9 @@ from typing import Final
 from agent_relay.core.dialog.debt import Debt
 
 HOLD_AFTER_S: Final = 0.5
-"""Without a voice session."""
+"""The hold tone begins after this time without a voice session."""
 PATIENCE_S: Final = 3.0
-"""Without a sound of the agent, while it should be speaking."""
+"""The hold tone begins after this time without agent audio while the agent should be speaking."""
 _AT_ONCE: Final = float("-inf")
 
 
@@ -18,9 +18,9 @@ AUDIO_WAIT_S: Final = 0.5
 
 
 class HoldPolicy:
-    """`greeting_delay_s`: how long after the media socket the line counts as open; None: with the first audio.
+    """`greeting_delay_s`: delay from the media socket until the line counts as open; None: with the first audio.
 
-    `waits_since`: since when the agent should be heard and is not, None while nobody waits for it.
+    `waits_since`: when the caller began to wait for the agent's audio, None while the caller does not wait.
     """
 
     def __init__(self, greeting_delay_s: float | None, *, media_attached: bool, maybe_holding: bool) -> None:
@@ -29,9 +29,9 @@ class HoldPolicy:
         self._audio_seen = False
         self._lost_at: float | None = None
         self._holding: bool | None = None if maybe_holding else False
-        """None: not known."""
+        """None: unknown."""
         self._holds_for = 0.0
-        """The moment whose passing made us hold."""
+        """The deadline that made the hold tone begin."""
         self._waited_for: Debt | None = None
         """The debt for which the caller was asked to wait."""
 
@@ -39,7 +39,7 @@ class HoldPolicy:
         if self._attached_at is None:
             self._attached_at = now
         if self._holding:
-            # The gateway may be another one, which was not told.
+            # The socket may be on another gateway, which did not receive the hold command.
             self._holding = None
 
     def audio(self, now: float) -> None:
@@ -49,7 +49,7 @@ class HoldPolicy:
 
     @property
     def opens_at(self) -> float | None:
-        """From when on the caller hears what is said; None while nobody knows."""
+        """When the caller can hear the agent; None while unknown."""
         if self._attached_at is None:
             return None
         if self._delay_s is not None:
@@ -64,13 +64,13 @@ class HoldPolicy:
             self._lost_at = now
 
     def session_back(self) -> bool:
-        """Whether the hold tone has to end."""
+        """A voice session is ready again. Whether the hold tone has to end."""
         self._lost_at = None
         held, self._holding = self._holding is not False, False
         return held
 
     def hold_at(self, waits_since: float | None) -> float | None:
-        """When `hold` has something to say, as far as is known now."""
+        """When `hold` is due next; None if no change is expected."""
         if self._attached_at is None:
             return None
         wanted_at = self._wanted_at(waits_since)
@@ -79,7 +79,7 @@ class HoldPolicy:
         return None if wanted_at is not None and wanted_at <= self._holds_for else _AT_ONCE
 
     def hold(self, waits_since: float | None, now: float) -> bool | None:
-        """Whether the tone has to begin or to end; None when it is as it should be."""
+        """True if the tone has to begin, False if it has to end; None for no change."""
         if self._attached_at is None:
             return None
         wanted_at = self._wanted_at(waits_since)
@@ -92,7 +92,7 @@ class HoldPolicy:
         return False
 
     def asks_to_wait(self, debt: Debt | None, *, quiet: bool) -> bool:
-        """Whether the tone begins with words: once for each debt, and not while the agent is heard (`quiet`)."""
+        """Whether a spoken phrase precedes the tone: once for each debt, and only while the agent is `quiet`."""
         before, self._waited_for = self._waited_for, debt
         return quiet and (debt is None or debt is not before)
 

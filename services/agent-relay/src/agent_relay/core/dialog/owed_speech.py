@@ -1,8 +1,8 @@
 """Tracks the speech that is owed to the caller until it is heard. Pure: `now` is monotonic seconds.
 
 The caller's words, a greeting, keys and a tool's result each create a debt of audible speech. There is one debt at a
-time: a later debt covers the earlier one, because the agent answers the conversation as a whole. A debt ends when audio
-of its response was played, when the caller speaks, or when it is given up (`escalation`).
+time: a later debt replaces the earlier one, because the agent answers the conversation as a whole. A debt ends when
+audio of its response was played, when the caller speaks, or when it is given up (`escalation`).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class OwedSpeech:
         self.greeting_id = ""
         """The latest response that greets the caller, "" if there was none."""
         self._late = 0
-        """Responses that did not begin in time, and may still begin beside those that were requested instead."""
+        """Number of responses that did not begin in time and may still begin, in addition to their replacements."""
         self._suspended = SuspendedDebt()
         self._escalation = Escalation(limits)
 
@@ -43,7 +43,7 @@ class OwedSpeech:
         """When `tick` has something to do; None while nothing is owed."""
         return None if self.debt is None else self.debt.due_at(self._limits)
 
-    # -- what is owed
+    # -- creating debts
     def owe(
         self, kind: DebtKind, now: float, *, awaited: bool = False, item_id: str = "", start_s: float | None = None
     ) -> None:
@@ -71,7 +71,7 @@ class OwedSpeech:
             self.debt.ask(now)
 
     def bounced(self, now: float, active: str) -> None:
-        """The request was refused because another response is active: repeat it when that one has ended."""
+        """The request was refused because another response is active: repeat it after that response has ended."""
         debt = self.debt
         if debt is not None and debt.state is State.AWAITED:
             if debt.kind is DebtKind.GREETING and active and debt.step is not DebtStep.FALLBACK:
@@ -164,7 +164,7 @@ class OwedSpeech:
             return None  # its tool is still running
         if debt.state in (State.AWAITED, State.WORKING):
             return self._follow(self._escalation.next_step(debt, "the voice session was lost", now))
-        return None  # a quota is the model's, and holds for the next session
+        return None  # a quota belongs to the model and also applies to the next session
 
     def fall_back(self, now: float) -> None:
         """Skip to the fallback text: the next voice session cannot know what the caller said."""
@@ -178,7 +178,7 @@ class OwedSpeech:
         return Missed(kind, DebtStep.FIRST, "the media socket was lost", resumes=True)
 
     def _owe_rest(self, response_id: str, now: float, debt: Debt | None) -> Debt:
-        """Of a response that was cut off. It is the same debt as far as its steps go."""
+        """Owe the rest of a response that was cut off. The new debt continues with the same step."""
         rest = (debt or Debt(DebtKind.REST, now)).rest(self._kind_of_rest((response_id,)), now)
         self.debt = rest
         return rest
@@ -222,13 +222,13 @@ class OwedSpeech:
         self._suspended.cut_off()
 
     def caller_ended(self, item_id: str, now: float, *, awaited: bool) -> None:
-        """`awaited`: the service is expected to answer by itself. It counts as words until a transcript is empty."""
+        """`awaited`: the service is expected to answer. Speech counts as words until its transcript is empty."""
         self._suspended.caller_ended(self.debt)
         self.debt = None
         self.owe(DebtKind.WORDS, now, awaited=awaited, item_id=item_id)
 
     def words_confirmed(self) -> None:
-        """The caller said words: the answer to them covers the suspended debt."""
+        """The caller said words: the answer to them replaces the suspended debt."""
         self._suspended.forget()
 
     def stays_owed(self, item_id: str) -> bool:
@@ -236,8 +236,9 @@ class OwedSpeech:
         return self._suspended.stays_owed(item_id)
 
     def no_words(self, item_id: str, now: float, resume: Callable[[str], bool] = lambda _: False) -> Missed | None:
-        """The caller's speech was a noise: the speech that it canceled is owed. `resume`: lets a response that the
-        service did not cancel be heard; False if it cannot."""
+        """The caller's speech was a noise: the speech that it cancelled is owed. `resume` plays a response that the
+        service did not cancel; it returns False if that is not possible.
+        """
         self._suspended.no_words(item_id)
         debt = self.debt
         if debt is None or debt.kind is not DebtKind.WORDS or debt.item_id != item_id:
@@ -254,7 +255,7 @@ class OwedSpeech:
         self._suspended.forget()
 
     def replaced(self) -> None:
-        """The response that answers the debt was cancelled for an announcement: its rest is not wanted any more."""
+        """The response to the debt was cancelled for an announcement: its rest is no longer wanted."""
         if self.debt is not None and self.debt.state in (State.WORKING, State.SOUNDING, State.HEARD):
             self.taken_back()
 
@@ -284,7 +285,7 @@ class OwedSpeech:
 
     def _restored(self, now: float, resume: Callable[[str], bool] = lambda _: False) -> Missed | None:
         if self._suspended.caller_speaks:
-            return None  # whether that is a noise is not known yet
+            return None  # the current speech may be a noise as well
         kept, cut = self._suspended.take()
         if kept is None:
             if not cut:

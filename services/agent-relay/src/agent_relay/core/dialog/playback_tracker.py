@@ -1,4 +1,4 @@
-"""What was generated of each item and what the caller heard of it."""
+"""Tracks the generated and the heard audio of each item of the agent."""
 
 from __future__ import annotations
 
@@ -12,35 +12,35 @@ from bridge_common.wire.entries import Saying, Turn
 
 @dataclass(slots=True)
 class PlayedItem:
-    """One say of the agent, from its first event until its turn is written to the transcript."""
+    """An output item of the agent, from its first event until its turn is written to the transcript."""
 
     item_id: str
     response_id: str
     session: int
-    """Which voice session made it: an item of a lost session cannot be truncated."""
+    """Number of the voice session that created it: an item of a lost session cannot be truncated."""
     begun_at: float
     first_delta_at: float | None = None
     speech_end_at: float | None = None
-    """When the caller's say that it answers ended; None when it answers nothing (a greeting)."""
+    """When the caller's speech ended that this item answers; None if it is not an answer (a greeting)."""
     first_frame_at: float | None = None
     generated_bytes: int = 0
     content_index: int = 0
-    """The part of the latest audio."""
+    """Index of the content part of the latest audio."""
     parts: list[tuple[int, int]] = field(default_factory=lambda: [(0, 0)])
-    """Content index and first byte of each part with audio, in the order of playout."""
+    """Content index and first byte of each part with audio, in playout order."""
     half: bytes = b""
     """Half a sample at the end of a delta; the next delta of the same part completes it."""
     text: str = ""
-    """Of all parts."""
+    """Text of all parts."""
     texts: dict[int, str] = field(default_factory=dict)
-    """By content index."""
+    """Text of each part, by content index."""
     unfinished: set[int] = field(default_factory=set)
     """Parts whose text is not complete."""
     text_whole: bool = False
     audio_whole: bool = False
     cleared: bool = False
     noted: bool = False
-    """What it says is written down for a relay after us."""
+    """Its text is recorded for the next relay."""
     heard_ms: int | None = None
     complete: bool = False
 
@@ -79,15 +79,15 @@ class PlayedItem:
         self.text = _joined(self.texts[index] for index in sorted(self.texts))
 
     def latency_ms(self, at: float | None) -> int:
-        """From the end of the caller's say; -1 when there was none or `at` did not happen."""
+        """From the end of the caller's speech to `at`; -1 if either is unknown."""
         return -1 if at is None or self.speech_end_at is None else round((at - self.speech_end_at) * 1000)
 
     def truncation_ms(self) -> int:
-        """Where to truncate: never beyond what was generated, which Voice Live refuses."""
+        """Where to truncate: at most the generated duration, because Voice Live refuses a longer one."""
         return min(self.heard_ms or 0, self.generated_ms)
 
     def truncations(self) -> list[tuple[int, int]]:
-        """Content index and milliseconds within the part, of the part that was heard last; 0 ms for each later part."""
+        """Content index and end in milliseconds for the part that was heard last, and 0 ms for each later part."""
         heard_ms = self.truncation_ms()
         begins_ms = [math.ceil(ms_of_bytes(begin, VOICE_RATE_HZ)) for _, begin in self.parts]
         last_heard = max((n for n, begin_ms in enumerate(begins_ms) if begin_ms <= heard_ms), default=0)
@@ -95,7 +95,7 @@ class PlayedItem:
         return [(index, end_ms) for (index, _), end_ms in zip(self.parts[last_heard:], ends_ms, strict=True)]
 
     def heard_text(self) -> str:
-        """The text that was heard, estimated by time: whole words up to the heard share of the audio."""
+        """The text that was heard, estimated from the heard share of the audio and cut after a whole word."""
         if self.complete or self.heard_ms is None or self.generated_bytes == 0:
             return self.text
         if len(self.parts) == 1:
@@ -108,13 +108,13 @@ class PlayedItem:
         return _joined(cut_text(self.texts[index], shares.get(index, 0.0)) for index in sorted(self.texts))
 
     def estimated_heard_ms(self, now: float) -> int:
-        """What must have been heard when nobody tells: the time since the first frame left."""
+        """Estimate of the heard duration without a playout report: the time since the first frame was sent."""
         if self.first_frame_at is None:
             return 0
         return min(self.generated_ms, int((now - self.first_frame_at) * 1000))
 
     def turn(self, at_ms: int) -> Turn:
-        """For the transcript, once it is known what was heard. `at_ms`: Unix time of its beginning."""
+        """The transcript entry once the playout is known. `at_ms`: Unix time of the beginning."""
         return Turn(
             role="agent",
             item_id=self.item_id,
@@ -127,12 +127,12 @@ class PlayedItem:
         )
 
     def saying(self, at_ms: int) -> Saying:
-        """For the next relay, while it is not known what was heard."""
+        """The entry for the next relay while the playout is unknown."""
         return Saying(self.item_id, self.text, at_ms, self.generated_ms)
 
 
 def _joined(texts: Iterable[str]) -> str:
-    """Joins with a space: the service puts none between parts."""
+    """Joins with a space, which the service omits between parts."""
     joined = ""
     for text in texts:
         between = "" if not joined or not text or joined[-1].isspace() or text[0].isspace() else " "
@@ -169,11 +169,11 @@ class PlaybackTracker:
         self._items.pop(item_id, None)
 
     def unheard(self) -> list[PlayedItem]:
-        """Items with audio that may still sound at the caller's ear, those already cleared left out."""
+        """Items with audio that may still be played, without those already cleared."""
         return [i for i in self._items.values() if i.may_be_unheard and i.generated_bytes and not i.cleared]
 
     def played(self, item_id: str, heard_ms: int, *, complete: bool) -> PlayedItem | None:
-        """Note what was heard; None for an item that is not ours, has no audio or was told of before."""
+        """Record the heard duration; None for an item that is unknown, has no audio or was reported before."""
         item = self._items.get(item_id)
         if item is None or item.heard_ms is not None or not item.generated_bytes:
             return None

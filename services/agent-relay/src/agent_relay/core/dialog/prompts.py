@@ -61,10 +61,10 @@ class Prompts:
 
     @property
     def due_since(self) -> float | None:
-        """When the voice session was last asked for something that it has not finished; None if nothing is due."""
+        """When the latest request was sent that the voice session has not completed; None if nothing is due."""
         return self.responses.asked_at if not self.responses.idle or self.owed.expected else None
 
-    # -- asking
+    # -- requests
     def advance(self, now: float) -> list[Command]:
         """Request the owed speech if no response is active. Not to be called while the caller speaks."""
         debt = self.owed.debt
@@ -94,9 +94,9 @@ class Prompts:
         self.owed.owe(DebtKind.GREETING, now)
         return [self._clock.notice("greeting", greeting.text or greeting.say_how or "", now)]
 
-    # -- what came of it
+    # -- outcomes of requests
     def refused(self, event: ErrorEvent, now: float) -> list[Command]:
-        """Only a refused request needs something done; truncations that came too late and the like are harmless."""
+        """Handle a refused request. Other refusals, such as those of late truncations, are harmless."""
         refusal = self.responses.refused(event)
         if refusal is None:
             return []
@@ -130,7 +130,7 @@ class Prompts:
         return purpose is Purpose.FALLBACK and self._fallback.refused()
 
     def missed(self, missed: Missed | None, now: float) -> list[Command]:
-        """Report the step, and give up the session or the agent if needed. `advance` makes the next request."""
+        """Report the step, and abandon the session or give up the agent if needed. `advance` sends the next request."""
         if missed is None:
             return []
         detail = f"{missed.kind}: {missed.why}"

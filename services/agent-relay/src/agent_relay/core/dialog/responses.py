@@ -1,8 +1,8 @@
 """The one response that may be active, and the one pending request for a response.
 
 A second `response.create` during an active response is refused with `conversation_already_has_active_response`, so
-requests are sent only while `idle`. A response is believed active only on the server's word: a flag set on sending
-would wait for ever when the request is refused or lost.
+requests are sent only while `idle`. A response counts as active only when the server reports it: a flag set on sending
+would never be cleared if the request is refused or lost.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from agent_relay.core.protocol.voice_events import ClientEvent, ErrorEvent
 
 ALREADY_ACTIVE: Final = "conversation_already_has_active_response"
 _OF_OTHER_EVENTS: Final = ("response_cancel", "item_", "input_audio_buffer", "cannot_update")
-"""Beginnings of codes that refuse other client events than a request."""
+"""Prefixes of error codes that concern client events other than a request for a response."""
 
 
 class Purpose(StrEnum):
@@ -24,7 +24,7 @@ class Purpose(StrEnum):
     GREETING = "greeting"
     FALLBACK = "fallback"
     SAY = "say"
-    """A sentence that somebody outside wants said."""
+    """A sentence of an announcement."""
 
 
 UNKNOWN: Final = "unknown"
@@ -45,7 +45,7 @@ class Responses:
         self.active = ""
         """Id of the active response, "" when there is none."""
         self.purpose: Purpose = Purpose.ANSWER
-        """What the active response, or the last one, was for."""
+        """Purpose of the active response, or of the last one."""
         self.asked_at = 0.0
         """When the last request was sent."""
         self.requested = False
@@ -57,14 +57,14 @@ class Responses:
 
     @property
     def idle(self) -> bool:
-        """No response is active or asked for."""
+        """No response is active or requested."""
         return not self.active and self._asked is None
 
     def is_active_for(self, purpose: Purpose, response_id: str) -> bool:
         return self.active == response_id and self.purpose is purpose
 
     def hold(self, purpose: Purpose) -> bool:
-        """Whether a response for this purpose is asked for or active."""
+        """Whether a response for this purpose is requested or active."""
         asked = self._asked is not None and self._asked[1] is purpose
         return asked or (bool(self.active) and self.purpose is purpose)
 

@@ -1,4 +1,4 @@
-"""What a conversation has to know of its profile and its way to connect."""
+"""Settings of one conversation, derived from the agent profile and the connection mode."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ class SessionProfile:
     fallback: Greeting
     speaks_fixed_text: bool = False
     say_forms: tuple[Form, ...] = (Form.SYSTEM_ITEM,)
-    """How texts of others are said: by the first that the service does not refuse."""
+    """Ways to speak announcements; the first that the service does not refuse is used."""
     language: str = ""
     replays: bool = True
-    """A new session knows nothing: tell it the history."""
+    """A new session cannot resume the conversation: replay the history to it."""
     interrupts: bool = True
     """The caller may interrupt the agent."""
     truncates: bool = True
     assistant_part: str = "text"
     """Content type of an assistant message."""
     greeting_delay_s: float | None = None
-    """From the media socket to the greeting; None: with the caller's first audio."""
+    """Delay from the media socket to the greeting; None: greet with the caller's first audio."""
     greeting_protected: bool = False
     """The caller cannot interrupt the greeting."""
     responds: bool = True
@@ -48,7 +48,7 @@ class SessionProfile:
     """A key press interrupts the agent."""
     dtmf: Dtmf = "agent"
     keeps_transcript: bool = True
-    """People may read what was said."""
+    """The transcript is readable through the API."""
     limits: Limits = _LIMITS
     tools: frozenset[str] = field(default_factory=frozenset)
 
@@ -64,7 +64,7 @@ def plan_of(
     tools: frozenset[str] = frozenset(),
     say_forms: tuple[Form, ...] = (),
 ) -> SessionProfile:
-    """`say_forms`: instead of those that go with the way to connect."""
+    """`say_forms`: overrides the defaults of the connection mode."""
     session = session_update(profile, target)
     turns = turn_detection(profile, target)
     interrupts = turns.get("interrupt_response") is not False

@@ -16,7 +16,7 @@ NOT_AVAILABLE: Final = '{"error":"This function is not available."}'
 
 
 class ToolCalls:
-    """All calls of a response are answered before one new response is asked for, and not before that one is done."""
+    """One new response is requested after all calls of a response are answered and that response is done."""
 
     def __init__(self) -> None:
         self._running: dict[str, tuple[FunctionCall, int]] = {}
@@ -30,9 +30,9 @@ class ToolCalls:
         self._running[call.call_id] = (call, session)
 
     def answer(self, call_id: str, output: str, session: int) -> tuple[ToolUse, list[ClientEvent]] | None:
-        """What was done and what to send for it; None for a call that is not running.
+        """The record of the call and the events to send; None for a call that is not running.
 
-        A session that did not make the call is told of the call first.
+        If another session made the call, the events begin with the call itself.
         """
         call, made_in = self._running.pop(call_id, (None, 0))
         if call is None:
@@ -48,10 +48,10 @@ class ToolCalls:
         return self._answered or any(call.response_id == response_id for call, _ in self._running.values())
 
     def drop_answer(self) -> bool:
-        """Nobody waits for the response to the answers any more; whether somebody did."""
+        """The response to the answers is no longer wanted. Whether it was due."""
         answered, self._answered = self._answered, False
         return answered
 
     def response_due(self) -> bool:
-        """True once, when all that ran is answered."""
+        """True once after all running calls are answered."""
         return not self._running and self.drop_answer()

@@ -1,4 +1,4 @@
-"""From the monotonic seconds of a conversation to the Unix time that its transcript tells."""
+"""Converts the monotonic seconds of a conversation to the Unix time of its transcript."""
 
 from __future__ import annotations
 
