@@ -1,4 +1,4 @@
-"""Exported variables that look like a setting and are none. A misspelt one has no effect, which is easy to miss."""
+"""Exported variables that resemble a setting but are unknown: a misspelled setting has no effect."""
 
 from __future__ import annotations
 
