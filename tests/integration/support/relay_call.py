@@ -12,7 +12,6 @@ from azure.core.credentials import AccessToken
 from azure.core.credentials_async import AsyncTokenCredential
 
 from agent_relay.call_context import CallContext
-from agent_relay.core.backoff import Backoff
 from agent_relay.core.dialog.debt import Limits
 from agent_relay.core.protocol.agent_profile import AgentProfile
 from agent_relay.core.protocol.spoken_text import Form
@@ -25,6 +24,7 @@ from agent_relay.voice.voice_link import Dialer
 from agent_relay.voice.voice_resources import VoiceResources
 from agent_relay.voice.warm_pool import WarmPool
 from bridge_common.auth.entra_tokens import Tokens
+from bridge_common.base.retry import Backoff
 from bridge_common.redis.clients import RedisClients
 from bridge_common.store.announcement_store import AnnouncementOutcome, AnnouncementStore
 from bridge_common.store.call_store import CallStore

@@ -12,7 +12,6 @@ from typing import Final
 from starlette.routing import BaseRoute
 
 from agent_relay.call_context import CallContext
-from agent_relay.core.backoff import Backoff
 from agent_relay.core.dialog.session_profile import plan_of
 from agent_relay.fleet.relay_worker import KIND, RelayWorker
 from agent_relay.profiles import DEFAULT
@@ -26,6 +25,7 @@ from bridge_common.auth.entra_tokens import Tokens
 from bridge_common.base.errors import OutsideError
 from bridge_common.base.ids import process_name
 from bridge_common.base.log import fields
+from bridge_common.base.retry import Backoff
 from bridge_common.observability import telemetry
 from bridge_common.redis.clients import RedisClients, clients_of
 from bridge_common.service.background_tasks import BackgroundTasks

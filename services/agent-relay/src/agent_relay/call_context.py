@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from agent_relay import metrics
-from agent_relay.core.backoff import Backoff
 from agent_relay.core.dialog.conversation import Conversation
 from agent_relay.core.dialog.debt import Limits
 from agent_relay.core.dialog.history import from_transcript, left_saying
@@ -22,6 +21,7 @@ from agent_relay.voice.voice_resources import VoiceResources
 from agent_relay.voice.warm_pool import WarmPool
 from bridge_common.base.log import fields
 from bridge_common.base.outage_logger import OutageLogger
+from bridge_common.base.retry import Backoff
 from bridge_common.store.announcement_store import AnnouncementStore
 from bridge_common.store.call_store import CallStore
 from bridge_common.store.fleet import Fleet
@@ -50,7 +50,7 @@ class CallContext:
     leases: Leases
     keys: Keys
     warm: WarmPool = field(default_factory=WarmPool)
-    backoff: Backoff = field(default_factory=Backoff)
+    backoff: Backoff = field(default_factory=lambda: Backoff(budget_s=20.0))
     greeting_delay_s: float | None = None
     limits: Limits = field(default_factory=Limits)
     dtmf_interrupts: bool = True

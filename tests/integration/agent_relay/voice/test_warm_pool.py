@@ -10,13 +10,13 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from agent_relay.core.backoff import Backoff
 from agent_relay.core.dialog.session_profile import plan_of
 from agent_relay.core.protocol.agent_profile import AgentProfile, Greeting
 from agent_relay.core.protocol.session_setup import SessionSetup
 from agent_relay.core.protocol.voice_target import TokenScope, VoiceTarget
 from agent_relay.voice.warm_pool import BACKOFF, WarmPool, WarmPoolConfig, WarmSession
 from bridge_common.auth.entra_tokens import Tokens
+from bridge_common.base.retry import Backoff
 from bridge_common.redis.clients import RedisClients
 from bridge_common.wire.entries import ItemEnd, VoiceReady
 from lab.voice_live.settings import DEFAULT_API_KEY

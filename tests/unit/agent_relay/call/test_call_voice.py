@@ -12,8 +12,8 @@ import pytest
 from agent_relay.call.call_trace import CallTrace
 from agent_relay.call.call_voice import CallVoice, VoiceEvents
 from agent_relay.call_context import CallContext
-from agent_relay.core.backoff import Backoff
 from bridge_common.base.errors import BridgeError, OutsideError
+from bridge_common.base.retry import Backoff
 from bridge_common.wire.call_record import CallRecord, Status
 from tests.unit.support.talk import plan_for
 

@@ -66,6 +66,8 @@ class FencedError(GoneError):
 class OutsideError(BridgeError):
     code = "outside"
 
-    def __init__(self, message: str, *, retry: bool, **details: object) -> None:
+    def __init__(self, message: str, *, retry: bool, retry_after_s: float = 0.0, **details: object) -> None:
+        """`retry_after_s`: the least delay that the server asked for."""
         super().__init__(message, **details)
         self.retry = retry
+        self.retry_after_s = retry_after_s

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 import time
 import uuid
 from collections.abc import Awaitable, Coroutine, Iterable
@@ -17,7 +16,6 @@ from typing import Final, Protocol
 from agent_relay import metrics
 from agent_relay.call.call_trace import CallTrace
 from agent_relay.call_context import CallContext, was_held
-from agent_relay.core.backoff import Waits
 from agent_relay.core.dialog.conversation_commands import Ready
 from agent_relay.core.dialog.session_profile import SessionProfile
 from agent_relay.core.protocol.session_refusal import AGAIN_S, ATTEMPTS, RefusedSessionError, refused_session
@@ -33,6 +31,7 @@ from agent_relay.voice.voice_resources import NoConnectionError
 from agent_relay.voice.warm_pool import WarmSession, open_session
 from bridge_common.base.errors import AuthError, BridgeError, OutsideError
 from bridge_common.base.log import fields
+from bridge_common.base.retry import Delays
 from bridge_common.wire.call_record import CallRecord
 
 log = logging.getLogger(__name__)
@@ -145,7 +144,7 @@ class CallVoice:
 
     async def hold(self) -> str:
         """Keep a voice session until the budget for winning one back is spent; returns why there is none."""
-        waits = self._desk.backoff.waits(random.random)
+        waits = self._desk.backoff.delays()
         refused = 0
         while True:
             failure = await self._one_session()
@@ -154,7 +153,7 @@ class CallVoice:
             if self._ready_since is not None:
                 metrics.LOST_SESSIONS.inc()
                 if now - self._ready_since > _SETTLED_S:
-                    waits = self._desk.backoff.waits(random.random)
+                    waits = self._desk.backoff.delays()
                 self._ready_since = None
             self._events.session_lost(failure.message)
             if self._given_up:
@@ -233,15 +232,15 @@ class CallVoice:
         self.resource = warm.resource
         return warm.socket
 
-    def _wait_after(self, failure: BridgeError, waits: Waits, now: float) -> float | None:
+    def _wait_after(self, failure: BridgeError, waits: Delays, now: float) -> float | None:
         """Until the next attempt; None when there is none."""
         if isinstance(failure, NoConnectionError):
             patient = self._promised or failure.wait_s <= PATIENCE_S
-            return waits.told(failure.wait_s, now) if patient else None
+            return waits.after_refusal(failure.wait_s, now) if patient else None
         if isinstance(failure, RefusedSessionError):
             # The next one asks for the same, and each attempt costs one of the connections.
             self._content_refusals += 1
-            return waits.told(AGAIN_S, now) if self._content_refusals < ATTEMPTS else None
+            return waits.after_refusal(AGAIN_S, now) if self._content_refusals < ATTEMPTS else None
         return waits.after_failure(now) if self._promised or _may_pass(failure) else None
 
     # -- and the next one

@@ -112,9 +112,8 @@ def pause_s(error: AuthError | OutsideError) -> float:
 
 
 def _told(error: AuthError | OutsideError) -> float:
-    """What `Retry-After` said."""
-    told = error.details.get("retry_after_s")
-    return float(told) if isinstance(told, int | float) else 0.0
+    """The server's `Retry-After`."""
+    return error.retry_after_s if isinstance(error, OutsideError) else 0.0
 
 
 def _sooner(one: NoConnectionError | None, other: NoConnectionError) -> NoConnectionError:

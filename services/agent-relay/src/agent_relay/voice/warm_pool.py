@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
-import random
 import time
 import uuid
 from collections import deque
@@ -18,7 +16,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from agent_relay import metrics
-from agent_relay.core.backoff import Backoff, Waits
 from agent_relay.core.dialog.session_profile import SessionProfile
 from agent_relay.core.protocol.session_setup import SessionSetup
 from agent_relay.core.protocol.voice_codec import decode, encode
@@ -28,6 +25,7 @@ from agent_relay.voice.voice_live_client import SocketClosedError, VoiceSocket
 from agent_relay.voice.voice_resources import NoConnectionError, VoiceResources
 from bridge_common.base.errors import BridgeError, FrameError, OutsideError
 from bridge_common.base.log import fields
+from bridge_common.base.retry import Backoff, Delays
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +36,7 @@ _CONFIGURE_S: Final = 8.0
 _STEADY_S: Final = 30.0
 """A session that was lost sooner counts as a failed attempt."""
 _TAKEN: Final = "taken"
-BACKOFF: Final = Backoff(first_s=0.5, most_s=30.0, budget_s=math.inf)
+BACKOFF: Final = Backoff(first_s=0.5, most_s=30.0)
 
 
 class WarmSession:
@@ -150,7 +148,7 @@ class WarmPool:
                 tasks.create_task(self._keep_one(self._shelf))
 
     async def _keep_one(self, shelf: WarmPoolConfig) -> None:
-        waits: Waits | None = None
+        waits: Delays | None = None
         while True:
             began = asyncio.get_running_loop().time()
             failure = await self._one(shelf)
@@ -160,7 +158,7 @@ class WarmPool:
             if not failure:
                 continue
             if waits is None:
-                waits = shelf.backoff.waits(random.random)
+                waits = shelf.backoff.delays()
                 log.warning("no warm voice session", extra=fields(error=failure))
             await asyncio.sleep(waits.after_failure(now) or shelf.backoff.most_s)
 
