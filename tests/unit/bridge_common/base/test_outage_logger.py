@@ -34,6 +34,19 @@ def test_the_next_outage_is_told_again(caplog: pytest.LogCaptureFixture) -> None
     assert vars(caplog.records[3])["bridge_fields"]["failures"] == 1
 
 
+def test_messages_clock_and_fields_of_the_end_can_be_given(caplog: pytest.LogCaptureFixture) -> None:
+    now = 100.0
+    outage = OutageLogger(logging.getLogger("x"), begun="not ready", over="ready again", clock=lambda: now)
+    lasts = [outage.lasts]
+    assert [outage.failed(reason="draining") for _ in range(2)] == [True, False], "the first failure begins the outage"
+    lasts.append(outage.lasts)
+    now = 102.5
+    outage.worked(port=8080)
+    assert [*lasts, outage.lasts] == [False, True, False]
+    assert caplog.messages == ["not ready", "ready again"]
+    assert vars(caplog.records[1])["bridge_fields"] == {"lasted_s": 2.5, "failures": 2, "port": 8080}
+
+
 def test_work_is_refused_when_it_is_on_every_shard() -> None:
     refusals = Refusals()
     assert refusals.reason == ""

@@ -6,43 +6,56 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 
 from bridge_common.base.errors import OutsideError
 from bridge_common.base.log import fields
 
 
 class OutageLogger:
-    """`doing`: the operation, e.g. `renewing leases`.
+    """`doing`: the operation, e.g. `renewing leases`. `begun` and `over`: the two messages, if not derived from it.
 
     Several tasks, distinguished by `task`, may share a logger: the outage starts when the first of them fails and is
     over when all of them work again.
     """
 
-    def __init__(self, log: logging.Logger, doing: str) -> None:
+    def __init__(
+        self,
+        log: logging.Logger,
+        doing: str = "",
+        *,
+        begun: str = "",
+        over: str = "",
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._log = log
-        self._doing = doing
+        self._begun = begun or f"{doing} fails"
+        self._over = over or f"{doing} works again"
+        self._clock = clock
         self._since: float | None = None
         self._failures = 0
         self._failing: set[object] = set()
 
-    def failed(self, *, task: object = None, **values: object) -> None:
-        """`values`: fields of the log line, which only the first failure writes."""
+    @property
+    def lasts(self) -> bool:
+        return self._since is not None
+
+    def failed(self, *, task: object = None, **values: object) -> bool:
+        """`values`: fields of the log line, which only the first failure writes. Returns whether this was the first."""
         self._failures += 1
         self._failing.add(task)
-        if self._since is None:
-            self._since = time.monotonic()
-            self._log.warning("%s fails", self._doing, extra=fields(**values))
+        if self._since is not None:
+            return False
+        self._since = self._clock()
+        self._log.warning(self._begun, extra=fields(**values))
+        return True
 
-    def worked(self, *, task: object = None) -> None:
-        """Logs the end of an outage, if there was one."""
+    def worked(self, *, task: object = None, **values: object) -> None:
+        """Logs the end of an outage, with the fields `values`, if there was one."""
         self._failing.discard(task)
         if self._since is not None and not self._failing:
-            lasted_s = round(time.monotonic() - self._since, 3)
-            self._log.warning(
-                "%s works again",
-                self._doing,
-                extra=fields(lasted_s=lasted_s, failures=self._failures),
-            )
+            lasted_s = round(self._clock() - self._since, 3)
+            self._log.warning(self._over, extra=fields(lasted_s=lasted_s, failures=self._failures, **values))
             self._since, self._failures = None, 0
 
 
