@@ -32,10 +32,10 @@ async def test_a_call_with_two_turns_and_a_barge_in_passes_every_check(
     code = call_running_stack(DEFAULT_SCENARIO, stack.folder, tmp_path)
     told = "".join(capsys.readouterr())
     assert code == 0, told
-    for line in ("answered", "hears the agent", "StopAudio", "hung up by the caller", "claims hold"):
+    for line in ("answered", "hears the agent", "StopAudio", "hung up by the caller", "checks passed"):
         assert line in told
     for service in SERVICES:
-        assert f"ok   /metrics of {service} tell the same" in told
+        assert f"ok   /metrics of {service} match" in told
     assert (tmp_path / "opening-hours.wav").stat().st_size > 100_000
     for service, direction in (("agent-relay", "uplink"), ("media-gateway", "downlink")):
         delays = read_metrics(stack, service)
@@ -61,7 +61,7 @@ def test_the_documented_scenario_with_a_key_passes_every_check(
     transcript = (tmp_path / "order-status.txt").read_text(encoding="utf-8")
     said = [transcript.index(text) for text in ("Where is my order", "(keys: 3", "Thank you, that is all")]
     assert said == sorted(said)
-    assert "The operator API's id of this call: call_" in told
+    assert "call_id in the operator API: call_" in told
 
 
 def _check_what_logs_tell(logs: dict[str, str], call_id: str) -> None:
@@ -126,7 +126,7 @@ async def test_the_checks_notice_a_recording_without_the_agent(stack: Stack, tmp
     deaf = Recording(recording.rate_hz, recording.caller, recording.agent * 0)
     broken = [check.claim for check in check_call(call, scenario, deaf, []) if not check.holds]
     assert any(claim.startswith("heard:") for claim in broken)
-    assert "agent's turns stand in the transcript" in broken
+    assert "agent's turns are in the transcript" in broken
     swapped = Recording(recording.rate_hz, recording.agent, recording.caller)
     assert any(not check.holds for check in check_call(call, scenario, swapped, []))
 

@@ -1,4 +1,4 @@
-"""What a demo claims, checked: on the phone's side, on the voice side and in the recorded sound itself."""
+"""The checks of a demo call: on the phone's side, on the voice side and in the recorded audio."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from lab.scenario import Scenario
 from lab.wire import Json
 
 LIKENESS: Final = 0.85
-"""Agent speech found in the recording is at least this alike to what the voice service sent (1.0: the same sound)."""
+"""Minimum correlation of agent speech in the recording with the audio that the voice service sent (1.0: identical)."""
 STOP_MS: Final = 100.0
-"""After StopAudio the caller hears nothing of the interrupted speech for longer than this."""
+"""Longest time in ms for which the caller may hear the interrupted speech after StopAudio."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,6 @@ class CallCheck:
 
 
 def check_call(call: ObservedCall, scenario: Scenario, recording: Recording, transcript: list[Json]) -> list[CallCheck]:
-    """Every claim with its verdict and the figure behind it."""
     return [
         _answered(call),
         _greeted(call),
@@ -63,13 +62,13 @@ def _greeted(call: ObservedCall) -> CallCheck:
 
 
 def _script(call: ObservedCall, scenario: Scenario) -> CallCheck:
-    """The caller goes on after a failed step and after a wait in vain, but the call is not the one that was written."""
+    """Fail if a step failed or a wait expired: the caller then continues, but not as the scenario was written."""
     claim, steps = "the caller's script ran as written", len(scenario.caller.steps)
     for row in call.phone.get("timeline", []):
         if row["event"] == "step_failed":
             return CallCheck(claim, False, f"step {int(row['step']) + 1} of {steps} failed: {row['reason']}")
         if row["event"] == "wait_expired":
-            return CallCheck(claim, False, f"waited {row['within_s']:g} s in vain for {row['wait_for']}")
+            return CallCheck(claim, False, f"waited {row['within_s']:g} s without success for {row['wait_for']}")
     return CallCheck(claim, True, f"{steps} steps")
 
 
@@ -90,12 +89,12 @@ def _agent_turns(call: ObservedCall, scenario: Scenario, turns: list[str]) -> Ca
     for index in missing:
         why = "spoken, but not in the transcript" if wanted[index] in spoken else "never used"
         figure += f"; missing: agent.replies[{index}] “{wanted[index]}” ({why})"
-    return CallCheck("agent's turns stand in the transcript", not missing, figure)
+    return CallCheck("agent's turns are in the transcript", not missing, figure)
 
 
 def _missing(wanted: dict[int, str], turns: list[str]) -> list[int]:
-    """The texts that have no turn of their own, in order. Of an interrupted turn, which is cut to what was heard, the
-    beginning must be there.
+    """Return the texts without a matching turn, in order. An interrupted turn is cut to the part that was heard, so it
+    matches by its beginning.
     """
     missing, after = [], 0
     for index, text in wanted.items():
@@ -108,8 +107,8 @@ def _missing(wanted: dict[int, str], turns: list[str]) -> list[int]:
 
 
 def _caller_turns(said: list[CallerTurn], heard: list[str]) -> CallCheck:
-    """What the caller said, in order, against what the voice service was told to have heard: the `heard` of replies."""
-    claim = "caller's turns stand in the transcript"
+    """Compare what the caller said, in order, with the simulated transcription: the `heard` of the replies."""
+    claim = "caller's turns are in the transcript"
     rows = iter(heard)
     for number, turn in enumerate(said):
         row = next((row for row in rows), None)
@@ -118,18 +117,20 @@ def _caller_turns(said: list[CallerTurn], heard: list[str]) -> CallCheck:
         if row is None:
             return CallCheck(claim, False, f"{number} of {len(said)}; missing: “{turn.text}”")
         if not turn.sounds_like(row):
-            return CallCheck(claim, False, f"turn {number + 1}: the caller said “{turn.text}”, heard was “{row}”")
+            return CallCheck(
+                claim, False, f"turn {number + 1}: the caller said “{turn.text}”, the transcript has “{row}”"
+            )
     if extra := list(rows):
-        return CallCheck(claim, False, f"{len(said)} were said; heard as well: “{extra[0]}”")
+        return CallCheck(claim, False, f"the caller spoke {len(said)} turns; the transcript also has “{extra[0]}”")
     return CallCheck(claim, True, f"{len(said)} of {len(said)}")
 
 
 def _keys(pressed: str, cut_off: str, transcript: list[Json]) -> CallCheck:
-    """Every key reached the agent, and the agent said something after the last of them.
+    """Check that every key reached the agent and that the agent spoke after the last of them.
 
     The transcript has the keys themselves (`tones`) or, unless the agent profile shows them, their number (`keys`).
     """
-    claim = "keys stand in the transcript and are answered"
+    claim = "keys are in the transcript and are answered"
     at = [index for index, row in enumerate(transcript) if row.get("what") in ("tones", "keys")]
     read = ""
     for row in (transcript[index] for index in at):
@@ -147,14 +148,14 @@ def _barge_in(call: ObservedCall, scenario: Scenario, recording: Recording) -> I
     if not interrupting:
         return
     stops, opened = call.times("phone", "stop_audio"), call.times("phone", "media_open")
-    # A key that the caller presses stops the agent as speech does.
+    # A key press interrupts the agent, as speech does.
     started = [*call.times("voice", "speech_started"), *call.times("phone", "dtmf")]
     if not stops or not opened or not started:
         said = ", ".join(f"caller.steps[{index}] “{text}”" for index, text in interrupting.items())
-        yield CallCheck("StopAudio after the barge-in", False, f"none was sent; it should interrupt: {said}")
+        yield CallCheck("StopAudio after the barge-in", False, f"StopAudio was not sent; expected during: {said}")
         return
     noticed = max((t for t in started if t <= stops[-1]), default=started[0])
-    yield CallCheck("StopAudio after the barge-in", True, f"{(stops[-1] - noticed) * 1000:.0f} ms after it was noticed")
+    yield CallCheck("StopAudio after the barge-in", True, f"{(stops[-1] - noticed) * 1000:.0f} ms after detection")
     stop_s = noticed - opened[0]
     nexts = [t - opened[0] for t in call.times("phone", "agent_starts") if t > stops[-1]]
     until_s = min([*nexts, recording.seconds]) - 0.02
@@ -164,7 +165,7 @@ def _barge_in(call: ObservedCall, scenario: Scenario, recording: Recording) -> I
 
 
 def _speech(call: ObservedCall, recording: Recording) -> Iterator[CallCheck]:
-    """Each thing the voice service said must sound in the right channel, in order, as long as it was heard."""
+    """Check that each agent utterance is audible in the right channel, in order, up to its truncation point."""
     cut = {row["item_id"]: float(row["audio_end_ms"]) for row in call.voice.get("truncations", [])}
     from_s = 0.0
     found_all: list[float] = []
@@ -180,11 +181,11 @@ def _speech(call: ObservedCall, recording: Recording) -> Iterator[CallCheck]:
         from_s = found.at_s + heard_ms / 1000
         found_all += [found.at_s, from_s]
     if not found_all:
-        yield CallCheck("the agent's speech is in the recording", False, "the voice service said nothing")
+        yield CallCheck("the agent's speech is in the recording", False, "the voice service sent no speech")
         return
     gaps = [sound_ms(recording.agent, recording.rate_hz, a, b) for a, b in list(pairwise(found_all))[1::2]]
     stray_ms = max([*gaps, 0.0])
-    yield CallCheck("nothing else sounds between the agent's turns", stray_ms <= STOP_MS, f"{stray_ms:.0f} ms")
+    yield CallCheck("silence between the agent's turns", stray_ms <= STOP_MS, f"{stray_ms:.0f} ms")
 
 
 def _at_rate(pcm24k: bytes, rate_hz: int) -> bytes:
@@ -197,6 +198,6 @@ def _ended(call: ObservedCall) -> CallCheck:
 
 
 def _interrupting(scenario: Scenario) -> dict[int, str]:
-    """The steps in which the caller speaks while the agent does: `say` right after `wait_for: agent_starts`."""
+    """Return the steps that interrupt the agent: `say` right after `wait_for: agent_starts`."""
     steps = enumerate(pairwise(scenario.caller.steps), start=1)
     return {index: step.say for index, (before, step) in steps if before.wait_for == "agent_starts" and step.say}

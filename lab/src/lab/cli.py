@@ -1,4 +1,4 @@
-"""`lab`: the simulators one by one, the whole stack, a demo call, many calls at once, faults under calls."""
+"""`lab`: runs the simulators or the whole stack, a demo call, a load test, or fault injection during calls."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SIMULATORS = {
 
 
 def _interruptible(command: Callable[[Sequence[str] | None], int]) -> Callable[[Sequence[str] | None], int]:
-    """After Ctrl-C the exit code is 130, as in a shell, and there is no traceback."""
+    """Ctrl-C ends the command with exit code 130 and without a traceback."""
 
     def run(argv: Sequence[str] | None = None) -> int:
         try:
@@ -36,13 +36,13 @@ def _interruptible(command: Callable[[Sequence[str] | None], int]) -> Callable[[
 
 @_interruptible
 def main(argv: Sequence[str] | None = None) -> int:
-    """The exit code: 0 when all went as it should, 1 when not, 2 for a wrong command line or setting."""
+    """Return the exit code: 0 for success, 1 for a failure, 2 for a wrong command line or setting."""
     parser = _parser()
     arguments, others = parser.parse_known_args(argv)
     if others and arguments.command not in SIMULATORS:
         parser.error(f"unrecognized arguments: {' '.join(others)}")
     folder = arguments.folder or FOLDER
-    # The demo's tools are imported late: a simulator must start fast and needs none of them.
+    # Imported only here: a simulator must start fast and does not need these modules.
     if arguments.command == "acs":
         from lab.acs.app import main as acs_main
 
@@ -88,30 +88,37 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="lab", description=__doc__)
     parser.add_argument("--version", action="version", version=f"lab {version('lab')}")
-    parser.add_argument("--folder", type=Path, help="where logs go (default: .lab); `call`: whose stack to call")
+    parser.add_argument(
+        "--folder", type=Path, help="folder of the logs (default: .lab); for `call`: the folder of the stack to call"
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     for simulator, about in SIMULATORS.items():
-        # Each has a parser of its own, which lists its settings.
+        # Each simulator has its own parser, which lists its settings.
         commands.add_parser(simulator, help=f"{about}; `lab {simulator} --help` lists its settings", add_help=False)
-    up = commands.add_parser("up", help="start the whole stack and leave it up")
-    up.add_argument("--free-ports", action="store_true", help="on any free ports instead of the documented ones")
-    commands.add_parser("down", help="stop what `up` started")
-    for name, about in (("demo", "start a stack, place one call, check it, stop"), ("call", "one call on what is up")):
+    up = commands.add_parser("up", help="start the whole stack and leave it running")
+    up.add_argument("--free-ports", action="store_true", help="use any free ports instead of the documented ones")
+    commands.add_parser("down", help="stop the stack that `up` started")
+    for name, about in (
+        ("demo", "start a stack, place one call, check it, stop"),
+        ("call", "place one call on a running stack"),
+    ):
         command = commands.add_parser(name, help=about)
         command.add_argument("scenario", type=Path, nargs="?", help="a scenario file (default: the built-in one)")
-        command.add_argument("--out", type=Path, default=Path("out"), help="where the WAV and the transcript go")
+        command.add_argument("--out", type=Path, default=Path("out"), help="folder of the WAV and the transcript")
         command.add_argument("--play", action="store_true", help="play the recording afterwards")
-    load = commands.add_parser("load", help="many calls at once, their audio checked frame by frame")
+    load = commands.add_parser("load", help="place many concurrent calls and check their audio frame by frame")
     load.add_argument("--calls", type=int, default=20)
     load.add_argument("--seconds", type=float, default=30.0)
-    load.add_argument("--json", type=Path, help="also write the figures here")
-    chaos = commands.add_parser("chaos", help="faults under calls: what the callers noticed, against what must hold")
-    chaos.add_argument("--rows", default="", help="names, separated by commas (default: all)")
+    load.add_argument("--json", type=Path, help="also write the figures to this file")
+    chaos = commands.add_parser(
+        "chaos", help="inject faults during calls and check the effect on callers against limits"
+    )
+    chaos.add_argument("--rows", default="", help="names of rows, separated by commas (default: all)")
     chaos.add_argument("--calls", type=int, default=20)
     chaos.add_argument("--repeats", type=int, default=5)
-    chaos.add_argument("--quick", action="store_true", help="only the rows that a regression shows in first")
-    chaos.add_argument("--json", type=Path, help="also keep the figures here, beside those of other rows")
-    chaos.add_argument("--write-results", action="store_true", help="write docs/resilience.md from the kept figures")
+    chaos.add_argument("--quick", action="store_true", help="run only the rows that show regressions first")
+    chaos.add_argument("--json", type=Path, help="also store the figures in this file, next to those of other rows")
+    chaos.add_argument("--write-results", action="store_true", help="write docs/resilience.md from the stored figures")
     return parser
 
 

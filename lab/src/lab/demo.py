@@ -1,4 +1,4 @@
-"""`lab demo` and `lab call`: one phone call through the real services, shown as it happens, recorded, and checked."""
+"""`lab demo` and `lab call`: one phone call through the real services, printed as it happens, recorded and checked."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ DEFAULT_SCENARIO: Final = Path(str(files("lab") / "scenarios" / "opening-hours.y
 _CALL_TIMEOUT_S: Final = 120.0
 _START: Final = "Start one with `make up` or `docker compose --profile sim up`."
 _SETTLE_S: Final = 2.0
-"""All of a call is released within this time of its end."""
+"""A call's resources are released within this time of its end."""
 
 
 def demo(scenario_path: Path, folder: Path, out: Path, *, play: bool = False) -> int:
-    """Start a stack, place one call, stop the stack. Exit code 0 when the call passed every check."""
+    """Start a stack, place one call, stop the stack. Return exit code 0 if the call passed every check."""
     scenario = _read(scenario_path)
     if scenario is None:
         return 2
@@ -50,7 +50,7 @@ def demo(scenario_path: Path, folder: Path, out: Path, *, play: bool = False) ->
 def call_running_stack(
     scenario_path: Path, folder: Path, out: Path, *, play: bool = False, only_here: bool = False
 ) -> int:
-    """The same on the stack that `lab up` or Docker Compose started. `only_here`: on that of `folder` or on none."""
+    """Place one call on a running stack of `lab up` or Docker Compose. `only_here`: only use the stack of `folder`."""
     scenario = _read(scenario_path)
     if scenario is None:
         return 2
@@ -74,7 +74,7 @@ def call_running_stack(
 
 
 def _no_stack(folder: Path, ports: Ports) -> str:
-    """With the command that calls the stack of another folder, or of Docker Compose, if one is up."""
+    """Return the error, with the command that calls the stack of another folder or of Docker Compose if one is up."""
     there = stack_folder(ports)
     if there is not None and recall(there) is not None:
         return f"No stack of {folder} is up. The stack of {there} is: `{lab_command(there)} call` calls it."
@@ -84,7 +84,7 @@ def _no_stack(folder: Path, ports: Ports) -> str:
 
 
 def _read(path: Path) -> Scenario | None:
-    """None after the reason was printed."""
+    """Print the reason and return None if the scenario is not usable."""
     try:
         return load_scenario(path)
     except OSError as error:
@@ -97,12 +97,12 @@ def _read(path: Path) -> Scenario | None:
 def _one_call(stack: Stack, scenario: Scenario, out: Path, *, play: bool) -> int:
     before = MetricsBefore.read(stack)
     call = place_call(stack, scenario)
-    print(f"Calling, scenario “{scenario.name}”. Seconds since the phone began to ring:\n")
+    print(f"Calling, scenario “{scenario.name}”. Times are in seconds since the phone began to ring:\n")
     _follow(stack, call)
     record, transcript = _settled(call)
     if outcome := outcome_of(call, record):
         claims = unchecked(call, scenario)
-        print(f"\n{outcome}\n{len(claims)} claims could not be checked: {'; '.join(claims)}.", file=sys.stderr)
+        print(f"\n{outcome}\n{len(claims)} checks could not run: {'; '.join(claims)}.", file=sys.stderr)
         return 1
     print("\nChecking what was heard …", flush=True)
     wav_path = out / f"{scenario.name}.wav"
@@ -111,27 +111,27 @@ def _one_call(stack: Stack, scenario: Scenario, out: Path, *, play: bool) -> int
     checks = check_call(call, scenario, recording, transcript)
     checks.append(
         CallCheck(
-            "call-control knows the call as ended", record.get("status") == "ended", str(record.get("end_reason"))
+            "call-control reports the call as ended", record.get("status") == "ended", str(record.get("end_reason"))
         )
     )
     checks += before.checks(call, transcript)
     if before.other_calls:
-        print("Other calls were running: the services' metrics are not compared with this one.", file=sys.stderr)
+        print("Other calls were running; the services' metrics were not checked.", file=sys.stderr)
     print("\nTranscript\n" + transcript_path.read_text(encoding="utf-8"))
     print(f"Listen to {wav_path} (caller left, agent right, {recording.seconds:.1f} s); read {transcript_path}\n")
     for check in checks:
         print(f"  {'ok ' if check.holds else 'NOT'}  {check.claim}: {check.figure}")
     if record:
-        print(f"\n  The operator API's id of this call: {record['call_id']} (call {call.lab_id} of the simulated ACS)")
+        print(f"\n  call_id in the operator API: {record['call_id']}; id in the simulated ACS: {call.lab_id}")
     if play:
         _play(wav_path)
     broken = [check for check in checks if not check.holds]
     if broken:
-        print(f"\n{len(broken)} of {len(checks)} claims do not hold. Logs: {stack.folder}", file=sys.stderr)
+        print(f"\n{len(broken)} of {len(checks)} checks failed. Logs: {stack.folder}", file=sys.stderr)
         for process in stack.dead():
-            print(f"{process.name} ended by itself:\n{log_tail(process)}", file=sys.stderr)
+            print(f"{process.name} exited unexpectedly:\n{log_tail(process)}", file=sys.stderr)
         return 1
-    print(f"\nAll {len(checks)} claims hold.")
+    print(f"\nAll {len(checks)} checks passed.")
     return 0
 
 
@@ -141,7 +141,7 @@ def _follow(stack: Stack, call: ObservedCall) -> None:
         if time.monotonic() > deadline:
             raise StackError(f"the call did not end within {_CALL_TIMEOUT_S:.0f} s; logs: {stack.folder}")
         if stack.dead():
-            raise StackError(f"{stack.dead()[0].name} died during the call:\n{log_tail(stack.dead()[0])}")
+            raise StackError(f"{stack.dead()[0].name} exited during the call:\n{log_tail(stack.dead()[0])}")
         time.sleep(0.1)
         call.poll()
         for side, event in call.new_events():
@@ -151,7 +151,7 @@ def _follow(stack: Stack, call: ObservedCall) -> None:
 
 
 def _settled(call: ObservedCall) -> tuple[Json, list[Json]]:
-    """The record and transcript, once call-control says that the call is over or should have."""
+    """Return the record and transcript once call-control reports the call as ended, or after `_SETTLE_S`."""
     deadline = time.monotonic() + _SETTLE_S
     while True:
         record = call.record()
@@ -164,7 +164,7 @@ def _settled(call: ObservedCall) -> tuple[Json, list[Json]]:
 def _write_transcript(path: Path, transcript: list[Json]) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = []
-    # Words become known after a key that was pressed later: the time is that of their beginning.
+    # Speech is transcribed late, possibly after a key that was pressed later: sort by the start time.
     for row in sorted(transcript, key=lambda row: int(row.get("at_ms", 0))):
         if row.get("role"):
             heard = f" — interrupted after {row['heard_ms']} ms" if row.get("interrupted") else ""

@@ -1,8 +1,8 @@
-"""Exported settings and the lab: what reaches the processes of a stack, and what does not.
+"""Exported settings: which of them reach the processes of a simulated stack.
 
-The services read their settings from the environment, and so do the simulators: whatever is exported in the shell that
-runs `lab` is passed to them. Exceptions are the settings by which the parts find and trust each other (`OWNED`), and
-the credentials of a real subscription (`AZURE_…`): a simulated call must not reach it.
+Services and simulators read their settings from the environment. All variables exported in the shell that runs `lab`
+are passed to them, except the settings that connect and authenticate the processes (`OWNED`) and the credentials of a
+real subscription (`AZURE_…`), which a simulated call must not reach.
 """
 
 from __future__ import annotations
@@ -27,40 +27,40 @@ OWNED: Final = frozenset(
         "APPLICATIONINSIGHTS_CONNECTION_STRING",
     }
 )
-"""Set by the lab, or left unset, whatever is exported."""
+"""Set by `lab` or left unset, regardless of exported values."""
 
 _PASSED: Final = frozenset({"AZURE_OPENAI_DEPLOYMENT", "AZURE_AI_SCOPE", "AZURE_COGNITIVE_SERVICES_SCOPE"})
-"""Settings of agent-relay among the variables that azure-identity and other tools of Azure read."""
+"""Settings of agent-relay that share the `AZURE_` prefix with azure-identity and other Azure tools."""
 _REPLACEABLE: Final = frozenset(
     {
         *("AGENT_NAME", "AGENT_PROJECT_NAME", "VOICE_LIVE_CONNECTIONS_PER_MIN"),
         *("ALLOWED_TARGETS", "CALLS_PER_CALLER_PER_MIN"),
     }
 )
-"""The lab's own value of these counts only where none is exported."""
+"""An exported value of these replaces the value that `lab` sets."""
 _WAYS: Final = ("VOICE_LIVE_MODEL", "AGENT_ID", "AZURE_OPENAI_DEPLOYMENT")
-"""Each of them chooses another way to connect than `AGENT_NAME`."""
+"""Each selects a connection mode other than `AGENT_NAME`."""
 _LOCAL: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 class ForeignRedisError(ValueError):
-    """`REDIS_URL` names a server on another machine; the message says what to do."""
+    """`REDIS_URL` names a server on another machine; the message contains the remedy."""
 
 
 def passed(environ: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The variables that every process of a stack inherits."""
+    """Return the variables that every process of a stack inherits."""
     environ = os.environ if environ is None else environ
     return {name: value for name, value in environ.items() if not _is_owned(name)}
 
 
 def left_out(environ: Mapping[str, str] | None = None) -> list[str]:
-    """The settings that are exported and have no effect in the lab."""
+    """Return the exported settings that have no effect on simulated stacks."""
     environ = os.environ if environ is None else environ
     return sorted(name for name in OWNED if environ.get(name))
 
 
 def defaults(values: Mapping[str, str], environ: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Of the lab's values for one process those that no exported setting replaces."""
+    """Return the `values` of one process without those that an exported setting replaces."""
     environ = os.environ if environ is None else environ
     replaced = {name for name in _REPLACEABLE if environ.get(name)}
     if any(environ.get(name) for name in _WAYS):
@@ -69,7 +69,7 @@ def defaults(values: Mapping[str, str], environ: Mapping[str, str] | None = None
 
 
 def allow_insecure(environ: Mapping[str, str] | None = None) -> str:
-    """`ALLOW_INSECURE` of the services: the lab's keys are published. Anything else is for the environment to allow."""
+    """Return `ALLOW_INSECURE` of the services: `known-keys`, as the keys are published, plus the exported value."""
     environ = os.environ if environ is None else environ
     return ",".join(filter(None, ("known-keys", environ.get("ALLOW_INSECURE"))))
 
@@ -83,26 +83,26 @@ def redis_url(environ: Mapping[str, str] | None = None) -> str:
     names = {urlsplit(f"//{host}").hostname or "" for host in hosts}
     if url and parts.scheme != "unix" and not names <= _LOCAL:
         raise ForeignRedisError(
-            f"REDIS_URL names another machine ({', '.join(sorted(names))}), and simulated calls must not get into its"
-            " data. Unset REDIS_URL: the lab starts a server of its own"
+            f"REDIS_URL names another machine ({', '.join(sorted(names))}); simulated calls must not write to it."
+            " Unset REDIS_URL: `lab` then starts its own server"
         )
     return url
 
 
 def notices(folder: Path, environ: Mapping[str, str] | None = None) -> list[str]:
-    """What a person should know before a stack starts, a line each; empty when nothing is unusual."""
-    # Late: it loads the simulators, which no simulator that is started by itself needs.
+    """Return warnings about exported settings, one line each, to print before a stack starts."""
+    # Imported here: it loads all simulators, which a single simulator does not need.
     from lab.setting_names import misspelt
 
     environ = os.environ if environ is None else environ
     lines: list[str] = []
     if names := left_out(environ):
-        lines.append(f"Not used, because the lab has its own values: {', '.join(names)}.")
+        lines.append(f"Ignored, as `lab` sets its own values: {', '.join(names)}.")
     if names := misspelt(environ):
-        lines.append(f"Unknown settings, without effect: {', '.join(names)}.")
+        lines.append(f"Unknown settings, ignored: {', '.join(names)}.")
     with contextlib.suppress(ForeignRedisError):  # the start will report it
         if redis_url(environ):
-            lines.append("Redis: the server of the exported REDIS_URL, with whatever is in it.")
+            lines.append("Redis: using the server of the exported REDIS_URL with its existing data.")
     if (folder / ".env").exists():
         lines.append("Not read: .env (docker compose reads it). Export a setting to try it here.")
     return lines

@@ -1,4 +1,4 @@
-"""What the caller really heard: finds the agent's speech in a recording and measures how much of it is there."""
+"""Finds the agent's speech in a recording and measures how much of it the caller heard."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 Samples = NDArray[np.float64]
 
 SILENCE_RMS: Final = 30.0
-"""Root mean square of 16-bit samples below which 10 ms count as silence."""
+"""RMS of 16-bit samples up to which 10 ms count as silence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,23 +31,23 @@ class Recording:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Where a piece of speech begins in a recording, and how alike it is there: 1.0 is the same sound."""
+    """Position of a piece of speech in a recording, and its normalized correlation: 1.0 is identical."""
 
     at_s: float
     likeness: float
 
 
 def read_recording(wav: bytes) -> Recording:
-    """Raises `ValueError` unless it is a stereo 16-bit WAV."""
+    """Raises `ValueError` unless `wav` is a stereo 16-bit WAV."""
     with wave.open(io.BytesIO(wav)) as stored:
         if stored.getnchannels() != 2 or stored.getsampwidth() != 2:
-            raise ValueError("a call recording is stereo, 16 bit")
+            raise ValueError("a call recording must be a stereo 16-bit WAV")
         both = np.frombuffer(stored.readframes(stored.getnframes()), dtype="<i2").reshape(-1, 2).astype(np.float64)
         return Recording(stored.getframerate(), both[:, 0], both[:, 1])
 
 
 def find_speech(agent: Samples, rate_hz: int, speech: bytes, *, from_s: float = 0.0) -> Found:
-    """Where `speech` (PCM16 at `rate_hz`) fits best, by normalized cross-correlation over its whole length."""
+    """Locate `speech` (PCM16 at `rate_hz`) by normalized cross-correlation over its whole length."""
     wanted = np.frombuffer(speech, dtype="<i2").astype(np.float64)
     start = round(from_s * rate_hz)
     within = agent[start:]
@@ -64,7 +64,7 @@ def find_speech(agent: Samples, rate_hz: int, speech: bytes, *, from_s: float = 
 
 
 def sound_ms(agent: Samples, rate_hz: int, from_s: float, to_s: float) -> float:
-    """How many ms between two times hold sound, in steps of 10 ms."""
+    """Return the ms of sound between two times, in steps of 10 ms."""
     step = rate_hz // 100
     part = agent[max(0, int(from_s * rate_hz)) : max(0, int(to_s * rate_hz))]
     frames = part[: len(part) // step * step].reshape(-1, step)
@@ -72,7 +72,7 @@ def sound_ms(agent: Samples, rate_hz: int, from_s: float, to_s: float) -> float:
 
 
 def last_sound_s(agent: Samples, rate_hz: int, from_s: float, to_s: float) -> float:
-    """The end of the last 10 ms with sound between two times; `from_s` when all is silent."""
+    """Return the end of the last 10 ms with sound between two times; `from_s` if all is silent."""
     step = rate_hz // 100
     first = max(0, int(from_s * rate_hz))
     part = agent[first : max(0, int(to_s * rate_hz))]

@@ -1,4 +1,4 @@
-"""A stack that stays up: what `lab up` writes down of it, and how `lab call` and `lab down` find it again."""
+"""A stack that keeps running: the state file that `lab up` writes, and how `lab call` and `lab down` find it."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from lab.stack import API_KEY, PARTS, STOP_TIMEOUT_S, Ports, Process, Stack, pro
 
 _FILE: Final = "stack.json"
 _SAME_START_S: Final = 1.0
-"""Two start times that differ by more belong to two processes with the same pid."""
+"""If two start times differ by more than this, the pid was reused by another process."""
 
 
 def remember(stack: Stack) -> None:
-    """Write down what runs, for `lab down` and `lab call`."""
+    """Store the running processes for `lab down` and `lab call`."""
     rows = [{"name": p.name, "port": p.port, "pid": p.pid, "started": _started(p.pid)} for p in stack.processes]
     (stack.folder / _FILE).write_text(json.dumps({"processes": rows, "ports": asdict(stack.ports)}, indent=1))
 
 
 def recall(folder: Path) -> Stack | None:
-    """The stack that `remember` wrote down, without its processes' handles; None when there is none."""
+    """Return the stack that `remember` stored, without process handles, or None."""
     stored = _stored(folder)
     if stored is None:
         return None
@@ -41,7 +41,7 @@ def recall(folder: Path) -> Stack | None:
 
 
 def lost(folder: Path) -> tuple[list[str], list[str]]:
-    """Of the stack that was written down, the names of the processes that run and of those that do not any more."""
+    """Return the names of the stored stack's processes: those that run, and those that have exited."""
     rows = (_stored(folder) or {"processes": []})["processes"]
     rows = [row for row in rows if row["pid"]]
     running = [row["name"] for row in rows if _alive(row)]
@@ -53,7 +53,7 @@ def forget(folder: Path) -> None:
 
 
 def found(folder: Path, ports: Ports) -> Stack | None:
-    """The stack to call: of this folder, of another folder on these ports, or of Docker Compose on these ports."""
+    """Find the stack to call: that of this folder, else another folder's or Docker Compose's on these ports."""
     if (stack := recall(folder)) is not None:
         return stack
     there = stack_folder(ports)
@@ -63,13 +63,12 @@ def found(folder: Path, ports: Ports) -> Stack | None:
 
 
 def lab_command(folder: Path | None) -> str:
-    """`lab` as it can be pasted into the shell."""
+    """Return the `lab` command in a form that can be pasted into a shell."""
     lab = str(Path(sys.executable).parent / "lab")
     return lab if folder is None else f"{lab} --folder {folder}"
 
 
 def addresses(stack: Stack) -> list[str]:
-    """Where each part listens, aligned."""
     rows = {
         "call-control": "operator API (X-Api-Key: " + API_KEY + "), webhooks",
         "media-gateway": "media socket /ws",
@@ -85,7 +84,7 @@ def addresses(stack: Stack) -> list[str]:
 
 
 def standing(folder: Path, ports: Ports) -> Stack | None:
-    """A stack that others started on these ports, such as Docker Compose; None unless what a call needs is ready."""
+    """Return a stack that others started on these ports, such as Docker Compose; None unless it is ready for calls."""
     stack = Stack(ports, folder)
     for name in PARTS:
         if name == "identity":  # Compose does not publish it
@@ -98,7 +97,7 @@ def standing(folder: Path, ports: Ports) -> Stack | None:
 
 
 def not_ready(stack: Stack) -> list[str]:
-    """The parts of a running stack that do not answer their probe with 200."""
+    """Return the processes whose probe does not answer 200, with the status."""
     return [
         f"{one.name} ({probe_status(f'http://127.0.0.1:{one.port}{one.probe}') or 'no answer'})"
         for one in stack.processes
@@ -107,7 +106,7 @@ def not_ready(stack: Stack) -> list[str]:
 
 
 def bring_down(folder: Path) -> list[str]:
-    """Stop what `remember` wrote down; returns the names of the processes that were running."""
+    """Stop the stored stack and return the names of the processes that were running."""
     stored = _stored(folder)
     if stored is None:
         return []
@@ -140,7 +139,7 @@ def _started(pid: int) -> float:
 
 
 def _alive(row: dict[str, Any]) -> bool:
-    """After a restart of the machine the pid may be another program's."""
+    """Also compares start times: after a reboot the pid may belong to another program."""
     try:
         process = psutil.Process(row["pid"])
         same = abs(process.create_time() - row.get("started", process.create_time())) < _SAME_START_S

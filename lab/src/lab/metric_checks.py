@@ -1,4 +1,4 @@
-"""Whether the services' own metrics tell of a call what the simulators and the transcript tell of it."""
+"""Checks that the services' metrics agree with the simulators and the transcript of a call."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SETTLE_S: Final = 2.0
 _SAMPLE: Final = re.compile(r"^([a-zA-Z_:][\w:]*(?:\{.*\})?) (\S+)$", re.MULTILINE)
 
 Metrics = Mapping[str, float]
-"""Value by sample, spelled as Prometheus does: `name{label="value"}`."""
+"""Value by sample, in the Prometheus text format: `name{label="value"}`."""
 
 
 def read_metrics(stack: Stack, service: str) -> Metrics:
@@ -32,7 +32,7 @@ def parse_metrics(text: str) -> Metrics:
 
 @dataclass(frozen=True, slots=True)
 class MetricsBefore:
-    """Of each service, before the call."""
+    """Metrics of each service before the call."""
 
     stack: Stack
     services: Mapping[str, Metrics]
@@ -43,11 +43,11 @@ class MetricsBefore:
 
     @property
     def other_calls(self) -> bool:
-        """Whether there were calls already: their figures would be among those of ours."""
+        """Whether other calls were active, which would distort the differences."""
         return any(metrics.get("bridge_active_calls", 0) > 0 for metrics in self.services.values())
 
     def checks(self, call: ObservedCall, transcript: list[Json]) -> Iterator[CallCheck]:
-        """Counters are compared with what they were; the last of them may come a moment after the call."""
+        """Compare the growth of counters; the last increments may follow the end of the call by a moment."""
         if self.other_calls:
             return
         wanted_of = expected(call, transcript)
@@ -55,7 +55,7 @@ class MetricsBefore:
             grown = self._grown(service, wanted)
             wrong = [f"{name} {grown[name]:g}, not {value:g}" for name, value in wanted.items() if grown[name] != value]
             shown = ", ".join(f"{_short(name)} {value:g}" for name, value in wanted.items())
-            yield CallCheck(f"/metrics of {service} tell the same", not wrong, "; ".join(wrong) or shown)
+            yield CallCheck(f"/metrics of {service} match", not wrong, "; ".join(wrong) or shown)
 
     def _grown(self, service: str, wanted: Metrics) -> Metrics:
         before, deadline = self.services[service], time.monotonic() + _SETTLE_S
@@ -68,7 +68,7 @@ class MetricsBefore:
 
 
 def expected(call: ObservedCall, transcript: list[Json]) -> dict[str, dict[str, float]]:
-    """By service, how much each of its metrics has to have grown with this call."""
+    """Return by service the expected growth of each metric."""
     stops = len(call.times("phone", "stop_audio"))
     turns = [row for row in transcript if row.get("role")]
     answered = len(call.times("phone", "answered"))
@@ -99,7 +99,7 @@ def _measured(turns: list[Json], latency: str) -> int:
 
 
 def _short(name: str) -> str:
-    """`bridge_relay_turns_total{role="agent"}` → `turns agent`, for a line that people read."""
+    """`bridge_relay_turns_total{role="agent"}` → `turns agent`, for printing."""
     bare, _, labels = name.partition("{")
     for part in ("bridge_", "relay_", "gateway_", "_total", "_count"):
         bare = bare.replace(part, "")

@@ -1,4 +1,4 @@
-"""One call as the outside world saw it: the phone's side, the voice service's side and what operators can read."""
+"""One call as observed from outside: by the phone, by the voice service and through the operator API."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ from lab.stack import Stack
 from lab.wire import Json, WireError, call_json, raw
 
 UNSCRIPTED: Final = "(speech)"
-"""What the simulated Voice Live transcribes of a turn for which the scenario has no `heard`."""
+"""Transcription by the simulated Voice Live of a turn for which the scenario has no `heard`."""
 LOST_WITH_THE_CALL_S: Final = 1.5
-"""Words that end less than this before the call does may be lost with it: the end of a turn takes silence to detect."""
+"""Speech that ends within this time of the end of the call may be lost: a turn ends only after silence."""
 KEYS_LOST_WITH_THE_CALL_S: Final = 4.0
-"""The same for keys, which are read together once the caller pauses."""
+"""The same for keys, which are collected until the caller pauses."""
 FINISHED: Final = frozenset({"ended", "redirected", "rejected", "unanswered"})
 _LATE_S: Final = 0.6
-"""The simulated phone notices the end of the agent's speech so much later at most (`HANGOVER_MS` of quiet)."""
+"""Maximum delay with which the simulated phone reports the end of agent speech (`HANGOVER_MS` of quiet)."""
 
 
 @dataclass(frozen=True, slots=True)
 class CallerTurn:
-    """Something that the caller said or played; `cut_off` by the end of the call."""
+    """An utterance or a played file of the caller; `cut_off`: the call may have ended before its transcription."""
 
     text: str
     cut_off: bool = False
 
     def sounds_like(self, transcribed: str) -> bool:
-        """Whether a transcription has the same words. A file and an unscripted transcription may be anything."""
+        """Whether a transcription has the same words. A played file and an unscripted transcription match anything."""
         anything = self.text.startswith("[") or transcribed == UNSCRIPTED
         return anything or _words(self.text) == _words(transcribed)
 
 
 @dataclass(slots=True)
 class ObservedCall:
-    """Polls both simulators; `phone` and `voice` hold their newest answers, `new_events` what came since."""
+    """Polls both simulators; `phone` and `voice` are their latest answers, `new_events` returns unseen events."""
 
     stack: Stack
     lab_id: str
@@ -59,9 +59,9 @@ class ObservedCall:
         return self.phone.get("state") in FINISHED
 
     def new_events(self) -> list[tuple[str, Json]]:
-        """(side, event) not returned before, in order of time; side is `phone` or `voice`.
+        """Return new (side, event) pairs in order of time; side is `phone` or `voice`.
 
-        While the call runs, an event is held back until none from before it can come any more.
+        While the call runs, an event is withheld until no earlier event can arrive.
         """
         events = self._held_back
         for side, source in (("phone", self.phone), ("voice", self.voice)):
@@ -77,16 +77,15 @@ class ObservedCall:
 
     @property
     def rang_at(self) -> float | None:
-        """When the phone began to ring, on the clock of the timelines."""
+        """Time at which the phone began to ring, on the clock of the timelines."""
         return min(self.times("phone", "incoming_call_sent"), default=None)
 
     def times(self, side: str, event: str) -> list[float]:
-        """When an event happened on one side, monotonic seconds."""
+        """Return the times of an event on one side, in monotonic seconds."""
         timeline = (self.phone if side == "phone" else self.voice).get("timeline", [])
         return [float(row["t"]) for row in timeline if row["event"] == event]
 
     def caller_turns(self) -> list[CallerTurn]:
-        """What the caller said, in order."""
         rows, ended = self._phone_timeline(), self._ended()
         said = [str(row["text"]) for row in rows if row["event"] == "caller_says"]
         over = self.times("phone", "caller_ends")
@@ -95,7 +94,7 @@ class ObservedCall:
         return [CallerTurn(text, t > late) for text, t in zip(said, over, strict=True)]
 
     def keys(self) -> tuple[str, str]:
-        """The keys that the caller pressed, in order; and those of them that the end of the call may have cut off."""
+        """Return the keys that the caller pressed, and the last of them, which the end of the call may have cut off."""
         pressed = [row for row in self._phone_timeline() if row["event"] == "dtmf" and row["by"] == "caller"]
         late = self._ended() - KEYS_LOST_WITH_THE_CALL_S
         kept = [str(row["tone"]) for row in pressed if float(row["t"]) <= late]
@@ -106,22 +105,22 @@ class ObservedCall:
         return rows
 
     def _ended(self) -> float:
-        """When the call ended, monotonic seconds."""
+        """Time at which the call ended, in monotonic seconds; infinity while it runs."""
         return min([*self.times("phone", "hang_up"), *self.times("phone", "ended")], default=float("inf"))
 
     def speech(self, item_id: str) -> bytes:
-        """The agent's audio of one item as the voice service sent it: PCM16 at 24 kHz."""
+        """Fetch the agent's audio of one item as the voice service sent it: PCM16 at 24 kHz."""
         return raw("GET", f"{self.stack.url('voice-live')}/lab/sessions/{self.voice['id']}/speech/{item_id}")
 
     def recording(self) -> bytes:
         return raw("GET", f"{self.stack.url('acs')}/lab/calls/{self.lab_id}/recording.wav")
 
     def record(self) -> Json:
-        """The call as call-control's operator API shows it; empty when it does not know the call."""
+        """Fetch the call from call-control's operator API; empty if it has no such call."""
         connection, correlation = self.phone.get("call_connection_id"), self.phone.get("correlation_id")
         calls = call_json("GET", f"{self.stack.url('call-control')}/api/calls")
         for row in _rows(calls):
-            # A call that is redirected or rejected never has a connection.
+            # A redirected or rejected call never gets a connection id.
             if (connection and row.get("connection_id") == connection) or (
                 correlation and row.get("correlation_id") == correlation
             ):
@@ -134,7 +133,7 @@ class ObservedCall:
 
 
 def place_call(stack: Stack, scenario: Scenario, *, audio: str = "script", mark: int = 0) -> ObservedCall:
-    """Tell the simulated agent its part and let the caller dial. Raises `WireError`."""
+    """Send the script to the simulated agent and place the call. Raises `WireError`."""
     call_json("PUT", f"{stack.url('voice-live')}/lab/agent", scenario.agent.model_dump(mode="json"))
     before = frozenset(row["id"] for row in _rows(call_json("GET", f"{stack.url('voice-live')}/lab/sessions")))
     body = {
@@ -149,10 +148,10 @@ def place_call(stack: Stack, scenario: Scenario, *, audio: str = "script", mark:
 
 
 def save_recording(call: ObservedCall, path: Path) -> bytes:
-    """The call's stereo WAV, also written to `path`."""
+    """Fetch the call's stereo WAV and write it to `path`."""
     wav = call.recording()
     if not wav.startswith(b"RIFF"):
-        raise WireError("the simulated ACS sent no WAV")
+        raise WireError("the recording from the simulated ACS is not a WAV file")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(wav)
     return wav
@@ -163,7 +162,7 @@ def _words(text: str) -> list[str]:
 
 
 def _rows(answer: Any) -> list[Json]:
-    """A list, or the one list that an object wraps."""
+    """Return the rows of a list, or of the first list in an object."""
     if isinstance(answer, dict):
         answer = next((value for value in answer.values() if isinstance(value, list)), [])
     return [row for row in answer if isinstance(row, dict)]

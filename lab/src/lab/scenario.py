@@ -1,6 +1,6 @@
-"""Scenarios: who calls, what they say and when, and what the simulated agent answers. YAML files, checked when read.
+"""Scenarios: the steps of the caller and the replies of the simulated agent, as validated YAML files.
 
-docs/lab.md describes the language; a test compares the two.
+docs/lab.md describes the format; a test compares the two.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _HINTS: Final = {
 
 
 class ScenarioError(ValueError):
-    """The file is no scenario. The message names every mistake with its line."""
+    """The file is not a valid scenario. The message lists every mistake with its line."""
 
 
 class _Part(BaseModel):
@@ -30,11 +30,11 @@ class _Part(BaseModel):
 
 
 class ScenarioStep(_Part):
-    """One thing the caller does. Exactly one of `say`, `play`, `dtmf`, `wait_for`, `pause_ms`, `hang_up` is set.
+    """One action of the caller. Exactly one of `say`, `play`, `dtmf`, `wait_for`, `pause_ms`, `hang_up` is set.
 
-    `wait_for: agent_starts` with `ms: 800` waits until 800 ms of agent sound were heard since the step began;
-    `agent_ends` until the agent, who may be speaking already, was heard and then `ms` without agent sound; `silence`
-    for `ms` without agent sound.
+    `wait_for: agent_starts` with `ms: 800` waits until the caller has heard 800 ms of agent sound since the step began.
+    `agent_ends` waits for agent sound, which may have begun before the step, followed by `ms` of silence. `silence`
+    waits for `ms` of silence.
     """
 
     say: str | None = None
@@ -69,10 +69,11 @@ class ScenarioFunctionCall(_Part):
 
 
 class Reply(_Part):
-    """What the agent does after a caller's turn: says a text, or calls a function and says `say` after its result.
+    """The agent's reaction to a caller's turn: it speaks `say`, or calls a function and speaks `say` after the result.
 
-    Replies are taken in order, one for each turn: words, or keys pressed together. `heard` selects nothing: it is what
-    the simulated transcription says of the turn, and a demo checks that the caller said these words. Keys have none.
+    Replies are used in order, one for each turn: an utterance, or keys pressed together. `heard` does not select a
+    reply. It is the simulated transcription of the turn, and a demo checks it against the caller's words. Turns of keys
+    have no transcription.
     """
 
     heard: str = ""
@@ -87,7 +88,7 @@ class Reply(_Part):
 
 
 class Agent(_Part):
-    """How the simulated Voice Live answers: by a script, by echoing the caller, or with numbered marks."""
+    """Behavior of the simulated Voice Live: follow a script, echo the caller, or send numbered marks."""
 
     mode: Literal["script", "echo", "marks"] = "script"
     replies: tuple[Reply, ...] = ()
@@ -101,7 +102,7 @@ class Scenario(_Part):
 
 
 def load_scenario(path: Path) -> Scenario:
-    """Read and check one scenario file; the files of `play` are looked for beside it. Raises `ScenarioError`,
+    """Read and validate a scenario file; paths in `play` are relative to its folder. Raises `ScenarioError`,
     `OSError`.
     """
     try:
@@ -123,7 +124,7 @@ def load_scenario(path: Path) -> Scenario:
 
 
 def _with_found_recordings(scenario: Scenario, path: Path) -> Scenario:
-    """The simulated phone reads them, in a process and maybe in a folder of its own."""
+    """Make the paths of `play` absolute: the simulated phone may run in another folder."""
     steps: list[ScenarioStep] = []
     for number, step in enumerate(scenario.caller.steps):
         if step.play is not None:

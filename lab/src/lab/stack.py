@@ -1,7 +1,7 @@
-"""The whole system on one machine: a Redis, the simulators and the three services, each as a process of its own.
+"""The whole system on one machine: Redis, the simulators and the three services, each in its own process.
 
-The services are started by their console scripts and configured through their environment, as anywhere else. Logs go
-to one file a process. All processes end with the one that started them, unless `Stack.keep` was called.
+The services are started by their console scripts and configured through their environment, as in production. Each
+process logs to its own file. All processes end with the process that started them, unless `Stack.keep` was called.
 """
 
 from __future__ import annotations
@@ -28,24 +28,24 @@ from lab.ports import can_be_had, free_port
 from lab.redis_server import start_server
 
 API_KEY: Final = "lab-operator-key"
-"""The operator API's key on the lab's stack; a documented value, not a secret."""
+"""Operator API key of the simulated stack; a documented value, not a secret."""
 MEDIA_TOKEN_KEY: Final = "lab-media-token-key-lab-media-token-key"
 EVENT_GRID_SECRET: Final = "lab-event-grid-secret"
 IDENTITY_HEADER: Final = "lab-identity-header"
 PARTS: Final = ("identity", "voice-live", "acs", "call-control", "media-gateway", "agent-relay")
-"""In the order of their start; a Redis comes before them."""
+"""In start order; Redis starts first."""
 _READY_TIMEOUT_S: Final = 30.0
 STOP_TIMEOUT_S: Final = 10.0
 _HASTY_S: Final = 1.0
 
 
 class StackError(RuntimeError):
-    """The stack is not up; the message names the part, the reason and the log."""
+    """The stack failed to start or run; the message names the process, the reason and the log."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """The documented ports; `Ports.free()` for a stack beside others."""
+    """The documented ports; `Ports.free()` allows several stacks on one machine."""
 
     redis: int = 6390
     acs: int = 8090
@@ -68,7 +68,7 @@ class Process:
     name: str
     port: int
     popen: subprocess.Popen[bytes] | None
-    """None for what was not started by us."""
+    """None for a process that this stack did not start."""
     log_path: Path | None = None
     probe: str = ""
 
@@ -78,7 +78,7 @@ class Process:
 
     @property
     def listens(self) -> bool:
-        """Whether it serves its port itself: beside another stack, the answer may come from that one's process."""
+        """Whether this process listens on its port; with several stacks another process may answer the probe."""
         if self.popen is None:
             return True
         try:
@@ -92,7 +92,7 @@ class Process:
 
 @dataclass(slots=True)
 class Stack:
-    """`extra` adds to or replaces environment variables of a process by its name, e.g. {"agent-relay": {...}}."""
+    """`extra` adds or replaces environment variables by process name, e.g. {"agent-relay": {...}}."""
 
     ports: Ports
     folder: Path
@@ -100,14 +100,14 @@ class Stack:
     processes: list[Process] = field(default_factory=list)
     redis_url: str = ""
     progress: Callable[[str], None] | None = None
-    """Called with the name of each part once it is ready."""
+    """Called with the name of each process once it is ready."""
     created: list[Path] = field(default_factory=list)
-    """Folders that were not there before, the innermost first."""
+    """Folders created by `start`, innermost first."""
     stop_within_s: float = STOP_TIMEOUT_S
-    """After that, what has not ended by itself is killed."""
+    """Time until processes that have not exited are killed."""
 
     def start(self) -> None:
-        """Start everything and return when all are ready. Raises `StackError`, `NoRedisError`."""
+        """Start all processes and return when they are ready. Raises `StackError`, `NoRedisError`."""
         _find_scripts()
         for name in ("redis", *PARTS):
             if name != "redis" or not _given_redis():
@@ -120,7 +120,7 @@ class Stack:
         self.await_ready()
 
     def await_ready(self) -> None:
-        """Until every process that was launched is ready for work. Raises `StackError`."""
+        """Wait until every launched process is ready. Raises `StackError`."""
         deadline = time.monotonic() + _READY_TIMEOUT_S
         for process in self.processes:
             if process.probe:
@@ -129,16 +129,16 @@ class Stack:
                 self.progress(process.name)
 
     def keep(self) -> None:
-        """Let all processes live on when this one ends."""
+        """Keep all processes running when this process ends."""
         guard().release()
 
     def hurry(self) -> None:
-        """After Ctrl-C: `stop` does not wait until calls have ended."""
+        """After Ctrl-C: `stop` no longer waits for calls to end."""
         print("\nInterrupted; stopping.", file=sys.stderr, flush=True)
         self.stop_within_s = _HASTY_S
 
     def stop(self) -> None:
-        """Stop everything, services first, so that they can say goodbye to Redis."""
+        """Stop all processes, services first, so that they can clean up in Redis."""
         for process in reversed(self.processes):
             if process.popen and process.popen.poll() is None:
                 process.popen.send_signal(signal.SIGTERM)
@@ -150,7 +150,7 @@ class Stack:
                 if process.popen.poll() is None:
                     process.popen.kill()
                     process.popen.wait()
-        with contextlib.suppress(OSError):  # what is not empty stays
+        with contextlib.suppress(OSError):  # a folder that is not empty is kept
             for folder in self.created:
                 folder.rmdir()
 
@@ -171,7 +171,6 @@ class Stack:
         self.processes.append(Process("redis", self.ports.redis, server, log_path))
 
     def launch_part(self, name: str) -> None:
-        """Start one of the simulators or services."""
         scripts = Path(sys.executable).parent
         command = [str(scripts / "lab"), name] if name in _SIMULATORS else [str(scripts / name)]
         self.launch(name, command, self.port_of(name), probe_of(name), self._environment(name))
@@ -181,7 +180,7 @@ class Stack:
         return port
 
     def launch(self, name: str, command: list[str], port: int, probe: str, settings: Mapping[str, str]) -> None:
-        """Start a process that serves on `PORT`; `probe` is the path that answers 200 once it is ready."""
+        """Start a process that listens on `PORT`; `probe` is the path that answers 200 once it is ready."""
         self._refuse_taken(name, port)
         log_path = self.folder / f"{name}.log"
         own = {"HOST": "127.0.0.1", "PORT": str(port), **settings, **self.extra.get(name, {})}
@@ -202,7 +201,9 @@ class Stack:
             return
         there = stack_folder(self.ports)
         whose = (
-            f"the stack of {there} is up (stop it: `lab --folder {there} down`)" if there else "another program has it"
+            f"the stack of {there} is up (stop it: `lab --folder {there} down`)"
+            if there
+            else "another program listens on it"
         )
         raise StackError(f"port {port} of {name} is taken: {whose}. Or start this stack with `lab up --free-ports`")
 
@@ -252,7 +253,7 @@ class Stack:
             if status == 200 and process.listens:
                 return
             if process.popen and process.popen.poll() is not None:
-                raise StackError(f"{process.name} ended with {process.popen.returncode}:\n{log_tail(process)}")
+                raise StackError(f"{process.name} exited with code {process.popen.returncode}:\n{log_tail(process)}")
             if time.monotonic() > deadline:
                 raise StackError(f"{process.name} is not ready ({status or 'no answer'}):\n{log_tail(process)}")
             time.sleep(0.03)
@@ -263,7 +264,7 @@ _SERVICES: Final = ("call-control", "media-gateway", "agent-relay")
 
 
 def probe_of(name: str) -> str:
-    """The path that answers 200 once the part is ready; Redis has none."""
+    """Return the path that answers 200 once the process is ready; empty for Redis."""
     if name == "redis":
         return ""
     return "/healthz" if name in _SIMULATORS else "/readyz"
@@ -277,7 +278,7 @@ def _given_redis() -> str:
 
 
 def _find_scripts() -> None:
-    """Raises `StackError` where the simulators are installed without the services."""
+    """Raises `StackError` if the simulators are installed without the services."""
     scripts = Path(sys.executable).parent
     missing = [name for name in ("lab", *_SERVICES) if not (scripts / name).exists()]
     if missing:
@@ -289,7 +290,7 @@ def _find_scripts() -> None:
 
 @contextlib.contextmanager
 def running(stack: Stack) -> Iterator[Stack]:
-    """The stack, ready, for the time of the context. After Ctrl-C it stops without waiting for calls."""
+    """Run the stack for the duration of the context. After Ctrl-C it stops without waiting for calls."""
     try:
         stack.start()
         yield stack
@@ -301,7 +302,7 @@ def running(stack: Stack) -> Iterator[Stack]:
 
 
 def probe_status(url: str) -> int:
-    """HTTP status of a GET, 0 when nobody answers."""
+    """Return the HTTP status of a GET, 0 without an answer."""
     try:
         with urllib.request.urlopen(url, timeout=1) as reply:
             return int(reply.status)
@@ -312,7 +313,7 @@ def probe_status(url: str) -> int:
 
 
 def show_ready(name: str) -> None:
-    """Progress of a start, on one line."""
+    """Print the progress of the start on one line."""
     print(f" {name}", end="", flush=True)
 
 
@@ -324,7 +325,7 @@ def log_tail(process: Process, lines: int = 15) -> str:
 
 
 def stack_folder(ports: Ports) -> Path | None:
-    """The folder of the stack that is up on these ports, by what its simulated ACS says; None without one."""
+    """Return the folder of the stack that runs on these ports, as its simulated ACS reports it, or None."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{ports.acs}/healthz", timeout=1) as reply:
             folder = json.loads(reply.read()).get("stack")

@@ -1,4 +1,4 @@
-"""The lines of a call's story: an event of one of the simulators, in words."""
+"""Formats the timeline events of the simulators as lines of text."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ _LINES: Final[dict[tuple[str, str], str]] = {
     ("voice", "speech_stopped"): "voice     speech_stopped",
     ("voice", "response_created"): "agent     begins to answer",
     ("voice", "response_done"): "agent     response {status}",
-    ("voice", "truncated"): "agent     is told what was heard: {audio_end_ms} ms",
+    ("voice", "truncated"): "agent     item truncated to the heard {audio_end_ms} ms",
     ("phone", "stop_audio"): "phone     StopAudio, {cleared_ms} ms of the agent dropped",
     ("phone", "dtmf"): "caller    presses {tone}",
     ("phone", "media_closed"): "phone     media socket closed ({code})",
     ("phone", "media_streaming_failed"): "phone     MediaStreamingFailed",
     ("phone", "hang_up"): "phone     hung up by the {by}",
     ("phone", "ended"): "phone     ended",
-    ("phone", "step_failed"): "caller    could not go on: {reason}",
-    ("phone", "wait_expired"): "caller    waited in vain for {wait_for}",
+    ("phone", "step_failed"): "caller    step failed: {reason}",
+    ("phone", "wait_expired"): "caller    wait for {wait_for} timed out",
     ("phone", "rejected"): "phone     rejected",
     ("phone", "redirected"): "phone     redirected to {target}",
     ("voice", "closed"): "voice     session closed",
@@ -37,7 +37,7 @@ _LINES: Final[dict[tuple[str, str], str]] = {
 
 
 def tell(side: str, event: Json) -> str:
-    """The line for one event, empty for those that are not worth a line."""
+    """Return the line for one event; empty for events that are not printed."""
     template = _LINES.get((side, str(event["event"])), "")
     try:
         return template.format_map(event)

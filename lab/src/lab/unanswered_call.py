@@ -1,4 +1,4 @@
-"""A call that no agent answered: its outcome, and the routing rule that led to it."""
+"""A call that no agent answered: its outcome and the routing rule that caused it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lab.wire import Json
 
 
 def outcome_of(call: ObservedCall, record: Json) -> str:
-    """One sentence; empty for a call that was answered. `record`: the operator API's, empty if it has none."""
+    """Return one sentence; empty for an answered call. `record`: from the operator API, empty if it has none."""
     if call.times("phone", "answered"):
         return ""
     state = str(call.phone.get("state"))
@@ -26,14 +26,14 @@ def outcome_of(call: ObservedCall, record: Json) -> str:
 
 def _why(record: Json) -> str:
     if not record:
-        return "call-control does not know the call"
+        return "call-control has no record of the call"
     route = record.get("route") or {}
     why = [f"rule {route['rule']}: {route['reason']}"] if route.get("rule") else []
     return "; ".join([*why, f"end reason {record.get('end_reason') or 'none yet'}"])
 
 
 def unchecked(call: ObservedCall, scenario: Scenario) -> list[str]:
-    """The claims about a conversation, none of which can be checked."""
+    """Return the checks of a conversation, none of which can run without an answer."""
     silence = Recording(16_000, np.zeros(0), np.zeros(0))
-    metrics = [f"/metrics of {service} tell the same" for service in SERVICES]
+    metrics = [f"/metrics of {service} match" for service in SERVICES]
     return [check.claim for check in check_call(call, scenario, silence, [])] + metrics

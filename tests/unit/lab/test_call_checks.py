@@ -117,7 +117,7 @@ def test_speech_with_a_hole_is_noticed() -> None:
 
 def test_a_turn_missing_in_the_transcript_is_noticed() -> None:
     call, recording, transcript = _call()
-    assert _broken(call, recording, transcript[1:]) == ["caller's turns stand in the transcript"]
+    assert _broken(call, recording, transcript[1:]) == ["caller's turns are in the transcript"]
 
 
 @pytest.mark.parametrize(
@@ -133,9 +133,9 @@ def test_a_step_that_did_not_do_what_was_written_is_noticed(event: Json) -> None
     assert _broken(call, recording, transcript) == ["the caller's script ran as written"]
 
 
-CALLERS = "caller's turns stand in the transcript"
-AGENTS = "agent's turns stand in the transcript"
-KEYS = "keys stand in the transcript and are answered"
+CALLERS = "caller's turns are in the transcript"
+AGENTS = "agent's turns are in the transcript"
+KEYS = "keys are in the transcript and are answered"
 
 
 def test_words_that_the_script_did_not_expect_are_noticed() -> None:
@@ -242,13 +242,13 @@ def test_a_call_that_did_not_end_well_is_noticed(state: str) -> None:
 def test_a_reply_that_was_never_used_is_named() -> None:
     call, recording, transcript = _call()
     call.voice["said"] = call.voice["said"][:2]
-    figure = _figure("agent's turns stand in the transcript", call, recording, transcript[:-1])
+    figure = _figure("agent's turns are in the transcript", call, recording, transcript[:-1])
     assert figure == f"1 of 2; missing: agent.replies[1] “{SECOND}” (never used)"
 
 
 def test_a_reply_that_the_transcript_lost_is_named() -> None:
     call, recording, transcript = _call()
-    figure = _figure("agent's turns stand in the transcript", call, recording, transcript[:-1])
+    figure = _figure("agent's turns are in the transcript", call, recording, transcript[:-1])
     assert figure.endswith(f"“{SECOND}” (spoken, but not in the transcript)")
 
 
@@ -257,4 +257,4 @@ def test_a_barge_in_without_effect_is_named() -> None:
     call.phone["timeline"] = [row for row in call.phone["timeline"] if row["event"] != "stop_audio"]
     figure = _figure("StopAudio after the barge-in", call, recording, transcript)
     step = next(index for index, step in enumerate(SCENARIO.caller.steps) if step.say == SAID[1])
-    assert figure == f"none was sent; it should interrupt: caller.steps[{step}] “{SAID[1]}”"
+    assert figure == f"StopAudio was not sent; expected during: caller.steps[{step}] “{SAID[1]}”"

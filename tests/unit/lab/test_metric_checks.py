@@ -60,7 +60,7 @@ def test_the_right_figures_hold_and_each_wrong_one_is_named(
             now[service][name] += 1
             broken = [check for check in before.checks(call, TRANSCRIPT) if not check.holds]
             now[service][name] -= 1
-            assert [check.claim for check in broken] == [f"/metrics of {service} tell the same"]
+            assert [check.claim for check in broken] == [f"/metrics of {service} match"]
             assert name in broken[0].figure
 
 

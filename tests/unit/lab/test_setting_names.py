@@ -12,7 +12,7 @@ from lab.setting_names import OF_SERVICES, misspelt
 def test_a_misspelt_setting_is_named_with_the_nearest_one(tmp_path: Path) -> None:
     exported = {"ROUTING_POLCY": "/p.yaml", "MEDIA_FOO": "1", "LOGLEVEL": "DEBUG", "PATH": "/bin", "EDITOR": "vi"}
     [told] = notices(tmp_path, exported)
-    assert told.startswith("Unknown settings, without effect: LOGLEVEL (nearest: LOG_LEVEL), MEDIA_FOO")
+    assert told.startswith("Unknown settings, ignored: LOGLEVEL (nearest: LOG_LEVEL), MEDIA_FOO")
     assert "ROUTING_POLCY (nearest: ROUTING_POLICY)" in told
     assert "PATH" not in told
     assert "EDITOR" not in told

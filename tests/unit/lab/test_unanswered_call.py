@@ -65,7 +65,7 @@ def test_the_target_and_the_rule_are_named(call: ObservedCall) -> None:
     ("phone", "record", "told"),
     [
         ({"state": "rejected"}, {**RECORD, "end_reason": "rejected"}, "was rejected (rule rest: redirect; end reason"),
-        ({"state": "rejected"}, {}, "was rejected (call-control does not know the call)"),
+        ({"state": "rejected"}, {}, "was rejected (call-control has no record of the call)"),
         (
             {"state": "unanswered"},
             {"end_reason": ""},
@@ -96,5 +96,5 @@ def test_lab_call_ends_with_1_and_lists_what_was_not_checked(
     assert "The call was redirected to +14255550999 (rule rest" in told
     claims = unchecked(call, scenario)
     assert len(claims) > 8
-    assert f"{len(claims)} claims could not be checked: answered; " in told
+    assert f"{len(claims)} checks could not run: answered; " in told
     assert "404" not in told
