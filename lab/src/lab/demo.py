@@ -19,7 +19,7 @@ from lab.observed_call import ObservedCall, place_call, save_recording
 from lab.redis_server import NoRedisError
 from lab.scenario import Scenario, ScenarioError, load_scenario
 from lab.stack import Ports, Stack, StackError, log_tail, running, show_ready, stack_folder
-from lab.timeline import tell
+from lab.timeline import format_event
 from lab.unanswered_call import outcome_of, unchecked
 from lab.wire import Json, WireError
 
@@ -41,7 +41,7 @@ def demo(scenario_path: Path, folder: Path, out: Path, *, play: bool = False) ->
     try:
         with running(Stack(Ports.free(), folder, progress=show_ready)) as stack:
             print(flush=True)
-            return _one_call(stack, scenario, out, play=play)
+            return run_call(stack, scenario, out, play=play)
     except (StackError, NoRedisError, WireError) as error:
         print(f"\nThe demo could not run: {error}", file=sys.stderr)
         return 1
@@ -67,7 +67,7 @@ def call_running_stack(
         print(f"Logs: {stack.folder}. `lab --folder {stack.folder} down` stops the rest.", file=sys.stderr)
         return 1
     try:
-        return _one_call(stack, scenario, out, play=play)
+        return run_call(stack, scenario, out, play=play)
     except (StackError, WireError) as error:
         print(f"\nThe call could not be made: {error}", file=sys.stderr)
         return 1
@@ -94,7 +94,8 @@ def _read(path: Path) -> Scenario | None:
     return None
 
 
-def _one_call(stack: Stack, scenario: Scenario, out: Path, *, play: bool) -> int:
+def run_call(stack: Stack, scenario: Scenario, out: Path, *, play: bool) -> int:
+    """Place one call, print and check it. Return the exit code."""
     before = MetricsBefore.read(stack)
     call = place_call(stack, scenario)
     print(f"Calling, scenario “{scenario.name}”. Times are in seconds since the phone began to ring:\n")
@@ -145,7 +146,7 @@ def _follow(stack: Stack, call: ObservedCall) -> None:
         time.sleep(0.1)
         call.poll()
         for side, event in call.new_events():
-            line = tell(side, event)
+            line = format_event(side, event)
             if line:
                 print(f"  {event['t'] - (call.rang_at or event['t']):7.3f}  {line}", flush=True)
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,7 +15,6 @@ from lab.stack import Stack
 from lab.wire import Json, raw
 
 SERVICES: Final = ("call-control", "media-gateway", "agent-relay")
-_SETTLE_S: Final = 2.0
 _SAMPLE: Final = re.compile(r"^([a-zA-Z_:][\w:]*(?:\{.*\})?) (\S+)$", re.MULTILINE)
 
 Metrics = Mapping[str, float]
@@ -32,14 +32,16 @@ def parse_metrics(text: str) -> Metrics:
 
 @dataclass(frozen=True, slots=True)
 class MetricsBefore:
-    """Metrics of each service before the call."""
+    """Metrics of each service before the call. `settle_s`: time for the last increments after the call."""
 
-    stack: Stack
     services: Mapping[str, Metrics]
+    read_now: Callable[[str], Metrics]
+    settle_s: float = 2.0
 
     @classmethod
     def read(cls, stack: Stack) -> MetricsBefore:
-        return cls(stack, {service: read_metrics(stack, service) for service in SERVICES})
+        read_now = functools.partial(read_metrics, stack)
+        return cls({service: read_now(service) for service in SERVICES}, read_now)
 
     @property
     def other_calls(self) -> bool:
@@ -47,7 +49,7 @@ class MetricsBefore:
         return any(metrics.get("bridge_active_calls", 0) > 0 for metrics in self.services.values())
 
     def checks(self, call: ObservedCall, transcript: list[Json]) -> Iterator[CallCheck]:
-        """Compare the growth of counters; the last increments may follow the end of the call by a moment."""
+        """Compare the growth of counters with the call."""
         if self.other_calls:
             return
         wanted_of = expected(call, transcript)
@@ -58,9 +60,9 @@ class MetricsBefore:
             yield CallCheck(f"/metrics of {service} match", not wrong, "; ".join(wrong) or shown)
 
     def _grown(self, service: str, wanted: Metrics) -> Metrics:
-        before, deadline = self.services[service], time.monotonic() + _SETTLE_S
+        before, deadline = self.services[service], time.monotonic() + self.settle_s
         while True:
-            now = read_metrics(self.stack, service)
+            now = self.read_now(service)
             grown = {name: now.get(name, 0.0) - before.get(name, 0.0) for name in wanted}
             if grown == wanted or time.monotonic() > deadline:
                 return grown

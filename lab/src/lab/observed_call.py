@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from lab.scenario import Scenario
 from lab.stack import Stack
-from lab.wire import Json, WireError, call_json, raw
+from lab.wire import Json, WireError, call_json, raw, rows
 
 UNSCRIPTED: Final = "(speech)"
 """Transcription by the simulated Voice Live of a turn for which the scenario has no `heard`."""
@@ -50,7 +50,7 @@ class ObservedCall:
     def poll(self) -> None:
         self.phone = call_json("GET", f"{self.stack.url('acs')}/lab/calls/{self.lab_id}")
         sessions = call_json("GET", f"{self.stack.url('voice-live')}/lab/sessions")
-        mine = [row["id"] for row in _rows(sessions) if row["id"] not in self.sessions_before]
+        mine = [row["id"] for row in rows(sessions) if row["id"] not in self.sessions_before]
         if mine:
             self.voice = call_json("GET", f"{self.stack.url('voice-live')}/lab/sessions/{mine[-1]}")
 
@@ -119,7 +119,7 @@ class ObservedCall:
         """Fetch the call from call-control's operator API; empty if it has no such call."""
         connection, correlation = self.phone.get("call_connection_id"), self.phone.get("correlation_id")
         calls = call_json("GET", f"{self.stack.url('call-control')}/api/calls")
-        for row in _rows(calls):
+        for row in rows(calls):
             # A redirected or rejected call never gets a connection id.
             if (connection and row.get("connection_id") == connection) or (
                 correlation and row.get("correlation_id") == correlation
@@ -129,13 +129,13 @@ class ObservedCall:
         return {}
 
     def transcript(self, call_id: str) -> list[Json]:
-        return _rows(call_json("GET", f"{self.stack.url('call-control')}/api/calls/{call_id}/transcript"))
+        return rows(call_json("GET", f"{self.stack.url('call-control')}/api/calls/{call_id}/transcript"))
 
 
 def place_call(stack: Stack, scenario: Scenario, *, audio: str = "script", mark: int = 0) -> ObservedCall:
     """Send the script to the simulated agent and place the call. Raises `WireError`."""
     call_json("PUT", f"{stack.url('voice-live')}/lab/agent", scenario.agent.model_dump(mode="json"))
-    before = frozenset(row["id"] for row in _rows(call_json("GET", f"{stack.url('voice-live')}/lab/sessions")))
+    before = frozenset(row["id"] for row in rows(call_json("GET", f"{stack.url('voice-live')}/lab/sessions")))
     body = {
         "from": scenario.caller.number,
         "to": "+18005551212",
@@ -159,10 +159,3 @@ def save_recording(call: ObservedCall, path: Path) -> bytes:
 
 def _words(text: str) -> list[str]:
     return re.findall(r"\w+", text.casefold())
-
-
-def _rows(answer: Any) -> list[Json]:
-    """Return the rows of a list, or of the first list in an object."""
-    if isinstance(answer, dict):
-        answer = next((value for value in answer.values() if isinstance(value, list)), [])
-    return [row for row in answer if isinstance(row, dict)]

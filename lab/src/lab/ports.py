@@ -1,8 +1,8 @@
-"""Ports for servers that are about to be started, each promised to one process only.
+"""Reserves free ports for servers that start later.
 
-A port that the kernel hands out (bind to 0, look, close) is free for a moment: until the server that it is meant for
-listens, the next process that asks may be given the same one, or a connection may go out from it. So ours come from
-below the kernel's range, and each process has a block of them to itself, by a lock that ends with the process.
+A port from the kernel (bind to 0, read the port, close) is free only for a moment: before the server listens, another
+process may get the same port, or an outgoing connection may use it. The ports of this module are therefore below the
+range of the kernel, and each process has its own block, protected by a file lock that ends with the process.
 """
 
 from __future__ import annotations
@@ -12,66 +12,69 @@ import functools
 import os
 import socket
 import tempfile
+from collections.abc import Callable
 from itertools import cycle
 from pathlib import Path
 from typing import Final
 
-_FIRST: Final = 20_000
-"""Linux hands out 32768 and up for port 0 and for outgoing connections, macOS 49152 and up."""
-_BLOCK: Final = 200
-_BLOCKS: Final = 60
+FIRST_PORT: Final = 20_000
+"""For port 0 and outgoing connections, Linux uses ports from 32768, macOS from 49152."""
+BLOCK_PORTS: Final = 200
+BLOCKS: Final = 60
 
 
 class NoPortError(RuntimeError):
-    """No port to give: too many processes ask for them at once, or too many servers listen."""
+    """No port is free: too many processes reserve ports, or too many servers listen."""
 
 
 class PortBlock:
-    """The ports that one process deals out, each in turn, so that one comes again only after all others did.
-
-    `folder`: where the locks lie; processes that share it share no port. Raises `NoPortError` when no block is left.
+    """The ports of one process, used in rotation. `folder` contains the locks of all processes, which divide `blocks`
+    blocks among them. `is_free`: whether a server can listen on a port. Raises `NoPortError` if no block is free.
     """
 
-    def __init__(self, folder: Path) -> None:
-        number, self._lock = _first_free(folder)
-        first = _FIRST + number * _BLOCK
-        self._ports = cycle(range(first, first + _BLOCK))
+    def __init__(
+        self, folder: Path, *, blocks: int = BLOCKS, is_free: Callable[[int], bool] = lambda port: can_be_had(port)
+    ) -> None:
+        number, self._lock = _first_free(folder, blocks)
+        first = FIRST_PORT + number * BLOCK_PORTS
+        self._is_free = is_free
+        self._ports = cycle(range(first, first + BLOCK_PORTS))
 
     def next(self) -> int:
-        """A port of 127.0.0.1 on which nobody listens. Raises `NoPortError`."""
-        for _ in range(_BLOCK):
+        """Return a free port of 127.0.0.1. Raises `NoPortError`."""
+        for _ in range(BLOCK_PORTS):
             port = next(self._ports)
-            if can_be_had(port):
+            if self._is_free(port):
                 return port
-        raise NoPortError(f"all {_BLOCK} ports of this process are taken; is something left running?")
+        raise NoPortError(f"all {BLOCK_PORTS} ports of this process are in use; stop servers that are no longer needed")
 
     def close(self) -> None:
-        """Leave the block to other processes."""
+        """Release the block."""
         os.close(self._lock)
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 on which nobody listens, and that no other process of the lab or the tests is given."""
+    """Return a free TCP port of 127.0.0.1 that no other process gets from this function."""
     return _block_of(os.getpid()).next()
 
 
 @functools.cache
 def _block_of(_process: int) -> PortBlock:
-    """By process, so that a fork deals from a block of its own."""
+    """Cached by process: a fork has its own block."""
     return PortBlock(Path(tempfile.gettempdir()))
 
 
-def _first_free(folder: Path) -> tuple[int, int]:
-    """The first block that nobody has, and its lock."""
-    for number in range(_BLOCKS):
+def _first_free(folder: Path, blocks: int) -> tuple[int, int]:
+    """Return the first free block and the file descriptor of its lock."""
+    for number in range(blocks):
         lock = _lock(folder / f"lab-ports-{number}.lock")
         if lock is not None:
             return number, lock
-    raise NoPortError(f"{_BLOCKS} processes hold ports of the lab already (locks in {folder})")
+    raise NoPortError(f"all {blocks} blocks of ports are in use by other processes (locks: {folder}); stop one of them")
 
 
 def _lock(path: Path) -> int | None:
-    """The open file that is now locked; None when another process (or another user) has it."""
+    """Return the file descriptor; None if another process or user has the lock."""
     try:
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except PermissionError:
@@ -85,9 +88,9 @@ def _lock(path: Path) -> int | None:
 
 
 def can_be_had(port: int) -> bool:
-    """Whether a server could listen on this port of 127.0.0.1 now."""
+    """Whether a server can listen on this port of 127.0.0.1."""
     with socket.socket() as probe:
-        # As servers bind: what still waits for the end of an old connection is no hindrance.
+        # Like servers do: connections in TIME_WAIT do not block the port.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))

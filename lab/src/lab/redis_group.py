@@ -1,9 +1,8 @@
-"""A primary with a replica and three sentinels that watch them, all on this machine."""
+"""A Redis primary with a replica and three sentinels on this machine."""
 
 from __future__ import annotations
 
 import contextlib
-import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -11,16 +10,16 @@ from pathlib import Path
 from typing import Any, Final
 
 from lab.ports import free_port
-from lab.redis_line import ask, becomes_true
-from lab.redis_server import NoRedisError, start_process, start_server
+from lab.redis_line import ask
+from lab.redis_server import RedisServers, start_process, start_server
 
 SERVICE: Final = "lab"
 DOWN_AFTER_MS: Final = 1000
 _FAILOVER_TIMEOUT_MS: Final = 5000
-"""Within twice this time sentinels do not try a second time."""
+"""Sentinels do not retry a failover within twice this time."""
 _LOOK_MS: Final = 1000
 _QUORUM: Final = 2
-_PATIENCE_S: Final = 30.0
+
 _SENTINEL_CONF: Final = """\
 bind 127.0.0.1
 port {port}
@@ -32,15 +31,13 @@ sentinel failover-timeout {service} {timeout}
 
 
 @dataclass(slots=True)
-class RedisGroup:
-    """`choose_port`: where a free port comes from; members keep theirs when they are started again."""
+class RedisGroup(RedisServers):
+    """`choose_port`: returns a free port; a restarted server keeps its port."""
 
-    folder: Path
     choose_port: Callable[[], int] = free_port
     ports: list[int] = field(default_factory=list)
-    """Of the two servers; which of them is the primary changes."""
+    """Ports of the two servers; the primary changes."""
     sentinel_ports: list[int] = field(default_factory=list)
-    _running: dict[int, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     @property
     def url(self) -> str:
@@ -48,7 +45,7 @@ class RedisGroup:
         return f"redis+sentinel://{sentinels}/{SERVICE}/0"
 
     def start(self) -> None:
-        """Returns when the replica follows and every sentinel knows of the others. Raises `NoRedisError`."""
+        """Return when the replica is connected and all sentinels know each other. Raises `NoRedisError`."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self.ports = [self.choose_port() for _ in range(2)]
         self._start_server(self.ports[0])
@@ -56,52 +53,46 @@ class RedisGroup:
         self.sentinel_ports = [self.choose_port() for _ in range(3)]
         for port in self.sentinel_ports:
             self._start_sentinel(port)
-            # How often it looks at servers that are well. Only being whole again is faster by it than by default.
+            # Interval of checks of healthy servers; shorter than the default, so that recovery is detected sooner.
             ask(port, "SENTINEL", "DEBUG", "INFO-PERIOD", _LOOK_MS)
-        self.await_whole()
-
-    def stop(self) -> None:
-        for process in self._running.values():
-            process.kill()
-        for process in self._running.values():
-            process.wait()
-        self._running.clear()
+        self.await_complete()
 
     def primary(self) -> int:
-        """The port of the server that the sentinels call the primary."""
+        """Return the port of the primary according to the sentinels."""
         return int(ask(self.sentinel_ports[0], "SENTINEL", "GET-MASTER-ADDR-BY-NAME", SERVICE)[1])
 
     def kill_primary(self) -> None:
-        """kill -9."""
-        process = self._running.pop(self.primary())
-        process.kill()
-        process.wait()
+        self.kill(self.primary())
 
     def fail_over(self) -> None:
-        """The replica becomes the primary by plan; returns when the sentinels say so."""
+        """Planned failover to the replica; return when the sentinels report the new primary."""
         before = self.primary()
         ask(self.sentinel_ports[0], "SENTINEL", "FAILOVER", SERVICE)
-        self._await(lambda: self.primary() != before, "the planned fail-over did not happen")
+        self.wait_until(lambda: self.primary() != before, "the planned failover did not happen")
 
     def heal(self) -> None:
-        """Start what is dead, as a replica, and wait until another fail-over could be borne. Raises `NoRedisError`."""
+        """Restart a dead server as a replica and wait until the group is complete. Raises `NoRedisError`."""
         for port in self.ports:
-            if port not in self._running:
-                self._await(lambda gone=port: self.primary() != gone, "nobody took over")  # type: ignore[misc]
+            if port not in self.processes:
+                self.wait_until(lambda gone=port: self.primary() != gone, "no replica became the primary")  # type: ignore[misc]
                 self._start_server(port, primary=self.primary())
         self._demote(self.primary())
-        self.await_whole()
+        self.await_complete()
 
     def _demote(self, primary: int) -> None:
-        """After a planned fail-over sentinels wait for more than 8 s before they make the old primary a replica."""
+        """Make the previous primary a replica; after a planned failover the sentinels do so only after 8 s."""
         for port in self.ports:
             if port != primary and ask(port, "ROLE")[0] == "master":
                 ask(port, "REPLICAOF", "127.0.0.1", primary)
 
-    def await_whole(self) -> None:
-        self._await(lambda: all(self._is_whole(port) for port in self.sentinel_ports), "the sentinels see no whole")
+    def await_complete(self) -> None:
+        self.wait_until(
+            lambda: all(self.is_complete(port) for port in self.sentinel_ports),
+            "the sentinels do not report a complete group",
+        )
 
-    def _is_whole(self, sentinel: int) -> bool:
+    def is_complete(self, sentinel: int) -> bool:
+        """Whether this sentinel reports a primary, a connected replica and all other sentinels."""
         primary = _fields(ask(sentinel, "SENTINEL", "MASTER", SERVICE))
         replicas = [_fields(row) for row in ask(sentinel, "SENTINEL", "REPLICAS", SERVICE)]
         return (
@@ -111,13 +102,9 @@ class RedisGroup:
             and replicas[0]["master-link-status"] == "ok"
         )
 
-    def _await(self, fact: Callable[[], bool], otherwise: str) -> None:
-        if not becomes_true(fact, _PATIENCE_S):
-            raise NoRedisError(f"{otherwise}; logs in {self.folder}")
-
     def _start_server(self, port: int, primary: int = 0) -> None:
         follow = ("--replicaof", f"127.0.0.1 {primary}") if primary else ()
-        self._running[port] = start_server(
+        self.processes[port] = start_server(
             port, "--repl-diskless-sync-delay", "0", *follow, log_path=self._log_path(f"redis-{port}")
         )
 
@@ -136,10 +123,10 @@ class RedisGroup:
                 timeout=_FAILOVER_TIMEOUT_MS,
             )
         )
-        self._running[port] = start_process(port, str(conf), "--sentinel", log_path=self._log_path(f"sentinel-{port}"))
+        self.processes[port] = start_process(port, str(conf), "--sentinel", log_path=self._log_path(f"sentinel-{port}"))
 
     def _log_path(self, name: str) -> Path:
-        """A server that is started again does not write over what the one before it said."""
+        """Each start has its own log."""
         return self.folder / f"{name}.{int(time.time() * 1000)}.log"
 
 
@@ -149,7 +136,7 @@ def _fields(flat: list[Any]) -> Mapping[str, str]:
 
 @contextlib.contextmanager
 def redis_group(folder: Path) -> Iterator[RedisGroup]:
-    """A group, whole, for the time of the context."""
+    """Run a complete group for the duration of the context."""
     group = RedisGroup(folder)
     try:
         group.start()

@@ -1,4 +1,4 @@
-"""A Redis as an operator's command line sees it: one command, one answer, no retries."""
+"""A minimal Redis client for administration: one command, one reply, no retries."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, BinaryIO, Final
 
 _TIMEOUT_S: Final = 5.0
-_LOOK_EVERY_S: Final = 0.02
+_POLL_S: Final = 0.02
 
 
 class RedisRefusedError(RuntimeError):
@@ -17,7 +17,7 @@ class RedisRefusedError(RuntimeError):
 
 
 def ask(port: int, *command: str | int, timeout_s: float = _TIMEOUT_S) -> Any:
-    """Text, int, None or a list of them. Raises `RedisRefusedError`, `OSError`."""
+    """Return text, int, None or a list of them. Raises `RedisRefusedError`, `OSError`."""
     parts = [str(part).encode() for part in command]
     packed = b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%b\r\n" % (len(part), part) for part in parts)
     with socket.create_connection(("127.0.0.1", port), timeout=timeout_s) as line:
@@ -27,13 +27,13 @@ def ask(port: int, *command: str | int, timeout_s: float = _TIMEOUT_S) -> Any:
 
 
 def ask_map(port: int, *command: str | int) -> dict[str, str]:
-    """A command that answers with a flat list of names and values."""
+    """Return the reply of a command whose reply is a flat list of names and values."""
     flat = ask(port, *command)
     return dict(zip(flat[::2], flat[1::2], strict=True))
 
 
 def becomes_true(fact: Callable[[], bool], within_s: float) -> bool:
-    """Whether it did. A server that cannot answer yet, or not this, does not speak against it."""
+    """Poll `fact` until it is true; errors of the server count as false. Return false after `within_s`."""
     deadline = time.monotonic() + within_s
     while True:
         with contextlib.suppress(OSError, RedisRefusedError, KeyError):
@@ -41,7 +41,7 @@ def becomes_true(fact: Callable[[], bool], within_s: float) -> bool:
                 return True
         if time.monotonic() > deadline:
             return False
-        time.sleep(_LOOK_EVERY_S)
+        time.sleep(_POLL_S)
 
 
 def _decode(answer: BinaryIO) -> Any:

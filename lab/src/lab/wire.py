@@ -1,4 +1,4 @@
-"""Plain HTTP to the simulators' control APIs and to the operator API: what the demo and the load tool use."""
+"""HTTP client for the control APIs of the simulators and the operator API."""
 
 from __future__ import annotations
 
@@ -13,13 +13,20 @@ Json = dict[str, Any]
 
 
 class WireError(RuntimeError):
-    """Somebody on the wire refused; the message holds what they said."""
+    """No response or an error status; the message contains the response."""
 
 
 def call_json(method: str, url: str, body: object = None, *, timeout_s: float = 30.0) -> Any:
-    """The decoded JSON answer. Raises `WireError` for any status but 2xx and when nobody answers."""
+    """Return the decoded JSON response. Raises `WireError` without a response or for a status other than 2xx."""
     content = raw(method, url, body, timeout_s=timeout_s)
     return json.loads(content) if content else {}
+
+
+def rows(response: Any) -> list[Json]:
+    """Return the rows of a list, or of the first list in an object."""
+    if isinstance(response, dict):
+        response = next((value for value in response.values() if isinstance(value, list)), [])
+    return [row for row in response if isinstance(row, dict)]
 
 
 def raw(method: str, url: str, body: object = None, *, timeout_s: float = 30.0) -> bytes:

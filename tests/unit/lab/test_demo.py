@@ -1,4 +1,4 @@
-"""Which stack `lab call` calls, and what it says of it."""
+"""Selection of the stack that `lab call` uses, and the messages about it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lab.stack import PARTS, Ports, Process, Stack
 
 @pytest.fixture
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stack:
-    """A stack of another folder is up on the documented ports."""
+    """A stack of another folder runs on the documented ports."""
     folder = tmp_path / "elsewhere"
     folder.mkdir()
     stack = Stack(Ports(), folder)
@@ -37,7 +37,7 @@ def called(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
         folders.append(stack.folder)
         return 0
 
-    monkeypatch.setattr(demo, "_one_call", one_call)
+    monkeypatch.setattr(demo, "run_call", one_call)
     return folders
 
 
@@ -45,9 +45,9 @@ def test_a_folder_without_a_stack_is_refused_with_the_command_that_works(
     elsewhere: Stack, called: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["--folder", str(tmp_path / "mine"), "call"]) == 2
-    told = capsys.readouterr().err
-    assert f"No stack of {tmp_path / 'mine'} is up." in told
-    assert f"--folder {elsewhere.folder} call` calls it" in told
+    printed = capsys.readouterr().err
+    assert f"No stack of {tmp_path / 'mine'} is up." in printed
+    assert f"--folder {elsewhere.folder} call` calls it" in printed
     assert called == []
 
 
@@ -59,7 +59,7 @@ def test_without_a_folder_the_stack_that_is_called_is_named(
     assert called == [elsewhere.folder]
 
 
-def test_the_own_stack_is_called_without_further_words(
+def test_the_stack_of_the_folder_is_called_without_a_message(
     elsewhere: Stack, called: list[Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["--folder", str(elsewhere.folder), "call"]) == 0

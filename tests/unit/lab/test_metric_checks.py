@@ -1,4 +1,4 @@
-"""A demo's figures against those of the services' metrics."""
+"""The metrics of the services must match the events of a call."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from lab import metric_checks
 from lab.metric_checks import MetricsBefore, expected, parse_metrics
 from lab.observed_call import ObservedCall
 from lab.stack import Ports, Stack
@@ -42,16 +41,13 @@ bridge_gap_seconds_bucket{direction="in",le="+Inf"} 2.0
     }
 
 
-def test_the_right_figures_hold_and_each_wrong_one_is_named(
-    call: ObservedCall, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(metric_checks, "_SETTLE_S", 0.0)
+def test_the_right_figures_pass_and_each_wrong_one_is_named(call: ObservedCall) -> None:
     wanted = expected(call, TRANSCRIPT)
     assert wanted["agent-relay"]['bridge_relay_turns_total{role="agent"}'] == 2
     assert wanted["agent-relay"]["bridge_relay_first_frame_seconds_count"] == 1
-    before = MetricsBefore(call.stack, {service: dict.fromkeys(wanted[service], 5.0) for service in wanted})
     now = {service: {name: 5.0 + value for name, value in wanted[service].items()} for service in wanted}
-    monkeypatch.setattr(metric_checks, "read_metrics", lambda stack, service: now[service])
+    earlier = {service: dict.fromkeys(wanted[service], 5.0) for service in wanted}
+    before = MetricsBefore(earlier, lambda service: now[service], settle_s=0.0)
     checks = list(before.checks(call, TRANSCRIPT))
     assert [check.holds for check in checks] == [True] * 3
     assert "turns agent 2" in checks[2].figure
@@ -64,7 +60,7 @@ def test_the_right_figures_hold_and_each_wrong_one_is_named(
             assert name in broken[0].figure
 
 
-def test_beside_other_calls_nothing_is_claimed(call: ObservedCall) -> None:
-    before = MetricsBefore(call.stack, {"agent-relay": {"bridge_active_calls": 1.0}})
+def test_other_active_calls_disable_the_checks(call: ObservedCall) -> None:
+    before = MetricsBefore({"agent-relay": {"bridge_active_calls": 1.0}}, lambda _: {})
     assert before.other_calls
     assert list(before.checks(call, TRANSCRIPT)) == []

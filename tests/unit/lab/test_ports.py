@@ -9,42 +9,42 @@ from pathlib import Path
 
 import pytest
 
-from lab import ports
-from lab.ports import NoPortError, PortBlock, free_port
+from lab.ports import BLOCK_PORTS, BLOCKS, FIRST_PORT, NoPortError, PortBlock, can_be_had, free_port
 
 
 @pytest.fixture
-def taken(monkeypatch: pytest.MonkeyPatch) -> set[int]:
-    """Ports that count as taken. Without it a test would depend on what else runs on the machine."""
-    ports_taken: set[int] = set()
-    monkeypatch.setattr(ports, "can_be_had", lambda port: port not in ports_taken)
-    return ports_taken
+def taken() -> set[int]:
+    """Ports in use, instead of those of the machine."""
+    return set()
 
 
 @pytest.fixture
 def block(tmp_path: Path, taken: set[int]) -> Iterator[PortBlock]:
-    block = PortBlock(tmp_path)
+    block = _block(tmp_path, taken)
     yield block
     block.close()
 
 
-def _asked_elsewhere(times: int) -> set[int]:
-    """What another process is given."""
+def _block(folder: Path, taken: set[int]) -> PortBlock:
+    return PortBlock(folder, is_free=lambda port: port not in taken)
+
+
+def _ports_of_another_process(times: int) -> set[int]:
     code = f"from lab.ports import free_port\nfor _ in range({times}): print(free_port())"
-    told = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    return {int(line) for line in told.stdout.split()}
+    printed = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    return {int(line) for line in printed.stdout.split()}
 
 
-def test_two_processes_are_never_given_the_same_port() -> None:
+def test_two_processes_never_get_the_same_port() -> None:
     ours = {free_port() for _ in range(50)}
     assert len(ours) == 50
-    theirs = _asked_elsewhere(50)
+    theirs = _ports_of_another_process(50)
     assert len(theirs) == 50
     assert not ours & theirs
 
 
 def test_all_blocks_are_below_the_ephemeral_ports_of_linux() -> None:
-    assert ports._FIRST + ports._BLOCK * ports._BLOCKS <= 32_768
+    assert FIRST_PORT + BLOCK_PORTS * BLOCKS <= 32_768
 
 
 def test_a_taken_port_is_skipped(block: PortBlock, taken: set[int]) -> None:
@@ -57,37 +57,32 @@ def test_a_port_with_a_listener_is_taken() -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", free_port()))
         listener.listen()
-        assert not ports.can_be_had(listener.getsockname()[1])
+        assert not can_be_had(listener.getsockname()[1])
 
 
 def test_a_block_begins_again_after_its_last_port(block: PortBlock) -> None:
-    assert [block.next() for _ in range(ports._BLOCK + 1)][:: ports._BLOCK] == [ports._FIRST] * 2
+    assert [block.next() for _ in range(BLOCK_PORTS + 1)][::BLOCK_PORTS] == [FIRST_PORT] * 2
 
 
-def test_a_block_without_a_port_says_so(block: PortBlock, taken: set[int]) -> None:
-    taken.update(range(ports._FIRST, ports._FIRST + ports._BLOCK))
-    with pytest.raises(NoPortError, match="left running"):
+def test_a_block_without_a_free_port_is_an_error(block: PortBlock, taken: set[int]) -> None:
+    taken.update(range(FIRST_PORT, FIRST_PORT + BLOCK_PORTS))
+    with pytest.raises(NoPortError, match="all 200 ports"):
         block.next()
 
 
-def test_a_block_that_is_given_back_is_the_next_ones(tmp_path: Path, block: PortBlock) -> None:
-    second = PortBlock(tmp_path)
-    assert second.next() == ports._FIRST + ports._BLOCK
-    second.close()
-    third = PortBlock(tmp_path)
-    assert third.next() == ports._FIRST + ports._BLOCK
-    third.close()
+def test_a_released_block_is_reused(tmp_path: Path, taken: set[int], block: PortBlock) -> None:
+    for _ in range(2):
+        another = _block(tmp_path, taken)
+        assert another.next() == FIRST_PORT + BLOCK_PORTS
+        another.close()
 
 
-def test_without_a_block_left_it_says_so(tmp_path: Path, block: PortBlock, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ports, "_BLOCKS", 1)
-    with pytest.raises(NoPortError, match="1 processes hold"):
-        PortBlock(tmp_path)
+def test_no_free_block_is_an_error(tmp_path: Path, block: PortBlock) -> None:
+    with pytest.raises(NoPortError, match="all 1 blocks"):
+        PortBlock(tmp_path, blocks=1)
 
 
-def test_a_lock_of_another_user_is_passed_over(
-    tmp_path: Path, taken: set[int], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_lock_of_another_user_is_skipped(tmp_path: Path, taken: set[int], monkeypatch: pytest.MonkeyPatch) -> None:
     opened = os.open
 
     def refuses(path: Path, flags: int, mode: int) -> int:
@@ -96,6 +91,6 @@ def test_a_lock_of_another_user_is_passed_over(
         return opened(path, flags, mode)
 
     monkeypatch.setattr("lab.ports.os.open", refuses)
-    block = PortBlock(tmp_path)
-    assert block.next() == ports._FIRST + ports._BLOCK
+    block = _block(tmp_path, taken)
+    assert block.next() == FIRST_PORT + BLOCK_PORTS
     block.close()

@@ -1,8 +1,10 @@
-"""What a cluster of the lab says about itself; that it forms, the tests of the services' clients show."""
+"""Replies of a cluster, decoded; the tests of the services' clients show that a real cluster forms."""
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -11,14 +13,14 @@ from lab.redis_cluster import RedisCluster
 
 
 @pytest.mark.parametrize(("state", "known", "whole"), [("ok", 2, True), ("fail", 2, False), ("ok", 1, False)])
-def test_it_is_whole_when_all_know_each_other(
+def test_it_is_complete_when_all_servers_know_each_other(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, state: str, known: int, whole: bool
 ) -> None:
     answer = f"cluster_enabled:1\r\ncluster_state:{state}\r\ncluster_known_nodes:{known}\r\n"
     monkeypatch.setattr(redis_cluster, "ask", lambda *_: answer)
-    cluster = RedisCluster(tmp_path, ports=[1, 2])
-    cluster._running = {1: None, 2: None}  # type: ignore[dict-item]
-    assert cluster._is_whole(1) is whole
+    server = Mock(spec=subprocess.Popen)
+    cluster = RedisCluster(tmp_path, ports=[1, 2], processes={1: server, 2: server})
+    assert cluster.is_complete(1) is whole
     assert cluster.url == "redis://127.0.0.1:1/0"
 
 

@@ -1,4 +1,4 @@
-"""What a group is called; that it stands and fails over, the tests of the services' clients show."""
+"""URL and replies of a group; the tests of the services' clients show that a real group forms and fails over."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_its_url_names_every_sentinel_and_the_service(tmp_path: Path) -> None:
         ("master", 2, "slave", "err", False),
     ],
 )
-def test_it_is_whole_when_another_fail_over_could_be_borne(
+def test_it_is_complete_when_another_failover_is_possible(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, flags: str, others: int, replica_flags: str, link: str, whole: bool
 ) -> None:
     def answer(port: int, *command: str | int) -> list[object]:
@@ -35,10 +35,10 @@ def test_it_is_whole_when_another_fail_over_could_be_borne(
         return [["flags", replica_flags, "master-link-status", link]]
 
     monkeypatch.setattr(redis_group, "ask", answer)
-    assert RedisGroup(tmp_path, sentinel_ports=[1, 2, 3])._is_whole(1) is whole
+    assert RedisGroup(tmp_path, sentinel_ports=[1, 2, 3]).is_complete(1) is whole
 
 
-def test_waiting_survives_refusals(tmp_path: Path) -> None:
+def test_waiting_ignores_refusals(tmp_path: Path) -> None:
     attempts = iter((RedisRefusedError("NOGOODSLAVE"), ConnectionRefusedError(), None))
 
     def fact() -> bool:
@@ -46,5 +46,5 @@ def test_waiting_survives_refusals(tmp_path: Path) -> None:
             raise error
         return True
 
-    RedisGroup(tmp_path)._await(fact, "never")
+    RedisGroup(tmp_path).wait_until(fact, "never")
     assert next(attempts, "used up") == "used up"

@@ -35,7 +35,7 @@ def test_a_refusal_and_a_missing_server_are_errors(port: int) -> None:
         ask(free_port(), "PING")
 
 
-def test_a_fact_may_take_its_time_and_a_server_too() -> None:
+def test_waiting_tolerates_a_late_server_and_a_late_fact() -> None:
     answers: Iterator[Exception | bool] = iter(
         [ConnectionRefusedError(), RedisRefusedError("LOADING"), KeyError("flags"), False, True]
     )

@@ -10,7 +10,7 @@ from lab import redis_server
 from lab.ports import free_port
 
 
-def test_a_url_that_is_given_is_used_and_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_given_url_is_used_and_its_server_keeps_running(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REDIS_URL", "redis://elsewhere:1/0")
     with redis_server.redis_server() as url:
         assert url == "redis://elsewhere:1/0"
@@ -39,7 +39,7 @@ def test_a_server_on_the_path_serves_where_the_wheel_is_missing(
 def test_the_server_that_was_chosen_is_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     chosen = tmp_path / "redis-server"
     monkeypatch.setenv("REDIS_SERVER", str(chosen))
-    with pytest.raises(redis_server.NoRedisError, match=f"REDIS_SERVER is {chosen}"):
+    with pytest.raises(redis_server.NoRedisError, match=f"REDIS_SERVER must be an executable file, got '{chosen}'"):
         redis_server.server_binary()
     chosen.write_text("#!/bin/sh\n")
     chosen.chmod(0o755)
@@ -54,7 +54,7 @@ def test_with_nothing_to_run_the_packages_are_named(monkeypatch: pytest.MonkeyPa
         redis_server.server_binary()
 
 
-def test_a_server_that_does_not_start_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_does_not_start_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(redis_server, "server_binary", lambda: Path("/bin/false"))
     with pytest.raises(redis_server.NoRedisError, match="did not start"):
         redis_server.start_server(free_port())

@@ -1,4 +1,4 @@
-"""The report of `lab call` on a call that a routing policy sends elsewhere."""
+"""The report of `lab call` on a call that a routing policy redirects or rejects."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ RECORD = {
 
 
 class DivertedCall(ObservedCall):
-    """A call that the webhook has redirected."""
+    """A call that was redirected."""
 
     def poll(self) -> None:
         timeline = [
@@ -78,7 +78,7 @@ def test_a_call_that_nobody_answered_has_its_reason(phone: Json, record: Json, t
     assert told in outcome_of(call, record)
 
 
-def test_an_answered_call_is_checked_as_ever(call: ObservedCall) -> None:
+def test_an_answered_call_has_no_outcome(call: ObservedCall) -> None:
     call.phone = {"state": "ended", "timeline": [{"t": 1.0, "event": "answered"}]}
     assert outcome_of(call, RECORD) == ""
 
@@ -89,9 +89,9 @@ def test_lab_call_ends_with_1_and_lists_what_was_not_checked(
     from lab import demo
 
     monkeypatch.setattr(demo, "place_call", lambda *_: call)
-    monkeypatch.setattr(MetricsBefore, "read", lambda stack: MetricsBefore(stack, {}))
+    monkeypatch.setattr(MetricsBefore, "read", lambda stack: MetricsBefore({}, lambda service: {}))
     scenario = load_scenario(demo.DEFAULT_SCENARIO)
-    assert demo._one_call(call.stack, scenario, tmp_path, play=False) == 1
+    assert demo.run_call(call.stack, scenario, tmp_path, play=False) == 1
     told = capsys.readouterr().err
     assert "The call was redirected to +14255550999 (rule rest" in told
     claims = unchecked(call, scenario)

@@ -11,7 +11,7 @@ from lab.wire import WireError, call_json, raw
 
 
 class _Answers(BaseHTTPRequestHandler):
-    def do_POST(self) -> None:  # the name http.server calls
+    def do_POST(self) -> None:  # the method name that http.server requires
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.send_response(400 if b"bad" in body else 201)
         self.end_headers()
@@ -45,11 +45,11 @@ def test_an_empty_answer_is_an_empty_object(server: str) -> None:
     assert raw("GET", server) == b""
 
 
-def test_a_refusal_says_who_and_why(server: str) -> None:
+def test_an_error_contains_the_url_and_the_response(server: str) -> None:
     with pytest.raises(WireError, match=r"400.*you asked"):
         call_json("POST", server, {"bad": True})
 
 
-def test_nobody_there_is_told() -> None:
+def test_a_missing_server_is_an_error() -> None:
     with pytest.raises(WireError, match="refused"):
         call_json("GET", f"http://127.0.0.1:{free_port()}/x")

@@ -11,8 +11,8 @@ from typing import Final
 
 from lab.chaos.call_evidence import CallEvidence, SeenMediaSocket, VoiceSession
 from lab.stack import Stack
-from lab.traffic import await_talking, hang_up, place_call, place_calls, rows
-from lab.wire import Json, WireError, call_json
+from lab.traffic import await_talking, hang_up, place_call, place_calls
+from lab.wire import Json, WireError, call_json, rows
 
 _FOREVER: Final = float("inf")
 

@@ -246,7 +246,7 @@ async def test_a_replica_that_is_elected_is_followed(tmp_path_factory: pytest.Te
                 return False
 
         await eventually(written, within_s=30)
-        assert cluster.owner_of(key, next(iter(cluster._running))) in cluster.replica_ports
+        assert cluster.owner_of(key, next(iter(cluster.processes))) in cluster.replica_ports
         await clients.aclose()
 
 
