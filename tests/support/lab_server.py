@@ -8,7 +8,11 @@ from contextlib import asynccontextmanager
 
 import uvicorn
 
-from lab.keep_alive import KEEP_ALIVE_S
+from lab.simulator import KEEP_ALIVE_S
+
+
+async def no_server(_: uvicorn.Server) -> None:
+    """In place of `uvicorn.Server.serve`: returns immediately."""
 
 
 @asynccontextmanager

@@ -1,11 +1,11 @@
-"""Errors of the simulators' control routes, in one form: `{"error": …}` with a text, or with a list of texts for a body
-that is not accepted.
+"""Errors of the control routes of all simulators: `{"error": …}` with a text, or with a list of texts for an invalid
+body.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
@@ -15,31 +15,45 @@ from starlette.routing import Match, Route
 from lab.yaml_mistakes import explain
 
 Handler: TypeAlias = Callable[[Request, Exception], Awaitable[Response]]
+ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
-def reasons(error: ValidationError, model: type[BaseModel]) -> list[str]:
-    """A text for each fault of a body, with the known keys where one is unknown."""
-    return explain(error, model, None, {})
+class ControlError(Exception):
+    """A control request that fails with this status; `reason` becomes the body `{"error": reason}`."""
+
+    def __init__(self, status: int, reason: str | list[str]) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
 
 
-def bad_body(error: ValidationError, model: type[BaseModel]) -> Response:
-    return JSONResponse({"error": reasons(error, model)}, status_code=400)
+async def decode_body(request: Request, model: type[ModelT], *, default: bytes = b"") -> ModelT:
+    """Raises `ControlError` with a text for each fault, including the known keys for an unknown one."""
+    try:
+        return model.model_validate_json(await request.body() or default)
+    except ValidationError as error:
+        raise ControlError(400, explain(error, model, None, {})) from error
+
+
+async def _control_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, ControlError)
+    return JSONResponse({"error": error.reason}, status_code=error.status)
 
 
 async def _not_found(request: Request, _: Exception) -> Response:
-    return JSONResponse({"error": f"there is no path {request.url.path}"}, status_code=404)
+    return JSONResponse({"error": f"unknown path {request.url.path}"}, status_code=404)
 
 
 async def _method_not_allowed(request: Request, _: Exception) -> Response:
-    """With the methods of all routes of the path; starlette knows those of the first one only."""
+    """Lists the methods of all routes of the path; starlette lists only those of the first."""
     methods: set[str] = set()
     for route in request.app.routes:
         if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE:
             methods |= route.methods or set()
     allowed = ", ".join(sorted(methods))
-    error = f"{request.method} is not supported here; use {allowed}"
+    error = f"{request.method} is not supported by {request.url.path}; use {allowed}"
     return JSONResponse({"error": error}, 405, {"Allow": allowed})
 
 
-HTTP_ERRORS: Final[Mapping[Any, Handler]] = {404: _not_found, 405: _method_not_allowed}
-"""For the application of each simulator."""
+HTTP_ERRORS: Final[Mapping[Any, Handler]] = {404: _not_found, 405: _method_not_allowed, ControlError: _control_error}
+"""Exception handlers of each simulator."""

@@ -7,68 +7,56 @@ import inspect
 import os
 import textwrap
 from collections.abc import Mapping
-from dataclasses import MISSING, Field, fields
+from dataclasses import MISSING, Field, dataclass, fields
 from itertools import pairwise
-from typing import Any, ClassVar, Final, Protocol, TypeVar
+from typing import Annotated, Any, Final, Literal, Self
 
+import pydantic
+from pydantic import BeforeValidator, TypeAdapter, ValidationError
 
-class Settings(Protocol):
-    """A dataclass whose fields have defaults."""
+from lab.yaml_mistakes import fault_text
 
-    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
-
-
-S = TypeVar("S", bound=Settings)
 NOT_FROM_ENVIRONMENT: Final = {"from_environment": False}
 """Metadata of a field that no variable sets."""
-_TRUE = frozenset({"1", "true", "yes", "on"})
-_FALSE = frozenset({"0", "false", "no", "off"})
+
+AnyCase: Final = BeforeValidator(str.lower)
+"""Annotation of a `Literal` of lower-case texts that are accepted in any case."""
+NonNegative = Annotated[float, pydantic.Field(ge=0, lt=1e9)]
+Seconds = NonNegative
+Count = Annotated[int, pydantic.Field(ge=0)]
+Port = Annotated[int, pydantic.Field(ge=0, le=65_535)]
+LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(str.upper)]
 
 
-def read_settings(settings: type[S], environment: Mapping[str, str] | None = None) -> S:
-    """Each field from the variable of the same name in capitals, with the type of its default.
+@dataclass(frozen=True)
+class SimulatorSettings:
+    """Every field has a default and is set by the environment variable of the same name in capitals."""
 
-    Raises `ValueError` that names every variable with a value of the wrong type.
-    """
-    environment = os.environ if environment is None else environment
-    values: dict[str, str | int | float | bool] = {}
-    wrong: list[str] = []
-    for setting in _variables(settings):
-        given = environment.get(setting.name.upper())
-        if given is None or setting.default is MISSING:
-            continue
+    log_level: LogLevel = "INFO"
+
+    @classmethod
+    def from_env(cls, environment: Mapping[str, str] | None = None) -> Self:
+        """Read the settings; an empty variable counts as unset. Raises `ValueError` that lists every invalid value."""
+        environment = os.environ if environment is None else environment
+        given = {one.name: environment.get(one.name.upper()) for one in _variables(cls)}
         try:
-            values[setting.name] = _like(setting.default, given)
-        except ValueError as error:
-            wrong.append(f"{setting.name.upper()} must be {error}, not {given!r}")
-    if wrong:
-        raise ValueError("; ".join(wrong))
-    return settings(**values)
+            return TypeAdapter(cls).validate_python({name: value for name, value in given.items() if value})
+        except ValidationError as error:
+            raise ValueError("; ".join(map(_explained, error.errors(include_url=False)))) from error
 
 
-def _variables(settings: type[Settings]) -> list[Field[object]]:
+def _explained(problem: Any) -> str:
+    """The value is shown unless a validator of the settings refused it: it may be a key."""
+    got = "" if problem["type"] == "value_error" else f", got {problem['input']!r}"
+    return f"{str(problem['loc'][0]).upper()} {fault_text(problem)}{got}"
+
+
+def _variables(settings: type[SimulatorSettings]) -> list[Field[object]]:
     return [setting for setting in fields(settings) if setting.metadata.get("from_environment", True)]
 
 
-def _like(default: object, given: str) -> str | int | float | bool:
-    if isinstance(default, bool):
-        if given.lower() not in _TRUE | _FALSE:
-            raise ValueError("true or false")
-        return given.lower() in _TRUE
-    if isinstance(default, int):
-        return _number(int, given, "a whole number")
-    return _number(float, given, "a number") if isinstance(default, float) else given
-
-
-def _number(kind: type[int] | type[float], given: str, wanted: str) -> int | float:
-    try:
-        return kind(given)
-    except ValueError:
-        raise ValueError(wanted) from None
-
-
-def settings_help(settings: type[Settings]) -> str:
-    """Every setting with its default and the docstring below its field, for the end of a `--help`."""
+def settings_help(settings: type[SimulatorSettings]) -> str:
+    """List each setting with its default and the docstring below its field, for the end of `--help`."""
     about = _field_docs(settings)
     lines = ["settings, read from the environment:"]
     for setting in _variables(settings):
@@ -84,8 +72,8 @@ def _shown(default: object) -> str:
     return "" if default is MISSING else str(default)
 
 
-def _field_docs(settings: type[Settings]) -> dict[str, str]:
-    """The docstrings below the fields. They exist only in the source: a class does not keep them."""
+def _field_docs(settings: type[SimulatorSettings]) -> dict[str, str]:
+    """Return the docstrings below the fields, from the source: Python does not store them in the class."""
     tree = ast.parse(textwrap.dedent(inspect.getsource(settings)))
     body = tree.body[0].body if isinstance(tree.body[0], ast.ClassDef) else []
     found: dict[str, str] = {}

@@ -1,16 +1,13 @@
-"""A managed-identity endpoint for one machine, so that `DefaultAzureCredential` runs unmodified.
+"""A managed identity endpoint for one machine, so that `DefaultAzureCredential` runs unmodified.
 
-It answers what Azure App Service answers (`IDENTITY_ENDPOINT` + `IDENTITY_HEADER`, api-version 2019-08-01; Microsoft
-Learn, "How to use managed identities for App Service"). Its tokens are JWTs signed with a secret that the simulated
-Voice Live knows as well: so the audience and the expiry of a bearer token can be checked, as Azure does.
+It implements the endpoint of Azure App Service (`IDENTITY_ENDPOINT` and `IDENTITY_HEADER`, api-version 2019-08-01;
+Microsoft Learn, "How to use managed identities for App Service"). The simulated Voice Live shares the secret that signs
+the tokens, so that it checks audience and expiry like Azure.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import logging
-import sys
 import time
 import uuid
 from collections import Counter
@@ -20,19 +17,16 @@ from dataclasses import dataclass, field
 import jwt
 import uvicorn
 from jwt.types import Options
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from lab.control_errors import HTTP_ERRORS, bad_body
-from lab.environment import read_settings
-from lab.keep_alive import KEEP_ALIVE_S
-from lab.simulator_options import simulator_parser
-from lab.tls import Tls, tls_from
-
-log = logging.getLogger("lab.identity")
+from lab.control_errors import HTTP_ERRORS, decode_body
+from lab.environment import Count, Port, SimulatorSettings
+from lab.simulator import KEEP_ALIVE_S, log, run_simulator
+from lab.tls import Tls
 
 DEFAULT_SECRET = "lab-identity-secret-for-one-machine-only"
 DEFAULT_HEADER = "lab-identity-header"
@@ -43,12 +37,12 @@ _ALGORITHM = "HS256"
 
 
 class TokenError(ValueError):
-    """The bearer token was not minted here, or its time is over. The caller's fault; a fresh token mends it."""
+    """The bearer token is not from this endpoint or has expired; a new token helps."""
 
 
 @dataclass(frozen=True)
 class IssuedToken:
-    """What a token of this endpoint says. `audience` has no `/.default`; `expires_on` is in Unix seconds."""
+    """The claims of a token. `audience` has no `/.default`; `expires_on` is in Unix seconds."""
 
     audience: str
     client_id: str
@@ -56,21 +50,14 @@ class IssuedToken:
 
 
 @dataclass(frozen=True)
-class IdentitySettings:
-    """Each field is set by the environment variable of the same name in capitals."""
-
+class IdentitySettings(SimulatorSettings):
     host: str = "127.0.0.1"
-    port: int = 8093
+    port: Port = 8093
     lab_identity_secret: str = DEFAULT_SECRET
-    """Signs the tokens; the simulated Voice Live needs the same one."""
+    """Signs the tokens; the simulated Voice Live needs the same value."""
     identity_header: str = DEFAULT_HEADER
-    """The value of `X-IDENTITY-HEADER` that clients must send."""
-    token_lifetime_s: int = 24 * 3600
-
-    @classmethod
-    def from_env(cls) -> IdentitySettings:
-        """Raises `ValueError` that names every variable with a value of the wrong type."""
-        return read_settings(cls)
+    """Required value of the header `X-IDENTITY-HEADER`."""
+    token_lifetime_s: Count = 24 * 3600
 
 
 def mint_token(token: IssuedToken, secret: str, now_s: float) -> str:
@@ -88,29 +75,29 @@ def mint_token(token: IssuedToken, secret: str, now_s: float) -> str:
 
 
 def object_id(client_id: str) -> str:
-    """The principal behind a client id: what Azure Managed Redis takes as the name of its user."""
+    """Return the principal of a client id; Azure Managed Redis uses it as the user name."""
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{ISSUER}{client_id}"))
 
 
 def read_token(encoded: str, secret: str, now_s: float) -> IssuedToken:
-    """Check a bearer token and say what it holds; `now_s` in Unix seconds. Raises `TokenError`.
-
-    Which audience is right is for the caller to decide.
+    """Verify signature and expiry of a bearer token, but not its audience; `now_s` in Unix seconds. Raises
+    `TokenError`.
     """
     own_checks: Options = {"verify_aud": False, "verify_exp": False, "verify_iat": False, "require": ["aud", "exp"]}
     try:
         claims = jwt.decode(encoded, secret, algorithms=[_ALGORITHM], issuer=ISSUER, options=own_checks)
         token = IssuedToken(str(claims["aud"]).rstrip("/"), str(claims.get("appid", "")), int(claims["exp"]))
     except (jwt.InvalidTokenError, ValueError, TypeError) as error:
-        raise TokenError(f"not a token of the lab's identity endpoint: {error}") from None
+        raise TokenError(f"the token is not from the simulated identity: {error}") from None
     if token.expires_on <= now_s:
         raise TokenError(f"the token expired {now_s - token.expires_on:.0f} s ago")
     return token
 
 
 class IdentityFaults(BaseModel):
-    """`PUT /lab/faults`: answer `status` instead of a token `times` times (null: until told otherwise), wait `delay_s`
-    before any answer, let tokens live `token_lifetime_s` seconds only (negative: already expired)."""
+    """Body of `PUT /lab/faults`. `status`: respond with it instead of a token, `times` times (null: until removed).
+    `delay_s`: before each response. `token_lifetime_s`: lifetime of new tokens (negative: already expired).
+    """
 
     model_config = ConfigDict(extra="forbid")
     status: int | None = Field(default=None, ge=400, le=599)
@@ -132,12 +119,12 @@ class _Endpoint:
         if (status := self._injected_status()) is not None:
             return self._refuse(status, "injected fault")
         if request.headers.get("X-IDENTITY-HEADER") != self.settings.identity_header:
-            return self._refuse(401, "X-IDENTITY-HEADER is missing or wrong")
+            return self._refuse(401, "X-IDENTITY-HEADER is missing or wrong; send the value of IDENTITY_HEADER")
         if request.query_params.get("api-version") != _API_VERSION:
             return self._refuse(400, f"api-version must be {_API_VERSION}")
         resource = request.query_params.get("resource", "").rstrip("/")
         if not resource.startswith("https://"):
-            return self._refuse(400, "resource is missing or no https URI")
+            return self._refuse(400, "resource must be an https URI")
         return self._issue(resource, request.query_params.get("client_id", SYSTEM_ASSIGNED))
 
     def _injected_status(self) -> int | None:
@@ -149,11 +136,11 @@ class _Endpoint:
 
     def _issue(self, resource: str, client_id: str) -> Response:
         now_s = time.time()
-        asked = self.faults.token_lifetime_s
-        lifetime_s = self.settings.token_lifetime_s if asked is None else asked
+        injected = self.faults.token_lifetime_s
+        lifetime_s = self.settings.token_lifetime_s if injected is None else injected
         token = IssuedToken(resource, client_id, int(now_s) + lifetime_s)
         self.minted[resource, client_id] += 1
-        log.info("token minted", extra={"resource": resource, "client_id": client_id})
+        log.info("token issued", extra={"resource": resource, "client_id": client_id})
         return JSONResponse(
             {
                 "access_token": mint_token(token, self.settings.lab_identity_secret, now_s),
@@ -176,10 +163,7 @@ class _Endpoint:
         return JSONResponse({"minted": minted, "refused": dict(self.refused)})
 
     async def set_faults(self, request: Request) -> Response:
-        try:
-            self.faults = IdentityFaults.model_validate_json(await request.body())
-        except ValidationError as error:
-            return bad_body(error, IdentityFaults)
+        self.faults = await decode_body(request, IdentityFaults)
         return JSONResponse(self.faults.model_dump())
 
     async def clear_faults(self, _request: Request) -> Response:
@@ -216,21 +200,5 @@ def server_config(settings: IdentitySettings, tls: Tls | None = None) -> uvicorn
     )
 
 
-async def serve(settings: IdentitySettings, tls: Tls | None = None) -> None:
-    """Run until SIGINT or SIGTERM."""
-    await uvicorn.Server(server_config(settings, tls)).serve()
-
-
 def main(argv: Sequence[str] = ()) -> int:
-    """Settings come from the environment; 2 when one of them is wrong."""
-    options = simulator_parser("identity", "A managed identity for one machine.", IdentitySettings).parse_args(argv)
-    try:
-        settings = IdentitySettings.from_env()
-        tls = tls_from(options)
-    except (ValueError, OSError) as error:
-        print(error, file=sys.stderr)
-        return 2
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
-    with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(serve(settings, tls))
-    return 0
+    return run_simulator("identity", "A managed identity for one machine.", IdentitySettings, server_config, argv)

@@ -1,4 +1,4 @@
-"""`lab load`: many calls at once through the real services, every frame of audio numbered and counted."""
+"""`lab load`: many concurrent calls through the real services, with every audio frame numbered and counted."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lab.wire import Json, WireError, call_json
 
 SERVICES: Final = ("call-control", "media-gateway", "agent-relay", "redis")
 EDGE_S: Final = 0.5
-"""Frames sent this shortly before the calls are hung up may still be on their way and are not counted."""
+"""Frames sent within this time before the hang-up may still be in transit and are not counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class LoadReport:
     uplink: Direction
     downlink: Direction
     cpu_ms_per_call: dict[str, float]
-    """CPU ms per second and call, by process."""
+    """CPU time in ms per second and call, by process."""
     load_average: float
 
     @property
@@ -50,7 +50,7 @@ class LoadReport:
 
 
 def load(calls: int, seconds: float, folder: Path, *, json_path: Path | None = None) -> int:
-    """Exit code 0 when every call was answered and no frame was lost, repeated, out of order or of another call."""
+    """Return exit code 0 if all calls were answered and no frame was lost, repeated, reordered or from another call."""
     capacity = str(max(50, calls))
     extra = {"agent-relay": {"RELAY_CAPACITY": capacity}, "media-gateway": {"GATEWAY_CAPACITY": capacity}}
     print(f"Starting the stack for {calls} calls of {seconds:.0f} s:", end="", flush=True)
@@ -59,19 +59,19 @@ def load(calls: int, seconds: float, folder: Path, *, json_path: Path | None = N
             print(f"\nPlacing {calls} calls, then measuring for {seconds:.0f} s …", flush=True)
             report = measure(stack, calls, seconds)
     except (StackError, NoRedisError, WireError) as error:
-        print(f"\nThe load could not run: {error}", file=sys.stderr)
+        print(f"\nThe load test could not run: {error}", file=sys.stderr)
         return 1
     print(table(report))
     if json_path:
         json_path.write_text(json.dumps(report.as_json(), indent=1) + "\n")
     if not report.passed:
-        print(f"Not clean. Logs: {folder}", file=sys.stderr)
+        print(f"Calls were not answered, or frames were lost, repeated or reordered. Logs: {folder}", file=sys.stderr)
         return 1
     return 0
 
 
 def measure(stack: Stack, calls: int, seconds: float) -> LoadReport:
-    """Place the calls, let them run, hang up, and count. Raises `StackError`, `WireError`."""
+    """Place the calls, measure for `seconds`, hang up and count. Raises `StackError`, `WireError`."""
     call_json("PUT", f"{stack.url('voice-live')}/lab/agent", {"mode": "marks"})
     placed = place_calls(stack, range(1, calls + 1))
     answered = await_talking(stack, placed)
@@ -87,24 +87,20 @@ def measure(stack: Stack, calls: int, seconds: float) -> LoadReport:
 
 
 def table(report: LoadReport) -> str:
-    """The report for people."""
     names = ("frames", "lost", "twice", "order", "foreign", "p50 ms", "p95 ms", "p99 ms", "max ms")
     columns = "".join(f"{name:>9}" for name in names)
     summary = (
         f"\n{report.answered} of {report.calls} calls answered, measured for {report.seconds:.0f} s on"
         f" {os.cpu_count()} cores, load average {report.load_average:.1f} (simulators included)\n"
     )
-    lines = [
-        summary,
-        f"{'':>10}{columns}",
-    ]
+    lines = [summary, f"{'':>10}{columns}"]
     for name, direction in (("uplink", report.uplink), ("downlink", report.downlink)):
         row = direction.as_row()
         lines.append(f"{name:>10}" + "".join(f"{value:>9}" for value in row.values()))
     ours = {name: report.cpu_ms_per_call[name] for name in SERVICES if name in report.cpu_ms_per_call}
     lines.append("\nCPU, ms per second and call: " + ", ".join(f"{name} {ms:.1f}" for name, ms in ours.items()))
     lines.append(
-        f"together {sum(ours.values()):.1f} (simulators beside them: "
+        f"total {sum(ours.values()):.1f} (simulators, not included: "
         f"{sum(ms for name, ms in report.cpu_ms_per_call.items() if name not in ours):.1f})"
     )
     return "\n".join(lines)

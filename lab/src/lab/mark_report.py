@@ -1,4 +1,4 @@
-"""From the marks that were sent and heard to loss, repetition, order, cross-talk and delay. Pure."""
+"""Computes loss, repetition, reordering, cross-talk and delay from sent and heard marks. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from itertools import pairwise
 
 @dataclass(slots=True)
 class Direction:
-    """One direction of many calls. Delays in ms, sender's socket to receiver's socket."""
+    """One direction of many calls. Delays in ms, from the socket of the sender to the socket of the receiver."""
 
     sent: int = 0
     lost: int = 0
@@ -31,9 +31,9 @@ class Direction:
         heard: Sequence[tuple[int, int, float]],
         window: tuple[float, float],
     ) -> None:
-        """Count one call's marks that were sent within `window` (monotonic seconds).
+        """Count the marks of one call that were sent within `window` (monotonic seconds).
 
-        `sent`: (seq, time); `heard`: (call, seq, time) in the order of arrival.
+        `sent`: (seq, time); `heard`: (call, seq, time) in order of arrival.
         """
         sent_at = {seq: t for seq, t in sent if window[0] <= t <= window[1]}
         own = [(seq, t) for number, seq, t in heard if number == call]
@@ -47,7 +47,7 @@ class Direction:
         self.delays_ms += [(times[seq] - t) * 1000 for seq, t in sent_at.items() if seq in times]
 
     def percentile(self, share: float) -> float:
-        """The delay that this share of the frames does not exceed, ms; 0 without frames."""
+        """Return the delay percentile in ms; 0 without frames. `share`: 0.99 for p99."""
         return percentile(self.delays_ms, share)
 
     def as_row(self) -> dict[str, float | int]:
@@ -65,6 +65,6 @@ class Direction:
 
 
 def percentile(values: Iterable[float], share: float) -> float:
-    """The value that this share of all does not exceed; 0 of none."""
+    """Return 0 without values. `share`: 0.99 for p99."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0

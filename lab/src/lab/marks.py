@@ -1,10 +1,10 @@
-"""Numbered marks in audio: every 20 ms frame carries its call's number and its own, so that loss, repetition, order,
-cross-talk and delay are measured on the audio itself, behind resamplers and processes.
+"""Numbered marks in audio: every 20 ms frame contains the number of its call and its own. With them, loss, repetition,
+reordering, cross-talk and delay are measured on the audio itself, behind resamplers and processes.
 
-A mark is 47 slots of 0.375 ms, each at one of two levels: 7 slots preamble (a Barker code), 16 bits call, 16 bits
-sequence, 8 bits check. A slot is 6 samples at 16 kHz and 9 at 24 kHz, slow enough for a telephone-band resampler. The
-last 2.4 ms of the frame stay silent, so that a mark delayed by a resampler's 2 ms is still complete with its own frame.
-A constant delay only moves the slots: the reader finds them once and keeps their place.
+A mark has 47 slots of 0.375 ms, each at one of two levels: 7 slots preamble (a Barker code), 16 bits call, 16 bits
+sequence, 8 bits checksum. A slot is 6 samples at 16 kHz and 9 at 24 kHz, slow enough for a telephone-band resampler.
+The last 2.4 ms of a frame are silent, so that a mark is complete within its frame after 2 ms of resampler delay. A
+constant delay only moves the slots: the reader searches for them once.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Mark:
 
 
 def encode_mark(call: int, seq: int, rate_hz: int) -> bytes:
-    """One 20 ms frame of PCM16 that carries `call` (0..65535) and `seq` (0..65535). `rate_hz`: 16000 or 24000."""
+    """Return a 20 ms frame of PCM16 with `call` and `seq` (both 0 to 65535). `rate_hz`: 16000 or 24000."""
     number = (call & MAX_CALL) << 16 | (seq & MAX_SEQ)
     word = number << 8 | _check(number)
     bits = np.concatenate([_PREAMBLE, (word & _WEIGHTS) != 0])
@@ -44,7 +44,7 @@ def encode_mark(call: int, seq: int, rate_hz: int) -> bytes:
 
 
 class MarkReader:
-    """Finds the marks in a stream of PCM16 that comes in pieces of any size."""
+    """Accepts PCM16 in pieces of any size."""
 
     def __init__(self, rate_hz: int) -> None:
         self._frame = rate_hz * FRAME_MS // 1000
@@ -53,10 +53,10 @@ class MarkReader:
         self._every_place = np.arange(self._frame)[:, None] + self._centers[None, :]
         self._samples: NDArray[np.int16] = np.empty(0, dtype=np.int16)
         self._place: int | None = None
-        """Where the next frame begins in `_samples`, once found."""
+        """Offset of the next frame in `_samples`, once found."""
 
     def feed(self, pcm: bytes) -> list[Mark]:
-        """The marks that `pcm` completes, in order."""
+        """Return the marks that `pcm` completes, in order."""
         self._samples = np.concatenate([self._samples, np.frombuffer(pcm, dtype="<i2")])
         marks: list[Mark] = []
         while True:
@@ -74,18 +74,18 @@ class MarkReader:
                 self._place = None
                 continue
             marks.append(mark)
-            # The last slot is read at its middle, so the frame's end may not have come yet.
+            # The last slot is read at its middle, so the end of the frame may not have arrived yet.
             end = min(self._place + self._frame - 1, len(self._samples))
             self._place += self._frame - end
             self._samples = self._samples[end:]
 
     def _search(self) -> int | None:
-        """A place in the first of three frames where a mark begins and is followed by one of the same call."""
+        """Return the offset of a mark that is followed by a mark of the same call; needs three frames."""
         if np.abs(self._samples[: 2 * self._frame].astype(np.int32)).max() < _SILENCE:
             return None
         starts = self._samples[self._every_place[:, : len(_PREAMBLE)]] > 0
         good = [int(place) for place in np.flatnonzero((starts == _PREAMBLE).all(axis=1)) if self._begins(int(place))]
-        # Neighboring places read alike; the middle of their run is the farthest from every slot's edge.
+        # Adjacent offsets give the same bits; the middle of the run is the farthest from the slot edges.
         run = [place for index, place in enumerate(good) if place == good[0] + index]
         return run[len(run) // 2] if run else None
 

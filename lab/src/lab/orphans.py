@@ -1,8 +1,8 @@
-"""Child processes that end with their parent, however it ends: also by `kill -9`.
+"""Terminates child processes when their parent ends, also after `kill -9`.
 
-The kernel closes a dead process's pipes. So a small process of its own reads from a pipe which pids it has to watch,
-and ends them when the pipe is closed. A parent-death signal (Linux) would be simpler, but it is sent at the end of
-the *thread* that started the child.
+The kernel closes the pipes of a dead process. A watcher process reads pids from a pipe and terminates them once the
+pipe is closed. A parent-death signal (Linux) would be simpler, but it is sent at the end of the *thread* that started
+the child.
 """
 
 from __future__ import annotations
@@ -19,26 +19,26 @@ from typing import Final
 import psutil
 
 _PATIENCE_S: Final = 5.0
-"""From SIGTERM to SIGKILL; nobody is there any more who would wait for a drain."""
+"""From SIGTERM to SIGKILL."""
 
 
 class Guard:
-    """One watching process; started with the first child."""
+    """Starts the watcher process with the first child."""
 
     def __init__(self) -> None:
         self._watcher: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
 
     def watch(self, pid: int) -> None:
-        """End the process when this one has ended."""
-        self._tell(f"{pid}\n")
+        """Terminate the process `pid` when this process ends."""
+        self._send(f"{pid}\n")
 
     def release(self) -> None:
-        """Let everything that is watched live on, as `lab up` wants it."""
+        """Keep all watched processes running, for `lab up`."""
         if self._watcher is not None:
-            self._tell("release\n")
+            self._send("release\n")
 
-    def _tell(self, line: str) -> None:
+    def _send(self, line: str) -> None:
         with self._lock:
             watcher = self._watcher
             if watcher is None or watcher.poll() is not None:
@@ -46,7 +46,7 @@ class Guard:
                     [sys.executable, "-m", "lab.orphans"],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.DEVNULL,
-                    start_new_session=True,  # Ctrl-C in the terminal is for the parent only
+                    start_new_session=True,  # Ctrl-C in the terminal reaches only the parent
                 )
                 atexit.register(_finish, watcher)
             assert watcher.stdin is not None
@@ -55,7 +55,7 @@ class Guard:
 
 
 def _finish(watcher: subprocess.Popen[bytes]) -> None:
-    """At a proper end of this process."""
+    """At exit: wait until the watcher has terminated the children."""
     assert watcher.stdin is not None
     with contextlib.suppress(BrokenPipeError):
         watcher.stdin.close()
@@ -67,12 +67,12 @@ _guards: dict[int, Guard] = {}
 
 
 def guard() -> Guard:
-    """Of this process: a fork has its own."""
+    """Return the guard of this process; a fork has its own."""
     return _guards.setdefault(os.getpid(), Guard())
 
 
 def watch_until_closed(lines: Iterable[str]) -> None:
-    """Read pids until the pipe is closed, then end those that still run."""
+    """Read pids until the pipe is closed, then terminate the processes that still run."""
     watched: dict[int, psutil.Process] = {}
     for line in lines:
         if line.strip() == "release":
@@ -80,7 +80,7 @@ def watch_until_closed(lines: Iterable[str]) -> None:
             continue
         with contextlib.suppress(psutil.NoSuchProcess):
             watched[int(line)] = psutil.Process(int(line))
-    # psutil compares the start time as well: a pid that another process has by now is left alone.
+    # psutil also compares start times: a pid that was reused by another process is skipped.
     left = [process for process in watched.values() if process.is_running()]
     for process in left:
         _end(process, force=False)

@@ -1,4 +1,4 @@
-"""Exported variables that resemble a setting but are unknown: a misspelled setting has no effect."""
+"""Finds exported variables that resemble a setting but are unknown, such as misspelled settings."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _OF_SIMULATORS: Final = frozenset(
     one.name.upper() for settings in (AcsSettings, VoiceLiveSettings, IdentitySettings) for one in fields(settings)
 )
 _PREFIXES: Final = ("ACS_", "AZURE_VOICE_", "EVENT_GRID_", "MEDIA_", "RELAY_", "ROUTING_", "VOICE_")
-"""No other program's variables begin like this."""
+"""Prefixes that no other program uses."""
 _ALIKE: Final = 0.85
 _NEAREST: Final = 0.5
 
@@ -52,7 +52,7 @@ _NEAREST: Final = 0.5
 def misspelt(
     environ: Mapping[str, str] | None = None, known: Iterable[str] = OF_SERVICES | _OF_SIMULATORS
 ) -> list[str]:
-    """Each with the nearest name that is known."""
+    """Return the unknown variables, each with the nearest known name."""
     names = frozenset(known)
     found = []
     for name in sorted(set(os.environ if environ is None else environ) - names):

@@ -1,8 +1,8 @@
-"""Speech for the lab: espeak-ng (shipped by the wheel `espeakng-loader`) through ctypes, resampled with soxr.
+"""Speech synthesis of the simulators: espeak-ng (from the wheel `espeakng-loader`) through ctypes, resampled with soxr.
 
-PCM is 16-bit signed little-endian mono everywhere. espeak-ng keeps its state in globals, so one lock guards it; a
-sentence takes a few milliseconds, and results are cached. It never speaks a text twice with the same samples: its
-waves go on where the sentence before left them. So what was said has to be kept to be compared with.
+PCM is 16-bit signed little-endian mono. espeak-ng has global state, so a lock guards it; a sentence takes a few
+milliseconds, and results are cached. Synthesis is not reproducible: the waveform continues from the previous sentence.
+Store speech that is compared later.
 """
 
 from __future__ import annotations
@@ -27,23 +27,23 @@ _INITIALIZE_DONT_EXIT = 0x8000
 _CHARS_UTF8 = 1
 _POSITION_CHARACTER = 1
 _LONGEST_PATH = 150
-"""Bytes; espeak-ng keeps the path of its data in 160, with what it appends (N_PATH_HOME in its sources)."""
+"""In bytes; espeak-ng has 160 bytes for the path of its data and appended names (N_PATH_HOME in its sources)."""
 
 _Synthesized = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)
 _lock = threading.Lock()
 
 
 class SpeechError(RuntimeError):
-    """espeak-ng refused: its data is missing, or it does not know the voice. Retrying does not help."""
+    """espeak-ng has no data or does not know the voice; retries do not help."""
 
 
 def synthesize(text: str, rate_hz: int, voice: str = "en-us") -> bytes:
-    """Speak `text`: PCM16 at `rate_hz`. Text without anything to say gives `b""`. Raises `SpeechError`."""
+    """Return PCM16 at `rate_hz`; empty for a text without words. Raises `SpeechError`."""
     return _spoken(" ".join(text.replace("\0", " ").split()), rate_hz, voice)
 
 
 def ms_of(pcm: bytes, rate_hz: int) -> int:
-    """How long `pcm` lasts, in whole milliseconds."""
+    """Return the duration in whole milliseconds."""
     return len(pcm) // BYTES_PER_SAMPLE * 1000 // rate_hz
 
 
@@ -58,7 +58,7 @@ def _spoken(text: str, rate_hz: int, voice: str) -> bytes:
 
 @lru_cache(maxsize=CACHED_TEXTS)
 def _native(text: str, voice: str) -> bytes:
-    """One utterance at the engine's rate, kept so that it is the same one at every other rate."""
+    """Synthesize at the rate of the engine; cached, so that all rates are resampled from the same utterance."""
     if not text:
         return b""
     with _lock:
@@ -66,7 +66,7 @@ def _native(text: str, voice: str) -> bytes:
 
 
 class _Engine:
-    """The loaded library. Every use needs the module's lock."""
+    """The loaded library. Every use needs the lock of the module."""
 
     def __init__(self) -> None:
         self._library = ctypes.CDLL(str(espeakng_loader.get_library_path()))
@@ -88,18 +88,18 @@ class _Engine:
         ]
 
     def _data_path(self, path: Path) -> str:
-        """A project may lie deep in the file system: then espeak-ng gets a link with a shorter path."""
+        """Return `path`, or a symbolic link with a shorter path if it is too long for espeak-ng."""
         if len(str(path).encode()) <= _LONGEST_PATH:
             return str(path)
-        self._short = tempfile.TemporaryDirectory(prefix="lab-speech-")  # goes with the process
+        self._short = tempfile.TemporaryDirectory(prefix="lab-speech-")  # removed at exit
         link = Path(self._short.name) / path.name
         link.symlink_to(path.absolute(), target_is_directory=True)
         return str(link)
 
     def speak(self, text: str, voice: str) -> bytes:
-        """PCM16 at the engine's own rate."""
+        """Return PCM16 at the rate of the engine."""
         if self._library.espeak_SetVoiceByName(voice.encode()) != 0:
-            raise SpeechError(f"espeak-ng has no voice {voice!r}")
+            raise SpeechError(f"unknown voice of espeak-ng: {voice!r}")
         pcm = bytearray()
 
         def keep(samples: int | None, count: int, _events: int) -> int:
@@ -111,7 +111,7 @@ class _Engine:
         self._library.espeak_SetSynthCallback(callback)
         said = text.encode()
         if self._synth(said, len(said) + 1, 0, _POSITION_CHARACTER, 0, _CHARS_UTF8, None, None) != 0:
-            raise SpeechError("espeak-ng could not speak the text")
+            raise SpeechError(f"espeak-ng could not synthesize {text!r}")
         return bytes(pcm)
 
 

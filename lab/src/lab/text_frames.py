@@ -1,7 +1,7 @@
-"""Whole WebSocket text messages in one frame each (RFC 6455, section 5.2), without a protocol object's per-frame cost.
+"""Fast codec of WebSocket text messages in single frames (RFC 6455, section 5.2), for the simulators under load.
 
-For the simulators under load only: everything but an unfragmented text message goes on to the WebSocket library, which
-keeps the handshake, fragments, pings and closes.
+It avoids the cost of a protocol object for each frame. The WebSocket library handles everything except unfragmented
+text messages: handshake, fragments, pings and closes.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Final
 
 try:
     from websockets.speedups import apply_mask
-except ImportError:  # a platform without the compiled part
+except ImportError:  # a platform without the compiled extension
     from websockets.utils import apply_mask
 
 WHOLE_TEXT: Final = 0x81
@@ -39,7 +39,7 @@ def _header(length: int, mask_bit: int) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class WireFrame:
-    """One frame as it came: `raw` is all of it, `text` the unmasked payload of a whole text message, else None."""
+    """`raw`: the whole frame as received; `text`: the unmasked payload of a whole text message, else None."""
 
     raw: bytes
     text: bytes | None
@@ -47,8 +47,8 @@ class WireFrame:
 
 @dataclass(slots=True)
 class FrameSplitter:
-    """Cuts a stream of bytes, from a frame's beginning on, into frames. From a frame above `max_bytes` on, everything
-    is passed on as it comes, for the library to refuse.
+    """Splits a stream of bytes that begins with a frame. From a frame above `max_bytes` on, it forwards the bytes
+    unchanged, so that the library refuses the frame.
     """
 
     max_bytes: int

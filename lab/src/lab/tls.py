@@ -26,7 +26,7 @@ _ORGANIZATION: Final = "Simulators of one machine, for tests only"
 
 @dataclass(frozen=True)
 class Tls:
-    """`ca`: the absolute path of the authority's certificate (PEM); `context`: for a server."""
+    """`ca`: absolute path of the certificate of the authority (PEM); `context`: for a server."""
 
     ca: Path
     context: ssl.SSLContext
@@ -37,37 +37,37 @@ class Tls:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables that make Python (ssl, httpx, requests) and Node.js trust the authority."""
+        """Variables that make Python (ssl, httpx, requests) and Node.js trust the authority."""
         return dict.fromkeys(("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"), str(self.ca))
 
     def instructions(self) -> str:
         exports = "\n".join(f"  export {name}={path}" for name, path in self.environment.items())
-        return f"TLS is on. Set these where the application starts, so that it trusts {self.ca.name}:\n{exports}"
+        return f"TLS is enabled. Export these variables for the application, so that it trusts {self.ca}:\n{exports}"
 
 
 def add_tls_options(parser: argparse.ArgumentParser) -> None:
-    """The options that `tls_from` reads."""
+    """Add the options that `tls_from` reads."""
     parser.add_argument(
-        "--tls", action="store_true", help="serve https and wss, with a certificate of an own authority"
+        "--tls", action="store_true", help="serve https and wss, with a certificate of a local authority"
     )
     parser.add_argument(
         "--tls-folder",
         type=Path,
         default=FOLDER,
         metavar="DIR",
-        help=f"where the authority is kept; simulators that share it share the authority (default: {FOLDER})",
+        help=f"folder of the authority; simulators with the same folder share it (default: {FOLDER})",
     )
     parser.add_argument(
         "--tls-name",
         action="append",
         default=[],
         metavar="NAME",
-        help=f"a host name or address of the certificate besides {', '.join(LOCAL_NAMES)}; may be repeated",
+        help=f"additional host name or address of the certificate, besides {', '.join(LOCAL_NAMES)}; can be repeated",
     )
 
 
 def tls_from(options: argparse.Namespace) -> Tls | None:
-    """TLS as the command line asks for it, with the instructions printed; `None` without `--tls`."""
+    """Set up TLS and print the instructions; `None` without `--tls`. Raises `OSError`."""
     if not options.tls:
         return None
     tls = server_tls(options.tls_folder, options.tls_name)
@@ -76,7 +76,7 @@ def tls_from(options: argparse.Namespace) -> Tls | None:
 
 
 def server_tls(folder: Path, names: Iterable[str] = ()) -> Tls:
-    """A new server certificate for `names` and this machine, from the authority in `folder`.
+    """Issue a server certificate for `names` and this machine, with the authority in `folder`.
 
     Raises `OSError` if the folder cannot be written.
     """
@@ -100,7 +100,7 @@ def _authority(certificate: Path, key: Path) -> trustme.CA:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Simulators that start together create one authority."""
+    """Simulators that start at the same time create one authority."""
     folder.mkdir(parents=True, exist_ok=True)
     lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:

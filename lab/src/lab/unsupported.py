@@ -1,48 +1,64 @@
-"""What a simulator accepts but only pretends: listed with its uses at `GET /lab/unsupported`, refused when strict."""
+"""Requests that a simulator accepts without their effect: counted by `GET /lab/unsupported`, refused in strict mode."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Final
 
 IGNORED: Final = "the field is ignored"
 MAX_UNKNOWN: Final = 1000
-"""Fields that the simulator does not know come from requests, so their number is bounded: more are not listed."""
+"""Limit of listed fields that the simulator does not know; they come from requests."""
 
 
 class PretendedError(Exception):
-    """Strict mode: the request relies on something that the simulator would only pretend."""
+    """Strict mode: the request relies on something that the simulator does not act on."""
+
+    def __init__(self, where: str, what: str) -> None:
+        super().__init__(f"{where}: {what}")
+        self.where = where
+        self.what = what
 
 
 @dataclass(slots=True)
 class _Uses:
     what: str
+    refused: bool = True
     count: int = 0
     since: datetime | None = None
 
 
 class Unsupported:
-    """`known`: what happens instead of the real thing, by where it is asked for (operation and field)."""
+    """`known`: the behavior of the simulator by operation and field. `simplified`: the same for features that strict
+    mode does not refuse; their uses are not counted.
+    """
 
     def __init__(
-        self, known: Mapping[str, str], *, strict: bool, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self,
+        known: Mapping[str, str],
+        simplified: Mapping[str, str] = MappingProxyType({}),
+        *,
+        strict: bool,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self.strict = strict
+        self._strict = strict
         self._clock = clock
         self._uses = {where: _Uses(what) for where, what in known.items()}
-        self._most = len(known) + MAX_UNKNOWN
+        self._uses |= {where: _Uses(what, refused=False) for where, what in simplified.items()}
+        self._limit = len(self._uses) + MAX_UNKNOWN
 
-    def used(self, where: str) -> None:
-        """Raises `PretendedError` when strict."""
-        uses = self._uses.get(where) or _Uses(IGNORED)
-        if len(self._uses) < self._most or where in self._uses:
-            self._uses[where] = uses
-        uses.count += 1
-        uses.since = uses.since or self._clock()
-        if self.strict:
-            raise PretendedError(f"{where}: {uses.what}")
+    def used(self, *places: str) -> None:
+        """Count uses. In strict mode, raises `PretendedError` for the first."""
+        for where in places:
+            uses = self._uses.get(where) or _Uses(IGNORED)
+            if len(self._uses) < self._limit or where in self._uses:
+                self._uses[where] = uses
+            uses.count += 1
+            uses.since = uses.since or self._clock()
+            if self._strict:
+                raise PretendedError(where, uses.what)
 
     def json(self) -> list[dict[str, object]]:
         """`since`: the first use in UTC, ISO 8601; null if there was none."""
@@ -52,7 +68,7 @@ class Unsupported:
                 "where": where,
                 "used": uses.count,
                 "since": uses.since and uses.since.isoformat(timespec="milliseconds"),
-                "refused_when_strict": True,
+                "refused_when_strict": uses.refused,
             }
             for where, uses in self._uses.items()
         ]

@@ -20,13 +20,13 @@ LANES = (("caller", "#2563eb"), ("agent", "#c2410c"))
 
 
 def peaks(samples: NDArray[np.int16]) -> NDArray[np.float64]:
-    """The loudest sample of each column as a share of full scale."""
+    """Return the loudest sample of each column as a fraction of full scale."""
     columns = np.array_split(np.abs(samples.astype(np.float64)) / 32768, COLUMNS)
     return np.array([np.max(column) if column.size else 0.0 for column in columns])
 
 
 def draw(samples: NDArray[np.int16], rate_hz: int, marks: Sequence[tuple[float, str]] = ()) -> str:
-    """`samples`: one row for each moment, the caller's sample and the agent's."""
+    """`samples`: one row for each sample time, with the caller's and the agent's sample."""
     seconds = len(samples) / rate_hz
     height = TOP + LANE * len(LANES) + 24
     loudest = max(float(np.abs(samples.astype(np.float64)).max()) / 32768, 0.01)
@@ -45,7 +45,7 @@ def draw(samples: NDArray[np.int16], rate_hz: int, marks: Sequence[tuple[float, 
 
 
 def _outline(heights: NDArray[np.float64], middle: int) -> str:
-    """There along the upper edge and back along the lower one."""
+    """Return the path along the upper edge and back along the lower edge."""
     xs = [_x(number / COLUMNS) for number in range(COLUMNS)]
     reach = [max(round(float(height) * (LANE / 2 - 3), 1), 0.5) for height in heights]
     upper = [f"{x:g},{middle - y:g}" for x, y in zip(xs, reach, strict=True)]

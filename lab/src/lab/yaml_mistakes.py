@@ -1,4 +1,4 @@
-"""Mistakes in a YAML file, or in a JSON body, for people: each with its line, and with the keys that are allowed."""
+"""Readable errors for invalid YAML files and JSON bodies, with the line and the allowed keys."""
 
 from __future__ import annotations
 
@@ -17,24 +17,27 @@ _TEXTS: Final = {
     "int_from_float": "must be a whole number",
     "float_type": "must be a number",
     "float_parsing": "must be a number",
+    "bool_parsing": "must be true or false",
     "greater_than": "must be above {gt:g}",
     "greater_than_equal": "must be {ge:g} or more",
+    "less_than": "must be below {lt:g}",
+    "less_than_equal": "must be {le:g} or less",
     "literal_error": "must be {expected}",
     "model_type": "must be a mapping (key: value)",
     "model_attributes_type": "must be a mapping (key: value)",
     "dict_type": "must be a mapping (key: value)",
     "tuple_type": "must be a list (lines that begin with -)",
 }
-"""By pydantic's type of the error; others keep pydantic's own text."""
+"""By pydantic's error type; for others the text of pydantic is used."""
 
 
 def syntax_mistake(error: yaml.YAMLError, text: str) -> str:
-    """What is wrong with text that is not YAML, in one line."""
+    """Return one line for a YAML syntax error."""
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     problem = getattr(error, "problem", None) or " ".join(str(error).split())
     if mark is None:
         return str(problem)
-    # At the end of the text PyYAML counts a line more than there is.
+    # At the end of the text, PyYAML reports a line that does not exist.
     line = min(mark.line + 1, max(len(text.splitlines()), 1))
     opened = getattr(error, "context_mark", None)
     context = str(getattr(error, "context", None) or "")
@@ -51,12 +54,12 @@ def _position(mark: yaml.Mark) -> str:
 
 
 def repeated_keys(node: yaml.Node | None) -> Iterator[str]:
-    """YAML lets the last of two equal keys win, silently."""
+    """Yield an error for each repeated key; YAML silently uses the last one."""
     if isinstance(node, yaml.MappingNode):
         seen: set[str] = set()
         for key, value in node.value:
             if key.value in seen:
-                yield f"line {key.start_mark.line + 1}: `{key.value}` stands here for the second time"
+                yield f"line {key.start_mark.line + 1}: repeated key `{key.value}`; remove one of them"
             seen.add(key.value)
             yield from repeated_keys(value)
     elif isinstance(node, yaml.SequenceNode):
@@ -67,7 +70,7 @@ def repeated_keys(node: yaml.Node | None) -> Iterator[str]:
 def explain(
     error: ValidationError, model: type[BaseModel], node: yaml.Node | None, hints: Mapping[str, str]
 ) -> list[str]:
-    """A line for each mistake. `hints`: by field, which form its text has."""
+    """Return a line for each error. `hints`: the expected form of a text, by field."""
     return [_explained(problem, model, node, hints) for problem in error.errors(include_url=False)]
 
 
@@ -78,11 +81,15 @@ def _explained(problem: Any, model: type[BaseModel], node: yaml.Node | None, hin
     if problem["type"] == "extra_forbidden":
         allowed = ", ".join(one.alias or name for name, one in _model_at(model, loc[:-1]).model_fields.items())
         return f"{line}unknown key `{loc[-1]}`{_within(loc[:-1])}; allowed: {allowed}"
-    text, hint = _TEXTS.get(problem["type"]), hints.get(str(loc[-1]) if loc else "", "")
+    return f"{line}{place}{fault_text(problem, hints.get(str(loc[-1]) if loc else '', ''))}"
+
+
+def fault_text(problem: Any, hint: str = "") -> str:
+    """`problem`: an entry of `ValidationError.errors()`."""
+    text = _TEXTS.get(problem["type"])
     if text is None or ("{hint}" in text and not hint):
-        return f"{line}{place}{problem['msg'].removeprefix('Value error, ')}"
-    values = {**problem.get("ctx", {}), "hint": hint}
-    return f"{line}{place}{text.format_map(values)}"
+        return str(problem["msg"]).removeprefix("Value error, ")
+    return text.format_map({**problem.get("ctx", {}), "hint": hint})
 
 
 def _place(loc: Sequence[int | str]) -> str:
@@ -94,7 +101,7 @@ def _within(loc: Sequence[int | str]) -> str:
 
 
 def _path(loc: Sequence[int | str]) -> str:
-    """`caller.steps[2].say`; lists are counted from 0, as in the routing policy."""
+    """Return a path such as `caller.steps[2].say`; indexes start at 0, as in the routing policy."""
     path = ""
     for part in loc:
         path += f"[{part}]" if isinstance(part, int) else f".{part}"
@@ -102,7 +109,7 @@ def _path(loc: Sequence[int | str]) -> str:
 
 
 def _line_of(node: yaml.Node | None, loc: Sequence[int | str]) -> int:
-    """Of the innermost node that is there; of the key, where the place is a key's."""
+    """Return the line of the innermost existing node of the path; for a mapping entry the line of its key."""
     line = node.start_mark.line if node is not None else 0
     for part in loc:
         if isinstance(node, yaml.MappingNode):
@@ -126,7 +133,7 @@ def _model_at(model: type[BaseModel], loc: Sequence[int | str]) -> type[BaseMode
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:
-    """The model that an annotation such as `tuple[Step, ...]` or `Reply | None` names."""
+    """Return the model in an annotation such as `tuple[Step, ...]` or `Reply | None`."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     return next((found for one in get_args(annotation) if (found := _model_in(one)) is not None), None)

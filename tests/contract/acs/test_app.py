@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import pytest
+import uvicorn
 
 from lab.acs import app
-from lab.acs.acs_log import logger
 from lab.acs.settings import AcsSettings
 from lab.tls import Tls
 from tests.contract.support.acs_stage import Stage
+from tests.support.lab_server import no_server
 
 
 async def test_openid_configuration_points_to_the_keys_under_the_name_it_was_asked_by(stage: Stage) -> None:
@@ -21,10 +22,8 @@ def test_wrong_settings_end_the_program_with_2(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("EVENT_SCHEMA", "xml")
-    monkeypatch.setattr(logger, "handlers", [])
-    monkeypatch.setattr(logger, "propagate", False)
     assert app.main() == 2
-    assert "EVENT_SCHEMA must be one of eventgrid, cloudevents" in capsys.readouterr().err
+    assert "EVENT_SCHEMA must be 'eventgrid' or 'cloudevents', got 'xml'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -34,11 +33,15 @@ def test_strictness_is_asked_for_by_the_command_line_or_the_environment(
     monkeypatch: pytest.MonkeyPatch, arguments: list[str], environment: str, strict: bool
 ) -> None:
     served: list[AcsSettings] = []
+    server_config = app.server_config
 
-    async def serve(settings: AcsSettings, tls: Tls | None) -> None:
+    def record(settings: AcsSettings, tls: Tls | None) -> uvicorn.Config:
         served.append(settings)
+        return server_config(settings, tls)
 
     monkeypatch.setenv("LAB_STRICT", environment)
-    monkeypatch.setattr(app, "serve", serve)
+    monkeypatch.setattr(app, "server_config", record)
+    monkeypatch.setattr(uvicorn.Server, "serve", no_server)
+    monkeypatch.setattr("lab.simulator.configure_log", lambda level: None)
     assert app.main(arguments) == 0
     assert [settings.lab_strict for settings in served] == [strict]

@@ -45,7 +45,7 @@ async def test_a_bad_call_is_refused_with_the_field(stage: Stage, body: bytes, n
 @pytest.mark.parametrize("path", ["", "/recording.wav", "/marks", "/media"])
 async def test_what_is_not_there_is_404(stage: Stage, path: str) -> None:
     missing = await stage.lab.get("/lab/calls/none" + path)
-    assert (missing.status_code, missing.json()) == (404, {"error": "there is no such call"})
+    assert (missing.status_code, missing.json()) == (404, {"error": "unknown call 'none'"})
 
 
 async def test_a_call_that_is_not_connected_takes_no_speech_and_no_tones(stage: Stage) -> None:
@@ -121,7 +121,7 @@ async def test_what_is_only_pretended_is_listed_and_its_uses_counted(stage: Stag
 async def test_strict_refuses_what_it_would_only_pretend() -> None:
     async with acs_stage(lab_strict=True) as stage:
         call_id, connection = await stage.connected()
-        with pytest.raises(HttpResponseError, match="nobody hears them") as refused:
+        with pytest.raises(HttpResponseError, match="only added to the timeline") as refused:
             await connection.send_dtmf_tones([DtmfTone.ONE], CALLER)
         assert (refused.value.status_code, refused.value.error and refused.value.error.code) == (405, "8520")
         assert await stage.timeline(call_id, "dtmf") == []

@@ -96,7 +96,7 @@ async def test_actions_before_the_call_is_established_come_too_early() -> None:
 
 async def test_operations_that_are_not_simulated_say_so(stage: Stage) -> None:
     _, connection = await stage.connected()
-    with pytest.raises(HttpResponseError, match="not in this simulator") as refused:
+    with pytest.raises(HttpResponseError, match="simulator does not support") as refused:
         await connection.start_transcription()
     assert refused.value.status_code == 405
 

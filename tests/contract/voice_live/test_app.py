@@ -7,13 +7,14 @@ from collections.abc import AsyncIterator, Mapping
 
 import httpx
 import pytest
+import uvicorn
 import websockets
 
 from lab.identity import DEFAULT_SECRET, IssuedToken, mint_token
 from lab.tls import Tls
 from lab.voice_live.app import main, server_config
 from lab.voice_live.settings import DEFAULT_API_KEY, VoiceLiveSettings
-from tests.support.lab_server import running
+from tests.support.lab_server import no_server, running
 from tests.support.voice_live_stage import NEWEST, part, raw_client
 
 MODEL = f"api-version={NEWEST}&model=gpt-4o"
@@ -163,7 +164,7 @@ def test_wrong_settings_end_the_program_with_2(
 ) -> None:
     monkeypatch.setenv("SPEED", "fast")
     assert main([]) == 2
-    assert "SPEED must be a number, not 'fast'" in capsys.readouterr().err
+    assert "SPEED must be a number, got 'fast'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("argument", "variable"), [(["--strict"], "false"), ([], "1")])
@@ -172,11 +173,13 @@ def test_strictness_is_an_option_and_a_setting(
 ) -> None:
     served: list[VoiceLiveSettings] = []
 
-    async def serve(settings: VoiceLiveSettings, tls: Tls | None) -> None:
+    def record(settings: VoiceLiveSettings, tls: Tls | None) -> uvicorn.Config:
         served.append(settings)
+        return server_config(settings, tls)
 
     monkeypatch.setenv("LAB_STRICT", variable)
-    monkeypatch.setattr("lab.voice_live.app.serve", serve)
-    monkeypatch.setattr("lab.voice_live.app.configure_log", lambda: None)
+    monkeypatch.setattr("lab.voice_live.app.server_config", record)
+    monkeypatch.setattr(uvicorn.Server, "serve", no_server)
+    monkeypatch.setattr("lab.simulator.configure_log", lambda level: None)
     assert main(argument) == 0
     assert [settings.lab_strict for settings in served] == [True]

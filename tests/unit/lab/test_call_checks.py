@@ -1,4 +1,4 @@
-"""The checks of a demo call, on a call made of facts; the real one is in tests/e2e."""
+"""The checks of a demo call, with a scripted call; tests/e2e has a real one."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class SpokenCall(ObservedCall):
 
 
 def _call() -> tuple[ObservedCall, Recording, list[Json]]:
-    """Greeting at 0.5 s, the first reply at 8 s cut after 1.5 s, the second at 14 s."""
+    """Greeting at 0.5 s, first reply at 8 s, cut after 1.5 s, second reply at 14 s."""
     agent = np.zeros(20 * RATE_HZ)
     for at_s, text, ms in ((0.5, GREETING, None), (8.0, FIRST, HEARD_MS), (14.0, SECOND, None)):
         sent = np.frombuffer(synthesize(text, 24_000), dtype="<i2")
@@ -77,7 +77,7 @@ def _broken(
 
 
 def _figure(claim: str, call: ObservedCall, recording: Recording, transcript: list[Json]) -> str:
-    """What is shown beside a claim."""
+    """The figure printed with a claim."""
     return next(check.figure for check in check_call(call, SCENARIO, recording, transcript) if check.claim == claim)
 
 
@@ -138,8 +138,8 @@ AGENTS = "agent's turns are in the transcript"
 KEYS = "keys are in the transcript and are answered"
 
 
-def test_words_that_the_script_did_not_expect_are_noticed() -> None:
-    """`heard` selects no reply: a script with the replies in another order than the questions is wrong."""
+def test_unexpected_words_are_noticed() -> None:
+    """`heard` does not select a reply: replies in another order than the questions are a mistake in the scenario."""
     call, recording, transcript = _call()
     transcript[0], transcript[1] = transcript[1], transcript[0]
     assert _broken(call, recording, transcript) == [CALLERS]
@@ -148,7 +148,7 @@ def test_words_that_the_script_did_not_expect_are_noticed() -> None:
     assert SAID[1] in figure
 
 
-def test_spelling_that_cannot_be_heard_does_not_count() -> None:
+def test_punctuation_and_case_are_ignored() -> None:
     call, recording, transcript = _call()
     transcript[0]["text"] = SAID[0].upper().replace(",", "")
     assert _broken(call, recording, transcript) == []
@@ -160,7 +160,7 @@ def test_a_turn_without_a_script_may_be_heard_as_anything() -> None:
     assert _broken(call, recording, transcript) == []
 
 
-def test_a_turn_that_nobody_said_is_noticed() -> None:
+def test_an_additional_turn_is_noticed() -> None:
     call, recording, transcript = _call()
     transcript.insert(1, {"role": "caller", "text": "(speech)"})
     transcript.append({"role": "caller", "text": "(speech)"})
@@ -178,7 +178,7 @@ def test_words_cut_off_by_the_hang_up_may_be_lost() -> None:
     assert _broken(call, recording, transcript) == [CALLERS]
 
 
-def test_of_two_replies_that_begin_alike_a_lost_one_is_noticed() -> None:
+def test_a_lost_reply_is_noticed_among_two_with_the_same_beginning() -> None:
     call, recording, transcript = _call()
     replies = (*SCENARIO.agent.replies, Reply(say=SECOND[:24] + "Mondays."))
     twice = SCENARIO.model_copy(update={"agent": SCENARIO.agent.model_copy(update={"replies": replies})})
@@ -192,7 +192,7 @@ def test_the_turns_after_a_missing_one_are_counted() -> None:
 
 
 def _with_keys(pressed_at: float = 13.8) -> tuple[ObservedCall, Recording, list[Json]]:
-    """The caller presses a key in place of the second question."""
+    """The caller presses a key instead of asking the second question."""
     call, recording, transcript = _call()
     call.phone["timeline"] += [
         {"t": pressed_at + at, "event": "dtmf", "tone": tone, "by": "caller"} for at, tone in ((0.0, "4"), (0.2, "#"))

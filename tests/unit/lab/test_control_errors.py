@@ -1,4 +1,4 @@
-"""All simulators refuse in one form, and name what is known."""
+"""The errors of all simulators have one form and list the known keys."""
 
 from __future__ import annotations
 

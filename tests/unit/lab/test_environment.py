@@ -1,4 +1,4 @@
-"""Settings come from variables of their names; wrong ones are named together; `--help` lists them all."""
+"""Settings are read from variables of their names; all invalid values are reported together; `--help` lists all."""
 
 from __future__ import annotations
 
@@ -7,15 +7,13 @@ from dataclasses import dataclass, field, fields
 import pytest
 
 from lab.acs.settings import AcsSettings
-from lab.environment import NOT_FROM_ENVIRONMENT, read_settings, settings_help
+from lab.environment import NOT_FROM_ENVIRONMENT, SimulatorSettings, settings_help
 from lab.identity import IdentitySettings
 from lab.voice_live.settings import VoiceLiveSettings
 
 
 @dataclass(frozen=True)
-class Knobs:
-    """Knobs of a test."""
-
+class Knobs(SimulatorSettings):
     port: int = 80
     wait_s: float = 1.5
     """Seconds to wait,
@@ -27,18 +25,30 @@ class Knobs:
 
 def test_values_have_the_type_of_their_default() -> None:
     given = {"PORT": "81", "WAIT_S": "2", "LOUD": "Yes", "NAME": "n", "INNER": "x", "UNRELATED": "y"}
-    assert read_settings(Knobs, given) == Knobs(81, 2.0, True, "n", "kept")
-    assert read_settings(Knobs, {}) == Knobs()
+    assert Knobs.from_env(given) == Knobs(port=81, wait_s=2.0, loud=True, name="n", inner="kept")
+    assert Knobs.from_env({}) == Knobs()
+
+
+def test_an_empty_variable_counts_as_unset() -> None:
+    assert Knobs.from_env({"PORT": "", "LOUD": "", "LOG_LEVEL": ""}) == Knobs()
 
 
 def test_wrong_values_are_named_together() -> None:
-    with pytest.raises(ValueError, match=r"PORT must be a whole number, not '8.0'; WAIT_S .*; LOUD must be true or"):
-        read_settings(Knobs, {"PORT": "8.0", "WAIT_S": "soon", "LOUD": "perhaps"})
+    given = {"LOG_LEVEL": "loud", "PORT": "8.5", "WAIT_S": "soon", "LOUD": "perhaps"}
+    with pytest.raises(ValueError, match="PORT") as refused:
+        Knobs.from_env(given)
+    assert str(refused.value).split("; ") == [
+        "LOG_LEVEL must be 'DEBUG', 'INFO', 'WARNING' or 'ERROR', got 'LOUD'",
+        "PORT must be a whole number, got '8.5'",
+        "WAIT_S must be a number, got 'soon'",
+        "LOUD must be true or false, got 'perhaps'",
+    ]
 
 
 def test_the_help_lists_defaults_and_the_docstrings_of_fields() -> None:
     assert settings_help(Knobs).splitlines() == [
         "settings, read from the environment:",
+        "  LOG_LEVEL=INFO",
         "  PORT=80",
         "  WAIT_S=1.5",
         "      Seconds to wait, or a little longer.",

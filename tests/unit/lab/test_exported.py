@@ -33,7 +33,7 @@ def test_every_setting_of_the_example_is_passed_or_named_as_left_out() -> None:
     assert not set(passed(exported)) & OWNED
 
 
-def test_a_real_subscription_is_out_of_reach() -> None:
+def test_credentials_of_a_real_subscription_are_not_passed() -> None:
     exported = {
         "ACS_CONNECTION_STRING": "endpoint=https://real;accesskey=c2VjcmV0",
         "AZURE_VOICE_LIVE_API_KEY": "secret",
@@ -41,7 +41,7 @@ def test_a_real_subscription_is_out_of_reach() -> None:
         "APPLICATIONINSIGHTS_CONNECTION_STRING": "InstrumentationKey=1",
     }
     assert passed(exported) == {}
-    assert left_out(exported) == sorted(set(exported) - {"AZURE_FEDERATED_TOKEN_FILE"}), "the latter is no setting"
+    assert left_out(exported) == sorted(set(exported) - {"AZURE_FEDERATED_TOKEN_FILE"}), "the latter is not a setting"
 
 
 def test_an_exported_setting_replaces_the_labs_own_value() -> None:
@@ -68,7 +68,7 @@ def test_a_redis_elsewhere_is_refused_without_its_password(url: str) -> None:
     assert "secret" not in str(caught.value)
 
 
-def test_a_person_learns_what_has_no_effect(tmp_path: Path) -> None:
+def test_settings_without_effect_are_reported(tmp_path: Path) -> None:
     assert notices(tmp_path, {"ROUTING_KEY": "k" * 16}) == []
     (tmp_path / ".env").touch()
     told = "\n".join(notices(tmp_path, {"API_KEYS": "mine", "REDIS_URL": "redis://localhost"}))

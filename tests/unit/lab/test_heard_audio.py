@@ -28,7 +28,7 @@ def test_speech_is_found_where_it_is() -> None:
     assert found.likeness > 0.99
 
 
-def test_where_one_piece_ends_the_next_can_be_looked_for() -> None:
+def test_a_search_can_start_at_the_end_of_the_previous_piece() -> None:
     heard, at_s = _noise(9.9), 0.0
     for piece in np.split(heard, 99):
         found = find_speech(heard, RATE_HZ, _pcm(piece), from_s=at_s)

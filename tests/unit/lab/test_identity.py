@@ -1,4 +1,4 @@
-"""The managed-identity endpoint: its tokens, its checks, its faults, and the unmodified azure-identity against it."""
+"""The managed identity endpoint: tokens, checks, faults, and the unmodified azure-identity as its client."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ def test_expiry_secret_issuer_and_form_are_checked() -> None:
     foreign = jwt.encode({"iss": "x", "aud": AI, "exp": 2_000_000}, DEFAULT_SECRET, algorithm="HS256")
     unsigned = jwt.encode({"iss": ISSUER, "aud": AI, "exp": 2_000_000}, "", algorithm="none")
     for bad in (encoded[:-4] + "AAAA", foreign, unsigned, "", "a.b.c", "Bearer x"):
-        with pytest.raises(TokenError, match="not a token"):
+        with pytest.raises(TokenError, match="not from the simulated identity"):
             read_token(bad, DEFAULT_SECRET, 1_000_000.0)
-    with pytest.raises(TokenError, match="not a token"):
+    with pytest.raises(TokenError, match="not from the simulated identity"):
         read_token(encoded, "another-secret-of-enough-length-for-hs256", 1_000_000.0)
 
 
@@ -76,7 +76,7 @@ async def test_answers_as_app_service_does(client: httpx.AsyncClient) -> None:
         ({"api-version": "2019-08-01"}, HEADERS, 400),
     ],
 )
-async def test_refuses_wrong_questions(
+async def test_invalid_requests_are_refused(
     client: httpx.AsyncClient, params: dict[str, str], headers: dict[str, str], status: int
 ) -> None:
     answer = await client.get("/msi/token", params=params, headers=headers)
@@ -85,7 +85,7 @@ async def test_refuses_wrong_questions(
     assert (await client.get("/lab/tokens")).json()["minted"] == []
 
 
-async def test_faults_last_as_often_as_told(client: httpx.AsyncClient) -> None:
+async def test_faults_happen_as_often_as_configured(client: httpx.AsyncClient) -> None:
     assert (await client.put("/lab/faults", json={"status": 500, "times": 2})).status_code == 200
     statuses = [(await client.get("/msi/token", params=ASK, headers=HEADERS)).status_code for _ in range(3)]
     assert statuses == [500, 500, 200]

@@ -1,4 +1,4 @@
-"""The same promises as those of `MarkReader`, which is read along."""
+"""`MarkStream` reads the same marks as the reference, `MarkReader`."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_the_place_is_found_again_after_a_shift() -> None:
 
 @settings(deadline=None, max_examples=60)
 @given(pieces=st.lists(st.one_of(st.integers(0, 1200), st.binary(max_size=400)), max_size=12))
-def test_whatever_comes_it_reads_what_the_reference_reads(pieces: list[int | bytes]) -> None:
+def test_any_audio_gives_the_marks_of_the_reference_reader(pieces: list[int | bytes]) -> None:
     seq, pcm = 0, b""
     for piece in pieces:
         if isinstance(piece, bytes):
@@ -76,5 +76,5 @@ def test_whatever_comes_it_reads_what_the_reference_reads(pieces: list[int | byt
     assert set(MarkStream(16_000).feed(pcm)) >= set(reference[-3:])
 
 
-def test_silence_is_no_mark() -> None:
+def test_silence_has_no_marks() -> None:
     assert MarkStream(16_000).feed(bytes(64_000)) == []

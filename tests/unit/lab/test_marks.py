@@ -52,7 +52,7 @@ def test_the_reader_finds_its_place_again_after_a_shift() -> None:
     assert seqs[-13:] == list(range(7, 20))
 
 
-def test_silence_and_noise_hold_no_marks() -> None:
+def test_silence_and_noise_have_no_marks() -> None:
     noise = np.random.default_rng(1).normal(0, 8000, 32_000).astype("<i2").tobytes()
     assert MarkReader(16_000).feed(bytes(64_000)) == []
     assert MarkReader(16_000).feed(noise) == []

@@ -1,4 +1,4 @@
-"""Children end with their parent, also when nobody gave the parent a chance to stop them."""
+"""Child processes end with their parent, also if it is killed."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ async def test_a_child_ends_with_a_killed_parent(child: str) -> None:
         await eventually(lambda: gone(process), within_s=20)
 
 
-async def test_a_child_that_was_released_lives_on() -> None:
+async def test_a_released_child_keeps_running() -> None:
     with parent(then="guard().release(); other = subprocess.Popen(['sleep', '60']); guard().watch(other.pid)") as (
         running,
         process,
@@ -65,7 +65,7 @@ async def test_a_child_that_was_released_lives_on() -> None:
         assert not gone(process)
 
 
-def test_a_pid_that_is_gone_is_no_mistake() -> None:
+def test_the_pid_of_an_exited_process_is_ignored() -> None:
     with subprocess.Popen([sys.executable, "-c", ""]) as child:
         child.wait()
     watch_until_closed([f"{child.pid}\n"])

@@ -15,7 +15,7 @@ def test_the_built_in_scenario_has_a_greeting_two_turns_and_a_barge_in() -> None
 
 
 @pytest.mark.parametrize("step", [{}, {"say": "a", "dtmf": "1"}, {"dtmf": "x"}, {"wait_for": "nothing"}, {"sing": "a"}])
-def test_a_step_is_exactly_one_known_thing(step: dict[str, object]) -> None:
+def test_a_step_has_exactly_one_action(step: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         ScenarioStep.model_validate(step)
 

@@ -1,4 +1,4 @@
-"""The lab's synthesizer: real sound, of a sensible length, the same at every rate, safe from several threads."""
+"""The speech synthesizer: audible, of plausible length, equal at every rate, thread-safe."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_duration_counts_whole_milliseconds() -> None:
 
 
 def test_speaks_when_the_project_lies_deep_in_the_file_system(tmp_path: Path) -> None:
-    """espeak-ng keeps its data's path in 160 bytes. The engine is made once in a process, so another one tries it."""
+    """espeak-ng has 160 bytes for the path of its data. A process has one engine, so the test uses another process."""
     deep = tmp_path / ("d" * 100) / ("e" * 60) / "espeak-ng-data"
     deep.parent.mkdir(parents=True)
     deep.symlink_to(espeakng_loader.get_data_path())

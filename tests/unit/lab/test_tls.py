@@ -1,4 +1,4 @@
-"""One authority for all simulators of a machine, and servers that clients trust through it alone."""
+"""All simulators of a machine share one authority, and clients that trust it accept their certificates."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ _CREATE = "import sys; from pathlib import Path; from lab.tls import server_tls;
 
 
 def client_context(ca: Path) -> ssl.SSLContext:
-    """Trusts nothing else, and is as strict as Python 3.13."""
+    """Return a context that trusts only this authority, with the strict checks of Python 3.13."""
     context = ssl.create_default_context(cafile=str(ca))
     context.verify_flags |= ssl.VERIFY_X509_STRICT | ssl.VERIFY_X509_PARTIAL_CHAIN
     return context
 
 
 def served_names(server: ssl.SSLContext, client: ssl.SSLContext, host: str) -> None:
-    """A handshake in memory. Raises `ssl.SSLCertVerificationError` if the client refuses the server's certificate."""
+    """Handshake in memory. Raises `ssl.SSLCertVerificationError` if the client refuses the certificate."""
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
     a = client.wrap_bio(to_client, to_server, server_hostname=host)
     b = server.wrap_bio(to_server, to_client, server_side=True)
@@ -116,7 +116,7 @@ def test_every_simulator_takes_the_options(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """With a file in place of the folder the program ends with 2 before it serves."""
+    """If the folder is a file, the program ends with exit code 2 before it serves."""
     (tmp_path / "file").touch()
     served: list[uvicorn.Server] = []
     monkeypatch.setattr(uvicorn.Server, "serve", served.append)

@@ -29,6 +29,18 @@ def test_everything_known_is_listed_with_its_uses_and_what_turned_up_besides() -
     ]
 
 
+def test_a_simplified_feature_is_listed_but_not_refused() -> None:
+    unsupported = Unsupported(_KNOWN, {"voice": "all sound the same"}, strict=True)
+    assert [row["refused_when_strict"] for row in unsupported.json()] == [True, True, False]
+
+
+def test_several_uses_are_counted_together() -> None:
+    unsupported = _unsupported()
+    unsupported.used("play.loop", "hold.source")
+    unsupported.used()
+    assert [row["used"] for row in unsupported.json()] == [1, 1]
+
+
 def test_strict_refuses_and_counts() -> None:
     unsupported = _unsupported(strict=True)
     for _ in range(2):

@@ -33,7 +33,7 @@ def test_a_silent_recording_can_be_drawn() -> None:
 
 
 def _tall(lane: str) -> list[float]:
-    """The x of each column that is higher than silence."""
+    """Return the x coordinate of each column that is higher than silence."""
     points = [(float(x), float(y)) for x, y in re.findall(r"([\d.]+),([\d.]+)", lane)]
     upper, lower = points[:COLUMNS], points[COLUMNS:][::-1]
     return [x for (x, top), (_, bottom) in zip(upper, lower, strict=True) if bottom - top > 2]

@@ -1,4 +1,4 @@
-"""What `lab demo my.yaml` says about a scenario with a mistake."""
+"""Errors of `lab demo my.yaml` for a scenario with mistakes."""
 
 from __future__ import annotations
 
@@ -66,30 +66,30 @@ CASES = {
     "ms without a wait": ("name: x\ncaller: {steps: [{say: a, ms: 500}]}\n", "belong to `wait_for`, not to `say`"),
     "a negative pause": ("name: x\ncaller: {steps: [{pause_ms: -1}]}\n", "must be 0 or more"),
     "no list": ("name: x\ncaller: {steps: {say: a}}\n", "must be a list"),
-    "twice": ("name: x\ncaller: {}\ncaller: {}\n", "line 3: `caller` stands here for the second time"),
+    "twice": ("name: x\ncaller: {}\ncaller: {}\n", "line 3: repeated key `caller`; remove one of them"),
     "no such recording": ("name: x\ncaller: {steps: [{play: none.wav}]}\n", "steps[0].play`: there is no file"),
 }
 
 
 @pytest.mark.parametrize(("text", "told"), CASES.values(), ids=CASES)
-def test_a_mistake_is_told_with_its_line(text: str, told: str, tmp_path: Path) -> None:
+def test_a_mistake_is_reported_with_its_line(text: str, told: str, tmp_path: Path) -> None:
     assert told in mistakes_of(text, tmp_path)
 
 
-def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
+def test_all_mistakes_are_reported_together(tmp_path: Path) -> None:
     told = mistakes_of("caller: {number: '12', steps: [{say: a, hang_up: true}, {sing: b}]}\n", tmp_path)
     for word in ("`name`", "caller.number", "steps[0]", "`sing`"):
         assert word in told
 
 
-def test_bytes_that_are_no_text(tmp_path: Path) -> None:
+def test_bytes_that_are_not_utf8(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_bytes(b"name: \xff\xfe")
     with pytest.raises(ScenarioError, match="not UTF-8"):
         load_scenario(path)
 
 
-def test_a_recording_is_looked_for_beside_the_scenario(tmp_path: Path) -> None:
+def test_the_path_of_a_recording_is_relative_to_the_scenario(tmp_path: Path) -> None:
     (tmp_path / "hello.wav").touch()
     (tmp_path / "mine.yaml").write_text("name: x\ncaller: {steps: [{play: hello.wav}]}\n")
     [step] = load_scenario(tmp_path / "mine.yaml").caller.steps

@@ -1,17 +1,17 @@
-"""ACS's error answers: an HTTP status and `{"error": {"code": "<sub code>", "message": ...}}`, as recorded.
+"""Error responses of ACS: an HTTP status and `{"error": {"code": "<sub code>", "message": …}}`, as recorded.
 
-    AcsError
-    ├─ UnauthorizedError     401/7509  the request is not signed with the resource's key
-    ├─ NotFoundError         404/8522  no such call, participant or path; also every request after a call's end
+    AcsApiError
+    ├─ UnauthorizedError     401/7509  the request is not signed with the key of the resource
+    ├─ AcsNotFoundError      404/8522  unknown call, participant or path; also every request after the end of a call
     ├─ InvalidArgumentError  400/8523
     ├─ TooEarlyError         400/8501  the call is not established
-    ├─ WrongStateError       400/8585  the action does not fit the call's present state
-    ├─ StaleContextError     400       IDX23010, the incoming-call context outlived its ring
-    ├─ ConflictError         409/8519
-    ├─ NotConfiguredError    405/8522  needed an option that was not given when the call was answered
-    └─ NotSimulatedError     405/8520  the real service can do it, this simulator does not
+    ├─ WrongStateError       400/8585  the action is not allowed in the current state of the call
+    ├─ StaleContextError     400       IDX23010, the incoming-call context has expired
+    ├─ AcsConflictError      409/8519
+    ├─ NotConfiguredError    405/8522  the answer to the call did not set a required option
+    └─ NotSimulatedError     405/8520  ACS supports the operation, the simulator does not
 
-All are the client's fault except `NotSimulatedError`; none is worth repeating unchanged.
+All are the fault of the client, except `NotSimulatedError`. Retrying the same request never helps.
 """
 
 from __future__ import annotations

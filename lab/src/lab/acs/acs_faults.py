@@ -1,6 +1,4 @@
-"""Faults that a test or a person requests of the simulator: `PUT /lab/faults`. Each ends after `times` uses or `for_s`
-seconds, if set.
-"""
+"""Faults of the simulated ACS, set by `PUT /lab/faults`. Each ends after `times` uses or `for_s` seconds, if set."""
 
 from __future__ import annotations
 
@@ -13,16 +11,16 @@ from pydantic import BaseModel, ConfigDict, Field
 
 class _Fault(BaseModel):
     model_config = ConfigDict(extra="forbid")
-    times: int | None = Field(default=None, ge=1, description="how often it strikes; unset: until it is removed")
-    for_s: float | None = Field(default=None, gt=0, description="seconds it strikes, from the request that put it")
+    times: int | None = Field(default=None, ge=1, description="number of uses; unset: until it is removed")
+    for_s: float | None = Field(default=None, gt=0, description="seconds of effect, from the PUT request on")
 
 
 class RestFault(_Fault):
-    """Strikes a REST operation, by default before it is carried out; `when: after` loses only the answer."""
+    """Fails a REST operation, by default before it is carried out. With `when: after` only the response is lost."""
 
     status: int | None = Field(default=None, ge=400, le=599)
     code: str = "InternalServerError"
-    message: str = "A fault of the lab."
+    message: str = "Injected fault."
     retry_after: float | None = None
     delay_s: float = Field(default=0.0, ge=0)
     drop: bool = False
@@ -30,8 +28,8 @@ class RestFault(_Fault):
 
 
 class EventGridFault(_Fault):
-    """Deliver each event `duplicates` times more, or `delay_s` late, or in one batch with `neighbours`, which may be
-    any JSON: events of other calls, of other topics, or malformed ones.
+    """Deliver each event `duplicates` more times, after `delay_s`, or in one batch with `neighbours`: any JSON, such as
+    events of other calls or topics, or malformed events.
     """
 
     duplicates: int = Field(default=0, ge=0)
@@ -40,14 +38,13 @@ class EventGridFault(_Fault):
 
 
 class CallbackFault(_Fault):
-    """`reorder`: the events of one request come in reverse order, and the request does not hold up those behind it:
-    it leaves after `delay_s`, or 0.3 s when that is not set. `neighbours`: any JSON, sent before the events of
-    the request. `results`: the form of the codes in `resultInformation`, or that it is missing. `correlation`: whose
-    id `correlationId` is, or that it is missing.
+    """`reorder`: send the events of one request in reverse order, after `delay_s` (0.3 s if unset), without delaying
+    later requests. `neighbours`: any JSON, sent before the events of the request. `results`: the type of the codes in
+    `resultInformation`. `correlation`: the call that `correlationId` identifies.
     """
 
     types: tuple[str, ...] = ()
-    """Only requests with an event whose type ends in one of these; empty: all."""
+    """Affects only requests with an event whose type ends in one of these; empty: all."""
     duplicates: int = Field(default=0, ge=0)
     reorder: bool = False
     drop: bool = False
@@ -61,7 +58,7 @@ class CallbackFault(_Fault):
 
 
 class OddFrame(BaseModel):
-    """A message out of the ordinary, put on the media socket after its AudioMetadata."""
+    """An unusual message, sent on the media socket after AudioMetadata."""
 
     model_config = ConfigDict(extra="forbid")
     text: str | None = None
@@ -69,7 +66,7 @@ class OddFrame(BaseModel):
 
 
 class MediaFault(_Fault):
-    """`refuse`: the media socket is not even dialled. `drop_after_s`: it is cut without a close frame."""
+    """`refuse`: do not connect the media socket. `drop_after_s`: abort it without a close frame."""
 
     refuse: bool = False
     drop_after_s: float | None = Field(default=None, ge=0)
@@ -77,7 +74,7 @@ class MediaFault(_Fault):
 
 
 class FaultPlan(BaseModel):
-    """`rest` is keyed by operation (`answer`, `hang_up`, ... or `*` for all)."""
+    """`rest` is keyed by operation (`answer`, `hang_up`, …) or `*` for all."""
 
     model_config = ConfigDict(extra="forbid")
     rest: dict[str, RestFault] = {}
@@ -87,16 +84,16 @@ class FaultPlan(BaseModel):
 
 
 def unknown_names(plan: FaultPlan, operations: Iterable[str], events: Iterable[str]) -> list[str]:
-    """The operations and event types of `plan` that do not exist, each with the list of those that do."""
+    """Return an error for each unknown operation and event type of `plan`, with the known ones."""
     known_operations, known_events = sorted(operations), sorted(events)
     wrong = [
-        f"rest: there is no operation {name!r}; known: *, {', '.join(known_operations)}"
+        f"rest: unknown operation {name!r}; known: *, {', '.join(known_operations)}"
         for name in plan.rest
         if name != "*" and name not in known_operations
     ]
     types = plan.callbacks.types if plan.callbacks is not None else ()
     return wrong + [
-        f"callbacks.types: no event ends in {name!r}; known: {', '.join(known_events)}"
+        f"callbacks.types: unknown event {name!r}; known: {', '.join(known_events)}"
         for name in types
         if not any(("Microsoft.Communication." + known).endswith(name) for known in known_events)
     ]
@@ -106,7 +103,7 @@ FaultT = TypeVar("FaultT", bound=_Fault)
 
 
 class AcsFaults:
-    """The plan in force, with what is left of each fault."""
+    """The active faults and their remaining uses."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

@@ -14,20 +14,19 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from lab.acs import acs_log, rest
+from lab.acs import rest
 from lab.acs.equipment import Equipment
 from lab.acs.exchange import Exchange
-from lab.acs.lab_api import LabApi, RefusedRequestError, refused
+from lab.acs.lab_api import LabApi
 from lab.acs.settings import AcsSettings
 from lab.acs.tokens import KEYS_PATH, OPENID_PATH, TokenIssuer
 from lab.control_errors import HTTP_ERRORS
-from lab.keep_alive import KEEP_ALIVE_S
-from lab.simulator_options import simulator_parser
-from lab.tls import Tls, tls_from
+from lab.simulator import KEEP_ALIVE_S, log, run_simulator
+from lab.tls import Tls
 
 
 def create_app(settings: AcsSettings) -> Starlette:
-    """Everything that lives is made in the lifespan: the HTTP session, the keys, the calls."""
+    """The lifespan creates the HTTP session, the keys and the calls."""
     current: list[Exchange] = []
 
     def exchange() -> Exchange:
@@ -39,6 +38,8 @@ def create_app(settings: AcsSettings) -> Starlette:
         async with aiohttp.ClientSession(connector=connector) as http, asyncio.TaskGroup() as tasks:
             tokens = TokenIssuer(settings.issuer, settings.acs_resource_id)
             current[:] = [Exchange(Equipment(settings, http, tokens), tasks)]
+            facts = {"url": settings.base_url, "webhook": settings.webhook_url, "schema": settings.event_schema}
+            log.info("simulator started", extra=facts)
             try:
                 yield
             finally:
@@ -58,16 +59,14 @@ def create_app(settings: AcsSettings) -> Starlette:
             *LabApi(exchange).routes(),
             *rest.routes(exchange),
         ],
-        exception_handlers={**HTTP_ERRORS, RefusedRequestError: refused},
+        exception_handlers=HTTP_ERRORS,
         lifespan=lifespan,
     )
 
 
-async def serve(settings: AcsSettings, tls: Tls | None = None) -> None:
-    """Serve until SIGINT or SIGTERM."""
-    acs_log.configure(settings.log_level)
-    config = uvicorn.Config(
-        create_app(settings),
+def server_config(settings: AcsSettings, tls: Tls | None = None) -> uvicorn.Config:
+    return uvicorn.Config(
+        create_app(replace(settings, scheme="https" if tls else "http")),
         host=settings.host,
         port=settings.port,
         log_level="warning",
@@ -76,23 +75,7 @@ async def serve(settings: AcsSettings, tls: Tls | None = None) -> None:
         timeout_graceful_shutdown=2,
         ssl_context_factory=tls.context_factory if tls else None,
     )
-    acs_log.log("acs simulator", url=settings.base_url, webhook=settings.webhook_url, schema=settings.event_schema)
-    await uvicorn.Server(config).serve()
 
 
 def main(argv: Sequence[str] = ()) -> int:
-    """Run from the environment; 2 when a setting is wrong."""
-    parser = simulator_parser("acs", "A simulated ACS resource.", AcsSettings)
-    parser.add_argument("--strict", action="store_true", help="as LAB_STRICT=1")
-    options = parser.parse_args(argv)
-    try:
-        given = AcsSettings.from_env()
-        scheme, strict = "https" if options.tls else "http", given.lab_strict or options.strict
-        settings = replace(given, scheme=scheme, lab_strict=strict)
-        tls = tls_from(options)
-    except (ValueError, OSError) as error:
-        acs_log.configure("INFO")
-        acs_log.log("settings are wrong", reason=str(error))
-        return 2
-    asyncio.run(serve(settings, tls))
-    return 0
+    return run_simulator("acs", "A simulated ACS resource.", AcsSettings, server_config, argv)

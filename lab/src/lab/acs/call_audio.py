@@ -1,8 +1,7 @@
-"""What the caller hears: received audio is queued and played in real time; StopAudio drops what was not played.
+"""Playback queue of the caller's phone: audio is played in real time; StopAudio drops the unplayed part.
 
-Pure: `now` is `time.monotonic()` of the caller of each method and never goes back. Playing starts with the first
-audio after an empty queue, and the line carries silence while the queue is empty, so the rendered samples since
-`opened` are the whole truth about what was heard.
+Pure; `now` is monotonic time in seconds. Playback starts when audio arrives at an empty queue. An empty queue plays
+silence, so the samples rendered since `opened` are exactly what the caller heard.
 """
 
 from __future__ import annotations
@@ -27,14 +26,14 @@ class CallAudio:
         return self._ms(self._queued_bytes)
 
     def add(self, pcm: bytes, now: float) -> None:
-        """Queue PCM16LE mono of any length of whole samples; it starts now if nothing is playing."""
+        """Queue PCM16LE mono: whole samples, any length."""
         self._render(now)
         if pcm:
             self._queue.append(pcm)
             self._queued_bytes += len(pcm)
 
     def clear(self, now: float) -> float:
-        """Drop all that was not played by `now`; answer how many milliseconds that was."""
+        """Drop the unplayed audio and return its duration in ms."""
         self._render(now)
         dropped_ms = self._ms(self._queued_bytes)
         self._queue.clear()
@@ -43,7 +42,7 @@ class CallAudio:
         return dropped_ms
 
     def advance(self, now: float) -> bytes:
-        """The samples heard since the last call of `advance` (or since `opened`), silence included."""
+        """Return the samples played since the previous `advance` (or since `opened`), including silence."""
         self._render(now)
         heard = bytes(self._pending)
         self._pending.clear()

@@ -1,4 +1,4 @@
-"""Delivers a call's callback events: one request after the other, each with a fresh token, retried when it fails."""
+"""Delivers the callback events of a call: one request at a time, each with a new token, with retries."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from yarl import URL
 
 from lab.acs import callback_events
 from lab.acs.acs_faults import CallbackFault
-from lab.acs.acs_log import log
 from lab.acs.calls import SimulatedCall
 from lab.acs.equipment import Equipment
 from lab.acs.party_identifiers import Json
+from lab.simulator import log
 
 _REORDER_S = 0.3
 
 
 class CallbackQueue:
-    """Requests of one call leave in the order of `put`; `finish` ends `run` after the last of them.
+    """Sends the requests of one call in the order of `put`. After `finish`, `run` ends with the last request.
 
-    At least once: a request without a 2xx answer is repeated, with the same event ids and a new token, up to
-    `callback_attempts` times. The real schedule is not documented.
+    Delivery is at least once: a request without a 2xx response is sent again, with the same event ids and a new token,
+    up to `callback_attempts` times. The retry schedule of ACS is not documented.
     """
 
     def __init__(self, call: SimulatedCall, equipment: Equipment) -> None:
@@ -32,7 +32,7 @@ class CallbackQueue:
         self._queue: asyncio.Queue[tuple[str, list[Json]] | None] = asyncio.Queue()
 
     def put(self, *events: Json, url: str | None = None) -> None:
-        """Queue one request with `events`, for `url` or else the call's callback URL; without either it is dropped."""
+        """Queue one request with `events` to `url`, by default the callback URL of the call; dropped without either."""
         address = url or (self._call.callback.callback_url if self._call.callback else None)
         if address:
             self._queue.put_nowait((address, list(events)))
@@ -76,10 +76,10 @@ class CallbackQueue:
                 return
             self._call.counters["callback_failures"] += 1
         self._call.note("callback_failed", types=_types(events), outcome=outcome)
-        log("callback failed", call=self._call.id, types=_types(events), outcome=outcome)
+        log.info("callback failed", extra={"call": self._call.id, "types": _types(events), "outcome": outcome})
 
     async def _post(self, url: str, events: list[object]) -> str:
-        """The HTTP status as text, or the error."""
+        """Return the HTTP status as text, or the error."""
         settings = self._equipment.settings
         token = self._equipment.tokens.acs_token(datetime.now(UTC), settings.callback_token_s)
         try:

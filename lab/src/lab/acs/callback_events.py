@@ -1,8 +1,8 @@
-"""The events that ACS posts to a call's callback URL, as CloudEvents 1.0 (ACS docs, "Call Automation events").
+"""The events that ACS posts to the callback URL of a call, as CloudEvents 1.0 (ACS docs, "Call Automation events").
 
-Pure. `data` carries two fields beyond the published models, as real payloads do: `version` (the api-version of the
-call's request) and `publicEventType`. Every event has `resultInformation`, as all recorded since the end of 2024 have;
-older ones had it on some events only (fault `results: missing`).
+Pure. Like recorded payloads, `data` has two fields that the published models lack: `version` (the api-version of the
+request that set up the call) and `publicEventType`. All events have `resultInformation`, as all events recorded since
+the end of 2024; of older ones only some have it (fault `results: missing`).
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ NAMES: Final = frozenset(
         *("ContinuousDtmfRecognitionToneReceived", "ContinuousDtmfRecognitionStopped"),
     }
 )
-"""The events that this simulator sends, without the prefix."""
+"""Events that the simulator sends, without the prefix."""
 
 
 def event(call: SimulatedCall, name: str, context: str | None = None, **fields: object) -> Json:
-    """One CloudEvent; `fields` are added to the common ones, those that are `None` are left out."""
+    """Return one CloudEvent with additional `fields`; fields with the value `None` are omitted."""
     if name not in NAMES:
         raise ValueError(f"ACS has no event {name!r}")
     source = f"calling/callConnections/{call.connection_id}"
@@ -65,20 +65,20 @@ def result(code: int = 200, sub_code: int = 0, message: str = SUCCESS) -> Json:
 
 
 def with_results(form: Json, results: Results) -> Json:
-    """The event with the codes of its `resultInformation` as text or float, or without `resultInformation`."""
+    """Return the event with the codes of `resultInformation` as text or float, or without `resultInformation`."""
     data = form["data"]
     if results == "number" or not isinstance(data, dict) or not isinstance(info := data.get("resultInformation"), dict):
         return form
     if results == "missing":
         return form | {"data": {name: data[name] for name in data if name != "resultInformation"}}
-    spell = str if results == "text" else float
-    spelled = {name: spell(info[name]) for name in ("code", "subCode")}
-    return form | {"data": data | {"resultInformation": info | spelled}}
+    convert = str if results == "text" else float
+    codes = {name: convert(info[name]) for name in ("code", "subCode")}
+    return form | {"data": data | {"resultInformation": info | codes}}
 
 
 def with_correlation(form: Json, correlation: Correlation) -> Json:
-    """The event with the `correlationId` of the IncomingCall event, with one that only this connection has, or without:
-    the ACS documentation does not say which.
+    """Return the event with the `correlationId` of the IncomingCall event, one of the connection, or none. The ACS
+    documentation does not state which is right.
     """
     data = form["data"]
     if correlation == "incoming" or not isinstance(data, dict):
@@ -111,8 +111,8 @@ def participants_updated(call: SimulatedCall) -> Json:
 def media_streaming(
     call: SimulatedCall, what: str, details: str, context: str | None = None, info: Json | None = None
 ) -> Json:
-    """`what` is Started, Stopped or Failed; `details` one of the documented status details. `context`: None for the
-    operationContext of the answer, "" for none.
+    """`what`: Started, Stopped or Failed. `details`: a documented status detail. `context`: None for the
+    operationContext of the answer, "" for no context.
     """
     update = {
         "contentType": "Audio",
@@ -141,7 +141,7 @@ def transfer_accepted(call: SimulatedCall, target: Identifier, transferee: Ident
 
 
 def completed(call: SimulatedCall, name: str, context: str | None, **fields: object) -> Json:
-    """An operation's event with a result of success."""
+    """Return the success event of an operation."""
     return event(call, name, context, resultInformation=result(), **fields)
 
 
@@ -152,7 +152,7 @@ def failed(
 
 
 def tone_received(call: SimulatedCall, sequence: int, tone: str, context: str | None) -> Json:
-    """`tone` is the word (`five`, `pound`), unlike the character of the media socket."""
+    """`tone`: a word (`five`, `pound`); the media socket uses characters."""
     return event(call, "ContinuousDtmfRecognitionToneReceived", context, sequenceId=sequence, tone=tone)
 
 

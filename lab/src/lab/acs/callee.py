@@ -1,4 +1,4 @@
-"""What the other end does when the application calls it: outbound calls, transfers, added participants."""
+"""The called party of outbound calls, transfers and added participants: it answers or fails as configured."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _FAILURES: dict[str, tuple[int, int, str]] = {
 
 
 class CalleePlan(BaseModel):
-    """`PUT /lab/callee`. `after_s` is how long the phone rings; audio, steps and mark are as in `POST /lab/calls`."""
+    """Body of `PUT /lab/callee`. `after_s`: ringing time; `audio`, `steps` and `mark` as in `POST /lab/calls`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     outcome: Outcome = "answers"
@@ -30,7 +30,7 @@ class CalleePlan(BaseModel):
     mark: int = Field(default=0, ge=0, le=0xFFFF)
 
     def failure(self) -> CallEnd | None:
-        """How the attempt fails, or `None` when the callee answers."""
+        """Return the end of the failed call, or `None` if the callee answers."""
         if self.outcome == "answers":
             return None
         code, sub_code, message = _FAILURES[self.outcome]

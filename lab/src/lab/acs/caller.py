@@ -1,4 +1,4 @@
-"""The caller as a script: says, presses, waits for the agent, hangs up. Time is the line's own, in frames of 20 ms."""
+"""Runs the script of a caller: speak, press keys, wait for the agent, hang up. Waits advance in frames of 20 ms."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from lab.speech import synthesize
 
 
 class CallerLeg(Protocol):
-    """What the caller uses of the call's running side."""
+    """The part of `Leg` that the caller uses."""
 
     call: SimulatedCall
 
@@ -33,10 +33,10 @@ class CallerLeg(Protocol):
 
 
 class Waiting:
-    """Whether a `wait_for` step is over, judged from what was heard since it began. Pure.
+    """Decides when a `wait_for` step is complete, from the audio heard since it began. Pure.
 
-    `agent_ends` also counts an agent who is speaking when the step begins, but not one who spoke earlier: after the
-    caller's own words that would end the wait before the answer.
+    `agent_ends` also accepts agent sound that is playing when the step begins, but no earlier sound: otherwise the wait
+    after an utterance of the caller would end before the answer.
     """
 
     def __init__(self, step: ScenarioStep, line: CallerLine) -> None:
@@ -59,7 +59,7 @@ class Waiting:
 
 
 class Caller:
-    """Runs a call's steps from the moment it is connected. A wait that takes too long is noted and passed over."""
+    """Runs the steps of a connected call. A wait that exceeds `within_s` is noted in the timeline and skipped."""
 
     def __init__(self, leg: CallerLeg) -> None:
         self._leg = leg
@@ -74,7 +74,7 @@ class Caller:
                 self._leg.call.note("step_failed", step=number, reason=f"{type(error).__name__}: {error}")
 
     async def say(self, text: str) -> Utterance:
-        """Put `text` on the line as speech, after what is still being said."""
+        """Queue `text` as speech, behind the current utterances."""
         line = self._line()
         return line.say(await asyncio.to_thread(synthesize, text, line.rate_hz), text)
 
@@ -114,15 +114,15 @@ class Caller:
     def _line(self) -> CallerLine:
         line = self._leg.call.line
         if line is None:
-            raise ValueError("the line is not open")
+            raise ValueError("the call has no open line; wait until it is connected")
         return line
 
 
 def decode_wav(content: bytes, rate_hz: int) -> bytes:
-    """PCM16LE mono at `rate_hz` from a 16-bit WAV of any rate; of several channels the first is taken."""
+    """Return PCM16LE mono at `rate_hz` from a 16-bit WAV of any rate; only the first channel is used."""
     with wave.open(io.BytesIO(content)) as reader:
         if reader.getsampwidth() != 2:
-            raise ValueError("a WAV file must have 16-bit samples")
+            raise ValueError(f"a WAV file must have 16-bit samples, got {reader.getsampwidth() * 8}-bit")
         samples = np.frombuffer(reader.readframes(reader.getnframes()), dtype="<i2")
         mono = samples.reshape(-1, reader.getnchannels())[:, 0]
         if reader.getframerate() != rate_hz:

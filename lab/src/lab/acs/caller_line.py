@@ -1,7 +1,7 @@
-"""The caller's end of a call: what they say and what they hear, on one time axis that starts when the line opens.
+"""The phone of the caller: sends and plays audio, on one time axis that starts when the line opens.
 
-Pure: no sockets and no clock. Each 20 ms the call takes `tick(now)` and sends the frame it answers; what the media
-socket delivers goes into `play`, StopAudio into `clear`.
+Pure: no sockets, no clock. Every 20 ms the call sends the frame that `tick(now)` returns. Audio from the media socket
+goes to `play`, StopAudio to `clear`.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ Change = AgentStarts | AgentEnds | CallerSays | CallerEnds
 
 
 class CallerLine:
-    """`muted` keeps the caller's sound off the line; `on_hold` separates caller and agent in both directions.
+    """`muted` suppresses the audio of the caller; `on_hold` blocks both directions.
 
-    `prompts` is audio that ACS itself plays to the caller (the Play operation), mixed with the agent's. `noise` lies
-    under everything that the caller's side sends, except on a line that is muted or on hold.
+    `prompts`: audio that ACS itself plays to the caller (the Play operation), mixed with the agent's. `noise` is added
+    to the audio of the caller unless the line is muted or on hold.
     """
 
     def __init__(
@@ -51,24 +51,24 @@ class CallerLine:
         self.mark_reader = MarkStream(rate_hz) if isinstance(uplink, Marks) else None
         self.marks_heard: list[tuple[int, int, float]] = []
         self.silences: list[tuple[float, float]] = []
-        """On a line with marks: from when to when nothing but digital silence came, for more than a second."""
+        """Only with marks: (start, end) of each period of digital silence longer than a second."""
         self._sounded_at = opened
         self.muted = False
         self.on_hold = False
         self._noise = noise
         self._cut = False
-        """StopAudio came after the last tick."""
+        """StopAudio has arrived since the last tick."""
         self._sound_before_cut_ms = 0.0
         self._silence = bytes(frame_bytes(rate_hz))
 
     def say(self, pcm: bytes, text: str) -> Utterance:
-        """Queue speech; raises `ValueError` on a line that carries marks."""
+        """Queue speech. Raises `ValueError` on a call with marks."""
         if not isinstance(self.uplink, Speech):
-            raise ValueError("this call carries marks, nothing can be said on it")
+            raise ValueError("a call with marks cannot carry speech; place it with `audio: script`")
         return self.uplink.say(pcm, text)
 
     def play(self, pcm: bytes, now: float) -> None:
-        """Take agent audio that arrived at `now`. Marks are read as they arrive, and played only to be recorded."""
+        """Play agent audio that arrived at `now`. Marks are read on arrival and played only if they are recorded."""
         if self.mark_reader is None or self.recording is not None:
             self.playout.add(pcm, now)
         if self.mark_reader is None:
@@ -88,18 +88,18 @@ class CallerLine:
         return [*self.silences, (self._sounded_at, now)] if silent else self.silences
 
     def clear(self, now: float) -> float:
-        """Drop agent audio that was not heard by `now`; answer its milliseconds."""
+        """Drop the unplayed agent audio and return its duration in ms."""
         self._cut = True
         return self.playout.clear(now)
 
     @property
     def agent_speaks(self) -> bool:
-        """Whether the caller hears the agent now, pauses between words included; not after StopAudio."""
+        """Whether the caller hears the agent, including pauses between words; false after StopAudio."""
         interrupted = self._cut or self.hearing.sound_ms <= self._sound_before_cut_ms
         return self.hearing.speaking and not interrupted
 
     def tick(self, now: float) -> tuple[bytes | None, Sequence[Change]]:
-        """The caller's next frame (`None`: silence), and who began or ended to speak since the last tick."""
+        """Return the next frame of the caller (`None`: silence) and the speech starts and ends since the last tick."""
         heard = self._heard(now)
         frame = self.uplink.next_frame(now)
         if self._noise is not None:
@@ -114,7 +114,7 @@ class CallerLine:
         return (None if self.muted or self.on_hold else frame), changes
 
     def listen(self, now: float) -> None:
-        """In place of `tick` on a line with marks, whose caller is not recorded: they are in `uplink.sent`."""
+        """Replaces `tick` on a line with marks. The caller is not recorded: the marks sent are in `uplink.sent`."""
         if self.recording is not None:
             self.recording.hear(self._heard(now))
 
@@ -129,8 +129,8 @@ class CallerLine:
         return heard
 
     def _align_caller(self, now: float) -> None:
-        """After the ticker gave up ticks (a suspended machine) the caller's channel is filled with silence. Ticks that
-        are only late bring their frames themselves: silence would tear a word apart, and stay as a delay.
+        """Fill the channel of the caller with silence after skipped ticks (a suspended machine). Ticks that are only
+        late still deliver their frames: silence would split a word and remain as a delay.
         """
         assert self.recording is not None
         frame_samples = len(self._silence) // 2

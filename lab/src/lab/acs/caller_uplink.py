@@ -1,4 +1,4 @@
-"""What the caller's end puts on the line, one 20 ms frame at a time: speech, silence, or numbered marks."""
+"""Audio that the caller sends, in frames of 20 ms: speech, silence or numbered marks."""
 
 from __future__ import annotations
 
@@ -22,18 +22,16 @@ class CallerEnds:
 
 
 class CallerUplink(Protocol):
-    """`next_frame` is called once for each 20 ms; `None` is a frame of silence."""
+    """`next_frame` is called every 20 ms; `None` is a frame of silence."""
 
     def next_frame(self, now: float) -> bytes | None: ...
 
     def changes(self) -> list[CallerSays | CallerEnds]:
-        """What began or ended with the last frame."""
+        """Return the speech starts and ends of the last frame."""
         ...
 
 
 class Utterance:
-    """Something the caller says: which frames of it are already on the line."""
-
     def __init__(self, pcm: bytes, text: str) -> None:
         self.pcm = pcm
         self.text = text
@@ -45,7 +43,7 @@ class Utterance:
 
 
 class Speech:
-    """Says utterances one after the other, and silence when there is none."""
+    """Sends utterances one after the other, with silence between them."""
 
     def __init__(self, rate_hz: int) -> None:
         self._frame_bytes = frame_bytes(rate_hz)
@@ -77,7 +75,7 @@ class Speech:
 
 
 class Marks:
-    """A numbered frame each 20 ms, for measuring loss, order and delay."""
+    """Sends a numbered frame every 20 ms, to measure loss, order and delay."""
 
     def __init__(self, call: int, rate_hz: int) -> None:
         self._call = call
@@ -91,7 +89,7 @@ class Marks:
         return frame
 
     def next_base64(self) -> bytes:
-        """The next frame as base64; `was_sent` has to follow."""
+        """Return the next frame as base64. Call `was_sent` afterwards."""
         return mark_base64(self._call, self._seq, self._rate_hz)
 
     def was_sent(self, now: float) -> None:

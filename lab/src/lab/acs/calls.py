@@ -1,4 +1,4 @@
-"""The calls that the simulated ACS knows: their state, what they were answered with, and their timeline."""
+"""Calls of the simulated ACS: state, options of the answer, timeline."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Literal
 
-from lab.acs.acs_log import log
 from lab.acs.caller_line import CallerLine
 from lab.acs.hang_up import HangUpForm
 from lab.acs.incoming_call_event import IncomingCallEventData
 from lab.acs.party_identifiers import Identifier, Json
 from lab.scenario import ScenarioStep
+from lab.simulator import log
 
 
 class CallState(StrEnum):
@@ -48,7 +48,7 @@ Audio = Literal["script", "marks", "silence"]
 
 @dataclass(frozen=True, slots=True)
 class MediaOptions:
-    """`mediaStreamingOptions` of the request that set the call up."""
+    """`mediaStreamingOptions` of the request that set up the call."""
 
     transport_url: str
     rate_hz: int
@@ -63,7 +63,7 @@ class CallbackOptions:
     callback_url: str
     operation_context: str | None
     version: str
-    """The api-version of the request; it comes back in each event."""
+    """The api-version of the request; repeated in each event."""
 
 
 @dataclass(slots=True)
@@ -78,7 +78,7 @@ class Participant:
 
 @dataclass(slots=True)
 class CallEnd:
-    """Why a call ended, as the result information of `CallDisconnected`."""
+    """End of a call; the codes and the message go to `resultInformation` of `CallDisconnected`."""
 
     by: str
     reason: str
@@ -89,7 +89,7 @@ class CallEnd:
 
 @dataclass(slots=True, eq=False)
 class SimulatedCall:
-    """One call. `caller` is the party that the lab plays; `callee` is the number or identity that the app serves."""
+    """One call. `caller`: the simulated party; `callee`: the number or identity of the application."""
 
     caller: Identifier
     callee: Identifier
@@ -98,10 +98,10 @@ class SimulatedCall:
     audio: Audio = "script"
     mark: int = 0
     record: bool = False
-    """Record what is heard although it is marks."""
+    """Also record a call with marks."""
     announcement: IncomingCallEventData = field(default_factory=IncomingCallEventData)
     hang_up: HangUpForm | None = None
-    """The codes reported when the caller hangs up; unset: the usual codes of such a caller."""
+    """Codes reported when the caller hangs up; unset: the usual codes for this kind of caller."""
     outbound: bool = False
     ring_timeout_s: float = 30.0
     id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
@@ -120,29 +120,29 @@ class SimulatedCall:
     media_state: Literal["inactive", "active"] = "inactive"
     subscription_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     continuous_dtmf: str | None = None
-    """Where tones are reported to, while continuous recognition is on: its operation context, else empty."""
+    """Operation context of continuous tone recognition, empty without one; `None` while recognition is off."""
     participants: dict[str, Participant] = field(default_factory=dict)
     participants_sequence: int = 0
     line: CallerLine | None = None
     first_audio_at: float | None = None
-    """When the first audio of the agent arrived, monotonic seconds; what was heard of it is on the timeline."""
+    """Arrival of the first agent audio, in monotonic seconds; the timeline contains when it was heard."""
     created: float = field(default_factory=time.monotonic)
     created_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     timeline: list[Json] = field(default_factory=list)
     counters: Counter[str] = field(default_factory=Counter)
     decided: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when the call is no longer ringing."""
+    """Set once the call no longer rings."""
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
     def note(self, event: str, *, t: float | None = None, **fields: object) -> None:
-        """Put an event on the timeline, now or at the monotonic time `t`."""
+        """Add an event to the timeline, now or at the monotonic time `t`."""
         self.timeline.append({"t": time.monotonic() if t is None else t, "event": event, **fields})
 
     def become(self, state: CallState) -> None:
-        """The one place where the state changes; raises `ValueError` for a change that is not in `TRANSITIONS`."""
+        """Set the state and log it. Raises `ValueError` for a change that is not in `TRANSITIONS`."""
         if state not in TRANSITIONS[self.state]:
-            raise ValueError(f"a call that is {self.state} cannot become {state}")
-        log("call state", call=self.id, before=self.state, after=state)
+            raise ValueError(f"no transition from {self.state} to {state}")
+        log.info("call state changed", extra={"call": self.id, "before": self.state, "after": state})
         self.state = state
         if state is not CallState.RINGING:
             self.decided.set()
@@ -158,8 +158,8 @@ class SimulatedCall:
         return self.participants_sequence
 
     def properties(self) -> Json:
-        """`CallConnectionProperties` as the REST API answers it. An outbound call has no server call id before it is
-        connected, as recorded: its callbacks bring it.
+        """Return `CallConnectionProperties` of the REST API. An outbound call has no server call id until it is
+        connected, as recorded: its callbacks contain it.
         """
         source, target = (self.app, self.caller) if self.outbound else (self.caller, self.app)
         properties: Json = {
@@ -190,7 +190,7 @@ class SimulatedCall:
         return properties
 
     def json(self) -> Json:
-        """What `GET /lab/calls/{id}` shows."""
+        """Return the body of `GET /lab/calls/{id}`."""
         return {
             "id": self.id,
             "state": self.state.value,
@@ -210,7 +210,7 @@ class SimulatedCall:
 
 
 class CallBook:
-    """All calls by their three names; the oldest ended ones are forgotten beyond `keep`."""
+    """Calls by id, connection id and incoming-call context. Beyond `keep` calls, the oldest ended one is dropped."""
 
     def __init__(self, keep: int = 1000) -> None:
         self._keep = keep
@@ -246,7 +246,7 @@ class CallBook:
 
 
 def _incoming_call_context() -> str:
-    """An opaque string of the shape and size of a real one: an unsigned token with a long `cc` claim."""
+    """Return an opaque string with the form and size of a real one: an unsigned JWT with a long `cc` claim."""
     header = base64.urlsafe_b64encode(b'{"alg":"none","typ":"JWT"}').rstrip(b"=").decode()
     filler = "".join(uuid.uuid4().hex for _ in range(64))
     payload = base64.urlsafe_b64encode(json.dumps({"cc": "H4sI" + filler}).encode()).rstrip(b"=").decode()

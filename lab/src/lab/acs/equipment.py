@@ -1,4 +1,4 @@
-"""What all calls of one simulator share."""
+"""State that all calls of one simulator share."""
 
 from __future__ import annotations
 

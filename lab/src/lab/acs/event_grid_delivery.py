@@ -1,7 +1,7 @@
-"""Event Grid's side: the validation handshake of both schemas and the delivery of IncomingCall to the webhook.
+"""Event Grid: the validation handshake of both schemas and the delivery of IncomingCall to the webhook.
 
-Shapes and headers are those of the Event Grid docs ("Webhook event delivery", "Endpoint validation", "Event schema for
-Communication Services"). Success is 200-204; 400, 401 and 413 are not tried again.
+Formats and headers follow the Event Grid docs ("Webhook event delivery", "Endpoint validation", "Event schema for
+Communication Services"). 200 to 204 is success; 400, 401 and 413 are not retried.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from urllib.parse import quote
 import aiohttp
 from yarl import URL
 
-from lab.acs.acs_log import log
 from lab.acs.calls import SimulatedCall
 from lab.acs.equipment import Equipment
 from lab.acs.party_identifiers import Json
+from lab.simulator import log
 
 ORIGIN = "eventgrid.azure.net"
 SUBSCRIPTION = "LAB-INCOMING-CALLS"
@@ -41,18 +41,18 @@ class EventGrid:
         self._final: set[str] = set()
 
     async def subscribe(self) -> str | None:
-        """Do the validation handshake, again and again while the webhook does not answer; why it failed, or `None`."""
+        """Run the validation handshake, with retries while the webhook does not answer; return the error or `None`."""
         async with self._validating:
             deadline = time.monotonic() + self._equipment.settings.webhook_wait_s
             while True:
                 problem, worth_retrying = await self._validate()
                 if problem is None:
                     self._validated = True
-                    log("webhook validated")
+                    log.info("webhook validated")
                     return None
                 if not worth_retrying or time.monotonic() > deadline:
                     self._validated = False
-                    log("webhook not validated", reason=problem)
+                    log.info("webhook not validated", extra={"reason": problem})
                     return problem
                 await asyncio.sleep(_POLL_S)
 
@@ -60,7 +60,7 @@ class EventGrid:
         return None if self._validated else await self.subscribe()
 
     async def deliver(self, call: SimulatedCall) -> str | None:
-        """Deliver the call's event, with the faults in force; why the last request failed, or `None`."""
+        """Deliver the event of the call with the active faults; return the error of the last request or `None`."""
         fault = self._equipment.faults.event_grid()
         if fault is not None:
             await asyncio.sleep(fault.delay_s)
@@ -70,7 +70,7 @@ class EventGrid:
         return problem
 
     def retries(self, call: SimulatedCall) -> bool:
-        """Whether Event Grid tries a failed delivery of this call again."""
+        """Whether Event Grid retries a failed delivery of this call."""
         return call.id not in self._final
 
     async def _deliver_once(self, call: SimulatedCall, neighbours: Sequence[object]) -> str | None:
@@ -87,7 +87,7 @@ class EventGrid:
         return f"the webhook answered {status}: {text[:200]}" if status else f"the webhook did not answer: {text}"
 
     async def _validate(self) -> tuple[str | None, bool]:
-        """What is wrong with the webhook's handshake, and whether that may change by itself."""
+        """Return the error of the handshake, if any, and whether a retry may succeed."""
         if self._equipment.settings.event_schema == "cloudevents":
             return await self._validate_by_options()
         code = str(uuid.uuid4())
@@ -105,7 +105,7 @@ class EventGrid:
         if status != 200:
             return self._status_problem(status, text)
         if not isinstance(response, dict) or response.get("validationResponse") != code:
-            return "the webhook answered 200 without the validation code", False
+            return "the webhook answered the validation with 200 but without the validation code", False
         return None, False
 
     async def _validate_by_options(self) -> tuple[str | None, bool]:
@@ -114,19 +114,19 @@ class EventGrid:
             return self._status_problem(status, text)
         assert isinstance(headers, Mapping)
         if headers.get("webhook-allowed-origin") not in {ORIGIN, "*"}:
-            return f"the webhook does not allow the origin {ORIGIN} (WebHook-Allowed-Origin)", False
+            return f"the webhook does not allow the origin {ORIGIN} in WebHook-Allowed-Origin", False
         return None, False
 
     @staticmethod
     def _status_problem(status: int, text: str) -> tuple[str, bool]:
         if status == 0:
             return f"the webhook did not answer: {text}", True
-        return f"the webhook answered the validation {status}: {text[:200]}", status >= 500
+        return f"the webhook answered the validation with {status}: {text[:200]}", status >= 500
 
     async def _request(
         self, method: str, body: Sequence[object] | None, headers: dict[str, str]
     ) -> tuple[int, object, str]:
-        """Status (0: none), the JSON answered (of OPTIONS: the headers in lower case), and the text or error."""
+        """Return status (0: no response), JSON body (of OPTIONS: headers with lower-case names), and text or error."""
         settings = self._equipment.settings
         url = settings.webhook_url
         if settings.event_grid_secret:
@@ -205,11 +205,10 @@ def incoming_call_data(call: SimulatedCall) -> Json:
 
 
 def _among(event: Json, neighbours: Sequence[object]) -> list[object]:
-    """The event in the middle of the batch, with neighbours on both sides."""
+    """Return a batch with the event in the middle."""
     half = len(neighbours) // 2
     return [*neighbours[:half], event, *neighbours[half:]]
 
 
 def _time(at: datetime) -> str:
-    """Every delivery of an event names the same time."""
     return f"{at:%Y-%m-%dT%H:%M:%S.%f}0Z"

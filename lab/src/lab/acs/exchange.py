@@ -1,4 +1,4 @@
-"""The simulated resource: places calls, finds the running side of each, and keeps one failed call from the others."""
+"""The simulated resource: places calls, finds the leg of a call, and isolates calls from each other's failures."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Exchange:
         announcement: IncomingCallEventData = PLAIN,
         hang_up: HangUpForm | None = None,
     ) -> tuple[SimulatedCall, asyncio.Task[str | None]]:
-        """Let `caller` call the app. The task answers why Event Grid could not deliver the event, or `None`."""
+        """Place a call to the application. The task returns the delivery error of Event Grid or `None`."""
         call = SimulatedCall(
             caller=_party(caller),
             callee=_party(callee),
@@ -58,7 +58,7 @@ class Exchange:
         return call, delivery
 
     def place_outbound(self, target: Identifier, number: str | None) -> Leg:
-        """The app calls `target`, which does what the callee plan in force says."""
+        """Call `target` for the application; it behaves as the current callee plan."""
         plan = self.equipment.callee
         call = SimulatedCall(
             caller=target,
@@ -72,11 +72,11 @@ class Exchange:
         return self._start(call)
 
     def leg(self, call: SimulatedCall) -> Leg | None:
-        """The running side of `call`; `None` when the call is over."""
+        """Return the leg of `call`; `None` once the call is over."""
         return self._legs.get(call.id)
 
     def stop(self) -> None:
-        """Cancel everything that runs, for the end of the process."""
+        """Cancel all tasks at shutdown."""
         for task in tuple(self._running):
             task.cancel()
 
@@ -95,8 +95,8 @@ class Exchange:
         try:
             await leg.run()
         except Exception:
-            logger.exception("a call failed")
-            leg.call.note("lab_error", reason="the call's simulation failed, see the log")
+            logger.exception("call failed")
+            leg.call.note("lab_error", reason="the simulation of the call failed; see the log")
         finally:
             del self._legs[leg.call.id]
 
@@ -104,11 +104,11 @@ class Exchange:
         try:
             return await self.event_grid.deliver(call)
         except Exception as error:
-            logger.exception("a delivery failed")
+            logger.exception("event delivery failed")
             return f"{type(error).__name__}: {error}"
 
     async def _deliver_again(self, call: SimulatedCall, delivery: asyncio.Task[str | None]) -> None:
-        """Event Grid's second and last attempt, while the call still rings."""
+        """The second and last attempt of Event Grid, while the call still rings."""
         try:
             if await asyncio.shield(delivery) is None:
                 return

@@ -1,7 +1,6 @@
-"""One clock for the frames of all calls: every member is called each 20 ms, without drift.
+"""One clock for the frames of all calls: calls every member each 20 ms, without drift.
 
-Deadlines are absolute. The members are spread over four phases of 5 ms, so that many calls do not send in one burst,
-as the calls of a real service do not.
+Deadlines are absolute. Members are distributed over four phases of 5 ms, so that many calls do not send in one burst.
 """
 
 from __future__ import annotations
@@ -15,14 +14,14 @@ PERIOD_S = 0.020
 PHASES = 4
 _STEP_S = PERIOD_S / PHASES
 CATCH_UP_S = 1.0
-"""Frames owed for longer than this are given up: the machine was suspended or is hopelessly late."""
+"""Ticks that are overdue by more than this are skipped: the machine was suspended."""
 
 Tick = Callable[[float], None]
 logger = logging.getLogger(__name__)
 
 
 class FrameClock:
-    """Runs on the event loop's timers while it has members; `join` and `leave` are for the loop's own thread."""
+    """Uses event loop timers while it has members. Call `join` and `leave` in the thread of the loop."""
 
     def __init__(self) -> None:
         self._phases: tuple[list[Tick], ...] = tuple([] for _ in range(PHASES))
@@ -31,7 +30,7 @@ class FrameClock:
         self._timer: asyncio.TimerHandle | None = None
 
     def join(self, tick: Tick) -> None:
-        """Call `tick(time.monotonic())` every 20 ms from now on, first within 20 ms."""
+        """Call `tick(time.monotonic())` every 20 ms, first within 20 ms."""
         smallest = min(range(PHASES), key=lambda phase: len(self._phases[phase]))
         self._phases[smallest].append(tick)
         if self._timer is None:
@@ -59,7 +58,7 @@ class FrameClock:
                 try:
                     tick(time.monotonic())
                 except Exception:
-                    logger.exception("a call's tick failed")
+                    logger.exception("tick failed; removing the call from the clock")
                     self.leave(tick)
             self._next_phase = (self._next_phase + 1) % PHASES
             self._deadline += _STEP_S

@@ -1,7 +1,7 @@
-"""The result codes of `CallDisconnected` when the caller hangs up. Pure.
+"""Result codes of `CallDisconnected` when the caller hangs up. Pure.
 
-Sources: ACS docs, "Call end codes", and real callbacks. Phone callers end with the SIP answer of their leg (560000 when
-we dialled, 540000 when they did); for users the code depends on their client and on the kind of call.
+Sources: ACS docs, "Call end codes", and recorded callbacks. For phone callers the code reports the SIP response of
+their leg (560000 for outbound, 540000 for inbound calls); for users it depends on the client and the kind of call.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from lab.acs.party_identifiers import Identifier
 
 PHONE_SUB_CODES: Final = (560000, 540000)
 USER_SUB_CODES: Final = (5002, 5001, 5007, 5010, 5020, 18503, 4097, 4521)
-"""In this order: all others left; ended for everyone; the initiator left; one is left; only hidden ones are left; in a
-call of two: the other left; the other ended it; the other vanished.
+"""In this order: all others left; ended for everyone; the initiator left; one participant remains; only hidden
+participants remain; in a call of two: the other left; the other ended the call; the other lost its connection.
 """
 
 

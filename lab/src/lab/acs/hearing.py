@@ -1,6 +1,6 @@
-"""Whether the caller hears the agent: sound and quiet in what was played out to them, counted in milliseconds.
+"""Measures sound and silence of the agent in the audio that was played to the caller, by energy of blocks of 20 ms.
 
-Pure. `feed` takes what `Playout.advance` rendered; energy decides, 20 ms at a time.
+Pure. `feed` takes the samples of `CallAudio.advance`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import numpy as np
 
 BLOCK_MS = 20
 HANGOVER_MS = 400
-"""Quiet of this length ends a stretch of agent sound; pauses between words are shorter."""
+"""Silence of this length ends agent speech; pauses between words are shorter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +30,14 @@ class Hearing:
         self._threshold = float(threshold)
         self._block_bytes = rate_hz * BLOCK_MS // 1000 * 2
         self.sound_ms = 0.0
-        """Milliseconds of agent sound heard so far."""
+        """Total agent sound in ms."""
         self.quiet_ms = 0.0
-        """Milliseconds since the last agent sound, or since the line opened."""
+        """Time since the last agent sound, or since the line opened, in ms."""
         self.speaking = False
-        """From the first sound until `HANGOVER_MS` of quiet."""
+        """True from the first sound until `HANGOVER_MS` of silence."""
 
     def feed(self, heard: bytes, now: float) -> list[AgentStarts | AgentEnds]:
-        """Count `heard`, which ended at `now`; answer what changed, with the times at which it was heard."""
+        """Count `heard`, which ended at `now`; return the changes with their times."""
         events: list[AgentStarts | AgentEnds] = []
         for start in range(0, len(heard), self._block_bytes):
             block = heard[start : start + self._block_bytes]

@@ -1,13 +1,12 @@
-"""The control API beside the simulated Azure surface: place calls, look at them, act for the caller, set faults."""
+"""Control API of the simulated ACS: place calls, read their state, act for the caller, set faults."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections.abc import Callable
-from typing import TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -23,15 +22,15 @@ from lab.acs.incoming_call_event import IncomingCallEventData
 from lab.acs.leg import Leg
 from lab.acs.media_client import media_headers
 from lab.acs.rest import OPERATION_NAMES
-from lab.control_errors import reasons
+from lab.control_errors import ControlError, decode_body
 from lab.scenario import ScenarioStep
 
 _FIRST_DELIVERY_S = 5.0
-"""How long `POST /lab/calls` waits to say that the webhook refused the event; the call rings on in any case."""
+"""`POST /lab/calls` waits for the first delivery for at most this time; the call continues to ring in any case."""
 
 
 class NewCall(IncomingCallEventData):
-    """A call, with the contents of its `IncomingCall` event."""
+    """Body of `POST /lab/calls`, including the contents of the `IncomingCall` event."""
 
     caller: str = Field(default="+14255550100", alias="from", pattern=r"^(\+[1-9][0-9]{6,14}|(4|8|28):.+)$")
     callee: str = Field(default="+18005551212", alias="to", pattern=r"^(\+[1-9][0-9]{6,14}|(4|8|28):.+)$")
@@ -39,7 +38,7 @@ class NewCall(IncomingCallEventData):
     audio: Audio = "script"
     mark: int = Field(default=0, ge=0, le=0xFFFF)
     record: bool = False
-    """Record also a caller with marks: what they hear, not what they say."""
+    """Also record a call with marks: only the audio that the caller hears."""
     hang_up: HangUpForm | None = Field(default=None, alias="hangUp")
 
     @property
@@ -57,23 +56,6 @@ class Tones(BaseModel):
 class SayRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
     text: str = Field(min_length=1, max_length=5000)
-
-
-ModelT = TypeVar("ModelT", bound=BaseModel)
-
-
-class RefusedRequestError(Exception):
-    """A control request that cannot be carried out; becomes `{"error": reason}` with `status`."""
-
-    def __init__(self, status: int, reason: object) -> None:
-        super().__init__(reason)
-        self.status = status
-        self.reason = reason
-
-
-async def refused(_: Request, error: Exception) -> Response:
-    assert isinstance(error, RefusedRequestError)
-    return JSONResponse({"error": error.reason}, status_code=error.status)
 
 
 class LabApi:
@@ -110,15 +92,15 @@ class LabApi:
     async def subscribe(self, _: Request) -> Response:
         problem = await self._exchange().event_grid.subscribe()
         if problem is not None:
-            raise RefusedRequestError(502, problem)
+            raise ControlError(502, problem)
         return JSONResponse({"validated": True})
 
     async def place_call(self, request: Request) -> Response:
-        new = await _decode(request, NewCall)
+        new = await decode_body(request, NewCall)
         exchange = self._exchange()
         problem = await exchange.event_grid.ensure_subscribed()
         if problem is not None:
-            raise RefusedRequestError(502, problem)
+            raise ControlError(502, problem)
         call, delivery = exchange.place_inbound(
             *(new.caller, new.callee, new.steps or (), new.audio, new.mark, new.record),
             announcement=new.announcement,
@@ -135,58 +117,58 @@ class LabApi:
         return JSONResponse({"calls": [{key: call[key] for key in keys} for call in calls]})
 
     async def show_call(self, request: Request) -> Response:
-        """`now` is on the clock of the timeline: no event before it can come later, but for those of what was heard."""
+        """`now` is on the clock of the timeline. Only `agent_starts` and `agent_ends` can follow with earlier times."""
         return JSONResponse(self._call(request).json() | {"now": time.monotonic()})
 
     async def recording(self, request: Request) -> Response:
         line = self._call(request).line
         if line is None or line.recording is None:
-            raise RefusedRequestError(404, "this call has no recording")
+            raise ControlError(404, "the call has no recording; calls with marks need `record`")
         wav = await asyncio.to_thread(line.recording.wav)
         return Response(wav, media_type="audio/wav")
 
     async def marks(self, request: Request) -> Response:
         line = self._call(request).line
         if line is None or not isinstance(line.uplink, Marks):
-            raise RefusedRequestError(404, "this call carries no marks")
+            raise ControlError(404, "the call has no marks; place it with `audio: marks`")
         shift_ms = line.mark_reader.shift_ms if line.mark_reader is not None else None
         marks = {"sent": line.uplink.sent, "heard": line.marks_heard, "shift_ms": shift_ms}
         return JSONResponse(marks | {"silences": line.silences_until(time.monotonic())})
 
     async def media(self, request: Request) -> Response:
-        """What ACS opens the media socket with: for whoever wants to open another one."""
+        """Return the URL and headers of a media socket, for tests that open another one."""
         call = self._call(request)
         if call.media is None:
-            raise RefusedRequestError(409, "the call was set up without media streaming")
+            raise ControlError(409, "the call was set up without media streaming")
         headers = media_headers(call, self._exchange().equipment)
         return JSONResponse({"url": call.media.transport_url, "headers": headers})
 
     async def hang_up(self, request: Request) -> Response:
-        """The body, if any, has the codes for `CallDisconnected` (`HangUp`)."""
+        """The optional body contains the codes for `CallDisconnected` (`HangUpForm`)."""
         call = self._call(request)
         if call.state not in {CallState.RINGING, CallState.CONNECTING, CallState.CONNECTED}:
-            raise RefusedRequestError(409, f"the call is {call.state}")
-        form = None if await request.body() in (b"", b"{}") else await _decode(request, HangUpForm)
+            raise ControlError(409, f"the call is {call.state}")
+        form = None if await request.body() in (b"", b"{}") else await decode_body(request, HangUpForm)
         self._leg(call).hang_up_by_caller(form)
         return JSONResponse({"state": call.state.value})
 
     async def dtmf(self, request: Request) -> Response:
-        tones = (await _decode(request, Tones)).tones
+        tones = (await decode_body(request, Tones)).tones
         leg = self._connected(request)
         leg.spawn(leg.press(tones))
         return JSONResponse({"tones": tones})
 
     async def say(self, request: Request) -> Response:
-        text = (await _decode(request, SayRequest)).text
+        text = (await decode_body(request, SayRequest)).text
         leg = self._connected(request)
         try:
             utterance = await leg.caller.say(text)
         except ValueError as error:
-            raise RefusedRequestError(409, str(error)) from error
+            raise ControlError(409, str(error)) from error
         return JSONResponse({"text": text, "bytes": len(utterance.pcm)})
 
     async def put_callee(self, request: Request) -> Response:
-        plan = await _decode(request, CalleePlan)
+        plan = await decode_body(request, CalleePlan)
         self._exchange().equipment.callee = plan
         return JSONResponse(plan.model_dump())
 
@@ -194,9 +176,9 @@ class LabApi:
         return JSONResponse(self._exchange().equipment.faults.plan.model_dump())
 
     async def put_faults(self, request: Request) -> Response:
-        plan = await _decode(request, FaultPlan)
+        plan = await decode_body(request, FaultPlan)
         if wrong := unknown_names(plan, OPERATION_NAMES, EVENT_NAMES):
-            raise RefusedRequestError(400, wrong)
+            raise ControlError(400, wrong)
         self._exchange().equipment.faults.put(plan)
         return JSONResponse(plan.model_dump())
 
@@ -213,24 +195,17 @@ class LabApi:
     def _call(self, request: Request) -> SimulatedCall:
         call = self._exchange().equipment.calls.by_id(request.path_params["call_id"])
         if call is None:
-            raise RefusedRequestError(404, "there is no such call")
+            raise ControlError(404, f"unknown call {request.path_params['call_id']!r}")
         return call
 
     def _leg(self, call: SimulatedCall) -> Leg:
         leg = self._exchange().leg(call)
         if leg is None:
-            raise RefusedRequestError(409, f"the call is {call.state}")
+            raise ControlError(409, f"the call is {call.state}")
         return leg
 
     def _connected(self, request: Request) -> Leg:
         call = self._call(request)
         if call.state is not CallState.CONNECTED:
-            raise RefusedRequestError(409, f"the call is {call.state}")
+            raise ControlError(409, f"the call is {call.state}")
         return self._leg(call)
-
-
-async def _decode(request: Request, model: type[ModelT]) -> ModelT:
-    try:
-        return model.model_validate_json(await request.body())
-    except ValidationError as error:
-        raise RefusedRequestError(400, reasons(error, model)) from error

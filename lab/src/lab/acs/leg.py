@@ -1,7 +1,7 @@
-"""The running side of one call: rings, connects, streams, and ends it. State and timeline are in `calls`.
+"""Drives one call: rings, connects, streams and ends it. State and timeline are in `calls`.
 
-Order of a connected call as seen on the real service: answer → media socket → CallConnected and ParticipantsUpdated
-in one request → MediaStreamingStarted; at the end MediaStreamingStopped → CallDisconnected.
+Order of events as recorded from ACS: answer → media socket → CallConnected and ParticipantsUpdated in one request →
+MediaStreamingStarted; at the end MediaStreamingStopped → CallDisconnected.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import time
 from collections.abc import Coroutine
 
 from lab.acs import callback_events as events
-from lab.acs.acs_log import log
 from lab.acs.callback_delivery import CallbackQueue
 from lab.acs.caller import Caller
 from lab.acs.caller_line import CallerLine
@@ -26,6 +25,7 @@ from lab.acs.media_client import MediaLink
 from lab.acs.media_socket_client import SocketRefusedError
 from lab.acs.noise import NoiseFloor
 from lab.acs.streaming import Streaming
+from lab.simulator import log
 
 DEFAULT_RATE_HZ = 16_000
 _TONE_S = 0.2
@@ -38,14 +38,14 @@ HUNG_UP_BY_APP = CallEnd(
     7000,
     "Call was ended by Azure Communication Service Call Automation API or a server bot. DiagCode: 0#7000.@",
 )
-"""The DiagCode has 0 where the event has 200 (recorded callbacks of 2025)."""
+"""The DiagCode contains 0 where the event contains 200 (recorded callbacks of 2025)."""
 CANCELED_BY_CALLER = CallEnd(
     "caller", "caller_canceled", 487, 540487, "Call canceled by the caller. DiagCode: 487#540487.@"
 )
 
 
 class Leg:
-    """`run` lives as long as the call. The operations of the REST API act through the other methods."""
+    """`run` lasts as long as the call. The operations of the REST API use the other methods."""
 
     def __init__(self, call: SimulatedCall, equipment: Equipment) -> None:
         self.call = call
@@ -53,7 +53,7 @@ class Leg:
         self.callbacks = CallbackQueue(call, equipment)
         self.streaming = Streaming(call, equipment, self.callbacks, self.spawn, self._open_line)
         self.prompt: asyncio.Task[None] | None = None
-        """What ACS itself plays to the caller."""
+        """The running Play operation."""
         self._link: MediaLink = self.streaming.link
         self.caller = Caller(self)
         self._tasks: asyncio.TaskGroup | None = None
@@ -80,7 +80,7 @@ class Leg:
             self._link.cut()
 
     def spawn(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
-        """Run `work` beside the call and cancel it when the call ends; its failure is logged and harms nothing else."""
+        """Run `work` as a task of the call: it is canceled when the call ends, and its failure is only logged."""
         if self._tasks is None:
             work.close()
             raise RuntimeError("the call is not running")
@@ -90,7 +90,7 @@ class Leg:
         return task
 
     def connect(self) -> None:
-        """The application answered: from ringing to connecting."""
+        """The application has answered the call."""
         call = self.call
         call.answered = True
         call.participants = {party.raw_id: Participant(party) for party in (call.caller, call.app)}
@@ -98,7 +98,7 @@ class Leg:
         call.become(CallState.CONNECTING)
 
     def end(self, end: CallEnd) -> None:
-        """End the call from either side; a call that is over stays as it is."""
+        """End the call; no effect if it is over."""
         call = self.call
         if call.ended.is_set():
             return
@@ -107,7 +107,7 @@ class Leg:
         call.become(CallState.ENDED)
 
     def hang_up_by_caller(self, form: HangUpForm | None = None) -> None:
-        """`form`: the codes for `CallDisconnected`."""
+        """`form`: codes for `CallDisconnected`."""
         if self.call.state is CallState.RINGING:
             self.end(CANCELED_BY_CALLER)
             return
@@ -115,7 +115,7 @@ class Leg:
         self.end(CallEnd("caller", "caller_hung_up", form.code, form.sub_code, form.message))
 
     async def press(self, tones: str) -> None:
-        """The caller presses keys, 200 ms each."""
+        """Press keys as the caller, 200 ms each."""
         call = self.call
         for tone in tones:
             call.note("dtmf", tone=tone, by="caller")
@@ -128,7 +128,7 @@ class Leg:
             await asyncio.sleep(_TONE_S)
 
     async def next_tick(self) -> None:
-        """Wait for the line's next 20 ms."""
+        """Wait for the next frame of 20 ms."""
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._tick_waiters.append(waiter)
         await waiter
@@ -146,7 +146,7 @@ class Leg:
         try:
             await work
         except Exception as error:
-            logger.exception("a call's work failed")
+            logger.exception("task of a call failed")
             self.call.note("lab_error", reason=f"{type(error).__name__}: {error}")
 
     async def _live(self) -> None:
@@ -165,7 +165,7 @@ class Leg:
             self.streaming.report_start(refused)
 
     async def _open_media(self) -> str | None:
-        """Open the media socket if the answer asked for it; answer why it failed."""
+        """Open the media socket if the answer requested it; return the error."""
         media = self.call.media
         if media is None or not media.start:
             return None
@@ -185,7 +185,7 @@ class Leg:
         return False
 
     def _open_line(self) -> None:
-        """Start the caller's 20 ms clock, once: with the first media socket, or else when the call connects."""
+        """Start the 20 ms clock of the caller, once: with the first media socket, at the latest on connect."""
         call = self.call
         if call.line is not None or call.ended.is_set():
             return
@@ -202,7 +202,7 @@ class Leg:
         self.equipment.ticker.join(self._tick)
 
     def _noise(self, rate_hz: int) -> NoiseFloor | None:
-        """None where silence has to be digital: switched off, or frames of silence are to be marked as such."""
+        """Return None if silence must be digital: noise is off, or silent frames are flagged."""
         settings = self.equipment.settings
         if settings.noise_dbfs is None or settings.silent_flag:
             return None
@@ -247,4 +247,4 @@ class Leg:
         call.media_state = "inactive"
         await self._link.close()
         call.note("ended", reason=call.state.value if end is None else end.reason)
-        log("call ended", call=call.id)
+        log.info("call ended", extra={"call": call.id})

@@ -1,4 +1,4 @@
-"""The media socket of one call: dialled by ACS, fed 50 times a second, dialled again when it was lost."""
+"""The media socket of one call: ACS connects it, sends 50 frames a second, and reconnects it after a loss."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from functools import partial
 
 from lab.acs.acs_faults import MediaFault
-from lab.acs.acs_log import log
 from lab.acs.caller_uplink import Marks
 from lab.acs.calls import MediaOptions, SimulatedCall
 from lab.acs.equipment import Equipment
@@ -29,12 +28,13 @@ from lab.acs.media_codec import (
     frame_bytes,
 )
 from lab.acs.media_socket_client import MediaSocketClient, SocketRefusedError, open_media_socket
+from lab.simulator import log
 
 NORMAL_CLOSURE = 1000
 
 
 def media_headers(call: SimulatedCall, equipment: Equipment) -> dict[str, str]:
-    """Of ACS's request for a media socket."""
+    """Return the headers of the WebSocket handshake of ACS."""
     token = equipment.tokens.acs_token(datetime.now(UTC), equipment.settings.socket_token_s)
     return {
         "Authorization": f"Bearer {token}",
@@ -44,7 +44,7 @@ def media_headers(call: SimulatedCall, equipment: Equipment) -> dict[str, str]:
 
 
 class MediaLink:
-    """`on_lost(code)` is called when a socket that was open ends and `close` was not the cause."""
+    """Calls `on_lost(code)` when an open socket ends for another reason than `close`."""
 
     def __init__(self, call: SimulatedCall, equipment: Equipment, on_lost: Callable[[int], None]) -> None:
         self._call = call
@@ -53,7 +53,7 @@ class MediaLink:
         self._socket: MediaSocketClient | None = None
         self._dials = 0
         self._settled = False
-        """Whether `dial` has succeeded and `close` was not called since: only then an end is a loss."""
+        """True from a successful `dial` until `close`: only then is the end of the socket a loss."""
         self._drop_timer: asyncio.TimerHandle | None = None
         self._encoder = AudioEncoder(call.caller.raw_id)
         self._silence = b""
@@ -63,13 +63,13 @@ class MediaLink:
         return self._socket is not None and self._socket.is_open
 
     async def dial(self, options: MediaOptions) -> None:
-        """Open the socket and send AudioMetadata; raises `RefusedError` when there is no upgrade in time."""
+        """Open the socket and send AudioMetadata. Raises `SocketRefusedError` without an upgrade in time."""
         self._call.note("media_dialling")
         fault = self._equipment.faults.media()
         if fault is not None and fault.refuse:
-            raise SocketRefusedError("a fault of the lab")
+            raise SocketRefusedError("injected fault")
         self._dials += 1
-        # A socket that ACS has left may close late: its messages and its close no longer belong to the call.
+        # A previous socket may close late; its messages and its close frame are ignored.
         receive, closed = partial(self._receive, self._dials), partial(self._closed, self._dials)
         headers = media_headers(self._call, self._equipment)
         timeout_s = self._equipment.settings.media_connect_timeout_s
@@ -81,7 +81,7 @@ class MediaLink:
         self._call.subscription_id = str(uuid.uuid4())
         self._call.counters["media_connects"] += 1
         self._call.note("media_open", attempt=self._call.counters["media_connects"])
-        log("media open", call=self._call.id)
+        log.info("media socket open", extra={"call": self._call.id})
         socket.send_text(encode_metadata(self._call.subscription_id, options.rate_hz))
         self._socket = socket
         self._settled = True
@@ -89,7 +89,7 @@ class MediaLink:
             self._apply(fault, socket)
 
     def send_frame(self, frame: bytes | None) -> None:
-        """Put 20 ms of the caller on the wire (`None`: silence); without a socket the frame is lost, and counted."""
+        """Send a frame of 20 ms (`None`: silence). Without an open socket it is counted as lost."""
         if self._socket is None or not self._socket.is_open:
             self._call.counters["frames_lost"] += 1
             return
@@ -99,7 +99,7 @@ class MediaLink:
         self._call.counters["frames_sent"] += 1
 
     def send_mark(self, marks: Marks) -> None:
-        """Put the next 20 ms of marks on the wire, with the time of the write to the socket."""
+        """Send the next frame of marks and record the time of the write to the socket."""
         socket = self._socket
         if socket is None or not socket.is_open:
             self._call.counters["frames_lost"] += 1
@@ -115,7 +115,7 @@ class MediaLink:
             self._socket.send_text(encode_dtmf(tone))
 
     def cut(self) -> None:
-        """End the socket without a close frame, as the end of ACS's own process does."""
+        """Abort the connection without a close frame, like a crash of ACS."""
         socket, self._socket = self._socket, None
         self._settled = False
         self._stop_drop_timer()
@@ -123,7 +123,7 @@ class MediaLink:
             socket.cut()
 
     async def close(self) -> None:
-        """Close the socket as ACS does at the end of a call or of streaming."""
+        """Close the socket with 1000, like ACS at the end of a call or of streaming."""
         socket, self._socket = self._socket, None
         self._settled = False
         self._stop_drop_timer()
@@ -157,7 +157,7 @@ class MediaLink:
                 call.counters["unknown_kinds"] += 1
 
     def _closed(self, dial: int, code: int) -> None:
-        log("media closed", call=self._call.id, code=code)
+        log.info("media socket closed", extra={"call": self._call.id, "code": code})
         if dial != self._dials:
             self._call.note("old_media_closed", code=code)
             return
@@ -179,7 +179,7 @@ class MediaLink:
                 try:
                     socket.send_binary(base64.b64decode(odd.binary_base64))
                 except binascii.Error:
-                    self._call.note("odd_frame_not_sent", reason="binary_base64 is not base64")
+                    self._call.note("odd_frame_not_sent", reason="`binary_base64` is not valid base64")
         if fault.drop_after_s is not None:
             self._drop_timer = asyncio.get_running_loop().call_later(fault.drop_after_s, socket.cut)
 

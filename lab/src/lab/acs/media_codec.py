@@ -1,7 +1,7 @@
-"""The JSON of the media socket (ACS docs, "Audio streaming quickstart"): what ACS sends and what it understands.
+"""JSON messages of the media socket, from the side of ACS (ACS docs, "Audio streaming quickstart").
 
-ACS sends lower camel case keys with PascalCase kinds. It reads property names and kinds in any case and goes by the
-kind alone: the official JavaScript helper puts an empty `stopAudio` into every audio message.
+ACS sends lower camel case keys with PascalCase kinds. It accepts property names and kinds in any case and evaluates
+only the kind: the official JavaScript helper puts an empty `stopAudio` into every audio message.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ FRAME_MS = 20
 
 @dataclass(frozen=True, slots=True)
 class AudioIn:
-    """PCM16LE mono at the agreed rate, any whole number of samples."""
+    """PCM16LE mono at the configured rate, any whole number of samples."""
 
     pcm: bytes
 
@@ -29,14 +29,14 @@ class StopAudio:
 
 @dataclass(frozen=True, slots=True)
 class UnknownFrame:
-    """A message of a kind that ACS does not know: ignored."""
+    """A message of an unknown kind; ignored."""
 
     kind: str
 
 
 @dataclass(frozen=True, slots=True)
 class Malformed:
-    """A message that cannot be read: dropped and counted."""
+    """A message that could not be decoded; dropped and counted."""
 
     reason: str
 
@@ -57,7 +57,7 @@ def encode_metadata(subscription_id: str, rate_hz: int) -> bytes:
 
 
 class AudioEncoder:
-    """Encodes the AudioData messages of one participant, or of the mix when `participant_raw_id` is empty."""
+    """Encodes the AudioData messages of one participant, or of the mix if `participant_raw_id` is empty."""
 
     def __init__(self, participant_raw_id: str) -> None:
         participant = f'"participantRawID":{json.dumps(participant_raw_id)},' if participant_raw_id else ""
@@ -70,17 +70,17 @@ class AudioEncoder:
         return b"".join((self._before_time, timestamp, self._before_data, data, end))
 
     def encode_base64(self, data: bytes, timestamp: bytes) -> bytes:
-        """Of audio that is base64 already."""
+        """Like `encode`; `data` is already base64."""
         return b"".join((self._before_time, timestamp, self._before_data, data, b'","silent":false}}'))
 
 
 def encode_timestamp(at: datetime) -> bytes:
-    """ISO 8601 in UTC with milliseconds and `Z`; `at` is in UTC."""
+    """Return ISO 8601 with milliseconds and `Z`; `at` must be in UTC."""
     return f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03d}Z".encode()
 
 
 def encode_unix_time(at_s: float) -> bytes:
-    """The same of Unix seconds, for many frames a second."""
+    """Like `encode_timestamp`, but faster; `at_s` in Unix seconds."""
     second = int(at_s)
     return b"%b.%03dZ" % (_encode_second(second), int((at_s - second) * 1000))
 
@@ -98,11 +98,11 @@ _USUAL = (
     (b'{"Kind":"AudioData","AudioData":{"Data":"', b'"},"StopAudio":null}'),
     (b'{"Kind": "AudioData", "AudioData": {"Data": "', b'"}, "StopAudio": null}'),
 )
-"""The documented spelling, without and with the spaces that json.dumps makes."""
+"""The documented form, without and with the spaces of json.dumps."""
 
 
 def decode(text: bytes) -> AudioIn | StopAudio | UnknownFrame | Malformed:
-    """Read one message. Audio in the documented spelling takes a short cut, with the same result."""
+    """Decode one message. Audio in the documented form is decoded without a JSON parser, with the same result."""
     for start, end in _USUAL:
         if text.startswith(start) and text.endswith(end):
             data = text[len(start) : -len(end)]
@@ -111,7 +111,7 @@ def decode(text: bytes) -> AudioIn | StopAudio | UnknownFrame | Malformed:
     try:
         message = json.loads(text)
     except (ValueError, RecursionError):
-        return Malformed("not JSON")
+        return Malformed("not valid JSON")
     kind = _member(message, "kind")
     if not isinstance(kind, str):
         return Malformed("no kind")
@@ -135,7 +135,7 @@ def _decode_pcm(data: bytes) -> AudioIn | Malformed:
     try:
         pcm = binascii.a2b_base64(data, strict_mode=True)
     except ValueError:
-        return Malformed("bad base64")
+        return Malformed("not valid base64")
     return Malformed("odd number of bytes") if len(pcm) % 2 else AudioIn(pcm)
 
 

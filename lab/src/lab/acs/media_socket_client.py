@@ -1,8 +1,8 @@
-"""A WebSocket client for media: websockets' Sans-I/O protocol on an asyncio transport.
+"""A WebSocket client for media: the sans-I/O protocol of `websockets` on an asyncio transport.
 
-No task for each connection or message, sending never waits, and the connection can be cut without a close frame:
-what one clock for many calls and injected faults need, and `websockets.connect` does not offer. Whole text messages
-pass beside the protocol object, which would cost more than all else that is done with a frame.
+Unlike `websockets.connect` it needs no task for each connection, sends without waiting, and can abort the connection
+without a close frame. One clock for many calls and injected faults need this. Whole text messages bypass the protocol
+object, which would cost more than all other work for a frame.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from websockets.uri import parse_uri
 from lab.text_frames import FrameSplitter, encode_client_text
 
 MAX_BACKLOG_BYTES = 1 << 20
-"""Unsent bytes at which a peer that does not read is given up (about 20 s of audio)."""
+"""Unsent bytes at which the connection to a peer that does not read is aborted (about 20 s of audio)."""
 _CLOSE_WAIT_S = 1.0
 
 OnText = Callable[[bytes, float], None]
@@ -31,12 +31,12 @@ OnClosed = Callable[[int], None]
 
 
 class SocketRefusedError(Exception):
-    """The media socket was not opened: no connection, no upgrade, or not in time."""
+    """The media socket could not be opened: no connection, no upgrade, or a timeout."""
 
 
 class MediaSocketClient(asyncio.Protocol):
-    """`on_text(message, monotonic time)` for each whole message; `on_closed(code)` once after a successful upgrade,
-    with 1006 when there was no close frame.
+    """Calls `on_text(message, monotonic time)` for each whole message, and `on_closed(code)` once after a successful
+    upgrade; the code is 1006 without a close frame.
     """
 
     def __init__(self, protocol: ClientProtocol, headers: Mapping[str, str], on_text: OnText, on_closed: OnClosed):
@@ -47,7 +47,7 @@ class MediaSocketClient(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._fragments: list[bytes] = []
         self._frames: FrameSplitter | None = None
-        """Once the library has nothing of a frame any more, whole text messages are read without it."""
+        """Set once the library has no partial frame; from then on whole text messages bypass it."""
         loop = asyncio.get_running_loop()
         self._upgraded: asyncio.Future[None] = loop.create_future()
         self._lost: asyncio.Future[None] = loop.create_future()
@@ -57,7 +57,7 @@ class MediaSocketClient(asyncio.Protocol):
         return self._protocol.state is State.OPEN
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by its type
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's transport is not a subclass
         request = self._protocol.connect()
         for name, value in self._headers.items():
             request.headers[name] = value
@@ -105,7 +105,7 @@ class MediaSocketClient(asyncio.Protocol):
             self._lost.set_result(None)
 
     def send_text(self, message: bytes) -> bool:
-        """Send one message at once; `False` when the socket is not open. Cuts a peer that has stopped reading."""
+        """Send one message without waiting; `False` if the socket is not open or the peer has stopped reading."""
         transport = self._transport
         if transport is None or self._protocol.state is not State.OPEN:
             return False
@@ -121,7 +121,7 @@ class MediaSocketClient(asyncio.Protocol):
             self._write()
 
     async def close(self, code: int) -> None:
-        """Close with `code` and wait for the end, at most a second."""
+        """Close with `code` and wait for the end of the connection, at most a second."""
         if self.is_open:
             self._protocol.send_close(code)
             self._write()
@@ -132,7 +132,7 @@ class MediaSocketClient(asyncio.Protocol):
             self.cut()
 
     def cut(self) -> None:
-        """End the connection without a close frame."""
+        """Abort the connection without a close frame."""
         if self._transport is not None:
             self._transport.abort()
 
@@ -172,7 +172,7 @@ class MediaSocketClient(asyncio.Protocol):
 async def open_media_socket(
     url: str, headers: Mapping[str, str], on_text: OnText, on_closed: OnClosed, timeout_s: float
 ) -> MediaSocketClient:
-    """Connect and upgrade within `timeout_s`; raises `RefusedError` with the reason."""
+    """Connect and upgrade within `timeout_s`. Raises `SocketRefusedError` with the reason."""
     loop = asyncio.get_running_loop()
     socket: MediaSocketClient | None = None
     try:

@@ -1,4 +1,4 @@
-"""The operations on one established call: properties, hanging up, media streaming, tones, hold."""
+"""REST operations on an established call: properties, hang-up, media streaming, tones, hold."""
 
 from __future__ import annotations
 
@@ -20,13 +20,12 @@ async def get_call(request: Request) -> AnswerOperation:
 
 
 async def hang_up(request: Request) -> AnswerOperation:
-    """Terminates the call."""
     request.leg().end(HUNG_UP_BY_APP)
     return AnswerOperation(204)
 
 
 async def leave(request: Request) -> AnswerOperation:
-    """Leaving a call of two ends it, as terminating does."""
+    """Leaving a call of two participants ends it, like `hang_up`."""
     leg = request.leg()
     if len(leg.call.participants) > 2:
         request.pretend("hang_up")
@@ -62,10 +61,10 @@ async def send_dtmf_tones(request: Request) -> AnswerOperation:
     request.identifier("targetParticipant")
     tones = request.body.get("tones")
     if not isinstance(tones, list) or not 1 <= len(tones) <= MAX_TONES:
-        raise InvalidArgumentError(f"The field Tones must hold 1 to {MAX_TONES} tones.")
+        raise InvalidArgumentError(f"The field Tones must have 1 to {MAX_TONES} tones, got {tones!r}.")
     characters = [CHARACTERS.get(str(tone).lower()) for tone in tones]
     if None in characters:
-        raise InvalidArgumentError("The field Tones holds an unknown tone.")
+        raise InvalidArgumentError(f"The field Tones has an unknown tone: {tones!r}.")
     leg.spawn(_send_tones(leg, "".join(filter(None, characters)), request.context, request.operation_callback_url))
     return request.accepted()
 

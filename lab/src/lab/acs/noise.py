@@ -1,4 +1,4 @@
-"""The noise floor of a phone line: a telephone network never delivers digital silence. Deterministic."""
+"""The noise floor of a phone line; a telephone network never delivers digital silence. Deterministic."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ import numpy as np
 from lab.acs.media_codec import FRAME_MS, frame_bytes
 
 _LOOP_FRAMES = 250
-"""The noise repeats after five seconds: rendering it once keeps a silent frame as cheap as one of zeros."""
+"""The noise repeats after five seconds: rendered once, it makes a silent frame as cheap as a frame of zeros."""
 _SEED = 7
 _FULL_SCALE = 32768.0
 
 
 class NoiseFloor:
-    """White noise with an RMS level of `dbfs` relative to 16-bit full scale. Every line carries the same samples."""
+    """White noise with an RMS level of `dbfs` relative to 16-bit full scale. All lines have the same samples."""
 
     def __init__(self, rate_hz: int, dbfs: float) -> None:
         self._frames = _loop(rate_hz, dbfs)
         self._next = 0
 
     def under(self, frame: bytes | None) -> bytes:
-        """The next 20 ms of noise, with `frame` on top; `None` is a frame of silence."""
+        """Return the next 20 ms of noise mixed with `frame`; `None` is a frame of silence."""
         noise = self._frames[self._next]
         self._next = (self._next + 1) % _LOOP_FRAMES
         if frame is None:

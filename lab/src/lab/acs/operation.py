@@ -1,4 +1,4 @@
-"""What a REST operation gets and answers, and how the parts of its body are read."""
+"""Request and response of a REST operation, and the decoding of request bodies."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class AnswerOperation:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request that is authentic and well-formed; `path` holds the parameters of its path."""
+    """An authenticated, well-formed request; `path`: the path parameters."""
 
     exchange: Exchange
     path: Mapping[str, str]
@@ -33,7 +33,7 @@ class Request:
     api_version: str
 
     def leg(self) -> Leg:
-        """The running side of the call in the path, in any state after the answer; raises `NotFoundError`."""
+        """Return the leg of the call in the path, in any state after the answer. Raises `AcsNotFoundError`."""
         call = self.exchange.equipment.calls.by_connection(self.path["connection_id"])
         leg = self.exchange.leg(call) if call is not None else None
         if leg is None or not leg.call.answered or leg.call.ended.is_set():
@@ -41,7 +41,7 @@ class Request:
         return leg
 
     def connected_leg(self) -> Leg:
-        """As `leg`, for operations that need an established call; raises `TooEarlyError`."""
+        """Like `leg`, for operations that need an established call. Raises `TooEarlyError`."""
         leg = self.leg()
         if leg.call.state is not CallState.CONNECTED:
             raise TooEarlyError("Action is invalid when the call is not established.")
@@ -57,11 +57,11 @@ class Request:
         return None if self.body.get(field) is None else self.text(field)
 
     def pretend(self, where: str) -> None:
-        """Note that the request relies on one of `PRETENDED`; raises `NotSimulatedError` in strict mode."""
+        """Count a request that relies on one of `PRETENDED`. Raises `NotSimulatedError` in strict mode."""
         try:
             self.exchange.equipment.unsupported.used(where)
         except PretendedError as error:
-            raise NotSimulatedError(f"Not in this simulator, which is strict: {error}.") from error
+            raise NotSimulatedError(f"Refused by LAB_STRICT, not simulated: {error}.") from error
 
     def identifier(self, field: str) -> Identifier:
         return decode_identifier(self.body.get(field), field)
@@ -81,7 +81,7 @@ class Request:
         return decode_url(self.text(field), field, schemes)
 
     def accepted(self) -> AnswerOperation:
-        """202 with the operation context, as most operations on a call are answered; without one the body is `{}`."""
+        """Return the response of most operations: 202 with the operation context, or `{}` without one."""
         return AnswerOperation(202, self.context_body())
 
     def context_body(self) -> Json:
@@ -100,7 +100,7 @@ def decode_url(value: object, field: str, schemes: tuple[str, ...]) -> str:
 
 
 def decode_media_options(body: Mapping[str, object]) -> MediaOptions | None:
-    """`mediaStreamingOptions`; enum values are understood in any case, as by the real service."""
+    """Decode `mediaStreamingOptions`. Enum values are accepted in any case, like in ACS."""
     options = body.get("mediaStreamingOptions")
     if options is None:
         return None

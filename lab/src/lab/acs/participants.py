@@ -1,4 +1,4 @@
-"""The operations on who takes part in a call: list, get, add, remove, mute, transfer."""
+"""REST operations on participants: list, get, add, remove, mute, transfer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lab.acs.party_identifiers import Identifier, Json, decode_identifier
 
 MAX_INVITATION_TIMEOUT_S = 180
 LAST_ONE_REMOVED = CallEnd("agent", "agent_hung_up", 200, 5002, "The conversation has ended. DiagCode: 0#5002.@")
-"""Recorded: the call of an application that removed the only other party."""
+"""Recorded from a call whose application removed the only other party."""
 TRANSFERRED = CallEnd("agent", "transferred", 200, 7015, "The conversation has ended. DiagCode: 0#7015.@")
 """Documented, not recorded (Microsoft Graph, end reasons of the same conversation service)."""
 
@@ -38,7 +38,9 @@ async def add_participant(request: Request) -> AnswerOperation:
         raise InvalidArgumentError("The field SourceCallerIdNumber is required to add a phone number.")
     timeout_s = request.body.get("invitationTimeoutInSeconds") or 0
     if not isinstance(timeout_s, int) or not 0 <= timeout_s <= MAX_INVITATION_TIMEOUT_S:
-        raise InvalidArgumentError(f"The field InvitationTimeoutInSeconds must be 0 to {MAX_INVITATION_TIMEOUT_S}.")
+        raise InvalidArgumentError(
+            f"The field InvitationTimeoutInSeconds must be 0 to {MAX_INVITATION_TIMEOUT_S}, got {timeout_s!r}."
+        )
     invitation = str(uuid.uuid4())
     context, url = request.context, request.operation_callback_url
     leg.spawn(_invite(leg, target, invitation, timeout_s, context, url))
@@ -49,7 +51,7 @@ async def add_participant(request: Request) -> AnswerOperation:
 async def _invite(
     leg: Leg, target: Identifier, invitation: str, timeout_s: int, context: str | None, url: str | None
 ) -> None:
-    """`timeout_s`: 0 for none of the application's own."""
+    """`timeout_s`: 0 if the application set no timeout."""
     plan = leg.equipment.callee
     in_time = not timeout_s or plan.after_s <= timeout_s
     await asyncio.sleep(plan.after_s if in_time else timeout_s)
@@ -106,7 +108,7 @@ async def transfer(request: Request) -> AnswerOperation:
 
 
 async def _transfer(leg: Leg, target: Identifier, transferee: Identifier, context: str | None, url: str | None) -> None:
-    """Ring the target; when it answers the app's leg ends, when it does not the call goes on as it was."""
+    """Ring the target. If it answers, the leg of the application ends; otherwise the call continues."""
     call, plan = leg.call, leg.equipment.callee
     await asyncio.sleep(plan.after_s)
     failure = plan.failure()

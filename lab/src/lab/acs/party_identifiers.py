@@ -1,4 +1,4 @@
-"""Communication identifiers: who takes part in a call, in ACS's JSON form."""
+"""Communication identifiers of the parties of a call, in the JSON form of ACS."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Json = dict[str, object]
 
 @dataclass(frozen=True, slots=True)
 class Identifier:
-    """A party by its raw id: `4:+E164` for a phone, `8:acs:...` for an ACS user, `28:...`, `8:orgid:...` for Teams."""
+    """A party by its raw id: `4:+E164` for a phone, `8:acs:…` for an ACS user, `28:…` and `8:orgid:…` for Teams."""
 
     raw_id: str
 
@@ -48,7 +48,7 @@ class Identifier:
 
 
 def decode_identifier(value: object, field: str) -> Identifier:
-    """Requests carry `rawId` and no `kind`; a phone number or user id alone is understood as well."""
+    """Requests contain `rawId` and no `kind`; a phone number or user id alone is accepted too."""
     if isinstance(value, Mapping):
         raw_id = value.get("rawId")
         if isinstance(raw_id, str) and raw_id:

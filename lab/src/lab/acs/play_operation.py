@@ -1,6 +1,6 @@
-"""The Play operation: ACS itself plays a WAV file or speaks a text to the caller, beside what the media socket brings.
+"""The Play operation: ACS itself plays a WAV file or speaks a text to the caller.
 
-How Play and bidirectional streaming share the line is not documented; here they are mixed.
+The ACS docs do not state how Play combines with bidirectional streaming; the simulator mixes both.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _TIMEOUT = aiohttp.ClientTimeout(total=10)
 
 
 class PlayError(Exception):
-    """The prompt could not be played; carries the sub code."""
+    """The prompt could not be played; `sub_code` is reported in PlayFailed."""
 
     def __init__(self, sub_code: int, message: str) -> None:
         super().__init__(message)
@@ -111,7 +111,7 @@ async def _pcm(leg: Leg, source: Mapping[str, object], rate_hz: int) -> bytes:
 
 
 def decode_prompt(content: bytes, rate_hz: int) -> bytes:
-    """ACS plays mono 16-bit WAV at 16 kHz and nothing else; raises `PlayError`."""
+    """ACS accepts only mono 16-bit WAV at 16 kHz. Raises `PlayError`."""
     try:
         with wave.open(io.BytesIO(content)) as reader:
             form = (reader.getnchannels(), reader.getsampwidth(), reader.getframerate())

@@ -1,4 +1,4 @@
-"""The stereo recording of a call: the caller left, the agent as heard right, aligned from the opening of the line."""
+"""Stereo recording of a call: the caller on the left, the agent as heard on the right, from the opening of the line."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ BYTES_A_SAMPLE = 2
 
 
 class CallRecording:
-    """Two growing channels; audio beyond `limit_s` is left out, so that a forgotten call cannot fill the memory."""
+    """Audio beyond `limit_s` is dropped, so that a call that never ends cannot exhaust the memory."""
 
     def __init__(self, rate_hz: int, limit_s: float = 1800.0) -> None:
         self.rate_hz = rate_hz

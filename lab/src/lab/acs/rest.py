@@ -1,8 +1,7 @@
-"""The Call Automation REST API: paths, status codes and everything that is common to its operations.
+"""The Call Automation REST API: paths, status codes, authentication, faults, repeatable requests.
 
-A request is authenticated, then struck by the faults in force, then carried out. The paths and success codes are
-those of the Call Automation REST reference, api-version 2026-03-12. Repeated requests with the same
-`Repeatability-Request-ID` get the first one's answer (OASIS repeatable requests).
+Paths and success codes follow the Call Automation REST reference, api-version 2026-03-12. Repeated requests with the
+same `Repeatability-Request-ID` get the response of the first (OASIS repeatable requests).
 """
 
 from __future__ import annotations
@@ -30,11 +29,11 @@ from lab.acs.acs_errors import (
     UnauthorizedError,
 )
 from lab.acs.acs_faults import RestFault
-from lab.acs.acs_log import log
 from lab.acs.exchange import Exchange
 from lab.acs.operation import AnswerOperation, Request
 from lab.acs.signing import SignedRequest, refusal
 from lab.acs.unsupported_by_acs import pretended
+from lab.simulator import log
 from lab.unsupported import PretendedError
 
 MAX_BODY_BYTES = 1 << 20
@@ -45,7 +44,7 @@ _CALL = _CALLS + "/{connection_id}"
 
 
 async def _not_simulated(request: Request) -> AnswerOperation:
-    raise NotSimulatedError("This operation exists in ACS, but not in this simulator.")
+    raise NotSimulatedError("The simulator does not support this operation of ACS.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +90,7 @@ OPERATION_NAMES = tuple(sorted(operation.name for operation in OPERATIONS))
 
 
 class DroppedError(Exception):
-    """The connection is to be cut without an answer."""
+    """Abort the connection without a response."""
 
 
 class RestApi:
@@ -117,7 +116,9 @@ class RestApi:
             outcome = error
         headers = self._headers(operation, http, outcome)
         if isinstance(outcome, AcsApiError):
-            log("request refused", operation=operation.name, status=outcome.status, code=outcome.code)
+            log.info(
+                "request refused", extra={"operation": operation.name, "status": outcome.status, "code": outcome.code}
+            )
             return outcome.response(headers)
         if outcome.body is None:
             return Response(status_code=outcome.status, headers=headers)
@@ -126,7 +127,7 @@ class RestApi:
     def _headers(
         self, operation: Operation, http: HttpRequest, outcome: AnswerOperation | AcsApiError
     ) -> dict[str, str]:
-        """The headers of recorded answers. Those to answer and create have no `Repeatability-Result`."""
+        """Headers as recorded. Responses to answer and create have no `Repeatability-Result`."""
         body = outcome.body if isinstance(outcome, AnswerOperation) else None
         call = self._exchange.equipment.calls.by_connection(http.path_params.get("connection_id", ""))
         known = (body or {}).get("correlationId") or (call.correlation_id if call is not None else None)
@@ -148,7 +149,7 @@ class RestApi:
             try:
                 self._exchange.equipment.unsupported.used("Authorization: Bearer")
             except PretendedError as error:
-                raise UnauthorizedError(f"Not verified by this simulator, which is strict: {error}.") from error
+                raise UnauthorizedError(f"Refused by LAB_STRICT, not verified: {error}.") from error
             return
         raw_path: bytes = http.scope.get("raw_path") or http.url.path.encode()
         query: bytes = http.scope["query_string"]
@@ -159,13 +160,13 @@ class RestApi:
             raise UnauthorizedError(f"Denied by the resource provider. {problem}")
 
     async def _repeatable(self, operation: Operation, http: HttpRequest, body: bytes) -> AnswerOperation | AcsApiError:
-        """Carry the operation out once for each Repeatability-Request-ID; refusals are remembered as well."""
+        """Carry out the operation once for each Repeatability-Request-ID; errors are repeated as well."""
         request_id = http.headers.get("repeatability-request-id")
         if not operation.repeatable or request_id is None:
             return await self._carry_out(operation, http, body)
         known = self._replays.get(request_id)
         if known is not None:
-            log("request repeated", operation=operation.name)
+            log.info("request repeated", extra={"operation": operation.name})
             return await asyncio.shield(known)
         first: asyncio.Future[AnswerOperation | AcsApiError] = asyncio.get_running_loop().create_future()
         self._replays[request_id] = first
@@ -194,7 +195,7 @@ class RestApi:
 
 
 def routes(exchange: Callable[[], Exchange]) -> list[Route]:
-    """One route for each operation, and a last one that answers unknown paths in ACS's form."""
+    """One route for each operation, and a last one for unknown paths, with the error body of ACS."""
     apis: dict[int, RestApi] = {}
 
     def api() -> RestApi:
@@ -222,7 +223,7 @@ def _decode_body(body: bytes) -> dict[str, object]:
     try:
         decoded = json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise InvalidArgumentError(f"The request body is not JSON: {error}") from error
+        raise InvalidArgumentError(f"The request body is not valid JSON: {error}") from error
     if not isinstance(decoded, dict):
         raise InvalidArgumentError("The request body is not a JSON object.")
     return decoded
@@ -238,7 +239,7 @@ def _strike(fault: RestFault) -> Response | None:
 
 
 def _cut(http: HttpRequest) -> Response:
-    """Cut the connection as a broken network does; ASGI has no word for it, so the server's own transport is used."""
+    """Abort the connection like a broken network. ASGI cannot do this, so it uses the transport of the server."""
     transport = getattr(getattr(http.receive, "__self__", None), "transport", None)
     if transport is not None and hasattr(transport, "abort"):
         transport.abort()

@@ -1,4 +1,4 @@
-"""The operations that set a call up or send it away: answer, create, reject, redirect."""
+"""REST operations that set up or refuse a call: answer, create, reject, redirect."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ async def redirect(request: Request) -> AnswerOperation:
 
 
 def _ringing(request: Request) -> SimulatedCall:
-    """The ringing call of the request's incoming-call context, or the error that the context deserves by now."""
+    """Return the ringing call of the incoming-call context, or raise the error for its current state."""
     call = request.exchange.equipment.calls.by_context(request.text("incomingCallContext"))
     if call is None or call.outbound:
         raise InvalidArgumentError("The field IncomingCallContext is invalid.")
@@ -70,7 +70,7 @@ def _ringing(request: Request) -> SimulatedCall:
     if call.state is CallState.ENDED:
         raise AcsNotFoundError("Call not found: the caller has hung up.")
     if call.state is not CallState.RINGING:
-        raise AcsConflictError(f"The incoming call was acted upon before: it is {call.state}.")
+        raise AcsConflictError(f"The incoming call no longer rings: it is {call.state}.")
     return call
 
 

@@ -1,4 +1,4 @@
-"""The HMAC signature that ACS clients put on each request (ACS docs, "Sign an HTTP request with HMAC").
+"""The HMAC signature of requests to ACS (ACS docs, "Sign an HTTP request with HMAC").
 
 contentHash  = base64(SHA256(body))
 stringToSign = VERB \\n pathAndQuery \\n x-ms-date ; host ; contentHash
@@ -18,12 +18,12 @@ from email.utils import parsedate_to_datetime
 SCHEME = "HMAC-SHA256 "
 SIGNED_HEADERS = "x-ms-date;host;x-ms-content-sha256"
 ALLOWED_SKEW_S = 300.0
-"""The real service's limit is not documented."""
+"""The limit of ACS is not documented."""
 
 
 @dataclass(frozen=True, slots=True)
 class SignedRequest:
-    """A request as it came over the wire: `path_and_query` keeps its percent-encoding, header names are lower case."""
+    """A request as received: `path_and_query` is percent-encoded, header names are lower case."""
 
     verb: str
     path_and_query: str
@@ -42,7 +42,7 @@ def sign(access_key: str, verb: str, path_and_query: str, date: str, host: str, 
 
 
 def refusal(request: SignedRequest, access_key: str, now: datetime) -> str | None:
-    """Why this request is not authentic, or `None` when it is. `now` is aware of its time zone."""
+    """Return why the request is not authentic, or `None`. `now` must have a time zone."""
     authorization = request.headers.get("authorization", "")
     if not authorization.startswith(SCHEME):
         return "The Authorization header has no HMAC-SHA256 signature."
@@ -51,22 +51,22 @@ def refusal(request: SignedRequest, access_key: str, now: datetime) -> str | Non
         return f"SignedHeaders must be {SIGNED_HEADERS}."
     date = request.headers.get("x-ms-date", "")
     if not _fresh(date, now):
-        return f"x-ms-date {date!r} is not a time within {ALLOWED_SKEW_S:.0f} s of the service's clock."
+        return f"x-ms-date {date!r} is not within {ALLOWED_SKEW_S:.0f} s of the clock of the service."
     hashed = request.headers.get("x-ms-content-sha256", "")
     if not hmac.compare_digest(hashed.encode(), content_hash(request.body).encode()):
         return "x-ms-content-sha256 does not match the body."
     host = request.headers.get("host", "")
     signature = parts.get("Signature", "").encode()
-    for path_and_query in _spellings(request.path_and_query):
+    for path_and_query in _encodings(request.path_and_query):
         expected = sign(access_key, request.verb, path_and_query, date, host, hashed)
         if hmac.compare_digest(signature, expected.encode()):
             return None
     return "The HMAC signature does not match the request."
 
 
-def _spellings(path_and_query: str) -> list[str]:
-    """The target as it came, and with the colon of a participant's raw id encoded: the Python SDK signs `4%3A%2B1...`,
-    and aiohttp then puts `4:%2B1...` on the wire.
+def _encodings(path_and_query: str) -> list[str]:
+    """The path as received, and with the colon of a raw id encoded: the Python SDK signs `4%3A%2B1…`, but aiohttp sends
+    `4:%2B1…`.
     """
     before, slash, raw_id = path_and_query.rpartition("/participants/")
     return [path_and_query, before + slash + raw_id.replace(":", "%3A")] if slash else [path_and_query]

@@ -1,4 +1,4 @@
-"""Media streaming of one call: started, stopped, lost and dialled again, with the callbacks that tell of it."""
+"""Media streaming of one call: start, stop, loss and reconnect, with their callbacks."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ Spawn = Callable[[Coroutine[object, object, None]], asyncio.Task[None]]
 
 
 class Streaming:
-    """What the real service does when the server ends the socket is not documented. Here a close with 1000 stops
-    streaming; after anything else the settings `media_redial`, `media_loss_callback` and `media_loss_context` decide.
+    """The behavior of ACS after the server has closed the socket is not documented. In the simulator a close with 1000
+    stops streaming; otherwise `media_redial`, `media_loss_callback` and `media_loss_context` apply.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Streaming:
         """operationContext of the last startMediaStreaming."""
 
     async def open(self, media: MediaOptions) -> None:
-        """Dial; raises `RefusedError` and leaves streaming inactive."""
+        """Connect. Raises `SocketRefusedError` and leaves streaming inactive."""
         try:
             await self.link.dial(media)
         except SocketRefusedError as error:
@@ -49,7 +49,7 @@ class Streaming:
         self._opened()
 
     def report_start(self, refused: str | None, context: str | None = None, url: str | None = None) -> None:
-        """Post how the start of streaming went; `refused` says why it failed."""
+        """Report the start of streaming; `refused`: the error, if it failed."""
         if refused is None:
             self._call.note("media_streaming_started")
             started = events.media_streaming(self._call, "Started", "subscriptionStarted", context)
@@ -59,7 +59,7 @@ class Streaming:
             self._callbacks.put(events.stream_connect_failed(self._call, context), url=url)
 
     async def start(self, media: MediaOptions, context: str | None, url: str | None) -> None:
-        """The operation startMediaStreaming, after it was accepted."""
+        """Carry out startMediaStreaming after the 202."""
         self._start_context = context
         try:
             await self.open(media)
@@ -70,7 +70,7 @@ class Streaming:
             self.report_start(None, context, url)
 
     async def stop(self, context: str | None, url: str | None) -> None:
-        """The operation stopMediaStreaming, after it was accepted."""
+        """Carry out stopMediaStreaming after the 202."""
         self._call.media_state = "inactive"
         if self._redial is not None:
             self._redial.cancel()

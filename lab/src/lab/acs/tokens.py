@@ -1,7 +1,7 @@
-"""The tokens that ACS presents to callbacks and media sockets, and the documents that let others check them.
+"""Tokens of ACS for callbacks and media sockets, and the documents with which others verify them.
 
-RS256; issuer without a trailing slash; audience is the immutable resource id; 5 minutes for a callback, 24 hours for a
-media socket, a fresh token for each request and each connection (ACS docs, "Secure webhook endpoint").
+RS256; issuer without a trailing slash; the audience is the immutable resource id; valid for 5 minutes for a callback
+and 24 hours for a media socket; a new token for each request and connection (ACS docs, "Secure webhook endpoint").
 """
 
 from __future__ import annotations
@@ -23,8 +23,6 @@ Claims = dict[str, str | int | list[str]]
 
 
 class SigningKey:
-    """One RSA key pair with its `kid`."""
-
     def __init__(self) -> None:
         self.kid = uuid.uuid4().hex
         self._private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -38,7 +36,7 @@ class SigningKey:
 
 
 class TokenIssuer:
-    """Mints tokens with the newest key; published are the newest and the one before it, as in a rotation."""
+    """Signs with the newest key; publishes the newest and the previous key, as in a rotation."""
 
     def __init__(self, issuer: str, audience: str) -> None:
         self._issuer = issuer
@@ -46,7 +44,7 @@ class TokenIssuer:
         self._keys = [SigningKey()]
 
     def rotate(self) -> str:
-        """Make a new key and return its `kid`; the last but one stays published."""
+        """Create a new key and return its `kid`; the previous key stays published."""
         self._keys = [SigningKey(), self._keys[0]]
         return self._keys[0].kid
 
@@ -54,7 +52,7 @@ class TokenIssuer:
         return self._keys[0].sign(self._claims(self._audience, now, lifetime_s))
 
     def event_grid_token(self, audience: str, now: datetime) -> str:
-        """A token like the one Entra gives to Event Grid's own application."""
+        """Return a token like those that Entra issues to the application of Event Grid."""
         claims = self._claims(audience, now, 3600.0)
         return self._keys[0].sign(claims | {"roles": [EVENT_GRID_ROLE], "appid": EVENT_GRID_APP_ID})
 

@@ -1,7 +1,7 @@
-"""What the simulated ACS accepts without acting on it as the real service would. Pure.
+"""Operations and fields that the simulated ACS accepts without their effect. Pure.
 
-`FIELDS` names what each operation reads. A field that is not among them is ignored, whatever it is: it may be newer
-than this simulator.
+`FIELDS` lists the fields that each operation evaluates. All other fields are ignored: they may be newer than the
+simulator.
 """
 
 from __future__ import annotations
@@ -39,44 +39,44 @@ FIELDS: Final[Mapping[str, frozenset[str]]] = {
         "unhold": ("targetParticipant", "operationContext"),
     }.items()
 }
-"""By operation; the operations that are not here read no body. A dotted name is a field of an object."""
+"""By operation; other operations have no body. A dotted name is a field of an object."""
 
-_NO_AI: Final = "no Azure AI service is connected; texts are spoken by the simulator's own voice"
+_NO_AI: Final = "no Azure AI service is connected; texts are spoken by the voice of the simulator"
 PRETENDED: Final[Mapping[str, str]] = {
     "Authorization: Bearer": "any token is accepted",
-    "answer.answeredBy": "the identity of the simulated resource answers",
+    "answer.answeredBy": "the call is answered with the identity of the simulated resource",
     "answer.callIntelligenceOptions": _NO_AI,
     "answer.transcriptionOptions": "nothing is transcribed",
     "create.callIntelligenceOptions": _NO_AI,
-    "create.source": "the identity of the simulated resource calls",
+    "create.source": "the call is placed with the identity of the simulated resource",
     "create.sourceDisplayName": "no phone shows the name",
-    "create.teamsAppSource": "the identity of the simulated resource calls",
+    "create.teamsAppSource": "the call is placed with the identity of the simulated resource",
     "create.transcriptionOptions": "nothing is transcribed",
-    "redirect.customCallingContext": "the headers reach nobody",
+    "redirect.customCallingContext": "the headers are dropped",
     "hang_up": "with more than two parties the call ends for everyone",
-    "transfer.customCallingContext": "the headers reach nobody",
+    "transfer.customCallingContext": "the headers are dropped",
     "transfer.sourceCallerIdNumber": "no phone shows the number",
-    "transfer.transferee": "with more than two parties the application's leg ends as well",
-    "add_participant": "the party is listed, but neither speaks nor hears",
-    "add_participant.customCallingContext": "the headers reach nobody",
+    "transfer.transferee": "with more than two parties the leg of the application ends as well",
+    "add_participant": "the party is listed, but has no audio",
+    "add_participant.customCallingContext": "the headers are dropped",
     "add_participant.sourceDisplayName": "no phone shows the name",
-    "send_dtmf_tones": "the tones are put on the timeline; nobody hears them",
-    "start_dtmf.targetParticipant": "the caller's keys are reported, whoever is the target",
-    "play.interruptCallMediaOperation": "prompts are queued, none is interrupted",
+    "send_dtmf_tones": "the tones are only added to the timeline",
+    "start_dtmf.targetParticipant": "the keys of the caller are reported for every target",
+    "play.interruptCallMediaOperation": "prompts are queued, not interrupted",
     "play.playOptions": "each source is played once",
     "play.playSources.playSourceCacheId": "nothing is cached",
-    "play.playSources.text": "the text is spoken by the simulator's own voice",
-    "play.playTo": "every prompt is heard by the caller",
+    "play.playSources.text": "the text is spoken by the voice of the simulator",
+    "play.playTo": "every prompt is played to the caller",
     "hold.playSourceInfo": "the party on hold hears silence",
 }
-"""What happens instead of the real thing, by operation and field."""
+"""Behavior of the simulator by operation and field."""
 
 _WHOLE: Final = frozenset({"add_participant", "send_dtmf_tones"})
-"""Operations that are never more than pretended."""
+"""Operations that are simulated incompletely whatever their fields."""
 
 
 def pretended(operation: str, body: Mapping[str, object]) -> Iterator[str]:
-    """Where the request asks for something that has no effect here, as far as its body alone shows it."""
+    """Yield the parts of the request that have no effect in the simulator, as far as its body shows them."""
     if operation in _WHOLE:
         yield operation
     fields = FIELDS.get(operation, frozenset())
@@ -92,7 +92,7 @@ def pretended(operation: str, body: Mapping[str, object]) -> Iterator[str]:
 
 
 def _is_default(value: object) -> bool:
-    """Whether leaving the field out would mean the same."""
+    """Whether omitting the field would have the same meaning."""
     if isinstance(value, Mapping):
         return all(_is_default(one) for one in value.values())
     return value in (None, False, [], "")

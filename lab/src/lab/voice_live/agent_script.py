@@ -1,4 +1,4 @@
-"""What the simulated agent answers, decided by the script and by the conversation so far."""
+"""Selects the next answer of the simulated agent from the script and the conversation."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DEFAULT_GREETING = "Hello, how can I help you?"
 AFTER_THE_SCRIPT = "Is there anything else I can do for you?"
 UNHEARD = "(speech)"
 _QUOTED = re.compile(r'["“](.+)["”]', re.DOTALL)
-"""The words may hold quotation marks themselves."""
+"""The quoted text may contain quotation marks itself."""
 
 
 @dataclass(frozen=True)
@@ -34,18 +34,17 @@ Plan = SayStep | CallFunction
 
 
 def heard_in_turn(agent: Agent, turn: int) -> str:
-    """What the transcription says of the caller's turn number `turn` (from 0)."""
+    """Return the simulated transcription of a caller's turn; `turn` counts from 0."""
     return (agent.replies[turn].heard if turn < len(agent.replies) else "") or UNHEARD
 
 
 def next_plan(
     agent: Agent, conversation: ConversationItems, asked: Mapping[str, object], *, spaced_arguments: bool = False
 ) -> Plan:
-    """The answer to the conversation as it stands; `asked` is the `response` object of `response.create`.
+    """Return the answer to the conversation. `asked`: the `response` object of `response.create`; `spaced_arguments`:
+    with the spaces and line breaks that some models write.
 
-    `spaced_arguments`: with the spaces and line breaks that some models write.
-
-    Raises `RefusedError` when a pre-generated message has not exactly one text.
+    Raises `RefusedError` unless a pre-generated message has exactly one text.
     """
     if (pre_generated := asked.get("pre_generated_assistant_message")) is not None:
         return SayStep(_only_text(pre_generated))
@@ -59,7 +58,7 @@ def next_plan(
     if last.role == "system":
         return SayStep(_quoted(last.text) or agent.greeting or DEFAULT_GREETING)
     if last.role == "assistant":
-        return SayStep("Understood.")  # the model believes that it has spoken already
+        return SayStep("Understood.")  # like a model that continues after its own message
     return _answer(_reply(agent, conversation), spaced_arguments)
 
 
@@ -86,7 +85,7 @@ def _after_function(agent: Agent, conversation: ConversationItems, last: Convers
 
 
 def _reply(agent: Agent, conversation: ConversationItems) -> Reply | None:
-    """The script's reply to the latest turn; before any turn there is none."""
+    """Return the reply to the latest turn; None before the first turn and after the last reply."""
     turn = conversation.user_turns - 1
     return agent.replies[turn] if 0 <= turn < len(agent.replies) else None
 

@@ -1,7 +1,7 @@
-"""The agent's side of one session: which response is under way, what it has said, how it ends. No I/O and no clock.
+"""The responses of one session, from `response.create` to `response.done`. No I/O and no clock.
 
-`begun` hands responses that now have to be produced to the shell, which then calls `open_message` or `open_call`, the
-deltas at its own pace, and `end`. A response that was ended meanwhile (`response.over`) wants none of them any more.
+The shell produces the responses in `begun`: it calls `open_message` or `open_call`, then the deltas at its own pace,
+then `end`. Once a response has ended (`response.over`), the shell stops producing it.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ class Answering:
     spaced_arguments: bool = False
     active: Response | None = None
     latest_spoken: Response | None = None
-    """The latest response with audio: what the caller may still be hearing."""
+    """The latest response with audio, which the caller may still be hearing."""
     owed: list[Event] = field(default_factory=list)
-    """The caller's transcript, when it comes only after the response has begun."""
+    """Transcription events of the caller's turn that follow the start of the response."""
     begun: list[tuple[Response, Plan]] = field(default_factory=list)
 
     def begin(self, asked: Mapping[str, object], now: float, faults: VoiceLiveFaults) -> list[Event]:
-        """Start to answer the conversation as it stands. Raises `RefusedError`."""
+        """Begin a response to the conversation. Raises `RefusedError`."""
         if self.active is not None and not asked.get("cancel_previous"):
             text = f"Conversation already has an active response in progress: {self.active.id}"
             raise RefusedError(text, "conversation_already_has_active_response")
@@ -48,7 +48,7 @@ class Answering:
         plan = next_plan(self.agent, self.record.conversation, asked, spaced_arguments=self.spaced_arguments)
         answers = self.end(self.active, cancelled("client_cancelled"), now) if self.active is not None else []
         if self.agent.mode != "script":
-            # Echo and marks speak by themselves, in the response that the client requested.
+            # In the modes echo and marks, the measured line speaks in the requested response.
             return [*answers, *self.open_endless(now)[1]]
         response = self.active = Response(form)
         if (slow := due(faults.response_slow)) is not None:
@@ -64,13 +64,13 @@ class Answering:
         return answers
 
     def open_endless(self, now: float) -> tuple[Response, list[Event]]:
-        """A spoken response without an end, for echo and marks."""
+        """Open a spoken response that lasts until the session ends, for echo and marks."""
         response = self.active = Response(self._form({"modalities": ["text", "audio"]}))
         self.record.note(now, "response_created", response_id=response.id)
         return response, [response.created(), *self.open_message(response)]
 
     def reveal(self, response: Response) -> list[Event]:
-        """`response.created` of a response that was `hidden`."""
+        """Return `response.created` of a `hidden` response."""
         response.hidden = False
         return [response.created()]
 
@@ -90,7 +90,7 @@ class Answering:
         return opening
 
     def say(self, response: Response, delta: Delta, now: float) -> list[Event]:
-        """One slice of speech: its words, then its audio."""
+        """Return the events of one slice of speech: words, then audio."""
         said = [response.text_delta(word) for word in delta.words]
         if response.first_delta_at is None:
             self.record.note(now, "first_delta", response_id=response.id)
@@ -104,26 +104,26 @@ class Answering:
         return said
 
     def next_part(self, response: Response) -> list[Event]:
-        """Begin another audio part of the same item."""
+        """Open another audio part of the same item."""
         parts = response.next_part()
         self._keep(response)
         return parts
 
     def write(self, response: Response, text: str) -> list[Event]:
-        """Words of a response without speech."""
+        """Return the events of words in a response without audio."""
         written = [response.text_delta(text), *self._owed()]
         self._keep(response)
         return written
 
     def call_with(self, response: Response, arguments: str) -> list[Event]:
-        """The arguments of a function call, in two deltas as a model streams them."""
+        """Return the arguments of a function call, in two deltas like a model."""
         half = len(arguments) // 2
         deltas = [response.arguments_delta(part) for part in (arguments[:half], arguments[half:]) if part]
         self._keep(response)
         return [*deltas, *self._owed()]
 
     def end(self, response: Response, ending: Ending, now: float) -> list[Event]:
-        """Nothing happens to a response that is over already."""
+        """No effect on a response that is over."""
         if response.over:
             return []
         closing = response.finish(ending)
@@ -147,7 +147,7 @@ class Answering:
         items = self.record.conversation.items
         if response.form.conversation_id is None or not items:
             return None
-        # Cascaded pipelines name the item before an answer only if it was spoken.
+        # Cascaded pipelines report the previous item only if it was spoken.
         return items[-1].id if items[-1].spoken or not response.form.cascaded else ""
 
     def _remember(self, response: Response) -> None:
@@ -160,7 +160,7 @@ class Answering:
 
     def _refuse_what_is_newer(self, asked: Mapping[str, object]) -> None:
         mode, key = self.record.mode, "pre_generated_assistant_message"
-        too_old = mode.api_version < FIRST_WITH_PRE_GENERATED or (mode.openai)
+        too_old = mode.api_version < FIRST_WITH_PRE_GENERATED or mode.openai
         if key in asked and too_old:
             raise RefusedError(f"'response.{key}' unexpected (extra fields not permitted)", param=f"response.{key}")
 
@@ -179,7 +179,7 @@ class Answering:
             raise RefusedError(text, param="response.pre_generated_assistant_message")
 
     def _form(self, asked: Mapping[str, object]) -> ResponseForm:
-        """The session's settings with those of `response.create` over them. Raises `RefusedError`."""
+        """Merge the settings of the session with those of `response.create`. Raises `RefusedError`."""
         record, session = self.record, dict(self.record.session)
         for key in ("voice", "output_audio_format", "temperature"):
             if asked.get(key) is not None:
@@ -210,6 +210,6 @@ def _refuse_by_fault(faults: VoiceLiveFaults) -> None:
 
 
 def audio_token_limit(response: Response, record: SessionRecord) -> int | None:
-    """Only native models count their speech in tokens."""
+    """Return the token limit of the audio; only native models have one."""
     limit = response.form.max_output_tokens
     return limit if record.mode.native and isinstance(limit, int) else None

@@ -1,15 +1,12 @@
-"""The simulated Voice Live as a program: its WebSocket, the control API beside it, and how it is served."""
+"""The simulated Voice Live as a program: WebSocket, control API, server configuration."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import math
-import sys
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 
 import uvicorn
 from starlette.applications import Starlette
@@ -18,9 +15,9 @@ from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from lab.control_errors import HTTP_ERRORS
-from lab.keep_alive import KEEP_ALIVE_S
-from lab.simulator_options import simulator_parser
-from lab.tls import Tls, tls_from
+from lab.simulator import KEEP_ALIVE_S, log, run_simulator
+from lab.tls import Tls
+from lab.unsupported import PretendedError
 from lab.voice_live import server_events
 from lab.voice_live.client_connection import ReachableProtocol, connection_of
 from lab.voice_live.control import control_routes
@@ -32,14 +29,13 @@ from lab.voice_live.session import SimulatedSession
 from lab.voice_live.session_config import initial_session
 from lab.voice_live.settings import VoiceLiveSettings
 from lab.voice_live.unsupported_by_voice_live import pretended_in_query, refusal
-from lab.voice_live.voice_live_log import configure_log, log
 
 MAX_MESSAGE_BYTES = 24 * 1024 * 1024
-"""15 MiB of audio as base64, and room for the text around it."""
+"""15 MiB of audio as base64, plus the text around it."""
 
 
 def create_app(settings: VoiceLiveSettings) -> Starlette:
-    """Serve it with `server_config`: dropping a connection needs the protocol class that is set there."""
+    """Serve it with `server_config`, whose protocol class is needed to drop connections."""
     resource = Resource(settings)
 
     async def voice_live(websocket: WebSocket) -> None:
@@ -52,13 +48,13 @@ def create_app(settings: VoiceLiveSettings) -> Starlette:
             yield
             ticking.cancel()
 
-    # Any path: clients put the service's path behind whatever their endpoint holds.
+    # Any path: clients append the path of the service to the path of their endpoint.
     routes = [*control_routes(resource), WebSocketRoute("/{path:path}", voice_live)]
     return Starlette(routes=routes, exception_handlers=HTTP_ERRORS, lifespan=lifespan)
 
 
 def server_config(settings: VoiceLiveSettings, tls: Tls | None = None) -> uvicorn.Config:
-    """Deflate stays off: it costs more than it saves on base64 PCM, and clients do not need it."""
+    """Deflate is off: for base64 PCM it costs more than it saves, and clients do not need it."""
     return uvicorn.Config(
         create_app(settings),
         host=settings.host,
@@ -73,27 +69,9 @@ def server_config(settings: VoiceLiveSettings, tls: Tls | None = None) -> uvicor
     )
 
 
-async def serve(settings: VoiceLiveSettings, tls: Tls | None = None) -> None:
-    """Run until SIGINT or SIGTERM."""
-    await uvicorn.Server(server_config(settings, tls)).serve()
-
-
 def main(argv: Sequence[str] = ()) -> int:
-    """Settings come from the environment; 2 when one of them is wrong."""
-    parser = simulator_parser("voice-live", "A simulated Voice Live resource.", VoiceLiveSettings)
-    parser.add_argument("--strict", action="store_true", help="as LAB_STRICT=1")
-    options = parser.parse_args(argv)
-    try:
-        settings = VoiceLiveSettings.from_env()
-        settings = replace(settings, lab_strict=settings.lab_strict or options.strict)
-        tls = tls_from(options)
-    except (ValueError, OSError) as error:
-        print(error, file=sys.stderr)
-        return 2
-    configure_log()
-    with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(serve(settings, tls))
-    return 0
+    about = "A simulated Voice Live resource."
+    return run_simulator("voice-live", about, VoiceLiveSettings, server_config, argv)
 
 
 async def _connect(websocket: WebSocket, resource: Resource) -> None:
@@ -104,7 +82,7 @@ async def _connect(websocket: WebSocket, resource: Resource) -> None:
     except HandshakeError as error:
         facts: dict[str, object] = {"status": error.status, "reason": error.reason, "path": knock.path}
         resource.refused_handshakes.append({"t": time.monotonic(), **facts})
-        log.info("handshake_refused", extra={"facts": facts})
+        log.info("handshake refused", extra={"facts": facts})
         body = {"error": {"code": str(error.status), "message": error.reason}}
         await websocket.send_denial_response(JSONResponse(body, error.status, error.headers))
         connection_of(websocket).note_refused()
@@ -128,20 +106,22 @@ def _admit(knock: Knock, resource: Resource) -> Mode | RefusedError:
         raise HandshakeError(faults.handshake.status, "injected fault", faults.handshake.retry_after_s or 0)
     admitted = admit(knock, resource.credentials(time.time()))
     if knock.script and knock.script not in resource.agents:
-        raise HandshakeError(404, f"No agent script {knock.script!r}; PUT /lab/agents/{knock.script} sets one")
+        raise HandshakeError(404, f"unknown agent script {knock.script!r}; PUT /lab/agents/{knock.script} adds it")
     now = time.monotonic()
     if not resource.quota.take(now):
         after_s = math.ceil(resource.quota.next_at - now) if resource.settings.quota_retry_after else 0
         raise HandshakeError(429, "Too many new connections in the last minute", after_s)
     if faults.refuse is not None and faults.refuse.take():
         return RefusedError(faults.refuse.message, faults.refuse.code, fatal=True)
-    if resource.settings.lab_strict and (fields := pretended_in_query(knock.query)):
-        return refusal(fields[0])
+    try:
+        resource.unsupported.used(*pretended_in_query(knock.query))
+    except PretendedError as error:
+        return refusal(error)
     return admitted
 
 
 async def _refuse(websocket: WebSocket, refused: RefusedError, close_code: int) -> None:
-    log.info("session_refused", extra={"facts": {"code": refused.code, "message": refused.message}})
+    log.info("session refused", extra={"facts": {"code": refused.code, "message": refused.message}})
     try:
         await websocket.send_text(server_events.encode_event(server_events.error(refused)))
         await websocket.close(close_code, refused.message[:120])

@@ -1,4 +1,4 @@
-"""The audio formats of Voice Live sessions, to and from PCM16 mono (little-endian)."""
+"""Conversion between the audio formats of Voice Live and PCM16 mono (little-endian)."""
 
 from __future__ import annotations
 
@@ -31,25 +31,25 @@ OPENAI_OUTPUT_FORMATS = frozenset({"pcm16", "g711_ulaw", "g711_alaw"})
 Samples = npt.NDArray[np.int16]
 
 
-def decode_append(audio: object, audio_format: str) -> bytes:
-    """The `audio` field of an append as PCM16. Raises `RefusedError`."""
+def decode_append(audio: object, audio_format: str = "pcm16") -> bytes:
+    """Return the `audio` field of an append as PCM16. Raises `RefusedError`."""
     if not isinstance(audio, str):
         raise RefusedError("'audio' must be a base64 string", "invalid_value", "audio")
     try:
         raw = binascii.a2b_base64(audio, strict_mode=True)
     except (binascii.Error, ValueError) as reason:
-        raise RefusedError(f"'audio' is no valid base64: {reason}", "invalid_value", "audio") from None
+        raise RefusedError(f"'audio' is not valid base64: {reason}", "invalid_value", "audio") from None
     if len(raw) > MAX_APPEND_BYTES:
-        raise RefusedError("'audio' holds more than 15 MiB", "invalid_value", "audio")
+        raise RefusedError(f"'audio' must be at most 15 MiB, got {len(raw)} bytes", "invalid_value", "audio")
     if audio_format != "pcm16":
         return _g711_table(audio_format)[np.frombuffer(raw, dtype=np.uint8)].tobytes()
     if len(raw) % 2:
-        raise RefusedError("'audio' holds half a 16-bit sample", "invalid_value", "audio")
+        raise RefusedError("'audio' ends in the middle of a 16-bit sample", "invalid_value", "audio")
     return raw
 
 
 def encode_speech(pcm24k: bytes, audio_format: str) -> bytes:
-    """Speech (PCM16, 24 kHz) in a session's output format."""
+    """Convert speech (PCM16, 24 kHz) to an output format."""
     rate_hz = OUTPUT_RATES_HZ[audio_format]
     samples: Samples = np.frombuffer(pcm24k, dtype="<i2")
     if rate_hz != SPEECH_RATE_HZ and samples.size:
@@ -60,13 +60,13 @@ def encode_speech(pcm24k: bytes, audio_format: str) -> bytes:
 
 
 def output_bytes_per_ms(audio_format: str) -> float:
-    """Bytes of one millisecond of output; 22.05 kHz and its multiples have no whole number."""
+    """Return a fraction for 22.05 kHz and its multiples."""
     return OUTPUT_RATES_HZ[audio_format] * (1 if audio_format.startswith("g711") else 2) / 1000
 
 
 @cache
 def _g711_table(law: str) -> Samples:
-    """The 256 codes of G.711 as linear samples (ITU-T G.711, 14- and 13-bit values scaled to 16)."""
+    """Return the linear samples of the 256 codes (ITU-T G.711, 14- and 13-bit values scaled to 16)."""
     codes = np.arange(256, dtype=np.int32) ^ (0xFF if law == "g711_ulaw" else 0x55)
     exponent, mantissa = (codes >> 4) & 7, codes & 15
     if law == "g711_ulaw":
@@ -78,7 +78,7 @@ def _g711_table(law: str) -> Samples:
 
 @cache
 def _g711_codes(law: str) -> npt.NDArray[np.uint8]:
-    """For each of the 65,536 samples (as an unsigned index) the code whose linear value is nearest."""
+    """Return the code with the nearest linear value for each of the 65,536 samples (as an unsigned index)."""
     linear = _g711_table(law).astype(np.int32)
     order = np.argsort(linear, kind="stable")
     ascending = linear[order]

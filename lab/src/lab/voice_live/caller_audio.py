@@ -1,4 +1,4 @@
-"""The caller's side of one session: appended audio, the turns in it, and the messages that they become."""
+"""The appended audio of one session and the turns in it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lab.voice_live.turn_detection import DetectedSpeechStart, DetectedSpeechSto
 
 @dataclass
 class CallerAudio:
-    """`detector` hears the turns; without one (`turn_detection: null`) audio gathers until it is committed."""
+    """With `turn_detection: null` there is no detector: audio is buffered until it is committed."""
 
     rate_hz: int = 24_000
     audio_format: str = "pcm16"
@@ -24,7 +24,7 @@ class CallerAudio:
     _rules: TurnRules | None = None
 
     def configure(self, session: Mapping[str, object]) -> None:
-        """Follow the session's formats and turn detection. A changed rule starts detection anew; the clock goes on."""
+        """Apply the formats and turn detection of the session. A change restarts detection, but not its clock."""
         audio_format = str(session.get("input_audio_format"))
         rate = session.get("input_audio_sampling_rate")
         rate_hz = 8_000 if audio_format.startswith("g711") else rate if isinstance(rate, int) else 24_000
@@ -39,7 +39,7 @@ class CallerAudio:
         return self._detector is not None
 
     def append(self, audio: object) -> list[DetectedSpeechStart | DetectedSpeechStop]:
-        """The edges of turns in `audio` (base64). Raises `RefusedError`."""
+        """Return the starts and ends of speech in `audio` (base64). Raises `RefusedError`."""
         pcm = decode_append(audio, self.audio_format)
         ms = len(pcm) / 2 / self.rate_hz * 1000
         self.heard_ms += ms
@@ -47,7 +47,7 @@ class CallerAudio:
         return self._detector.feed(pcm) if self._detector is not None else []
 
     def commit(self) -> int:
-        """Where (audio time) the committed audio began. Raises `RefusedError`."""
+        """Return the start of the committed audio in ms of audio time. Raises `RefusedError`."""
         if self.automatic:
             raise RefusedError("input_audio_buffer.commit is not supported with server turn detection")
         if self.uncommitted_ms <= 0:

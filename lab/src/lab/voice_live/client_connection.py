@@ -1,4 +1,4 @@
-"""The server's end of one WebSocket, one layer below ASGI: needed to cut a connection and to see a full send buffer."""
+"""The server end of a WebSocket below ASGI: aborts connections and checks the send buffer."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from lab.text_frames import FrameSplitter, encode_server_text
 _KEY = "lab_connection"
 
 Tap: TypeAlias = Callable[[bytes, float], bool]
-"""(text, monotonic seconds of its arrival) -> whether it was taken."""
+"""(text, monotonic seconds of its arrival) -> whether it was handled."""
 
 
 class ClientConnection:
-    """`tap` gets whole text messages before ASGI does, as long as none waits there; what it does not take goes the
-    usual way.
+    """`tap` receives whole text messages before ASGI, unless messages are queued there. ASGI receives those that it
+    does not handle.
     """
 
     def __init__(self, protocol: ReachableProtocol) -> None:
@@ -30,7 +30,7 @@ class ClientConnection:
         self.tap: Tap | None = None
 
     def send_now(self, text: bytes) -> bool:
-        """Write one text message at once; false when the connection is not open or cannot take it now."""
+        """Write one text message without waiting; false if the connection is closed or its send buffer is full."""
         protocol = self._protocol
         if protocol.conn.state is not State.OPEN or protocol.disconnected or not self.writable.is_set():
             return False
@@ -38,16 +38,16 @@ class ClientConnection:
         return True
 
     def note_refused(self) -> None:
-        """After an HTTP answer to the upgrade: else uvicorn logs an error about a handshake never completed."""
+        """Call it after an HTTP response to the upgrade; otherwise uvicorn logs that the handshake never completed."""
         self._protocol.handshake_complete = True
 
     def drop(self) -> None:
-        """No close frame, no FIN after the rest of the buffer: the other side sees 1006."""
+        """Abort without a close frame: the client sees 1006."""
         self.transport.abort()
 
 
 class ReachableProtocol(WebSocketsSansIOProtocol):
-    """uvicorn's own protocol; it also leaves a `Connection` in the scope."""
+    """uvicorn's protocol, which also stores a `ClientConnection` in the scope."""
 
     lab_connection: ClientConnection | None = None
     _frames: FrameSplitter | None = None
@@ -63,7 +63,7 @@ class ReachableProtocol(WebSocketsSansIOProtocol):
             super().data_received(data)
             return
         if self._frames is None:
-            if self.conn.reader.buffer:  # in the middle of a frame, which the library has begun
+            if self.conn.reader.buffer:  # the library has a partial frame
                 super().data_received(data)
                 return
             self._frames = FrameSplitter(self.config.ws_max_size)
@@ -76,5 +76,5 @@ class ReachableProtocol(WebSocketsSansIOProtocol):
 def connection_of(websocket: WebSocket) -> ClientConnection:
     connection = websocket.scope.get("state", {}).get(_KEY)
     if not isinstance(connection, ClientConnection):
-        raise RuntimeError("the simulator has to be served with `server_config`, which sets its protocol class")
+        raise RuntimeError("the protocol class of the simulator is missing; serve it with `server_config`")
     return connection

@@ -1,4 +1,4 @@
-"""Client events as they come in: JSON objects with a `type` anywhere in them and an optional `event_id`."""
+"""Decodes client events: JSON objects with a `type` at any position and an optional `event_id`."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class ClientEvent:
 
 
 def decode_client_event(text: str | bytes) -> ClientEvent:
-    """Raises `RefusedError`: the socket stays open, the client gets an `error`."""
+    """Raises `RefusedError`; the client then gets an `error`, and the socket stays open."""
     try:
         body = json.loads(text)
     except (ValueError, RecursionError):
-        raise RefusedError("The message is no valid JSON", "invalid_json") from None
+        raise RefusedError("The message is not valid JSON", "invalid_json") from None
     if not isinstance(body, dict):
         raise RefusedError("The message must be a JSON object", "invalid_json")
     kind, event_id = body.get("type"), body.get("event_id")
@@ -34,7 +34,7 @@ _APPENDS = (b'{"type":"input_audio_buffer.append","audio":"', b'{"type": "input_
 
 
 def plain_append(text: bytes) -> bytes | None:
-    """The base64 of an append in one of the two spellings of common encoders; `None`: read it as any other event."""
+    """Return the base64 of an append in the form of a common encoder; `None` if the text needs a JSON parser."""
     for head in _APPENDS:
         if text.startswith(head) and text.endswith(b'"}'):
             audio = text[len(head) : -2]
@@ -43,7 +43,7 @@ def plain_append(text: bytes) -> bytes | None:
 
 
 def response_options(body: Mapping[str, object]) -> Mapping[str, object]:
-    """The `response` object of `response.create`; absent or null means all defaults."""
+    """Return the `response` object of `response.create`; empty if it is absent or null. Raises `RefusedError`."""
     asked = body.get("response")
     if asked is None:
         return {}
@@ -55,7 +55,7 @@ def response_options(body: Mapping[str, object]) -> Mapping[str, object]:
     if modalities is not None and not (
         isinstance(modalities, list) and modalities and set(map(str, modalities)) <= _SAID
     ):
-        raise RefusedError("'response.modalities' must be of text, audio", "invalid_value", "response.modalities")
+        raise RefusedError("'response.modalities' must list text or audio", "invalid_value", "response.modalities")
     return asked
 
 

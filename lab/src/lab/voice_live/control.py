@@ -1,21 +1,19 @@
-"""The control API beside the simulated service: what the agent answers, what sessions did, which faults to inject."""
+"""Control API of the simulated Voice Live: agent scripts, sessions, faults."""
 
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Awaitable, Callable
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from lab.control_errors import bad_body
+from lab.control_errors import ControlError, decode_body
 from lab.scenario import Agent
 from lab.voice_live.injected_faults import VoiceLiveFaults
 from lab.voice_live.resource import KeptSession, Resource
-from lab.voice_live.unsupported_by_voice_live import IGNORED, SIMPLIFIED
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -63,63 +61,44 @@ class _Control:
         return JSONResponse(self._resource.agent.model_dump(mode="json"))
 
     async def set_agent(self, request: Request) -> Response:
-        """What sessions opened from now on do."""
-        try:
-            self._resource.agent = Agent.model_validate_json(await request.body())
-        except ValidationError as error:
-            return bad_body(error, Agent)
+        """Set the script of sessions that are opened later."""
+        self._resource.agent = await decode_body(request, Agent)
         return await self.get_agent(request)
 
     async def agents(self, _request: Request) -> Response:
         return JSONResponse({name: agent.model_dump(mode="json") for name, agent in self._resource.agents.items()})
 
     async def set_named_agent(self, request: Request) -> Response:
-        """For connections that name it (`x-lab-agent`, `?lab-agent=`), or whose agent or model has this name."""
-        try:
-            agent = Agent.model_validate_json(await request.body())
-        except ValidationError as error:
-            return bad_body(error, Agent)
+        """Set the script of connections that name it (`x-lab-agent`, `?lab-agent=`), or whose agent or model has this
+        name.
+        """
+        agent = await decode_body(request, Agent)
         self._resource.agents[request.path_params["name"]] = agent
         return JSONResponse(agent.model_dump(mode="json"))
 
     async def delete_named_agent(self, request: Request) -> Response:
-        gone = self._resource.agents.pop(request.path_params["name"], None)
-        return Response(status_code=204) if gone else JSONResponse({"error": "no such agent"}, status_code=404)
+        name = request.path_params["name"]
+        if self._resource.agents.pop(name, None) is None:
+            raise ControlError(404, f"unknown agent {name!r}")
+        return Response(status_code=204)
 
     async def set_sessions_agent(self, request: Request) -> Response:
-        """For one session that is open already."""
+        """Replace the script of an open session."""
         session = self._find(request)
-        if session is None:
-            return _missing()
-        try:
-            agent = Agent.model_validate_json(await request.body())
-        except ValidationError as error:
-            return bad_body(error, Agent)
-        if session.follow(agent):
-            return JSONResponse(agent.model_dump(mode="json"))
-        return JSONResponse({"error": "echo and marks are chosen before a session begins"}, status_code=409)
+        agent = await decode_body(request, Agent)
+        if not session.follow(agent):
+            raise ControlError(409, "an open session cannot change to or from echo and marks; open a new session")
+        return JSONResponse(agent.model_dump(mode="json"))
 
     async def unsupported(self, _request: Request) -> Response:
-        """What is accepted without its effect, and how often the kept sessions used it."""
-        used: Counter[str] = Counter()
-        for session in self._resource.sessions.values():
-            used.update(session.record.pretended)
-        return JSONResponse(
-            [
-                {"where": one.field, "what": one.effect, "used": used[one.field], "refused_when_strict": one in IGNORED}
-                for one in IGNORED + SIMPLIFIED
-            ]
-        )
+        return JSONResponse(self._resource.unsupported.json())
 
     async def get_faults(self, _request: Request) -> Response:
         return JSONResponse(self._resource.faults.model_dump(mode="json", exclude_none=True))
 
     async def set_faults(self, request: Request) -> Response:
-        """Replaces all faults; their counts begin anew."""
-        try:
-            self._resource.faults = VoiceLiveFaults.model_validate_json(await request.body())
-        except ValidationError as error:
-            return bad_body(error, VoiceLiveFaults)
+        """Replace all faults and reset their counts."""
+        self._resource.faults = await decode_body(request, VoiceLiveFaults)
         return await self.get_faults(request)
 
     async def clear_faults(self, _request: Request) -> Response:
@@ -127,11 +106,11 @@ class _Control:
         return Response(status_code=204)
 
     async def handshakes(self, _request: Request) -> Response:
-        """The handshakes that were answered with an HTTP status."""
+        """List the handshakes that were refused with an HTTP status."""
         return JSONResponse({"refused": self._resource.refused_handshakes})
 
     async def quota(self, _request: Request) -> Response:
-        """Connections of the last minute, and how many there were at most in one."""
+        """Return the number of connections in the last minute, and the highest number in any minute."""
         quota = self._resource.quota
         counted = quota.counted(time.monotonic())
         return JSONResponse({"per_minute": quota.per_minute, "counted": counted, "most": quota.most})
@@ -140,52 +119,36 @@ class _Control:
         return JSONResponse({"sessions": [session.record.summary() for session in self._resource.sessions.values()]})
 
     async def session(self, request: Request) -> Response:
-        session = self._find(request)
-        if session is None:
-            return _missing()
-        return JSONResponse(session.record.to_json() | {"now": time.monotonic()})
+        return JSONResponse(self._find(request).record.to_json() | {"now": time.monotonic()})
 
     async def marks(self, request: Request) -> Response:
-        session = self._find(request)
-        if session is None:
-            return _missing()
-        record = session.record
+        record = self._find(request).record
         marks = {"sent": record.marks_sent, "heard": record.marks_heard, "shift_ms": record.marks_shift_ms}
         return JSONResponse(marks | {"interrupted_at": record.interrupted_at})
 
     async def speech(self, request: Request) -> Response:
-        session = self._find(request)
-        audio = session.record.speech.get(request.path_params["item_id"]) if session else None
-        return _missing() if audio is None else Response(bytes(audio), media_type="application/octet-stream")
+        item_id = request.path_params["item_id"]
+        audio = self._find(request).record.speech.get(item_id)
+        if audio is None:
+            raise ControlError(404, f"the session has no speech of item {item_id!r}")
+        return Response(bytes(audio), media_type="application/octet-stream")
 
     async def drop(self, request: Request) -> Response:
-        session = self._find(request)
-        if session is None:
-            return _missing()
-        session.drop()
+        self._find(request).drop()
         return Response(status_code=204)
 
     async def mute(self, request: Request) -> Response:
-        session = self._find(request)
-        if session is None:
-            return _missing()
-        session.mute()
+        self._find(request).mute()
         return Response(status_code=204)
 
     async def close(self, request: Request) -> Response:
         session = self._find(request)
-        if session is None:
-            return _missing()
-        try:
-            order = CloseOrder.model_validate_json(await request.body() or b"{}")
-        except ValidationError as error:
-            return bad_body(error, CloseOrder)
+        order = await decode_body(request, CloseOrder, default=b"{}")
         await session.close(order.code, order.reason)
         return Response(status_code=204)
 
-    def _find(self, request: Request) -> KeptSession | None:
-        return self._resource.sessions.get(request.path_params["id"])
-
-
-def _missing() -> Response:
-    return JSONResponse({"error": "no such session"}, status_code=404)
+    def _find(self, request: Request) -> KeptSession:
+        session = self._resource.sessions.get(request.path_params["id"])
+        if session is None:
+            raise ControlError(404, f"unknown session {request.path_params['id']!r}")
+        return session

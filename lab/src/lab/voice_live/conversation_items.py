@@ -1,6 +1,6 @@
-"""The items of one conversation: what was said and called, in order, and how much of it was really heard.
+"""The items of one conversation in order, with truncation to the part that was heard.
 
-Wire shapes: Voice Live API reference (`conversation.item.*`); what the service echoes is taken from recorded traffic.
+Formats: Voice Live API reference (`conversation.item.*`); echoed values follow recorded traffic.
 """
 
 from __future__ import annotations
@@ -21,9 +21,8 @@ _OTHER_USER_PARTS = frozenset({"input_audio", "input_image"})
 
 @dataclass(frozen=True)
 class ConversationItem:
-    """One item. `text` is what was said in it, `audio_ms` how much audio of it was generated (assistant audio only).
-
-    `parts_ms`: `audio_ms` of each part, if there are several.
+    """`text`: the words of the item; `audio_ms`: generated audio (assistant only); `parts_ms`: `audio_ms` of each part
+    if there are several.
     """
 
     id: str
@@ -38,14 +37,14 @@ class ConversationItem:
     arguments: str | None = None
     output: str | None = None
     phase: str | None = None
-    """Newer models mark their final answers."""
+    """Set by newer models for their final answers."""
     parts_ms: tuple[int, ...] = ()
     noise: bool = False
     """Speech without words."""
 
     @property
     def spoken(self) -> bool:
-        """A message of the caller in audio."""
+        """Whether it is an audio message of the caller."""
         return self.role == "user" and any(part.get("type") == "input_audio" for part in self.content)
 
     def to_wire(self) -> Event:
@@ -60,13 +59,13 @@ class ConversationItem:
 
 
 def user_audio(item_id: str, heard: str = "", *, noise: bool = False, transcribed: bool = False) -> ConversationItem:
-    """What the caller said. Unless `transcribed` before the item is created, the wire shows null for its transcript."""
+    """Return an audio message of the caller. Its transcript is null on the wire unless it is `transcribed`."""
     part: Event = {"type": "input_audio", "transcript": heard if transcribed else None}
     return ConversationItem(item_id, "message", "user", content=(part,), text=heard, noise=noise)
 
 
 def decode_item(given: object) -> ConversationItem:
-    """An item of `conversation.item.create`. Raises `RefusedError`."""
+    """Decode the item of `conversation.item.create`. Raises `RefusedError`."""
     if not isinstance(given, Mapping):
         raise RefusedError("'item' must be an object", "invalid_value", "item")
     item_id = given.get("id") or new_id("item")
@@ -112,11 +111,11 @@ def _decode_part(role: str, part: object) -> Event:
 
 @dataclass
 class ConversationItems:
-    """Lives in the resource, not in a socket: an agent's conversation can be resumed by its id."""
+    """Belongs to the resource, not to a socket: the conversation of an agent can be resumed by its id."""
 
     id: str
     owner: tuple[str, str] | None = None
-    """(agent, project) that may resume it; `None` in model mode, where nothing outlives the socket."""
+    """(agent, project) that may resume it; `None` in model mode, whose conversations end with the socket."""
     items: list[ConversationItem] = field(default_factory=list)
     refuses_zero: bool = False
     """Truncation at 0 ms is refused."""
@@ -125,7 +124,7 @@ class ConversationItems:
 
     @property
     def user_turns(self) -> int:
-        """How many messages of the caller it holds, without noises: the script's turn index."""
+        """Number of messages of the caller without noises; the index of the next turn in the script."""
         return sum(1 for item in self.items if item.role == "user" and not item.noise)
 
     @property
@@ -136,8 +135,9 @@ class ConversationItems:
         return next((item for item in self.items if item.id == item_id), None)
 
     def add(self, item: ConversationItem, previous_item_id: object = None) -> str | None:
-        """Insert after `previous_item_id` (`"root"`: first; `None`: last). Gives the id before it, or raises
-        `RefusedError`."""
+        """Insert after `previous_item_id` (`"root"`: first; `None`: last) and return the id before it. Raises
+        `RefusedError`.
+        """
         if self.find(item.id) is not None:
             raise RefusedError(f"Item {item.id!r} exists already", "invalid_value", "item.id")
         at = self._place_after(previous_item_id)
@@ -155,7 +155,7 @@ class ConversationItems:
         return self.items.index(previous) + 1
 
     def put(self, item: ConversationItem) -> None:
-        """Replace the item of the same id, if the conversation still holds it."""
+        """Replace the item with the same id, if it exists."""
         self.items = [item if known.id == item.id else known for known in self.items]
 
     def delete(self, item_id: object) -> None:
@@ -165,8 +165,9 @@ class ConversationItems:
         self.items.remove(item)
 
     def truncate(self, item_id: object, content_index: object, audio_end_ms: object) -> ConversationItem:
-        """Forget the audio of an assistant message after `audio_end_ms`, and as much of its transcript. Gives what is
-        left; raises `RefusedError`."""
+        """Cut the audio of an assistant message at `audio_end_ms`, and its transcript in proportion. Return the
+        shortened item. Raises `RefusedError`.
+        """
         item = self.find(item_id)
         if item is None or item.role != "assistant":
             raise RefusedError(f"No assistant item {item_id!r}", "item_truncate_invalid_item_id", "item_id")
@@ -195,7 +196,7 @@ def _cut(item: ConversationItem, audio_end_ms: int) -> ConversationItem:
 
 
 def _shortened(item: ConversationItem, index: int, audio_end_ms: int) -> ConversationItem:
-    """Truncates one part of several."""
+    """Cut one part of several."""
     texts = [str(part.get("transcript") or "") for part in item.content]
     texts[index] = _kept_words(texts[index], audio_end_ms, item.parts_ms[index])
     parts_ms = (*item.parts_ms[:index], audio_end_ms, *item.parts_ms[index + 1 :])
@@ -205,6 +206,6 @@ def _shortened(item: ConversationItem, index: int, audio_end_ms: int) -> Convers
 
 
 def _kept_words(text: str, audio_end_ms: int, audio_ms: int) -> str:
-    """Words are taken to be spoken evenly over the audio."""
+    """Assumes that the words are distributed evenly over the audio."""
     words = text.split()
     return " ".join(words[: len(words) * audio_end_ms // audio_ms]) if audio_ms else text

@@ -1,10 +1,11 @@
-"""One session without its socket: client events in, server events out. No I/O and no clock."""
+"""The protocol of one session: client events in, server events out. No I/O and no clock."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from lab.unsupported import PretendedError, Unsupported
 from lab.voice_live import server_events
 from lab.voice_live.agent_script import heard_in_turn
 from lab.voice_live.answering import Answering
@@ -18,7 +19,7 @@ from lab.voice_live.server_events import Event, RefusedError, event
 from lab.voice_live.session_config import updated_session
 from lab.voice_live.simulated_response import cancelled
 from lab.voice_live.turn_detection import DetectedSpeechStart, DetectedSpeechStop
-from lab.voice_live.unsupported_by_voice_live import pretended_in_event, refusal
+from lab.voice_live.unsupported_by_voice_live import pretended_in_event, refusal, unsupported_fields
 
 
 @dataclass
@@ -27,8 +28,7 @@ class Dialogue:
     answering: Answering
     faults: Callable[[], VoiceLiveFaults] = VoiceLiveFaults
     accept_session_agent: bool = False
-    strict: bool = False
-    """Refuse what is only pretended."""
+    unsupported: Unsupported = field(default_factory=lambda: unsupported_fields(strict=False))
     caller: CallerAudio = field(default_factory=CallerAudio)
     _turn_item_id: str = ""
 
@@ -38,22 +38,24 @@ class Dialogue:
         return [event("session.created", session=self.record.session)]
 
     def receive(self, given: ClientEvent, now: float) -> list[Event]:
-        """What the service answers at once. Raises `RefusedError`; then nothing has changed."""
+        """Return the immediate server events. Raises `RefusedError` and then changes nothing."""
         answer = _ANSWERS.get(given.type)
         if answer is None:
             raise RefusedError(f"Unsupported event type: {given.type!r}", "invalid_value", "type")
-        if fields := pretended_in_event(given.type, given.body):
-            self.record.pretended.update(fields)
-            if self.strict:
-                raise refusal(fields[0])
+        fields = pretended_in_event(given.type, given.body)
+        self.record.pretended.update(fields)
+        try:
+            self.unsupported.used(*fields)
+        except PretendedError as error:
+            raise refusal(error) from error
         return list(answer(self, given.body, now))
 
     def begin_turn(self, at_ms: int, now: float) -> list[Event]:
-        """As if turn detection had heard the caller begin to speak; the first event is `speech_started`."""
+        """Begin a turn of the caller without turn detection; the first event is `speech_started`."""
         return self._speech_started(DetectedSpeechStart(at_ms), now)
 
     def end_turn(self, at_ms: int, now: float) -> list[Event]:
-        """The end of such a turn; what answers it is up to the caller of this."""
+        """End a turn of `begin_turn`, without a response."""
         self.record.note(now, "speech_stopped", audio_end_ms=at_ms, item_id=self._turn_item_id)
         stopped = server_events.speech_stopped(at_ms, self._turn_item_id)
         turn = self._caller_turn(self._turn_item_id, self.caller.turn_start_ms, at_ms, now)
@@ -108,7 +110,7 @@ class Dialogue:
         return answers + self._auto_truncate(now)
 
     def _auto_truncate(self, now: float) -> list[Event]:
-        """The service takes the client to play in real time from the first delta on."""
+        """Truncate as if the client had played in real time since the first delta."""
         heard = self.answering.latest_spoken
         if (
             heard is None
@@ -139,7 +141,7 @@ class Dialogue:
             return answers + self._overdue_transcription()
         try:
             return answers + self.answering.begin({}, now, self.faults())
-        except RefusedError as refused:  # a response that may not be interrupted is still under way
+        except RefusedError as refused:  # a response without interruption is still active
             return [*answers, *self._overdue_transcription(), server_events.error(refused)]
 
     def _caller_turn(
@@ -151,7 +153,7 @@ class Dialogue:
         transcript = self._transcription(item_id, heard, no_words)
         if not record.mode.native:
             return self._committed(user_audio(item_id, heard, transcribed=True), now, transcript)
-        # A native model answers before the transcript is there.
+        # A native model begins its response before the transcription is complete.
         self.answering.owed = transcript
         return self._committed(user_audio(item_id, heard), now)
 
@@ -172,7 +174,7 @@ class Dialogue:
         return str(given or "en-US").split(",")[0]
 
     def _committed(self, item: ConversationItem, now: float, transcript: Iterable[Event] = ()) -> list[Event]:
-        """A cascaded pipeline needs the transcript to create the item; only a native one reports the item as done."""
+        """A cascaded pipeline creates the item after the transcription; only a native one reports the item as done."""
         mode = self.record.mode
         previous = self.record.conversation.add(item)
         self.caller.uncommitted_ms = 0.0
@@ -192,7 +194,7 @@ class Dialogue:
         return self._committed(item, now, transcript)
 
     def _overdue_transcription(self) -> list[Event]:
-        """No response follows that the transcript could come with."""
+        """Return the transcription now, as no response follows that it could be sent with."""
         owed, self.answering.owed = self.answering.owed, []
         return owed
 

@@ -35,7 +35,7 @@ _FLAT = {
     "prompt": "prompt",
     "include": "include",
 }
-"""GA path of a session's field -> our key. Formats and modalities are not here: their values differ as well."""
+"""GA path of a session field -> beta key. Formats and modalities are missing: their values differ as well."""
 _PCM: Event = {"type": "audio/pcm", "rate": 24_000}
 _FORMATS: dict[str, Event] = {
     "pcm16": _PCM,
@@ -47,7 +47,7 @@ _OBFUSCATED = (".text.delta", ".output_text.delta", "_transcript.delta", "_argum
 
 # -- server events
 def renamed(sent: Event) -> list[Event]:
-    """The event with its GA name, and with the GA names of its item's parts."""
+    """Return the event with its GA name and the GA names of the parts of its item."""
     kind = str(sent["type"])
     for beta, ga in _NAMES.items():
         if kind.startswith(beta):
@@ -64,7 +64,7 @@ def renamed(sent: Event) -> list[Event]:
 
 
 def with_ga_objects(sent: Event) -> Event:
-    """The event with its session, response or item in GA's form."""
+    """Return the event with its session, response or item in GA form."""
     sent = _with_ga_keys(sent)
     if isinstance(session := sent.get("session"), Mapping):
         return {**sent, "session": ga_session(session)}
@@ -74,7 +74,7 @@ def with_ga_objects(sent: Event) -> Event:
 
 
 def _with_ga_keys(sent: Event) -> Event:
-    """GA's items have no `object`, its parts are there twice, and what could be guessed from sizes is padded."""
+    """GA omits `object` of items, sends parts twice, and pads deltas against guessing from their size."""
     kind = str(sent["type"])
     changed = dict(sent)
     if isinstance(item := sent.get("item"), Mapping):
@@ -144,7 +144,7 @@ def _item(item: Mapping[str, object]) -> Event:
 
 # -- client events
 def flat_client_event(given: ClientEvent) -> ClientEvent:
-    """The event with its session or item in our form. Raises `RefusedError`."""
+    """Return the event with its session or item in beta form. Raises `RefusedError`."""
     if given.type == "session.update":
         return replace(given, body={**given.body, "session": flat_update(given.body.get("session"))})
     if given.type == "conversation.item.create":
@@ -153,7 +153,7 @@ def flat_client_event(given: ClientEvent) -> ClientEvent:
 
 
 def flat_update(given: object) -> Event:
-    """Our `session` of a GA `session.update`. Raises `RefusedError`."""
+    """Return the beta form of the session of a GA `session.update`. Raises `RefusedError`."""
     if not isinstance(given, Mapping):
         raise RefusedError("'session' must be an object", "invalid_type", "session")
     if given.get("type") != "realtime":
@@ -180,7 +180,7 @@ def _flat_format(param: str, value: object) -> str:
 
 
 def _leaves(given: Mapping[str, object], at: str = "") -> list[tuple[str, object]]:
-    """Paths and values, flattened for `audio`, `audio.input` and `audio.output`; all other values are kept whole."""
+    """Return paths and values; only `audio`, `audio.input` and `audio.output` are flattened."""
     leaves: list[tuple[str, object]] = []
     for key, value in given.items():
         path = f"{at}{key}"
@@ -200,7 +200,7 @@ def _flat_modalities(value: object) -> list[str]:
 
 
 def ga_refusal(refused: RefusedError) -> RefusedError:
-    """The refusal with our key replaced by its GA path."""
+    """Return the error with the beta key replaced by its GA path."""
     param = refused.param or ""
     for path, key in _FLAT.items():
         if param == f"session.{key}" or param.startswith(f"session.{key}."):
@@ -210,7 +210,7 @@ def ga_refusal(refused: RefusedError) -> RefusedError:
 
 
 def refuse_beta_content(item: object) -> None:
-    """GA accepts an assistant's text as `output_text` only. Raises `RefusedError`."""
+    """GA accepts text of the assistant only as `output_text`. Raises `RefusedError`."""
     content = item.get("content") if isinstance(item, Mapping) and item.get("role") == "assistant" else None
     for number, part in enumerate(content if isinstance(content, list) else []):
         if isinstance(part, Mapping) and part.get("type") in _ASSISTANT_PARTS:

@@ -1,8 +1,8 @@
-"""Who may open a session, and of which kind: query and headers of the WebSocket handshake, judged without I/O.
+"""Authenticates WebSocket handshakes and selects the kind of session from query and headers. No I/O.
 
-Sources: Voice Live API reference 2026-07-15 and its how-to pages (query parameters, agent mode, scopes). A wrong
-credential, path or version fails the handshake as HTTP; wrong agent or model parameters let it pass and come as an
-`error` event.
+Sources: Voice Live API reference 2026-07-15 and its how-to pages (query parameters, agent mode, scopes). An invalid
+credential, path or version is refused with an HTTP status; invalid agent or model parameters are reported by an `error`
+event after the handshake.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ _DATE = re.compile(r"20[0-9]{2}-[0-9]{2}-[0-9]{2}(-preview)?")
 
 
 class HandshakeError(Exception):
-    """Answer the upgrade with this HTTP status instead of 101."""
+    """Respond to the upgrade with this HTTP status instead of 101."""
 
     def __init__(self, status: int, reason: str, retry_after_s: int = 0) -> None:
         super().__init__(reason)
@@ -68,7 +68,7 @@ class HandshakeError(Exception):
 
 @dataclass(frozen=True)
 class AgentMode:
-    """A Foundry agent leads the conversation. `classic` ones (ids `asst_…`) cannot resume a conversation."""
+    """A session with a Foundry agent. `classic` agents (ids `asst_…`) cannot resume a conversation."""
 
     native: ClassVar[bool] = False
     openai: ClassVar[bool] = False
@@ -83,25 +83,24 @@ class AgentMode:
 
     @property
     def reported_name(self) -> str:
-        """What `session.model` shows."""
+        """The value of `session.model`."""
         return self.name
 
     @property
     def given_name(self) -> str:
-        """What the client asked for."""
+        """The name in the request of the client."""
         return self.name
 
     @property
     def marks_phases(self) -> bool:
-        """Its messages have a `phase`."""
+        """Whether messages have a `phase`."""
         return False
 
 
 @dataclass(frozen=True)
 class ModelMode:
-    """A model answers. `openai`: of Azure OpenAI Realtime, not of Voice Live; `ga`: of its GA version.
-
-    `deployed`: the customer's own deployment (`profile` in the query).
+    """A session with a model. `openai`: Azure OpenAI Realtime instead of Voice Live; `ga`: its GA version; `deployed`:
+    a deployment of the customer (`profile` in the query).
     """
 
     model: str
@@ -112,23 +111,23 @@ class ModelMode:
 
     @property
     def reported_name(self) -> str:
-        """What `session.model` shows: Voice Live decorates the names of its own native models."""
+        """The value of `session.model`: Voice Live appends a suffix to the names of its own native models."""
         decorated = self.model.startswith("gpt-realtime") and not self.openai and not self.deployed
         return f"{self.model}-global-standard" if decorated else self.model
 
     @property
     def given_name(self) -> str:
-        """What the client asked for."""
+        """The name in the request of the client."""
         return self.model
 
     @property
     def marks_phases(self) -> bool:
-        """Its messages have a `phase`."""
+        """Whether messages have a `phase`."""
         return self.model.startswith("gpt-realtime-2") and not self.openai
 
     @property
     def native(self) -> bool:
-        """The model takes audio itself; otherwise Azure transcribes for it and speaks for it."""
+        """Whether the model processes audio itself; otherwise Azure transcribes and speaks for it."""
         return self.openai or self.model in NATIVE_MODELS or "realtime" in self.model
 
 
@@ -137,7 +136,7 @@ Mode = AgentMode | ModelMode
 
 @dataclass(frozen=True)
 class Credentials:
-    """What the simulated resource accepts, and the time (Unix seconds) at which tokens are judged."""
+    """Accepted credentials; `now_s`: the time for token checks, in Unix seconds."""
 
     api_key: str
     identity_secret: str
@@ -145,7 +144,7 @@ class Credentials:
     now_s: float
 
     def audience(self, bearer: str) -> str | None:
-        """The audience of a bearer token, `"*"` for any, `None` for a token that is not valid."""
+        """Return the audience of a bearer token, `"*"` for any, `None` for an invalid token."""
         if self.allow_any_bearer and bearer:
             return "*"
         try:
@@ -156,7 +155,7 @@ class Credentials:
 
 @dataclass(frozen=True)
 class Knock:
-    """One handshake: path, query (decoded; one value a key) and headers (lower-case names)."""
+    """One handshake: path, query (decoded, one value for each key) and headers (lower-case names)."""
 
     path: str
     query: Mapping[str, str]
@@ -170,7 +169,7 @@ class Knock:
 
     @property
     def script(self) -> str | None:
-        """The agent script that this connection asks for, which no real service knows."""
+        """The agent script that the connection selects; an extension of the simulator."""
         return self.headers.get("x-lab-agent") or self.query.get("lab-agent")
 
     @property
@@ -179,12 +178,12 @@ class Knock:
 
 
 def admit(knock: Knock, credentials: Credentials) -> Mode | RefusedError:
-    """The kind of session that was asked for, or the `error` that the accepted socket gets before it is closed.
+    """Return the kind of session, or the `error` that the socket gets before it is closed.
 
-    Raises `HandshakeError` when the upgrade itself is refused.
+    Raises `HandshakeError` if the upgrade is refused.
     """
     if knock.path.endswith("/v1/realtime"):
-        # Azure serves it below `/openai`; clients made for OpenAI itself use `/v1/realtime` alone.
+        # The path on Azure begins with `/openai`; clients for OpenAI itself use only `/v1/realtime`.
         _authenticated(knock, credentials, key_as_bearer=True)
         return _admit_openai_ga(knock)
     openai = knock.path.endswith("/openai/realtime")
@@ -196,15 +195,15 @@ def admit(knock: Knock, credentials: Credentials) -> Mode | RefusedError:
     audience = _authenticated(knock, credentials)
     if openai:
         return _admit_openai(knock, api_version)
-    if _agent_asked_for(knock.query, api_version):
+    if _wants_agent(knock.query, api_version):
         return _admit_agent(knock, api_version, credentials, audience)
     return _admit_model(knock.query, api_version)
 
 
 def _authenticated(knock: Knock, credentials: Credentials, *, key_as_bearer: bool = False) -> str | None:
-    """The bearer's audience, or `None` for a session opened with the key alone.
+    """Return the audience of the bearer token, or `None` if the key was used. Raises `HandshakeError`.
 
-    `key_as_bearer`: OpenAI's clients send the key as the bearer token.
+    `key_as_bearer`: accept the key as bearer token, like clients for OpenAI send it.
     """
     if key_as_bearer and hmac.compare_digest((knock.bearer or "").encode(), credentials.api_key.encode()):
         return None
@@ -230,11 +229,11 @@ def _admit_openai(knock: Knock, api_version: str) -> Mode:
 
 
 def _admit_openai_ga(knock: Knock) -> Mode:
-    """The version is part of the path; the query's `model` names the deployment."""
+    """The version is part of the path; `model` in the query names the deployment."""
     if _DATE.fullmatch(knock.query.get("api-version", "")):
         raise HandshakeError(400, "api-version query parameter is not allowed when using /v1 path")
     if "openai-beta" in knock.headers:
-        raise HandshakeError(400, "OpenAI-Beta is not known to the GA version")
+        raise HandshakeError(400, "OpenAI-Beta is not supported by the GA version; remove the header")
     deployment = knock.query.get("model")
     if not deployment:
         raise HandshakeError(404, "DeploymentNotFound: the query has no model")
@@ -250,8 +249,8 @@ def _admit_model(query: Mapping[str, str], api_version: str) -> Mode | RefusedEr
     return ModelMode(model, api_version, deployed="profile" in query)
 
 
-def _agent_asked_for(query: Mapping[str, str], api_version: str) -> bool:
-    """`agent-name` is an unknown, hence ignored, key to versions before the new agents."""
+def _wants_agent(query: Mapping[str, str], api_version: str) -> bool:
+    """Versions before the new agents ignore `agent-name`, an unknown key."""
     if "agent-name" in query or "agent_name" in query:
         return api_version >= FIRST_WITH_NEW_AGENTS
     return "agent-id" in query or "agent_id" in query
@@ -276,7 +275,7 @@ def _admit_agent(knock: Knock, api_version: str, credentials: Credentials, audie
         return RefusedError("Authentication error to AI Agent service: Unauthorized", fatal=True)
     name = query.get("agent-id") or query.get("agent_id") if classic else query.get("agent-name")
     if not name or ":" in name:
-        # Underscore spellings of the current keys, and `name:version`, end like a missing role does.
+        # Current keys with underscores, and `name:version`, fail like a missing role.
         return RefusedError("Failed to initialize the agent", "agent_initialization_failed", fatal=True)
     if classic:
         return AgentMode(name, project or "", api_version, classic=True)

@@ -1,4 +1,4 @@
-"""Faults that a test or a person injects by `PUT /lab/faults`. Each happens `times` times (null: until cleared)."""
+"""Faults of the simulated Voice Live, set by `PUT /lab/faults`. Each happens `times` times (null: until cleared)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class InjectedFault(BaseModel):
     _taken: int = PrivateAttr(default=0)
 
     def take(self) -> bool:
-        """Whether it happens this time."""
+        """Count a possible use; return whether the fault happens."""
         self._taken += 1
         return self.times is None or self._taken <= self.times
 
@@ -22,33 +22,33 @@ F = TypeVar("F", bound=InjectedFault)
 
 
 def due(fault: F | None) -> F | None:
-    """The fault, if it happens this time."""
+    """Return the fault if it happens this time."""
     return fault if fault is not None and fault.take() else None
 
 
 class HandshakeFault(InjectedFault):
-    """Answer the upgrade with this status."""
+    """Respond to the upgrade with this status."""
 
     status: int = Field(ge=400, le=599)
     retry_after_s: int | None = Field(default=None, ge=1, le=3600)
-    """What `Retry-After` says; null: there is none, as Azure documents none."""
+    """Value of `Retry-After`; null: no header, as Azure documents none."""
 
 
 class RefuseFault(InjectedFault):
-    """Accept the socket, send this `error`, close: as Azure does with agents that it cannot start."""
+    """Accept the socket, send this `error`, close: the behavior of Azure for an agent that it cannot start."""
 
     code: str = "agent_initialization_failed"
     message: str = "Failed to initialize the agent"
 
 
 class DropFault(InjectedFault):
-    """Cut the connection without a close frame (1006), so many seconds after `session.created`."""
+    """Abort the connection without a close frame (1006), `after_s` seconds after `session.created`."""
 
     after_s: float = Field(default=0.0, ge=0)
 
 
 class CloseFault(InjectedFault):
-    """Close properly, so many seconds after `session.created`; reason `session_expired` sends that `error` before."""
+    """Close `after_s` seconds after `session.created`; the reason `session_expired` also sends that `error` first."""
 
     after_s: float = Field(default=0.0, ge=0)
     code: int = Field(default=1001, ge=1000, le=4999)
@@ -56,13 +56,13 @@ class CloseFault(InjectedFault):
 
 
 class DelayFault(InjectedFault):
-    """Send `session.created` or `session.updated` so much later."""
+    """Delay `session.created` or `session.updated`."""
 
     delay_s: float = Field(ge=0, le=600)
 
 
 class LateDeltasFault(InjectedFault):
-    """Send so many more audio deltas of a response between the barge-in and its `response.done`."""
+    """Send `count` more audio deltas of a response between the barge-in and its `response.done`."""
 
     count: int = Field(default=3, ge=1, le=100)
 
@@ -70,9 +70,9 @@ class LateDeltasFault(InjectedFault):
 class ResponseFault(InjectedFault):
     """End the next response as failed, without any audio.
 
-    A spent quota has the code `rate_limit_exceeded`, and states the wait in `message` ("Please try again in 1.5s.").
-    `form`: `done` is `response.done` with status `failed`; `error` is an `error` event instead of the whole response,
-    which names the request if a client sent one; `both` is an `error` event without a name before that `response.done`.
+    An exhausted quota has the code `rate_limit_exceeded` and the wait in `message` ("Please try again in 1.5s.").
+    `form`: `done` sends `response.done` with status `failed`; `error` sends an `error` event instead of the response,
+    with the `event_id` of the request, if any; `both` sends an `error` event without `event_id`, then `response.done`.
     """
 
     code: str | None = "message_creation_failed"
@@ -82,9 +82,9 @@ class ResponseFault(InjectedFault):
 
 
 class SlowFault(DelayFault):
-    """Start a response's output `delay_s` later; everything else is answered meanwhile.
+    """Start the output of a response `delay_s` later; other events are answered meanwhile.
 
-    `created`: `response.created` is sent at once (`early`) or only with the output (`late`).
+    `created`: send `response.created` immediately (`early`) or with the output (`late`).
     """
 
     created: Literal["early", "late"] = "early"
@@ -97,7 +97,7 @@ class SilentFault(InjectedFault):
 
 
 class RequestErrorFault(InjectedFault):
-    """Answer a client's `response.create` with an `error` event; unless `named`, its `event_id` is null."""
+    """Respond to `response.create` with an `error` event; its `event_id` is null unless `named`."""
 
     type: str = "server_error"
     code: str | None = None
@@ -106,14 +106,14 @@ class RequestErrorFault(InjectedFault):
 
 
 class RequestIgnoredFault(InjectedFault):
-    """Never answer a client's `response.create`."""
+    """Do not respond to `response.create`."""
 
 
 class NoWordsFault(InjectedFault):
-    """Detect the caller's next speech as usual, but find no words in it (a cough) and do not respond to it.
+    """Treat the next speech of the caller as a noise without words (a cough), without a response.
 
-    `transcription`: `completed` with an empty text, `failed`, or `never` reported. A noise is no turn of the script.
-    `responds`: only the transcription fails to find them: respond as usual.
+    `transcription`: `completed` with an empty text, `failed`, or `never` reported. A noise uses no reply of the script.
+    `responds`: only the transcription has no words; the response follows as usual.
     """
 
     transcription: Literal["completed", "failed", "never"] = "completed"
@@ -121,9 +121,9 @@ class NoWordsFault(InjectedFault):
 
 
 class ProbesFault(InjectedFault):
-    """Treat `conversation.item.retrieve` of an unknown item differently.
+    """Change the response to `conversation.item.retrieve` of an unknown item.
 
-    `answer`: `ignored` sends nothing; `unnamed` sends the `error` event with `event_id` null, with this `code` and
+    `answer`: `ignored` sends nothing; `unnamed` sends an `error` event with a null `event_id`, this `code` and this
     `message` (null: the usual message).
     """
 
@@ -139,7 +139,7 @@ class IncompleteFault(InjectedFault):
 
 
 class StallFault(InjectedFault):
-    """Send nothing any more on this socket once a response has sent so much audio."""
+    """Stop sending on the socket once a response has sent `after_ms` of audio."""
 
     after_ms: int = Field(default=500, ge=0)
 
@@ -161,7 +161,7 @@ class RepeatedFault(InjectedFault):
 
 
 class OddEventsFault(InjectedFault):
-    """Send events that no SDK knows after `response.created`, and a `warning` after `session.updated`."""
+    """Send events unknown to all SDKs after `response.created`, and a `warning` after `session.updated`."""
 
 
 class VoiceLiveFaults(BaseModel):

@@ -1,7 +1,7 @@
-"""A caller who interrupts the agent's marks again and again, at random times: for measuring barge-in under load.
+"""Interrupts the marks of the agent at random times, to measure barge-in under load.
 
-On the wire it looks as turn detection makes it: `speech_started` and the cancelled response at once; after a pause
-`speech_stopped`, the caller's turn, and a new response, in which the marks' numbers go on.
+The events are those of turn detection: `speech_started` and the cancelled response; after a pause `speech_stopped`, the
+turn of the caller, and a new response that continues the numbers of the marks.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from lab.voice_live.measuring import MarksLine, SendNow
 from lab.voice_live.server_events import Event, encode_event
 
 SPEAKS_S = 0.4
-"""How long the caller speaks."""
+"""Duration of the caller's speech."""
 
 
 @dataclass
 class Interruptions:
-    """`every_s`: the mean time between two, from half of it to one and a half."""
+    """`every_s`: the mean time between two interruptions; each is between 0.5 and 1.5 times that."""
 
     dialogue: Dialogue
     send: SendNow

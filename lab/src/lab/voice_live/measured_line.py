@@ -1,4 +1,4 @@
-"""Echo and marks in one session: opens the endless response and ends it with the session."""
+"""Echo and marks in one session, in a response that lasts until the session ends."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from lab.voice_live.simulated_response import Response
 
 class MeasuredLine(Protocol):
     def hear(self, audio: object, now: float) -> None:
-        """One append. Raises `RefusedError`."""
+        """Handle one append. Raises `RefusedError`."""
 
     def hear_at_once(self, audio: bytes, now: float) -> bool:
-        """The same for plain base64, without anything around it; false when it has to be heard by `hear`."""
+        """Handle plain base64; false if `hear` must handle the event."""
 
     def stop(self) -> None:
-        """The session is over."""
+        """End with the session."""
 
 
 def measured_line(dialogue: Dialogue, resource: Resource, send: SendNow) -> MeasuredLine | None:
-    """What takes the appended audio instead of turn detection; `None` for an agent with a script."""
+    """Return the line that handles appended audio instead of turn detection; `None` for an agent with a script."""
     mode = dialogue.answering.agent.mode
     if mode == "echo":
         return _Echo(dialogue, send)
@@ -33,8 +33,8 @@ def measured_line(dialogue: Dialogue, resource: Resource, send: SendNow) -> Meas
 
 
 def _open(dialogue: Dialogue, send: SendNow, now: float) -> Response:
-    if (asked_for := dialogue.answering.active) is not None:
-        return asked_for
+    if (active := dialogue.answering.active) is not None:
+        return active
     response, opening = dialogue.answering.open_endless(now)
     for one in opening:
         send(encode_event(one).encode())
@@ -71,7 +71,7 @@ class _Marks:
     def hear(self, audio: object, now: float) -> None:
         record = self._dialogue.record
         record.counters["appends"] += 1
-        if self._line is None:  # only now is the session's format settled
+        if self._line is None:  # the format of the session is known from the first append on
             rate_hz = self._dialogue.caller.rate_hz
             self._line = MarksLine(record, rate_hz, self._chunk_ms, self._send)
         if self._line.hear(audio, now):

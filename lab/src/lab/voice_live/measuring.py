@@ -1,7 +1,7 @@
-"""Echo and marks: one response without an end, for measuring loss, order and delay of audio.
+"""Echo and marks: a response without an end, to measure loss, order and delay of audio.
 
-No frame costs a task, a log line or a JSON encoder: one ticker serves all lines, the text around a delta is prebuilt,
-and what is sent is written to the socket at once, so that the time of a mark is the time of its write.
+Frames need no task, log line or JSON encoder: one ticker serves all lines, and the text around a delta is prebuilt.
+Messages are written to the socket immediately, so that the time of a mark is the time of its write.
 """
 
 from __future__ import annotations
@@ -18,13 +18,12 @@ from typing import Protocol
 from lab.mark_stream import MarkStream
 from lab.mark_text import mark_base64
 from lab.marks import FRAME_MS, MAX_SEQ
-from lab.voice_live.audio_formats import SPEECH_RATE_HZ
+from lab.voice_live.audio_formats import SPEECH_RATE_HZ, decode_append
 from lab.voice_live.record import SessionRecord
-from lab.voice_live.server_events import RefusedError
 from lab.voice_live.simulated_response import Response
 
 SendNow = Callable[[bytes], bool]
-"""Writes one message to the socket; false when the connection cannot take it now."""
+"""Writes one message to the socket without waiting; false if the connection is closed or its buffer is full."""
 
 GRID_S = 0.005
 """Due times are rounded up to this grid, so that one wake-up serves several lines."""
@@ -34,7 +33,7 @@ _IDLE_S = 60.0
 
 @dataclass
 class DeltaText:
-    """`response.audio.delta` of one response, as text, by concatenation. `ga`: with its GA name."""
+    """Encodes `response.audio.delta` of one response by concatenation. `ga`: with the GA name."""
 
     response: Response
     ga: bool = False
@@ -55,18 +54,18 @@ class DeltaText:
 
 
 class MeasuredTurns(Protocol):
-    """Somebody who makes the agent pause and go on."""
+    """Pauses and resumes the agent."""
 
     @property
     def next_at(self) -> float: ...
 
     def act(self, line: MarksLine) -> None:
-        """It is `next_at`."""
+        """Called at `next_at`."""
 
 
 @dataclass(eq=False)
 class MarksLine:
-    """Reads the marks of one uplink, and speaks marks of the same call once the uplink has told its number."""
+    """Reads the marks of one uplink; once they reveal the number of the call, it speaks marks of the same call."""
 
     record: SessionRecord
     uplink_rate_hz: int
@@ -75,24 +74,24 @@ class MarksLine:
     turns: MeasuredTurns | None = None
     call: int | None = None
     text: DeltaText | None = None
-    """Of the response that is spoken; `None` in a pause."""
+    """Encoder of the current response; `None` in a pause."""
     stopped: bool = False
     started_at: float = 0.0
     _chunks: int = 0
     _frames: int = 0
     _frames_before: int = 0
-    """Of earlier responses: the numbers go on."""
+    """Number of the first mark of the current response."""
     _reader: MarkStream = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         self._reader = MarkStream(self.uplink_rate_hz)
 
     def hear(self, audio: object, now: float) -> bool:
-        """One append. True when it told the call's number for the first time. Raises `RefusedError`."""
-        return self._hear(_decoded(audio), now)
+        """Handle one append; true if it revealed the number of the call. Raises `RefusedError`."""
+        return self._hear(decode_append(audio), now)
 
     def hear_at_once(self, audio: bytes, now: float) -> bool:
-        """One append of a call that is known already; false when it has to be heard by `hear`."""
+        """Handle one append of a known call; false if `hear` must handle it."""
         if self.call is None:
             return False
         try:
@@ -114,7 +113,7 @@ class MarksLine:
         return True
 
     def begin_at(self, number: int) -> None:
-        """The number of the first mark to be spoken."""
+        """Set the number of the first mark."""
         self._frames_before = number
 
     def speak(self, response: Response, now: float) -> None:
@@ -128,7 +127,7 @@ class MarksLine:
 
     @property
     def spoken_ms(self) -> int:
-        """Of this response."""
+        """Audio of the current response."""
         return self._frames * FRAME_MS
 
     @property
@@ -137,7 +136,7 @@ class MarksLine:
         return min(chunk_at, self.turns.next_at) if self.turns is not None else chunk_at
 
     def tick(self) -> None:
-        """Send the chunk that is due; after a pause of the connection, all that gathered meanwhile in one."""
+        """Send the chunk that is due, including frames that the connection could not accept before."""
         if self.turns is not None and self.turns.next_at <= time.monotonic():
             self.turns.act(self)
             return
@@ -161,7 +160,7 @@ class MarksLine:
 
 @dataclass
 class MarksTicker:
-    """The one clock of all marks lines: absolute deadlines, so that lateness never adds up."""
+    """The clock of all marks lines. Deadlines are absolute, so that delays do not accumulate."""
 
     _lines: list[tuple[float, int, MarksLine]] = field(default_factory=list)
     _order: itertools.count[int] = field(default_factory=itertools.count)
@@ -185,7 +184,7 @@ class MarksTicker:
                 line.tick()
                 if not line.stopped:
                     heapq.heappush(self._lines, (_on_grid(line.due_at), order, line))
-            # A line that is added meanwhile may be due before all others.
+            # A new line may be due before all others.
             self._woken.clear()
             wait_s = self._lines[0][0] - time.monotonic() if self._lines else _IDLE_S
             alarm = loop.call_later(max(0.0, wait_s), self._woken.set)
@@ -195,27 +194,16 @@ class MarksTicker:
 
 @dataclass
 class EchoLine:
-    """Sends every appended piece back as it came."""
+    """Returns the appended audio unchanged."""
 
     text: DeltaText | None = None
 
     def hear(self, audio: object) -> bytes | None:
-        """The delta for one append, as text; the caller has opened the response before. Raises `RefusedError`."""
+        """Return the delta event for one append; the response must be open. Raises `RefusedError`."""
         if self.text is None or self.text.response.over:
             return None
-        raw = _decoded(audio)
-        self.text.response.audio_bytes += len(raw)
+        self.text.response.audio_bytes += len(decode_append(audio))
         return self.text.encode(str(audio).encode())
-
-
-def _decoded(audio: object) -> bytes:
-    try:
-        raw = binascii.a2b_base64(audio if isinstance(audio, str) else "", strict_mode=True)
-    except (binascii.Error, ValueError) as reason:
-        raise RefusedError(f"'audio' is no valid base64: {reason}", "invalid_value", "audio") from None
-    if len(raw) % 2 or not isinstance(audio, str):
-        raise RefusedError("'audio' must be base64 of whole 16-bit samples", "invalid_value", "audio")
-    return raw
 
 
 def _on_grid(at: float) -> float:

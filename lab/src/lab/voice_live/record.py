@@ -1,14 +1,14 @@
-"""What one session did, as the control API shows it. Times are `time.monotonic()` seconds, shared by one machine."""
+"""The history of one session for the control API. Times are monotonic seconds, comparable across one machine."""
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
 
+from lab.simulator import log
 from lab.voice_live.conversation_items import ConversationItems
 from lab.voice_live.handshake import AgentMode, Mode
 from lab.voice_live.server_events import Event
-from lab.voice_live.voice_live_log import log
 
 _QUIET = frozenset({"first_delta", "first_audio_in"})
 
@@ -23,28 +23,28 @@ class SessionRecord:
     client_request_id: str | None = None
     openai_beta: str | None = None
     ga_names: bool = False
-    """Events are sent with the GA names of OpenAI."""
+    """Send events with the GA names of OpenAI."""
     pretended: Counter[str] = field(default_factory=Counter)
-    """Fields that the client used and that are only pretended."""
+    """Uses of fields that have no effect in the simulator."""
     state: str = "open"
     close_code: int | None = None
     session: Event = field(default_factory=dict)
     timeline: list[Event] = field(default_factory=list)
     said: list[Event] = field(default_factory=list)
     speech: dict[str, bytearray] = field(default_factory=dict)
-    """The audio of each item as it was sent, in the session's output format. Synthesis never sounds the same twice."""
+    """Sent audio of each item, in the output format of the session. Synthesis is not reproducible."""
     user_turns: list[Event] = field(default_factory=list)
     truncations: list[Event] = field(default_factory=list)
     counters: Counter[str] = field(default_factory=Counter)
     marks_sent: list[tuple[int, int, float]] = field(default_factory=list)
     marks_heard: list[tuple[int, int, float]] = field(default_factory=list)
     marks_shift_ms: float | None = None
-    """How much later in their frames the heard marks stand than they were sent."""
+    """Delay of the heard marks within their frames; see `MarkStream.shift_ms`."""
     interrupted_at: list[float] = field(default_factory=list)
-    """When `speech_started` was written to the socket for interruptions of marks."""
+    """Times at which `speech_started` was written to the socket, in marks mode."""
 
     def note(self, now: float, kind: str, **facts: object) -> None:
-        """One state change: into the timeline, and one line of log."""
+        """Add a state change to the timeline and log it."""
         self.timeline.append({"t": now, "event": kind, **facts})
         if kind not in _QUIET:
             log.info(kind, extra={"session": self.id, "facts": facts})

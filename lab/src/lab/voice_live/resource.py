@@ -1,4 +1,4 @@
-"""The simulated Foundry resource: what outlives a socket. Its agent, conversations, quota, faults and past sessions."""
+"""The simulated Foundry resource: agent scripts, conversations, quota, faults and past sessions."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from lab.scenario import Agent
+from lab.unsupported import Unsupported
 from lab.voice_live.conversation_items import ConversationItems
 from lab.voice_live.handshake import AgentMode, Credentials, Mode
 from lab.voice_live.injected_faults import VoiceLiveFaults
@@ -14,15 +15,16 @@ from lab.voice_live.measuring import MarksTicker
 from lab.voice_live.record import SessionRecord
 from lab.voice_live.server_events import new_id
 from lab.voice_live.settings import VoiceLiveSettings
+from lab.voice_live.unsupported_by_voice_live import unsupported_fields
 
 KEPT_SESSIONS = 1000
 QUOTA_WINDOW_S = 60.0
 MARKS_APART = 1000
-"""Numbers left free between two sessions of a call: what the older one sends beside the newer one stays its own."""
+"""Distance between the numbers of two sessions of a call, so that both can send at the same time."""
 
 
 class KeptSession(Protocol):
-    """A session as the control API reaches it."""
+    """The part of a session that the control API uses."""
 
     record: SessionRecord
 
@@ -37,20 +39,20 @@ class KeptSession(Protocol):
 
 @dataclass
 class HandshakeQuota:
-    """At most `per_minute` handshakes in any rolling minute; 0 counts nothing."""
+    """Limit of handshakes in a rolling minute; 0: no limit."""
 
     per_minute: int
     most: int = 0
-    """How many there were at most in a minute."""
+    """Highest number in any minute."""
     _taken_at: deque[float] = field(default_factory=deque)
 
     @property
     def next_at(self) -> float:
-        """When the oldest connection of the minute no longer counts."""
+        """Time at which the oldest connection of the minute no longer counts."""
         return self._taken_at[0] + QUOTA_WINDOW_S if self._taken_at else 0.0
 
     def take(self, now: float) -> bool:
-        """Whether one more handshake is allowed now; a refused one does not count."""
+        """Return whether one more handshake is allowed; a refused one does not count."""
         if self.per_minute and self.counted(now) >= self.per_minute:
             return False
         self._taken_at.append(now)
@@ -58,7 +60,7 @@ class HandshakeQuota:
         return True
 
     def counted(self, now: float) -> int:
-        """The connections of the last minute."""
+        """Return the number of connections in the last minute."""
         while self._taken_at and self._taken_at[0] <= now - QUOTA_WINDOW_S:
             self._taken_at.popleft()
         return len(self._taken_at)
@@ -68,17 +70,19 @@ class HandshakeQuota:
 class Resource:
     settings: VoiceLiveSettings
     agent: Agent = field(default_factory=Agent)
-    """Answers where no script of `agents` does."""
+    """Script of connections that no script of `agents` applies to."""
     agents: dict[str, Agent] = field(default_factory=dict)
     faults: VoiceLiveFaults = field(default_factory=VoiceLiveFaults)
     sessions: dict[str, KeptSession] = field(default_factory=dict)
     ticker: MarksTicker = field(default_factory=MarksTicker)
     quota: HandshakeQuota = field(init=False)
+    unsupported: Unsupported = field(init=False)
     refused_handshakes: list[dict[str, object]] = field(default_factory=list)
     _conversations: dict[str, ConversationItems] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.quota = HandshakeQuota(self.settings.new_connections_per_minute)
+        self.unsupported = unsupported_fields(strict=self.settings.lab_strict)
 
     def credentials(self, wall_s: float) -> Credentials:
         """`wall_s`: Unix seconds."""
@@ -86,13 +90,13 @@ class Resource:
         return Credentials(settings.api_key, settings.lab_identity_secret, settings.allow_any_bearer, wall_s)
 
     def agent_for(self, mode: Mode, script: str | None) -> Agent:
-        """The script that a connection names, else the one named as its agent or model, else the common one."""
+        """Return the script that the connection selects, by default that of its agent or model, else the common one."""
         return self.agents.get(script or mode.given_name, self.agent)
 
     def conversation_for(self, mode: Mode) -> tuple[ConversationItems, bool]:
-        """The conversation of a new session, and whether it is one that was resumed.
+        """Return the conversation of a new session, and whether it was resumed.
 
-        An id that is not known for this agent and project gives a new conversation without a word, as with Azure.
+        An unknown id for this agent and project silently gives a new conversation, like in Azure.
         """
         if not isinstance(mode, AgentMode):
             return self._new_conversation("conv"), False
@@ -114,7 +118,7 @@ class Resource:
         )
 
     def first_mark(self, call: int | None) -> int:
-        """Where a new session of this call begins to number its marks: every mark names the session that sent it."""
+        """Return the first mark number of a new session of the call; numbers identify the session that sent a mark."""
         sent = [session.record.marks_sent[-1] for session in self.sessions.values() if session.record.marks_sent]
         return max((number + MARKS_APART for of_call, number, _ in sent if of_call == call), default=0)
 

@@ -1,6 +1,6 @@
-"""Server events of Voice Live: their builders and how they go on the wire.
+"""Builders of the server events of Voice Live.
 
-Field order is the order of recorded traffic (`event_id` first, then `type`), so that a human can lay both side by side.
+Fields are in the order of recorded traffic (`event_id`, then `type`), so that both can be compared by eye.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
 def new_id(kind: str) -> str:
-    """An id as the service makes them: `item_`, `resp_`, `conv_`, `sess_`, `event_`, `call_` and base62 characters."""
+    """Return an id in the form of the service: `item_`, `resp_`, `conv_`, … and base62 characters."""
     return f"{kind}_{''.join(secrets.choice(_BASE62) for _ in range(21))}"
 
 
@@ -28,7 +28,7 @@ def encode_event(sent: Mapping[str, object]) -> str:
 
 
 class RefusedError(Exception):
-    """A request that the service answers with an `error` event. Unless `fatal`, the session goes on as before."""
+    """A request that gets an `error` event. The session continues unless the error is `fatal`."""
 
     def __init__(
         self,
@@ -45,14 +45,14 @@ class RefusedError(Exception):
         self.code = code
         self.param = param
         self.kind = kind
-        """The error's `type`."""
+        """`type` of the error."""
         self.named = named
-        """The error names the client event that it is about."""
+        """Whether the error contains the id of the client event."""
         self.fatal = fatal
 
 
 def error(refused: RefusedError, client_event_id: str | None = None) -> Event:
-    """The `error` envelope. `client_event_id` names the client event that was refused, if it bore an id."""
+    """`client_event_id`: the id of the refused client event, if it had one."""
     body: Event = {
         "message": refused.message,
         "type": refused.kind,
@@ -85,8 +85,9 @@ def item_event(kind: str, previous_item_id: str | None, item: Mapping[str, objec
 
 
 def transcription(item_id: str, transcript: str, language: str | None = None) -> list[Event]:
-    """What the caller said, as the service heard it. Azure's recognizer reports the whole with its language; the
-    transcription of a native model comes as a delta first."""
+    """Return the transcription of a caller's turn. The recognizer of Azure reports the whole text with its language; a
+    native model sends a delta first.
+    """
     kind = "conversation.item.input_audio_transcription"
     if language is not None:
         whole: Event = {"item_id": item_id, "content_index": 0, "transcript": transcript, "language": language}

@@ -1,4 +1,4 @@
-"""The shell of one session: reads its socket, sends what the dialogue answers, produces responses at their pace."""
+"""The shell of one session: reads the socket, sends the events of the dialogue, produces responses at their pace."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ EXPIRED = RefusedError("Your session hit the maximum duration of 60 minutes.", "
 
 
 class SimulatedSession:
-    """`run` lasts as long as the socket does; the record stays readable afterwards."""
+    """`run` lasts as long as the socket; the record remains afterwards."""
 
     def __init__(self, websocket: WebSocket, resource: Resource, record: SessionRecord, agent: Agent) -> None:
         self.record = record
@@ -40,7 +40,7 @@ class SimulatedSession:
         self._answering = Answering(record, agent, settings.pre_generated_in_agent_mode)
         self._answering.spaced_arguments = settings.spaced_arguments
         self._dialogue = Dialogue(record, self._answering, lambda: resource.faults, settings.accept_session_agent)
-        self._dialogue.strict = settings.lab_strict
+        self._dialogue.unsupported = resource.unsupported
         self._line: MeasuredLine | None = None
         self._openai, self._ga = record.mode.openai, record.mode.ga
         self._outbox: list[str] = []
@@ -84,7 +84,7 @@ class SimulatedSession:
     # In
 
     async def _receive(self) -> str | bytes | None:
-        """One message, or `None` when the socket is closed."""
+        """Return one message, or `None` once the socket is closed."""
         message = await self._websocket.receive()
         if message["type"] == "websocket.disconnect":
             if not self._closed:
@@ -111,11 +111,11 @@ class SimulatedSession:
         if client_event is not None and client_event.type == "session.update":
             await asyncio.sleep(self._fault_delay_s("session_updated"))
             if (odd := self._resource.faults.odd_events) is not None and odd.take():
-                answers.append(server_events.warning("This is a drill", "lab_warning"))
+                answers.append(server_events.warning("Injected fault: odd_events", "lab_warning"))
         await self._send(answers)
 
     def _hear_at_once(self, text: bytes, now: float) -> bool:
-        """The measuring path: plain appends."""
+        """Fast path of echo and marks for plain appends."""
         audio = plain_append(text)
         if audio is None or self._line is None or self._closed or not self._line.hear_at_once(audio, now):
             return False
@@ -125,7 +125,7 @@ class SimulatedSession:
     # Out
 
     async def _send(self, sent: Iterable[Event]) -> None:
-        """In the order in which the dialogue gave them, also when a slow socket makes one sender wait."""
+        """Send in the order of the calls, also if a slow socket blocks a sender."""
         for one in sent:
             if one["type"] == "error" and isinstance(body := one["error"], dict):
                 self.record.counters["errors"] += 1
@@ -138,7 +138,7 @@ class SimulatedSession:
     def _on_the_wire(self, one: Event) -> list[Event]:
         repeated = self._resource.faults.repeated
         if self._openai and not self._ga and one["type"] == "response.function_call_arguments.done":
-            # The preview of Azure OpenAI sends the name with the item only.
+            # The preview of Azure OpenAI sends the name only with the item.
             one = {key: value for key, value in one.items() if key != "name"}
         sent = [one]
         if repeated is not None and one["type"] in repeated.types and repeated.take():
@@ -150,7 +150,7 @@ class SimulatedSession:
         return sent
 
     def _send_now(self, text: bytes) -> bool:
-        """The measuring path: at once or not at all."""
+        """Fast path of echo and marks: send without waiting; false if that is not possible."""
         if self._closed or self._muted or not self._connection.send_now(text):
             return False
         self.record.counters["events_out"] += 1
@@ -173,18 +173,18 @@ class SimulatedSession:
             await self._websocket.send({"type": "websocket.close", "code": code, "reason": reason})
 
     def drop(self) -> None:
-        """Cut the connection: the client sees 1006."""
+        """Abort the connection: the client sees 1006."""
         if not self._closed:
             self._note_closed(1006, by="server")
         self._connection.drop()
 
     def mute(self) -> None:
-        """Send nothing any more, and leave the socket open."""
+        """Stop sending, but keep the socket open."""
         self._muted = True
         self.record.note(time.monotonic(), "muted")
 
     def follow(self, agent: Agent) -> bool:
-        """Answer by another script from now on; false if the session or `agent` has none (echo, marks)."""
+        """Change the script; false if the session or `agent` has none (echo, marks)."""
         if agent.mode != "script" or self._answering.agent.mode != "script":
             return False
         self._answering.agent = agent
@@ -228,7 +228,7 @@ class SimulatedSession:
         return failed(fault.code, fault.message, fault.type)
 
     def _plan(self, plan: SayStep, response: Response) -> SpeechPlan | Ending:
-        """Blocking: runs in a thread."""
+        """Blocks; run it in a thread."""
         limit = audio_token_limit(response, self.record)
         try:
             return plan_speech(plan.text, response.form.output_audio_format, self._resource.settings.delta_ms, limit)
@@ -236,7 +236,7 @@ class SimulatedSession:
             return failed("speech_synthesis_failed", str(error))
 
     async def _write_out(self, response: Response, text: str) -> None:
-        """Words without audio."""
+        """Send words without audio."""
         answering = self._answering
         await self._send(answering.open_message(response))
         for number, word in enumerate(text.split()):
@@ -296,5 +296,5 @@ class SimulatedSession:
 
 
 async def _until(at: float) -> None:
-    """Sleeps at least one turn of the loop, so that a fast reply lets others have theirs."""
+    """Always yields to the event loop, so that a fast reply does not block other sessions."""
     await asyncio.sleep(max(0.0, at - time.monotonic()))

@@ -1,8 +1,8 @@
-"""The configuration of one session: its defaults, and what `session.update` does to it.
+"""The configuration of one session: defaults and `session.update`.
 
-Sent keys change, others stay; a nested object is replaced as a whole and filled with its defaults again; `null`
-switches a feature off; an unknown key or a bad value refuses the whole update and the old configuration stays. Sources:
-Voice Live API reference 2026-07-15, and recorded traffic for the order of keys and the defaults that are echoed.
+An update changes only the keys it contains. It replaces nested objects as a whole and fills them with defaults; `null`
+disables a feature. An unknown key or an invalid value refuses the whole update. Sources: Voice Live API reference
+2026-07-15; recorded traffic for the order of keys and the echoed defaults.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _REASONING_MODELS = "gpt-5"
 
 
 def initial_session(session_id: str, mode: Mode, expires_at_s: int) -> Event:
-    """The session of `session.created`; `expires_at_s` in Unix seconds."""
+    """Return the session of `session.created`; `expires_at_s` in Unix seconds."""
     session: Event = {
         "id": session_id,
         "model": mode.reported_name,
@@ -93,7 +93,7 @@ def initial_session(session_id: str, mode: Mode, expires_at_s: int) -> Event:
 def updated_session(
     session: Mapping[str, object], update: object, mode: Mode, *, spoken: bool, accept_agent: bool = False
 ) -> Event:
-    """The whole session after `update`. Raises `RefusedError`. `spoken`: assistant audio exists already."""
+    """Return the whole session after `update`; `spoken`: assistant audio exists. Raises `RefusedError`."""
     if not isinstance(update, Mapping):
         raise RefusedError("'session' must be an object", "invalid_session_update_message", "session")
     changed = dict(session)

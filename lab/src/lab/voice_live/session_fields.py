@@ -1,4 +1,4 @@
-"""What each field of `session.update` may hold (Voice Live API reference 2026-07-15). Pure checks, one table."""
+"""Validation of the fields of `session.update` (Voice Live API reference 2026-07-15). Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lab.voice_live.voice import checked_voice
 from lab.voice_live.wire_values import bad_session_value, is_number, is_one_of, is_whole
 
 Check = Callable[[str, object, Mapping[str, object], Mode], object]
-"""(path of the field, given value, session so far, mode) -> value to keep. Raises `RefusedError`."""
+"""(path of the field, given value, current session, mode) -> value to store. Raises `RefusedError`."""
 
 
 def _model(param: str, value: object, session: Mapping[str, object], mode: Mode) -> object:
@@ -43,7 +43,7 @@ def _input_format(param: str, value: object, _session: Mapping[str, object], _mo
 
 
 def _output_format(param: str, value: object, _session: Mapping[str, object], mode: Mode) -> object:
-    name = str(value).replace("pcm16-", "pcm16_")  # how early documentation spelled it
+    name = str(value).replace("pcm16-", "pcm16_")  # the form in early documentation
     allowed = OPENAI_OUTPUT_FORMATS if mode.openai else OUTPUT_RATES_HZ.keys()
     if name not in allowed:
         raise bad_session_value(param, " or ".join(sorted(allowed)))

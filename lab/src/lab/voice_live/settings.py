@@ -1,69 +1,59 @@
-"""What the simulated Voice Live resource is set to; read once from the environment."""
+"""Settings of the simulated Voice Live."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-from lab.environment import read_settings
+from lab.environment import Count, NonNegative, Port, Seconds, SimulatorSettings
 from lab.identity import DEFAULT_SECRET
 
 DEFAULT_API_KEY = "lab-voice-live-key"
 
 
 @dataclass(frozen=True)
-class VoiceLiveSettings:
-    """Each field is set by the environment variable of the same name in capitals, e.g. `REPLY_DELAY_S`.
-
-    What Azure has not documented (`agent_error_close_code`, `truncate_any_part`, …) is a setting too.
-    """
+class VoiceLiveSettings(SimulatorSettings):
+    """Behavior that Azure does not document is a setting too (`agent_error_close_code`, `truncate_any_part`, …)."""
 
     host: str = "127.0.0.1"
-    port: int = 8091
+    port: Port = 8091
     api_key: str = DEFAULT_API_KEY
     lab_identity_secret: str = DEFAULT_SECRET
-    """The secret of the simulated managed identity, which signs the bearer tokens."""
+    """Secret of the simulated managed identity, which signs the bearer tokens."""
     allow_any_bearer: bool = False
-    """Take any bearer token as one for every audience: for clients that bring a token of their own."""
+    """Accept any bearer token for every audience, for clients that have tokens of their own."""
 
-    session_setup_s: float = 0.05
+    session_setup_s: Seconds = 0.05
     """From the accepted handshake to `session.created`."""
-    reply_delay_s: float = 0.25
-    """From `response.created` to its first delta: stands for the model and the first chunk of speech."""
-    speed: float = 8.0
-    """How many times faster than real time replies are sent; 0 sends as fast as possible."""
-    delta_ms: int = 250
+    reply_delay_s: Seconds = 0.25
+    """From `response.created` to the first delta: the time of the model and of the first speech."""
+    speed: NonNegative = 8.0
+    """Replies are sent this many times faster than real time; 0: as fast as possible."""
+    delta_ms: Count = 250
     """Audio in one delta, in milliseconds."""
-    marks_chunk_ms: int = 20
-    """Pace and size of the deltas in marks mode: 20 for every frame by itself, 250 as Voice Live batches."""
-    marks_interrupt_s: float = 0.0
-    """Mean seconds between the interruptions of a session in marks mode; 0: nobody interrupts."""
+    marks_chunk_ms: Count = 20
+    """Interval and size of the deltas in marks mode; 20: each frame in its own delta, 250: like Voice Live."""
+    marks_interrupt_s: Seconds = 0.0
+    """Mean time between interruptions of a session in marks mode; 0: no interruptions."""
 
-    new_connections_per_minute: int = 0
-    """HTTP 429 beyond this many handshakes in a rolling minute; 0 does not count. Azure's own default is 30."""
+    new_connections_per_minute: Count = 0
+    """Limit of handshakes in a rolling minute, beyond which the status is 429; 0: no limit. Default of Azure: 30."""
     quota_retry_after: bool = False
-    """Tell with `Retry-After` when a connection will be allowed again. Whether Azure does is not documented."""
-    session_max_s: float = 3600.0
-    """Seconds until `session_expired`."""
+    """Send `Retry-After` with 429. Azure does not document whether it does."""
+    session_max_s: Seconds = 3600.0
+    """Time until `session_expired`."""
     lab_strict: bool = False
-    """Refuse what Voice Live acts on and this simulator only accepts (`GET /lab/unsupported` lists it)."""
+    """Refuse fields that have no effect in the simulator; `GET /lab/unsupported` lists them."""
     accept_session_agent: bool = False
-    """Take `session.agent` in `session.update` without an error, as clients of 2025 send it. Azure refuses it."""
+    """Accept `session.agent` in `session.update`, as clients of 2025 send it. Azure refuses it."""
     pre_generated_in_agent_mode: bool = True
-    """Accept `pre_generated_assistant_message` in agent mode. Whether Azure does is not documented."""
+    """Accept `pre_generated_assistant_message` in agent mode. Azure does not document whether it does."""
     spaced_arguments: bool = False
-    """Send a function's arguments with extra spaces and line breaks, as recorded native models do; else as compact
-    JSON."""
+    """Send arguments of functions with extra spaces and line breaks, like native models; otherwise as compact JSON."""
     ga_event_names: bool = False
-    """Send the names of OpenAI's GA (`response.output_audio.delta`) on Voice Live's paths too."""
+    """Use OpenAI's GA event names (`response.output_audio.delta`) on the paths of Voice Live too."""
     refuse_truncation_at_zero: bool = False
-    """Answer `audio_end_ms: 0` with `unsupported_content_type`, as OpenAI does where no audio was generated."""
+    """Refuse `audio_end_ms: 0` with `unsupported_content_type`, like OpenAI if no audio was generated."""
     truncate_any_part: bool = False
     """Accept a `content_index` other than 0 in `conversation.item.truncate`."""
     agent_error_close_code: int = 1008
-    """The close code after wrong agent or model parameters. Azure's is not documented."""
-
-    @classmethod
-    def from_env(cls, environment: Mapping[str, str] | None = None) -> VoiceLiveSettings:
-        """Raises `ValueError` that names every variable with a value of the wrong type."""
-        return read_settings(cls, environment)
+    """Close code after invalid agent or model parameters. Azure does not document its code."""

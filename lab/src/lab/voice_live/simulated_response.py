@@ -1,4 +1,4 @@
-"""One response of the service, from `response.created` to `response.done`: the exact order of its events.
+"""Builds the events of one response, from `response.created` to `response.done`.
 
 Recorded order: created, output_item.added, item.created, content_part.added, deltas (transcript before its audio),
 audio.done, audio_transcript.done, content_part.done, output_item.done, done.
@@ -18,7 +18,7 @@ CHARACTERS_PER_TOKEN = 4
 
 @dataclass(frozen=True)
 class Ending:
-    """How a response ends: its status and the `status_details` that go with it."""
+    """The final status of a response and its `status_details`."""
 
     status: str
     details: Event | None = None
@@ -28,12 +28,12 @@ COMPLETED = Ending("completed")
 
 
 def cancelled(reason: str) -> Ending:
-    """`reason`: turn_detected or client_cancelled."""
+    """`reason`: `turn_detected` or `client_cancelled`."""
     return Ending("cancelled", {"type": "cancelled", "reason": reason})
 
 
 def incomplete(reason: str) -> Ending:
-    """`reason`: max_output_tokens or content_filter."""
+    """`reason`: `max_output_tokens` or `content_filter`."""
     return Ending("incomplete", {"type": "incomplete", "reason": reason})
 
 
@@ -44,7 +44,7 @@ def failed(code: str | None, message: str, kind: str = "server_error") -> Ending
 
 @dataclass(frozen=True)
 class ResponseForm:
-    """What a response is made of: taken from the session and from `response.create`."""
+    """Settings of a response, from the session and `response.create`."""
 
     conversation_id: str | None
     modalities: tuple[str, ...]
@@ -54,7 +54,7 @@ class ResponseForm:
     max_output_tokens: int | str = "inf"
     metadata: object = None
     cascaded: bool = False
-    """Azure speaks for a text model. Its ids, first status and nulls differ from those of native models."""
+    """A text model with Azure speech. Its ids, first status and nulls differ from those of native models."""
     openai: bool = False
     phase: str | None = None
 
@@ -65,8 +65,7 @@ class ResponseForm:
 
 @dataclass
 class Response:
-    """Builds the events of one response and keeps what was generated. Never more than one output item, which may have
-    several audio parts."""
+    """Has at most one output item, which may have several audio parts."""
 
     form: ResponseForm
     id: str = field(default_factory=lambda: new_id("resp"))
@@ -76,17 +75,17 @@ class Response:
     last_delta: str = ""
     audio_bytes: int = 0
     silent: str = ""
-    """How it ends without audio (`SilentFault.form`)."""
+    """Form of a response without audio (`SilentFault.form`); empty: with audio."""
     works_s: float = 0.0
-    """Additional time before its output starts."""
+    """Additional time before the output starts."""
     hidden: bool = False
-    """`response.created` is still to be sent."""
+    """`response.created` was not sent yet."""
     _details: Event | None = None
     _audio_ms: float = 0.0
     _earlier_parts: list[tuple[Event, float]] = field(default_factory=list)
-    """Each complete part, and its audio in milliseconds."""
+    """Each complete part with its audio in milliseconds."""
     _text: str = ""
-    """Of the current part."""
+    """Text of the current part."""
 
     @property
     def over(self) -> bool:
@@ -94,7 +93,7 @@ class Response:
 
     @property
     def spoken(self) -> bool:
-        """Its message is an audio part with a transcript, not a text part."""
+        """Whether the message is an audio part with a transcript, not a text part."""
         return self.form.spoken and self.silent != "text"
 
     def created(self) -> Event:
@@ -120,14 +119,14 @@ class Response:
             yield item_event("created", previous_item_id, item.to_wire())
 
     def text_delta(self, text: str) -> Event:
-        """More words: of the transcript when the response is spoken, of the text when not."""
+        """Add words to the transcript of a spoken response, otherwise to the text."""
         item = self._opened()
         self._text += text
         self.item = replace(item, text=item.text + text)
         return self._part_event(f"response.{'audio_transcript' if self.spoken else 'text'}.delta", delta=text)
 
     def audio_delta(self, encoded: str, raw_bytes: int, ms: float, now: float) -> Event:
-        """`encoded`: base64 in the output format; `ms`: how long it plays."""
+        """`encoded`: base64 in the output format; `ms`: playing time."""
         if self.first_delta_at is None:
             self.first_delta_at = now
         self.last_delta = encoded
@@ -137,7 +136,7 @@ class Response:
         return self._part_event("response.audio.delta", delta=encoded)
 
     def next_part(self) -> list[Event]:
-        """Complete the current audio part, and begin another one."""
+        """Complete the current audio part and open another one."""
         closing = self._close_part()
         self._text = ""
         part: Event = {"type": "audio", "transcript": ""}
@@ -155,7 +154,7 @@ class Response:
         return closing
 
     def repeated_delta(self) -> Event:
-        """A delta that comes too late, when the response is cancelled already."""
+        """Return another delta after the cancellation of the response."""
         return self._part_event("response.audio.delta", delta=self.last_delta)
 
     def arguments_delta(self, text: str) -> Event:
@@ -165,7 +164,7 @@ class Response:
         return event("response.function_call_arguments.delta", **where, delta=text)
 
     def finish(self, ending: Ending) -> list[Event]:
-        """Everything from the last delta to `response.done`. Call it once."""
+        """Return the events from the last delta to `response.done`. Call it once."""
         self.status, self._details = ending.status, ending.details
         closing = self._close_item() if self.item is not None else []
         return [*closing, event("response.done", response=self._to_wire())]
@@ -185,7 +184,7 @@ class Response:
             self.item = replace(item, status=done, content=content, parts_ms=parts_ms)
         else:
             self.item = replace(item, status=done, content=({"type": "text", "text": item.text},))
-            # Voice Live leaves the text of a native model out of the part; clients read it from text.done.
+            # Voice Live omits the text of a native model in the part; clients read it from text.done.
             kept = item.text if self.form.cascaded or self.form.openai else ""
             closing = [
                 self._part_event("response.text.done", text=item.text),
@@ -196,7 +195,7 @@ class Response:
 
     def _opened(self) -> ConversationItem:
         if self.item is None:
-            raise RuntimeError("the response has no item yet")
+            raise RuntimeError("the response has no item; call `open_message` or `open_call` first")
         return self.item
 
     def _part_event(self, kind: str, **parts: object) -> Event:

@@ -1,4 +1,4 @@
-"""How a spoken reply is cut into deltas: slices of audio, each with the words that lead it."""
+"""Cuts a spoken reply into deltas: slices of audio, each with the words sent before it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from lab.voice_live.audio_formats import SPEECH_RATE_HZ, encode_speech, output_b
 from lab.voice_live.simulated_response import AUDIO_TOKENS_PER_S
 
 WORDS_AHEAD_MS = 600
-"""The transcript runs ahead of its audio: it is no playback position."""
+"""The transcript is ahead of its audio: it does not show the playback position."""
 
 
 @dataclass(frozen=True)
 class Delta:
-    """One slice: `audio` is base64 in the session's output format and plays for `ms`; `words` go out before it."""
+    """`audio`: base64 in the output format of the session; `ms`: its playing time; `words`: sent before it."""
 
     words: tuple[str, ...]
     audio: str
@@ -28,12 +28,12 @@ class Delta:
 class SpeechPlan:
     deltas: tuple[Delta, ...]
     cut: bool = False
-    """The token limit left something unsaid."""
+    """The token limit cut off the end."""
 
 
 @lru_cache(maxsize=64)
 def plan_speech(text: str, audio_format: str, delta_ms: int, max_tokens: int | None) -> SpeechPlan:
-    """Speak `text` (blocking: synthesis) and cut it into slices. `max_tokens` limits the audio, 20 tokens a second."""
+    """Synthesize `text` (blocking) and cut it into slices. `max_tokens` limits the audio, 20 tokens a second."""
     audio = encode_speech(synthesize(text, SPEECH_RATE_HZ), audio_format)
     bytes_per_ms = output_bytes_per_ms(audio_format)
     if max_tokens is None or (limit := _whole_samples(max_tokens * 1000 / AUDIO_TOKENS_PER_S * bytes_per_ms)) >= len(
@@ -46,7 +46,7 @@ def plan_speech(text: str, audio_format: str, delta_ms: int, max_tokens: int | N
 
 
 def cut_into_deltas(text: str, audio: bytes, bytes_per_ms: float, delta_ms: int) -> tuple[Delta, ...]:
-    """Every byte of `audio` and every word of `text` appears once, in order."""
+    """The slices contain every byte of `audio` and every word of `text` once, in order."""
     step = max(2, _whole_samples(delta_ms * bytes_per_ms))
     words = [word if number == 0 else f" {word}" for number, word in enumerate(text.split())]
     deltas: list[Delta] = []
@@ -65,7 +65,7 @@ def cut_into_deltas(text: str, audio: bytes, bytes_per_ms: float, delta_ms: int)
 
 
 def cut_at_odd_bytes(speech: SpeechPlan) -> SpeechPlan:
-    """The same audio and words; every delta but the last ends with half a sample."""
+    """Return the same audio and words, but every delta except the last ends in the middle of a sample."""
     deltas: list[Delta] = []
     carried = b""
     for number, delta in enumerate(speech.deltas):

@@ -1,4 +1,4 @@
-"""The `input_audio_transcription` object: what each pipeline accepts, and how it echoes it (recorded traffic)."""
+"""The `input_audio_transcription` object: accepted and echoed values of each pipeline (recorded traffic)."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _KEYS = (*_OPENAI_KEYS, "delay", "custom_speech", "phrase_list")
 
 
 def initial_transcription(mode: Mode) -> Event | None:
-    """Cascaded pipelines always transcribe: their model reads the text."""
+    """Cascaded pipelines always transcribe: their model needs text."""
     return None if mode.native else dict.fromkeys(_KEYS) | {"model": "azure-speech"}
 
 
 def checked_transcription(param: str, value: object, _session: Mapping[str, object], mode: Mode) -> Event | None:
-    """The echo holds every key, also those that were not sent. Raises `RefusedError`."""
+    """Return the echo, which contains all keys, also those that the client did not send. Raises `RefusedError`."""
     if value is None:
         return None
     if not isinstance(value, Mapping) or not isinstance(model := value.get("model"), str):
@@ -33,5 +33,5 @@ def checked_transcription(param: str, value: object, _session: Mapping[str, obje
 
 
 def _of_azure(model: str) -> bool:
-    """Native models of Voice Live accept these as well as OpenAI's."""
+    """Native models of Voice Live accept these and those of OpenAI."""
     return model == "azure-speech" or model.startswith("mai-transcribe")

@@ -1,4 +1,4 @@
-"""The `turn_detection` object: its defaults for each kind and api-version, its checks (Voice Live API reference)."""
+"""The `turn_detection` object: defaults by kind and api-version, and validation (Voice Live API reference)."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _EOU_DEFAULTS: Event = {"threshold": None, "threshold_level": "default", "timeou
 
 
 def initial_turn_detection(mode: Mode) -> Event:
-    """What `session.created` shows: recorded values for models, the documented kind for agents."""
+    """Return the value in `session.created`: recorded values for models, the documented kind for agents."""
     if isinstance(mode, AgentMode):
         return _defaults("azure_semantic_vad_multilingual", mode)
     initial = _defaults("server_vad", mode)
@@ -52,9 +52,8 @@ def initial_turn_detection(mode: Mode) -> Event:
 
 
 def turn_rules(turn_detection: object) -> TurnRules | None:
-    """What the detector needs of a session's `turn_detection`; `None` when nothing is automatic.
-
-    A null stands for the documented default of its kind.
+    """Return the settings of the detector; `None` without automatic detection. Null values become the documented
+    defaults of their kind.
     """
     if not isinstance(turn_detection, Mapping):
         return None
@@ -72,7 +71,7 @@ def turn_rules(turn_detection: object) -> TurnRules | None:
 
 
 def checked_turn_detection(param: str, value: object, _session: Mapping[str, object], mode: Mode) -> Event | None:
-    """Replaces the whole object and fills it with its defaults again. Raises `RefusedError`."""
+    """Return the whole object with defaults for missing keys. Raises `RefusedError`."""
     if value is None:
         return None
     if not isinstance(value, Mapping):
@@ -111,7 +110,7 @@ def _defaults(kind: str, mode: Mode) -> Event:
 
 
 def _numbers(azure: bool, mode: Mode) -> Event:
-    """Newer versions of cascaded pipelines echo null for what was not sent; the defaults hold nevertheless."""
+    """Newer versions of cascaded pipelines echo null for missing values, but apply the defaults."""
     if mode.api_version < "2026-04-10":
         return _NUMBERS | {"prefix_padding_ms": 300}
     if not mode.native:

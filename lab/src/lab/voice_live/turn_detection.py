@@ -1,7 +1,7 @@
 """Voice activity detection by energy, on the clock of the appended audio.
 
-Wall time plays no part: a client that appends ten seconds at once gets the same turns as one that appends in real time,
-and one that stops appending during silence never gets its turn ended (as with the service).
+Wall time has no effect: ten seconds appended in one event give the same turns as audio appended in real time. If a
+client stops appending during silence, its turn never ends, like in the service.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ import numpy as np
 
 BLOCK_MS = 10
 FULL_THRESHOLD_RMS = 1000.0
-"""Loudness (root mean square of 16-bit samples about their mean) that `threshold: 1` asks for; the default 0.5 asks for
-half of it."""
+"""Loudness (root mean square of 16-bit samples about their mean) that corresponds to `threshold: 1`; proportional for
+other values.
+"""
 
 
 class DetectedSpeechStart(NamedTuple):
-    """`audio_start_ms` counts from the first audio of the session, less the prefix padding."""
+    """`audio_start_ms`: since the first audio of the session, minus the prefix padding."""
 
     audio_start_ms: int
 
@@ -39,8 +40,6 @@ class TurnRules:
 
 @dataclass
 class TurnDetector:
-    """Feed it PCM16 mono as it comes, in pieces of any size."""
-
     rules: TurnRules
     rate_hz: int
     heard_ms: int = 0
@@ -51,7 +50,7 @@ class TurnDetector:
     _remainder: bytes = field(default=b"", repr=False)
 
     def feed(self, pcm: bytes) -> list[DetectedSpeechStart | DetectedSpeechStop]:
-        """The turns' edges that this piece brought, in order."""
+        """Return the starts and ends of speech in the next piece of PCM16 mono; any size."""
         block_bytes = self.rate_hz * BLOCK_MS // 1000 * 2
         pcm = self._remainder + pcm
         whole = len(pcm) // block_bytes * block_bytes
@@ -59,7 +58,7 @@ class TurnDetector:
         if not whole:
             return []
         blocks = np.frombuffer(pcm[:whole], dtype="<i2").reshape(-1, block_bytes // 2).astype(np.float32)
-        # The variation alone is sound: a constant, as from a badly centered converter, is silence.
+        # The standard deviation ignores a constant offset, such as from a badly centered converter.
         loudness = blocks.std(axis=1)
         found: list[DetectedSpeechStart | DetectedSpeechStop] = []
         for voiced in (loudness >= self.rules.threshold * FULL_THRESHOLD_RMS).tolist():
@@ -70,12 +69,12 @@ class TurnDetector:
         return found
 
     def reset(self) -> None:
-        """Forget a turn under way; the clock goes on."""
+        """Discard the current turn; the clock continues."""
         self.speaking = False
         self._voiced_ms = self._silent_ms = 0
 
     def _hear_onset(self, voiced: bool) -> DetectedSpeechStart | None:
-        """Short dips inside a word count against the onset instead of restarting it; a click alone never gets there."""
+        """Short dips within a word reduce the count instead of resetting it; a click alone is too short."""
         if voiced and self._voiced_ms == 0:
             self._onset_ms = self.heard_ms - BLOCK_MS
         self._voiced_ms = self._voiced_ms + BLOCK_MS if voiced else max(0, self._voiced_ms - BLOCK_MS)

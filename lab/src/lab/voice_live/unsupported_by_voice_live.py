@@ -1,17 +1,19 @@
-"""What Voice Live acts on and this simulator only accepts: `GET /lab/unsupported` lists it, `LAB_STRICT` refuses it."""
+"""Fields that the simulated Voice Live accepts without their effect, listed by `GET /lab/unsupported`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from lab.unsupported import PretendedError, Unsupported
 from lab.voice_live.server_events import RefusedError
 
 
 @dataclass(frozen=True)
 class Pretended:
-    """`field`: its path in a client event, or in the query; `harmless`: values that ask for nothing, besides null,
-    false and what is empty."""
+    """`field`: path in a client event or in the query. `harmless`: values without an effect in Azure either, besides
+    null, false and empty values.
+    """
 
     field: str
     effect: str
@@ -19,24 +21,24 @@ class Pretended:
 
 
 IGNORED = (
-    Pretended("query.features", "No feature of the query is switched on."),
-    Pretended("query.foundry-resource-override", "There is one resource only."),
-    Pretended("session.input_audio_noise_reduction", "The caller's audio is taken as it comes."),
-    Pretended("session.input_audio_echo_cancellation", "The caller's audio is taken as it comes."),
+    Pretended("query.features", "No feature of the query is enabled."),
+    Pretended("query.foundry-resource-override", "The simulator has only one resource."),
+    Pretended("session.input_audio_noise_reduction", "The caller's audio is not processed."),
+    Pretended("session.input_audio_echo_cancellation", "The caller's audio is not processed."),
     Pretended("session.output_audio_timestamp_types", "No `response.audio_timestamp.*` is sent."),
     Pretended("session.animation", "No `response.animation_*` is sent."),
     Pretended("session.avatar", "No `session.avatar.*` and no video is sent."),
-    Pretended("session.interim_response", "No filler is spoken while an answer takes long."),
+    Pretended("session.interim_response", "No filler is spoken during a slow response."),
     Pretended("session.include", "No additional fields are sent."),
-    Pretended("session.reasoning_effort", "The script answers at once."),
+    Pretended("session.reasoning_effort", "The script answers without reasoning."),
     Pretended("session.tool_choice", "The script decides which function is called.", ("auto",)),
     Pretended("session.parallel_tool_calls", "A response never calls more than one function."),
     Pretended("session.temperature", "The script always answers the same."),
-    Pretended("session.speed", "Speech has one speed.", (1, 1.0)),
+    Pretended("session.speed", "The speed of speech is fixed.", (1, 1.0)),
     Pretended("session.tracing", "Nothing is traced."),
     Pretended("session.truncation", "Conversations grow without a limit.", ("auto",)),
     Pretended("session.prompt", "No stored prompt is looked up."),
-    Pretended("session.tools.mcp", "No MCP server is connected, none of its tools is called."),
+    Pretended("session.tools.mcp", "No MCP server is connected, and none of its tools is called."),
     Pretended("session.tools.foundry_agent", "No agent is called as a tool."),
     Pretended("session.modalities.animation", "No animation is sent."),
     Pretended("session.modalities.avatar", "No video is sent."),
@@ -62,32 +64,36 @@ IGNORED = (
     ),
     Pretended("session.turn_detection.eagerness", "Turns are detected by energy alone.", ("auto",)),
     Pretended("session.turn_detection.idle_timeout_ms", "A silent caller is never addressed."),
-    Pretended("session.turn_detection.appended_text_after_truncation", "Truncated text stays as it was heard."),
+    Pretended("session.turn_detection.appended_text_after_truncation", "No text is appended after a truncation."),
     Pretended("response.additional_instructions", "The script decides what is said."),
     Pretended("response.tool_choice", "The script decides which function is called.", ("auto",)),
     Pretended("response.tools", "The script decides which function is called."),
     Pretended("response.temperature", "The script always answers the same."),
-    Pretended("response.reasoning_effort", "The script answers at once."),
-    Pretended("response.interim_response", "No filler is spoken while an answer takes long."),
-    Pretended("response.input_items", "The response answers the conversation as it stands."),
-    Pretended("response.append_input_items", "The response answers the conversation as it stands."),
+    Pretended("response.reasoning_effort", "The script answers without reasoning."),
+    Pretended("response.interim_response", "No filler is spoken during a slow response."),
+    Pretended("response.input_items", "The response answers the existing conversation."),
+    Pretended("response.append_input_items", "The response answers the existing conversation."),
     Pretended(
         "response.commit", "Every response is part of the conversation unless `conversation` is `none`.", (True,)
     ),
     Pretended("response.invoke_input", "There is no hosted agent to invoke."),
-    Pretended("item.content.input_image", "Nobody looks at the image."),
+    Pretended("item.content.input_image", "The image is not evaluated."),
 )
-SIMPLIFIED = (
-    Pretended("session.instructions", "The script decides what is said; only a text in quotation marks is spoken."),
-    Pretended("session.tools.function", "The script decides which function is called, and with which arguments."),
-    Pretended("session.voice", "One synthetic voice speaks for all."),
-    Pretended("session.input_audio_transcription", "The script's `heard` is reported, whatever was said."),
-    Pretended("session.turn_detection", "Every kind detects turns by energy, with the numbers that were set."),
-    Pretended("usage", "Tokens are estimated from the lengths of texts and audio; input tokens are 0."),
-)
-"""Never refused: without these there would be no conversation."""
+SIMPLIFIED = {
+    "session.instructions": "The script decides what is said; only a text in quotation marks is spoken.",
+    "session.tools.function": "The script decides which function is called, and with which arguments.",
+    "session.voice": "All voices sound the same.",
+    "session.input_audio_transcription": "The transcription is the `heard` of the script.",
+    "session.turn_detection": "Every kind detects turns by energy, with the configured numbers.",
+    "usage": "Tokens are estimated from the length of text and audio; input tokens are 0.",
+}
+"""Never refused: every conversation needs them."""
 
 _IGNORED = {each.field: each for each in IGNORED}
+
+
+def unsupported_fields(*, strict: bool) -> Unsupported:
+    return Unsupported({each.field: each.effect for each in IGNORED}, SIMPLIFIED, strict=strict)
 
 
 def pretended_in_query(query: Mapping[str, str]) -> list[str]:
@@ -95,7 +101,7 @@ def pretended_in_query(query: Mapping[str, str]) -> list[str]:
 
 
 def pretended_in_event(kind: str, body: Mapping[str, object]) -> list[str]:
-    """The fields of a client event that ask for something that is only pretended."""
+    """Return the fields of a client event that have no effect in the simulator."""
     if kind == "session.update":
         return list(_asked("session", body.get("session")))
     if kind == "response.create":
@@ -122,14 +128,13 @@ def _asked(at: str, given: object) -> Iterator[str]:
 
 
 def _kinds(path: str, parts: list[object]) -> Iterator[str]:
-    """Lists hold words, or objects with a type."""
+    """`parts`: words, or objects with a type."""
     for part in parts:
         kind = part.get("type") if isinstance(part, Mapping) else part
         if f"{path}.{kind}" in _IGNORED:
             yield f"{path}.{kind}"
 
 
-def refusal(field: str) -> RefusedError:
-    """What a strict simulator answers."""
-    text = f"'{field}' is not simulated: {_IGNORED[field].effect} LAB_STRICT=false accepts it without effect"
-    return RefusedError(text, "lab_not_simulated", field)
+def refusal(error: PretendedError) -> RefusedError:
+    text = f"'{error.where}' is not simulated: {error.what} LAB_STRICT=false accepts it without effect"
+    return RefusedError(text, "lab_not_simulated", error.where)

@@ -1,4 +1,4 @@
-"""Which voices a session may speak with (Voice Live API reference, `voice`)."""
+"""Validation and defaults of `voice` (Voice Live API reference)."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def default_voice(mode: Mode) -> str | Event:
 
 
 def checked_voice(param: str, value: object, _session: Mapping[str, object], mode: Mode) -> str | Event:
-    """The voice as the service echoes it: a name alone becomes an object. Raises `RefusedError`."""
+    """Return the voice in the form that the service echoes: a name becomes an object. Raises `RefusedError`."""
     if mode.openai:
         if not isinstance(value, str) or value not in OPENAI_VOICES:
             raise RefusedError(
@@ -59,7 +59,7 @@ def checked_voice(param: str, value: object, _session: Mapping[str, object], mod
 
 
 def _echo(voice: Mapping[str, object]) -> Event:
-    """Azure's voices show every key, also those that were not sent."""
+    """Azure voices contain all keys, also those that the client did not send."""
     empty = dict.fromkeys(_AZURE_KEYS) if voice.get("type") in _AZURE_TYPES else {}
     return {"name": voice.get("name"), "type": voice.get("type"), **empty, **voice}
 

@@ -1,4 +1,4 @@
-"""Questions about values that came in as JSON: they may be of any kind, also lists and objects, which have no hash."""
+"""Checks of JSON values of any type, including lists and objects, which are not hashable."""
 
 from __future__ import annotations
 

@@ -6,13 +6,13 @@ from pydantic import ValidationError
 from lab.acs.acs_faults import AcsFaults, FaultPlan
 
 
-def test_a_fault_strikes_as_often_as_it_says() -> None:
+def test_a_fault_has_the_configured_number_of_uses() -> None:
     faults = AcsFaults()
     faults.put(FaultPlan.model_validate({"rest": {"answer": {"status": 429, "times": 2}}}))
     assert [faults.rest("answer") is not None for _ in range(4)] == [True, True, False, False]
 
 
-def test_a_fault_without_times_stays_until_it_is_removed() -> None:
+def test_a_fault_without_times_lasts_until_it_is_removed() -> None:
     faults = AcsFaults()
     faults.put(FaultPlan.model_validate({"media": {"refuse": True}, "event_grid": {"delay_s": 1}}))
     assert all(faults.media() is not None for _ in range(10))
@@ -45,7 +45,7 @@ def test_a_misspelt_or_impossible_plan_is_refused(plan: dict[str, object]) -> No
         FaultPlan.model_validate(plan)
 
 
-def test_a_fault_strikes_for_as_long_as_it_says() -> None:
+def test_a_fault_lasts_for_its_duration() -> None:
     now = [100.0]
     faults = AcsFaults(lambda: now[0])
     faults.put(FaultPlan.model_validate({"rest": {"start_media_streaming": {"status": 400, "for_s": 3}}}))

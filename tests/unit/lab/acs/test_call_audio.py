@@ -43,7 +43,7 @@ def test_clear_drops_exactly_what_was_not_heard() -> None:
     assert playout.clear(1.0) == 0
 
 
-def test_time_that_stands_still_renders_nothing() -> None:
+def test_no_elapsed_time_renders_nothing() -> None:
     playout = CallAudio(RATE_HZ, opened=1.0)
     playout.add(ramp(1, 10), 1.0)
     assert playout.advance(1.0) == b""

@@ -87,7 +87,7 @@ def test_a_callee_who_does_not_answer_has_a_documented_sub_code(call: SimulatedC
     assert (info["code"], info["subCode"]) == (486, 560486)
 
 
-def test_results_can_be_spelled_in_every_form(call: SimulatedCall) -> None:
+def test_results_have_every_form(call: SimulatedCall) -> None:
     plain = events.call_disconnected(call, CallEnd("caller", "hung up", 200, 560000, "over"))
     assert data(events.with_results(plain, "text"))["resultInformation"] == {
         "code": "200", "subCode": "560000", "message": "over",
@@ -111,7 +111,7 @@ def test_the_correlation_id_can_be_of_the_connection_or_missing(call: SimulatedC
 
 
 def test_every_event_has_result_information(call: SimulatedCall) -> None:
-    """As in the callbacks that Microsoft's own tests recorded since the end of 2024."""
+    """Like the callbacks in Microsoft's recorded tests since the end of 2024."""
     for event in (
         events.call_connected(call),
         events.participants_updated(call),

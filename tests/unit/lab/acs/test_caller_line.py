@@ -106,7 +106,7 @@ def test_after_a_stall_the_callers_side_catches_up_with_silence() -> None:
 
 
 def test_late_ticks_leave_the_callers_words_whole() -> None:
-    """The machine stood still for 200 ms within a word; the ticker makes up for the ticks at once."""
+    """The machine pauses for 200 ms within a word, and the ticker makes up for the missed ticks."""
     line = speaking_line()
     run(line, range(1, 11))
     line.say(constant(500, 0.4), "whole")
@@ -150,7 +150,7 @@ def test_on_a_line_with_marks_long_silences_are_remembered() -> None:
     assert line.silences_until(105.0) == [(100.5, 102.5), (103.0, 105.0)]
 
 
-def test_noise_lies_under_the_callers_words_and_pauses() -> None:
+def test_noise_is_mixed_with_words_and_pauses() -> None:
     line = CallerLine(RATE_HZ, 100.0, Speech(RATE_HZ), threshold=200, record=True, noise=NoiseFloor(RATE_HZ, -65.0))
     line.say(constant(500, 0.02), "hello")
     frames, _ = run(line, range(1, 3))
@@ -186,4 +186,4 @@ def test_an_agent_speaks_until_a_long_pause_or_stop_audio() -> None:
     line.play(constant(3000, 0.1), 100.84)
     run(line, range(43, 46))
     spoke.append(line.agent_speaks)
-    assert spoke == [False, False, True], "what sounded before StopAudio does not count"
+    assert spoke == [False, False, True], "sound before StopAudio does not count"

@@ -22,7 +22,7 @@ def test_only_the_changes_in_the_table_happen(before: CallState, after: CallStat
         assert one.decided.is_set()
         assert one.ended.is_set() == (not TRANSITIONS[after])
     else:
-        with pytest.raises(ValueError, match="cannot become"):
+        with pytest.raises(ValueError, match=f"no transition from {before} to {after}"):
             one.become(after)
         assert one.state is before
 
@@ -40,7 +40,7 @@ def test_properties_name_the_parties_of_an_inbound_call() -> None:
     assert (shown["from"], shown["to"], shown["call_connection_id"]) == ("+1425", "+1800", None)
 
 
-def test_an_outbound_call_is_from_the_app_to_the_lab() -> None:
+def test_an_outbound_call_is_from_the_app_to_the_simulated_party() -> None:
     one = call()
     one.outbound = True
     assert one.properties()["targets"] == [Identifier("4:+1425").json()]

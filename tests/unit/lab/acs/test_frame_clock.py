@@ -39,7 +39,7 @@ async def test_many_members_are_spread_over_the_period() -> None:
         ticker.leave(tick)
 
 
-async def test_a_member_that_fails_is_put_out_and_the_others_go_on() -> None:
+async def test_a_failing_member_is_removed_and_the_others_continue() -> None:
     ticker, ticks = FrameClock(), list[float]()
 
     def fail(now: float) -> None:

@@ -17,5 +17,5 @@ def test_every_caller_has_a_usual_form(raw_id: str, sub_code: int) -> None:
     assert form.message == f"The conversation has ended. DiagCode: 0#{sub_code}.@"
 
 
-def test_call_control_knows_all_that_the_lab_plays() -> None:
+def test_call_control_knows_all_simulated_codes() -> None:
     assert {*PHONE_SUB_CODES, *USER_SUB_CODES} == CALLER_HUNG_UP

@@ -38,13 +38,13 @@ def test_pauses_between_words_do_not_end_it() -> None:
     assert hearing.sound_ms == pytest.approx(800)
 
 
-def test_what_is_too_faint_is_silence() -> None:
+def test_faint_sound_counts_as_silence() -> None:
     hearing = Hearing(RATE_HZ, 200)
     assert run(hearing, frames(150, 1.0)) == []
     assert hearing.sound_ms == 0
 
 
-def test_a_long_piece_is_judged_20_ms_at_a_time() -> None:
+def test_a_long_piece_is_measured_in_blocks_of_20_ms() -> None:
     hearing = Hearing(RATE_HZ, 200)
     starts, ends = hearing.feed(b"".join(frames(0, 0.5) + frames(3000, 0.5) + frames(0, 0.5)) + b"\1\0", 11.5)
     assert starts.t == pytest.approx(10.5, abs=0.001)

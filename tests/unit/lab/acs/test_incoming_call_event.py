@@ -19,7 +19,7 @@ def test_a_plain_call_has_neither_context_nor_callee() -> None:
     assert said() == {"to": CALLEE.json(), "callerDisplayName": "", "from": CALLER.json()}
 
 
-def test_what_is_given_is_sent_as_it_is() -> None:
+def test_given_fields_are_sent_unchanged() -> None:
     context = {"sipHeaders": {"User-To-User": "abc"}, "voipHeaders": None}
     given = said(displayName="Ada", customContext=context, onBehalfOfCallee={"rawId": "4:+1"})
     assert (given["callerDisplayName"], given["customContext"]) == ("Ada", context)

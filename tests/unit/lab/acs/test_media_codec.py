@@ -63,19 +63,19 @@ def test_stop_audio_goes_by_the_kind_alone(message: dict[str, object]) -> None:
 @pytest.mark.parametrize(
     ("message", "reason"),
     [
-        (b"", "not JSON"),
-        (b"\xff", "not JSON"),
-        (b"[" * 200_000, "not JSON"),
+        (b"", "not valid JSON"),
+        (b"\xff", "not valid JSON"),
+        (b"[" * 200_000, "not valid JSON"),
         (b"[]", "no kind"),
         (b'{"kind": 1}', "no kind"),
         (b'{"kind": "AudioData"}', "no audio data"),
         (b'{"kind": "AudioData", "audioData": {"data": null}}', "no audio data"),
-        (b'{"kind": "AudioData", "audioData": {"data": "#!"}}', "bad base64"),
-        ('{"kind": "AudioData", "audioData": {"data": "é"}}'.encode(), "bad base64"),
+        (b'{"kind": "AudioData", "audioData": {"data": "#!"}}', "not valid base64"),
+        ('{"kind": "AudioData", "audioData": {"data": "é"}}'.encode(), "not valid base64"),
         (b'{"kind": "AudioData", "audioData": {"data": "AAAA"}}', "odd number of bytes"),
     ],
 )
-def test_what_cannot_be_read_has_a_reason(message: bytes, reason: str) -> None:
+def test_malformed_messages_have_a_reason(message: bytes, reason: str) -> None:
     assert decode(message) == Malformed(reason)
 
 
@@ -86,7 +86,7 @@ def test_unknown_kinds_are_named() -> None:
 @given(
     st.one_of(st.binary(), st.text().map(str.encode), st.binary().map(base64.b64encode)),
 )
-def test_the_short_cut_for_documented_audio_changes_no_result(data: bytes) -> None:
+def test_the_fast_path_for_documented_audio_gives_the_same_result(data: bytes) -> None:
     usual = b'{"Kind":"AudioData","AudioData":{"Data":"' + data + b'"},"StopAudio":null}'
     spelt_otherwise = b'{"KIND":"AudioData","AudioData":{"Data":"' + data + b'"},"StopAudio":null}'
     if isinstance(decode(spelt_otherwise), AudioIn):
@@ -96,7 +96,7 @@ def test_the_short_cut_for_documented_audio_changes_no_result(data: bytes) -> No
 
 
 @given(st.one_of(st.binary(), st.text().map(str.encode)))
-def test_nothing_makes_the_decoder_fail(message: bytes) -> None:
+def test_the_decoder_accepts_any_bytes(message: bytes) -> None:
     decode(message)
 
 
@@ -133,8 +133,12 @@ def test_audio_that_is_base64_already_makes_the_same_message() -> None:
 
 
 @pytest.mark.parametrize("spaces", [(",", ":"), (", ", ": ")])
-def test_both_spellings_of_the_short_cut_check_their_base64(spaces: tuple[str, str]) -> None:
-    for data, read in ((DATA, AudioIn(PCM)), ("?", Malformed("bad base64")), ('A"', Malformed("bad base64"))):
+def test_both_fast_paths_check_base64(spaces: tuple[str, str]) -> None:
+    for data, read in (
+        (DATA, AudioIn(PCM)),
+        ("?", Malformed("not valid base64")),
+        ('A"', Malformed("not valid base64")),
+    ):
         text = json.dumps({"Kind": "AudioData", "AudioData": {"Data": data}, "StopAudio": None}, separators=spaces)
         assert decode(text.encode()) == read
 

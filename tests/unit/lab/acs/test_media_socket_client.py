@@ -1,4 +1,4 @@
-"""The media socket's WebSocket client against a real server."""
+"""The WebSocket client of the media socket against a real server."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.eventually import eventually
 
 
 class Peer:
-    """What the client reported, and the server's end of its connection."""
+    """The callbacks of the client and the server end of its connection."""
 
     def __init__(self) -> None:
         self.url = ""

@@ -56,6 +56,6 @@ def test_wrong_media_options_name_the_field(change: dict[str, object]) -> None:
 
 
 @pytest.mark.parametrize("url", ["", "x", "ftp://x", "http://", "http://[", 7, None])
-def test_what_is_no_url(url: object) -> None:
+def test_invalid_urls_are_refused(url: object) -> None:
     with pytest.raises(InvalidArgumentError, match="CallbackUri"):
         decode_url(url, "callbackUri", ("https", "http"))

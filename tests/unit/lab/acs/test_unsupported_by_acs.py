@@ -15,7 +15,7 @@ def test_the_fields_of_every_operation_with_a_body_are_known() -> None:
     assert {one.name for one in OPERATIONS} - _NO_BODY - _REFUSED == set(FIELDS)
 
 
-def test_what_is_pretended_belongs_to_operations_that_exist() -> None:
+def test_unsupported_fields_belong_to_existing_operations() -> None:
     operations = {where.partition(".")[0] for where in PRETENDED} - {"Authorization: Bearer"}
     assert operations <= {one.name for one in OPERATIONS} - _REFUSED
     read = {f"{operation}.{field}" for operation, fields in FIELDS.items() for field in fields}
@@ -23,7 +23,7 @@ def test_what_is_pretended_belongs_to_operations_that_exist() -> None:
     assert read & set(PRETENDED) == conditional, "a field is read or pretended; these two depend on the call"
 
 
-def test_fields_that_are_read_are_not_pretended() -> None:
+def test_evaluated_fields_are_supported() -> None:
     streaming = {"transportUrl": "wss://a", "startMediaStreaming": True, "audioFormat": "pcm24KMono"}
     body: dict[str, object] = {
         "incomingCallContext": "c",
@@ -33,7 +33,7 @@ def test_fields_that_are_read_are_not_pretended() -> None:
     assert _where("answer", body) == []
 
 
-def test_fields_that_are_not_read_are_named_whatever_they_are() -> None:
+def test_all_other_fields_are_reported() -> None:
     body: dict[str, object] = {
         "incomingCallContext": "c",
         "callIntelligenceOptions": {"cognitiveServicesEndpoint": "https://ai"},
@@ -45,7 +45,7 @@ def test_fields_that_are_not_read_are_named_whatever_they_are() -> None:
     ]
 
 
-def test_values_that_mean_the_default_are_not_pretended() -> None:
+def test_default_values_are_not_reported() -> None:
     body: dict[str, object] = {
         "playSources": [{}], "playTo": [], "interruptCallMediaOperation": False, "playOptions": {"loop": False},
     }  # fmt: skip
@@ -53,5 +53,5 @@ def test_values_that_mean_the_default_are_not_pretended() -> None:
     assert _where("play", body | {"playOptions": {"loop": True}}) == ["play.playOptions"]
 
 
-def test_an_operation_without_the_part_that_callers_notice_is_named() -> None:
+def test_incompletely_simulated_operations_are_reported() -> None:
     assert _where("add_participant", {"participantToAdd": {}}) == ["add_participant"]

@@ -1,4 +1,4 @@
-"""What the agent answers, by the conversation as it stands."""
+"""Selection of the agent's answer by the conversation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The agent's side: one response at a time, its speech kept in the conversation, what may be asked of it."""
+"""Responses: one at a time, stored in the conversation, with validated options."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_a_function_call_is_an_item_too() -> None:
     assert [row["event"] for row in stage.record.timeline].count("function_call") == 1
 
 
-def test_agents_take_no_orders_in_a_response() -> None:
+def test_agent_mode_refuses_options_of_a_response() -> None:
     stage = answering(AGENT)
     with pytest.raises(RefusedError, match=r"Overriding instructions in response\.create is not supported"):
         begin(stage, instructions="Answer in French.")
@@ -122,7 +122,7 @@ def test_fixed_text_is_newer_than_some_versions(mode: ModelMode) -> None:
     assert begin(answering(mode), instructions='Say "Hi".')
 
 
-def test_a_refused_order_leaves_the_active_response_alone() -> None:
+def test_a_refused_request_keeps_the_active_response() -> None:
     stage = answering()
     begin(stage)
     with pytest.raises(RefusedError):

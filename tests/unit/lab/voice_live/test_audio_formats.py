@@ -1,4 +1,4 @@
-"""Audio formats: what is refused, and that G.711 and the sample rates are right."""
+"""Audio formats: validation, G.711 and sample rates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The caller's audio: formats and rules of the session, committing and clearing."""
+"""The caller's audio: formats and turn detection of the session, commit and clear."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Client events: whatever comes in is an event or a refusal, never a crash."""
+"""Client events: any input is decoded or refused and never causes another exception."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_type_may_be_anywhere_and_the_id_is_optional() -> None:
 @pytest.mark.parametrize(
     "text", ["", "{", "[]", "null", '"x"', "{}", '{"type": 7}', '{"type": null}', b"\xff\xfe", "[" * 100_000]
 )
-def test_what_is_no_event_is_refused(text: str | bytes) -> None:
+def test_invalid_events_are_refused(text: str | bytes) -> None:
     with pytest.raises(RefusedError):
         decode_client_event(text)
 

@@ -1,4 +1,4 @@
-"""Items: how they come in and go out, their order, and how truncation shortens what was heard."""
+"""Conversation items: decoding, encoding, order and truncation."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_bad_items_are_refused(bad: object) -> None:
         decode_item(bad)
 
 
-def test_items_go_where_they_are_told() -> None:
+def test_items_are_inserted_at_the_requested_position() -> None:
     conversation = ConversationItems("conv_1")
     first, second, third, fourth = (user_audio(name) for name in ("u1", "u2", "u3", "u4"))
     assert conversation.add(first) is None
@@ -132,7 +132,7 @@ def test_truncation_takes_audio_and_words() -> None:
         ("item_a", 0, 2001, "invalid_value"),
     ],
 )
-def test_truncations_that_cannot_be(item_id: object, index: object, end_ms: object, code: str) -> None:
+def test_invalid_truncations_are_refused(item_id: object, index: object, end_ms: object, code: str) -> None:
     conversation = ConversationItems("conv_1", items=[user_audio("u1"), spoken()])
     with pytest.raises(RefusedError) as refusal:
         conversation.truncate(item_id, index, end_ms)
@@ -140,7 +140,7 @@ def test_truncations_that_cannot_be(item_id: object, index: object, end_ms: obje
     assert conversation.items[1] == spoken()
 
 
-def test_too_long_a_truncation_says_both_lengths() -> None:
+def test_a_truncation_beyond_the_end_reports_both_lengths() -> None:
     conversation = ConversationItems("conv_1", items=[spoken()])
     with pytest.raises(RefusedError, match=r"^Audio content of 2000ms is already shorter than 2500ms$"):
         conversation.truncate("item_a", 0, 2500)

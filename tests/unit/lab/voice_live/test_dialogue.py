@@ -1,4 +1,4 @@
-"""A whole session without its socket: turns, interruption, truncation, the errors of the documented table."""
+"""A whole session without a socket: turns, barge-in, truncation, and the documented errors."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ AUTO_TRUNCATE = {"type": "azure_semantic_vad", "auto_truncate": True}
 
 
 def speak(dialogue: Dialogue, seconds: int, now: float) -> Response:
-    """Produce the response that was begun last: its opening and so many seconds of audio, all at `now`."""
+    """Produce the opening and some audio of the last response, all at `now`."""
     response, _ = dialogue.answering.begun[-1]
     dialogue.answering.open_message(response)
     for _ in range(seconds):
@@ -101,7 +101,7 @@ def test_without_turn_detection_nothing_is_automatic() -> None:
     assert kinds(tell(dialogue, type="input_audio_buffer.clear")) == ["input_audio_buffer.cleared"]
 
 
-def test_barge_in_cancels_the_response_under_way() -> None:
+def test_barge_in_cancels_the_active_response() -> None:
     dialogue = staged()
     tell(dialogue, type="response.create")
     response = speak(dialogue, 3, 10.0)
@@ -120,7 +120,7 @@ def test_barge_in_after_the_response_has_nothing_to_cancel() -> None:
     assert kinds(hear(dialogue, tone(400), 10.5)) == ["input_audio_buffer.speech_started"]
 
 
-def test_a_response_that_may_not_be_interrupted_goes_on() -> None:
+def test_a_response_without_interruption_continues() -> None:
     dialogue = staged()
     rules = {"type": "server_vad", "interrupt_response": False}
     tell(dialogue, type="session.update", session={"turn_detection": rules})
@@ -192,7 +192,7 @@ def test_replayed_items_count_as_turns_and_start_no_response() -> None:
     assert dialogue.answering.begun == []
     events = hear(dialogue, TURN)
     assert part(events[-2], "item", "content") == [{"type": "input_audio", "transcript": "second"}]
-    assert dialogue.answering.begun[-1][1].text == "two"  # type: ignore[union-attr]  # a Say, or the test fails
+    assert dialogue.answering.begun[-1][1].text == "two"  # type: ignore[union-attr]  # a `SayStep`, or the test fails
 
 
 @pytest.mark.parametrize(
@@ -252,7 +252,7 @@ def test_each_misuse_has_its_code_and_costs_nothing_else(event: Event, code: str
 
 
 class Conversations(RuleBasedStateMachine):
-    """Any order of turns, responses, slices, endings and truncations keeps the books straight."""
+    """Any order of turns, responses, slices, endings and truncations keeps the conversation consistent."""
 
     def __init__(self) -> None:
         super().__init__()

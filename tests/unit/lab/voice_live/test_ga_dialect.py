@@ -1,4 +1,4 @@
-"""OpenAI Realtime GA at the socket: names, items and objects of the API reference, to and from ours."""
+"""OpenAI Realtime GA at the socket: conversion of names, items and objects of the API reference."""
 
 from __future__ import annotations
 

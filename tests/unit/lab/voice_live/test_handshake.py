@@ -1,4 +1,4 @@
-"""Who gets in, as what, and how the others are turned away."""
+"""Handshakes: authentication, kind of session, and refusals."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def test_wrong_parameters_come_as_an_error_on_the_open_socket(
 @pytest.mark.parametrize(
     "query", [NEW_AGENT | {"agent-name": "clerk:3"}, V | {"agent_name": "a", "agent-project-name": "p"}]
 )
-def test_misspelt_agents_read_like_a_missing_role(query: dict[str, str]) -> None:
+def test_misspelled_agents_are_refused_like_a_missing_role(query: dict[str, str]) -> None:
     refused = knock(query, with_token())
     assert isinstance(refused, RefusedError)
     assert refused.code == "agent_initialization_failed"

@@ -1,4 +1,4 @@
-"""Faults happen as often as told."""
+"""Faults happen as often as `times` states."""
 
 from __future__ import annotations
 
@@ -20,6 +20,6 @@ def test_a_fault_happens_so_many_times_or_always() -> None:
     "bad",
     [{"typo": {}}, {"handshake": {}}, {"handshake": {"status": 200}}, {"drop": {"times": 0}}, {"close": {"code": 1}}],
 )
-def test_faults_that_make_no_sense_are_refused(bad: dict[str, object]) -> None:
+def test_invalid_faults_are_refused(bad: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         VoiceLiveFaults.model_validate(bad)

@@ -1,4 +1,4 @@
-"""Interruptions of marks look on the wire as turn detection makes them."""
+"""Interruptions of marks send the same events as turn detection."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_an_interruption_cancels_the_response_and_another_follows() -> None:
     assert [seq for _, seq, _ in dialogue.record.marks_sent] == [0, 1, 2]
 
 
-def test_what_could_not_be_written_is_no_interruption_sent() -> None:
+def test_an_unwritten_event_does_not_count_as_an_interruption() -> None:
     dialogue = staged(CASCADED, Agent(mode="marks"))
     line = MarksLine(dialogue.record, 24_000, 20, lambda _: False, call=3)
     line.turns = turns = Interruptions(dialogue, lambda _: False, every_s=2.0, began_at=time.monotonic())

@@ -1,4 +1,4 @@
-"""Echo and marks: prebuilt text is the same JSON, marks come at their pace and only once the call is known."""
+"""Echo and marks: prebuilt text equals encoded JSON; marks are sent at their pace once the call is known."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def opened() -> Response:
 
 
 class Wire:
-    """Takes what is sent; `blocked` plays a connection that cannot take more."""
+    """Stores sent messages; `blocked` simulates a full send buffer."""
 
     def __init__(self) -> None:
         self.sent: list[bytes] = []
@@ -63,7 +63,7 @@ def test_prebuilt_text_is_what_the_encoder_would_make() -> None:
     assert {**built, "event_id": ""} == {**regular, "event_id": ""}
 
 
-def test_the_first_mark_tells_the_call_once() -> None:
+def test_the_first_mark_reveals_the_call_once() -> None:
     made = line(Wire())
     assert not made.hear(b64(bytes(960)), 1.0)
     assert made.hear(b64(b"".join(encode_mark(9, seq, 24_000) for seq in range(4))), 2.0)
@@ -114,7 +114,7 @@ def test_a_slow_connection_gets_later_what_it_could_not_take() -> None:
     assert wire.marks() == [(7, seq) for seq in range(MAX_FRAMES_AT_ONCE + 12)]
 
 
-def test_after_a_pause_the_numbers_go_on_in_a_new_response() -> None:
+def test_the_numbers_continue_in_a_new_response_after_a_pause() -> None:
     wire = Wire()
     made = speaking(wire)
     for _ in range(3):
@@ -132,7 +132,7 @@ def test_after_a_pause_the_numbers_go_on_in_a_new_response() -> None:
     assert [len(set(items[:3])), len(set(items))] == [1, 2]
 
 
-async def test_one_ticker_serves_many_lines_and_lets_them_go() -> None:
+async def test_one_ticker_serves_many_lines_and_removes_them() -> None:
     ticker, wires = MarksTicker(), [Wire() for _ in range(5)]
     lines = [speaking(wire) for wire in wires]
     running = asyncio.create_task(ticker.run())
@@ -165,7 +165,7 @@ async def test_a_new_line_does_not_wait_for_the_next_delta_of_another() -> None:
     await asyncio.wait([running])
 
 
-def test_echo_sends_back_what_came() -> None:
+def test_echo_returns_the_appended_audio() -> None:
     echo = EchoLine()
     assert echo.hear("AAAA") is None
     echo.text = DeltaText(opened())

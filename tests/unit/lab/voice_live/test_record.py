@@ -1,4 +1,4 @@
-"""What the control API shows of a session."""
+"""The JSON of a session in the control API."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The resource: its quota, and who may resume which conversation."""
+"""The resource: quota, and access to stored conversations."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_a_conversation_is_resumed_by_its_own_agent_and_project_only() -> None:
         assert stranger.id != first.id
 
 
-def test_model_mode_starts_anew_each_time() -> None:
+def test_model_mode_always_starts_a_new_conversation() -> None:
     resource = Resource(VoiceLiveSettings())
     assert resource.conversation_for(CASCADED)[0].id != resource.conversation_for(CASCADED)[0].id
 

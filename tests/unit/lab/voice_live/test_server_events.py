@@ -1,4 +1,4 @@
-"""Server events: field order as recorded, ids as the service makes them."""
+"""Server events: recorded order of fields, form of ids."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sessions: their first state in each mode, and what an update may change."""
+"""Sessions: initial state in each mode, and updates."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_an_unknown_key_is_named(mode: Mode) -> None:
     assert (refusal.code, refusal.param) == ("invalid_session_update_message", "session.proactive_engagement")
 
 
-def test_one_bad_key_spoils_the_whole_update() -> None:
+def test_one_invalid_key_refuses_the_whole_update() -> None:
     assert "typo" in refused(CASCADED, instructions="new", typo=1).message
 
 

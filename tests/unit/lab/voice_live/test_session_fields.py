@@ -1,4 +1,4 @@
-"""What each field of a session may hold."""
+"""Validation of the fields of a session."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_speed_has_bounds(speed: object) -> None:
         checked("speed", speed, OPENAI)
 
 
-def test_early_spellings_of_formats_are_understood() -> None:
+def test_early_forms_of_format_names_are_accepted() -> None:
     assert checked("output_audio_format", "pcm16-8000hz") == "pcm16_8000hz"
     with pytest.raises(RefusedError):
         checked("output_audio_format", "pcm16_8000hz", OPENAI)

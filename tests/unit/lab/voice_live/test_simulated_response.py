@@ -1,4 +1,4 @@
-"""One response: the exact order of its events, in every way it can end."""
+"""One response: the order of its events, for every ending."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def test_a_function_call_has_the_recorded_order() -> None:
     assert done["call_id"] == part(events[-2], "item", "call_id")
 
 
-def test_out_of_band_it_is_no_item_of_the_conversation() -> None:
+def test_an_out_of_band_response_adds_no_item_to_the_conversation() -> None:
     response = Response(ResponseForm(None, ("text",), None, "pcm16", metadata={"purpose": "summary"}))
     events = [response.created(), *response.open_message(None)]
     assert "conversation.item.created" not in kinds(events)

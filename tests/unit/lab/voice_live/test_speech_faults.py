@@ -1,4 +1,4 @@
-"""Faults that keep speech from the caller, as far as a session plays them without a socket."""
+"""Faults that withhold speech from the caller, in a session without a socket."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def faulty(**faults: Mapping[str, object]) -> Dialogue:
 
 
 def refused(dialogue: Dialogue, **event: object) -> Event:
-    """The `error` event that a client event with an id gets."""
+    """Return the `error` event for a client event with an id."""
     with pytest.raises(RefusedError) as refusal:
         tell(dialogue, 0.0, **event)
     body = error(refusal.value, "mine")["error"]
@@ -47,7 +47,7 @@ def test_a_noise_is_committed_but_not_answered() -> None:
     assert events[-2]["transcript"] == ""
     assert dialogue.record.user_turns == []
     answered = hear(dialogue, TURN)
-    assert part(answered[-3], "transcript") == "Hello", "a noise is no turn of the script"
+    assert part(answered[-3], "transcript") == "Hello", "a noise uses no reply of the script"
     assert kinds(answered)[-1] == "response.created"
 
 
@@ -106,7 +106,7 @@ def test_a_known_item_is_retrieved_whatever_happens_to_probes() -> None:
     assert kinds(found) == ["conversation.item.retrieved"]
 
 
-def test_a_spent_quota_as_an_error_instead_of_the_response() -> None:
+def test_an_exhausted_quota_is_an_error_instead_of_the_response() -> None:
     dialogue = faulty(response_failed={**QUOTA, "form": "error", "times": 2})
     body = refused(dialogue, type="response.create")
     assert (body["code"], body["type"], body["event_id"]) == ("rate_limit_exceeded", "requests", "mine")

@@ -1,4 +1,4 @@
-"""Slices of speech: nothing lost, words before their audio, whole samples."""
+"""Slices of speech: complete, with words before their audio, in whole samples."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Transcription of the caller: models of each pipeline, and its echo."""
+"""Transcription of the caller: models of each pipeline, echoed values."""
 
 from __future__ import annotations
 

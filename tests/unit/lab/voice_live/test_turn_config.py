@@ -1,4 +1,4 @@
-"""`turn_detection`: replaced as a whole, filled with the defaults of its kind and version."""
+"""`turn_detection` is replaced as a whole, with the defaults of its kind and version."""
 
 from __future__ import annotations
 

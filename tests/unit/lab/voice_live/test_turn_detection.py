@@ -1,4 +1,4 @@
-"""Turns by energy: on the clock of the audio, whatever the size of the pieces."""
+"""Turn detection by energy, on the clock of the audio, for any size of the pieces."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_prefix_padding_never_reaches_before_the_first_audio() -> None:
     assert TurnDetector(RULES, 24_000).feed(tone(300)) == [DetectedSpeechStart(0)]
 
 
-def test_a_click_is_no_turn_and_a_short_pause_ends_none() -> None:
+def test_a_click_starts_no_turn_and_a_short_pause_ends_none() -> None:
     assert TurnDetector(RULES, 24_000).feed(silence(500) + tone(150) + silence(1000)) == []
     heard = TurnDetector(RULES, 24_000).feed(tone(400) + silence(450) + tone(300) + silence(600))
     assert heard == [DetectedSpeechStart(0), DetectedSpeechStop(1650)]
@@ -37,7 +37,7 @@ def test_without_silence_the_turn_does_not_end() -> None:
     assert detector.feed(silence(10)) == [DetectedSpeechStop(1500)]
 
 
-def test_the_threshold_asks_for_loudness() -> None:
+def test_the_threshold_is_a_loudness() -> None:
     quiet = tone(500, level=600)  # root mean square 424
     assert TurnDetector(TurnRules(threshold=0.5), 24_000).feed(quiet) == []
     assert TurnDetector(TurnRules(threshold=0.3), 24_000).feed(quiet) == [DetectedSpeechStart(0)]
@@ -78,8 +78,8 @@ def test_the_size_of_the_pieces_changes_nothing(spans: list[tuple[bool, int]], c
 
 
 @pytest.mark.parametrize("level", [-32_768, -900, 900, 32_767])
-def test_a_constant_is_no_speech(level: int) -> None:
-    """However far from zero: only what varies can be heard."""
+def test_a_constant_offset_is_silence(level: int) -> None:
+    """A constant offset of any size is silence."""
     detector = TurnDetector(RULES, 24_000)
     assert detector.feed(np.full(48_000, level, dtype="<i2").tobytes()) == []
     shifted = np.frombuffer(tone(600), dtype="<i2") // 4 + np.int16(9_000)

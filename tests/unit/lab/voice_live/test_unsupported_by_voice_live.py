@@ -1,9 +1,10 @@
-"""What is only pretended: found in client events, named once, refused by name."""
+"""Fields without an effect: found in client events, listed once, refused by name."""
 
 from __future__ import annotations
 
 import pytest
 
+from lab.unsupported import PretendedError
 from lab.voice_live.session_fields import CHECKS
 from lab.voice_live.unsupported_by_voice_live import (
     IGNORED,
@@ -11,6 +12,7 @@ from lab.voice_live.unsupported_by_voice_live import (
     pretended_in_event,
     pretended_in_query,
     refusal,
+    unsupported_fields,
 )
 
 
@@ -30,7 +32,7 @@ def found(kind: str = "session.update", **body: object) -> list[str]:
         ({"speed": 1.2, "tracing": "auto"}, ["session.speed", "session.tracing"]),
     ],
 )
-def test_a_field_that_asks_for_something_is_found(session: dict[str, object], fields: list[str]) -> None:
+def test_a_field_with_an_effect_is_reported(session: dict[str, object], fields: list[str]) -> None:
     assert found(session=session) == fields
 
 
@@ -49,11 +51,11 @@ def test_a_field_that_asks_for_something_is_found(session: dict[str, object], fi
         {"tools": ["x", None], "voice": 7, "turn_detection": []},
     ],
 )
-def test_what_asks_for_nothing_is_not(session: dict[str, object]) -> None:
+def test_values_without_an_effect_are_not_reported(session: dict[str, object]) -> None:
     assert found(session=session) == []
 
 
-def test_responses_and_items_are_looked_at_as_well() -> None:
+def test_responses_and_items_are_checked_as_well() -> None:
     assert found("response.create", response={"temperature": 0.5}, additional_instructions="Be brief.") == [
         "response.temperature",
         "response.additional_instructions",
@@ -70,14 +72,18 @@ def test_responses_and_items_are_looked_at_as_well() -> None:
 
 
 def test_every_field_is_listed_once_and_its_refusal_names_it() -> None:
-    names = [each.field for each in IGNORED + SIMPLIFIED]
+    names = [*(each.field for each in IGNORED), *SIMPLIFIED]
     assert len(names) == len(set(names))
+    strict = unsupported_fields(strict=True)
+    assert [row["where"] for row in strict.json()] == names
     for each in IGNORED:
-        refused = refusal(each.field)
+        with pytest.raises(PretendedError) as raised:
+            strict.used(each.field)
+        refused = refusal(raised.value)
         assert (refused.code, refused.param) == ("lab_not_simulated", each.field)
         assert each.effect in refused.message
 
 
 def test_the_listed_keys_of_a_session_exist() -> None:
-    listed = {each.field.split(".")[1] for each in IGNORED + SIMPLIFIED if each.field.startswith("session.")}
-    assert listed <= CHECKS.keys()
+    names = [*(each.field for each in IGNORED), *SIMPLIFIED]
+    assert {name.split(".")[1] for name in names if name.startswith("session.")} <= CHECKS.keys()

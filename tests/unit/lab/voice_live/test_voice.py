@@ -1,4 +1,4 @@
-"""Voices: what each kind of model may speak with."""
+"""Voices of each kind of model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Questions about values of any JSON kind."""
+"""Checks of JSON values of any type."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from lab.voice_live.wire_values import bad_session_value, is_number, is_one_of, 
 
 
 @pytest.mark.parametrize("value", [[], {}, None, True, 1.5, [["a"]]])
-def test_what_has_no_hash_is_no_member(value: object) -> None:
+def test_unhashable_values_are_not_members(value: object) -> None:
     assert not is_one_of(value, frozenset({"a", "b"}))
     assert not is_one_of(value, frozenset({1, 2}))
 
@@ -22,6 +22,6 @@ def test_members_numbers_and_bounds() -> None:
     assert not is_whole(1.0, 1, 4096)
 
 
-def test_refusals_name_the_place() -> None:
+def test_refusals_contain_the_path() -> None:
     assert bad_session_value("session.x", "y").param == "session.x"
     assert unexpected("session.x").message == "'session.x' unexpected (extra fields not permitted)"
