@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from lab.cli import main
-from lab.kept_stack import recall
+from lab.kept_stack import load_stack
 from lab.stack import PARTS, Ports, Stack, probe_status
 from tests.support.eventually import eventually
 
@@ -67,7 +67,7 @@ def test_up_keeps_the_stack_up_and_down_stops_it(tmp_path: Path) -> None:
     up = _lab(*folder, "up", "--free-ports")
     assert up.returncode == 0, up.stderr
     try:
-        stack = recall(tmp_path)
+        stack = load_stack(tmp_path)
         assert stack is not None
         for name in ("redis", *PARTS):
             assert f"127.0.0.1:{stack.port_of(name)}" in up.stdout

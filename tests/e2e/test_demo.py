@@ -12,7 +12,7 @@ from lab.acs.settings import LAB_ACCESS_KEY
 from lab.call_checks import check_call
 from lab.demo import DEFAULT_SCENARIO, call_running_stack, demo
 from lab.heard_audio import Recording, read_recording
-from lab.kept_stack import remember
+from lab.kept_stack import save_stack
 from lab.metric_checks import read_metrics
 from lab.observed_call import ObservedCall, place_call, save_recording
 from lab.scenario import load_scenario
@@ -27,7 +27,7 @@ SERVICES = ("call-control", "media-gateway", "agent-relay")
 async def test_a_call_with_two_turns_and_a_barge_in_passes_every_check(
     stack: Stack, spans: SpanReceiver, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    remember(stack)
+    save_stack(stack)
     logged = {service: len(_log(stack, service)) for service in SERVICES}
     code = call_running_stack(DEFAULT_SCENARIO, stack.folder, tmp_path)
     told = "".join(capsys.readouterr())
@@ -53,7 +53,7 @@ def test_the_documented_scenario_with_a_key_passes_every_check(
     stack: Stack, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The scenario of docs/lab.md; tests/repo compares the file with the page."""
-    remember(stack)
+    save_stack(stack)
     code = call_running_stack(DEFAULT_SCENARIO.with_name("order-status.yaml"), stack.folder, tmp_path)
     told = "".join(capsys.readouterr())
     assert code == 0, told

@@ -17,10 +17,10 @@ from starlette.routing import Route
 from lab import identity
 from lab.acs.acs_faults import CallbackFault, EventGridFault, FaultPlan, MediaFault, OddFrame, RestFault
 from lab.acs.app import create_app as acs_app
-from lab.acs.callee import CalleePlan
 from lab.acs.lab_api import NewCall, SayRequest, Tones
 from lab.acs.rest import OPERATIONS
 from lab.acs.settings import AcsSettings
+from lab.acs.shared_state import CalleePlan
 from lab.identity import IdentityFaults, IdentitySettings
 from lab.scenario import (
     Agent,

@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from lab.exported import notices
-from lab.kept_stack import addresses, bring_down, forget, lab_command, lost, remember
+from lab.kept_stack import addresses, delete_state, lab_command, save_stack, stop_stored_stack, stored_processes
 from lab.redis_server import NoRedisError
 from lab.stack import API_KEY, Ports, Stack, StackError, show_ready, stack_folder
 
@@ -123,12 +123,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _up(folder: Path, ports: Ports) -> int:
-    running, gone = lost(folder)
+    running, gone = stored_processes(folder)
     if running:
         state = f"is up only in part: {', '.join(gone)} ended by itself (logs: {folder})" if gone else "is up already"
         print(f"The stack of {folder} {state}. `{_command(folder)} down` stops it.", file=sys.stderr)
         return 1
-    forget(folder)
+    delete_state(folder)
     for line in notices(Path.cwd()):
         print(line, file=sys.stderr)
     print("Starting:", end="", flush=True)
@@ -143,7 +143,7 @@ def _up(folder: Path, ports: Ports) -> int:
         stack.hurry()
         stack.stop()
         raise
-    remember(stack)
+    save_stack(stack)
     stack.keep()
     print(
         f"""
@@ -161,9 +161,9 @@ The stack is up. Logs are in {folder}/.
 
 
 def _down(folder: Path) -> int:
-    if lost(folder)[0]:
+    if stored_processes(folder)[0]:
         print("Stopping …", flush=True)
-    stopped = bring_down(folder)
+    stopped = stop_stored_stack(folder)
     if stopped:
         print(f"Stopped {', '.join(stopped)}.")
         return 0

@@ -13,7 +13,7 @@ from typing import Final
 from lab.call_checks import CallCheck, check_call
 from lab.exported import notices
 from lab.heard_audio import read_recording
-from lab.kept_stack import found, lab_command, not_ready, recall, standing
+from lab.kept_stack import find_stack, lab_command, load_stack, not_ready, stack_on_ports
 from lab.metric_checks import MetricsBefore
 from lab.observed_call import ObservedCall, place_call, save_recording
 from lab.redis_server import NoRedisError
@@ -55,12 +55,12 @@ def call_running_stack(
     if scenario is None:
         return 2
     ports = Ports()
-    stack = recall(folder) if only_here else found(folder, ports)
+    stack = load_stack(folder) if only_here else find_stack(folder, ports)
     if stack is None:
         print(_no_stack(folder, ports) if only_here else f"No stack is up. {_START}", file=sys.stderr)
         return 2
-    if stack.folder.absolute() != folder.absolute() or recall(folder) is None:
-        whose = f"the stack of {stack.folder}" if recall(stack.folder) else "the stack on the documented ports"
+    if stack.folder.absolute() != folder.absolute() or load_stack(folder) is None:
+        whose = f"the stack of {stack.folder}" if load_stack(stack.folder) else "the stack on the documented ports"
         print(f"Calling {whose} ({stack.url('acs')}).", flush=True)
     if missing := not_ready(stack):
         print(f"The stack is up only in part; not ready: {', '.join(missing)}.", file=sys.stderr)
@@ -76,9 +76,9 @@ def call_running_stack(
 def _no_stack(folder: Path, ports: Ports) -> str:
     """Return the error, with the command that calls the stack of another folder or of Docker Compose if one is up."""
     there = stack_folder(ports)
-    if there is not None and recall(there) is not None:
+    if there is not None and load_stack(there) is not None:
         return f"No stack of {folder} is up. The stack of {there} is: `{lab_command(there)} call` calls it."
-    if standing(folder, ports) is not None:
+    if stack_on_ports(folder, ports) is not None:
         return f"No stack of {folder} is up. One is on the documented ports: `{lab_command(None)} call` calls it."
     return f"No stack of {folder} is up. {_START}"
 

@@ -92,13 +92,13 @@ def redis_url(environ: Mapping[str, str] | None = None) -> str:
 def notices(folder: Path, environ: Mapping[str, str] | None = None) -> list[str]:
     """Return warnings about exported settings, one line each, to print before a stack starts."""
     # Imported here: it loads all simulators, which a single simulator does not need.
-    from lab.setting_names import misspelt
+    from lab.setting_names import misspelled
 
     environ = os.environ if environ is None else environ
     lines: list[str] = []
     if names := left_out(environ):
         lines.append(f"Ignored, as `lab` sets its own values: {', '.join(names)}.")
-    if names := misspelt(environ):
+    if names := misspelled(environ):
         lines.append(f"Unknown settings, ignored: {', '.join(names)}.")
     with contextlib.suppress(ForeignRedisError):  # the start will report it
         if redis_url(environ):

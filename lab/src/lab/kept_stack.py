@@ -21,14 +21,14 @@ _SAME_START_S: Final = 1.0
 """If two start times differ by more than this, the pid was reused by another process."""
 
 
-def remember(stack: Stack) -> None:
+def save_stack(stack: Stack) -> None:
     """Store the running processes for `lab down` and `lab call`."""
     rows = [{"name": p.name, "port": p.port, "pid": p.pid, "started": _started(p.pid)} for p in stack.processes]
     (stack.folder / _FILE).write_text(json.dumps({"processes": rows, "ports": asdict(stack.ports)}, indent=1))
 
 
-def recall(folder: Path) -> Stack | None:
-    """Return the stack that `remember` stored, without process handles, or None."""
+def load_stack(folder: Path) -> Stack | None:
+    """Return the stack that `save_stack` stored, without process handles, or None."""
     stored = _stored(folder)
     if stored is None:
         return None
@@ -40,7 +40,7 @@ def recall(folder: Path) -> Stack | None:
     return stack
 
 
-def lost(folder: Path) -> tuple[list[str], list[str]]:
+def stored_processes(folder: Path) -> tuple[list[str], list[str]]:
     """Return the names of the stored stack's processes: those that run, and those that have exited."""
     rows = (_stored(folder) or {"processes": []})["processes"]
     rows = [row for row in rows if row["pid"]]
@@ -48,18 +48,18 @@ def lost(folder: Path) -> tuple[list[str], list[str]]:
     return running, [row["name"] for row in rows if row["name"] not in running]
 
 
-def forget(folder: Path) -> None:
+def delete_state(folder: Path) -> None:
     (folder / _FILE).unlink(missing_ok=True)
 
 
-def found(folder: Path, ports: Ports) -> Stack | None:
+def find_stack(folder: Path, ports: Ports) -> Stack | None:
     """Find the stack to call: that of this folder, else another folder's or Docker Compose's on these ports."""
-    if (stack := recall(folder)) is not None:
+    if (stack := load_stack(folder)) is not None:
         return stack
     there = stack_folder(ports)
-    if there is not None and there != folder.absolute() and (stack := recall(there)) is not None:
+    if there is not None and there != folder.absolute() and (stack := load_stack(there)) is not None:
         return stack
-    return standing(folder, ports)
+    return stack_on_ports(folder, ports)
 
 
 def lab_command(folder: Path | None) -> str:
@@ -83,7 +83,7 @@ def addresses(stack: Stack) -> list[str]:
     return [*lines, f"{'redis':<14} {redis}"]
 
 
-def standing(folder: Path, ports: Ports) -> Stack | None:
+def stack_on_ports(folder: Path, ports: Ports) -> Stack | None:
     """Return a stack that others started on these ports, such as Docker Compose; None unless it is ready for calls."""
     stack = Stack(ports, folder)
     for name in PARTS:
@@ -105,7 +105,7 @@ def not_ready(stack: Stack) -> list[str]:
     ]
 
 
-def bring_down(folder: Path) -> list[str]:
+def stop_stored_stack(folder: Path) -> list[str]:
     """Stop the stored stack and return the names of the processes that were running."""
     stored = _stored(folder)
     if stored is None:
@@ -120,7 +120,7 @@ def bring_down(folder: Path) -> list[str]:
             time.sleep(0.05)
         if _alive(row):
             os.kill(row["pid"], signal.SIGKILL)
-    forget(folder)
+    delete_state(folder)
     return [row["name"] for row in running_ones]
 
 

@@ -49,7 +49,7 @@ _ALIKE: Final = 0.85
 _NEAREST: Final = 0.5
 
 
-def misspelt(
+def misspelled(
     environ: Mapping[str, str] | None = None, known: Iterable[str] = OF_SERVICES | _OF_SIMULATORS
 ) -> list[str]:
     """Return the unknown variables, each with the nearest known name."""

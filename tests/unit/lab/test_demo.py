@@ -8,7 +8,7 @@ import pytest
 
 from lab import demo
 from lab.cli import main
-from lab.kept_stack import addresses, remember
+from lab.kept_stack import addresses, save_stack
 from lab.scenario import Scenario
 from lab.stack import PARTS, Ports, Process, Stack
 
@@ -20,7 +20,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stack:
     folder.mkdir()
     stack = Stack(Ports(), folder)
     stack.processes = [Process(name, stack.port_of(name), None) for name in PARTS]
-    remember(stack)
+    save_stack(stack)
     for module in ("lab.demo", "lab.kept_stack"):
         monkeypatch.setattr(f"{module}.stack_folder", lambda _: folder)
     monkeypatch.setattr(demo, "not_ready", lambda _: [])

@@ -55,6 +55,7 @@ def test_a_taken_port_is_skipped(block: PortBlock, taken: set[int]) -> None:
 
 def test_a_port_with_a_listener_is_taken() -> None:
     with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # like a server, after connections in TIME_WAIT
         listener.bind(("127.0.0.1", free_port()))
         listener.listen()
         assert not can_be_had(listener.getsockname()[1])

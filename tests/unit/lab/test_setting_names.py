@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lab.exported import OWNED, notices
-from lab.setting_names import OF_SERVICES, misspelt
+from lab.setting_names import OF_SERVICES, misspelled
 
 
 def test_a_misspelt_setting_is_named_with_the_nearest_one(tmp_path: Path) -> None:
@@ -21,7 +21,7 @@ def test_a_misspelt_setting_is_named_with_the_nearest_one(tmp_path: Path) -> Non
 def test_the_known_names_are_those_of_the_example() -> None:
     example = (Path(__file__).resolve().parents[3] / ".env.example").read_text(encoding="utf-8")
     assert frozenset(re.findall(r"^# ?([A-Z][A-Z0-9_]+)=", example, re.MULTILINE)) == OF_SERVICES
-    assert misspelt(dict.fromkeys(OF_SERVICES | OWNED, "1")) == []
+    assert misspelled(dict.fromkeys(OF_SERVICES | OWNED, "1")) == []
 
 
 @pytest.mark.parametrize(
@@ -35,4 +35,4 @@ def test_the_known_names_are_those_of_the_example() -> None:
     ],
 )
 def test_variables_of_other_programs_are_not_taken_for_settings(names: str) -> None:
-    assert misspelt(dict.fromkeys(names.split(), "1")) == []
+    assert misspelled(dict.fromkeys(names.split(), "1")) == []

@@ -48,6 +48,10 @@ class InvalidArgumentError(AcsApiError):
     status, code = 400, "8523"
 
 
+def invalid_field(field: str) -> InvalidArgumentError:
+    return InvalidArgumentError(f"The field {field[:1].upper()}{field[1:]} is invalid.")
+
+
 class TooEarlyError(AcsApiError):
     status, code = 400, "8501"
 

@@ -15,10 +15,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from lab.acs import rest
-from lab.acs.equipment import Equipment
 from lab.acs.exchange import Exchange
 from lab.acs.lab_api import LabApi
 from lab.acs.settings import AcsSettings
+from lab.acs.shared_state import SharedState
 from lab.acs.tokens import KEYS_PATH, OPENID_PATH, TokenIssuer
 from lab.control_errors import HTTP_ERRORS
 from lab.simulator import KEEP_ALIVE_S, log, run_simulator
@@ -37,7 +37,7 @@ def create_app(settings: AcsSettings) -> Starlette:
         connector = aiohttp.TCPConnector(limit=0)
         async with aiohttp.ClientSession(connector=connector) as http, asyncio.TaskGroup() as tasks:
             tokens = TokenIssuer(settings.issuer, settings.acs_resource_id)
-            current[:] = [Exchange(Equipment(settings, http, tokens), tasks)]
+            current[:] = [Exchange(SharedState(settings, http, tokens), tasks)]
             facts = {"url": settings.base_url, "webhook": settings.webhook_url, "schema": settings.event_schema}
             log.info("simulator started", extra=facts)
             try:
@@ -47,10 +47,10 @@ def create_app(settings: AcsSettings) -> Starlette:
 
     async def openid_configuration(request: Request) -> Response:
         here = str(request.base_url).rstrip("/")
-        return JSONResponse(exchange().equipment.tokens.openid_configuration(here))
+        return JSONResponse(exchange().shared.tokens.openid_configuration(here))
 
     async def keys(_: Request) -> Response:
-        return JSONResponse(exchange().equipment.tokens.jwks())
+        return JSONResponse(exchange().shared.tokens.jwks())
 
     return Starlette(
         routes=[

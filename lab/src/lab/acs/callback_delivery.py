@@ -12,8 +12,8 @@ from yarl import URL
 from lab.acs import callback_events
 from lab.acs.acs_faults import CallbackFault
 from lab.acs.calls import SimulatedCall
-from lab.acs.equipment import Equipment
 from lab.acs.party_identifiers import Json
+from lab.acs.shared_state import SharedState
 from lab.simulator import log
 
 _REORDER_S = 0.3
@@ -26,9 +26,9 @@ class CallbackQueue:
     up to `callback_attempts` times. The retry schedule of ACS is not documented.
     """
 
-    def __init__(self, call: SimulatedCall, equipment: Equipment) -> None:
+    def __init__(self, call: SimulatedCall, shared: SharedState) -> None:
         self._call = call
-        self._equipment = equipment
+        self._shared = shared
         self._queue: asyncio.Queue[tuple[str, list[Json]] | None] = asyncio.Queue()
 
     def put(self, *events: Json, url: str | None = None) -> None:
@@ -44,7 +44,7 @@ class CallbackQueue:
         async with asyncio.TaskGroup() as late:
             while (entry := await self._queue.get()) is not None:
                 url, events = entry
-                fault = self._equipment.faults.callbacks([str(event["type"]) for event in events])
+                fault = self._shared.faults.callbacks([str(event["type"]) for event in events])
                 if fault is not None:
                     events = [callback_events.with_results(event, fault.results) for event in events]
                     events = [callback_events.with_correlation(event, fault.correlation) for event in events]
@@ -65,7 +65,7 @@ class CallbackQueue:
             await self._deliver(url, events, fault.neighbours)
 
     async def _deliver(self, url: str, events: list[Json], neighbours: Sequence[object] = ()) -> None:
-        settings = self._equipment.settings
+        settings = self._shared.settings
         outcome = ""
         for attempt in range(settings.callback_attempts):
             if attempt:
@@ -80,10 +80,10 @@ class CallbackQueue:
 
     async def _post(self, url: str, events: list[object]) -> str:
         """Return the HTTP status as text, or the error."""
-        settings = self._equipment.settings
-        token = self._equipment.tokens.acs_token(datetime.now(UTC), settings.callback_token_s)
+        settings = self._shared.settings
+        token = self._shared.tokens.acs_token(datetime.now(UTC), settings.callback_token_s)
         try:
-            async with self._equipment.http.post(
+            async with self._shared.http.post(
                 URL(url, encoded=True),
                 json=events,
                 headers={"Authorization": f"Bearer {token}"},

@@ -11,7 +11,8 @@ import uuid
 from datetime import UTC, datetime
 from typing import Final, Literal
 
-from lab.acs.calls import CallEnd, SimulatedCall
+from lab.acs.call_ends import CallEnd
+from lab.acs.calls import SimulatedCall
 from lab.acs.party_identifiers import Identifier, Json
 
 Results = Literal["number", "text", "float", "missing"]

@@ -13,8 +13,8 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Literal
 
+from lab.acs.call_ends import CallEnd, HangUpForm
 from lab.acs.caller_line import CallerLine
-from lab.acs.hang_up import HangUpForm
 from lab.acs.incoming_call_event import IncomingCallEventData
 from lab.acs.party_identifiers import Identifier, Json
 from lab.scenario import ScenarioStep
@@ -74,17 +74,6 @@ class Participant:
 
     def json(self) -> Json:
         return {"identifier": self.identifier.json(), "isMuted": self.muted, "isOnHold": self.on_hold}
-
-
-@dataclass(slots=True)
-class CallEnd:
-    """End of a call; the codes and the message go to `resultInformation` of `CallDisconnected`."""
-
-    by: str
-    reason: str
-    code: int
-    sub_code: int
-    message: str
 
 
 @dataclass(slots=True, eq=False)

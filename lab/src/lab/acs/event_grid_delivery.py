@@ -17,8 +17,8 @@ import aiohttp
 from yarl import URL
 
 from lab.acs.calls import SimulatedCall
-from lab.acs.equipment import Equipment
 from lab.acs.party_identifiers import Json
+from lab.acs.shared_state import SharedState
 from lab.simulator import log
 
 ORIGIN = "eventgrid.azure.net"
@@ -34,8 +34,8 @@ _POLL_S = 0.25
 
 
 class EventGrid:
-    def __init__(self, equipment: Equipment) -> None:
-        self._equipment = equipment
+    def __init__(self, shared: SharedState) -> None:
+        self._shared = shared
         self._validated = False
         self._validating = asyncio.Lock()
         self._final: set[str] = set()
@@ -43,7 +43,7 @@ class EventGrid:
     async def subscribe(self) -> str | None:
         """Run the validation handshake, with retries while the webhook does not answer; return the error or `None`."""
         async with self._validating:
-            deadline = time.monotonic() + self._equipment.settings.webhook_wait_s
+            deadline = time.monotonic() + self._shared.settings.webhook_wait_s
             while True:
                 problem, worth_retrying = await self._validate()
                 if problem is None:
@@ -61,7 +61,7 @@ class EventGrid:
 
     async def deliver(self, call: SimulatedCall) -> str | None:
         """Deliver the event of the call with the active faults; return the error of the last request or `None`."""
-        fault = self._equipment.faults.event_grid()
+        fault = self._shared.faults.event_grid()
         if fault is not None:
             await asyncio.sleep(fault.delay_s)
         problem: str | None = None
@@ -88,7 +88,7 @@ class EventGrid:
 
     async def _validate(self) -> tuple[str | None, bool]:
         """Return the error of the handshake, if any, and whether a retry may succeed."""
-        if self._equipment.settings.event_schema == "cloudevents":
+        if self._shared.settings.event_schema == "cloudevents":
             return await self._validate_by_options()
         code = str(uuid.uuid4())
         body = self._eventgrid_event(
@@ -127,15 +127,15 @@ class EventGrid:
         self, method: str, body: Sequence[object] | None, headers: dict[str, str]
     ) -> tuple[int, object, str]:
         """Return status (0: no response), JSON body (of OPTIONS: headers with lower-case names), and text or error."""
-        settings = self._equipment.settings
+        settings = self._shared.settings
         url = settings.webhook_url
         if settings.event_grid_secret:
             url += ("&" if "?" in url else "?") + "code=" + quote(settings.event_grid_secret, safe="")
         if settings.event_grid_bearer:
-            token = self._equipment.tokens.event_grid_token(settings.event_grid_bearer, datetime.now(UTC))
+            token = self._shared.tokens.event_grid_token(settings.event_grid_bearer, datetime.now(UTC))
             headers["Authorization"] = f"Bearer {token}"
         try:
-            async with self._equipment.http.request(
+            async with self._shared.http.request(
                 method, URL(url, encoded=True), json=body, headers=headers, timeout=_TIMEOUT
             ) as response:
                 text = await response.text(errors="replace")
@@ -158,7 +158,7 @@ class EventGrid:
             "aeg-data-version": "1.0",
             "aeg-output-event-id": str(uuid.uuid4()),
         }
-        if self._equipment.settings.event_schema == "cloudevents":
+        if self._shared.settings.event_schema == "cloudevents":
             headers |= {"Content-Type": "application/cloudevents-batch+json; charset=utf-8", "Origin": ORIGIN}
             headers["aeg-metadata-version"] = "1.0"
         return headers
@@ -166,7 +166,7 @@ class EventGrid:
     def _event(self, call: SimulatedCall) -> Json:
         data = incoming_call_data(call)
         subject = f"/caller/{call.caller.raw_id}/recipient/{call.app.raw_id}"
-        if self._equipment.settings.event_schema == "eventgrid":
+        if self._shared.settings.event_schema == "eventgrid":
             return self._eventgrid_event(
                 "Microsoft.Communication.IncomingCall", subject, data, call.event_id, "1.0", call.created_at
             )

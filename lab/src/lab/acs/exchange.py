@@ -6,13 +6,13 @@ import asyncio
 import logging
 import uuid
 
+from lab.acs.call_ends import HangUpForm
 from lab.acs.calls import Audio, SimulatedCall
-from lab.acs.equipment import Equipment
 from lab.acs.event_grid_delivery import EventGrid
-from lab.acs.hang_up import HangUpForm
 from lab.acs.incoming_call_event import IncomingCallEventData
 from lab.acs.leg import Leg
 from lab.acs.party_identifiers import Identifier
+from lab.acs.shared_state import SharedState
 from lab.scenario import ScenarioStep
 
 logger = logging.getLogger(__name__)
@@ -20,13 +20,13 @@ PLAIN = IncomingCallEventData()
 
 
 class Exchange:
-    def __init__(self, equipment: Equipment, tasks: asyncio.TaskGroup) -> None:
-        self.equipment = equipment
-        self.event_grid = EventGrid(equipment)
+    def __init__(self, shared: SharedState, tasks: asyncio.TaskGroup) -> None:
+        self.shared = shared
+        self.event_grid = EventGrid(shared)
         self._tasks = tasks
         self._legs: dict[str, Leg] = {}
         self._running: set[asyncio.Task[None]] = set()
-        self._app = Identifier(f"8:acs:{equipment.settings.acs_resource_id}_{uuid.uuid4()}")
+        self._app = Identifier(f"8:acs:{shared.settings.acs_resource_id}_{uuid.uuid4()}")
 
     def place_inbound(
         self,
@@ -50,7 +50,7 @@ class Exchange:
             record=record,
             announcement=announcement,
             hang_up=hang_up,
-            ring_timeout_s=self.equipment.settings.ring_timeout_s,
+            ring_timeout_s=self.shared.settings.ring_timeout_s,
         )
         self._start(call)
         delivery = self._tasks.create_task(self._deliver(call))
@@ -59,7 +59,7 @@ class Exchange:
 
     def place_outbound(self, target: Identifier, number: str | None) -> Leg:
         """Call `target` for the application; it behaves as the current callee plan."""
-        plan = self.equipment.callee
+        plan = self.shared.callee
         call = SimulatedCall(
             caller=target,
             callee=Identifier.phone(number) if number else self._app,
@@ -81,8 +81,8 @@ class Exchange:
             task.cancel()
 
     def _start(self, call: SimulatedCall) -> Leg:
-        leg = Leg(call, self.equipment)
-        self.equipment.calls.add(call)
+        leg = Leg(call, self.shared)
+        self.shared.calls.add(call)
         self._legs[call.id] = leg
         self._keep(self._tasks.create_task(self._run(leg)))
         return leg
@@ -112,7 +112,7 @@ class Exchange:
         try:
             if await asyncio.shield(delivery) is None:
                 return
-            await asyncio.sleep(self.equipment.settings.event_grid_retry_s)
+            await asyncio.sleep(self.shared.settings.event_grid_retry_s)
             if not call.decided.is_set() and self.event_grid.retries(call):
                 await self._deliver(call)
         finally:

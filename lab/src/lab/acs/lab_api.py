@@ -12,16 +12,16 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from lab.acs.acs_faults import FaultPlan, unknown_names
+from lab.acs.call_ends import HangUpForm
 from lab.acs.callback_events import NAMES as EVENT_NAMES
-from lab.acs.callee import CalleePlan
 from lab.acs.caller_uplink import Marks
 from lab.acs.calls import Audio, CallState, SimulatedCall
 from lab.acs.exchange import Exchange
-from lab.acs.hang_up import HangUpForm
 from lab.acs.incoming_call_event import IncomingCallEventData
 from lab.acs.leg import Leg
 from lab.acs.media_client import media_headers
 from lab.acs.rest import OPERATION_NAMES
+from lab.acs.shared_state import CalleePlan
 from lab.control_errors import ControlError, decode_body
 from lab.scenario import ScenarioStep
 
@@ -84,9 +84,9 @@ class LabApi:
         ]
 
     async def healthz(self, _: Request) -> Response:
-        equipment = self._exchange().equipment
-        active = sum(not call.ended.is_set() for call in equipment.calls.all())
-        folder = equipment.settings.stack_folder
+        shared = self._exchange().shared
+        active = sum(not call.ended.is_set() for call in shared.calls.all())
+        folder = shared.settings.stack_folder
         return JSONResponse({"status": "ok", "active_calls": active} | ({"stack": folder} if folder else {}))
 
     async def subscribe(self, _: Request) -> Response:
@@ -113,7 +113,7 @@ class LabApi:
 
     async def list_calls(self, _: Request) -> Response:
         keys = ("id", "state", "from", "to", "call_connection_id", "end_reason", "redirected_to", "counters")
-        calls = [call.json() for call in self._exchange().equipment.calls.all()]
+        calls = [call.json() for call in self._exchange().shared.calls.all()]
         return JSONResponse({"calls": [{key: call[key] for key in keys} for call in calls]})
 
     async def show_call(self, request: Request) -> Response:
@@ -140,7 +140,7 @@ class LabApi:
         call = self._call(request)
         if call.media is None:
             raise ControlError(409, "the call was set up without media streaming")
-        headers = media_headers(call, self._exchange().equipment)
+        headers = media_headers(call, self._exchange().shared)
         return JSONResponse({"url": call.media.transport_url, "headers": headers})
 
     async def hang_up(self, request: Request) -> Response:
@@ -169,31 +169,31 @@ class LabApi:
 
     async def put_callee(self, request: Request) -> Response:
         plan = await decode_body(request, CalleePlan)
-        self._exchange().equipment.callee = plan
+        self._exchange().shared.callee = plan
         return JSONResponse(plan.model_dump())
 
     async def get_faults(self, _: Request) -> Response:
-        return JSONResponse(self._exchange().equipment.faults.plan.model_dump())
+        return JSONResponse(self._exchange().shared.faults.plan.model_dump())
 
     async def put_faults(self, request: Request) -> Response:
         plan = await decode_body(request, FaultPlan)
         if wrong := unknown_names(plan, OPERATION_NAMES, EVENT_NAMES):
             raise ControlError(400, wrong)
-        self._exchange().equipment.faults.put(plan)
+        self._exchange().shared.faults.put(plan)
         return JSONResponse(plan.model_dump())
 
     async def delete_faults(self, _: Request) -> Response:
-        self._exchange().equipment.faults.clear()
+        self._exchange().shared.faults.clear()
         return Response(status_code=204)
 
     async def unsupported(self, _: Request) -> Response:
-        return JSONResponse(self._exchange().equipment.unsupported.json())
+        return JSONResponse(self._exchange().shared.unsupported.json())
 
     async def rotate_key(self, _: Request) -> Response:
-        return JSONResponse({"kid": self._exchange().equipment.tokens.rotate()})
+        return JSONResponse({"kid": self._exchange().shared.tokens.rotate()})
 
     def _call(self, request: Request) -> SimulatedCall:
-        call = self._exchange().equipment.calls.by_id(request.path_params["call_id"])
+        call = self._exchange().shared.calls.by_id(request.path_params["call_id"])
         if call is None:
             raise ControlError(404, f"unknown call {request.path_params['call_id']!r}")
         return call

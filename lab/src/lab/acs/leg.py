@@ -12,18 +12,20 @@ import time
 from collections.abc import Coroutine
 
 from lab.acs import callback_events as events
+from lab.acs.acs_errors import AcsNotFoundError
+from lab.acs.call_ends import CANCELED_BY_CALLER, CallEnd, HangUpForm, usual_hang_up
 from lab.acs.callback_delivery import CallbackQueue
 from lab.acs.caller import Caller
 from lab.acs.caller_line import CallerLine
 from lab.acs.caller_uplink import CallerEnds, CallerSays, Marks, Speech
-from lab.acs.calls import CallEnd, CallState, Participant, SimulatedCall
-from lab.acs.dtmf import WORDS
-from lab.acs.equipment import Equipment
-from lab.acs.hang_up import HangUpForm, usual_hang_up
+from lab.acs.calls import CallState, Participant, SimulatedCall
 from lab.acs.hearing import AgentEnds, AgentStarts
 from lab.acs.media_client import MediaLink
+from lab.acs.media_codec import DTMF_WORDS
 from lab.acs.media_socket_client import SocketRefusedError
 from lab.acs.noise import NoiseFloor
+from lab.acs.party_identifiers import Identifier
+from lab.acs.shared_state import SharedState
 from lab.acs.streaming import Streaming
 from lab.simulator import log
 
@@ -31,27 +33,15 @@ DEFAULT_RATE_HZ = 16_000
 _TONE_S = 0.2
 logger = logging.getLogger(__name__)
 
-HUNG_UP_BY_APP = CallEnd(
-    "agent",
-    "agent_hung_up",
-    200,
-    7000,
-    "Call was ended by Azure Communication Service Call Automation API or a server bot. DiagCode: 0#7000.@",
-)
-"""The DiagCode contains 0 where the event contains 200 (recorded callbacks of 2025)."""
-CANCELED_BY_CALLER = CallEnd(
-    "caller", "caller_canceled", 487, 540487, "Call canceled by the caller. DiagCode: 487#540487.@"
-)
-
 
 class Leg:
     """`run` lasts as long as the call. The operations of the REST API use the other methods."""
 
-    def __init__(self, call: SimulatedCall, equipment: Equipment) -> None:
+    def __init__(self, call: SimulatedCall, shared: SharedState) -> None:
         self.call = call
-        self.equipment = equipment
-        self.callbacks = CallbackQueue(call, equipment)
-        self.streaming = Streaming(call, equipment, self.callbacks, self.spawn, self._open_line)
+        self.shared = shared
+        self.callbacks = CallbackQueue(call, shared)
+        self.streaming = Streaming(call, shared, self.callbacks, self.spawn, self._open_line)
         self.prompt: asyncio.Task[None] | None = None
         """The running Play operation."""
         self._link: MediaLink = self.streaming.link
@@ -76,7 +66,7 @@ class Leg:
                 await sender
         finally:
             self._tasks = None
-            self.equipment.ticker.leave(self._tick)
+            self.shared.ticker.leave(self._tick)
             self._link.cut()
 
     def spawn(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
@@ -106,6 +96,13 @@ class Leg:
         call.note("hang_up", by=end.by, reason=end.reason)
         call.become(CallState.ENDED)
 
+    def participant(self, identifier: Identifier) -> Participant:
+        """Raises `AcsNotFoundError`."""
+        participant = self.call.participants.get(identifier.raw_id)
+        if participant is None:
+            raise AcsNotFoundError("The participant was not found in the call.")
+        return participant
+
     def hang_up_by_caller(self, form: HangUpForm | None = None) -> None:
         """`form`: codes for `CallDisconnected`."""
         if self.call.state is CallState.RINGING:
@@ -124,7 +121,7 @@ class Leg:
             if call.continuous_dtmf is not None:
                 self._tones += 1
                 context = call.continuous_dtmf or None
-                self.callbacks.put(events.tone_received(call, self._tones, WORDS[tone], context))
+                self.callbacks.put(events.tone_received(call, self._tones, DTMF_WORDS[tone], context))
             await asyncio.sleep(_TONE_S)
 
     async def next_tick(self) -> None:
@@ -150,7 +147,7 @@ class Leg:
             self.call.note("lab_error", reason=f"{type(error).__name__}: {error}")
 
     async def _live(self) -> None:
-        call, settings = self.call, self.equipment.settings
+        call, settings = self.call, self.shared.settings
         if call.outbound and not await self._ring_callee():
             return
         await asyncio.sleep(settings.media_open_delay_s)
@@ -176,13 +173,11 @@ class Leg:
         return None
 
     async def _ring_callee(self) -> bool:
-        plan = self.equipment.callee
+        plan = self.shared.callee
         await asyncio.sleep(plan.after_s)
-        failure = plan.failure()
-        if failure is None:
-            return True
-        self.end(failure)
-        return False
+        if (failed := plan.failure()) is not None:
+            self.end(failed)
+        return failed is None
 
     def _open_line(self) -> None:
         """Start the 20 ms clock of the caller, once: with the first media socket, at the latest on connect."""
@@ -195,15 +190,15 @@ class Leg:
             rate_hz,
             time.monotonic(),
             Marks(call.mark, rate_hz) if marks else Speech(rate_hz),
-            threshold=self.equipment.settings.sound_threshold,
+            threshold=self.shared.settings.sound_threshold,
             record=not marks or call.record,
             noise=None if marks else self._noise(rate_hz),
         )
-        self.equipment.ticker.join(self._tick)
+        self.shared.ticker.join(self._tick)
 
     def _noise(self, rate_hz: int) -> NoiseFloor | None:
         """Return None if silence must be digital: noise is off, or silent frames are flagged."""
-        settings = self.equipment.settings
+        settings = self.shared.settings
         if settings.noise_dbfs is None or settings.silent_flag:
             return None
         return NoiseFloor(rate_hz, settings.noise_dbfs)
@@ -237,7 +232,7 @@ class Leg:
 
     async def _finish(self) -> None:
         call, end = self.call, self.call.end
-        self.equipment.ticker.leave(self._tick)
+        self.shared.ticker.leave(self._tick)
         if end is not None and call.answered:
             if call.media_state == "active":
                 self.callbacks.put(events.media_streaming(call, "Stopped", "subscriptionStopped"))

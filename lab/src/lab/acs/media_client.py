@@ -14,7 +14,6 @@ from functools import partial
 from lab.acs.acs_faults import MediaFault
 from lab.acs.caller_uplink import Marks
 from lab.acs.calls import MediaOptions, SimulatedCall
-from lab.acs.equipment import Equipment
 from lab.acs.media_codec import (
     AudioEncoder,
     AudioIn,
@@ -28,14 +27,15 @@ from lab.acs.media_codec import (
     frame_bytes,
 )
 from lab.acs.media_socket_client import MediaSocketClient, SocketRefusedError, open_media_socket
+from lab.acs.shared_state import SharedState
 from lab.simulator import log
 
 NORMAL_CLOSURE = 1000
 
 
-def media_headers(call: SimulatedCall, equipment: Equipment) -> dict[str, str]:
+def media_headers(call: SimulatedCall, shared: SharedState) -> dict[str, str]:
     """Return the headers of the WebSocket handshake of ACS."""
-    token = equipment.tokens.acs_token(datetime.now(UTC), equipment.settings.socket_token_s)
+    token = shared.tokens.acs_token(datetime.now(UTC), shared.settings.socket_token_s)
     return {
         "Authorization": f"Bearer {token}",
         "x-ms-call-connection-id": call.connection_id,
@@ -46,9 +46,9 @@ def media_headers(call: SimulatedCall, equipment: Equipment) -> dict[str, str]:
 class MediaLink:
     """Calls `on_lost(code)` when an open socket ends for another reason than `close`."""
 
-    def __init__(self, call: SimulatedCall, equipment: Equipment, on_lost: Callable[[int], None]) -> None:
+    def __init__(self, call: SimulatedCall, shared: SharedState, on_lost: Callable[[int], None]) -> None:
         self._call = call
-        self._equipment = equipment
+        self._shared = shared
         self._on_lost = on_lost
         self._socket: MediaSocketClient | None = None
         self._dials = 0
@@ -65,14 +65,14 @@ class MediaLink:
     async def dial(self, options: MediaOptions) -> None:
         """Open the socket and send AudioMetadata. Raises `SocketRefusedError` without an upgrade in time."""
         self._call.note("media_dialling")
-        fault = self._equipment.faults.media()
+        fault = self._shared.faults.media()
         if fault is not None and fault.refuse:
             raise SocketRefusedError("injected fault")
         self._dials += 1
         # A previous socket may close late; its messages and its close frame are ignored.
         receive, closed = partial(self._receive, self._dials), partial(self._closed, self._dials)
-        headers = media_headers(self._call, self._equipment)
-        timeout_s = self._equipment.settings.media_connect_timeout_s
+        headers = media_headers(self._call, self._shared)
+        timeout_s = self._shared.settings.media_connect_timeout_s
         socket = await open_media_socket(options.transport_url, headers, receive, closed, timeout_s)
         if not socket.is_open:
             raise SocketRefusedError("closed right after the upgrade")
@@ -93,7 +93,7 @@ class MediaLink:
         if self._socket is None or not self._socket.is_open:
             self._call.counters["frames_lost"] += 1
             return
-        flagged = frame is None and self._equipment.settings.silent_flag
+        flagged = frame is None and self._shared.settings.silent_flag
         timestamp = encode_timestamp(datetime.now(UTC))
         self._socket.send_text(self._encoder.encode(frame or self._silence, timestamp, silent=flagged))
         self._call.counters["frames_sent"] += 1

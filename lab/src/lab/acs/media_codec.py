@@ -11,6 +11,7 @@ import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
+from typing import Final
 
 FRAME_MS = 20
 
@@ -151,3 +152,9 @@ def _member(value: object, lower_name: str) -> object:
 
 def _compact(message: dict[str, object]) -> bytes:
     return json.dumps(message, separators=(",", ":")).encode()
+
+
+_TONES: Final = "zero one two three four five six seven eight nine a b c d asterisk pound"
+DTMF_WORDS: Final = dict(zip("0123456789ABCD*#", _TONES.split(), strict=True))
+"""By the character on the media socket, the word in REST requests and callback events."""
+DTMF_CHARACTERS: Final = {word: character for character, word in DTMF_WORDS.items()}

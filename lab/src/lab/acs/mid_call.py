@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 
 from lab.acs import callback_events as events
-from lab.acs.acs_errors import AcsNotFoundError, InvalidArgumentError, NotConfiguredError, WrongStateError
-from lab.acs.calls import Participant
-from lab.acs.dtmf import CHARACTERS
-from lab.acs.leg import HUNG_UP_BY_APP, Leg
+from lab.acs.acs_errors import InvalidArgumentError, NotConfiguredError, WrongStateError
+from lab.acs.call_ends import HUNG_UP_BY_APP
+from lab.acs.leg import Leg
+from lab.acs.media_codec import DTMF_CHARACTERS
 from lab.acs.operation import AnswerOperation, Request
 
 MAX_TONES = 18
@@ -62,7 +62,7 @@ async def send_dtmf_tones(request: Request) -> AnswerOperation:
     tones = request.body.get("tones")
     if not isinstance(tones, list) or not 1 <= len(tones) <= MAX_TONES:
         raise InvalidArgumentError(f"The field Tones must have 1 to {MAX_TONES} tones, got {tones!r}.")
-    characters = [CHARACTERS.get(str(tone).lower()) for tone in tones]
+    characters = [DTMF_CHARACTERS.get(str(tone).lower()) for tone in tones]
     if None in characters:
         raise InvalidArgumentError(f"The field Tones has an unknown tone: {tones!r}.")
     leg.spawn(_send_tones(leg, "".join(filter(None, characters)), request.context, request.operation_callback_url))
@@ -78,7 +78,7 @@ async def _send_tones(leg: Leg, tones: str, context: str | None, url: str | None
 
 async def start_continuous_dtmf(request: Request) -> AnswerOperation:
     leg = request.connected_leg()
-    if _participant(request, leg).identifier != leg.call.caller:
+    if leg.participant(request.identifier("targetParticipant")).identifier != leg.call.caller:
         request.pretend("start_dtmf.targetParticipant")
     leg.call.continuous_dtmf = request.context or ""
     return AnswerOperation(200)
@@ -86,7 +86,7 @@ async def start_continuous_dtmf(request: Request) -> AnswerOperation:
 
 async def stop_continuous_dtmf(request: Request) -> AnswerOperation:
     leg = request.connected_leg()
-    _participant(request, leg)
+    leg.participant(request.identifier("targetParticipant"))
     leg.call.continuous_dtmf = None
     leg.callbacks.put(events.completed(leg.call, "ContinuousDtmfRecognitionStopped", request.context))
     return AnswerOperation(200)
@@ -102,17 +102,10 @@ async def unhold(request: Request) -> AnswerOperation:
 
 def _set_hold(request: Request, *, on_hold: bool) -> AnswerOperation:
     leg = request.connected_leg()
-    participant = _participant(request, leg)
+    participant = leg.participant(request.identifier("targetParticipant"))
     participant.on_hold = on_hold
     if leg.call.line is not None and participant.identifier == leg.call.caller:
         leg.call.line.on_hold = on_hold
     leg.call.note("hold" if on_hold else "unhold", participant=participant.identifier.raw_id)
     leg.callbacks.put(events.participants_updated(leg.call))
     return AnswerOperation(200)
-
-
-def _participant(request: Request, leg: Leg) -> Participant:
-    participant = leg.call.participants.get(request.identifier("targetParticipant").raw_id)
-    if participant is None:
-        raise AcsNotFoundError("The participant was not found in the call.")
-    return participant

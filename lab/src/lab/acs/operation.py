@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from lab.acs.acs_errors import AcsNotFoundError, InvalidArgumentError, NotSimulatedError, TooEarlyError
+from lab.acs.acs_errors import AcsNotFoundError, InvalidArgumentError, NotSimulatedError, TooEarlyError, invalid_field
 from lab.acs.calls import CallState, MediaOptions
 from lab.acs.exchange import Exchange
 from lab.acs.leg import Leg
@@ -34,7 +34,7 @@ class Request:
 
     def leg(self) -> Leg:
         """Return the leg of the call in the path, in any state after the answer. Raises `AcsNotFoundError`."""
-        call = self.exchange.equipment.calls.by_connection(self.path["connection_id"])
+        call = self.exchange.shared.calls.by_connection(self.path["connection_id"])
         leg = self.exchange.leg(call) if call is not None else None
         if leg is None or not leg.call.answered or leg.call.ended.is_set():
             raise AcsNotFoundError("Call not found.")
@@ -50,7 +50,7 @@ class Request:
     def text(self, field: str) -> str:
         value = self.body.get(field)
         if not isinstance(value, str) or not value:
-            raise InvalidArgumentError(f"The field {field[:1].upper()}{field[1:]} is invalid.")
+            raise invalid_field(field)
         return value
 
     def optional_text(self, field: str) -> str | None:
@@ -59,7 +59,7 @@ class Request:
     def pretend(self, where: str) -> None:
         """Count a request that relies on one of `PRETENDED`. Raises `NotSimulatedError` in strict mode."""
         try:
-            self.exchange.equipment.unsupported.used(where)
+            self.exchange.shared.unsupported.used(where)
         except PretendedError as error:
             raise NotSimulatedError(f"Refused by LAB_STRICT, not simulated: {error}.") from error
 
@@ -95,7 +95,7 @@ def decode_url(value: object, field: str, schemes: tuple[str, ...]) -> str:
     except ValueError:
         parts = None
     if parts is None or parts.scheme.lower() not in schemes or not parts.hostname:
-        raise InvalidArgumentError(f"The field {field[:1].upper()}{field[1:]} is invalid.")
+        raise invalid_field(field)
     return str(value)
 
 
@@ -105,7 +105,7 @@ def decode_media_options(body: Mapping[str, object]) -> MediaOptions | None:
     if options is None:
         return None
     if not isinstance(options, Mapping):
-        raise InvalidArgumentError("The field MediaStreamingOptions is invalid.")
+        raise invalid_field("mediaStreamingOptions")
     choices = {
         "transportType": ("websocket", None),
         "contentType": ("audio", None),
@@ -113,10 +113,10 @@ def decode_media_options(body: Mapping[str, object]) -> MediaOptions | None:
     }
     for field, allowed in choices.items():
         if str(options.get(field)).lower() not in allowed:
-            raise InvalidArgumentError(f"The field MediaStreamingOptions.{field} is invalid.")
+            raise invalid_field(f"mediaStreamingOptions.{field}")
     rate_hz = _RATES_HZ.get(str(options.get("audioFormat") or "pcm16KMono").lower())
     if rate_hz is None:
-        raise InvalidArgumentError("The field MediaStreamingOptions.audioFormat is invalid.")
+        raise invalid_field("mediaStreamingOptions.audioFormat")
     return MediaOptions(
         transport_url=decode_url(options.get("transportUrl"), "mediaStreamingOptions.transportUrl", ("wss", "ws")),
         rate_hz=rate_hz,

@@ -6,18 +6,14 @@ import asyncio
 import uuid
 
 from lab.acs import callback_events as events
-from lab.acs.acs_errors import AcsNotFoundError, InvalidArgumentError
-from lab.acs.callee import CalleePlan
-from lab.acs.calls import CallEnd, Participant
-from lab.acs.leg import HUNG_UP_BY_APP, Leg
+from lab.acs.acs_errors import InvalidArgumentError, invalid_field
+from lab.acs.call_ends import HUNG_UP_BY_APP, LAST_ONE_REMOVED, TRANSFERRED, CallEnd, failure
+from lab.acs.calls import Participant
+from lab.acs.leg import Leg
 from lab.acs.operation import AnswerOperation, Request
 from lab.acs.party_identifiers import Identifier, Json, decode_identifier
 
 MAX_INVITATION_TIMEOUT_S = 180
-LAST_ONE_REMOVED = CallEnd("agent", "agent_hung_up", 200, 5002, "The conversation has ended. DiagCode: 0#5002.@")
-"""Recorded from a call whose application removed the only other party."""
-TRANSFERRED = CallEnd("agent", "transferred", 200, 7015, "The conversation has ended. DiagCode: 0#7015.@")
-"""Documented, not recorded (Microsoft Graph, end reasons of the same conversation service)."""
 
 
 async def list_participants(request: Request) -> AnswerOperation:
@@ -26,7 +22,7 @@ async def list_participants(request: Request) -> AnswerOperation:
 
 
 async def get_participant(request: Request) -> AnswerOperation:
-    return AnswerOperation(200, _participant(request.leg(), Identifier(request.path["raw_id"])).json())
+    return AnswerOperation(200, request.leg().participant(Identifier(request.path["raw_id"])).json())
 
 
 async def add_participant(request: Request) -> AnswerOperation:
@@ -52,13 +48,13 @@ async def _invite(
     leg: Leg, target: Identifier, invitation: str, timeout_s: int, context: str | None, url: str | None
 ) -> None:
     """`timeout_s`: 0 if the application set no timeout."""
-    plan = leg.equipment.callee
+    plan = leg.shared.callee
     in_time = not timeout_s or plan.after_s <= timeout_s
     await asyncio.sleep(plan.after_s if in_time else timeout_s)
     about: Json = {"participant": target.json(), "invitationId": invitation}
-    failure = plan.failure() if in_time else CalleePlan(outcome="no_answer").failure()
-    if failure is not None:
-        event = _failed(leg, "AddParticipantFailed", context, failure, about)
+    failed = failure(plan.outcome if in_time else "no_answer")
+    if failed is not None:
+        event = _failed(leg, "AddParticipantFailed", context, failed, about)
         leg.callbacks.put(event, url=url)
         return
     leg.call.participants[target.raw_id] = Participant(target)
@@ -69,7 +65,7 @@ async def _invite(
 
 async def remove_participant(request: Request) -> AnswerOperation:
     leg = request.connected_leg()
-    target = _participant(leg, request.identifier("participantToRemove")).identifier
+    target = leg.participant(request.identifier("participantToRemove")).identifier
     context, url = request.context, request.operation_callback_url
     del leg.call.participants[target.raw_id]
     leg.call.note("participant_removed", participant=target.raw_id)
@@ -87,8 +83,8 @@ async def mute_participants(request: Request) -> AnswerOperation:
     leg = request.connected_leg()
     targets = request.body.get("targetParticipants")
     if not isinstance(targets, list) or not targets:
-        raise InvalidArgumentError("The field TargetParticipants is invalid.")
-    for target in [_participant(leg, decode_identifier(value, "targetParticipants")) for value in targets]:
+        raise invalid_field("targetParticipants")
+    for target in [leg.participant(decode_identifier(value, "targetParticipants")) for value in targets]:
         target.muted = True
         if leg.call.line is not None and target.identifier == leg.call.caller:
             leg.call.line.muted = True
@@ -100,7 +96,7 @@ async def transfer(request: Request) -> AnswerOperation:
     leg = request.connected_leg()
     target = request.identifier("targetParticipant")
     transferee = leg.call.caller if request.body.get("transferee") is None else request.identifier("transferee")
-    _participant(leg, transferee)
+    leg.participant(transferee)
     if len(leg.call.participants) > 2:
         request.pretend("transfer.transferee")
     leg.spawn(_transfer(leg, target, transferee, request.context, request.operation_callback_url))
@@ -109,24 +105,17 @@ async def transfer(request: Request) -> AnswerOperation:
 
 async def _transfer(leg: Leg, target: Identifier, transferee: Identifier, context: str | None, url: str | None) -> None:
     """Ring the target. If it answers, the leg of the application ends; otherwise the call continues."""
-    call, plan = leg.call, leg.equipment.callee
+    call, plan = leg.call, leg.shared.callee
     await asyncio.sleep(plan.after_s)
-    failure = plan.failure()
-    if failure is not None:
-        call.note("transfer_failed", target=target.raw_id, reason=failure.reason)
-        leg.callbacks.put(_failed(leg, "CallTransferFailed", context, failure, {}), url=url)
+    failed = failure(plan.outcome)
+    if failed is not None:
+        call.note("transfer_failed", target=target.raw_id, reason=failed.reason)
+        leg.callbacks.put(_failed(leg, "CallTransferFailed", context, failed, {}), url=url)
         return
     call.note("transferred", target=target.raw_id)
     leg.callbacks.put(events.transfer_accepted(call, target, transferee, context), url=url)
     leg.end(TRANSFERRED)
 
 
-def _failed(leg: Leg, name: str, context: str | None, failure: CallEnd, fields: Json) -> Json:
-    return events.failed(leg.call, name, context, failure.code, failure.sub_code, failure.message, **fields)
-
-
-def _participant(leg: Leg, identifier: Identifier) -> Participant:
-    participant = leg.call.participants.get(identifier.raw_id)
-    if participant is None:
-        raise AcsNotFoundError("The participant was not found in the call.")
-    return participant
+def _failed(leg: Leg, name: str, context: str | None, end: CallEnd, fields: Json) -> Json:
+    return events.failed(leg.call, name, context, end.code, end.sub_code, end.message, **fields)

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 import aiohttp
 
 from lab.acs import callback_events as events
-from lab.acs.acs_errors import InvalidArgumentError, NotSimulatedError
+from lab.acs.acs_errors import NotSimulatedError, invalid_field
 from lab.acs.caller import decode_wav
 from lab.acs.leg import Leg
 from lab.acs.operation import AnswerOperation, Request, decode_url
@@ -37,7 +37,7 @@ async def play(request: Request) -> AnswerOperation:
     leg = request.connected_leg()
     sources = request.body.get("playSources")
     if not isinstance(sources, list) or not sources or not all(isinstance(source, Mapping) for source in sources):
-        raise InvalidArgumentError("The field PlaySources is invalid.")
+        raise invalid_field("playSources")
     for source in sources:
         _check(source)
         if source.get("playSourceCacheId"):
@@ -60,7 +60,7 @@ async def cancel_all_media_operations(request: Request) -> AnswerOperation:
 def _check(source: Mapping[str, object]) -> None:
     kind, body = source.get("kind"), source.get(str(source.get("kind")))
     if not isinstance(body, Mapping) or kind not in {"file", "text", "ssml"}:
-        raise InvalidArgumentError("The field PlaySources is invalid.")
+        raise invalid_field("playSources")
     if kind == "ssml":
         raise NotSimulatedError("SSML prompts are not simulated.")
     if kind == "file":
@@ -100,7 +100,7 @@ async def _pcm(leg: Leg, source: Mapping[str, object], rate_hz: int) -> bytes:
     if source["kind"] == "text":
         return await asyncio.to_thread(synthesize, str(body.get("text") or ""), rate_hz)
     try:
-        async with leg.equipment.http.get(str(body["uri"]), timeout=_TIMEOUT) as response:
+        async with leg.shared.http.get(str(body["uri"]), timeout=_TIMEOUT) as response:
             response.raise_for_status()
             if (response.content_length or 0) > MAX_FILE_BYTES:
                 raise PlayError(8535, "Action failed, the file is too large.")

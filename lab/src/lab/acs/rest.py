@@ -102,7 +102,7 @@ class RestApi:
         try:
             body = await http.body()
             self._authenticate(http, body)
-            fault = self._exchange.equipment.faults.rest(operation.name)
+            fault = self._exchange.shared.faults.rest(operation.name)
             if fault is not None:
                 await asyncio.sleep(fault.delay_s)
             if fault is not None and fault.when == "before" and (struck := _strike(fault)) is not None:
@@ -129,7 +129,7 @@ class RestApi:
     ) -> dict[str, str]:
         """Headers as recorded. Responses to answer and create have no `Repeatability-Result`."""
         body = outcome.body if isinstance(outcome, AnswerOperation) else None
-        call = self._exchange.equipment.calls.by_connection(http.path_params.get("connection_id", ""))
+        call = self._exchange.shared.calls.by_connection(http.path_params.get("connection_id", ""))
         known = (body or {}).get("correlationId") or (call.correlation_id if call is not None else None)
         headers = {
             "X-Microsoft-Skype-Chain-ID": str(known or uuid.uuid4()),
@@ -143,11 +143,11 @@ class RestApi:
         return headers
 
     def _authenticate(self, http: HttpRequest, body: bytes) -> None:
-        settings = self._exchange.equipment.settings
+        settings = self._exchange.shared.settings
         authorization = http.headers.get("authorization", "")
         if authorization.startswith("Bearer ") and authorization[7:].strip() and settings.acs_allow_bearer:
             try:
-                self._exchange.equipment.unsupported.used("Authorization: Bearer")
+                self._exchange.shared.unsupported.used("Authorization: Bearer")
             except PretendedError as error:
                 raise UnauthorizedError(f"Refused by LAB_STRICT, not verified: {error}.") from error
             return

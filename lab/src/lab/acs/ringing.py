@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from lab.acs.acs_errors import AcsConflictError, AcsNotFoundError, InvalidArgumentError, StaleContextError
+from lab.acs.acs_errors import (
+    AcsConflictError,
+    AcsNotFoundError,
+    InvalidArgumentError,
+    StaleContextError,
+    invalid_field,
+)
 from lab.acs.calls import CallbackOptions, CallState, SimulatedCall
 from lab.acs.leg import Leg
 from lab.acs.operation import AnswerOperation, Request, decode_media_options
@@ -44,7 +50,7 @@ async def reject(request: Request) -> AnswerOperation:
     call = _ringing(request)
     reason = str(request.body.get("callRejectReason") or "none").lower()
     if reason not in REJECT_REASONS:
-        raise InvalidArgumentError("The field CallRejectReason is invalid.")
+        raise invalid_field("callRejectReason")
     call.note("rejected", reason=reason)
     call.become(CallState.REJECTED)
     return AnswerOperation(204)
@@ -61,9 +67,9 @@ async def redirect(request: Request) -> AnswerOperation:
 
 def _ringing(request: Request) -> SimulatedCall:
     """Return the ringing call of the incoming-call context, or raise the error for its current state."""
-    call = request.exchange.equipment.calls.by_context(request.text("incomingCallContext"))
+    call = request.exchange.shared.calls.by_context(request.text("incomingCallContext"))
     if call is None or call.outbound:
-        raise InvalidArgumentError("The field IncomingCallContext is invalid.")
+        raise invalid_field("incomingCallContext")
     now = datetime.now(UTC)
     if call.state is CallState.UNANSWERED or now >= call.valid_until:
         raise StaleContextError(now, call.valid_until)

@@ -8,9 +8,9 @@ from collections.abc import Callable, Coroutine
 from lab.acs import callback_events as events
 from lab.acs.callback_delivery import CallbackQueue
 from lab.acs.calls import MediaOptions, SimulatedCall
-from lab.acs.equipment import Equipment
 from lab.acs.media_client import NORMAL_CLOSURE, MediaLink
 from lab.acs.media_socket_client import SocketRefusedError
+from lab.acs.shared_state import SharedState
 
 Spawn = Callable[[Coroutine[object, object, None]], asyncio.Task[None]]
 
@@ -23,14 +23,14 @@ class Streaming:
     def __init__(
         self,
         call: SimulatedCall,
-        equipment: Equipment,
+        shared: SharedState,
         callbacks: CallbackQueue,
         spawn: Spawn,
         opened: Callable[[], None],
     ) -> None:
-        self.link = MediaLink(call, equipment, self._lost)
+        self.link = MediaLink(call, shared, self._lost)
         self._call = call
-        self._equipment = equipment
+        self._shared = shared
         self._callbacks = callbacks
         self._spawn = spawn
         self._opened = opened
@@ -88,13 +88,13 @@ class Streaming:
         if code == NORMAL_CLOSURE:
             call.media_state = "inactive"
             self._stopped()
-        elif self._equipment.settings.media_redial == "off":
+        elif self._shared.settings.media_redial == "off":
             self._failed("streamConnectionInterrupted")
         else:
             self._redial = self._spawn(self._dial_again())
 
     async def _dial_again(self) -> None:
-        call, settings = self._call, self._equipment.settings
+        call, settings = self._call, self._shared.settings
         assert call.media is not None
         for _ in range(1 if settings.media_redial == "once" else settings.media_redial_attempts):
             await asyncio.sleep(settings.media_redial_spacing_s)
@@ -108,7 +108,7 @@ class Streaming:
         self._failed("streamConnectionUnsuccessful")
 
     def _failed(self, details: str) -> None:
-        call, settings = self._call, self._equipment.settings
+        call, settings = self._call, self._shared.settings
         call.note("media_given_up", callback=settings.media_loss_callback)
         if settings.media_loss_callback == "none":
             return

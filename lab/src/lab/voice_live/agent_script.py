@@ -39,16 +39,16 @@ def heard_in_turn(agent: Agent, turn: int) -> str:
 
 
 def next_plan(
-    agent: Agent, conversation: ConversationItems, asked: Mapping[str, object], *, spaced_arguments: bool = False
+    agent: Agent, conversation: ConversationItems, options: Mapping[str, object], *, spaced_arguments: bool = False
 ) -> Plan:
-    """Return the answer to the conversation. `asked`: the `response` object of `response.create`; `spaced_arguments`:
+    """Return the answer to the conversation. `options`: the `response` object of `response.create`; `spaced_arguments`:
     with the spaces and line breaks that some models write.
 
     Raises `RefusedError` unless a pre-generated message has exactly one text.
     """
-    if (pre_generated := asked.get("pre_generated_assistant_message")) is not None:
+    if (pre_generated := options.get("pre_generated_assistant_message")) is not None:
         return SayStep(_only_text(pre_generated))
-    if quoted := _quoted(str(asked.get("instructions") or "")):
+    if quoted := _quoted(str(options.get("instructions") or "")):
         return SayStep(quoted)
     last = conversation.items[-1] if conversation.items else None
     if last is None:

@@ -32,20 +32,20 @@ class Answering:
     active: Response | None = None
     latest_spoken: Response | None = None
     """The latest response with audio, which the caller may still be hearing."""
-    owed: list[Event] = field(default_factory=list)
+    deferred: list[Event] = field(default_factory=list)
     """Transcription events of the caller's turn that follow the start of the response."""
     begun: list[tuple[Response, Plan]] = field(default_factory=list)
 
-    def begin(self, asked: Mapping[str, object], now: float, faults: VoiceLiveFaults) -> list[Event]:
+    def begin(self, options: Mapping[str, object], now: float, faults: VoiceLiveFaults) -> list[Event]:
         """Begin a response to the conversation. Raises `RefusedError`."""
-        if self.active is not None and not asked.get("cancel_previous"):
+        if self.active is not None and not options.get("cancel_previous"):
             text = f"Conversation already has an active response in progress: {self.active.id}"
             raise RefusedError(text, "conversation_already_has_active_response")
-        self._refuse_what_is_newer(asked)
-        self._refuse_in_agent_mode(asked)
-        form = self._form(asked)
+        self._refuse_what_is_newer(options)
+        self._refuse_in_agent_mode(options)
+        form = self._form(options)
         _refuse_by_fault(faults)
-        plan = next_plan(self.agent, self.record.conversation, asked, spaced_arguments=self.spaced_arguments)
+        plan = next_plan(self.agent, self.record.conversation, options, spaced_arguments=self.spaced_arguments)
         answers = self.end(self.active, cancelled("client_cancelled"), now) if self.active is not None else []
         if self.agent.mode != "script":
             # In the modes echo and marks, the measured line speaks in the requested response.
@@ -95,7 +95,7 @@ class Answering:
         if response.first_delta_at is None:
             self.record.note(now, "first_delta", response_id=response.id)
             self.latest_spoken = response
-            said += self._owed()
+            said += self.take_deferred()
         said.append(response.audio_delta(delta.audio, delta.audio_bytes, delta.ms, now))
         self._keep(response)
         if response.item is not None:
@@ -111,7 +111,7 @@ class Answering:
 
     def write(self, response: Response, text: str) -> list[Event]:
         """Return the events of words in a response without audio."""
-        written = [response.text_delta(text), *self._owed()]
+        written = [response.text_delta(text), *self.take_deferred()]
         self._keep(response)
         return written
 
@@ -120,7 +120,7 @@ class Answering:
         half = len(arguments) // 2
         deltas = [response.arguments_delta(part) for part in (arguments[:half], arguments[half:]) if part]
         self._keep(response)
-        return [*deltas, *self._owed()]
+        return [*deltas, *self.take_deferred()]
 
     def end(self, response: Response, ending: Ending, now: float) -> list[Event]:
         """No effect on a response that is over."""
@@ -137,11 +137,11 @@ class Answering:
         elif item is not None:
             self.record.note(now, "function_call", name=item.name, call_id=item.call_id, status=response.status)
         self.record.note(now, "response_done", response_id=response.id, status=response.status)
-        return [*self._owed(), *closing]
+        return [*self.take_deferred(), *closing]
 
-    def _owed(self) -> list[Event]:
-        owed, self.owed = self.owed, []
-        return owed
+    def take_deferred(self) -> list[Event]:
+        deferred, self.deferred = self.deferred, []
+        return deferred
 
     def _previous_item_id(self, response: Response) -> str | None:
         items = self.record.conversation.items
@@ -158,45 +158,45 @@ class Answering:
         if response.item is not None and response.form.conversation_id is not None:
             self.record.conversation.put(response.item)
 
-    def _refuse_what_is_newer(self, asked: Mapping[str, object]) -> None:
+    def _refuse_what_is_newer(self, options: Mapping[str, object]) -> None:
         mode, key = self.record.mode, "pre_generated_assistant_message"
         too_old = mode.api_version < FIRST_WITH_PRE_GENERATED or mode.openai
-        if key in asked and too_old:
+        if key in options and too_old:
             raise RefusedError(f"'response.{key}' unexpected (extra fields not permitted)", param=f"response.{key}")
 
-    def _refuse_in_agent_mode(self, asked: Mapping[str, object]) -> None:
+    def _refuse_in_agent_mode(self, options: Mapping[str, object]) -> None:
         if not isinstance(self.record.mode, AgentMode):
             return
-        if asked.get("instructions") is not None:
+        if options.get("instructions") is not None:
             raise RefusedError(
                 "Overriding instructions in response.create is not supported", param="response.instructions"
             )
-        if asked.get("tools"):
+        if options.get("tools"):
             text = "Overriding tools in response.create is not supported"
             raise RefusedError(text, "tools_configuration_not_supported", "response.tools")
-        if "pre_generated_assistant_message" in asked and not self.pre_generated_allowed:
+        if "pre_generated_assistant_message" in options and not self.pre_generated_allowed:
             text = "pre_generated_assistant_message is not supported in Agent mode"
             raise RefusedError(text, param="response.pre_generated_assistant_message")
 
-    def _form(self, asked: Mapping[str, object]) -> ResponseForm:
+    def _form(self, options: Mapping[str, object]) -> ResponseForm:
         """Merge the settings of the session with those of `response.create`. Raises `RefusedError`."""
         record, session = self.record, dict(self.record.session)
         for key in ("voice", "output_audio_format", "temperature"):
-            if asked.get(key) is not None:
-                session[key] = CHECKS[key](f"response.{key}", asked[key], session, record.mode)
-        tokens = asked.get("max_output_tokens") or asked.get("max_response_output_tokens")
+            if options.get(key) is not None:
+                session[key] = CHECKS[key](f"response.{key}", options[key], session, record.mode)
+        tokens = options.get("max_output_tokens") or options.get("max_response_output_tokens")
         if tokens is not None:
             tokens = CHECKS["max_response_output_tokens"]("response.max_output_tokens", tokens, session, record.mode)
         tokens = tokens or session.get("max_response_output_tokens") or "inf"
-        modalities = asked.get("modalities") or session.get("modalities")
+        modalities = options.get("modalities") or session.get("modalities")
         return ResponseForm(
-            conversation_id=None if asked.get("conversation") == "none" else record.conversation.id,
+            conversation_id=None if options.get("conversation") == "none" else record.conversation.id,
             modalities=tuple(sorted(map(str, modalities))) if isinstance(modalities, list) else ("audio", "text"),
             voice=session.get("voice"),
             output_audio_format=str(session.get("output_audio_format") or "pcm16"),
             temperature=None if record.mode.native and not record.mode.openai else session.get("temperature"),
             max_output_tokens=tokens if isinstance(tokens, int) else "inf",
-            metadata=asked.get("metadata"),
+            metadata=options.get("metadata"),
             cascaded=not record.mode.native,
             openai=record.mode.openai,
             phase="final_answer" if record.mode.marks_phases else None,

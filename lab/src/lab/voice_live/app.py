@@ -21,7 +21,7 @@ from lab.unsupported import PretendedError
 from lab.voice_live import server_events
 from lab.voice_live.client_connection import ReachableProtocol, connection_of
 from lab.voice_live.control import control_routes
-from lab.voice_live.handshake import HandshakeError, Knock, Mode, admit
+from lab.voice_live.handshake import HandshakeError, HandshakeRequest, Mode, admit
 from lab.voice_live.record import SessionRecord
 from lab.voice_live.resource import Resource
 from lab.voice_live.server_events import RefusedError
@@ -75,12 +75,12 @@ def main(argv: Sequence[str] = ()) -> int:
 
 
 async def _connect(websocket: WebSocket, resource: Resource) -> None:
-    knocked_at = time.monotonic()
-    knock = Knock(websocket.url.path, dict(websocket.query_params), dict(websocket.headers))
+    received_at = time.monotonic()
+    handshake = HandshakeRequest(websocket.url.path, dict(websocket.query_params), dict(websocket.headers))
     try:
-        admitted = _admit(knock, resource)
+        admitted = _admit(handshake, resource)
     except HandshakeError as error:
-        facts: dict[str, object] = {"status": error.status, "reason": error.reason, "path": knock.path}
+        facts: dict[str, object] = {"status": error.status, "reason": error.reason, "path": handshake.path}
         resource.refused_handshakes.append({"t": time.monotonic(), **facts})
         log.info("handshake refused", extra={"facts": facts})
         body = {"error": {"code": str(error.status), "message": error.reason}}
@@ -91,22 +91,24 @@ async def _connect(websocket: WebSocket, resource: Resource) -> None:
     if isinstance(admitted, RefusedError):
         await _refuse(websocket, admitted, resource.settings.agent_error_close_code)
         return
-    agent = resource.agent_for(admitted, knock.script)
+    agent = resource.agent_for(admitted, handshake.script)
     session = SimulatedSession(
-        websocket, resource, _new_record(knock, admitted, resource, knocked_at, agent.mode), agent
+        websocket, resource, _new_record(handshake, admitted, resource, received_at, agent.mode), agent
     )
     resource.keep(session)
     await session.run()
 
 
-def _admit(knock: Knock, resource: Resource) -> Mode | RefusedError:
+def _admit(handshake: HandshakeRequest, resource: Resource) -> Mode | RefusedError:
     """Raises `HandshakeError`."""
     faults = resource.faults
     if faults.handshake is not None and faults.handshake.take():
         raise HandshakeError(faults.handshake.status, "injected fault", faults.handshake.retry_after_s or 0)
-    admitted = admit(knock, resource.credentials(time.time()))
-    if knock.script and knock.script not in resource.agents:
-        raise HandshakeError(404, f"unknown agent script {knock.script!r}; PUT /lab/agents/{knock.script} adds it")
+    admitted = admit(handshake, resource.credentials(time.time()))
+    if handshake.script and handshake.script not in resource.agents:
+        raise HandshakeError(
+            404, f"unknown agent script {handshake.script!r}; PUT /lab/agents/{handshake.script} adds it"
+        )
     now = time.monotonic()
     if not resource.quota.take(now):
         after_s = math.ceil(resource.quota.next_at - now) if resource.settings.quota_retry_after else 0
@@ -114,7 +116,7 @@ def _admit(knock: Knock, resource: Resource) -> Mode | RefusedError:
     if faults.refuse is not None and faults.refuse.take():
         return RefusedError(faults.refuse.message, faults.refuse.code, fatal=True)
     try:
-        resource.unsupported.used(*pretended_in_query(knock.query))
+        resource.unsupported.used(*pretended_in_query(handshake.query))
     except PretendedError as error:
         return refusal(error)
     return admitted
@@ -129,15 +131,19 @@ async def _refuse(websocket: WebSocket, refused: RefusedError, close_code: int) 
         pass
 
 
-def _new_record(knock: Knock, mode: Mode, resource: Resource, knocked_at: float, script: str) -> SessionRecord:
+def _new_record(
+    handshake: HandshakeRequest, mode: Mode, resource: Resource, received_at: float, script: str
+) -> SessionRecord:
     conversation, resumed = resource.conversation_for(mode)
     session_id = server_events.new_id("sess")
     record = SessionRecord(session_id, mode, script, conversation, resumed)
-    record.client_request_id = knock.headers.get("x-ms-client-request-id") or knock.query.get("x-ms-client-request-id")
-    record.pretended.update(pretended_in_query(knock.query))
-    record.openai_beta = knock.headers.get("openai-beta")
+    record.client_request_id = handshake.headers.get("x-ms-client-request-id") or handshake.query.get(
+        "x-ms-client-request-id"
+    )
+    record.pretended.update(pretended_in_query(handshake.query))
+    record.openai_beta = handshake.headers.get("openai-beta")
     record.ga_names = resource.settings.ga_event_names or mode.ga
     expires_at_s = int(time.time() + resource.settings.session_max_s)
     record.session = initial_session(session_id, mode, expires_at_s)
-    record.note(knocked_at, "connected", mode=record.kind, resumed=resumed)
+    record.note(received_at, "connected", mode=record.kind, resumed=resumed)
     return record

@@ -44,19 +44,19 @@ def plain_append(text: bytes) -> bytes | None:
 
 def response_options(body: Mapping[str, object]) -> Mapping[str, object]:
     """Return the `response` object of `response.create`; empty if it is absent or null. Raises `RefusedError`."""
-    asked = body.get("response")
-    if asked is None:
+    options = body.get("response")
+    if options is None:
         return {}
-    if not isinstance(asked, Mapping):
+    if not isinstance(options, Mapping):
         raise RefusedError("'response' must be an object", "invalid_value", "response")
-    for key in asked.keys() - _RESPONSE_KEYS:
+    for key in options.keys() - _RESPONSE_KEYS:
         raise RefusedError(f"'response.{key}' unexpected (extra fields not permitted)", param=f"response.{key}")
-    modalities = asked.get("modalities")
+    modalities = options.get("modalities")
     if modalities is not None and not (
         isinstance(modalities, list) and modalities and set(map(str, modalities)) <= _SAID
     ):
         raise RefusedError("'response.modalities' must list text or audio", "invalid_value", "response.modalities")
-    return asked
+    return options
 
 
 _SAID = frozenset({"text", "audio"})

@@ -59,7 +59,7 @@ class Dialogue:
         self.record.note(now, "speech_stopped", audio_end_ms=at_ms, item_id=self._turn_item_id)
         stopped = server_events.speech_stopped(at_ms, self._turn_item_id)
         turn = self._caller_turn(self._turn_item_id, self.caller.turn_start_ms, at_ms, now)
-        return [stopped, *turn, *self._overdue_transcription()]
+        return [stopped, *turn, *self.answering.take_deferred()]
 
     # Session
 
@@ -138,11 +138,11 @@ class Dialogue:
         item_id, start_ms = self._turn_item_id, self.caller.turn_start_ms
         answers = [stopped, *self._caller_turn(item_id, start_ms, edge.audio_end_ms, now, no_words)]
         if not self._turn_switch("create_response"):
-            return answers + self._overdue_transcription()
+            return answers + self.answering.take_deferred()
         try:
             return answers + self.answering.begin({}, now, self.faults())
         except RefusedError as refused:  # a response without interruption is still active
-            return [*answers, *self._overdue_transcription(), server_events.error(refused)]
+            return [*answers, *self.answering.take_deferred(), server_events.error(refused)]
 
     def _caller_turn(
         self, item_id: str, start_ms: int, end_ms: int, now: float, no_words: NoWordsFault | None = None
@@ -154,7 +154,7 @@ class Dialogue:
         if not record.mode.native:
             return self._committed(user_audio(item_id, heard, transcribed=True), now, transcript)
         # A native model begins its response before the transcription is complete.
-        self.answering.owed = transcript
+        self.answering.deferred = transcript
         return self._committed(user_audio(item_id, heard), now)
 
     def _transcription(self, item_id: str, text: str, no_words: NoWordsFault | None) -> list[Event]:
@@ -193,15 +193,10 @@ class Dialogue:
             return [*self._committed(item, now), *transcript]
         return self._committed(item, now, transcript)
 
-    def _overdue_transcription(self) -> list[Event]:
-        """Return the transcription now, as no response follows that it could be sent with."""
-        owed, self.answering.owed = self.answering.owed, []
-        return owed
-
     def _commit(self, _body: Mapping[str, object], now: float) -> Iterable[Event]:
         start_ms = self.caller.commit()
         answers = self._caller_turn(server_events.new_id("item"), start_ms, int(self.caller.heard_ms), now)
-        return answers + self._overdue_transcription()
+        return answers + self.answering.take_deferred()
 
     def _clear(self, _body: Mapping[str, object], now: float) -> Iterable[Event]:
         self.caller.clear()

@@ -154,7 +154,7 @@ class Credentials:
 
 
 @dataclass(frozen=True)
-class Knock:
+class HandshakeRequest:
     """One handshake: path, query (decoded, one value for each key) and headers (lower-case names)."""
 
     path: str
@@ -177,41 +177,41 @@ class Knock:
         return self.headers.get("api-key") or self.query.get("api-key")
 
 
-def admit(knock: Knock, credentials: Credentials) -> Mode | RefusedError:
+def admit(handshake: HandshakeRequest, credentials: Credentials) -> Mode | RefusedError:
     """Return the kind of session, or the `error` that the socket gets before it is closed.
 
     Raises `HandshakeError` if the upgrade is refused.
     """
-    if knock.path.endswith("/v1/realtime"):
+    if handshake.path.endswith("/v1/realtime"):
         # The path on Azure begins with `/openai`; clients for OpenAI itself use only `/v1/realtime`.
-        _authenticated(knock, credentials, key_as_bearer=True)
-        return _admit_openai_ga(knock)
-    openai = knock.path.endswith("/openai/realtime")
-    if not openai and not knock.path.endswith(("/voice-live/realtime", "/voice-agent/realtime")):
+        _authenticated(handshake, credentials, key_as_bearer=True)
+        return _admit_openai_ga(handshake)
+    openai = handshake.path.endswith("/openai/realtime")
+    if not openai and not handshake.path.endswith(("/voice-live/realtime", "/voice-agent/realtime")):
         raise HandshakeError(404, "Resource not found")
-    api_version = knock.query.get("api-version", "")
+    api_version = handshake.query.get("api-version", "")
     if api_version not in API_VERSIONS and not (openai and _DATE.fullmatch(api_version)):
         raise HandshakeError(404, f"API version not supported: {api_version or 'none given'}")
-    audience = _authenticated(knock, credentials)
+    audience = _authenticated(handshake, credentials)
     if openai:
-        return _admit_openai(knock, api_version)
-    if _wants_agent(knock.query, api_version):
-        return _admit_agent(knock, api_version, credentials, audience)
-    return _admit_model(knock.query, api_version)
+        return _admit_openai(handshake, api_version)
+    if _wants_agent(handshake.query, api_version):
+        return _admit_agent(handshake, api_version, credentials, audience)
+    return _admit_model(handshake.query, api_version)
 
 
-def _authenticated(knock: Knock, credentials: Credentials, *, key_as_bearer: bool = False) -> str | None:
+def _authenticated(handshake: HandshakeRequest, credentials: Credentials, *, key_as_bearer: bool = False) -> str | None:
     """Return the audience of the bearer token, or `None` if the key was used. Raises `HandshakeError`.
 
     `key_as_bearer`: accept the key as bearer token, like clients for OpenAI send it.
     """
-    if key_as_bearer and hmac.compare_digest((knock.bearer or "").encode(), credentials.api_key.encode()):
+    if key_as_bearer and hmac.compare_digest((handshake.bearer or "").encode(), credentials.api_key.encode()):
         return None
-    audience = None if knock.bearer is None else credentials.audience(knock.bearer)
-    if knock.bearer is not None and audience not in {AI_AUDIENCE, COGNITIVE_AUDIENCE, "*"}:
+    audience = None if handshake.bearer is None else credentials.audience(handshake.bearer)
+    if handshake.bearer is not None and audience not in {AI_AUDIENCE, COGNITIVE_AUDIENCE, "*"}:
         raise HandshakeError(401, "Access denied: the bearer token is invalid, expired or for another audience")
-    if knock.bearer is None:
-        given = knock.api_key
+    if handshake.bearer is None:
+        given = handshake.api_key
         if given is None:
             raise HandshakeError(401, "Access denied: neither api-key nor Authorization was given")
         if not hmac.compare_digest(given.encode(), credentials.api_key.encode()):
@@ -219,22 +219,22 @@ def _authenticated(knock: Knock, credentials: Credentials, *, key_as_bearer: boo
     return audience
 
 
-def _admit_openai(knock: Knock, api_version: str) -> Mode:
-    if knock.headers.get("openai-beta", "realtime=v1") != "realtime=v1":
+def _admit_openai(handshake: HandshakeRequest, api_version: str) -> Mode:
+    if handshake.headers.get("openai-beta", "realtime=v1") != "realtime=v1":
         raise HandshakeError(400, "OpenAI-Beta must be realtime=v1")
-    deployment = knock.query.get("deployment")
+    deployment = handshake.query.get("deployment")
     if not deployment:
         raise HandshakeError(404, "DeploymentNotFound: the query has no deployment")
     return ModelMode(deployment, api_version, openai=True)
 
 
-def _admit_openai_ga(knock: Knock) -> Mode:
+def _admit_openai_ga(handshake: HandshakeRequest) -> Mode:
     """The version is part of the path; `model` in the query names the deployment."""
-    if _DATE.fullmatch(knock.query.get("api-version", "")):
+    if _DATE.fullmatch(handshake.query.get("api-version", "")):
         raise HandshakeError(400, "api-version query parameter is not allowed when using /v1 path")
-    if "openai-beta" in knock.headers:
+    if "openai-beta" in handshake.headers:
         raise HandshakeError(400, "OpenAI-Beta is not supported by the GA version; remove the header")
-    deployment = knock.query.get("model")
+    deployment = handshake.query.get("model")
     if not deployment:
         raise HandshakeError(404, "DeploymentNotFound: the query has no model")
     return ModelMode(deployment, "v1", openai=True, ga=True)
@@ -256,8 +256,10 @@ def _wants_agent(query: Mapping[str, str], api_version: str) -> bool:
     return "agent-id" in query or "agent_id" in query
 
 
-def _admit_agent(knock: Knock, api_version: str, credentials: Credentials, audience: str | None) -> Mode | RefusedError:
-    query = knock.query
+def _admit_agent(
+    handshake: HandshakeRequest, api_version: str, credentials: Credentials, audience: str | None
+) -> Mode | RefusedError:
+    query = handshake.query
     if audience is None:
         return RefusedError("Key authentication is not supported in Agent mode", fatal=True)
     classic = "agent-name" not in query and "agent_name" not in query

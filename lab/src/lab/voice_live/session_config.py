@@ -11,8 +11,7 @@ from collections.abc import Mapping
 
 from lab.voice_live.handshake import AgentMode, Mode
 from lab.voice_live.server_events import Event, RefusedError
-from lab.voice_live.session_fields import CHECKS
-from lab.voice_live.transcription_config import initial_transcription
+from lab.voice_live.session_fields import CHECKS, initial_transcription
 from lab.voice_live.turn_config import initial_turn_detection
 from lab.voice_live.voice import default_voice
 from lab.voice_live.wire_values import unexpected

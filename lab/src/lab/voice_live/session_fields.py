@@ -6,13 +6,16 @@ from collections.abc import Callable, Mapping
 
 from lab.voice_live.audio_formats import INPUT_FORMATS, INPUT_RATES_HZ, OPENAI_OUTPUT_FORMATS, OUTPUT_RATES_HZ
 from lab.voice_live.handshake import Mode
-from lab.voice_live.transcription_config import checked_transcription
+from lab.voice_live.server_events import Event
 from lab.voice_live.turn_config import checked_turn_detection
 from lab.voice_live.voice import checked_voice
-from lab.voice_live.wire_values import bad_session_value, is_number, is_one_of, is_whole
+from lab.voice_live.wire_values import bad_session_value, is_number, is_one_of, is_whole, unexpected
 
 Check = Callable[[str, object, Mapping[str, object], Mode], object]
 """(path of the field, given value, current session, mode) -> value to store. Raises `RefusedError`."""
+
+_OPENAI_TRANSCRIPTION = ("model", "language", "prompt")
+_TRANSCRIPTION = (*_OPENAI_TRANSCRIPTION, "delay", "custom_speech", "phrase_list")
 
 
 def _model(param: str, value: object, session: Mapping[str, object], mode: Mode) -> object:
@@ -112,6 +115,31 @@ def _speed(param: str, value: object, _session: Mapping[str, object], _mode: Mod
 
 def _anything(_param: str, value: object, _session: Mapping[str, object], _mode: Mode) -> object:
     return value
+
+
+def initial_transcription(mode: Mode) -> Event | None:
+    """Cascaded pipelines always transcribe: their model needs text."""
+    return None if mode.native else dict.fromkeys(_TRANSCRIPTION) | {"model": "azure-speech"}
+
+
+def checked_transcription(param: str, value: object, _session: Mapping[str, object], mode: Mode) -> Event | None:
+    """Return the echo, which contains all keys, also those that the client did not send. Raises `RefusedError`."""
+    if value is None:
+        return None
+    if not isinstance(value, Mapping) or not isinstance(model := value.get("model"), str):
+        raise bad_session_value(param, "an object with a model, or null")
+    keys = _OPENAI_TRANSCRIPTION if mode.openai else _TRANSCRIPTION
+    for key in value.keys() - set(keys):
+        raise unexpected(f"{param}.{key}")
+    if not mode.native and not _of_azure(model):
+        raise bad_session_value(f"{param}.model", f"azure-speech or mai-transcribe for cascaded models, not {model!r}")
+    echo: Event = {key: value.get(key) for key in keys}
+    return echo if mode.native else echo | {"language": value.get("language") or ""}
+
+
+def _of_azure(model: str) -> bool:
+    """Native models of Voice Live accept these and those of OpenAI."""
+    return model == "azure-speech" or model.startswith("mai-transcribe")
 
 
 CHECKS: Mapping[str, Check] = {

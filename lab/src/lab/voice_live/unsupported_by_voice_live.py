@@ -103,16 +103,18 @@ def pretended_in_query(query: Mapping[str, str]) -> list[str]:
 def pretended_in_event(kind: str, body: Mapping[str, object]) -> list[str]:
     """Return the fields of a client event that have no effect in the simulator."""
     if kind == "session.update":
-        return list(_asked("session", body.get("session")))
+        return list(_without_effect("session", body.get("session")))
     if kind == "response.create":
-        found = list(_asked("response", body.get("response")))
-        return found + list(_asked("response", {"additional_instructions": body.get("additional_instructions")}))
+        found = list(_without_effect("response", body.get("response")))
+        return found + list(
+            _without_effect("response", {"additional_instructions": body.get("additional_instructions")})
+        )
     if kind == "conversation.item.create" and isinstance(item := body.get("item"), Mapping):
-        return list(_asked("item", {"content": item.get("content")}))
+        return list(_without_effect("item", {"content": item.get("content")}))
     return []
 
 
-def _asked(at: str, given: object) -> Iterator[str]:
+def _without_effect(at: str, given: object) -> Iterator[str]:
     if not isinstance(given, Mapping):
         return
     for key, value in given.items():
@@ -124,7 +126,7 @@ def _asked(at: str, given: object) -> Iterator[str]:
         elif isinstance(value, list):
             yield from _kinds(path, value)
         else:
-            yield from _asked(path, value)
+            yield from _without_effect(path, value)
 
 
 def _kinds(path: str, parts: list[object]) -> Iterator[str]:

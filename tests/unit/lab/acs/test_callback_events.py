@@ -5,8 +5,8 @@ import json
 import pytest
 
 from lab.acs import callback_events as events
-from lab.acs.callee import CalleePlan
-from lab.acs.calls import CallbackOptions, CallEnd, Participant, SimulatedCall
+from lab.acs.call_ends import CallEnd, failure
+from lab.acs.calls import CallbackOptions, Participant, SimulatedCall
 from lab.acs.party_identifiers import Identifier, Json
 
 CALLER, APP, TARGET = Identifier("4:+1425"), Identifier("8:acs:res_app"), Identifier("4:+1999")
@@ -79,9 +79,9 @@ def test_transfers_and_tones(call: SimulatedCall) -> None:
 
 
 def test_a_callee_who_does_not_answer_has_a_documented_sub_code(call: SimulatedCall) -> None:
-    failure = CalleePlan(outcome="busy").failure()
-    assert failure is not None
-    failed = data(events.create_call_failed(call, failure))
+    ended = failure("busy")
+    assert ended is not None
+    failed = data(events.create_call_failed(call, ended))
     info = failed["resultInformation"]
     assert isinstance(info, dict)
     assert (info["code"], info["subCode"]) == (486, 560486)

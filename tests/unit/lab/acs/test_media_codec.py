@@ -5,10 +5,13 @@ import json
 from datetime import UTC, datetime
 
 import pytest
+from azure.communication.callautomation import DtmfTone
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lab.acs.media_codec import (
+    DTMF_CHARACTERS,
+    DTMF_WORDS,
     AudioEncoder,
     AudioIn,
     Malformed,
@@ -146,3 +149,12 @@ def test_both_fast_paths_check_base64(spaces: tuple[str, str]) -> None:
 def test_unix_seconds_are_written_like_other_times() -> None:
     at = datetime(2026, 11, 22, 5, 0, 2, 925_000, tzinfo=UTC)
     assert encode_unix_time(at.timestamp() + 0.0001) == encode_timestamp(at)
+
+
+def test_every_tone_of_the_sdk_has_a_character() -> None:
+    assert set(DTMF_CHARACTERS) == {tone.value for tone in DtmfTone}
+
+
+def test_words_and_characters_are_each_others_inverse() -> None:
+    assert set(DTMF_WORDS) == set("0123456789ABCD*#")
+    assert all(DTMF_CHARACTERS[word] == character for character, word in DTMF_WORDS.items())

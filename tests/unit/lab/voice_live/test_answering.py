@@ -74,12 +74,12 @@ def test_cancelling() -> None:
 def test_the_callers_transcript_comes_with_the_first_words() -> None:
     stage = answering()
     begin(stage)
-    stage.owed = [{"type": "transcript"}]
+    stage.deferred = [{"type": "transcript"}]
     response = stage.begun[0][0]
     stage.open_message(response)
     said = kinds(stage.say(response, DELTA, 1.0))
     assert said == ["response.audio_transcript.delta"] * 2 + ["transcript", "response.audio.delta"]
-    assert stage.owed == []
+    assert stage.deferred == []
 
 
 def test_a_function_call_is_an_item_too() -> None:

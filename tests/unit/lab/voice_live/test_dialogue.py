@@ -77,7 +77,7 @@ def test_a_native_model_transcribes_only_when_asked_and_while_it_answers() -> No
     dialogue = staged(NATIVE)
     tell(dialogue, type="session.update", session={"input_audio_transcription": {"model": "whisper-1"}})
     assert kinds(hear(dialogue, TURN))[-1] == "response.created"
-    assert len(dialogue.answering.owed) == 2
+    assert len(dialogue.answering.deferred) == 2
 
 
 def test_without_create_response_the_turn_ends_with_its_item() -> None:

@@ -13,7 +13,7 @@ from lab.voice_live.handshake import (
     AgentMode,
     Credentials,
     HandshakeError,
-    Knock,
+    HandshakeRequest,
     Mode,
     ModelMode,
     admit,
@@ -40,16 +40,16 @@ def with_token(audience: str = AI_AUDIENCE, lifetime_s: int = 600) -> dict[str, 
 WITH_KEY = {"api-key": "key-1"}
 
 
-def knock(query: dict[str, str], headers: dict[str, str], path: str = PATH) -> Mode | RefusedError:
-    return admit(Knock(path, query, headers), CREDENTIALS)
+def handshake(query: dict[str, str], headers: dict[str, str], path: str = PATH) -> Mode | RefusedError:
+    return admit(HandshakeRequest(path, query, headers), CREDENTIALS)
 
 
 @pytest.mark.parametrize("path", [PATH, "/voice-agent/realtime", "/some/prefix/voice-live/realtime"])
 def test_model_mode_by_key_or_either_token_on_any_prefix(path: str) -> None:
     for headers in (WITH_KEY, with_token(AI_AUDIENCE), with_token(COGNITIVE_AUDIENCE)):
-        assert knock(MODEL, headers, path) == ModelMode("gpt-realtime", "2026-07-15")
-    assert knock(MODEL | {"api-key": "key-1"}, {}, path) == ModelMode("gpt-realtime", "2026-07-15")
-    assert isinstance(knock(MODEL | {"Authorization": f"Bearer {bearer(AI_AUDIENCE)}"}, {}, path), ModelMode)
+        assert handshake(MODEL, headers, path) == ModelMode("gpt-realtime", "2026-07-15")
+    assert handshake(MODEL | {"api-key": "key-1"}, {}, path) == ModelMode("gpt-realtime", "2026-07-15")
+    assert isinstance(handshake(MODEL | {"Authorization": f"Bearer {bearer(AI_AUDIENCE)}"}, {}, path), ModelMode)
 
 
 @pytest.mark.parametrize(
@@ -71,23 +71,25 @@ def test_model_mode_by_key_or_either_token_on_any_prefix(path: str) -> None:
 )
 def test_the_handshake_itself_fails(query: dict[str, str], headers: dict[str, str], path: str, status: int) -> None:
     with pytest.raises(HandshakeError) as failure:
-        knock(query, headers, path)
+        handshake(query, headers, path)
     assert failure.value.status == status
 
 
 def test_new_agents_by_token() -> None:
     asked = NEW_AGENT | {"agent-version": "3", "conversation-id": "conv_9", "model": "nonsense", "unknown": "x"}
     expected = AgentMode("clerk", "my project", "2026-07-15", version="3", conversation_id="conv_9")
-    assert knock(asked, with_token()) == expected
+    assert handshake(asked, with_token()) == expected
 
 
 def test_classic_agents_on_the_versions_that_know_them() -> None:
     expected = AgentMode("asst_1", "p", "2025-05-01-preview", classic=True)
-    assert knock(CLASSIC, with_token()) == expected
+    assert handshake(CLASSIC, with_token()) == expected
     both = CLASSIC | {"agent-access-token": bearer(AI_AUDIENCE)}
-    assert knock(both, with_token(COGNITIVE_AUDIENCE)) == expected
+    assert handshake(both, with_token(COGNITIVE_AUDIENCE)) == expected
     underscored = {"api-version": CLASSIC["api-version"], "agent_id": "asst_1", "agent-project-name": "p"}
-    assert knock(underscored | {"agent_access_token": bearer(AI_AUDIENCE)}, with_token(COGNITIVE_AUDIENCE)) == expected
+    assert (
+        handshake(underscored | {"agent_access_token": bearer(AI_AUDIENCE)}, with_token(COGNITIVE_AUDIENCE)) == expected
+    )
 
 
 @pytest.mark.parametrize(
@@ -116,7 +118,7 @@ def test_classic_agents_on_the_versions_that_know_them() -> None:
 def test_wrong_parameters_come_as_an_error_on_the_open_socket(
     query: dict[str, str], headers: dict[str, str], message: str
 ) -> None:
-    refused = knock(query, headers)
+    refused = handshake(query, headers)
     assert isinstance(refused, RefusedError)
     assert refused.message == message
     assert refused.fatal
@@ -126,46 +128,50 @@ def test_wrong_parameters_come_as_an_error_on_the_open_socket(
     "query", [NEW_AGENT | {"agent-name": "clerk:3"}, V | {"agent_name": "a", "agent-project-name": "p"}]
 )
 def test_misspelled_agents_are_refused_like_a_missing_role(query: dict[str, str]) -> None:
-    refused = knock(query, with_token())
+    refused = handshake(query, with_token())
     assert isinstance(refused, RefusedError)
     assert refused.code == "agent_initialization_failed"
 
 
 def test_a_deployment_of_ones_own_may_have_any_name() -> None:
     asked = V | {"model": "my-deployment", "profile": "byom-azure-openai-realtime"}
-    assert knock(asked, WITH_KEY) == ModelMode("my-deployment", "2026-07-15", deployed=True)
+    assert handshake(asked, WITH_KEY) == ModelMode("my-deployment", "2026-07-15", deployed=True)
 
 
 def test_the_handshake_of_azure_openai_realtime() -> None:
     asked = {"api-version": "2024-10-01-preview", "deployment": "gpt-4o-realtime-preview"}
-    mode = knock(asked, WITH_KEY | {"openai-beta": "realtime=v1"}, "/openai/realtime")
+    mode = handshake(asked, WITH_KEY | {"openai-beta": "realtime=v1"}, "/openai/realtime")
     assert mode == ModelMode("gpt-4o-realtime-preview", "2024-10-01-preview", openai=True)
     with pytest.raises(HandshakeError) as failure:
-        knock(asked, WITH_KEY | {"openai-beta": "realtime=v2"}, "/openai/realtime")
+        handshake(asked, WITH_KEY | {"openai-beta": "realtime=v2"}, "/openai/realtime")
     assert failure.value.status == 400
 
 
 def test_any_bearer_passes_where_the_resource_is_set_to_allow_it() -> None:
     lenient = Credentials("key-1", DEFAULT_SECRET, allow_any_bearer=True, now_s=NOW)
     headers = {"authorization": "Bearer whatever"}
-    assert isinstance(admit(Knock(PATH, NEW_AGENT, headers), lenient), AgentMode)
-    assert isinstance(admit(Knock(PATH, MODEL, headers), lenient), ModelMode)
+    assert isinstance(admit(HandshakeRequest(PATH, NEW_AGENT, headers), lenient), AgentMode)
+    assert isinstance(admit(HandshakeRequest(PATH, MODEL, headers), lenient), ModelMode)
 
 
 GA_PATH = "/openai/v1/realtime"
 
 
 def test_the_handshake_of_azure_openai_realtime_ga() -> None:
-    assert knock({"model": "my-realtime"}, WITH_KEY, GA_PATH) == ModelMode("my-realtime", "v1", openai=True, ga=True)
-    assert isinstance(knock({"model": "m"}, with_token(COGNITIVE_AUDIENCE), GA_PATH), ModelMode)
+    assert handshake({"model": "my-realtime"}, WITH_KEY, GA_PATH) == ModelMode(
+        "my-realtime", "v1", openai=True, ga=True
+    )
+    assert isinstance(handshake({"model": "m"}, with_token(COGNITIVE_AUDIENCE), GA_PATH), ModelMode)
 
 
 @pytest.mark.parametrize("path", [GA_PATH, "/v1/realtime"])
 def test_clients_made_for_openai_send_the_key_as_the_bearer(path: str) -> None:
-    assert knock({"model": "m"}, {"authorization": "Bearer key-1"}, path) == ModelMode("m", "v1", openai=True, ga=True)
+    assert handshake({"model": "m"}, {"authorization": "Bearer key-1"}, path) == ModelMode(
+        "m", "v1", openai=True, ga=True
+    )
     for headers, elsewhere in (({"authorization": "Bearer key-2"}, path), ({"authorization": "Bearer key-1"}, PATH)):
         with pytest.raises(HandshakeError) as failure:
-            knock(V | {"model": "gpt-4o"} if elsewhere == PATH else {"model": "m"}, headers, elsewhere)
+            handshake(V | {"model": "gpt-4o"} if elsewhere == PATH else {"model": "m"}, headers, elsewhere)
         assert failure.value.status == 401
 
 
@@ -180,5 +186,5 @@ def test_clients_made_for_openai_send_the_key_as_the_bearer(path: str) -> None:
 )
 def test_a_handshake_that_ga_refuses(query: dict[str, str], headers: dict[str, str], status: int) -> None:
     with pytest.raises(HandshakeError) as failure:
-        knock(query, headers, GA_PATH)
+        handshake(query, headers, GA_PATH)
     assert failure.value.status == status

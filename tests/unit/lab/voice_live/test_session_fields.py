@@ -7,8 +7,8 @@ import pytest
 from lab.voice_live.handshake import Mode
 from lab.voice_live.server_events import RefusedError
 from lab.voice_live.session_config import initial_session
-from lab.voice_live.session_fields import CHECKS
-from tests.support.voice_live_stage import CASCADED, NATIVE, OPENAI
+from lab.voice_live.session_fields import CHECKS, checked_transcription, initial_transcription
+from tests.support.voice_live_stage import AGENT, CASCADED, GA, NATIVE, OPENAI
 
 
 def checked(key: str, value: object, mode: Mode = CASCADED) -> object:
@@ -97,3 +97,48 @@ def test_early_forms_of_format_names_are_accepted() -> None:
     assert checked("output_audio_format", "pcm16-8000hz") == "pcm16_8000hz"
     with pytest.raises(RefusedError):
         checked("output_audio_format", "pcm16_8000hz", OPENAI)
+
+
+NOTHING = {"prompt": None, "delay": None, "custom_speech": None, "phrase_list": None}
+
+
+def transcription(value: object, mode: Mode) -> object:
+    return checked_transcription("session.input_audio_transcription", value, {}, mode)
+
+
+@pytest.mark.parametrize("mode", [CASCADED, AGENT])
+def test_cascaded_pipelines_transcribe_from_the_start(mode: Mode) -> None:
+    assert initial_transcription(mode) == {"model": "azure-speech", "language": None, **NOTHING}
+    assert initial_transcription(NATIVE) is None
+
+
+@pytest.mark.parametrize("model", ["azure-speech", "mai-transcribe", "mai-transcribe-1", "whisper-1"])
+def test_native_models_accept_the_recognizers_of_azure_and_openai(model: str) -> None:
+    assert transcription({"model": model}, NATIVE) == {"model": model, "language": None, **NOTHING}
+
+
+@pytest.mark.parametrize("mode", [CASCADED, AGENT])
+def test_cascaded_pipelines_accept_only_those_of_azure(mode: Mode) -> None:
+    assert transcription({"model": "mai-transcribe"}, mode) == {"model": "mai-transcribe", "language": "", **NOTHING}
+    with pytest.raises(RefusedError, match="azure-speech or mai-transcribe") as refusal:
+        transcription({"model": "whisper-1"}, mode)
+    assert refusal.value.param == "session.input_audio_transcription.model"
+
+
+@pytest.mark.parametrize("mode", [OPENAI, GA])
+def test_openai_knows_three_keys(mode: Mode) -> None:
+    given = {"model": "my-whisper", "language": "de"}
+    assert transcription(given, mode) == {"model": "my-whisper", "language": "de", "prompt": None}
+    with pytest.raises(RefusedError, match="phrase_list"):
+        transcription({**given, "phrase_list": []}, mode)
+
+
+def test_null_disables_transcription() -> None:
+    assert transcription(None, NATIVE) is None
+
+
+@pytest.mark.parametrize("value", ["azure-speech", {}, {"model": 7}, {"model": "azure-speech", "typo": 1}])
+def test_bad_transcriptions_are_refused_with_their_place(value: object) -> None:
+    with pytest.raises(RefusedError) as refusal:
+        transcription(value, CASCADED)
+    assert str(refusal.value.param).startswith("session.input_audio_transcription")

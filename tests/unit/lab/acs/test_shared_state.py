@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from lab.acs.callee import CalleePlan, Outcome
+from lab.acs.call_ends import Outcome
+from lab.acs.shared_state import CalleePlan
 
 
 def test_a_callee_who_answers_has_no_failure() -> None:

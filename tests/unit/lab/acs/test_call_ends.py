@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from call_control.core.machine.call_actions import CALLER_HUNG_UP
-from lab.acs.hang_up import PHONE_SUB_CODES, USER_SUB_CODES, usual_hang_up
+from lab.acs.call_ends import PHONE_SUB_CODES, USER_SUB_CODES, usual_hang_up
 from lab.acs.party_identifiers import Identifier
 
 

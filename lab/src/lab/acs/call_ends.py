@@ -1,0 +1,80 @@
+"""The ends of a call: result codes of `CallDisconnected` and of failed calls. Pure.
+
+Sources: ACS docs, "Call end codes", and recorded callbacks. When a phone caller hangs up, the code reports the SIP
+response of their leg (560000 for outbound, 540000 for inbound calls); for users it depends on the client and the kind
+of call.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from lab.acs.party_identifiers import Identifier
+
+PHONE_SUB_CODES: Final = (560000, 540000)
+USER_SUB_CODES: Final = (5002, 5001, 5007, 5010, 5020, 18503, 4097, 4521)
+"""In this order: all others left; ended for everyone; the initiator left; one participant remains; only hidden
+participants remain; in a call of two: the other left; the other ended the call; the other lost its connection.
+"""
+Outcome = Literal["answers", "busy", "declined", "no_answer", "unreachable"]
+
+
+@dataclass(slots=True)
+class CallEnd:
+    """The codes and the message go to `resultInformation` of `CallDisconnected`."""
+
+    by: str
+    reason: str
+    code: int
+    sub_code: int
+    message: str
+
+
+class HangUpForm(BaseModel):
+    """Result codes of a caller who hangs up."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True, frozen=True)
+    code: int = 200
+    sub_code: int = Field(validation_alias="subCode")
+
+    @property
+    def message(self) -> str:
+        return f"The conversation has ended. DiagCode: 0#{self.sub_code}.@"
+
+
+HUNG_UP_BY_APP: Final = CallEnd(
+    "agent",
+    "agent_hung_up",
+    200,
+    7000,
+    "Call was ended by Azure Communication Service Call Automation API or a server bot. DiagCode: 0#7000.@",
+)
+"""The DiagCode contains 0 where the event contains 200 (recorded callbacks of 2025)."""
+CANCELED_BY_CALLER: Final = CallEnd(
+    "caller", "caller_canceled", 487, 540487, "Call canceled by the caller. DiagCode: 487#540487.@"
+)
+LAST_ONE_REMOVED: Final = CallEnd("agent", "agent_hung_up", 200, 5002, "The conversation has ended. DiagCode: 0#5002.@")
+"""Recorded from a call whose application removed the only other party."""
+TRANSFERRED: Final = CallEnd("agent", "transferred", 200, 7015, "The conversation has ended. DiagCode: 0#7015.@")
+"""Documented, not recorded (Microsoft Graph, end reasons of the same conversation service)."""
+_FAILURES: Final[dict[str, tuple[int, int, str]]] = {
+    "busy": (486, 560486, "Call was rejected as the callee is busy. DiagCode: 486#560486.@"),
+    "declined": (603, 0, "Call was declined by the callee. DiagCode: 603#0.@"),
+    "no_answer": (487, 10004, "The call was not answered in time. DiagCode: 487#10004.@"),
+    "unreachable": (480, 10037, "The callee is not registered. DiagCode: 480#10037.@"),
+}
+
+
+def usual_hang_up(caller: Identifier) -> HangUpForm:
+    return HangUpForm(sub_code=(PHONE_SUB_CODES if caller.number is not None else USER_SUB_CODES)[0])
+
+
+def failure(outcome: Outcome) -> CallEnd | None:
+    """Return the end of a call with this outcome, or `None` if the callee answers."""
+    if outcome == "answers":
+        return None
+    code, sub_code, message = _FAILURES[outcome]
+    return CallEnd(by="callee", reason=outcome, code=code, sub_code=sub_code, message=message)
