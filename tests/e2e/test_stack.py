@@ -24,7 +24,7 @@ def test_every_part_stands_and_is_known_by_name(stack: Stack) -> None:
 def test_a_part_that_cannot_start_is_named_with_its_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("REDIS_URL", raising=False)
     stack = Stack(Ports.free(), tmp_path, extra={"agent-relay": {"AGENT_NAME": "", "AZURE_VOICE_LIVE_ENDPOINT": "x"}})
-    told = r"agent-relay ended with 2(.|\n)*AZURE_VOICE_LIVE_ENDPOINT(.|\n)*whole log"
+    told = r"agent-relay exited with code 2(.|\n)*AZURE_VOICE_LIVE_ENDPOINT(.|\n)*whole log"
     with pytest.raises(StackError, match=told), running(stack):
         pytest.fail("it must not start")
     assert len(stack.dead()) == len(stack.processes)

@@ -38,12 +38,12 @@ _REPLACEABLE: Final = frozenset(
     }
 )
 """An exported value of these replaces the value that `lab` sets."""
-_WAYS: Final = ("VOICE_LIVE_MODEL", "AGENT_ID", "AZURE_OPENAI_DEPLOYMENT")
+_CONNECTION_MODES: Final = ("VOICE_LIVE_MODEL", "AGENT_ID", "AZURE_OPENAI_DEPLOYMENT")
 """Each selects a connection mode other than `AGENT_NAME`."""
 _LOCAL: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
-class ForeignRedisError(ValueError):
+class RemoteRedisError(ValueError):
     """`REDIS_URL` names a server on another machine; the message contains the remedy."""
 
 
@@ -63,7 +63,7 @@ def defaults(values: Mapping[str, str], environ: Mapping[str, str] | None = None
     """Return the `values` of one process without those that an exported setting replaces."""
     environ = os.environ if environ is None else environ
     replaced = {name for name in _REPLACEABLE if environ.get(name)}
-    if any(environ.get(name) for name in _WAYS):
+    if any(environ.get(name) for name in _CONNECTION_MODES):
         replaced.add("AGENT_NAME")
     return {name: value for name, value in values.items() if name not in replaced}
 
@@ -75,14 +75,14 @@ def allow_insecure(environ: Mapping[str, str] | None = None) -> str:
 
 
 def redis_url(environ: Mapping[str, str] | None = None) -> str:
-    """`REDIS_URL` if it names a server on this machine, empty if it is not set. Raises `ForeignRedisError`."""
+    """`REDIS_URL` if it names a server on this machine, empty if it is not set. Raises `RemoteRedisError`."""
     environ = os.environ if environ is None else environ
     url = environ.get("REDIS_URL", "")
     parts = urlsplit(url)
     hosts = [host.rpartition("@")[2] for host in parts.netloc.split(",")]
     names = {urlsplit(f"//{host}").hostname or "" for host in hosts}
     if url and parts.scheme != "unix" and not names <= _LOCAL:
-        raise ForeignRedisError(
+        raise RemoteRedisError(
             f"REDIS_URL names another machine ({', '.join(sorted(names))}); simulated calls must not write to it."
             " Unset REDIS_URL: `lab` then starts its own server"
         )
@@ -100,7 +100,7 @@ def notices(folder: Path, environ: Mapping[str, str] | None = None) -> list[str]
         lines.append(f"Ignored, as `lab` sets its own values: {', '.join(names)}.")
     if names := misspelled(environ):
         lines.append(f"Unknown settings, ignored: {', '.join(names)}.")
-    with contextlib.suppress(ForeignRedisError):  # the start will report it
+    with contextlib.suppress(RemoteRedisError):  # the start will report it
         if redis_url(environ):
             lines.append("Redis: using the server of the exported REDIS_URL with its existing data.")
     if (folder / ".env").exists():

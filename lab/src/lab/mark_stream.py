@@ -1,4 +1,4 @@
-"""Fast reader of marks in a stream, for the simulators under load: a tenth of the cost of `lab.marks.MarkReader`.
+"""Fast reader of marks in a stream, for the simulators under load.
 
 Once the offset of the marks is known, one strided slice over the high bytes in the middle of each slot reads a frame:
 their signs are the bits.
@@ -10,12 +10,10 @@ from typing import Final
 
 import numpy as np
 
-from lab.mark_text import frame_bytes
+from lab.marks import PREAMBLE, SILENCE, SLOTS, checksum, frame_bytes, slot_samples
 
-_SLOTS: Final = 47
-_PREAMBLE: Final = 0b1110010
+_PREAMBLE: Final = int("".join(str(int(bit)) for bit in PREAMBLE), 2)
 _HALF_LEVEL: Final = 4500
-_SILENCE: Final = 2000
 _SIGNS: Final = bytes(b"1"[0] if byte < 0x80 else b"0"[0] for byte in range(256))
 
 
@@ -25,9 +23,9 @@ class MarkStream:
     def __init__(self, rate_hz: int) -> None:
         self._rate_hz = rate_hz
         self._frame = frame_bytes(rate_hz)
-        self._slot = rate_hz * 3 // 8000 * 2
+        self._slot = slot_samples(rate_hz) * 2
         self._first = self._slot // 4 * 2 + 1
-        self._span = self._first + (_SLOTS - 1) * self._slot + 1
+        self._span = self._first + (SLOTS - 1) * self._slot + 1
         self._rest = b""
         self._place: int | None = None
         """Offset of the next frame from the start of `_rest`; it may be beyond the received data."""
@@ -70,7 +68,7 @@ class MarkStream:
         bits = data[at + self._first : at + self._span : self._slot].translate(_SIGNS)
         word = int(bits, 2)
         number, check = word >> 8 & 0xFFFFFFFF, word & 0xFF
-        if word >> 40 != _PREAMBLE or (number * 2654435761 & 0xFFFFFFFF) >> 24 != check:
+        if word >> 40 != _PREAMBLE or checksum(number) != check:
             return None
         return number >> 16, number & 0xFFFF
 
@@ -89,7 +87,7 @@ class MarkStream:
 
     def _places(self, data: bytes) -> list[int]:
         samples = np.frombuffer(data, "<i2", count=self._frame)
-        if int(np.abs(samples.astype(np.int32)).max()) < _SILENCE:
+        if int(np.abs(samples.astype(np.int32)).max()) < SILENCE:
             return []
         return [place for place in range(0, self._frame, 2) if self._begins(data, place)]
 

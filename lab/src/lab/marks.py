@@ -9,102 +9,74 @@ constant delay only moves the slots: the reader searches for them once.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from base64 import b64encode
+from functools import cache
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 FRAME_MS: Final = 20
 MAX_CALL: Final = 2**16 - 1
 MAX_SEQ: Final = 2**16 - 1
 
-_SLOTS: Final = 47
-_PREAMBLE: Final = np.array([True, True, True, False, False, True, False])
+SLOTS: Final = 47
+PREAMBLE: Final = (True, True, True, False, False, True, False)
+SILENCE: Final = 2000
+"""A frame whose samples are all below this has no mark."""
 _LEVEL: Final = 9000
-_SILENCE: Final = 2000
 _WEIGHTS: Final = (1 << np.arange(39, -1, -1)).astype(np.int64)
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
-    call: int
-    seq: int
+def frame_bytes(rate_hz: int) -> int:
+    return rate_hz * FRAME_MS // 1000 * 2
+
+
+def slot_samples(rate_hz: int) -> int:
+    return rate_hz * 3 // 8000
+
+
+def checksum(number: int) -> int:
+    """`number`: the 32 bits of call and sequence."""
+    return (number * 2654435761 & 0xFFFFFFFF) >> 24
 
 
 def encode_mark(call: int, seq: int, rate_hz: int) -> bytes:
     """Return a 20 ms frame of PCM16 with `call` and `seq` (both 0 to 65535). `rate_hz`: 16000 or 24000."""
     number = (call & MAX_CALL) << 16 | (seq & MAX_SEQ)
-    word = number << 8 | _check(number)
-    bits = np.concatenate([_PREAMBLE, (word & _WEIGHTS) != 0])
+    word = number << 8 | checksum(number)
+    bits = np.concatenate([PREAMBLE, (word & _WEIGHTS) != 0])
     levels = np.where(bits, _LEVEL, -_LEVEL).astype("<i2")
-    frame = np.zeros(rate_hz * FRAME_MS // 1000, dtype="<i2")
-    frame[: _SLOTS * _slot(rate_hz)] = np.repeat(levels, _slot(rate_hz))
-    return frame.tobytes()
+    return np.repeat(levels, slot_samples(rate_hz)).tobytes().ljust(frame_bytes(rate_hz), b"\0")
 
 
-class MarkReader:
-    """Accepts PCM16 in pieces of any size."""
+def mark_base64(call: int, seq: int, rate_hz: int) -> bytes:
+    """Equal to `b64encode(encode_mark(…))`, but faster, for loads of many calls: joins prebuilt pieces.
 
-    def __init__(self, rate_hz: int) -> None:
-        self._frame = rate_hz * FRAME_MS // 1000
-        slot = _slot(rate_hz)
-        self._centers = np.arange(_SLOTS) * slot + slot // 2
-        self._every_place = np.arange(self._frame)[:, None] + self._centers[None, :]
-        self._samples: NDArray[np.int16] = np.empty(0, dtype=np.int16)
-        self._place: int | None = None
-        """Offset of the next frame in `_samples`, once found."""
-
-    def feed(self, pcm: bytes) -> list[Mark]:
-        """Return the marks that `pcm` completes, in order."""
-        self._samples = np.concatenate([self._samples, np.frombuffer(pcm, dtype="<i2")])
-        marks: list[Mark] = []
-        while True:
-            if self._place is None:
-                if len(self._samples) < 3 * self._frame:
-                    return marks
-                self._place = self._search()
-                if self._place is None:
-                    self._samples = self._samples[self._frame :]
-                    continue
-            if len(self._samples) <= self._place + self._centers[-1]:
-                return marks
-            mark = self._at(self._place)
-            if mark is None:
-                self._place = None
-                continue
-            marks.append(mark)
-            # The last slot is read at its middle, so the end of the frame may not have arrived yet.
-            end = min(self._place + self._frame - 1, len(self._samples))
-            self._place += self._frame - end
-            self._samples = self._samples[end:]
-
-    def _search(self) -> int | None:
-        """Return the offset of a mark that is followed by a mark of the same call; needs three frames."""
-        if np.abs(self._samples[: 2 * self._frame].astype(np.int32)).max() < _SILENCE:
-            return None
-        starts = self._samples[self._every_place[:, : len(_PREAMBLE)]] > 0
-        good = [int(place) for place in np.flatnonzero((starts == _PREAMBLE).all(axis=1)) if self._begins(int(place))]
-        # Adjacent offsets give the same bits; the middle of the run is the farthest from the slot edges.
-        run = [place for index, place in enumerate(good) if place == good[0] + index]
-        return run[len(run) // 2] if run else None
-
-    def _begins(self, place: int) -> bool:
-        first, second = self._at(place), self._at(place + self._frame)
-        return first is not None and second is not None and first.call == second.call and first.seq < second.seq
-
-    def _at(self, place: int) -> Mark | None:
-        bits = self._samples[place + self._centers] > 0
-        if not np.array_equal(bits[: len(_PREAMBLE)], _PREAMBLE):
-            return None
-        word = int(_WEIGHTS[bits[len(_PREAMBLE) :]].sum())
-        number, check = word >> 8, word & 0xFF
-        return Mark(number >> 16, number & MAX_SEQ) if _check(number) == check else None
+    A slot has 12 bytes at 16 kHz and 18 at 24 kHz, both whole base64 groups, so each bit of a mark is always the same
+    16 or 24 characters. At 24 kHz the text has no padding, so that frames can be joined as text.
+    """
+    head, table, silence = _pieces(rate_hz)
+    number = (call & MAX_CALL) << 16 | (seq & MAX_SEQ)
+    return b"".join(
+        (
+            head,
+            table[number >> 24],
+            table[number >> 16 & 0xFF],
+            table[number >> 8 & 0xFF],
+            table[number & 0xFF],
+            table[checksum(number)],
+            silence,
+        )
+    )
 
 
-def _slot(rate_hz: int) -> int:
-    return rate_hz * 3 // 8000
-
-
-def _check(number: int) -> int:
-    return (number * 2654435761 & 0xFFFFFFFF) >> 24
+@cache
+def _pieces(rate_hz: int) -> tuple[bytes, tuple[bytes, ...], bytes]:
+    """Return base64 of the preamble, of each possible byte, and of the silence at the end, cut out of encoded marks."""
+    slot = slot_samples(rate_hz) * 8 // 3
+    head, end = len(PREAMBLE) * slot, SLOTS * slot
+    some = b64encode(encode_mark(0, 0, rate_hz))
+    # Bits 24 to 31 are the low byte of the sequence number.
+    low_byte = slice(head + 24 * slot, head + 32 * slot)
+    table = tuple(b64encode(encode_mark(0, value, rate_hz))[low_byte] for value in range(256))
+    return some[:head], table, some[end:]

@@ -52,9 +52,9 @@ class ScenarioStep(_Part):
         chosen = [kind for kind in kinds if getattr(self, kind) is not None]
         if len(chosen) != 1:
             has = " and ".join(chosen) or "none"
-            raise ValueError(f"is a step: it needs exactly one of {', '.join(kinds)}; this one has {has}")
+            raise ValueError(f"must have exactly one of {', '.join(kinds)}, got {has}")
         if self.wait_for is None and (self.ms or self.within_s != WITHIN_S):
-            raise ValueError(f"has `ms` or `within_s`, which belong to `wait_for`, not to `{chosen[0]}`")
+            raise ValueError(f"has `ms` or `within_s`, which only `wait_for` supports; remove them from `{chosen[0]}`")
         return self
 
 
@@ -83,7 +83,7 @@ class Reply(_Part):
     @model_validator(mode="after")
     def _something(self) -> Reply:
         if self.say is None and self.call is None:
-            raise ValueError("is a reply: it needs `say`, `call`, or both")
+            raise ValueError("must have `say`, `call`, or both, got neither")
         return self
 
 

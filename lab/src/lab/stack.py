@@ -273,7 +273,7 @@ def probe_of(name: str) -> str:
 def _given_redis() -> str:
     try:
         return exported.redis_url()
-    except exported.ForeignRedisError as error:
+    except exported.RemoteRedisError as error:
         raise StackError(str(error)) from error
 
 

@@ -8,11 +8,12 @@ from contextlib import asynccontextmanager
 
 import httpx
 
-from lab.marks import Mark, MarkReader, encode_mark
+from lab.marks import encode_mark
 from lab.voice_live.app import server_config
 from lab.voice_live.settings import VoiceLiveSettings
 from tests.support.eventually import eventually
 from tests.support.lab_server import running
+from tests.support.mark_reader import Mark, MarkReader
 from tests.support.voice_live_stage import RawClient, b64, kinds, part, raw_client, tone
 
 

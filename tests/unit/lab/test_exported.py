@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.exported import OWNED, ForeignRedisError, defaults, left_out, notices, passed, redis_url
+from lab.exported import OWNED, RemoteRedisError, defaults, left_out, notices, passed, redis_url
 
 
 def test_settings_of_the_services_and_simulators_reach_them() -> None:
@@ -63,7 +63,7 @@ def test_a_redis_of_this_machine_is_used(url: str) -> None:
     "url", ["rediss://:secret@prod.redis.azure.net:10000/0", "redis+sentinel://localhost:1,prod:26379/mymaster/0"]
 )
 def test_a_redis_elsewhere_is_refused_without_its_password(url: str) -> None:
-    with pytest.raises(ForeignRedisError, match="prod") as caught:
+    with pytest.raises(RemoteRedisError, match="prod") as caught:
         redis_url({"REDIS_URL": url})
     assert "secret" not in str(caught.value)
 

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lab.mark_stream import MarkStream
-from lab.marks import MAX_CALL, MAX_SEQ, MarkReader, encode_mark
+from lab.marks import MAX_CALL, MAX_SEQ, encode_mark
+from tests.support.mark_reader import MarkReader
 
 
 def marks(call: int, seqs: range, rate_hz: int = 16_000) -> bytes:

@@ -61,9 +61,12 @@ CASES = {
     ),
     "two things in a step": (
         "name: x\ncaller:\n  steps:\n    - say: a\n      hang_up: true\n",
-        "line 4: `caller.steps[0]` is a step: it needs exactly one of say, play, dtmf, wait_for, pause_ms, hang_up",
+        "line 4: `caller.steps[0]` must have exactly one of say, play, dtmf, wait_for, pause_ms, hang_up",
     ),
-    "ms without a wait": ("name: x\ncaller: {steps: [{say: a, ms: 500}]}\n", "belong to `wait_for`, not to `say`"),
+    "ms without a wait": (
+        "name: x\ncaller: {steps: [{say: a, ms: 500}]}\n",
+        "which only `wait_for` supports; remove them from `say`",
+    ),
     "a negative pause": ("name: x\ncaller: {steps: [{pause_ms: -1}]}\n", "must be 0 or more"),
     "no list": ("name: x\ncaller: {steps: {say: a}}\n", "must be a list"),
     "twice": ("name: x\ncaller: {}\ncaller: {}\n", "line 3: repeated key `caller`; remove one of them"),

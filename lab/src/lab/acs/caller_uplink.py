@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from lab.acs.media_codec import frame_bytes
-from lab.mark_text import mark_base64
-from lab.marks import MAX_SEQ, encode_mark
+from lab.marks import MAX_SEQ, encode_mark, mark_base64
 
 
 @dataclass(frozen=True, slots=True)

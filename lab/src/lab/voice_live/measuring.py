@@ -16,8 +16,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from lab.mark_stream import MarkStream
-from lab.mark_text import mark_base64
-from lab.marks import FRAME_MS, MAX_SEQ
+from lab.marks import FRAME_MS, MAX_SEQ, mark_base64
 from lab.voice_live.audio_formats import SPEECH_RATE_HZ, decode_append
 from lab.voice_live.record import SessionRecord
 from lab.voice_live.simulated_response import Response

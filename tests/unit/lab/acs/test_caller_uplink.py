@@ -3,7 +3,7 @@ from __future__ import annotations
 from base64 import b64decode
 
 from lab.acs.caller_uplink import CallerEnds, CallerSays, Marks, Speech
-from lab.marks import Mark, MarkReader
+from tests.support.mark_reader import Mark, MarkReader
 
 
 def test_speech_is_cut_into_frames_and_filled_up_with_silence() -> None:

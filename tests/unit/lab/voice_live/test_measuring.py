@@ -9,11 +9,12 @@ import time
 
 import pytest
 
-from lab.marks import MarkReader, encode_mark
+from lab.marks import encode_mark
 from lab.voice_live.measuring import MAX_FRAMES_AT_ONCE, DeltaText, EchoLine, MarksLine, MarksTicker
 from lab.voice_live.server_events import RefusedError
 from lab.voice_live.simulated_response import Response, ResponseForm
 from tests.support.eventually import eventually
+from tests.support.mark_reader import MarkReader
 from tests.support.voice_live_stage import b64, staged
 
 FORM = ResponseForm("conv_1", ("audio", "text"), None, "pcm16")
