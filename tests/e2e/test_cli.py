@@ -16,7 +16,8 @@ import pytest
 
 from lab.cli import main
 from lab.kept_stack import load_stack
-from lab.stack import PARTS, Ports, Stack, probe_status
+from lab.stack import PARTS, Ports, Stack
+from lab.stack_process import probe_status
 from tests.support.eventually import eventually
 
 LAB = str(Path(sys.executable).parent / "lab")

@@ -22,7 +22,8 @@ from lab.kept_stack import (
     stored_processes,
 )
 from lab.ports import free_port
-from lab.stack import Ports, Process, Stack, stack_folder
+from lab.stack import Ports, Stack, stack_folder
+from lab.stack_process import Process
 
 
 def test_what_was_remembered_is_recalled(tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from lab.ports import free_port
-from lab.stack import Ports, Process, Stack, StackError, log_tail, probe_status, running
+from lab.stack import Ports, Stack, StackError, running
+from lab.stack_process import Process, probe_status
 
 
 def test_every_part_stands_and_is_known_by_name(stack: Stack) -> None:
@@ -75,4 +76,4 @@ def test_a_redis_of_another_machine_is_refused(tmp_path: Path, monkeypatch: pyte
 
 def test_nobody_there_has_status_0_and_no_log_is_told(tmp_path: Path) -> None:
     assert probe_status(f"http://127.0.0.1:{free_port()}/x") == 0
-    assert "no log" in log_tail(Process("acs", 1, None))
+    assert "no log" in Process("acs", 1, None).log_tail()

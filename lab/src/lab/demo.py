@@ -18,7 +18,7 @@ from lab.metric_checks import MetricsBefore
 from lab.observed_call import ObservedCall, place_call, save_recording
 from lab.redis_server import NoRedisError
 from lab.scenario import Scenario, ScenarioError, load_scenario
-from lab.stack import Ports, Stack, StackError, log_tail, running, show_ready, stack_folder
+from lab.stack import Ports, Stack, StackError, running, show_ready, stack_folder
 from lab.timeline import format_event
 from lab.unanswered_call import outcome_of, unchecked
 from lab.wire import Json, WireError
@@ -130,7 +130,7 @@ def run_call(stack: Stack, scenario: Scenario, out: Path, *, play: bool) -> int:
     if broken:
         print(f"\n{len(broken)} of {len(checks)} checks failed. Logs: {stack.folder}", file=sys.stderr)
         for process in stack.dead():
-            print(f"{process.name} exited unexpectedly:\n{log_tail(process)}", file=sys.stderr)
+            print(f"{process.name} exited unexpectedly:\n{process.log_tail()}", file=sys.stderr)
         return 1
     print(f"\nAll {len(checks)} checks passed.")
     return 0
@@ -142,7 +142,7 @@ def _follow(stack: Stack, call: ObservedCall) -> None:
         if time.monotonic() > deadline:
             raise StackError(f"the call did not end within {_CALL_TIMEOUT_S:.0f} s; logs: {stack.folder}")
         if stack.dead():
-            raise StackError(f"{stack.dead()[0].name} exited during the call:\n{log_tail(stack.dead()[0])}")
+            raise StackError(f"{stack.dead()[0].name} exited during the call:\n{stack.dead()[0].log_tail()}")
         time.sleep(0.1)
         call.poll()
         for side, event in call.new_events():

@@ -14,7 +14,8 @@ from typing import Any, Final
 
 import psutil
 
-from lab.stack import API_KEY, PARTS, STOP_TIMEOUT_S, Ports, Process, Stack, probe_of, probe_status, stack_folder
+from lab.stack import API_KEY, PARTS, STOP_TIMEOUT_S, Ports, Stack, stack_folder
+from lab.stack_process import Process, probe_of
 
 _FILE: Final = "stack.json"
 _SAME_START_S: Final = 1.0
@@ -90,7 +91,7 @@ def stack_on_ports(folder: Path, ports: Ports) -> Stack | None:
         if name == "identity":  # Compose does not publish it
             continue
         process = Process(name, stack.port_of(name), None, None, probe_of(name))
-        if probe_status(f"http://127.0.0.1:{process.port}{process.probe}") != 200:
+        if process.status() != 200:
             return None
         stack.processes.append(process)
     return stack
@@ -98,11 +99,8 @@ def stack_on_ports(folder: Path, ports: Ports) -> Stack | None:
 
 def not_ready(stack: Stack) -> list[str]:
     """Return the processes whose probe does not answer 200, with the status."""
-    return [
-        f"{one.name} ({probe_status(f'http://127.0.0.1:{one.port}{one.probe}') or 'no answer'})"
-        for one in stack.processes
-        if one.probe and probe_status(f"http://127.0.0.1:{one.port}{one.probe}") != 200
-    ]
+    statuses = [(one.name, one.status()) for one in stack.processes if one.probe]
+    return [f"{name} ({status or 'no answer'})" for name, status in statuses if status != 200]
 
 
 def stop_stored_stack(folder: Path) -> list[str]:

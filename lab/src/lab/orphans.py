@@ -18,14 +18,14 @@ from typing import Final
 
 import psutil
 
-_PATIENCE_S: Final = 5.0
-"""From SIGTERM to SIGKILL."""
+PATIENCE_S: Final = 5.0
 
 
 class Guard:
-    """Starts the watcher process with the first child."""
+    """Starts the watcher process with the first child. `patience_s`: from SIGTERM to SIGKILL."""
 
-    def __init__(self) -> None:
+    def __init__(self, patience_s: float = PATIENCE_S) -> None:
+        self._patience_s = patience_s
         self._watcher: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
 
@@ -43,7 +43,7 @@ class Guard:
             watcher = self._watcher
             if watcher is None or watcher.poll() is not None:
                 watcher = self._watcher = subprocess.Popen(
-                    [sys.executable, "-m", "lab.orphans"],
+                    [sys.executable, "-m", "lab.orphans", str(self._patience_s)],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.DEVNULL,
                     start_new_session=True,  # Ctrl-C in the terminal reaches only the parent
@@ -60,7 +60,7 @@ def _finish(watcher: subprocess.Popen[bytes]) -> None:
     with contextlib.suppress(BrokenPipeError):
         watcher.stdin.close()
     with contextlib.suppress(subprocess.TimeoutExpired):
-        watcher.wait(2 * _PATIENCE_S)
+        watcher.wait(2 * PATIENCE_S)
 
 
 _guards: dict[int, Guard] = {}
@@ -71,7 +71,7 @@ def guard() -> Guard:
     return _guards.setdefault(os.getpid(), Guard())
 
 
-def watch_until_closed(lines: Iterable[str]) -> None:
+def watch_until_closed(lines: Iterable[str], patience_s: float = PATIENCE_S) -> None:
     """Read pids until the pipe is closed, then terminate the processes that still run."""
     watched: dict[int, psutil.Process] = {}
     for line in lines:
@@ -84,7 +84,7 @@ def watch_until_closed(lines: Iterable[str]) -> None:
     left = [process for process in watched.values() if process.is_running()]
     for process in left:
         _end(process, force=False)
-    _, left = psutil.wait_procs(left, timeout=_PATIENCE_S)
+    _, left = psutil.wait_procs(left, timeout=patience_s)
     for process in left:
         _end(process, force=True)
 
@@ -95,4 +95,4 @@ def _end(process: psutil.Process, *, force: bool) -> None:
 
 
 if __name__ == "__main__":
-    watch_until_closed(sys.stdin)
+    watch_until_closed(sys.stdin, float(sys.argv[1]))

@@ -12,20 +12,18 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-import psutil
-
 from lab import exported
 from lab.acs.settings import LAB_ACCESS_KEY, LAB_RESOURCE_ID
 from lab.orphans import guard
 from lab.ports import can_be_had, free_port
 from lab.redis_server import start_server
+from lab.stack_process import SIMULATORS, Process, probe_of
 
 API_KEY: Final = "lab-operator-key"
 """Operator API key of the simulated stack; a documented value, not a secret."""
@@ -61,33 +59,6 @@ class Ports:
         while len(chosen) < 7:
             chosen.add(free_port())
         return cls(*chosen)
-
-
-@dataclass(slots=True)
-class Process:
-    name: str
-    port: int
-    popen: subprocess.Popen[bytes] | None
-    """None for a process that this stack did not start."""
-    log_path: Path | None = None
-    probe: str = ""
-
-    @property
-    def pid(self) -> int:
-        return self.popen.pid if self.popen else 0
-
-    @property
-    def listens(self) -> bool:
-        """Whether this process listens on its port; with several stacks another process may answer the probe."""
-        if self.popen is None:
-            return True
-        try:
-            sockets = psutil.Process(self.popen.pid).net_connections(kind="tcp")
-        except psutil.NoSuchProcess:
-            return False
-        except psutil.AccessDenied:
-            return True
-        return any(one.status == psutil.CONN_LISTEN and one.laddr.port == self.port for one in sockets)
 
 
 @dataclass(slots=True)
@@ -172,7 +143,7 @@ class Stack:
 
     def launch_part(self, name: str) -> None:
         scripts = Path(sys.executable).parent
-        command = [str(scripts / "lab"), name] if name in _SIMULATORS else [str(scripts / name)]
+        command = [str(scripts / "lab"), name] if name in SIMULATORS else [str(scripts / name)]
         self.launch(name, command, self.port_of(name), probe_of(name), self._environment(name))
 
     def port_of(self, name: str) -> int:
@@ -249,25 +220,17 @@ class Stack:
 
     def _await_ready(self, process: Process, deadline: float) -> None:
         while True:
-            status = probe_status(f"http://127.0.0.1:{process.port}{process.probe}")
+            status = process.status()
             if status == 200 and process.listens:
                 return
             if process.popen and process.popen.poll() is not None:
-                raise StackError(f"{process.name} exited with code {process.popen.returncode}:\n{log_tail(process)}")
+                raise StackError(f"{process.name} exited with code {process.popen.returncode}:\n{process.log_tail()}")
             if time.monotonic() > deadline:
-                raise StackError(f"{process.name} is not ready ({status or 'no answer'}):\n{log_tail(process)}")
+                raise StackError(f"{process.name} is not ready ({status or 'no answer'}):\n{process.log_tail()}")
             time.sleep(0.03)
 
 
-_SIMULATORS: Final = frozenset({"acs", "voice-live", "identity"})
 _SERVICES: Final = ("call-control", "media-gateway", "agent-relay")
-
-
-def probe_of(name: str) -> str:
-    """Return the path that answers 200 once the process is ready; empty for Redis."""
-    if name == "redis":
-        return ""
-    return "/healthz" if name in _SIMULATORS else "/readyz"
 
 
 def _given_redis() -> str:
@@ -301,27 +264,9 @@ def running(stack: Stack) -> Iterator[Stack]:
         stack.stop()
 
 
-def probe_status(url: str) -> int:
-    """Return the HTTP status of a GET, 0 without an answer."""
-    try:
-        with urllib.request.urlopen(url, timeout=1) as reply:
-            return int(reply.status)
-    except urllib.error.HTTPError as error:
-        return error.code
-    except (OSError, ValueError):
-        return 0
-
-
 def show_ready(name: str) -> None:
     """Print the progress of the start on one line."""
     print(f" {name}", end="", flush=True)
-
-
-def log_tail(process: Process, lines: int = 15) -> str:
-    if process.log_path is None or not process.log_path.exists():
-        return "(no log)"
-    text = process.log_path.read_text(errors="replace").splitlines()[-lines:]
-    return "\n".join(["  " + line for line in text] + [f"  (whole log: {process.log_path})"])
 
 
 def stack_folder(ports: Ports) -> Path | None:

@@ -10,7 +10,8 @@ from lab import demo
 from lab.cli import main
 from lab.kept_stack import addresses, save_stack
 from lab.scenario import Scenario
-from lab.stack import PARTS, Ports, Process, Stack
+from lab.stack import PARTS, Ports, Stack
+from lab.stack_process import Process
 
 
 @pytest.fixture
@@ -97,7 +98,6 @@ def test_a_stack_that_never_started_leaves_no_folder(tmp_path: Path) -> None:
     for folder in (tmp_path / "new" / "demo", kept):
         stack = Stack(Ports.free(), folder, extra={})
         with pytest.MonkeyPatch.context() as patched:
-            patched.setattr("lab.stack._find_scripts", lambda: None)
             patched.setattr("lab.stack.start_server", _interrupted)
             patched.delenv("REDIS_URL", raising=False)
             with pytest.raises(KeyboardInterrupt):

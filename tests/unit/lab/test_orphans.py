@@ -16,10 +16,11 @@ from tests.support.eventually import eventually
 
 PARENT = """
 import subprocess, sys, time
-from lab.orphans import guard
+from lab.orphans import Guard
+guard = Guard(patience_s=0.3)
 child = subprocess.Popen([sys.executable, "-c", {child!r}], stdout=subprocess.PIPE, start_new_session=True)
 child.stdout.readline()
-guard().watch(child.pid)
+guard.watch(child.pid)
 {then}
 print(child.pid, flush=True)
 time.sleep(60)
@@ -55,7 +56,7 @@ async def test_a_child_ends_with_a_killed_parent(child: str) -> None:
 
 
 async def test_a_released_child_keeps_running() -> None:
-    with parent(then="guard().release(); other = subprocess.Popen(['sleep', '60']); guard().watch(other.pid)") as (
+    with parent(then="guard.release(); other = subprocess.Popen(['sleep', '60']); guard.watch(other.pid)") as (
         running,
         process,
     ):

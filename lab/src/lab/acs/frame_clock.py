@@ -21,20 +21,21 @@ logger = logging.getLogger(__name__)
 
 
 class FrameClock:
-    """Uses event loop timers while it has members. Call `join` and `leave` in the thread of the loop."""
+    """Uses event loop timers while it has members. Call all methods in the thread of the loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._phases: tuple[list[Tick], ...] = tuple([] for _ in range(PHASES))
         self._next_phase = 0
         self._deadline = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
     def join(self, tick: Tick) -> None:
-        """Call `tick(time.monotonic())` every 20 ms, first within 20 ms."""
+        """Call `tick(now)` every 20 ms, first within 20 ms."""
         smallest = min(range(PHASES), key=lambda phase: len(self._phases[phase]))
         self._phases[smallest].append(tick)
         if self._timer is None:
-            self._deadline = time.monotonic()
+            self._deadline = self._clock()
             self._schedule()
 
     def leave(self, tick: Tick) -> None:
@@ -47,16 +48,19 @@ class FrameClock:
 
     def _schedule(self) -> None:
         loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(max(0.0, self._deadline - time.monotonic()), self._run)
+        self._timer = loop.call_later(max(0.0, self._deadline - self._clock()), self.run_due)
 
-    def _run(self) -> None:
-        now = time.monotonic()
+    def run_due(self) -> None:
+        """Call the members whose ticks are due, and set the timer for the next."""
+        if self._timer is not None:
+            self._timer.cancel()
+        now = self._clock()
         if now - self._deadline > CATCH_UP_S:
             self._deadline = now
         while self._deadline <= now:
             for tick in tuple(self._phases[self._next_phase]):
                 try:
-                    tick(time.monotonic())
+                    tick(self._clock())
                 except Exception:
                     logger.exception("tick failed; removing the call from the clock")
                     self.leave(tick)

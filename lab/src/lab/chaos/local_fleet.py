@@ -20,7 +20,8 @@ from lab.chaos.network import Network, Passage, network
 from lab.redis_group import RedisGroup
 from lab.redis_line import ask_map
 from lab.redis_server import start_server
-from lab.stack import Ports, Process, Stack, StackError
+from lab.stack import Ports, Stack, StackError
+from lab.stack_process import Process
 from lab.wire import call_json
 
 RELAY: Final = "agent-relay"
