@@ -21,7 +21,7 @@ _LINES: Final[dict[tuple[str, str], str]] = {
     ("voice", "speech_stopped"): "voice     speech_stopped",
     ("voice", "response_created"): "agent     begins to answer",
     ("voice", "response_done"): "agent     response {status}",
-    ("voice", "truncated"): "agent     item truncated to the heard {audio_end_ms} ms",
+    ("voice", "truncated"): "agent     item truncated to the {audio_end_ms} ms that were heard",
     ("phone", "stop_audio"): "phone     StopAudio, {cleared_ms} ms of the agent dropped",
     ("phone", "dtmf"): "caller    presses {tone}",
     ("phone", "media_closed"): "phone     media socket closed ({code})",
