@@ -95,7 +95,6 @@ def _read(path: Path) -> Scenario | None:
 
 
 def run_call(stack: Stack, scenario: Scenario, out: Path, *, play: bool) -> int:
-    """Place one call, print and check it. Return the exit code."""
     before = MetricsBefore.read(stack)
     call = place_call(stack, scenario)
     print(f"Calling, scenario “{scenario.name}”. Times are in seconds since the phone began to ring:\n")

@@ -23,7 +23,6 @@ _SAME_START_S: Final = 1.0
 
 
 def save_stack(stack: Stack) -> None:
-    """Store the running processes for `lab down` and `lab call`."""
     rows = [{"name": p.name, "port": p.port, "pid": p.pid, "started": _started(p.pid)} for p in stack.processes]
     (stack.folder / _FILE).write_text(json.dumps({"processes": rows, "ports": asdict(stack.ports)}, indent=1))
 

@@ -49,7 +49,6 @@ class MetricsBefore:
         return any(metrics.get("bridge_active_calls", 0) > 0 for metrics in self.services.values())
 
     def checks(self, call: ObservedCall, transcript: list[Json]) -> Iterator[CallCheck]:
-        """Compare the growth of counters with the call."""
         if self.other_calls:
             return
         wanted_of = expected(call, transcript)

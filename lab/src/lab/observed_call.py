@@ -148,7 +148,6 @@ def place_call(stack: Stack, scenario: Scenario, *, audio: str = "script", mark:
 
 
 def save_recording(call: ObservedCall, path: Path) -> bytes:
-    """Fetch the call's stereo WAV and write it to `path`."""
     wav = call.recording()
     if not wav.startswith(b"RIFF"):
         raise WireError("the recording from the simulated ACS is not a WAV file")

@@ -30,7 +30,6 @@ class Guard:
         self._lock = threading.Lock()
 
     def watch(self, pid: int) -> None:
-        """Terminate the process `pid` when this process ends."""
         self._send(f"{pid}\n")
 
     def release(self) -> None:

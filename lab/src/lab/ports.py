@@ -49,7 +49,6 @@ class PortBlock:
         raise NoPortError(f"all {BLOCK_PORTS} ports of this process are in use; stop servers that are no longer needed")
 
     def close(self) -> None:
-        """Release the block."""
         os.close(self._lock)
 
 
@@ -88,7 +87,6 @@ def _lock(path: Path) -> int | None:
 
 
 def can_be_had(port: int) -> bool:
-    """Whether a server can listen on this port of 127.0.0.1."""
     with socket.socket() as probe:
         # Like servers do: connections in TIME_WAIT do not block the port.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -96,7 +96,6 @@ def _follows(port: int) -> bool:
 
 @contextlib.contextmanager
 def redis_cluster(folder: Path, servers: int = 3, *, replicas: bool = False) -> Iterator[RedisCluster]:
-    """Run a complete cluster for the duration of the context."""
     cluster = RedisCluster(folder)
     try:
         cluster.start(servers, replicas=replicas)

@@ -126,7 +126,6 @@ class RedisGroup(RedisServers):
         self.processes[port] = start_process(port, str(conf), "--sentinel", log_path=self._log_path(f"sentinel-{port}"))
 
     def _log_path(self, name: str) -> Path:
-        """Each start has its own log."""
         return self.folder / f"{name}.{int(time.time() * 1000)}.log"
 
 
@@ -136,7 +135,6 @@ def _fields(flat: list[Any]) -> Mapping[str, str]:
 
 @contextlib.contextmanager
 def redis_group(folder: Path) -> Iterator[RedisGroup]:
-    """Run a complete group for the duration of the context."""
     group = RedisGroup(folder)
     try:
         group.start()

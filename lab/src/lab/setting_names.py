@@ -52,7 +52,6 @@ _NEAREST: Final = 0.5
 def misspelled(
     environ: Mapping[str, str] | None = None, known: Iterable[str] = OF_SERVICES | _OF_SIMULATORS
 ) -> list[str]:
-    """Return the unknown variables, each with the nearest known name."""
     names = frozenset(known)
     found = []
     for name in sorted(set(os.environ if environ is None else environ) - names):

@@ -43,7 +43,6 @@ def synthesize(text: str, rate_hz: int, voice: str = "en-us") -> bytes:
 
 
 def ms_of(pcm: bytes, rate_hz: int) -> int:
-    """Return the duration in whole milliseconds."""
     return len(pcm) // BYTES_PER_SAMPLE * 1000 // rate_hz
 
 
@@ -97,7 +96,6 @@ class _Engine:
         return str(link)
 
     def speak(self, text: str, voice: str) -> bytes:
-        """Return PCM16 at the rate of the engine."""
         if self._library.espeak_SetVoiceByName(voice.encode()) != 0:
             raise SpeechError(f"unknown voice of espeak-ng: {voice!r}")
         pcm = bytearray()

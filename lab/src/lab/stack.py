@@ -100,7 +100,6 @@ class Stack:
                 self.progress(process.name)
 
     def keep(self) -> None:
-        """Keep all processes running when this process ends."""
         guard().release()
 
     def hurry(self) -> None:
@@ -265,7 +264,6 @@ def running(stack: Stack) -> Iterator[Stack]:
 
 
 def show_ready(name: str) -> None:
-    """Print the progress of the start on one line."""
     print(f" {name}", end="", flush=True)
 
 

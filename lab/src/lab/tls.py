@@ -32,7 +32,6 @@ class Tls:
     context: ssl.SSLContext
 
     def context_factory(self, _config: uvicorn.Config, _default: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
-        """For uvicorn's `ssl_context_factory`."""
         return self.context
 
     @property
@@ -46,7 +45,6 @@ class Tls:
 
 
 def add_tls_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that `tls_from` reads."""
     parser.add_argument(
         "--tls", action="store_true", help="serve https and wss, with a certificate of a local authority"
     )

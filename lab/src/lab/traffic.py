@@ -69,7 +69,6 @@ def await_talking(stack: Stack, placed: dict[int, str]) -> int:
 
 
 def hang_up(stack: Stack, placed: dict[int, str]) -> None:
-    """Hang up all calls and wait until they are over."""
     for lab_id in placed.values():
         call_json("POST", f"{stack.url('acs')}/lab/calls/{lab_id}/hangup", {})
     _await_all(stack, placed, lambda row: row["state"] in FINISHED, END_TIMEOUT_S)
@@ -115,7 +114,6 @@ def directions(calls: Iterable[CallMarks], window: tuple[float, float]) -> tuple
 
 
 def cpu_s(stack: Stack) -> dict[str, float]:
-    """Return the CPU time of each process in seconds."""
     times = {process.name: psutil.Process(process.pid).cpu_times() for process in stack.processes if process.pid}
     return {name: spent.user + spent.system for name, spent in times.items()}
 

@@ -45,7 +45,6 @@ def draw(samples: NDArray[np.int16], rate_hz: int, marks: Sequence[tuple[float, 
 
 
 def _outline(heights: NDArray[np.float64], middle: int) -> str:
-    """Return the path along the upper edge and back along the lower edge."""
     xs = [_x(number / COLUMNS) for number in range(COLUMNS)]
     reach = [max(round(float(height) * (LANE / 2 - 3), 1), 0.5) for height in heights]
     upper = [f"{x:g},{middle - y:g}" for x, y in zip(xs, reach, strict=True)]

@@ -32,7 +32,6 @@ _TEXTS: Final = {
 
 
 def syntax_mistake(error: yaml.YAMLError, text: str) -> str:
-    """Return one line for a YAML syntax error."""
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     problem = getattr(error, "problem", None) or " ".join(str(error).split())
     if mark is None:

@@ -26,7 +26,6 @@ from lab.tls import Tls
 
 
 def create_app(settings: AcsSettings) -> Starlette:
-    """The lifespan creates the HTTP session, the keys and the calls."""
     current: list[Exchange] = []
 
     def exchange() -> Exchange:

@@ -142,7 +142,6 @@ def transfer_accepted(call: SimulatedCall, target: Identifier, transferee: Ident
 
 
 def completed(call: SimulatedCall, name: str, context: str | None, **fields: object) -> Json:
-    """Return the success event of an operation."""
     return event(call, name, context, resultInformation=result(), **fields)
 
 

@@ -88,7 +88,6 @@ class CallerLine:
         return [*self.silences, (self._sounded_at, now)] if silent else self.silences
 
     def clear(self, now: float) -> float:
-        """Drop the unplayed agent audio and return its duration in ms."""
         self._cut = True
         return self.playout.clear(now)
 

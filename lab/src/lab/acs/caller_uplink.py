@@ -25,9 +25,7 @@ class CallerUplink(Protocol):
 
     def next_frame(self, now: float) -> bytes | None: ...
 
-    def changes(self) -> list[CallerSays | CallerEnds]:
-        """Return the speech starts and ends of the last frame."""
-        ...
+    def changes(self) -> list[CallerSays | CallerEnds]: ...
 
 
 class Utterance:

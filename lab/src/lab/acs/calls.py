@@ -124,7 +124,6 @@ class SimulatedCall:
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
     def note(self, event: str, *, t: float | None = None, **fields: object) -> None:
-        """Add an event to the timeline, now or at the monotonic time `t`."""
         self.timeline.append({"t": time.monotonic() if t is None else t, "event": event, **fields})
 
     def become(self, state: CallState) -> None:
@@ -179,7 +178,6 @@ class SimulatedCall:
         return properties
 
     def json(self) -> Json:
-        """Return the body of `GET /lab/calls/{id}`."""
         return {
             "id": self.id,
             "state": self.state.value,

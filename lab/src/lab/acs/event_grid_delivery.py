@@ -70,7 +70,6 @@ class EventGrid:
         return problem
 
     def retries(self, call: SimulatedCall) -> bool:
-        """Whether Event Grid retries a failed delivery of this call."""
         return call.id not in self._final
 
     async def _deliver_once(self, call: SimulatedCall, neighbours: Sequence[object]) -> str | None:
@@ -205,7 +204,6 @@ def incoming_call_data(call: SimulatedCall) -> Json:
 
 
 def _among(event: Json, neighbours: Sequence[object]) -> list[object]:
-    """Return a batch with the event in the middle."""
     half = len(neighbours) // 2
     return [*neighbours[:half], event, *neighbours[half:]]
 

@@ -76,7 +76,6 @@ class Exchange:
         return self._legs.get(call.id)
 
     def stop(self) -> None:
-        """Cancel all tasks at shutdown."""
         for task in tuple(self._running):
             task.cancel()
 

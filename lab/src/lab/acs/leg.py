@@ -80,7 +80,6 @@ class Leg:
         return task
 
     def connect(self) -> None:
-        """The application has answered the call."""
         call = self.call
         call.answered = True
         call.participants = {party.raw_id: Participant(party) for party in (call.caller, call.app)}
@@ -104,7 +103,6 @@ class Leg:
         return participant
 
     def hang_up_by_caller(self, form: HangUpForm | None = None) -> None:
-        """`form`: codes for `CallDisconnected`."""
         if self.call.state is CallState.RINGING:
             self.end(CANCELED_BY_CALLER)
             return
@@ -112,7 +110,6 @@ class Leg:
         self.end(CallEnd("caller", "caller_hung_up", form.code, form.sub_code, form.message))
 
     async def press(self, tones: str) -> None:
-        """Press keys as the caller, 200 ms each."""
         call = self.call
         for tone in tones:
             call.note("dtmf", tone=tone, by="caller")
@@ -125,7 +122,6 @@ class Leg:
             await asyncio.sleep(_TONE_S)
 
     async def next_tick(self) -> None:
-        """Wait for the next frame of 20 ms."""
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._tick_waiters.append(waiter)
         await waiter

@@ -34,7 +34,6 @@ NORMAL_CLOSURE = 1000
 
 
 def media_headers(call: SimulatedCall, shared: SharedState) -> dict[str, str]:
-    """Return the headers of the WebSocket handshake of ACS."""
     token = shared.tokens.acs_token(datetime.now(UTC), shared.settings.socket_token_s)
     return {
         "Authorization": f"Bearer {token}",
@@ -115,7 +114,6 @@ class MediaLink:
             self._socket.send_text(encode_dtmf(tone))
 
     def cut(self) -> None:
-        """Abort the connection without a close frame, like a crash of ACS."""
         socket, self._socket = self._socket, None
         self._settled = False
         self._stop_drop_timer()
@@ -123,7 +121,6 @@ class MediaLink:
             socket.cut()
 
     async def close(self) -> None:
-        """Close the socket with 1000, like ACS at the end of a call or of streaming."""
         socket, self._socket = self._socket, None
         self._settled = False
         self._stop_drop_timer()

@@ -132,7 +132,6 @@ class MediaSocketClient(asyncio.Protocol):
             self.cut()
 
     def cut(self) -> None:
-        """Abort the connection without a close frame."""
         if self._transport is not None:
             self._transport.abort()
 

@@ -59,7 +59,6 @@ class Streaming:
             self._callbacks.put(events.stream_connect_failed(self._call, context), url=url)
 
     async def start(self, media: MediaOptions, context: str | None, url: str | None) -> None:
-        """Carry out startMediaStreaming after the 202."""
         self._start_context = context
         try:
             await self.open(media)
@@ -70,7 +69,6 @@ class Streaming:
             self.report_start(None, context, url)
 
     async def stop(self, context: str | None, url: str | None) -> None:
-        """Carry out stopMediaStreaming after the 202."""
         self._call.media_state = "inactive"
         if self._redial is not None:
             self._redial.cancel()

@@ -52,7 +52,6 @@ class TokenIssuer:
         return self._keys[0].sign(self._claims(self._audience, now, lifetime_s))
 
     def event_grid_token(self, audience: str, now: datetime) -> str:
-        """Return a token like those that Entra issues to the application of Event Grid."""
         claims = self._claims(audience, now, 3600.0)
         return self._keys[0].sign(claims | {"roles": [EVENT_GRID_ROLE], "appid": EVENT_GRID_APP_ID})
 

@@ -92,7 +92,6 @@ def pretended(operation: str, body: Mapping[str, object]) -> Iterator[str]:
 
 
 def _is_default(value: object) -> bool:
-    """Whether omitting the field would have the same meaning."""
     if isinstance(value, Mapping):
         return all(_is_default(one) for one in value.values())
     return value in (None, False, [], "")

@@ -85,7 +85,6 @@ def _after_function(agent: Agent, conversation: ConversationItems, last: Convers
 
 
 def _reply(agent: Agent, conversation: ConversationItems) -> Reply | None:
-    """Return the reply to the latest turn; None before the first turn and after the last reply."""
     turn = conversation.user_turns - 1
     return agent.replies[turn] if 0 <= turn < len(agent.replies) else None
 

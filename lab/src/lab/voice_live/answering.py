@@ -70,7 +70,6 @@ class Answering:
         return response, [response.created(), *self.open_message(response)]
 
     def reveal(self, response: Response) -> list[Event]:
-        """Return `response.created` of a `hidden` response."""
         response.hidden = False
         return [response.created()]
 
@@ -90,7 +89,6 @@ class Answering:
         return opening
 
     def say(self, response: Response, delta: Delta, now: float) -> list[Event]:
-        """Return the events of one slice of speech: words, then audio."""
         said = [response.text_delta(word) for word in delta.words]
         if response.first_delta_at is None:
             self.record.note(now, "first_delta", response_id=response.id)
@@ -104,19 +102,16 @@ class Answering:
         return said
 
     def next_part(self, response: Response) -> list[Event]:
-        """Open another audio part of the same item."""
         parts = response.next_part()
         self._keep(response)
         return parts
 
     def write(self, response: Response, text: str) -> list[Event]:
-        """Return the events of words in a response without audio."""
         written = [response.text_delta(text), *self.take_deferred()]
         self._keep(response)
         return written
 
     def call_with(self, response: Response, arguments: str) -> list[Event]:
-        """Return the arguments of a function call, in two deltas like a model."""
         half = len(arguments) // 2
         deltas = [response.arguments_delta(part) for part in (arguments[:half], arguments[half:]) if part]
         self._keep(response)

@@ -61,7 +61,6 @@ class _Control:
         return JSONResponse(self._resource.agent.model_dump(mode="json"))
 
     async def set_agent(self, request: Request) -> Response:
-        """Set the script of sessions that are opened later."""
         self._resource.agent = await decode_body(request, Agent)
         return await self.get_agent(request)
 
@@ -83,7 +82,6 @@ class _Control:
         return Response(status_code=204)
 
     async def set_sessions_agent(self, request: Request) -> Response:
-        """Replace the script of an open session."""
         session = self._find(request)
         agent = await decode_body(request, Agent)
         if not session.follow(agent):
@@ -106,11 +104,9 @@ class _Control:
         return Response(status_code=204)
 
     async def handshakes(self, _request: Request) -> Response:
-        """List the handshakes that were refused with an HTTP status."""
         return JSONResponse({"refused": self._resource.refused_handshakes})
 
     async def quota(self, _request: Request) -> Response:
-        """Return the number of connections in the last minute, and the highest number in any minute."""
         quota = self._resource.quota
         counted = quota.counted(time.monotonic())
         return JSONResponse({"per_minute": quota.per_minute, "counted": counted, "most": quota.most})

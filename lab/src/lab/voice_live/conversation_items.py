@@ -44,7 +44,6 @@ class ConversationItem:
 
     @property
     def spoken(self) -> bool:
-        """Whether it is an audio message of the caller."""
         return self.role == "user" and any(part.get("type") == "input_audio" for part in self.content)
 
     def to_wire(self) -> Event:
@@ -155,7 +154,6 @@ class ConversationItems:
         return self.items.index(previous) + 1
 
     def put(self, item: ConversationItem) -> None:
-        """Replace the item with the same id, if it exists."""
         self.items = [item if known.id == item.id else known for known in self.items]
 
     def delete(self, item_id: object) -> None:
@@ -196,7 +194,6 @@ def _cut(item: ConversationItem, audio_end_ms: int) -> ConversationItem:
 
 
 def _shortened(item: ConversationItem, index: int, audio_end_ms: int) -> ConversationItem:
-    """Cut one part of several."""
     texts = [str(part.get("transcript") or "") for part in item.content]
     texts[index] = _kept_words(texts[index], audio_end_ms, item.parts_ms[index])
     parts_ms = (*item.parts_ms[:index], audio_end_ms, *item.parts_ms[index + 1 :])

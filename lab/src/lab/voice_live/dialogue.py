@@ -55,7 +55,6 @@ class Dialogue:
         return self._speech_started(DetectedSpeechStart(at_ms), now)
 
     def end_turn(self, at_ms: int, now: float) -> list[Event]:
-        """End a turn of `begin_turn`, without a response."""
         self.record.note(now, "speech_stopped", audio_end_ms=at_ms, item_id=self._turn_item_id)
         stopped = server_events.speech_stopped(at_ms, self._turn_item_id)
         turn = self._caller_turn(self._turn_item_id, self.caller.turn_start_ms, at_ms, now)

@@ -47,7 +47,6 @@ _OBFUSCATED = (".text.delta", ".output_text.delta", "_transcript.delta", "_argum
 
 # -- server events
 def renamed(sent: Event) -> list[Event]:
-    """Return the event with its GA name and the GA names of the parts of its item."""
     kind = str(sent["type"])
     for beta, ga in _NAMES.items():
         if kind.startswith(beta):
@@ -64,7 +63,6 @@ def renamed(sent: Event) -> list[Event]:
 
 
 def with_ga_objects(sent: Event) -> Event:
-    """Return the event with its session, response or item in GA form."""
     sent = _with_ga_keys(sent)
     if isinstance(session := sent.get("session"), Mapping):
         return {**sent, "session": ga_session(session)}

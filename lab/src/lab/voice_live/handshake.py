@@ -88,12 +88,10 @@ class AgentMode:
 
     @property
     def given_name(self) -> str:
-        """The name in the request of the client."""
         return self.name
 
     @property
     def marks_phases(self) -> bool:
-        """Whether messages have a `phase`."""
         return False
 
 
@@ -117,12 +115,10 @@ class ModelMode:
 
     @property
     def given_name(self) -> str:
-        """The name in the request of the client."""
         return self.model
 
     @property
     def marks_phases(self) -> bool:
-        """Whether messages have a `phase`."""
         return self.model.startswith("gpt-realtime-2") and not self.openai
 
     @property

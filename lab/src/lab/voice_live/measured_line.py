@@ -20,8 +20,7 @@ class MeasuredLine(Protocol):
     def hear_at_once(self, audio: bytes, now: float) -> bool:
         """Handle plain base64; false if `hear` must handle the event."""
 
-    def stop(self) -> None:
-        """End with the session."""
+    def stop(self) -> None: ...
 
 
 def measured_line(dialogue: Dialogue, resource: Resource, send: SendNow) -> MeasuredLine | None:

@@ -58,8 +58,7 @@ class MeasuredTurns(Protocol):
     @property
     def next_at(self) -> float: ...
 
-    def act(self, line: MarksLine) -> None:
-        """Called at `next_at`."""
+    def act(self, line: MarksLine) -> None: ...
 
 
 @dataclass(eq=False)
@@ -112,7 +111,6 @@ class MarksLine:
         return True
 
     def begin_at(self, number: int) -> None:
-        """Set the number of the first mark."""
         self._frames_before = number
 
     def speak(self, response: Response, now: float) -> None:
@@ -126,7 +124,6 @@ class MarksLine:
 
     @property
     def spoken_ms(self) -> int:
-        """Audio of the current response."""
         return self._frames * FRAME_MS
 
     @property

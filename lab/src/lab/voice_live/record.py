@@ -44,7 +44,6 @@ class SessionRecord:
     """Times at which `speech_started` was written to the socket, in marks mode."""
 
     def note(self, now: float, kind: str, **facts: object) -> None:
-        """Add a state change to the timeline and log it."""
         self.timeline.append({"t": now, "event": kind, **facts})
         if kind not in _QUIET:
             log.info(kind, extra={"session": self.id, "facts": facts})

@@ -60,7 +60,6 @@ class HandshakeQuota:
         return True
 
     def counted(self, now: float) -> int:
-        """Return the number of connections in the last minute."""
         while self._taken_at and self._taken_at[0] <= now - QUOTA_WINDOW_S:
             self._taken_at.popleft()
         return len(self._taken_at)

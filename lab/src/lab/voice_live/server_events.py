@@ -15,7 +15,6 @@ _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
 def new_id(kind: str) -> str:
-    """Return an id in the form of the service: `item_`, `resp_`, `conv_`, … and base62 characters."""
     return f"{kind}_{''.join(secrets.choice(_BASE62) for _ in range(21))}"
 
 

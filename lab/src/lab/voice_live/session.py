@@ -179,7 +179,6 @@ class SimulatedSession:
         self._connection.drop()
 
     def mute(self) -> None:
-        """Stop sending, but keep the socket open."""
         self._muted = True
         self.record.note(time.monotonic(), "muted")
 
@@ -236,7 +235,6 @@ class SimulatedSession:
             return failed("speech_synthesis_failed", str(error))
 
     async def _write_out(self, response: Response, text: str) -> None:
-        """Send words without audio."""
         answering = self._answering
         await self._send(answering.open_message(response))
         for number, word in enumerate(text.split()):

@@ -136,7 +136,6 @@ class Response:
         return self._part_event("response.audio.delta", delta=encoded)
 
     def next_part(self) -> list[Event]:
-        """Complete the current audio part and open another one."""
         closing = self._close_part()
         self._text = ""
         part: Event = {"type": "audio", "transcript": ""}
@@ -154,7 +153,6 @@ class Response:
         return closing
 
     def repeated_delta(self) -> Event:
-        """Return another delta after the cancellation of the response."""
         return self._part_event("response.audio.delta", delta=self.last_delta)
 
     def arguments_delta(self, text: str) -> Event:

@@ -69,7 +69,6 @@ class TurnDetector:
         return found
 
     def reset(self) -> None:
-        """Discard the current turn; the clock continues."""
         self.speaking = False
         self._voiced_ms = self._silent_ms = 0
 

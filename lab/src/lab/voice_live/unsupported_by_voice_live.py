@@ -101,7 +101,6 @@ def pretended_in_query(query: Mapping[str, str]) -> list[str]:
 
 
 def pretended_in_event(kind: str, body: Mapping[str, object]) -> list[str]:
-    """Return the fields of a client event that have no effect in the simulator."""
     if kind == "session.update":
         return list(_without_effect("session", body.get("session")))
     if kind == "response.create":
