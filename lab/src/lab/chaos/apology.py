@@ -1,4 +1,4 @@
-"""How much of the gateway's recorded apology a caller heard, in the sound that the simulated ACS played to them."""
+"""Measures how much of the gateway's recorded apology a caller heard, from the audio that the simulated ACS played."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from lab.heard_audio import SILENCE_RMS, Samples, find_speech, last_sound_s
 RECORDING_PATH: Final = Path(__file__).parents[4] / "services/media-gateway/src/media_gateway/apology.wav"
 PIECE_S: Final = 0.3
 PAUSE_S: Final = 1.0
-"""The longest pause between two pieces; more is no apology but pieces of one."""
+"""Longest accepted pause between two pieces; after a longer one, the apology counts as interrupted."""
 ALIKE: Final = 0.9
-"""Likeness from which a piece counts as heard: resamplers and a fading hold tone leave it above 0.95."""
+"""Minimum likeness of a piece that was heard: after resampling and under a fading hold tone it is above 0.95."""
 
 
 @dataclass(frozen=True, slots=True)
 class HeardApology:
     share: float
-    """Of its sound, from 0 to 1: only 1 is the whole."""
+    """Share of the apology's samples that were heard, 0 to 1."""
     end_s: float
-    """When the last of it was heard, seconds from the beginning of the recording."""
+    """End of the last piece that was heard, in seconds from the start of the recording."""
 
     @property
     def whole(self) -> bool:
@@ -33,7 +33,7 @@ class HeardApology:
 
 
 def recorded_apology(rate_hz: int, path: Path = RECORDING_PATH) -> Samples:
-    """What the gateway plays unless it is told otherwise, up to its last sound."""
+    """The gateway's default apology, without the silence at its end."""
     with wave.open(str(path), "rb") as recording:
         own_hz = recording.getframerate()
         samples = np.frombuffer(recording.readframes(recording.getnframes()), dtype="<i2").astype(np.float64)
@@ -42,7 +42,9 @@ def recorded_apology(rate_hz: int, path: Path = RECORDING_PATH) -> Samples:
 
 
 def find_apology(agent: Samples, rate_hz: int, apology: Samples, *, from_s: float) -> HeardApology:
-    """Piece by piece and in order: a pause between pieces is forgiven, what was cut off or chopped up is not."""
+    """Find the pieces of the apology in their order. Pauses up to `PAUSE_S` between pieces are accepted, missing pieces
+    are not.
+    """
     heard, whole, at_s, missed_s = 0, 0, from_s, float("inf")
     for piece in np.array_split(apology, max(1, round(len(apology) / rate_hz / PIECE_S))):
         length_s = len(piece) / rate_hz

@@ -1,4 +1,4 @@
-"""Faults while calls arrive: wild webhooks, too many callers, a call-control that dies; and how they were answered."""
+"""Faults while calls arrive: repeated and reordered webhooks, too many callers, a crash of call-control."""
 
 from __future__ import annotations
 
@@ -10,24 +10,26 @@ from typing import Final
 from lab.chaos.call_evidence import CallEvidence
 from lab.chaos.local_fleet import CONTROL
 from lab.chaos.row import Facts, Scene
-from lab.wire import Json, call_json
+from lab.wire import Json
 
 
 def crash_while_ringing(scene: Scene) -> Facts:
-    """call-control dies at another moment of each repetition: from the delivery of IncomingCall to the answer."""
+    """kill -9 of call-control between the delivery of IncomingCall and the answer, later in each repetition."""
     fleet, crowd = scene.fleet, scene.crowd
     name = fleet.running(CONTROL)[scene.turn % 2]
-    dialling = threading.Thread(target=crowd.dial_at_risk)
-    dialling.start()
+    dialing = threading.Thread(target=crowd.dial_at_risk)
+    dialing.start()
     time.sleep(0.01 + 0.04 * (scene.turn % 16))
     fleet.kill(name)
-    dialling.join()
+    dialing.join()
     fleet.launch_replica(name)
     return {}
 
 
 def answers(scene: Scene, _: Sequence[CallEvidence]) -> Facts:
-    """How often and how soon the calls were answered, from the delivery that was taken."""
+    """Share of the calls that were answered exactly once, and the longest time to the answer, from the delivery that
+    was accepted.
+    """
     slowest, once = 0.0, 0
     phones = scene.crowd.phones()
     for phone in phones:
@@ -42,12 +44,8 @@ def answers(scene: Scene, _: Sequence[CallEvidence]) -> Facts:
 
 
 def webhooks_gone_wild(scene: Scene) -> Facts:
-    """Every event ten times more, callbacks late and in reverse order."""
-    faults = {
-        "event_grid": {"duplicates": 10},
-        "callbacks": {"duplicates": 10, "reorder": True},
-    }
-    call_json("PUT", f"{scene.fleet.url('acs')}/lab/faults", faults)
+    """Repeat every event ten times, with callbacks late and in reverse order."""
+    scene.fleet.inject("acs", {"event_grid": {"duplicates": 10}, "callbacks": {"duplicates": 10, "reorder": True}})
     scene.crowd.dial()
     scene.crowd.await_talking()
     return {"backward_states": _backward_states(scene, watch_s=3.0)}
@@ -61,8 +59,7 @@ def _backward_states(scene: Scene, watch_s: float) -> float:
     backward = 0
     end = time.monotonic() + watch_s
     while time.monotonic() < end:
-        answer = call_json("GET", f"{scene.fleet.url(CONTROL)}/api/calls")
-        for row in next(iter(answer.values())) if isinstance(answer, dict) else answer:
+        for row in scene.fleet.request("GET", CONTROL, "/api/calls")["calls"]:
             rank = _RANKS.index(row["status"])
             backward += rank < seen.get(row["call_id"], 0)
             seen[row["call_id"]] = rank
@@ -71,7 +68,7 @@ def _backward_states(scene: Scene, watch_s: float) -> float:
 
 
 def over_capacity(scene: Scene) -> Facts:
-    """More callers than the fleet has room for."""
+    """Place more calls than the fleet's capacity."""
     scene.crowd.dial()
     deadline = time.monotonic() + 20
     while any(phone["state"] in ("ringing", "connecting") for phone in scene.crowd.phones()):

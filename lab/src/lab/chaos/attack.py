@@ -1,5 +1,5 @@
-"""Strangers at a service's port. Each attack runs at the full speed of one thread, against a plain sink and against the
-service: the difference is what the service adds to the load of the machine.
+"""Attacks by unauthenticated peers. Each attack runs at the full speed of one thread, against a plain sink and against
+the service: the difference is the load that the service adds to the machine.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ from lab.wire import call_json
 SLOW: Final = 500
 WRONG: Final = 50
 BAD: Final = 2
-"""Calls of their own whose media socket brings what ACS never sends."""
+"""Additional calls whose media socket carries messages that ACS never sends."""
 CLOSED_S: Final = 8.0
 PHASE_S: Final = 1.5
-"""Each attack, each time, against each of the two."""
+"""Duration of one attack on one target."""
 ROUNDS: Final = 2
 PAUSE_S: Final = 0.3
 SOCKET_ATTACKS: Final = (
     *("small-frames", "pings", "empty-frames", "fragments"),
     *("connect-and-leave", "ask-and-leave", "half-heads", "after-the-end"),
 )
-"""`ask-and-leave` brings a wrong token."""
+"""`ask-and-leave` sends a wrong token."""
 REQUEST_ATTACKS: Final = ("half-heads", "large-heads", "bodies", "unread", "connect-and-leave", "ask-and-leave")
 _AFTER: Final = "after-the-end"
 _SINK: Final = "sink"
@@ -65,30 +65,30 @@ _ODD: Final = (
 
 
 def hostile_sockets(scene: Scene) -> Facts:
-    """The calls' own gateway is attacked directly, without the ingress."""
+    """Attack the gateway that has the calls, directly and not through the ingress."""
     fleet = scene.fleet
     name = busiest(scene, GATEWAY)
     with memory_of(fleet, name) as memory:
-        call_json("PUT", f"{fleet.url('acs')}/lab/faults", {"media": {"odd_frames": _ODD, "times": BAD}})
+        fleet.inject("acs", {"media": {"odd_frames": _ODD, "times": BAD}})
         odd = Crowd(fleet, first=_OUTSIDERS + scene.turn * (BAD + ROUNDS), count=BAD)
         odd.dial_at_risk()
         closed = _slow_and_wrong(fleet.replica_port(name))
         odd.hang_up()
-        made = attack_in_turns(scene, name, SOCKET_ATTACKS, _WRONG)
+        made = attack_alternately(scene, name, SOCKET_ATTACKS, _WRONG)
     return {"attackers_closed_s": closed, "connections": made, **memory()}
 
 
 def hostile_requests(scene: Scene) -> Facts:
-    """One of the call-controls is attacked directly, while its peers and the probes go on asking it."""
+    """Attack one call-control directly, while it still serves its peers and the probes."""
     name = busiest(scene, CONTROL)
     with memory_of(scene.fleet, name) as memory, answers_of(scene.fleet.replica_port(name)) as slowest_s:
-        made = attack_in_turns(scene, name, REQUEST_ATTACKS, _CALLBACK)
+        made = attack_alternately(scene, name, REQUEST_ATTACKS, _CALLBACK)
     return {"ready_s": slowest_s(), "connections": made, **memory()}
 
 
-def attack_in_turns(scene: Scene, name: str, kinds: Sequence[str], head: bytes) -> float:
-    """All attacks on the sink, all on the service, then the other way round, so that a drift of the machine cancels
-    out. The number of connections that the attacker made with the service.
+def attack_alternately(scene: Scene, name: str, kinds: Sequence[str], head: bytes) -> float:
+    """All attacks on the sink, all on the service, then in reverse order, so that a drift of the machine cancels out.
+    Returns the number of connections that the attacker opened to the service.
     """
     made = 0
     with attacker() as attack, sink_port() as sink:
@@ -108,9 +108,9 @@ def attack_in_turns(scene: Scene, name: str, kinds: Sequence[str], head: bytes) 
 
 
 def added_delay(scene: Scene, traces: Sequence[CallEvidence]) -> Facts:
-    """How much later the slowest hundredth of the frames came when the service was attacked than when the sink was.
+    """Difference of the p99 frame delay between attacks on the service and attacks on the sink.
 
-    Each turn by itself: delays that a service did not recover from are part of the next turn on the sink.
+    Each round is compared by itself: delays that a service did not recover from are part of the next round on the sink.
     """
     of_service: dict[str, list[float]] = {}
     of_sink: dict[str, list[float]] = {}
@@ -132,7 +132,9 @@ Attack = Callable[[str, int, bytes, Callable[[], None] | None], int]
 
 @contextlib.contextmanager
 def attacker() -> Iterator[Attack]:
-    """A function that attacks for `PHASE_S`: kind, port, head, what to do meanwhile; the connections that were made."""
+    """A function that attacks for `PHASE_S` and returns the number of connections it opened. Its arguments: kind, port,
+    request head, and a function that is called during the attack.
+    """
     command = [sys.executable, "-m", "lab.chaos.attackers"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None
@@ -166,7 +168,7 @@ def sink_port() -> Iterator[int]:
 
 @contextlib.contextmanager
 def memory_of(fleet: LocalFleet, name: str) -> Iterator[Callable[[], Facts]]:
-    """Watches the resident memory of a replica: the most there was, and by how much it had grown."""
+    """Sample the resident memory of a replica: its maximum, and the growth up to it."""
     process = psutil.Process(fleet.process(name).pid)
     before = most = process.memory_info().rss
     over = threading.Event()
@@ -187,7 +189,7 @@ def memory_of(fleet: LocalFleet, name: str) -> Iterator[Callable[[], Facts]]:
 
 @contextlib.contextmanager
 def answers_of(port: int) -> Iterator[Callable[[], float]]:
-    """Asks /readyz again and again; the longest time that an answer took, infinite when one did not come."""
+    """Poll /readyz. Returns the longest response time, infinite if a response is missing."""
     slowest = 0.0
     over = threading.Event()
 
@@ -211,7 +213,7 @@ def answers_of(port: int) -> Iterator[Callable[[], float]]:
 
 
 def _own_call(scene: Scene, turn: int) -> Crowd:
-    """A call of the attacker's own: it knows the URL of the media socket and has a token of ACS."""
+    """A call placed by the attacker, who therefore knows the URL of a media socket and has a token of ACS."""
     first = _OUTSIDERS + BAD + scene.turn * (BAD + ROUNDS) + turn
     own = Crowd(scene.fleet, first=first, count=1)
     own.dial()
@@ -228,15 +230,15 @@ def _own_head(own: Crowd) -> bytes:
 
 
 def _slow_and_wrong(port: int) -> float:
-    """Handshakes that never end and wrong tokens with a flood; seconds until the last of them was closed."""
+    """Open handshakes that never end, and floods after a wrong token. Returns the seconds until all were closed."""
     with contextlib.ExitStack() as open_ones:
-        slow = [open_ones.enter_context(_knock(port, _HALF)) for _ in range(SLOW)]
-        wrong = [open_ones.enter_context(_knock(port, _WRONG + _FLOOD)) for _ in range(WRONG)]
+        slow = [open_ones.enter_context(_connect(port, _HALF)) for _ in range(SLOW)]
+        wrong = [open_ones.enter_context(_connect(port, _WRONG + _FLOOD)) for _ in range(WRONG)]
         return until_closed([*slow, *wrong], CLOSED_S)
 
 
 def until_closed(sockets: Iterable[socket.socket], within_s: float) -> float:
-    """Seconds until the other side had closed the last of them; infinite when it did not."""
+    """Seconds until the peer closed the last of them, infinite if it did not."""
     began = time.monotonic()
     last = 0.0
     with selectors.DefaultSelector() as waiting:
@@ -261,15 +263,15 @@ def _is_over(line: object) -> bool:
         return True
 
 
-def _knock(port: int, said: bytes) -> socket.socket:
+def _connect(port: int, sent: bytes) -> socket.socket:
     line = socket.create_connection(("127.0.0.1", port), timeout=5)
     with contextlib.suppress(OSError):
-        line.sendall(said)
+        line.sendall(sent)
     return line
 
 
 def _delays(traces: Sequence[CallEvidence], began: float, ended: float) -> list[float]:
-    """Of the frames of both directions, ms."""
+    """Delays in ms of the frames sent in this time, in both directions."""
     found: list[float] = []
     for trace in traces:
         sent = [mark for session in trace.sessions for mark in session.sent]

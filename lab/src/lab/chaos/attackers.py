@@ -1,7 +1,7 @@
-"""A process that attacks at the full speed of one thread, and the sink that shows what the same load costs by itself.
+"""A process that attacks at the full speed of one thread, and a sink that shows the cost of the same load by itself.
 
-`python -m lab.chaos.attackers` reads orders from standard input, one JSON object a line: `{"kind", "port", "seconds",
-"head"}`, and answers each with the number of connections it made. `python -m lab.chaos.attackers sink` prints a port.
+`python -m lab.chaos.attackers` reads orders from standard input, one JSON object per line: `{"kind", "port", "seconds",
+"head"}`. For each it prints the number of connections it opened. `python -m lab.chaos.attackers sink` prints its port.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Final
 
 CHUNK_BYTES: Final = 64 * 1024
 HELD: Final = 2000
-"""Connections that an attacker keeps open at once, where it keeps them open."""
+"""Maximum of connections that an attacker keeps open at the same time."""
 _PATIENCE_S: Final = 0.5
 _CLOSE_FRAME: Final = 0x88
 _MASK: Final = b"mask"
@@ -29,10 +29,10 @@ FRAMES: Final[Mapping[str, bytes]] = {
     "empty-frames": b"\x81\x80" + _MASK,
     "fragments": b"\x00\x80" + _MASK,
 }
-"""Floods behind a WebSocket request. Fragments continue the message that `_FIRST` begins."""
+"""Frames of a flood after a WebSocket request. Fragments continue the message that `_FIRST` begins."""
 _FIRST: Final[Mapping[str, bytes]] = {"fragments": b"\x01\x80" + _MASK}
 _END: Final = b"\r\n"
-"""The empty line behind a head."""
+"""The empty line after a request head."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Order:
     port: int
     seconds: float
     head: bytes
-    """A whole request head; `after-the-end` brings a message behind it."""
+    """A complete request head; for `after-the-end`, followed by a message."""
 
     @property
     def until(self) -> float:
@@ -49,19 +49,19 @@ class Order:
 
 
 def flood(order: Order) -> int:
-    """After the request, frames without end; a new connection as soon as the old one is reset."""
+    """Send frames without end after the request; open a new connection as soon as the old one is reset."""
     chunk = FRAMES[order.kind] * (CHUNK_BYTES // len(FRAMES[order.kind]))
     return _again_and_again(order, lambda line, until: _send_until(line, until, chunk, _FIRST.get(order.kind, b"")))
 
 
 def after_the_end(order: Order) -> int:
-    """Wait for the close frame, then small frames without end."""
+    """Wait for the close frame, then send small frames without end."""
     chunk = FRAMES["small-frames"] * (CHUNK_BYTES // len(FRAMES["small-frames"]))
 
     def closed_then_flood(line: socket.socket, until: float) -> None:
         while time.monotonic() < until:
-            said = line.recv(CHUNK_BYTES)
-            if not said or _CLOSE_FRAME in said:
+            received = line.recv(CHUNK_BYTES)
+            if not received or _CLOSE_FRAME in received:
                 break
         _send_until(line, until, chunk)
 
@@ -73,7 +73,7 @@ def connect_and_leave(order: Order) -> int:
 
 
 def ask_and_leave(order: Order) -> int:
-    """The whole request, for example one with a wrong token, and no look at the answer."""
+    """Send the complete request, for example with a wrong token, and close without reading the response."""
     return _again_and_again(order, None)
 
 
@@ -87,13 +87,13 @@ def large_heads(order: Order) -> int:
 
 
 def bodies(order: Order) -> int:
-    """Requests that announce a body and send a part of it."""
+    """Requests that send only a part of the announced body."""
     post = order.head.replace(b"GET ", b"POST ", 1)[: -len(_END)] + b"Content-Length: 200000\r\n" + _END
     return _hold(order, post + bytes(60_000))
 
 
 def unread(order: Order) -> int:
-    """Many requests at once, whose answers are never read."""
+    """Many requests at once, whose responses are never read."""
     return _hold(order, order.head * 1000)
 
 
@@ -122,8 +122,8 @@ def _again_and_again(
     return made
 
 
-def _hold(order: Order, said: bytes) -> int:
-    """As many connections as can be had, the oldest replaced by new ones."""
+def _hold(order: Order, sent: bytes) -> int:
+    """Open as many connections as possible; from `HELD` on, the oldest is replaced."""
     made, until = 0, order.until
     held: deque[socket.socket] = deque()
     while time.monotonic() < until:
@@ -131,7 +131,7 @@ def _hold(order: Order, said: bytes) -> int:
             held.append(_line(order.port))
             made += 1
             held[-1].setblocking(False)
-            held[-1].send(said)
+            held[-1].send(sent)
         if len(held) > HELD:
             held.popleft().close()
     for line in held:
@@ -150,8 +150,9 @@ def _send_until(line: socket.socket, until: float, chunk: bytes, first: bytes = 
 
 
 def sink() -> Iterator[int]:
-    """Yields the port first. Takes every connection, answers its first bytes like a gateway that refuses it, and reads
-    all the rest."""
+    """Accept every connection, answer its first bytes as a gateway that refuses it, and read the rest. Yields the port
+    first.
+    """
     answer = b"HTTP/1.1 101 Switching Protocols\r\n\r\n\x88\x02\x03\xf0"
     with selectors.DefaultSelector() as waiting, socket.create_server(("127.0.0.1", 0), backlog=2048) as listener:
         listener.setblocking(False)

@@ -1,7 +1,7 @@
-"""What both simulators saw of one marked call, and what that says: did it go on, for how long was nothing heard, was
-anything lost, repeated, out of order, of another call, or of a voice session that was over. Pure.
+"""The outcome of one call with numbered frames (marks), from the records of both simulators: whether it continued, the
+longest gap, and frames that were lost, repeated, out of order, of another call or of a replaced voice session. Pure.
 
-The simulated Voice Live numbers the marks of a call over all its sessions, so a mark names the session that sent it.
+The simulated Voice Live numbers the marks of a call across its sessions, so a mark identifies the session that sent it.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import Final
 
 FRAME_MS: Final = 20
 GOES_ON_S: Final = 1.0
-"""A direction that was heard so shortly before the end has gone on."""
+"""A direction continued if a frame arrived within this time before the end."""
 SETTLED_S: Final = 0.5
-"""Marks sent this shortly before the end may still be on their way."""
+"""Marks sent within this time before the end may still be in transit."""
 _FOREVER: Final = float("inf")
 
 Sent = Sequence[tuple[int, float]]
@@ -26,7 +26,7 @@ Heard = Sequence[tuple[int, int, float]]
 
 @dataclass(frozen=True, slots=True)
 class VoiceSession:
-    """One session of the call at the simulated Voice Live. It was opened, for the call, when it first heard it."""
+    """One session of the call at the simulated Voice Live. `opened_at` is the arrival of the call's first audio."""
 
     opened_at: float
     closed_at: float
@@ -34,20 +34,20 @@ class VoiceSession:
     heard: Heard
     conversation_id: str = ""
     muted_at: float = float("inf")
-    """From then on the session did not answer: later audio counts as not heard."""
+    """From this time on the session did not respond: later audio counts as not heard."""
 
 
 @dataclass(frozen=True, slots=True)
 class SeenMediaSocket:
-    """A time without a media socket: from its loss to the next open one.
+    """A time without a media socket: from its loss until the next one was open.
 
-    `dialled_at`: when ACS began the last dial, the one that succeeded if any did.
-    `reported_at`: when ACS first posted a callback about the loss, infinite if it never did.
-    `refused`: dials that were refused.
+    `dialed_at`: start of ACS's last dial, the successful one if any.
+    `reported_at`: when ACS first posted a callback about the loss, infinite if never.
+    `refused`: number of refused dials.
     """
 
     lost_at: float
-    dialled_at: float
+    dialed_at: float
     open_at: float
     reported_at: float = float("inf")
     refused: int = 0
@@ -63,35 +63,35 @@ class CallEvidence:
     heard: Heard
     """By the caller."""
     sessions: Sequence[VoiceSession]
-    """By the time they were opened."""
+    """Ordered by `opened_at`."""
     breaks: Sequence[SeenMediaSocket] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class DirectionTrace:
-    """One direction of one call. `gap_ms` is the longest time in which no frame came, `own_gap_ms` the same without
-    the time that ACS takes until it begins the last dial: its pauses after refused dials are not ours, and
-    `refused_dials` counts those."""
+    """One direction of one call. `gap_ms` is the longest time without a frame; `own_gap_ms` excludes the time until ACS
+    begins its last dial, because pauses after refused dials are ACS's (`refused_dials` counts the refusals).
+    """
 
     went_on: bool
     gap_ms: float
     own_gap_ms: float
     gap_at_s: float
-    """When the gap began, seconds after the watch did."""
+    """Start of the gap, in seconds from the start of the observation."""
     sent: int
     lost: int
     repeated: int
     disordered: int
     foreign: int
     stale: int
-    """Marks of a session heard after marks of a newer one."""
+    """Marks of a session that were heard after marks of a newer session."""
     delays_ms: Sequence[float] = field(repr=False)
     late_ms: float = 0.0
-    """Median delay of the marks heard in the last second: shows whether audio has returned to real time."""
+    """Median delay of the marks heard in the last second: near 0 if audio is back in real time."""
     after_dial_ms: float | None = None
-    """From the media socket that ACS opened again to the first frame."""
+    """Time from the media socket that ACS opened again to the first frame."""
     after_report_ms: float | None = None
-    """From ACS's callback about a lost media socket to the first frame; the longest such time."""
+    """Longest time from ACS's callback about a lost media socket to the first frame."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +102,9 @@ class CallOutcome:
     sessions: int
     connected: bool
     conversations: int = 1
-    """How many different ones the agent had in this call."""
+    """Number of distinct conversations at Voice Live."""
     refused_dials: int = 0
-    """Dials of a lost media socket that were refused."""
+    """Refused dials after the loss of a media socket."""
 
     @property
     def went_on(self) -> bool:
@@ -112,7 +112,7 @@ class CallOutcome:
 
 
 def outcome(trace: CallEvidence, began: float, ended: float) -> CallOutcome:
-    """What happened to the call between `began` and `ended`, monotonic seconds."""
+    """The outcome of the call between `began` and `ended`, monotonic seconds."""
     answered = (mark for session in trace.sessions for mark in session.heard if mark[2] <= session.muted_at)
     up_heard = sorted(answered, key=lambda mark: mark[2])
     down_sent = [mark for session in trace.sessions for mark in session.sent]
@@ -132,10 +132,10 @@ def _direction(
     arrivals = [t for _, t in own if began <= t <= ended]
     silences = list(pairwise([began, *arrivals, ended]))
     gap = max(silences, key=_length)
-    own_gap = max(_length(silence) - _dialling(silence, trace.breaks) for silence in silences)
+    own_gap = max(_length(silence) - _dialing(silence, trace.breaks) for silence in silences)
     first_heard = dict(reversed(own))
     late_s = _late_s(sent, own, ended)
-    # Marks that wait behind an outage are as late as the others: not heard yet, and not lost.
+    # Marks still queued after an outage are as late as the last ones that were heard: they are not lost.
     sent_at = {seq: t for seq, t in sent if began <= t <= ended - SETTLED_S - late_s}
     newest_session = [sender.get(seq, -1) for seq, _ in own]
     delays = [(first_heard[seq] - t) * 1000 for seq, t in sent_at.items() if seq in first_heard]
@@ -164,7 +164,7 @@ def _late_s(sent: Sent, own: Iterable[tuple[int, float]], ended: float) -> float
 
 
 def _repeated(own: Iterable[tuple[int, float]], began: float) -> int:
-    """Marks that came after `began` and had been heard before, whenever that was."""
+    """Marks after `began` that had already been heard at any earlier time."""
     known: set[int] = set()
     count = 0
     for seq, t in own:
@@ -178,17 +178,17 @@ def _length(silence: tuple[float, float]) -> float:
 
 
 def _ms(silence_s: float) -> float:
-    """Frames that should have come and did not: at real time one is due every 20 ms."""
+    """The gap in ms beyond the 20 ms between two frames in real time."""
     return max(silence_s * 1000 - FRAME_MS, 0.0)
 
 
-def _dialling(silence: tuple[float, float], breaks: Iterable[SeenMediaSocket]) -> float:
-    """How much of the silence ACS spent before its last dial."""
-    return sum(max(0.0, min(silence[1], one.dialled_at) - max(silence[0], one.lost_at)) for one in breaks)
+def _dialing(silence: tuple[float, float], breaks: Iterable[SeenMediaSocket]) -> float:
+    """The part of the silence before ACS's last dial."""
+    return sum(max(0.0, min(silence[1], one.dialed_at) - max(silence[0], one.lost_at)) for one in breaks)
 
 
 def _backward(numbers: Sequence[int]) -> int:
-    """Marks behind one that should have come after them."""
+    """Number of marks that arrived after a mark with a higher number."""
     newest, count = -1, 0
     for number in numbers:
         count += number < newest

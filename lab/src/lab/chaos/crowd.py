@@ -1,4 +1,4 @@
-"""The callers of one run: they dial, talk in marks, and are looked at from both ends."""
+"""The callers of one run: they dial, send numbered frames (marks), and are observed at both simulators."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from typing import Final
 from lab.chaos.call_evidence import CallEvidence, SeenMediaSocket, VoiceSession
 from lab.stack import Stack
 from lab.traffic import await_talking, hang_up, place_call, place_calls
-from lab.wire import Json, WireError, call_json, rows
+from lab.wire import Json, WireError, call_json, raw, rows
 
 _FOREVER: Final = float("inf")
 
 
 @dataclass(slots=True)
 class Crowd:
-    """`first` is the number of the first caller: every call of a fleet's life has another."""
+    """`first` is the number of the first caller; numbers are unique during the lifetime of a fleet."""
 
     stack: Stack
     first: int
     count: int
     recorded: bool = False
-    """What the callers hear is kept as sound."""
+    """Record the audio that the callers hear."""
     placed: dict[int, str] = field(default_factory=dict)
     answered: int = 0
     _over_before: frozenset[str] = frozenset()
@@ -37,7 +37,7 @@ class Crowd:
         self.placed = place_calls(self.stack, range(self.first, self.first + self.count), record=self.recorded)
 
     def dial_at_risk(self) -> None:
-        """Dial while nobody may be there to hear of it: the calls are found afterwards by who calls."""
+        """Dial while the service may be down: requests may fail, so the calls are found by their numbers afterwards."""
         acs = self.stack.url("acs")
         numbers = {f"+1425555{number:05d}": number for number in range(self.first, self.first + self.count)}
         with ThreadPoolExecutor(self.count) as pool:
@@ -52,7 +52,7 @@ class Crowd:
         self.answered = await_talking(self.stack, self.placed)
 
     def keep(self, lab_ids: Sequence[str]) -> None:
-        """Look only at these calls from now on."""
+        """Restrict the crowd to these calls."""
         self.placed = {number: lab_id for number, lab_id in self.placed.items() if lab_id in lab_ids}
 
     def hang_up(self) -> None:
@@ -62,16 +62,25 @@ class Crowd:
         found: Json = call_json("GET", f"{self.stack.url('acs')}/lab/calls/{lab_id}")
         return found
 
+    def marks(self, lab_id: str) -> Json:
+        """The frames that the caller sent and heard. Raises `WireError` if the call was never connected."""
+        found: Json = call_json("GET", f"{self.stack.url('acs')}/lab/calls/{lab_id}/marks")
+        return found
+
+    def recording(self, lab_id: str) -> bytes:
+        """WAV, stereo: caller and agent."""
+        return raw("GET", f"{self.stack.url('acs')}/lab/calls/{lab_id}/recording.wav")
+
     def phones(self) -> list[Json]:
         return [self.phone(lab_id) for lab_id in self.placed.values()]
 
     def sessions(self) -> list[Json]:
-        """The voice sessions that may have heard these callers: some were opened before they dialled."""
+        """Voice sessions that may have heard these callers; warm sessions are opened before the callers dial."""
         listed = rows(call_json("GET", f"{self.stack.url('voice-live')}/lab/sessions"))
         return [row for row in listed if row["id"] not in self._over_before and row["counters"].get("appends")]
 
     def traces(self, connected: frozenset[str]) -> list[CallEvidence]:
-        """`connected`: the calls that were still connected when the watch ended."""
+        """`connected`: calls that were still connected at the end of the observation."""
         voice = self.stack.url("voice-live")
         opened: dict[int, list[VoiceSession]] = {number: [] for number in self.placed}
         for row in self.sessions():
@@ -83,8 +92,8 @@ class Crowd:
 
     def _trace(self, number: int, lab_id: str, sessions: list[VoiceSession], connected: frozenset[str]) -> CallEvidence:
         try:
-            marks = call_json("GET", f"{self.stack.url('acs')}/lab/calls/{lab_id}/marks")
-        except WireError:  # it never had a line
+            marks = self.marks(lab_id)
+        except WireError:  # the call was never connected
             marks = {}
         return CallEvidence(
             number=number,
@@ -96,7 +105,7 @@ class Crowd:
         )
 
     def starts_asked(self) -> int:
-        """How many requests to start the media of these calls ACS got."""
+        """Number of requests to ACS to start media streaming of these calls."""
         listed = rows(call_json("GET", f"{self.stack.url('acs')}/lab/calls"))
         mine = set(self.placed.values())
         return sum(row["counters"].get("media_starts_asked", 0) for row in listed if row["id"] in mine)
@@ -111,28 +120,28 @@ class Crowd:
 
 
 def media_breaks(timeline: Sequence[Json]) -> list[SeenMediaSocket]:
-    """Each loss of the media socket, from the call's timeline at the simulated ACS."""
+    """Losses of the media socket, from the call's timeline at the simulated ACS."""
     breaks: list[SeenMediaSocket] = []
     lost_at = 0.0
-    dialled_at = reported_at = _FOREVER
+    dialed_at = reported_at = _FOREVER
     refused = 0
     for row in timeline:
         event, t = row["event"], float(row["t"])
         if event == "media_closed" and not lost_at:
-            lost_at, dialled_at, reported_at, refused = t, _FOREVER, _FOREVER, 0
+            lost_at, dialed_at, reported_at, refused = t, _FOREVER, _FOREVER, 0
         elif not lost_at:
             continue
         elif event in ("media_streaming_failed", "media_streaming_stopped"):
             reported_at = min(reported_at, t)
         elif event == "media_dialling":
-            dialled_at = t
+            dialed_at = t
         elif event == "media_refused":
             refused += 1
         elif event == "media_open":
-            breaks.append(SeenMediaSocket(lost_at, dialled_at, t, reported_at, refused))
+            breaks.append(SeenMediaSocket(lost_at, dialed_at, t, reported_at, refused))
             lost_at = 0.0
     if lost_at:
-        breaks.append(SeenMediaSocket(lost_at, dialled_at, _FOREVER, reported_at, refused))
+        breaks.append(SeenMediaSocket(lost_at, dialed_at, _FOREVER, reported_at, refused))
     return breaks
 
 

@@ -1,4 +1,4 @@
-"""Several of each service on one machine, behind an ingress, with everything that can be done to a process."""
+"""Several replicas of each service on one machine, behind an ingress; they can be killed, frozen and drained."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from lab.chaos.network import Network, Passage, network
 from lab.redis_group import RedisGroup
@@ -22,7 +22,7 @@ from lab.redis_line import ask_map
 from lab.redis_server import start_server
 from lab.stack import Ports, Stack, StackError
 from lab.stack_process import Process
-from lab.wire import call_json
+from lab.wire import Json, call_json
 
 RELAY: Final = "agent-relay"
 GATEWAY: Final = "media-gateway"
@@ -39,11 +39,11 @@ class FleetPlan:
     gateways: int = 2
     controls: int = 2
     sentinel: bool = False
-    """Redis is a primary with a replica, watched by three sentinels."""
+    """Redis is a primary with a replica and three sentinels."""
     relay_links: bool = False
-    """Each relay reaches Redis through a link of its own, which can be cut."""
+    """Each relay reaches Redis through its own link, which can be cut."""
     extra: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    """Environment by service or simulator, e.g. {"agent-relay": {"RELAY_CAPACITY": "2"}}."""
+    """Environment variables by service or simulator, e.g. {"agent-relay": {"RELAY_CAPACITY": "2"}}."""
 
     def replicas(self) -> Iterator[str]:
         for kind, count in ((CONTROL, self.controls), (GATEWAY, self.gateways), (RELAY, self.relays)):
@@ -51,8 +51,7 @@ class FleetPlan:
 
 
 class LocalFleet(Stack):
-    """A stack whose services have replicas, named `agent-relay-1` and so on; the name of the service alone is its
-    ingress."""
+    """A stack whose services have replicas (`agent-relay-1`, …); the name of the service alone is its ingress."""
 
     def __init__(self, plan: FleetPlan, folder: Path, net: Network) -> None:
         super().__init__(Ports(*(steady_port() for _ in fields(Ports))), folder, plan.extra)
@@ -72,8 +71,8 @@ class LocalFleet(Stack):
         for name in _SIMULATORS:
             self.launch_part(name)
         self.await_ready()
-        # Before any relay is there: it may open voice sessions ahead of its calls.
-        call_json("PUT", f"{self.url('voice-live')}/lab/agent", {"mode": "marks"})
+        # Before the first relay starts: it may open warm voice sessions.
+        self.request("PUT", "voice-live", "/lab/agent", {"mode": "marks"})
         for name in self._ports:
             if self.plan.relay_links and kind_of(name) == RELAY:
                 self.links[name] = self.net.passage([self.ports.redis])
@@ -90,13 +89,13 @@ class LocalFleet(Stack):
         self.launch(name, [str(Path(sys.executable).parent / kind)], self._ports[name], "/readyz", environment)
 
     def _keep_log(self, name: str) -> None:
-        """A process that is started again does not write over what the one before it said."""
+        """Rename the log of the previous process, so that it is not overwritten."""
         log_path = self.folder / f"{name}.log"
         if log_path.exists():
             log_path.rename(self.folder / f"{name}.{int(time.time() * 1000)}.log")
 
     def heal(self) -> None:
-        """Everything runs, is ready and has no fault. Raises `StackError`."""
+        """Restart everything that is down, and wait until all of it is ready. Raises `StackError`."""
         self.thaw_all()
         self.processes = [one for one in self.processes if one.popen is None or one.popen.poll() is None]
         there = {process.name for process in self.processes}
@@ -110,18 +109,18 @@ class LocalFleet(Stack):
         self.await_ready()
 
     def process(self, name: str) -> Process:
-        """Raises `StackError` when it does not run."""
+        """Raises `StackError` if it is not running."""
         for process in self.processes:
             if process.name == name and process.popen is not None:
                 return process
-        raise StackError(f"{name} does not run")
+        raise StackError(f"{name} is not running")
 
     def replica_port(self, name: str) -> int:
         """The replica's own port, behind the ingress."""
         return self._ports[name]
 
     def running(self, kind: str) -> list[str]:
-        """The replicas of a service that have a process."""
+        """The running replicas of a service."""
         return [one.name for one in self.processes if one.popen is not None and kind_of(one.name) == kind]
 
     def kill(self, name: str) -> None:
@@ -144,7 +143,7 @@ class LocalFleet(Stack):
                 process.popen.send_signal(signal.SIGCONT)
 
     def drain(self, name: str, within_s: float = 40.0) -> float:
-        """SIGTERM; the seconds until the process had exited. Raises `StackError` when it does not."""
+        """Send SIGTERM. Returns the seconds until the process has exited; raises `StackError` if it does not exit."""
         process = self.process(name)
         assert process.popen is not None
         began = time.monotonic()
@@ -156,26 +155,39 @@ class LocalFleet(Stack):
         self.processes.remove(process)
         return time.monotonic() - began
 
+    # -- the simulators
+    def request(self, method: str, part: str, path: str, body: Json | None = None) -> Any:
+        """The JSON response of a simulator or of the ingress of a service. Raises `WireError`."""
+        return call_json(method, self.url(part) + path, body)
+
+    def inject(self, simulator: str, faults: Json) -> None:
+        """Replace the faults of a simulator."""
+        self.request("PUT", simulator, "/lab/faults", faults)
+
+    def clear_faults(self) -> None:
+        for simulator in ("acs", "voice-live"):
+            self.request("DELETE", simulator, "/lab/faults")
+
     # -- Redis
     def start_redis_again(self) -> None:
         self._start_own_redis()
 
     @property
     def redis_port(self) -> int:
-        """Of the server in charge."""
+        """Port of the current primary."""
         return self.group.primary() if self.group is not None else self.ports.redis
 
     def owners(self) -> dict[str, tuple[str, int]]:
-        """Who drives each call: call id → (name of the process, epoch)."""
+        """The owner of each call: call id → (name of the process, epoch)."""
         rows = ask_map(self.redis_port, "HGETALL", OWNERS)
         return {
             call_id: (row.rpartition("|")[0], int(row.rpartition("|")[2]))
             for call_id, row in rows.items()
-            if "|" in row and ":" not in call_id  # beside the owner of a call stand facts about it
+            if "|" in row and ":" not in call_id  # the table also has facts about calls, under `<call id>:<fact>`
         }
 
     def owned_by_pid(self) -> dict[str, int]:
-        """How many calls each relay drives, by the name of the replica."""
+        """Number of calls that each relay drives, by the name of the replica."""
         counts = dict.fromkeys(self.running(RELAY), 0)
         by_pid = {str(self.process(name).pid): name for name in counts}
         for owner, _ in self.owners().values():
@@ -185,17 +197,17 @@ class LocalFleet(Stack):
         return counts
 
     def active_calls(self, name: str) -> int:
-        """What the replica itself says that it works for."""
+        """Number of active calls that the replica reports."""
         return int(self.metric(name, "bridge_active_calls"))
 
     def metric(self, name: str, metric: str) -> float:
-        """A figure without labels that the replica tells of itself; 0 when it does not. Raises `OSError`."""
+        """Value of a metric without labels at the replica, 0 if it is absent. Raises `OSError`."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self._ports[name]}/metrics", timeout=2) as reply:
             found = re.search(rf"^{metric} (\S+)", reply.read().decode(), re.MULTILINE)
         return float(found.group(1)) if found else 0.0
 
     def tasks(self) -> dict[str, float]:
-        """How many asyncio tasks each replica has."""
+        """Number of asyncio tasks of each replica."""
         there = [name for kind in (CONTROL, GATEWAY, RELAY) for name in self.running(kind)]
         return {name: self.metric(name, "bridge_tasks") for name in there}
 
@@ -205,7 +217,7 @@ class LocalFleet(Stack):
             self.group.stop()
 
     def _start_own_redis(self) -> None:
-        """Never the one of `REDIS_URL`: this one is going to suffer."""
+        """Start a server for this fleet only: faults must never reach the server of `REDIS_URL`."""
         if self.group is not None:
             self.group.start()
             self.redis_url = self.group.url
@@ -216,7 +228,7 @@ class LocalFleet(Stack):
 
 
 def steady_port() -> int:
-    """A port that nobody else gets while its process is away: none of those that the system hands out by itself."""
+    """A free port outside of the system's ephemeral range, which nobody gets while its process is down."""
     while True:
         port = random.randrange(_STEADY_PORTS.start, _STEADY_PORTS.stop)
         with contextlib.suppress(OSError), socket.socket() as probe:
@@ -232,7 +244,7 @@ def kind_of(name: str) -> str:
 
 @contextlib.contextmanager
 def running_fleet(plan: FleetPlan, folder: Path) -> Iterator[LocalFleet]:
-    """The fleet, ready, for the time of the context."""
+    """A ready fleet, which is stopped at the end of the context."""
     with network() as net:
         fleet = LocalFleet(plan, folder, net)
         try:

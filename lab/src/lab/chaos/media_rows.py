@@ -1,4 +1,4 @@
-"""Rows in which calls lose their media socket, once for each way in which ACS may react, which is not documented."""
+"""Rows in which calls lose their media socket. ACS's reaction is not documented, so each row has several behaviors."""
 
 from __future__ import annotations
 
@@ -8,17 +8,16 @@ from typing import Final
 
 from lab.chaos import process_faults as processes
 from lab.chaos.local_fleet import GATEWAY, LocalFleet
-from lab.chaos.row import EXTRA, GOES_ON, LEFT_ALONE, USUAL, ChaosRow, FaultTarget, fit_as_it_is, gap
-from lab.wire import call_json
+from lab.chaos.row import EXTRA, GOES_ON, LEFT_ALONE, USUAL, ChaosRow, FaultTarget, at_once, gap
 
-_IN_VAIN: Final = 10
-"""Dials that fail in the behavior with one dial: for half of the calls it was the only one."""
+_FAILED_DIALS: Final = 10
+"""Dials that fail in the behavior with a single dial: half of the calls with 20 callers."""
 _REFUSING_S: Final = 4
 _AFTER_REPORT: Final = FaultTarget("after_report_p99_ms", "<=", 1500)
 
 
 def _dials_fail(fleet: LocalFleet) -> None:
-    call_json("PUT", f"{fleet.url('acs')}/lab/faults", {"media": {"refuse": True, "times": _IN_VAIN}})
+    fleet.inject("acs", {"media": {"refuse": True, "times": _FAILED_DIALS}})
 
 
 def _others(row: ChaosRow) -> tuple[FaultTarget, ...]:
@@ -28,19 +27,18 @@ def _others(row: ChaosRow) -> tuple[FaultTarget, ...]:
 
 def _starts_are_refused(fleet: LocalFleet) -> None:
     refusal = {"status": 400, "code": "8585", "message": "Action is invalid in the current state of media streaming."}
-    faults = {"rest": {"start_media_streaming": {**refusal, "for_s": _REFUSING_S}}}
-    call_json("PUT", f"{fleet.url('acs')}/lab/faults", faults)
+    fleet.inject("acs", {"rest": {"start_media_streaming": {**refusal, "for_s": _REFUSING_S}}})
 
 
 @dataclass(frozen=True, slots=True)
 class Behavior:
-    """The reaction of ACS to a lost media socket. `reports`: it posts a callback if it does not dial (any more)."""
+    """The reaction of ACS to a lost media socket. `reports`: it posts a callback if it does not dial, or gives up."""
 
     suffix: str
     words: str
     settings: dict[str, str]
     reports: bool = True
-    before_fault: Callable[[LocalFleet], None] = fit_as_it_is
+    before_fault: Callable[[LocalFleet], None] = at_once
 
     def of(self, row: ChaosRow) -> ChaosRow:
         return replace(
@@ -87,14 +85,14 @@ _ROLLING_RESTART: Final = ChaosRow(
     fault="all services: SIGTERM one by one under calls",
     inject=processes.restart_all,
     watch_s=6,
-    # Without a media socket nobody hears the caller: frames are lost here. No load balancer takes a gateway out of
-    # service before its drain begins, so a dial may be refused in that moment; the next dial counts.
+    # Frames are lost here, because without a media socket the caller is not heard. No load balancer removes a gateway
+    # before its drain begins, so a dial may be refused at that time; the next dial counts.
     targets=(*GOES_ON, FaultTarget("own_gap_p99_ms", "<=", 300), FaultTarget("repeated_uplink", "==", 0)),
 )
 
 
 def in_each_behavior(row: ChaosRow) -> tuple[ChaosRow, ...]:
-    """The row itself, in which ACS dials until the socket opens, and one for every other behavior."""
+    """The row itself, in which ACS dials until the socket opens, and one row for every other behavior."""
     return (row, *(behavior.of(row) for behavior in BEHAVIORS))
 
 

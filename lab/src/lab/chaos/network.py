@@ -1,5 +1,5 @@
-"""The network of a fleet, on ports of its own: an ingress in front of the replicas of a service, and links that can be
-cut or fall silent. Runs on an event loop in a thread of its own, so that whoever injects faults may block.
+"""The network of a fleet: an ingress in front of the replicas of a service, and links that can be cut or partitioned.
+It has its own thread and event loop, so that code that injects faults may block.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 T = TypeVar("T")
 
 PROBE_S: Final = 0.1
-"""How often the ingress asks its replicas whether they are ready."""
+"""Interval of the ingress's readiness probes."""
 _PROBE_TIMEOUT_S: Final = 0.5
 _CONNECT_TIMEOUT_S: Final = 0.5
 _HIGH_WATER_BYTES: Final = 1 << 20
@@ -21,9 +21,9 @@ _LIMIT_S: Final = 10.0
 
 
 class Passage:
-    """A port that passes each connection on to one of `targets`; to any that is ready, if `probe` is a path.
+    """A port that forwards each connection to one of `targets`, preferring ready ones if `probe` is a path.
 
-    Connections stay where they are: a replica that is not ready any more keeps those it has.
+    Established connections are not moved: a replica that is no longer ready keeps its connections.
     """
 
     def __init__(self, targets: list[int], probe: str = "") -> None:
@@ -59,8 +59,9 @@ class Passage:
             pair.abort()
 
     async def silence(self, silent: bool) -> None:
-        """Hold back every byte in both directions, also of new connections, without a reset: a partition. Afterwards
-        all of it arrives, as TCP repeats it."""
+        """A network partition: delay every byte in both directions, also of new connections, without a reset. All of it
+        arrives when the partition ends, as with TCP retransmissions.
+        """
         self._silent = silent
         for pair in list(self._pairs):
             pair.hold(silent)
@@ -70,7 +71,7 @@ class Passage:
         self._refusing = refusing
 
     def chosen(self) -> list[int]:
-        """The targets in the order in which they are to be tried: one after the other, the ready ones first."""
+        """The targets in the order of attempts: round robin, ready ones first."""
         self._turn += 1
         around = self.targets[self._turn % len(self.targets) :] + self.targets[: self._turn % len(self.targets)]
         return sorted(around, key=lambda port: bool(self._probe) and port not in self._ready)
@@ -113,7 +114,7 @@ async def _is_ready(port: int, path: str) -> bool:
 
 
 class _Pair:
-    """One connection and the one it is passed on to."""
+    """A connection and its counterpart to the target."""
 
     def __init__(self, passage: Passage) -> None:
         self._passage = passage
@@ -161,7 +162,7 @@ class _Pair:
 
 
 class _End(asyncio.Protocol):
-    """One socket of a pair; what it receives goes out at its peer."""
+    """One socket of a pair; it forwards received data to its peer."""
 
     def __init__(self, pair: _Pair) -> None:
         self.pair = pair
@@ -200,7 +201,7 @@ class _End(asyncio.Protocol):
             self.peer.transport.resume_reading()
 
     def connection_lost(self, error: Exception | None) -> None:
-        """A reset is passed on as one, an end as an end."""
+        """Forward a reset as a reset, and a regular end as such."""
         peer = self.peer
         if error is not None or peer is None or peer.transport is None:
             self.pair.abort()
@@ -210,7 +211,7 @@ class _End(asyncio.Protocol):
 
 
 class _Near(_End):
-    """The socket that came in."""
+    """The socket of the client."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -219,7 +220,7 @@ class _Near(_End):
 
 
 class Network:
-    """The thread and its loop. `run` carries out a coroutine there and returns its result."""
+    """The thread and its event loop. `run` runs a coroutine in it and returns the result."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
@@ -237,7 +238,7 @@ class Network:
         self._loop.close()
 
     def passage(self, targets: list[int], *, probe: str = "", port: int = 0) -> Passage:
-        """Open one; `port` 0 is any."""
+        """Open a passage; `port` 0 chooses a free port."""
         passage = Passage(targets, probe)
         self.run(passage.open(port))
         self._passages.append(passage)

@@ -1,4 +1,4 @@
-"""docs/resilience.md: its words are written by hand, the table between two marks from the kept figures of the rows."""
+"""The table of docs/resilience.md, between two marks, generated from stored results of `lab chaos`."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ BEGIN: Final = "<!-- table -->"
 END: Final = "<!-- end of table -->"
 PAGE_PATH: Final = Path(__file__).parents[4] / "docs" / "resilience.md"
 _HEAD: Final = "| fault | how | target | measured | gap p50 / p99 / max, ms | calls × runs | |"
-_TAKEN_FOR_GRANTED: Final = ("foreign", "stale")
-_WORDS: Final = {
-    "went_on_pct": ("calls that go on", "%"),
+_SHOWN_IF_MISSED: Final = ("foreign", "stale")
+LABELS: Final = {
+    "went_on_pct": ("calls that continue", "%"),
     "gap_p99_ms": ("gap p99", "ms"),
     "gap_max_ms": ("gap max", "ms"),
-    "own_gap_p99_ms": ("gap without ACS's dialling, p99", "ms"),
+    "own_gap_p99_ms": ("gap without ACS's dialing, p99", "ms"),
     "refused_dials": ("dials refused", ""),
-    "after_dial_p99_ms": ("first audio after ACS dialled, p99", "ms"),
+    "after_dial_p99_ms": ("first audio after ACS dialed, p99", "ms"),
     "after_report_p99_ms": ("first audio after ACS reported the loss, p99", "ms"),
     "starts_asked": ("requests to start media", ""),
-    "gap_beyond_down_ms": ("gap beyond the down time", "ms"),
+    "gap_beyond_down_ms": ("gap beyond the downtime", "ms"),
     "silence_s": ("without any sound", "s"),
-    "transferred_pct": ("handed to people", "%"),
-    "rung_in_vain_pct": ("rung in vain", "%"),
+    "transferred_pct": ("transferred to human agents", "%"),
+    "rung_in_vain_pct": ("transfers that nobody answered", "%"),
     "apologized_pct": ("heard the whole apology, then hung up by us", "%"),
-    "apology_heard_pct": ("least of the apology heard", "%"),
+    "apology_heard_pct": ("smallest part of the apology heard", "%"),
     "hung_up_after_s": ("hung up after the apology", "s"),
     "refused_429": ("connections refused with 429", ""),
     "most_connections": ("connections in a minute", ""),
     "diverted_s": ("diverted", "s"),
     "delay_p99_ms": ("frame delay p99", "ms"),
-    "added_p99_ms": ("frame delay added to that beside a sink, p99", "ms"),
+    "added_p99_ms": ("frame delay added compared to a sink, p99", "ms"),
     "repeated": ("frames heard twice", ""),
     "repeated_downlink": ("frames the caller heard twice", ""),
     "repeated_uplink": ("caller's frames that two voice sessions heard", ""),
@@ -43,21 +43,21 @@ _WORDS: Final = {
     "conversations_max": ("conversations of a call", ""),
     "sessions_max": ("voice sessions of a call", ""),
     "exit_s": ("exit", "s"),
-    "zombie_s": ("zombie's sessions closed", "s"),
-    "self_fence_s": ("silent by itself", "s"),
+    "zombie_s": ("sessions of the old relay closed", "s"),
+    "self_fence_s": ("muted by itself", "s"),
     "commands_done_s": ("pending commands done", "s"),
     "answered_once_pct": ("answered exactly once", "%"),
     "answered_s": ("answered", "s"),
-    "resumed_s": ("spoken to again", "s"),
-    "noticed_s": ("noticed", "s"),
-    "backward_states": ("states that ran backwards", ""),
+    "resumed_s": ("agent heard again", "s"),
+    "noticed_s": ("detected", "s"),
+    "backward_states": ("status changes backward", ""),
     "admitted": ("calls admitted", ""),
     "diverted": ("calls diverted", ""),
     "diverted_after_answer": ("diverted after the answer", ""),
     "attackers_closed_s": ("attackers closed", "s"),
     "memory_mb": ("memory added", "MB"),
     "rss_mb": ("memory", "MB"),
-    "ready_s": ("slowest answer of `/readyz`", "s"),
+    "ready_s": ("slowest response of `/readyz`", "s"),
     "tasks_growth": ("tasks added", ""),
     "memory_growth_pct_worst": ("memory grown", "%"),
     "files_growth_worst": ("file descriptors added", ""),
@@ -69,11 +69,11 @@ _SIGNS: Final = {"<=": "≤", ">=": "≥", "==": "="}
 
 
 def with_table(page: str, rows: Sequence[Mapping[str, Any]]) -> str:
-    """The page with these figures in place of those it held. Raises `ValueError` when the marks are missing."""
+    """The page with a new table. Raises `ValueError` if the marks are missing."""
     before, begin, rest = page.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
-        raise ValueError(f"the page has no {BEGIN} … {END}")
+        raise ValueError(f"the page lacks the marks {BEGIN} and {END}: add them where the table belongs")
     return f"{before}{BEGIN}\n{_table(rows)}\n{END}{after}"
 
 
@@ -83,7 +83,7 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _measured_on(rows: Sequence[Mapping[str, Any]]) -> str:
-    """On what and when; rows of several runs may differ."""
+    """Machines and dates; they may differ between rows."""
     machines = sorted({f"{row['machine']['cores']} cores, Python {row['machine']['python']}" for row in rows})
     days = sorted(str(row["measured_at"])[:10] for row in rows)
     return f"Measured on {' and '.join(machines)}; {' to '.join(dict.fromkeys((days[0], days[-1])))}."
@@ -91,14 +91,14 @@ def _measured_on(rows: Sequence[Mapping[str, Any]]) -> str:
 
 def _line(row: Mapping[str, Any]) -> str:
     fault, _, how = str(row["fault"]).partition(": ")
-    told = list(_targets(row))
+    targets = list(_targets(row))
     gaps = " / ".join(_number(row["figures"].get(f"gap_{name}_ms", "–")) for name in ("p50", "p99", "max"))
-    verdict = "holds" if row["passed"] else "**missed**" + (f": {row['failure']}" if row["failure"] else "")
+    verdict = "passed" if row["passed"] else "**missed**" + (f": {row['failure']}" if row["failure"] else "")
     cells = [
         f"`{row['row']}` {fault}",
         how,
-        "<br>".join(target for target, _ in told),
-        "<br>".join(measured for _, measured in told),
+        "<br>".join(target for target, _ in targets),
+        "<br>".join(measured for _, measured in targets),
         gaps,
         f"{row['calls']} × {row['repeats']}",
         verdict,
@@ -107,12 +107,12 @@ def _line(row: Mapping[str, Any]) -> str:
 
 
 def _targets(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Each target beside what was measured, a missed one in bold."""
+    """Each target with its measured value, in bold if missed."""
     for target in row["targets"]:
         figure, compare, limit = str(target["target"]).split()
-        if figure in _TAKEN_FOR_GRANTED and target["holds"]:
+        if figure in _SHOWN_IF_MISSED and target["holds"]:
             continue
-        words, unit = _WORDS.get(figure, (figure, ""))
+        words, unit = LABELS.get(figure, (figure, ""))
         measured = _with_unit(_number(row["figures"].get(figure, "–")), unit)
         yield (
             f"{words} {_SIGNS[compare]} {_with_unit(_number(float(limit)), unit)}",

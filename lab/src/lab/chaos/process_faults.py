@@ -1,4 +1,4 @@
-"""What is done to a fleet's processes. Each function blocks as long as the fault lasts and returns what it measured."""
+"""Faults of processes. Each function blocks for the duration of the fault and returns its measurements."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ from lab.chaos.call_evidence import CallEvidence
 from lab.chaos.crowd import Crowd
 from lab.chaos.local_fleet import CONTROL, GATEWAY, RELAY
 from lab.chaos.row import Facts, Inject, Scene
-from lab.wire import call_json
 
 FROZEN_S: Final = 5.0
 ALONE_S: Final = 5.0
 _WITHOUT_GATEWAY_S: Final = 8.0
 _HANGING_UP: Final = 6
 _OUTSIDERS: Final = 40_000
-"""Numbers of callers that are no part of the crowd."""
+"""Numbers of callers outside of the crowd."""
 
 
 def kill(kind: str) -> Inject:
@@ -31,7 +30,7 @@ def kill(kind: str) -> Inject:
 
 
 def drain(kind: str, within_s: float = 40.0) -> Inject:
-    """SIGTERM to the replica that has the most calls, which has to exit within the time."""
+    """SIGTERM to the replica that has the most calls, which must exit within this time."""
 
     def inject(scene: Scene) -> Facts:
         return {"exit_s": scene.fleet.drain(busiest(scene, kind), within_s)}
@@ -40,17 +39,16 @@ def drain(kind: str, within_s: float = 40.0) -> Inject:
 
 
 def control_crash(scene: Scene) -> Facts:
-    """kill -9 of one call-control while commands of it are not carried out yet: hang-ups that ACS refused once."""
+    """kill -9 of one call-control while commands are pending: hang-ups that ACS refused once."""
     fleet = scene.fleet
     leaving = Crowd(fleet, first=_OUTSIDERS + scene.turn * _HANGING_UP, count=_HANGING_UP)
     leaving.dial()
     leaving.await_talking()
-    busy = {"rest": {"hang_up": {"status": 503, "times": _HANGING_UP}}}
-    call_json("PUT", f"{fleet.url('acs')}/lab/faults", busy)
+    fleet.inject("acs", {"rest": {"hang_up": {"status": 503, "times": _HANGING_UP}}})
     numbers = {f"4:+1425555{number:05d}" for number in leaving.placed}
-    for row in call_json("GET", f"{fleet.url(CONTROL)}/api/calls")["calls"]:
+    for row in fleet.request("GET", CONTROL, "/api/calls")["calls"]:
         if row["caller"] in numbers:
-            call_json("POST", f"{fleet.url(CONTROL)}/api/calls/{row['call_id']}/hangup", {})
+            fleet.request("POST", CONTROL, f"/api/calls/{row['call_id']}/hangup", {})
     fleet.kill(busiest(scene, CONTROL))
     killed = time.monotonic()
     while leaving.connected() and time.monotonic() < killed + 10:
@@ -78,14 +76,14 @@ def freeze_gateway(scene: Scene) -> Facts:
 
 
 def zombie_life(scene: Scene, traces: Sequence[CallEvidence]) -> Facts:
-    """How long the relay that woke up kept a voice session that was not its own any more."""
+    """How long the resumed relay kept voice sessions of calls that it no longer owned."""
     thawed = scene.moments["thawed"]
     old = [session for trace in traces for session in trace.sessions[:-1]]
     return {"zombie_s": max((session.closed_at - thawed for session in old), default=0.0)}
 
 
 def restart_all(scene: Scene) -> Facts:
-    """One process after the other: SIGTERM, wait for its end, start it again, wait until it is ready."""
+    """One process after the other: SIGTERM, wait for its exit, start it, wait until it is ready."""
     fleet = scene.fleet
     slowest = 0.0
     for kind in (CONTROL, GATEWAY, RELAY):
@@ -97,7 +95,7 @@ def restart_all(scene: Scene) -> Facts:
 
 
 def no_relay(scene: Scene) -> Facts:
-    """All relays die, and come back after a while."""
+    """kill -9 of all relays, which are started again after `ALONE_S`."""
     fleet = scene.fleet
     names = fleet.running(RELAY)
     scene.moments["alone"] = time.monotonic()
@@ -112,7 +110,7 @@ def no_relay(scene: Scene) -> Facts:
 
 
 def no_gateway(scene: Scene) -> Facts:
-    """All gateways die and are started again after a while."""
+    """kill -9 of all gateways, which are started again after `_WITHOUT_GATEWAY_S`."""
     fleet = scene.fleet
     names = fleet.running(GATEWAY)
     died = time.monotonic()
@@ -126,7 +124,7 @@ def no_gateway(scene: Scene) -> Facts:
 
 
 def busiest(scene: Scene, kind: str) -> str:
-    """The replica with the most calls; any of call-control, where none has calls of its own."""
+    """The replica with the most calls; for call-control, which owns no calls, a different one in each repetition."""
     fleet = scene.fleet
     if kind == RELAY:
         counts = fleet.owned_by_pid()

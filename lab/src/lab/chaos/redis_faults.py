@@ -1,4 +1,6 @@
-"""What is done to Redis and the way to it. Each function blocks as long as the fault lasts and returns its figures."""
+"""Faults of Redis and of the network to it. Each function blocks for the duration of the fault and returns its
+measurements.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ from lab.chaos.row import Facts, Inject, Scene
 from lab.redis_line import RedisRefusedError, ask
 
 REDIS_DOWN_S: Final = 1.0
-CUT_OFF_S: Final = 10.0
+
 SETTLED_S: Final = 2.0
 
 
@@ -25,19 +27,19 @@ def redis_restarts_empty(scene: Scene) -> Facts:
 
 
 def primary_crash(scene: Scene) -> Facts:
-    assert scene.fleet.group is not None, "the plan has no sentinels"
+    assert scene.fleet.group is not None, "the fleet has no sentinels: set `sentinel` in its plan"
     scene.fleet.group.kill_primary()
     return {}
 
 
 def fail_over(scene: Scene) -> Facts:
-    assert scene.fleet.group is not None, "the plan has no sentinels"
+    assert scene.fleet.group is not None, "the fleet has no sentinels: set `sentinel` in its plan"
     scene.fleet.group.fail_over()
     return {}
 
 
 def redis_stalls(seconds: float) -> Inject:
-    """`DEBUG SLEEP`: the server answers nobody for so long."""
+    """`DEBUG SLEEP`: the server does not respond for this time."""
 
     def inject(scene: Scene) -> Facts:
         ask(scene.fleet.redis_port, "DEBUG", "SLEEP", str(seconds), timeout_s=seconds + 5)
@@ -47,7 +49,7 @@ def redis_stalls(seconds: float) -> Inject:
 
 
 def connections_cut(seconds: float) -> Inject:
-    """All connections to Redis reset each second."""
+    """All connections to Redis are reset each second."""
 
     def inject(scene: Scene) -> Facts:
         before = scene.fleet.tasks()
@@ -63,24 +65,28 @@ def connections_cut(seconds: float) -> Inject:
     return inject
 
 
-def relay_cut_off(scene: Scene) -> Facts:
-    """No byte passes between one relay and Redis, and nobody is told."""
-    name = busiest(scene, RELAY)
-    link = scene.fleet.links[name]
-    calls = scene.fleet.active_calls(name)
-    scene.fleet.net.run(link.silence(True))
-    cut = time.monotonic()
-    fenced = _fenced_after(scene, name, calls)
-    time.sleep(max(0.0, cut + CUT_OFF_S - time.monotonic()))
-    scene.fleet.net.run(link.silence(False))
-    scene.moments["thawed"] = time.monotonic()
-    return {"self_fence_s": fenced}
+def relay_cut_off(seconds: float) -> Inject:
+    """A network partition between one relay and Redis, without a reset."""
+
+    def inject(scene: Scene) -> Facts:
+        name = busiest(scene, RELAY)
+        link = scene.fleet.links[name]
+        calls = scene.fleet.active_calls(name)
+        scene.fleet.net.run(link.silence(True))
+        cut = time.monotonic()
+        fenced = _fenced_after(scene, name, calls, seconds / 2)
+        time.sleep(max(0.0, cut + seconds - time.monotonic()))
+        scene.fleet.net.run(link.silence(False))
+        scene.moments["thawed"] = time.monotonic()
+        return {"self_fence_s": fenced}
+
+    return inject
 
 
-def _fenced_after(scene: Scene, name: str, calls: int) -> float:
-    """Seconds until the relay says that it keeps all its calls silent."""
+def _fenced_after(scene: Scene, name: str, calls: int, within_s: float) -> float:
+    """Seconds until the relay reports that all its calls are muted."""
     began = time.monotonic()
-    while time.monotonic() < began + CUT_OFF_S / 2:
+    while time.monotonic() < began + within_s:
         if scene.fleet.metric(name, "bridge_relay_silenced_calls") >= calls:
             return time.monotonic() - began
         time.sleep(0.01)

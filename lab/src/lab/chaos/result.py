@@ -1,4 +1,4 @@
-"""From the calls of all repetitions of a row to its figures, its verdict and its line in the table. Pure."""
+"""The figures of a row over all its repetitions, its verdict and its line in the output. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lab.mark_report import percentile
 
 _COUNTS: Final = ("lost", "repeated", "disordered", "foreign", "stale")
 _COLUMNS: Final = (
-    *(("calls", "calls", 6), ("went_on_pct", "on %", 6), ("gap_p50_ms", "gap p50", 8), ("gap_p99_ms", "p99", 7)),
+    *(("calls", "calls", 6), ("went_on_pct", "up %", 6), ("gap_p50_ms", "gap p50", 8), ("gap_p99_ms", "p99", 7)),
     *(("gap_max_ms", "max", 7), ("own_gap_p99_ms", "own p99", 8), ("lost_pct", "lost %", 7), ("repeated", "twice", 6)),
     *(("disordered", "order", 6), ("stale", "stale", 6), ("foreign", "foreign", 8)),
 )
@@ -20,7 +20,7 @@ _COLUMNS: Final = (
 
 @dataclass(slots=True)
 class RowResult:
-    """What was measured of a row; `failure` says why it could not be measured to its end."""
+    """The measurements of a row; `failure` is the reason why it could not be completed."""
 
     row: ChaosRow
     repeats: int = 0
@@ -31,7 +31,7 @@ class RowResult:
     took_s: float = 0.0
 
     def add(self, outcomes: Iterable[CallOutcome], placed: int, facts: Facts) -> None:
-        """One repetition."""
+        """Add one repetition: of each fact the worst value counts, the smallest of shares, the largest of others."""
         self.repeats += 1
         self.outcomes += outcomes
         self.placed += placed
@@ -40,7 +40,7 @@ class RowResult:
             self.facts[name] = worse(self.facts[name], value) if name in self.facts else value
 
     def figures(self) -> Facts:
-        """Gaps are over calls and directions: of each, the longest."""
+        """Gap figures are statistics over the longest gap of each call and direction."""
         both = [way for call in self.outcomes for way in (call.uplink, call.downlink)]
         found = {
             "calls": float(self.placed),
@@ -89,11 +89,11 @@ class RowResult:
             "failure": self.failure,
             "figures": {name: _finite(value) for name, value in figures.items()},
             "targets": [{"target": str(target), "holds": target.holds(figures)} for target in self.row.targets],
-            "worst": [_told(call) for call in self.worst()],
+            "worst": [_summary(call) for call in self.worst()],
         }
 
     def worst(self, count: int = 3) -> Sequence[CallOutcome]:
-        """The calls that a person wants to look at first."""
+        """The calls to look at first: those that did not continue, then those with the longest gaps."""
         ordered = sorted(self.outcomes, key=lambda call: (call.went_on, -max(call.uplink.gap_ms, call.downlink.gap_ms)))
         return ordered[:count]
 
@@ -103,12 +103,12 @@ def head() -> str:
 
 
 def line(result: RowResult) -> str:
-    """The row for people: its figures, then which targets were missed, by how much."""
+    """The row as text: its figures, then the missed targets with their measured values."""
     figures = result.figures()
     cells = "".join(f"{_cell(figures[name]):>{width}}" for name, _, width in _COLUMNS)
     facts = ", ".join(f"{name} {_cell(value)}" for name, value in sorted(result.facts.items()))
     missed = "; ".join(f"{target} (is {_cell(figures.get(target.figure))})" for target in result.missed())
-    verdict = "holds" if result.passed else f"MISSED {missed}{result.failure}"
+    verdict = "passed" if result.passed else f"MISSED {missed}{result.failure}"
     return f"{result.row.name:<23}{result.repeats:>5}{cells}  {verdict}" + (f"  [{facts}]" if facts else "")
 
 
@@ -136,7 +136,7 @@ def _finite(value: float) -> float | str:
     return round(value, 2) if abs(value) < float("inf") else "never"
 
 
-def _told(call: CallOutcome) -> dict[str, Any]:
+def _summary(call: CallOutcome) -> dict[str, Any]:
     def way(one: DirectionTrace) -> dict[str, float]:
         names = ("went_on", "gap_ms", "own_gap_ms", "gap_at_s", "late_ms", *_COUNTS)
         return {name: round(float(getattr(one, name)), 1) for name in names}

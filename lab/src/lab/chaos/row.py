@@ -1,4 +1,4 @@
-"""What a row of the table is: a fault, the fleet it strikes, and what must hold."""
+"""A row of the table: a fault, the fleet that it is injected into, and the targets."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from lab.chaos.crowd import Crowd
 from lab.chaos.local_fleet import GATEWAY, FleetPlan, LocalFleet
 
 Facts: TypeAlias = dict[str, float]
-"""Figures that are no property of one call; over repetitions the largest counts."""
+"""Figures of a whole repetition, not of one call. The worst value over all repetitions counts."""
 
 EXTRA: Final = {"voice-live": {"SESSION_SETUP_S": "0.3"}, GATEWAY: {"DRAIN_TIMEOUT_S": "6"}}
-"""The set-up of a voice session takes its time. A gateway waits less long for calls to end before it sends them on."""
+"""Voice sessions take time to set up, as in reality. A draining gateway waits a shorter time for calls to end."""
 USUAL: Final = FleetPlan(extra=EXTRA)
 _COMPARE: Final[dict[str, Callable[[float, float], bool]]] = {"<=": operator.le, ">=": operator.ge, "==": operator.eq}
 
 
 @dataclass(slots=True)
 class Scene:
-    """A fleet with its callers. `moments`: monotonic seconds of what the fault did."""
+    """A fleet with its callers. `moments`: monotonic seconds of the steps of the fault."""
 
     fleet: LocalFleet
     crowd: Crowd
     turn: int = 0
-    """Which repetition this is, from 0."""
+    """Number of the repetition, from 0."""
     moments: dict[str, float] = field(default_factory=dict)
 
 
@@ -40,7 +40,7 @@ class FaultTarget:
     limit: float
 
     def holds(self, figures: Facts) -> bool:
-        """A figure that was not measured does not hold."""
+        """A target whose figure was not measured is missed."""
         value = figures.get(self.figure)
         return value is not None and _COMPARE[self.compare](value, self.limit)
 
@@ -49,18 +49,18 @@ class FaultTarget:
 
 
 Inject: TypeAlias = Callable[[Scene], Facts]
-"""Does the fault, and returns when it is over; what it returns are facts."""
+"""Injects the fault and returns its measurements when the fault is over."""
 Examine: TypeAlias = Callable[[Scene, Sequence[CallEvidence]], Facts]
-"""Facts that only the traces show."""
+"""Further measurements, from the traces of the calls."""
 
 
 def nothing(_: Scene) -> Facts:
-    """How it looks without a fault: what of a figure is the machine's."""
+    """No fault: shows the share of the machine in the figures."""
     return {}
 
 
-def fit_as_it_is(_: LocalFleet) -> None:
-    """The fleet is fit for the row as it is."""
+def at_once(_: LocalFleet) -> None:
+    """No need to wait for the fleet."""
 
 
 def nothing_more(_: Scene, __: Sequence[CallEvidence]) -> Facts:
@@ -71,45 +71,45 @@ def nothing_more(_: Scene, __: Sequence[CallEvidence]) -> Facts:
 class ChaosRow:
     name: str
     fault: str
-    """In words, as the table says it."""
+    """For the table: the component, a colon, the fault."""
     inject: Inject
     watch_s: float
-    """How long the calls are watched after the fault."""
+    """Time for which the calls are observed after the fault."""
     targets: tuple[FaultTarget, ...]
     examine: Examine = nothing_more
     plan: FleetPlan = USUAL
     dials: bool = True
-    """The callers talk before the fault; otherwise `inject` lets them dial."""
+    """The callers talk before the fault; otherwise `inject` makes them dial."""
     recorded: bool = False
-    """What the callers hear is kept as sound."""
-    before_dialling: Callable[[LocalFleet], None] = fit_as_it_is
-    """Blocks until the fleet is as it has to be for the callers to dial."""
-    before_fault: Callable[[LocalFleet], None] = fit_as_it_is
+    """Record the audio that the callers hear."""
+    before_dialing: Callable[[LocalFleet], None] = at_once
+    """Prepares the fleet for the callers, or blocks until it is ready for them."""
+    before_fault: Callable[[LocalFleet], None] = at_once
     """The same for the fault, while the callers talk."""
     quick: bool = False
     """Part of `--quick`."""
     calls: int | None = None
-    """Where the number of calls belongs to the fault."""
+    """Set if the number of calls is part of the fault."""
     repeats: int | None = None
-    """Where the number of repetitions belongs to the fault."""
+    """Set if the number of repetitions is part of the fault."""
     at_once: int = 1
-    """How many repetitions run side by side, on fleets of their own: for what takes long and measures no time."""
+    """Number of repetitions in parallel, on separate fleets: for long rows that measure no delays."""
 
 
 GOES_ON: Final = (FaultTarget("went_on_pct", "==", 100), FaultTarget("foreign", "==", 0), FaultTarget("stale", "==", 0))
 LEFT_ALONE: Final = FaultTarget("starts_asked", "==", 0)
-"""ACS got no request to start the media of a call whose socket is healthy."""
+"""ACS received no request to start media streaming of a call whose socket is healthy."""
 NOTHING_TWICE: Final = FaultTarget("repeated", "==", 0)
 ONE_SESSION_HEARS: Final = (FaultTarget("repeated_uplink", "==", 0), FaultTarget("lost_uplink", "==", 0))
-"""For quiet calls, in which the next voice session begins where the previous one stopped: every frame of the caller is
-heard by exactly one of them. Callers here never begin a turn; an unanswered turn has to be heard by both sessions."""
+"""For quiet calls, in which the next voice session begins where the previous one stopped: exactly one of them hears
+each frame of the caller. Callers here never begin a turn; both sessions must hear an unanswered turn."""
 ALL_HEARD: Final = FaultTarget("lost_uplink", "==", 0)
-"""Frames that a lost session may not have heard are sent to the next one; some of them are heard twice."""
+"""The next session receives frames that a lost session may not have heard; some of them are heard twice."""
 NEVER_SILENT: Final = FaultTarget("silence_s", "<=", 5.0)
 SAME_CONVERSATION: Final = FaultTarget("conversations_max", "==", 1)
 
 
 def gap(p99: float, most: float | None = None) -> tuple[FaultTarget, ...]:
-    """ms without a frame, over calls and directions."""
+    """Limits in ms for the time without a frame, over calls and directions."""
     found = (FaultTarget("gap_p99_ms", "<=", p99),)
     return found if most is None else (*found, FaultTarget("gap_max_ms", "<=", most))

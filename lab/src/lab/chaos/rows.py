@@ -1,4 +1,4 @@
-"""The table: every fault, what it strikes, and what must hold. A target that a machine cannot show stays as it is."""
+"""The table of all faults and their targets. A target is not relaxed because one machine cannot meet it."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ _CAPACITY: Final = 20
 
 
 def late_by(outage_ms: float) -> FaultTarget:
-    """The speech of a response stays late by the length of the outage, less the audio that was sent ahead."""
+    """The rest of a response is late by the length of the outage, less the audio that was sent ahead."""
     return FaultTarget("late_max_ms", "<=", outage_ms)
 
 
 ROWS: Final = (
     ChaosRow(
         name="calm",
-        fault="none: what the machine itself does",
+        fault="none: baseline of the machine",
         inject=nothing,
         watch_s=10,
         targets=(*GOES_ON, LEFT_ALONE, NOTHING_TWICE, _NO_CHANGE, *gap(200)),
@@ -165,7 +165,7 @@ ROWS: Final = (
     ChaosRow(
         name="relay-cut-off",
         fault="relay: cut off from Redis for 10 s without a reset",
-        inject=redis.relay_cut_off,
+        inject=redis.relay_cut_off(10),
         watch_s=6,
         targets=(
             *(*GOES_ON, LEFT_ALONE, *gap(2000, 3000), FaultTarget("self_fence_s", "<=", 1.0)),
@@ -186,7 +186,7 @@ ROWS: Final = (
     *ROLLING_ROWS,
     ChaosRow(
         name="webhooks",
-        fault="webhooks ten times more, late and reordered",
+        fault="webhooks: each repeated ten times, late and reordered",
         inject=arrivals.webhooks_gone_wild,
         watch_s=3,
         targets=(
@@ -199,7 +199,7 @@ ROWS: Final = (
     ),
     ChaosRow(
         name="over-capacity",
-        fault="150 % of the fleet's capacity",
+        fault="fleet: 150 % of its capacity in calls",
         inject=arrivals.over_capacity,
         watch_s=8,
         targets=(
@@ -233,8 +233,8 @@ ROWS: Final = (
     ),
     ChaosRow(
         name="hostile-requests",
-        fault="call-control: one thread at full speed with unfinished and large heads, unfinished bodies, answers that"
-        " nobody reads, connections that leave",
+        fault="call-control: one thread at full speed with unfinished and large heads, unfinished bodies, responses"
+        " that are not read, connections that leave",
         inject=hostile_requests,
         watch_s=2,
         targets=(
@@ -250,7 +250,7 @@ ROWS: Final = (
     ),
     ChaosRow(
         name="soak",
-        fault="nothing but time: calls renewed every minute for 20 minutes",
+        fault="none: calls replaced every minute for 20 minutes",
         inject=soak(20),
         watch_s=5,
         targets=(
@@ -268,10 +268,10 @@ ROWS: Final = (
 
 
 def chosen(names: str, *, quick: bool) -> list[ChaosRow]:
-    """The rows of a comma-separated list, all of them for an empty one. Raises `ValueError` for a name that is none."""
+    """The rows of a comma-separated list, all rows if it is empty. Raises `ValueError` for an unknown name."""
     wanted = [name.strip() for name in names.split(",") if name.strip()]
     known = {row.name: row for row in ROWS}
     if unknown := [name for name in wanted if name not in known]:
-        raise ValueError(f"no row is called {', '.join(unknown)}; there are {', '.join(known)}")
+        raise ValueError(f"unknown row: {', '.join(unknown)}; choose from {', '.join(known)}")
     found = [known[name] for name in wanted] if wanted else list(ROWS)
     return [row for row in found if row.quick] if quick and not wanted else found

@@ -1,4 +1,4 @@
-"""Hours in minutes: calls come and go, and nothing may be left behind by them."""
+"""A soak test: calls come and go, and memory, files, tasks and Redis keys must not grow."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from lab.redis_line import ask
 
 RENEWED_EVERY_S: Final = 60.0
 FORGOTTEN_AFTER_S: Final = 65.0
-"""The streams of an ended call are kept for a minute."""
+"""The streams of an ended call expire after a minute."""
 _SAMPLE_S: Final = 5.0
 _WARM_SHARE: Final = 0.25
 
 
 @dataclass(slots=True)
 class Growth:
-    """Samples of something that should stay flat."""
+    """Samples of a quantity that should stay constant."""
 
     samples: list[tuple[float, float]] = field(default_factory=list)
 
@@ -33,17 +33,17 @@ class Growth:
         self.samples.append((time.monotonic(), value))
 
     def growth(self) -> float:
-        """From the quarter after the warm-up to the last one: the rise of the mean."""
+        """Increase of the mean from the quarter after the warm-up to the last quarter."""
         first, last = self._quarters()
         return sum(last) / len(last) - sum(first) / len(first) if last else 0.0
 
     def growth_of_least(self) -> float:
-        """The same of the least in each: what a leak raises, and what is in use for a while after a burst does not."""
+        """Increase of the minimum: a leak raises it, temporary use after a burst does not."""
         first, last = self._quarters()
         return min(last) - min(first) if last else 0.0
 
     def _quarters(self) -> tuple[list[float], list[float]]:
-        """The one after the warm-up, and the last one."""
+        """Values of the quarter after the warm-up, and of the last one."""
         values = [value for _, value in self.samples[int(len(self.samples) * _WARM_SHARE) :]]
         share = max(1, len(values) // 3)
         return values[:share], values[-share:]
@@ -53,7 +53,7 @@ class Growth:
 
 
 def soak(minutes: float) -> Inject:
-    """All callers hang up and dial again each minute; the last ones are looked at as in every row."""
+    """All callers hang up and dial again each minute; the last calls are examined as in every row."""
 
     def inject(scene: Scene) -> Facts:
         seen = Samples()
@@ -71,13 +71,13 @@ def soak(minutes: float) -> Inject:
 
 
 class Samples:
-    """What all replicas of a service have together: calls are spread over them anew each minute."""
+    """Sums over all replicas of a service, because each minute calls are distributed among them again."""
 
     def __init__(self) -> None:
         self._of_kind: dict[str, dict[str, Growth]] = {"memory": {}, "files": {}, "tasks": {}, "keys": {}}
 
     def add(self, seen: Mapping[str, Mapping[str, float]]) -> None:
-        """`seen`: "memory", "files", "tasks" or "keys" → process → its figure."""
+        """`seen`: "memory", "files", "tasks" or "keys" → process → value."""
         for what, by_process in seen.items():
             together: dict[str, float] = defaultdict(float)
             for name, value in by_process.items():
@@ -86,10 +86,10 @@ class Samples:
                 self._of_kind[what].setdefault(kind, Growth()).add(value)
 
     def facts(self) -> Facts:
-        """The growth of each service, and the worst of them; memory in % of what it is.
+        """The growth of each service, and the largest growth; memory in % of its mean.
 
-        Of files the least counts: HTTP keeps a connection for some seconds, and how many there are in a quarter hangs
-        on how its bursts fall.
+        Files are compared by their minimum: HTTP keeps connections open for a few seconds, so their mean depends on the
+        timing of bursts.
         """
         found: Facts = {}
         for what, by_kind in self._of_kind.items():
@@ -104,7 +104,9 @@ class Samples:
 
 
 def look_at(fleet: LocalFleet) -> dict[str, dict[str, float]]:
-    """Of Redis only the keys: what it keeps for a day takes memory, and its connections are those of the services."""
+    """Redis is sampled by its keys only: records that it stores for a day use memory, and its connections belong to the
+    services.
+    """
     memory: dict[str, float] = {}
     files: dict[str, float] = {}
     for process in fleet.processes:
@@ -121,13 +123,13 @@ def look_at(fleet: LocalFleet) -> dict[str, dict[str, float]]:
 
 
 def passing_keys(fleet: LocalFleet) -> list[str]:
-    """All but what stays for a day: records and transcripts, which people read, and what tells repeated webhooks."""
+    """Keys without those that are stored for a day: call records, transcripts, and ids of processed webhooks."""
     keys = [str(key) for key in ask(fleet.redis_port, "KEYS", "*")]
     return [key for key in keys if not re.search(r":call:[^:]+$|:transcript$|:seen:", key)]
 
 
 def keys_left(fleet: LocalFleet) -> Facts:
-    """Keys of calls a minute after the last of them, but for records and transcripts: people read them for a day."""
+    """Keys of calls a minute after the last call, without records and transcripts, which are stored for a day."""
     time.sleep(FORGOTTEN_AFTER_S)
     return {"keys_left": float(sum(1 for key in passing_keys(fleet) if ":call:" in key))}
 

@@ -1,4 +1,4 @@
-"""What Voice Live does to a fleet, and how soon its calls are spoken to again."""
+"""Faults of Voice Live, and the time until callers hear the agent again."""
 
 from __future__ import annotations
 
@@ -10,21 +10,20 @@ from lab.chaos.call_evidence import CallEvidence
 from lab.chaos.local_fleet import LocalFleet
 from lab.chaos.row import Facts, Inject, Scene
 from lab.stack import StackError
-from lab.wire import call_json
 
 RINGS_S: Final = 3.0
-UNTAKEN: Final = ("no_answer", "busy", "declined", "unreachable")
+UNANSWERED: Final = ("no_answer", "busy", "declined", "unreachable")
 QUOTA_FULL_S: Final = 75.0
+"""Connections count for a minute."""
 
 
 def voice_sessions(order: str) -> Inject:
-    """`drop`, `mute` or `close` each session that is open."""
+    """`drop`, `mute` or `close` every open session."""
 
     def inject(scene: Scene) -> Facts:
-        voice = scene.fleet.url("voice-live")
         for row in scene.crowd.sessions():
             if row["state"] == "open":
-                call_json("POST", f"{voice}/lab/sessions/{row['id']}/{order}")
+                scene.fleet.request("POST", "voice-live", f"/lab/sessions/{row['id']}/{order}")
         scene.moments[order] = time.monotonic()
         return {}
 
@@ -32,14 +31,13 @@ def voice_sessions(order: str) -> Inject:
 
 
 def voice_refuses(status: int, seconds: float) -> Inject:
-    """Every session drops, and new ones are refused for a while."""
+    """Every session drops, and new ones are refused for this time."""
 
     def inject(scene: Scene) -> Facts:
-        voice = scene.fleet.url("voice-live")
-        call_json("PUT", f"{voice}/lab/faults", {"handshake": {"status": status}})
+        scene.fleet.inject("voice-live", {"handshake": {"status": status}})
         voice_sessions("drop")(scene)
         time.sleep(seconds)
-        call_json("DELETE", f"{voice}/lab/faults")
+        scene.fleet.clear_faults()
         scene.moments["reachable"] = time.monotonic()
         return {}
 
@@ -47,53 +45,51 @@ def voice_refuses(status: int, seconds: float) -> Inject:
 
 
 def voice_gone_for_good(scene: Scene) -> Facts:
-    """Every session drops and none can be had any more: people are rung."""
-    voice = scene.fleet.url("voice-live")
-    call_json("PUT", f"{voice}/lab/faults", {"handshake": {"status": 503}})
+    """Every session drops and all new ones are refused: calls are transferred to human agents."""
+    scene.fleet.inject("voice-live", {"handshake": {"status": 503}})
     voice_sessions("drop")(scene)
     return {}
 
 
 def gone_and_nobody_answers(scene: Scene) -> Facts:
-    """As above; the people who are rung do not take the call, in each repetition for another reason."""
-    callee = {"outcome": UNTAKEN[scene.turn % len(UNTAKEN)], "after_s": RINGS_S}
-    call_json("PUT", f"{scene.fleet.url('acs')}/lab/callee", callee)
+    """As above, but no human agent answers, for another reason in each repetition."""
+    callee = {"outcome": UNANSWERED[scene.turn % len(UNANSWERED)], "after_s": RINGS_S}
+    scene.fleet.request("PUT", "acs", "/lab/callee", callee)
     return voice_gone_for_good(scene)
 
 
-def rung_in_vain(scene: Scene, _: Sequence[CallEvidence]) -> Facts:
+def failed_transfers(scene: Scene, _: Sequence[CallEvidence]) -> Facts:
     phones = scene.crowd.phones()
     failed = sum(any(row["event"] == "transfer_failed" for row in phone["timeline"]) for phone in phones)
     return {"rung_in_vain_pct": 100 * failed / max(len(phones), 1)}
 
 
-def await_full_quota(fleet: LocalFleet) -> None:
-    """Until no connection counts any more at the simulated Voice Live, which counts each later than the fleet does."""
-    deadline = time.monotonic() + QUOTA_FULL_S
-    while (counted := call_json("GET", f"{fleet.url('voice-live')}/lab/quota")["counted"]) > 0:
+def await_full_quota(fleet: LocalFleet, *, within_s: float = QUOTA_FULL_S, poll_s: float = 0.5) -> None:
+    """Wait until the simulated Voice Live, which counts each connection later than the fleet does, counts none."""
+    deadline = time.monotonic() + within_s
+    while (counted := fleet.request("GET", "voice-live", "/lab/quota")["counted"]) > 0:
         if time.monotonic() > deadline:
-            raise StackError(f"{counted} connections count although none should have been opened for a minute")
-        time.sleep(0.5)
+            raise StackError(f"Voice Live still counts {counted} connections, after {within_s:g} s without new calls")
+        time.sleep(poll_s)
 
 
-def quota_kept(scene: Scene, _: Sequence[CallEvidence]) -> Facts:
-    """Connections that were refused for their number since the fleet began, and the most there were in a minute."""
-    voice = scene.fleet.url("voice-live")
-    refused = call_json("GET", f"{voice}/lab/handshakes")["refused"]
+def quota_usage(scene: Scene, _: Sequence[CallEvidence]) -> Facts:
+    """Connections refused with 429 since the start of the fleet, and the maximum of connections in a minute."""
+    refused = scene.fleet.request("GET", "voice-live", "/lab/handshakes")["refused"]
     return {
         "refused_429": float(sum(row["status"] == 429 for row in refused)),
-        "most_connections": float(call_json("GET", f"{voice}/lab/quota")["most"]),
+        "most_connections": float(scene.fleet.request("GET", "voice-live", "/lab/quota")["most"]),
     }
 
 
-def handed_to_people(scene: Scene, _: Sequence[CallEvidence]) -> Facts:
+def transferred_calls(scene: Scene, _: Sequence[CallEvidence]) -> Facts:
     phones = scene.crowd.phones()
     transferred = sum(any(row["event"] == "transferred" for row in phone["timeline"]) for phone in phones)
     return {"transferred_pct": 100 * transferred / max(len(phones), 1)}
 
 
 def resumed_after(moment: str) -> Callable[[Scene, Sequence[CallEvidence]], Facts]:
-    """Seconds from a moment of the fault until the last call was spoken to again."""
+    """Seconds from a moment of the fault until the last caller heard the agent again."""
 
     def examine(scene: Scene, traces: Sequence[CallEvidence]) -> Facts:
         since = scene.moments[moment]
@@ -108,7 +104,7 @@ def resumed_after(moment: str) -> Callable[[Scene, Sequence[CallEvidence]], Fact
 
 
 def noticed_after(moment: str) -> Callable[[Scene, Sequence[CallEvidence]], Facts]:
-    """As `resumed_after`, and how soon the relay gave up the last session that had stopped to answer."""
+    """As `resumed_after`, and the seconds until the relay closed the last session that no longer responded."""
     resumed = resumed_after(moment)
 
     def examine(scene: Scene, traces: Sequence[CallEvidence]) -> Facts:

@@ -1,4 +1,4 @@
-"""The rows of the table in which Voice Live is struck, or is what another fault has to do without."""
+"""Rows of the table about faults of Voice Live, and about other faults while Voice Live is limited."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from lab.chaos.row import (
     nothing,
 )
 
-_NONE_TO_BE_HAD: Final = {"RECONNECT_BUDGET_S": "3"}
-_PEOPLE: Final = {"TRANSFER_TARGET": "+14255550199"}
+_SOON_UNAVAILABLE: Final = {"RECONNECT_BUDGET_S": "3"}
+_HUMAN_AGENTS: Final = {"TRANSFER_TARGET": "+14255550199"}
 _APOLOGIZED: Final = (
     FaultTarget("apologized_pct", "==", 100),
     FaultTarget("apology_heard_pct", "==", 100),
@@ -33,9 +33,9 @@ _APOLOGIZED: Final = (
 _CONNECTIONS: Final = 30
 """New connections a minute: the documented quota of a Voice Live resource."""
 _FEW_CONNECTIONS: Final = 25
-"""As few as let twenty calls in: new calls may use four fifths of them."""
+"""The smallest quota that admits twenty calls: new calls may use four fifths of it."""
 _DRAINED_S: Final = 120
-"""After a minute the connections of the crowd count no more."""
+"""After a minute the connections of the crowd no longer count."""
 
 VOICE_ROWS: Final = (
     ChaosRow(
@@ -51,7 +51,7 @@ VOICE_ROWS: Final = (
         fault="Voice Live: every session is closed with session_expired (1001)",
         inject=voice.voice_sessions("close"),
         watch_s=6,
-        # A close frame leaves nothing in doubt; frames that were on their way then are lost with the session.
+        # A close frame leaves no doubt about what was heard; frames in transit at that time are lost with the session.
         targets=(*GOES_ON, *gap(1500), FaultTarget("repeated_uplink", "==", 0), SAME_CONVERSATION, NEVER_SILENT),
         examine=heard_gaps.with_silences(voice.resumed_after("close")),
     ),
@@ -84,33 +84,33 @@ VOICE_ROWS: Final = (
     ),
     ChaosRow(
         name="voice-gone",
-        fault="Voice Live: every session drops, none can be had any more; people are rung after 3 s",
+        fault="Voice Live: every session drops, new ones are refused; human agents are called after 3 s",
         inject=voice.voice_gone_for_good,
         watch_s=7,
         targets=(FaultTarget("transferred_pct", "==", 100), NEVER_SILENT),
-        examine=heard_gaps.with_silences(voice.handed_to_people),
-        plan=replace(USUAL, extra={**EXTRA, RELAY: _NONE_TO_BE_HAD, CONTROL: _PEOPLE}),
+        examine=heard_gaps.with_silences(voice.transferred_calls),
+        plan=replace(USUAL, extra={**EXTRA, RELAY: _SOON_UNAVAILABLE, CONTROL: _HUMAN_AGENTS}),
     ),
     ChaosRow(
         name="voice-gone-apology",
-        fault="Voice Live: every session drops, none can be had any more, there are no people to ring: after 3 s the "
+        fault="Voice Live: every session drops, new ones are refused, there is no transfer target: after 3 s the "
         "recorded apology, then we hang up",
         inject=voice.voice_gone_for_good,
         watch_s=11,
         targets=(*_APOLOGIZED, NEVER_SILENT),
         examine=heard_gaps.with_silences(heard_gaps.apologies),
-        plan=replace(USUAL, extra={**EXTRA, RELAY: _NONE_TO_BE_HAD}),
+        plan=replace(USUAL, extra={**EXTRA, RELAY: _SOON_UNAVAILABLE}),
         recorded=True,
     ),
     ChaosRow(
         name="voice-gone-untaken",
-        fault="Voice Live: every session drops, none can be had any more; people are rung after 3 s, for 3 s, and "
-        "nobody takes the call: the recorded apology, then we hang up",
+        fault="Voice Live: every session drops, new ones are refused; human agents are called after 3 s, for 3 s, and "
+        "none answers: the recorded apology, then we hang up",
         inject=voice.gone_and_nobody_answers,
         watch_s=14,
         targets=(FaultTarget("rung_in_vain_pct", "==", 100), *_APOLOGIZED, NEVER_SILENT),
-        examine=heard_gaps.with_silences(lambda *seen: voice.rung_in_vain(*seen) | heard_gaps.apologies(*seen)),
-        plan=replace(USUAL, extra={**EXTRA, RELAY: _NONE_TO_BE_HAD, CONTROL: _PEOPLE}),
+        examine=heard_gaps.with_silences(lambda *seen: voice.failed_transfers(*seen) | heard_gaps.apologies(*seen)),
+        plan=replace(USUAL, extra={**EXTRA, RELAY: _SOON_UNAVAILABLE, CONTROL: _HUMAN_AGENTS}),
         recorded=True,
     ),
     ChaosRow(
@@ -123,7 +123,7 @@ VOICE_ROWS: Final = (
             *(*GOES_ON, *gap(2000, 3000), SAME_CONVERSATION),
             *(FaultTarget("refused_429", "==", 0), FaultTarget("most_connections", "<=", _CONNECTIONS)),
         ),
-        examine=voice.quota_kept,
+        examine=voice.quota_usage,
         plan=replace(
             USUAL,
             extra={
@@ -132,7 +132,7 @@ VOICE_ROWS: Final = (
                 RELAY: {"VOICE_LIVE_CONNECTIONS_PER_MIN": str(_CONNECTIONS)},
             },
         ),
-        before_dialling=voice.await_full_quota,
+        before_dialing=voice.await_full_quota,
         before_fault=voice.await_full_quota,
     ),
     ChaosRow(
@@ -152,8 +152,8 @@ VOICE_ROWS: Final = (
             *(*GOES_ON, *gap(200), *ONE_SESSION_HEARS, SAME_CONVERSATION, FaultTarget("exit_s", "<=", _DRAINED_S)),
             *(FaultTarget("refused_429", "==", 0), FaultTarget("most_connections", "<=", _FEW_CONNECTIONS)),
         ),
-        examine=voice.quota_kept,
-        before_dialling=voice.await_full_quota,
+        examine=voice.quota_usage,
+        before_dialing=voice.await_full_quota,
         plan=replace(
             USUAL,
             extra={

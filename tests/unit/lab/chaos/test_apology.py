@@ -1,4 +1,4 @@
-"""How much of an apology is in what a caller heard."""
+"""The share of an apology in the audio that a caller heard."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_a_whole_apology_is_found_after_other_sound() -> None:
     assert found.end_s == pytest.approx(5.6, abs=0.001)
 
 
-def test_an_apology_that_was_held_up_is_whole_all_the_same() -> None:
+def test_a_short_pause_within_the_apology_is_accepted() -> None:
     piece = len(SORRY) // 12
     late = heard(SORRY[: 3 * piece], silence(0.4), SORRY[3 * piece :])
     found = find_apology(late, RATE_HZ, SORRY, from_s=0.0)
@@ -50,13 +50,13 @@ def test_an_apology_that_was_cut_off_is_not() -> None:
     assert find_apology(SORRY[: RATE_HZ // 2], RATE_HZ, SORRY, from_s=0.0).share == pytest.approx(0.1)
 
 
-def test_what_was_heard_before_the_fault_does_not_count() -> None:
+def test_audio_before_the_fault_does_not_count() -> None:
     found = find_apology(heard(SORRY, silence(5)), RATE_HZ, SORRY, from_s=4.0)
     assert found.share == 0.0
     assert find_apology(silence(0.1), RATE_HZ, SORRY, from_s=0.0).share == 0.0
 
 
-def test_pieces_that_lie_far_apart_are_no_apology() -> None:
+def test_a_long_pause_within_the_apology_is_not_accepted() -> None:
     half = len(SORRY) // 2
     assert find_apology(heard(SORRY[:half], silence(3), SORRY[half:]), RATE_HZ, SORRY, from_s=0.0).share == 0.5
 

@@ -1,4 +1,4 @@
-"""Answers, read out of timelines."""
+"""Answers to calls, from their timelines."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def scene(**moments: float) -> Scene:
     return Scene(Mock(), Mock(), moments=moments)
 
 
-def test_answers_are_counted_and_timed_from_the_delivery_that_was_taken() -> None:
+def test_answers_are_counted_and_timed_from_the_delivery_that_was_accepted() -> None:
     def phone(*rows: tuple[str, float]) -> dict[str, object]:
         return {"timeline": [{"event": event, "t": t} for event, t in rows]}
 

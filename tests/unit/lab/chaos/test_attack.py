@@ -1,4 +1,4 @@
-"""Whether attackers are seen to be closed, and what the calls felt of them."""
+"""Detection of closed connections, and the effect of attacks on calls."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_the_last_one_to_be_closed_counts() -> None:
                 end.close()
 
 
-def test_the_added_delay_is_that_of_the_slowest_frames_beside_the_same_load_on_a_sink() -> None:
+def test_the_added_delay_compares_the_slowest_frames_with_the_same_load_on_a_sink() -> None:
     phases = {"sink pings 0": 2.0, "gateway-1 pings 0": 52.0, "gateway-1 bodies 1": 22.0, "sink bodies 1": 12.0}
     moments = {name: 1.0 + 3.0 * number for number, name in enumerate(phases)}
 
@@ -48,7 +48,7 @@ def test_the_added_delay_is_that_of_the_slowest_frames_beside_the_same_load_on_a
     }
 
 
-async def test_memory_is_watched_while_it_is_used() -> None:
+async def test_the_maximum_of_memory_is_measured() -> None:
     fleet = Mock()
     fleet.process.return_value.pid = os.getpid()
     with memory_of(fleet, "x") as memory:
@@ -58,7 +58,7 @@ async def test_memory_is_watched_while_it_is_used() -> None:
     assert 40 < memory()["memory_mb"] < memory()["rss_mb"]
 
 
-async def test_an_answer_that_does_not_come_is_noticed() -> None:
+async def test_a_missing_answer_is_detected() -> None:
     with socket.create_server(("127.0.0.1", 0)) as nobody:
         port = nobody.getsockname()[1]
     with answers_of(port) as slowest_s:

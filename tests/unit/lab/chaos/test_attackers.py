@@ -1,4 +1,4 @@
-"""The attackers attack: each reaches a sink, as often as it can, and the sink answers as a gateway that refuses."""
+"""Each attack reaches its target, and the sink answers as a gateway that refuses the connection."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ HEAD = b"GET /ws/x HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
 class Target:
-    """Takes connections and reads; `resets` them after some bytes."""
+    """Accepts connections and records up to 200 kB of each."""
 
     def __init__(self) -> None:
-        self.said: list[bytes] = []
+        self.received: list[bytes] = []
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=512)
         self.port = int(self._listener.getsockname()[1])
         self._thread = threading.Thread(target=self._serve)
@@ -32,15 +32,15 @@ class Target:
                 return
             with line:
                 line.settimeout(0.2)
-                said = b""
+                received = b""
                 try:
-                    while len(said) < 200_000 and (more := line.recv(65536)):
-                        if not said:
+                    while len(received) < 200_000 and (more := line.recv(65536)):
+                        if not received:
                             line.send(b"\x88\x02\x03\xe8")
-                        said += more
+                        received += more
                 except OSError:
                     pass
-                self.said.append(said)
+                self.received.append(received)
 
     def close(self) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)
@@ -59,7 +59,7 @@ def target() -> Iterator[Target]:
 def test_every_attack_reaches_its_target(target: Target, kind: str) -> None:
     made = KINDS[kind](Order(kind, target.port, 0.5, HEAD))
     assert made >= 1
-    longest = max(target.said, key=len, default=b"")
+    longest = max(target.received, key=len, default=b"")
     assert (longest == b"") == (kind == "connect-and-leave")
     if kind in FRAMES or kind == "after-the-end":
         assert longest.startswith(HEAD)
@@ -72,9 +72,9 @@ def test_the_rows_know_their_attacks() -> None:
     assert {*SOCKET_ATTACKS, *REQUEST_ATTACKS} == set(KINDS)
 
 
-def test_the_processes_of_attacker_and_sink_meet() -> None:
+def test_the_attacker_process_reaches_the_sink_process() -> None:
     with attacker() as attack, sink_port() as port:
         assert attack("ask-and-leave", port, HEAD, None) > 10
-        told: list[int] = []
-        assert attack("after-the-end", port, HEAD, lambda: told.append(1)) >= 1
-        assert told == [1]
+        meanwhile: list[int] = []
+        assert attack("after-the-end", port, HEAD, lambda: meanwhile.append(1)) >= 1
+        assert meanwhile == [1]

@@ -1,4 +1,4 @@
-"""Gaps, losses and the like, of calls made up frame by frame."""
+"""Gaps and losses of calls that are composed frame by frame."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FOREVER = float("inf")
 
 
 def numbers(first: int, count: int, at: float) -> list[tuple[int, float]]:
-    """Marks from `first` on, one each 20 ms from `at` on."""
+    """Marks from `first` on, one every 20 ms, starting at `at`."""
     return [(first + index, at + index * 0.02) for index in range(count)]
 
 
@@ -22,13 +22,13 @@ def heard(sent: Iterable[tuple[int, float]], *, call: int = 7, delay_s: float = 
 
 
 def smooth(seconds: float = 10.0) -> CallEvidence:
-    """A call in which nothing happens, from 0 on."""
+    """A call without any fault, from second 0."""
     sent = numbers(0, int(seconds * 50), 0.0)
     session = VoiceSession(0.0, FOREVER, sent, heard(sent))
     return CallEvidence(7, True, sent, heard(sent), [session])
 
 
-def test_a_smooth_call_goes_on_without_a_gap() -> None:
+def test_a_smooth_call_has_no_gap() -> None:
     found = outcome(smooth(), 2.0, 9.0)
     assert found.went_on
     assert found.sessions == 1
@@ -40,7 +40,7 @@ def test_a_smooth_call_goes_on_without_a_gap() -> None:
         assert way.after_dial_ms is None
 
 
-def test_a_session_that_takes_over_leaves_a_gap_and_no_more() -> None:
+def test_a_replaced_session_leaves_only_a_gap() -> None:
     first, second = numbers(0, 150, 0.0), numbers(1150, 250, 5.0)
     sent = numbers(0, 500, 0.0)
     sessions = [
@@ -57,7 +57,7 @@ def test_a_session_that_takes_over_leaves_a_gap_and_no_more() -> None:
     assert found.downlink.stale == found.downlink.disordered == 0
 
 
-def test_marks_of_the_session_before_are_stale_not_disordered() -> None:
+def test_marks_of_the_previous_session_are_stale_not_disordered() -> None:
     first, second = numbers(0, 100, 0.0), numbers(1100, 400, 2.0)
     late = [(7, seq, 3.0) for seq, _ in first[-5:]]
     sessions = [VoiceSession(0.0, 2.0, first, []), VoiceSession(2.0, FOREVER, second, heard(second))]
@@ -66,7 +66,7 @@ def test_marks_of_the_session_before_are_stale_not_disordered() -> None:
     assert (found.stale, found.disordered, found.repeated) == (5, 0, 0)
 
 
-def test_what_was_heard_before_the_fault_counts_as_repeated_after_it() -> None:
+def test_marks_heard_before_the_fault_count_as_repeated_after_it() -> None:
     base = smooth()
     again = [(7, seq, 5.0 + index * 0.001) for index, seq in enumerate(range(200, 220))]
     marks = sorted([*base.heard, *again], key=lambda mark: mark[2])
@@ -75,13 +75,13 @@ def test_what_was_heard_before_the_fault_counts_as_repeated_after_it() -> None:
     assert outcome(replace(base, heard=marks), 6.0, 9.9).downlink.repeated == 0
 
 
-def test_marks_of_others_are_cross_talk() -> None:
+def test_marks_of_another_call_are_foreign() -> None:
     base = smooth()
     foreign = [*base.heard, (8, 3, 9.95)]
     assert outcome(replace(base, heard=foreign), 0.0, 9.9).downlink.foreign == 1
 
 
-def test_a_direction_that_falls_silent_has_not_gone_on() -> None:
+def test_a_direction_that_falls_silent_has_not_continued() -> None:
     base = smooth()
     found = outcome(replace(base, heard=base.heard[:300]), 2.0, 9.9)
     assert not found.downlink.went_on
@@ -90,7 +90,7 @@ def test_a_direction_that_falls_silent_has_not_gone_on() -> None:
     assert found.downlink.gap_ms == pytest.approx(9.9 * 1000 - 5990 - 20, abs=1)
 
 
-def test_a_call_that_was_hung_up_has_not_gone_on() -> None:
+def test_a_call_that_was_hung_up_has_not_continued() -> None:
     assert not outcome(replace(smooth(), connected=False), 2.0, 9.9).went_on
     empty = CallEvidence(7, False, [], [], [])
     assert outcome(empty, 2.0, 4.0).downlink.gap_ms == pytest.approx(1980)
@@ -99,7 +99,7 @@ def test_a_call_that_was_hung_up_has_not_gone_on() -> None:
 def test_the_time_until_acs_dials_again_is_not_ours() -> None:
     base = smooth()
     marks = [mark for mark in base.heard if not 4.0 < mark[2] < 5.2]
-    broken = SeenMediaSocket(lost_at=4.05, dialled_at=4.55, open_at=5.1, refused=2)
+    broken = SeenMediaSocket(lost_at=4.05, dialed_at=4.55, open_at=5.1, refused=2)
     judged = outcome(replace(base, heard=marks, breaks=[broken]), 2.0, 9.9)
     assert judged.refused_dials == 2
     found = judged.downlink
@@ -111,20 +111,20 @@ def test_the_time_until_acs_dials_again_is_not_ours() -> None:
 def test_the_time_after_the_callback_counts_from_the_callback() -> None:
     base = smooth()
     marks = [mark for mark in base.heard if not 4.0 < mark[2] < 5.2]
-    broken = SeenMediaSocket(lost_at=4.05, dialled_at=5.0, open_at=5.1, reported_at=4.5)
+    broken = SeenMediaSocket(lost_at=4.05, dialed_at=5.0, open_at=5.1, reported_at=4.5)
     found = outcome(replace(base, heard=marks, breaks=[broken]), 2.0, 9.9).downlink
     assert found.after_report_ms == pytest.approx(700, abs=21)
     unreported = replace(broken, reported_at=FOREVER)
     assert outcome(replace(base, heard=marks, breaks=[unreported]), 2.0, 9.9).downlink.after_report_ms is None
 
 
-def test_audio_that_stays_late_is_told() -> None:
+def test_audio_that_stays_late_is_reported() -> None:
     base = smooth()
     late = [(call, seq, t + (2.0 if t > 3 else 0.0)) for call, seq, t in base.heard]
     assert outcome(replace(base, heard=late), 1.0, 9.9).downlink.late_ms > 1900
 
 
-def test_what_waits_behind_late_audio_is_not_lost() -> None:
+def test_frames_queued_behind_late_audio_are_not_lost() -> None:
     base = smooth()
     late = [(call, seq, t + 2.0) for call, seq, t in base.heard if t > 3 and t + 2.0 <= 9.9]
     found = outcome(replace(base, heard=[mark for mark in base.heard if mark[2] <= 3] + late), 1.0, 9.9).downlink
@@ -134,7 +134,7 @@ def test_what_waits_behind_late_audio_is_not_lost() -> None:
     assert outcome(replace(base, heard=holed), 4.0, 9.9).downlink.lost == 1
 
 
-def test_what_a_mute_session_swallowed_counts_as_heard_by_the_next_one() -> None:
+def test_audio_of_a_mute_session_counts_as_heard_only_by_the_next_one() -> None:
     sent = numbers(0, 500, 0.0)
     mute = VoiceSession(0.0, 5.0, [], heard(sent[:200]), muted_at=3.0)
     following = VoiceSession(5.0, FOREVER, [], [(7, seq, max(5.0, t)) for _, seq, t in heard(sent[140:])])
@@ -144,7 +144,7 @@ def test_what_a_mute_session_swallowed_counts_as_heard_by_the_next_one() -> None
     assert outcome(CallEvidence(7, True, sent, [], [mute, without]), 1.0, 9.9).uplink.lost == 50
 
 
-def test_a_new_conversation_is_told() -> None:
+def test_conversations_are_counted() -> None:
     sessions = [VoiceSession(0.0, 4.0, [], [], "conv_1"), VoiceSession(4.5, float("inf"), [], [], "conv_2")]
     assert outcome(CallEvidence(1, True, [], [], sessions), 2.0, 10.0).conversations == 2
     assert outcome(CallEvidence(1, True, [], [], sessions[:1]), 2.0, 10.0).conversations == 1

@@ -1,4 +1,4 @@
-"""The command: what it says when nothing can be run, and what it writes down."""
+"""The command: unknown rows, repetitions, stored results, and the page."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from unittest.mock import Mock
 
 import pytest
 
-from lab.chaos.chaos import Repetition, _repeat, chaos, keep, kept, report, run_row, write_page
-from lab.chaos.local_fleet import FleetPlan
+from lab.chaos.chaos import Repetition, chaos, keep, kept, repeat, report, run_row, write_page
+from lab.chaos.local_fleet import FleetPlan, LocalFleet
 from lab.chaos.page import BEGIN, END
 from lab.chaos.result import RowResult
 from lab.chaos.row import ChaosRow
@@ -23,16 +23,16 @@ from lab.stack import StackError
 
 def test_an_unknown_row_ends_with_2_and_the_names_there_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert chaos("earthquake", tmp_path, calls=1, repeats=1) == 2
-    told = capsys.readouterr().err
-    assert "earthquake" in told
-    assert "relay-crash" in told
+    message = capsys.readouterr().err
+    assert "earthquake" in message
+    assert "relay-crash" in message
 
 
 def test_the_report_names_machine_rows_and_targets() -> None:
-    told = json.loads(json.dumps(report([RowResult(row, failure="no Redis") for row in ROWS])))
-    assert all(row["machine"]["cores"] for row in told)
-    assert [row["row"] for row in told] == [row.name for row in ROWS]
-    assert not any(row["passed"] for row in told)
+    reported = json.loads(json.dumps(report([RowResult(row, failure="no Redis") for row in ROWS])))
+    assert all(row["machine"]["cores"] for row in reported)
+    assert [row["row"] for row in reported] == [row.name for row in ROWS]
+    assert not any(row["passed"] for row in reported)
 
 
 def test_runs_of_some_rows_add_up_to_the_table(tmp_path: Path) -> None:
@@ -45,85 +45,74 @@ def test_runs_of_some_rows_add_up_to_the_table(tmp_path: Path) -> None:
     assert found == [(ROWS[0].name, "first"), (ROWS[1].name, "again"), (ROWS[2].name, "first")]
 
 
-def test_repetitions_side_by_side_have_a_fleet_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parallel_repetitions_have_separate_fleets(tmp_path: Path) -> None:
     fleets, met = Fleets(), Barrier(2)
 
-    def repeat(_: ChaosRow, fleet: Path, turn: int, calls: int) -> Repetition:
-        met.wait(10)  # only with another one beside it
-        assert fleet in fleets.running
+    def repeat(_: ChaosRow, fleet: LocalFleet, turn: int, calls: int) -> Repetition:
+        met.wait(10)  # passes only if two repetitions run in parallel
+        assert fleet.folder in fleets.running
         return [], calls, {"worst": float(turn)}
 
-    monkeypatch.setattr("lab.chaos.chaos.running_fleet", fleets.run)
-    monkeypatch.setattr("lab.chaos.chaos._repeat", repeat)
-    result = run_row(replace(ROWS[0], at_once=2), tmp_path, calls=3, repeats=4)
+    row = replace(ROWS[0], at_once=2)
+    result = run_row(row, tmp_path, calls=3, repeats=4, start_fleet=fleets.start, repeat=repeat)
     assert (result.repeats, result.placed, result.facts, result.failure) == (4, 12, {"worst": 3.0}, "")
     assert fleets.started == [tmp_path / "1", tmp_path / "2"]
     assert not fleets.running
 
 
-def test_a_repetition_that_fails_ends_the_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_repetition_that_fails_ends_the_row(tmp_path: Path) -> None:
     fleets = Fleets()
 
-    def repeat(_: ChaosRow, __: Path, turn: int, calls: int) -> Repetition:
+    def repeat(_: ChaosRow, __: LocalFleet, turn: int, calls: int) -> Repetition:
         if turn == 1:
             raise StackError("a relay did not start")
         return [], calls, {}
 
-    monkeypatch.setattr("lab.chaos.chaos.running_fleet", fleets.run)
-    monkeypatch.setattr("lab.chaos.chaos._repeat", repeat)
-    result = run_row(ROWS[0], tmp_path, calls=3, repeats=4)
+    result = run_row(ROWS[0], tmp_path, calls=3, repeats=4, start_fleet=fleets.start, repeat=repeat)
     assert (result.repeats, result.failure) == (1, "StackError: a relay did not start")
     assert fleets.started == [tmp_path]
     assert not fleets.running
 
 
-def test_what_a_row_waits_for_is_so_before_the_callers_dial_and_before_the_fault(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_row_prepares_the_fleet_before_the_callers_dial_and_before_the_fault() -> None:
     scene = Mock()
     scene.crowd.answered = 3
     scene.crowd.placed = {}
     scene.crowd.traces.return_value = []
     scene.inject.return_value = {}
     scene.fleet.owners.return_value = {}
-    crowd = Mock(return_value=scene.crowd)
-    monkeypatch.setattr("lab.chaos.chaos.Crowd", crowd)
-    monkeypatch.setattr("lab.chaos.chaos.call_json", Mock())
-    monkeypatch.setattr("lab.chaos.chaos.SETTLE_S", 0)
-    row = replace(ROWS[0], inject=scene.inject, before_dialling=scene.empty, before_fault=scene.full, watch_s=0)
+    make_crowd = Mock(return_value=scene.crowd)
+    row = replace(ROWS[0], inject=scene.inject, before_dialing=scene.empty, before_fault=scene.full, watch_s=0)
     row = replace(row, recorded=True)
-    _repeat(row, scene.fleet, turn=2, calls=3)
-    steps = [name for name, _, _ in scene.mock_calls if name in ("empty", "full", "crowd.dial", "inject")]
-    assert steps == ["empty", "crowd.dial", "full", "inject"]
-    crowd.assert_called_once_with(scene.fleet, first=7, count=3, recorded=True)
+    repeat(row, scene.fleet, turn=2, calls=3, make_crowd=make_crowd, settle_s=0)
+    expected = ["fleet.clear_faults", "empty", "crowd.dial", "full", "inject", "fleet.clear_faults", "crowd.hang_up"]
+    assert [name for name, _, _ in scene.mock_calls if name in expected] == expected
+    make_crowd.assert_called_once_with(scene.fleet, first=7, count=3, recorded=True)
 
 
 class Fleets:
-    """Stands for `running_fleet`; a fleet is its folder."""
+    """Replaces `running_fleet`; a fleet has only a folder."""
 
     def __init__(self) -> None:
         self.started: list[Path] = []
         self.running: set[Path] = set()
 
     @contextmanager
-    def run(self, _: FleetPlan, folder: Path) -> Iterator[Path]:
+    def start(self, _: FleetPlan, folder: Path) -> Iterator[LocalFleet]:
         self.started.append(folder)
         self.running.add(folder)
         try:
-            yield folder
+            yield Mock(folder=folder)
         finally:
             self.running.remove(folder)
 
 
-def test_the_page_is_written_from_what_was_kept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_page_is_written_from_stored_results(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     page, path = tmp_path / "resilience.md", tmp_path / "chaos.json"
     page.write_text(f"words\n{BEGIN}\nold\n{END}\nmore words\n")
-    monkeypatch.setattr("lab.chaos.chaos.PAGE_PATH", page)
-    assert write_page(path) == 2
+    assert write_page(path, page) == 2
     assert "make chaos" in capsys.readouterr().err
     keep(path, report([RowResult(row, failure="no Redis") for row in ROWS]))
-    assert write_page(path) == 0
+    assert write_page(path, page) == 0
     assert all(f"`{row.name}`" in page.read_text() for row in ROWS)
-    assert "old" not in page.read_text()
+    assert "\nold\n" not in page.read_text()

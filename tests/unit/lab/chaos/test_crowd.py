@@ -1,4 +1,4 @@
-"""What a call's timeline tells of its media sockets."""
+"""Losses of media sockets, from the timeline of a call."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_a_break_ends_with_the_next_open_socket() -> None:
     assert found == [SeenMediaSocket(5.0, 6.1, 6.2, refused=1), SeenMediaSocket(8.0, 8.5, 8.5)]
 
 
-def test_a_break_knows_when_acs_first_told_of_it() -> None:
+def test_a_break_has_the_time_of_acss_first_callback() -> None:
     found = media_breaks(
         timeline(
             *(

@@ -1,4 +1,4 @@
-"""What callers heard, read out of what the simulated ACS tells."""
+"""Silences and apologies, from the records of the simulated ACS."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def scene(**moments: float) -> Scene:
     return Scene(Mock(), Mock(), moments=moments)
 
 
-def test_a_silence_counts_from_the_fault_to_the_end_of_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_silence_counts_from_the_fault_to_the_end_of_the_call() -> None:
     spans = {"a": [(1.0, 2.5), (9.5, 12.0)], "b": [(10.0, 30.0)]}
-    monkeypatch.setattr(heard_gaps, "call_json", lambda _, url: {"silences": spans[url.split("/")[-2]]})
     there = scene(drop=10.0)
     there.crowd = Mock(placed={1: "a", 2: "b"})
+    there.crowd.marks.side_effect = lambda lab_id: {"silences": spans[lab_id]}
     there.crowd.phone.side_effect = lambda lab_id: {
         "timeline": [{"event": "ended", "t": 11.0}] if lab_id == "b" else []
     }
@@ -44,16 +44,16 @@ def heard_wav(agent: Samples) -> bytes:
     return out.getvalue()
 
 
-def test_only_who_heard_the_apology_to_its_end_and_was_then_hung_up_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_caller_counts_only_if_the_apology_was_heard_to_its_end_and_we_hung_up() -> None:
     sorry = recorded_apology(RATE_HZ)
     begins = np.zeros(2 * RATE_HZ)
     sounds = {"whole": np.concatenate([begins, sorry]), "cut": np.concatenate([begins, sorry[: len(sorry) // 2]])}
     sounds["left"] = sounds["whole"]
     over = 102 + len(sorry) / RATE_HZ
     ends = {"whole": (over + 0.5, "agent_hung_up"), "cut": (over, "agent_hung_up"), "left": (over, "caller_hung_up")}
-    monkeypatch.setattr(heard_gaps, "raw", lambda _, url: heard_wav(sounds[url.split("/")[-2]]))
     there = scene(drop=101.5)
     there.crowd = Mock()
+    there.crowd.recording.side_effect = lambda lab_id: heard_wav(sounds[lab_id])
     there.crowd.phone.side_effect = lambda lab_id: {
         "line_opened": 100.0,
         "timeline": [{"event": "hang_up", "t": ends[lab_id][0], "reason": ends[lab_id][1]}],

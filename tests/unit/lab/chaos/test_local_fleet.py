@@ -1,4 +1,4 @@
-"""How replicas are named and counted; that a fleet stands is for the end-to-end tests."""
+"""Names and kinds of replicas; running fleets are covered by the end-to-end tests."""
 
 from __future__ import annotations
 
@@ -14,5 +14,5 @@ def test_each_replica_has_a_name_of_its_kind() -> None:
 
 
 @pytest.mark.parametrize("name", ["redis", "voice-live", "call-control", "acs"])
-def test_what_has_no_number_is_a_kind_itself(name: str) -> None:
+def test_a_name_without_a_number_is_a_kind(name: str) -> None:
     assert kind_of(name) == name

@@ -1,4 +1,4 @@
-"""Each fault of a gateway is judged in each behavior of ACS."""
+"""Each fault of a gateway is measured with each behavior of ACS."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def test_a_row_is_there_in_every_behavior(name: str) -> None:
 
 
 @pytest.mark.parametrize("row", [*GATEWAY_ROWS, *ROLLING_ROWS], ids=lambda row: row.name)
-def test_the_simulator_knows_the_behavior_and_what_else_the_row_needs_stays(row) -> None:  # type: ignore[no-untyped-def]
+def test_the_behavior_is_valid_and_other_settings_of_the_row_are_kept(row) -> None:  # type: ignore[no-untyped-def]
     behavior = next((one for one in BEHAVIORS if row.name.endswith(one.suffix)), None)
     settings = AcsSettings.from_env(row.plan.extra.get("acs", {}))
     assert behavior is None or settings.media_redial != "same_url"

@@ -67,14 +67,14 @@ def say(line: socket.socket, text: str) -> str:
 
 
 def is_over(line: socket.socket) -> bool:
-    """The other end closes or resets, rather than leaving us to wait."""
+    """The peer has closed or reset the connection."""
     try:
         return line.recv(1) == b""
     except ConnectionError:
         return True
 
 
-def test_a_link_passes_bytes_until_it_is_cut(net: Network) -> None:
+def test_a_link_forwards_bytes_until_it_is_cut(net: Network) -> None:
     with replica("a") as server:
         link = net.passage([server.port])
         with dial(link.port) as line:
@@ -86,7 +86,7 @@ def test_a_link_passes_bytes_until_it_is_cut(net: Network) -> None:
             assert is_over(line)
 
 
-def test_a_silent_link_holds_everything_and_loses_nothing(net: Network) -> None:
+def test_a_partition_delays_everything_and_loses_nothing(net: Network) -> None:
     with replica("a") as server:
         link = net.passage([server.port])
         with dial(link.port) as old:
@@ -106,7 +106,7 @@ def test_a_silent_link_holds_everything_and_loses_nothing(net: Network) -> None:
                     assert line.recv(100).decode().strip() == expected
 
 
-def test_the_ingress_spreads_and_avoids_who_is_dead_or_not_ready(net: Network) -> None:
+def test_the_ingress_distributes_connections_among_ready_replicas(net: Network) -> None:
     with replica("a") as first, replica("b") as second:
         ingress = net.passage([first.port, second.port], probe="/readyz")
 

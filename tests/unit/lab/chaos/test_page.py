@@ -1,10 +1,10 @@
-"""The table of docs/resilience.md: what was measured beside what must hold."""
+"""The table of docs/resilience.md: targets and measurements."""
 
 from __future__ import annotations
 
 import pytest
 
-from lab.chaos.page import _WORDS, BEGIN, END, PAGE_PATH, with_table
+from lab.chaos.page import BEGIN, END, LABELS, PAGE_PATH, with_table
 from lab.chaos.rows import ROWS
 
 ROW = {
@@ -25,23 +25,23 @@ ROW = {
 }
 
 
-def test_a_row_says_what_must_hold_and_what_was_measured() -> None:
+def test_a_row_has_targets_and_measurements() -> None:
     page = with_table(f"before\n{BEGIN}\nold\n{END}\nafter\n", [ROW])
     assert page.startswith(f"before\n{BEGIN}\nMeasured on 2 cores, Python 3.11.7; 2026-11-22.\n")
     assert page.endswith(f"{END}\nafter\n")
     assert (
-        "| `relay-crash` relay | kill -9 | calls that go on = 100 %<br>gap p99 ≤ 2000 ms | 100 %<br>**2100 ms** "
+        "| `relay-crash` relay | kill -9 | calls that continue = 100 %<br>gap p99 ≤ 2000 ms | 100 %<br>**2100 ms** "
         "| 12 / 2100 / never | 20 × 5 | **missed** |"
     ) in page
 
 
-def test_a_page_without_marks_is_left_alone() -> None:
-    with pytest.raises(ValueError, match="no <!-- table -->"):
+def test_a_page_without_marks_is_refused() -> None:
+    with pytest.raises(ValueError, match="lacks the marks <!-- table -->"):
         with_table("words", [ROW])
 
 
 def test_every_target_has_its_words() -> None:
-    assert {target.figure for row in ROWS for target in row.targets} - {"foreign", "stale"} <= set(_WORDS)
+    assert {target.figure for row in ROWS for target in row.targets} - {"foreign", "stale"} <= set(LABELS)
 
 
 def test_the_page_has_the_marks() -> None:

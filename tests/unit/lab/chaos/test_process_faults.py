@@ -1,4 +1,4 @@
-"""What is read out of traces after a process was struck; the faults themselves are for the end-to-end tests."""
+"""Measurements from traces after a fault of a process; the faults themselves are covered by the end-to-end tests."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def trace(*sessions: VoiceSession, heard: tuple[tuple[int, int, float], ...] = (
 
 
 def test_a_zombie_lives_until_its_session_is_closed() -> None:
-    taken_over = trace(VoiceSession(0.0, 10.4, [], []), VoiceSession(6.0, FOREVER, [], []))
+    claimed = trace(VoiceSession(0.0, 10.4, [], []), VoiceSession(6.0, FOREVER, [], []))
     alone = trace(VoiceSession(0.0, FOREVER, [], []))
-    assert process_faults.zombie_life(scene(thawed=10.0), [taken_over, alone]) == {"zombie_s": pytest.approx(0.4)}
+    assert process_faults.zombie_life(scene(thawed=10.0), [claimed, alone]) == {"zombie_s": pytest.approx(0.4)}
     assert process_faults.zombie_life(scene(thawed=10.0), [alone]) == {"zombie_s": 0.0}

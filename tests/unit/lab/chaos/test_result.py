@@ -48,7 +48,7 @@ def test_gaps_are_over_all_calls_and_directions() -> None:
     assert (figures["exit_s"], figures["answered_pct"]) == (1.5, 50)
     assert figures["after_dial_p99_ms"] == 70
     assert result.passed
-    assert line(result).endswith("holds  [answered_pct 50, exit_s 1.50]")
+    assert line(result).endswith("passed  [answered_pct 50, exit_s 1.50]")
     assert len(head().split("verdict")) == 2
 
 
@@ -59,25 +59,25 @@ def test_one_call_that_ends_misses_the_row() -> None:
     assert not result.passed
     assert "MISSED went_on_pct == 100 (is 33.33)" in line(result)
     assert [one.number for one in result.worst()] == [2, 1]
-    told = json.loads(json.dumps(result.as_json()))
-    assert told["targets"][0] == {"target": "went_on_pct == 100", "holds": False}
-    assert told["worst"][0]["uplink"]["gap_ms"] == 900
+    stored = json.loads(json.dumps(result.as_json()))
+    assert stored["targets"][0] == {"target": "went_on_pct == 100", "holds": False}
+    assert stored["worst"][0]["uplink"]["gap_ms"] == 900
 
 
-def test_a_row_that_could_not_be_measured_says_why() -> None:
+def test_a_row_that_could_not_be_completed_has_the_reason() -> None:
     result = RowResult(row(), failure="StackError: no relay")
     assert not result.passed
     assert "no relay" in line(result)
 
 
-def test_what_never_happened_is_a_word_in_json() -> None:
+def test_an_infinite_figure_is_a_word_in_json() -> None:
     result = RowResult(row())
     result.add([call(1, way(1), way(1))], 1, {"resumed_s": float("inf")})
     assert result.as_json()["figures"]["resumed_s"] == "never"
     assert "resumed_s never" in line(result)
 
 
-def test_the_gap_beyond_an_outage_is_told_apart() -> None:
+def test_the_gap_beyond_an_outage_is_a_figure_of_its_own() -> None:
     result = RowResult(row())
     result.add([call(1, way(1), way(1500))], 1, {"down_s": 1.2})
     assert result.figures()["gap_beyond_down_ms"] == pytest.approx(300)

@@ -1,4 +1,4 @@
-"""The table itself: rows can be chosen, and each can be judged."""
+"""The table: rows can be chosen, and each can be judged."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from lab.chaos.result import RowResult
 from lab.chaos.rows import ROWS, chosen
 
 
-def test_rows_have_names_of_their_own_and_something_to_hold() -> None:
+def test_rows_have_unique_names_and_targets() -> None:
     assert len({row.name for row in ROWS}) == len(ROWS)
     assert all(row.targets and row.fault for row in ROWS)
 
 
-def test_an_unmeasured_row_does_not_hold() -> None:
+def test_an_unmeasured_row_does_not_pass() -> None:
     assert not any(RowResult(row).passed for row in ROWS)
 
 
@@ -21,5 +21,5 @@ def test_rows_are_chosen_by_name_or_the_quick_ones() -> None:
     assert [row.name for row in chosen("relay-drain, relay-crash", quick=False)] == ["relay-drain", "relay-crash"]
     assert chosen("", quick=False) == list(ROWS)
     assert {"relay-crash", "relay-drain"} <= {row.name for row in chosen("", quick=True)}
-    with pytest.raises(ValueError, match="relay-smash; there are"):
+    with pytest.raises(ValueError, match="unknown row: relay-smash; choose from"):
         chosen("relay-smash", quick=False)

@@ -1,4 +1,4 @@
-"""What counts as growth."""
+"""Growth of memory, files, tasks and keys."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ def grown(*values: float) -> Growth:
     return growth
 
 
-def test_a_warm_up_is_no_growth_and_a_slope_is() -> None:
+def test_a_slope_is_growth_and_a_warm_up_is_not() -> None:
     assert grown(*[10.0] * 10, *[100.0] * 30).growth() == 0
     assert grown(*[float(value) for value in range(40)]).growth() == pytest.approx(20)
     assert grown(1.0, 3.0).mean() == 2.0
 
 
-def test_what_is_in_use_after_a_burst_is_no_growth_of_the_least_and_a_slope_is() -> None:
+def test_use_after_a_burst_does_not_raise_the_minimum_and_a_slope_does() -> None:
     bursts = [10.0, 10.0, 10.0, 24.0] * 5 + [10.0, 24.0, 24.0, 24.0] * 5
     assert grown(*bursts).growth() > 5
     assert grown(*bursts).growth_of_least() == 0
@@ -28,11 +28,11 @@ def test_what_is_in_use_after_a_burst_is_no_growth_of_the_least_and_a_slope_is()
     assert grown(*leaking).growth_of_least() >= 4
 
 
-def test_nothing_measured_is_no_growth() -> None:
+def test_without_samples_growth_is_zero() -> None:
     assert (Growth().growth(), Growth().growth_of_least(), Growth().mean()) == (0.0, 0.0, 0.0)
 
 
-def test_calls_that_move_to_another_replica_are_no_growth() -> None:
+def test_calls_that_move_to_another_replica_do_not_count_as_growth() -> None:
     samples = Samples()
     for moment in range(40):
         here = 30.0 if moment < 20 else 10.0

@@ -1,8 +1,7 @@
-"""How soon a call is spoken to again, read out of traces and timelines."""
+"""Faults of Voice Live, and the measurements from traces and timelines."""
 
 from __future__ import annotations
 
-import time
 from unittest.mock import Mock
 
 import pytest
@@ -16,14 +15,14 @@ FOREVER = float("inf")
 
 
 def scene(**moments: float) -> Scene:
-    return Scene(Mock(), Mock(), moments=moments)
+    return Scene(Mock(), Mock(), moments=moments)  # a fleet and a crowd
 
 
 def trace(*sessions: VoiceSession, heard: tuple[tuple[int, int, float], ...] = ()) -> CallEvidence:
     return CallEvidence(1, True, [], heard, sessions)
 
 
-def test_the_last_call_that_is_spoken_to_again_counts() -> None:
+def test_the_last_caller_who_hears_the_agent_again_counts() -> None:
     soon = trace(VoiceSession(5.2, FOREVER, [(1, 5.5)], []), heard=((1, 1, 5.6),))
     late = trace(VoiceSession(6.2, FOREVER, [(1, 6.5)], []), heard=((1, 0, 5.1), (1, 1, 6.6)))
     examine = voice_faults.resumed_after("drop")
@@ -31,7 +30,7 @@ def test_the_last_call_that_is_spoken_to_again_counts() -> None:
     assert examine(scene(drop=5.0), [soon, trace()]) == {"resumed_s": FOREVER}
 
 
-def test_how_soon_the_last_silent_session_was_given_up_counts() -> None:
+def test_the_last_mute_session_that_is_closed_counts() -> None:
     noticed = trace(VoiceSession(1.0, 7.2, [], []), VoiceSession(7.3, FOREVER, [(5, 7.5)], []), heard=((1, 5, 7.6),))
     found = voice_faults.noticed_after("mute")(scene(mute=5.0), [noticed])
     assert found == {"resumed_s": pytest.approx(2.6), "noticed_s": pytest.approx(2.2)}
@@ -39,49 +38,46 @@ def test_how_soon_the_last_silent_session_was_given_up_counts() -> None:
     assert voice_faults.noticed_after("mute")(scene(mute=5.0), [never])["noticed_s"] == FOREVER
 
 
-def test_calls_that_people_have_are_counted() -> None:
+def test_transferred_calls_are_counted() -> None:
     there = scene()
     there.crowd = Mock()
     there.crowd.phones.return_value = [{"timeline": [{"event": "transferred", "t": 1.0}]}, {"timeline": []}]
-    assert voice_faults.handed_to_people(there, []) == {"transferred_pct": 50}
+    assert voice_faults.transferred_calls(there, []) == {"transferred_pct": 50}
 
 
-def test_people_who_did_not_take_the_call_are_counted() -> None:
+def test_transfers_that_nobody_answered_are_counted() -> None:
     there = scene()
     there.crowd = Mock()
     there.crowd.phones.return_value = [{"timeline": [{"event": "transfer_failed", "t": 1.0}]}, {"timeline": []}]
-    assert voice_faults.rung_in_vain(there, []) == {"rung_in_vain_pct": 50}
+    assert voice_faults.failed_transfers(there, []) == {"rung_in_vain_pct": 50}
 
 
-def test_nobody_answers_in_another_way_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    put = Mock(return_value={})
-    monkeypatch.setattr(voice_faults, "call_json", put)
+def test_nobody_answers_in_another_way_each_time() -> None:
     there = scene()
     there.crowd = Mock()
     there.crowd.sessions.return_value = []
     for there.turn in range(5):
         voice_faults.gone_and_nobody_answers(there)
-    callees = [call.args[2] for call in put.call_args_list if "outcome" in call.args[2]]
+    callees = [call.args[3] for call in there.fleet.request.call_args_list if call.args[2] == "/lab/callee"]
     assert [callee["outcome"] for callee in callees] == ["no_answer", "busy", "declined", "unreachable", "no_answer"]
+    assert there.fleet.inject.call_count == 5
 
 
-def test_the_quota_is_waited_for_until_nothing_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_quota_is_waited_for_until_no_connection_counts() -> None:
     counted = [20, 3, 0]
-    monkeypatch.setattr(voice_faults, "call_json", lambda *_: {"counted": counted.pop(0)})
-    monkeypatch.setattr(time, "sleep", lambda _: None)
-    voice_faults.await_full_quota(Mock())
+    fleet = Mock()
+    fleet.request.side_effect = lambda *_: {"counted": counted.pop(0)}
+    voice_faults.await_full_quota(fleet, poll_s=0)
     assert counted == []
-    monkeypatch.setattr(voice_faults, "QUOTA_FULL_S", 0.0)
     counted += [2, 2, 2]
     with pytest.raises(StackError, match="2 connections"):
-        voice_faults.await_full_quota(Mock())
+        voice_faults.await_full_quota(fleet, within_s=0, poll_s=0)
 
 
-def test_refusals_for_the_number_of_connections_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_connections_refused_with_429_are_counted() -> None:
     refused = [{"status": 429}, {"status": 503}, {"status": 429}]
-    answers = {"handshakes": {"refused": refused}, "quota": {"most": 27}}
-    monkeypatch.setattr(voice_faults, "call_json", lambda _, url: answers[url.rpartition("/")[2]])
+    answers = {"/lab/handshakes": {"refused": refused}, "/lab/quota": {"most": 27}}
     there = scene()
     there.fleet = Mock()
-    there.fleet.url.return_value = "http://lab"
-    assert voice_faults.quota_kept(there, []) == {"refused_429": 2, "most_connections": 27}
+    there.fleet.request.side_effect = lambda _, __, path: answers[path]
+    assert voice_faults.quota_usage(there, []) == {"refused_429": 2, "most_connections": 27}
