@@ -9,6 +9,7 @@ REPEATS ?= 5
 MUTANTS ?= 60
 MINUTES ?= 15
 SEED ?= 1
+REDIS ?= 7.0.15
 PACKAGES := libs/common services/call-control services/media-gateway services/agent-relay lab
 STAMP := $(VENV)/.installed
 CYTHON := libs/common/hatch_build.py $(shell find libs services -name "*.pyx" -o -name "*.pxd" -o -name "*.h")
@@ -21,7 +22,7 @@ SHIPPED_FIRST := PYTHONPATH=$(CURDIR)/$(AS_SHIPPED)
 SHIPPED := services/agent-relay services/media-gateway libs/common
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up down test unit integration e2e frameworks check style types contracts prose compiled mutate coverage format bench load chaos images lock clean
+.PHONY: help install demo up down test unit integration e2e frameworks check style types contracts prose compiled mutate coverage redis-server format bench load chaos images lock clean
 
 # $(call parts,target,names): make each part, then name those that failed.
 parts = for part in $(2); do $(MAKE) $$part || failed="$$failed $$part"; done; \
@@ -122,6 +123,11 @@ coverage: install ## report branch coverage of the unit and integration tests, f
 	COVERAGE_FILE=$(CURDIR)/out/coverage/data $(BIN)/coverage run -m pytest -n 4 --dist worksteal --ignore tests/e2e
 	COVERAGE_FILE=$(CURDIR)/out/coverage/data $(BIN)/coverage combine --quiet
 	COVERAGE_FILE=$(CURDIR)/out/coverage/data $(BIN)/coverage report
+
+redis-server: ## copy the program of a Redis release from its image to out/redis-server (needs docker; REDIS=7.0.15)
+	@mkdir -p out
+	container=$$(docker create redis:$(REDIS)) && trap "docker rm $$container" EXIT && \
+		docker cp $$container:/usr/local/bin/redis-server out/redis-server
 
 ##@ Measure
 

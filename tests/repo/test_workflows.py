@@ -1,4 +1,4 @@
-"""The CI workflow and the updates of dependencies name targets and folders that exist, and one version of Python."""
+"""The workflows and the updates of dependencies: existing targets and folders, and supported versions."""
 
 from __future__ import annotations
 
@@ -10,10 +10,19 @@ import pytest
 import yaml
 
 
-@pytest.fixture(scope="module")
-def workflow(root: Path) -> dict[Any, Any]:
-    loaded: dict[Any, Any] = yaml.safe_load((root / ".github/workflows/ci.yml").read_text(encoding="utf-8"))
+def _load(path: Path) -> dict[Any, Any]:
+    loaded: dict[Any, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
     return loaded
+
+
+@pytest.fixture(scope="module", params=["ci.yml", "nightly.yml"])
+def workflow(request: pytest.FixtureRequest, root: Path) -> dict[Any, Any]:
+    return _load(root / ".github/workflows" / request.param)
+
+
+@pytest.fixture(scope="module")
+def ci(root: Path) -> dict[Any, Any]:
+    return _load(root / ".github/workflows/ci.yml")
 
 
 def _steps(workflow: dict[Any, Any]) -> list[dict[str, Any]]:
@@ -36,12 +45,38 @@ def test_the_workflow_runs_targets_of_the_makefile(workflow: dict[Any, Any], roo
     makefile = (root / "Makefile").read_text(encoding="utf-8")
     targets = set(re.findall(r"^([a-z][a-z0-9-]*):.*##", makefile, re.MULTILINE))
     commands = [step["run"].split() for step in _steps(workflow) if "run" in step]
-    assert {"test", "images", "coverage"} == {command[1] for command in commands}
+    assert commands
     assert all(command[0] == "make" and command[1] in targets for command in commands)
 
 
-def test_the_oldest_supported_python_and_that_of_the_images_are_tested(workflow: dict[Any, Any], root: Path) -> None:
-    tested = workflow["jobs"]["test"]["strategy"]["matrix"]["python"]
+def test_ci_runs_tests_coverage_and_images(ci: dict[Any, Any]) -> None:
+    commands = {step["run"].split()[1] for step in _steps(ci) if "run" in step}
+    assert commands == {"test", "coverage", "integration", "redis-server", "images"}
+
+
+def test_ci_runs_the_oldest_supported_redis(ci: dict[Any, Any], root: Path) -> None:
+    fetch, suite = [step for step in ci["jobs"]["oldest-redis"]["steps"] if "run" in step]
+    release = fetch["run"].partition("REDIS=")[2]
+    page = (root / "docs/redis.md").read_text(encoding="utf-8")
+    assert f"Redis {release.rpartition('.')[0]} or Valkey" in page
+    assert f"Redis {release} and" in page
+    assert suite["env"] == {"REDIS_SERVER": "${{ github.workspace }}/out/redis-server"}
+
+
+def test_every_night_the_tests_of_main_run_five_times_in_a_row(root: Path) -> None:
+    workflow = _load(root / ".github/workflows/nightly.yml")
+    assert workflow[True]["schedule"]  # YAML 1.1 reads the key `on` as true
+    [job] = workflow["jobs"].values()
+    assert (len(job["strategy"]["matrix"]["run"]), job["strategy"]["max-parallel"]) == (5, 1)
+    assert job["strategy"]["fail-fast"] is False
+    assert [step["run"] for step in job["steps"] if "run" in step] == ["make test"]
+    assert [step["with"]["ref"] for step in job["steps"] if step.get("uses", "").startswith("actions/checkout@")] == [
+        "main"
+    ]
+
+
+def test_the_oldest_supported_python_and_that_of_the_images_are_tested(ci: dict[Any, Any], root: Path) -> None:
+    tested = ci["jobs"]["test"]["strategy"]["matrix"]["python"]
     supported = {
         match[1]
         for path in root.glob("*/*/pyproject.toml")

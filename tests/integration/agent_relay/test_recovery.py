@@ -102,7 +102,7 @@ async def test_an_agents_call_that_moves_to_another_resource_tells_what_was_said
         await eventually(lambda: _conversation(call, "conv_of_the_other"))
         record = await call.store.load(call.call_id)
         assert record is not None
-        assert record.voice_resource == relay.desk.voice.dialers[1].resource
+        assert record.voice_resource == relay.context.voice.dialers[1].resource
         await call.end()
 
 

@@ -45,7 +45,7 @@ async def test_a_session_that_is_refused_for_its_content_costs_its_own_call_a_re
         await ten[1].begin()
         await ten[1].told(VoiceReady)
         assert time.monotonic() - began < 5, "the resource was not paused"
-        assert await relay.desk.voice.quota.pause(relay.desk.voice.dialers[0].resource, 0.01), "it was not"
+        assert await relay.context.voice.quota.pause(relay.context.voice.dialers[0].resource, 0.01), "it was not"
         for call in ten[:2]:
             await call.end()
 

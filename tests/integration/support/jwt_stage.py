@@ -1,4 +1,4 @@
-"""A JWKS endpoint on this machine, and tokens signed with its keys."""
+"""A local JWKS endpoint, and tokens signed with its keys."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def jwk(key: rsa.RSAPrivateKey, kid: str) -> dict[str, Any]:
 
 
 class KeyServer:
-    """A JWKS endpoint that counts, and answers what it is told to."""
+    """A JWKS endpoint that counts requests and sends configurable responses."""
 
     def __init__(self) -> None:
         self.url = ""

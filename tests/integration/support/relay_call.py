@@ -1,4 +1,4 @@
-"""A relay at work in a test: a real worker over real Redis, and call-control and the gateway played by the test."""
+"""A real relay worker with a real Redis; the test acts as call-control and as the gateway."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def agent_target(url: str) -> VoiceTarget:
 
 
 class TokenMint(AsyncTokenCredential):
-    """Hands out a new token each time it is asked."""
+    """Returns a new token for each request."""
 
     def __init__(self, lifetime_s: float = 3600.0) -> None:
         self.lifetime_s = lifetime_s
@@ -82,7 +82,7 @@ def minted_tokens(mint: TokenMint | None = None) -> Tokens:
 
 
 class NoLimits:
-    """A quota that grants everything: for what has no Redis."""
+    """A quota that grants everything, for tests without Redis."""
 
     async def take(self, resource: str, urgency: Urgency) -> Grant:
         return Grant("token")
@@ -102,15 +102,15 @@ def resources(*targets: VoiceTarget, tokens: Tokens, quota: Quota | None = None)
 
 @dataclasses.dataclass
 class RelayProcess:
-    """What an agent-relay process consists of, under a name of its own."""
+    """The tasks of an agent-relay process, under a unique name."""
 
-    desk: CallContext
+    context: CallContext
     worker: RelayWorker
     name: str
     tasks: list[asyncio.Task[None]]
 
     async def kill(self) -> None:
-        """Gone between two instructions, without a last word to anybody."""
+        """Cancel all tasks, as a crash does: nothing is published or released."""
         for task in self.tasks:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
@@ -134,7 +134,7 @@ async def relay_process(
     limits: Limits | None = None,
 ) -> AsyncIterator[RelayProcess]:
     keys = Keys(1)
-    desk = CallContext(
+    context = CallContext(
         voice=resources(
             target, *further, tokens=tokens or Tokens({}), quota=ConnectionQuota(clients.control, per_minute)
         ),
@@ -154,9 +154,9 @@ async def relay_process(
         limits=limits or Limits(),
         warm=warm if warm is not None else WarmPool(),
     )
-    worker = RelayWorker(desk, clients.blocking, capacity=capacity)
-    parts = (worker.run(), desk.reader.run(), desk.say_reader.run(), desk.writer.run())
-    process = RelayProcess(desk, worker, name, [asyncio.create_task(part) for part in parts])
+    worker = RelayWorker(context, clients.blocking, capacity=capacity)
+    loops = (worker.run(), context.reader.run(), context.say_reader.run(), context.writer.run())
+    process = RelayProcess(context, worker, name, [asyncio.create_task(loop) for loop in loops])
     try:
         yield process
     finally:
@@ -164,7 +164,7 @@ async def relay_process(
 
 
 class Call:
-    """One call as the other two services see it."""
+    """One call from the side of call-control and the gateway."""
 
     def __init__(self, clients: RedisClients, writer: StreamWriter, reader: StreamReader, call_id: str) -> None:
         self.call_id = call_id
@@ -180,14 +180,14 @@ class Call:
         self.inbox: list[InboxEntry] = []
 
     async def begin(self, **fields: object) -> None:
-        """A ringing call that waits for a relay."""
+        """Create a ringing call and offer it to relays."""
         record = dataclasses.replace(CallRecord(call_id=self.call_id, status=Status.RINGING, created_ms=1), **fields)  # type: ignore[arg-type]
         assert await self.store.create(record)
         await self._inbox.ensure_group()
         await self.leases.offer(self.call_id)
 
     async def attach(self) -> None:
-        """The gateway has the media socket."""
+        """Attach as the gateway that has accepted the media socket."""
         grant = await self.store.attach_media(self.call_id)
         assert grant is not None
         self._uplink = self._writer.outlet(self.keys.uplink(self.call_id), grant.epoch, lambda: None)
@@ -212,7 +212,7 @@ class Call:
         self.send(*[AudioFrame(FRAME)] * frames)
 
     def speak_numbered(self, numbers: Iterable[int]) -> None:
-        """Frames that can be told apart: `Session.frames` of the scripted Voice Live."""
+        """Send distinguishable frames; `Session.frames` of the scripted Voice Live has their numbers."""
         self.send(*[AudioFrame(number.to_bytes(2, "little") * 480) for number in numbers])
 
     async def end(self) -> None:
@@ -220,12 +220,12 @@ class Call:
         await self.store.end_streams(self.call_id, "caller hung up")
 
     async def news(self) -> list[InboxEntry]:
-        """All inbox entries so far."""
+        """All inbox entries received until now."""
         self.inbox += [delivery.entry for delivery in await self._inbox.read(block_ms=20)]
         return self.inbox
 
     async def told(self, kind: type[InboxEntry]) -> InboxEntry:
-        """The first inbox entry of a kind."""
+        """Wait for the first inbox entry of a kind."""
 
         async def look() -> InboxEntry | None:
             return next((entry for entry in await self.news() if isinstance(entry, kind)), None)
@@ -235,7 +235,7 @@ class Call:
         return found
 
     async def announced(self) -> bool:
-        """Whether a relay has told which voice session holds the call."""
+        """Whether a relay has published the id of the call's voice session."""
         record = await self.store.load(self.call_id)
         return record is not None and bool(record.voice_session_id)
 
@@ -246,7 +246,7 @@ class Call:
         return [entry.what for _, entry in await self.store.read_transcript(self.call_id) if isinstance(entry, Notice)]
 
     async def noticed(self, *expected: str) -> bool:
-        """Whether the transcript has these notices; a relay writes them a moment after the fact."""
+        """Whether the transcript has these notices, which a relay writes a moment after the fact."""
         return set(expected) <= set(await self.notices())
 
     def of(self, kind: type[Entry]) -> list[Entry]:
@@ -255,7 +255,7 @@ class Call:
 
 @contextlib.asynccontextmanager
 async def calls(clients: RedisClients) -> AsyncIterator[list[Call]]:
-    """Ten calls to take from, with a reader and a writer of the gateway behind them."""
+    """Ten calls that share a reader and a writer of the gateway."""
     writer, reader = StreamWriter(clients.media), StreamReader(clients.blocking)
     tasks = [asyncio.create_task(writer.run()), asyncio.create_task(reader.run())]
     try:

@@ -1,4 +1,4 @@
-"""A call of a relay with the simulated Voice Live, whose caller hears what is said, and what operators see of it."""
+"""A call of a relay with the simulated Voice Live: what the caller hears, and what operators see."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ AGENT: Final = {
 }
 PROFILE: Final = AgentProfile(greeting=Greeting(say_how="Greet the caller."), fallback_text=FALLBACK)
 SHORT: Final = Limits(start_s=0.8, patience_s=2.0, fallback_s=2.0)
-"""For faults that only time shows. All others are tested with the default limits, which no test lasts for."""
+"""For faults that are detected by a timeout. All other tests use the default limits and end long before them."""
 SERVER_ERROR: Final = {"type": "server_error", "code": None}
 NEVER: Final = {"delay_s": 600}
 ONCE: Final = {"times": 1}
@@ -41,7 +41,7 @@ Overdue = list[tuple[str, str]]
 
 
 class Line:
-    """A call whose caller hears what is said, and what operators see of it."""
+    """A call with the actions of its caller and the checks of its outcome."""
 
     def __init__(self, call: Call, voice_live: Simulator, sessions_before: int) -> None:
         self.call = call
@@ -63,7 +63,7 @@ class Line:
 
     # -- the caller
     async def asks(self) -> None:
-        """Words and the silence after them, faster than they would be spoken. The script knows what they are."""
+        """Send speech and silence faster than real time. The script determines what it means."""
         pcm = synthesize("Hello there", 24_000) + bytes(48 * 1000)
         size = 48 * FRAME_MS
         for at in range(0, len(pcm) - size, size * 40):
@@ -72,14 +72,14 @@ class Line:
             await self.call.flush()
 
     async def begins_to_hear(self) -> str:
-        """The first sound of the agent's next item is played; the item's id."""
+        """Play the first audio of the agent's next item. Returns the id of the item."""
         item_id = await eventually(lambda: next(iter(self._unheard()), ""), what="audio on the downlink")
         self._begun.append(item_id)
         self.call.send(Playing(item_id))
         return item_id
 
     async def hears(self) -> None:
-        """The agent's next item, to its end."""
+        """Play the agent's next item to its end."""
         item_id = await self.begins_to_hear()
         await eventually(lambda: any(_is_of(end, item_id) for end in self.call.of(ItemEnd)), what="the item's end")
         audio = (e.pcm24k for e in self.call.downlink if isinstance(e, Audio) and e.item_id == item_id)
@@ -88,14 +88,14 @@ class Line:
     def _unheard(self) -> list[str]:
         return [e.item_id for e in self.call.downlink if isinstance(e, Audio) and e.item_id not in self._begun]
 
-    # -- what came of it
+    # -- the outcome
     async def ends(self, *agent_said: str, overdue: Overdue, sessions: int = 1) -> None:
-        """The agent was heard with these words and no others."""
+        """Check that the transcript has exactly these words of the agent, then end the call."""
 
-        async def written_down() -> bool:
+        async def recorded() -> bool:
             return len(await self._agent_said()) >= len(agent_said) and len(await self.overdue()) >= len(overdue)
 
-        await eventually(written_down)
+        await eventually(recorded)
         # pytest shows no values of assertions in a support module.
         found = (await self._agent_said(), self._unheard(), await self.overdue(), len(await self.sessions()))
         assert found == (list(agent_said), [], overdue, sessions), found
@@ -108,7 +108,7 @@ class Line:
         return [turn.text for turn in turns if turn.role == "agent"]
 
     async def overdue(self) -> Overdue:
-        """Kind and outcome of each notice."""
+        """Kind and outcome of each notice about overdue speech."""
         entries = [entry for _, entry in await self.call.store.read_transcript(self.call.call_id)]
         details = [entry.detail for entry in entries if isinstance(entry, Notice) and entry.what == "speech_overdue"]
         return [(detail.partition(":")[0], detail.rpartition("; ")[2]) for detail in details]
@@ -119,7 +119,7 @@ class Line:
         return found[self._sessions_before :]
 
     async def timeline(self, event: str) -> list[dict[str, Any]]:
-        """What the service did in all sessions of the call."""
+        """Events of this kind in all voice sessions of the call."""
         whole = [await self.voice_live.get(f"/lab/sessions/{one['id']}") for one in await self.sessions()]
         rows: list[dict[str, Any]] = [row for session in whole for row in session["timeline"]]  # type: ignore[attr-defined]
         return [row for row in rows if row["event"] == event]
@@ -153,5 +153,5 @@ async def responses_begun(line: Line, count: int) -> bool:
 
 
 async def text_of(line: Line, item_id: str) -> str:
-    """What is written down of an item; "" as long as nothing is."""
+    """The transcript of an item; "" before it is written."""
     return next((turn.text for turn in await line.call.turns() if turn.item_id == item_id), "")

@@ -1,4 +1,4 @@
-"""Who writes to streams and who reads them, as the tests of both need them."""
+"""Writers and readers of streams for tests."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from bridge_common.wire.entry_codec import decode, encode
 @asynccontextmanager
 async def running(peer: StreamReader | StreamWriter) -> AsyncIterator[None]:
     task = asyncio.create_task(peer.run())
-    await asyncio.sleep(0)  # it begins
+    await asyncio.sleep(0)  # the task starts
     try:
         yield
     finally:
@@ -30,7 +30,7 @@ async def running(peer: StreamReader | StreamWriter) -> AsyncIterator[None]:
 
 
 class Listener:
-    """Sinks that remember what they got."""
+    """Sinks that record their entries."""
 
     def __init__(self) -> None:
         self.heard: dict[str, list[str]] = defaultdict(list)
@@ -60,7 +60,7 @@ def tones(count: int, first: int = 0) -> list[str]:
 
 
 async def tell(redis: Redis, key: str, epoch: int, seq: int) -> None:
-    """As a writer does behind the append of the entry `<epoch>-<seq>`."""
+    """Publish as a writer does after appending the entry `<epoch>-<seq>`."""
     await command(redis, "PUBLISH", key, b"%d-%d " % (epoch, seq) + encode(Dtmf(str(seq - 1))))
 
 
@@ -74,13 +74,13 @@ async def make_stream(redis: Redis, key: str = "stream") -> str:
 
 
 async def content(redis: Redis, key: str = "stream") -> list[tuple[str, Entry | None]]:
-    """All but the `Opened` entry."""
+    """All entries except the first one, `Opened`."""
     stored: list[tuple[bytes, dict[bytes, bytes]]] = await command(redis, "XRANGE", key, "-", "+")
     return [(entry_id.decode(), decode(fields[b"e"])) for entry_id, fields in stored][1:]
 
 
 class Fences:
-    """What was fenced, by name."""
+    """Records the names of fenced outlets."""
 
     def __init__(self) -> None:
         self.fenced: list[str] = []

@@ -1,4 +1,4 @@
-"""A TCP proxy in front of a server, for the faults of networks: cut connections, replies that never come."""
+"""A TCP proxy in front of a server, for network faults: reset connections, lost replies."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 
 
 class TcpProxy:
-    """Passes bytes both ways until told otherwise. `silent`: what the server says is held back."""
+    """Forwards bytes in both directions. `silent`: replies of the server are delayed until it is unset."""
 
     def __init__(self, target_port: int) -> None:
         self._target_port = target_port
@@ -35,12 +35,12 @@ class TcpProxy:
             self._heard.set()
 
     def cut(self) -> None:
-        """Drop every connection now."""
+        """Reset every connection."""
         for writer in list(self._open):
             writer.transport.abort()
 
     def lose_replies(self, count: int = 1) -> None:
-        """Let the next requests reach the server, and cut the connection where its answer should come back."""
+        """Forward the next requests to the server, and reset the connection instead of returning its replies."""
         self._replies_to_lose = count
 
     async def close(self) -> None:
@@ -94,7 +94,7 @@ class TcpProxy:
 
 @asynccontextmanager
 async def tcp_proxy(target_port: int, encrypted: ssl.SSLContext | None = None) -> AsyncIterator[TcpProxy]:
-    """A proxy on a port that the system picks; with `encrypted` it is spoken to over TLS."""
+    """A proxy on a free port; with `encrypted` its clients use TLS."""
     proxy = TcpProxy(target_port)
     server = await asyncio.start_server(proxy.serve, "127.0.0.1", 0, ssl=encrypted)
     proxy.port = server.sockets[0].getsockname()[1]

@@ -1,4 +1,4 @@
-"""The two ends of a voice socket in a test: a listener that writes down what it hears, a service that sends bytes."""
+"""The two ends of a voice socket in a test: a listener that records messages, and a service that sends bytes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Ear:
         self.writable_again += 1
 
     def on_lost(self, why: SocketClosedError) -> None:
-        assert self.lost is None, "told once"
+        assert self.lost is None, "on_lost was called twice"
         self.lost = why
 
     async def until_lost(self) -> SocketClosedError:
@@ -49,7 +49,7 @@ def listening(socket: VoiceSocket) -> Ear:
 
 
 class RawService(asyncio.Protocol):
-    """One connection, byte by byte. `answers`: agree to the handshake."""
+    """One connection on the level of bytes. `answers`: accept the handshake."""
 
     def __init__(self, *, answers: bool) -> None:
         self.url = ""
@@ -59,7 +59,7 @@ class RawService(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport  # type: ignore[assignment]  # uvloop's are no subclass
+        self._transport = transport  # type: ignore[assignment]  # uvloop's class is not a subclass
 
     def data_received(self, data: bytes) -> None:
         self.received += data
@@ -86,7 +86,7 @@ class RawService(asyncio.Protocol):
             self._transport.abort()
 
     async def until_close_frame(self) -> int:
-        """The code of the client's close frame, which has to be its first frame."""
+        """The code of the client's close frame, which must be its first frame."""
         await eventually(lambda: len(self.received) >= 8, what="a close frame")
         assert self.received[0] == 0x88
         mask = self.received[2:6]

@@ -1,4 +1,4 @@
-"""One call in the hands of a test: events go in, the names of the commands come out."""
+"""Drives the state machine of one call: a test passes events and gets the names of the commands."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ RULES = CallPolicy(redirect_target="4:+18005550000")
 
 
 class Life:
-    """One call, driven by events; each `on` returns what the machine asked for."""
+    """One call; each `on` applies an event and returns the names of its commands."""
 
     def __init__(self, rules: CallPolicy = RULES) -> None:
         self.rules = rules
@@ -30,7 +30,7 @@ class Life:
         self.entries = 0
 
     def on(self, event: CallEvent, cause: str = "") -> list[str]:
-        """`cause`: the id of the inbox entry; by default one after the other."""
+        """`cause`: the id of the inbox entry, by default the next number."""
         self.entries += 1
         cause = cause or f"{self.entries}-0"
         self.step = apply(self.record, event, self.now_ms, self.rules, cause)
@@ -57,12 +57,12 @@ class Life:
         return max(item.seq for item in self.record.pending if item.kind == cls.__name__)
 
     def attach(self, epoch: int) -> list[str]:
-        """A gateway takes the media socket, and says so."""
+        """A gateway accepts the media socket and reports it."""
         self.record = replace(self.record, uplink_epoch=epoch)
         return self.on(MediaOpen(CALL, epoch))
 
     def wait(self) -> SetTimer:
-        """For the media."""
+        """The timer that limits the time without media."""
         found = armed(self.record, SetTimer.MEDIA)
         assert found is not None
         return found

@@ -25,7 +25,7 @@ Heard = Sequence[tuple[int, int, float]]
 
 
 @dataclass(frozen=True, slots=True)
-class VoiceSession:
+class SeenVoiceSession:
     """One session of the call at the simulated Voice Live. `opened_at` is the arrival of the call's first audio."""
 
     opened_at: float
@@ -62,7 +62,7 @@ class CallEvidence:
     """By the caller."""
     heard: Heard
     """By the caller."""
-    sessions: Sequence[VoiceSession]
+    sessions: Sequence[SeenVoiceSession]
     """Ordered by `opened_at`."""
     breaks: Sequence[SeenMediaSocket] = ()
 

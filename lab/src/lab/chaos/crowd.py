@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final
 
-from lab.chaos.call_evidence import CallEvidence, SeenMediaSocket, VoiceSession
+from lab.chaos.call_evidence import CallEvidence, SeenMediaSocket, SeenVoiceSession
 from lab.stack import Stack
 from lab.traffic import await_talking, hang_up, place_call, place_calls
 from lab.wire import Json, WireError, call_json, raw, rows
@@ -82,7 +82,7 @@ class Crowd:
     def traces(self, connected: frozenset[str]) -> list[CallEvidence]:
         """`connected`: calls that were still connected at the end of the observation."""
         voice = self.stack.url("voice-live")
-        opened: dict[int, list[VoiceSession]] = {number: [] for number in self.placed}
+        opened: dict[int, list[SeenVoiceSession]] = {number: [] for number in self.placed}
         for row in self.sessions():
             marks = call_json("GET", f"{voice}/lab/sessions/{row['id']}/marks")
             if marks["heard"] and marks["heard"][0][0] in opened:
@@ -90,7 +90,9 @@ class Crowd:
                 opened[marks["heard"][0][0]].append(_session(marks, timeline, row["conversation_id"] or ""))
         return [self._trace(number, lab_id, opened[number], connected) for number, lab_id in self.placed.items()]
 
-    def _trace(self, number: int, lab_id: str, sessions: list[VoiceSession], connected: frozenset[str]) -> CallEvidence:
+    def _trace(
+        self, number: int, lab_id: str, sessions: list[SeenVoiceSession], connected: frozenset[str]
+    ) -> CallEvidence:
         try:
             marks = self.marks(lab_id)
         except WireError:  # the call was never connected
@@ -145,10 +147,10 @@ def media_breaks(timeline: Sequence[Json]) -> list[SeenMediaSocket]:
     return breaks
 
 
-def _session(marks: Json, timeline: Sequence[Json], conversation_id: str) -> VoiceSession:
+def _session(marks: Json, timeline: Sequence[Json], conversation_id: str) -> SeenVoiceSession:
     closed = [float(row["t"]) for row in timeline if row["event"] == "closed"]
     met = [float(row["t"]) for row in timeline if row["event"] == "marks_heard"]
-    return VoiceSession(
+    return SeenVoiceSession(
         opened_at=met[0] if met else time.monotonic(),
         closed_at=closed[-1] if closed else _FOREVER,
         sent=[(seq, t) for _, seq, t in marks["sent"]],

@@ -83,7 +83,7 @@ async def test_a_call_that_is_handed_over_goes_on_here_until_it_does_there(
                 await eventually(lambda: len(service.sessions) == 2)
                 _stamp_all(there.worker)
                 await _ticked(there.worker)
-                await there.desk.writer.flush()
+                await there.context.writer.flush()
                 ten[0].speak(10)
                 await eventually(lambda: len(old.audio) == 10 * 960)
                 await old.push(*reply("resp_1", "item_1", "One moment.", SECOND))

@@ -89,7 +89,7 @@ async def test_a_relay_that_ends_while_it_asks_why_its_lease_was_lost_leaves_not
         await ten[0].begin()
         await until_open(service, 0)
         (holding,) = relay.worker._holdings.values()
-        monkeypatch.setattr(relay.desk.store, "load", no_answer)
+        monkeypatch.setattr(relay.context.store, "load", no_answer)
         holding.stop(LEASE_LOST)
         await asyncio.wait_for(asked.wait(), 5)
         await relay.kill()
@@ -103,18 +103,18 @@ async def test_without_renewal_a_relay_is_silent_and_then_says_what_it_held_back
         session = await until_open(service, 0)
         await ten[0].attach()
         await eventually(ten[0].announced)
-        renew = relay.desk.leases.renew
+        renew = relay.context.leases.renew
 
         async def no_answer(_: Iterable[Claim], __: Mapping[str, str]) -> list[Claim]:
             raise OutsideError("Redis is away", retry=True)
 
-        monkeypatch.setattr(relay.desk.leases, "renew", no_answer)
+        monkeypatch.setattr(relay.context.leases, "renew", no_answer)
         (holding,) = relay.worker._holdings.values()
         await eventually(lambda: holding.relay is not None and holding.relay._downlink.muted)
         await session.push(*reply("resp_1", "item_1", "Held back.", SECOND))
         await eventually(lambda: holding.relay is not None and len(holding.relay._downlink._held or []) == 5)
         assert not ten[0].of(Audio)
-        monkeypatch.setattr(relay.desk.leases, "renew", renew)
+        monkeypatch.setattr(relay.context.leases, "renew", renew)
         await eventually(lambda: ten[0].of(ItemEnd))
         assert len(ten[0].of(Audio)) == 4
         await ten[0].end()

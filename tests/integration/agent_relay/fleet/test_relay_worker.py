@@ -113,7 +113,7 @@ async def test_a_relay_that_was_overtaken_falls_silent(clients: RedisClients, te
         session = await until_open(service, 0)
         await call.attach()
         (claim,) = relay.worker._holdings
-        newer = relay.desk.writer.outlet(call.keys.downlink(call.call_id), claim.epoch + 1, lambda: None)
+        newer = relay.context.writer.outlet(call.keys.downlink(call.call_id), claim.epoch + 1, lambda: None)
         newer.append(ItemEnd("of the newer"))
         await eventually(lambda: call.of(ItemEnd))
         await session.push(*reply("resp_1", "item_1", "A ghost speaks.", SECOND))

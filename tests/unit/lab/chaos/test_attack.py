@@ -9,7 +9,7 @@ from unittest.mock import Mock
 import pytest
 
 from lab.chaos.attack import PHASE_S, added_delay, answers_of, memory_of, until_closed
-from lab.chaos.call_evidence import CallEvidence, VoiceSession
+from lab.chaos.call_evidence import CallEvidence, SeenVoiceSession
 from lab.chaos.row import Scene
 from tests.support.eventually import eventually
 
@@ -37,7 +37,7 @@ def test_the_added_delay_compares_the_slowest_frames_with_the_same_load_on_a_sin
 
     sent = [(seq, 0.5 + seq * 0.02) for seq in range(650)]
     heard = [(3, seq, t + delay_s(t)) for seq, t in sent]
-    session = VoiceSession(0.0, float("inf"), sent, [(3, seq, t + 0.001) for seq, t in sent])
+    session = SeenVoiceSession(0.0, float("inf"), sent, [(3, seq, t + 0.001) for seq, t in sent])
     trace = CallEvidence(3, True, sent, heard, [session])
     found = added_delay(Scene(Mock(), Mock(), moments=moments), [trace])
     assert found == {

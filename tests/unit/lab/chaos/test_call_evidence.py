@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from lab.chaos.call_evidence import CallEvidence, SeenMediaSocket, VoiceSession, outcome
+from lab.chaos.call_evidence import CallEvidence, SeenMediaSocket, SeenVoiceSession, outcome
 
 FOREVER = float("inf")
 
@@ -24,7 +24,7 @@ def heard(sent: Iterable[tuple[int, float]], *, call: int = 7, delay_s: float = 
 def smooth(seconds: float = 10.0) -> CallEvidence:
     """A call without any fault, from second 0."""
     sent = numbers(0, int(seconds * 50), 0.0)
-    session = VoiceSession(0.0, FOREVER, sent, heard(sent))
+    session = SeenVoiceSession(0.0, FOREVER, sent, heard(sent))
     return CallEvidence(7, True, sent, heard(sent), [session])
 
 
@@ -44,8 +44,8 @@ def test_a_replaced_session_leaves_only_a_gap() -> None:
     first, second = numbers(0, 150, 0.0), numbers(1150, 250, 5.0)
     sent = numbers(0, 500, 0.0)
     sessions = [
-        VoiceSession(0.0, 3.0, first, heard(sent[:150])),
-        VoiceSession(4.5, FOREVER, second, heard(sent[200:], delay_s=0.05)),
+        SeenVoiceSession(0.0, 3.0, first, heard(sent[:150])),
+        SeenVoiceSession(4.5, FOREVER, second, heard(sent[200:], delay_s=0.05)),
     ]
     trace = CallEvidence(7, True, sent, heard(first) + heard(second), sessions)
     found = outcome(trace, 2.0, 9.9)
@@ -60,7 +60,7 @@ def test_a_replaced_session_leaves_only_a_gap() -> None:
 def test_marks_of_the_previous_session_are_stale_not_disordered() -> None:
     first, second = numbers(0, 100, 0.0), numbers(1100, 400, 2.0)
     late = [(7, seq, 3.0) for seq, _ in first[-5:]]
-    sessions = [VoiceSession(0.0, 2.0, first, []), VoiceSession(2.0, FOREVER, second, heard(second))]
+    sessions = [SeenVoiceSession(0.0, 2.0, first, []), SeenVoiceSession(2.0, FOREVER, second, heard(second))]
     inbetween = sorted([*heard(first[:-5]), *heard(second), *late], key=lambda mark: mark[2])
     found = outcome(CallEvidence(7, True, second, inbetween, sessions), 0.0, 9.9).downlink
     assert (found.stale, found.disordered, found.repeated) == (5, 0, 0)
@@ -136,8 +136,8 @@ def test_frames_queued_behind_late_audio_are_not_lost() -> None:
 
 def test_audio_of_a_mute_session_counts_as_heard_only_by_the_next_one() -> None:
     sent = numbers(0, 500, 0.0)
-    mute = VoiceSession(0.0, 5.0, [], heard(sent[:200]), muted_at=3.0)
-    following = VoiceSession(5.0, FOREVER, [], [(7, seq, max(5.0, t)) for _, seq, t in heard(sent[140:])])
+    mute = SeenVoiceSession(0.0, 5.0, [], heard(sent[:200]), muted_at=3.0)
+    following = SeenVoiceSession(5.0, FOREVER, [], [(7, seq, max(5.0, t)) for _, seq, t in heard(sent[140:])])
     found = outcome(CallEvidence(7, True, sent, [], [mute, following]), 1.0, 9.9).uplink
     assert (found.lost, found.repeated) == (0, 10)
     without = replace(following, heard=heard(sent[200:]))
@@ -145,6 +145,6 @@ def test_audio_of_a_mute_session_counts_as_heard_only_by_the_next_one() -> None:
 
 
 def test_conversations_are_counted() -> None:
-    sessions = [VoiceSession(0.0, 4.0, [], [], "conv_1"), VoiceSession(4.5, float("inf"), [], [], "conv_2")]
+    sessions = [SeenVoiceSession(0.0, 4.0, [], [], "conv_1"), SeenVoiceSession(4.5, float("inf"), [], [], "conv_2")]
     assert outcome(CallEvidence(1, True, [], [], sessions), 2.0, 10.0).conversations == 2
     assert outcome(CallEvidence(1, True, [], [], sessions[:1]), 2.0, 10.0).conversations == 1

@@ -7,7 +7,7 @@ from unittest.mock import Mock
 import pytest
 
 from lab.chaos import voice_faults
-from lab.chaos.call_evidence import CallEvidence, VoiceSession
+from lab.chaos.call_evidence import CallEvidence, SeenVoiceSession
 from lab.chaos.row import Scene
 from lab.stack import StackError
 
@@ -18,23 +18,25 @@ def scene(**moments: float) -> Scene:
     return Scene(Mock(), Mock(), moments=moments)  # a fleet and a crowd
 
 
-def trace(*sessions: VoiceSession, heard: tuple[tuple[int, int, float], ...] = ()) -> CallEvidence:
+def trace(*sessions: SeenVoiceSession, heard: tuple[tuple[int, int, float], ...] = ()) -> CallEvidence:
     return CallEvidence(1, True, [], heard, sessions)
 
 
 def test_the_last_caller_who_hears_the_agent_again_counts() -> None:
-    soon = trace(VoiceSession(5.2, FOREVER, [(1, 5.5)], []), heard=((1, 1, 5.6),))
-    late = trace(VoiceSession(6.2, FOREVER, [(1, 6.5)], []), heard=((1, 0, 5.1), (1, 1, 6.6)))
+    soon = trace(SeenVoiceSession(5.2, FOREVER, [(1, 5.5)], []), heard=((1, 1, 5.6),))
+    late = trace(SeenVoiceSession(6.2, FOREVER, [(1, 6.5)], []), heard=((1, 0, 5.1), (1, 1, 6.6)))
     examine = voice_faults.resumed_after("drop")
     assert examine(scene(drop=5.0), [soon, late]) == {"resumed_s": pytest.approx(1.6)}
     assert examine(scene(drop=5.0), [soon, trace()]) == {"resumed_s": FOREVER}
 
 
 def test_the_last_mute_session_that_is_closed_counts() -> None:
-    noticed = trace(VoiceSession(1.0, 7.2, [], []), VoiceSession(7.3, FOREVER, [(5, 7.5)], []), heard=((1, 5, 7.6),))
+    noticed = trace(
+        SeenVoiceSession(1.0, 7.2, [], []), SeenVoiceSession(7.3, FOREVER, [(5, 7.5)], []), heard=((1, 5, 7.6),)
+    )
     found = voice_faults.noticed_after("mute")(scene(mute=5.0), [noticed])
     assert found == {"resumed_s": pytest.approx(2.6), "noticed_s": pytest.approx(2.2)}
-    never = trace(VoiceSession(1.0, FOREVER, [], []))
+    never = trace(SeenVoiceSession(1.0, FOREVER, [], []))
     assert voice_faults.noticed_after("mute")(scene(mute=5.0), [never])["noticed_s"] == FOREVER
 
 
