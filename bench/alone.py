@@ -1,13 +1,13 @@
-"""Each service by itself: the CPU of a call as calls become many, with a Redis and prepared traffic around it.
+"""Each service by itself: CPU and memory by number of calls, with a Redis and prepared traffic.
 
-On a small machine some hundred calls do not fit beside two simulators that decode every frame.
+A small machine cannot run a few hundred calls together with two simulators that decode every frame.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -17,7 +17,7 @@ import redis
 import uvloop
 
 from bench.bridges import Bridge, Environment, Shape, capacity, merged
-from bench.call_run import MB
+from bench.calls import MB
 from bench.recorded import FRAMES_PER_S, Recording, stream_mb
 from bench.runs import Figures, Labels, Options, Outcome, alternate
 from bench.service_traffic import GATEWAY, RELAY, Traffic, traffic
@@ -28,11 +28,9 @@ from lab.traffic import cpu_s, rss_bytes
 from media_gateway.core.acs_media import encode_audio
 
 SERVICES: Final = (GATEWAY, RELAY)
-TRAFFIC: Final = "traffic"
-"""The process that measures."""
 HANDLED: Final = "handled, %"
 KEPT_UP_PCT: Final = 98.0
-"""Least share of the traffic that has to be handled; with less, the load was another one."""
+"""Minimum share of handled traffic; below it the service did not have the intended load."""
 _SETTLE_S: Final = 1.5
 
 
@@ -50,14 +48,22 @@ class AloneStack(Stack):
         self.await_ready()
 
     def stop(self) -> None:
-        """At once: the end of hundreds of calls is not measured."""
+        """Kill the processes: the end of hundreds of calls is not measured."""
         for process in self.processes:
             if process.popen:
                 process.popen.kill()
                 process.popen.wait()
 
 
-def measure(options: Options) -> Outcome:
+def run_alone(service: str, shape: Shape, calls: int, seconds: float, folder: Path) -> Figures:
+    """Raises `StackError`, `NoRedisError`, `TimeoutError`."""
+    folder = (folder / "alone").resolve()
+    stack = AloneStack(Ports.free(), folder, merged(capacity(calls), environment(folder)), service=service)
+    with running(stack), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_measure(stack, shape, calls, seconds))
+
+
+def measure(options: Options, run_alone: Callable[[str, Shape, int, float, Path], Figures] = run_alone) -> Outcome:
     def run(labels: Labels, _: Bridge) -> Figures:
         service, shape, calls = str(labels["service"]), Shape(str(labels["shape"])), int(labels["calls"])
         return run_alone(service, shape, calls, options.seconds, options.folder)
@@ -79,14 +85,6 @@ def measure(options: Options) -> Outcome:
     return Outcome("Each service by itself", runs, failures, notes, compared=False, extra=extra)
 
 
-def run_alone(service: str, shape: Shape, calls: int, seconds: float, folder: Path) -> Figures:
-    """Raises `StackError`, `NoRedisError`, `TimeoutError`."""
-    folder = (folder / "alone").resolve()
-    stack = AloneStack(Ports.free(), folder, merged(capacity(calls), environment(folder)), service=service)
-    with running(stack), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_measure(stack, shape, calls, seconds))
-
-
 def environment(folder: Path) -> Environment:
     return {
         GATEWAY: {"ACS_JWT_MODE": "off", "ALLOW_INSECURE": "known-keys,unchecked-tokens"},
@@ -102,7 +100,6 @@ def environment(folder: Path) -> Environment:
 
 async def _measure(stack: AloneStack, shape: Shape, calls: int, seconds: float) -> Figures:
     service = stack.service
-    idle_bytes = rss_bytes(stack)[service]
     port = stack.port_of(GATEWAY if service == GATEWAY else "voice-live")
     with redis.Redis.from_url(stack.redis_url, protocol=3) as asking:
         async with traffic(service, shape, calls, stack.redis_url, port) as flowing:
@@ -115,11 +112,10 @@ async def _measure(stack: AloneStack, shape: Shape, calls: int, seconds: float) 
                 raise StackError(f"{flowing.broken} sockets or streams of {service} failed; logs: {stack.folder}")
     grown = {name: value - before[name] for name, value in after.items()}
     per_call = 1 / grown["s"] / calls
-    cpu = {"CPU": service, "CPU of redis": "redis", "CPU of the traffic": TRAFFIC}
+    cpu = {"CPU": service, "CPU of redis": "redis"}
     return {
         **{f"{name}, ms/s/call": grown[key] * 1000 * per_call for name, key in cpu.items() if key in grown},
         "calls per core": 1 / grown[service] / per_call,
-        "memory idle, MB": idle_bytes / MB,
         "memory, MB": full_bytes / MB,
         "Redis in, KB/s/call": grown["redis_in"] * per_call / 1000,
         "Redis out, KB/s/call": grown["redis_out"] * per_call / 1000,
@@ -128,12 +124,11 @@ async def _measure(stack: AloneStack, shape: Shape, calls: int, seconds: float) 
 
 
 def counters(stack: Stack, flowing: Traffic, asking: redis.Redis) -> dict[str, float]:
-    """Everything that only grows, CPU seconds by process included."""
+    """Monotonic counters; CPU seconds by process."""
     stats: dict[str, Any] = asking.info("stats")
     appends: dict[str, Any] = asking.info("commandstats").get("cmdstat_xadd", {})
     return {
         **cpu_s(stack),
-        TRAFFIC: time.process_time(),
         "s": time.monotonic(),
         "to_streams": flowing.to_streams,
         "messages": sum(peer.messages for peer in flowing.peers),
@@ -145,7 +140,7 @@ def counters(stack: Stack, flowing: Traffic, asking: redis.Redis) -> dict[str, f
 
 
 def handled_share(service: str, shape: Shape, calls: int, grown: Mapping[str, float]) -> float:
-    """`grown`: the growth of `counters`. Appends of the traffic itself are not the service's."""
+    """`grown`: the growth of `counters`. Appends of the traffic itself do not count."""
     frames = FRAMES_PER_S * calls * grown["s"]
     deltas = 1000 / shape.delta_ms * calls * grown["s"]
     appended = grown["appends"] - grown["to_streams"]
@@ -156,5 +151,5 @@ def handled_share(service: str, shape: Shape, calls: int, grown: Mapping[str, fl
 
 
 def media_audio_ms(count: float, messages: float) -> float:
-    """Milliseconds of audio in so many bytes of messages on a media socket, whatever the length of each message."""
+    """Milliseconds of audio in `count` bytes of messages on a media socket, for messages of any length."""
     return (count - messages * len(encode_audio(b""))) * 3 / 4 / bytes_of_ms(1, PHONE_RATE_HZ)

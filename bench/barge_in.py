@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from bench.bridges import Bridge, Shape
-from bench.call_run import warm_stack
+from bench.calls import warm_stack
 from bench.downlink_delay import Window
 from bench.figures import percentiles
 from bench.runs import Figures, Labels, Options, Outcome, alternate
@@ -24,15 +24,13 @@ _LONGEST_S: Final = 0.4
 
 def measure(options: Options) -> Outcome:
     def run(labels: Labels, bridge: Bridge) -> Figures:
-        found = _run(bridge, int(labels["calls"]), options)
-        delays = [ms for ms in found if ms is not None]
-        return {**percentiles("barge-in", delays), "barge-ins": len(found), "missed": len(found) - len(delays)}
+        return _run(bridge, int(labels["calls"]), options)
 
     cases = [{"calls": calls} for calls in options.calls]
     return Outcome("Barge-in to StopAudio", *alternate(options.runs, cases, run), limits=LIMITS)
 
 
-def _run(bridge: Bridge, calls: int, options: Options) -> list[float | None]:
+def _run(bridge: Bridge, calls: int, options: Options) -> Figures:
     environment = {"voice-live": {**Shape.DELTAS.voice_live, "MARKS_INTERRUPT_S": str(_EVERY_S)}}
     with warm_stack(bridge, calls, options.folder, environment) as stack:
         placed = place_calls(stack, range(1, calls + 1))
@@ -46,7 +44,8 @@ def _run(bridge: Bridge, calls: int, options: Options) -> list[float | None]:
             call = call_json("GET", f"{stack.url('acs')}/lab/calls/{marks.lab_id}")
             stops = [float(event["t"]) for event in call["timeline"] if event["event"] == "stop_audio"]
             found += stop_delays_ms(marks.interrupted_at, stops, window)
-        return found
+    delays = [ms for ms in found if ms is not None]
+    return {**percentiles("barge-in", delays), "barge-ins": len(found), "missed": len(found) - len(delays)}
 
 
 def stop_delays_ms(interrupted_at: Sequence[float], stopped_at: Sequence[float], window: Window) -> list[float | None]:

@@ -1,4 +1,4 @@
-"""The two systems under test, each between the simulators: our services over Redis, and the reference bridge."""
+"""The two systems under test, each with the same simulators: our services over Redis, and the reference bridge."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Shape(StrEnum):
 
 @dataclass(slots=True)
 class ReferenceStack(Stack):
-    """The reference bridge between the same simulators; it needs no Redis and no identity."""
+    """The reference bridge with the same simulators, without Redis and identity."""
 
     def start(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -78,7 +78,7 @@ class ReferenceStack(Stack):
 
 
 def stack_of(bridge: Bridge, calls: int, folder: Path, extra: Environment) -> Stack:
-    """Not started yet, with capacity for the calls."""
+    """A stack with capacity for the calls, not started yet."""
     if bridge is Bridge.REFERENCE:
         return ReferenceStack(Ports.free(), folder / bridge, extra)
     return Stack(Ports.free(), folder / bridge, merged(capacity(calls), extra))

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench.bridges import Bridge
-from bench.call_run import CPU
+from bench.calls import CPU
 from bench.figures import paired_ratio, spread
 from bench.report import Cell, Table
 from bench.runs import Options, case_name, figures_text, progress
@@ -74,7 +74,7 @@ def run_checkout(checkout: Checkout, names: Sequence[str], options: Options) -> 
 
 
 def figures(results: Mapping[str, Any]) -> Compared:
-    """Of our services, and where the reference bridge has the same figure, the ratio to it in the same run."""
+    """Figures of our services and, if the reference bridge has the same figure, their ratio to it in the same run."""
     found: Compared = {}
     for outcome in results["whole"].values():
         runs = {(case_name(run["labels"]), run["bridge"]): run["figures"] for run in map(_current, outcome["runs"])}
@@ -99,7 +99,7 @@ def _current(run: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def has_unit(name: str) -> bool:
-    """Counts have none and are shown, but not judged."""
+    """Figures without a unit are counts, which are shown but not judged."""
     return ", " in name.rpartition(": ")[2]
 
 

@@ -1,8 +1,8 @@
-"""Downlink delay behind a playout: only frames that the playout may send at once have a transport delay.
+"""Downlink delay with a playout: only frames that the playout may send immediately show the transport delay.
 
-The agent's speech arrives in deltas of many frames, and a playout sends them a lead ahead of real time, so most frames
-wait on purpose. The first frame of a delta does not, unless the audio before it reaches further ahead than the lead.
-Which frames those are follows from the send times alone, before any bridge is involved.
+The agent's speech arrives in deltas of many frames. A playout sends them up to its lead ahead of real time, so most
+frames wait on purpose. The first frame of a delta does not wait unless the audio before it extends beyond the lead.
+The send times at the voice socket determine these frames, independently of the bridge.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def delays_ms(
 
 
 def underruns(heard_at: Iterable[float], window: Window) -> int:
-    """How often a call's audio ran dry: frames that arrived after all earlier ones had been played in real time."""
+    """Number of times a call's audio ran dry: frames that arrived after all earlier audio had been played."""
     ends_at, count = float("-inf"), 0
     for t in sorted(heard_at):
         count += t > ends_at and window[0] <= t <= window[1]

@@ -18,7 +18,7 @@ _T_95: Final = (
 
 
 def percentiles(name: str, values_ms: Iterable[float]) -> dict[str, float]:
-    """Unfiltered. The p99 of fewer than a few hundred values is little more than their maximum."""
+    """Unfiltered. The p99 of fewer than a few hundred values is close to their maximum."""
     ordered = sorted(values_ms)
     shares = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
     return {f"{name} {label}, ms": percentile(ordered, share) for label, share in shares.items() if ordered}

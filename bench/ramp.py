@@ -6,7 +6,7 @@ import time
 from typing import Final
 
 from bench.bridges import Bridge, Shape
-from bench.call_run import CPU, clean, run_calls
+from bench.calls import CPU, RunCalls, clean, run_calls
 from bench.runs import Figures, Options, Outcome, Run, figures_text, progress
 from lab.stack import StackError
 
@@ -20,7 +20,7 @@ def within_limit(figures: Figures) -> bool:
     return clean(figures) and max(figures["uplink p99, ms"], figures["downlink p99, ms"]) <= LIMIT_MS
 
 
-def measure(options: Options) -> Outcome:
+def measure(options: Options, run_calls: RunCalls = run_calls) -> Outcome:
     runs: list[Run] = []
     failures: list[str] = []
     notes = [f"Deltas, {options.seconds:.0f} s a step. Limit: each p99 within {LIMIT_MS:.0f} ms, no frame lost."]
@@ -32,9 +32,8 @@ def measure(options: Options) -> Outcome:
             except StackError as error:
                 failures.append(f"{calls + STEP} calls, {bridge}: {error}")
                 break
-            runs.append(
-                Run({"calls": calls + STEP}, bridge, {name: figures[name] for name in SHOWN if name in figures})
-            )
+            shown = {name: figures[name] for name in SHOWN if name in figures}
+            runs.append(Run({"calls": calls + STEP}, bridge, shown))
             progress(f"{calls + STEP} calls, {bridge}: {figures_text(figures)}")
             if not within_limit(figures):
                 break

@@ -1,4 +1,4 @@
-"""One call's messages, encoded once, and what they take of networks and of Redis."""
+"""Prepared messages of a call, and the memory of its streams in Redis."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Final
 
 import redis
 
-from agent_relay.core.protocol.voice_codec import encode_append
 from bench.bridges import Shape
 from bridge_common.streams.writer import TRIM_EVERY
 from bridge_common.wire.audio import FRAME_MS, PHONE_RATE_HZ, VOICE_RATE_HZ, bytes_of_ms
@@ -17,9 +16,7 @@ from bridge_common.wire.entries import Audio, AudioFrame, Entry
 from bridge_common.wire.entry_codec import FIELD, encode
 from bridge_common.wire.keys import LONG_ENTRIES_KEPT, LONG_ENTRY_BYTES, MEDIA_STREAM_LENGTH
 from lab.acs.media_codec import AudioEncoder
-from lab.text_frames import encode_client_text, encode_server_text
 from lab.voice_live.server_events import encode_event, event
-from media_gateway.core.acs_media import encode_audio
 
 FRAMES_PER_S: Final = 1000 // FRAME_MS
 ITEM_ID: Final = "item_recorded"
@@ -29,7 +26,7 @@ _STREAM: Final = "bench:stream"
 
 
 def audio(ms: float, rate_hz: int) -> bytes:
-    """Noise at the level of speech, always the same."""
+    """Noise at the level of speech, from a fixed seed."""
     dice = random.Random(1)
     samples = bytes_of_ms(ms, rate_hz) // 2
     return b"".join(dice.randint(-_LOUDNESS, _LOUDNESS).to_bytes(2, "little", signed=True) for _ in range(samples))
@@ -46,7 +43,7 @@ def audio_delta(pcm24k: bytes) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """Everything that flows in one call of this shape."""
+    """The messages of a call of one shape."""
 
     media_message: bytes
     """20 ms of the caller on the media socket."""
@@ -66,29 +63,6 @@ class Recording:
             uplink=AudioFrame(audio(FRAME_MS, VOICE_RATE_HZ)),
             downlink=Audio(ITEM_ID, agent),
             delta=audio_delta(agent),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Bandwidth:
-    """KB (1,000 bytes) a second of one call, without TCP, IP and TLS; the agent's side while the agent speaks."""
-
-    acs_in_kb: float
-    acs_out_kb: float
-    """In messages of 20 ms; longer ones save a few percent."""
-    voice_out_kb: float
-    voice_in_kb: float
-
-    @classmethod
-    def of_recording(cls) -> Bandwidth:
-        recording = Recording.of(Shape.DELTAS)
-        to_acs = encode_server_text(encode_audio(audio(FRAME_MS, PHONE_RATE_HZ)))
-        to_voice = encode_client_text(encode_append(audio(FRAME_MS, VOICE_RATE_HZ)))
-        return cls(
-            acs_in_kb=len(encode_client_text(recording.media_message)) / FRAME_MS,
-            acs_out_kb=len(to_acs) / FRAME_MS,
-            voice_out_kb=len(to_voice) / FRAME_MS,
-            voice_in_kb=len(encode_server_text(recording.delta)) / Shape.DELTAS.delta_ms,
         )
 
 

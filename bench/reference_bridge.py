@@ -1,8 +1,8 @@
-"""The plainest honest bridge between ACS and Voice Live, one process and one file; our services are measured by it.
+"""The simplest complete bridge between ACS and Voice Live, in one process and one file: the reference of the benchmark.
 
 Starlette on uvicorn, `websockets` toward Voice Live, json from the standard library, no compression. No Redis, no
-resampling (it answers with 24 kHz audio, which Voice Live speaks), no playout, no failover: each frame is forwarded as
-it comes, its base64 untouched. `EVENT_LOOP=uvloop` is the one thing that makes it faster without changing its code.
+resampling (it requests 24 kHz from ACS, the rate of Voice Live), no playout, no failover: each frame is forwarded when
+it arrives, and its base64 is not decoded. `EVENT_LOOP=uvloop` makes it faster without changes to the code.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ async def agent_to_caller(voice: ClientConnection, media: WebSocket) -> None:
 
 
 async def carry(media: WebSocket, settings: Settings) -> None:
-    """One call's audio, until one of its sockets closes."""
+    """Forward the audio of one call until one of its sockets closes."""
     headers = {"api-key": settings.voice_live_api_key}
     async with connect(settings.voice_live_url, additional_headers=headers, compression=None, max_size=None) as voice:
         session = {

@@ -1,4 +1,4 @@
-"""How outcomes become text: tables, the machine, bench/RESULTS.md."""
+"""Outcomes as text: tables, the machine, bench/RESULTS.md."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ Written by `python -m bench --write-results` from the JSON of `make bench`; do n
 options: `.venv/bin/python -m bench --help`.
 
 Our services and the reference bridge (`bench/reference_bridge.py`: one process, no Redis, no resampling, no failover)
-carry the same calls between the same simulators, alternating in one run. Nothing is filtered: delays include what the
-host took from the machine. So judge a figure by the reference bridge of the same run, which is disturbed alike.
+carry the same calls between the same simulators, alternating in one run. Nothing is filtered, so delays include
+disturbances by the host. Judge a figure by the reference bridge of the same run, which has the same disturbances.
 
 Figures are the mean of the runs (lowest–highest). Beside the reference: the mean of the pairs with its 95 % confidence
 interval, a difference for milliseconds and a ratio for everything else.

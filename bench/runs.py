@@ -1,21 +1,27 @@
-"""Runs: figures of one measurement, with our services and the reference bridge alternating."""
+"""Measurements and their runs, with our services and the reference bridge alternating; stored as JSON."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from bench.bridges import Bridge
 from lab.stack import StackError
 from lab.wire import WireError
 
+JSON_PATH: Final = Path("out/bench.json")
 Labels = Mapping[str, str | int]
 """Identify the measurement, e.g. calls, shape, service."""
 Figures = Mapping[str, float]
 """Values by their names, which end with the unit."""
+
+
+class NotMeasuredError(RuntimeError):
+    """A figure is missing; the message names the measurement to run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +47,6 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Stored as JSON; tables are made from it."""
-
     title: str
     runs: Sequence[Run]
     failures: Sequence[str] = ()
@@ -76,6 +80,14 @@ def alternate(
                 progress(f"FAILED: {failures[-1]}")
         runs += [found[bridge] for bridge in bridges] if len(found) == len(bridges) else []
     return runs, failures
+
+
+def read_results(path: Path) -> dict[str, Any]:
+    """Raises `NotMeasuredError`."""
+    if not path.exists():
+        raise NotMeasuredError(f"{path} not found: run python -m bench first")
+    results: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return results
 
 
 def case_name(labels: Labels) -> str:

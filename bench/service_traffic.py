@@ -1,7 +1,7 @@
-"""Traffic around one service: prepared messages at their time; what comes back is counted and not decoded.
+"""Traffic for one service: prepared messages are sent on schedule, responses are counted and not decoded.
 
-Around the gateway it stands for ACS and for the relay, around the relay for Voice Live and for the gateway. Each call
-has its own moment within the 20 ms of a frame; what is due is sent five times a millisecond.
+For the gateway it replaces ACS and the relay, for the relay Voice Live and the gateway. The calls are spread over the
+20 ms of a frame; due messages are sent five times per millisecond.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ _READY_S: Final = 30.0
 _TOKEN_S: Final = 3600
 _TICK_S: Final = 0.0002
 _OPEN_PAUSE_S: Final = 0.01
-"""Between new sockets: the cost of a call while it lasts is measured here, not its start."""
+"""Pause between new sockets, because the start of calls is not measured here."""
 
 
 class Peer(WSListener):
-    """The far end of a media socket; with `on_ready`, of a voice socket, where it first sets the session up."""
+    """The peer of a media socket or, with `on_ready`, of a voice socket, on which it sets up the session first."""
 
     def __init__(self, on_ready: Callable[[Peer], None] | None = None) -> None:
         self.messages = 0
@@ -75,7 +75,7 @@ class Peer(WSListener):
 
 @dataclass(slots=True)
 class Traffic:
-    """The calls take turns in each direction; a late step does not delay the next ones."""
+    """Serves the calls round robin in each direction; a late step does not delay the following ones."""
 
     peers: list[Peer]
     outlets: list[Outlet]
@@ -89,7 +89,7 @@ class Traffic:
     to_streams: int = 0
 
     def advance(self, passed_s: float) -> None:
-        """Send everything that is due so long after the start."""
+        """Send everything that is due `passed_s` seconds after the start."""
         calls = len(self.peers)
         while self.to_sockets <= passed_s * self.messages_per_s * calls:
             self.peers[self.to_sockets % calls].send(self.message)
@@ -99,7 +99,7 @@ class Traffic:
             self.to_streams += 1
 
     def run(self, loop: asyncio.AbstractEventLoop, stop: threading.Event) -> None:
-        """In a thread: a loop's own timers have steps of 1 ms, in which the frames of many calls would come at once."""
+        """Run in a thread: timers of an event loop have steps of 1 ms, which would send many frames at once."""
         began = time.monotonic()
         while not stop.wait(_TICK_S):
             loop.call_soon_threadsafe(lambda: self.advance(time.monotonic() - began))
@@ -112,7 +112,7 @@ class Traffic:
 
 @asynccontextmanager
 async def traffic(service: str, shape: Shape, calls: int, redis_url: str, port: int) -> AsyncIterator[Traffic]:
-    """With all calls up and their audio flowing. `port`: of the gateway, or where the relay expects Voice Live."""
+    """Yields when all calls have audio. `port`: of the gateway, or where the relay expects Voice Live."""
     clients, keys, recording = open_clients(redis_url), Keys(), Recording.of(shape)
     writer = stream_writer(clients.media)
     ids = [call_id_of(f"recorded {number}") for number in range(calls)]
@@ -185,7 +185,7 @@ async def _accept_voice(
     server = await ws_create_server(accept, "127.0.0.1", port)
     for call_id, outlet in zip(ids, outlets, strict=True):
         await leases.offer(call_id)
-        # The first entries of a gateway, and the time at which the agent's first audio plays.
+        # The first entries of a gateway, and the start of the agent's first audio.
         outlet.append(MediaAttached(PHONE_RATE_HZ))
         outlet.append(Playing(ITEM_ID))
     await complete.wait()

@@ -14,9 +14,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from bench.bridges import SIMULATORS, Bridge, Environment, stack_of
-from bench.call_run import warm_up
+from bench.calls import warm_up
 from bench.figures import percentiles
-from bench.runs import Figures, Labels, Options, Outcome, alternate, progress
+from bench.runs import Figures, Labels, Options, Outcome, alternate
 from lab.stack import Stack, running
 from lab.traffic import cpu_s, place_call
 from lab.wire import Json, WireError, call_json
@@ -25,18 +25,17 @@ PER_SECOND: Final = 10.0
 HOLD_S: Final = 1.25
 """Mean length of a call."""
 LIMITS: Final = {"answer p95, ms": 40.0, "sound p95, ms": 10.0}
-"""The reference bridge answers before it has a voice session, and opens it only when the media socket is open."""
+"""The reference bridge answers before it has a voice session and opens the session after the media socket."""
 _HOLD_SPREAD_S: Final = 0.5
 _GOLDEN: Final = 0.618034
 _CONCURRENT: Final = 40
 _END_S: Final = 2.0
-"""Until the last calls have ended in all processes."""
+"""Time until the last calls have ended in all processes."""
 _ENVIRONMENT: Final[Environment] = {
     "acs": {"MEDIA_OPEN_DELAY_S": "0.05"},
     "voice-live": {"SESSION_SETUP_S": "0", "REPLY_DELAY_S": "0"},
     "agent-relay": {"GREETING_DELAY_MS": "0"},
 }
-_STEPS: Final = ("incoming_call_sent", "answered", "media_open", "call_connected", "media_closed")
 
 
 def measure(options: Options) -> Outcome:
@@ -51,8 +50,6 @@ def measure(options: Options) -> Outcome:
             count, before = max(10, int(PER_SECOND * options.seconds)), cpu_s(stack)
             calls = arrivals(stack, count, "silence" if ours else "marks")
             used_ms = {name: (s - before[name]) * 1000 / count for name, s in cpu_s(stack).items()}
-        if silent := [last_step(call) for call in calls if sound_ms(call) is None]:
-            progress(f"{len(silent)} calls without sound, last steps: {', '.join(sorted(set(silent)))}")
         return figures_of(calls, used_ms) | {"start of all processes, s": ready_s}
 
     note = f"{PER_SECOND:.0f} calls a second, each about {HOLD_S} s. CPU includes what a process uses without calls."
@@ -60,7 +57,7 @@ def measure(options: Options) -> Outcome:
 
 
 def figures_of(calls: Sequence[Json], used_ms: Figures) -> dict[str, float]:
-    """`calls` as the simulated ACS saw them; CPU ms per call, by process."""
+    """`calls`: records of the simulated ACS; `used_ms`: CPU ms per call, by process."""
     answers, sounds = [answer_ms(call) for call in calls], [sound_ms(call) for call in calls]
     return {
         **percentiles("answer", [ms for ms in answers if ms is not None]),
@@ -73,13 +70,13 @@ def figures_of(calls: Sequence[Json], used_ms: Figures) -> dict[str, float]:
 
 
 def arrivals(stack: Stack, count: int, audio: str) -> list[Json]:
-    """Place the calls at even distances and hang up; the simulated ACS's view of each call afterwards."""
+    """Place calls at even intervals and hang up. Returns the simulated ACS's record of each call."""
     acs = stack.url("acs")
 
     def one(number: int) -> str:
         lab_id = place_call(acs, number, audio)
         time.sleep(hold_s(number))
-        with contextlib.suppress(WireError):  # over already: it was not answered
+        with contextlib.suppress(WireError):  # ended already: it was not answered
             call_json("POST", f"{acs}/lab/calls/{lab_id}/hangup", {})
         return lab_id
 
@@ -94,7 +91,7 @@ def arrivals(stack: Stack, count: int, audio: str) -> list[Json]:
 
 
 def hold_s(number: int) -> float:
-    """Length of a call: the same in each run, and spread so that no call ends just when another one rings."""
+    """Length of a call: the same in each run, and spread so that calls do not end exactly when others ring."""
     return HOLD_S + _HOLD_SPREAD_S * (number * _GOLDEN % 1.0 - 0.5)
 
 
@@ -111,9 +108,3 @@ def sound_ms(call: Json) -> float | None:
 def first_at(call: Json, name: str) -> float | None:
     """Monotonic seconds of the first event of this name on the call's timeline."""
     return next((float(event["t"]) for event in call["timeline"] if event["event"] == name), None)
-
-
-def last_step(call: Json) -> str:
-    """How far a call got before it was hung up."""
-    seen = {str(event["event"]) for event in call["timeline"]}
-    return next((name for name in reversed(_STEPS) if name in seen), "none")

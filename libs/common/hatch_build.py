@@ -1,12 +1,13 @@
-"""Compiles modules of a package while it is installed or made a wheel; the build hook of every package that has some.
+"""Build hook that compiles modules of a package when it is installed or built as a wheel.
 
-There are two kinds. Each *.pyx (Cython) stands beside a module in Python that serves where it is missing; it is
-compiled for an editable install as well. And the modules in Python that the package's pyproject.toml lists as
-`compiled` go through mypyc, for wheels only: beside sources that change, what was compiled of them would be taken.
+There are two kinds of modules. Each *.pyx (Cython) has an equivalent Python module, which is used if the compiled one
+is missing; it is compiled for editable installs as well. Python modules that the pyproject.toml of the package lists
+under `compiled` are compiled by mypyc, for wheels only: in an editable install, the compiled module would be imported
+instead of the edited source.
 
-A machine without a C compiler goes on without, and hears of it; with one, a module that does not compile is an error.
-`BRIDGE_COMPILE=no` leaves all out, and with `yes`, as in the images, it is an error when there is no compiler.
-As a script this says what the machine does without: pip keeps to itself what a build says.
+Without a C compiler the hook prints a warning and compiles nothing; with one, a module that does not compile is an
+error. `BRIDGE_COMPILE=no` disables compilation; with `yes`, as in the images, a missing compiler is an error. As a
+script this module prints why nothing can be compiled, because pip hides the output of builds.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from typing import Any, Final
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 _C_FLAGS: Final = ("-O3", "-DNDEBUG", "-fwrapv", "-fPIC", "-fvisibility=hidden")
-"""No -march: what is built here runs elsewhere. No -ffast-math: the same sound everywhere."""
+"""No -march: wheels run on other machines. No -ffast-math: the audio is the same everywhere."""
 _LINK_FLAGS: Final = ("-bundle", "-undefined", "dynamic_lookup") if sys.platform == "darwin" else ("-shared",)
 
 _MYPYC: Final = {"MYPYC_OPT_LEVEL": "2", "MYPYC_DEBUG_LEVEL": "0"}
@@ -32,7 +33,7 @@ _COMMON: Final = Path(__file__).resolve().parent
 
 
 class CompileHook(BuildHookInterface[Any]):
-    """What a *.pyx becomes goes beside it for an editable install, and into the wheel otherwise."""
+    """Puts a compiled *.pyx beside its source for an editable install, and into the wheel otherwise."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         root = Path(self.root, "src")
@@ -44,7 +45,7 @@ class CompileHook(BuildHookInterface[Any]):
         for source in sorted(root.rglob("*.pyx")):
             beside = source.with_name(source.stem + _suffix())
             if editable:
-                beside.unlink(missing_ok=True)  # one of before would be imported instead of the Python module
+                beside.unlink(missing_ok=True)  # a stale library would be imported instead of the Python module
             if missing:
                 continue
             made = _compiled(source, Path(self._folder.name))
@@ -66,7 +67,7 @@ class CompileHook(BuildHookInterface[Any]):
 
 
 def why_not() -> str:
-    """One line for people, or nothing where modules can be compiled."""
+    """The reason why modules cannot be compiled, as a line for the terminal; empty if they can."""
     if _asked() == "no":
         reason = "BRIDGE_COMPILE is set to no"
     elif not _compiler():
@@ -75,7 +76,7 @@ def why_not() -> str:
         reason = "Python came without Python.h (Debian and Ubuntu have it in python3-dev)"
     else:
         return ""
-    return f"Nothing is compiled: {reason}. Everything works without, at the price of more CPU for each call."
+    return f"No module was compiled: {reason}. The services work without compiled modules but use more CPU per call."
 
 
 def _asked() -> str:
@@ -83,7 +84,7 @@ def _asked() -> str:
 
 
 def _compiler() -> list[str]:
-    """The command of a C compiler that is installed: the one asked for, Python's own, or any."""
+    """The command of an installed C compiler: `CC` if set, else Python's own, else any."""
     asked = os.environ.get("CC")
     for command in [asked] if asked else [sysconfig.get_config_var("CC") or "cc", "cc", "gcc", "clang"]:
         words = shlex.split(command)
@@ -103,20 +104,15 @@ def _compiled(source: Path, folder: Path) -> Path:
 
 
 def _compiled_python(root: Path, modules: list[str], folder: Path) -> list[tuple[Path, Path]]:
-    """Each library that mypyc makes of these modules (paths under `root`), and its place beneath it.
+    """Compile these modules (paths under `root`). Returns the libraries and their paths under `root`.
 
-    Modules that are compiled together call each other as C does. One that is listed and missing is an error.
+    Modules that are compiled together call each other directly in C. A listed module that is missing is an error.
     """
-    # A copy, without what was compiled before: mypyc writes beside the sources.
+    # mypyc writes beside the sources, so it gets a copy, without libraries of earlier builds.
     shutil.copytree(root, folder, ignore=shutil.ignore_patterns("*.so", "__pycache__"))
-    told = {
-        "MYPYPATH": str(_COMMON / "src"),
-        "MYPYC_OPT_LEVEL": "2",
-        "MYPYC_DEBUG_LEVEL": "0",
-        "CC": shlex.join(_compiler()),
-    }
+    environment = {**_MYPYC, "MYPYPATH": str(_COMMON / "src"), "CC": shlex.join(_compiler())}
     mypy = [f"--config-file={_COMMON / 'mypyc.ini'}"]
-    _run([sys.executable, "-m", "mypyc", *mypy, *modules], folder, {**os.environ, **told})
+    _run([sys.executable, "-m", "mypyc", *mypy, *modules], folder, {**os.environ, **environment})
     made = [path for path in folder.rglob("*.so") if "build" not in path.relative_to(folder).parts]
     return [(path, path.relative_to(folder)) for path in sorted(made)]
 

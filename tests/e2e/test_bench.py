@@ -1,4 +1,4 @@
-"""The benchmark of the whole system, as small as it can be: that it measures, not what."""
+"""The benchmark of the whole system with a few calls: it measures, the figures do not matter."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench.bridges import OUR_PROCESSES, REFERENCE, Bridge, Shape
-from bench.call_run import CPU, clean, run_calls
+from bench.calls import CPU, clean, run_calls
 
 
 @pytest.mark.timeout(120)

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import alone
-from bench.alone import handled_share, media_audio_ms
+from bench.alone import handled_share, measure, media_audio_ms
 from bench.bridges import Shape
 from bench.runs import Figures, Options
 from bench.service_traffic import GATEWAY, RELAY
@@ -47,14 +46,13 @@ def test_audio_on_a_media_socket_is_the_same_in_messages_of_any_length(message_m
     assert media_audio_ms(count * len(message), count) == pytest.approx(60_000, rel=0.01)
 
 
-def test_each_service_size_and_shape_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_service_size_and_shape_is_measured() -> None:
     def run(service: str, shape: Shape, calls: int, seconds: float, _folder: Path) -> Figures:
         if service == RELAY and calls == 200:
             raise StackError("it died")
         return {"CPU, ms/s/call": calls, "delta, ms": shape.delta_ms, "s": seconds}
 
-    monkeypatch.setattr(alone, "run_alone", run)
-    outcome = alone.measure(Options(alone_calls=(20, 200), seconds=3.0, runs=2))
+    outcome = measure(Options(alone_calls=(20, 200), seconds=3.0, runs=2), run)
     assert len(outcome.runs) == 2 * (4 + 2)
     assert outcome.runs[1].labels == {"service": GATEWAY, "shape": "echo", "calls": 200}
     assert outcome.runs[1].figures == {"CPU, ms/s/call": 200, "delta, ms": 20, "s": 3.0}

@@ -1,4 +1,4 @@
-"""What the traffic writes is what the services read: each message goes through the service's own decoder."""
+"""The services can decode the prepared messages."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from agent_relay.core.protocol.voice_events import (
     SessionUpdated,
 )
 from bench.bridges import Shape
-from bench.recorded import ITEM_ID, RESPONSE_ID, Bandwidth, Recording, audio, audio_delta, stream_mb, voice_event
+from bench.recorded import ITEM_ID, RESPONSE_ID, Recording, audio, audio_delta, stream_mb, voice_event
 from bridge_common.wire.entries import AudioFrame
 from bridge_common.wire.keys import MEDIA_STREAM_LENGTH
 from media_gateway.core import acs_media
@@ -48,14 +48,6 @@ def test_a_recording_has_the_deltas_of_its_shape(shape: Shape, delta_ms: int) ->
     recording = Recording.of(shape)
     assert shape.delta_ms == delta_ms
     assert len(base64.b64decode(json.loads(recording.delta)["delta"])) == delta_ms * 48
-
-
-def test_bandwidth_is_that_of_base64_and_a_little_more() -> None:
-    found = Bandwidth.of_recording()
-    assert found.acs_in_kb == pytest.approx(32 * 4 / 3, rel=0.25)
-    assert found.acs_out_kb == pytest.approx(32 * 4 / 3, rel=0.1)
-    assert found.voice_out_kb == pytest.approx(48 * 4 / 3, rel=0.05)
-    assert found.voice_in_kb == pytest.approx(48 * 4 / 3, rel=0.02)
 
 
 def test_a_full_stream_holds_what_the_writer_keeps(redis_server_url: str) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from bench.set_up import HOLD_S, PER_SECOND, answer_ms, figures_of, first_at, hold_s, last_step, sound_ms
+from bench.set_up import HOLD_S, PER_SECOND, answer_ms, figures_of, first_at, hold_s, sound_ms
 
 
 def call(first_audio_at: float | None = None, **steps: float) -> dict[str, Any]:
@@ -29,11 +29,6 @@ def test_sound_is_timed_from_the_open_socket_to_the_first_audio() -> None:
     assert sound_ms(call(2.04, media_open=2.0)) == pytest.approx(40)
     assert sound_ms(call(None, media_open=2.0)) is None
     assert sound_ms(call(2.0)) is None
-
-
-def test_how_far_a_call_came() -> None:
-    assert last_step(call(incoming_call_sent=1.0, answered=2.0, ended=3.0)) == "answered"
-    assert last_step(call()) == "none"
 
 
 def test_calls_without_sound_are_counted_and_not_left_out() -> None:

@@ -1,21 +1,38 @@
-"""Capacity planning: pods, Redis, networks and quota for N concurrent calls, from measured figures.
+"""Capacity planning: the tables of docs/sizing.md, calculated from the figures that `python -m bench` stored.
 
-docs/sizing.md explains each formula. Pure: `Measured.of` reads what `python -m bench` stored, `plan` calculates.
+    python -m tests.repo.sizing_page           # prints the tables
+    python -m tests.repo.sizing_page --write   # writes them into docs/sizing.md
+
+The page explains each formula. `Measured.of` reads the stored figures, `plan` calculates pods, Redis, networks and
+quota for N concurrent calls.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from math import ceil, floor, inf
+from pathlib import Path
 from statistics import fmean
 from typing import Any, Final
 
+from agent_relay.core.protocol.voice_codec import encode_append
 from bench.alone import HANDLED, KEPT_UP_PCT
 from bench.bridges import Bridge, Shape
-from bench.recorded import Bandwidth
+from bench.recorded import Recording, audio
+from bench.report import Cell, Table, measured_on
+from bench.runs import JSON_PATH, NotMeasuredError, read_results
 from bench.service_traffic import GATEWAY, RELAY
+from bridge_common.wire.audio import FRAME_MS, PHONE_RATE_HZ, VOICE_RATE_HZ
+from lab.text_frames import encode_client_text, encode_server_text
+from media_gateway.core.acs_media import encode_audio
 
+PAGE: Final = Path(__file__).resolve().parents[2] / "docs" / "sizing.md"
+BEGIN: Final = "<!-- figures -->"
+END: Final = "<!-- end of figures -->"
+SIZES: Final = (100, 1_000, 10_000)
+_UNITS: Final = {"cpu": "ms/s", "mb": "MB", "kb": "KB/s", "call": "ms"}
 CORE_MS: Final = 1000.0
 SHAPE: Final = Shape.DELTAS
 """Voice Live sends an agent's speech in deltas."""
@@ -24,13 +41,9 @@ _CPU: Final = "CPU, ms/s/call"
 _REDIS_CPU: Final = "CPU of redis, ms/s/call"
 
 
-class NotMeasuredError(RuntimeError):
-    """A figure that the plan needs is missing; the message names the measurement."""
-
-
 @dataclass(frozen=True, slots=True)
 class Line:
-    """CPU (ms a second) or memory (MB) of one process: a fixed part and a part for each call."""
+    """CPU (ms per second) or memory (MB) of one process: a fixed part and a part per call."""
 
     fixed: float
     each: float
@@ -43,9 +56,9 @@ class Line:
 
     @classmethod
     def through(cls, points: Mapping[int, float]) -> Line:
-        """The line with the least relative error, so that every size counts alike.
+        """The line with the least relative error, so that all sizes have equal weight.
 
-        It starts at 0 if there is one point only, or if the best line would start below 0.
+        Its fixed part is 0 for a single point, or if it would be negative.
         """
         weights = {calls: 1 / value**2 for calls, value in points.items()}
         total = sum(weights.values())
@@ -58,6 +71,29 @@ class Line:
                 return cls(mean_value - each * mean_calls, each)
         through_zero = sum(weight * calls * points[calls] for calls, weight in weights.items())
         return cls(0.0, through_zero / sum(weight * calls**2 for calls, weight in weights.items()))
+
+
+@dataclass(frozen=True, slots=True)
+class Bandwidth:
+    """KB (1,000 bytes) per second of one call, without TCP, IP and TLS; the agent's audio while the agent speaks."""
+
+    acs_in_kb: float
+    acs_out_kb: float
+    """In messages of 20 ms; longer ones save a few percent."""
+    voice_out_kb: float
+    voice_in_kb: float
+
+    @classmethod
+    def of_recording(cls) -> Bandwidth:
+        recording = Recording.of(Shape.DELTAS)
+        to_acs = encode_server_text(encode_audio(audio(FRAME_MS, PHONE_RATE_HZ)))
+        to_voice = encode_client_text(encode_append(audio(FRAME_MS, VOICE_RATE_HZ)))
+        return cls(
+            acs_in_kb=len(encode_client_text(recording.media_message)) / FRAME_MS,
+            acs_out_kb=len(to_acs) / FRAME_MS,
+            voice_out_kb=len(to_voice) / FRAME_MS,
+            voice_in_kb=len(encode_server_text(recording.delta)) / Shape.DELTAS.delta_ms,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +122,7 @@ class Assumed:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Inputs, by the names that docs/sizing.md uses."""
+    """Measured inputs, named as in docs/sizing.md."""
 
     gateway_cpu: Line
     relay_cpu: Line
@@ -99,7 +135,7 @@ class Measured:
     """CPU of call-control from the webhook to the end of the call."""
     redis_mb_per_call: float
     redis_in_kb: float
-    """KB a second and call."""
+    """KB per second and call."""
     redis_out_kb: float
     bandwidth: Bandwidth
 
@@ -125,7 +161,7 @@ class Measured:
 
 
 Plan = dict[str, float]
-"""Rows of the plan: counts are integers."""
+"""The rows of the plan; counts are integers."""
 
 
 def plan(calls: int, measured: Measured, assumed: Assumed) -> Plan:
@@ -134,7 +170,7 @@ def plan(calls: int, measured: Measured, assumed: Assumed) -> Plan:
     relay_calls = pod_calls(measured.relay_cpu, assumed)
     budget_ms = assumed.busy * CORE_MS
     control_ms = per_min / 60 * measured.control_ms_per_call
-    # Each pod has its own readers, so the cost of a call is that at the size of a pod. Appends are counted twice here.
+    # Each pod has its own readers, so the cost of a call is its cost in a full pod. Appends are counted twice here.
     redis_ms = measured.gateway_redis_cpu.at(gateway_calls) / gateway_calls
     redis_ms += measured.relay_redis_cpu.at(relay_calls) / relay_calls
     tokens_per_s = assumed.tokens_in_per_s + assumed.tokens_out_per_s * assumed.agent_talks
@@ -202,3 +238,91 @@ def _runs(whole: Stored, name: str) -> list[dict[str, Any]]:
     if name not in whole:
         raise NotMeasuredError(f"not measured yet: python -m bench {name}")
     return list(whole[name]["runs"])
+
+
+# -- the page
+def tables(whole: Stored, assumed: Assumed | None = None) -> list[Table]:
+    """Raises `NotMeasuredError`."""
+    measured = Measured.of(whole, Bandwidth.of_recording())
+    return [inputs_table(measured), plan_table(measured, assumed or Assumed()), check_table(whole)]
+
+
+def with_figures(page: str, results: Mapping[str, Any]) -> str:
+    """The page with these tables between its marks. Raises `NotMeasuredError`."""
+    before, _, rest = page.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    found = [measured_on(results), *(table.markdown() for table in tables(results["whole"]))]
+    return before + "\n".join([BEGIN, *found, END]) + after
+
+
+def inputs_table(measured: Measured) -> Table:
+    values = [(one.name, getattr(measured, one.name)) for one in fields(measured) if one.name != "bandwidth"]
+    values += [(one.name, getattr(measured.bandwidth, one.name)) for one in fields(measured.bandwidth)]
+    rows: list[list[Cell]] = []
+    for name, value in values:
+        unit = "MB" if name == "redis_mb_per_call" else _UNITS[name.rsplit("_", 1)[1]]
+        pair = (f"{value.fixed:.1f}", f"{value.each:.3f}") if isinstance(value, Line) else ("", f"{value:.2f}")
+        rows.append([name, *pair, unit])
+    return Table("Measured inputs", ["", "per process", "per call", "unit"], rows)
+
+
+def plan_table(measured: Measured, assumed: Assumed) -> Table:
+    plans = [plan(calls, measured, assumed) for calls in SIZES]
+    rows: list[list[Cell]] = [[name, *(_text(one[name]) for one in plans)] for name in plans[0]]
+    note = (
+        f"A call lasts {assumed.mean_call_s:.0f} s on average, the agent talks {assumed.agent_talks:.0%} of it. Target "
+        f"utilization {assumed.busy:.0%}, {assumed.spare_pods} spare pod per service, {assumed.replicas} Redis replica."
+    )
+    return Table("Plan", ["concurrent calls", *(f"{calls:,}" for calls in SIZES)], rows, (note,))
+
+
+def _text(value: float) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.1f}"
+
+
+def check_table(whole: Stored) -> Table:
+    """Prediction of each size from the others, and of whole calls from the lines of each service by itself."""
+    rows: list[list[Cell]] = []
+    for service in (GATEWAY, RELAY):
+        alone = points(whole, service)
+        rows += left_out(f"{service} alone: {service}", totals(alone, "CPU, ms/s/call"))
+        rows += left_out(f"{service} alone: redis", totals(alone, "CPU of redis, ms/s/call"))
+        for run in whole.get("calls", {}).get("runs", []):
+            labels, name = run["labels"], f"CPU of {service}, ms/s/call"
+            if run["bridge"] == Bridge.OURS and labels["shape"] == SHAPE:
+                calls = labels["calls"]
+                predicted = line(alone, "CPU, ms/s/call").at(calls)
+                rows.append(_checked(f"{service} in whole calls", calls, predicted, run["figures"][name] * calls))
+    return Table("Predicted and measured", ["", "calls", "predicted, ms/s", "measured, ms/s", "error, %"], rows)
+
+
+def left_out(name: str, found: Mapping[int, float]) -> list[list[Cell]]:
+    """A row for each size, predicted by the line through the others."""
+    rows = []
+    for calls, ms in found.items():
+        others = {size: value for size, value in found.items() if size != calls}
+        if others:
+            label = f"{name}, from {', '.join(map(str, others))}"
+            rows.append(_checked(label, calls, Line.through(others).at(calls), ms))
+    return rows
+
+
+def _checked(name: str, calls: int, predicted: float, measured: float) -> list[Cell]:
+    return [name, calls, predicted, measured, f"{100 * (predicted / measured - 1):+.1f}"]
+
+
+def main(arguments: Sequence[str], page: Path = PAGE, stored: Path = JSON_PATH) -> int:
+    try:
+        results = read_results(stored)
+        if "--write" in arguments:
+            page.write_text(with_figures(page.read_text(encoding="utf-8"), results), encoding="utf-8")
+        else:
+            sys.stdout.write("\n\n".join(table.render() for table in tables(results["whole"])) + "\n")
+    except NotMeasuredError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
