@@ -1,4 +1,4 @@
-"""The `lab` command as people call it."""
+"""The `lab` command on the command line."""
 
 from __future__ import annotations
 

@@ -30,12 +30,12 @@ async def test_a_call_with_two_turns_and_a_barge_in_passes_every_check(
     save_stack(stack)
     logged = {service: len(_log(stack, service)) for service in SERVICES}
     code = call_running_stack(DEFAULT_SCENARIO, stack.folder, tmp_path)
-    told = "".join(capsys.readouterr())
-    assert code == 0, told
+    output = "".join(capsys.readouterr())
+    assert code == 0, output
     for line in ("answered", "hears the agent", "StopAudio", "hung up by the caller", "checks passed"):
-        assert line in told
+        assert line in output
     for service in SERVICES:
-        assert f"ok   /metrics of {service} match" in told
+        assert f"ok   /metrics of {service} match" in output
     assert (tmp_path / "opening-hours.wav").stat().st_size > 100_000
     for service, direction in (("agent-relay", "uplink"), ("media-gateway", "downlink")):
         delays = read_metrics(stack, service)
@@ -55,13 +55,13 @@ def test_the_documented_scenario_with_a_key_passes_every_check(
     """The scenario of docs/lab.md; tests/repo compares the file with the page."""
     save_stack(stack)
     code = call_running_stack(DEFAULT_SCENARIO.with_name("order-status.yaml"), stack.folder, tmp_path)
-    told = "".join(capsys.readouterr())
-    assert code == 0, told
-    assert "presses #" in told
+    output = "".join(capsys.readouterr())
+    assert code == 0, output
+    assert "presses #" in output
     transcript = (tmp_path / "order-status.txt").read_text(encoding="utf-8")
     said = [transcript.index(text) for text in ("Where is my order", "(keys: 3", "Thank you, that is all")]
     assert said == sorted(said)
-    assert "call_id in the operator API: call_" in told
+    assert "call_id in the operator API: call_" in output
 
 
 def _check_what_logs_tell(logs: dict[str, str], call_id: str) -> None:

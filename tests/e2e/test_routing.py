@@ -29,7 +29,7 @@ from lab.stack import API_KEY, Ports, Stack
 from lab.wire import Json
 from tests.support.eventually import eventually
 
-PEOPLE = "+18005550000"
+HUMAN_AGENTS = "+18005550000"
 CALLERS = [f"+1425555{number:04d}" for number in range(400)]
 RUNNING = [f"+1999555{number:04d}" for number in range(3)]
 KEY = "the routing key of the end-to-end test"
@@ -65,7 +65,7 @@ class Line:
 
     acs: httpx.AsyncClient
     replicas: list[httpx.AsyncClient]
-    fates: dict[str, set[str]] = field(default_factory=dict)
+    outcomes: dict[str, set[str]] = field(default_factory=dict)
     """By caller: `agent`, or the targets that they were redirected to."""
 
     async def place(self, callers: Sequence[str]) -> list[Json]:
@@ -74,7 +74,7 @@ class Line:
         for first in range(0, len(callers), WAVE):
             rows += await self._wave(callers[first : first + WAVE])
         for row in rows:
-            self.fates.setdefault(row["from"], set()).add(fate_of(row))
+            self.outcomes.setdefault(row["from"], set()).add(outcome_of(row))
         return rows
 
     async def _wave(self, callers: Sequence[str]) -> list[Json]:
@@ -123,7 +123,7 @@ class Line:
         return time.monotonic() - began
 
 
-def fate_of(row: Json) -> str:
+def outcome_of(row: Json) -> str:
     if row["state"] == "redirected":
         return str(row["redirected_to"])
     return "agent" if row["state"] == "ended" and row["call_connection_id"] else str(row["state"])
@@ -151,7 +151,7 @@ async def relay(clients: RedisClients) -> AsyncIterator[None]:
 @pytest.fixture
 async def line(redis_url: str, clients: RedisClients, tmp_path: Path) -> AsyncIterator[Line]:
     file = tmp_path / "routing.yaml"
-    file.write_text(POLICY % PEOPLE)
+    file.write_text(POLICY % HUMAN_AGENTS)
     control = {"ROUTING_POLICY": str(file), "ROUTING_KEY": KEY, "ANSWER_DEADLINE_S": "25"}
     acs = {"RING_TIMEOUT_S": "120", "MEDIA_OPEN_DELAY_S": "0.02", "MEDIA_STARTED_DELAY_S": "0.02"}
     stack = Replicas(Ports.free(), tmp_path, extra={"call-control": control, "acs": acs})
@@ -196,16 +196,18 @@ async def test_a_quarter_of_the_callers_then_half_of_them_then_nobody(line: Line
     again = random.Random(1000).sample(CALLERS, 200)
     rows = await line.place([*CALLERS, *again, *CALLERS])
     assert len(rows) == 1000
-    assert {fate for fates in line.fates.values() for fate in fates} == {"agent", f"4:{PEOPLE}"}
-    assert all(len(fates) == 1 for fates in line.fates.values()), "repeated calls of a caller have the same outcome"
-    quarter = {caller for caller, fates in line.fates.items() if fates == {"agent"}}
+    assert {outcome for outcomes in line.outcomes.values() for outcome in outcomes} == {"agent", f"4:{HUMAN_AGENTS}"}
+    assert all(len(outcomes) == 1 for outcomes in line.outcomes.values()), (
+        "repeated calls of a caller have the same outcome"
+    )
+    quarter = {caller for caller, outcomes in line.outcomes.items() if outcomes == {"agent"}}
     assert 0.22 <= len(quarter) / len(CALLERS) <= 0.28
     one, two = await line.routed()
     assert sum(one.values()) + sum(two.values()) == 1000 + len(RUNNING)
     assert min(sum(one.values()), sum(two.values())) > 100, "both replicas routed calls"
     calls = (await line.replicas[1].get("/api/calls?limit=1000")).json()["calls"]
     for call in calls:
-        if (caller := call["caller"].removeprefix("4:")) in line.fates:
+        if (caller := call["caller"].removeprefix("4:")) in line.outcomes:
             share = r"25 %, bucket [\d.]+"
             reason = f"{share}: agent default" if caller in quarter else rf"redirect \(not main-line: {share}\)"
             assert call["route"]["rule"] == ("main-line" if caller in quarter else "the-rest")
@@ -213,27 +215,27 @@ async def test_a_quarter_of_the_callers_then_half_of_them_then_nobody(line: Line
 
     # 50 %.
     seen = await line.replicas[0].get("/api/routing")
-    half_policy = (POLICY % PEOPLE).replace("percent: 25", "percent: 50")
+    half_policy = (POLICY % HUMAN_AGENTS).replace("percent: 25", "percent: 50")
     put = await line.replicas[0].put("/api/routing", content=half_policy, headers={"If-Match": seen.headers["etag"]})
     assert put.status_code == 200, put.text
     await eventually(lambda: _same_everywhere(line, put.json()["version"]))
-    line.fates.clear()
+    line.outcomes.clear()
     await line.place(CALLERS[:100])
-    half = {caller for caller, fates in line.fates.items() if fates == {"agent"}}
+    half = {caller for caller, outcomes in line.outcomes.items() if outcomes == {"agent"}}
     assert quarter & set(CALLERS[:100]) < half, "callers of the first 25 % still reach the agent"
     assert 0.35 <= len(half) / 100 <= 0.65
 
     # Kill switch: no caller.
     took = [await line.switch(on) for on in (True, False, True)]
     assert min(took) < 1.0, f"in force on both replicas after {took} s"
-    line.fates.clear()
+    line.outcomes.clear()
 
-    async def both_have_sent_callers_to_people() -> bool:
+    async def both_redirect_every_caller() -> bool:
         await line.place(CALLERS[:20])
         return all(by_rule.get("everyone_to_people") for by_rule in await line.routed())
 
-    await eventually(both_have_sent_callers_to_people, within_s=LONG_S)
-    assert {fate for fates in line.fates.values() for fate in fates} == {f"4:{PEOPLE}"}
+    await eventually(both_redirect_every_caller, within_s=LONG_S)
+    assert {outcome for outcomes in line.outcomes.values() for outcome in outcomes} == {f"4:{HUMAN_AGENTS}"}
 
     # Running calls were not affected.
     for lab_id in running:

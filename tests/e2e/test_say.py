@@ -120,8 +120,8 @@ async def test_a_text_is_heard_while_it_is_written_and_stops_at_a_barge_in(stack
 
 
 def _outcome(transcript: list[Json]) -> str:
-    (told,) = [row for row in transcript if row.get("what") == "say"]
-    return str(json.loads(str(told["detail"]))["outcome"])
+    (row,) = [entry for entry in transcript if entry.get("what") == "say"]
+    return str(json.loads(str(row["detail"]))["outcome"])
 
 
 def _seen(call: ObservedCall, event: str) -> bool:

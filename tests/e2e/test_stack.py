@@ -25,8 +25,8 @@ def test_every_part_stands_and_is_known_by_name(stack: Stack) -> None:
 def test_a_part_that_cannot_start_is_named_with_its_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("REDIS_URL", raising=False)
     stack = Stack(Ports.free(), tmp_path, extra={"agent-relay": {"AGENT_NAME": "", "AZURE_VOICE_LIVE_ENDPOINT": "x"}})
-    told = r"agent-relay exited with code 2(.|\n)*AZURE_VOICE_LIVE_ENDPOINT(.|\n)*whole log"
-    with pytest.raises(StackError, match=told), running(stack):
+    message = r"agent-relay exited with code 2(.|\n)*AZURE_VOICE_LIVE_ENDPOINT(.|\n)*whole log"
+    with pytest.raises(StackError, match=message), running(stack):
         pytest.fail("it must not start")
     assert len(stack.dead()) == len(stack.processes)
 
@@ -74,6 +74,6 @@ def test_a_redis_of_another_machine_is_refused(tmp_path: Path, monkeypatch: pyte
         Stack(Ports.free(), tmp_path).start()
 
 
-def test_nobody_there_has_status_0_and_no_log_is_told(tmp_path: Path) -> None:
+def test_an_unreachable_port_has_status_0_and_no_log_is_named(tmp_path: Path) -> None:
     assert probe_status(f"http://127.0.0.1:{free_port()}/x") == 0
     assert "no log" in Process("acs", 1, None).log_tail()

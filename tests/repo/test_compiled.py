@@ -76,9 +76,11 @@ def _hook(root: Path) -> str:
 
 
 def _wheel(project: Path, **environment: str) -> tuple[subprocess.CompletedProcess[str], list[Path]]:
-    told = {name: value for name, value in os.environ.items() if name not in {"CC", "BRIDGE_COMPILE"}} | environment
+    variables = {
+        name: value for name, value in os.environ.items() if name not in {"CC", "BRIDGE_COMPILE"}
+    } | environment
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", "made"]
-    answer = subprocess.run(command, cwd=project, env=told, capture_output=True, text=True, check=False)
+    answer = subprocess.run(command, cwd=project, env=variables, capture_output=True, text=True, check=False)
     return answer, list(project.glob("made/*.whl"))
 
 
@@ -118,7 +120,7 @@ def test_the_compiler_stays_in_the_first_stage_of_the_image(root: Path) -> None:
 
 
 @needs_compiler
-def test_a_wheel_holds_the_module_and_says_for_whom(tiny: Path) -> None:
+def test_a_wheel_contains_the_module_and_names_its_platform(tiny: Path) -> None:
     (tiny / "src/tiny/answer.cpython-39-of-another-machine.so").write_bytes(b"")
     answer, (wheel,) = _wheel(tiny)
     assert answer.returncode == 0, answer.stderr
@@ -131,7 +133,7 @@ def test_a_wheel_holds_the_module_and_says_for_whom(tiny: Path) -> None:
     ("environment", "reason"),
     [({"PATH": os.devnull}, "there is no C compiler"), ({"BRIDGE_COMPILE": "no"}, "BRIDGE_COMPILE is set to no")],
 )
-def test_without_a_compiler_the_wheel_goes_without_and_says_so(
+def test_without_a_compiler_nothing_is_compiled_and_a_warning_names_the_reason(
     tiny: Path, environment: dict[str, str], reason: str
 ) -> None:
     answer, (wheel,) = _wheel(tiny, **environment)
@@ -150,8 +152,8 @@ def test_where_it_must_be_compiled_a_missing_compiler_is_an_error(tiny: Path) ->
 @pytest.mark.parametrize("code", ["cdef int answer = ", 'cdef extern from "missing.h":\n    int x\n'])
 def test_a_module_that_does_not_compile_is_an_error(tiny: Path, code: str) -> None:
     (tiny / "src/tiny/answer.pyx").write_text(code)
-    told = _refusal(tiny)
-    assert "answer.pyx" in told or "missing.h" in told
+    message = _refusal(tiny)
+    assert "answer.pyx" in message or "missing.h" in message
 
 
 # -- modules in Python
@@ -169,7 +171,7 @@ def test_no_listed_coroutine_waits_while_it_handles_an_exception(listed: list[Pa
     """mypyc stores the current exception once for each thread, so another coroutine can clear it during the wait."""
     assert len(listed) > 20
     for module in listed:
-        lines = list(_waits_in_hand(ast.parse(module.read_text(encoding="utf-8"))))
+        lines = list(_waits_in_handlers(ast.parse(module.read_text(encoding="utf-8"))))
         assert not lines, f"{module.name}, lines {lines}: use bridge_common.base.waiting"
 
 
@@ -184,22 +186,22 @@ def test_no_listed_coroutine_waits_while_it_handles_an_exception(listed: list[Pa
     ],
 )
 def test_such_a_wait_is_found(body: str) -> None:
-    assert list(_waits_in_hand(ast.parse(f"async def f():\n  {body}")))
+    assert list(_waits_in_handlers(ast.parse(f"async def f():\n  {body}")))
 
 
 def test_other_waits_are_not_meant() -> None:
     code = "async def f():\n  try: await work()\n  except KeyError: pass\n  else: await work()\n  finally: done()"
-    assert not list(_waits_in_hand(ast.parse(code)))
+    assert not list(_waits_in_handlers(ast.parse(code)))
 
 
-def _waits_in_hand(tree: ast.Module) -> Iterator[int]:
+def _waits_in_handlers(tree: ast.Module) -> Iterator[int]:
     """Lines in which a coroutine or generator waits, or may wait, while an exception is handled."""
     for node in ast.walk(tree):
         if isinstance(node, ast.AsyncWith | ast.AsyncFor):
             yield node.lineno
         elif isinstance(node, ast.Try):
-            in_hand = [*node.finalbody, *(line for handler in node.handlers for line in handler.body)]
-            yield from (inner.lineno for part in in_hand for inner in ast.walk(part) if isinstance(inner, WAITING))
+            handlers = [*node.finalbody, *(line for handler in node.handlers for line in handler.body)]
+            yield from (inner.lineno for part in handlers for inner in ast.walk(part) if isinstance(inner, WAITING))
 
 
 def test_classes_of_listed_modules_are_inherited_from_in_listed_ones_only(
@@ -229,9 +231,9 @@ def test_a_listed_module_is_compiled_into_the_wheel(tiny_in_python: Path, tmp_pa
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "site")
     code = "import asyncio; from tiny import question as q; print(q.__file__[-3:], asyncio.run(q.asked(False)))"
-    told = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
-    said = subprocess.run([sys.executable, "-c", code], env=told, capture_output=True, text=True, check=True)
-    assert said.stdout.split() == [".so", "42"]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
+    output = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert output.stdout.split() == [".so", "42"]
 
 
 @needs_compiler

@@ -1,4 +1,4 @@
-"""`make help` is where people look first: it lists every target."""
+"""`make help` lists every target, and `make test` runs every part."""
 
 from __future__ import annotations
 

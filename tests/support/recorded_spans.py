@@ -12,7 +12,7 @@ from bridge_common.observability.tracing import Begun, Span
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
-class ToldSpans:
+class RecordedSpans:
     def __init__(self) -> None:
         self.spans: list[tuple[str, Span]] = []
         self.stopped = False
@@ -35,11 +35,11 @@ class ToldSpans:
 
 
 @contextmanager
-def telling() -> Iterator[ToldSpans]:
-    told = ToldSpans()
-    tracing.use(told)
+def telling() -> Iterator[RecordedSpans]:
+    spans = RecordedSpans()
+    tracing.use(spans)
     try:
-        yield told
+        yield spans
     finally:
         tracing.use(None)
 

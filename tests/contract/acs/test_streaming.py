@@ -149,8 +149,8 @@ async def test_a_lost_socket_that_is_dialled_once_is_not_dialled_again() -> None
         assert len(await stage.timeline(call_id, "media_refused")) == 1
 
 
-@pytest.mark.parametrize(("context", "told"), [("answer", "answer"), ("start", "again"), ("none", None)])
-async def test_a_loss_is_posted_with_the_context_that_is_set(context: str, told: str | None) -> None:
+@pytest.mark.parametrize(("context", "expected"), [("answer", "answer"), ("start", "again"), ("none", None)])
+async def test_a_loss_is_posted_with_the_context_that_is_set(context: str, expected: str | None) -> None:
     async with acs_stage(media_redial="off", media_loss_context=context) as stage:
         call_id = await stage.place()
         answer = await stage.client().answer_call(
@@ -165,7 +165,7 @@ async def test_a_loss_is_posted_with_the_context_that_is_set(context: str, told:
         await stage.reception.event("MediaStreamingStarted")
         (await stage.media.connection()).socket.transport.abort()
         failed = await stage.reception.event("MediaStreamingFailed")
-        assert data(failed).get("operationContext") == told
+        assert data(failed).get("operationContext") == expected
 
 
 async def test_a_loss_may_be_posted_as_a_stop() -> None:

@@ -127,8 +127,8 @@ async def test_beyond_the_quota_it_answers_429() -> None:
                 await client.next()
         assert await status_of(address, MODEL, {"api-key": DEFAULT_API_KEY}) == 429
         async with httpx.AsyncClient() as lab:
-            told = (await lab.get(f"http://{address}/lab/quota")).json()
-        assert told == {"per_minute": 2, "counted": 2, "most": 2}
+            quota = (await lab.get(f"http://{address}/lab/quota")).json()
+        assert quota == {"per_minute": 2, "counted": 2, "most": 2}
 
 
 async def test_a_refusal_may_say_when_to_come_again() -> None:

@@ -1,4 +1,4 @@
-"""TLS for tests: a certificate of a server's own."""
+"""TLS for tests: a self-signed certificate."""
 
 from __future__ import annotations
 

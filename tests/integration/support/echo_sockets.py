@@ -1,4 +1,4 @@
-"""The gateway's server in a test: what its sockets heard; and a client that speaks raw frames, as no library does."""
+"""The gateway's server with recording sockets, and a client that sends raw frames, including invalid ones."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ FIN = 0x80
 
 @dataclass
 class Heard:
-    """A receiver that writes everything down, and echoes text."""
+    """A receiver that records everything and echoes text."""
 
     socket: FrameSocket
     path: str
@@ -80,7 +80,7 @@ class Echoes:
         self.gate.set()
         self.alive = True
         self.waiting = 0
-        """Peers about whom the route of `/waits` has not decided."""
+        """Peers that the route of `/waits` has neither accepted nor refused."""
 
     @property
     def url(self) -> str:
@@ -166,7 +166,7 @@ async def running_echoes(tls: ssl.SSLContext | None = None, ws: str = "", **limi
 
 
 class RawPeer:
-    """One connection, byte by byte."""
+    """One connection on the level of bytes."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader = reader
@@ -175,7 +175,7 @@ class RawPeer:
     async def request(
         self, path: str = "/ws/x", connection: str = "Upgrade", *frames: bytes, headers: str = ""
     ) -> bytes:
-        """Ask for a WebSocket, with frames in the same write; the head of the reply."""
+        """Request a WebSocket, with frames in the same write. Returns the head of the reply."""
         key = base64.b64encode(os.urandom(16)).decode()
         head = (
             f"GET {path} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: {connection}\r\n"
@@ -188,7 +188,7 @@ class RawPeer:
         self.writer.write(frame(opcode, payload, masked=masked))
 
     async def receive(self) -> tuple[int, bytes]:
-        """(first byte, payload) of the next frame."""
+        """First byte and payload of the next frame."""
         async with asyncio.timeout(5):
             first, length = await self.reader.readexactly(2)
             if length == 126:
@@ -198,7 +198,7 @@ class RawPeer:
             return first, await self.reader.readexactly(length)
 
     async def closed_with(self) -> int:
-        """The code of the close frame; frames before it are passed over."""
+        """The code of the close frame; frames before it are ignored."""
         while True:
             first, payload = await self.receive()
             if first == FIN | CLOSE:
@@ -209,7 +209,7 @@ class RawPeer:
         (transport.resume_reading if reads else transport.pause_reading)()
 
     async def ended(self, within_s: float = 5.0) -> bool:
-        """Whether the server ends the connection in time; what it still sends is passed over."""
+        """Whether the server closes the connection in time; remaining data is ignored."""
         try:
             async with asyncio.timeout(within_s):
                 while await self.reader.read(65536):

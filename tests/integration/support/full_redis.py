@@ -1,4 +1,4 @@
-"""A Redis that answers, and refuses all that would take memory."""
+"""A Redis that responds but refuses every command that needs memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A Redis that announces its own maintenance, as Redis Software does to clients that ask for it."""
+"""A Redis that announces its maintenance, as Redis Software does to clients that request it."""
 
 from __future__ import annotations
 

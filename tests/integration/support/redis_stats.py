@@ -1,4 +1,4 @@
-"""Statistics of a Redis server, as tests read them."""
+"""Statistics of a Redis server for tests."""
 
 from __future__ import annotations
 

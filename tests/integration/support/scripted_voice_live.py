@@ -1,7 +1,7 @@
-"""A Voice Live that follows a script: each step is what the client has to send and the events that this triggers.
+"""A Voice Live that follows a script: each step has an expected client event and the server events that it triggers.
 
-One script for each connection, in order. A send that no step expects and steps that were never used fail the test.
-Caller audio is kept aside (`audio`) and matches no step.
+There is one script per connection, in order. Unexpected client events and unused steps fail the test. Caller audio is
+collected in `audio` and matches no step.
 """
 
 from __future__ import annotations
@@ -57,13 +57,13 @@ class Session:
     connection: ServerConnection | None = None
 
     async def push(self, *events: Event) -> None:
-        """Send events that nothing triggered."""
+        """Send events without a trigger."""
         assert self.connection is not None
         for event in events:
             await self.connection.send(json.dumps(event))
 
     def drop(self) -> None:
-        """Cut the line without a close frame."""
+        """Abort the connection without a close frame."""
         assert self.connection is not None
         self.connection.transport.abort()
 

@@ -1,4 +1,4 @@
-"""Each of the three services in this process, on a given Redis."""
+"""The three services in this process, on a given Redis."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.scripted_acs import ScriptedAcs
 from tests.support.switchboard import environment, replica
 
 Start: TypeAlias = Callable[[str], AbstractAsyncContextManager[str]]
-"""Gives the address of a service on this Redis."""
+"""Starts a service on this Redis and yields its address."""
 
 
 @asynccontextmanager
@@ -51,13 +51,13 @@ async def agent_relay(url: str) -> AsyncIterator[str]:
         yield f"http://127.0.0.1:{running.port}"
 
 
-async def until_told(address: str, status: int, part: str) -> None:
-    """Until /readyz answers this, with this in its reason."""
+async def await_readiness(address: str, status: int, part: str) -> None:
+    """Wait until /readyz responds with this status and `part` in its reason."""
     async with httpx.AsyncClient(base_url=address, trust_env=False) as http:
 
-        async def told() -> bool:
+        async def reached() -> bool:
             answer = await http.get("/readyz")
             return answer.status_code == status and part in answer.json().get("reason", "")
 
-        await eventually(told, what=f"/readyz {status} {part}")
+        await eventually(reached, what=f"/readyz {status} {part}")
         assert (await http.get("/livez")).status_code == 200

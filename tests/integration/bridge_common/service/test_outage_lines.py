@@ -11,7 +11,7 @@ import pytest
 
 from lab.ports import free_port
 from lab.redis_server import start_server
-from tests.integration.support.services import Start, agent_relay, call_control, media_gateway, until_told
+from tests.integration.support.services import Start, agent_relay, call_control, media_gateway, await_readiness
 from tests.support.eventually import eventually
 
 pytestmark = pytest.mark.timeout(60)
@@ -45,7 +45,7 @@ async def test_an_outage_is_two_lines(
         caplog.clear()
         redis.send_signal(signal.SIGSTOP)
         try:
-            await until_told(address, 503, "Redis")
+            await await_readiness(address, 503, "Redis")
             begun = {"not ready", *(f"{part} fails" for part in parts)}
             await eventually(lambda: begun <= set(caplog.messages), within_s=20)
         finally:

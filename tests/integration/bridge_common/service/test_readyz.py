@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.integration.support.redis_stats import forget_scripts
-from tests.integration.support.services import Start, agent_relay, call_control, media_gateway, until_told
+from tests.integration.support.services import Start, agent_relay, call_control, media_gateway, await_readiness
 from tests.support.redis_user import port_of, redis_user
 
 pytestmark = pytest.mark.timeout(60)
@@ -21,23 +21,23 @@ async def test_a_user_who_may_load_no_script(start: Start, redis_url: str) -> No
     with redis_user(port_of(redis_url), "~*", "&*", "+@all", "-script|load") as user:
         forget_scripts(user.port)
         async with start(user.url) as address:
-            await until_told(address, 503, "NOPERM")
+            await await_readiness(address, 503, "NOPERM")
             user.set("+script|load")
-            await until_told(address, 200, "")
+            await await_readiness(address, 200, "")
             user.set("resetkeys")
-            await until_told(address, 503, "NOPERM")
+            await await_readiness(address, 503, "NOPERM")
 
 
 async def test_a_password_that_is_refused(start: Start, redis_url: str) -> None:
     with redis_user(port_of(redis_url), "~*", "&*", "+@all") as user:
         async with start(user.url.replace("password", "other")) as address:
-            await until_told(address, 503, "WRONGPASS")
+            await await_readiness(address, 503, "WRONGPASS")
 
 
 @pytest.mark.parametrize(("service", "command"), [(call_control, "xreadgroup"), (agent_relay, "zrangebyscore")])
 async def test_a_user_who_may_not_do_what_takes_a_call(service: Start, command: str, redis_url: str) -> None:
     with redis_user(port_of(redis_url), "~*", "&*", "+@all", f"-{command}") as user:
         async with service(user.url) as address:
-            await until_told(address, 503, "Redis refused ")
+            await await_readiness(address, 503, "Redis refused ")
             user.set(f"+{command}")
-            await until_told(address, 200, "")
+            await await_readiness(address, 200, "")
