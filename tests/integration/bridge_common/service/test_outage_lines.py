@@ -11,7 +11,7 @@ import pytest
 
 from lab.ports import free_port
 from lab.redis_server import start_server
-from tests.integration.support.services import Start, agent_relay, call_control, media_gateway, await_readiness
+from tests.integration.support.services import Start, agent_relay, await_readiness, call_control, media_gateway
 from tests.support.eventually import eventually
 
 pytestmark = pytest.mark.timeout(60)

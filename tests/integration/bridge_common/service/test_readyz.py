@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.integration.support.redis_stats import forget_scripts
-from tests.integration.support.services import Start, agent_relay, call_control, media_gateway, await_readiness
+from tests.integration.support.services import Start, agent_relay, await_readiness, call_control, media_gateway
 from tests.support.redis_user import port_of, redis_user
 
 pytestmark = pytest.mark.timeout(60)
