@@ -38,7 +38,7 @@ Json = dict[str, Any]
 
 PATH: Final = Path(__file__).parents[2] / "docs/openapi.json"
 ERRORS: Final[dict[type[BridgeError], int]] = {
-    **{cls: status for cls, status in error_responses._STATUS if cls is not BridgeError},
+    **{cls: status for cls, status in error_responses.STATUS if cls is not BridgeError},
     InterruptedSayError: 409,
 }
 _OPERATOR: Final = (InputError, AuthError, ForbiddenError, BusyError, OutsideError)

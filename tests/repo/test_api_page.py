@@ -42,7 +42,7 @@ def test_every_route_is_documented_and_every_documented_route_exists(page: str) 
 
 
 def test_every_error_is_documented(page: str) -> None:
-    raised = {(status, cls.code) for cls, status in error_responses._STATUS}
+    raised = {(status, cls.code) for cls, status in error_responses.STATUS}
     raised.add((409, error_responses.InterruptedSayError.code))
     documented = {(int(status), code) for status, code in _ERROR.findall(page)}
     assert documented == raised | _OF_THE_SERVER

@@ -29,7 +29,7 @@ def test_every_route_is_described_and_every_description_has_a_route() -> None:
 
 def test_every_error_of_the_code_is_the_answer_of_some_operation() -> None:
     used = {error for operation in OPERATIONS.values() for error in operation.errors}
-    assert used == set(ERRORS) >= {cls for cls, _ in error_responses._STATUS}
+    assert used == set(ERRORS) >= {cls for cls, _ in error_responses.STATUS}
 
 
 def test_every_reference_resolves() -> None:

@@ -36,11 +36,8 @@ PRIVATE_ACCESS = """
     tests/integration/media_gateway/socket/test_teardown.py
     tests/integration/media_gateway/test_hostile_peers.py
     tests/integration/media_gateway/test_outage_lines.py
-    tests/repo/openapi.py
-    tests/repo/test_api_page.py
     tests/repo/test_insecure_starts.py
     tests/repo/test_metric_labels.py
-    tests/repo/test_openapi.py
     tests/unit/agent_relay/call/test_call_trace.py
     tests/unit/agent_relay/call/test_call_voice.py
     tests/unit/agent_relay/call/test_driver.py

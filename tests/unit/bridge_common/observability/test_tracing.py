@@ -11,7 +11,7 @@ import pytest
 from bridge_common.observability import tracing
 from bridge_common.observability.tracing import Span
 from bridge_common.service.lifecycle import start_tracing
-from tests.support.recorded_spans import TRACEPARENT, ToldSpans
+from tests.support.recorded_spans import TRACEPARENT, RecordedSpans
 
 SPAN = Span(name="answer", began_ms=1, ended_ms=2)
 
@@ -32,7 +32,7 @@ def test_off_means_nothing() -> None:
 
 
 def test_on_means_told() -> None:
-    told = ToldSpans()
+    told = RecordedSpans()
     tracing.use(told)
     assert tracing.is_on()
     begun = tracing.begin(SPAN)
@@ -47,7 +47,7 @@ def test_on_means_told() -> None:
 
 
 def test_a_call_that_is_not_traced_stays_so() -> None:
-    told = ToldSpans()
+    told = RecordedSpans()
     tracing.use(told)
     tracing.tell("", SPAN)
     assert told.spans == []

@@ -56,13 +56,14 @@ def test_transfers_that_nobody_answered_are_counted() -> None:
 
 def test_nobody_answers_in_another_way_each_time() -> None:
     there = scene()
+    there.fleet = fleet = Mock()
     there.crowd = Mock()
     there.crowd.sessions.return_value = []
     for there.turn in range(5):
         voice_faults.gone_and_nobody_answers(there)
-    callees = [call.args[3] for call in there.fleet.request.call_args_list if call.args[2] == "/lab/callee"]
+    callees = [call.args[3] for call in fleet.request.call_args_list if call.args[2] == "/lab/callee"]
     assert [callee["outcome"] for callee in callees] == ["no_answer", "busy", "declined", "unreachable", "no_answer"]
-    assert there.fleet.inject.call_count == 5
+    assert fleet.inject.call_count == 5
 
 
 def test_the_quota_is_waited_for_until_no_connection_counts() -> None:

@@ -68,7 +68,7 @@ class BusyError(InputError):
         self.retry_after_s = retry_after_s
 
 
-_STATUS: Final[tuple[tuple[type[BridgeError], int], ...]] = (
+STATUS: Final[tuple[tuple[type[BridgeError], int], ...]] = (
     (PayloadTooLargeError, 413),
     (NotFoundError, 404),
     (ConflictError, 409),
@@ -102,7 +102,7 @@ def telling(endpoint: Endpoint, name: str, *, logs: bool = True) -> Endpoint:
         try:
             return await endpoint(request)
         except BridgeError as error:
-            status = next((status for cls, status in _STATUS if isinstance(error, cls)), 500)
+            status = next((status for cls, status in STATUS if isinstance(error, cls)), 500)
             _REFUSED.labels(name, error.code).inc()
             if logs:
                 log.warning(
