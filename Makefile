@@ -13,18 +13,18 @@ REDIS ?= 7.0.15
 PACKAGES := libs/common services/call-control services/media-gateway services/agent-relay lab
 STAMP := $(VENV)/.installed
 CYTHON := libs/common/hatch_build.py $(shell find libs services -name "*.pyx" -o -name "*.pxd" -o -name "*.h")
-# The packages as in the images: what is measured, and what integration and end-to-end tests run.
+# The packages as in the images, for measurements and for integration and end-to-end tests.
 WHEELS := out/wheels
 AS_SHIPPED := out/as-shipped
 FRAMEWORKS := .venv-frameworks
 SHIPPED_FIRST := PYTHONPATH=$(CURDIR)/$(AS_SHIPPED)
-# The longest first: two are made at a time.
+# The slowest first: two are built in parallel.
 SHIPPED := services/agent-relay services/media-gateway libs/common
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo up down test unit integration e2e frameworks check style types contracts prose compiled mutate coverage redis-server format bench load chaos images lock clean
 
-# $(call parts,target,names): make each part, then name those that failed.
+# $(call parts,target,names): make each part, then list the failed ones.
 parts = for part in $(2); do $(MAKE) $$part || failed="$$failed $$part"; done; \
 	test -z "$$failed" || { echo "make $(1): failed:$$failed" >&2; exit 1; }
 
@@ -38,7 +38,7 @@ slow = @printf '%s ' '$(1)'; began=$$SECONDS; (while sleep 2; do printf .; done)
 	trap 'kill $$dots' EXIT; $(2) || { code=$$?; echo; exit $$code; }; echo " $$((SECONDS - began)) s"
 
 $(STAMP): requirements/dev.txt $(CYTHON) $(addsuffix /pyproject.toml,$(PACKAGES))
-	@$(PYTHON) -c '' 2>/dev/null || { echo "PYTHON=$(PYTHON) is no Python that can be run" >&2; exit 1; }
+	@$(PYTHON) -c '' 2>/dev/null || { echo "PYTHON=$(PYTHON) cannot be run: set PYTHON to an interpreter" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0])'
 	$(call slow,Python environment in $(VENV),{ test -x $(BIN)/python || $(PYTHON) -m venv $(VENV); })
 	$(call slow,Locked requirements (about a minute),$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt)
@@ -49,7 +49,7 @@ $(STAMP): requirements/dev.txt $(CYTHON) $(addsuffix /pyproject.toml,$(PACKAGES)
 install: $(STAMP) ## install everything into .venv (PYTHON=python3.13 chooses the version for a new one)
 ifneq ($(origin PYTHON),file)
 	@wanted=$$($(PYTHON) -c 'import sys; print(sys.version.split()[0])' 2>/dev/null) || \
-	{ echo "PYTHON=$(PYTHON) is no Python that can be run" >&2; exit 1; }; \
+	{ echo "PYTHON=$(PYTHON) cannot be run: set PYTHON to an interpreter" >&2; exit 1; }; \
 	there=$$($(BIN)/python -c 'import sys; print(sys.version.split()[0])') && \
 	test "$$wanted" = "$$there" || { echo "$(VENV) has Python $$there, but PYTHON=$(PYTHON) is $$wanted. To replace it: make clean install PYTHON=$(PYTHON)" >&2; exit 1; }
 endif

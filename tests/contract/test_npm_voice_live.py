@@ -1,4 +1,4 @@
-"""The npm client @azure/ai-voicelive holds a greeting, a turn, a barge-in and a function call with the simulation."""
+"""The npm client @azure/ai-voicelive has a greeting, a turn, a barge-in and a function call with the simulator."""
 
 from __future__ import annotations
 

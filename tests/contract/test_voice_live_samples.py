@@ -1,4 +1,4 @@
-"""Messages as Voice Live was recorded to send them (ids shortened): each decodes to what the relay acts on.
+"""Recorded messages of Voice Live (ids shortened): each is decoded to the event that the relay processes.
 
 Sources: the public recordings of pydantic-ai (api-version 2026-04-10) and the Voice Live API reference 2026-07-15.
 """

@@ -43,7 +43,7 @@ async def voice_live() -> AsyncIterator[str]:
 
 
 async def until(connection: VoiceLiveConnection, kind: str) -> list[Any]:
-    """All events up to the first of this type. The SDK types an event by its `type`, which mypy cannot follow."""
+    """Receive events up to the first of this type. The SDK types an event by its `type`, which mypy cannot follow."""
     seen: list[Any] = []
     async with asyncio.timeout(10):
         async for event in connection:
@@ -68,7 +68,7 @@ def audio_of(events: list[Any]) -> bytes:
 
 
 async def greeted(connection: VoiceLiveConnection) -> list[Any]:
-    """Configure a phone session, let it greet; the events of the greeting."""
+    """Configure a phone session and wait for its greeting. Returns the events of the greeting."""
     assert (await connection.recv()).type == "session.created"
     detection = {"type": "azure_semantic_vad", "interrupt_response": True, "create_response": True}
     await connection.session.update(session={"turn_detection": detection, "modalities": ["text", "audio"]})

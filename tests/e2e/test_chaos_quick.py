@@ -1,5 +1,5 @@
-"""The rows of the chaos table in which a regression shows first, with a few calls: a relay dies, a relay is drained, a
-gateway dies and ACS does nothing about it.
+"""The rows of the chaos table that detect regressions first, with a few calls: a relay crashes, a relay is drained, a
+gateway crashes and ACS does not react.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ def test_callers_notice_at_most_a_short_pause(name: str, tmp_path: Path) -> None
     (row,) = chosen(name, quick=False)
     result = run_row(row, tmp_path, calls=4, repeats=1)
     assert result.passed, line(result)
-    assert result.figures()["owner_changes"] >= 1, "the fault struck no call"
+    assert result.figures()["owner_changes"] >= 1, "the fault affected no call"
 
 
 @pytest.mark.timeout(120)
-def test_media_come_back_although_acs_neither_dials_nor_reports_the_loss(tmp_path: Path) -> None:
+def test_media_are_restored_although_acs_neither_dials_nor_reports_the_loss(tmp_path: Path) -> None:
     (row,) = chosen("gateway-crash-unseen", quick=False)
     result = run_row(row, tmp_path, calls=4, repeats=1)
     assert result.passed, line(result)
-    assert result.figures()["starts_asked"] >= 1, "the fault struck no call"
+    assert result.figures()["starts_asked"] >= 1, "the fault affected no call"

@@ -36,7 +36,7 @@ def _lab(*arguments: str, folder: Path | None = None) -> subprocess.CompletedPro
 
 @contextmanager
 def _demo(folder: Path) -> Iterator[subprocess.Popen[str]]:
-    """A demo that has begun, in a folder of its own."""
+    """A running demo in a separate folder."""
     command = [LAB, "--folder", str(folder), "demo", "--out", str(folder / "out")]
     # A shell that starts the tests in the background makes them ignore Ctrl-C, and a child would inherit that.
     ignored = signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -51,7 +51,7 @@ def _demo(folder: Path) -> Iterator[subprocess.Popen[str]]:
 
 
 def _of_folder(folder: Path) -> list[psutil.Process]:
-    """The processes that write their logs into this folder."""
+    """Processes whose logs are in this folder."""
     mine: list[psutil.Process] = []
     for process in psutil.process_iter():
         try:
@@ -139,7 +139,7 @@ def test_a_wrong_command_line_ends_with_2() -> None:
 def test_call_without_a_stack_says_what_to_do(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # On the documented ports somebody's stack may be up, and would get a call.
+    # A stack may be running on the documented ports, and would get the call.
     monkeypatch.setattr("lab.demo.Ports", Ports.free)
     assert main(["--folder", str(tmp_path), "call"]) == 2
     assert "make up" in capsys.readouterr().err

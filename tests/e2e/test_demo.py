@@ -1,4 +1,4 @@
-"""The demo's checks as tests, and a demo that has to fail."""
+"""The checks of the demo, and a demo that must fail."""
 
 from __future__ import annotations
 

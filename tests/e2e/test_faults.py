@@ -1,4 +1,4 @@
-"""When something fails, the caller never hears silence and no call is left behind."""
+"""After a fault, the caller never hears long silence, and no call remains."""
 
 from __future__ import annotations
 

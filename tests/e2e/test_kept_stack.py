@@ -1,4 +1,4 @@
-"""A stack that stays up is found again, by its own folder and by others."""
+"""A stack that keeps running is found by commands from its own folder and from others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A few calls at once, every frame counted."""
+"""A few concurrent calls, with every frame counted."""
 
 from __future__ import annotations
 

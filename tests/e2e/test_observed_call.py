@@ -1,4 +1,4 @@
-"""A call seen from three sides."""
+"""A call as observed by the phone, the agent and the operator API."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A whole call with the least rights that docs/redis.md lists, on one server and on a cluster."""
+"""A complete call with the minimum permissions of docs/redis.md, on one server and on a cluster."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Calls with marks, as the load tool and the benchmark place and judge them."""
+"""Calls with numbered frames (marks), as the load tool and the benchmark place and evaluate them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ async def test_marks_of_each_call_are_found_at_both_ends(stack: Stack) -> None:
 
 
 def _least_heard(stack: Stack, placed: dict[int, str], began: float) -> int:
-    """Frames that arrived since then, of the call and direction that had the fewest."""
+    """The smallest number of frames that arrived since then in any call and direction."""
     calls = collect(stack, placed)
     return min(
         sum(at >= began for _, _, at in heard) for call in calls for heard in (call.uplink_heard, call.downlink_heard)

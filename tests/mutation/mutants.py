@@ -180,7 +180,7 @@ class _Finder(ast.NodeVisitor):
         self.generic_visit(node)
 
     def visit_JoinedStr(self, node: ast.JoinedStr) -> None:
-        """Skipped: texts for people."""
+        """Skipped: texts for humans."""
 
     def visit_Constant(self, node: ast.Constant) -> None:
         if isinstance(node.value, bool):

@@ -1,4 +1,4 @@
-"""`make mutate`: does a test fail for a one-line fault in the code that decides, fences and drains?
+"""`make mutate`: checks that a test fails for a one-line fault in the code that decides, fences and drains.
 
 Takes a seeded sample of the mutants, runs the tests of the mutated module in a copy of the tree, and prints those that
 survived. Some of them change nothing that could be observed; each of the others shows a missing test.
@@ -58,7 +58,7 @@ _NOT_COPIED: Final = shutil.ignore_patterns(
 _SOURCES: Final = ("libs/common/src", "services/*/src", "lab/src")
 _SHORTEST_S: Final = 30.0
 _SLOWEST: Final = 2
-"""A mutant under which the tests take this many times as long counts as killed: it hangs."""
+"""A mutant that makes the tests this many times slower counts as killed, because it hangs."""
 
 
 def package_of(module: Path) -> str:
@@ -66,7 +66,7 @@ def package_of(module: Path) -> str:
 
 
 def judges_of(module: Path) -> list[str]:
-    """The tests of the module's own name first, then those of its whole core."""
+    """The tests with the name of the module first, then those of its core package."""
     package = package_of(module)
     pattern = CALLERS[module.stem.split("_")[0]] if module.suffix == ".lua" else f"test_{module.stem}.py"
     found = sorted((ROOT / "tests").rglob(pattern))

@@ -1,4 +1,4 @@
-"""docs/openapi.json: call-control's HTTP interface, made from its routes, record types and errors.
+"""docs/openapi.json: call-control's HTTP interface, generated from its routes, record types and errors.
 
 python -m tests.repo.openapi    # writes the file again
 """
@@ -155,7 +155,7 @@ def document() -> Json:
 
 
 def routes() -> set[tuple[str, str]]:
-    """Method and path of everything that call-control serves."""
+    """Method and path of each route of call-control."""
     values: Json = {
         "redis_url": "redis://127.0.0.1:1",
         "base_url": "https://phone.example.com",
@@ -256,7 +256,7 @@ def _responses(operation: Operation) -> Iterator[tuple[str, Json]]:
 
 
 def _call() -> Json:
-    """As `call_json` shows a record: the types are those of what it returns."""
+    """Schema of a record as `call_json` formats it."""
     shown = call_json(CallRecord(call_id="call_1", status=Status.RINGING))
     fields = {name: {"type": _TYPES[type(value)]} for name, value in shown.items() if not isinstance(value, dict)}
     groups = {
@@ -296,7 +296,7 @@ def _object(properties: Mapping[str, Json], *, optional: Sequence[str] = ()) -> 
 
 
 def _plain(schema: object) -> Any:
-    """pydantic's schema without titles and docstrings, its limits in JSON Schema's words."""
+    """pydantic's schema without titles and docstrings, with limits as keywords of JSON Schema."""
     words = {"ge": "minimum", "le": "maximum"}
     if isinstance(schema, dict):
         kept = {

@@ -1,4 +1,4 @@
-"""The tables of docs/settings.md, made from the settings classes and the comments of .env.example.
+"""The tables of docs/settings.md, generated from the settings classes and the comments of .env.example.
 
 python -m tests.repo.settings_page    # writes the page again
 """
@@ -141,7 +141,7 @@ def _shown(value: object) -> str:
 
 
 def _first_sentence(text: str) -> str:
-    """Names of settings become code."""
+    """The first sentence, with names of settings as code."""
     sentence = re.split(r"\.(?:\s|$)", text)[0].removesuffix(" Forms:")
     return re.sub(r"(?<![`\w])([A-Z][A-Z0-9]*_[A-Z0-9_]+)(?![`\w])", r"`\1`", sentence)
 

@@ -1,4 +1,4 @@
-"""No file names a package registry or a folder of somebody's machine: the project installs wherever it is cloned."""
+"""No file contains the address of a package registry or a path of one machine: the project installs from any clone."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-# In parts, so that this file does not name them either.
+# Composed of parts, so that this file does not contain them.
 _REGISTRIES = (
     ("pypi", "org"),
     ("pythonhosted", "org"),

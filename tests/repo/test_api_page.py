@@ -1,4 +1,4 @@
-"""docs/api.md lists the routes, errors, statuses and end reasons of the code, no more and no fewer."""
+"""docs/api.md lists exactly the routes, errors, statuses and end reasons of the code."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def _documented_reasons(page: str) -> set[str]:
 
 
 def _reasons_of(tree: ast.Module) -> Iterator[str]:
-    """The texts given to `because` and `note_end`; of a text with fields its beginning and `*`, if it has one."""
+    """The reasons passed to `because` and `note_end`; an f-string is reduced to its constant beginning and `*`."""
     for node in ast.walk(tree):
         if not isinstance(node, ast.Call) or getattr(node.func, "id", "") not in ("because", "note_end"):
             continue

@@ -82,7 +82,7 @@ def test_prose_lines_are_short(pages: list[Path], root: Path) -> None:
 
 
 def _exists(name: str) -> bool:
-    """Whether this is a module, or something in one."""
+    """Whether this is a module, or an attribute of one."""
     try:
         if find_spec(name) is not None:
             return True
@@ -119,6 +119,6 @@ def _broken(page: Path) -> Iterator[str]:
 
 
 def _anchors(page: Path) -> set[str]:
-    """As GitHub makes them of headings."""
+    """Anchors that GitHub generates for headings."""
     headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}

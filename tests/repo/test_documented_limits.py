@@ -13,7 +13,7 @@ _PAGE = Path(__file__).resolve().parents[2] / "docs/architecture.md"
 LIMITS = _ROW.findall(_PAGE.read_text(encoding="utf-8"))
 
 FLEET = "docs/adr/0013-connection-quota-and-fallback.md"
-# The same values in sentences.
+# The same values within sentences.
 SENTENCES = [
     ("docs/api.md", "answered after {} s with 401", "call_control.http.operator_access.WRONG_KEY_DELAY_S"),
     ("docs/api.md", "may send {} a minute", "call_control.core.wrong_keys.PER_SOURCE"),

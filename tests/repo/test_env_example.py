@@ -1,4 +1,4 @@
-""".env.example names every setting of every service, with a comment; deployments set nothing that no service reads."""
+""".env.example has every setting of every service, with a comment; deployments set only settings that a service reads."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _LINE = re.compile(r"^# ?([A-Z][A-Z0-9_]+)=|^([A-Z][A-Z0-9_]+)=")
 
 
 def _settings_of(service: str) -> dict[str, bool]:
-    """Names of the environment variables of a service → whether it does without."""
+    """Environment variables of a service → whether they are optional."""
     module = importlib.import_module(f"{service.replace('-', '_')}.settings")
     (cls,) = (
         value

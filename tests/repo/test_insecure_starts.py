@@ -1,4 +1,4 @@
-"""No service starts with insecure settings unless ALLOW_INSECURE names what is insecure; secrets are never shown."""
+"""No service starts with an insecure setting unless ALLOW_INSECURE names it; secrets are never shown."""
 
 from __future__ import annotations
 

@@ -144,7 +144,7 @@ def test_every_secret_and_setting_that_is_read_is_there_or_named(overlay: list[M
 
 
 @pytest.mark.parametrize("service", SETTINGS)
-def test_a_service_starts_with_what_the_overlay_and_the_secrets_give_it(
+def test_a_service_starts_with_the_settings_of_the_overlay_and_the_secrets(
     overlay: list[Manifest], service: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The AKS overlay allows no insecure settings."""

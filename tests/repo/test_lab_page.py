@@ -1,4 +1,4 @@
-"""docs/lab.md documents every key, route, fault and setting of the simulators, and no others."""
+"""docs/lab.md documents exactly the keys, routes, faults and settings of the simulators."""
 
 from __future__ import annotations
 

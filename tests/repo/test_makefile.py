@@ -23,7 +23,7 @@ def test_make_help_lists_every_target(root: Path) -> None:
     assert groups == ["Start:", "Run:", "Check:", "Test:", "Measure:", "Ship:"]
     listed = {line.split()[0]: line for line in lines if line not in groups}
     assert set(listed) == targets
-    assert all(len(line.split()) > 2 for line in listed.values()), "a target without a word of explanation"
+    assert all(len(line.split()) > 2 for line in listed.values()), "a target without a description"
 
 
 def test_targets_that_are_no_files_are_phony(root: Path) -> None:
@@ -62,7 +62,7 @@ def test_make_check_runs_every_check_and_names_those_that_failed(failing: str, r
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 def test_another_python_than_that_of_the_environment_is_refused(root: Path, tmp_path: Path) -> None:
-    """It would have no effect, and nobody would notice."""
+    """Otherwise the option would be ignored without a warning."""
     python = tmp_path / "python"
     python.write_text("#!/bin/sh\necho 3.99.0\n")
     python.chmod(0o755)
@@ -74,13 +74,13 @@ def test_another_python_than_that_of_the_environment_is_refused(root: Path, tmp_
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 @pytest.mark.parametrize("stamp", ["-o", "-W"], ids=["installed", "new"])
-def test_a_python_that_is_none_is_named(stamp: str, root: Path) -> None:
-    """With an environment that is there, and before one is created."""
+def test_an_invalid_python_is_named(stamp: str, root: Path) -> None:
+    """With an existing environment, and before one is created."""
     changed = ".venv/.installed" if stamp == "-o" else "requirements/dev.txt"
     command = ["make", stamp, changed, "install", "PYTHON=/nope"]
     answer = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     assert answer.returncode != 0
-    assert answer.stderr.startswith("PYTHON=/nope is no Python that can be run")
+    assert answer.stderr.startswith("PYTHON=/nope cannot be run: set PYTHON to an interpreter")
     assert ".venv has" not in answer.stderr
 
 

@@ -20,7 +20,7 @@ SCRIPTS = ("call_control.call_states",)
 
 @pytest.fixture(scope="module")
 def metrics() -> list[MetricWrapperBase]:
-    """All with labels that any module of the services makes when it is imported."""
+    """Metrics with labels that the modules of the services create at import."""
     for package in PACKAGES:
         for module in pkgutil.walk_packages(importlib.import_module(package).__path__, f"{package}."):
             if module.name not in SCRIPTS:
@@ -39,8 +39,8 @@ def test_every_label_is_closed(metrics: list[MetricWrapperBase]) -> None:
             assert 0 < len(label.values) + label.most <= MOST, f"{metric}: {label.name}"
 
 
-def test_values_from_outside_are_only_ever_of_the_set(metrics: list[MetricWrapperBase]) -> None:
-    """A label that grows as values are seen is one that no request reaches."""
+def test_values_of_requests_are_limited_to_a_closed_set(metrics: list[MetricWrapperBase]) -> None:
+    """No request can reach a label that accepts new values at run time."""
     growing = {
         f"{metric._name}.{label.name}"
         for metric in metrics

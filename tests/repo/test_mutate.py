@@ -1,4 +1,4 @@
-"""The mutants of `make mutate`, and which tests judge them."""
+"""The mutants of `make mutate`, and the tests that are run for them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HERE = Path("core/one.py")
 
 
 def lines_of(source: str) -> set[str]:
-    """The first line that each mutant changes, as it is then."""
+    """The first line that each mutant changes, after the change."""
     changed = set()
     for mutant in mutants_of(HERE, source):
         after = mutant.apply(source)

@@ -1,4 +1,4 @@
-"""docs/openapi.json is what its generator makes of the code; answers of the API and examples of docs/api.md fit it."""
+"""docs/openapi.json equals the generator's output; responses of the API and examples in docs/api.md match it."""
 
 from __future__ import annotations
 

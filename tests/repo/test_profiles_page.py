@@ -1,4 +1,4 @@
-"""docs/agent-profiles.md lists the fields that a profile has, and its example is accepted."""
+"""docs/agent-profiles.md lists the fields of a profile, and its example is accepted."""
 
 from __future__ import annotations
 

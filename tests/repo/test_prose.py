@@ -1,4 +1,4 @@
-"""The prose checker: its rules find their examples, it reads what people read, and its baseline only shrinks."""
+"""The prose checker: its rules find their examples, it reads all kinds of prose, and its baseline only shrinks."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_a_rule_finds_its_bad_examples_and_accepts_the_good_ones(rule: prose.Rul
         ("a.h", "/* sent anew */"),
     ],
 )
-def test_what_people_read_is_checked(name: str, text: str) -> None:
+def test_every_kind_of_prose_is_checked(name: str, text: str) -> None:
     assert len(_found(name, text)) == 1
 
 

@@ -1,4 +1,4 @@
-"""Values that no service accepts: endless durations, files without an end, malformed connection strings."""
+"""Values that no service accepts: infinite durations, endless files, malformed connection strings."""
 
 from __future__ import annotations
 

@@ -160,7 +160,7 @@ def _private_accesses(tree: ast.Module) -> list[str]:
 
 
 def _imports(tree: ast.Module, names: Mapping[str, Path]) -> Iterator[str]:
-    """Those of `names` that the module imports, also within functions and for types only."""
+    """The imported modules of `names`, including imports within functions and for type checking."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if alias.name in names)

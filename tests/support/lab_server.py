@@ -1,4 +1,4 @@
-"""Run one ASGI app of the simulators on a real socket of this machine, on a free port."""
+"""Run an ASGI app of the simulators on a real socket with a free port."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Lua scripts of all packages, as Redis gets them."""
+"""The Lua scripts of all packages, as they are sent to Redis."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ _RUN_S: Final = 90
 
 
 def why_not() -> str:
-    """Why these tests cannot run on this machine; empty when they can."""
+    """The reason why these tests cannot run on this machine; empty if they can."""
     if shutil.which("node") is None or shutil.which("npm") is None:
         return "Node.js with npm is not installed"
     version = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout.strip()
@@ -55,7 +55,7 @@ def _install() -> None:
 
 
 async def run(script: str, environment: Mapping[str, str]) -> str:
-    """Run one script's tests and give what they print; fail with it when one of them fails."""
+    """Run the tests of one script. Returns their output, or fails with it."""
     process = await asyncio.create_subprocess_exec(
         "node",
         "--test",

@@ -1,4 +1,4 @@
-"""call-control in a test: the real service on a real port and Redis. The test plays Azure and the relay."""
+"""The real call-control on a free port with a real Redis; the test acts as Azure and as the relay."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ async def test_a_scripted_call_from_greeting_to_hang_up_is_recorded(stage: Stage
 
 
 async def the_recording_is_true(stage: Stage, call_id: str) -> None:
-    """Left is what the caller said, when they said it; right is what they heard, and it ends with StopAudio."""
+    """Left: the caller's speech at its time. Right: the audio that the caller heard, which ends with StopAudio."""
     response = await stage.lab.get(f"/lab/calls/{call_id}/recording.wav")
     with wave.open(io.BytesIO(response.content)) as reader:
         assert (reader.getnchannels(), reader.getsampwidth(), reader.getframerate()) == (2, 2, RATE_HZ)
@@ -89,7 +89,7 @@ async def test_a_file_that_is_not_there_is_noted(stage: Stage) -> None:
     assert str(failed["reason"]).startswith("FileNotFoundError")
 
 
-async def test_people_can_make_the_caller_speak_and_press_keys(stage: Stage) -> None:
+async def test_the_control_api_makes_the_caller_speak_and_press_keys(stage: Stage) -> None:
     call_id, _ = await stage.connected()
     said = await stage.lab.post(f"/lab/calls/{call_id}/say", json={"text": "Good morning."})
     assert said.json()["bytes"] > RATE_HZ
@@ -141,7 +141,7 @@ def test_agent_ends_holds_for_an_agent_who_has_just_stopped() -> None:
 
 
 def test_agent_ends_does_not_count_an_agent_who_spoke_before_the_callers_words() -> None:
-    """The greeting, then a question of two seconds: the wait that follows is for the answer."""
+    """The greeting, then a question of two seconds: the step waits for the end of the answer."""
     heard = line()
     heard.play(loud(0.5), 0.0)
     run(heard, 0.0, 2.5)

@@ -1,4 +1,4 @@
-"""Event Grid's handshakes and deliveries, in both schemas, as a webhook meets them."""
+"""Event Grid's handshakes and deliveries, in both schemas, as a webhook receives them."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ async def test_duplicates_and_delay_are_faults(stage: Stage) -> None:
     assert len(stage.reception.incoming) == 4
 
 
-async def test_what_the_event_says_of_a_call_is_for_the_test_to_choose(stage: Stage) -> None:
+async def test_the_fields_of_the_event_can_be_chosen_for_each_call(stage: Stage) -> None:
     call: dict[str, object] = {
         "from": "8:orgid:ada",
         "displayName": "Ada",

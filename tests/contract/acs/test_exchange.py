@@ -1,4 +1,4 @@
-"""Calls beside one another: none touches another, and stopping the simulator leaves nothing running."""
+"""Concurrent calls do not affect each other, and stopping the simulator leaves nothing running."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ async def test_a_call_that_is_dropped_does_not_touch_its_neighbour(stage: Stage)
 
 
 async def test_stopping_in_the_middle_of_calls_ends_everything() -> None:
-    """Tasks left running fail every test; here one call rings, one connects and one talks when the simulator stops."""
+    """A task that is left running fails the test. When the simulator stops, one call rings, one connects, one talks."""
     async with acs_stage(media_open_delay_s=0.3) as stage:
         await stage.connected(steps=[{"say": "This takes a while to say, longer than the simulator lives."}])
         await stage.place()

@@ -1,4 +1,4 @@
-"""The control API: what it answers, and what it says to bad requests."""
+"""The control API: its responses to valid and invalid requests."""
 
 from __future__ import annotations
 

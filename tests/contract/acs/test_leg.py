@@ -1,4 +1,4 @@
-"""The life of a call from ring to end, with everything of it released afterwards."""
+"""The life of a call from ring to end; afterwards all its resources are released."""
 
 from __future__ import annotations
 

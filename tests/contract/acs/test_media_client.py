@@ -1,4 +1,4 @@
-"""The media socket of the simulated ACS as a server meets it: frames, pace, what it understands, and its faults."""
+"""The media socket of the simulated ACS from the side of a server: frames, pace, accepted messages, faults."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ CALLBACKS: dict[str, dict[str, Any]] = {
 
 
 def differences(found: object, recorded: object, at: str = "") -> list[str]:
-    """Where `found` is not of the recorded form: a type, a pattern, a value, or an object or list of them."""
+    """Places where `found` differs from the recorded form: a type, a pattern, a value, or an object or list of them."""
     if isinstance(recorded, dict):
         if not isinstance(found, dict):
             return [f"{at}: {found!r} is no object"]
@@ -83,14 +83,14 @@ def test_a_difference_is_found(found: object, recorded: object) -> None:
 
 
 class Rest:
-    """The REST API without an SDK, which would hide what does not follow the recordings."""
+    """The REST API without an SDK, which would hide differences from the recordings."""
 
     def __init__(self, lab: httpx.AsyncClient) -> None:
         self._lab = lab
         self.last = httpx.Response(500)
 
     async def ask(self, method: str, path: str, body: object = None, *, repeatable: bool = True) -> Json:
-        """Check the headers that every recorded answer has; give the body."""
+        """Check the headers that every recorded response has. Returns the body."""
         headers = {"Authorization": "Bearer a.b.c", "x-ms-client-request-id": str(uuid.uuid4())}
         if repeatable:
             headers |= {
@@ -228,7 +228,7 @@ async def test_an_answer_and_what_follows_have_the_recorded_status_headers_and_b
 
 
 async def test_an_outbound_call_has_no_server_call_id_before_it_is_connected(stage: Stage) -> None:
-    """Neither in the answer to create nor to a later get (five recordings of 2022 and 2023)."""
+    """Absent from the response to create and from a later get (five recordings of 2022 and 2023)."""
     await stage.lab.put("/lab/callee", json={"after_s": 0.3})
     rest = Rest(stage.lab)
     target = {"rawId": "4:+14255550123", "phoneNumber": {"value": "+14255550123"}}

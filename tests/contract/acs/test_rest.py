@@ -20,7 +20,7 @@ WRONG_KEY = "d3Jvbmcga2V5"
 
 
 class AllowHttp(SansIOHTTPPolicy):  # type: ignore[type-arg]  # azure-core's generics are for its own transports
-    """Allows plain HTTP: by default the SDK sends tokens over HTTPS only."""
+    """Allows plain HTTP: by default, the SDK sends tokens over HTTPS only."""
 
     def on_request(self, request: PipelineRequest) -> None:  # type: ignore[type-arg]  # as above
         request.context.options["enforce_https"] = False

@@ -193,7 +193,7 @@ async def test_a_loss_that_is_not_reported_leaves_streaming_running_until_it_is_
 
 
 async def test_a_socket_that_is_slow_to_close_is_not_taken_for_the_next_one(stage: Stage) -> None:
-    """Its server is stalled; streaming was stopped and started again meanwhile."""
+    """The server of the first socket stalls while streaming is stopped and started again."""
     call_id, connection = await stage.connected()
     first = await stage.media.connection()
     first.socket.transport.pause_reading()

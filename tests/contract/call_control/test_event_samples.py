@@ -147,6 +147,6 @@ def test_callbacks_are_decoded_or_refused_whatever_they_are() -> None:
 
 
 def _texts(*patterns: str) -> list[str]:
-    """The samples without the files' line breaks, as they are sent."""
+    """The samples as sent, without the line breaks of the files."""
     paths = [path for pattern in patterns for path in sorted(SAMPLES.glob(f"{pattern}.json"))]
     return [json.dumps(json.loads(path.read_bytes()), ensure_ascii=False) for path in paths]

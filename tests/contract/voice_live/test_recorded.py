@@ -23,7 +23,7 @@ CREATED = ("conversation.item.created", "conversation.item.added")
 
 
 async def replay(session: Mapping[str, Any]) -> list[Event]:
-    """Do what the recorded client did; all that came in."""
+    """Replay the messages of the recorded client. Returns all received events."""
     path = RECORDED["pipelines"][session["pipeline"]]["path"]
     async with running(server_config(SETTINGS)) as address:
         async with httpx.AsyncClient(base_url=f"http://{address}") as lab:
@@ -49,7 +49,7 @@ async def act(client: RawClient, step: Mapping[str, Any]) -> None:
 
 
 def keys(value: object, path: str) -> Iterator[str]:
-    """The paths of all leaves; what is empty is a leaf, and so is what a client may fill as it likes."""
+    """The paths of all leaves; empty containers and free-form fields count as leaves."""
     if isinstance(value, Mapping) and value and not path.endswith((".parameters", ".metadata")):
         for key, inner in value.items():
             yield from keys(inner, f"{path}.{key}" if path else str(key))
@@ -68,7 +68,7 @@ def value_at(event: Event, path: str) -> object:
 
 
 def shown_previous(event: Event) -> object:
-    """Ids that the service made differ each time."""
+    """Replaces ids that the service generates, because they differ in each run."""
     previous = event["previous_item_id"]
     return "item" if isinstance(previous, str) and previous.startswith(("item_", "msg_")) else previous
 
