@@ -15,7 +15,7 @@ from tests.support.npm_contract import install, run, why_not
 pytestmark = [pytest.mark.node, pytest.mark.timeout(240), pytest.mark.skipif(bool(why_not()), reason=why_not())]
 
 
-async def test_the_npm_client_holds_a_conversation(tmp_path: Path) -> None:
+async def test_the_npm_client_has_a_conversation(tmp_path: Path) -> None:
     install()
     words = tmp_path / "caller.pcm"
     words.write_bytes(synthesize("Where is my parcel, please?", 24_000))

@@ -63,7 +63,7 @@ def _of_folder(folder: Path) -> list[psutil.Process]:
 
 
 @pytest.mark.timeout(90)
-def test_up_keeps_the_stack_up_and_down_stops_it(tmp_path: Path) -> None:
+def test_up_starts_the_stack_and_down_stops_it(tmp_path: Path) -> None:
     folder = ("--folder", str(tmp_path))
     up = _lab(*folder, "up", "--free-ports")
     assert up.returncode == 0, up.stderr
@@ -136,7 +136,7 @@ def test_a_wrong_command_line_ends_with_2() -> None:
     assert caught.value.code == 2
 
 
-def test_call_without_a_stack_says_what_to_do(
+def test_call_without_a_stack_prints_the_remedy(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A stack may be running on the documented ports, and would get the call.

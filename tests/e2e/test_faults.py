@@ -183,7 +183,7 @@ def _finished(call: ObservedCall) -> bool:
     return call.finished
 
 
-def test_each_service_tells_its_state_and_its_metrics(stack: Stack) -> None:
+def test_each_service_reports_its_state_and_its_metrics(stack: Stack) -> None:
     stack.await_ready()
     for service in ("call-control", "media-gateway", "agent-relay"):
         assert call_json("GET", f"{stack.url(service)}/livez") == {"status": "alive"}

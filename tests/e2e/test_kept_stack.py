@@ -26,7 +26,7 @@ from lab.stack import Ports, Stack, stack_folder
 from lab.stack_process import Process
 
 
-def test_what_was_remembered_is_recalled(tmp_path: Path) -> None:
+def test_a_stored_stack_is_read_again(tmp_path: Path) -> None:
     assert load_stack(tmp_path) is None
     stack = Stack(Ports(), tmp_path)
     stack.processes.append(Process("acs", 8090, None))

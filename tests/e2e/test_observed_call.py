@@ -32,7 +32,7 @@ def _finished(call: ObservedCall) -> bool:
 
 
 @pytest.mark.timeout(90)
-async def test_phone_voice_and_operators_tell_of_the_same_call(stack: Stack, tmp_path: Path) -> None:
+async def test_phone_voice_and_operators_report_the_same_call(stack: Stack, tmp_path: Path) -> None:
     call = place_call(stack, SCENARIO)
     await eventually(lambda: _finished(call), within_s=40, every_s=0.1)
     events = call.new_events()

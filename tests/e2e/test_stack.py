@@ -14,7 +14,7 @@ from lab.stack import Ports, Stack, StackError, running
 from lab.stack_process import Process, probe_status
 
 
-def test_every_part_stands_and_is_known_by_name(stack: Stack) -> None:
+def test_every_process_is_running_and_found_by_its_name(stack: Stack) -> None:
     assert [process.name for process in stack.processes] == [
         *("redis", "identity", "voice-live", "acs", "call-control", "media-gateway", "agent-relay")
     ]

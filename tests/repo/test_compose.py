@@ -25,7 +25,7 @@ def services(root: Path) -> dict[str, Service]:
     return compose["services"]
 
 
-def test_it_holds_the_whole_stack(services: dict[str, Service]) -> None:
+def test_it_contains_the_whole_stack(services: dict[str, Service]) -> None:
     profiles = {"sim": {*SERVICES, *SIMULATORS}, "azure": set(REAL)}
     assert set(services) == {"redis"}.union(*profiles.values())
     for profile, names in profiles.items():

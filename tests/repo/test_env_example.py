@@ -1,4 +1,4 @@
-""".env.example has every setting of every service, with a comment; deployments set only settings that a service reads."""
+""".env.example has all settings of all services, with comments; deployments set only settings that a service reads."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_the_example_names_nothing_else(example: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_compose_sets_what_the_service_reads(service: str, root: Path) -> None:
+def test_compose_sets_only_settings_that_the_service_reads(service: str, root: Path) -> None:
     compose = yaml.safe_load((root / "docker-compose.yml").read_text(encoding="utf-8"))
     given = set(compose["services"][service]["environment"])
     settings = _settings_of(service)
@@ -77,7 +77,7 @@ def test_compose_sets_what_the_service_reads(service: str, root: Path) -> None:
 
 @pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not installed")
 @pytest.mark.parametrize("overlay", ["local", "aks"])
-def test_kubernetes_sets_what_somebody_reads(overlay: str, root: Path) -> None:
+def test_kubernetes_sets_only_settings_that_a_service_reads(overlay: str, root: Path) -> None:
     folder = root / "k8s/overlays" / overlay
     built = subprocess.run(["kubectl", "kustomize", str(folder)], capture_output=True, text=True, check=True).stdout
     every = {name for service in SERVICES for name in _settings_of(service)}

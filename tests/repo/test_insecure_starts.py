@@ -120,7 +120,7 @@ def test_every_word_is_tried() -> None:
     assert {word for _, _, word, _, _ in STARTS} == set(Insecure)
 
 
-def test_all_faults_and_all_other_mistakes_are_named_at_once(
+def test_all_insecure_and_all_invalid_settings_are_listed_at_once(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     reasons = refusal(
@@ -218,7 +218,7 @@ def _load_only(monkeypatch: pytest.MonkeyPatch, service: str, given: dict[str, s
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_the_simulators_of_compose_need_exactly_what_they_allow(
+def test_the_simulated_stack_of_compose_needs_exactly_its_exemptions(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], root: Path, service: str
 ) -> None:
     given = _compose(root, service)
@@ -230,7 +230,7 @@ def test_the_simulators_of_compose_need_exactly_what_they_allow(
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_the_real_services_of_compose_refuse_what_the_simulators_have(
+def test_the_real_services_of_compose_refuse_the_defaults_of_the_simulators(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], root: Path, service: str
 ) -> None:
     real = _compose(root, f"azure-{service}")
@@ -255,7 +255,7 @@ _ADDRESS = re.compile(r"(_url|_endpoints?)$")
 
 
 @pytest.mark.parametrize("cls", SERVICES.values())
-def test_what_holds_a_secret_or_an_address_is_declared_so(cls: type[ServiceSettings]) -> None:
+def test_settings_with_a_secret_or_an_address_are_marked(cls: type[ServiceSettings]) -> None:
     secrets = {name for name in cls.model_fields if _SECRET.search(name)}
     assert len(secrets) >= 3
     for name in secrets:
@@ -266,7 +266,9 @@ def test_what_holds_a_secret_or_an_address_is_declared_so(cls: type[ServiceSetti
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_no_secret_is_shown_by_settings_or_what_is_made_of_them(monkeypatch: pytest.MonkeyPatch, service: str) -> None:
+def test_no_secret_is_shown_by_settings_or_objects_made_from_them(
+    monkeypatch: pytest.MonkeyPatch, service: str
+) -> None:
     cls = SERVICES[service]
     values = {
         "REDIS_URL": "rediss://user:hidden@cache.example:10000/0?sentinel_password=hidden",

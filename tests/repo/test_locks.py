@@ -23,7 +23,7 @@ def test_every_image_has_a_lock(root: Path) -> None:
     assert names >= {"dev", "build", "lab", "call-control", "media-gateway", "agent-relay"}
 
 
-def test_locks_hold_exact_versions_with_hashes_and_no_address(root: Path) -> None:
+def test_locks_contain_exact_versions_with_hashes_and_no_address(root: Path) -> None:
     for lock in (*_locks(root), root / "tests/contract/frameworks/requirements.txt"):
         text = lock.read_text(encoding="utf-8").replace("\\\n", " ")
         lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]

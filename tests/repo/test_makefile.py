@@ -97,7 +97,7 @@ def test_a_slow_step_shows_that_it_runs_and_how_it_ended(code: int, root: Path, 
     assert ("next" in answer.stdout) is (answer.returncode == 0) is (code == 0)
 
 
-def test_what_is_installed_or_compiled_shows_that_it_runs(root: Path) -> None:
+def test_slow_steps_show_that_they_are_running(root: Path) -> None:
     makefile = (root / "Makefile").read_text(encoding="utf-8")
     slow = re.findall(
         r"(?:[^\n]*\\\n)?[^\n]*-m (?:pip install [^\n]*-r|pip install [^\n]*-e|pip wheel|venv)[^\n]*", makefile

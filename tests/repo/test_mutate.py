@@ -54,7 +54,7 @@ def test_a_line_of_python_and_its_mutants(source: str, changed: set[str]) -> Non
         "return_ = None",
     ],
 )
-def test_what_no_test_should_notice_is_left_alone(source: str) -> None:
+def test_code_that_no_test_should_depend_on_is_not_mutated(source: str) -> None:
     assert not mutants_of(HERE, source)
 
 
@@ -77,7 +77,7 @@ def test_every_target_has_tests_of_its_own() -> None:
     assert not [module for module in found if not judges_of(module)]
 
 
-def test_a_copy_tells_a_mutant_that_is_noticed_from_one_that_is_not(root: Path, tmp_path: Path) -> None:
+def test_a_detected_mutant_is_distinguished_from_a_survivor(root: Path, tmp_path: Path) -> None:
     copy = Copy(tmp_path / "copy")
     module = Path("services/media-gateway/src/media_gateway/drain.py")
     source = (root / module).read_text(encoding="utf-8")

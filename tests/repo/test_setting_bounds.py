@@ -82,7 +82,7 @@ def test_files_are_read_up_to_a_limit(
         f"{INSIGHTS}https://x.example;Authorization=hidden",
     ],
 )
-def test_a_malformed_connection_string_is_a_mistake_like_any_other(
+def test_a_malformed_connection_string_is_reported_like_other_errors(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], service: str, value: str
 ) -> None:
     [reason] = refusal(monkeypatch, capsys, service, APPLICATIONINSIGHTS_CONNECTION_STRING=value)

@@ -99,7 +99,7 @@ def test_the_audience_is_not_needed_without_tokens(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_what_is_required_is_needed_and_enough(service: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_required_settings_are_necessary_and_sufficient(service: str, monkeypatch: pytest.MonkeyPatch) -> None:
     groups = groups_of(service)
     for chosen in product(*groups):
         assert starts(monkeypatch, service, set(chosen)), chosen
@@ -109,7 +109,7 @@ def test_what_is_required_is_needed_and_enough(service: str, monkeypatch: pytest
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_what_is_needed_with_another_is_needed(
+def test_settings_that_another_one_requires_are_necessary(
     service: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name, cell in required_by(service).items():
@@ -124,7 +124,7 @@ def test_what_is_needed_with_another_is_needed(
             assert f"  {name}: " in capsys.readouterr().err
 
 
-def test_the_page_names_the_words_and_what_they_are_about() -> None:
+def test_the_page_lists_each_word_with_its_settings() -> None:
     rows = dict(re.findall(r"^\| `([a-z-]+)` \| [^|]+ \| ([^|]+) \|$", PAGE, re.MULTILINE))
     assert list(rows) == list(Insecure)
     checks = {name.upper(): check for cls in SERVICES.values() for name, check in cls.checks().items()}

@@ -70,7 +70,7 @@ def test_calls_within_a_budget() -> None:
 
 
 # -- the plan
-def test_pods_carry_what_fits_and_one_is_spare() -> None:
+def test_pods_are_filled_and_one_is_spare() -> None:
     small = plan(100, MEASURED, Assumed())
     assert (small["media-gateway: calls per pod"], small["media-gateway: pods"]) == (190, 2)
     assert small["media-gateway: MB per pod"] == 99
@@ -79,7 +79,7 @@ def test_pods_carry_what_fits_and_one_is_spare() -> None:
     assert (large["agent-relay: calls per pod"], large["agent-relay: pods"]) == (200, 51)
 
 
-def test_nothing_is_planned_beyond_what_was_measured() -> None:
+def test_no_pod_is_larger_than_the_largest_measurement() -> None:
     cheap = replace(MEASURED, relay_cpu=Line(0.0, 0.1))
     assert plan(1000, cheap, Assumed())["agent-relay: calls per pod"] == 200
 
@@ -135,7 +135,7 @@ def test_a_missing_measurement_is_named(name: str, sizing_figures: dict[str, Any
         Measured.of(sizing_figures, BANDWIDTH)
 
 
-def test_runs_that_did_not_keep_up_do_not_count(sizing_figures: dict[str, Any]) -> None:
+def test_runs_that_did_not_handle_their_traffic_do_not_count(sizing_figures: dict[str, Any]) -> None:
     for run in sizing_figures["alone"]["runs"]:
         run["figures"][HANDLED] = 98.0 if run["labels"]["service"] == GATEWAY else 97.9
     with pytest.raises(NotMeasuredError, match=RELAY):
@@ -224,7 +224,7 @@ def test_one_size_alone_proves_nothing() -> None:
     assert left_out("gateway", {20: 90.0}) == []
 
 
-def test_the_tables_hold_every_input_and_a_column_for_each_size(sizing_figures: dict[str, Any]) -> None:
+def test_the_tables_have_every_input_and_a_column_for_each_size(sizing_figures: dict[str, Any]) -> None:
     inputs, planned, check = tables(sizing_figures)
     units = {row[0]: row[-1] for row in inputs.rows}
     assert units["gateway_cpu"] == units["relay_redis_cpu"] == "ms/s"

@@ -72,7 +72,7 @@ async def test_a_refused_callback_is_repeated_with_the_same_ids(stage: Stage) ->
     assert counters["callback_failures"] == 2
 
 
-async def test_a_callback_nobody_takes_is_given_up_and_noted(stage: Stage) -> None:
+async def test_a_callback_that_is_never_accepted_is_recorded_as_given_up(stage: Stage) -> None:
     stage.reception.callback_statuses = [500, 500, 500]
     call_id, _ = await stage.connected()
     (failed,) = await stage.noted(call_id, "callback_failed")

@@ -74,7 +74,7 @@ async def the_recording_is_true(stage: Stage, call_id: str) -> None:
     assert abs(int(np.argmax(match)) - RATE_HZ // 10) < RATE_HZ * 0.06
 
 
-async def test_a_wait_that_takes_too_long_is_noted_and_passed_over(stage: Stage) -> None:
+async def test_a_wait_that_takes_too_long_is_recorded_and_skipped(stage: Stage) -> None:
     steps = [{"wait_for": "agent_starts", "within_s": 0.1}, {"hang_up": True}]
     call_id, _ = await stage.connected(steps=steps)
     await stage.state(call_id, "ended")
@@ -131,7 +131,7 @@ def test_agent_ends_needs_sound_and_then_quiet() -> None:
     assert waiting.over(2000)
 
 
-def test_agent_ends_holds_for_an_agent_who_has_just_stopped() -> None:
+def test_agent_ends_is_true_for_an_agent_who_has_just_stopped() -> None:
     heard = line()
     heard.play(loud(0.2), 0.0)
     run(heard, 0.0, 0.4)

@@ -132,7 +132,7 @@ async def test_the_fields_of_the_event_can_be_chosen_for_each_call(stage: Stage)
     ]
 
 
-async def test_neighbours_stand_on_both_sides_of_an_event(stage: Stage) -> None:
+async def test_neighbors_are_found_on_both_sides_of_an_event(stage: Stage) -> None:
     foreign = {"eventType": "Microsoft.Storage.BlobCreated", "data": {}}
     await stage.lab.put("/lab/faults", json={"event_grid": {"neighbours": [None, foreign, "text"], "times": 1}})
     await stage.place()

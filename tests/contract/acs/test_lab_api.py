@@ -43,12 +43,12 @@ async def test_a_bad_call_is_refused_with_the_field(stage: Stage, body: bytes, n
 
 
 @pytest.mark.parametrize("path", ["", "/recording.wav", "/marks", "/media"])
-async def test_what_is_not_there_is_404(stage: Stage, path: str) -> None:
+async def test_an_unknown_resource_is_404(stage: Stage, path: str) -> None:
     missing = await stage.lab.get("/lab/calls/none" + path)
     assert (missing.status_code, missing.json()) == (404, {"error": "unknown call 'none'"})
 
 
-async def test_a_call_that_is_not_connected_takes_no_speech_and_no_tones(stage: Stage) -> None:
+async def test_a_call_that_is_not_connected_refuses_speech_and_tones(stage: Stage) -> None:
     call_id = await stage.place()
     for action, body in (("say", {"text": "hello"}), ("dtmf", {"tones": "1"})):
         response = await stage.lab.post(f"/lab/calls/{call_id}/{action}", json=body)
@@ -58,14 +58,14 @@ async def test_a_call_that_is_not_connected_takes_no_speech_and_no_tones(stage: 
     assert (await stage.lab.post(f"/lab/calls/{call_id}/say", json={"text": ""})).status_code == 400
 
 
-async def test_a_call_that_carries_marks_takes_no_speech(stage: Stage) -> None:
+async def test_a_call_with_marks_refuses_speech(stage: Stage) -> None:
     call_id, _ = await stage.connected(audio="marks", mark=1)
     response = await stage.lab.post(f"/lab/calls/{call_id}/say", json={"text": "hello"})
     assert response.status_code == 409
     assert (await stage.lab.get(f"/lab/calls/{call_id}/recording.wav")).status_code == 404
 
 
-async def test_what_a_caller_with_marks_hears_can_be_recorded(stage: Stage) -> None:
+async def test_audio_for_a_caller_with_marks_can_be_recorded(stage: Stage) -> None:
     call_id, _ = await stage.connected(audio="marks", mark=1, record=True)
     response = await stage.lab.get(f"/lab/calls/{call_id}/recording.wav")
     assert (response.status_code, response.headers["content-type"]) == (200, "audio/wav")
@@ -87,7 +87,7 @@ async def test_faults_are_put_shown_and_deleted(stage: Stage) -> None:
         ({"callback": {"drop": True}}, "callbacks"),
     ],
 )
-async def test_faults_for_what_does_not_exist_are_refused_with_what_does(
+async def test_unknown_faults_are_refused_with_a_list_of_the_known_ones(
     stage: Stage, plan: dict[str, object], known: str
 ) -> None:
     refused = await stage.lab.put("/lab/faults", json=plan)
@@ -107,7 +107,7 @@ async def _used(stage: Stage) -> list[str]:
     return [row["where"] for row in listed if row["used"]]
 
 
-async def test_what_is_only_pretended_is_listed_and_its_uses_counted(stage: Stage) -> None:
+async def test_accepted_options_without_effect_are_listed_and_their_uses_counted(stage: Stage) -> None:
     assert len((await stage.lab.get("/lab/unsupported")).json()) == len(PRETENDED)
     assert await _used(stage) == []
     call_id, connection = await stage.connected()
@@ -118,7 +118,7 @@ async def test_what_is_only_pretended_is_listed_and_its_uses_counted(stage: Stag
     assert (await stage.call(call_id))["state"] == "connected"
 
 
-async def test_strict_refuses_what_it_would_only_pretend() -> None:
+async def test_strict_refuses_options_without_effect() -> None:
     async with acs_stage(lab_strict=True) as stage:
         call_id, connection = await stage.connected()
         with pytest.raises(HttpResponseError, match="only added to the timeline") as refused:

@@ -11,7 +11,7 @@ from tests.contract.support.acs_stage import Stage, acs_stage, data
 from tests.support.eventually import eventually
 
 
-async def test_an_unanswered_call_stops_ringing_and_tells_nobody() -> None:
+async def test_an_unanswered_call_stops_ringing_without_a_callback() -> None:
     async with acs_stage(ring_timeout_s=0.1) as stage:
         call_id = await stage.place()
         await stage.state(call_id, "unanswered")

@@ -98,7 +98,7 @@ async def test_audio_is_understood_in_the_spelling_of_every_official_helper(stag
     await stage.noted(call_id, "agent_starts")
 
 
-async def test_stop_audio_drops_what_was_not_heard(stage: Stage) -> None:
+async def test_stop_audio_drops_audio_that_was_not_heard(stage: Stage) -> None:
     call_id, _ = await stage.connected()
     media = await stage.media.connection()
     await media.say(tone(3.0))
@@ -160,7 +160,7 @@ async def test_faults_cut_refuse_and_send_odd_frames(stage: Stage) -> None:
     assert len(stage.media.connections) == 2
 
 
-async def test_marks_are_sent_each_20_ms_and_read_from_what_the_socket_delivers(stage: Stage) -> None:
+async def test_marks_are_sent_every_20_ms_and_read_from_received_audio(stage: Stage) -> None:
     call_id, _ = await stage.connected(audio="marks", mark=77)
     media = await stage.media.connection()
     for frame in await frames(media, 20):

@@ -46,7 +46,7 @@ async def test_a_text_is_spoken_and_can_be_cancelled(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize(("prompt", "sub_code"), [(b"no wav", 8535), (b"", 8535), (None, 8536)])
-async def test_what_cannot_be_played_is_reported(stage: Stage, prompt: bytes | None, sub_code: int) -> None:
+async def test_audio_that_cannot_be_played_is_reported(stage: Stage, prompt: bytes | None, sub_code: int) -> None:
     stage.reception.prompt = prompt or b""
     _, connection = await stage.connected()
     await connection.play_media(FileSource(url=stage.url_of("/nothing" if prompt is None else "/prompt.wav")))

@@ -179,7 +179,7 @@ async def test_a_refused_outbound_call_ends_with_two_callbacks_of_one_result(sta
     assert len(stage.reception.order()) == 2
 
 
-async def test_an_answer_and_what_follows_have_the_recorded_status_headers_and_body(stage: Stage) -> None:
+async def test_an_answer_and_the_following_requests_have_the_recorded_status_headers_and_body(stage: Stage) -> None:
     rest = Rest(stage.lab)
     await stage.place(**{"from": CALLER})
     answered = await rest.ask(

@@ -192,7 +192,7 @@ async def test_a_loss_that_is_not_reported_leaves_streaming_running_until_it_is_
         await stage.media.connection(2)
 
 
-async def test_a_socket_that_is_slow_to_close_is_not_taken_for_the_next_one(stage: Stage) -> None:
+async def test_a_socket_that_is_slow_to_close_is_not_mistaken_for_the_next_one(stage: Stage) -> None:
     """The server of the first socket stalls while streaming is stopped and started again."""
     call_id, connection = await stage.connected()
     first = await stage.media.connection()

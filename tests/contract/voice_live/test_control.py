@@ -96,7 +96,7 @@ async def test_an_open_session_can_be_given_a_script(address: str, lab: httpx.As
     assert (await lab.put("/lab/sessions/nobody/agent", json={})).status_code == 404
 
 
-async def test_what_is_only_pretended_is_listed_with_its_use(address: str, lab: httpx.AsyncClient) -> None:
+async def test_accepted_fields_without_effect_are_listed_with_their_uses(address: str, lab: httpx.AsyncClient) -> None:
     async with raw_client(address, f"{MODEL}&features=client_ec_reference:true") as client:
         await client.tell(type="session.update", session={"avatar": {"character": "lisa"}, "temperature": None})
         await client.until("session.updated")
@@ -108,7 +108,7 @@ async def test_what_is_only_pretended_is_listed_with_its_use(address: str, lab: 
     assert all(row["what"] for row in listed.values())
 
 
-async def test_a_strict_resource_refuses_what_it_only_pretends() -> None:
+async def test_a_strict_resource_refuses_fields_without_effect() -> None:
     async with running(server_config(VoiceLiveSettings(port=0, session_setup_s=0.0, lab_strict=True))) as address:
         async with raw_client(address) as client:
             avatar = {"character": "lisa"}

@@ -74,7 +74,7 @@ def shown_previous(event: Event) -> object:
 
 
 @pytest.mark.parametrize("name", RECORDED["sessions"])
-async def test_the_simulator_sends_what_the_service_sent(name: str) -> None:
+async def test_the_simulator_sends_the_recorded_events(name: str) -> None:
     session = RECORDED["sessions"][name]
     seen = await replay(session)
     deltas = set(session["deltas"])

@@ -316,7 +316,7 @@ async def test_any_message_at_all_is_survived() -> None:
     assert {"error", "input_audio_buffer.cleared"} <= set(kinds(client.seen))
 
 
-async def test_fifteen_mebibytes_of_audio_are_taken_at_once() -> None:
+async def test_fifteen_mebibytes_of_audio_are_accepted_at_once() -> None:
     async with talking() as (client, lab):
         await client.tell(type="session.update", session={"turn_detection": None})
         await client.hear(bytes(15 * 2**20))

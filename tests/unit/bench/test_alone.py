@@ -20,7 +20,7 @@ def grown(**counters: float) -> Mapping[str, float]:
     return {"s": 1.0, "appends": 0, "to_streams": 0, "messages": 0, "bytes": 0, **counters}
 
 
-def test_the_gateway_handled_what_came_out_at_both_ends() -> None:
+def test_the_gateway_handled_the_traffic_of_its_slower_direction() -> None:
     whole = grown(appends=540, to_streams=40, messages=500, bytes=500 * MESSAGE_BYTES)
     assert handled_share(GATEWAY, Shape.DELTAS, 10, whole) == pytest.approx(1.0, abs=0.01)
     assert handled_share(GATEWAY, Shape.DELTAS, 10, {**whole, "appends": 490}) == 0.9
@@ -35,7 +35,7 @@ def test_at_the_relay_appends_of_the_traffic_are_not_the_relays() -> None:
     assert handled_share(RELAY, Shape.DELTAS, 10, {**whole, "messages": 450}) == 0.9
 
 
-def test_what_is_sent_late_or_not_at_all_is_not_handled() -> None:
+def test_late_or_missing_messages_are_not_handled() -> None:
     assert handled_share(RELAY, Shape.ECHO, 10, grown(appends=900, to_streams=450, messages=450)) == 0.9
 
 

@@ -13,12 +13,12 @@ def test_our_stack_has_room_for_the_calls() -> None:
     assert not isinstance(stack, ReferenceStack)
 
 
-def test_the_reference_needs_none() -> None:
+def test_the_reference_has_no_capacity_settings() -> None:
     assert isinstance(stack_of(Bridge.REFERENCE, 60, Path("logs"), {}), ReferenceStack)
     assert (Bridge.REFERENCE.lead_s, Bridge.OURS.lead_s) == (None, 0.2)
 
 
-def test_shapes_differ_in_what_the_agent_sends_at_once() -> None:
+def test_shapes_differ_in_the_size_of_deltas() -> None:
     assert [shape.voice_live["MARKS_CHUNK_MS"] for shape in Shape] == ["20", "250"]
 
 

@@ -29,7 +29,7 @@ def test_a_reply_faster_than_real_time_leaves_at_once_only_in_the_beginning() ->
     assert [seq for seq, _ in sent_at_once(deltas(12, 13, 12, every_s=0.03), 0.2)] == [0]
 
 
-def test_only_what_was_sent_within_the_window_and_heard_counts() -> None:
+def test_only_frames_sent_within_the_window_and_heard_count() -> None:
     sent = deltas(12, 13, 12)
     heard_at = {seq: t + 0.004 for seq, t in sent}
     assert delays_ms(sent, heard_at, 0.2, ALWAYS) == pytest.approx([4.0, 4.0, 4.0])

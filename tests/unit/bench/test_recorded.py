@@ -22,7 +22,7 @@ from bridge_common.wire.keys import MEDIA_STREAM_LENGTH
 from media_gateway.core import acs_media
 
 
-def test_audio_is_whole_frames_and_the_same_each_time() -> None:
+def test_audio_has_complete_frames_and_is_reproducible() -> None:
     assert len(audio(20, 16_000)) == 640
     assert audio(20, 16_000) == audio(20, 16_000) != bytes(640)
 
@@ -50,7 +50,7 @@ def test_a_recording_has_the_deltas_of_its_shape(shape: Shape, delta_ms: int) ->
     assert len(base64.b64decode(json.loads(recording.delta)["delta"])) == delta_ms * 48
 
 
-def test_a_full_stream_holds_what_the_writer_keeps(redis_server_url: str) -> None:
+def test_a_full_stream_has_the_length_to_which_the_writer_trims(redis_server_url: str) -> None:
     frame = audio(20, 24_000)
     with redis.Redis.from_url(redis_server_url, protocol=3) as asking:
         found_mb = stream_mb(asking, AudioFrame(frame))

@@ -50,7 +50,7 @@ def test_ours_is_judged_by_the_reference_of_the_same_run(call_run: MakeRun) -> N
     assert all(len(row) == len(table.columns) for row in table.rows)
 
 
-def test_what_exceeds_its_limit_is_shown(call_run: MakeRun) -> None:
+def test_exceeded_limits_are_shown(call_run: MakeRun) -> None:
     slow = [call_run(cpu_ms=20.0, p99=30.0), call_run(Bridge.REFERENCE, cpu_ms=16.0, p99=20.0)] * 2
     found = rows(Outcome("Calls", slow, limits={"CPU, ms/s/call": 1.0, "uplink p99, ms": 6.0, "uplink p50, ms": 3.0}))
     assert [row[-1] for row in found.values() if row[-1]] == ["yes", "no", "yes"]

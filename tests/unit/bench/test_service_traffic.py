@@ -38,7 +38,7 @@ def test_the_first_message_is_due_at_once_and_each_other_at_its_time() -> None:
     assert set(map(str, socket.sent)) == {"b'frame'"}
 
 
-def test_calls_take_turns_within_a_frame() -> None:
+def test_calls_are_served_round_robin_within_a_frame() -> None:
     sockets, streams = [FakeSocket() for _ in range(4)], [FakeSocket() for _ in range(4)]
     flowing = traffic(sockets, streams)
     flowing.advance(0.011)
@@ -48,7 +48,7 @@ def test_calls_take_turns_within_a_frame() -> None:
     assert {len(stream.sent) for stream in streams} == {4}
 
 
-async def test_what_is_due_is_sent_until_it_is_stopped() -> None:
+async def test_due_messages_are_sent_until_the_traffic_is_stopped() -> None:
     sockets, streams = [FakeSocket()], [FakeSocket()]
     flowing, stop = traffic(sockets, streams), threading.Event()
     running = asyncio.create_task(asyncio.to_thread(flowing.run, asyncio.get_running_loop(), stop))

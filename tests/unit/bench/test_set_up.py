@@ -47,7 +47,7 @@ def test_without_any_sound_there_are_no_percentiles() -> None:
     assert "sound p50, ms" not in figures_of([call()], {})
 
 
-def test_callers_do_not_hang_up_in_step_with_those_who_dial() -> None:
+def test_hang_ups_do_not_coincide_with_new_calls() -> None:
     holds = [hold_s(number) for number in range(1, 301)]
     assert sum(holds) / len(holds) == pytest.approx(HOLD_S, abs=0.01)
     assert max(holds) - min(holds) > 0.45
