@@ -28,30 +28,21 @@ def why_not() -> str:
     return ""
 
 
-def install() -> None:
-    """Install what the lock names, with its hashes, once: until the lock is newer than what is installed.
+def install(folder: Path = FOLDER) -> None:
+    """Install the locked packages with their hashes, unless the installation is newer than the lock.
 
-    The tests may run in two processes at a time; the second one waits.
+    Two test processes may call this at the same time: the second one waits.
     """
-    with (FOLDER / ".installing").open("w") as lock:
+    with (folder / ".installing").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        _install()
-
-
-def _install() -> None:
-    installed = FOLDER / "node_modules/.package-lock.json"
-    if installed.exists() and installed.stat().st_mtime >= (FOLDER / "package-lock.json").stat().st_mtime:
-        return
-    answer = subprocess.run(
-        ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"],
-        cwd=FOLDER,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if answer.returncode:
-        pytest.fail(f"npm ci failed:\n{answer.stderr[-2000:]}", pytrace=False)
-    installed.touch()
+        installed = folder / "node_modules/.package-lock.json"
+        if installed.exists() and installed.stat().st_mtime >= (folder / "package-lock.json").stat().st_mtime:
+            return
+        command = ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
+        answer = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        if answer.returncode:
+            pytest.fail(f"npm ci failed:\n{answer.stderr[-2000:]}", pytrace=False)
+        installed.touch()
 
 
 async def run(script: str, environment: Mapping[str, str]) -> str:

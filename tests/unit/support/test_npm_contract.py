@@ -1,4 +1,4 @@
-"""Installing the npm clients once, although several test processes may begin with it at the same moment."""
+"""The npm clients are installed once, although several test processes may request it at the same time."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import npm_contract
+from tests.support.npm_contract import install
 
-# Two at a time collide as two `npm ci` in one folder do; each installation is counted.
+# Two at a time fail, as two `npm ci` in one folder do; each installation is counted.
 NPM = """#!/bin/sh
 mkdir busy || exit 1
 sleep 0.2
@@ -25,8 +25,7 @@ def test_two_processes_install_once(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     (tmp_path / "npm").chmod(0o755)
     (tmp_path / "package-lock.json").write_text("{}")
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
-    monkeypatch.setattr(npm_contract, "FOLDER", tmp_path)
     with ThreadPoolExecutor(2) as both:
-        for installing in [both.submit(npm_contract.install) for _ in range(2)]:
+        for installing in [both.submit(install, tmp_path) for _ in range(2)]:
             installing.result()
     assert (tmp_path / "installations").read_text() == "x\n"
