@@ -63,13 +63,15 @@ def run_checkout(checkout: Checkout, names: Sequence[str], options: Options) -> 
         try:
             ended = subprocess.run(command, cwd=folder, env=own, capture_output=True, text=True, check=False)
         except FileNotFoundError as error:
-            raise CompareError(f"{command[0]} not found: make install") from error
+            raise CompareError(f"{command[0]} not found: run make install in {folder}") from error
         if ended.returncode != 0 or not path.exists():
-            raise CompareError(f"{' '.join(command)} in {folder}: {(ended.stderr or ended.stdout)[-2000:]}")
+            raise CompareError(f"{' '.join(command)} failed in {folder}: {(ended.stderr or ended.stdout)[-2000:]}")
         results: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     for outcome in results["whole"].values():
         if failed := outcome.get("failures") or outcome.get("failed"):
-            raise CompareError(f"runs failed in {folder} (is {shipped} up to date? make compiled): {failed[0]}")
+            raise CompareError(
+                f"runs failed in {folder}: {failed[0]}. If the code is compiled, run make compiled there"
+            )
     return results
 
 
