@@ -5,7 +5,7 @@ from __future__ import annotations
 from agent_relay.core.dialog.conversation import Conversation
 from agent_relay.core.dialog.conversation_commands import Append, Command, Overdue, Record, Send
 from agent_relay.core.dialog.history import History
-from agent_relay.core.dialog.session_profile import SessionProfile, plan_of
+from agent_relay.core.dialog.session_profile import SessionProfile, session_profile_of
 from agent_relay.core.protocol import voice_events as vl
 from agent_relay.core.protocol.agent_profile import AgentProfile, Greeting
 from agent_relay.core.protocol.voice_target import Mode, VoiceTarget
@@ -17,11 +17,11 @@ GREETING = Greeting(text="Welcome!")
 PROBE = "conversation.item.retrieve"
 
 
-def plan_for(
+def profile_for(
     mode: Mode = Mode.MODEL, greeting: Greeting | None = None, tools: frozenset[str] = frozenset()
 ) -> SessionProfile:
     target = VoiceTarget(mode=mode, endpoint="https://res", api_version="2026-07-15", model="gpt-4.1")
-    return plan_of(AgentProfile(greeting=greeting), target, tools=tools)
+    return session_profile_of(AgentProfile(greeting=greeting), target, tools=tools)
 
 
 def updated(conversation_id: str = "") -> vl.SessionUpdated:
@@ -36,13 +36,12 @@ class Talk:
         plan: SessionProfile,
         *,
         greeted: bool = False,
-        taken_over: bool = False,
+        resumed: bool = False,
         history: History | None = None,
         said: str = "",
         alone: bool = True,
     ) -> None:
-        self.core = Conversation(plan, history or History(), greeted=greeted, taken_over=taken_over, said=said)
-        self.core.begin(0.0)
+        self.core = Conversation(plan, history or History(), greeted=greeted, resumed=resumed, said=said)
         if alone:
             self.core.left_alone(0.0)
         self.now = 1.0

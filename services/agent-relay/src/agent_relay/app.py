@@ -12,7 +12,7 @@ from typing import Final
 from starlette.routing import BaseRoute
 
 from agent_relay.call_context import CallContext
-from agent_relay.core.dialog.session_profile import plan_of
+from agent_relay.core.dialog.session_profile import session_profile_of
 from agent_relay.fleet.relay_worker import KIND, RelayWorker
 from agent_relay.profiles import DEFAULT
 from agent_relay.settings import RelaySettings
@@ -90,7 +90,7 @@ class AgentRelay:
             for one in (target, *settings.further_targets)
         ]
         voice = VoiceResources(dialers, ConnectionQuota(clients.control, settings.voice_live_connections_per_min))
-        plan = plan_of(profiles[DEFAULT], target)
+        plan = session_profile_of(profiles[DEFAULT], target)
         desk = CallContext(
             voice=voice,
             profiles=profiles,

@@ -12,7 +12,7 @@ from agent_relay import metrics
 from agent_relay.core.dialog.conversation import Conversation
 from agent_relay.core.dialog.debt import Limits
 from agent_relay.core.dialog.history import from_transcript, left_saying
-from agent_relay.core.dialog.session_profile import plan_of
+from agent_relay.core.dialog.session_profile import session_profile_of
 from agent_relay.core.protocol.agent_profile import AgentProfile
 from agent_relay.core.protocol.spoken_text import Form
 from agent_relay.profiles import DEFAULT
@@ -77,7 +77,7 @@ async def begin_conversation(desk: CallContext, record: CallRecord) -> Conversat
     if profile is None:
         log.warning("unknown profile", extra=fields(call_id=record.call_id, profile=record.profile))
         profile = desk.profiles[DEFAULT]
-    plan = plan_of(
+    plan = session_profile_of(
         profile,
         desk.voice.target,
         greeting_delay_s=desk.greeting_delay_s,
@@ -91,7 +91,7 @@ async def begin_conversation(desk: CallContext, record: CallRecord) -> Conversat
         plan,
         from_transcript(transcript, desk.history_turns),
         greeted=record.greeted,
-        taken_over=resumed,
+        resumed=resumed,
         media_attached=record.media_seen,
         conversation_id=record.conversation_id,
         saying=left_saying(transcript),

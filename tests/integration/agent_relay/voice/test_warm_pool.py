@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from agent_relay.core.dialog.session_profile import plan_of
+from agent_relay.core.dialog.session_profile import session_profile_of
 from agent_relay.core.protocol.agent_profile import AgentProfile, Greeting
 from agent_relay.core.protocol.session_setup import SessionSetup
 from agent_relay.core.protocol.voice_target import TokenScope, VoiceTarget
@@ -56,7 +56,7 @@ def _shelf(
 ) -> WarmPoolConfig:
     profile = AgentProfile(greeting=None)
     return WarmPoolConfig(
-        resources(target, tokens=minted_tokens()), plan_of(profile, target), count, most_age_s, backoff
+        resources(target, tokens=minted_tokens()), session_profile_of(profile, target), count, most_age_s, backoff
     )
 
 
@@ -177,7 +177,9 @@ async def test_a_new_call_has_its_session_at_once(clients: RedisClients, call: C
     profile = AgentProfile(greeting=Greeting(text="Welcome!"))
     async with scripted(script, then_full=True) as service:
         target = model_target(service.url)
-        shelf = dataclasses.replace(_shelf(target, backoff=Backoff(30.0, most_s=30.0)), plan=plan_of(profile, target))
+        shelf = dataclasses.replace(
+            _shelf(target, backoff=Backoff(30.0, most_s=30.0)), plan=session_profile_of(profile, target)
+        )
         async with (
             _warming(shelf) as warm,
             relay_process(clients, target, profile=profile, warm=warm),
@@ -236,7 +238,7 @@ async def test_calls_talk_over_warm_sessions_of_the_simulated_service(
     )
     tokens = Tokens({TokenScope.AI: "https://ai.azure.com/.default"} if agent else {})
     profile = AgentProfile(greeting=Greeting(say_how="Greet the caller."))
-    shelf = WarmPoolConfig(resources(target, tokens=tokens), plan_of(profile, target), 2, backoff=QUICK)
+    shelf = WarmPoolConfig(resources(target, tokens=tokens), session_profile_of(profile, target), 2, backoff=QUICK)
     async with (
         _warming(shelf) as warm,
         calls(clients) as (one, two, *_),

@@ -15,7 +15,7 @@ from agent_relay.call_context import CallContext
 from bridge_common.base.errors import BridgeError, OutsideError
 from bridge_common.base.retry import Backoff
 from bridge_common.wire.call_record import CallRecord, Status
-from tests.unit.support.talk import plan_for
+from tests.unit.support.talk import profile_for
 
 BUDGET_S = 20.0
 
@@ -36,7 +36,7 @@ class Flapping:
         events = cast(VoiceEvents, SimpleNamespace(voice_event=lambda _: None, session_lost=lambda _: None))
         trace = cast(CallTrace, SimpleNamespace(following=lambda follower: follower))
         record = CallRecord(call_id="call_1", status=Status.CONNECTED, voice_session_id="sess_0")
-        voice = CallVoice(desk, record, plan_for(), trace, events)
+        voice = CallVoice(desk, record, profile_for(), trace, events)
         monkeypatch.setattr(voice, "_now", lambda: self.now)
 
         async def one_session() -> BridgeError:

@@ -31,7 +31,7 @@ from agent_relay.core.protocol.voice_target import Mode
 from bridge_common.store.leases import Claim
 from bridge_common.wire.call_record import CallRecord, Status
 from bridge_common.wire.entries import Audio, Clear, Dtmf, Notice, Playing, Say, Turn
-from tests.unit.support.talk import GREETING, SECOND, plan_for, updated
+from tests.unit.support.talk import GREETING, SECOND, profile_for, updated
 
 PROBE_ANSWER = vl.ErrorEvent("item_retrieve_invalid_item_id", "No item", "item_id", "probe-1")
 
@@ -76,14 +76,13 @@ class Stage:
         self.stored: list[Command] = []
         self.downlink: list[object] = []
         trace = CallTrace(Claim("call_1", 7), "")
-        self.driver = Driver("call_1", conversation or Conversation(plan_for(), History()), trace)
+        self.driver = Driver("call_1", conversation or Conversation(profile_for(), History()), trace)
         self.driver._now = lambda: self.now
         self.driver.connect(
             cast(CallVoice, self.voice),
             cast(Outbox, SimpleNamespace(put=self.stored.append)),
             cast(DownlinkWriter, SimpleNamespace(append=self.downlink.append)),
         )
-        self.driver.begin()
         self.driver.left_alone(self.now)
 
     def open(self) -> None:
@@ -98,7 +97,7 @@ class Stage:
 async def test_caller_audio_follows_what_the_new_session_must_receive_first() -> None:
     history = History()
     history.caller("u1", "Where is it?")
-    stage = Stage(Conversation(plan_for(), history, taken_over=True))
+    stage = Stage(Conversation(profile_for(), history, resumed=True))
     assert not stage.driver.caller_frame(b"1")
     stage.open()
     assert stage.voice.asked == [
@@ -149,7 +148,7 @@ async def test_an_announcement_that_clears_the_downlink_is_no_barge_in() -> None
 
 
 async def test_answers_of_the_outbox_reach_the_conversation() -> None:
-    plan = plan_for(greeting=GREETING, tools=frozenset({"look"}))
+    plan = profile_for(greeting=GREETING, tools=frozenset({"look"}))
     stage = Stage(Conversation(plan, History()))
     stage.open()
     stage.driver.caller_audio()
@@ -186,7 +185,7 @@ async def test_an_event_makes_the_driver_ask_again_what_is_due() -> None:
 
 
 async def test_a_protected_greeting_is_not_disturbed_by_the_callers_audio() -> None:
-    stage = Stage(Conversation(dataclasses.replace(plan_for(greeting=GREETING), greeting_protected=True), History()))
+    stage = Stage(Conversation(dataclasses.replace(profile_for(greeting=GREETING), greeting_protected=True), History()))
     stage.open()
     stage.driver.caller_audio()
     assert stage.driver.caller_frame(b"1")
@@ -208,7 +207,7 @@ async def test_held_announcements_are_left_to_another_relay() -> None:
 
 
 async def test_a_lost_session_is_written_down_and_another_resource_does_not_know_the_conversation() -> None:
-    stage = Stage(Conversation(plan_for(Mode.AGENT), History()))
+    stage = Stage(Conversation(profile_for(Mode.AGENT), History()))
     stage.open()
     stage.driver.session_lost("1006")
     (notice,) = [c.entry for c in stage.stored if isinstance(c, Record) and isinstance(c.entry, Notice)]
@@ -256,7 +255,7 @@ async def test_the_end_of_a_call_ends_its_announcements_and_a_hand_over_does_not
 
 
 async def test_the_record_is_amended_with_what_the_relay_knows() -> None:
-    stage = Stage(Conversation(plan_for(), History(), said="say_1:14"))
+    stage = Stage(Conversation(profile_for(), History(), said="say_1:14"))
     stage.open()
     record = stage.driver.amended(CallRecord(call_id="call_1", status=Status.CONNECTED))
     assert (record.greeted, record.conversation_id) == (True, "conv_1")

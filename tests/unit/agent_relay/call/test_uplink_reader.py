@@ -64,10 +64,10 @@ class Recorder:
         self.received.append("ended")
 
 
-def _uplink(to: Recorder, *, cursor: str = "5-0", taken_over: bool = False, gated: bool = False) -> UplinkReader:
+def _uplink(to: Recorder, *, cursor: str = "5-0", resumed: bool = False, gated: bool = False) -> UplinkReader:
     record = CallRecord(call_id="call_1", status=Status.CONNECTED, uplink_epoch=5)
     claim, driver, missed = Claim("call_1", 1, cursor), cast(Driver, to), cast(MissedUplink, to)
-    return UplinkReader(claim, record, driver, missed, to.on_end, taken_over=taken_over, gated=gated)
+    return UplinkReader(claim, record, driver, missed, to.on_end, resumed=resumed, gated=gated)
 
 
 async def test_frames_move_the_cursor_once_a_voice_session_has_them() -> None:
@@ -119,7 +119,7 @@ async def test_keys_that_are_not_sent_to_the_agent_yet_are_read_again() -> None:
 
 async def test_keys_from_before_a_take_over_may_have_been_processed() -> None:
     to = Recorder(session_seen=False)
-    uplink = _uplink(to, cursor=BEGINNING, taken_over=True)
+    uplink = _uplink(to, cursor=BEGINNING, resumed=True)
     uplink.on_entry("5-1", Dtmf("1"))
     assert to.received == []
     to.session_seen = True

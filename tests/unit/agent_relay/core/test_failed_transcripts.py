@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from agent_relay.core.protocol import voice_events as vl
-from tests.unit.support.talk import Talk, outcomes, plan_for, sent, types
+from tests.unit.support.talk import Talk, outcomes, profile_for, sent, types
 
-LIMITS = plan_for().limits
+LIMITS = profile_for().limits
 
 
 def test_speech_whose_transcription_failed_may_have_been_words() -> None:
-    talk = Talk(plan_for())
+    talk = Talk(profile_for())
     talk.open()
     commands = talk.hear(vl.SpeechStarted("u1"), vl.SpeechStopped("u1"), vl.UserTranscriptFailed("u1", "no"))
     assert sent(commands) == []
@@ -21,7 +21,7 @@ def test_speech_whose_transcription_failed_may_have_been_words() -> None:
 
 
 def test_a_response_to_speech_whose_transcription_failed_is_waited_for() -> None:
-    talk = Talk(plan_for())
+    talk = Talk(profile_for())
     talk.core.caller_audio(0.5)
     talk.open()
     talk.hear(vl.SpeechStarted("u1"), vl.SpeechStopped("u1"), vl.ResponseCreated("r1"))
@@ -31,7 +31,7 @@ def test_a_response_to_speech_whose_transcription_failed_is_waited_for() -> None
 
 
 def test_a_failed_transcript_of_earlier_speech_leaves_it_to_be_answered() -> None:
-    talk = Talk(plan_for())
+    talk = Talk(profile_for())
     talk.open()
     talk.hear(vl.SpeechStarted("u1"), vl.SpeechStopped("u1"), vl.SpeechStarted("u2"))
     talk.hear(vl.UserTranscriptFailed("u1", "no"), vl.SpeechStopped("u2"))

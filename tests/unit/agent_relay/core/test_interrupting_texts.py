@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from agent_relay.core.dialog.conversation_commands import Command
-from agent_relay.core.dialog.session_profile import SessionProfile, plan_of
+from agent_relay.core.dialog.session_profile import SessionProfile, session_profile_of
 from agent_relay.core.protocol import voice_events as vl
 from agent_relay.core.protocol.agent_profile import AgentProfile, Greeting
 from agent_relay.core.protocol.voice_target import Mode, VoiceTarget
 from bridge_common.wire.entries import Clear, Played, Playing, Say
-from tests.unit.support.talk import SECOND, Talk, appended, outcomes, plan_for, sent, types
+from tests.unit.support.talk import SECOND, Talk, appended, outcomes, profile_for, sent, types
 
 FIRE = Say("say_2", 0, "There is a fire. Leave.", last=True, interrupt=True)
 
@@ -40,7 +40,7 @@ def spoken(talk: Talk, response: str, item: str) -> list[Command]:
 def test_a_greeting_that_the_caller_cannot_interrupt_is_cut_for_good(heard: bool) -> None:
     target = VoiceTarget(mode=Mode.MODEL, endpoint="https://res", api_version="2026-07-15", model="gpt-4.1")
     greeting = Greeting(text="This call is recorded.", interruptible=False)
-    talk = open_line(plan_of(AgentProfile(greeting=greeting), target))
+    talk = open_line(session_profile_of(AgentProfile(greeting=greeting), target))
     assert asked(talk.core.greeting_granted(True, 1.0)) == ["recorded"]
     talk.hear(vl.ResponseCreated("r1"), vl.AudioDelta("r1", "a1", SECOND))
     if heard:
@@ -64,7 +64,7 @@ def test_a_greeting_that_the_caller_cannot_interrupt_is_cut_for_good(heard: bool
 def test_a_greeting_that_was_only_requested_is_not_begun() -> None:
     target = VoiceTarget(mode=Mode.MODEL, endpoint="https://res", api_version="2026-07-15", model="gpt-4.1")
     greeting = Greeting(text="This call is recorded.", interruptible=False)
-    talk = open_line(plan_of(AgentProfile(greeting=greeting), target))
+    talk = open_line(session_profile_of(AgentProfile(greeting=greeting), target))
     talk.core.greeting_granted(True, 1.0)
     assert talk.core.say("2-0", FIRE, 1.1) == [], "there is nothing to stop yet"
     begun = talk.hear(vl.ResponseCreated("r1"), vl.AudioDelta("r1", "a1", SECOND))
@@ -77,7 +77,7 @@ def test_a_greeting_that_was_only_requested_is_not_begun() -> None:
 
 
 def test_the_rest_of_an_interrupted_answer_is_not_owed() -> None:
-    talk = open_line(plan_for())
+    talk = open_line(profile_for())
     talk.turn()
     talk.hear(vl.ResponseCreated("r1"), vl.AudioDelta("r1", "a1", SECOND))
     talk.core.from_caller(Playing("a1"), 1.2)
@@ -93,18 +93,16 @@ def test_the_rest_of_an_interrupted_answer_is_not_owed() -> None:
 
 
 def test_words_of_the_caller_are_answered_although_a_text_came_between() -> None:
-    talk = open_line(plan_for())
+    talk = open_line(profile_for())
     talk.core.say("1-0", Say("say_1", 0, "One. Two.", last=True), 1.0)
     talk.hear(vl.ResponseCreated("r1"), vl.AudioDelta("r1", "a1", SECOND))
     talk.hear(vl.SpeechStarted("u1"), vl.SpeechStopped("u1"))
     talk.core.say("2-0", FIRE, 1.4)
-    debt = talk.core._prompts.owed.debt
-    assert debt is not None
-    assert debt.item_id == "u1"
+    assert outcomes(talk.core.tick(1.0 + profile_for().limits.start_s)) == [("words", "asked_again")]
 
 
 def test_a_sentence_that_was_requested_before_an_interrupting_text_is_not_heard() -> None:
-    talk = open_line(plan_for())
+    talk = open_line(profile_for())
     talk.core.say("1-0", Say("say_1", 0, "One. Two.", last=True), 1.0)
     talk.core.say("2-0", FIRE, 1.1)
     assert types(talk.hear(vl.ResponseCreated("r1"))) == ["response.cancel"]

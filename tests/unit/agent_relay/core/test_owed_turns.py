@@ -6,7 +6,7 @@ import dataclasses
 
 from agent_relay.core.dialog.caller_speech import LONGEST_S
 from agent_relay.core.dialog.conversation_commands import Abandon, Append, Command, GiveUp, RunTool
-from agent_relay.core.dialog.session_profile import SessionProfile, plan_of
+from agent_relay.core.dialog.session_profile import SessionProfile, session_profile_of
 from agent_relay.core.protocol import voice_events as vl
 from agent_relay.core.protocol.agent_profile import AgentProfile, Greeting
 from agent_relay.core.protocol.voice_target import Mode, VoiceTarget
@@ -18,18 +18,18 @@ from tests.unit.support.talk import (
     appended,
     notices,
     outcomes,
-    plan_for,
     probes,
+    profile_for,
     sent,
     types,
 )
 
-LIMITS = plan_for().limits
+LIMITS = profile_for().limits
 
 
 def greeted(plan: SessionProfile | None = None) -> Talk:
     """A caller who hears the greeting next."""
-    talk = Talk(plan or plan_for(greeting=GREETING))
+    talk = Talk(plan or profile_for(greeting=GREETING))
     talk.core.caller_audio(0.5)
     talk.open()
     talk.core.greeting_granted(True, 1.0)
@@ -52,7 +52,7 @@ def test_a_greeting_without_sound_is_asked_for_again() -> None:
 
 
 def test_an_answer_that_was_only_written_is_spoken_as_it_stands() -> None:
-    talk = Talk(plan_for())
+    talk = Talk(profile_for())
     talk.open()
     talk.turn()
     silent = (
@@ -66,7 +66,7 @@ def test_an_answer_that_was_only_written_is_spoken_as_it_stands() -> None:
 
 
 def test_an_agent_that_works_long_is_waited_for() -> None:
-    talk = Talk(plan_for())
+    talk = Talk(profile_for())
     talk.core.caller_audio(0.5)
     talk.open()
     talk.turn()
@@ -85,7 +85,7 @@ def test_an_agent_that_works_long_is_waited_for() -> None:
 
 
 def test_a_service_that_reports_a_response_late_is_not_asked_twice_at_once() -> None:
-    talk = Talk(plan_for())
+    talk = Talk(profile_for())
     talk.open()
     talk.turn()
     commands = talk.core.tick(1.0 + LIMITS.start_s)
@@ -100,7 +100,7 @@ def test_a_service_that_reports_a_response_late_is_not_asked_twice_at_once() -> 
 
 # -- noises
 def test_a_cough_is_followed_by_nothing() -> None:
-    talk = Talk(plan_for())
+    talk = Talk(profile_for())
     talk.core.caller_audio(0.5)
     talk.open()
     assert talk.turn("") == []
@@ -110,7 +110,7 @@ def test_a_cough_is_followed_by_nothing() -> None:
 
 
 def test_a_cough_in_the_middle_of_an_answer_has_its_rest_asked_for() -> None:
-    talk = Talk(plan_for())
+    talk = Talk(profile_for())
     talk.open()
     talk.turn("Where is my order?", "u1")
     talk.reply()
@@ -123,7 +123,7 @@ def test_a_cough_in_the_middle_of_an_answer_has_its_rest_asked_for() -> None:
 
 
 def test_a_late_text_of_earlier_speech_does_not_make_words_of_a_noise() -> None:
-    talk = Talk(plan_for())
+    talk = Talk(profile_for())
     talk.open()
     talk.hear(vl.SpeechStarted("u1"), vl.SpeechStopped("u1"), vl.ResponseCreated("r1"))
     talk.hear(vl.SpeechStarted("u2"), vl.ResponseDone("r1", "cancelled", "turn_detected"))
@@ -134,7 +134,7 @@ def test_a_late_text_of_earlier_speech_does_not_make_words_of_a_noise() -> None:
 
 
 def test_speech_whose_end_is_never_reported_is_over_some_time() -> None:
-    talk = Talk(plan_for())
+    talk = Talk(profile_for())
     talk.open()
     talk.hear(vl.SpeechStarted("u1"))
     assert types(talk.core.tick(1.0 + LONGEST_S)) == []
@@ -143,7 +143,7 @@ def test_speech_whose_end_is_never_reported_is_over_some_time() -> None:
 
 # -- our requests wait for the caller
 def test_keys_are_answered_after_the_caller_has_spoken() -> None:
-    talk = Talk(plan_for())
+    talk = Talk(profile_for())
     talk.open()
     talk.core.from_caller(Dtmf("3"), 1.0)
     talk.hear(vl.SpeechStarted("u1"))
@@ -154,7 +154,7 @@ def test_keys_are_answered_after_the_caller_has_spoken() -> None:
 
 
 def test_a_tool_that_answers_while_the_caller_speaks_waits() -> None:
-    talk = Talk(plan_for(tools=frozenset({"lookup"})))
+    talk = Talk(profile_for(tools=frozenset({"lookup"})))
     talk.open()
     talk.hear(vl.ResponseCreated("r1"))
     commands = talk.hear(vl.FunctionCall("r1", "i1", "c1", "lookup", "{}"), vl.ResponseDone("r1", "completed", ""))
@@ -164,7 +164,7 @@ def test_a_tool_that_answers_while_the_caller_speaks_waits() -> None:
 
 
 def test_a_response_of_ours_that_begins_while_the_caller_speaks_is_dropped() -> None:
-    talk = Talk(plan_for())
+    talk = Talk(profile_for())
     talk.open()
     talk.core.from_caller(Dtmf("#"), 1.0)
     talk.hear(vl.SpeechStarted("u1"))
@@ -173,7 +173,7 @@ def test_a_response_of_ours_that_begins_while_the_caller_speaks_is_dropped() -> 
 
 
 def test_a_response_that_the_service_begins_by_itself_ends_the_callers_speech() -> None:
-    talk = Talk(plan_for())
+    talk = Talk(profile_for())
     talk.open()
     talk.hear(vl.SpeechStarted("u1"), vl.ResponseCreated("r1"))
     assert appended(talk.hear(vl.AudioDelta("r1", "a1", SECOND))) == [Audio("a1", SECOND)]
@@ -185,7 +185,7 @@ def test_a_response_that_the_service_begins_by_itself_ends_the_callers_speech() 
 
 # -- keys
 def test_a_key_stops_what_is_heard() -> None:
-    talk = Talk(plan_for())
+    talk = Talk(profile_for())
     talk.open()
     talk.turn()
     talk.hear(vl.ResponseCreated("r1"), vl.AudioDelta("r1", "a1", SECOND))
@@ -198,7 +198,7 @@ def test_a_key_stops_what_is_heard() -> None:
 
 
 def test_a_key_leaves_work_alone_that_is_not_heard_yet() -> None:
-    talk = Talk(plan_for())
+    talk = Talk(profile_for())
     talk.open()
     talk.turn()
     talk.hear(vl.ResponseCreated("r1"))
@@ -206,7 +206,7 @@ def test_a_key_leaves_work_alone_that_is_not_heard_yet() -> None:
 
 
 def test_a_hash_is_answered_at_once() -> None:
-    talk = Talk(plan_for())
+    talk = Talk(profile_for())
     talk.open()
     talk.reply()
     commands = talk.core.from_caller(Dtmf("#"), 1.5)
@@ -215,7 +215,7 @@ def test_a_hash_is_answered_at_once() -> None:
 
 
 def test_keys_need_not_stop_the_agent() -> None:
-    talk = Talk(dataclasses.replace(plan_for(), keys_interrupt=False))
+    talk = Talk(dataclasses.replace(profile_for(), keys_interrupt=False))
     talk.open()
     talk.reply()
     assert talk.core.from_caller(Dtmf("3"), 1.5) == []
@@ -224,7 +224,9 @@ def test_keys_need_not_stop_the_agent() -> None:
 # -- a greeting that cannot be interrupted
 def protected() -> SessionProfile:
     target = VoiceTarget(mode=Mode.MODEL, endpoint="https://res", api_version="2026-07-15", model="gpt-4.1")
-    return plan_of(AgentProfile(greeting=Greeting(text="This call is recorded.", interruptible=False)), target)
+    return session_profile_of(
+        AgentProfile(greeting=Greeting(text="This call is recorded.", interruptible=False)), target
+    )
 
 
 def test_a_protected_greeting_is_heard_to_its_end() -> None:
@@ -260,7 +262,7 @@ def test_other_greetings_protect_nothing() -> None:
 
 # -- responses whose beginning or end is not reported
 def test_audio_of_a_response_that_was_never_reported_is_an_answer() -> None:
-    talk = Talk(plan_for())
+    talk = Talk(profile_for())
     talk.open()
     talk.turn()
     heard = talk.hear(vl.AudioDelta("r1", "a1", SECOND), vl.AudioDelta("r1", "a1", SECOND))
@@ -272,7 +274,7 @@ def test_audio_of_a_response_that_was_never_reported_is_an_answer() -> None:
 
 
 def test_a_response_that_was_heard_to_its_end_has_ended() -> None:
-    talk = Talk(plan_for())
+    talk = Talk(profile_for())
     talk.open()
     talk.turn()
     talk.hear(vl.ResponseCreated("r1"), vl.AudioDelta("r1", "a1", SECOND), vl.ItemDone("r1", "a1"))
@@ -284,7 +286,7 @@ def test_a_response_that_was_heard_to_its_end_has_ended() -> None:
 
 
 def test_a_function_call_whose_response_does_not_end_is_answered() -> None:
-    talk = Talk(plan_for(tools=frozenset({"lookup"})))
+    talk = Talk(profile_for(tools=frozenset({"lookup"})))
     talk.open()
     talk.turn()
     talk.hear(vl.ResponseCreated("r1"), vl.FunctionCall("r1", "i1", "c1", "lookup", "{}"))
@@ -293,7 +295,7 @@ def test_a_function_call_whose_response_does_not_end_is_answered() -> None:
 
 
 def test_an_answer_that_comes_beside_another_one_is_not_heard() -> None:
-    talk = Talk(plan_for())
+    talk = Talk(profile_for())
     talk.open()
     talk.turn()
     talk.core.tick(1.0 + LIMITS.start_s)
@@ -304,7 +306,7 @@ def test_an_answer_that_comes_beside_another_one_is_not_heard() -> None:
 
 
 def test_a_response_that_the_service_begins_by_itself_later_is_heard() -> None:
-    talk = Talk(plan_for())
+    talk = Talk(profile_for())
     talk.open()
     talk.turn()
     talk.reply("a1", "r1")
@@ -318,7 +320,7 @@ def noise(talk: Talk, item: str) -> list[Command]:
 
 
 def test_work_that_a_noise_did_not_cancel_is_heard_in_its_own_time() -> None:
-    talk = Talk(plan_for())
+    talk = Talk(profile_for())
     talk.core.caller_audio(0.5)
     talk.open()
     talk.turn()
@@ -332,7 +334,7 @@ def test_work_that_a_noise_did_not_cancel_is_heard_in_its_own_time() -> None:
 
 
 def test_noises_that_cancel_again_and_again_end_in_the_fallback() -> None:
-    talk = Talk(plan_for())
+    talk = Talk(profile_for())
     talk.open()
     talk.turn()
     followed = []
@@ -346,7 +348,7 @@ def test_noises_that_cancel_again_and_again_end_in_the_fallback() -> None:
 
 # -- answers that say nothing
 def test_an_answer_that_is_cut_after_a_word_is_asked_for_again() -> None:
-    talk = Talk(plan_for())
+    talk = Talk(profile_for())
     talk.open()
     talk.turn()
     short = SECOND[: len(SECOND) // 4]
@@ -357,7 +359,7 @@ def test_an_answer_that_is_cut_after_a_word_is_asked_for_again() -> None:
 
 
 def test_a_long_answer_that_is_cut_is_noted() -> None:
-    talk = Talk(plan_for())
+    talk = Talk(profile_for())
     talk.open()
     talk.turn()
     talk.hear(vl.ResponseCreated("r1"), vl.AudioDelta("r1", "a1", SECOND * 2))
@@ -366,7 +368,7 @@ def test_a_long_answer_that_is_cut_is_noted() -> None:
 
 
 def test_an_answer_heard_before_its_response_ends_is_not_asked_for_again() -> None:
-    talk = Talk(plan_for())
+    talk = Talk(profile_for())
     talk.open()
     talk.turn()
     talk.hear(vl.ResponseCreated("r1"), vl.AgentTranscriptDone("r1", "a1", "At nine."))
@@ -386,7 +388,7 @@ def test_a_protected_greeting_that_is_cut_off_is_spoken_as_a_whole() -> None:
 
 
 def test_a_quota_outlasts_the_voice_session() -> None:
-    talk = Talk(plan_for())
+    talk = Talk(profile_for())
     talk.open()
     talk.turn()
     talk.hear(vl.ResponseCreated("r1"), vl.ResponseDone("r1", "failed", "rate_limit_exceeded", "try again in 6 s"))

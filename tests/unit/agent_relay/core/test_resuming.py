@@ -17,11 +17,11 @@ from agent_relay.core.keepalive import ANSWER_S, PROBE_S
 from agent_relay.core.protocol import voice_events as vl
 from agent_relay.core.protocol.voice_target import Mode
 from bridge_common.wire.entries import Hold, MediaAttached, MediaDetached, Played, Playing
-from tests.unit.support.talk import GREETING, SECOND, Talk, appended, notices, plan_for, probes, sent, types
+from tests.unit.support.talk import GREETING, SECOND, Talk, appended, notices, probes, profile_for, sent, types
 
 
 def test_a_model_is_told_what_was_said_and_asked_for_the_owed_answer() -> None:
-    talk = Talk(plan_for())
+    talk = Talk(profile_for())
     talk.open()
     talk.turn("Where is my order?")
     lost = talk.core.session_lost("1006", 2.0)
@@ -33,7 +33,7 @@ def test_a_model_is_told_what_was_said_and_asked_for_the_owed_answer() -> None:
 
 
 def test_a_say_that_was_never_understood_is_asked_for_again() -> None:
-    talk = Talk(plan_for())
+    talk = Talk(profile_for())
     talk.open()
     talk.hear(vl.SpeechStarted("u1"), vl.SpeechStopped("u1"))
     talk.core.session_lost("1006", 2.0)
@@ -41,7 +41,7 @@ def test_a_say_that_was_never_understood_is_asked_for_again() -> None:
 
 
 def test_an_agent_remembers_by_itself() -> None:
-    talk = Talk(plan_for(Mode.AGENT))
+    talk = Talk(profile_for(Mode.AGENT))
     talk.open("conv_1")
     talk.turn()
     talk.reply()
@@ -51,7 +51,7 @@ def test_an_agent_remembers_by_itself() -> None:
 
 
 def test_an_agent_that_forgot_is_told() -> None:
-    talk = Talk(plan_for(Mode.AGENT))
+    talk = Talk(profile_for(Mode.AGENT))
     talk.open("conv_1")
     talk.turn()
     talk.reply()
@@ -61,7 +61,7 @@ def test_an_agent_that_forgot_is_told() -> None:
 
 
 def test_a_long_gap_is_filled_with_the_hold_tone() -> None:
-    talk = Talk(plan_for())
+    talk = Talk(profile_for())
     talk.core.caller_audio(0.5)
     talk.open()
     talk.core.session_lost("1006", 2.0)
@@ -73,7 +73,7 @@ def test_a_long_gap_is_filled_with_the_hold_tone() -> None:
 def test_a_takeover_replays_the_transcript_and_ends_the_hold() -> None:
     history = History()
     history.caller("u1", "Where is my order?")
-    talk = Talk(plan_for(greeting=GREETING), greeted=True, taken_over=True, history=history)
+    talk = Talk(profile_for(greeting=GREETING), greeted=True, resumed=True, history=history)
     talk.core.caller_audio(0.2)
     assert talk.core.tick(0.5) == [Append(Hold(True))]
     commands = talk.open()
@@ -82,7 +82,7 @@ def test_a_takeover_replays_the_transcript_and_ends_the_hold() -> None:
 
 
 def test_while_the_relay_before_speaks_there_is_no_hold_tone() -> None:
-    talk = Talk(plan_for(), greeted=True, taken_over=True, alone=False)
+    talk = Talk(profile_for(), greeted=True, resumed=True, alone=False)
     talk.core.caller_audio(0.2)
     assert talk.core.next_at() is None
     assert talk.core.tick(30.0) == []
@@ -92,7 +92,7 @@ def test_while_the_relay_before_speaks_there_is_no_hold_tone() -> None:
 
 
 def test_who_is_ready_when_the_relay_before_leaves_has_not_lost_anything() -> None:
-    talk = Talk(plan_for(), greeted=True, taken_over=True, alone=False)
+    talk = Talk(profile_for(), greeted=True, resumed=True, alone=False)
     talk.core.caller_audio(0.2)
     talk.open()
     talk.core.left_alone(2.0)
@@ -100,12 +100,12 @@ def test_who_is_ready_when_the_relay_before_leaves_has_not_lost_anything() -> No
 
 
 def test_a_response_that_stops_coming_ends_the_session() -> None:
-    talk = Talk(plan_for())
+    talk = Talk(profile_for())
     talk.open()
     talk.turn()
     talk.hear(vl.ResponseCreated("r1"), vl.AudioDelta("r1", "a1", SECOND))
     talk.core.from_caller(Playing("a1"), 1.0)
-    patience_s = plan_for().limits.patience_s
+    patience_s = profile_for().limits.patience_s
     now, commands = 1.0, list[Command]()
     while not any(isinstance(command, Abandon) for command in commands):
         now = talk.core.next_at() or 0.0
@@ -121,7 +121,7 @@ def test_a_response_that_stops_coming_ends_the_session() -> None:
 
 
 def test_a_session_that_goes_mute_in_a_response_is_given_up_soon() -> None:
-    talk = Talk(plan_for())
+    talk = Talk(profile_for())
     talk.open()
     talk.hear(vl.ResponseCreated("r1"), vl.AudioDelta("r1", "a1", SECOND))
     assert talk.core.tick(1.0 + PROBE_S - 0.1) == []
@@ -133,14 +133,14 @@ def test_a_session_that_goes_mute_in_a_response_is_given_up_soon() -> None:
 
 
 def test_a_session_from_which_nothing_is_due_may_be_silent() -> None:
-    talk = Talk(plan_for())
+    talk = Talk(profile_for())
     talk.open()
     assert talk.core.next_at() is None
     assert talk.core.tick(3600.0) == []
 
 
 def test_a_caller_who_was_heard_and_gets_no_answer_makes_the_session_prove_itself() -> None:
-    talk = Talk(plan_for())
+    talk = Talk(profile_for())
     talk.open()
     talk.hear(vl.SpeechStarted("u1"), vl.SpeechStopped("u1"))
     assert talk.core.caller_waits
@@ -148,7 +148,7 @@ def test_a_caller_who_was_heard_and_gets_no_answer_makes_the_session_prove_itsel
 
 
 def test_media_that_is_lost_settles_what_was_playing() -> None:
-    talk = Talk(plan_for())
+    talk = Talk(profile_for())
     talk.open()
     talk.reply()
     talk.core.from_caller(Playing("a1"), 1.0)
@@ -157,7 +157,7 @@ def test_media_that_is_lost_settles_what_was_playing() -> None:
 
 
 def test_the_end_writes_down_what_was_being_said() -> None:
-    talk = Talk(plan_for())
+    talk = Talk(profile_for())
     talk.open()
     talk.reply()
     phase, record = talk.core.call_ended(1.5)
@@ -169,7 +169,7 @@ def test_the_end_writes_down_what_was_being_said() -> None:
 def test_after_another_relay_what_the_caller_said_last_is_answered() -> None:
     history = History()
     history.caller("u1", "Where is my order?")
-    talk = Talk(plan_for(), greeted=True, taken_over=True, history=history)
+    talk = Talk(profile_for(), greeted=True, resumed=True, history=history)
     assert "response.create" not in types(talk.open()), "the service may hear it again, and answer by itself"
     assert "response.create" not in types(talk.core.tick(1.0 + GRACE_S - 0.1))
     assert types(talk.core.tick(1.0 + GRACE_S)) == ["response.create"]
@@ -179,14 +179,14 @@ def test_after_another_relay_what_the_caller_said_last_is_answered() -> None:
 def test_after_another_relay_a_caller_who_is_heard_anew_is_answered_once() -> None:
     history = History()
     history.caller("u1", "Where is my order?")
-    talk = Talk(plan_for(), greeted=True, taken_over=True, history=history)
+    talk = Talk(profile_for(), greeted=True, resumed=True, history=history)
     talk.open()
     talk.turn()
     assert "response.create" not in types(talk.core.tick(1.0 + GRACE_S))
 
 
 def test_an_agent_that_thinks_for_long_is_not_silent() -> None:
-    talk = Talk(plan_for(tools=frozenset({"lookup"})))
+    talk = Talk(profile_for(tools=frozenset({"lookup"})))
     talk.core.caller_audio(0.5)
     talk.open()
     talk.turn()
@@ -204,7 +204,7 @@ def test_an_agent_that_thinks_for_long_is_not_silent() -> None:
 
 
 def test_a_media_socket_that_went_without_a_word_settles_what_was_playing() -> None:
-    talk = Talk(plan_for())
+    talk = Talk(profile_for())
     talk.core.caller_audio(0.5)
     talk.open()
     talk.reply()
@@ -216,7 +216,7 @@ def test_a_media_socket_that_went_without_a_word_settles_what_was_playing() -> N
 
 
 def test_a_greeting_whose_relay_died_before_it_was_spoken_is_spoken() -> None:
-    talk = Talk(plan_for(greeting=GREETING), greeted=True, taken_over=True)
+    talk = Talk(profile_for(greeting=GREETING), greeted=True, resumed=True)
     talk.core.caller_audio(0.5)
     assert "response.create" not in types(talk.open())
     commands = talk.core.tick(1.0 + GRACE_S)
@@ -226,14 +226,14 @@ def test_a_greeting_whose_relay_died_before_it_was_spoken_is_spoken() -> None:
 def test_a_caller_who_has_heard_something_is_not_greeted_again() -> None:
     history = History()
     history.agent("a1", "Welcome!")
-    talk = Talk(plan_for(greeting=GREETING), greeted=True, taken_over=True, history=history)
+    talk = Talk(profile_for(greeting=GREETING), greeted=True, resumed=True, history=history)
     talk.core.caller_audio(0.5)
     talk.open()
     assert "response.create" not in types(talk.core.tick(10.0))
 
 
 def test_a_greeting_that_was_never_due_is_spoken_once() -> None:
-    talk = Talk(plan_for(greeting=GREETING), taken_over=True)
+    talk = Talk(profile_for(greeting=GREETING), resumed=True)
     talk.core.caller_audio(0.5)
     assert MarkGreeted() in talk.open()
     assert "response.create" not in types(talk.core.tick(0.9 + GRACE_S)), "not before it is marked"

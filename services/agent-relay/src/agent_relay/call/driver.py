@@ -76,8 +76,8 @@ class Driver:
 
     # -- state of the conversation
     @property
-    def plan(self) -> SessionProfile:
-        return self._conversation.plan
+    def profile(self) -> SessionProfile:
+        return self._conversation.profile
 
     @property
     def ready(self) -> bool:
@@ -123,9 +123,6 @@ class Driver:
         )
 
     # -- the call
-    def begin(self) -> None:
-        self._conversation.begin(self._now())
-
     def left_alone(self, since: float) -> None:
         """No other relay speaks in the call any more. `since`: loop time."""
         self._conversation.left_alone(since)

@@ -42,7 +42,7 @@ _LAST_WORDS_S: Final = 1.0
 
 async def open_relay(desk: CallContext, claim: Claim, record: CallRecord) -> Relay:
     conversation = await begin_conversation(desk, record)
-    trace = CallTrace(claim, record.traceparent, shows_words=conversation.plan.keeps_transcript)
+    trace = CallTrace(claim, record.traceparent, shows_words=conversation.profile.keeps_transcript)
     return Relay(desk, claim, record, Driver(claim.call_id, conversation, trace), trace)
 
 
@@ -64,9 +64,9 @@ class Relay:
         self._ended = False
         self._hands_over = False
         self._predecessor = PreviousOwner(desk.fleet, claim.speaker, record.voice_epoch)
-        plan = driver.plan
-        self._voice = CallVoice(desk, record, plan, trace, driver)
-        self._errands = Outbox(desk, claim, driver, self._lose_lease, keeps_transcript=plan.keeps_transcript)
+        profile = driver.profile
+        self._voice = CallVoice(desk, record, profile, trace, driver)
+        self._errands = Outbox(desk, claim, driver, self._lose_lease, keeps_transcript=profile.keeps_transcript)
         self._downlink = DownlinkWriter(desk.writer, desk.keys.downlink(claim.call_id), claim, self._lose_lease)
         driver.connect(self._voice, self._errands, self._downlink)
         self.says = AnnouncementReader(desk, claim.call_id, driver.announcement)
@@ -77,7 +77,7 @@ class Relay:
             driver,
             self._missed_uplink,
             partial(self.stop, ENDED),
-            taken_over=was_held(record),
+            resumed=was_held(record),
             gated=self._predecessor.speaks,
         )
 
@@ -145,7 +145,6 @@ class Relay:
 
     async def run(self) -> str:
         """Until the call is over here; returns why: `ENDED`, `LEASE_LOST`, `RELEASED` or `FAILED`."""
-        self._driver.begin()
         uplink = self._desk.keys.uplink(self.claim.call_id)
         self._desk.reader.add(uplink, self.claim.uplink_cursor, self._uplink.on_entry)
         silence, stop = self._await_silence(), self._await_stop()

@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 
 class UplinkReader:
-    """`taken_over`: another relay drove this call before. `gated`: it may still process the caller's audio and tones,
+    """`resumed`: another relay drove this call before. `gated`: it may still process the caller's audio and tones,
     which are held back until `release`.
     """
 
@@ -42,7 +42,7 @@ class UplinkReader:
         missed: MissedUplink,
         on_end: Callable[[], None],
         *,
-        taken_over: bool,
+        resumed: bool,
         gated: bool,
     ) -> None:
         self._call_id = claim.call_id
@@ -52,7 +52,7 @@ class UplinkReader:
         self._loop = asyncio.get_running_loop()
         self._cursor = UplinkCursor(claim.uplink_cursor)
         self._gate = UplinkGate() if gated else None
-        self._rereads_tones = taken_over and claim.uplink_cursor == BEGINNING
+        self._rereads_tones = resumed and claim.uplink_cursor == BEGINNING
         """Tones before our first voice session may have been processed by the previous owner."""
         self._known_socket = record.uplink_epoch
         """Epoch of the newest media socket when we claimed the call."""

@@ -6,15 +6,15 @@ import json
 
 from agent_relay.core.announcements.announcement_queue import SAY, AnnouncementQueue, outcome_of
 from agent_relay.core.dialog.agent_speech import AgentSpeech
-from agent_relay.core.dialog.conversation_commands import Command, MarkSaid, Record
+from agent_relay.core.dialog.conversation_commands import Command, MarkSaid, Record, WallClock
 from agent_relay.core.dialog.history import History
-from agent_relay.core.dialog.wall_clock import WallClock
+from agent_relay.core.protocol.voice_events import AgentTranscriptDelta
 from bridge_common.wire.entries import Notice, Say
 
 
-def _queue(said: str = "") -> AnnouncementQueue:
+def _queue(said: str = "", speech: AgentSpeech | None = None) -> AnnouncementQueue:
     clock = WallClock()
-    return AnnouncementQueue("", AgentSpeech(History(), truncates=True, unix_ms=clock.unix_ms), clock, said)
+    return AnnouncementQueue("", speech or AgentSpeech(History(), clock, truncates=True), clock, said)
 
 
 def _reports(commands: list[Command]) -> list[tuple[str, str]]:
@@ -95,11 +95,12 @@ def test_lost_sentences_are_spoken_again() -> None:
 
 
 def test_a_hand_over_leaves_what_waits_and_reports_what_sounds() -> None:
-    queue = _queue()
+    speech = AgentSpeech(History(), WallClock(), truncates=True)
+    queue = _queue(speech=speech)
     queue.add("1-0", Say("say_1", 0, "One.", last=True), 1.0)
     queue.add("2-0", Say("say_2", 0, "Two.", last=True), 1.0)
     _speak(queue, "r1")
-    queue._speech.text("a1", "r1", "One.", 1.0, whole=False)
+    speech.text(AgentTranscriptDelta("r1", "a1", "One."), 1.0)
     queue.finish_first(2.0)
     assert _reports(queue.call_left(3.0)) == [("say_1", "spoken")]
     assert queue.first is not None

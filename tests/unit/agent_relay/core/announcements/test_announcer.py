@@ -12,7 +12,7 @@ from agent_relay.core.keepalive import PROBE_S
 from agent_relay.core.protocol import voice_events as vl
 from agent_relay.core.protocol.voice_target import Mode
 from bridge_common.wire.entries import Audio, Clear, Dtmf, MediaAttached, Notice, Played, Playing, Say, Turn
-from tests.unit.support.talk import GREETING, SECOND, Talk, appended, plan_for, sent, types
+from tests.unit.support.talk import GREETING, SECOND, Talk, appended, profile_for, sent, types
 
 TWO = Say("say_1", 0, "Good morning. This is Contoso.", last=True)
 
@@ -56,7 +56,7 @@ def speak(talk: Talk, response: str, item: str, text: str) -> list[Command]:
 
 
 def test_a_text_is_spoken_sentence_by_sentence_and_told_of_when_it_was_heard() -> None:
-    talk = open_line(Talk(plan_for()))
+    talk = open_line(Talk(profile_for()))
     first = talk.core.say("5-0", TWO, 2.0)
     assert said(first) == ["Good morning."]
     second = speak(talk, "r1", "a1", "Good morning.")
@@ -71,7 +71,7 @@ def test_a_text_is_spoken_sentence_by_sentence_and_told_of_when_it_was_heard() -
 
 
 def test_the_first_sentence_is_asked_for_while_the_second_is_being_written() -> None:
-    talk = open_line(Talk(plan_for()))
+    talk = open_line(Talk(profile_for()))
     assert said(talk.core.say("1-0", Say("say_1", 0, "Good morning."), 2.0)) == []
     assert said(talk.core.say("2-0", Say("say_1", 13, " T"), 2.1)) == ["Good morning."]
     assert said(speak(talk, "r1", "a1", "Good morning.")) == []
@@ -80,7 +80,7 @@ def test_the_first_sentence_is_asked_for_while_the_second_is_being_written() -> 
 
 
 def test_a_pause_of_the_writer_is_noticed_by_the_clock() -> None:
-    talk = open_line(Talk(plan_for()))
+    talk = open_line(Talk(profile_for()))
     talk.core.say("1-0", Say("say_1", 0, "Good morning."), 2.0)
     assert talk.core.next_at() == pytest.approx(2.0 + STOP_PAUSE_S)
     assert said(talk.core.tick(2.0)) == []
@@ -88,7 +88,7 @@ def test_a_pause_of_the_writer_is_noticed_by_the_clock() -> None:
 
 
 def test_a_barge_in_drops_the_rest_and_what_is_still_written() -> None:
-    talk = open_line(Talk(plan_for()))
+    talk = open_line(Talk(profile_for()))
     talk.core.say("1-0", Say("say_1", 0, "Good morning. This is Contoso. And"), 2.0)
     talk.core.say("2-0", Say("say_2", 0, "Later.", last=True), 2.0)
     speak(talk, "r1", "a1", "Good morning.")
@@ -112,7 +112,7 @@ def test_a_barge_in_drops_the_rest_and_what_is_still_written() -> None:
 
 
 def test_a_barge_in_after_all_was_generated_is_no_less_one() -> None:
-    talk = open_line(Talk(plan_for()))
+    talk = open_line(Talk(profile_for()))
     talk.core.say("1-0", Say("say_1", 0, "Good morning.", last=True), 2.0)
     speak(talk, "r1", "a1", "Good morning.")
     talk.core.from_caller(Playing("a1"), 2.1)
@@ -121,7 +121,7 @@ def test_a_barge_in_after_all_was_generated_is_no_less_one() -> None:
 
 
 def test_after_a_noise_it_goes_on_with_what_was_not_heard() -> None:
-    talk = open_line(Talk(plan_for()))
+    talk = open_line(Talk(profile_for()))
     text = "Good morning. This is Contoso. We are closed."
     talk.core.say("1-0", Say("say_1", 0, text, last=True), 2.0)
     speak(talk, "r1", "a1", "Good morning.")
@@ -142,7 +142,7 @@ def test_after_a_noise_it_goes_on_with_what_was_not_heard() -> None:
 
 
 def test_a_text_that_was_whole_but_not_heard_is_spoken_again_after_a_noise() -> None:
-    talk = open_line(Talk(plan_for()))
+    talk = open_line(Talk(profile_for()))
     talk.core.say("1-0", Say("say_1", 0, "Good morning.", last=True), 2.0)
     speak(talk, "r1", "a1", "Good morning.")
     talk.hear(vl.SpeechStarted("u1"), vl.SpeechStopped("u1"))
@@ -151,7 +151,7 @@ def test_a_text_that_was_whole_but_not_heard_is_spoken_again_after_a_noise() -> 
 
 
 def test_a_caller_who_may_not_interrupt_does_not() -> None:
-    talk = open_line(Talk(dataclasses.replace(plan_for(), interrupts=False)))
+    talk = open_line(Talk(dataclasses.replace(profile_for(), interrupts=False)))
     talk.core.say("1-0", TWO, 2.0)
     assert talk.hear(vl.SpeechStarted("u1"), vl.SpeechStopped("u1")) == []
     assert said(speak(talk, "r1", "a1", "Good morning.")) == []
@@ -159,7 +159,7 @@ def test_a_caller_who_may_not_interrupt_does_not() -> None:
 
 
 def test_a_response_that_begins_after_its_text_was_dropped_is_not_heard() -> None:
-    talk = open_line(Talk(plan_for()))
+    talk = open_line(Talk(profile_for()))
     talk.core.say("1-0", TWO, 2.0)
     talk.hear(vl.SpeechStarted("u1"))
     assert sent(talk.hear(vl.ResponseCreated("r1"))) == [vl.cancel_response("r1")]
@@ -169,14 +169,14 @@ def test_a_response_that_begins_after_its_text_was_dropped_is_not_heard() -> Non
 
 # -- its place among the others
 def test_it_waits_for_the_agent_to_finish() -> None:
-    talk = open_line(Talk(plan_for()))
+    talk = open_line(Talk(profile_for()))
     talk.hear(vl.ResponseCreated("r1"), vl.AudioDelta("r1", "a1", SECOND))
     assert said(talk.core.say("1-0", TWO, 2.0)) == []
     assert said(talk.hear(vl.ResponseDone("r1", "completed", ""))) == ["Good morning."]
 
 
 def test_one_that_interrupts_does_not_wait() -> None:
-    talk = open_line(Talk(plan_for()))
+    talk = open_line(Talk(profile_for()))
     talk.core.say("1-0", TWO, 2.0)
     talk.core.say("2-0", Say("say_2", 0, "Never.", last=True), 2.0)
     talk.hear(vl.ResponseCreated("r1"), vl.AudioDelta("r1", "a1", SECOND))
@@ -190,7 +190,7 @@ def test_one_that_interrupts_does_not_wait() -> None:
 
 
 def test_it_waits_for_the_caller_and_the_answer_but_not_for_ever() -> None:
-    talk = open_line(Talk(plan_for()))
+    talk = open_line(Talk(profile_for()))
     talk.hear(vl.SpeechStarted("u1"))
     assert said(talk.core.say("1-0", TWO, 2.0)) == []
     talk.now = 3.0
@@ -201,7 +201,7 @@ def test_it_waits_for_the_caller_and_the_answer_but_not_for_ever() -> None:
 
 
 def test_it_waits_for_the_line_and_for_the_greeting() -> None:
-    talk = Talk(plan_for(greeting=GREETING))
+    talk = Talk(profile_for(greeting=GREETING))
     assert talk.core.say("1-0", TWO, 0.5) == []
     talk.open()
     assert said(talk.core.from_caller(MediaAttached(16_000), 2.0)) == []
@@ -213,7 +213,7 @@ def test_it_waits_for_the_line_and_for_the_greeting() -> None:
 
 
 def test_one_text_after_the_other() -> None:
-    talk = open_line(Talk(plan_for()))
+    talk = open_line(Talk(profile_for()))
     talk.core.say("1-0", Say("say_1", 0, "One."), 2.0)
     assert said(talk.core.say("2-0", Say("say_2", 0, "Three. Four.", last=True), 2.0)) == []
     assert said(talk.core.say("3-0", Say("say_1", 4, " Two.", last=True), 2.0)) == ["One."]
@@ -224,7 +224,7 @@ def test_one_text_after_the_other() -> None:
 
 
 def test_tones_are_answered_in_between() -> None:
-    talk = open_line(Talk(plan_for()))
+    talk = open_line(Talk(profile_for()))
     talk.core.say("1-0", TWO, 2.0)
     talk.core.from_caller(Dtmf("#"), 2.1)
     after = speak(talk, "r1", "a1", "Good morning.")
@@ -233,7 +233,7 @@ def test_tones_are_answered_in_between() -> None:
 
 # -- when it does not go well
 def test_a_form_that_is_refused_gives_way_to_the_next_for_good() -> None:
-    talk = open_line(Talk(plan_for(Mode.AGENT)))
+    talk = open_line(Talk(profile_for(Mode.AGENT)))
     talk.core.say("1-0", TWO, 2.0)
     again = talk.hear(vl.ErrorEvent("invalid_request_error", "not for agents", "", "say-1"))
     assert types(again) == ["conversation.item.create", "response.create"]
@@ -246,14 +246,14 @@ def test_a_form_that_is_refused_gives_way_to_the_next_for_good() -> None:
 
 
 def test_a_model_is_instructed_when_it_takes_no_fixed_text() -> None:
-    talk = open_line(Talk(plan_for(Mode.MODEL)))
+    talk = open_line(Talk(profile_for(Mode.MODEL)))
     talk.core.say("1-0", TWO, 2.0)
     (again,) = sent(talk.hear(vl.ErrorEvent("invalid_value", "unknown field", "", "say-1")))
     assert "instructions" in str(again["response"])
 
 
 def test_a_request_that_met_another_response_is_made_after_it() -> None:
-    talk = open_line(Talk(plan_for()))
+    talk = open_line(Talk(profile_for()))
     talk.core.say("1-0", TWO, 2.0)
     busy = vl.ErrorEvent("conversation_already_has_active_response", "", "", "say-1")
     assert sent(talk.hear(vl.ResponseCreated("r_theirs"), busy)) == []
@@ -261,7 +261,7 @@ def test_a_request_that_met_another_response_is_made_after_it() -> None:
 
 
 def test_a_failed_sentence_is_said_again_once() -> None:
-    talk = open_line(Talk(plan_for()))
+    talk = open_line(Talk(profile_for()))
     talk.core.say("1-0", TWO, 2.0)
     first = talk.hear(vl.ResponseCreated("r1"), vl.ResponseDone("r1", "failed", "x"))
     assert said(first) == ["Good morning."]
@@ -271,15 +271,15 @@ def test_a_failed_sentence_is_said_again_once() -> None:
 
 
 def test_a_request_that_is_never_answered_is_made_again() -> None:
-    talk = open_line(Talk(plan_for()))
+    talk = open_line(Talk(profile_for()))
     talk.core.say("1-0", TWO, 2.0)
-    assert said(talk.core.tick(2.0 + plan_for().limits.start_s)) == ["Good morning."]
-    given_up = talk.core.tick(2.0 + 2 * plan_for().limits.start_s)
+    assert said(talk.core.tick(2.0 + profile_for().limits.start_s)) == ["Good morning."]
+    given_up = talk.core.tick(2.0 + 2 * profile_for().limits.start_s)
     assert outcomes(given_up) == [("say_1", "failed")]
 
 
 def test_a_sentence_without_sound_has_failed() -> None:
-    talk = open_line(Talk(plan_for()))
+    talk = open_line(Talk(profile_for()))
     talk.core.say("1-0", TWO, 2.0)
     silent = [(vl.ResponseCreated(id_), vl.ResponseDone(id_, "completed", "")) for id_ in ("r1", "r2")]
     assert said(talk.hear(*silent[0])) == ["Good morning."]
@@ -287,17 +287,17 @@ def test_a_sentence_without_sound_has_failed() -> None:
 
 
 def test_a_sentence_whose_response_does_not_come_is_cancelled_and_asked_for_again() -> None:
-    talk = open_line(Talk(plan_for()))
+    talk = open_line(Talk(profile_for()))
     talk.core.say("1-0", TWO, 2.0)
     talk.hear(vl.ResponseCreated("r1"))
-    stuck = talk.core.tick(2.0 + plan_for().limits.fallback_s)
+    stuck = talk.core.tick(2.0 + profile_for().limits.fallback_s)
     assert sent(stuck)[0] == vl.cancel_response("r1")
     assert said(stuck) == ["Good morning."]
     assert appended(talk.hear(vl.AudioDelta("r1", "a1", SECOND))) == [], "it comes too late"
 
 
 def test_a_quota_is_waited_for_as_long_as_the_error_says() -> None:
-    talk = open_line(Talk(plan_for()))
+    talk = open_line(Talk(profile_for()))
     talk.core.say("1-0", TWO, 2.0)
     talk.now = 2.0
     refused = vl.ErrorEvent("rate_limit_exceeded", "Please try again in 4s.", "", "say-1")
@@ -307,7 +307,7 @@ def test_a_quota_is_waited_for_as_long_as_the_error_says() -> None:
 
 
 def test_a_lost_session_costs_no_sentence_and_no_answer_is_owed_for_it() -> None:
-    talk = open_line(Talk(plan_for()))
+    talk = open_line(Talk(profile_for()))
     talk.core.say("1-0", TWO, 2.0)
     talk.hear(vl.ResponseCreated("r1"), vl.AudioDelta("r1", "a1", SECOND))
     talk.core.session_lost("1006", 2.5)
@@ -319,20 +319,20 @@ def test_a_lost_session_costs_no_sentence_and_no_answer_is_owed_for_it() -> None
 
 # -- another relay
 def test_the_next_relay_goes_on_with_the_next_sentence() -> None:
-    talk = Talk(plan_for(), greeted=True, taken_over=True, said="say_1:14")
+    talk = Talk(profile_for(), greeted=True, resumed=True, said="say_1:14")
     open_line(talk)
     assert said(talk.core.say("1-0", TWO, 2.0)) == ["This is Contoso."]
 
 
 def test_what_is_over_is_not_begun_again_by_its_late_pieces() -> None:
-    talk = Talk(plan_for(), greeted=True, taken_over=True, said="")
+    talk = Talk(profile_for(), greeted=True, resumed=True, said="")
     open_line(talk)
     assert talk.core.say("9-0", Say("say_1", 20, "The rest.", last=True), 2.0) == []
     assert outcomes(talk.core.call_ended(3.0)) == []
 
 
 def test_what_is_held_is_left_to_another_relay() -> None:
-    talk = open_line(Talk(plan_for()))
+    talk = open_line(Talk(profile_for()))
     talk.core.say("1-0", TWO, 2.0)
     assert said(talk.core.hold_announcements(True, 2.0)) == []
     assert said(speak(talk, "r1", "a1", "Good morning.")) == []
@@ -342,7 +342,7 @@ def test_what_is_held_is_left_to_another_relay() -> None:
 
 
 def test_the_end_of_the_call_is_told() -> None:
-    talk = open_line(Talk(plan_for()))
+    talk = open_line(Talk(profile_for()))
     talk.core.say("1-0", TWO, 2.0)
     speak(talk, "r1", "a1", "Good morning.")
     assert outcomes(talk.core.call_left(3.0)) == []
@@ -350,14 +350,14 @@ def test_the_end_of_the_call_is_told() -> None:
 
 
 def test_audio_of_a_text_goes_to_the_downlink_like_any_other() -> None:
-    talk = open_line(Talk(plan_for()))
+    talk = open_line(Talk(profile_for()))
     talk.core.say("1-0", TWO, 2.0)
     assert Audio("a1", SECOND) in appended(speak(talk, "r1", "a1", "Good morning."))
 
 
 # -- dropped while the request waits
 def test_a_dropped_text_is_not_asked_for_once_the_other_response_ends() -> None:
-    talk = open_line(Talk(plan_for()))
+    talk = open_line(Talk(profile_for()))
     talk.core.say("1-0", TWO, 2.0)
     busy = vl.ErrorEvent("conversation_already_has_active_response", "", "", "say-1")
     talk.hear(vl.ResponseCreated("r_theirs"), busy)
@@ -369,21 +369,21 @@ def test_a_dropped_text_is_not_asked_for_once_the_other_response_ends() -> None:
 
 @pytest.mark.parametrize("status", ["incomplete", "completed"])
 def test_a_sentence_without_a_sound_is_said_again(status: str) -> None:
-    talk = open_line(Talk(plan_for()))
+    talk = open_line(Talk(profile_for()))
     talk.core.say("1-0", TWO, 2.0)
     silent = (vl.ResponseCreated("r1"), vl.ResponseDone("r1", status, ""))
     assert said(talk.hear(*silent)) == ["Good morning."]
 
 
 def test_a_sentence_that_was_cut_off_within_its_sound_is_not_said_again() -> None:
-    talk = open_line(Talk(plan_for()))
+    talk = open_line(Talk(profile_for()))
     talk.core.say("1-0", TWO, 2.0)
     sounds = (vl.ResponseCreated("r1"), vl.AudioDelta("r1", "a1", SECOND), vl.ResponseDone("r1", "incomplete", ""))
     assert said(talk.hear(*sounds)) == ["This is Contoso."]
 
 
 def test_a_text_of_which_nothing_was_heard_outlives_a_barge_in() -> None:
-    talk = open_line(Talk(plan_for()))
+    talk = open_line(Talk(profile_for()))
     talk.core.say("1-0", Say("say_1", 0, "Good morning.", last=True), 2.0)
     talk.core.say("2-0", Say("say_2", 0, "We are closed.", last=True), 2.0)
     speak(talk, "r1", "a1", "Good morning.")

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 from agent_relay.core.dialog.agent_speech import UNTOLD_S, AgentSpeech
-from agent_relay.core.dialog.conversation_commands import Append, Command, Record, Send
+from agent_relay.core.dialog.conversation_commands import Append, Command, Record, Send, WallClock
 from agent_relay.core.dialog.history import History
 from agent_relay.core.protocol.voice_events import (
+    AgentTranscriptDelta,
+    AgentTranscriptDone,
     AudioDelta,
     ErrorEvent,
     ItemDone,
@@ -20,11 +22,11 @@ WORDS = "one two three four"
 
 def _speech(*, truncates: bool = True) -> tuple[AgentSpeech, History]:
     history = History()
-    return AgentSpeech(history, truncates=truncates, unix_ms=lambda now: int(now * 1000)), history
+    return AgentSpeech(history, WallClock(), truncates=truncates), history
 
 
 def _say(speech: AgentSpeech, item: str = "a1", response: str = "r1", at: float = 10.0) -> list[Command]:
-    commands = speech.text(item, response, WORDS, at, whole=True)
+    commands = speech.text(AgentTranscriptDone(response, item, WORDS), at)
     commands += speech.delta(AudioDelta(response, item, SECOND), at)
     commands += speech.item_done(ItemDone(response, item))
     return commands + speech.response_done(response)
@@ -71,7 +73,7 @@ def test_the_rest_of_an_interrupted_response_is_dropped() -> None:
     speech.delta(AudioDelta("r1", "a1", SECOND), 10.0)
     speech.interrupt("")
     assert speech.delta(AudioDelta("r1", "a2", SECOND), 10.1) == []
-    assert speech.text("a2", "r1", WORDS, 10.1, whole=True) == []
+    assert speech.text(AgentTranscriptDone("r1", "a2", WORDS), 10.1) == []
     speech.response_done("r1")
     assert speech.delta(AudioDelta("r2", "a3", SECOND), 10.2) == [Append(Audio("a3", SECOND))]
 
@@ -101,7 +103,7 @@ def test_nothing_of_a_cleared_item_follows_even_without_its_response() -> None:
     speech.interrupt("")
     speech.played("a1", 0, complete=False)
     assert speech.delta(AudioDelta("r1", "a1", SECOND), 11.0) == []
-    assert speech.text("a1", "r1", "x", 11.0, whole=True) == []
+    assert speech.text(AgentTranscriptDone("r1", "a1", "x"), 11.0) == []
 
 
 def test_a_truncation_is_bounded_by_what_was_generated() -> None:
@@ -135,7 +137,7 @@ def test_a_response_that_ends_early_ends_its_item() -> None:
 
 def test_what_was_never_spoken_was_never_said() -> None:
     speech, history = _speech()
-    speech.text("a1", "r1", "Hello", 10.0, whole=False)
+    speech.text(AgentTranscriptDelta("r1", "a1", "Hello"), 10.0)
     assert speech.response_done("r1") == []
     assert history.replay() == []
     assert speech.quiet
@@ -153,7 +155,7 @@ def test_a_lost_media_socket_takes_what_it_had_not_played() -> None:
 def test_at_the_end_of_the_call_only_the_transcript_is_written() -> None:
     speech, _ = _speech()
     speech.delta(AudioDelta("r1", "a1", SECOND), 10.0)
-    speech.text("a1", "r1", WORDS, 10.0, whole=False)
+    speech.text(AgentTranscriptDelta("r1", "a1", WORDS), 10.0)
     speech.playing("a1", 10.0)
     turn = Turn("agent", "a1", "one two", 10_000, interrupted=True, heard_ms=500)
     assert speech.call_ended(10.5) == [Record(turn)]
@@ -162,7 +164,7 @@ def test_at_the_end_of_the_call_only_the_transcript_is_written() -> None:
 def test_what_another_relay_let_it_say_can_be_interrupted_and_is_cut_to_what_was_heard() -> None:
     speech, history = _speech()
     history.agent("a1", WORDS)
-    speech.adopt(Saying("a1", WORDS, 10_000, 1000), 10.0)
+    speech.adopt(Saying("a1", WORDS, 10_000, 1000))
     assert speech.interrupt("") == [Append(Clear("a1"))]
     turn = Turn("agent", "a1", "one two", 10_000, interrupted=True, heard_ms=500)
     assert speech.played("a1", 500, complete=False) == [Record(turn)], "this session has no such item to truncate"
@@ -171,7 +173,7 @@ def test_what_another_relay_let_it_say_can_be_interrupted_and_is_cut_to_what_was
 
 def test_what_another_relay_let_it_say_counts_as_heard_when_nobody_tells() -> None:
     speech, _ = _speech()
-    speech.adopt(Saying("a1", WORDS, 10_000, 1000), 10.0)
+    speech.adopt(Saying("a1", WORDS, 10_000, 1000))
     assert speech.next_at == 11.0 + UNTOLD_S
     assert speech.tick(11.0) == []
     assert speech.tick(11.0 + UNTOLD_S) == [Record(Turn("agent", "a1", WORDS, 10_000, heard_ms=1000))]
@@ -192,12 +194,12 @@ def test_what_waited_when_another_socket_came_is_settled_in_any_case() -> None:
 
 def test_an_item_ends_with_its_own_end_and_not_with_its_first_part() -> None:
     speech, history = _speech()
-    commands = speech.text("a1", "r1", "We are open.", 10.0, whole=True)
+    commands = speech.text(AgentTranscriptDone("r1", "a1", "We are open."), 10.0)
     commands += speech.delta(AudioDelta("r1", "a1", SECOND), 10.0)
     assert Append(ItemEnd("a1")) not in commands
-    speech.text("a1", "r1", "Anything", 16.0, whole=False, content_index=1)
+    speech.text(AgentTranscriptDelta("r1", "a1", "Anything", 1), 16.0)
     assert speech.delta(AudioDelta("r1", "a1", SECOND, 1), 16.0) == [Append(Audio("a1", SECOND))]
-    speech.text("a1", "r1", "Anything else?", 16.0, whole=True, content_index=1)
+    speech.text(AgentTranscriptDone("r1", "a1", "Anything else?", 1), 16.0)
     text = "We are open. Anything else?"
     assert speech.item_done(ItemDone("r1", "a1")) == [
         Append(ItemEnd("a1")),
@@ -210,9 +212,9 @@ def test_an_item_ends_with_its_own_end_and_not_with_its_first_part() -> None:
 
 def test_the_part_that_was_heard_last_is_truncated() -> None:
     speech, history = _speech()
-    speech.text("a1", "r1", WORDS, 10.0, whole=True)
+    speech.text(AgentTranscriptDone("r1", "a1", WORDS), 10.0)
     speech.delta(AudioDelta("r1", "a1", SECOND), 10.0)
-    speech.text("a1", "r1", "five six", 10.0, whole=True, content_index=1)
+    speech.text(AgentTranscriptDone("r1", "a1", "five six", 1), 10.0)
     speech.delta(AudioDelta("r1", "a1", SECOND, 1), 10.0)
     speech.interrupt("r1")
     commands = speech.played("a1", 1500, complete=False)
@@ -222,9 +224,9 @@ def test_the_part_that_was_heard_last_is_truncated() -> None:
 
 def test_a_part_behind_the_one_that_was_heard_is_truncated_too() -> None:
     speech, history = _speech()
-    speech.text("a1", "r1", WORDS, 10.0, whole=True)
+    speech.text(AgentTranscriptDone("r1", "a1", WORDS), 10.0)
     speech.delta(AudioDelta("r1", "a1", SECOND), 10.0)
-    speech.text("a1", "r1", "five six", 10.0, whole=True, content_index=1)
+    speech.text(AgentTranscriptDone("r1", "a1", "five six", 1), 10.0)
     speech.delta(AudioDelta("r1", "a1", SECOND, 1), 10.0)
     speech.interrupt("r1")
     commands = speech.played("a1", 500, complete=False)
@@ -261,16 +263,16 @@ def test_an_item_of_which_nothing_was_heard_is_deleted_if_it_cannot_be_truncated
     speech.interrupt("")
     assert speech.played("a1", 0, complete=False)[0] == Send(truncate_item("a1", 0, "truncate-2"))
     refusal = ErrorEvent("unsupported_content_type", "Only model output audio messages can be truncated", "", "")
-    assert speech.truncation_refused(refusal) == [Send(delete_item("a1", "delete-1"))]
-    assert speech.truncation_refused(ErrorEvent("x", "No item", "", "delete-1")) == []
-    assert speech.truncation_refused(refusal) is None
+    assert speech.truncations.refused(refusal) == [delete_item("a1", "delete-1")]
+    assert speech.truncations.refused(ErrorEvent("x", "No item", "", "delete-1")) == []
+    assert speech.truncations.refused(refusal) is None
 
 
 def test_words_of_a_dropped_response_that_were_never_spoken_are_deleted() -> None:
     speech, _ = _speech()
-    speech.text("a1", "r1", "It is", 10.0, whole=False)
+    speech.text(AgentTranscriptDelta("r1", "a1", "It is"), 10.0)
     speech.drop("r1")
-    assert speech.text("a2", "r1", " on its way", 10.1, whole=False) == []
+    assert speech.text(AgentTranscriptDelta("r1", "a2", " on its way"), 10.1) == []
     assert speech.delta(AudioDelta("r1", "a3", SECOND), 10.1) == []
     deleted = [command.event["item_id"] for command in speech.response_done("r1") if isinstance(command, Send)]
     assert sorted(map(str, deleted)) == ["a1", "a2", "a3"]
@@ -279,7 +281,7 @@ def test_words_of_a_dropped_response_that_were_never_spoken_are_deleted() -> Non
 
 def test_what_voice_live_truncates_by_itself_is_not_deleted() -> None:
     speech, _ = _speech(truncates=False)
-    speech.text("a1", "r1", "It is", 10.0, whole=False)
+    speech.text(AgentTranscriptDelta("r1", "a1", "It is"), 10.0)
     speech.drop("r1")
     assert speech.response_done("r1") == []
 
@@ -288,7 +290,7 @@ def test_a_transcript_that_is_repeated_after_its_turn_changes_nothing() -> None:
     speech, history = _speech()
     _say(speech)
     speech.played("a1", 1000, complete=True)
-    assert speech.text("a1", "r1", WORDS, 12.0, whole=True) == []
+    assert speech.text(AgentTranscriptDone("r1", "a1", WORDS), 12.0) == []
     assert speech.response_done("r1") == []
     assert history.replay() == [create_message("assistant", WORDS)]
 
@@ -296,7 +298,7 @@ def test_a_transcript_that_is_repeated_after_its_turn_changes_nothing() -> None:
 def test_a_response_without_a_sound_is_settled_when_it_is_done() -> None:
     """An announcement that nobody heard must not wait for news of it."""
     speech, _ = _speech()
-    speech.text("a1", "r1", WORDS, 10.0, whole=True)
+    speech.text(AgentTranscriptDone("r1", "a1", WORDS), 10.0)
     assert not speech.settled(["r1"])
     speech.response_done("r1")
     assert speech.settled(["r1"])
@@ -304,6 +306,27 @@ def test_a_response_without_a_sound_is_settled_when_it_is_done() -> None:
 
 def test_what_another_relay_let_it_say_is_not_truncated_in_a_later_session_either() -> None:
     speech, _ = _speech()
-    speech.adopt(Saying("a1", WORDS, 10_000, 1000), 10.0)
+    speech.adopt(Saying("a1", WORDS, 10_000, 1000))
     speech.session_lost()
     assert not [command for command in speech.played("a1", 500, complete=False) if isinstance(command, Send)]
+
+
+def test_only_the_first_report_about_an_item_counts() -> None:
+    speech, _ = _speech()
+    speech.delta(AudioDelta("r1", "a1", SECOND), 10.0)
+    speech.text(AgentTranscriptDelta("r1", "silent", WORDS), 10.0)
+    assert speech.played("silent", 300, complete=False) == [], "it has no audio"
+    assert speech.played("unknown", 1, complete=True) == []
+    assert speech.played("a1", 300, complete=False) == [Send(truncate_item("a1", 300, "truncate-1"))]
+    assert speech.played("a1", 900, complete=True) == []
+
+
+def test_only_items_with_audio_that_nobody_cleared_are_unheard() -> None:
+    speech, _ = _speech()
+    speech.text(AgentTranscriptDelta("r1", "silent", WORDS), 10.0)
+    assert speech.quiet
+    speech.delta(AudioDelta("r1", "a1", SECOND), 10.0)
+    assert not speech.quiet
+    assert speech.interrupt("") == [Append(Clear("a1"))]
+    assert speech.quiet
+    assert speech.may_be_unheard("r1")

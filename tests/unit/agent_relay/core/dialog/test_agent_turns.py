@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import pytest
+
 from agent_relay.core.dialog.agent_turns import AUDIBLE_MS, CUT_SHORT_MS
-from agent_relay.core.dialog.conversation_commands import Command, Overdue, Send
+from agent_relay.core.dialog.conversation_commands import Abandon, Command, Overdue, Send, WallClock
 from agent_relay.core.dialog.history import History
 from agent_relay.core.dialog.prompts import Prompts
 from agent_relay.core.dialog.turns import Turns
 from agent_relay.core.dialog.voice_session import VoiceSession
-from agent_relay.core.dialog.wall_clock import WallClock
 from agent_relay.core.protocol import voice_events as vl
 from agent_relay.core.protocol.session_setup import SessionSetup
 from bridge_common.wire.audio import VOICE_RATE_HZ, bytes_of_ms
-from tests.unit.support.talk import plan_for, sent
+from tests.unit.support.talk import notices, profile_for, sent
 
 
 def _turns() -> Turns:
     """The caller waits for an answer since second 1."""
-    plan, clock = plan_for(tools=frozenset({"look"})), WallClock()
+    plan, clock = profile_for(tools=frozenset({"look"})), WallClock()
     session = VoiceSession(SessionSetup(plan.session, plan.essential_session), clock)
     session.configured(1.0)
     turns = Turns(plan, History(), Prompts(plan, clock, session), clock)
@@ -76,8 +77,63 @@ def test_a_function_is_run_once_and_its_unfinished_response_does_not_end_by_itse
     before = turns.of_agent.over_at
     turns.of_agent.tool_answered("c1", "found", 2.0)
     over_at = turns.of_agent.over_at
-    assert (before, over_at) == (None, 1.1 + plan_for().limits.start_s), "not while the function runs"
+    assert (before, over_at) == (None, 1.1 + profile_for().limits.start_s), "not while the function runs"
     assert over_at is not None
     turns.of_agent.tick(over_at)
     assert turns.of_agent.over_at is None, "the end was not reported, and the next response may be requested"
     assert [event["type"] for event in sent(turns.advance(over_at))] == ["response.create"]
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "spoken_ms", "failed", "noted"),
+    [
+        ("completed", "", 2000, "", []),
+        ("completed", "", 0, "no audio", []),
+        ("incomplete", "max_output_tokens", 2000, "", ["response_failed"]),
+        ("incomplete", "content_filter", 0, "content_filter", ["response_failed"]),
+        ("failed", "server_error", 2000, "server_error", ["response_failed"]),
+        ("failed", "", 0, "failed", ["response_failed"]),
+        ("cancelled", "turn_detected", 2000, "", []),
+        ("cancelled", "client_cancelled", 0, "client_cancelled", []),
+    ],
+)
+def test_a_response_fails_if_the_caller_cannot_hear_it(
+    status: str, reason: str, spoken_ms: int, failed: str, noted: list[str]
+) -> None:
+    turns = _turns()
+    turns.of_agent.created("r1", 1.1)
+    turns.of_agent.delta(vl.AudioDelta("r1", "a1", bytes(bytes_of_ms(spoken_ms, VOICE_RATE_HZ))), 1.2)
+    commands = turns.of_agent.done(vl.ResponseDone("r1", status, reason), 2.0)
+    assert [c.why for c in commands if isinstance(c, Overdue)] == ([failed] if failed else [])
+    assert [what for what in notices(commands) if what != "speech_overdue"] == noted
+
+
+def test_a_silent_response_that_the_caller_interrupts_is_no_failure() -> None:
+    turns = _turns()
+    turns.of_agent.created("r1", 1.1)
+    turns.caller.started("u2", 1.5)
+    assert turns.of_agent.done(vl.ResponseDone("r1", "cancelled", "turn_detected"), 2.0) == []
+
+
+@pytest.mark.parametrize(("response_id", "spoken"), [("r1", True), ("r0", False)])
+def test_text_of_the_same_response_is_to_be_spoken(response_id: str, spoken: bool) -> None:
+    turns = _turns()
+    turns.of_agent.created("r1", 1.1)
+    turns.of_agent.wrote(response_id, " We open at nine.\n")
+    turns.of_agent.done(vl.ResponseDone("r1", "completed", ""), 2.0)
+    assert ("We open at nine." in str(sent(turns.advance(2.0)))) is spoken
+
+
+def test_a_stuck_response_is_cancelled_unless_the_session_is_abandoned() -> None:
+    turns, patience_s = _turns(), profile_for().limits.patience_s
+    turns.of_agent.created("r1", 1.1)
+    abandoned = turns.tick(1.1 + patience_s)
+    assert isinstance(abandoned[-1], Abandon)
+    assert not turns.speech.dropped("r1")
+    turns.of_agent.done(vl.ResponseDone("r1", "cancelled", "turn_detected"), 62.0)
+    turns.advance(62.0)
+    turns.of_agent.created("r2", 62.1)
+    kept = turns.tick(62.0 + patience_s)
+    assert sent(kept) == [vl.cancel_response("r2")]
+    assert not [c for c in kept if isinstance(c, Abandon)]
+    assert turns.speech.dropped("r2")

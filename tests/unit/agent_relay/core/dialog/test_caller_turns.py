@@ -6,21 +6,20 @@ import dataclasses
 
 from agent_relay.core.dialog.caller_speech import LONGEST_S
 from agent_relay.core.dialog.caller_turns import ANSWER_DUE_S
-from agent_relay.core.dialog.conversation_commands import Append, Send
+from agent_relay.core.dialog.conversation_commands import Append, Send, WallClock
 from agent_relay.core.dialog.history import History
 from agent_relay.core.dialog.prompts import Prompts
 from agent_relay.core.dialog.session_profile import SessionProfile
 from agent_relay.core.dialog.turns import Turns
 from agent_relay.core.dialog.voice_session import VoiceSession
-from agent_relay.core.dialog.wall_clock import WallClock
 from agent_relay.core.protocol import voice_events as vl
 from agent_relay.core.protocol.session_setup import SessionSetup
 from bridge_common.wire.entries import Clear
-from tests.unit.support.talk import SECOND, plan_for
+from tests.unit.support.talk import SECOND, profile_for
 
 
 def _turns(plan: SessionProfile | None = None) -> Turns:
-    plan, clock = plan or plan_for(), WallClock()
+    plan, clock = plan or profile_for(), WallClock()
     session = VoiceSession(SessionSetup(plan.session, plan.essential_session), clock)
     session.configured(1.0)
     return Turns(plan, History(), Prompts(plan, clock, session), clock)
@@ -34,20 +33,18 @@ def _sounding(turns: Turns) -> Turns:
 
 def test_speech_comes_first_until_its_answer_is_overdue() -> None:
     turns = _turns()
-    assert not turns.of_caller.comes_first(1.0)
+    assert (turns.caller.speaks, turns.of_caller.answer_due_at) == (False, None)
     turns.of_caller.started(vl.SpeechStarted("u1"), 1.0)
-    assert turns.of_caller.comes_first(50.0)
+    assert (turns.caller.speaks, turns.of_caller.answer_due_at) == (True, None)
     turns.of_caller.stopped("u1", 2.0)
-    assert turns.of_caller.answer_due_at == 2.0 + ANSWER_DUE_S
-    assert turns.of_caller.comes_first(2.0 + ANSWER_DUE_S - 0.1)
-    assert not turns.of_caller.comes_first(2.0 + ANSWER_DUE_S)
+    assert (turns.caller.speaks, turns.of_caller.answer_due_at) == (False, 2.0 + ANSWER_DUE_S)
 
 
 def test_speech_interrupts_the_agent_if_the_profile_allows_it() -> None:
     turns = _sounding(_turns())
     assert turns.of_caller.started(vl.SpeechStarted("u1"), 1.1) == [Append(Clear("a1"))]
     assert turns.of_caller.started(vl.SpeechStarted("u1"), 1.2) == [], "reported twice"
-    polite = _sounding(_turns(dataclasses.replace(plan_for(), interrupts=False)))
+    polite = _sounding(_turns(dataclasses.replace(profile_for(), interrupts=False)))
     assert polite.of_caller.started(vl.SpeechStarted("u1"), 1.1) == []
 
 

@@ -18,11 +18,11 @@ from agent_relay.core.dialog.voice_session import OPENING_S, Phase
 from agent_relay.core.protocol import voice_events as vl
 from agent_relay.core.protocol.voice_target import Mode
 from bridge_common.wire.entries import Dtmf, MediaAttached, Notice, Playing
-from tests.unit.support.talk import GREETING, Talk, notices, plan_for, probes, sent, types, updated
+from tests.unit.support.talk import GREETING, Talk, notices, probes, profile_for, sent, types, updated
 
 
 def test_a_session_is_configured_before_it_is_ready() -> None:
-    talk = Talk(plan_for())
+    talk = Talk(profile_for())
     talk.core.connected(1.0)
     (update,) = talk.hear(vl.SessionCreated("sess_1", "", 0))
     assert isinstance(update, Send)
@@ -36,7 +36,7 @@ def test_a_session_is_configured_before_it_is_ready() -> None:
 
 
 def test_a_refused_setting_is_left_out_and_noted() -> None:
-    talk = Talk(plan_for())
+    talk = Talk(profile_for())
     talk.core.connected(1.0)
     talk.hear(vl.SessionCreated("sess_1", "", 0))
     commands = talk.hear(vl.ErrorEvent("invalid_voice_type", "no such voice", "session.voice", "update-1"))
@@ -47,7 +47,7 @@ def test_a_refused_setting_is_left_out_and_noted() -> None:
 
 
 def test_a_session_that_refuses_everything_is_abandoned_for_good() -> None:
-    talk = Talk(plan_for())
+    talk = Talk(profile_for())
     talk.core.connected(1.0)
     talk.hear(vl.SessionCreated("sess_1", "", 0))
     refusal = vl.ErrorEvent("invalid_session_update_message", "no", "", "update-1")
@@ -57,14 +57,14 @@ def test_a_session_that_refuses_everything_is_abandoned_for_good() -> None:
 
 
 def test_the_words_against_an_agent_are_kept_as_the_reason() -> None:
-    talk = Talk(plan_for(Mode.AGENT))
+    talk = Talk(profile_for(Mode.AGENT))
     talk.core.connected(1.0)
     assert talk.hear(vl.ErrorEvent("agent_initialization_failed", "no such agent", "", "")) == []
     assert talk.core.refusal == "agent_initialization_failed: no such agent"
 
 
 def test_a_session_that_is_never_ready_is_abandoned() -> None:
-    talk = Talk(plan_for())
+    talk = Talk(profile_for())
     talk.core.connected(1.0)
     assert talk.core.next_at() == 1.0 + OPENING_S
     assert talk.core.tick(1.0 + OPENING_S - 0.1) == []
@@ -72,7 +72,7 @@ def test_a_session_that_is_never_ready_is_abandoned() -> None:
 
 
 def test_the_greeting_waits_for_the_session_the_media_and_the_first_audio() -> None:
-    talk = Talk(plan_for(greeting=GREETING))
+    talk = Talk(profile_for(greeting=GREETING))
     assert MarkGreeted() not in talk.open()
     assert talk.core.from_caller(MediaAttached(16000), 2.0) == []
     assert talk.core.caller_audio(2.1) == [MarkGreeted()]
@@ -83,7 +83,7 @@ def test_the_greeting_waits_for_the_session_the_media_and_the_first_audio() -> N
 
 
 def test_the_greeting_does_not_wait_for_audio_for_ever() -> None:
-    talk = Talk(plan_for(greeting=GREETING))
+    talk = Talk(profile_for(greeting=GREETING))
     talk.core.from_caller(MediaAttached(16000), 0.75)
     talk.open()
     assert talk.core.next_at() == 1.25
@@ -92,23 +92,23 @@ def test_the_greeting_does_not_wait_for_audio_for_ever() -> None:
 
 
 def test_media_before_the_session() -> None:
-    talk = Talk(plan_for(greeting=GREETING))
+    talk = Talk(profile_for(greeting=GREETING))
     talk.core.caller_audio(0.5)
     assert talk.open()[-1] == MarkGreeted()
 
 
 def test_a_call_that_was_greeted_is_not_greeted_again() -> None:
-    talk = Talk(plan_for(greeting=GREETING), greeted=True, taken_over=True)
+    talk = Talk(profile_for(greeting=GREETING), greeted=True, resumed=True)
     talk.core.caller_audio(0.5)
     assert MarkGreeted() not in talk.open()
-    refused = Talk(plan_for(greeting=GREETING))
+    refused = Talk(profile_for(greeting=GREETING))
     refused.core.caller_audio(0.5)
     refused.open()
     assert refused.core.greeting_granted(False, 2.0) == []
 
 
 def test_tones_become_a_say_of_the_caller() -> None:
-    talk = Talk(plan_for())
+    talk = Talk(profile_for())
     talk.open()
     assert talk.core.from_caller(Dtmf("1"), 2.0) == []
     assert talk.core.from_caller(Dtmf("2"), 2.5) == []
@@ -123,7 +123,7 @@ def test_tones_become_a_say_of_the_caller() -> None:
 
 def typed(dtmf: Literal["agent", "transcript"]) -> list[Command]:
     """What follows from 12#."""
-    talk = Talk(dataclasses.replace(plan_for(), dtmf=dtmf))
+    talk = Talk(dataclasses.replace(profile_for(), dtmf=dtmf))
     talk.open()
     return [command for tone in "12#" for command in talk.core.from_caller(Dtmf(tone), 2.0)]
 
@@ -139,7 +139,7 @@ def test_people_see_how_many_keys_were_pressed_and_the_profile_may_show_which() 
 
 
 def test_keys_may_be_ignored() -> None:
-    talk = Talk(dataclasses.replace(plan_for(), dtmf="ignore"))
+    talk = Talk(dataclasses.replace(profile_for(), dtmf="ignore"))
     talk.open()
     talk.reply()
     talk.core.from_caller(Playing("a1"), 1.5)
@@ -149,7 +149,7 @@ def test_keys_may_be_ignored() -> None:
 
 @pytest.mark.parametrize("mode", [Mode.AGENT, Mode.MODEL])
 def test_tones_during_a_gap_go_to_the_next_session_once(mode: Mode) -> None:
-    talk = Talk(plan_for(mode))
+    talk = Talk(profile_for(mode))
     talk.open("conv_1")
     talk.core.session_lost("1006", 2.0)
     assert sent(talk.core.from_caller(Dtmf("#"), 2.1)) == []
@@ -159,7 +159,7 @@ def test_tones_during_a_gap_go_to_the_next_session_once(mode: Mode) -> None:
 
 
 def test_a_session_that_was_configured_before_the_call_is_ready_at_once() -> None:
-    talk = Talk(plan_for())
+    talk = Talk(profile_for())
     commands = talk.core.connected_to_configured(updated("conv_1"), ["no such voice"], 1.0)
     assert notices(commands) == ["setting_refused"]
     assert Ready("sess_1", "conv_1") in commands
@@ -167,7 +167,7 @@ def test_a_session_that_was_configured_before_the_call_is_ready_at_once() -> Non
 
 
 def test_a_session_that_was_configured_before_forgets_what_was_refused_to_another() -> None:
-    talk = Talk(plan_for())
+    talk = Talk(profile_for())
     talk.core.connected(1.0)
     talk.hear(vl.SessionCreated("sess_1", "", 0))
     talk.hear(vl.ErrorEvent("invalid_voice_type", "no such voice", "session.voice", "update-1"))

@@ -19,9 +19,10 @@ from agent_relay.core.dialog.conversation_commands import (
     Record,
     RunTool,
     Send,
+    WallClock,
 )
 from agent_relay.core.dialog.history import History
-from agent_relay.core.dialog.session_profile import plan_of
+from agent_relay.core.dialog.session_profile import session_profile_of
 from agent_relay.core.dialog.voice_session import Phase
 from agent_relay.core.protocol import voice_events as vl
 from agent_relay.core.protocol.agent_profile import AgentProfile, Greeting
@@ -33,6 +34,7 @@ from bridge_common.wire.entries import (
     ItemEnd,
     MediaAttached,
     MediaDetached,
+    Notice,
     Played,
     Playing,
     Say,
@@ -55,7 +57,7 @@ class AnyOrder(RuleBasedStateMachine):
         super().__init__()
         target = VoiceTarget(mode=Mode.MODEL, endpoint="https://res", api_version="2026-07-15", model="m")
         profile = AgentProfile(greeting=Greeting(text="Welcome!"))
-        plan = plan_of(profile, target, tools=frozenset({"known"}))
+        plan = session_profile_of(profile, target, tools=frozenset({"known"}))
         self.core = Conversation(plan, History())
         self.now = 1.0
         self.active = ""
@@ -292,3 +294,10 @@ class AnyOrder(RuleBasedStateMachine):
 
 TestAnyOrder = AnyOrder.TestCase
 TestAnyOrder.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)
+
+
+def test_monotonic_seconds_become_unix_milliseconds() -> None:
+    clock = WallClock(1000.5)
+    assert clock.unix_ms(2.25) == 1_002_750
+    assert clock.notice("tones", "12", 2.25) == Record(Notice("tones", "12", 1_002_750))
+    assert clock.notice("tones", "12", 2.25, private=True).private

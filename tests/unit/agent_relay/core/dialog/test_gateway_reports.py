@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from agent_relay.core.protocol import voice_events as vl
 from bridge_common.wire.entries import MediaAttached, MediaDetached, Played, Playing, Say
-from tests.unit.support.talk import Talk, outcomes, plan_for, sent, types
+from tests.unit.support.talk import Talk, outcomes, profile_for, sent, types
 
 
 def answered() -> Talk:
     """The agent has answered the caller, and nothing of it was played yet."""
-    talk = Talk(plan_for())
+    talk = Talk(profile_for())
     talk.core.caller_audio(0.5)
     talk.open()
     talk.turn()
@@ -89,7 +89,7 @@ def test_what_the_caller_interrupted_is_not_asked_for() -> None:
 
 
 def test_a_text_of_others_goes_on_with_the_sentence_that_was_lost() -> None:
-    talk = Talk(plan_for())
+    talk = Talk(profile_for())
     talk.core.caller_audio(0.5)
     talk.open()
     talk.core.say("1-0", Say("say_1", 0, "Good morning. This is Contoso.", last=True), 1.0)

@@ -2,11 +2,12 @@ from __future__ import annotations
 
 from agent_relay.core.dialog.history import (
     OUTCOME_UNKNOWN,
+    TOOL_BEGUN,
+    TOOL_CALL,
     History,
     ToolUse,
     from_transcript,
     left_saying,
-    tool_begun,
     tool_notice,
 )
 from agent_relay.core.protocol.voice_events import (
@@ -64,7 +65,7 @@ def test_a_transcript_is_put_in_order_of_its_beginnings() -> None:
     transcript: list[TranscriptEntry] = [
         Notice("greeting", "Say hello to the caller.", 1),
         Turn("caller", "u1", "Where is it?", 100),
-        tool_notice(use, 150),
+        tool_notice(TOOL_CALL, use, 150),
         Turn("caller", "u2", "Thanks.", 300),
         Turn("agent", "a1", "On its way", 200, interrupted=True, heard_ms=400),
         Notice("tones", "12#", 400),
@@ -84,7 +85,7 @@ def test_a_transcript_is_put_in_order_of_its_beginnings() -> None:
 
 
 def test_a_function_that_was_begun_is_not_called_again() -> None:
-    begun = tool_begun("c1", "pay", '{"sum":7}', 150)
+    begun = tool_notice(TOOL_BEGUN, ToolUse("c1", "pay", '{"sum":7}', OUTCOME_UNKNOWN), 150)
     history = from_transcript([Turn("caller", "u1", "Pay it.", 100), begun])
     assert history.replay() == [
         create_message("user", "Pay it."),
@@ -92,7 +93,7 @@ def test_a_function_that_was_begun_is_not_called_again() -> None:
         create_function_output("c1", OUTCOME_UNKNOWN),
     ]
     assert history.awaits_answer
-    done = from_transcript([begun, tool_notice(ToolUse("c1", "pay", '{"sum":7}', "paid"), 160)])
+    done = from_transcript([begun, tool_notice(TOOL_CALL, ToolUse("c1", "pay", '{"sum":7}', "paid"), 160)])
     assert done.replay()[1:] == [create_function_output("c1", "paid")]
 
 

@@ -5,11 +5,11 @@ from agent_relay.core.dialog.hold_policy import AUDIO_WAIT_S, HOLD_AFTER_S, PATI
 
 def test_the_first_audio_opens_the_line() -> None:
     line = HoldPolicy(None, media_attached=False, maybe_holding=False)
-    assert not line.open(100.0)
+    opens_at = [line.opens_at]
     line.attached(100.0)
-    assert not line.open(100.4)
+    opens_at.append(line.opens_at)
     line.audio(100.4)
-    assert line.open(100.4)
+    assert [*opens_at, line.opens_at] == [None, 100.0 + AUDIO_WAIT_S, 100.0]
 
 
 def test_a_line_without_audio_opens_after_a_while() -> None:
@@ -17,7 +17,6 @@ def test_a_line_without_audio_opens_after_a_while() -> None:
     line.attached(100.0)
     line.attached(100.3)
     assert line.opens_at == 100.0 + AUDIO_WAIT_S
-    assert line.open(100.0 + AUDIO_WAIT_S)
 
 
 def test_a_delay_counts_from_the_media_socket_whether_there_is_audio_or_not() -> None:
@@ -29,7 +28,7 @@ def test_a_delay_counts_from_the_media_socket_whether_there_is_audio_or_not() ->
         assert line.opens_at == 103.0
     line = HoldPolicy(0.0, media_attached=False, maybe_holding=False)
     line.attached(100.0)
-    assert line.open(100.0), "at once"
+    assert line.opens_at == 100.0, "at once"
 
 
 def test_hold_begins_once_after_a_while_and_ends_once() -> None:

@@ -1,24 +1,74 @@
 from __future__ import annotations
 
-from agent_relay.core.dialog.keypad import MOST_TONES, Keypad
+import dataclasses
+
+from agent_relay.core.dialog.conversation_commands import Command, Record, WallClock
+from agent_relay.core.dialog.debt import DebtKind
+from agent_relay.core.dialog.history import KEYS, TONES, History
+from agent_relay.core.dialog.keypad import MOST_TONES, PAUSE_S, Keypad
+from agent_relay.core.dialog.prompts import Prompts
+from agent_relay.core.dialog.session_profile import SessionProfile
+from agent_relay.core.dialog.voice_session import VoiceSession
+from agent_relay.core.protocol.session_setup import SessionSetup
+from agent_relay.core.protocol.voice_events import create_message
+from bridge_common.wire.entries import Notice
+from tests.unit.support.talk import profile_for, sent
+
+
+class Stage:
+    def __init__(self, plan: SessionProfile) -> None:
+        clock = WallClock()
+        session = VoiceSession(SessionSetup(plan.session, plan.essential_session), clock)
+        session.configured(1.0)
+        self.prompts = Prompts(plan, clock, session)
+        self.history = History()
+        self.keys = Keypad(plan, self.history, self.prompts, clock)
+
+
+def _notices(commands: list[Command]) -> list[tuple[Notice, bool]]:
+    return [(c.entry, c.private) for c in commands if isinstance(c, Record) and isinstance(c.entry, Notice)]
+
+
+def test_keys_that_belong_together_are_sent_to_the_agent_and_an_answer_is_owed() -> None:
+    stage = Stage(profile_for())
+    assert stage.keys.press("1", 2.0) == []
+    assert stage.keys.next_at == 2.0 + PAUSE_S
+    assert stage.keys.tick(2.0 + PAUSE_S - 0.1) == []
+    commands = stage.keys.tick(2.0 + PAUSE_S)
+    assert stage.keys.tick(9.0) == []
+    assert sent(commands) == [create_message("user", "[keypad] 1")]
+    assert stage.history.replay() == sent(commands)
+    assert stage.prompts.owed.debt is not None
+    assert stage.prompts.owed.debt.kind is DebtKind.KEYS
+
+
+def test_readers_of_the_transcript_see_how_many_keys_were_pressed_but_not_which() -> None:
+    commands = Stage(profile_for()).keys.press("#", 2.0)
+    assert _notices(commands) == [(Notice(TONES, "#", 2000), True), (Notice(KEYS, "1", 2000), False)]
+
+
+def test_a_profile_may_show_the_keys() -> None:
+    commands = Stage(dataclasses.replace(profile_for(), dtmf="transcript")).keys.press("#", 2.0)
+    assert _notices(commands) == [(Notice(TONES, "#", 2000), False)]
 
 
 def test_a_hash_ends_an_entry_at_once() -> None:
-    keypad = Keypad()
-    assert [keypad.press(tone, 1.0) for tone in "12#"] == [None, None, "12#"]
-    assert keypad.next_at is None
+    keys = Stage(profile_for()).keys
+    assert [sent(keys.press(tone, 1.0)) for tone in "12#"] == [[], [], [create_message("user", "[keypad] 12#")]]
+    assert keys.next_at is None
 
 
 def test_a_pause_ends_an_entry() -> None:
-    keypad = Keypad()
-    keypad.press("1", 1.0)
-    keypad.press("2", 2.0)
-    assert keypad.next_at == 3.5
-    assert keypad.due(3.4) is None
-    assert keypad.due(3.5) == "12"
-    assert keypad.due(9.0) is None
+    keys = Stage(profile_for()).keys
+    keys.press("1", 1.0)
+    keys.press("2", 2.0)
+    assert keys.next_at == 3.5
+    assert keys.tick(3.4) == []
+    assert sent(keys.tick(3.5)) == [create_message("user", "[keypad] 12")]
+    assert keys.tick(9.0) == []
 
 
 def test_a_stuck_key_does_not_fill_the_memory() -> None:
-    keypad = Keypad()
-    assert [keypad.press("1", 1.0) for _ in range(MOST_TONES)][-1] == "1" * MOST_TONES
+    keys = Stage(profile_for()).keys
+    entry = [keys.press("1", 1.0) for _ in range(MOST_TONES)][-1]
+    assert sent(entry) == [create_message("user", f"[keypad] {'1' * MOST_TONES}")]

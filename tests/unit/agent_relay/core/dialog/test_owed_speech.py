@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from agent_relay.core.dialog.debt import DebtKind, DebtStep, Limits, Missed, State
-from agent_relay.core.dialog.escalation import MOST_FALLBACKS
+from agent_relay.core.dialog.debt import MOST_FALLBACKS, DebtKind, DebtStep, Limits, Missed, State
 from agent_relay.core.dialog.owed_speech import OwedSpeech
 
 LIMITS = Limits(start_s=5.0, patience_s=60.0, fallback_s=10.0)

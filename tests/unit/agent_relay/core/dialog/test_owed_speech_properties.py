@@ -36,10 +36,10 @@ from bridge_common.wire.entries import (
     Played,
     Playing,
 )
-from tests.unit.support.talk import GREETING, plan_for
+from tests.unit.support.talk import GREETING, profile_for
 
 SECOND: Final = bytes(bytes_of_ms(1000, VOICE_RATE_HZ))
-PLAN: Final = plan_for(Mode.MODEL, GREETING)
+PLAN: Final = profile_for(Mode.MODEL, GREETING)
 LIMITS: Final = PLAN.limits
 BOUND_S: Final = 2 * (LIMITS.start_s + LIMITS.patience_s) + LIMITS.patience_s + LIMITS.fallback_s + 10
 """Two attempts, the waits for a quota, the fallback text; ten seconds for sessions, keys and playout."""

@@ -1,16 +1,17 @@
 from __future__ import annotations
 
 from agent_relay.core.dialog.conversation_commands import Abandon, GiveUp
+from agent_relay.core.dialog.prompts import ScriptedSpeech
 from agent_relay.core.keepalive import PROBE_S
 from agent_relay.core.protocol import voice_events as vl
 from agent_relay.core.protocol.agent_profile import Greeting
 from agent_relay.core.protocol.voice_target import Mode
 from bridge_common.wire.entries import Dtmf
-from tests.unit.support.talk import GREETING, SECOND, Talk, notices, plan_for, sent, types
+from tests.unit.support.talk import GREETING, SECOND, Talk, notices, profile_for, sent, types
 
 
 def test_a_greeting_whose_form_is_refused_is_said_by_the_other() -> None:
-    talk = Talk(plan_for(Mode.AGENT, GREETING))
+    talk = Talk(profile_for(Mode.AGENT, GREETING))
     talk.core.caller_audio(0.5)
     talk.open()
     talk.core.greeting_granted(True, 2.0)
@@ -25,7 +26,7 @@ def test_a_greeting_whose_form_is_refused_is_said_by_the_other() -> None:
 
 
 def test_a_greeting_that_the_lost_session_did_not_begin_is_said_by_the_next() -> None:
-    talk = Talk(plan_for(greeting=GREETING))
+    talk = Talk(profile_for(greeting=GREETING))
     talk.core.caller_audio(0.5)
     talk.open()
     talk.core.greeting_granted(True, 2.0)
@@ -34,7 +35,7 @@ def test_a_greeting_that_the_lost_session_did_not_begin_is_said_by_the_next() ->
 
 
 def test_a_greeting_that_was_begun_is_not_said_again() -> None:
-    talk = Talk(plan_for(greeting=GREETING))
+    talk = Talk(profile_for(greeting=GREETING))
     talk.core.caller_audio(0.5)
     talk.open()
     talk.core.greeting_granted(True, 2.0)
@@ -44,7 +45,7 @@ def test_a_greeting_that_was_begun_is_not_said_again() -> None:
 
 
 def test_a_failed_response_is_asked_for_once_more_and_then_owned_up_to() -> None:
-    talk = Talk(plan_for())
+    talk = Talk(profile_for())
     talk.open()
     talk.turn()
     first = talk.hear(vl.ResponseCreated("r1"), vl.ResponseDone("r1", "failed", "message_creation_failed"))
@@ -60,7 +61,7 @@ def test_a_failed_response_is_asked_for_once_more_and_then_owned_up_to() -> None
 
 
 def test_a_filtered_answer_without_audio_has_failed() -> None:
-    talk = Talk(plan_for())
+    talk = Talk(profile_for())
     talk.open()
     talk.turn()
     commands = talk.hear(vl.ResponseCreated("r1"), vl.ResponseDone("r1", "incomplete", "content_filter"))
@@ -69,7 +70,7 @@ def test_a_filtered_answer_without_audio_has_failed() -> None:
 
 
 def test_a_failed_greeting_is_said_again() -> None:
-    talk = Talk(plan_for(greeting=Greeting(say_how="kindly")))
+    talk = Talk(profile_for(greeting=Greeting(say_how="kindly")))
     talk.core.caller_audio(0.5)
     talk.open()
     talk.core.greeting_granted(True, 2.0)
@@ -78,7 +79,7 @@ def test_a_failed_greeting_is_said_again() -> None:
 
 
 def test_a_request_that_met_another_response_is_made_after_it() -> None:
-    talk = Talk(plan_for())
+    talk = Talk(profile_for())
     talk.open()
     commands = talk.core.from_caller(Dtmf("#"), 2.0)
     assert types(commands) == ["conversation.item.create", "response.create"]
@@ -88,12 +89,41 @@ def test_a_request_that_met_another_response_is_made_after_it() -> None:
 
 
 def test_a_request_that_is_never_answered_is_made_again_on_another_session() -> None:
-    talk = Talk(plan_for())
+    talk = Talk(profile_for())
     talk.open()
     talk.core.from_caller(Dtmf("#"), 2.0)
     assert talk.core.next_at() == 2.0 + PROBE_S
-    commands = talk.core.tick(2.0 + plan_for().limits.start_s)
+    commands = talk.core.tick(2.0 + profile_for().limits.start_s)
     assert notices(commands) == ["speech_overdue"]
     assert any(isinstance(command, Abandon) for command in commands)
     talk.core.session_lost("abandoned", 7.1)
     assert types(talk.open())[-1] == "response.create"
+
+
+def test_fixed_text_is_spoken_as_it_stands_and_then_by_instruction() -> None:
+    speech = ScriptedSpeech(Greeting(text="Welcome!"), speaks_fixed_text=True)
+    assert speech.attempt() == ([], vl.create_spoken("Welcome!"))
+    assert speech.attempt() == ([], vl.create_spoken("Welcome!")), "the same form until it is refused"
+    assert speech.refused()
+    before, request = speech.attempt()
+    assert '"Welcome!"' in str(before)
+    assert request == vl.create_response()
+    assert not speech.refused()
+
+
+def test_without_fixed_text_there_is_only_the_instruction() -> None:
+    for speech in (
+        ScriptedSpeech(Greeting(text="Welcome!"), speaks_fixed_text=False),
+        ScriptedSpeech(Greeting(say_how="Ask for the name."), speaks_fixed_text=True),
+    ):
+        assert len(speech.attempt()[0]) == 1
+        assert not speech.refused()
+
+
+def test_another_session_is_asked_in_the_first_form_again() -> None:
+    speech = ScriptedSpeech(Greeting(text="Welcome!"), speaks_fixed_text=True)
+    first = speech.attempt()
+    speech.refused()
+    assert speech.attempt() != first
+    speech.restart()
+    assert speech.attempt() == first

@@ -1,6 +1,13 @@
 from __future__ import annotations
 
-from agent_relay.core.dialog.responses import ALREADY_ACTIVE, UNKNOWN, Purpose, ResponseRefusal, Responses
+from agent_relay.core.dialog.responses import (
+    ALREADY_ACTIVE,
+    UNKNOWN,
+    Purpose,
+    RecentEvents,
+    ResponseRefusal,
+    Responses,
+)
 from agent_relay.core.protocol.voice_events import ErrorEvent, create_response
 
 ANSWER = create_response()
@@ -88,3 +95,22 @@ def test_what_is_not_believed_in_any_more_is_forgotten() -> None:
     responses.ask(ANSWER, Purpose.ANSWER, 1.0)
     responses.refused(_error(ALREADY_ACTIVE))
     assert responses.forget() == "", "its id is not known"
+
+
+def test_an_id_is_new_once() -> None:
+    recent = RecentEvents()
+    assert [recent.is_new(id_) for id_ in ("a", "a", "b", "a")] == [True, False, True, False]
+
+
+def test_old_ids_are_forgotten() -> None:
+    recent = RecentEvents()
+    for number in range(1000):
+        assert recent.is_new(str(number))
+    assert not recent.is_new("999")
+    assert recent.is_new("0")
+
+
+def test_a_forgotten_id_is_new_again() -> None:
+    recent = RecentEvents()
+    recent.is_new("a")
+    assert [recent.forget("a"), recent.forget("a"), recent.is_new("a")] == [True, False, True]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from agent_relay.core.dialog.playback_tracker import PlayedItem
+from agent_relay.core.dialog.played_item import PlayedItem
 from agent_relay.core.dialog.truncation import Truncations
 from agent_relay.core.protocol.voice_events import ClientEvent, ErrorEvent, delete_item, truncate_item
 

@@ -7,11 +7,11 @@ from agent_relay.core.dialog.tool_calls import NOT_AVAILABLE
 from agent_relay.core.dialog.voice_session import Phase
 from agent_relay.core.protocol import voice_events as vl
 from bridge_common.wire.entries import Audio, Clear, Played, Playing, Turn
-from tests.unit.support.talk import SECOND, Talk, appended, notices, plan_for, sent, types
+from tests.unit.support.talk import SECOND, Talk, appended, notices, profile_for, sent, types
 
 
 def test_a_turn_and_its_answer() -> None:
-    talk = Talk(plan_for())
+    talk = Talk(profile_for())
     talk.open()
     (caller,) = talk.turn()
     assert caller == Record(Turn("caller", "u1", "Where is my order?", 1000))
@@ -26,7 +26,7 @@ def test_a_turn_and_its_answer() -> None:
 
 
 def test_barge_in_clears_at_once_and_truncates_to_what_was_heard() -> None:
-    talk = Talk(plan_for())
+    talk = Talk(profile_for())
     talk.open()
     talk.reply()
     assert talk.hear(vl.SpeechStarted("u2")) == [Append(Clear("a1"))]
@@ -36,7 +36,7 @@ def test_barge_in_clears_at_once_and_truncates_to_what_was_heard() -> None:
 
 
 def test_barge_in_sends_no_cancel_and_drops_late_deltas() -> None:
-    talk = Talk(plan_for())
+    talk = Talk(profile_for())
     talk.open()
     talk.hear(vl.ResponseCreated("r1"), vl.AudioDelta("r1", "a1", SECOND))
     commands = talk.hear(
@@ -48,7 +48,7 @@ def test_barge_in_sends_no_cancel_and_drops_late_deltas() -> None:
 
 
 def test_a_cancelled_response_clears_even_when_its_cause_was_not_told() -> None:
-    talk = Talk(plan_for())
+    talk = Talk(profile_for())
     talk.open()
     talk.hear(vl.ResponseCreated("r1"), vl.AudioDelta("r1", "a1", SECOND))
     assert appended(talk.hear(vl.ResponseDone("r1", "cancelled", "turn_detected"))) == [Clear("a1")]
@@ -56,21 +56,21 @@ def test_a_cancelled_response_clears_even_when_its_cause_was_not_told() -> None:
 
 
 def test_a_caller_who_may_not_interrupt_does_not() -> None:
-    talk = Talk(dataclasses.replace(plan_for(), interrupts=False))
+    talk = Talk(dataclasses.replace(profile_for(), interrupts=False))
     talk.open()
     talk.reply()
     assert talk.hear(vl.SpeechStarted("u2")) == []
 
 
 def test_a_truncation_that_came_too_late_is_harmless() -> None:
-    talk = Talk(plan_for())
+    talk = Talk(profile_for())
     talk.open()
     assert talk.hear(vl.ErrorEvent("invalid_value", "already shorter", "", "truncate-1")) == []
     assert talk.core.phase is Phase.READY
 
 
 def test_an_unknown_function_is_answered_and_the_answer_spoken_after_the_response() -> None:
-    talk = Talk(plan_for())
+    talk = Talk(profile_for())
     talk.open()
     talk.hear(vl.ResponseCreated("r1"))
     commands = talk.hear(vl.FunctionCall("r1", "i1", "c1", "lookup", "{}"))
@@ -80,7 +80,7 @@ def test_an_unknown_function_is_answered_and_the_answer_spoken_after_the_respons
 
 
 def test_a_tool_runs_and_all_calls_are_answered_before_one_response() -> None:
-    talk = Talk(plan_for(tools=frozenset({"lookup"})))
+    talk = Talk(profile_for(tools=frozenset({"lookup"})))
     talk.open()
     talk.hear(vl.ResponseCreated("r1"))
     calls = talk.hear(
@@ -94,14 +94,14 @@ def test_a_tool_runs_and_all_calls_are_answered_before_one_response() -> None:
 
 
 def test_a_caller_who_speaks_during_a_tool_is_answered_by_the_service() -> None:
-    talk = Talk(plan_for())
+    talk = Talk(profile_for())
     talk.open()
     talk.hear(vl.ResponseCreated("r1"), vl.FunctionCall("r1", "i1", "c1", "lookup", "{}"), vl.SpeechStarted("u1"))
     assert types(talk.hear(vl.ResponseDone("r1", "cancelled", "turn_detected"))) == []
 
 
 def test_repeated_events_of_a_turn_change_nothing() -> None:
-    talk = Talk(plan_for(greeting=None))
+    talk = Talk(profile_for(greeting=None))
     talk.open()
     started, stopped = vl.SpeechStarted("u1"), vl.SpeechStopped("u1")
     transcript, begun = vl.UserTranscript("u1", "Hello."), vl.ResponseCreated("r1")
@@ -116,7 +116,7 @@ def test_repeated_events_of_a_turn_change_nothing() -> None:
 
 
 def test_a_function_call_that_comes_twice_is_carried_out_once() -> None:
-    talk = Talk(plan_for(tools=frozenset({"look_up"})))
+    talk = Talk(profile_for(tools=frozenset({"look_up"})))
     talk.open()
     call = vl.FunctionCall("r1", "f1", "c1", "look_up", "{}")
     talk.hear(vl.ResponseCreated("r1"))
@@ -127,7 +127,7 @@ def test_a_function_call_that_comes_twice_is_carried_out_once() -> None:
 
 
 def test_a_refused_truncation_is_no_refused_request() -> None:
-    talk = Talk(plan_for(greeting=None))
+    talk = Talk(profile_for(greeting=None))
     talk.open()
     talk.turn()
     talk.reply()
@@ -140,7 +140,7 @@ def test_a_refused_truncation_is_no_refused_request() -> None:
 
 
 def test_a_response_id_that_the_service_uses_again_is_another_response() -> None:
-    talk = Talk(plan_for(greeting=None))
+    talk = Talk(profile_for(greeting=None))
     talk.open()
     talk.turn()
     talk.reply("a1", "r1")
@@ -155,7 +155,7 @@ def test_a_response_id_that_the_service_uses_again_is_another_response() -> None
 
 
 def test_a_report_of_a_response_that_comes_after_its_end_begins_nothing() -> None:
-    talk = Talk(plan_for(greeting=None))
+    talk = Talk(profile_for(greeting=None))
     talk.open()
     talk.turn()
     talk.hear(vl.AudioDelta("r1", "a1", SECOND), vl.ResponseDone("r1", "completed", ""))

@@ -1,8 +1,7 @@
 from __future__ import annotations
 
-from agent_relay.core.dialog.conversation_commands import Abandon, PhaseChanged, Send
+from agent_relay.core.dialog.conversation_commands import Abandon, PhaseChanged, Send, WallClock
 from agent_relay.core.dialog.voice_session import OPENING_S, Phase, VoiceSession
-from agent_relay.core.dialog.wall_clock import WallClock
 from agent_relay.core.protocol.session_setup import SessionSetup
 from agent_relay.core.protocol.voice_events import ErrorEvent, SessionCreated
 

@@ -13,8 +13,7 @@ from typing import Final
 
 from agent_relay.core.announcements.announcement import Announcement
 from agent_relay.core.dialog.agent_speech import AgentSpeech
-from agent_relay.core.dialog.conversation_commands import Command, MarkSaid
-from agent_relay.core.dialog.wall_clock import WallClock
+from agent_relay.core.dialog.conversation_commands import Command, MarkSaid, WallClock
 from bridge_common.wire.entries import Say
 
 SAY: Final = "say"

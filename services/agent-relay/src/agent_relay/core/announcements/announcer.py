@@ -15,11 +15,9 @@ from agent_relay.core.announcements.announcement import Announcement
 from agent_relay.core.announcements.announcement_queue import AnnouncementQueue, Outcome
 from agent_relay.core.announcements.sentences import Sentence
 from agent_relay.core.dialog.agent_speech import AgentSpeech
-from agent_relay.core.dialog.conversation_commands import Command, Send, sends
-from agent_relay.core.dialog.debt import Limits
-from agent_relay.core.dialog.escalation import FIRST_WAIT_S
+from agent_relay.core.dialog.conversation_commands import Command, Send, WallClock, sends
+from agent_relay.core.dialog.debt import FIRST_WAIT_S, Limits
 from agent_relay.core.dialog.responses import UNKNOWN, Purpose, Responses
-from agent_relay.core.dialog.wall_clock import WallClock
 from agent_relay.core.protocol.rate_limits import wait_s
 from agent_relay.core.protocol.spoken_text import Form, spoken
 from agent_relay.core.protocol.voice_events import ErrorEvent, ResponseDone, cancel_response

@@ -6,41 +6,43 @@ stays open until the gateway reports how much of it was played.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
+from typing import Final
 
-from agent_relay.core.dialog.conversation_commands import Append, Command, Record, Send, sends
+from agent_relay.core.dialog.conversation_commands import Append, Command, Record, Send, WallClock, sends
 from agent_relay.core.dialog.discarded_audio import DiscardedAudio
 from agent_relay.core.dialog.history import History
-from agent_relay.core.dialog.playback_tracker import PlaybackTracker, PlayedItem
+from agent_relay.core.dialog.played_item import PlayedItem
 from agent_relay.core.dialog.truncation import Truncations
-from agent_relay.core.protocol.voice_events import AudioDelta, ErrorEvent, ItemDone
+from agent_relay.core.protocol.voice_events import AgentTranscriptDelta, AgentTranscriptDone, AudioDelta, ItemDone
 from bridge_common.wire.audio import VOICE_RATE_HZ, bytes_of_ms, ms_of_bytes
 from bridge_common.wire.entries import Audio, Clear, ItemEnd, Saying, Turn
 
-_ANOTHERS = -1
-ATTACH_S = 1.0
+_ANOTHERS: Final = -1
+ATTACH_S: Final = 1.0
 """Maximum time from the attachment of a media socket to its report. The socket may still play items that began within
 this time."""
-CUT_MS = 500
+CUT_MS: Final = 500
 """A shorter cut at the end of an item is not repeated."""
-UNTOLD_S = 5.0
+UNTOLD_S: Final = 5.0
 """An item without a playout report is settled this long after its expected end."""
 
 
 class AgentSpeech:
     """`truncates`: the relay truncates items in Voice Live to the audio that was heard (`auto_truncate` is off)."""
 
-    def __init__(self, history: History, *, truncates: bool, unix_ms: Callable[[float], int]) -> None:
+    def __init__(self, history: History, clock: WallClock, *, truncates: bool) -> None:
         self.session = 0
         """Number of the current voice session; incremented when a session is lost."""
+        self.truncations = Truncations()
         self._speech_end_at: float | None = None
         """When the caller's latest speech ended, until the answer begins."""
         self._history = history
         self._truncates = truncates
-        self._unix_ms = unix_ms
-        self._heard = PlaybackTracker()
+        self._clock = clock
+        self._items: dict[str, PlayedItem] = {}
+        """Items whose turn is not settled yet, oldest first."""
         self._discarded = DiscardedAudio()
-        self._truncations = Truncations()
         self._cut: set[str] = set()
         self._spoken: dict[str, int] = {}
         """Bytes of audio by id of the responses that have not ended."""
@@ -50,12 +52,12 @@ class AgentSpeech:
     @property
     def quiet(self) -> bool:
         """No agent audio remains to be played."""
-        return not self._heard.unheard()
+        return not self._unheard()
 
     @property
     def plays(self) -> bool:
         """Agent audio is being played, according to the reports so far."""
-        return any(item.first_frame_at is not None and item.may_be_unheard for item in self._heard.items())
+        return any(item.first_frame_at is not None and item.heard_ms is None for item in self._items.values())
 
     def dropped(self, response_id: str) -> bool:
         """Whether the response was interrupted and has not ended yet."""
@@ -67,35 +69,34 @@ class AgentSpeech:
 
     def resume(self, response_id: str) -> bool:
         """Play a dropped response after all; False if some of its audio was discarded."""
-        if any(item.response_id == response_id for item in self._heard.items()):
-            return False
-        return self._discarded.resume(response_id)
+        return not self._of(response_id) and self._discarded.resume(response_id)
 
     def untouched(self, response_id: str) -> bool:
         """The response has audio, and the caller has received none of it."""
-        items = [item for item in self._heard.items() if item.response_id == response_id]
+        items = self._of(response_id)
         return bool(items) and all(item.first_frame_at is None for item in items)
 
     def settled(self, response_ids: Collection[str]) -> bool:
         """Whether the playout of every item of these responses is known."""
-        return not any(item.response_id in response_ids for item in self._heard.items())
+        return not any(item.response_id in response_ids for item in self._items.values())
 
     def response_of(self, item_id: str) -> str:
         """Id of the item's response; "" if the item is settled or belongs to another relay."""
-        item = self._heard.get(item_id)
+        item = self._items.get(item_id)
         return item.response_id if item is not None else ""
 
     def may_be_unheard(self, response_id: str) -> bool:
         """Whether audio of the response may still be played, or cleared when the caller interrupts."""
-        return any(item.response_id == response_id and item.may_be_unheard for item in self._heard.items())
+        return any(item.heard_ms is None for item in self._of(response_id))
 
     def spoken_ms(self, response_id: str) -> int:
         """Milliseconds of audio received for a response; 0 after it has ended."""
         return int(ms_of_bytes(self._spoken.get(response_id, 0), VOICE_RATE_HZ))
 
-    def adopt(self, saying: Saying, begun_at: float) -> None:
-        """Take over an item of the previous relay: the caller may still hear it, and interrupt it."""
-        item = self._heard.begin(saying.item_id, "", _ANOTHERS, begun_at)
+    def adopt(self, saying: Saying) -> None:
+        """Continue an item of the previous relay: the caller may still hear it, and interrupt it."""
+        begun_at = self._clock.monotonic(saying.at_ms)
+        item = self._items[saying.item_id] = PlayedItem(saying.item_id, "", _ANOTHERS, begun_at)
         item.first_frame_at = begun_at
         item.generated_bytes = bytes_of_ms(saying.generated_ms, VOICE_RATE_HZ)
         item.text, item.text_whole, item.audio_whole = saying.text, True, True
@@ -110,15 +111,14 @@ class AgentSpeech:
         commands: list[Command] = []
         for item_id in [item_id for item_id, at in self._doubtful.items() if now >= at]:
             del self._doubtful[item_id]
-            if (item := self._heard.get(item_id)) is not None:
-                heard_ms = item.estimated_heard_ms(now)
-                commands += self.played(item_id, heard_ms, complete=heard_ms >= item.generated_ms)
+            if (item := self._items.get(item_id)) is not None:
+                commands += self._played_until(item, now)
         return commands
 
     # -- from Voice Live
     def delta(self, event: AudioDelta, now: float, *, answers: bool = True) -> list[Command]:
         """`answers`: the response answers the caller; latencies are measured for answers only."""
-        item = self._heard.get(event.item_id)
+        item = self._items.get(event.item_id)
         if self._discarded.dropped(event.response_id) or self._discarded.closed(event.item_id):
             if item is not None:
                 item.add_audio(event.pcm, event.content_index)
@@ -137,18 +137,17 @@ class AgentSpeech:
 
     def item_done(self, event: ItemDone) -> list[Command]:
         """The item has no further parts. The end of one part's audio does not end its item."""
-        item = self._heard.get(event.item_id)
+        item = self._items.get(event.item_id)
         if item is None or item.audio_whole:
             return []
         item.audio_whole = True
         ends: list[Command] = [] if item.cleared or not item.generated_bytes else [Append(ItemEnd(item.item_id))]
         return ends + self._saying(item)
 
-    def text(
-        self, item_id: str, response_id: str, text: str, now: float, *, whole: bool, content_index: int = 0
-    ) -> list[Command]:
-        """A piece of the transcript of one content part, or the whole transcript (`whole`)."""
-        item = self._heard.get(item_id)
+    def text(self, event: AgentTranscriptDelta | AgentTranscriptDone, now: float) -> list[Command]:
+        """A piece of the transcript of one content part, or the whole transcript of the part."""
+        item_id, response_id = event.item_id, event.response_id
+        item = self._items.get(item_id)
         if item is None:
             if self._discarded.dropped(response_id):
                 self._discarded.discard(item_id, response_id)
@@ -156,40 +155,28 @@ class AgentSpeech:
             if self._discarded.closed(item_id):
                 return []
             item = self._begin(item_id, response_id, now)
-        item.add_text(text, content_index, whole=whole)
+        item.add_text(event.text, event.content_index, whole=isinstance(event, AgentTranscriptDone))
         self._history.agent(item_id, item.heard_text())
         return self._settle(item)
 
     def response_done(self, response_id: str) -> list[Command]:
         commands: list[Command] = []
-        for item in self._heard.items():
-            if item.response_id == response_id:
-                if self._discarded.dropped(response_id) and not item.generated_bytes:
-                    self._discarded.discard(item.item_id, response_id)
-                commands += self._finish(item)
+        for item in self._of(response_id):
+            if self._discarded.dropped(response_id) and not item.generated_bytes:
+                self._discarded.discard(item.item_id, response_id)
+            commands += self._finish(item)
         self._spoken.pop(response_id, None)
         unsaid = self._discarded.response_done(response_id)
         # Otherwise the agent would assume that the caller heard this text.
-        return commands + [Send(self._truncations.delete(item_id)) for item_id in unsaid if self._truncates]
+        return commands + [Send(self.truncations.delete(item_id)) for item_id in unsaid if self._truncates]
 
     def session_lost(self) -> list[Command]:
         """No further audio arrives for any item; audio already in the downlink still plays."""
         self.session += 1
         self._spoken.clear()
         self._discarded.session_lost()
-        self._truncations.session_lost()
-        commands: list[Command] = []
-        for item in self._heard.items():
-            commands += self._finish(item)
-        return commands
-
-    def truncated(self, item_id: str) -> None:
-        self._truncations.accepted(item_id)
-
-    def truncation_refused(self, error: ErrorEvent) -> list[Command] | None:
-        """None when the error is about something else."""
-        events = self._truncations.refused(error)
-        return None if events is None else sends(events)
+        self.truncations.session_lost()
+        return [command for item in list(self._items.values()) for command in self._finish(item)]
 
     # -- from the caller's side
     def caller_stopped(self, now: float) -> None:
@@ -200,7 +187,7 @@ class AgentSpeech:
         """The caller speaks: clear all agent audio that was not played yet, and discard the rest of its responses."""
         if active_response:
             self._discarded.drop(active_response)
-        unheard = self._heard.unheard()
+        unheard = self._unheard()
         for item in unheard:
             item.cleared = True
             self._discarded.close(item.item_id)
@@ -209,29 +196,28 @@ class AgentSpeech:
         return [Append(Clear(unheard[-1].item_id))] if unheard else []
 
     def playing(self, item_id: str, now: float) -> None:
-        item = self._heard.get(item_id)
+        item = self._items.get(item_id)
         if item is not None and item.first_frame_at is None:
             item.first_frame_at = now
 
     def played(self, item_id: str, heard_ms: int, *, complete: bool) -> list[Command]:
-        item = self._heard.played(item_id, heard_ms, complete=complete)
-        if item is None:
+        """The first report about an item counts."""
+        item = self._items.get(item_id)
+        if item is None or item.heard_ms is not None or not item.generated_bytes:
             return []
+        item.heard_ms, item.complete = heard_ms, complete
         commands: list[Command] = []
         if not complete:
             if not item.cleared and heard_ms < item.generated_ms - CUT_MS:
                 self._cut.add(item.response_id)  # cut off by a lost media socket, not by an interruption
             self._history.agent(item_id, item.heard_text())
-            commands += self._truncate(item)
+            if self._truncates and item.session == self.session:
+                commands += sends(self.truncations.truncate(item))
         return commands + self._settle(item)
 
     def unheard_is_lost(self, now: float) -> list[Command]:
         """The media socket is lost, with all audio that it had not played; no report will follow."""
-        commands: list[Command] = []
-        for item in self._heard.items():
-            if item.may_be_unheard and item.audio_whole:
-                commands += self._lost(item, item.estimated_heard_ms(now))
-        return commands
+        return [command for item in self._awaiting_report() for command in self._played_until(item, now)]
 
     def another_socket(self, lost_at: float, now: float) -> list[Command]:
         """The previous media socket may have been lost without a report. `lost_at`: when it was last known alive.
@@ -239,11 +225,9 @@ class AgentSpeech:
         The new socket reads the downlink from its end, so items that were complete before it attached are lost.
         """
         commands: list[Command] = []
-        for item in self._heard.items():
-            if not item.may_be_unheard or not item.audio_whole:
-                continue
+        for item in self._awaiting_report():
             if item.first_frame_at is not None or item.begun_at < now - ATTACH_S:
-                commands += self._lost(item, item.estimated_heard_ms(lost_at))
+                commands += self._played_until(item, lost_at)
             else:
                 # Appended before the new socket attached, or after it.
                 self._doubtful[item.item_id] = now + item.generated_ms / 1000 + UNTOLD_S
@@ -254,47 +238,55 @@ class AgentSpeech:
         cut, self._cut = self._cut, set()
         return cut
 
-    def _lost(self, item: PlayedItem, heard_ms: int) -> list[Command]:
-        return self.played(item.item_id, heard_ms, complete=heard_ms >= item.generated_ms)
-
     def call_ended(self, now: float) -> list[Command]:
-        commands = self.session_lost()
-        commands += self.unheard_is_lost(now)
+        commands = self.session_lost() + self.unheard_is_lost(now)
         return [c for c in commands if isinstance(c, Record) and isinstance(c.entry, Turn)]
 
     # --
+    def _of(self, response_id: str) -> list[PlayedItem]:
+        return [item for item in self._items.values() if item.response_id == response_id]
+
+    def _unheard(self) -> list[PlayedItem]:
+        """Items with audio that may still be played, without those already cleared."""
+        return [i for i in self._items.values() if i.heard_ms is None and i.generated_bytes and not i.cleared]
+
+    def _awaiting_report(self) -> list[PlayedItem]:
+        return [item for item in self._items.values() if item.heard_ms is None and item.audio_whole]
+
+    def _played_until(self, item: PlayedItem, at: float) -> list[Command]:
+        """Settle an item whose playout is not reported: it was played until `at`."""
+        heard_ms = item.estimated_heard_ms(at)
+        return self.played(item.item_id, heard_ms, complete=heard_ms >= item.generated_ms)
+
     def _begin(self, item_id: str, response_id: str, now: float) -> PlayedItem:
         self._history.agent(item_id)
-        return self._heard.begin(item_id, response_id, self.session, now)
+        item = self._items[item_id] = PlayedItem(item_id, response_id, self.session, now)
+        return item
 
     def _finish(self, item: PlayedItem) -> list[Command]:
         """No further audio or text arrives for the item."""
         if not item.generated_bytes:
             # Without audio the caller has not heard the text either.
             self._history.agent(item.item_id)
-            self._heard.forget(item.item_id)
+            self._items.pop(item.item_id, None)
             return []
         ends: list[Command] = [] if item.audio_whole or item.cleared else [Append(ItemEnd(item.item_id))]
         item.audio_whole = item.text_whole = True
         return ends + self._settle(item)
 
-    def _truncate(self, item: PlayedItem) -> list[Command]:
-        current = self._truncates and item.session == self.session
-        return sends(self._truncations.truncate(item)) if current else []
-
     def _settle(self, item: PlayedItem) -> list[Command]:
         """Record the turn once its text and its playout are known; until then, record it as being spoken."""
         if item.heard_ms is None or not item.text_whole:
             return self._saying(item)
-        self._heard.forget(item.item_id)
+        self._items.pop(item.item_id, None)
         self._discarded.close(item.item_id)
-        turn = item.turn(self._unix_ms(item.begun_at))
+        turn = item.turn(self._clock.unix_ms(item.begun_at))
         self._history.agent(item.item_id, turn.text)
         return [Record(turn)]
 
     def _saying(self, item: PlayedItem) -> list[Command]:
-        """Record the complete text before playout ends, for a relay that may take the call over meanwhile."""
+        """Record the complete text before playout ends, for the next relay of the call."""
         if not (item.text_whole and item.audio_whole and item.text) or item.noted:
             return []
         item.noted = True
-        return [Record(item.saying(self._unix_ms(item.begun_at)))]
+        return [Record(item.saying(self._clock.unix_ms(item.begun_at)))]

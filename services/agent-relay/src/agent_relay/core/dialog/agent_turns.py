@@ -8,16 +8,13 @@ from agent_relay.core.announcements.announcer import Announcer
 from agent_relay.core.dialog.agent_speech import AgentSpeech
 from agent_relay.core.dialog.caller_speech import CallerSpeech
 from agent_relay.core.dialog.caller_turns import CallerTurns
-from agent_relay.core.dialog.conversation_commands import Command, Record, RunTool, Send
+from agent_relay.core.dialog.conversation_commands import Command, Record, RunTool, Send, WallClock
 from agent_relay.core.dialog.debt import DebtKind
-from agent_relay.core.dialog.history import History, tool_begun, tool_notice
+from agent_relay.core.dialog.history import OUTCOME_UNKNOWN, TOOL_BEGUN, TOOL_CALL, History, ToolUse, tool_notice
 from agent_relay.core.dialog.prompts import Prompts
-from agent_relay.core.dialog.recent_events import RecentEvents
-from agent_relay.core.dialog.response_outcomes import ResponseOutcomes
-from agent_relay.core.dialog.responses import UNKNOWN, Purpose
+from agent_relay.core.dialog.responses import UNKNOWN, Purpose, RecentEvents
 from agent_relay.core.dialog.session_profile import SessionProfile
 from agent_relay.core.dialog.tool_calls import NOT_AVAILABLE, ToolCalls
-from agent_relay.core.dialog.wall_clock import WallClock
 from agent_relay.core.protocol.voice_events import AudioDelta, FunctionCall, ResponseDone, cancel_response
 
 AUDIBLE_MS: Final = 100
@@ -29,7 +26,7 @@ CUT_SHORT_MS: Final = 1500
 class AgentTurns:
     def __init__(
         self,
-        plan: SessionProfile,
+        profile: SessionProfile,
         history: History,
         prompts: Prompts,
         clock: WallClock,
@@ -37,9 +34,8 @@ class AgentTurns:
         turns: CallerTurns,
         speech: AgentSpeech,
         announcements: Announcer,
-        outcomes: ResponseOutcomes,
     ) -> None:
-        self._plan = plan
+        self._profile = profile
         self._history = history
         self._prompts = prompts
         self._owed = prompts.owed
@@ -49,8 +45,9 @@ class AgentTurns:
         self._caller_turns = turns
         self._speech = speech
         self._announcements = announcements
-        self._outcomes = outcomes
         self._tools = ToolCalls()
+        self._written = ("", "")
+        """A response and the text of its last part, spoken or not."""
         self._reported = RecentEvents()
         """Responses with `response.created`; of others only their audio or a function call was seen."""
         self._begun = RecentEvents()
@@ -106,10 +103,9 @@ class AgentTurns:
             self._owed.began(response_id, now)
             self._owed.replaced()
             return self._cancel(response_id)
-        if self._owed.is_surplus(requested=self._responses.requested):
-            return self._cancel(response_id)
-        if self._caller.speaks and self._responses.requested:
-            # The caller began to speak while our request was under way.
+        requested = self._responses.requested
+        # Or the caller began to speak while our request was under way.
+        if self._owed.is_surplus(requested=requested) or (self._caller.speaks and requested):
             return self._cancel(response_id)
         self._caller_turns.answer_began(now)
         self._owed.began(response_id, now, greets=self._responses.purpose is Purpose.GREETING)
@@ -119,12 +115,21 @@ class AgentTurns:
         self._speech.drop(response_id)
         return [Send(cancel_response(response_id))]
 
+    def wrote(self, response_id: str, text: str) -> None:
+        """The text of a part is complete."""
+        self._written = (response_id, text)
+
     # -- the end of a response
+    def cancel_active(self) -> list[Command]:
+        """The request or the response blocks the voice session."""
+        active = self._responses.forget()
+        return self._cancel(active) if active else []
+
     @property
     def over_at(self) -> float | None:
         """When the active response counts as ended although the service does not report it."""
         debt = self._owed.debt
-        return None if debt is None or self._tools.running else debt.over_at(self._plan.limits)
+        return None if debt is None or self._tools.running else debt.over_at(self._profile.limits)
 
     def tick(self, now: float) -> list[Command]:
         if (over_at := self.over_at) is None or now < over_at or self._responses.active in ("", UNKNOWN):
@@ -143,7 +148,7 @@ class AgentTurns:
         commands: list[Command] = []
         if event.status == "cancelled":
             self._tools.drop_answer()
-            detected = event.reason == "turn_detected" and self._plan.interrupts
+            detected = event.reason == "turn_detected" and self._profile.interrupts
             if detected and not interrupted and not self._caller_turns.protects_greeting:
                 commands += self._caller_turns.interrupt(response_id) + self._announcements.interrupted(now)
         commands += self._speech.response_done(response_id)
@@ -153,9 +158,24 @@ class AgentTurns:
         elif not interrupted:
             cut = event.status == "incomplete" and spoken_ms < CUT_SHORT_MS
             cut = cut or (event.status == "cancelled" and self._caller_turns.protects_greeting)
-            commands += self._outcomes.ended(event, now, silent=silent, cut=cut)
+            commands += self._outcome(event, now, silent=silent, cut=cut)
         self._after_tools(now)
         return commands
+
+    def _outcome(self, event: ResponseDone, now: float, *, silent: bool, cut: bool) -> list[Command]:
+        """It was not interrupted. `silent`: without audio and without a tool; `cut`: so early that it has failed."""
+        failed = cut or event.status == "failed" or (silent and event.status != "cancelled")
+        if event.status == "cancelled" and silent and not self._caller.speaks:
+            failed = True
+        why = event.reason or ("no audio" if event.status == "completed" else event.status)
+        commands: list[Command] = []
+        if event.status in ("failed", "incomplete"):
+            commands.append(self._clock.notice("response_failed", why, now))
+        if not failed:
+            self._owed.ended(event.response_id)
+            return commands
+        text = self._written[1] if event.status == "completed" and self._written[0] == event.response_id else ""
+        return commands + self._prompts.response_failed(event, why, now, text=text.strip())
 
     # -- functions
     def function_call(self, event: FunctionCall, now: float) -> list[Command]:
@@ -165,10 +185,11 @@ class AgentTurns:
         began = self._began_unreported(event.response_id, now)
         self._tools.begin(event, self._speech.session)
         self._owed.called_tool(event.response_id, now)
-        if event.name in self._plan.tools:
-            # Written down before: a relay after us must not do it again.
-            begun = tool_begun(event.call_id, event.name, event.arguments, self._clock.unix_ms(now))
-            return [*began, Record(begun), RunTool(event.call_id, event.name, event.arguments)]
+        if event.name in self._profile.tools:
+            # Recorded before it runs: the next relay must not run it again.
+            begun = ToolUse(event.call_id, event.name, event.arguments, OUTCOME_UNKNOWN)
+            record = Record(tool_notice(TOOL_BEGUN, begun, self._clock.unix_ms(now)))
+            return [*began, record, RunTool(event.call_id, event.name, event.arguments)]
         return began + self.tool_answered(event.call_id, NOT_AVAILABLE, now)
 
     def tool_answered(self, call_id: str, output: str, now: float) -> list[Command]:
@@ -178,7 +199,8 @@ class AgentTurns:
             return []
         use, events = answer
         self._history.tool(use)
-        commands = [Record(tool_notice(use, self._clock.unix_ms(now))), *self._prompts.to_session(events)]
+        record = Record(tool_notice(TOOL_CALL, use, self._clock.unix_ms(now)))
+        commands = [record, *self._prompts.to_session(events)]
         self._after_tools(now)
         return commands
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from agent_relay.core.dialog.conversation_commands import Command, Record
+from agent_relay.core.dialog.conversation_commands import Command, Record, WallClock
 from agent_relay.core.dialog.history import History
 from agent_relay.core.protocol.voice_events import UserTranscript, UserTranscriptFailed
-from bridge_common.wire.entries import Notice, Turn
+from bridge_common.wire.entries import Turn
 
 _KEPT: Final = 32
 LONGEST_S: Final = 60.0
@@ -28,12 +27,12 @@ class _Speech:
 class CallerSpeech:
     """The service may deliver any event twice: each speech begins, ends and becomes a turn once."""
 
-    def __init__(self, history: History, *, unix_ms: Callable[[float], int]) -> None:
+    def __init__(self, history: History, clock: WallClock) -> None:
         self.speaks = False
         self.unanswered = ""
         """Item id of the latest speech until a response begins."""
         self._history = history
-        self._unix_ms = unix_ms
+        self._clock = clock
         self._speeches: dict[str, _Speech] = {}
         """By item id, oldest first."""
         self.item_id = ""
@@ -78,14 +77,11 @@ class CallerSpeech:
         if self.unanswered == item_id:
             self.unanswered = ""
 
-    def answered(self) -> None:
-        self.unanswered = ""
-
     def session_lost(self) -> None:
         """The end of the current speech will not be reported."""
         self.speaks = False
 
-    def told(self, event: UserTranscript | UserTranscriptFailed, now: float) -> list[Command]:
+    def transcript(self, event: UserTranscript | UserTranscriptFailed, now: float) -> list[Command]:
         """The transcript of a speech, or its failure. A transcript may follow a failure; later events are repeats."""
         speech = self._speech(event.item_id, now)
         if speech.transcribed:
@@ -94,13 +90,13 @@ class CallerSpeech:
             if speech.failed:
                 return []
             speech.failed = True
-            return [Record(Notice("not_transcribed", event.message, self._unix_ms(now)))]
+            return [self._clock.notice("not_transcribed", event.message, now)]
         text = event.text.strip()
         if not text:
             return []
         speech.transcribed = True
         self._history.caller(event.item_id, text)
-        return [Record(Turn("caller", event.item_id, text, self._unix_ms(speech.began_at)))]
+        return [Record(Turn("caller", event.item_id, text, self._clock.unix_ms(speech.began_at)))]
 
     def _speech(self, item_id: str, now: float) -> _Speech:
         speech = self._speeches.get(item_id)

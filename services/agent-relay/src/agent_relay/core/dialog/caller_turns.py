@@ -10,7 +10,6 @@ from agent_relay.core.dialog.caller_speech import CallerSpeech
 from agent_relay.core.dialog.conversation_commands import Command, Send
 from agent_relay.core.dialog.debt import DebtKind, State
 from agent_relay.core.dialog.prompts import Prompts
-from agent_relay.core.dialog.response_outcomes import ResponseOutcomes
 from agent_relay.core.dialog.responses import UNKNOWN, Purpose
 from agent_relay.core.dialog.session_profile import SessionProfile
 from agent_relay.core.protocol.voice_events import (
@@ -27,20 +26,19 @@ ANSWER_DUE_S: Final = 3.0
 class CallerTurns:
     def __init__(
         self,
-        plan: SessionProfile,
+        profile: SessionProfile,
         prompts: Prompts,
         caller: CallerSpeech,
         speech: AgentSpeech,
         announcements: Announcer,
-        outcomes: ResponseOutcomes,
     ) -> None:
-        self._plan = plan
+        self._profile = profile
+        self._prompts = prompts
         self._owed = prompts.owed
         self._responses = prompts.responses
         self._caller = caller
         self._speech = speech
         self._announcements = announcements
-        self._outcomes = outcomes
         self._implied_end = ""
         """Item of the speech that counts as ended because the response to it began."""
 
@@ -53,14 +51,10 @@ class CallerTurns:
             return None
         return debt.opened_at + (debt.start_s or ANSWER_DUE_S)
 
-    def comes_first(self, now: float) -> bool:
-        due_at = self.answer_due_at
-        return self._caller.speaks or (due_at is not None and now < due_at)
-
     @property
     def protects_greeting(self) -> bool:
         """The caller is hearing a greeting that cannot be interrupted, or is about to."""
-        if not self._plan.greeting_protected:
+        if not self._profile.greeting_protected:
             return False
         debt, greeting_id = self._owed.debt, self._owed.greeting_id
         asked = debt is not None and debt.kind is DebtKind.GREETING and debt.state is not State.OPEN
@@ -71,7 +65,7 @@ class CallerTurns:
         if self.protects_greeting or not self._caller.started(event.item_id, now):
             return []
         self._owed.caller_began()
-        return self.interrupt(self._responses.active) if self._plan.interrupts else []
+        return self.interrupt(self._responses.active) if self._profile.interrupts else []
 
     def stopped(self, item_id: str, now: float) -> list[Command]:
         if not self._responses.active or item_id != self._implied_end:  # else the response to it has begun already
@@ -88,12 +82,12 @@ class CallerTurns:
         if self._caller.speaks:
             self._end(self._caller.item_id, now)
             self._implied_end = self._caller.item_id
-        self._caller.answered()
+        self._caller.take_unanswered()
 
     def _end(self, item_id: str, now: float) -> None:
         if self._caller.stopped(item_id, now) or item_id == self._implied_end:  # else reported twice
             self._speech.caller_stopped(now)
-            self._owed.caller_ended(item_id, now, awaited=self._plan.responds)
+            self._owed.caller_ended(item_id, now, awaited=self._profile.responds)
 
     def session_lost(self, now: float) -> list[Command]:
         self._caller.session_lost()
@@ -101,7 +95,7 @@ class CallerTurns:
 
     # -- words
     def transcript(self, event: UserTranscript | UserTranscriptFailed, now: float) -> list[Command]:
-        commands = self._caller.told(event, now)
+        commands = self._caller.transcript(event, now)
         if isinstance(event, UserTranscript) and event.text.strip():
             if event.item_id != self._caller.item_id:
                 return commands  # a late transcript of earlier speech does not show that this one has words
@@ -111,7 +105,7 @@ class CallerTurns:
         if failed and self._owed.stays_owed(event.item_id) and not self._announcements.paused:
             return commands
         self._caller.forget(event.item_id)
-        commands += self._outcomes.missed(self._owed.no_words(event.item_id, now, self._resume), now)
+        commands += self._prompts.missed(self._owed.no_words(event.item_id, now, self._resume), now)
         if not self._caller.waits:
             self._announcements.go_on()
         return commands
@@ -134,7 +128,7 @@ class CallerTurns:
 
     def key_pressed(self, now: float) -> list[Command]:
         """A key press interrupts the agent, as speech does. A response that is not heard yet continues."""
-        if not self._plan.keys_interrupt or self._speech.quiet or self.protects_greeting:
+        if not self._profile.keys_interrupt or self._speech.quiet or self.protects_greeting:
             return []
         active = self._responses.active
         commands = self.interrupt(active) + self._announcements.interrupted(now)

@@ -9,16 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TypeAlias
 
-from agent_relay.core.dialog.conversation_commands import Append, Command, Ready, sends
+from agent_relay.core.dialog.conversation_commands import Append, Command, Ready, WallClock, sends
 from agent_relay.core.dialog.floor import Floor
 from agent_relay.core.dialog.history import History
 from agent_relay.core.dialog.hold_policy import HoldPolicy
+from agent_relay.core.dialog.keypad import Keypad
 from agent_relay.core.dialog.prompts import Prompts
 from agent_relay.core.dialog.session_profile import SessionProfile
 from agent_relay.core.dialog.turns import Turns
-from agent_relay.core.dialog.typed_keys import TypedKeys
 from agent_relay.core.dialog.voice_session import Phase, VoiceSession
-from agent_relay.core.dialog.wall_clock import WallClock
 from agent_relay.core.protocol import voice_events as vl
 from agent_relay.core.protocol.session_setup import SessionSetup
 from bridge_common.wire.entries import Dtmf, Hold, MediaAttached, MediaDetached, Played, Playing, Say, Saying
@@ -27,46 +26,45 @@ FromCaller: TypeAlias = Dtmf | Playing | Played | MediaAttached | MediaDetached
 
 
 class Conversation:
-    """`unix_offset_s`: Unix time minus `now`. `taken_over`: another relay drove this call before; `said` is how far it
-    spoke the announcements, as in the call's record.
+    """`unix_offset_s`: Unix time minus `now`. `resumed`: another relay drove this call before; `said` is how far it
+    spoke the announcements, as in the call's record. Until `left_alone` it may still speak.
     """
 
     def __init__(
         self,
-        plan: SessionProfile,
+        profile: SessionProfile,
         history: History,
         *,
         greeted: bool = False,
-        taken_over: bool = False,
+        resumed: bool = False,
         media_attached: bool = False,
         conversation_id: str = "",
         saying: Iterable[Saying] = (),
         unix_offset_s: float = 0.0,
         said: str = "",
     ) -> None:
-        self._plan = plan
+        self._profile = profile
         self._conversation_id = conversation_id
         self._history = history
         self._clock = WallClock(unix_offset_s)
-        self._session = VoiceSession(SessionSetup(plan.session, plan.essential_session), self._clock)
-        self._prompts = Prompts(plan, self._clock, self._session)
+        self._session = VoiceSession(SessionSetup(profile.session, profile.essential_session), self._clock)
+        self._prompts = Prompts(profile, self._clock, self._session)
         self._turns = Turns(
-            plan, history, self._prompts, self._clock, saying, said=said, taken_over=taken_over, greeted=greeted
+            profile, history, self._prompts, self._clock, saying, said=said, resumed=resumed, greeted=greeted
         )
         self._speech = self._turns.speech
         self._caller = self._turns.caller
         self._announcements = self._turns.announcements
-        self._responses = self._prompts.responses
-        self._keys = TypedKeys(plan, history, self._prompts, self._clock)
-        self._first_session = not taken_over
+        self._keypad = Keypad(profile, history, self._prompts, self._clock)
+        self._first_session = not resumed
         # The previous relay may have left the hold tone on.
-        self._line = HoldPolicy(plan.greeting_delay_s, media_attached=media_attached, maybe_holding=taken_over)
-        self._floor = Floor(self._line, self._session, self._turns, greeted=greeted or plan.greeting is None)
+        self._hold = HoldPolicy(profile.greeting_delay_s, media_attached=media_attached, maybe_holding=resumed)
+        self._floor = Floor(self._hold, self._session, self._turns, greeted=greeted or profile.greeting is None)
 
     # -- state for the caller of this class
     @property
-    def plan(self) -> SessionProfile:
-        return self._plan
+    def profile(self) -> SessionProfile:
+        return self._profile
 
     @property
     def phase(self) -> Phase:
@@ -104,21 +102,34 @@ class Conversation:
         """The caller is still speaking, or waits for an answer."""
         return self._caller.waits
 
-    def begin(self, now: float) -> None:
-        """This relay has claimed the call. Until `left_alone` the previous owner may still speak in it."""
-        self._turns.begin(now)
+    @property
+    def typing(self) -> bool:
+        """The caller has pressed keys that were not sent to the agent yet."""
+        return self._keypad.next_at is not None
+
+    @property
+    def quiet(self) -> bool:
+        """Neither side speaks or is about to speak: a good moment to hand the call over."""
+        nobody_waits = not self._caller.waits and not self._prompts.owed.unheard
+        nobody_speaks = self._speech.quiet and self._prompts.responses.idle and nobody_waits
+        return nobody_speaks and not self.typing and self._announcements.quiet
+
+    @property
+    def protects_greeting(self) -> bool:
+        """Caller audio must not reach the voice session now."""
+        return self._turns.of_caller.protects_greeting
 
     def left_alone(self, now: float) -> None:
         """No other relay speaks in the call: without a voice session the caller hears nothing."""
         if not self._session.ready:
-            self._line.session_lost(now)
+            self._hold.session_lost(now)
 
     # -- the voice session
     def accepts(self, setup: SessionSetup) -> bool:
         """Whether a session that was configured in advance can serve this call. A session that resumes a conversation
         by id must be opened with that id.
         """
-        return (self._plan.replays or not self._conversation_id) and setup.wants(self._plan.session)
+        return (self._profile.replays or not self._conversation_id) and setup.wants(self._profile.session)
 
     def connected(self, now: float, *, resumes: bool = True) -> list[Command]:
         """A socket is open; the service sends the first event. `resumes`: its resource knows the conversation id."""
@@ -151,30 +162,30 @@ class Conversation:
         was_ready = self._session.ready
         commands = self._session.closed(reason, now) + self._turns.session_lost(now)
         if was_ready:
-            self._line.session_lost(now)
+            self._hold.session_lost(now)
             commands.append(self._clock.notice("voice_lost", reason, now))
         return commands
 
     def _ready(self, event: vl.SessionUpdated, now: float) -> list[Command]:
-        expected, told = self._conversation_id, event.conversation_id
-        self._conversation_id = told or expected
+        expected, reported = self._conversation_id, event.conversation_id
+        self._conversation_id = reported or expected
         commands = self._session.configured(now)
         commands.append(Ready(event.session_id, self._conversation_id, event.expires_at_s))
-        if self._line.session_back():
+        if self._hold.session_back():
             commands.append(Append(Hold(False)))
         unsent = self._prompts.take_unsent()
         if not self._first_session:
             # If the service does not know the conversation id, it starts a new conversation without an error.
-            replayed = self._plan.replays or not expected or told not in ("", expected)
+            replayed = self._profile.replays or not expected or reported not in ("", expected)
             commands.append(self._clock.notice("voice_resumed", "replayed" if replayed else "continued", now))
-            commands += sends(self._history.replay(self._plan.assistant_part) if replayed else unsent)
-        else:
-            commands += sends(unsent)
+            if replayed:
+                unsent = self._history.replay(self._profile.assistant_part)
+        commands += sends(unsent)
         self._first_session = False
         # Probe once while the session is healthy: a silent session is abandoned only if it has answered a probe.
         commands.append(self._session.probe(now))
         self._turns.session_ready(now)
-        return commands + self._floor.greet(now) + self._advance(now)
+        return commands + self._advance(now)
 
     # -- answers to commands
     def greeting_granted(self, granted: bool, now: float) -> list[Command]:
@@ -186,15 +197,6 @@ class Conversation:
         """The answer to `RunTool`."""
         return self._turns.of_agent.tool_answered(call_id, output, now) + self._advance(now)
 
-    @property
-    def protects_greeting(self) -> bool:
-        """Caller audio must not reach the voice session now."""
-        return self._turns.of_caller.protects_greeting
-
-    def _advance(self, now: float) -> list[Command]:
-        """Send the requests that are possible now: first speech owed to the caller, then announcements."""
-        return self._turns.advance(now) + self._announce(now)
-
     # -- announcements
     def hold_announcements(self, held: bool, now: float) -> list[Command]:
         """`held`: begin no further sentence, because the next relay will."""
@@ -204,86 +206,64 @@ class Conversation:
         commands = self._announcements.piece(entry_id, piece, now)
         if commands and piece.interrupt:
             self._prompts.owed.replaced()
-        return commands + self._announce(now)
-
-    def _announce(self, now: float) -> list[Command]:
-        """Speak the next sentence if nothing else is being spoken. To be called after every event."""
-        return [] if self._announcements.idle else self._announcements.advance(now, free=self._floor.free(now))
-
-    def _announce_at(self) -> float | None:
-        """When the next sentence can be spoken; None if that depends on an event, not only on time."""
-        at, free_at = self._announcements.next_at(), self._floor.free_at
-        return None if at is None or free_at is None else max(at, free_at)
+        return commands + self._floor.announce(now)
 
     # -- the caller's side
     def from_caller(self, entry: FromCaller, now: float) -> list[Command]:
-        return self._on_caller(entry, now) + self._advance(now)
-
-    def _on_caller(self, entry: FromCaller, now: float) -> list[Command]:
         match entry:
             case Playing():
-                return self._turns.gateway.playing(entry.item_id, now)
+                commands = self._turns.playing(entry.item_id, now)
             case Played():
-                return self._turns.gateway.played(entry.item_id, entry.heard_ms, now, complete=entry.complete)
-            case Dtmf() if self._plan.dtmf == "ignore":
-                return []
+                commands = self._turns.played(entry.item_id, entry.heard_ms, now, complete=entry.complete)
+            case Dtmf() if self._profile.dtmf == "ignore":
+                commands = []
             case Dtmf():
-                return self._turns.of_caller.key_pressed(now) + self._keys.press(entry.tone, now)
+                commands = self._turns.of_caller.key_pressed(now) + self._keypad.press(entry.tone, now)
             case MediaAttached():
                 return self.media_replaced(now, now)
             case MediaDetached():
-                return self._turns.gateway.media_detached(now)
+                commands = self._turns.media_detached(now)
+        return commands + self._advance(now)
 
     def media_replaced(self, lost_at: float, now: float) -> list[Command]:
         """A new media socket replaces the previous one. `lost_at`: when the previous one was last known alive."""
-        return self._turns.gateway.media_attached(lost_at, now) + self.attached(now) + self._advance(now)
+        return self._turns.media_attached(lost_at, now) + self.attached(now)
 
     def attached(self, now: float) -> list[Command]:
         """The media socket was attached before this relay claimed the call."""
-        self._line.attached(now)
-        return self._floor.greet(now)
+        self._hold.attached(now)
+        return self._advance(now)
 
     def caller_audio(self, now: float) -> list[Command]:
         """The first caller audio has arrived: the line is open both ways."""
-        self._line.audio(now)
-        return self._floor.greet(now) + self._advance(now)
+        self._hold.audio(now)
+        return self._advance(now)
 
     # -- time
-    @property
-    def typing(self) -> bool:
-        """The caller has pressed keys that were not sent to the agent yet."""
-        return self._keys.next_at is not None
-
-    @property
-    def quiet(self) -> bool:
-        """Neither side speaks or is about to speak: a good moment to hand the call over."""
-        nobody_waits = not self._caller.waits and not self._prompts.owed.unheard
-        nobody_speaks = self._speech.quiet and self._responses.idle and nobody_waits
-        return nobody_speaks and not self.typing and self._announcements.quiet
+    def _advance(self, now: float) -> list[Command]:
+        """Send the requests that are possible now: first speech owed to the caller, then announcements."""
+        return self._floor.greet(now) + self._turns.advance(now) + self._floor.announce(now)
 
     def next_at(self) -> float | None:
         """When `tick` is due next; None if no deadline is known."""
         times = [
-            self._keys.next_at,
-            self._line.hold_at(self._turns.of_agent.waits_since),
+            self._keypad.next_at,
+            self._hold.hold_at(self._turns.of_agent.waits_since),
             self._turns.next_at,
             self._session.next_at(self._prompts.due_since),
             self._floor.greeting_at,
-            self._announce_at(),
+            self._floor.announce_at,
         ]
         return min((at for at in times if at is not None), default=None)
 
     def tick(self, now: float) -> list[Command]:
-        commands = self._keys.tick(now)
+        commands = self._keypad.tick(now)
         waits_since = self._turns.of_agent.waits_since
-        if (hold := self._line.hold(waits_since, now)) is not None:
+        if (hold := self._hold.hold(waits_since, now)) is not None:
             debt, quiet = self._prompts.owed.debt, self._speech.quiet
-            phrase = hold and waits_since is not None and self._line.asks_to_wait(debt, quiet=quiet)
+            phrase = hold and waits_since is not None and self._hold.asks_to_wait(debt, quiet=quiet)
             commands.append(Append(Hold(hold, phrase=phrase)))
         commands += self._turns.tick(now)
-        if self.phase is Phase.OPENING and (timed_out := self._session.tick(None, now)):
-            return commands + timed_out
-        commands += self._floor.greet(now)
         return commands + self._session.tick(self._prompts.due_since, now) + self._advance(now)
 
     # -- the end

@@ -3,31 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import msgspec
 
 from agent_relay.core.protocol.voice_events import ClientEvent
-from bridge_common.wire.entries import DownlinkEntry, TranscriptEntry
+from bridge_common.wire.entries import DownlinkEntry, Notice, TranscriptEntry
 
 
-class _Wanted(msgspec.Struct, frozen=True, gc=False):
+class _Command(msgspec.Struct, frozen=True, gc=False):
     """A struct rather than a dataclass: one is created for each audio delta, and structs are created fastest."""
 
 
-class Send(_Wanted, frozen=True):
+class Send(_Command, frozen=True):
     """Send to the voice session."""
 
     event: ClientEvent
 
 
-class Append(_Wanted, frozen=True):
+class Append(_Command, frozen=True):
     """Append to the downlink."""
 
     entry: DownlinkEntry
 
 
-class Record(_Wanted, frozen=True):
+class Record(_Command, frozen=True):
     """Add to the transcript."""
 
     entry: TranscriptEntry
@@ -35,7 +36,7 @@ class Record(_Wanted, frozen=True):
     """Only for the next relay of the call, not for readers of the transcript."""
 
 
-class Ready(_Wanted, frozen=True):
+class Ready(_Command, frozen=True):
     """The voice session is configured: caller audio may flow."""
 
     session_id: str
@@ -46,7 +47,7 @@ class Ready(_Wanted, frozen=True):
     """The Voice Live resource (host) of the session."""
 
 
-class MarkGreeted(_Wanted, frozen=True):
+class MarkGreeted(_Command, frozen=True):
     """Mark the call as greeted in its record, and report to the conversation whether it was unmarked before.
 
     The mark is set before the greeting is spoken, so that the caller is never greeted twice if the relay dies between
@@ -54,7 +55,7 @@ class MarkGreeted(_Wanted, frozen=True):
     """
 
 
-class MarkSaid(_Wanted, frozen=True):
+class MarkSaid(_Command, frozen=True):
     """Record how far the announcements were spoken, for the next relay of the call.
 
     `said` as in the call's record; `dropped`: ids of announcements that are no longer wanted, separated by spaces;
@@ -66,20 +67,20 @@ class MarkSaid(_Wanted, frozen=True):
     keep_from: str
 
 
-class RunTool(_Wanted, frozen=True):
+class RunTool(_Command, frozen=True):
     call_id: str
     name: str
     arguments: str
 
 
-class Abandon(_Wanted, frozen=True):
+class Abandon(_Command, frozen=True):
     """This voice session is no longer usable: close it and open another if `retry`."""
 
     reason: str
     retry: bool = True
 
 
-class PhaseChanged(_Wanted, frozen=True):
+class PhaseChanged(_Command, frozen=True):
     """Log that the voice session of the conversation entered another phase."""
 
     old: str
@@ -87,13 +88,13 @@ class PhaseChanged(_Wanted, frozen=True):
     reason: str
 
 
-class GiveUp(_Wanted, frozen=True):
+class GiveUp(_Command, frozen=True):
     """The agent cannot be heard: open no further voice session; transfer to human agents or play the apology."""
 
     reason: str
 
 
-class Overdue(_Wanted, frozen=True):
+class Overdue(_Command, frozen=True):
     """Log and count that speech owed to the caller was not heard in time, or that its response failed.
 
     `kind` is a `debt.Kind`, `outcome` a `debt.Missed.outcome`.
@@ -111,3 +112,19 @@ Command: TypeAlias = (
 
 def sends(events: Iterable[ClientEvent]) -> list[Command]:
     return [Send(event) for event in events]
+
+
+@dataclass(frozen=True, slots=True)
+class WallClock:
+    """Converts the monotonic seconds of a conversation to the Unix time of its transcript."""
+
+    offset_s: float = 0.0
+
+    def unix_ms(self, now: float) -> int:
+        return int((now + self.offset_s) * 1000)
+
+    def monotonic(self, unix_ms: int) -> float:
+        return unix_ms / 1000 - self.offset_s
+
+    def notice(self, what: str, detail: str, now: float, *, private: bool = False) -> Record:
+        return Record(Notice(what, detail, self.unix_ms(now)), private)

@@ -1,9 +1,28 @@
-"""A debt: speech that is owed to the caller. Its kind, its state, and the step that follows if it is not heard."""
+"""A debt: speech that is owed to the caller. Its kind, its state, and the step that follows if it is not heard.
+
+Each missed limit and each failure moves a debt one step, never back:
+
+    FIRST ──► AGAIN ──► FALLBACK ──► GIVEN_UP
+    (asked)   (once)    (its text)   (human agents, or the recorded apology)
+
+If the model is over its quota, the request is repeated on the same session after the time that the error states. This
+does not count as a step.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum, StrEnum, auto
+from typing import Final
+
+MOST_FALLBACKS: Final = 3
+"""After this many consecutive fallbacks without an answer the call is given up."""
+MOST_NOISES: Final = 3
+"""Requests for one debt that a noise may cancel."""
+FIRST_WAIT_S: Final = 1.0
+LONGEST_WAIT_S: Final = 10.0
+"""If a quota error states no time, the wait doubles from the first to the longest."""
+NOISE: Final = "a noise interrupted it"
 
 
 class DebtKind(StrEnum):
@@ -102,11 +121,6 @@ class Debt:
         return self.since + limits.start_s if heard_out or called else None
 
     @property
-    def expected(self) -> bool:
-        """The service is expected to act on it now."""
-        return self.state in (State.AWAITED, State.WORKING) and self.start_s is None
-
-    @property
     def overdue(self) -> tuple[str, bool]:
         """Why the state has lasted too long, and whether an unfinished request or response blocks the session."""
         match self.state:
@@ -174,3 +188,109 @@ class Missed:
         if self.resumes:
             return "resumed"
         return "put_off" if self.wait_s is not None else str(self.step)
+
+
+_NEXT: Final = {DebtStep.FIRST: DebtStep.AGAIN, DebtStep.AGAIN: DebtStep.FALLBACK, DebtStep.FALLBACK: DebtStep.GIVEN_UP}
+
+
+class Escalation:
+    """Moves a debt that was not heard to its next step. The caller of these methods drops a debt that is given up."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._fallbacks = 0
+
+    def paid(self, debt: Debt) -> None:
+        self._fallbacks = self._fallbacks + 1 if debt.step is DebtStep.FALLBACK else 0
+
+    def next_step(self, debt: Debt, why: str, now: float, *, stuck: bool = False) -> Missed:
+        step = _NEXT[debt.step]
+        if step is DebtStep.FALLBACK and self._fallbacks >= MOST_FALLBACKS:
+            step = DebtStep.GIVEN_UP
+        move = stuck and not debt.moved and not debt.waits and step is not DebtStep.GIVEN_UP
+        missed = Missed(debt.kind, step, why, stuck, move)
+        debt.reopen(step, now)
+        debt.moved = debt.moved or move
+        return missed
+
+    def over_quota(self, debt: Debt, why: str, wait_s: float, now: float) -> Missed:
+        """`wait_s`: until the model accepts requests again, 0 if unknown."""
+        wait_s = wait_s or min(FIRST_WAIT_S * 2**debt.waits, LONGEST_WAIT_S)
+        debt.waits += 1
+        if debt.step is not DebtStep.FALLBACK and now + wait_s <= debt.opened_at + self._limits.patience_s:
+            debt.state, debt.since, debt.retry_at = State.PUT_OFF, now, now + wait_s
+            debt.response_id = ""
+            return Missed(debt.kind, debt.step, why, wait_s=wait_s)
+        return self._fall_back(debt, why, now)
+
+    def after_noise(self, debt: Debt, now: float) -> Missed:
+        """A noise canceled the response: request it again, but not without end on a noisy line."""
+        debt.noises += 1
+        if debt.noises > MOST_NOISES or now > debt.opened_at + self._limits.patience_s:
+            return self._fall_back(debt, "noises keep interrupting it", now)
+        debt.reopen(debt.step, now)
+        return Missed(debt.kind, debt.step, NOISE, resumes=True)
+
+    def _fall_back(self, debt: Debt, why: str, now: float) -> Missed:
+        """A repeated request would fail the same way."""
+        if debt.step is DebtStep.FIRST:
+            debt.step = DebtStep.AGAIN
+        return self.next_step(debt, why, now)
+
+
+class SuspendedDebt:
+    """The debt that the caller's speech suspends: restored if the speech was a noise, dropped if it has words."""
+
+    def __init__(self) -> None:
+        self.caller_speaks = False
+        self._debt: Debt | None = None
+        self._cut = False
+
+    def suspend(self, debt: Debt | None, *, caller_speaks: bool) -> None:
+        """A debt for words that may be a noise as well does not replace an older one."""
+        self.caller_speaks = caller_speaks
+        if debt is None:
+            return
+        unsure = debt.kind is DebtKind.WORDS and not debt.requested and not debt.response_id
+        if self._debt is None or not unsure:
+            self._debt = debt
+
+    def replace(self, debt: Debt) -> None:
+        """A new debt while the caller speaks covers the suspended one."""
+        self._debt = debt
+
+    def cut_off(self) -> None:
+        """The speech cleared audio that was not heard to its end."""
+        self._cut = True
+
+    def heard(self, response_id: str) -> None:
+        """The first audio of the response was played: it may pay the suspended debt."""
+        if self._debt is not None and self._debt.response_id == response_id:
+            self._debt = None
+
+    def no_words(self, item_id: str) -> None:
+        """The speech of this item was a noise, so that no answer to it is owed."""
+        debt = self._debt
+        if debt is not None and debt.kind is DebtKind.WORDS and debt.item_id == item_id and not debt.response_id:
+            self._debt = None
+
+    def stays_owed(self, item_id: str) -> bool:
+        """Speech without a transcript may have been words, and cut off nothing that the caller would hear instead."""
+        return not self._cut and (self._debt is None or self._debt.item_id == item_id)
+
+    def take(self) -> tuple[Debt | None, bool]:
+        """The suspended debt, and whether audio was cleared. Nothing stays suspended."""
+        taken = self._debt, self._cut
+        self.forget()
+        return taken
+
+    def forget(self) -> None:
+        self._debt, self._cut = None, False
+
+    def session_lost(self, debt: Debt | None) -> Debt | None:
+        """The debt that the next voice session has to pay; `debt` is the current one."""
+        if self.caller_speaks:
+            debt = self._debt
+        self.forget()
+        self.caller_speaks = False
+        return debt

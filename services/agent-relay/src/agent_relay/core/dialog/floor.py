@@ -39,16 +39,24 @@ class Floor:
     def greeting_answered(self) -> None:
         self._greeting_pends = False
 
-    def free(self, now: float) -> bool:
-        """An announcement may be spoken."""
-        free = self._session.ready and self._line.open(now) and self._greeted and not self._greeting_pends
-        return free and not self._turns.of_caller.comes_first(now) and not self._turns.gateway.media_away
-
     @property
     def free_at(self) -> float | None:
-        """When an announcement may be spoken, as far as only time has to pass."""
+        """When an announcement may be spoken; None if that depends on an event, not only on time."""
         opens_at = self._line.opens_at
         waits = not self._session.ready or not self._greeted or self._greeting_pends
-        if opens_at is None or waits or self._turns.caller.speaks or self._turns.gateway.media_away:
+        if opens_at is None or waits or self._turns.caller.speaks or self._turns.media_away:
             return None
         return max(opens_at, self._turns.of_caller.answer_due_at or 0.0)
+
+    def announce(self, now: float) -> list[Command]:
+        """Speak the next sentence if nothing else is being spoken. To be called after every event."""
+        if self._turns.announcements.idle:
+            return []
+        free_at = self.free_at
+        return self._turns.announcements.advance(now, free=free_at is not None and now >= free_at)
+
+    @property
+    def announce_at(self) -> float | None:
+        """When the next sentence can be spoken; None if that depends on an event, not only on time."""
+        at, free_at = self._turns.announcements.next_at(), self.free_at
+        return None if at is None or free_at is None else max(at, free_at)

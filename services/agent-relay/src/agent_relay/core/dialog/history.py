@@ -7,10 +7,11 @@ never replayed.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, TypeAlias
+
+import msgspec
 
 from agent_relay.core.protocol.voice_events import (
     ClientEvent,
@@ -26,8 +27,8 @@ TOOL_BEGUN: Final = "tool_begun"
 """Transcript notices that are part of the conversation."""
 KEYS: Final = "keys"
 """The notice that readers of the transcript see instead of `tones`: the number of keys."""
-OUTCOME_UNKNOWN: Final = json.dumps(
-    {"error": "The call was interrupted. It may have been carried out: do not repeat it without asking the caller."}
+OUTCOME_UNKNOWN: Final = (
+    '{"error": "The call was interrupted. It may have been carried out: do not repeat it without asking the caller."}'
 )
 """The output of a function call whose relay died before the call was answered."""
 
@@ -39,8 +40,7 @@ class Said:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class ToolUse:
+class ToolUse(msgspec.Struct, frozen=True):
     call_id: str
     name: str
     arguments: str
@@ -55,14 +55,8 @@ def keypad_text(tones: str) -> str:
     return f"[keypad] {tones}"
 
 
-def tool_begun(call_id: str, name: str, arguments: str, at_ms: int) -> Notice:
-    detail = {"call_id": call_id, "name": name, "arguments": arguments, "output": OUTCOME_UNKNOWN}
-    return Notice(TOOL_BEGUN, json.dumps(detail, ensure_ascii=False), at_ms)
-
-
-def tool_notice(use: ToolUse, at_ms: int) -> Notice:
-    detail = {"call_id": use.call_id, "name": use.name, "arguments": use.arguments, "output": use.output}
-    return Notice(TOOL_CALL, json.dumps(detail, ensure_ascii=False), at_ms)
+def tool_notice(what: str, use: ToolUse, at_ms: int) -> Notice:
+    return Notice(what, msgspec.json.encode(use).decode(), at_ms)
 
 
 class History:
@@ -153,8 +147,6 @@ def left_saying(entries: Iterable[TranscriptEntry]) -> list[Saying]:
 
 def _tool_use(detail: str) -> ToolUse | None:
     try:
-        fields = json.loads(detail)
-        parts = [fields[name] for name in ("call_id", "name", "arguments", "output")]
-    except (ValueError, TypeError, KeyError):
+        return msgspec.json.decode(detail, type=ToolUse)
+    except msgspec.MsgspecError:
         return None
-    return ToolUse(*parts) if all(isinstance(part, str) for part in parts) else None

@@ -56,9 +56,6 @@ class HoldPolicy:
             return self._attached_at + self._delay_s
         return self._attached_at if self._audio_seen else self._attached_at + AUDIO_WAIT_S
 
-    def open(self, now: float) -> bool:
-        return self.opens_at is not None and now >= self.opens_at
-
     def session_lost(self, now: float) -> None:
         if self._lost_at is None:
             self._lost_at = now

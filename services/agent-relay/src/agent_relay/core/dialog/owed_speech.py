@@ -2,16 +2,24 @@
 
 The caller's words, a greeting, keys and a tool's result each create a debt of audible speech. There is one debt at a
 time: a later debt replaces the earlier one, because the agent answers the conversation as a whole. A debt ends when
-audio of its response was played, when the caller speaks, or when it is given up (`escalation`).
+audio of its response was played, when the caller speaks, or when it is given up (`Escalation`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
-from agent_relay.core.dialog.debt import Debt, DebtKind, DebtStep, Limits, Missed, State
-from agent_relay.core.dialog.escalation import NOISE, Escalation
-from agent_relay.core.dialog.suspended_debt import SuspendedDebt
+from agent_relay.core.dialog.debt import (
+    NOISE,
+    Debt,
+    DebtKind,
+    DebtStep,
+    Escalation,
+    Limits,
+    Missed,
+    State,
+    SuspendedDebt,
+)
 
 
 class OwedSpeech:
@@ -36,7 +44,8 @@ class OwedSpeech:
     @property
     def expected(self) -> bool:
         """The service is expected to act on the debt now."""
-        return self.debt is not None and self.debt.expected
+        debt = self.debt
+        return debt is not None and debt.state in (State.AWAITED, State.WORKING) and debt.start_s is None
 
     @property
     def due_at(self) -> float | None:
@@ -214,7 +223,7 @@ class OwedSpeech:
 
     def caller_began(self) -> None:
         """The caller speaks: the debt is suspended, and restored if the speech was a noise."""
-        self._suspended.caller_began(self.debt)
+        self._suspended.suspend(self.debt, caller_speaks=True)
         self.debt, self._late = None, 0
 
     def cut_off(self) -> None:
@@ -223,7 +232,7 @@ class OwedSpeech:
 
     def caller_ended(self, item_id: str, now: float, *, awaited: bool) -> None:
         """`awaited`: the service is expected to answer. Speech counts as words until its transcript is empty."""
-        self._suspended.caller_ended(self.debt)
+        self._suspended.suspend(self.debt, caller_speaks=False)  # the beginning of the speech may not be reported
         self.debt = None
         self.owe(DebtKind.WORDS, now, awaited=awaited, item_id=item_id)
 

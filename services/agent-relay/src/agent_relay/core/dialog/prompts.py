@@ -7,17 +7,22 @@ from __future__ import annotations
 
 from typing import Final
 
-from agent_relay.core.dialog.conversation_commands import Abandon, Command, GiveUp, Overdue, sends
+from agent_relay.core.dialog.conversation_commands import Abandon, Command, GiveUp, Overdue, WallClock, sends
 from agent_relay.core.dialog.debt import Debt, DebtKind, DebtStep, Missed, State
-from agent_relay.core.dialog.greeting import ScriptedSpeech
 from agent_relay.core.dialog.owed_speech import OwedSpeech
 from agent_relay.core.dialog.responses import Purpose, Responses
 from agent_relay.core.dialog.session_profile import SessionProfile
 from agent_relay.core.dialog.voice_session import VoiceSession
-from agent_relay.core.dialog.wall_clock import WallClock
 from agent_relay.core.protocol.agent_profile import Greeting
 from agent_relay.core.protocol.rate_limits import wait_s
-from agent_relay.core.protocol.voice_events import ClientEvent, ErrorEvent, ResponseDone, create_response
+from agent_relay.core.protocol.spoken_text import Form, spoken
+from agent_relay.core.protocol.voice_events import (
+    ClientEvent,
+    ErrorEvent,
+    ResponseDone,
+    create_message,
+    create_response,
+)
 
 LONGEST_ALOUD: Final = 2000
 """A longer unspoken answer (in characters, about two minutes) is not read out."""
@@ -26,15 +31,16 @@ LONGEST_ALOUD: Final = 2000
 class Prompts:
     """Sends nothing while `session` is not ready."""
 
-    def __init__(self, plan: SessionProfile, clock: WallClock, session: VoiceSession) -> None:
+    def __init__(self, profile: SessionProfile, clock: WallClock, session: VoiceSession) -> None:
         self.responses = Responses()
-        self.owed = OwedSpeech(plan.limits, repeats_greeting=plan.greeting_protected)
-        self._plan = plan
+        self.owed = OwedSpeech(profile.limits, repeats_greeting=profile.greeting_protected)
+        self._profile = profile
         self._clock = clock
         self._session = session
         self._unsent: list[ClientEvent] = []
-        self._greeting = ScriptedSpeech(plan.greeting or plan.fallback, speaks_fixed_text=plan.speaks_fixed_text)
-        self._fallback = ScriptedSpeech(plan.fallback, speaks_fixed_text=plan.speaks_fixed_text)
+        greeting, fixed_text = profile.greeting or profile.fallback, profile.speaks_fixed_text
+        self._greeting = ScriptedSpeech(greeting, speaks_fixed_text=fixed_text)
+        self._fallback = ScriptedSpeech(profile.fallback, speaks_fixed_text=fixed_text)
 
     # -- the voice session
     @property
@@ -80,7 +86,7 @@ class Prompts:
             return *self._fallback.attempt(), Purpose.FALLBACK
         if debt.text:
             # A model that wrote its answer counts it as spoken: a repeated request would bring nothing new.
-            aloud = ScriptedSpeech(Greeting(text=debt.text), speaks_fixed_text=self._plan.speaks_fixed_text)
+            aloud = ScriptedSpeech(Greeting(text=debt.text), speaks_fixed_text=self._profile.speaks_fixed_text)
             return *aloud.attempt(), Purpose.ANSWER
         if debt.kind is DebtKind.GREETING:
             return *self._greeting.attempt(), Purpose.GREETING
@@ -88,7 +94,7 @@ class Prompts:
 
     def greeting_granted(self, granted: bool, now: float) -> list[Command]:
         """The answer to `MarkGreeted`: False when another relay has greeted this caller."""
-        greeting = self._plan.greeting
+        greeting = self._profile.greeting
         if not granted or greeting is None:
             return []
         self.owed.owe(DebtKind.GREETING, now)
@@ -143,3 +149,33 @@ class Prompts:
         elif missed.move:
             commands.append(Abandon(detail))
         return commands
+
+
+class ScriptedSpeech:
+    """Words for the agent to speak, requested in the first form that the service does not refuse."""
+
+    def __init__(self, greeting: Greeting, *, speaks_fixed_text: bool) -> None:
+        self._greeting = greeting
+        self._forms = [Form.SYSTEM_ITEM]
+        if greeting.text is not None and speaks_fixed_text:
+            self._forms.insert(0, Form.PRE_GENERATED)
+        self._next = 0
+
+    def restart(self) -> None:
+        """Another session may accept what the last one refused."""
+        self._next = 0
+
+    def refused(self) -> bool:
+        """The service refused the current form. Whether another form is left."""
+        if self._next + 1 == len(self._forms):
+            return False
+        self._next += 1
+        return True
+
+    def attempt(self) -> tuple[list[ClientEvent], ClientEvent]:
+        """Return the events to send first, and the request for the response."""
+        form = self._forms[self._next]
+        if self._greeting.text is not None:
+            return spoken(form, self._greeting.text)
+        opening = "The caller has just been connected and has not spoken yet. Greet them now."
+        return [create_message("system", f"{opening} {self._greeting.say_how}")], create_response()

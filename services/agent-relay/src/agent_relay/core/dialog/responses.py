@@ -16,6 +16,7 @@ from agent_relay.core.protocol.voice_events import ClientEvent, ErrorEvent
 ALREADY_ACTIVE: Final = "conversation_already_has_active_response"
 _OF_OTHER_EVENTS: Final = ("response_cancel", "item_", "input_audio_buffer", "cannot_update")
 """Prefixes of error codes that concern client events other than a request for a response."""
+_IDS_KEPT: Final = 64
 
 
 class Purpose(StrEnum):
@@ -111,3 +112,25 @@ class Responses:
         active, self.active = self.active, ""
         self._asked = self._credited = None
         return "" if active == UNKNOWN else active
+
+
+class RecentEvents:
+    """Recognizes events that the service delivers again, by the latest ids of one kind."""
+
+    __slots__ = ("_ids",)
+
+    def __init__(self) -> None:
+        self._ids: dict[str, None] = {}
+
+    def is_new(self, id_: str) -> bool:
+        """Whether the id is not among the latest ones. Adds it."""
+        if id_ in self._ids:
+            return False
+        self._ids[id_] = None
+        if len(self._ids) > _IDS_KEPT:
+            del self._ids[next(iter(self._ids))]
+        return True
+
+    def forget(self, id_: str) -> bool:
+        """Whether the id was among the latest ones. It is new again."""
+        return self._ids.pop(id_, id_) is None

@@ -53,7 +53,7 @@ class SessionProfile:
     tools: frozenset[str] = field(default_factory=frozenset)
 
 
-def plan_of(
+def session_profile_of(
     profile: AgentProfile,
     target: VoiceTarget,
     *,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from agent_relay.core.dialog.playback_tracker import PlayedItem
+from agent_relay.core.dialog.played_item import PlayedItem
 from agent_relay.core.protocol.voice_events import ClientEvent, ErrorEvent, delete_item, truncate_item
 
 _KEPT: Final = 32

@@ -1,4 +1,4 @@
-"""The turns of a conversation: events of a ready voice session about the speech of the caller and of the agent."""
+"""The turns of a conversation: events of a ready voice session and the media gateway's reports about playout."""
 
 from __future__ import annotations
 
@@ -10,14 +10,11 @@ from agent_relay.core.dialog.agent_speech import AgentSpeech
 from agent_relay.core.dialog.agent_turns import AgentTurns
 from agent_relay.core.dialog.caller_speech import CallerSpeech
 from agent_relay.core.dialog.caller_turns import CallerTurns
-from agent_relay.core.dialog.conversation_commands import Command
-from agent_relay.core.dialog.debt import DebtKind
-from agent_relay.core.dialog.gateway_reports import GatewayReports
+from agent_relay.core.dialog.conversation_commands import Command, WallClock, sends
+from agent_relay.core.dialog.debt import DebtKind, State
 from agent_relay.core.dialog.history import History
 from agent_relay.core.dialog.prompts import Prompts
-from agent_relay.core.dialog.response_outcomes import ResponseOutcomes
 from agent_relay.core.dialog.session_profile import SessionProfile
-from agent_relay.core.dialog.wall_clock import WallClock
 from agent_relay.core.protocol import voice_events as vl
 from bridge_common.wire.entries import Saying
 
@@ -26,48 +23,42 @@ GRACE_S: Final = 1.5
 
 
 class Turns:
-    """`saying`: what another relay let the agent say, if it is not known how much of it was heard. `said`: how far it
-    spoke the announcements.
-    """
+    """`saying`: items of the previous relay whose playout is unknown. `said`: how far it spoke the announcements."""
 
     def __init__(
         self,
-        plan: SessionProfile,
+        profile: SessionProfile,
         history: History,
         prompts: Prompts,
         clock: WallClock,
         saying: Iterable[Saying] = (),
         *,
         said: str = "",
-        taken_over: bool = False,
+        resumed: bool = False,
         greeted: bool = False,
     ) -> None:
-        self._plan = plan
+        self.media_away = False
+        """The caller cannot hear anything: nothing is requested, and time limits do not count."""
+        self._profile = profile
         self._history = history
         self._prompts = prompts
         self._owed = prompts.owed
-        self._clock = clock
-        self._saying = tuple(saying)
         self._left_owing: DebtKind | None = None
-        if taken_over and history.awaits_answer:
+        if resumed and history.awaits_answer:
             self._left_owing = DebtKind.WORDS
-        elif taken_over and greeted and history.empty and plan.greeting is not None:
+        elif resumed and greeted and history.empty and profile.greeting is not None:
             self._left_owing = DebtKind.GREETING  # a relay marked it and died before it spoke
-        self.speech = AgentSpeech(history, truncates=plan.truncates, unix_ms=clock.unix_ms)
-        self.caller = CallerSpeech(history, unix_ms=clock.unix_ms)
-        self._outcomes = ResponseOutcomes(prompts, self.speech, self.caller, clock)
+        self.speech = AgentSpeech(history, clock, truncates=profile.truncates)
+        for one in saying:
+            self.speech.adopt(one)
+        self.caller = CallerSpeech(history, clock)
         self.announcements = Announcer(
-            plan.say_forms, plan.language, prompts.responses, self.speech, clock, limits=plan.limits, said=said
+            profile.say_forms, profile.language, prompts.responses, self.speech, clock, limits=profile.limits, said=said
         )
-        self.of_caller = CallerTurns(plan, prompts, self.caller, self.speech, self.announcements, self._outcomes)
+        self.of_caller = CallerTurns(profile, prompts, self.caller, self.speech, self.announcements)
         self.of_agent = AgentTurns(
-            plan, history, prompts, clock, self.caller, self.of_caller, self.speech, self.announcements, self._outcomes
+            profile, history, prompts, clock, self.caller, self.of_caller, self.speech, self.announcements
         )
-        self.gateway = GatewayReports(prompts, self.speech, self._outcomes, self.announcements)
-
-    def begin(self, now: float) -> None:
-        for one in self._saying:
-            self.speech.adopt(one, self._clock.monotonic(one.at_ms))
 
     @property
     def next_at(self) -> float | None:
@@ -80,22 +71,26 @@ class Turns:
     @property
     def _counts(self) -> bool:
         """Time limits count: the agent could be heard now."""
-        return self._prompts.ready and not self.gateway.media_away
+        return self._prompts.ready and not self.media_away
 
     def tick(self, now: float) -> list[Command]:
-        commands = self.speech.tick(now) + self.gateway.never_heard(now)
+        commands = self.speech.tick(now) + self._never_heard(now)
         if self._counts:
             self.of_caller.tick(now)
             if self.speech.plays:
                 self._owed.queued(now)
             commands += self.of_agent.tick(now)
-            commands += self._outcomes.missed(self._owed.tick(now), now)
+            if (missed := self._owed.tick(now)) is not None:
+                commands += self._prompts.missed(missed, now)
+                if missed.stuck and not missed.move:
+                    commands += self.of_agent.cancel_active()
         return commands
 
     def advance(self, now: float) -> list[Command]:
         """Request the owed speech if the caller can hear it now and does not speak."""
-        return [] if self.caller.speaks or self.gateway.media_away else self._prompts.advance(now)
+        return [] if self.caller.speaks or self.media_away else self._prompts.advance(now)
 
+    # -- from the voice session
     def voice_event(self, event: vl.ServerEvent, now: float) -> list[Command]:
         match event:
             case vl.AudioDelta():
@@ -104,10 +99,13 @@ class Turns:
                 self._owed.item_done(event.response_id)
                 return self.speech.item_done(event)
             case vl.AgentTextDone():
-                self._outcomes.wrote(event.response_id, event.text)
+                self.of_agent.wrote(event.response_id, event.text)
                 return []
-            case vl.AgentTranscriptDelta() | vl.AgentTranscriptDone():
-                return self._agent_text(event, now)
+            case vl.AgentTranscriptDelta():
+                return self.speech.text(event, now)
+            case vl.AgentTranscriptDone():
+                self.of_agent.wrote(event.response_id, event.text)
+                return self.speech.text(event, now)
             case vl.SpeechStarted():
                 return self.of_caller.started(event, now)
             case vl.SpeechStopped():
@@ -121,22 +119,15 @@ class Turns:
             case vl.FunctionCall():
                 return self.of_agent.function_call(event, now)
             case vl.Truncated():
-                self.speech.truncated(event.item_id)
+                self.speech.truncations.accepted(event.item_id)
                 return []
             case vl.ErrorEvent():
-                if (instead := self.speech.truncation_refused(event)) is not None:
-                    return instead
+                if (instead := self.speech.truncations.refused(event)) is not None:
+                    return sends(instead)
                 return self._prompts.refused(event, now) + self.announcements.refused(event, now)
             case _:
                 return []
 
-    def _agent_text(self, event: vl.AgentTranscriptDelta | vl.AgentTranscriptDone, now: float) -> list[Command]:
-        whole, part = isinstance(event, vl.AgentTranscriptDone), event.content_index
-        if whole:
-            self._outcomes.wrote(event.response_id, event.text)
-        return self.speech.text(event.item_id, event.response_id, event.text, now, whole=whole, content_index=part)
-
-    # -- the voice session
     def session_lost(self, now: float) -> list[Command]:
         commands = self.speech.session_lost()
         self.announcements.session_lost()
@@ -145,7 +136,7 @@ class Turns:
         return commands + self._prompts.session_lost(now)
 
     def session_ready(self, now: float) -> None:
-        """A voice session is there, after the last one or after another relay."""
+        """A voice session is ready, after the previous one or after another relay."""
         if self._left_owing is not None:
             # The service may hear the caller's last words again, from us, and answer them by itself.
             self._owed.owe(self._left_owing, now, awaited=True, start_s=GRACE_S)
@@ -153,6 +144,50 @@ class Turns:
         debt = self._owed.debt
         unanswered = self.caller.take_unanswered()
         lost_words = debt is not None and debt.kind is DebtKind.WORDS and debt.item_id == unanswered != ""
-        if lost_words and self._plan.replays and not self._history.text_of(unanswered):
+        if lost_words and self._profile.replays and not self._history.text_of(unanswered):
             self._owed.fall_back(now)  # the caller's words are lost
         self._owed.ready(now)
+
+    # -- from the media gateway
+    def playing(self, item_id: str, now: float) -> list[Command]:
+        self.speech.playing(item_id, now)
+        self._heard(item_id, now)
+        return []
+
+    def played(self, item_id: str, heard_ms: int, now: float, *, complete: bool) -> list[Command]:
+        if heard_ms:
+            self._heard(item_id, now)
+        return self.speech.played(item_id, heard_ms, complete=complete) + self._never_heard(now)
+
+    def media_attached(self, lost_at: float, now: float) -> list[Command]:
+        """A new media socket: audio that the previous one had not played may be lost. `lost_at`: when the previous one
+        was last known alive.
+        """
+        if self.media_away:
+            self.media_away = False
+            self._owed.resumed(now)
+        return self.speech.another_socket(lost_at, now) + self._never_heard(now) + self._cut_off(now)
+
+    def media_detached(self, now: float) -> list[Command]:
+        self.media_away = True
+        return self.speech.unheard_is_lost(now) + self._never_heard(now) + self._cut_off(now)
+
+    def _heard(self, item_id: str, now: float) -> None:
+        response_id = self.speech.response_of(item_id)
+        self.announcements.was_heard(response_id)
+        self._owed.heard(response_id, active=self._prompts.responses.active == response_id, now=now)
+
+    def _never_heard(self, now: float) -> list[Command]:
+        """Request the owed speech again if its audio was generated but lost before it was played."""
+        debt = self._owed.debt
+        if debt is None or debt.state is not State.SOUNDING or self.speech.may_be_unheard(debt.response_id):
+            return []
+        return self._prompts.missed(self._owed.never_heard(debt.response_id, now), now)
+
+    def _cut_off(self, now: float) -> list[Command]:
+        """Owe the caller the rest of the answer that the lost socket cut off."""
+        cut = self.announcements.repeat(self.speech.take_cut())
+        debt = self._owed.debt
+        if not cut or (debt is not None and debt.response_id not in cut):
+            return []
+        return self._prompts.missed(self._owed.rest_lost(cut, now), now)

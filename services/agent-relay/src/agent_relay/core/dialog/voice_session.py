@@ -8,8 +8,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Final
 
-from agent_relay.core.dialog.conversation_commands import Abandon, Command, PhaseChanged, sends
-from agent_relay.core.dialog.wall_clock import WallClock
+from agent_relay.core.dialog.conversation_commands import Abandon, Command, PhaseChanged, WallClock, sends
 from agent_relay.core.keepalive import Keepalive
 from agent_relay.core.protocol.session_setup import SessionSetup
 from agent_relay.core.protocol.voice_events import ErrorEvent, ServerEvent
@@ -30,7 +29,7 @@ class VoiceSession:
         self._since = 0.0
         self._setup = setup
         self._clock = clock
-        self._pulse = Keepalive()
+        self._keepalive = Keepalive()
 
     @property
     def phase(self) -> Phase:
@@ -48,7 +47,7 @@ class VoiceSession:
     def connected(self, now: float) -> list[Command]:
         """A socket is open; the service sends first."""
         self._setup.begin()
-        self._pulse.begin(now)
+        self._keepalive.begin(now)
         return self._enter(Phase.OPENING, "connected", now)
 
     def opening(self, event: ServerEvent, now: float) -> list[Command]:
@@ -77,19 +76,19 @@ class VoiceSession:
     # -- liveness
     def answers_probe(self, event: ServerEvent, now: float) -> bool:
         """Record that the session is alive. True if the event only answers a probe."""
-        return self._pulse.is_own(event, now)
+        return self._keepalive.is_own(event, now)
 
     def probe(self, now: float) -> Command:
-        return self._pulse.probe(now)
+        return self._keepalive.probe(now)
 
     def next_at(self, due_since: float | None) -> float | None:
         """`due_since`: when the response was requested that the session has not finished, None if nothing is due."""
         if self._phase is Phase.OPENING:
             return self._since + OPENING_S
-        return self._pulse.next_at(due_since) if self.ready and due_since is not None else None
+        return self._keepalive.next_at(due_since) if self.ready and due_since is not None else None
 
     def tick(self, due_since: float | None, now: float) -> list[Command]:
         """Probe a silent session; abandon one that does not answer or does not open in time."""
         if self._phase is Phase.OPENING and now >= self._since + OPENING_S:
             return [Abandon("the voice session was not configured in time")]
-        return self._pulse.feel(due_since, now) if self.ready and due_since is not None else []
+        return self._keepalive.feel(due_since, now) if self.ready and due_since is not None else []

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent_relay.core.dialog.playback_tracker import PlaybackTracker, PlayedItem, cut_text
+from agent_relay.core.dialog.played_item import PlayedItem, cut_text
 
 
 def _item(generated_ms: int = 1000, text: str = "") -> PlayedItem:
@@ -55,26 +55,6 @@ def test_what_must_have_been_heard_is_bounded_by_what_was_generated() -> None:
     item.first_frame_at = 10.0
     assert item.estimated_heard_ms(10.4) == 400
     assert item.estimated_heard_ms(50.0) == 1000
-
-
-def test_only_the_first_word_about_an_item_counts() -> None:
-    heard = PlaybackTracker()
-    heard.begin("i", "r", 0, 1.0).generated_bytes = 48_000
-    heard.begin("silent", "r", 0, 1.0)
-    assert heard.played("silent", 300, complete=False) is None
-    assert heard.played("i", 300, complete=False) is not None
-    assert heard.played("i", 900, complete=True) is None
-    assert heard.played("unknown", 1, complete=True) is None
-
-
-def test_unheard_are_items_with_audio_that_nobody_cleared() -> None:
-    heard = PlaybackTracker()
-    with_audio, without = heard.begin("a", "r", 0, 1.0), heard.begin("b", "r", 0, 1.0)
-    with_audio.generated_bytes = 960
-    assert heard.unheard() == [with_audio]
-    with_audio.cleared = True
-    assert heard.unheard() == []
-    assert without.may_be_unheard
 
 
 def test_a_truncation_lies_within_its_part() -> None:

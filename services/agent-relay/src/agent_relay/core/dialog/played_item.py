@@ -1,4 +1,4 @@
-"""Tracks the generated and the heard audio of each item of the agent."""
+"""An output item of the agent: its generated and its heard audio, and its text."""
 
 from __future__ import annotations
 
@@ -42,15 +42,12 @@ class PlayedItem:
     noted: bool = False
     """Its text is recorded for the next relay."""
     heard_ms: int | None = None
+    """None until its playout is reported or estimated."""
     complete: bool = False
 
     @property
     def generated_ms(self) -> int:
         return int(ms_of_bytes(self.generated_bytes, VOICE_RATE_HZ))
-
-    @property
-    def may_be_unheard(self) -> bool:
-        return self.heard_ms is None
 
     def add_audio(self, pcm: bytes, content_index: int) -> bytes:
         """Returns the whole samples that can be played now."""
@@ -147,36 +144,3 @@ def cut_text(text: str, share: float) -> str:
     if end < len(text) and not text[end].isspace():
         end = max(text.rfind(" ", 0, end), 0)
     return text[:end].rstrip()
-
-
-class PlaybackTracker:
-    """The items whose turn is not settled yet, oldest first."""
-
-    def __init__(self) -> None:
-        self._items: dict[str, PlayedItem] = {}
-
-    def items(self) -> list[PlayedItem]:
-        return list(self._items.values())
-
-    def get(self, item_id: str) -> PlayedItem | None:
-        return self._items.get(item_id)
-
-    def begin(self, item_id: str, response_id: str, session: int, now: float) -> PlayedItem:
-        item = self._items[item_id] = PlayedItem(item_id, response_id, session, now)
-        return item
-
-    def forget(self, item_id: str) -> None:
-        self._items.pop(item_id, None)
-
-    def unheard(self) -> list[PlayedItem]:
-        """Items with audio that may still be played, without those already cleared."""
-        return [i for i in self._items.values() if i.may_be_unheard and i.generated_bytes and not i.cleared]
-
-    def played(self, item_id: str, heard_ms: int, *, complete: bool) -> PlayedItem | None:
-        """Record the heard duration; None for an item that is unknown, has no audio or was reported before."""
-        item = self._items.get(item_id)
-        if item is None or item.heard_ms is not None or not item.generated_bytes:
-            return None
-        item.heard_ms = heard_ms
-        item.complete = complete
-        return item
