@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from agent_relay.core.dialog.conversation import Conversation
 from agent_relay.core.dialog.conversation_commands import Append, Command, Overdue, Record, Send
 from agent_relay.core.dialog.history import History
@@ -10,7 +12,7 @@ from agent_relay.core.protocol import voice_events as vl
 from agent_relay.core.protocol.agent_profile import AgentProfile, Greeting
 from agent_relay.core.protocol.voice_target import Mode, VoiceTarget
 from bridge_common.wire.audio import bytes_of_ms
-from bridge_common.wire.entries import Notice
+from bridge_common.wire.entries import Notice, TranscriptEntry
 
 SECOND = bytes(bytes_of_ms(1000, 24_000))
 GREETING = Greeting(text="Welcome!")
@@ -33,15 +35,18 @@ class Talk:
 
     def __init__(
         self,
-        plan: SessionProfile,
+        profile: SessionProfile,
         *,
         greeted: bool = False,
         resumed: bool = False,
         history: History | None = None,
         said: str = "",
+        transcript: Sequence[TranscriptEntry] = (),
         alone: bool = True,
     ) -> None:
-        self.core = Conversation(plan, history or History(), greeted=greeted, resumed=resumed, said=said)
+        self.core = Conversation(
+            profile, history or History(), greeted=greeted, resumed=resumed, said=said, transcript=transcript
+        )
         if alone:
             self.core.left_alone(0.0)
         self.now = 1.0

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from agent_relay import metrics
 from agent_relay.core.dialog.conversation import Conversation
 from agent_relay.core.dialog.debt import Limits
-from agent_relay.core.dialog.history import from_transcript, left_saying
+from agent_relay.core.dialog.history import from_transcript
 from agent_relay.core.dialog.session_profile import session_profile_of
 from agent_relay.core.protocol.agent_profile import AgentProfile
 from agent_relay.core.protocol.spoken_text import Form
@@ -94,7 +94,7 @@ async def begin_conversation(desk: CallContext, record: CallRecord) -> Conversat
         resumed=resumed,
         media_attached=record.media_seen,
         conversation_id=record.conversation_id,
-        saying=left_saying(transcript),
+        transcript=transcript,
         unix_offset_s=time.time() - asyncio.get_running_loop().time(),
         said=record.said,
     )

@@ -151,6 +151,34 @@ async def test_when_the_relay_dies_the_next_one_goes_on_with_the_next_sentence(
             await call.end()
 
 
+async def test_when_the_relay_dies_after_the_last_sentence_the_next_one_reports_the_outcome(
+    clients: RedisClients, call: Call
+) -> None:
+    announcement = Say("say_1", 0, SENTENCES[0], last=True)
+    replayed = Step("conversation.item.create", where=lambda event: SENTENCES[0] in str(event))
+    async with scripted(opened(speaks(0)), opened(replayed, session_id="sess_2")) as service:
+        async with relay_process(clients, model_target(service.url), name="relay-1") as doomed:
+            await call.begin()
+            await until_open(service, 0)
+            await call.attach()
+            call.speak()
+            await call.say(announcement)
+            await eventually(lambda: call.of(ItemEnd))
+            await eventually(lambda: _is_trimmed(clients, call), what="the end of the text is recorded")
+            assert await outcomes(call) == []
+            await doomed.kill()
+        async with relay_process(clients, model_target(service.url), name="relay-2"):
+            await until_open(service, 1)
+            call.send(Played("item_0", 1000, True))
+            await eventually(lambda: _is(call, ["spoken"]), within_s=8)
+            assert len(call.of(ItemEnd)) == 1, "the sentence is not repeated"
+            await call.end()
+
+
+async def _is_trimmed(clients: RedisClients, call: Call) -> bool:
+    return await clients.control.xlen(call.keys.say(call.call_id)) == 0
+
+
 async def test_a_relay_that_hands_over_leaves_the_next_sentence_to_the_next(clients: RedisClients, call: Call) -> None:
     first = opened(speaks(0))
     told = Step("conversation.item.create", where=lambda event: SENTENCES[0] in str(event))

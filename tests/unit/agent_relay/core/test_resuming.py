@@ -10,13 +10,13 @@ from agent_relay.core.dialog.conversation_commands import (
     PhaseChanged,
     Record,
 )
-from agent_relay.core.dialog.history import History
+from agent_relay.core.dialog.history import History, from_transcript
 from agent_relay.core.dialog.hold_policy import PATIENCE_S
 from agent_relay.core.dialog.turns import GRACE_S
 from agent_relay.core.keepalive import ANSWER_S, PROBE_S
 from agent_relay.core.protocol import voice_events as vl
 from agent_relay.core.protocol.voice_target import Mode
-from bridge_common.wire.entries import Hold, MediaAttached, MediaDetached, Played, Playing
+from bridge_common.wire.entries import Hold, MediaAttached, MediaDetached, Notice, Played, Playing, Say
 from tests.unit.support.talk import GREETING, SECOND, Talk, appended, notices, probes, profile_for, sent, types
 
 
@@ -238,3 +238,21 @@ def test_a_greeting_that_was_never_due_is_spoken_once() -> None:
     assert MarkGreeted() in talk.open()
     assert "response.create" not in types(talk.core.tick(0.9 + GRACE_S)), "not before it is marked"
     assert len(sent(talk.core.greeting_granted(True, 3.0))) == 1
+
+
+def test_the_next_relay_reports_an_announcement_whose_relay_died_after_its_last_sentence() -> None:
+    first = Talk(profile_for())
+    first.core.caller_audio(0.5)
+    first.open()
+    records = first.core.say("1-0", Say("say_1", 0, "We close now.", last=True), 1.0) + first.reply()
+    transcript = [c.entry for c in records if isinstance(c, Record)]
+    assert notices(records) == ["say_spoken"]
+    assert first.core.said == ""
+    talk = Talk(profile_for(), resumed=True, history=from_transcript(transcript), transcript=transcript)
+    talk.core.caller_audio(1.5)
+    assert notices(talk.open()) == ["voice_resumed"]
+    heard = talk.core.from_caller(Played("a1", 1000, True), 2.5)
+    assert [c.entry.detail for c in heard if isinstance(c, Record) and isinstance(c.entry, Notice)] == [
+        '{"say_id":"say_1","outcome":"spoken","characters":13}'
+    ]
+    assert notices(talk.core.tick(60.0)) == []

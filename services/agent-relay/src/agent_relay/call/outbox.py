@@ -11,7 +11,7 @@ from typing import Final, Protocol, TypeAlias
 
 from agent_relay import metrics
 from agent_relay.call_context import CallContext
-from agent_relay.core.announcements.announcement_queue import SAY, outcome_of
+from agent_relay.core.announcements.announcement_queue import SAY, report_of
 from agent_relay.core.dialog.conversation_commands import MarkGreeted, MarkSaid, Ready, Record, RunTool
 from agent_relay.tools import run_tool
 from bridge_common.base.errors import OutsideError
@@ -110,7 +110,7 @@ class Outbox:
         if isinstance(entry, Notice):
             log.info("notice", extra=fields(call_id=self._claim.call_id, what=entry.what))
             if entry.what == SAY:
-                metrics.SAID.labels(outcome_of(entry.detail)).inc()
+                metrics.SAID.labels(report_of(entry).outcome).inc()
         private = record.private or not self._keeps_transcript
         await self._insist(
             lambda: self._desk.store.append_transcript(self._claim.call_id, entry, private=private),

@@ -51,7 +51,7 @@ def test_the_first_piece_may_be_trimmed_already() -> None:
     assert taken(one) == ["The end."]
 
 
-def test_pieces_are_needed_until_they_are_spoken() -> None:
+def test_pieces_are_needed_until_they_are_spoken_and_the_last_one_longer() -> None:
     one = announcement()
     one.add("1-0", Say("say_1", 0, "Good morning. "), 1.0)
     one.add("2-0", Say("say_1", 14, "This is "), 1.0)
@@ -61,7 +61,7 @@ def test_pieces_are_needed_until_they_are_spoken() -> None:
     assert one.oldest_entry == "3-0"
     one.add("4-0", Say("say_1", 32, "o.", last=True), 1.0)
     taken(one)
-    assert one.oldest_entry == ""
+    assert one.oldest_entry == "4-0", "the last one until the end of the announcement is recorded"
 
 
 def test_a_pause_behind_a_stop_ends_a_sentence() -> None:

@@ -1,15 +1,15 @@
-"""What waits, what is being heard, and what is recorded of both. How it is spoken: test_announcer."""
+"""Waiting and spoken announcements, and their records. How they are spoken: test_announcer."""
 
 from __future__ import annotations
 
-import json
+import pytest
 
-from agent_relay.core.announcements.announcement_queue import SAY, AnnouncementQueue, outcome_of
+from agent_relay.core.announcements.announcement_queue import SAY, AnnouncementQueue, report_of
 from agent_relay.core.dialog.agent_speech import AgentSpeech
 from agent_relay.core.dialog.conversation_commands import Command, MarkSaid, Record, WallClock
 from agent_relay.core.dialog.history import History
-from agent_relay.core.protocol.voice_events import AgentTranscriptDelta
-from bridge_common.wire.entries import Notice, Say
+from agent_relay.core.protocol.voice_events import AgentTranscriptDelta, AudioDelta
+from bridge_common.wire.entries import Notice, Say, Saying, TranscriptEntry, Turn
 
 
 def _queue(said: str = "", speech: AgentSpeech | None = None) -> AnnouncementQueue:
@@ -20,7 +20,7 @@ def _queue(said: str = "", speech: AgentSpeech | None = None) -> AnnouncementQue
 def _reports(commands: list[Command]) -> list[tuple[str, str]]:
     notices = [c.entry for c in commands if isinstance(c, Record) and isinstance(c.entry, Notice)]
     assert all(notice.what == SAY for notice in notices)
-    return [(json.loads(notice.detail)["say_id"], str(outcome_of(notice.detail))) for notice in notices]
+    return [(report.say_id, str(report.outcome)) for report in map(report_of, notices)]
 
 
 def _speak(queue: AnnouncementQueue, response: str) -> None:
@@ -37,7 +37,10 @@ def test_how_far_it_is_spoken_is_recorded_with_the_oldest_piece_that_is_needed()
     _speak(queue, "r1")
     assert queue.mark() == MarkSaid("say_1:5", "", "5-1")
     _speak(queue, "r2")
-    assert queue.finish_first(2.0)[0] == MarkSaid("", "", "5-2")
+    assert queue.mark() == MarkSaid("say_1:9", "", "5-1"), "its last piece stays until its end is recorded"
+    report, mark = queue.finish_first(2.0)
+    assert _reports([report]) == [("say_1", "spoken")]
+    assert mark == MarkSaid("", "", "5-2")
     assert queue.first is None
 
 
@@ -104,3 +107,69 @@ def test_a_hand_over_leaves_what_waits_and_reports_what_sounds() -> None:
     queue.finish_first(2.0)
     assert _reports(queue.call_left(3.0)) == [("say_1", "spoken")]
     assert queue.first is not None
+
+
+def _left_by_a_dead_relay() -> tuple[AgentSpeech, AnnouncementQueue]:
+    """It died after the last sentence, `a1`, and before the playout was known."""
+    speech = AgentSpeech(History(), WallClock(), truncates=True)
+    queue = _queue(speech=speech)
+    queue.add("1-0", Say("say_1", 0, "One.", last=True), 1.0)
+    _speak(queue, "r1")
+    speech.delta(AudioDelta("r1", "a1", bytes(48_000)), 1.0)
+    spoken, mark = queue.finish_first(1.5)
+    assert isinstance(spoken, Record)
+    assert spoken.private
+    assert mark == MarkSaid("", "", "1-1")
+    next_speech = AgentSpeech(History(), WallClock(), truncates=True)
+    next_speech.adopt(Saying("a1", "One.", 1000, 1000))
+    clock = WallClock()
+    return next_speech, AnnouncementQueue(
+        "", next_speech, clock, transcript=[Turn("caller", "u1", "Hi.", 900), spoken.entry]
+    )
+
+
+def test_the_next_relay_reports_an_announcement_when_its_playout_is_known() -> None:
+    speech, queue = _left_by_a_dead_relay()
+    assert not queue.empty
+    assert queue.settle(1.9) == []
+    speech.played("a1", 1000, complete=True)
+    assert _reports(queue.settle(2.0)) == [("say_1", "spoken")]
+    assert queue.settle(2.1) == [], "once"
+    assert queue.empty
+
+
+@pytest.mark.parametrize("outcome", ["interrupted", "replaced", "call_ended", "spoken"])
+def test_the_next_relay_reports_how_an_announcement_ended(outcome: str) -> None:
+    _, queue = _left_by_a_dead_relay()
+    ends = {
+        "interrupted": queue.drop_interrupted,
+        "replaced": queue.drop_replaced,
+        "call_ended": queue.call_ended,
+        "spoken": queue.call_left,
+    }
+    assert queue.begun, "the caller may interrupt it"
+    assert _reports(ends[outcome](1.9)) == [("say_1", outcome)]
+
+
+def test_the_next_relay_neither_repeats_nor_reports_a_reported_announcement() -> None:
+    transcript: list[TranscriptEntry] = [
+        Notice("say_spoken", '{"say_id":"say_1","outcome":"spoken","characters":4}', 1),
+        Notice("say", '{"say_id": "say_1", "outcome": "spoken", "characters": 4}', 2),
+        Notice("say", '{"say_id":"say_2","outcome":"interrupted","characters":0}', 3),
+    ]
+    queue = AnnouncementQueue(
+        "", AgentSpeech(History(), WallClock(), truncates=True), WallClock(), transcript=transcript
+    )
+    for say_id in ("say_1", "say_2"):
+        queue.add("1-0", Say(say_id, 0, "One.", last=True), 1.0)
+    assert queue.empty
+
+
+def test_an_announcement_without_a_final_record_ends_at_the_next_relay() -> None:
+    """The previous relay died between the last sentence and the record of the end."""
+    queue = _queue("say_1:4")
+    queue.add("1-0", Say("say_1", 0, "One.", last=True), 1.0)
+    assert queue.first is not None
+    assert queue.first.whole
+    assert not queue.first.ready
+    assert _reports(queue.finish_first(2.0)[:1]) == [("say_1", "spoken")]

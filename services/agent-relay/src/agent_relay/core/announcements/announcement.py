@@ -1,4 +1,4 @@
-"""A text that somebody outside wants said, and how far it is spoken."""
+"""An announcement: a text that an operator sends in pieces, and how far it was spoken and heard."""
 
 from __future__ import annotations
 
@@ -10,40 +10,39 @@ from agent_relay.core.announcements.sentences import Sentence, SentenceCutter
 from bridge_common.wire.entries import Say
 
 STOP_PAUSE_S: Final = 0.4
-"""No text for so long behind what looks like the end of a sentence, and it is one."""
+"""After a pause of this length, text that looks like a complete sentence is spoken."""
 PAUSE_S: Final = 2.0
-"""No text for so long, and what has come is spoken as it stands if the caller would hear nothing otherwise."""
+"""After a pause of this length, incomplete text is spoken if the caller hears nothing else."""
 GONE_S: Final = 20.0
-"""No text for so long, and its writer is gone."""
+"""After a pause of this length, the writer counts as gone and the text as complete."""
 
 
 class Announcement:
-    """`spoken`: characters at its beginning that were spoken by the relay before us."""
+    """`spoken`: number of characters at its beginning that the previous relay spoke."""
 
     def __init__(self, say_id: str, language: str, spoken: int = 0) -> None:
         self.say_id = say_id
         self.spoken = spoken
         self.whole = False
-        """No more text will come."""
+        """No further text will arrive."""
         self.begun = spoken > 0
-        """Something of it was spoken, or was asked for."""
+        """Part of it was spoken or requested."""
         self.heard = spoken > 0
-        """The caller has heard its beginning."""
         self.responses: set[str] = set()
-        """All that spoke parts of it."""
+        """Ids of all responses that spoke parts of it."""
         self._spoken: list[tuple[str, int, Sentence]] = []
         """For each spoken sentence its response id, and the position in the text before it."""
         self._failures = 0
-        """Of the current sentence."""
+        """Failed attempts at the current sentence."""
         self._cutter = SentenceCutter(language, spoken)
         self._received = 0
         self._sentences: deque[Sentence] = deque()
         self._entries: deque[tuple[str, int]] = deque()
-        """Entry id of each piece, and how many characters of the text it reaches to."""
+        """For each piece its entry id, and its end in the text."""
         self._text_at = 0.0
 
     def add(self, entry_id: str, piece: Say, now: float) -> None:
-        """Pieces come in order; what came before changes nothing."""
+        """Pieces arrive in order; a repeated piece changes nothing."""
         if self.whole or piece.at < self._received:
             return
         text = piece.text[max(self.spoken - piece.at, 0) :]
@@ -52,19 +51,19 @@ class Announcement:
         self._text_at = now
         self._sentences += self._cutter.feed(text)
         if piece.last:
-            self.end()
+            self._end()
 
-    def end(self) -> None:
+    def _end(self) -> None:
         self.whole = True
         self._sentences += self._cutter.flush()
 
     def look(self, now: float, *, silent: bool) -> None:
-        """Do what a pause of the text makes due. `silent`: the caller hears nothing."""
+        """Cut or end the text if its writer has paused long enough. `silent`: the caller hears nothing."""
         due_at = self.next_at(silent=silent)
         if due_at is None or now < due_at:
             return
         if now >= self._text_at + GONE_S:
-            self.end()
+            self._end()
         else:
             self._sentences += self._cutter.flush()
 
@@ -79,7 +78,7 @@ class Announcement:
 
     @property
     def ready(self) -> bool:
-        """There is a sentence to be spoken."""
+        """A sentence waits to be spoken."""
         return bool(self._sentences)
 
     def take(self) -> Sentence | None:
@@ -92,7 +91,7 @@ class Announcement:
         self._sentences.appendleft(sentence)
 
     def failed(self) -> int:
-        """How often the current sentence has failed, with this time."""
+        """Count a failed attempt at the current sentence; returns the number of attempts that failed."""
         self._failures += 1
         return self._failures
 
@@ -108,6 +107,7 @@ class Announcement:
 
     @property
     def response_ids(self) -> list[str]:
+        """Responses that spoke its sentences; without those of interrupted sentences."""
         return [response_id for response_id, _, _ in self._spoken]
 
     def take_back(self, unheard: Callable[[str], bool]) -> None:
@@ -118,7 +118,7 @@ class Announcement:
 
     @property
     def oldest_entry(self) -> str:
-        """The entry id of the oldest piece that holds something not spoken, "" when there is none."""
-        while self._entries and self._entries[0][1] <= self.spoken:
+        """The entry id of the oldest piece that the next relay needs: one with text that was not spoken, or the last."""
+        while len(self._entries) > 1 and self._entries[0][1] <= self.spoken:
             self._entries.popleft()
         return self._entries[0][0] if self._entries else ""

@@ -1,42 +1,62 @@
-"""The announcements of a call: texts that wait or are being heard, and how far they were spoken.
+"""The announcements of a call that wait or are being heard, and the records of how far they were spoken.
 
-What was spoken is recorded sentence by sentence, so that another relay continues with the next one.
+Progress is recorded after each sentence, so that the next relay continues with the next one. An announcement that was
+spoken to its end gets a private notice until its outcome is known, so that the next relay reports the outcome if this
+one dies.
 """
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from collections.abc import Callable, Iterable
 from enum import StrEnum
 from typing import Final
 
+import msgspec
+
 from agent_relay.core.announcements.announcement import Announcement
-from agent_relay.core.dialog.agent_speech import AgentSpeech
+from agent_relay.core.dialog.agent_speech import PREVIOUS_OWNERS, AgentSpeech
 from agent_relay.core.dialog.conversation_commands import Command, MarkSaid, WallClock
-from bridge_common.wire.entries import Say
+from bridge_common.wire.entries import Notice, Say, TranscriptEntry
 
 SAY: Final = "say"
 """The notice that reports the outcome of an announcement."""
+SAY_SPOKEN: Final = "say_spoken"
+"""The private notice that an announcement was spoken to its end."""
 _DROPPED_KEPT: Final = 16
 
 
 class Outcome(StrEnum):
     SPOKEN = "spoken"
-    """To the end, and heard."""
+    """Spoken and heard to its end."""
     INTERRUPTED = "interrupted"
-    """By the caller."""
+    """Interrupted by the caller."""
     REPLACED = "replaced"
-    """By a text that interrupts."""
+    """Replaced by an announcement that interrupts."""
     FAILED = "failed"
     """The voice service did not speak it."""
     CALL_ENDED = "call_ended"
 
 
-class AnnouncementQueue:
-    """`said`: how far the previous relay spoke, as in the call's record."""
+class Report(msgspec.Struct, frozen=True):
+    """Detail of a `SAY` or `SAY_SPOKEN` notice."""
 
-    def __init__(self, language: str, speech: AgentSpeech, clock: WallClock, said: str = "") -> None:
+    say_id: str
+    outcome: Outcome
+    characters: int
+
+
+class AnnouncementQueue:
+    """`said` and `transcript`: the progress of the previous relay in the call's record and in its notices."""
+
+    def __init__(
+        self,
+        language: str,
+        speech: AgentSpeech,
+        clock: WallClock,
+        said: str = "",
+        transcript: Iterable[TranscriptEntry] = (),
+    ) -> None:
         self.said = said
         self._language = language
         self._speech = speech
@@ -44,16 +64,27 @@ class AnnouncementQueue:
         self._waiting: deque[Announcement] = deque()
         self._hearing: list[Announcement] = []
         """Spoken to the end, but perhaps not heard to the end."""
+        self._unreported: list[Report] = []
+        """Spoken to the end by the previous relay, which did not report the outcome."""
+        self._finished: set[str] = set()
+        """Spoken to the end or dropped by the previous relay."""
         self._dropped: deque[str] = deque(maxlen=_DROPPED_KEPT)
         self._newest_entry = ""
+        for entry in transcript:
+            if isinstance(entry, Notice) and entry.what in (SAY, SAY_SPOKEN):
+                report = report_of(entry)
+                self._finished.add(report.say_id)
+                self._unreported = [one for one in self._unreported if one.say_id != report.say_id]
+                if entry.what == SAY_SPOKEN:
+                    self._unreported.append(report)
 
     @property
     def empty(self) -> bool:
-        return not self._waiting and not self._hearing
+        return not self._waiting and not self._hearing and not self._unreported
 
     @property
     def first(self) -> Announcement | None:
-        """The one to be spoken next, or that is being spoken."""
+        """The announcement that is spoken now or next."""
         return self._waiting[0] if self._waiting else None
 
     @property
@@ -64,7 +95,7 @@ class AnnouncementQueue:
     @property
     def begun(self) -> bool:
         """Something was spoken that the caller may not have heard to its end."""
-        return bool(self._hearing) or any(one.begun for one in self._waiting)
+        return bool(self._hearing or self._unreported) or any(one.begun for one in self._waiting)
 
     @property
     def _all(self) -> list[Announcement]:
@@ -90,29 +121,33 @@ class AnnouncementQueue:
         said_id, _, characters = self.said.rpartition(":")
         spoken_characters = int(characters) if said_id == piece.say_id and characters.isdigit() else 0
         known = piece.say_id in self._dropped or any(one.say_id == piece.say_id for one in self._hearing)
-        if known or piece.at > spoken_characters:
+        if known or piece.say_id in self._finished or piece.at > spoken_characters:
             return None
         return Announcement(piece.say_id, self._language, spoken_characters)
 
     # -- text is spoken and heard
     def finish_first(self, now: float) -> list[Command]:
-        """All of the first one was spoken."""
-        self._hearing.append(self._waiting.popleft())
-        return [self.mark(), *self.settle(now)]
+        """All of the first announcement was spoken."""
+        spoken = self._waiting.popleft()
+        self._hearing.append(spoken)
+        # The record comes first: the mark lets the text be deleted from the stream.
+        recorded = self.settle(now) or [self._report(spoken, Outcome.SPOKEN, now, SAY_SPOKEN)]
+        return [*recorded, self.mark()]
 
     def settle(self, now: float) -> list[Command]:
         """Report the announcements that were heard to their end."""
         heard = [one for one in self._hearing if not one.ready and self._speech.settled(one.response_ids)]
         self._hearing = [one for one in self._hearing if one not in heard]
-        return [self._report(one, Outcome.SPOKEN, now) for one in heard]
+        reports = self._report_unreported(Outcome.SPOKEN, now) if self._speech.settled((PREVIOUS_OWNERS,)) else []
+        return reports + [self._report(one, Outcome.SPOKEN, now) for one in heard]
 
     def was_heard(self, response_id: str) -> None:
-        """The caller has heard something of this response."""
+        """The caller has heard part of this response."""
         for announcement in self._all:
             announcement.heard = announcement.heard or response_id in announcement.responses
 
     def check_heard(self) -> None:
-        """Before audio is cleared: which announcements has the caller heard something of?"""
+        """To be called before audio is cleared: note of which announcements the caller has heard a part."""
         for announcement in self._all:
             announcement.heard = announcement.heard or not all(map(self._speech.untouched, announcement.response_ids))
 
@@ -143,32 +178,40 @@ class AnnouncementQueue:
 
     def drop_replaced(self, now: float) -> list[Command]:
         """Everything but the newest announcement."""
-        return self.drop(self._all[:-1], Outcome.REPLACED, now)
+        return self._report_unreported(Outcome.REPLACED, now) + self.drop(self._all[:-1], Outcome.REPLACED, now)
 
     def drop_interrupted(self, now: float) -> list[Command]:
-        """Everything that the caller has heard something of."""
+        """Every announcement of which the caller has heard a part."""
         heard = [one for one in self._waiting if one.heard]
         for one in self._waiting:
             one.begun = one.heard
-        return self.drop([*self._hearing, *heard], Outcome.INTERRUPTED, now)
+        unreported = self._report_unreported(Outcome.INTERRUPTED, now)
+        return unreported + self.drop([*self._hearing, *heard], Outcome.INTERRUPTED, now)
 
     def call_ended(self, now: float) -> list[Command]:
-        """Nothing more of anything is heard."""
+        """No further audio is heard."""
         reports = [self._report(one, Outcome.CALL_ENDED, now) for one in self._all]
         self._hearing.clear()
         self._waiting.clear()
-        return reports
+        return self._report_unreported(Outcome.CALL_ENDED, now) + reports
 
     def call_left(self, now: float) -> list[Command]:
-        """Another relay speaks what waits; audio that is being played is heard to its end."""
+        """The next relay speaks the waiting announcements; audio that is being played is heard to its end."""
         reports = [self._report(one, Outcome.SPOKEN, now) for one in self._hearing]
         self._hearing.clear()
-        return reports
+        return self._report_unreported(Outcome.SPOKEN, now) + reports
 
     # -- records
-    def _report(self, announcement: Announcement, outcome: Outcome, now: float) -> Command:
-        detail = {"say_id": announcement.say_id, "outcome": outcome, "characters": announcement.spoken}
-        return self._clock.notice(SAY, json.dumps(detail), now)
+    def _report(self, one: Announcement, outcome: Outcome, now: float, what: str = SAY) -> Command:
+        return self._notice(Report(one.say_id, outcome, one.spoken), now, what)
+
+    def _report_unreported(self, outcome: Outcome, now: float) -> list[Command]:
+        reports, self._unreported = self._unreported, []
+        return [self._notice(msgspec.structs.replace(report, outcome=outcome), now, SAY) for report in reports]
+
+    def _notice(self, report: Report, now: float, what: str) -> Command:
+        detail = msgspec.json.encode(report).decode()
+        return self._clock.notice(what, detail, now, private=what == SAY_SPOKEN)
 
     def mark(self) -> Command:
         """Record how far the announcements were spoken."""
@@ -179,9 +222,8 @@ class AnnouncementQueue:
         return MarkSaid(self.said, " ".join(self._dropped), keep_from)
 
 
-def outcome_of(detail: str) -> Outcome:
-    """From the detail of a `SAY` notice."""
-    return Outcome(json.loads(detail)["outcome"])
+def report_of(notice: Notice) -> Report:
+    return msgspec.json.decode(notice.detail, type=Report)
 
 
 def _order(entry_id: str) -> tuple[int, int]:

@@ -21,7 +21,7 @@ from agent_relay.core.dialog.responses import UNKNOWN, Purpose, Responses
 from agent_relay.core.protocol.rate_limits import wait_s
 from agent_relay.core.protocol.spoken_text import Form, spoken
 from agent_relay.core.protocol.voice_events import ErrorEvent, ResponseDone, cancel_response
-from bridge_common.wire.entries import Say
+from bridge_common.wire.entries import Say, TranscriptEntry
 
 ATTEMPTS: Final = 2
 
@@ -35,7 +35,7 @@ class _Asked:
 
 
 class Announcer:
-    """`said`: how far the previous relay spoke, as in the call's record."""
+    """`said` and `transcript`: the progress of the previous relay in the call's record and in its notices."""
 
     def __init__(
         self,
@@ -46,23 +46,24 @@ class Announcer:
         clock: WallClock,
         limits: Limits,
         said: str = "",
+        transcript: Iterable[TranscriptEntry] = (),
     ) -> None:
-        self._queue = AnnouncementQueue(language, speech, clock, said)
+        self._queue = AnnouncementQueue(language, speech, clock, said, transcript)
         self.paused = False
-        """The caller was heard; whether it was speech or a noise is not known yet."""
+        """The caller began to speak; it is not known yet whether that was speech or a noise."""
         self._held = False
         """Begin no further sentence: another relay will."""
         self._forms = forms
         self._form = 0
-        """The first one that was not refused."""
+        """Index of the first form that the service has not refused."""
         self._responses = responses
         self._speech = speech
         self._limits = limits
         self._not_before = 0.0
-        """The model is over its quota until then."""
+        """When the model accepts requests again."""
         self._asked: _Asked | None = None
         self._overridden_at: float | None = None
-        """When the request was sent whose response must not be heard: a text that interrupts came before it began."""
+        """When the request was sent whose response must not be heard: an interrupting text arrived before it began."""
 
     @property
     def said(self) -> str:
@@ -98,7 +99,7 @@ class Announcer:
 
     @property
     def override_request(self) -> bool:
-        """A text that interrupts came while the last request was not answered yet."""
+        """An interrupting text arrived while the last request was not answered yet."""
         return self._overridden_at == self._responses.asked_at
 
     def hold(self, held: bool) -> bool:
@@ -110,13 +111,13 @@ class Announcer:
         return self._make_room(now) if self._queue.add(entry_id, piece, now) else []
 
     def _make_room(self, now: float) -> list[Command]:
-        """For a text that interrupts: neither what is being said nor what waits is wanted any more."""
+        """An interrupting text replaces the current speech and the announcements that wait."""
         if not self._responses.idle and not self._responses.active:
             self._overridden_at = self._responses.asked_at
         commands = self._speech.interrupt(self._responses.active)
         if self._responses.active not in ("", UNKNOWN):
             commands.append(Send(cancel_response(self._responses.active)))
-        self._asked = None  # it was of one that is dropped
+        self._asked = None  # its announcement is dropped
         return commands + self._queue.drop_replaced(now)
 
     # -- speaking
@@ -221,7 +222,7 @@ class Announcer:
         return self._queue.drop_interrupted(now)
 
     def was_heard(self, response_id: str) -> None:
-        """The caller has heard something of this response."""
+        """The caller has heard part of this response."""
         self._queue.was_heard(response_id)
 
     def go_on(self) -> None:
@@ -230,7 +231,7 @@ class Announcer:
         self._queue.speak_rest()
 
     def repeat(self, lost: Collection[str]) -> set[str]:
-        """The audio of these responses was lost: speak those of ours again. Returns the others."""
+        """The audio of these responses was lost: speak sentences among them again. Returns the other responses."""
         ours = self._queue.speaks()
         if not self.paused:
             self._queue.take_back(lambda response_id: response_id in lost)
@@ -251,10 +252,10 @@ class Announcer:
             self._put_back(self._asked)
 
     def call_ended(self, now: float) -> list[Command]:
-        """Nothing more of anything is heard."""
+        """No further audio is heard."""
         self._asked = None
         return self._queue.call_ended(now)
 
     def call_left(self, now: float) -> list[Command]:
-        """Another relay speaks what waits; audio that is being played is heard to its end."""
+        """The next relay speaks the waiting announcements; audio that is being played is heard to its end."""
         return self._queue.call_left(now)

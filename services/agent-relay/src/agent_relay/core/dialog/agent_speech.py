@@ -18,7 +18,9 @@ from agent_relay.core.protocol.voice_events import AgentTranscriptDelta, AgentTr
 from bridge_common.wire.audio import VOICE_RATE_HZ, bytes_of_ms, ms_of_bytes
 from bridge_common.wire.entries import Audio, Clear, ItemEnd, Saying, Turn
 
-_ANOTHERS: Final = -1
+PREVIOUS_OWNERS: Final = ""
+"""Response id of the items of the previous relay."""
+_NO_SESSION: Final = -1
 ATTACH_S: Final = 1.0
 """Maximum time from the attachment of a media socket to its report. The socket may still play items that began within
 this time."""
@@ -96,7 +98,7 @@ class AgentSpeech:
     def adopt(self, saying: Saying) -> None:
         """Continue an item of the previous relay: the caller may still hear it, and interrupt it."""
         begun_at = self._clock.monotonic(saying.at_ms)
-        item = self._items[saying.item_id] = PlayedItem(saying.item_id, "", _ANOTHERS, begun_at)
+        item = self._items[saying.item_id] = PlayedItem(saying.item_id, PREVIOUS_OWNERS, _NO_SESSION, begun_at)
         item.first_frame_at = begun_at
         item.generated_bytes = bytes_of_ms(saying.generated_ms, VOICE_RATE_HZ)
         item.text, item.text_whole, item.audio_whole = saying.text, True, True

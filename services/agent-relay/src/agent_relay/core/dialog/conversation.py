@@ -6,7 +6,7 @@ Events go in with `now` (monotonic seconds), commands come out. The conversation
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
 from agent_relay.core.dialog.conversation_commands import Append, Command, Ready, WallClock, sends
@@ -20,14 +20,23 @@ from agent_relay.core.dialog.turns import Turns
 from agent_relay.core.dialog.voice_session import Phase, VoiceSession
 from agent_relay.core.protocol import voice_events as vl
 from agent_relay.core.protocol.session_setup import SessionSetup
-from bridge_common.wire.entries import Dtmf, Hold, MediaAttached, MediaDetached, Played, Playing, Say, Saying
+from bridge_common.wire.entries import (
+    Dtmf,
+    Hold,
+    MediaAttached,
+    MediaDetached,
+    Played,
+    Playing,
+    Say,
+    TranscriptEntry,
+)
 
 FromCaller: TypeAlias = Dtmf | Playing | Played | MediaAttached | MediaDetached
 
 
 class Conversation:
-    """`unix_offset_s`: Unix time minus `now`. `resumed`: another relay drove this call before; `said` is how far it
-    spoke the announcements, as in the call's record. Until `left_alone` it may still speak.
+    """`unix_offset_s`: Unix time minus `now`. `resumed`: another relay drove this call before and left `transcript`;
+    `said` is how far it spoke the announcements, as in the call's record. Until `left_alone` it may still speak.
     """
 
     def __init__(
@@ -39,7 +48,7 @@ class Conversation:
         resumed: bool = False,
         media_attached: bool = False,
         conversation_id: str = "",
-        saying: Iterable[Saying] = (),
+        transcript: Sequence[TranscriptEntry] = (),
         unix_offset_s: float = 0.0,
         said: str = "",
     ) -> None:
@@ -50,7 +59,7 @@ class Conversation:
         self._session = VoiceSession(SessionSetup(profile.session, profile.essential_session), self._clock)
         self._prompts = Prompts(profile, self._clock, self._session)
         self._turns = Turns(
-            profile, history, self._prompts, self._clock, saying, said=said, resumed=resumed, greeted=greeted
+            profile, history, self._prompts, self._clock, transcript, said=said, resumed=resumed, greeted=greeted
         )
         self._speech = self._turns.speech
         self._caller = self._turns.caller

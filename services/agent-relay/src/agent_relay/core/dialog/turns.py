@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Final
 
 from agent_relay.core.announcements.announcer import Announcer
@@ -12,18 +12,18 @@ from agent_relay.core.dialog.caller_speech import CallerSpeech
 from agent_relay.core.dialog.caller_turns import CallerTurns
 from agent_relay.core.dialog.conversation_commands import Command, WallClock, sends
 from agent_relay.core.dialog.debt import DebtKind, State
-from agent_relay.core.dialog.history import History
+from agent_relay.core.dialog.history import History, left_saying
 from agent_relay.core.dialog.prompts import Prompts
 from agent_relay.core.dialog.session_profile import SessionProfile
 from agent_relay.core.protocol import voice_events as vl
-from bridge_common.wire.entries import Saying
+from bridge_common.wire.entries import TranscriptEntry
 
 GRACE_S: Final = 1.5
 """After another relay: how long the caller's speech may take to be heard again before its text is answered."""
 
 
 class Turns:
-    """`saying`: items of the previous relay whose playout is unknown. `said`: how far it spoke the announcements."""
+    """`transcript`: of the previous relay. `said`: how far it spoke the announcements."""
 
     def __init__(
         self,
@@ -31,7 +31,7 @@ class Turns:
         history: History,
         prompts: Prompts,
         clock: WallClock,
-        saying: Iterable[Saying] = (),
+        transcript: Sequence[TranscriptEntry] = (),
         *,
         said: str = "",
         resumed: bool = False,
@@ -49,11 +49,18 @@ class Turns:
         elif resumed and greeted and history.empty and profile.greeting is not None:
             self._left_owing = DebtKind.GREETING  # a relay marked it and died before it spoke
         self.speech = AgentSpeech(history, clock, truncates=profile.truncates)
-        for one in saying:
-            self.speech.adopt(one)
+        for saying in left_saying(transcript):
+            self.speech.adopt(saying)
         self.caller = CallerSpeech(history, clock)
         self.announcements = Announcer(
-            profile.say_forms, profile.language, prompts.responses, self.speech, clock, limits=profile.limits, said=said
+            profile.say_forms,
+            profile.language,
+            prompts.responses,
+            self.speech,
+            clock,
+            limits=profile.limits,
+            said=said,
+            transcript=transcript,
         )
         self.of_caller = CallerTurns(profile, prompts, self.caller, self.speech, self.announcements)
         self.of_agent = AgentTurns(
