@@ -132,6 +132,7 @@ async def relay_process(
     per_minute: int = 0,
     say_forms: tuple[Form, ...] = (),
     limits: Limits | None = None,
+    stop_within_s: float = 0.5,
 ) -> AsyncIterator[RelayProcess]:
     keys = Keys(1)
     context = CallContext(
@@ -152,6 +153,7 @@ async def relay_process(
         tools=tools or {},
         say_forms=say_forms,
         limits=limits or Limits(),
+        stop_within_s=stop_within_s,
         warm=warm if warm is not None else WarmPool(),
     )
     worker = RelayWorker(context, clients.blocking, capacity=capacity)

@@ -55,6 +55,8 @@ class CallContext:
     limits: Limits = field(default_factory=Limits)
     dtmf_interrupts: bool = True
     history_turns: int = 40
+    stop_within_s: float = 0.5
+    """After a hand-over: time limit for the previous owner to store where it stopped."""
     keep_transcripts: bool = True
     tools: Mapping[str, Tool] = field(default_factory=dict)
     say_forms: tuple[Form, ...] = ()

@@ -1,4 +1,4 @@
-"""Whether the relay before speaks on, as the heartbeats of the fleet say it."""
+"""Whether the previous owner still speaks, according to the heartbeats of the fleet."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from agent_relay.call.previous_owner import STOP_WITHIN_S, PreviousOwner
+from agent_relay.call.previous_owner import PreviousOwner
 from agent_relay.core.uplink_cursor import UplinkStop
 from agent_relay.fleet.relay_worker import KIND
 from bridge_common.base.errors import OutsideError
@@ -16,6 +16,12 @@ from bridge_common.store.fleet import Fleet, Member
 from bridge_common.store.leases import Claim, Leases
 from bridge_common.wire.keys import Keys
 from tests.support.eventually import eventually
+
+STOP_WITHIN_S = 0.3
+
+
+def _owner(members: Fleet, speaker: str, voice_epoch: int) -> PreviousOwner:
+    return PreviousOwner(members, speaker, voice_epoch, stop_within_s=STOP_WITHIN_S)
 
 
 @pytest.fixture
@@ -29,16 +35,16 @@ def other(clients: RedisClients) -> Fleet:
 
 
 async def test_nobody_has_handed_a_new_call_over(mine: Fleet) -> None:
-    assert not PreviousOwner(mine, "", 0).speaks
+    assert not _owner(mine, "", 0).speaks
 
 
 async def test_another_one_has_had_a_voice_session_after_it(mine: Fleet, other: Fleet) -> None:
     await other.beat(draining=True)
-    assert not PreviousOwner(mine, "relay-1|7", 8).speaks
+    assert not _owner(mine, "relay-1|7", 8).speaks
 
 
 async def test_one_that_died_does_not_speak(mine: Fleet) -> None:
-    before = PreviousOwner(mine, "relay-1|7", 7)
+    before = _owner(mine, "relay-1|7", 7)
     assert before.speaks, "for all we know"
     await asyncio.wait_for(before.watch(), 10)
     assert not before.speaks
@@ -46,7 +52,7 @@ async def test_one_that_died_does_not_speak(mine: Fleet) -> None:
 
 async def test_one_that_does_not_drain_any_more_does_not_speak(mine: Fleet, other: Fleet) -> None:
     await other.beat()
-    before = PreviousOwner(mine, "relay-1|7", 7)
+    before = _owner(mine, "relay-1|7", 7)
     await asyncio.wait_for(before.watch(), 10)
     assert not before.speaks
 
@@ -56,7 +62,7 @@ async def test_one_that_drains_speaks_until_it_leaves(
 ) -> None:
     monkeypatch.setattr(fleet, "DEAD_AFTER_MS", 10_000)
     await other.beat(draining=True)
-    before = PreviousOwner(mine, "relay-1|7", 7)
+    before = _owner(mine, "relay-1|7", 7)
     watching = asyncio.create_task(before.watch())
     done, _ = await asyncio.wait([watching], timeout=3 * fleet.BEAT_S)
     assert not done
@@ -68,28 +74,28 @@ async def test_one_that_drains_speaks_until_it_leaves(
 
 async def test_one_that_dies_while_it_drains_speaks_no_more(mine: Fleet, other: Fleet) -> None:
     await other.beat(draining=True)
-    before = PreviousOwner(mine, "relay-1|7", 7)
+    before = _owner(mine, "relay-1|7", 7)
     await asyncio.wait_for(before.watch(), 10)
     assert not before.speaks
 
 
-class AwayAtFirst(Fleet):
-    """The first two looks find no Redis."""
+class UnavailableAtFirst(Fleet):
+    """The first two requests fail."""
 
-    looks = 0
+    requests = 0
 
     async def live(self) -> dict[str, Member]:
-        self.looks += 1
-        if self.looks <= 2:
-            raise OutsideError("Redis is away", retry=True)
+        self.requests += 1
+        if self.requests <= 2:
+            raise OutsideError("Redis is unavailable", retry=True)
         return await super().live()
 
 
-async def test_while_redis_is_away_nothing_new_is_known(clients: RedisClients) -> None:
-    away = AwayAtFirst(clients.control, "relay-2", KIND)
-    before = PreviousOwner(away, "relay-1|7", 7)
+async def test_while_redis_is_unavailable_the_last_known_state_counts(clients: RedisClients) -> None:
+    failing = UnavailableAtFirst(clients.control, "relay-2", KIND)
+    before = _owner(failing, "relay-1|7", 7)
     watching = asyncio.create_task(before.watch())
-    await eventually(lambda: away.looks >= 1)
+    await eventually(lambda: failing.requests >= 1)
     assert before.speaks
     await asyncio.wait_for(watching, 10)
     assert not before.speaks
@@ -111,16 +117,16 @@ class Handed:
 
 
 async def test_it_is_not_asked_where_it_stopped_before_there_is_a_session(clients: RedisClients, mine: Fleet) -> None:
-    handed, looks = Handed(clients), list[bool]()
+    handed, requests = Handed(clients), list[bool]()
     before, claim = await handed.over()
-    predecessor = PreviousOwner(mine, claim.speaker, before.epoch)
+    previous = _owner(mine, claim.speaker, before.epoch)
 
     def is_ready() -> bool:
-        looks.append(True)
-        return len(looks) > 3
+        requests.append(True)
+        return len(requests) > 3
 
-    stopping = asyncio.create_task(predecessor.stop(handed.new, claim, is_ready))
-    await eventually(lambda: len(looks) > 3)
+    stopping = asyncio.create_task(previous.stop(handed.new, claim, is_ready))
+    await eventually(lambda: len(requests) > 3)
     await handed.old.note_stop(before, "7-40", "7-1")
     assert await asyncio.wait_for(stopping, 2) == UplinkStop("7-40", "7-1")
 
@@ -128,19 +134,19 @@ async def test_it_is_not_asked_where_it_stopped_before_there_is_a_session(client
 async def test_an_owner_that_stopped_and_left_has_stored_where(clients: RedisClients, mine: Fleet) -> None:
     handed = Handed(clients)
     before, claim = await handed.over()
-    predecessor = PreviousOwner(mine, claim.speaker, before.epoch)
+    previous = _owner(mine, claim.speaker, before.epoch)
     await handed.old.note_stop(before, "7-40", "7-1")
-    await predecessor.watch()
-    assert not predecessor.speaks
-    assert await predecessor.stop(handed.new, claim, lambda: False) == UplinkStop("7-40", "7-1")
+    await previous.watch()
+    assert not previous.speaks
+    assert await previous.stop(handed.new, claim, lambda: False) == UplinkStop("7-40", "7-1")
 
 
 async def test_an_owner_that_stores_no_stop_is_not_waited_for(clients: RedisClients, mine: Fleet) -> None:
     """It is frozen, or runs a version that does not store it."""
     handed = Handed(clients)
     before, claim = await handed.over()
-    predecessor = PreviousOwner(mine, claim.speaker, before.epoch)
+    previous = _owner(mine, claim.speaker, before.epoch)
     began = asyncio.get_running_loop().time()
-    assert await asyncio.wait_for(predecessor.stop(handed.new, claim, lambda: True), 2) is None
+    assert await asyncio.wait_for(previous.stop(handed.new, claim, lambda: True), 2) is None
     assert asyncio.get_running_loop().time() >= began + STOP_WITHIN_S
-    assert predecessor.speaks, "for all we know"
+    assert previous.speaks, "for all we know"

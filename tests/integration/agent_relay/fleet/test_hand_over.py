@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 
-from agent_relay.call import previous_owner
 from agent_relay.call.relay import Relay
-from agent_relay.core.dialog import hold_policy
+from agent_relay.core.dialog.debt import Limits
 from agent_relay.core.uplink_cursor import PREROLL_FRAMES
 from agent_relay.fleet import hand_over
 from agent_relay.fleet.relay_worker import KIND, RelayWorker
@@ -45,6 +44,9 @@ from tests.support.eventually import eventually
 SECOND = bytes(48_000)
 
 
+AT_ONCE = Limits(hold_after_s=0.0)
+
+
 async def test_a_draining_relay_hands_its_call_over_at_once(clients: RedisClients, ten: list[Call]) -> None:
     async with scripted(opened(), opened(session_id="sess_2")) as service:
         target = model_target(service.url)
@@ -68,7 +70,6 @@ async def test_a_call_that_is_handed_over_goes_on_here_until_it_does_there(
     """The second session is asked for and not configured yet: the first one hears and speaks. The second relay writes
     nothing before, no stamp and no hold tone however long it takes: its epoch would silence the first one.
     """
-    monkeypatch.setattr(hold_policy, "HOLD_AFTER_S", 0.0)
     monkeypatch.setattr(fleet, "DEAD_AFTER_MS", 10_000)  # a busy machine is not to count as a death here
     hesitant = Script(greets=[created("sess_2")], steps=[Step("session.update", [])])
     async with scripted(opened(), hesitant) as service:
@@ -78,7 +79,7 @@ async def test_a_call_that_is_handed_over_goes_on_here_until_it_does_there(
             old = await until_open(service, 0)
             await ten[0].attach()
             await eventually(ten[0].announced)
-            async with relay_process(clients, target, name="relay-2") as there:
+            async with relay_process(clients, target, name="relay-2", limits=AT_ONCE) as there:
                 draining = asyncio.create_task(here.worker.drain())
                 await eventually(lambda: len(service.sessions) == 2)
                 _stamp_all(there.worker)
@@ -179,13 +180,12 @@ async def test_when_the_one_before_dies_in_the_middle_its_last_moments_are_heard
     clients: RedisClients, ten: list[Call], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Audio heard twice is better than lost audio: a dead relay cannot store where it stopped."""
-    monkeypatch.setattr(previous_owner, "STOP_WITHIN_S", 0.2)
     second = Script(greets=[created("sess_2")], steps=[Step("session.update", [])])
     async with scripted(opened(), second) as service:
         target = model_target(service.url)
         async with (
             relay_process(clients, target) as here,
-            relay_process(clients, target, name="relay-2", capacity=0) as there,
+            relay_process(clients, target, name="relay-2", capacity=0, stop_within_s=0.2) as there,
         ):
             call = ten[0]
             await call.begin()
@@ -231,7 +231,6 @@ async def test_a_relay_that_gets_no_session_does_not_take_the_voice_from_the_one
     clients: RedisClients, ten: list[Call], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The next version cannot reach Voice Live. It gives the call back, again and again, and says nothing in it."""
-    monkeypatch.setattr(hold_policy, "HOLD_AFTER_S", 0.0)
     monkeypatch.setattr(fleet, "DEAD_AFTER_MS", 10_000)
     monkeypatch.setattr(hand_over, "_OVERLAP_S", 0.2)
     async with scripted(opened()) as service, relay_process(clients, model_target(service.url)) as here:
@@ -239,7 +238,8 @@ async def test_a_relay_that_gets_no_session_does_not_take_the_voice_from_the_one
         old = await until_open(service, 0)
         await ten[0].attach()
         await eventually(ten[0].announced)
-        async with relay_process(clients, model_target("ws://127.0.0.1:1"), name="relay-2", budget_s=0.2) as there:
+        unreachable = model_target("ws://127.0.0.1:1")
+        async with relay_process(clients, unreachable, name="relay-2", budget_s=0.2, limits=AT_ONCE) as there:
             draining = asyncio.create_task(here.worker.drain())
             await eventually(lambda: there.worker.active)
             await eventually(lambda: not there.worker.active, what="the call given back")

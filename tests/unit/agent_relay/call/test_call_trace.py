@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from agent_relay.call.call_trace import CallTrace
+from agent_relay.call.call_trace import KEPT, CallTrace
 from agent_relay.core.protocol.voice_events import (
     AudioDelta,
     Other,
@@ -146,12 +146,21 @@ def test_the_set_up_of_a_session_is_told_once_with_its_end(clock: Callable[[floa
     assert grown('bridge_relay_session_setup_seconds_count{kind="open"}') == 0, "it never was ready"
 
 
-def test_what_never_ends_is_forgotten(clock: Callable[[float], None]) -> None:
-    with telling():
+def test_speech_that_never_ends_is_forgotten(clock: Callable[[float], None]) -> None:
+    with telling() as told:
         trace = CallTrace(CLAIM, TRACEPARENT)
         hear = trace.following(lambda event: None)
+        clock(1000)
         for number in range(1000):
-            hear(SpeechStarted(f"say {number}"))
+            hear(SpeechStarted(f"speech {number}"))
             hear(AudioDelta("resp", f"item {number}", b""))
             hear(Other("response.content_part.added"))
-        assert len(trace._says) == len(trace._items) == 64
+        clock(5000)
+        for number in (1000 - KEPT - 1, 1000 - KEPT):
+            hear(SpeechStopped(f"speech {number}"))
+            trace.turn(Turn("agent", f"item {number}", "Hello.", 1000))
+    assert [(span.name, span.began_ms) for _, span in told.spans] == [
+        ("caller turn", 5000),
+        ("caller turn", 1000),
+        ("agent turn", 1000),
+    ]

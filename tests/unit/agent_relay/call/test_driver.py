@@ -76,8 +76,8 @@ class Stage:
         self.stored: list[Command] = []
         self.downlink: list[object] = []
         trace = CallTrace(Claim("call_1", 7), "")
-        self.driver = Driver("call_1", conversation or Conversation(profile_for(), History()), trace)
-        self.driver._now = lambda: self.now
+        self.conversation = conversation or Conversation(profile_for(), History())
+        self.driver = Driver("call_1", self.conversation, trace, clock=lambda: self.now)
         self.driver.connect(
             cast(CallVoice, self.voice),
             cast(Outbox, SimpleNamespace(put=self.stored.append)),
@@ -165,7 +165,7 @@ async def test_what_is_due_is_done_when_it_is_due() -> None:
     stage = Stage()
     stage.open()
     stage.driver.from_caller(Dtmf("1"))
-    typed_at = stage.driver._conversation.next_at()
+    typed_at = stage.conversation.next_at()
     assert typed_at is not None
     stage.driver.tick(typed_at - 0.01)
     assert "conversation.item.create" not in stage.voice.asked

@@ -28,7 +28,7 @@ CLAIM = Claim("call_1", 7)
 
 @dataclass
 class Redis:
-    """A store, an inbox and leases that write down what reaches them, and fail as often as they are told."""
+    """A store, an inbox and leases that record the writes, and fail `fails` times."""
 
     done: list[object] = field(default_factory=list)
     fails: int = 0
@@ -38,7 +38,7 @@ class Redis:
     def _reached(self, what: object) -> None:
         if self.fails:
             self.fails -= 1
-            raise OutsideError("Redis is away", retry=self.retry)
+            raise OutsideError("Redis is unavailable", retry=self.retry)
         self.done.append(what)
 
     async def append_transcript(self, call_id: str, entry: TranscriptEntry, *, private: bool) -> None:
@@ -75,7 +75,7 @@ class Redis:
 
 @dataclass
 class Answers:
-    """A driver that writes down the answers."""
+    """A driver that records the answers."""
 
     received: list[str] = field(default_factory=list)
 
@@ -89,15 +89,15 @@ class Answers:
 @dataclass
 class Stage:
     redis: Redis
-    errands: Outbox
+    outbox: Outbox
     answers: list[str]
     lost: list[str]
 
-    async def run(self, *errands: Any) -> None:
-        for errand in errands:
-            self.errands.put(errand)
-        self.errands.finish()
-        await asyncio.wait_for(self.errands.run(), 5)
+    async def run(self, *items: Any) -> None:
+        for item in items:
+            self.outbox.put(item)
+        self.outbox.finish()
+        await asyncio.wait_for(self.outbox.run(), 5)
 
 
 def _stage(*, keeps_transcript: bool = True, **redis: Any) -> Stage:
@@ -106,14 +106,14 @@ def _stage(*, keeps_transcript: bool = True, **redis: Any) -> Stage:
     async def answer(arguments: str) -> str:
         return f"<{arguments}>"
 
-    noting = OutageLogger(logging.getLogger("errands"), "writing of calls")
-    desk = SimpleNamespace(store=one, says=one, inbox=one, leases=one, tools={"look": answer}, noting=noting)
+    noting = OutageLogger(logging.getLogger("outbox"), "writing of calls")
+    context = SimpleNamespace(store=one, says=one, inbox=one, leases=one, tools={"look": answer}, noting=noting)
     answers = Answers()
     lost: list[str] = []
-    errands = Outbox(
-        cast(CallContext, desk), CLAIM, answers, lambda: lost.append("lease"), keeps_transcript=keeps_transcript
+    outbox = Outbox(
+        cast(CallContext, context), CLAIM, answers, lambda: lost.append("lease"), keeps_transcript=keeps_transcript
     )
-    return Stage(one, errands, answers.received, lost)
+    return Stage(one, outbox, answers.received, lost)
 
 
 def _notice(what: str) -> Record:
@@ -121,14 +121,14 @@ def _notice(what: str) -> Record:
 
 
 @pytest.mark.parametrize("keeps", [True, False])
-async def test_people_are_not_shown_what_is_private(keeps: bool) -> None:
+async def test_readers_of_the_transcript_do_not_see_private_entries(keeps: bool) -> None:
     stage = _stage(keeps_transcript=keeps)
     await stage.run(_notice("a"), Record(Notice("b", "", 1), private=True))
     first: object = Notice("a", "", 1)
     assert stage.redis.done == [first if keeps else ("private", first), ("private", Notice("b", "", 1))]
 
 
-async def test_they_are_done_in_order_and_all_before_the_end() -> None:
+async def test_items_are_done_in_order_and_all_before_the_end() -> None:
     stage = _stage()
     await stage.run(_notice("a"), Ready("sess_1", "conv_1"), _notice("b"), MarkGreeted())
     assert stage.redis.done == [
@@ -140,7 +140,7 @@ async def test_they_are_done_in_order_and_all_before_the_end() -> None:
     assert stage.answers == ["greeting True"]
 
 
-async def test_call_control_is_told_once_that_there_is_a_voice() -> None:
+async def test_call_control_is_notified_once_of_the_first_voice_session() -> None:
     stage = _stage()
     await stage.run(Ready("sess_1", ""), Ready("sess_2", ""))
     assert stage.redis.done == [
@@ -155,13 +155,13 @@ async def test_a_lost_lease_is_noticed() -> None:
     assert stage.lost == ["lease"]
 
 
-async def test_what_redis_did_not_do_is_tried_again() -> None:
+async def test_a_failed_write_is_retried() -> None:
     stage = _stage(fails=2)
     await stage.run(_notice("a"), _notice("b"))
     assert stage.redis.done == [Notice("a", "", 1), Notice("b", "", 1)]
 
 
-async def test_what_redis_refuses_is_given_up() -> None:
+async def test_a_refused_write_is_dropped() -> None:
     stage = _stage(fails=1, retry=False)
     await stage.run(_notice("a"), _notice("b"))
     assert stage.redis.done == [Notice("b", "", 1)]
@@ -175,26 +175,26 @@ async def test_tools_run_beside_the_rest() -> None:
 
 async def test_a_lost_voice_goes_to_the_inbox() -> None:
     stage = _stage(fails=1)
-    await stage.errands.tell_voice_lost("gone")
+    await stage.outbox.report_voice_lost("gone")
     assert stage.redis.done == [VoiceLost("call_1", 7, "gone")]
     assert not stage.lost
 
 
-async def test_who_has_lost_the_lease_does_not_end_the_call() -> None:
+async def test_a_relay_without_the_lease_does_not_end_the_call() -> None:
     stage = _stage(ours=False)
-    await stage.errands.tell_voice_lost("gone")
+    await stage.outbox.report_voice_lost("gone")
     assert stage.lost == ["lease"]
 
 
-async def test_what_was_said_is_noted_until_redis_has_it_and_a_refusal_is_no_lost_lease() -> None:
+async def test_progress_of_announcements_is_written_until_redis_has_it_and_a_refusal_is_no_lost_lease() -> None:
     stage = _stage(fails=1, ours=False)
     await stage.run(MarkSaid("say_1:14", "say_0", "5-0"))
     assert stage.redis.done == [("say_1:14", "say_0", "5-0")]
-    assert stage.lost == [], "the next renewal of the lease tells"
+    assert stage.lost == [], "the next renewal of the lease shows that"
 
 
-async def test_a_missed_uplink_is_told_once_and_its_return_until_redis_has_it() -> None:
-    """A report that comes late would accuse a gateway that is back; the next one follows within a second."""
+async def test_a_missed_uplink_is_reported_once_and_its_return_until_redis_has_it() -> None:
+    """A late report would blame a gateway that is back; the next report follows within a second."""
     stage = _stage(fails=1)
     await stage.run(Reporter(UplinkMissed("call_1", 9)))
     assert stage.redis.done == []
@@ -204,7 +204,7 @@ async def test_a_missed_uplink_is_told_once_and_its_return_until_redis_has_it() 
 
 
 async def test_a_report_that_is_not_ours_to_make_is_no_lost_lease() -> None:
-    """The call may be on its way to another relay while we still speak in it."""
+    """The call may be claimed by another relay while this one still speaks in it."""
     stage = _stage(ours=False)
     await stage.run(Reporter(UplinkMissed("call_1", 9)))
     assert stage.lost == []

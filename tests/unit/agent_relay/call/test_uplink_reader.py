@@ -28,7 +28,7 @@ FRAME = AudioFrame(bytes(960))
 
 @dataclass
 class Recorder:
-    """A driver, and what watches for a missed uplink: they write down what reaches them."""
+    """A driver and a `MissedUplink` that record the events they receive."""
 
     ready: bool = True
     session_seen: bool = True
@@ -57,7 +57,7 @@ class Recorder:
     def media_replaced(self, lost_at: float) -> None:
         self.received.append("replaced" if lost_at else "replaced, never heard")
 
-    def heard(self, entry_id: str, _: Entry) -> None:
+    def on_entry(self, entry_id: str, _: Entry) -> None:
         self.missed.append(entry_id)
 
     def on_end(self) -> None:

@@ -1,54 +1,50 @@
-"""Reads what others want said in a call. Few calls ever have such a text: its stream is read from the first one on."""
+"""Reads the announcements of a call. Few calls ever have one: the stream is read from the first announcement on."""
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from agent_relay.call_context import CallContext
 from bridge_common.base.errors import OutsideError
-from bridge_common.base.log import fields
+from bridge_common.base.retry import Backoff, retry
 from bridge_common.store.leases import BEGINNING
 from bridge_common.wire.entries import Entry, Say
 
-log = logging.getLogger(__name__)
-
-_RETRY_S: Final = 0.2
+_BACKOFF: Final = Backoff.constant(0.2)
 
 
 class AnnouncementReader:
     """`on_piece` receives every piece of text with its entry id."""
 
-    def __init__(self, desk: CallContext, call_id: str, on_piece: Callable[[str, Say], None]) -> None:
-        self._desk = desk
+    def __init__(self, context: CallContext, call_id: str, on_piece: Callable[[str, Say], None]) -> None:
+        self._context = context
         self._call_id = call_id
-        self._stream = desk.keys.say(call_id)
+        self._stream = context.keys.say(call_id)
         self._on_piece = on_piece
         self._listens = False
         self._closed = False
 
     async def look(self) -> None:
-        """Start to listen if announcements are waiting already, also those that another relay has not finished."""
-        while True:
-            try:
-                if await self._desk.says.waits(self._call_id):
-                    self.listen()
-                return
-            except OutsideError as error:
-                log.info("could not check for announcements", extra=fields(call_id=self._call_id, error=error.message))
-            await asyncio.sleep(_RETRY_S)
+        """Start to listen if announcements are waiting, including those that another relay has not finished."""
+        waits = partial(self._context.says.waits, self._call_id)
+        if await retry(waits, _BACKOFF, OutsideError, on_failure=self._on_failure, refused_too=True):
+            self.listen()
+        self._context.noting.worked()
+
+    def _on_failure(self, error: OutsideError, _: float) -> None:
+        self._context.noting.failed(call_id=self._call_id, error=error.message)
 
     def listen(self) -> None:
-        """From the oldest piece on: what was spoken is trimmed."""
+        """Read from the oldest piece on: spoken pieces are trimmed."""
         if not self._listens and not self._closed:
             self._listens = True
-            self._desk.say_reader.add(self._stream, BEGINNING, self._on_entry)
+            self._context.say_reader.add(self._stream, BEGINNING, self._on_entry)
 
     def close(self) -> None:
         self._closed = True
-        self._desk.say_reader.remove(self._stream)
+        self._context.say_reader.remove(self._stream)
 
     def _on_entry(self, entry_id: str, entry: Entry) -> None:
         if isinstance(entry, Say):

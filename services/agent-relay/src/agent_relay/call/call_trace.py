@@ -20,8 +20,8 @@ log = logging.getLogger(__name__)
 
 V = TypeVar("V")
 
-_KEPT: Final = 64
-"""Limit for unfinished utterances and items, because some never end."""
+KEPT: Final = 64
+"""Limit for unfinished speeches and items, because some never end."""
 
 
 @dataclass(slots=True)
@@ -33,7 +33,7 @@ class _Setup:
 
 @dataclass(slots=True)
 class _Item:
-    """An utterance of the agent. `asked_ms`: when the caller's utterance that it answers ended, 0 for none."""
+    """Speech of the agent. `asked_ms`: end of the caller's speech that it answers, 0 for none."""
 
     asked_ms: float
     first_delta_ms: float
@@ -46,8 +46,8 @@ class CallTrace:
         self._shows_words = shows_words
         self._traceparent = traceparent if tracing.is_on() else ""
         self._setup: _Setup | None = None
-        self._says: dict[str, float] = {}
-        """When each utterance of the caller began, by item."""
+        self._caller_began_ms: dict[str, float] = {}
+        """By item of the caller's speech."""
         self._asked_ms = 0.0
         self._items: dict[str, _Item] = {}
         self._newest = ""
@@ -60,7 +60,7 @@ class CallTrace:
         self._end_setup(session_id=session_id)
 
     def session_over(self, why: str) -> None:
-        """It was refused or lost; of interest here when it had not been ready yet."""
+        """It was refused or lost. Ends the setup if it was not ready yet."""
         self._end_setup(failure=why)
 
     def _end_setup(self, *, session_id: str = "", failure: str = "") -> None:
@@ -73,11 +73,11 @@ class CallTrace:
         about: dict[str, str | int] = {"kind": setup.kind, "request_id": setup.request_id, "epoch": self._claim.epoch}
         if session_id:
             about["session_id"] = session_id
-        self._tell("voice session", setup.began_ms, now, about, failure=failure)
+        self._emit("voice session", setup.began_ms, now, about, failure=failure)
 
     # -- turns
     def following(self, on_event: Callable[[ServerEvent], None]) -> Callable[[ServerEvent], None]:
-        """`on_event`, noting the times of turns before, if the call is traced; else there is nothing between."""
+        """Wrap `on_event` so that the times of turns are noted; returned unchanged if the call is not traced."""
         if not self._traceparent:
             return on_event
 
@@ -90,7 +90,7 @@ class CallTrace:
         return noted
 
     def barge_in(self, item_id: str) -> None:
-        """The caller speaks, and what was to be heard of the item is cleared."""
+        """The caller speaks, and the rest of the item is cleared."""
         metrics.BARGE_INS.inc()
         item = self._items.get(item_id)
         if item is not None:
@@ -103,7 +103,7 @@ class CallTrace:
         log.warning("owed speech overdue", extra=where)
 
     def turn(self, turn: Turn) -> None:
-        """It was said, and it is known how much of it was heard."""
+        """The turn is over, and its playout is known."""
         metrics.TURNS.labels(turn.role).inc()
         for histogram, ms in ((metrics.FIRST_DELTA, turn.first_delta_ms), (metrics.FIRST_FRAME, turn.first_frame_ms)):
             if ms >= 0:
@@ -120,7 +120,7 @@ class CallTrace:
             moments.append(Moment("first frame", item.asked_ms + turn.first_frame_ms))
         if item.cut_ms:
             moments.append(Moment("barge-in", item.cut_ms, {"heard_ms": turn.heard_ms}))
-        self._tell("agent turn", item.asked_ms or item.first_delta_ms, tracing.now_ms(), about, moments)
+        self._emit("agent turn", item.asked_ms or item.first_delta_ms, tracing.now_ms(), about, moments)
 
     def _note(self, event: ServerEvent) -> None:
         match event:
@@ -130,13 +130,13 @@ class CallTrace:
                     self._asked_ms = 0.0
                 self._newest = event.item_id
             case SpeechStarted():
-                _keep(self._says, event.item_id, tracing.now_ms())
+                _keep(self._caller_began_ms, event.item_id, tracing.now_ms())
             case SpeechStopped():
                 now = self._asked_ms = tracing.now_ms()
-                began_ms = self._says.pop(event.item_id, now)
-                self._tell("caller turn", began_ms, now, {"role": "caller", "item_id": event.item_id})
+                began_ms = self._caller_began_ms.pop(event.item_id, now)
+                self._emit("caller turn", began_ms, now, {"role": "caller", "item_id": event.item_id})
 
-    def _tell(
+    def _emit(
         self,
         name: str,
         began_ms: float,
@@ -168,5 +168,5 @@ def _about(turn: Turn) -> dict[str, str | int]:
 
 def _keep(kept: dict[str, V], key: str, value: V) -> None:
     kept[key] = value
-    if len(kept) > _KEPT:
+    if len(kept) > KEPT:
         del kept[next(iter(kept))]

@@ -19,7 +19,7 @@ class DownlinkWriter:
     def __init__(self, writer: StreamWriter, key: str, claim: Claim, lost: Callable[[], None]) -> None:
         self._call_id = claim.call_id
         self._held: list[DownlinkEntry] | None = None
-        # A stream that is missing is made again when the lease is renewed next, or the call is over.
+        # A missing stream is created again with the next renewal of the lease, unless the call is over.
         self._outlet = writer.outlet(key, claim.epoch, lost, lambda: None)
 
     @property

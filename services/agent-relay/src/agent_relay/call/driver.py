@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Final
 
@@ -48,18 +48,20 @@ from bridge_common.wire.entries import Clear, DownlinkEntry, Dtmf, Say, Turn
 
 log = logging.getLogger(__name__)
 
-_LOOK_S: Final = 0.5
-"""The longest time between two looks at what is due."""
+_CHECK_S: Final = 0.5
+"""Longest interval between two checks of the conversation's deadlines."""
 
 
 class Driver:
-    """`connect` it before the first event."""
+    """`connect` it before the first event. `clock`: by default the time of the running loop."""
 
-    def __init__(self, call_id: str, conversation: Conversation, trace: CallTrace) -> None:
+    def __init__(
+        self, call_id: str, conversation: Conversation, trace: CallTrace, clock: Callable[[], float] | None = None
+    ) -> None:
         self._call_id = call_id
         self._conversation = conversation
         self._trace = trace
-        self._now = asyncio.get_running_loop().time
+        self._now = clock or asyncio.get_running_loop().time
         self._voice: CallVoice
         self._outbox: Outbox
         self._downlink: DownlinkWriter
@@ -67,11 +69,11 @@ class Driver:
         self._just_ready = False
         self._key_pressed = False
         """A key of the caller is being processed."""
-        self._look_at = 0.0
+        self._check_at = 0.0
         """When to ask the conversation what is due (loop time). 0 after every event that may have changed it."""
 
     def connect(self, voice: CallVoice, outbox: Outbox, downlink: DownlinkWriter) -> None:
-        """Where commands are carried out."""
+        """Set the parts that carry out the commands."""
         self._voice, self._outbox, self._downlink = voice, outbox, downlink
 
     # -- state of the conversation
@@ -81,7 +83,7 @@ class Driver:
 
     @property
     def ready(self) -> bool:
-        """The voice session takes the caller's audio."""
+        """The voice session accepts the caller's audio."""
         return self._conversation.ready
 
     @property
@@ -112,7 +114,7 @@ class Driver:
         return self._conversation.accepts(setup)
 
     def amended(self, record: CallRecord) -> CallRecord:
-        """The record with everything that this relay knows better."""
+        """The record with the fields that this relay knows better."""
         return replace(
             record,
             greeted=record.greeted or self._conversation.greeted,
@@ -126,20 +128,22 @@ class Driver:
     def left_alone(self, since: float) -> None:
         """No other relay speaks in the call any more. `since`: loop time."""
         self._conversation.left_alone(since)
-        self._look_at = 0.0
+        self._check_at = 0.0
 
     def tick(self, now: float) -> None:
         """To be called about twenty times a second."""
-        if now < self._look_at:
+        if now < self._check_at:
             return
         due = self._conversation.next_at()
         if due is None or now < due:
-            self._look_at = now + _LOOK_S if due is None else min(due, now + _LOOK_S)
+            self._check_at = now + _CHECK_S if due is None else min(due, now + _CHECK_S)
         else:
             self._do(self._conversation.tick(now))
 
     def end(self, *, ended: bool) -> None:
-        """Write down what is still open. `ended`: the call is over; otherwise another relay goes on with it."""
+        """Record turns and announcements that are still open. `ended`: the call is over; otherwise another relay
+        continues it.
+        """
         close = self._conversation.call_ended if ended else self._conversation.call_left
         self._do(close(self._now()))
 
@@ -208,7 +212,7 @@ class Driver:
 
     # -- commands
     def _do(self, commands: Iterable[Command]) -> None:
-        self._look_at = 0.0
+        self._check_at = 0.0
         self._carry_out(commands)
 
     def _carry_out(self, commands: Iterable[Command]) -> None:

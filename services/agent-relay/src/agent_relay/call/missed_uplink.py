@@ -7,26 +7,28 @@ from collections.abc import Callable
 from typing import Final
 
 from agent_relay.call.outbox import Reporter
-from agent_relay.call_context import CallContext
 from agent_relay.core.uplink_watch import UplinkWatch
 from bridge_common.base.log import fields
 from bridge_common.wire.entries import Ended, Entry, MediaDetached, MediaOpen, UplinkMissed
 
 log = logging.getLogger(__name__)
 
-_LOOK_S: Final = 0.2
+_CHECK_S: Final = 0.2
 
 
 class MissedUplink:
-    """`epoch`: of the newest media socket when we claimed the call. `put`: carries out the reports."""
+    """`epoch`: of the newest media socket when this relay claimed the call. `silent_s`: seconds without an entry of the
+    uplink (`StreamReader.silent_s`). `put`: carries out the reports.
+    """
 
-    def __init__(self, desk: CallContext, call_id: str, epoch: int, put: Callable[[Reporter], None]) -> None:
-        self._reader = desk.reader
+    def __init__(
+        self, call_id: str, epoch: int, silent_s: Callable[[], float], put: Callable[[Reporter], None]
+    ) -> None:
         self._call_id = call_id
-        self._uplink = desk.keys.uplink(call_id)
         self._watch = UplinkWatch(epoch)
+        self._silent_s = silent_s
         self._put = put
-        self._look_at = 0.0
+        self._check_at = 0.0
 
     @property
     def reported(self) -> bool:
@@ -36,19 +38,19 @@ class MissedUplink:
     def attached(self, epoch: int) -> None:
         self._watch.attached(epoch)
 
-    def look(self, now: float) -> None:
-        """To be called some twenty times a second."""
-        if now < self._look_at:
+    def tick(self, now: float) -> None:
+        """To be called about twenty times a second."""
+        if now < self._check_at:
             return
-        self._look_at = now + _LOOK_S
+        self._check_at = now + _CHECK_S
         first = not self.reported
-        if not self._watch.look(self._reader.silent_s(self._uplink), now):
+        if not self._watch.look(self._silent_s(), now):
             return
         if first:
             log.warning("uplink missed", extra=fields(call_id=self._call_id, epoch=self._watch.epoch))
         self._put(Reporter(UplinkMissed(self._call_id, self._watch.epoch)))
 
-    def heard(self, entry_id: str, entry: Entry) -> None:
+    def on_entry(self, entry_id: str, entry: Entry) -> None:
         """An entry arrived after a report: withdraw the report, so that call-control does not restart this socket."""
         if isinstance(entry, MediaDetached | Ended):
             return

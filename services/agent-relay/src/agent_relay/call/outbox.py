@@ -1,4 +1,4 @@
-"""Outbox of a call: its writes to Redis and its tool calls, in order, in a task of the call's own."""
+"""Outbox of a call: its deferred writes to Redis and its tool calls, carried out in order by a task of the call."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from agent_relay.core.dialog.conversation_commands import MarkGreeted, MarkSaid,
 from agent_relay.tools import run_tool
 from bridge_common.base.errors import OutsideError
 from bridge_common.base.log import fields
+from bridge_common.base.retry import Backoff, retry
 from bridge_common.store.leases import Claim
 from bridge_common.wire.entries import InboxEntry, Notice, VoiceLost
 
@@ -30,8 +31,8 @@ class Reporter:
     insist: bool = False
 
 
-Errand: TypeAlias = Record | Ready | MarkGreeted | MarkSaid | RunTool | Reporter
-_REDIS_RETRY_S: Final = 0.2
+Deferred: TypeAlias = Record | Ready | MarkGreeted | MarkSaid | RunTool | Reporter
+_BACKOFF: Final = Backoff.constant(0.2)
 
 
 class Answers(Protocol):
@@ -47,65 +48,66 @@ class Outbox:
 
     def __init__(
         self,
-        desk: CallContext,
+        context: CallContext,
         claim: Claim,
         answers: Answers,
         lease_lost: Callable[[], None],
         *,
         keeps_transcript: bool,
     ) -> None:
-        self._desk = desk
+        self._context = context
         self._claim = claim
         self._answers = answers
         self._lease_lost = lease_lost
         self._keeps_transcript = keeps_transcript
         self._announced = False
-        self._waiting: asyncio.Queue[Errand | None] = asyncio.Queue()
+        self._queue: asyncio.Queue[Deferred | None] = asyncio.Queue()
 
-    def put(self, errand: Errand) -> None:
-        self._waiting.put_nowait(errand)
+    def put(self, item: Deferred) -> None:
+        self._queue.put_nowait(item)
 
     def finish(self) -> None:
-        """`run` returns when all that was put is done."""
-        self._waiting.put_nowait(None)
+        """`run` returns when all items are done."""
+        self._queue.put_nowait(None)
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as tools:
-            while errand := await self._waiting.get():
-                match errand:
+            while item := await self._queue.get():
+                match item:
                     case Record():
-                        await self._note(errand)
+                        await self._write_record(item)
                     case Ready():
-                        await self._insist(partial(self._announce, errand))
+                        await self._insist(partial(self._write_session, item))
                     case MarkGreeted():
                         await self._insist(self._mark_greeted)
                     case MarkSaid():
-                        await self._insist(partial(self._mark_said, errand))
+                        await self._insist(partial(self._mark_said, item))
                     case Reporter():
-                        await self._report(errand)
+                        await self._report(item)
                     case RunTool():
-                        tools.create_task(self._run_tool(errand))
+                        tools.create_task(self._run_tool(item))
 
-    async def tell_voice_lost(self, reason: str) -> None:
+    async def report_voice_lost(self, reason: str) -> None:
         """Notify call-control and keep the lease until it ends the call, so that no other relay tries the same."""
-        await self._insist(partial(self._tell_voice_lost, VoiceLost(self._claim.call_id, self._claim.epoch, reason)))
+        await self._insist(partial(self._put_voice_lost, VoiceLost(self._claim.call_id, self._claim.epoch, reason)))
 
-    async def _tell_voice_lost(self, lost: VoiceLost) -> None:
-        if not await self._desk.inbox.put_as_owner(lost, self._desk.leases.owner_text(self._claim)):
+    async def _put_voice_lost(self, lost: VoiceLost) -> None:
+        if not await self._put(lost):
             self._lease_lost()
 
-    async def _report(self, errand: Reporter) -> None:
-        owner_text = self._desk.leases.owner_text(self._claim)
-        put = partial(self._desk.inbox.put_as_owner, errand.entry, owner_text)
-        if errand.insist:
-            await self._insist(put)
+    def _put(self, entry: InboxEntry) -> Awaitable[bool]:
+        return self._context.inbox.put_as_owner(entry, self._context.leases.owner_text(self._claim))
+
+    async def _report(self, reporter: Reporter) -> None:
+        if reporter.insist:
+            await self._insist(partial(self._put, reporter.entry))
             return
         try:
-            await put()
+            await self._put(reporter.entry)
         except OutsideError as error:
             log.warning("report not delivered", extra=fields(call_id=self._claim.call_id, error=error.message))
 
-    async def _note(self, record: Record) -> None:
+    async def _write_record(self, record: Record) -> None:
         entry = record.entry
         if isinstance(entry, Notice):
             log.info("notice", extra=fields(call_id=self._claim.call_id, what=entry.what))
@@ -113,14 +115,14 @@ class Outbox:
                 metrics.SAID.labels(report_of(entry).outcome).inc()
         private = record.private or not self._keeps_transcript
         await self._insist(
-            lambda: self._desk.store.append_transcript(self._claim.call_id, entry, private=private),
+            lambda: self._context.store.append_transcript(self._claim.call_id, entry, private=private),
         )
 
-    async def _announce(self, ready: Ready) -> None:
-        claim, desk = self._claim, self._desk
-        ours = await desk.store.note_voice(
+    async def _write_session(self, ready: Ready) -> None:
+        claim, context = self._claim, self._context
+        ours = await context.store.note_voice(
             claim,
-            desk.leases.owner_text(claim),
+            context.leases.owner_text(claim),
             conversation_id=ready.conversation_id,
             voice_session_id=ready.session_id,
             voice_resource=ready.resource,
@@ -133,32 +135,32 @@ class Outbox:
             log.info("voice session ready", extra=fields(call_id=claim.call_id, session_id=ready.session_id))
 
     async def _mark_greeted(self) -> None:
-        granted = await self._desk.store.mark_greeted(self._claim.call_id)
+        granted = await self._context.store.mark_greeted(self._claim.call_id)
         self._answers.greeting_granted(granted)
 
-    async def _mark_said(self, errand: MarkSaid) -> None:
-        await self._desk.says.note_said(
+    async def _mark_said(self, mark: MarkSaid) -> None:
+        await self._context.says.note_said(
             self._claim,
-            self._desk.leases.owner_text(self._claim),
-            said=errand.said,
-            dropped=errand.dropped,
-            keep_from=errand.keep_from,
+            self._context.leases.owner_text(self._claim),
+            said=mark.said,
+            dropped=mark.dropped,
+            keep_from=mark.keep_from,
         )
 
-    async def _run_tool(self, errand: RunTool) -> None:
-        output = await run_tool(self._desk.tools, errand.name, errand.arguments)
-        self._answers.tool_answered(errand.call_id, output)
+    async def _run_tool(self, tool: RunTool) -> None:
+        output = await run_tool(self._context.tools, tool.name, tool.arguments)
+        self._answers.tool_answered(tool.call_id, output)
 
     async def _insist(self, attempt: Callable[[], Awaitable[object]]) -> None:
-        """Retry until Redis has done it. A refused write is given up, because a retry would be refused again."""
-        while True:
-            try:
-                await attempt()
-                self._desk.noting.worked()
-                return
-            except OutsideError as error:
-                if not error.retry:
-                    log.warning("not written", extra=fields(call_id=self._claim.call_id, error=error.message))
-                    return
-                self._desk.noting.failed(call_id=self._claim.call_id, error=error.message)
-            await asyncio.sleep(_REDIS_RETRY_S)
+        """Retry while Redis is unavailable. A refused write is dropped, because Redis would refuse it again."""
+        try:
+            await retry(attempt, _BACKOFF, OutsideError, on_failure=self._on_failure)
+        except OutsideError as error:
+            log.warning(
+                "Redis refused a write; dropping it", extra=fields(call_id=self._claim.call_id, error=error.message)
+            )
+        else:
+            self._context.noting.worked()
+
+    def _on_failure(self, error: OutsideError, _: float) -> None:
+        self._context.noting.failed(call_id=self._claim.call_id, error=error.message)

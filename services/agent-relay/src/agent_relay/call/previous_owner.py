@@ -1,4 +1,4 @@
-"""The previous owner of a call: it continues to speak until its successor does, for as long as it drains, and stores
+"""The previous owner of a call: it continues to speak until the next owner does, for as long as it drains, and stores
 how far it has processed the caller's audio.
 """
 
@@ -14,21 +14,22 @@ from bridge_common.store.fleet import BEAT_S, Fleet
 from bridge_common.store.leases import Claim, Leases
 
 _STOP_POLL_S: Final = 0.02
-STOP_WITHIN_S: Final = 0.5
-"""The previous owner notices the new voice session within 30 ms. If it stores no stop within this time, it is frozen or
-runs a version that does not."""
 
 
 class PreviousOwner:
-    """`speaker`: who handed the call over last (`Claim.speaker`). It speaks no more if another one has had a voice
-    session after it; `voice_epoch` is that of the newest one.
+    """`speaker`: the relay that handed the call over last (`Claim.speaker`). It no longer speaks if another relay had a
+    voice session after it; `voice_epoch` is the epoch of the newest voice session.
+
+    The previous owner notices the new voice session within 30 ms. If it stores no stop within `stop_within_s`, it is
+    frozen or runs a version that does not store it.
     """
 
-    def __init__(self, fleet: Fleet, speaker: str, voice_epoch: int) -> None:
+    def __init__(self, fleet: Fleet, speaker: str, voice_epoch: int, *, stop_within_s: float) -> None:
         self._fleet = fleet
+        self._stop_within_s = stop_within_s
         self._name, _, epoch = speaker.rpartition("|")
         self.speaks = epoch == str(voice_epoch)
-        """Whether it may still speak. Until it was looked for, it may."""
+        """Whether it may still speak, as far as is known."""
 
     async def watch(self) -> None:
         """Return once the previous owner is known to have stopped speaking: it never drained, has left, or has died.
@@ -46,20 +47,20 @@ class PreviousOwner:
 
     async def stop(self, leases: Leases, claim: Claim, is_ready: Callable[[], bool]) -> UplinkStop | None:
         """Where it stopped, which it does once our voice session is ready (`is_ready`). None if it is gone, or stores
-        no stop within `STOP_WITHIN_S`.
+        no stop in time.
         """
         now = asyncio.get_running_loop().time
         ready_at: float | None = None
-        while self.speaks and (ready_at is None or now() < ready_at + STOP_WITHIN_S):
+        while self.speaks and (ready_at is None or now() < ready_at + self._stop_within_s):
             if ready_at is None and is_ready():
                 ready_at = now()
-            if ready_at is not None and (stop := await self._noted(leases, claim)) is not None:
+            if ready_at is not None and (stop := await self._stored_stop(leases, claim)) is not None:
                 return stop
             await asyncio.sleep(_STOP_POLL_S)
         # Storing the stop may have been its last action.
-        return await self._noted(leases, claim)
+        return await self._stored_stop(leases, claim)
 
-    async def _noted(self, leases: Leases, claim: Claim) -> UplinkStop | None:
+    async def _stored_stop(self, leases: Leases, claim: Claim) -> UplinkStop | None:
         try:
             found = await leases.stopped_at(claim)
         except OutsideError:

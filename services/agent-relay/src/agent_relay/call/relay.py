@@ -1,6 +1,6 @@
-"""One call at this relay: from the claim to the end of the call, or until another relay drives it.
+"""One call at this relay: from the claim to the end of the call, or until another relay owns it.
 
-`Driver` decides and acts while the call lasts; here are the call's tasks, their start and their teardown.
+`Driver` feeds the conversation while the call lasts; this module starts the call's tasks and tears them down.
 """
 
 from __future__ import annotations
@@ -36,41 +36,44 @@ ENDED: Final = "ended"
 LEASE_LOST: Final = "lease lost"
 RELEASED: Final = "released"
 FAILED: Final = "failed"
-_LAST_WORDS_S: Final = 1.0
-"""How long an ended call may take to close its socket and to write its transcript."""
+_TEARDOWN_S: Final = 1.0
+"""Time limit for a call that ended to close its socket and to write its transcript."""
 
 
-async def open_relay(desk: CallContext, claim: Claim, record: CallRecord) -> Relay:
-    conversation = await begin_conversation(desk, record)
+async def open_relay(context: CallContext, claim: Claim, record: CallRecord) -> Relay:
+    conversation = await begin_conversation(context, record)
     trace = CallTrace(claim, record.traceparent, shows_words=conversation.profile.keeps_transcript)
-    return Relay(desk, claim, record, Driver(claim.call_id, conversation, trace), trace)
+    return Relay(context, claim, record, Driver(claim.call_id, conversation, trace), trace)
 
 
-class _Work(NamedTuple):
-    voice: asyncio.Task[None]
-    errands: asyncio.Task[None]
-    says: asyncio.Task[None]
-    alone: asyncio.Task[None]
-    uplink: asyncio.Task[None]
+class _Tasks(NamedTuple):
+    outbox: asyncio.Task[None]
+    others: list[asyncio.Task[None]]
 
 
 class Relay:
-    def __init__(self, desk: CallContext, claim: Claim, record: CallRecord, driver: Driver, trace: CallTrace) -> None:
+    def __init__(
+        self, context: CallContext, claim: Claim, record: CallRecord, driver: Driver, trace: CallTrace
+    ) -> None:
         self.claim = claim
-        self._desk = desk
+        self._context = context
         self._driver = driver
         self._loop = asyncio.get_running_loop()
         self._over: asyncio.Future[str] = self._loop.create_future()
         self._ended = False
         self._hands_over = False
-        self._predecessor = PreviousOwner(desk.fleet, claim.speaker, record.voice_epoch)
+        self._previous_owner = PreviousOwner(
+            context.fleet, claim.speaker, record.voice_epoch, stop_within_s=context.stop_within_s
+        )
         profile = driver.profile
-        self._voice = CallVoice(desk, record, profile, trace, driver)
-        self._errands = Outbox(desk, claim, driver, self._lose_lease, keeps_transcript=profile.keeps_transcript)
-        self._downlink = DownlinkWriter(desk.writer, desk.keys.downlink(claim.call_id), claim, self._lose_lease)
-        driver.connect(self._voice, self._errands, self._downlink)
-        self.says = AnnouncementReader(desk, claim.call_id, driver.announcement)
-        self._missed_uplink = MissedUplink(desk, claim.call_id, record.uplink_epoch, self._errands.put)
+        self._voice = CallVoice(context, record, profile, trace, driver)
+        self._outbox = Outbox(context, claim, driver, self._lose_lease, keeps_transcript=profile.keeps_transcript)
+        self._downlink = DownlinkWriter(context.writer, context.keys.downlink(claim.call_id), claim, self._lose_lease)
+        driver.connect(self._voice, self._outbox, self._downlink)
+        self.announcements = AnnouncementReader(context, claim.call_id, driver.announcement)
+        self._uplink_key = context.keys.uplink(claim.call_id)
+        silent_s = partial(context.reader.silent_s, self._uplink_key)
+        self._missed_uplink = MissedUplink(claim.call_id, record.uplink_epoch, silent_s, self._outbox.put)
         self._uplink = UplinkReader(
             claim,
             record,
@@ -78,7 +81,7 @@ class Relay:
             self._missed_uplink,
             partial(self.stop, ENDED),
             resumed=was_held(record),
-            gated=self._predecessor.speaks,
+            gated=self._previous_owner.speaks,
         )
 
     @property
@@ -111,7 +114,7 @@ class Relay:
         self._driver.hold_announcements(held)
 
     def amended(self, record: CallRecord) -> CallRecord:
-        """The record with everything that this relay knows better."""
+        """The record with the fields that this relay knows better."""
         return self._driver.amended(record)
 
     def stop(self, why: str) -> None:
@@ -125,7 +128,7 @@ class Relay:
         """To be called about twenty times a second."""
         if self._over.done():
             return
-        self._missed_uplink.look(now)
+        self._missed_uplink.tick(now)
         try:
             self._driver.tick(now)
         except Exception:
@@ -144,61 +147,59 @@ class Relay:
         self._downlink.mute(muted)
 
     async def run(self) -> str:
-        """Until the call is over here; returns why: `ENDED`, `LEASE_LOST`, `RELEASED` or `FAILED`."""
-        uplink = self._desk.keys.uplink(self.claim.call_id)
-        self._desk.reader.add(uplink, self.claim.uplink_cursor, self._uplink.on_entry)
-        silence, stop = self._await_silence(), self._await_stop()
-        parts = (self._hold_voice(), self._errands.run(), self.says.look(), silence, stop)
-        work = _Work(*(asyncio.create_task(self._guarded(part)) for part in parts))
-        why = await afterwards(self._over, partial(self._leave, work))
+        """Until this relay stops driving the call; returns `ENDED`, `LEASE_LOST`, `RELEASED` or `FAILED`."""
+        self._context.reader.add(self._uplink_key, self.claim.uplink_cursor, self._uplink.on_entry)
+        others = (self._hold_voice(), self.announcements.look(), self._await_silence(), self._await_stop())
+        outbox, *rest = [asyncio.create_task(self._guarded(task)) for task in (self._outbox.run(), *others)]
+        why = await afterwards(self._over, partial(self._leave, _Tasks(outbox, rest)))
         return ENDED if self._ended else why
 
-    async def _leave(self, work: _Work) -> None:
-        self._desk.reader.remove(self._desk.keys.uplink(self.claim.call_id))
-        noting = asyncio.create_task(self._note_stop(self._uplink.stop()))
-        # Part with everything also when the process ends meanwhile.
-        await afterwards(self._note_end(), partial(self._part, work, noting))
+    async def _leave(self, tasks: _Tasks) -> None:
+        self._context.reader.remove(self._uplink_key)
+        storing = asyncio.create_task(self._store_stop(self._uplink.stop()))
+        # Tear everything down also if the process ends meanwhile.
+        await afterwards(self._find_out_end(), partial(self._end_tasks, tasks, storing))
 
-    async def _note_end(self) -> None:
-        """A call that ends loses its lease too, and we may meet that before the end of the uplink."""
+    async def _find_out_end(self) -> None:
+        """A call that ends loses its lease too, and the relay may notice that before the end of the uplink."""
         why = FAILED if self._over.cancelled() else self._over.result()
         if why != LEASE_LOST:
             self._ended = why == ENDED
             return
         try:
-            record = await asyncio.wait_for(self._desk.store.load(self.claim.call_id), _LAST_WORDS_S)
+            record = await asyncio.wait_for(self._context.store.load(self.claim.call_id), _TEARDOWN_S)
         except (OutsideError, TimeoutError):
             return
         self._ended = record is not None and not record.status.live
 
-    async def _part(self, work: _Work, noting: asyncio.Task[None]) -> None:
-        self.says.close()
-        for task in (work.voice, work.says, work.alone, work.uplink):
+    async def _end_tasks(self, tasks: _Tasks, storing: asyncio.Task[None]) -> None:
+        self.announcements.close()
+        for task in tasks.others:
             task.cancel()
         self._driver.end(ended=self._ended)
-        self._errands.finish()
-        last_words = asyncio.wait({work.voice, work.errands, noting}, timeout=_LAST_WORDS_S)
-        await afterwards(last_words, partial(self._let_go, work, noting))
+        self._outbox.finish()
+        ending = asyncio.wait({tasks.outbox, *tasks.others, storing}, timeout=_TEARDOWN_S)
+        await afterwards(ending, partial(self._close, tasks, storing))
 
-    async def _note_stop(self, stop: UplinkStop) -> None:
-        """Store where the next relay begins; it waits for this only briefly (`STOP_WITHIN_S`)."""
-        if not self._hands_over:
-            return
-        try:
-            await self._desk.leases.note_stop(self.claim, stop.audio, stop.tones)
-        except OutsideError as error:
-            log.warning("uplink stop not stored", extra=fields(call_id=self.claim.call_id, error=error.message))
-
-    async def _let_go(self, work: _Work, noting: asyncio.Task[None]) -> None:
-        work.errands.cancel()
-        noting.cancel()
-        await asyncio.gather(*work, noting, return_exceptions=True)
+    async def _close(self, tasks: _Tasks, storing: asyncio.Task[None]) -> None:
+        tasks.outbox.cancel()
+        storing.cancel()
+        await asyncio.gather(tasks.outbox, *tasks.others, storing, return_exceptions=True)
         self._downlink.close()
         await self._voice.close()
 
-    async def _guarded(self, part: Coroutine[None, None, None]) -> None:
+    async def _store_stop(self, stop: UplinkStop) -> None:
+        """Store where the next relay begins; it waits for this only briefly (`stop_within_s`)."""
+        if not self._hands_over:
+            return
         try:
-            await part
+            await self._context.leases.note_stop(self.claim, stop.audio, stop.tones)
+        except OutsideError as error:
+            log.warning("uplink stop not stored", extra=fields(call_id=self.claim.call_id, error=error.message))
+
+    async def _guarded(self, task: Coroutine[None, None, None]) -> None:
+        try:
+            await task
         except Exception:
             log.exception("relay failed", extra=fields(call_id=self.claim.call_id))
             self.stop(FAILED)
@@ -206,21 +207,21 @@ class Relay:
     # -- tasks
     async def _hold_voice(self) -> None:
         why = await self._voice.hold()
-        if self._predecessor.speaks:
+        if self._previous_owner.speaks:
             # The previous owner serves the call better; another relay may open a voice session for it.
             self.stop(RELEASED)
         else:
-            await self._errands.tell_voice_lost(why)
+            await self._outbox.report_voice_lost(why)
 
     async def _await_silence(self) -> None:
         """The previous owner speaks until our first entry, and before our voice session is ready there is none."""
         began = self._loop.time()
-        await self._predecessor.watch()
+        await self._previous_owner.watch()
         # It has been silent since then at the latest.
         self._driver.left_alone(began)
 
     async def _await_stop(self) -> None:
         """The previous owner processes caller audio until our voice session is ready; we begin where it stopped."""
         if self._uplink.gated:
-            stop = await self._predecessor.stop(self._desk.leases, self.claim, lambda: self._driver.ready)
+            stop = await self._previous_owner.stop(self._context.leases, self.claim, lambda: self._driver.ready)
             self._uplink.release(stop)

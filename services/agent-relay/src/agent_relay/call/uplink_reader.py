@@ -79,7 +79,7 @@ class UplinkReader:
         return self._cursor.stop(typing=self._driver.typing)
 
     def release(self, stop: UplinkStop | None) -> None:
-        """Process everything that was held back and that the previous owner has not processed."""
+        """Process the entries that were held back, except those that the previous owner has processed."""
         if self._gate is None:
             return
         held, self._gate = self._gate.release(stop), None
@@ -90,7 +90,7 @@ class UplinkReader:
 
     def on_entry(self, entry_id: str, entry: Entry) -> None:
         if self._missed.reported:
-            self._missed.heard(entry_id, entry)
+            self._missed.on_entry(entry_id, entry)
         if self._gate is not None and (type(entry) is AudioFrame or type(entry) is Dtmf):
             self._gate.hold(entry_id, entry)
         elif type(entry) is AudioFrame:

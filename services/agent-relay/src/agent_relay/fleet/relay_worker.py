@@ -106,7 +106,7 @@ class RelayWorker:
     def _tell_of_says(self, call_ids: Sequence[str]) -> None:
         for claim, holding in self._holdings.items():
             if holding.relay is not None and claim.call_id in call_ids:
-                holding.relay.says.listen()
+                holding.relay.announcements.listen()
 
     async def _claim_some(self, leases: Leases) -> None:
         """The least loaded comes first, and nobody waits for who is not there."""

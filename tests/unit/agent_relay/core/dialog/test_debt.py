@@ -17,7 +17,7 @@ from agent_relay.core.dialog.debt import (
     SuspendedDebt,
 )
 
-LIMITS = Limits(start_s=5.0, patience_s=60.0, fallback_s=10.0)
+LIMITS = Limits(start_s=5.0, patience_s=60.0, fallback_s=10.0, hold_after_s=0.5)
 
 
 def test_what_follows_has_one_word_in_logs_and_metrics() -> None:
@@ -34,7 +34,7 @@ def test_a_debt_begins_with_its_first_step_and_nothing_asked() -> None:
 
 
 def test_the_documented_limits() -> None:
-    assert Limits() == Limits(start_s=5.0, patience_s=60.0, fallback_s=10.0)
+    assert Limits() == Limits(start_s=5.0, patience_s=60.0, fallback_s=10.0, hold_after_s=0.5)
 
 
 # -- the next step

@@ -21,7 +21,7 @@ class Stage:
         self.session = VoiceSession(SessionSetup(plan.session, plan.essential_session), clock)
         prompts = Prompts(plan, clock, self.session)
         self.turns = Turns(plan, History(), prompts, clock)
-        self.line = HoldPolicy(None, media_attached=False, maybe_holding=False)
+        self.line = HoldPolicy(None, 0.5, media_attached=False, maybe_holding=False)
         self.floor = Floor(self.line, self.session, self.turns, greeted=greeted)
 
     def free(self, now: float) -> bool:

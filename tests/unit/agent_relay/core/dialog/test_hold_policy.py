@@ -1,10 +1,12 @@
 from __future__ import annotations
 
-from agent_relay.core.dialog.hold_policy import AUDIO_WAIT_S, HOLD_AFTER_S, PATIENCE_S, HoldPolicy
+from agent_relay.core.dialog.hold_policy import AUDIO_WAIT_S, PATIENCE_S, HoldPolicy
+
+HOLD_AFTER_S = 0.5
 
 
 def test_the_first_audio_opens_the_line() -> None:
-    line = HoldPolicy(None, media_attached=False, maybe_holding=False)
+    line = HoldPolicy(None, HOLD_AFTER_S, media_attached=False, maybe_holding=False)
     opens_at = [line.opens_at]
     line.attached(100.0)
     opens_at.append(line.opens_at)
@@ -13,7 +15,7 @@ def test_the_first_audio_opens_the_line() -> None:
 
 
 def test_a_line_without_audio_opens_after_a_while() -> None:
-    line = HoldPolicy(None, media_attached=False, maybe_holding=False)
+    line = HoldPolicy(None, HOLD_AFTER_S, media_attached=False, maybe_holding=False)
     line.attached(100.0)
     line.attached(100.3)
     assert line.opens_at == 100.0 + AUDIO_WAIT_S
@@ -21,18 +23,18 @@ def test_a_line_without_audio_opens_after_a_while() -> None:
 
 def test_a_delay_counts_from_the_media_socket_whether_there_is_audio_or_not() -> None:
     for audio in (True, False):
-        line = HoldPolicy(3.0, media_attached=False, maybe_holding=False)
+        line = HoldPolicy(3.0, HOLD_AFTER_S, media_attached=False, maybe_holding=False)
         line.attached(100.0)
         if audio:
             line.audio(100.1)
         assert line.opens_at == 103.0
-    line = HoldPolicy(0.0, media_attached=False, maybe_holding=False)
+    line = HoldPolicy(0.0, HOLD_AFTER_S, media_attached=False, maybe_holding=False)
     line.attached(100.0)
     assert line.opens_at == 100.0, "at once"
 
 
 def test_hold_begins_once_after_a_while_and_ends_once() -> None:
-    line = HoldPolicy(0.5, media_attached=True, maybe_holding=False)
+    line = HoldPolicy(0.5, HOLD_AFTER_S, media_attached=True, maybe_holding=False)
     line.session_lost(10.0)
     line.session_lost(10.3)
     assert line.hold(None, 10.0) is None
@@ -45,14 +47,14 @@ def test_hold_begins_once_after_a_while_and_ends_once() -> None:
 
 
 def test_a_short_loss_is_not_heard() -> None:
-    line = HoldPolicy(0.5, media_attached=True, maybe_holding=False)
+    line = HoldPolicy(0.5, HOLD_AFTER_S, media_attached=True, maybe_holding=False)
     line.session_lost(10.0)
     assert not line.session_back()
     assert line.hold_at(None) is None
 
 
 def test_nobody_listens_yet() -> None:
-    line = HoldPolicy(0.5, media_attached=False, maybe_holding=False)
+    line = HoldPolicy(0.5, HOLD_AFTER_S, media_attached=False, maybe_holding=False)
     line.session_lost(10.0)
     assert line.hold_at(None) is None
     assert line.hold(None, 11.0) is None
@@ -61,7 +63,7 @@ def test_nobody_listens_yet() -> None:
 
 
 def test_the_tone_that_another_relay_began_is_ended() -> None:
-    line = HoldPolicy(0.5, media_attached=True, maybe_holding=True)
+    line = HoldPolicy(0.5, HOLD_AFTER_S, media_attached=True, maybe_holding=True)
     line.session_lost(10.0)
     assert line.hold_at(None) == 10.0 + HOLD_AFTER_S
     assert line.hold(None, 10.1) is None, "it goes on until we know better"
@@ -69,7 +71,7 @@ def test_the_tone_that_another_relay_began_is_ended() -> None:
 
 
 def test_an_agent_that_says_nothing_for_long_is_filled_with_the_tone() -> None:
-    line = HoldPolicy(0.5, media_attached=True, maybe_holding=False)
+    line = HoldPolicy(0.5, HOLD_AFTER_S, media_attached=True, maybe_holding=False)
     assert line.hold_at(10.0) == 10.0 + PATIENCE_S
     assert line.hold(10.0, 12.9) is None
     assert line.hold(10.0, 13.0) is True
@@ -82,7 +84,7 @@ def test_an_agent_that_says_nothing_for_long_is_filled_with_the_tone() -> None:
 
 
 def test_another_gateway_is_told_again() -> None:
-    line = HoldPolicy(0.5, media_attached=True, maybe_holding=False)
+    line = HoldPolicy(0.5, HOLD_AFTER_S, media_attached=True, maybe_holding=False)
     line.session_lost(10.0)
     assert line.hold(None, 11.0) is True
     line.attached(12.0)

@@ -118,7 +118,7 @@ class Announcement:
 
     @property
     def oldest_entry(self) -> str:
-        """The entry id of the oldest piece that the next relay needs: one with text that was not spoken, or the last."""
+        """The entry id of the oldest piece that the next relay needs: with unspoken text, or the last."""
         while len(self._entries) > 1 and self._entries[0][1] <= self.spoken:
             self._entries.popleft()
         return self._entries[0][0] if self._entries else ""

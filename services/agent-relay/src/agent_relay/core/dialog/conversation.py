@@ -67,7 +67,12 @@ class Conversation:
         self._keypad = Keypad(profile, history, self._prompts, self._clock)
         self._first_session = not resumed
         # The previous relay may have left the hold tone on.
-        self._hold = HoldPolicy(profile.greeting_delay_s, media_attached=media_attached, maybe_holding=resumed)
+        self._hold = HoldPolicy(
+            profile.greeting_delay_s,
+            profile.limits.hold_after_s,
+            media_attached=media_attached,
+            maybe_holding=resumed,
+        )
         self._floor = Floor(self._hold, self._session, self._turns, greeted=greeted or profile.greeting is None)
 
     # -- state for the caller of this class

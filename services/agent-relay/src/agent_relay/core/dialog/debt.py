@@ -64,6 +64,8 @@ class Limits:
     """From a request to the first audio, tools included, while the service is alive."""
     fallback_s: float = 10.0
     """From the request for the fallback text to its first audio."""
+    hold_after_s: float = 0.5
+    """From the loss of the voice session to the hold tone."""
 
 
 @dataclass(slots=True)

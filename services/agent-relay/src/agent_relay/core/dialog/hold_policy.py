@@ -6,25 +6,25 @@ from typing import Final
 
 from agent_relay.core.dialog.debt import Debt
 
-HOLD_AFTER_S: Final = 0.5
-"""The hold tone begins after this time without a voice session."""
 PATIENCE_S: Final = 3.0
 """The hold tone begins after this time without agent audio while the agent should be speaking."""
 _AT_ONCE: Final = float("-inf")
-
-
 AUDIO_WAIT_S: Final = 0.5
 """The line counts as open this long after the media socket attached, even without audio."""
 
 
 class HoldPolicy:
     """`greeting_delay_s`: delay from the media socket until the line counts as open; None: with the first audio.
+    `hold_after_s`: the hold tone begins after this time without a voice session.
 
     `waits_since`: when the caller began to wait for the agent's audio, None while the caller does not wait.
     """
 
-    def __init__(self, greeting_delay_s: float | None, *, media_attached: bool, maybe_holding: bool) -> None:
+    def __init__(
+        self, greeting_delay_s: float | None, hold_after_s: float, *, media_attached: bool, maybe_holding: bool
+    ) -> None:
         self._delay_s = greeting_delay_s
+        self._hold_after_s = hold_after_s
         self._attached_at: float | None = 0.0 if media_attached else None
         self._audio_seen = False
         self._lost_at: float | None = None
@@ -94,7 +94,7 @@ class HoldPolicy:
         return quiet and (debt is None or debt is not before)
 
     def _wanted_at(self, waits_since: float | None) -> float | None:
-        times = [] if self._lost_at is None else [self._lost_at + HOLD_AFTER_S]
+        times = [] if self._lost_at is None else [self._lost_at + self._hold_after_s]
         if waits_since is not None:
             times.append(waits_since + PATIENCE_S)
         return min(times, default=None)
