@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import json
+import sys
 
 from agent_relay.core.uplink_cursor import KEPT_FRAMES, PREROLL_FRAMES
 from agent_relay.voice.uplink_audio import MOST_FRAMES, UplinkAudio
@@ -118,3 +119,16 @@ def test_the_next_session_answers_for_itself() -> None:
     audio.session_alive(caller_speaks=False)
     audio.session_over()
     assert _waiting(audio) == []
+
+
+def test_frames_that_the_session_has_heard_are_released_but_for_the_preroll() -> None:
+    audio, frames = UplinkAudio(), [bytes([number]) * 960 for number in range(KEPT_FRAMES)]
+    unused = sys.getrefcount(bytes([255]) * 960)
+    for frame in frames:
+        audio.passed(frame)
+    audio.session_alive(caller_speaks=False)
+    kept = [sys.getrefcount(frames[number]) > unused + 1 for number in range(KEPT_FRAMES)]
+    assert kept == [False] * (KEPT_FRAMES - PREROLL_FRAMES) + [True] * PREROLL_FRAMES
+    audio.session_alive(caller_speaks=True)
+    audio.session_over()
+    assert len(audio) == PREROLL_FRAMES

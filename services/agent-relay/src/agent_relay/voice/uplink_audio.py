@@ -55,6 +55,8 @@ class UplinkAudio:
         if not caller_speaks:
             self._turn_began = False
             self._in_doubt = 0
+            while len(self._sent) > PREROLL_FRAMES:
+                self._sent.popleft()  # a turn that begins later needs no older frames
         elif not self._turn_began:
             self._turn_began = True
             self._in_doubt = PREROLL_FRAMES
