@@ -60,7 +60,6 @@ class CallTrace:
         self._end_setup(session_id=session_id)
 
     def session_over(self, why: str) -> None:
-        """It was refused or lost. Ends the setup if it was not ready yet."""
         self._end_setup(failure=why)
 
     def _end_setup(self, *, session_id: str = "", failure: str = "") -> None:
@@ -97,13 +96,11 @@ class CallTrace:
             item.cut_ms = tracing.now_ms()
 
     def overdue(self, overdue: Overdue) -> None:
-        """Speech that the caller is owed was not heard in time, or its response failed."""
         metrics.OVERDUE_SPEECH.labels(overdue.kind, overdue.outcome).inc()
         where = fields(call_id=self._claim.call_id, kind=overdue.kind, outcome=overdue.outcome, error=overdue.why)
         log.warning("owed speech overdue", extra=where)
 
     def turn(self, turn: Turn) -> None:
-        """The turn is over, and its playout is known."""
         metrics.TURNS.labels(turn.role).inc()
         for histogram, ms in ((metrics.FIRST_DELTA, turn.first_delta_ms), (metrics.FIRST_FRAME, turn.first_frame_ms)):
             if ms >= 0:

@@ -96,7 +96,6 @@ class CallVoice:
             self._audio.add(pcm24k)
 
     def session_alive(self, *, caller_speaks: bool) -> None:
-        """An event of the session was processed."""
         self._audio.session_alive(caller_speaks=caller_speaks)
 
     def send(self, event: ClientEvent) -> None:
@@ -105,7 +104,6 @@ class CallVoice:
             self._link.send(event)
 
     def abandon(self, reason: str, *, retry: bool) -> None:
-        """Close the current session."""
         if self._link is not None:
             self._link.abandon(OutsideError(reason, retry=retry))
 
@@ -115,12 +113,10 @@ class CallVoice:
         self.abandon(reason, retry=False)
 
     def start_audio(self) -> None:
-        """The session is ready for the caller's audio."""
         if self._link is not None:
             self._link.start_audio()
 
     def ready(self, ready: Ready) -> None:
-        """The session is configured."""
         self.session_id = ready.session_id
         self._trace.session_ready(ready.session_id)
         self._reconnects.ready(self._now())

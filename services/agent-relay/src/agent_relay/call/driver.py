@@ -73,7 +73,6 @@ class Driver:
         """When to ask the conversation what is due (loop time). 0 after every event that may have changed it."""
 
     def connect(self, voice: CallVoice, outbox: Outbox, downlink: DownlinkWriter) -> None:
-        """Set the parts that carry out the commands."""
         self._voice, self._outbox, self._downlink = voice, outbox, downlink
 
     # -- state of the conversation
@@ -83,7 +82,6 @@ class Driver:
 
     @property
     def ready(self) -> bool:
-        """The voice session accepts the caller's audio."""
         return self._conversation.ready
 
     @property
@@ -182,7 +180,6 @@ class Driver:
         self._do(self._conversation.say(entry_id, piece, self._now()))
 
     def hold_announcements(self, held: bool) -> None:
-        """`held`: begin no further sentence, because another relay will."""
         self._do(self._conversation.hold_announcements(held, self._now()))
 
     # -- the uplink
@@ -193,7 +190,6 @@ class Driver:
         return self._conversation.ready
 
     def caller_audio(self) -> None:
-        """The first frame was received."""
         self._do(self._conversation.caller_audio(self._now()))
 
     def attached(self) -> None:

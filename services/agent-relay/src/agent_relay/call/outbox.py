@@ -67,7 +67,6 @@ class Outbox:
         self._queue.put_nowait(item)
 
     def finish(self) -> None:
-        """`run` returns when all items are done."""
         self._queue.put_nowait(None)
 
     async def run(self) -> None:

@@ -35,7 +35,6 @@ class Reconnects:
         """Sessions in a row whose agent or settings were refused."""
 
     def ready(self, now: float) -> None:
-        """The session is configured."""
         self._ready_since = now
         self._refused_settings = 0
         self.promised = True

@@ -110,11 +110,9 @@ class Relay:
         return self._uplink.rewound
 
     def hold_announcements(self, held: bool) -> None:
-        """`held`: begin no further sentence, because another relay will."""
         self._driver.hold_announcements(held)
 
     def amended(self, record: CallRecord) -> CallRecord:
-        """The record with the fields that this relay knows better."""
         return self._driver.amended(record)
 
     def stop(self, why: str) -> None:
@@ -125,7 +123,6 @@ class Relay:
         self.stop(LEASE_LOST)
 
     def tick(self, now: float) -> None:
-        """To be called about twenty times a second."""
         if self._over.done():
             return
         self._missed_uplink.tick(now)

@@ -199,7 +199,7 @@ def test_what_the_caller_says_next_covers_what_was_owed() -> None:
     assert state(owed) is None
     assert owed.due_at is None, "nothing is due while they speak"
     owed.caller_ended("u1", 3.0, awaited=True)
-    owed.words_confirmed()
+    owed.suspended.forget()
     assert owed.debt is not None
     assert (owed.debt.kind, state(owed)) == (DebtKind.WORDS, State.AWAITED)
 
@@ -226,7 +226,7 @@ def test_what_a_noise_cancelled_is_owed_again() -> None:
 def test_the_rest_of_an_answer_that_a_noise_cut_off_is_owed() -> None:
     owed = OwedSpeech(LIMITS)
     owed.caller_began()
-    owed.cut_off()
+    owed.suspended.cut_off()
     owed.caller_ended("u1", 3.0, awaited=True)
     missed = owed.no_words("u1", 3.5)
     assert missed is not None

@@ -78,7 +78,6 @@ class Announcement:
 
     @property
     def ready(self) -> bool:
-        """A sentence waits to be spoken."""
         return bool(self._sentences)
 
     def take(self) -> Sentence | None:
@@ -96,7 +95,6 @@ class Announcement:
         return self._failures
 
     def was_heard(self) -> None:
-        """The caller has heard its beginning."""
         self.heard = True
 
     def was_spoken(self, sentence: Sentence, response_id: str) -> None:

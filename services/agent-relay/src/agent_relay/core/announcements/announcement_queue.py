@@ -84,12 +84,10 @@ class AnnouncementQueue:
 
     @property
     def first(self) -> Announcement | None:
-        """The announcement that is spoken now or next."""
         return self._waiting[0] if self._waiting else None
 
     @property
     def ready(self) -> bool:
-        """A sentence waits to be spoken."""
         return any(waiting.ready for waiting in self._waiting)
 
     @property
@@ -142,7 +140,6 @@ class AnnouncementQueue:
         return reports + [self._report(one, Outcome.SPOKEN, now) for one in heard]
 
     def was_heard(self, response_id: str) -> None:
-        """The caller has heard part of this response."""
         for announcement in self._all:
             announcement.heard = announcement.heard or response_id in announcement.responses
 
@@ -157,13 +154,11 @@ class AnnouncementQueue:
             announcement.take_back(unheard)
 
     def speak_rest(self) -> None:
-        """Announcements that were spoken to the end have sentences to be spoken again."""
         again = [one for one in self._hearing if one.ready]
         self._hearing = [one for one in self._hearing if not one.ready]
         self._waiting.extendleft(reversed(again))
 
     def speaks(self) -> set[str]:
-        """Ids of the responses that spoke a sentence."""
         return {response_id for one in self._all for response_id in one.response_ids}
 
     # -- text is dropped
@@ -189,7 +184,6 @@ class AnnouncementQueue:
         return unreported + self.drop([*self._hearing, *heard], Outcome.INTERRUPTED, now)
 
     def call_ended(self, now: float) -> list[Command]:
-        """No further audio is heard."""
         reports = [self._report(one, Outcome.CALL_ENDED, now) for one in self._all]
         self._hearing.clear()
         self._waiting.clear()
@@ -214,7 +208,6 @@ class AnnouncementQueue:
         return self._clock.notice(what, detail, now, private=what == SAY_SPOKEN)
 
     def mark(self) -> Command:
-        """Record how far the announcements were spoken."""
         first = self.first
         self.said = f"{first.say_id}:{first.spoken}" if first is not None and first.spoken else ""
         oldest = (one.oldest_entry for one in self._waiting)

@@ -48,7 +48,7 @@ class Announcer:
         said: str = "",
         transcript: Iterable[TranscriptEntry] = (),
     ) -> None:
-        self._queue = AnnouncementQueue(language, speech, clock, said, transcript)
+        self.queue = AnnouncementQueue(language, speech, clock, said, transcript)
         self.paused = False
         """The caller began to speak; it is not known yet whether that was speech or a noise."""
         self._held = False
@@ -66,24 +66,18 @@ class Announcer:
         """When the request was sent whose response must not be heard: an interrupting text arrived before it began."""
 
     @property
-    def said(self) -> str:
-        """How far the announcements were spoken, for the call's record."""
-        return self._queue.said
-
-    @property
     def idle(self) -> bool:
-        return self._queue.empty and self._asked is None
+        return self.queue.empty and self._asked is None
 
     @property
     def quiet(self) -> bool:
-        """Nothing is about to be spoken."""
-        return self._asked is None and (self._held or not self._queue.ready)
+        return self._asked is None and (self._held or not self.queue.ready)
 
     def next_at(self) -> float | None:
         """When there is something to do, if nobody else speaks; 0 for now."""
         if self._asked is not None:
             return self._stuck_at
-        first = self._queue.first
+        first = self.queue.first
         if first is None or self._held or self.paused or not self._responses.idle:
             return None
         at = 0.0 if first.ready or first.whole else first.next_at(silent=self._speech.quiet)
@@ -108,7 +102,7 @@ class Announcer:
         return changed
 
     def piece(self, entry_id: str, piece: Say, now: float) -> list[Command]:
-        return self._make_room(now) if self._queue.add(entry_id, piece, now) else []
+        return self._make_room(now) if self.queue.add(entry_id, piece, now) else []
 
     def _make_room(self, now: float) -> list[Command]:
         """An interrupting text replaces the current speech and the announcements that wait."""
@@ -118,18 +112,18 @@ class Announcer:
         if self._responses.active not in ("", UNKNOWN):
             commands.append(Send(cancel_response(self._responses.active)))
         self._asked = None  # its announcement is dropped
-        return commands + self._queue.drop_replaced(now)
+        return commands + self.queue.drop_replaced(now)
 
     # -- speaking
     def advance(self, now: float, *, free: bool) -> list[Command]:
         """Returns the commands that are due. `free`: nobody else speaks or is about to."""
-        commands = self._queue.settle(now)
+        commands = self.queue.settle(now)
         if self._asked is not None and not self._responses.hold(Purpose.SAY):
             commands += self._failed(self._asked, now)  # the request was forgotten elsewhere
         elif self._asked is not None and now >= self._stuck_at:
             commands += self._free_session() + self._failed(self._asked, now)
         free = free and not self.paused and now >= self._not_before and not self._held
-        while free and self._asked is None and self._responses.idle and (first := self._queue.first) is not None:
+        while free and self._asked is None and self._responses.idle and (first := self.queue.first) is not None:
             first.look(now, silent=self._speech.quiet)
             sentence = first.take()
             if sentence is not None:
@@ -137,7 +131,7 @@ class Announcer:
                 return commands + self._ask(sentence, now)
             if not first.whole:
                 break
-            commands += self._queue.finish_first(now)
+            commands += self.queue.finish_first(now)
         return commands
 
     def _ask(self, sentence: Sentence, now: float) -> list[Command]:
@@ -163,7 +157,7 @@ class Announcer:
             return self._failed(asked, now, wait_s(event.reason, event.kind, event.message))
         self._asked = None
         asked.announcement.was_spoken(asked.sentence, event.response_id)
-        return [self._queue.mark()]
+        return [self.queue.mark()]
 
     def refused(self, event: ErrorEvent, now: float) -> list[Command]:
         """If the error refuses our request: repeat it, with the next form from now on if the form was refused."""
@@ -198,44 +192,40 @@ class Announcer:
 
     def _drop(self, unwanted: Iterable[Announcement], outcome: Outcome, now: float) -> list[Command]:
         self._asked = None
-        return self._queue.drop(unwanted, outcome, now)
+        return self.queue.drop(unwanted, outcome, now)
 
     # -- being stopped
     def pause(self) -> None:
         """The caller speaks, and the audio that they were hearing is cleared."""
-        self.paused = self._queue.begun
+        self.paused = self.queue.begun
         active = self._responses.active
         if self._asked is not None and active:
             self._asked.announcement.responses.add(active)
             if self._speech.spoken_ms(active) and not self._speech.untouched(active):
                 self._asked.announcement.was_heard()
-        self._queue.check_heard()
+        self.queue.check_heard()
         if self._asked is not None:
             self._put_back(self._asked)
-        self._queue.take_back(self._speech.may_be_unheard)
+        self.queue.take_back(self._speech.may_be_unheard)
 
     def interrupted(self, now: float) -> list[Command]:
         """The caller interrupts: drop every text of which they have heard something."""
         if not self.paused:
             self.pause()
         self.go_on()
-        return self._queue.drop_interrupted(now)
-
-    def was_heard(self, response_id: str) -> None:
-        """The caller has heard part of this response."""
-        self._queue.was_heard(response_id)
+        return self.queue.drop_interrupted(now)
 
     def go_on(self) -> None:
         """The caller's speech was a noise: resume."""
         self.paused = False
-        self._queue.speak_rest()
+        self.queue.speak_rest()
 
     def repeat(self, lost: Collection[str]) -> set[str]:
         """The audio of these responses was lost: speak sentences among them again. Returns the other responses."""
-        ours = self._queue.speaks()
+        ours = self.queue.speaks()
         if not self.paused:
-            self._queue.take_back(lambda response_id: response_id in lost)
-            self._queue.speak_rest()
+            self.queue.take_back(lambda response_id: response_id in lost)
+            self.queue.speak_rest()
         return set(lost) - ours
 
     def unwanted(self, response_id: str) -> list[Command]:
@@ -252,10 +242,5 @@ class Announcer:
             self._put_back(self._asked)
 
     def call_ended(self, now: float) -> list[Command]:
-        """No further audio is heard."""
         self._asked = None
-        return self._queue.call_ended(now)
-
-    def call_left(self, now: float) -> list[Command]:
-        """The next relay speaks the waiting announcements; audio that is being played is heard to its end."""
-        return self._queue.call_left(now)
+        return self.queue.call_ended(now)

@@ -48,17 +48,13 @@ class AgentSpeech:
         self._cut: set[str] = set()
         self._spoken: dict[str, int] = {}
         """Bytes of audio by id of the responses that have not ended."""
-        self._doubtful: dict[str, float] = {}
-        """Items whose playout may never be reported, and when `tick` settles them."""
 
     @property
     def quiet(self) -> bool:
-        """No agent audio remains to be played."""
         return not self._unheard()
 
     @property
     def plays(self) -> bool:
-        """Agent audio is being played, according to the reports so far."""
         return any(item.first_frame_at is not None and item.heard_ms is None for item in self._items.values())
 
     def dropped(self, response_id: str) -> bool:
@@ -66,7 +62,6 @@ class AgentSpeech:
         return self._discarded.dropped(response_id)
 
     def drop(self, response_id: str) -> None:
-        """Discard the audio of this response from now on."""
         self._discarded.drop(response_id)
 
     def resume(self, response_id: str) -> bool:
@@ -96,26 +91,22 @@ class AgentSpeech:
         return int(ms_of_bytes(self._spoken.get(response_id, 0), VOICE_RATE_HZ))
 
     def adopt(self, saying: Saying) -> None:
-        """Continue an item of the previous relay: the caller may still hear it, and interrupt it."""
         begun_at = self._clock.monotonic(saying.at_ms)
         item = self._items[saying.item_id] = PlayedItem(saying.item_id, PREVIOUS_OWNERS, _NO_SESSION, begun_at)
         item.first_frame_at = begun_at
         item.generated_bytes = bytes_of_ms(saying.generated_ms, VOICE_RATE_HZ)
         item.text, item.text_whole, item.audio_whole = saying.text, True, True
-        self._doubtful[saying.item_id] = begun_at + saying.generated_ms / 1000 + UNTOLD_S
+        item.settle_at = begun_at + saying.generated_ms / 1000 + UNTOLD_S
 
     @property
     def next_at(self) -> float | None:
-        return min(self._doubtful.values(), default=None)
+        return min((i.settle_at for i in self._items.values() if i.settle_at is not None), default=None)
 
     def tick(self, now: float) -> list[Command]:
-        """Settle the items whose playout was not reported in time."""
-        commands: list[Command] = []
-        for item_id in [item_id for item_id, at in self._doubtful.items() if now >= at]:
-            del self._doubtful[item_id]
-            if (item := self._items.get(item_id)) is not None:
-                commands += self._played_until(item, now)
-        return commands
+        due = [item for item in self._items.values() if item.settle_at is not None and now >= item.settle_at]
+        for item in due:
+            item.settle_at = None
+        return [command for item in due for command in self._played_until(item, now)]
 
     # -- from Voice Live
     def delta(self, event: AudioDelta, now: float, *, answers: bool = True) -> list[Command]:
@@ -147,7 +138,6 @@ class AgentSpeech:
         return ends + self._saying(item)
 
     def text(self, event: AgentTranscriptDelta | AgentTranscriptDone, now: float) -> list[Command]:
-        """A piece of the transcript of one content part, or the whole transcript of the part."""
         item_id, response_id = event.item_id, event.response_id
         item = self._items.get(item_id)
         if item is None:
@@ -182,7 +172,6 @@ class AgentSpeech:
 
     # -- from the caller's side
     def caller_stopped(self, now: float) -> None:
-        """The caller's speech has ended; the latencies of the answer are measured from here."""
         self._speech_end_at = now
 
     def interrupt(self, active_response: str) -> list[Command]:
@@ -232,7 +221,7 @@ class AgentSpeech:
                 commands += self._played_until(item, lost_at)
             else:
                 # Appended before the new socket attached, or after it.
-                self._doubtful[item.item_id] = now + item.generated_ms / 1000 + UNTOLD_S
+                item.settle_at = now + item.generated_ms / 1000 + UNTOLD_S
         return commands
 
     def take_cut(self) -> set[str]:
@@ -256,7 +245,6 @@ class AgentSpeech:
         return [item for item in self._items.values() if item.heard_ms is None and item.audio_whole]
 
     def _played_until(self, item: PlayedItem, at: float) -> list[Command]:
-        """Settle an item whose playout is not reported: it was played until `at`."""
         heard_ms = item.estimated_heard_ms(at)
         return self.played(item.item_id, heard_ms, complete=heard_ms >= item.generated_ms)
 

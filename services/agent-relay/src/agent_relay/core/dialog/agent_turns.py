@@ -116,12 +116,10 @@ class AgentTurns:
         return [Send(cancel_response(response_id))]
 
     def wrote(self, response_id: str, text: str) -> None:
-        """The text of a part is complete."""
         self._written = (response_id, text)
 
     # -- the end of a response
     def cancel_active(self) -> list[Command]:
-        """The request or the response blocks the voice session."""
         active = self._responses.forget()
         return self._cancel(active) if active else []
 
@@ -193,7 +191,6 @@ class AgentTurns:
         return began + self.tool_answered(event.call_id, NOT_AVAILABLE, now)
 
     def tool_answered(self, call_id: str, output: str, now: float) -> list[Command]:
-        """The answer to `RunTool`."""
         answer = self._tools.answer(call_id, output, self._speech.session)
         if answer is None:
             return []

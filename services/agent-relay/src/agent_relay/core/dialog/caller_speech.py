@@ -41,7 +41,6 @@ class CallerSpeech:
 
     @property
     def over_at(self) -> float | None:
-        """When speech whose end is not reported counts as ended."""
         return self._since + LONGEST_S if self.speaks else None
 
     @property

@@ -73,7 +73,6 @@ class CallerTurns:
         return []
 
     def tick(self, now: float) -> None:
-        """End speech whose end is not reported."""
         if (over_at := self._caller.over_at) is not None and now >= over_at:
             self._end(self._caller.item_id, now)
 
@@ -99,10 +98,10 @@ class CallerTurns:
         if isinstance(event, UserTranscript) and event.text.strip():
             if event.item_id != self._caller.item_id:
                 return commands  # a late transcript of earlier speech does not show that this one has words
-            self._owed.words_confirmed()
+            self._owed.suspended.forget()
             return commands + self.confirm_words(now)
         failed = isinstance(event, UserTranscriptFailed)
-        if failed and self._owed.stays_owed(event.item_id) and not self._announcements.paused:
+        if failed and self._owed.suspended.stays_owed(event.item_id) and not self._announcements.paused:
             return commands
         self._caller.forget(event.item_id)
         commands += self._prompts.missed(self._owed.no_words(event.item_id, now, self._resume), now)
@@ -123,7 +122,7 @@ class CallerTurns:
         self._announcements.pause()
         commands = self._speech.interrupt(response_id)
         if (commands or response_id) and self._responses.purpose is not Purpose.SAY:
-            self._owed.cut_off()
+            self._owed.suspended.cut_off()
         return commands
 
     def key_pressed(self, now: float) -> list[Command]:

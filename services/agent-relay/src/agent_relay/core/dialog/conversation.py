@@ -52,8 +52,8 @@ class Conversation:
         unix_offset_s: float = 0.0,
         said: str = "",
     ) -> None:
-        self._profile = profile
-        self._conversation_id = conversation_id
+        self.profile = profile
+        self.conversation_id = conversation_id
         self._history = history
         self._clock = WallClock(unix_offset_s)
         self._session = VoiceSession(SessionSetup(profile.session, profile.essential_session), self._clock)
@@ -77,16 +77,11 @@ class Conversation:
 
     # -- state for the caller of this class
     @property
-    def profile(self) -> SessionProfile:
-        return self._profile
-
-    @property
     def phase(self) -> Phase:
         return self._session.phase
 
     @property
     def ready(self) -> bool:
-        """The voice session accepts caller audio."""
         return self._session.ready
 
     @property
@@ -95,17 +90,12 @@ class Conversation:
         return self._session.refusal
 
     @property
-    def conversation_id(self) -> str:
-        return self._conversation_id
-
-    @property
     def greeted(self) -> bool:
         return self._floor.greeted
 
     @property
     def said(self) -> str:
-        """How far the announcements were spoken, for the call's record."""
-        return self._announcements.said
+        return self._announcements.queue.said
 
     @property
     def caller_speaks(self) -> bool:
@@ -113,7 +103,6 @@ class Conversation:
 
     @property
     def caller_waits(self) -> bool:
-        """The caller is still speaking, or waits for an answer."""
         return self._caller.waits
 
     @property
@@ -143,12 +132,12 @@ class Conversation:
         """Whether a session that was configured in advance can serve this call. A session that resumes a conversation
         by id must be opened with that id.
         """
-        return (self._profile.replays or not self._conversation_id) and setup.wants(self._profile.session)
+        return (self.profile.replays or not self.conversation_id) and setup.wants(self.profile.session)
 
     def connected(self, now: float, *, resumes: bool = True) -> list[Command]:
         """A socket is open; the service sends the first event. `resumes`: its resource knows the conversation id."""
         if not resumes:
-            self._conversation_id = ""
+            self.conversation_id = ""
         return self._session.connected(now)
 
     def connected_to_configured(
@@ -181,19 +170,19 @@ class Conversation:
         return commands
 
     def _ready(self, event: vl.SessionUpdated, now: float) -> list[Command]:
-        expected, reported = self._conversation_id, event.conversation_id
-        self._conversation_id = reported or expected
+        expected, reported = self.conversation_id, event.conversation_id
+        self.conversation_id = reported or expected
         commands = self._session.configured(now)
-        commands.append(Ready(event.session_id, self._conversation_id, event.expires_at_s))
+        commands.append(Ready(event.session_id, self.conversation_id, event.expires_at_s))
         if self._hold.session_back():
             commands.append(Append(Hold(False)))
         unsent = self._prompts.take_unsent()
         if not self._first_session:
             # If the service does not know the conversation id, it starts a new conversation without an error.
-            replayed = self._profile.replays or not expected or reported not in ("", expected)
+            replayed = self.profile.replays or not expected or reported not in ("", expected)
             commands.append(self._clock.notice("voice_resumed", "replayed" if replayed else "continued", now))
             if replayed:
-                unsent = self._history.replay(self._profile.assistant_part)
+                unsent = self._history.replay(self.profile.assistant_part)
         commands += sends(unsent)
         self._first_session = False
         # Probe once while the session is healthy: a silent session is abandoned only if it has answered a probe.
@@ -208,7 +197,6 @@ class Conversation:
         return self._prompts.greeting_granted(granted, now) + self._advance(now)
 
     def tool_answered(self, call_id: str, output: str, now: float) -> list[Command]:
-        """The answer to `RunTool`."""
         return self._turns.of_agent.tool_answered(call_id, output, now) + self._advance(now)
 
     # -- announcements
@@ -229,7 +217,7 @@ class Conversation:
                 commands = self._turns.playing(entry.item_id, now)
             case Played():
                 commands = self._turns.played(entry.item_id, entry.heard_ms, now, complete=entry.complete)
-            case Dtmf() if self._profile.dtmf == "ignore":
+            case Dtmf() if self.profile.dtmf == "ignore":
                 commands = []
             case Dtmf():
                 commands = self._turns.of_caller.key_pressed(now) + self._keypad.press(entry.tone, now)
@@ -282,11 +270,10 @@ class Conversation:
 
     # -- the end
     def call_ended(self, now: float) -> list[Command]:
-        """Record the turns and announcements that are still open."""
         return (
             self._session.closed("call ended", now) + self._speech.call_ended(now) + self._announcements.call_ended(now)
         )
 
     def call_left(self, now: float) -> list[Command]:
         """Record announcements that are still open. The next relay continues the call; audio being played plays on."""
-        return self._session.closed("call left", now) + self._announcements.call_left(now)
+        return self._session.closed("call left", now) + self._announcements.queue.call_left(now)

@@ -104,7 +104,6 @@ class Debt:
     retry_at: float = 0.0
 
     def due_at(self, limits: Limits) -> float:
-        """When the current state has lasted too long."""
         falls_back = self.step is DebtStep.FALLBACK
         match self.state:
             case State.PUT_OFF:
@@ -140,17 +139,14 @@ class Debt:
                 return "another response did not end", True
 
     def ask(self, now: float) -> None:
-        """The speech was requested."""
         if not self.chained:
             self.attempt_at = now
         self.state, self.since, self.requested = State.AWAITED, now, True
 
     def attach(self, response_id: str, now: float) -> None:
-        """A response to the debt begins."""
         self.response_id, self.state, self.since = response_id, State.WORKING, now
 
     def sounded(self, now: float) -> None:
-        """Audio of its response has arrived."""
         if self.state is State.WORKING:
             self.state = State.SOUNDING
         self.since, self.item_done = now, False
@@ -262,7 +258,6 @@ class SuspendedDebt:
         self._debt = debt
 
     def cut_off(self) -> None:
-        """The speech cleared audio that was not heard to its end."""
         self._cut = True
 
     def heard(self, response_id: str) -> None:

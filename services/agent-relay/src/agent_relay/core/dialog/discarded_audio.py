@@ -30,7 +30,6 @@ class DiscardedAudio:
         return True
 
     def close(self, item_id: str) -> None:
-        """Ignore further events of this item."""
         self._closed[item_id] = None
         if len(self._closed) > _CLOSED_KEPT:
             del self._closed[next(iter(self._closed))]

@@ -15,25 +15,20 @@ class Floor:
         self._line = line
         self._session = session
         self._turns = turns
-        self._greeted = greeted
+        self.greeted = greeted
         self._greeting_pends = False
         """`MarkGreeted` is not answered yet."""
 
     @property
-    def greeted(self) -> bool:
-        return self._greeted
-
-    @property
     def greeting_at(self) -> float | None:
         """From when on the caller can be greeted; None if unknown, or if they were."""
-        return self._line.opens_at if self._session.ready and not self._greeted else None
+        return self._line.opens_at if self._session.ready and not self.greeted else None
 
     def greet(self, now: float) -> list[Command]:
-        """Once, when the caller can hear it."""
         at = self.greeting_at
         if at is None or now < at:
             return []
-        self._greeted = self._greeting_pends = True
+        self.greeted = self._greeting_pends = True
         return [MarkGreeted()]
 
     def greeting_answered(self) -> None:
@@ -43,7 +38,7 @@ class Floor:
     def free_at(self) -> float | None:
         """When an announcement may be spoken; None if that depends on an event, not only on time."""
         opens_at = self._line.opens_at
-        waits = not self._session.ready or not self._greeted or self._greeting_pends
+        waits = not self._session.ready or not self.greeted or self._greeting_pends
         if opens_at is None or waits or self._turns.caller.speaks or self._turns.media_away:
             return None
         return max(opens_at, self._turns.of_caller.answer_due_at or 0.0)

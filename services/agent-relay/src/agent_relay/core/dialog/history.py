@@ -51,7 +51,6 @@ Entry: TypeAlias = Said | ToolUse
 
 
 def keypad_text(tones: str) -> str:
-    """The message that reports pressed keys to the agent."""
     return f"[keypad] {tones}"
 
 

@@ -49,7 +49,6 @@ class HoldPolicy:
 
     @property
     def opens_at(self) -> float | None:
-        """When the caller can hear the agent; None while unknown."""
         if self._attached_at is None:
             return None
         if self._delay_s is not None:

@@ -33,7 +33,7 @@ class OwedSpeech:
         """The latest response that greets the caller, "" if there was none."""
         self._late = 0
         """Number of responses that did not begin in time and may still begin, in addition to their replacements."""
-        self._suspended = SuspendedDebt()
+        self.suspended = SuspendedDebt()
         self._escalation = Escalation(limits)
 
     @property
@@ -49,7 +49,6 @@ class OwedSpeech:
 
     @property
     def due_at(self) -> float | None:
-        """When `tick` has something to do; None while nothing is owed."""
         return None if self.debt is None else self.debt.due_at(self._limits)
 
     # -- creating debts
@@ -59,8 +58,8 @@ class OwedSpeech:
         """`awaited`: the service is expected to respond by itself."""
         state = State.AWAITED if awaited else State.OPEN
         debt = Debt(kind, now, item_id, state=state, since=now, attempt_at=now, start_s=start_s)
-        if self._suspended.caller_speaks:
-            self._suspended.replace(debt)
+        if self.suspended.caller_speaks:
+            self.suspended.replace(debt)
         else:
             self.debt = debt
 
@@ -122,7 +121,6 @@ class OwedSpeech:
                 debt.chained = True
 
     def tool_answered(self, now: float) -> None:
-        """The response to the tool's result is owed."""
         debt = self.debt
         if debt is None or not debt.chained or debt.state in (State.SOUNDING, State.HEARD):
             self.owe(DebtKind.TOOL_RESULT, now)
@@ -130,7 +128,6 @@ class OwedSpeech:
             debt.state, debt.since = State.OPEN, now
 
     def ended(self, response_id: str) -> None:
-        """The response has ended successfully, with audio."""
         if (debt := self._of(response_id)) is not None:
             debt.complete = True
             if debt.state is State.HEARD:
@@ -161,7 +158,7 @@ class OwedSpeech:
 
     def lost(self, response_id: str, now: float) -> Missed | None:
         """The voice session was lost. `response_id`: the agent's response that was active, "" if none."""
-        debt = self.debt = self._suspended.session_lost(self.debt)
+        debt = self.debt = self.suspended.session_lost(self.debt)
         self._late = 0
         if debt is None or debt.state in (State.SOUNDING, State.HEARD):
             if response_id and (debt is None or debt.response_id == response_id):
@@ -176,12 +173,10 @@ class OwedSpeech:
         return None  # a quota belongs to the model and also applies to the next session
 
     def fall_back(self, now: float) -> None:
-        """Skip to the fallback text: the next voice session cannot know what the caller said."""
         if (debt := self.debt) is not None and debt.step in (DebtStep.FIRST, DebtStep.AGAIN):
             debt.step, debt.state, debt.since = DebtStep.FALLBACK, State.OPEN, now
 
     def rest_lost(self, cut: Collection[str], now: float) -> Missed:
-        """The media socket was lost while the caller heard these responses."""
         kind = self._kind_of_rest(cut)
         self.owe(kind, now)
         return Missed(kind, DebtStep.FIRST, "the media socket was lost", resumes=True)
@@ -198,7 +193,7 @@ class OwedSpeech:
     # -- the caller
     def heard(self, response_id: str, *, active: bool, now: float) -> bool:
         """The first audio of the response was played. Whether it pays the debt."""
-        self._suspended.heard(response_id)
+        self.suspended.heard(response_id)
         debt = self._of(response_id)
         if debt is None or not response_id or debt.state is State.HEARD:
             return False
@@ -215,7 +210,6 @@ class OwedSpeech:
             debt.since = now
 
     def never_heard(self, response_id: str, now: float) -> Missed | None:
-        """The audio was lost before the caller heard it."""
         debt = self._of(response_id)
         if debt is None or debt.state is not State.SOUNDING:
             return None
@@ -223,32 +217,20 @@ class OwedSpeech:
 
     def caller_began(self) -> None:
         """The caller speaks: the debt is suspended, and restored if the speech was a noise."""
-        self._suspended.suspend(self.debt, caller_speaks=True)
+        self.suspended.suspend(self.debt, caller_speaks=True)
         self.debt, self._late = None, 0
-
-    def cut_off(self) -> None:
-        """The audio that the caller was hearing was cleared."""
-        self._suspended.cut_off()
 
     def caller_ended(self, item_id: str, now: float, *, awaited: bool) -> None:
         """`awaited`: the service is expected to answer. Speech counts as words until its transcript is empty."""
-        self._suspended.suspend(self.debt, caller_speaks=False)  # the beginning of the speech may not be reported
+        self.suspended.suspend(self.debt, caller_speaks=False)  # the beginning of the speech may not be reported
         self.debt = None
         self.owe(DebtKind.WORDS, now, awaited=awaited, item_id=item_id)
-
-    def words_confirmed(self) -> None:
-        """The caller said words: the answer to them replaces the suspended debt."""
-        self._suspended.forget()
-
-    def stays_owed(self, item_id: str) -> bool:
-        """Whether speech without a transcript is still to be answered."""
-        return self._suspended.stays_owed(item_id)
 
     def no_words(self, item_id: str, now: float, resume: Callable[[str], bool] = lambda _: False) -> Missed | None:
         """The caller's speech was a noise: the speech that it cancelled is owed. `resume` plays a response that the
         service did not cancel; it returns False if that is not possible.
         """
-        self._suspended.no_words(item_id)
+        self.suspended.no_words(item_id)
         debt = self.debt
         if debt is None or debt.kind is not DebtKind.WORDS or debt.item_id != item_id:
             return None
@@ -261,7 +243,7 @@ class OwedSpeech:
     def taken_back(self) -> None:
         """The caller no longer wants the owed speech."""
         self.debt = None
-        self._suspended.forget()
+        self.suspended.forget()
 
     def replaced(self) -> None:
         """The response to the debt was cancelled for an announcement: its rest is no longer wanted."""
@@ -293,9 +275,9 @@ class OwedSpeech:
             self.greeting_id = response_id
 
     def _restored(self, now: float, resume: Callable[[str], bool] = lambda _: False) -> Missed | None:
-        if self._suspended.caller_speaks:
+        if self.suspended.caller_speaks:
             return None  # the current speech may be a noise as well
-        kept, cut = self._suspended.take()
+        kept, cut = self.suspended.take()
         if kept is None:
             if not cut:
                 return None

@@ -43,6 +43,8 @@ class PlayedItem:
     """Its text is recorded for the next relay."""
     heard_ms: int | None = None
     """None until its playout is reported or estimated."""
+    settle_at: float | None = None
+    """When its playout is estimated if there is no report; None if a report is certain."""
     complete: bool = False
 
     @property
@@ -111,7 +113,6 @@ class PlayedItem:
         return min(self.generated_ms, int((now - self.first_frame_at) * 1000))
 
     def turn(self, at_ms: int) -> Turn:
-        """The transcript entry once the playout is known. `at_ms`: Unix time of the beginning."""
         return Turn(
             role="agent",
             item_id=self.item_id,
@@ -124,7 +125,6 @@ class PlayedItem:
         )
 
     def saying(self, at_ms: int) -> Saying:
-        """The entry for the next relay while the playout is unknown."""
         return Saying(self.item_id, self.text, at_ms, self.generated_ms)
 
 

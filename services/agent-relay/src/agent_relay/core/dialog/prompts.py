@@ -55,7 +55,6 @@ class Prompts:
         return self.missed(self.owed.lost(active, now), now)
 
     def to_session(self, events: list[ClientEvent]) -> list[Command]:
-        """Now, or with the next session."""
         if self.ready:
             return sends(events)
         self._unsent += events
@@ -121,7 +120,6 @@ class Prompts:
         return [notice, *self.missed(missed, now)]
 
     def response_failed(self, event: ResponseDone, why: str, now: float, *, text: str) -> list[Command]:
-        """The response failed, or ended without audio. `text`: the text that the model wrote instead."""
         quota = wait_s(event.reason, event.kind, event.message)
         spoken_text = text if len(text) <= LONGEST_ALOUD else ""
         return self.missed(self.owed.failed(event.response_id, why, now, wait_s=quota, text=spoken_text), now)

@@ -58,14 +58,12 @@ class Responses:
 
     @property
     def idle(self) -> bool:
-        """No response is active or requested."""
         return not self.active and self._asked is None
 
     def is_active_for(self, purpose: Purpose, response_id: str) -> bool:
         return self.active == response_id and self.purpose is purpose
 
     def hold(self, purpose: Purpose) -> bool:
-        """Whether a response for this purpose is requested or active."""
         asked = self._asked is not None and self._asked[1] is purpose
         return asked or (bool(self.active) and self.purpose is purpose)
 

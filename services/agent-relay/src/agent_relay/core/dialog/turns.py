@@ -69,7 +69,6 @@ class Turns:
 
     @property
     def next_at(self) -> float | None:
-        """When `tick` has something to do."""
         times = [self.speech.next_at]
         if self._counts:
             times += [self._owed.due_at, self.caller.over_at, self.of_agent.over_at]
@@ -181,7 +180,7 @@ class Turns:
 
     def _heard(self, item_id: str, now: float) -> None:
         response_id = self.speech.response_of(item_id)
-        self.announcements.was_heard(response_id)
+        self.announcements.queue.was_heard(response_id)
         self._owed.heard(response_id, active=self._prompts.responses.active == response_id, now=now)
 
     def _never_heard(self, now: float) -> list[Command]:
@@ -192,7 +191,6 @@ class Turns:
         return self._prompts.missed(self._owed.never_heard(debt.response_id, now), now)
 
     def _cut_off(self, now: float) -> list[Command]:
-        """Owe the caller the rest of the answer that the lost socket cut off."""
         cut = self.announcements.repeat(self.speech.take_cut())
         debt = self._owed.debt
         if not cut or (debt is not None and debt.response_id not in cut):

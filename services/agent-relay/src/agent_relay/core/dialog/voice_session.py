@@ -41,11 +41,9 @@ class VoiceSession:
 
     @property
     def refusal(self) -> str:
-        """Code and message of the latest error while the session opens, "" if there was none."""
         return self._setup.error if self._phase is Phase.OPENING else ""
 
     def connected(self, now: float) -> list[Command]:
-        """A socket is open; the service sends first."""
         self._setup.begin()
         self._keepalive.begin(now)
         return self._enter(Phase.OPENING, "connected", now)
@@ -65,7 +63,6 @@ class VoiceSession:
         return self._enter(Phase.READY, "session.updated", now)
 
     def closed(self, reason: str, now: float) -> list[Command]:
-        """The socket is closed, or was never opened."""
         return self._enter(Phase.CLOSED, reason, now)
 
     def _enter(self, phase: Phase, reason: str, now: float) -> list[Command]:
