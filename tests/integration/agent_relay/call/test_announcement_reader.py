@@ -1,4 +1,4 @@
-"""Texts of others, from the call's say stream to Voice Live and back, over real Redis and with more than one relay."""
+"""Announcements from their stream to Voice Live and back, over real Redis and with more than one relay."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ async def test_the_first_sentence_is_spoken_while_the_rest_is_written(clients: R
             call.send(Played(f"item_{number}", 1000, True))
         await eventually(lambda: _is(call, ["spoken"]))
         assert [turn.text for turn in await call.turns()] == list(SENTENCES)
-        assert await clients.control.xlen(call.keys.say(call.call_id)) == 0, "what was spoken is trimmed"
+        assert await clients.control.xlen(call.keys.say(call.call_id)) == 0, "spoken text is trimmed"
         await call.end()
 
 
@@ -81,7 +81,7 @@ async def _is(call: Call, expected: list[str]) -> bool:
     return await outcomes(call) == expected
 
 
-async def test_what_came_before_any_relay_listened(clients: RedisClients, call: Call) -> None:
+async def test_an_announcement_from_before_any_relay_listened(clients: RedisClients, call: Call) -> None:
     async with scripted(opened(speaks(0), speaks(1), speaks(2))) as service:
         await call.begin()
         await call.say(WHOLE)
@@ -93,7 +93,7 @@ async def test_what_came_before_any_relay_listened(clients: RedisClients, call: 
             await call.end()
 
 
-async def test_a_barge_in_drops_the_rest_and_tells_the_writer(clients: RedisClients, call: Call) -> None:
+async def test_a_barge_in_drops_the_rest_and_the_writer_is_notified(clients: RedisClients, call: Call) -> None:
     truncate = Step("conversation.item.truncate", where=lambda event: event["audio_end_ms"] == 420)
     script = opened(speaks(0), Step("response.create"), truncate)
     async with scripted(script) as service, relay_process(clients, model_target(service.url)):
@@ -111,7 +111,7 @@ async def test_a_barge_in_drops_the_rest_and_tells_the_writer(clients: RedisClie
         assert (turn.text, turn.interrupted, turn.heard_ms) == ("Good", True, 420)
         await session.push(*caller_said("item_u", "Wait.")[1:])
         await eventually(lambda: _is(call, ["interrupted"]))
-        added = await eventually(lambda: _refused(call), what="the writer is told")
+        added = await eventually(lambda: _refused(call), what="the writer is notified")
         assert added == "interrupted"
         await eventually(lambda: session.used == 4)
         await call.end()
@@ -126,9 +126,8 @@ async def test_when_the_relay_dies_the_next_one_goes_on_with_the_next_sentence(
     clients: RedisClients, call: Call
 ) -> None:
     first = opened(speaks(0), Step("response.create", where=asks_for(SENTENCES[1])))
-    # Both told again: what was said, as every resumed conversation is.
-    told = Step("conversation.item.create", where=lambda event: SENTENCES[0] in str(event))
-    second = opened(told, speaks(1), speaks(2), session_id="sess_2")
+    replayed = Step("conversation.item.create", where=lambda event: SENTENCES[0] in str(event))
+    second = opened(replayed, speaks(1), speaks(2), session_id="sess_2")
     async with scripted(first, second) as service:
         async with relay_process(clients, model_target(service.url), name="relay-1") as doomed:
             await call.begin()
@@ -181,8 +180,8 @@ async def _is_trimmed(clients: RedisClients, call: Call) -> bool:
 
 async def test_a_relay_that_hands_over_leaves_the_next_sentence_to_the_next(clients: RedisClients, call: Call) -> None:
     first = opened(speaks(0))
-    told = Step("conversation.item.create", where=lambda event: SENTENCES[0] in str(event))
-    second = opened(told, speaks(1), speaks(2), session_id="sess_2")
+    replayed = Step("conversation.item.create", where=lambda event: SENTENCES[0] in str(event))
+    second = opened(replayed, speaks(1), speaks(2), session_id="sess_2")
     async with (
         scripted(first, second) as service,
         relay_process(clients, model_target(service.url), name="relay-1") as leaving,

@@ -1,4 +1,4 @@
-"""The voice sessions of one call against a scripted service: lost, won back, refused, rolled over."""
+"""The voice sessions of one call against a scripted service: lost, reopened, refused, rolled over."""
 
 from __future__ import annotations
 

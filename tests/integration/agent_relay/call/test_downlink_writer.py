@@ -1,4 +1,4 @@
-"""What a relay says while it is not sure that the call is still its own."""
+"""The downlink of a relay whose ownership of the call is uncertain."""
 
 from __future__ import annotations
 

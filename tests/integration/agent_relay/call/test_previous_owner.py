@@ -45,7 +45,7 @@ async def test_another_one_has_had_a_voice_session_after_it(mine: Fleet, other: 
 
 async def test_one_that_died_does_not_speak(mine: Fleet) -> None:
     before = _owner(mine, "relay-1|7", 7)
-    assert before.speaks, "for all we know"
+    assert before.speaks, "as far as is known"
     await asyncio.wait_for(before.watch(), 10)
     assert not before.speaks
 
@@ -149,4 +149,4 @@ async def test_an_owner_that_stores_no_stop_is_not_waited_for(clients: RedisClie
     began = asyncio.get_running_loop().time()
     assert await asyncio.wait_for(previous.stop(handed.new, claim, lambda: True), 2) is None
     assert asyncio.get_running_loop().time() >= began + STOP_WITHIN_S
-    assert previous.speaks, "for all we know"
+    assert previous.speaks, "as far as is known"

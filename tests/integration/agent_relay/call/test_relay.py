@@ -43,7 +43,7 @@ async def test_a_call_is_greeted_heard_answered_and_left(clients: RedisClients, 
         ready = await call.told(VoiceReady)
         assert isinstance(ready, VoiceReady)
         session = await until_open(service, 0)
-        assert session.types() == ["session.update"], "no greeting into a ringing phone"
+        assert session.types() == ["session.update"], "no greeting while the phone rings"
         await call.attach()
         call.speak(3)
         await eventually(lambda: call.of(ItemEnd))
@@ -90,7 +90,7 @@ async def test_barge_in_clears_and_truncates_to_what_was_heard(clients: RedisCli
         await eventually(lambda: session.used == 2)
         (turn,) = await eventually(call.turns)
         assert (turn.text, turn.interrupted, turn.heard_ms) == ("one two", True, 420)
-        assert not call.of(Audio)[4:], "nothing of a cleared item follows"
+        assert not call.of(Audio)[4:], "no further audio of a cleared item"
         await call.end()
 
 
@@ -194,7 +194,7 @@ async def test_a_call_that_ends_while_its_session_is_being_opened(clients: Redis
 async def test_a_process_that_ends_among_a_calls_last_words_leaves_nothing_running(
     clients: RedisClients, call: Call
 ) -> None:
-    """The call has ended and waits for a function that was called; `no_task_is_left` looks at what remains."""
+    """The call has ended while a function runs; `no_task_is_left` checks for leaked tasks."""
     asked = asyncio.Event()
 
     async def ponder(_: str) -> str:
@@ -218,7 +218,7 @@ async def test_a_process_that_ends_among_a_calls_last_words_leaves_nothing_runni
 
 
 async def test_the_end_of_the_streams_is_enough(clients: RedisClients, call: Call) -> None:
-    """Without the lease's end as well: the uplink tells it faster than a renewal would."""
+    """Before the lease ends: the relay notices the end of the uplink sooner than a failed renewal."""
     async with scripted(opened()) as service, relay_process(clients, model_target(service.url)) as relay:
         await call.begin()
         await until_open(service, 0)

@@ -1,4 +1,4 @@
-"""What a call at a relay leaves: figures and lines always, spans when it is traced."""
+"""Metrics and log lines of a call at a relay, and its spans if the call is traced."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     return at
 
 
-def test_words_of_a_call_without_a_transcript_stay_out(
+def test_words_of_a_call_without_a_transcript_are_not_logged(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(log._privacy, "shows_words", True)
@@ -45,12 +45,12 @@ def test_words_of_a_call_without_a_transcript_stay_out(
     assert [vars(record)["bridge_fields"]["text"] for record in caplog.records] == ["Hello.", "(6 characters)"]
 
 
-def test_a_call_that_is_not_traced_is_counted_and_told_all_the_same(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_call_that_is_not_traced_has_metrics_and_log_lines(caplog: pytest.LogCaptureFixture) -> None:
     heard: list[ServerEvent] = []
     grown, take = Growth(), heard.append
     with telling() as told, caplog.at_level(logging.INFO):
         trace = CallTrace(CLAIM, "")
-        assert trace.following(take) is take, "nothing stands between"
+        assert trace.following(take) is take, "there is no wrapper"
         trace.session_begins("request-1", kind="open")
         trace.session_ready("session-1")
         trace.barge_in("item_3")
@@ -104,9 +104,9 @@ def test_each_turn_is_a_span_with_what_happened_in_it(clock: Callable[[float], N
         trace.turn(Turn("caller", "item_2", "What?", 1000))
     assert told.names() == ["agent turn", "caller turn", "agent turn"]
     assert {traceparent for traceparent, _ in told.spans} == {TRACEPARENT}
-    greeting, says, answer = (span for _, span in told.spans)
+    greeting, question, answer = (span for _, span in told.spans)
     assert (greeting.began_ms, greeting.ended_ms) == (1000, 2000)
-    assert (says.began_ms, says.ended_ms, says.attributes["item_id"]) == (3000, 4000, "item_2")
+    assert (question.began_ms, question.ended_ms, question.attributes["item_id"]) == (3000, 4000, "item_2")
     assert (answer.began_ms, answer.ended_ms) == (4000, 4800)
     assert [(moment.name, moment.at_ms) for moment in answer.moments] == [
         ("first delta", 4250),
@@ -120,7 +120,7 @@ def test_each_turn_is_a_span_with_what_happened_in_it(clock: Callable[[float], N
     ]
 
 
-def test_the_set_up_of_a_session_is_told_once_with_its_end(clock: Callable[[float], None]) -> None:
+def test_the_setup_of_a_session_is_one_span(clock: Callable[[float], None]) -> None:
     grown = Growth()
     with telling() as told:
         trace = CallTrace(CLAIM, TRACEPARENT)
@@ -143,7 +143,7 @@ def test_the_set_up_of_a_session_is_told_once_with_its_end(clock: Callable[[floa
         "session_id": "session-2",
     }
     assert grown('bridge_relay_session_setup_seconds_count{kind="warm"}') == 1
-    assert grown('bridge_relay_session_setup_seconds_count{kind="open"}') == 0, "it never was ready"
+    assert grown('bridge_relay_session_setup_seconds_count{kind="open"}') == 0, "it was never ready"
 
 
 def test_speech_that_never_ends_is_forgotten(clock: Callable[[float], None]) -> None:

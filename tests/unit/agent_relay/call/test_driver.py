@@ -1,4 +1,4 @@
-"""Events of a call go into its conversation, and every command that comes out reaches what carries it out."""
+"""The driver feeds events into the conversation and passes each command to the part that carries it out."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ PROBE_ANSWER = vl.ErrorEvent("item_retrieve_invalid_item_id", "No item", "item_i
 
 @dataclass
 class Voice:
-    """A voice link that writes down what it is asked to do."""
+    """A voice link that records the calls of its methods."""
 
     session_id: str = ""
     resource: str = "res"

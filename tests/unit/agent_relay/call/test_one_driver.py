@@ -1,4 +1,4 @@
-"""`Conversation` has one driver: no other module of the relay names it, and nobody sets its state from outside."""
+"""`Conversation` has one driver: no other module of the relay names it or sets its state."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import agent_relay
 
 SOURCES = Path(str(agent_relay.__file__)).parent
 BUILDS: frozenset[str] = frozenset({"begin_conversation"})
-"""Makes a conversation from the call's record, and leaves it to the driver."""
+"""Creates the conversation from the call's record, for the driver."""
 
 
 def _modules() -> Iterator[tuple[str, ast.Module]]:
@@ -38,7 +38,7 @@ def test_only_the_driver_keeps_the_conversation() -> None:
 
 
 def _set_in_parts(tree: ast.Module) -> Iterator[str]:
-    """Assignments to an attribute of something that an object has: `self.part.attribute = …`."""
+    """Assignments to an attribute of another object: `self.part.attribute = …`."""
     for node in ast.walk(tree):
         targets: list[ast.expr] = []
         if isinstance(node, ast.Assign):
@@ -55,6 +55,6 @@ def test_an_assignment_to_a_part_is_found(code: str) -> None:
     assert list(_set_in_parts(ast.parse(code))) == ["self.a.b"]
 
 
-def test_nobody_sets_the_state_of_a_part_from_outside() -> None:
+def test_no_object_sets_attributes_of_another() -> None:
     found = [f"{name}: {target}" for name, tree in _modules() for target in _set_in_parts(tree)]
     assert found == []

@@ -1,4 +1,4 @@
-"""Texts with `interrupt`: a person's decision outranks the agent and its profile (docs/api.md)."""
+"""Announcements with `interrupt`: they override the agent and its profile (docs/api.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a conversation does about speech that it owes: faults of the service, noises, keys, a protected greeting."""
+"""Owed speech in a conversation: faults of the service, noises, keys, a protected greeting."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ def test_keys_are_answered_after_the_caller_has_spoken() -> None:
     talk.open()
     talk.core.from_caller(Dtmf("3"), 1.0)
     talk.hear(vl.SpeechStarted("u1"))
-    assert types(talk.core.tick(2.5)) == ["conversation.item.create"], "told, but not asked to be answered"
+    assert types(talk.core.tick(2.5)) == ["conversation.item.create"], "sent, but no answer is requested"
     talk.now = 6.0
     assert types(talk.hear(vl.SpeechStopped("u1"))) == [], "the service answers the words by itself"
     assert types(talk.hear(vl.UserTranscript("u1", ""))) == ["response.create"], "unless there were none"
@@ -346,7 +346,7 @@ def test_noises_that_cancel_again_and_again_end_in_the_fallback() -> None:
     assert followed == [("words", "resumed")] * 3 + [("words", "fallback")]
 
 
-# -- answers that say nothing
+# -- answers without speech
 def test_an_answer_that_is_cut_after_a_word_is_asked_for_again() -> None:
     talk = Talk(profile_for())
     talk.open()

@@ -32,7 +32,7 @@ def _say(speech: AgentSpeech, item: str = "a1", response: str = "r1", at: float 
     return commands + speech.response_done(response)
 
 
-def test_a_say_passes_to_the_downlink_and_is_written_down_when_it_was_heard() -> None:
+def test_speech_goes_to_the_downlink_and_is_recorded_once_heard() -> None:
     speech, history = _speech()
     speech.caller_stopped(9.0)
     saying = Record(Saying("a1", WORDS, 10_000, 1000))
@@ -68,7 +68,7 @@ def test_an_interruption_clears_what_was_not_heard_although_the_response_is_done
 
 
 def test_the_rest_of_an_interrupted_response_is_dropped() -> None:
-    """Its further items as well, when only the item that was heard tells which response it was."""
+    """Also its further items, when the response is only known from the item that was heard."""
     speech, _ = _speech()
     speech.delta(AudioDelta("r1", "a1", SECOND), 10.0)
     speech.interrupt("")
@@ -92,7 +92,7 @@ def test_deltas_that_come_late_are_dropped_until_the_response_is_done() -> None:
     assert speech.delta(AudioDelta("r1", "a1", SECOND), 10.1) == []
     assert speech.delta(AudioDelta("r1", "a2", SECOND), 10.1) == []
     assert speech.item_done(ItemDone("r1", "a1")) == []
-    assert speech.response_done("r1") == [Send(delete_item("a2", "delete-1"))], "nothing of a2 was heard"
+    assert speech.response_done("r1") == [Send(delete_item("a2", "delete-1"))], "none of a2 was heard"
     assert not speech.dropped("r1")
     assert len(speech.delta(AudioDelta("r2", "a3", SECOND), 10.2)) == 1
 
@@ -296,7 +296,7 @@ def test_a_transcript_that_is_repeated_after_its_turn_changes_nothing() -> None:
 
 
 def test_a_response_without_a_sound_is_settled_when_it_is_done() -> None:
-    """An announcement that nobody heard must not wait for news of it."""
+    """An announcement must not wait for a report about audio that was never played."""
     speech, _ = _speech()
     speech.text(AgentTranscriptDone("r1", "a1", WORDS), 10.0)
     assert not speech.settled(["r1"])

@@ -27,7 +27,7 @@ def test_a_session_is_configured_before_it_is_ready() -> None:
     (update,) = talk.hear(vl.SessionCreated("sess_1", "", 0))
     assert isinstance(update, Send)
     assert update.event["type"] == "session.update"
-    assert talk.hear(vl.SpeechStarted("u1")) == [], "nothing counts before session.updated"
+    assert talk.hear(vl.SpeechStarted("u1")) == [], "events before session.updated are ignored"
     phase, ready, *probe = talk.hear(updated("conv_1"))
     assert phase == PhaseChanged("opening", "ready", "session.updated")
     assert ready == Ready("sess_1", "conv_1")
@@ -122,7 +122,7 @@ def test_tones_become_a_say_of_the_caller() -> None:
 
 
 def typed(dtmf: Literal["agent", "transcript"]) -> list[Command]:
-    """What follows from 12#."""
+    """The commands after the keys 12#."""
     talk = Talk(dataclasses.replace(profile_for(), dtmf=dtmf))
     talk.open()
     return [command for tone in "12#" for command in talk.core.from_caller(Dtmf(tone), 2.0)]

@@ -1,4 +1,4 @@
-"""The commands of a conversation are legal whatever happens in whatever order."""
+"""The commands of a conversation are valid for any order of events."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ LENGTHS_MS = st.sampled_from([0, 20, 250, 1000])
 
 
 class AnyOrder(RuleBasedStateMachine):
-    """A service, a gateway and a caller that do anything at any time; every command is held against the rules."""
+    """A service, a gateway and a caller that do anything at any time; every command is checked against the rules."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -248,7 +248,7 @@ class AnyOrder(RuleBasedStateMachine):
     def tool_answered(self) -> None:
         self.check(self.core.tool_answered(self.tools.pop(), "output", self.now))
 
-    # -- what others want said
+    # -- announcements
     @rule(number=st.sampled_from([0, 1, 2]), words=WORDS, last=st.booleans(), interrupt=st.booleans())
     def say(self, number: int, words: str, last: bool, interrupt: bool) -> None:
         at = self.written.get(number, 0)
@@ -258,7 +258,7 @@ class AnyOrder(RuleBasedStateMachine):
         self.check(self.core.say(f"{self.pieces}-0", piece, self.now))
 
     @rule(held=st.booleans())
-    def hold_says(self, held: bool) -> None:
+    def hold_announcements(self, held: bool) -> None:
         due = self.core.next_at()
         if due is not None and self.now >= due:
             self.asked = ""
@@ -271,13 +271,13 @@ class AnyOrder(RuleBasedStateMachine):
         due = self.core.next_at()
         if due is not None and self.now >= due:
             if self.asked and self.now >= due:
-                # What was given up is not asked any more.
+                # A request that was given up is no longer pending.
                 self.asked = ""
             self.check(self.core.tick(self.now))
 
     @invariant()
     def a_due_time_is_worked_off(self) -> None:
-        """After `tick` nothing stays due but a session that has to be abandoned: otherwise the shell would spin."""
+        """After `tick` nothing is due except an abandon of the session; otherwise the driver would spin."""
         due = self.core.next_at()
         if due is not None and due <= self.now:
             commands = self.core.tick(self.now)

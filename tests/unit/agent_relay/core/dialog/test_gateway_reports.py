@@ -8,7 +8,7 @@ from tests.unit.support.talk import Talk, outcomes, profile_for, sent, types
 
 
 def answered() -> Talk:
-    """The agent has answered the caller, and nothing of it was played yet."""
+    """The agent has answered the caller, and none of the answer was played yet."""
     talk = Talk(profile_for())
     talk.core.caller_audio(0.5)
     talk.open()
@@ -38,8 +38,8 @@ def test_an_answer_that_was_lost_with_the_media_socket_is_asked_for_again_on_the
     talk = answered()
     lost = talk.core.from_caller(MediaDetached("gone"), 1.5)
     assert outcomes(lost) == [("words", "asked_again")]
-    assert "response.create" not in types(lost), "not while nobody listens"
-    assert not outcomes(talk.core.tick(300.0)), "nor is the time counted"
+    assert "response.create" not in types(lost), "not while there is no media socket"
+    assert not outcomes(talk.core.tick(300.0)), "time limits do not count"
     assert types(talk.core.from_caller(MediaAttached(16_000), 300.0)) == ["response.create"]
 
 

@@ -53,24 +53,24 @@ def test_a_short_loss_is_not_heard() -> None:
     assert line.hold_at(None) is None
 
 
-def test_nobody_listens_yet() -> None:
+def test_the_tone_waits_for_the_media_socket() -> None:
     line = HoldPolicy(0.5, HOLD_AFTER_S, media_attached=False, maybe_holding=False)
     line.session_lost(10.0)
     assert line.hold_at(None) is None
     assert line.hold(None, 11.0) is None
     line.attached(11.0)
-    assert line.hold(None, 11.0) is True, "who comes later hears it as well"
+    assert line.hold(None, 11.0) is True, "a caller who is attached later hears it as well"
 
 
 def test_the_tone_that_another_relay_began_is_ended() -> None:
     line = HoldPolicy(0.5, HOLD_AFTER_S, media_attached=True, maybe_holding=True)
     line.session_lost(10.0)
     assert line.hold_at(None) == 10.0 + HOLD_AFTER_S
-    assert line.hold(None, 10.1) is None, "it goes on until we know better"
+    assert line.hold(None, 10.1) is None, "unknown until the voice session is back"
     assert line.session_back()
 
 
-def test_an_agent_that_says_nothing_for_long_is_filled_with_the_tone() -> None:
+def test_a_long_silence_of_the_agent_is_filled_with_the_tone() -> None:
     line = HoldPolicy(0.5, HOLD_AFTER_S, media_attached=True, maybe_holding=False)
     assert line.hold_at(10.0) == 10.0 + PATIENCE_S
     assert line.hold(10.0, 12.9) is None

@@ -146,7 +146,7 @@ def test_fallbacks_in_a_row_end_in_people() -> None:
     owed.owe(DebtKind.WORDS, 4.0)
     fails(owed, "r7", 4.0)
     fails(owed, "r8", 4.0)
-    assert step(owed) is DebtStep.FALLBACK, "an answer ends the row"
+    assert step(owed) is DebtStep.FALLBACK, "an answer resets the count"
 
 
 # -- quotas
@@ -297,7 +297,7 @@ def test_a_request_that_met_another_response_waits_for_its_end() -> None:
     owed = owing()
     owed.bounced(1.1, "r_theirs")
     assert state(owed) is State.OPEN
-    assert owed.due_at == pytest.approx(61.1), "but not for ever"
+    assert owed.due_at == pytest.approx(61.1), "with a limit"
 
 
 def test_a_greeting_that_met_the_agent_speaking_is_paid_by_it() -> None:

@@ -1,4 +1,4 @@
-"""What the caller is owed is heard, taken back or handed over within its bound, whatever the service does and when."""
+"""Owed speech is heard, canceled or handed to human agents within its time limit, for any behavior of the service."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ class World:
         self.owed_since = None
         self.quotas = 0
 
-    # -- what the conversation wants
+    # -- commands of the conversation
     def do(self, commands: Iterable[Command]) -> None:
         for command in commands:
             match command:
@@ -314,4 +314,4 @@ def test_what_is_owed_is_heard_taken_back_or_handed_over(
     world.run(world.now + BOUND_S + 30)
     assert world.given_up or world.owed_since is None
     if world.given_up:
-        assert world.overdue, "operators see why"
+        assert world.overdue, "the reason is reported to operators"

@@ -1,7 +1,7 @@
-"""Where sentences end, in text that is still arriving.
+"""Finds the ends of sentences in text that is still arriving.
 
-A wrong cut is heard (a pause after "Dr."), a missed one is not: in doubt there is no end. A stop is judged as soon as
-the character after the following space is known; text that pauses behind a stop is cut by `flush`.
+A wrong cut is audible (a pause after "Dr."), a missed one is not: in doubt there is no cut. A stop is judged as soon as
+the character after the following space is known; text that pauses after a stop is cut by `flush`.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Final
 
 LONGEST: Final = 400
-"""Characters without an end of a sentence after which the text is cut between two clauses, or two words."""
+"""Longest sentence, in characters. A longer one is cut between two clauses or two words."""
 _WIDE: Final = "。！？｡"
-"""Stops that no space follows (CJK)."""
+"""Stops without a following space (CJK)."""
 _STOPS: Final = rf".!?…‼⁇⁈⁉{_WIDE}؟۔।॥։።။៕"
 _CLOSERS: Final = "\"'”’»›)]}」』）】》〉］"
 _STOP: Final = re.compile(rf"[{_STOPS}]+[{re.escape(_CLOSERS)}]*")
@@ -38,7 +38,7 @@ _TITLES: Final = _words(
 )
 _INSIDE: Final = re.compile(r"e\.?g|i\.?e|z\.?b|d\.h|u\.a|o\.ä|i\.d\.r|s\.o|p\.ej|p\.ex|n\.b")
 _DOTTED: Final = re.compile(r"(?:[^\W\d_]\.)+[^\W\d_]")
-"""`U.S`, `a.m`: letters with a stop after each, the last one apart."""
+"""Letters separated by stops, without the last stop: `U.S`, `a.m`."""
 _ORDINAL_LANGUAGES: Final = _words("cs da de et fi hr hu is lv nb nn no pl sk sl sr tr")
 
 
@@ -46,28 +46,28 @@ _ORDINAL_LANGUAGES: Final = _words("cs da de et fi hr hu is lv nb nn no pl sk sl
 class Sentence:
     text: str
     end: int
-    """How many characters of all that was fed it reaches to, the space behind it included."""
+    """Its end in the whole text, including the space after it."""
 
 
 class SentenceCutter:
-    """Feed it text as it comes. `language`: a tag such as `de-DE`; in some languages `3.` is an ordinal."""
+    """`language`: a tag such as `de-DE`; in some languages `3.` is an ordinal. `begin`: position of the first piece."""
 
     def __init__(self, language: str = "", begin: int = 0) -> None:
         self._ordinals = language.partition("-")[0].lower() in _ORDINAL_LANGUAGES
         self._text = ""
         self._begin = begin
-        """Where in all that was fed `_text` begins."""
+        """Position of `_text` in the whole text."""
         self._looked = 0
-        """Up to here `_text` holds no end."""
+        """No sentence ends in `_text` before this position."""
 
     @property
     def waiting(self) -> bool:
-        """Something that can be spoken has come and is not cut off yet."""
+        """Text has arrived that is not part of a sentence yet."""
         return bool(self._text.strip())
 
     @property
     def at_stop(self) -> bool:
-        """What waits looks like a whole sentence, as far as can be told before more comes."""
+        """The waiting text looks like a complete sentence."""
         text = self._text.rstrip()
         stops = list(_STOP.finditer(text, self._looked))
         return bool(stops) and stops[-1].end() == len(text) and not self._abbreviates(stops[-1], "")
@@ -80,19 +80,19 @@ class SentenceCutter:
         return sentences
 
     def flush(self) -> list[Sentence]:
-        """What is left, as it stands."""
+        """Cut the waiting text, even if it is not a complete sentence."""
         return self._cut(len(self._text))
 
     def _cut(self, end: int) -> list[Sentence]:
         rest = self._text[end:].lstrip()
         end = len(self._text) - len(rest)
-        said = " ".join(self._text[:end].split())
+        sentence = " ".join(self._text[:end].split())
         self._text, self._looked = rest, 0
         self._begin += end
-        return [Sentence(said, self._begin)] if said else []
+        return [Sentence(sentence, self._begin)] if sentence else []
 
     def _find_end(self) -> int:
-        """Where the first sentence ends, 0 when that is not known yet."""
+        """End of the first sentence, 0 while unknown."""
         paragraph = _PARAGRAPH.search(self._text)
         until = paragraph.start() if paragraph and self._text[: paragraph.start()].strip() else len(self._text)
         for stop in _STOP.finditer(self._text, self._looked, until):
@@ -109,12 +109,12 @@ class SentenceCutter:
         return self._clause_end() if len(self._text) > LONGEST else 0
 
     def _ends(self, stop: re.Match[str]) -> bool | None:
-        """Whether a sentence ends at this stop; None while that cannot be told."""
+        """Whether a sentence ends at this stop; None while unknown."""
         behind = self._text[stop.end() :]
         if not behind:
             return None
         if stop.group()[0] in _WIDE:
-            # 「はい。」と … : the quotation is a part of the sentence.
+            # 「はい。」と …: the quotation is part of the sentence.
             quoted = stop.group()[-1] in _CLOSERS
             return not (quoted and "ぁ" <= behind[0] <= "ゖ")
         if not behind[0].isspace():
@@ -130,7 +130,7 @@ class SentenceCutter:
         return not self._abbreviates(stop, word)
 
     def _abbreviates(self, stop: re.Match[str], word: str) -> bool:
-        """Whether the stop belongs to the word before it. `word`: what follows, "" while nothing does."""
+        """Whether the stop belongs to the word before it. `word`: the text after the stop, "" while there is none."""
         if stop.group() != ".":
             return False
         before = self._text[: stop.start()]
