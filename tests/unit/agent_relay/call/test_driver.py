@@ -148,8 +148,8 @@ async def test_an_announcement_that_clears_the_downlink_is_no_barge_in() -> None
 
 
 async def test_answers_of_the_outbox_reach_the_conversation() -> None:
-    plan = profile_for(greeting=GREETING, tools=frozenset({"look"}))
-    stage = Stage(Conversation(plan, History()))
+    profile = profile_for(greeting=GREETING, tools=frozenset({"look"}))
+    stage = Stage(Conversation(profile, History()))
     stage.open()
     stage.driver.caller_audio()
     assert MarkGreeted() in stage.stored

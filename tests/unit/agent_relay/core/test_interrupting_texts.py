@@ -15,8 +15,8 @@ from tests.unit.support.talk import SECOND, Talk, appended, outcomes, profile_fo
 FIRE = Say("say_2", 0, "There is a fire. Leave.", last=True, interrupt=True)
 
 
-def open_line(plan: SessionProfile) -> Talk:
-    talk = Talk(plan)
+def open_line(profile: SessionProfile) -> Talk:
+    talk = Talk(profile)
     talk.core.caller_audio(0.5)
     talk.open()
     return talk

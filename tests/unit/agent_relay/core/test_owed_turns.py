@@ -27,9 +27,9 @@ from tests.unit.support.talk import (
 LIMITS = profile_for().limits
 
 
-def greeted(plan: SessionProfile | None = None) -> Talk:
+def greeted(profile: SessionProfile | None = None) -> Talk:
     """A caller who hears the greeting next."""
-    talk = Talk(plan or profile_for(greeting=GREETING))
+    talk = Talk(profile or profile_for(greeting=GREETING))
     talk.core.caller_audio(0.5)
     talk.open()
     talk.core.greeting_granted(True, 1.0)

@@ -18,10 +18,10 @@ from tests.unit.support.talk import notices, profile_for, sent
 
 def _turns() -> Turns:
     """The caller waits for an answer since second 1."""
-    plan, clock = profile_for(tools=frozenset({"look"})), WallClock()
-    session = VoiceSession(SessionSetup(plan.session, plan.essential_session), clock)
+    profile, clock = profile_for(tools=frozenset({"look"})), WallClock()
+    session = VoiceSession(SessionSetup(profile.session, profile.essential_session), clock)
     session.configured(1.0)
-    turns = Turns(plan, History(), Prompts(plan, clock, session), clock)
+    turns = Turns(profile, History(), Prompts(profile, clock, session), clock)
     turns.of_caller.started(vl.SpeechStarted("u1"), 0.5)
     turns.of_caller.stopped("u1", 1.0)
     return turns

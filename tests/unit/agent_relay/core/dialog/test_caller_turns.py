@@ -18,11 +18,11 @@ from bridge_common.wire.entries import Clear
 from tests.unit.support.talk import SECOND, profile_for
 
 
-def _turns(plan: SessionProfile | None = None) -> Turns:
-    plan, clock = plan or profile_for(), WallClock()
-    session = VoiceSession(SessionSetup(plan.session, plan.essential_session), clock)
+def _turns(profile: SessionProfile | None = None) -> Turns:
+    profile, clock = profile or profile_for(), WallClock()
+    session = VoiceSession(SessionSetup(profile.session, profile.essential_session), clock)
     session.configured(1.0)
-    return Turns(plan, History(), Prompts(plan, clock, session), clock)
+    return Turns(profile, History(), Prompts(profile, clock, session), clock)
 
 
 def _sounding(turns: Turns) -> Turns:

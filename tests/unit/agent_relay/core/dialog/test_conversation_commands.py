@@ -57,8 +57,8 @@ class AnyOrder(RuleBasedStateMachine):
         super().__init__()
         target = VoiceTarget(mode=Mode.MODEL, endpoint="https://res", api_version="2026-07-15", model="m")
         profile = AgentProfile(greeting=Greeting(text="Welcome!"))
-        plan = session_profile_of(profile, target, tools=frozenset({"known"}))
-        self.core = Conversation(plan, History())
+        session_profile = session_profile_of(profile, target, tools=frozenset({"known"}))
+        self.core = Conversation(session_profile, History())
         self.now = 1.0
         self.active = ""
         self.asked = ""

@@ -17,10 +17,10 @@ from tests.unit.support.talk import GREETING, profile_for
 
 class Stage:
     def __init__(self, *, greeted: bool = False) -> None:
-        plan, clock = profile_for(greeting=GREETING), WallClock()
-        self.session = VoiceSession(SessionSetup(plan.session, plan.essential_session), clock)
-        prompts = Prompts(plan, clock, self.session)
-        self.turns = Turns(plan, History(), prompts, clock)
+        profile, clock = profile_for(greeting=GREETING), WallClock()
+        self.session = VoiceSession(SessionSetup(profile.session, profile.essential_session), clock)
+        prompts = Prompts(profile, clock, self.session)
+        self.turns = Turns(profile, History(), prompts, clock)
         self.line = HoldPolicy(None, 0.5, media_attached=False, maybe_holding=False)
         self.floor = Floor(self.line, self.session, self.turns, greeted=greeted)
 

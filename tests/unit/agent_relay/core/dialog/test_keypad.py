@@ -16,13 +16,13 @@ from tests.unit.support.talk import profile_for, sent
 
 
 class Stage:
-    def __init__(self, plan: SessionProfile) -> None:
+    def __init__(self, profile: SessionProfile) -> None:
         clock = WallClock()
-        session = VoiceSession(SessionSetup(plan.session, plan.essential_session), clock)
+        session = VoiceSession(SessionSetup(profile.session, profile.essential_session), clock)
         session.configured(1.0)
-        self.prompts = Prompts(plan, clock, session)
+        self.prompts = Prompts(profile, clock, session)
         self.history = History()
-        self.keys = Keypad(plan, self.history, self.prompts, clock)
+        self.keys = Keypad(profile, self.history, self.prompts, clock)
 
 
 def _notices(commands: list[Command]) -> list[tuple[Notice, bool]]:

@@ -21,8 +21,10 @@ def test_only_agents_by_name_resume_by_themselves() -> None:
 
 def test_a_transcript_is_kept_if_both_the_settings_and_the_profile_want_it() -> None:
     for profile, settings in ((True, True), (True, False), (False, True), (False, False)):
-        plan = session_profile_of(AgentProfile(transcript=profile), _target(Mode.MODEL), keep_transcripts=settings)
-        assert plan.keeps_transcript is (profile and settings)
+        session_profile = session_profile_of(
+            AgentProfile(transcript=profile), _target(Mode.MODEL), keep_transcripts=settings
+        )
+        assert session_profile.keeps_transcript is (profile and settings)
 
 
 def test_turn_detection_says_who_truncates_and_whether_one_may_interrupt() -> None:
