@@ -395,11 +395,3 @@ def test_a_text_of_which_nothing_was_heard_outlives_a_barge_in() -> None:
     assert outcomes(talk.hear(vl.UserTranscript("u1", "Wait."))) == [("say_1", "interrupted")]
     talk.reply("a3", "r3")
     assert said(talk.hear(vl.ResponseDone("r3", "completed", ""))) + said(talk.core.tick(9.0)) == ["We are closed."]
-
-
-def test_a_key_in_the_first_sentence_drops_the_announcement_although_its_response_continues() -> None:
-    talk = open_line(Talk(profile_for()))
-    talk.core.say("5-0", TWO, 1.0)
-    talk.hear(vl.ResponseCreated("r1"), vl.AudioDelta("r1", "a1", SECOND))
-    talk.core.from_caller(Playing("a1"), 1.2)
-    assert outcomes(talk.core.from_caller(Dtmf("1"), 1.4)) == [("say_1", "interrupted")]

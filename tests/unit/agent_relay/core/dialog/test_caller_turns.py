@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 
+from agent_relay.core.announcements.announcement_queue import report_of
 from agent_relay.core.dialog.caller_speech import LONGEST_S
 from agent_relay.core.dialog.caller_turns import ANSWER_DUE_S
-from agent_relay.core.dialog.conversation_commands import Append, Send, WallClock
+from agent_relay.core.dialog.conversation_commands import Append, Record, Send, WallClock
 from agent_relay.core.dialog.history import History
 from agent_relay.core.dialog.prompts import Prompts
 from agent_relay.core.dialog.session_profile import SessionProfile
@@ -14,8 +15,8 @@ from agent_relay.core.dialog.turns import Turns
 from agent_relay.core.dialog.voice_session import VoiceSession
 from agent_relay.core.protocol import voice_events as vl
 from agent_relay.core.protocol.session_setup import SessionSetup
-from bridge_common.wire.entries import Clear
-from tests.unit.support.talk import SECOND, profile_for
+from bridge_common.wire.entries import Clear, Dtmf, Notice, Playing, Say
+from tests.unit.support.talk import SECOND, Talk, profile_for
 
 
 def _turns(profile: SessionProfile | None = None) -> Turns:
@@ -71,3 +72,16 @@ def test_speech_whose_end_is_not_reported_ends() -> None:
     assert turns.caller.speaks
     turns.of_caller.tick(1.0 + LONGEST_S)
     assert not turns.caller.speaks
+
+
+def test_a_key_in_the_first_sentence_drops_the_announcement_although_its_response_continues() -> None:
+    talk = Talk(profile_for())
+    talk.core.caller_audio(0.5)
+    talk.open()
+    talk.core.say("5-0", Say("say_1", 0, "Good morning. This is Contoso.", last=True), 1.0)
+    talk.hear(vl.ResponseCreated("r1"), vl.AudioDelta("r1", "a1", SECOND))
+    talk.core.from_caller(Playing("a1"), 1.2)
+    (report,) = [
+        c.entry for c in talk.core.from_caller(Dtmf("1"), 1.4) if isinstance(c, Record) and isinstance(c.entry, Notice)
+    ]
+    assert report_of(report).outcome == "interrupted"
