@@ -34,11 +34,11 @@ CALLERS = [f"+1425555{number:04d}" for number in range(400)]
 RUNNING = [f"+1999555{number:04d}" for number in range(3)]
 KEY = "the routing key of the end-to-end test"
 POLICY = """
-people: {phone: %s}
+human_agents: {phone: %s}
 rules:
   - {name: running, caller: +1999*, agent: default}
   - {name: main-line, called: +18005551212, percent: 25, agent: default}
-  - {name: the-rest, redirect: people}
+  - {name: the-rest, redirect: human_agents}
 """
 OPERATOR = {"X-Api-Key": API_KEY}
 WAVE = 250
@@ -113,7 +113,7 @@ class Line:
     async def switch(self, on: bool) -> float:
         """Set the kill switch at the second replica; returns the seconds until it is in force on both."""
         began = time.monotonic()
-        reply = await self.replicas[1].put("/api/routing/everyone_to_people", content=b"true" if on else b"false")
+        reply = await self.replicas[1].put("/api/routing/kill_switch", content=b"true" if on else b"false")
         version = reply.raise_for_status().json()["version"]
 
         async def everywhere() -> bool:
@@ -232,7 +232,7 @@ async def test_a_quarter_of_the_callers_then_half_of_them_then_nobody(line: Line
 
     async def both_redirect_every_caller() -> bool:
         await line.place(CALLERS[:20])
-        return all(by_rule.get("everyone_to_people") for by_rule in await line.routed())
+        return all(by_rule.get("kill_switch") for by_rule in await line.routed())
 
     await eventually(both_redirect_every_caller, within_s=LONG_S)
     assert {outcome for outcomes in line.outcomes.values() for outcome in outcomes} == {f"4:{HUMAN_AGENTS}"}

@@ -19,7 +19,8 @@ from bridge_common.wire.call_record import CallRecord, Status
 from bridge_common.wire.entries import Notice, Turn
 from call_control.app import CallControl
 from call_control.core.policy.policy_in_force import OutdatedError
-from call_control.core.policy.routing_policy import Policy, PolicyError
+from call_control.core.policy.policy_text import PolicyError
+from call_control.core.policy.routing_policy import Policy
 from call_control.http import error_responses
 from call_control.http.authentication import ForbiddenError
 from call_control.http.error_responses import (
@@ -114,9 +115,12 @@ OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = {
         (*_OPERATOR, OutdatedError, PreconditionRequiredError),
         parameters=(_IF_MATCH,),
     ),
-    ("PUT", "/api/routing/everyone_to_people"): Operation(
-        "Switch the kill switch: all new calls go to human agents", 200, "PolicyInForce", _CHANGES,
+    ("PUT", "/api/routing/kill_switch"): Operation(
+        "Set the kill switch: all new calls go to human agents", 200, "PolicyInForce", _CHANGES,
         {"application/json": "Switch"},
+    ),
+    ("PUT", "/api/routing/everyone_to_people"): Operation(
+        "Deprecated name of /api/routing/kill_switch", 200, "PolicyInForce", _CHANGES, {"application/json": "Switch"}
     ),
     ("POST", "/api/incomingCall"): Operation(
         "Receive events of Event Grid", 200, "Received", (InputError, AuthError, OutsideError, *_BODY), _EVENTS,

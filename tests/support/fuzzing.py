@@ -17,7 +17,20 @@ LITERALS: Final = (
 )  # fmt: skip
 NESTING: Final = 20_000
 YAML_PIECES: Final = (
-    *("rules", "name", "called", "percent", "redirect", "people", "phone", "hours", "agent", "everyone_to_people"),
+    *(
+        "rules",
+        "name",
+        "called",
+        "percent",
+        "redirect",
+        "people",
+        "phone",
+        "hours",
+        "agent",
+        "everyone_to_people",
+        "human_agents",
+        "kill_switch",
+    ),
     *("!!int ", "!!float ", "!!bool ", "!!null ", "!!timestamp ", "!!set ", "!!omap ", "!!pairs ", "!!binary ", "! "),
     *("!!str ", "!!map ", "!!seq ", "!!merge ", "!!python/name:os ", "!<x> ", "!%41 ", "%TAG ! tag:x\n", "%YAML 1.1\n"),
     *(

@@ -20,7 +20,7 @@ from bridge_common.store.leases import Claim, Leases
 from bridge_common.wire.call_record import CallRecord, Status
 from bridge_common.wire.entries import VoiceReady
 from bridge_common.wire.keys import FINAL_EPOCH, Keys
-from call_control.app import CallControl
+from call_control.app import CallControl, HttpTiming
 from call_control.settings import CallControlSettings
 from tests.support.eventually import eventually
 from tests.support.scripted_acs import ScriptedAcs
@@ -28,6 +28,7 @@ from tests.support.scripted_acs import ScriptedAcs
 API_KEY = "operators-key-of-the-tests"
 OPERATOR = {"Authorization": f"Bearer {API_KEY}"}
 TOKEN_KEY = "media-token-key-of-the-tests"
+QUICK = HttpTiming(wrong_key_delay_s=0.0)
 
 
 def environment(redis_url: str, acs: ScriptedAcs, **changes: str) -> dict[str, str]:
@@ -194,17 +195,20 @@ class Switchboard:
 
 
 @asynccontextmanager
-async def replica(settings: CallControlSettings) -> AsyncIterator[str]:
+async def replica(settings: CallControlSettings, timing: HttpTiming = QUICK) -> AsyncIterator[str]:
     """Run one replica of call-control; yields its address."""
-    async with RunningService(CallControl(settings), settings) as service:
+    async with RunningService(CallControl(settings, timing), settings) as service:
         yield f"http://127.0.0.1:{service.port}"
 
 
 @asynccontextmanager
 async def switchboard(
-    redis_url: str, clients: RedisClients, acs: ScriptedAcs, **changes: str
+    redis_url: str, clients: RedisClients, acs: ScriptedAcs, *, timing: HttpTiming = QUICK, **changes: str
 ) -> AsyncIterator[Switchboard]:
     """Run one replica. `changes`: settings by their environment names."""
     settings = settings_of(environment(redis_url, acs, **changes))
-    async with replica(settings) as address, httpx.AsyncClient(base_url=address, timeout=5, trust_env=False) as http:
+    async with (
+        replica(settings, timing) as address,
+        httpx.AsyncClient(base_url=address, timeout=5, trust_env=False) as http,
+    ):
         yield Switchboard(acs, clients, http)

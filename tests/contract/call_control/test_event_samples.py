@@ -16,12 +16,7 @@ from bridge_common.base.ids import call_id_of
 from bridge_common.wire.entries import Callback, IncomingCall
 from bridge_common.wire.entry_codec import encode
 from call_control.core.events.callbacks import AcsEvent, decode_callbacks, decode_data
-from call_control.core.events.event_grid import (
-    GridEvent,
-    IncomingCallEvent,
-    ValidationRequest,
-    decode_events,
-)
+from call_control.core.events.event_grid import GridEvent, IncomingCallEvent, ValidationRequest, decode_events
 from call_control.core.events.json_fields import BadEvent, Ignored
 from call_control.core.machine.call_events import KNOWN_CALLBACKS
 from tests.support.fuzzing import survives

@@ -9,12 +9,6 @@ from tests.support.scripted_acs import ScriptedAcs
 from tests.support.switchboard import Switchboard, switchboard
 
 
-@pytest.fixture(autouse=True)
-def no_delay(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A wrong key is answered at once, except where a test says otherwise."""
-    monkeypatch.setattr("call_control.http.operator_access.WRONG_KEY_DELAY_S", 0.0)
-
-
 @pytest.fixture
 async def acs() -> AsyncIterator[ScriptedAcs]:
     async with ScriptedAcs().serving() as acs:

@@ -100,7 +100,7 @@ async def test_every_kind_of_target(client: AcsClient, acs: ScriptedAcs, target:
         (Twist(403, "7504", "No permission."), AcsRefusal.AUTH, False),
     ],
 )
-async def test_what_cannot_succeed_is_asked_once(
+async def test_permanent_errors_are_not_retried(
     client: AcsClient, acs: ScriptedAcs, twist: Twist, refusal: AcsRefusal, gone: bool
 ) -> None:
     acs.script("answer", twist)
@@ -110,7 +110,7 @@ async def test_what_cannot_succeed_is_asked_once(
     assert len(acs.asked) == 1
 
 
-async def test_what_acs_quotes_does_not_leave_the_client(client: AcsClient, acs: ScriptedAcs) -> None:
+async def test_secrets_in_error_texts_of_acs_are_redacted(client: AcsClient, acs: ScriptedAcs) -> None:
     """It went into the log, the trace and, as the end reason, into the API."""
     key = acs.connection_string.partition("accesskey=")[2]
     quoted = f"Number +14255550100 is not owned; endpoint=https://r/;accesskey={key}; Bearer abcdefghijklmnopqrst"
@@ -118,20 +118,20 @@ async def test_what_acs_quotes_does_not_leave_the_client(client: AcsClient, acs:
     with pytest.raises(AcsError) as caught:
         await answer(client)
     assert caught.value.acs_code == "400"
-    told = caught.value.message
-    assert "Number [number] is not owned; endpoint=https://r/;accesskey=[secret]; Bearer [token]" in told
-    assert not [secret for secret in ("4255550100", key, "abcdefghijklmnopqrst") if secret in told]
+    message = caught.value.message
+    assert "Number [number] is not owned; endpoint=https://r/;accesskey=[secret]; Bearer [token]" in message
+    assert not [secret for secret in ("4255550100", key, "abcdefghijklmnopqrst") if secret in message]
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
-async def test_what_may_pass_is_asked_again(client: AcsClient, acs: ScriptedAcs, status: int) -> None:
+async def test_temporary_errors_are_retried(client: AcsClient, acs: ScriptedAcs, status: int) -> None:
     acs.script("answer", Twist(status, "x"), Twist())
     await answer(client)
     assert len({asked.request_id for asked in acs.of("answer")}) == 1
     assert len(acs.asked) == 2
 
 
-async def test_retry_after_is_waited_for(client: AcsClient, acs: ScriptedAcs) -> None:
+async def test_retry_after_is_respected(client: AcsClient, acs: ScriptedAcs) -> None:
     acs.script("answer", Twist(429, "8516", "slow down", headers={"Retry-After": "1"}))
     started = time.monotonic()
     await answer(client)
@@ -143,7 +143,7 @@ async def test_retry_after_is_waited_for(client: AcsClient, acs: ScriptedAcs) ->
 
 
 async def test_no_reply_within_the_deadline(client: AcsClient, acs: ScriptedAcs) -> None:
-    acs.script("answer", Twist(delay_s=2.5))  # it would be a good reply, half a second after the deadline
+    acs.script("answer", Twist(delay_s=2.5))  # a good reply, half a second after the deadline
     with pytest.raises(AcsError) as caught:
         await answer(client)
     assert caught.value.refusal is AcsRefusal.UNAVAILABLE
@@ -192,11 +192,9 @@ async def test_a_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatc
     assert asked[0].startswith(b"POST http://acs.invalid/calling/")
 
 
-async def test_without_a_proxy_no_file_is_looked_into_on_the_callers_time(
-    acs: ScriptedAcs, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_without_a_proxy_no_netrc_file_is_read(acs: ScriptedAcs, monkeypatch: pytest.MonkeyPatch) -> None:
     def look(*_: object) -> None:
-        pytest.fail("~/.netrc was looked for")
+        pytest.fail("~/.netrc was read")
 
     for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
         monkeypatch.delenv(name, raising=False)

@@ -1,4 +1,4 @@
-"""The console script as people run it: a process with an environment, signals and an exit code."""
+"""The console script: a process with an environment, signals and an exit code."""
 
 from __future__ import annotations
 

@@ -155,7 +155,7 @@ async def test_no_relay_in_time_rejects_busy(redis_url: str, clients: RedisClien
         await eventually(lambda: board.released(call), within_s=4)
 
 
-async def test_voice_lost_redirects_to_people(redis_url: str, clients: RedisClients, acs: ScriptedAcs) -> None:
+async def test_voice_lost_redirects_to_human_agents(redis_url: str, clients: RedisClients, acs: ScriptedAcs) -> None:
     async with switchboard(redis_url, clients, acs, REDIRECT_TARGET="+18005550000") as board:
         call = PhoneCall()
         await board.ring(call)
@@ -249,7 +249,7 @@ async def test_a_slow_acs_holds_up_one_call_only(board: Switchboard) -> None:
     record = await board.store.load(slow.call_id)
     assert record is not None
     assert record.connection_id == ""
-    # The slow call's own entries are not held up either: it is over the moment that somebody says so.
+    # The entries of the slow call are not blocked either: an operator can end it.
     await board.http.post(f"/api/calls/{slow.call_id}/hangup", headers=OPERATOR)
     await board.reaches(slow, Status.ENDING, within_s=1)
     await eventually(lambda: board.acs.done["terminate"] == 1, what="hung up as soon as the connection is known")
@@ -283,7 +283,7 @@ async def test_two_replicas_share_the_work(
 async def test_calls_above_the_limit_hear_busy_before_a_voice_session_is_opened(
     redis_url: str, clients: RedisClients, acs: ScriptedAcs, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Over two replicas; nobody else notices."""
+    """With two replicas; other callers are not affected."""
     limits = {"CALLS_PER_CALLER_PER_MIN": "2"}
     async with (
         switchboard(redis_url, clients, acs, **limits) as board,

@@ -54,11 +54,11 @@ class ErraticEffects:
     async def run(self, record: CallRecord, commands: Sequence[AtOnce]) -> list[CommandDone | CommandFailed]:
         await asyncio.sleep(self._random.choice((0, 0.001, 0.01, 0.05)))
         if self._random.random() < 0.1:
-            raise OutsideError("Redis is away", retry=True)
+            raise OutsideError("Redis is unavailable", retry=True)
         return await self._effects.run(record, commands)
 
 
-def told(call: PhoneCall, type_: str, event_id: str) -> Callback:
+def callback(call: PhoneCall, type_: str, event_id: str) -> Callback:
     return Callback(call.call_id, event_id, type_, f'{{"callConnectionId": "{CONNECTION}"}}')
 
 
@@ -74,10 +74,8 @@ async def client(acs: ScriptedAcs) -> AsyncIterator[AcsClient]:
     await client.aclose()
 
 
-async def test_a_step_that_overtakes_the_commands_of_another_leaves_no_deadline(
-    clients: RedisClients, client: AcsClient
-) -> None:
-    """One replica has saved the record and not begun its commands; another one then ends the call."""
+async def test_a_concurrent_end_leaves_no_deadline(clients: RedisClients, client: AcsClient) -> None:
+    """A replica has saved the record but not run its commands; another then ends the call."""
     call = PhoneCall()
     slow, quick = Replica("slow", clients, client, RULES), Replica("quick", clients, client, RULES)
     held = HeldEffects(slow.effects)
@@ -88,13 +86,13 @@ async def test_a_step_that_overtakes_the_commands_of_another_leaves_no_deadline(
         steps = CallSteps(quick.store, RULES, quick.routing)
         await quick.routing.sync()
         for type_ in ("CallConnected", "CallDisconnected"):
-            await steps.take(told(call, type_, type_), type_)
+            await steps.take(callback(call, type_, type_), type_)
         held.released.set()
         await eventually(slow.idle)
     assert await timers_of(clients) == []
 
 
-async def test_what_a_restored_call_waits_for_is_due_again(clients: RedisClients, client: AcsClient) -> None:
+async def test_the_deadlines_of_a_restored_call_are_set_again(clients: RedisClients, client: AcsClient) -> None:
     call = PhoneCall()
     replica = Replica("one", clients, client, RULES)
     await replica.routing.sync()
@@ -122,7 +120,7 @@ async def test_no_deadline_outlives_its_call_in_any_order(clients: RedisClients,
             await asyncio.sleep(drawn.choice((0, 0, 0.002)))
         for call in calls:
             for event_id in ("d1", "d2"):
-                await replicas[0].inbox.put(told(call, "CallDisconnected", event_id))
+                await replicas[0].inbox.put(callback(call, "CallDisconnected", event_id))
         await eventually(lambda: all_ended(replicas[0], calls), within_s=20)
         await eventually(replicas[0].idle, within_s=20)
         assert await timers_of(clients) == []
@@ -134,8 +132,8 @@ async def test_no_deadline_outlives_its_call_in_any_order(clients: RedisClients,
 
 def middle_of(call: PhoneCall) -> list[Callback | VoiceReady | MediaOpen | MediaLost | HangUp | Restored]:
     return [
-        told(call, "CallConnected", "c"),
-        told(call, "MediaStreamingFailed", "m"),
+        callback(call, "CallConnected", "c"),
+        callback(call, "MediaStreamingFailed", "m"),
         VoiceReady(call.call_id, 5),
         MediaOpen(call.call_id, 10),
         MediaLost(call.call_id, 10, 1006),

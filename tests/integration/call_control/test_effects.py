@@ -1,4 +1,4 @@
-"""Commands against real Redis, where doing them at the wrong moment could leave something behind."""
+"""Commands with real Redis, also at moments at which they could leave data behind."""
 
 from __future__ import annotations
 
@@ -15,16 +15,7 @@ from bridge_common.wire import media_token
 from bridge_common.wire.call_record import CallRecord, Status
 from bridge_common.wire.keys import Keys
 from call_control.acs_client import AcsError, AcsRefusal, Connection
-from call_control.core.machine.call_commands import (
-    Answer,
-    AtOnce,
-    End,
-    FindRelay,
-    HangUp,
-    Offer,
-    Reject,
-    Transfer,
-)
+from call_control.core.machine.call_commands import Answer, AtOnce, End, FindRelay, HangUp, Offer, Reject, Transfer
 from call_control.core.machine.call_events import CommandDone, CommandFailed
 from call_control.effects import CallUrls, Effects
 
@@ -34,14 +25,14 @@ RINGING = CallRecord(call_id=CALL, status=Status.RINGING, incoming_call_context=
 
 
 class RefusingAcs:
-    """Refuses everything for one reason; remembers what was asked."""
+    """Refuses every request with one error; records the requests."""
 
     def __init__(self, error: AcsError) -> None:
         self._error = error
-        self.asked: list[str] = []
+        self.requests: list[str] = []
 
     async def _refuse(self, what: str) -> Connection:
-        self.asked.append(what)
+        self.requests.append(what)
         raise self._error
 
     async def answer(
@@ -85,7 +76,7 @@ def effects(clients: RedisClients, keys: Keys, leases: Leases) -> Effects:
 
 
 async def test_an_offer_is_taken_back_when_the_call_ended_meanwhile(effects: Effects, leases: Leases) -> None:
-    """We looked at the record, it rang; before we offer it, another replica ends the call."""
+    """Another replica ends the call after the record was loaded and before the offer."""
     await effects.store.create(replace(RINGING, status=Status.ENDED))
     assert await effects.run(RINGING, [Offer(seq=1, cause="1-0")]) == [CommandDone(1)]
     assert await leases.claim(5) == []
@@ -98,19 +89,19 @@ async def test_an_offer_makes_the_call_claimable(effects: Effects, leases: Lease
     assert [claim.call_id for claim in await leases.claim(5)] == [CALL]
 
 
-async def test_whether_a_relay_has_the_call_or_none_has_room(
+async def test_find_relay_reports_claimed_full_or_unclaimed(
     effects: Effects, leases: Leases, clients: RedisClients
 ) -> None:
     find = FindRelay(seq=1, cause="1-0")
     relays = [Fleet(clients.control, f"relay-{number}", "agent-relay") for number in range(2)]
     await effects.store.create(RINGING)
     await effects.run(RINGING, [Offer(seq=1, cause="1-0")])
-    assert await effects.run(RINGING, [find]) == [CommandDone(1, state=FindRelay.UNCLAIMED)], "none lives: one may come"
+    assert await effects.run(RINGING, [find]) == [CommandDone(1, state=FindRelay.UNCLAIMED)], "one may start"
     await relays[0].beat(capacity=4, active=4)
     await effects.fleet.beat(capacity=256)
     assert await effects.run(RINGING, [find]) == [CommandDone(1, state=FindRelay.FULL)]
     await relays[1].beat(capacity=4, active=3, draining=True)
-    assert await effects.run(RINGING, [find]) == [CommandDone(1, state=FindRelay.FULL)], "one that drains takes none"
+    assert await effects.run(RINGING, [find]) == [CommandDone(1, state=FindRelay.FULL)], "a draining relay claims none"
     await relays[1].beat(capacity=4, active=3)
     assert await effects.run(RINGING, [find]) == [CommandDone(1, state=FindRelay.UNCLAIMED)]
     assert len(await leases.claim(1)) == 1
@@ -118,7 +109,7 @@ async def test_whether_a_relay_has_the_call_or_none_has_room(
     assert await effects.run(RINGING, [find]) == [CommandDone(1, state=FindRelay.CLAIMED)]
 
 
-async def test_end_twice_is_end(effects: Effects, leases: Leases, clients: RedisClients, keys: Keys) -> None:
+async def test_end_is_idempotent(effects: Effects, leases: Leases, clients: RedisClients, keys: Keys) -> None:
     await effects.store.create(RINGING)
     await effects.run(RINGING, [Offer(seq=1, cause="1-0")])
     ended = replace(RINGING, status=Status.ENDED)
@@ -139,10 +130,10 @@ async def test_end_twice_is_end(effects: Effects, leases: Leases, clients: Redis
         (Status.ANSWERING, FindRelay(seq=1, cause="1-0")),
     ],
 )
-async def test_what_the_call_left_behind_is_not_asked(effects: Effects, status: Status, command: AtOnce) -> None:
+async def test_commands_of_an_earlier_status_are_not_sent(effects: Effects, status: Status, command: AtOnce) -> None:
     assert await effects.run(replace(RINGING, status=status), [command]) == [CommandFailed(1, "overtaken")]
     assert isinstance(effects.acs, RefusingAcs)
-    assert effects.acs.asked == []
+    assert effects.acs.requests == []
 
 
 @pytest.mark.parametrize(
@@ -160,7 +151,7 @@ async def test_refusals_become_results(effects: Effects, error: AcsError, code: 
     assert await refusing.run(replace(RINGING, status=Status.ENDING), [command]) == [CommandFailed(3, code, gone)]
 
 
-def test_the_media_url_is_good_for_the_call_and_the_same_each_time() -> None:
+def test_the_media_url_is_valid_for_the_call_and_constant() -> None:
     url = URLS.media(CALL, 1000.9)
     assert url == URLS.media(CALL, 1000.9)
     prefix, _, token = url.rpartition("/")

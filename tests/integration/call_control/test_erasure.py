@@ -77,7 +77,7 @@ async def test_a_running_call_is_not_erased(board: Switchboard) -> None:
     await board.connect(call)
     reply = await board.http.delete(f"/api/calls/{call.call_id}", headers=OPERATOR)
     assert (reply.status_code, reply.json()["error"]["code"]) == (409, "conflict")
-    assert "hang it up first" in reply.json()["error"]["message"]
+    assert "hang it up (POST" in reply.json()["error"]["message"]
     await board.reaches(call, Status.CONNECTED)
 
 

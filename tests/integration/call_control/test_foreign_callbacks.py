@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bridge_common.wire.call_record import Status
-from call_control import foreign_callbacks
+from call_control.call_telemetry import foreign_log
 from call_control.core.machine.call_events import KNOWN_CALLBACKS
 from tests.support.eventually import eventually
 from tests.support.recorded_spans import Growth
@@ -16,7 +16,7 @@ FOREIGN = "9f0c7e11-0000-4000-8000-000000000000"
 
 @pytest.fixture(autouse=True)
 def every_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(foreign_callbacks.log, "filters", [])
+    monkeypatch.setattr(foreign_log, "filters", [])
 
 
 async def test_a_foreign_hang_up_is_counted_and_changes_nothing(
@@ -34,9 +34,9 @@ async def test_a_foreign_hang_up_is_counted_and_changes_nothing(
     await eventually(board.idle)
     assert await board.store.load(call.call_id) == before
     assert grown('bridge_foreign_callbacks_total{kind="CallDisconnected"}') == 3
-    told = [line.__dict__["bridge_fields"] for line in caplog.records if line.name == "call_control.foreign_callbacks"]
-    assert len(told) == len(forged) + 2
-    assert {line["differs"] for line in told} == {"callConnectionId", "correlationId"}
+    lines = [line.__dict__["bridge_fields"] for line in caplog.records if line.name == "call_control.foreign_callbacks"]
+    assert len(lines) == len(forged) + 2
+    assert {line["differs"] for line in lines} == {"callConnectionId", "correlationId"}
     await board.call_back(call, call.callback("CallDisconnected", connection_id))
     await board.reaches(call, Status.ENDED)
 

@@ -1,4 +1,4 @@
-"""The inbox worker: what a replica leaves undone when it dies, another does, once."""
+"""The inbox worker: another replica completes the work of a dead one, exactly once."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ NONE = Deadlines()
 
 
 class DyingEffects:
-    """Carries out some commands, then hangs for good: before the next one, or after it with its result unsaved."""
+    """Carries out some commands, then hangs forever: before the next one, or after it with its result unsaved."""
 
     def __init__(self, effects: Effects, commands: int, *, after: bool) -> None:
         self._effects = effects
@@ -55,7 +55,7 @@ class DyingEffects:
 
 
 class SlowStore(CallStore):
-    """Takes its time to create a call, unless somebody wants to read it meanwhile."""
+    """Creates a call slowly, unless the call is read meanwhile."""
 
     def __init__(self, redis: Redis, keys: Keys) -> None:
         super().__init__(redis, keys)
@@ -84,7 +84,7 @@ async def client(acs: ScriptedAcs) -> AsyncIterator[AcsClient]:
 async def test_a_replica_dies_between_inbox_and_answer(
     clients: RedisClients, acs: ScriptedAcs, client: AcsClient, commands: int, after: bool
 ) -> None:
-    """At once: Offer, Answer. Wherever the first replica dies, there is one answer."""
+    """With `answer_at_once`: Offer, Answer. Wherever the first replica dies, there is one answer."""
     call = PhoneCall()
     first, second = Replica("first", clients, client), Replica("second", clients, client)
     dying = DyingEffects(first.effects, commands, after=after)
@@ -114,10 +114,10 @@ async def _inbox_is_empty(clients: RedisClients) -> bool:
     return int(await clients.control.xlen(Keys(1).inbox("{s00}"))) == 0
 
 
-async def test_a_replica_that_was_only_slow_changes_nothing_when_it_wakes(
+async def test_a_frozen_replica_changes_nothing_when_it_resumes(
     clients: RedisClients, acs: ScriptedAcs, client: AcsClient
 ) -> None:
-    """Frozen with an unfinished answer; the other finishes it and the call ends; then the first goes on."""
+    """Frozen with an unfinished answer. Another replica finishes it and the call ends; then the first resumes."""
     call = PhoneCall()
     first, second = Replica("first", clients, client), Replica("second", clients, client)
     dying = DyingEffects(first.effects, 1, after=False)
@@ -161,7 +161,7 @@ async def test_entries_of_one_call_keep_their_order(clients: RedisClients, acs: 
     assert acs.done["reject"] == 0
 
 
-async def test_an_entry_that_cannot_be_read_holds_nobody_up(
+async def test_an_entry_that_could_not_be_decoded_blocks_no_other(
     clients: RedisClients, acs: ScriptedAcs, client: AcsClient
 ) -> None:
     bad, good = PhoneCall(), PhoneCall()
@@ -175,7 +175,7 @@ async def test_an_entry_that_cannot_be_read_holds_nobody_up(
         await eventually(lambda: _inbox_is_empty(clients))
 
 
-async def test_timers_fire_whoever_set_them(clients: RedisClients, acs: ScriptedAcs, client: AcsClient) -> None:
+async def test_timers_fire_on_any_replica(clients: RedisClients, acs: ScriptedAcs, client: AcsClient) -> None:
     call = PhoneCall()
     rules = CallPolicy(voice_ms=1500)
     first, second = Replica("first", clients, client, rules), Replica("second", clients, client, rules)
@@ -187,7 +187,7 @@ async def test_timers_fire_whoever_set_them(clients: RedisClients, acs: Scripted
     assert acs.done["reject"] == 1
 
 
-async def test_drain_finishes_what_was_begun(clients: RedisClients, acs: ScriptedAcs, client: AcsClient) -> None:
+async def test_drain_finishes_entries_in_progress(clients: RedisClients, acs: ScriptedAcs, client: AcsClient) -> None:
     call, late = PhoneCall(), PhoneCall()
     only = Replica("only", clients, client)
     gate = asyncio.Event()
@@ -210,7 +210,7 @@ async def test_drain_finishes_what_was_begun(clients: RedisClients, acs: Scripte
     assert await only.store.load(late.call_id) is None, "left for another replica"
 
 
-async def test_redis_came_back_empty(clients: RedisClients, acs: ScriptedAcs, client: AcsClient) -> None:
+async def test_redis_lost_its_data(clients: RedisClients, acs: ScriptedAcs, client: AcsClient) -> None:
     call = PhoneCall()
     only = Replica("only", clients, client)
     async with only.working():
@@ -220,8 +220,8 @@ async def test_redis_came_back_empty(clients: RedisClients, acs: ScriptedAcs, cl
         await eventually(lambda: _connection(only, call), within_s=10)
 
 
-async def test_redis_was_away_for_a_while(acs: ScriptedAcs, client: AcsClient) -> None:
-    """Stopped with calls in hand, started again empty: the worker goes on by itself."""
+async def test_redis_was_restarted(acs: ScriptedAcs, client: AcsClient) -> None:
+    """Stopped during calls and started again empty: the worker continues."""
     port = free_port()
     server = start_server(port)
     clients = open_clients(f"redis://127.0.0.1:{port}/0")

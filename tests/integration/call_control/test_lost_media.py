@@ -98,17 +98,17 @@ async def test_an_outdated_callback_stops_nothing(redis_url: str, clients: Redis
         assert not acs.of(STOP)
 
 
-@pytest.mark.parametrize("people", ["", "+14255550177"])
-async def test_after_the_patience_people_are_rung_or_we_hang_up(
-    redis_url: str, clients: RedisClients, acs: ScriptedAcs, people: str
+@pytest.mark.parametrize("agents", ["", "+14255550177"])
+async def test_after_the_patience_the_call_is_transferred_or_ends(
+    redis_url: str, clients: RedisClients, acs: ScriptedAcs, agents: str
 ) -> None:
-    async with switchboard(redis_url, clients, acs, TRANSFER_TARGET=people, MEDIA_PATIENCE_S="3") as board:
+    async with switchboard(redis_url, clients, acs, TRANSFER_TARGET=agents, MEDIA_PATIENCE_S="3") as board:
         call = PhoneCall()
         await _talks(board, call)
         acs.script(START, *[Twist(400, "8500", "not now")] * 20)
         record = await board.reaches(call, Status.CONNECTED)
         missed = time.monotonic()
         await board.inbox.put(UplinkMissed(call.call_id, record.uplink_epoch))
-        await eventually(lambda: acs.of("transferToParticipant" if people else "terminate"))
+        await eventually(lambda: acs.of("transferToParticipant" if agents else "terminate"))
         assert 2.9 < time.monotonic() - missed < 4.0
         assert 4 <= len(acs.of(START)) <= 6

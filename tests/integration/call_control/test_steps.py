@@ -1,4 +1,4 @@
-"""Steps of a call over real Redis: replicas that write one record at the same time lose nothing of each other."""
+"""Steps of a call with real Redis: replicas that write one record concurrently lose no change."""
 
 from __future__ import annotations
 
@@ -18,8 +18,7 @@ from bridge_common.wire.entries import Callback, HangUp, IncomingCall, VoiceRead
 from bridge_common.wire.keys import Keys
 from call_control.core.machine.call_commands import End, Offer, of_pending, to_pending
 from call_control.core.machine.call_events import CommandDone
-from call_control.core.machine.call_machine import outstanding
-from call_control.core.machine.transition import CallPolicy
+from call_control.core.machine.transition import CallPolicy, outstanding
 from call_control.core.policy.routing import Routed, Routing
 from call_control.steps import CallSteps
 from tests.support.recorded_spans import Growth
@@ -41,7 +40,7 @@ class CountedRouting:
 
 
 class OvertakenStore(CallStore):
-    """Before each save of a record, for as long as `overtakes` has any left, somebody else takes a step."""
+    """Before each save, another writer takes a step from `overtakes`, as long as there are any."""
 
     overtakes: list[Callable[[], Awaitable[object]]]
 
@@ -77,7 +76,7 @@ def store(clients: RedisClients) -> CallStore:
     return CallStore(clients.control, Keys(1))
 
 
-async def test_an_arrival_makes_a_record_that_is_to_be_offered(store: CallStore) -> None:
+async def test_an_arrival_creates_a_record_and_an_offer(store: CallStore) -> None:
     call, routing = PhoneCall(), CountedRouting()
     record = await CallSteps(store, CallPolicy(), routing).take(arrival(call), "1-1")
     assert record is not None
@@ -95,9 +94,7 @@ async def test_an_arrival_that_two_replicas_read_is_one_call_and_counted_once(st
     assert len(routing.counted) == 1
 
 
-async def test_a_step_that_was_overtaken_is_taken_on_what_the_other_wrote(
-    clients: RedisClients, store: CallStore
-) -> None:
+async def test_an_overtaken_step_is_applied_to_the_newer_record(clients: RedisClients, store: CallStore) -> None:
     call, routing = PhoneCall(), CountedRouting()
     other = CallSteps(store, CallPolicy(), routing)
     await other.take(arrival(call), "1-1")
@@ -106,14 +103,14 @@ async def test_a_step_that_was_overtaken_is_taken_on_what_the_other_wrote(
     record = await CallSteps(overtaken, CallPolicy(), routing).take(HangUp(call.call_id, "operator", ""), "1-3")
     assert not overtaken.overtakes
     assert record is not None
-    assert record.voice_ready, "what the other wrote is still there"
-    assert record.status is not Status.RINGING, "and so is ours"
+    assert record.voice_ready, "the change of the other replica"
+    assert record.status is not Status.RINGING, "and ours"
     stored = await store.load(call.call_id)
     assert stored is not None
     assert replace(record, version=stored.version) == stored
 
 
-async def test_results_are_taken_on_the_record_that_was_at_hand(clients: RedisClients) -> None:
+async def test_results_are_applied_to_the_loaded_record(clients: RedisClients) -> None:
     store = CountedStore(clients.control, Keys(1))
     steps = CallSteps(store, CallPolicy(), CountedRouting())
     offered = await steps.take(arrival(PhoneCall()), "1-1")
@@ -121,11 +118,11 @@ async def test_results_are_taken_on_the_record_that_was_at_hand(clients: RedisCl
     seen = await steps.take_results(offered, [CommandDone(1)], "1-1")
     assert store.loads == 0
     assert seen is not None
-    assert seen == await store.load(offered.call_id), "with the version that it has now"
+    assert seen == await store.load(offered.call_id), "with its current version"
     assert outstanding(offered, "1-1")[0] not in outstanding(seen, "1-1")
 
 
-async def test_results_for_a_record_that_others_wrote_meanwhile_are_taken_on_theirs(store: CallStore) -> None:
+async def test_results_for_an_outdated_record_are_applied_to_the_current_one(store: CallStore) -> None:
     steps, other = (CallSteps(store, CallPolicy(), CountedRouting()) for _ in range(2))
     offered = await steps.take(arrival(PhoneCall()), "1-1")
     assert offered is not None
@@ -137,24 +134,24 @@ async def test_results_for_a_record_that_others_wrote_meanwhile_are_taken_on_the
     assert seen.status is Status.ANSWERING
 
 
-async def test_a_record_that_is_contested_for_ever_is_given_up_aloud(clients: RedisClients, store: CallStore) -> None:
+async def test_a_record_that_others_keep_writing_raises(clients: RedisClients, store: CallStore) -> None:
     call, routing = PhoneCall(), CountedRouting()
     await CallSteps(store, CallPolicy(), routing).take(arrival(call), "1-1")
     contested = CallSteps(ContestedStore(clients.control, Keys(1)), CallPolicy(), routing)
     with pytest.raises(OutsideError) as raised:
         await contested.take(VoiceReady(call.call_id, 1), "1-2")
     assert raised.value.retry
-    assert contested.calls == 0, "nobody waits for its turn any more"
+    assert contested.calls == 0, "no step waits any more"
 
 
-async def test_an_event_of_a_call_that_is_not_there_is_no_step(store: CallStore) -> None:
+async def test_an_event_for_an_unknown_call_is_dropped(store: CallStore) -> None:
     steps = CallSteps(store, CallPolicy(), CountedRouting())
     assert await steps.take(HangUp(PhoneCall().call_id, "operator", ""), "1-1") is None
     gone = CallRecord(call_id=PhoneCall().call_id, status=Status.RINGING, pending=(OFFERED,))
     assert await steps.take_results(gone, [CommandDone(1)], "1-1") is None
 
 
-async def test_a_callback_that_cannot_be_read_changes_nothing_and_blocks_nobody(store: CallStore) -> None:
+async def test_a_callback_that_could_not_be_decoded_changes_nothing(store: CallStore) -> None:
     call = PhoneCall()
     steps = CallSteps(store, CallPolicy(), CountedRouting())
     before = await steps.take(arrival(call), "1-1")
@@ -171,7 +168,7 @@ def late(call: PhoneCall, **times: int) -> IncomingCall:
 @pytest.mark.parametrize(
     ("event_s", "received_s"),
     [(61, 0), (61, 61), (0, 61), (3600, 30)],
-    ids=["delivered late", "both", "no time in the event, and it waited with us", "long ago"],
+    ids=["delivered late", "both", "no time in the event, and it waited in the inbox", "long ago"],
 )
 async def test_a_call_that_rings_no_longer_is_not_begun(
     store: CallStore, caplog: pytest.LogCaptureFixture, event_s: int, received_s: int
@@ -181,7 +178,7 @@ async def test_a_call_that_rings_no_longer_is_not_begun(
     record = await CallSteps(store, CallPolicy(), routing).take(late(call, **times), "1-1")
     assert record is not None
     assert (record.status, record.end_reason, record.route) == (Status.ENDED, "ring_expired", "RING_TIME_S")
-    assert [type(of_pending(command)) for command in record.pending] == [End], "ACS is not asked for anything"
+    assert [type(of_pending(command)) for command in record.pending] == [End], "no request to ACS"
     assert routing.counted == []
     assert grown("bridge_calls_outdated_total") == 1
     assert "call no longer rings; not answered" in [line.getMessage() for line in caplog.records]
@@ -195,8 +192,8 @@ async def test_a_call_that_still_rings_is_begun(store: CallStore, event_s: int) 
     assert await CallSteps(store, CallPolicy(), CountedRouting()).take(late(call, **times), "1-1") is not None
 
 
-async def test_a_call_that_was_begun_in_time_is_carried_on(store: CallStore) -> None:
-    """Its replica died; another one takes over when the call rings no longer."""
+async def test_a_call_that_was_recorded_in_time_continues(store: CallStore) -> None:
+    """Its replica died; another one continues when the call no longer rings."""
     call, routing = PhoneCall(), CountedRouting()
     begun = await CallSteps(store, CallPolicy(), routing).take(arrival(call), "1-1")
     later = CallSteps(store, CallPolicy(), routing)

@@ -1,4 +1,4 @@
-"""A running call that has lost its voice, at the real service: handed to people, or ended with an apology."""
+"""A running call that has lost its voice session: transferred to human agents, or ended with an apology."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from tests.support.eventually import eventually
 from tests.support.scripted_acs import ScriptedAcs, Twist
 from tests.support.switchboard import PhoneCall, Switchboard, switchboard
 
-PEOPLE = "+14255550177"
+AGENTS = "+14255550177"
 
 
-async def _loses_its_voice(board: Switchboard, call: PhoneCall) -> str:
+async def _lose_voice(board: Switchboard, call: PhoneCall) -> str:
     connection_id = await board.connect(call)
     grant = await board.store.attach_media(call.call_id)
     assert grant is not None
@@ -24,17 +24,15 @@ async def _loses_its_voice(board: Switchboard, call: PhoneCall) -> str:
     return connection_id
 
 
-async def test_people_are_rung_with_the_number_that_was_called(
-    redis_url: str, clients: RedisClients, acs: ScriptedAcs
-) -> None:
-    async with switchboard(redis_url, clients, acs, TRANSFER_TARGET=PEOPLE) as board:
+async def test_human_agents_see_the_called_number(redis_url: str, clients: RedisClients, acs: ScriptedAcs) -> None:
+    async with switchboard(redis_url, clients, acs, TRANSFER_TARGET=AGENTS) as board:
         call = PhoneCall()
-        connection_id = await _loses_its_voice(board, call)
+        connection_id = await _lose_voice(board, call)
         await board.reaches(call, Status.TRANSFERRING)
         await eventually(lambda: acs.of("transferToParticipant"))
         [asked] = acs.of("transferToParticipant")
         assert asked.connection_id == connection_id
-        assert f"'rawId': '4:{PEOPLE}'" in str(asked.body["targetParticipant"])
+        assert f"'rawId': '4:{AGENTS}'" in str(asked.body["targetParticipant"])
         assert call.callee[2:] in str(asked.body["sourceCallerIdNumber"])
         assert asked.request_id
         context = asked.body["operationContext"]
@@ -45,13 +43,13 @@ async def test_people_are_rung_with_the_number_that_was_called(
         assert not acs.of("terminate")
 
 
-async def test_a_lost_callback_does_not_hide_that_people_took_the_call(
+async def test_a_lost_callback_does_not_hide_the_transfer(
     redis_url: str, clients: RedisClients, acs: ScriptedAcs
 ) -> None:
-    """`CallTransferAccepted` never comes; the end of our leg says what happened."""
-    async with switchboard(redis_url, clients, acs, TRANSFER_TARGET=PEOPLE) as board:
+    """`CallTransferAccepted` never arrives; the end of our leg reports the transfer."""
+    async with switchboard(redis_url, clients, acs, TRANSFER_TARGET=AGENTS) as board:
         call = PhoneCall()
-        connection_id = await _loses_its_voice(board, call)
+        connection_id = await _lose_voice(board, call)
         await board.reaches(call, Status.TRANSFERRING)
         await eventually(lambda: acs.of("transferToParticipant"))
         result = {"code": 200, "subCode": 7015, "message": ""}
@@ -60,31 +58,31 @@ async def test_a_lost_callback_does_not_hide_that_people_took_the_call(
         assert record.end_reason == "transferred"
 
 
-async def test_the_people_of_the_policy_come_first(
+async def test_the_human_agents_of_the_policy_come_first(
     redis_url: str, clients: RedisClients, acs: ScriptedAcs, tmp_path: Path
 ) -> None:
     file = tmp_path / "routing.yaml"
-    file.write_text('people: {phone: "+14255550188"}\nrules: [{name: all, agent: default}]\n')
-    async with switchboard(redis_url, clients, acs, TRANSFER_TARGET=PEOPLE, ROUTING_POLICY=str(file)) as board:
-        await _loses_its_voice(board, PhoneCall())
+    file.write_text('human_agents: {phone: "+14255550188"}\nrules: [{name: all, agent: default}]\n')
+    async with switchboard(redis_url, clients, acs, TRANSFER_TARGET=AGENTS, ROUTING_POLICY=str(file)) as board:
+        await _lose_voice(board, PhoneCall())
         await eventually(lambda: acs.of("transferToParticipant"))
         assert "4:+14255550188" in str(acs.of("transferToParticipant")[0].body["targetParticipant"])
 
 
-async def test_when_people_cannot_be_had_the_gateway_apologizes(
+async def test_without_human_agents_the_gateway_apologizes(
     redis_url: str, clients: RedisClients, acs: ScriptedAcs
 ) -> None:
-    async with switchboard(redis_url, clients, acs, TRANSFER_TARGET=PEOPLE) as board:
+    async with switchboard(redis_url, clients, acs, TRANSFER_TARGET=AGENTS) as board:
         call = PhoneCall()
         acs.script("transferToParticipant", Twist(400, "8523", "no such number"))
-        await _loses_its_voice(board, call)
+        await _lose_voice(board, call)
         record = await board.reaches(call, Status.ENDING)
         assert record.end_reason == "not_transferred"
         await eventually(lambda: board.released(call))
         ended = await board.store.how_it_ended(call.call_id)
         assert ended is not None
         assert ended.apologize
-        assert not acs.of("terminate"), "not before it was said"
+        assert not acs.of("terminate"), "not before the apology was played"
         await board.inbox.put(HangUp(call.call_id, "media-gateway", "apology"))
         await eventually(lambda: len(acs.of("terminate")) == 1)
 

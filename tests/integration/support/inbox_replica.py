@@ -30,7 +30,7 @@ AT_ONCE = CallPolicy(answer_at_once=True)
 class Replica:
     """A worker with its own entry in the fleet; it can be lost without a report."""
 
-    def __init__(self, name: str, clients: RedisClients, acs: AcsClient, rules: CallPolicy = AT_ONCE) -> None:
+    def __init__(self, name: str, clients: RedisClients, acs: AcsClient, policy: CallPolicy = AT_ONCE) -> None:
         keys = Keys(1)
         self.name = name
         self.inbox = Inbox(clients.control, clients.blocking, keys, name)
@@ -39,7 +39,7 @@ class Replica:
         self.fleet = Fleet(clients.control, name, "call-control")
         urls = CallUrls("http://control.test", "ws://media.test", ("media-token-key-of-the-tests",), 60)
         self.effects = Effects(acs, self.leases, self.store, self.fleet, urls)
-        self.rules = rules
+        self.policy = policy
         self.routing = PolicyKeeper(PolicyStore(clients.control, clients.blocking), Routing())
 
     @asynccontextmanager
@@ -47,7 +47,7 @@ class Replica:
         await self.inbox.ensure_group()
         worker = InboxWorker(
             self.inbox,
-            CallSteps(self.store, self.rules, self.routing),
+            CallSteps(self.store, self.policy, self.routing),
             self.fleet,
             effects or self.effects,
             name=self.name,

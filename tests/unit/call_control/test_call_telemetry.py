@@ -9,7 +9,7 @@ import pytest
 
 from bridge_common.wire.call_record import CallRecord, Status
 from bridge_common.wire.entries import IncomingCall, MediaOpen
-from call_control.call_telemetry import begin_trace, tell_arrival, tell_command, tell_step
+from call_control.call_telemetry import begin_trace, report_arrival, report_command, report_step
 from call_control.core.machine.call_events import CommandDone
 from call_control.core.policy.routing import Accepted, Routed
 from tests.support.recorded_spans import TRACEPARENT, Growth, telling
@@ -26,9 +26,9 @@ DONE = CommandDone(1)
 def test_a_call_is_counted_at_each_status_it_comes_to(caplog: pytest.LogCaptureFixture) -> None:
     grown = Growth()
     caplog.set_level("INFO")
-    tell_arrival(ENTRY, Routed(Accepted("default"), "main-line", "rule main-line: 25 %"))
+    report_arrival(ENTRY, Routed(Accepted("default"), "main-line", "rule main-line: 25 %"))
     for was, now in ((RINGING, ANSWERING), (ANSWERING, CONNECTED), (CONNECTED, CONNECTED), (CONNECTED, ENDED)):
-        tell_step(was, now, DONE)
+        report_step(was, now, DONE)
     for status in ("ringing", "answering", "connected", "ended"):
         assert grown(f'bridge_calls_total{{status="{status}"}}') == 1, status
     assert grown('bridge_calls_ended_total{reason="caller_hung_up"}') == 1
@@ -42,16 +42,16 @@ def test_a_call_is_counted_at_each_status_it_comes_to(caplog: pytest.LogCaptureF
 def test_the_media_socket_is_counted_when_it_is_there_for_the_first_time() -> None:
     grown = Growth()
     seen = replace(CONNECTED, media_seen=True)
-    tell_step(CONNECTED, seen, MediaOpen("call_1", 1))
-    tell_step(seen, seen, MediaOpen("call_1", 2))
+    report_step(CONNECTED, seen, MediaOpen("call_1", 1))
+    report_step(seen, seen, MediaOpen("call_1", 2))
     assert grown('bridge_answer_seconds_count{until="media"}') == 1
 
 
 def test_the_codes_of_a_reason_make_no_series_of_their_own() -> None:
     grown = Growth()
     for sub_code in range(100):
-        tell_step(CONNECTED, replace(ENDED, end_reason=f"CallDisconnected_410_{sub_code}"), DONE)
-    tell_step(CONNECTED, replace(ENDED, end_reason="hung_up_by_somebody"), DONE)
+        report_step(CONNECTED, replace(ENDED, end_reason=f"CallDisconnected_410_{sub_code}"), DONE)
+    report_step(CONNECTED, replace(ENDED, end_reason="hung_up_by_somebody"), DONE)
     assert grown('bridge_calls_ended_total{reason="CallDisconnected"}') == 100
     assert grown('bridge_calls_ended_total{reason="other"}') == 1
 
@@ -62,12 +62,12 @@ def test_the_spans_of_a_call_are_told_with_the_steps_that_end_them() -> None:
         assert told.spans == [], "not before it is known to be new"
         begun.tell()
         for was, now in ((RINGING, ANSWERING), (ANSWERING, CONNECTED), (CONNECTED, ENDED)):
-            tell_step(was, now, DONE)
-        tell_command(CONNECTED, "HangUp", RING_MS, "gone", failure="no such call")
+            report_step(was, now, DONE)
+        report_command(CONNECTED, "HangUp", RING_MS, "gone", failure="no such call")
     assert told.names() == ["incoming call", "answer", "call", "ACS HangUp"]
     answer, call, hang_up = told.of("answer"), told.of("call"), told.of("ACS HangUp")
     assert (answer.began_ms, answer.ended_ms) == (RING_MS, RING_MS + 1_300)
-    assert [(moment.name, moment.at_ms) for moment in answer.moments] == [("answer asked", RING_MS + 300)]
+    assert [(moment.name, moment.at_ms) for moment in answer.moments] == [("answer requested", RING_MS + 300)]
     assert (call.began_ms, call.ended_ms) == (RING_MS, RING_MS + 9_000)
     assert call.attributes == {"call_id": "call_1", "reason": "caller_hung_up"}
     assert (hang_up.kind, hang_up.failure) == ("client", "no such call")
@@ -76,7 +76,7 @@ def test_the_spans_of_a_call_are_told_with_the_steps_that_end_them() -> None:
 
 def test_a_call_that_is_not_traced_leaves_no_span() -> None:
     with telling() as told:
-        tell_step(replace(ANSWERING, traceparent=""), replace(CONNECTED, traceparent=""), DONE)
-    tell_step(ANSWERING, CONNECTED, DONE)
+        report_step(replace(ANSWERING, traceparent=""), replace(CONNECTED, traceparent=""), DONE)
+    report_step(ANSWERING, CONNECTED, DONE)
     assert begin_trace(ENTRY).traceparent == ""
     assert told.spans == []

@@ -1,27 +1,36 @@
-"""What a worker of call-control still takes while its process drains."""
+"""The loops of a worker while its process drains."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import cast
-
-import pytest
 
 from bridge_common.observability.telemetry import REGISTRY
 from bridge_common.store.fleet import Fleet
 from bridge_common.store.inbox import Delivery, Inbox
-from call_control import inbox_worker as worker_module
-from call_control.inbox_worker import CommandRunner, InboxWorker
+from call_control.inbox_worker import CommandRunner, InboxWorker, WorkerTiming
 from call_control.steps import CallSteps
+from tests.support.eventually import eventually
+
+QUICK = WorkerTiming(read_block_ms=1, timer_poll_s=0.001, orphan_poll_s=0.001, beat_s=0.001)
 
 
-class Pending:
-    """An inbox with entries of a replica that died."""
+class InboxOfADeadReplica:
+    """Always has pending entries of a replica that died."""
 
     def __init__(self) -> None:
         self.claims = 0
+        self.timer_polls = 0
+
+    def parts(self) -> list[InboxOfADeadReplica]:
+        return [self]
+
+    async def read(self, *, block_ms: int) -> list[Delivery]:
+        await asyncio.sleep(block_ms / 1000)
+        return []
 
     async def has_pending(self) -> bool:
         return True
@@ -30,53 +39,64 @@ class Pending:
         self.claims += 1
         return []
 
+    async def forget_dead_consumers(self, _: Collection[str]) -> None:
+        pass
 
-async def _nobody() -> dict[str, object]:
-    return {}
+    async def fire_due_timers(self) -> SimpleNamespace:
+        self.timer_polls += 1
+        return SimpleNamespace(next_in_s=1.0)
+
+
+class RecordingFleet:
+    def __init__(self) -> None:
+        self.beats: list[bool] = []
+        """`draining` of each heartbeat."""
+
+    async def beat(self, *, capacity: int, active: int, draining: bool) -> None:
+        self.beats.append(draining)
+
+    async def live(self) -> dict[str, object]:
+        return {}
 
 
 async def _never() -> None:
     await asyncio.Event().wait()
 
 
-async def test_a_worker_that_drains_adopts_no_orphans(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker_module, "ORPHAN_POLL_S", 0.0)
-    pending = Pending()
+@asynccontextmanager
+async def working(inbox: InboxOfADeadReplica, fleet: RecordingFleet) -> AsyncIterator[InboxWorker]:
     worker = InboxWorker(
-        cast(Inbox, pending),
-        cast(CallSteps, None),
-        cast(Fleet, SimpleNamespace(live=_nobody)),
-        cast(CommandRunner, None),
-        name="one",
-        follow_routing=_never,
-    )
-    await worker._adopt_orphans(cast(Inbox, pending))
-    assert pending.claims == 1
-    draining = asyncio.create_task(worker.drain())
-    await asyncio.sleep(0)
-    await worker._adopt_orphans(cast(Inbox, pending))
-    assert pending.claims == 1
-    draining.cancel()
-    await asyncio.gather(draining, return_exceptions=True)
-
-
-async def test_a_heartbeat_reports_the_drain_and_counts_the_calls(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker_module, "BEAT_S", 0.0)
-    beats: list[dict[str, object]] = []
-
-    async def beat(**fields: object) -> None:
-        beats.append(fields)
-
-    worker = InboxWorker(
-        cast(Inbox, None),
+        cast(Inbox, inbox),
         cast(CallSteps, SimpleNamespace(calls=7)),
-        cast(Fleet, SimpleNamespace(beat=beat)),
+        cast(Fleet, fleet),
         cast(CommandRunner, None),
         name="one",
         follow_routing=_never,
+        timing=QUICK,
     )
-    await worker._beat(cast(Inbox, None))
-    worker._draining = True
-    await worker._beat(cast(Inbox, None))
-    assert [fields["draining"] for fields in beats] == [False, True]
+    running = asyncio.create_task(worker.run())
+    try:
+        yield worker
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_a_draining_worker_adopts_no_orphans() -> None:
+    inbox = InboxOfADeadReplica()
+    async with working(inbox, RecordingFleet()) as worker:
+        await eventually(lambda: inbox.claims > 1)
+        await worker.drain()
+        claims, polls = inbox.claims, inbox.timer_polls
+        await eventually(lambda: inbox.timer_polls > polls + 10, what="the loops continue")
+        assert inbox.claims <= claims + 1, "the loop may have been between its check and its claim"
+
+
+async def test_heartbeats_report_the_drain_and_count_the_calls() -> None:
+    fleet = RecordingFleet()
+    async with working(InboxOfADeadReplica(), fleet) as worker:
+        await eventually(lambda: fleet.beats)
+        assert not any(fleet.beats)
+        await worker.drain()
+        await eventually(lambda: fleet.beats[-1])
     assert REGISTRY.get_sample_value("bridge_active_calls") == 7

@@ -1,4 +1,4 @@
-"""What the environment may say, and what is said about a bad one."""
+"""Settings from the environment, and the errors for invalid ones."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from pydantic import ValidationError
 from bridge_common.auth.acs_jwt import JwtMode
 from bridge_common.service.settings import load_settings, revealed
 from call_control.core.connection_string import AcsAddress
-from call_control.core.policy.party_pattern import PartyPattern
+from call_control.core.policy.parties import PartyPattern
+from call_control.core.policy.policy_text import PolicyError
 from call_control.core.policy.ring_limits import RingLimits
 from call_control.core.policy.routing import Routing
-from call_control.settings import CallControlSettings
+from call_control.settings import CallControlSettings, load_policy
 
 GOOD = {
     "REDIS_URL": "redis://127.0.0.1:6379/0",
@@ -43,15 +44,15 @@ def test_defaults(environment: pytest.MonkeyPatch) -> None:
     assert settings.acs_jwt_mode is JwtMode.ENFORCE
     assert settings.acs_jwks_url == "https://acscallautomation.communication.azure.com/calling/keys"
     assert (settings.acs_audio_format, settings.acs_audio_channels) == ("pcm16k", "unmixed")
-    assert not settings.rules.answer_at_once
-    assert settings.rules.voice_ms == 8_000
+    assert not settings.call_policy.answer_at_once
+    assert settings.call_policy.voice_ms == 8_000
     assert settings.routing == Routing("default")
-    assert settings.rules.ring_ms == 60_000
+    assert settings.call_policy.ring_ms == 60_000
     assert settings.ring_limits == RingLimits(10, 0, "busy")
     assert "a2V5" not in repr(settings)
 
 
-def test_what_people_set(environment: pytest.MonkeyPatch) -> None:
+def test_settings_of_a_deployment(environment: pytest.MonkeyPatch) -> None:
     for name, value in {
         "BASE_URL": "http://127.0.0.1:8080",
         "ANSWER_WHEN": "AT_ONCE",
@@ -73,7 +74,7 @@ def test_what_people_set(environment: pytest.MonkeyPatch) -> None:
         environment.setenv(name, value)
     settings = load_settings(CallControlSettings)
     assert settings.media_base_url == "ws://127.0.0.1:8080"
-    rules = settings.rules
+    rules = settings.call_policy
     assert (rules.answer_at_once, rules.voice_ms, rules.longest_call_ms) == (True, 2500, 60_000)
     assert rules.redirect_target == "4:+18005550000"
     assert rules.ring_ms == 45_000
@@ -97,8 +98,8 @@ def test_a_managed_identity_needs_only_the_endpoint(environment: pytest.MonkeyPa
 @pytest.mark.parametrize(
     ("name", "value", "complaint"),
     [
-        ("BASE_URL", "calls.example.com", "http:// or https://"),
-        ("MEDIA_BASE_URL", "https://media.example.com", "ws:// or wss://"),
+        ("BASE_URL", "calls.example.com", "http://<host> or https://<host>"),
+        ("MEDIA_BASE_URL", "https://media.example.com", "ws://<host> or wss://<host>"),
         ("MEDIA_TOKEN_KEYS", "short", "16 characters"),
         ("ACS_CONNECTION_STRING", "geheim", "endpoint=https"),
         ("ACS_ENDPOINT", "https://r/path", "without a path"),
@@ -155,7 +156,7 @@ def test_a_share_without_a_key_is_refused(
     assert "percent needs ROUTING_KEY (rule some)" in capsys.readouterr().err
 
 
-def test_every_mistake_of_a_policy_is_told_in_a_line_of_its_own(
+def test_every_mistake_of_a_policy_has_its_own_line(
     environment: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "routing.yaml"
@@ -189,3 +190,15 @@ def test_everything_that_is_missing_is_named_at_once(
 def test_settings_do_not_change(environment: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValidationError):
         load_settings(CallControlSettings).port = 1
+
+
+def test_a_policy_file(tmp_path: Path) -> None:
+    path = tmp_path / "routing.yaml"
+    path.write_text("rules: [{name: all-calls, agent: front-desk}]")
+    assert [rule.agent for rule in load_policy(path).rules] == ["front-desk"]
+
+
+def test_a_policy_file_that_cannot_be_read(tmp_path: Path) -> None:
+    for path in (tmp_path / "nowhere.yaml", tmp_path):
+        with pytest.raises(PolicyError, match="cannot be read"):
+            load_policy(path)

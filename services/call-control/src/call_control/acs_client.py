@@ -10,7 +10,7 @@ import asyncio
 import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final, TypeVar
 from urllib.request import getproxies
@@ -37,6 +37,7 @@ from azure.identity.aio import DefaultAzureCredential
 from bridge_common.base.errors import OutsideError
 from bridge_common.base.log import fields
 from bridge_common.base.redaction import redacted
+from bridge_common.base.retry import Backoff, retry
 from call_control.core.connection_string import AcsAddress
 
 log = logging.getLogger(__name__)
@@ -47,7 +48,7 @@ CONNECT_TIMEOUT_S: Final = 2.0
 READ_TIMEOUT_S: Final = 5.0
 DEADLINE_S: Final = 10.0
 """Limit for one command, all attempts included."""
-_FIRST_PAUSE_S: Final = 0.2
+_BACKOFF: Final = Backoff(0.2, most_s=3.2)
 _STALE_CONTEXT: Final = "IDX23010"
 _TERMINATED: Final = "8528"
 _CODE: Final = re.compile(r"[0-9]{1,6}|[A-Za-z][A-Za-z]{0,63}")
@@ -72,10 +73,10 @@ class AcsError(OutsideError):
     code = "acs"
 
     def __init__(self, message: str, refusal: AcsRefusal, *, acs_code: str = "", retry_after_s: float = 0.0) -> None:
-        super().__init__(message, retry=refusal in (AcsRefusal.THROTTLED, AcsRefusal.UNAVAILABLE))
+        retry = refusal in (AcsRefusal.THROTTLED, AcsRefusal.UNAVAILABLE)
+        super().__init__(message, retry=retry, retry_after_s=retry_after_s)
         self.refusal = refusal
         self.acs_code = acs_code
-        self.retry_after_s = retry_after_s
 
     @property
     def gone(self) -> bool:
@@ -194,10 +195,9 @@ class AcsClient:
 
     async def _ask(self, doing: str, request: Callable[[], Awaitable[T]]) -> T:
         """Send a request; retry retryable errors until the deadline."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._deadline_s
-        pause_s = _FIRST_PAUSE_S
-        while True:
+        deadline = asyncio.get_running_loop().time() + self._deadline_s
+
+        async def attempt() -> T:
             try:
                 async with asyncio.timeout_at(deadline):
                     return await request()
@@ -205,13 +205,14 @@ class AcsClient:
                 raise AcsError(f"ACS did not {doing} within {self._deadline_s} s", AcsRefusal.UNAVAILABLE) from error
             except (AzureError, ValueError) as error:
                 # The SDK raises ValueError for a reply that it cannot decode.
-                refused = refusal_of(error, doing)
-                wait_s = max(pause_s, refused.retry_after_s)
-                if not refused.retry or loop.time() + wait_s >= deadline:
-                    raise refused from error
-            log.warning("asking ACS again", extra=fields(doing=doing, reason=refused.message, wait_s=wait_s))
-            await asyncio.sleep(wait_s)
-            pause_s *= 2
+                raise refusal_of(error, doing) from error
+
+        def report(error: AcsError, delay_s: float) -> None:
+            log.warning(
+                "ACS request failed; retrying", extra=fields(doing=doing, reason=error.message, delay_s=delay_s)
+            )
+
+        return await retry(attempt, replace(_BACKOFF, budget_s=self._deadline_s), AcsError, on_failure=report)
 
 
 def refusal_of(error: AzureError | ValueError, doing: str) -> AcsError:
@@ -254,7 +255,7 @@ def _refusal(status: int, acs_code: str, message: str) -> AcsRefusal:
 def _party(
     raw_id: str,
 ) -> PhoneNumberIdentifier | CommunicationUserIdentifier | MicrosoftTeamsUserIdentifier | MicrosoftTeamsAppIdentifier:
-    """SDK identifier of a target. `raw_id` must have passed `core.policy.targets`."""
+    """SDK identifier of a target. `raw_id` must have passed `raw_id_of`."""
     if raw_id.startswith("4:"):
         return PhoneNumberIdentifier(raw_id.removeprefix("4:"), raw_id=raw_id)
     if raw_id.startswith("8:orgid:"):

@@ -1,9 +1,10 @@
-"""call-control: the service put together, and its console script."""
+"""call-control: the assembled service, and its console script."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from starlette.routing import BaseRoute
 
@@ -22,9 +23,9 @@ from bridge_common.store.leases import Leases
 from bridge_common.wire.keys import Keys
 from call_control.acs_client import AcsClient, MediaFormat
 from call_control.effects import CallUrls, Effects
-from call_control.http.announcement_api import AnnouncementApi
+from call_control.http.announcement_api import SILENCE_S, AnnouncementApi
 from call_control.http.authentication import EventGridGuard, OperatorGuard, entra_verifier
-from call_control.http.operator_access import Operators
+from call_control.http.operator_access import WRONG_KEY_DELAY_S, Operators
 from call_control.http.operator_api import OperatorApi
 from call_control.http.routing_api import RoutingApi
 from call_control.http.webhooks import Webhooks
@@ -38,14 +39,24 @@ from call_control.steps import CallSteps
 KIND = "call-control"
 
 
+@dataclass(frozen=True, slots=True)
+class HttpTiming:
+    wrong_key_delay_s: float = WRONG_KEY_DELAY_S
+    silence_s: float = SILENCE_S
+
+
+DEFAULT_TIMING = HttpTiming()
+
+
 class CallControl:
     """One replica. Builds its clients in `start`, inside the running loop."""
 
-    def __init__(self, settings: CallControlSettings) -> None:
+    def __init__(self, settings: CallControlSettings, timing: HttpTiming = DEFAULT_TIMING) -> None:
         self.draining = False
         self.parts = BackgroundTasks()
         self.name = process_name(KIND)
         self._settings = settings
+        self._timing = timing
         keys = Keys(settings.redis_shards, spread=settings.redis_cluster)
         self._clients = clients_of(settings)
         control = self._clients.control
@@ -53,7 +64,7 @@ class CallControl:
         self._store = CallStore(
             control, keys, record_s=settings.record_retention_s, transcript_s=settings.transcript_retention_s
         )
-        self._says = AnnouncementStore(control, keys)
+        self._announcements = AnnouncementStore(control, keys)
         self._leases = Leases(control, keys, self.name)
         self._fleet = Fleet(control, self.name, KIND, keys)
         source = f"file {settings.routing_policy}" if settings.routing_policy else "settings"
@@ -67,16 +78,19 @@ class CallControl:
 
     def routes(self) -> Sequence[BaseRoute]:
         webhooks = Webhooks(self._inbox, self._grid_guard, self._acs_tokens)
-        operators = Operators(OperatorGuard(revealed(self._settings.api_keys)))
+        operators = Operators(
+            OperatorGuard(revealed(self._settings.api_keys)), wrong_key_delay_s=self._timing.wrong_key_delay_s
+        )
         api = OperatorApi(self._store, self._inbox, operators)
         routing = RoutingApi(self._routing, operators)
-        says = AnnouncementApi(
-            self._says,
+        announcements = AnnouncementApi(
+            self._announcements,
             operators,
             most_characters=self._settings.say_max_characters,
             most_a_minute=self._settings.say_per_minute,
+            silence_s=self._timing.silence_s,
         )
-        return [*webhooks.routes(), *api.routes(), *routing.routes(), *says.routes()]
+        return [*webhooks.routes(), *api.routes(), *routing.routes(), *announcements.routes()]
 
     async def ready(self) -> str:
         if self._worker is None or not self.parts.running:
@@ -91,7 +105,7 @@ class CallControl:
         effects = Effects(self._acs, self._leases, self._store, self._fleet, urls)
         self._worker = InboxWorker(
             self._inbox,
-            CallSteps(self._store, settings.rules, self._routing, self._rings),
+            CallSteps(self._store, settings.call_policy, self._routing, self._rings),
             self._fleet,
             effects,
             name=self.name,
@@ -117,7 +131,7 @@ class CallControl:
 
     async def _work(self, worker: InboxWorker) -> None:
         with contextlib.suppress(OutsideError):
-            # Redis may come later than we do: the worker makes the group then.
+            # If Redis is not up yet, the worker creates the group later.
             await self._inbox.ensure_group()
         await worker.run()
 

@@ -9,18 +9,21 @@ import logging
 import time
 
 from bridge_common.base.log import fields, phone
+from bridge_common.base.log_limit import LineLimit
 from bridge_common.observability import tracing
 from bridge_common.observability.tracing import Begun, Kind, Moment, Span
 from bridge_common.wire.call_record import CallRecord, Status
 from bridge_common.wire.entries import IncomingCall
 from call_control import metrics
+from call_control.core.events.callbacks import AcsEvent
 from call_control.core.machine.call_events import CallEvent
-from call_control.core.machine.end_reasons import label_of
 from call_control.core.policy.ring_limits import Limit
 from call_control.core.policy.routing import Routed
 from call_control.routing.ring_counter import Exceeded
 
 log = logging.getLogger(__name__)
+foreign_log = logging.getLogger("call_control.foreign_callbacks")
+foreign_log.addFilter(LineLimit(per_s=1, burst=10))
 
 
 def begin_trace(entry: IncomingCall) -> Begun:
@@ -32,7 +35,7 @@ def begin_trace(entry: IncomingCall) -> Begun:
     )
 
 
-def tell_arrival(entry: IncomingCall, routed: Routed) -> None:
+def report_arrival(entry: IncomingCall, routed: Routed) -> None:
     metrics.CALLS.labels(Status.RINGING.value).inc()
     log.info(
         "call arrived",
@@ -66,7 +69,16 @@ def report_outdated(entry: IncomingCall, age_ms: int) -> None:
     )
 
 
-def tell_step(was: CallRecord, now: CallRecord, event: CallEvent) -> None:
+def report_foreign_callback(call_id: str, event: AcsEvent, field: str) -> None:
+    """A callback that was posted to the URL of another call. `field`: the field in which they differ."""
+    metrics.FOREIGN_CALLBACKS.labels(event.type).inc()
+    foreign_log.warning(
+        "callback of another call ignored",
+        extra=fields(call_id=call_id, type=event.type, differs=field, connection_id=event.connection_id[:64]),
+    )
+
+
+def report_step(was: CallRecord, now: CallRecord, event: CallEvent) -> None:
     """Log a change of status, and record the metrics and spans that end with it."""
     if now.media_seen and not was.media_seen:
         metrics.ANSWER.labels("media").observe(_since_ring_s(now))
@@ -87,22 +99,22 @@ def tell_step(was: CallRecord, now: CallRecord, event: CallEvent) -> None:
         metrics.ANSWER.labels("answer").observe(_since_ring_s(now))
     elif now.status is Status.CONNECTED:
         metrics.ANSWER.labels("connected").observe(_since_ring_s(now))
-        asked = [Moment("answer asked", now.answered_ms)] if now.answered_ms else []
-        _tell(now, "answer", now.created_ms, now.connected_ms, asked)
+        requested = [Moment("answer requested", now.answered_ms)] if now.answered_ms else []
+        _publish_span(now, "answer", now.created_ms, now.connected_ms, requested)
     elif now.status is Status.ENDED:
-        metrics.ENDED.labels(label_of(now.end_reason)).inc()
-        _tell(now, "call", now.created_ms, now.ended_ms, reason=now.end_reason)
+        metrics.ENDED.labels(metrics.end_reason_label(now.end_reason)).inc()
+        _publish_span(now, "call", now.created_ms, now.ended_ms, reason=now.end_reason)
 
 
-def tell_command(record: CallRecord, name: str, began_ms: float, outcome: str, failure: str = "") -> None:
+def report_command(record: CallRecord, name: str, began_ms: float, outcome: str, failure: str = "") -> None:
     """Record the metrics and the span of a finished command to ACS."""
     metrics.ACS_REQUESTS.labels(name, outcome).inc()
     now = tracing.now_ms()
     metrics.ACS_REQUEST.labels(name).observe((now - began_ms) / 1000)
-    _tell(record, f"ACS {name}", began_ms, now, kind="client", outcome=outcome, failure=failure)
+    _publish_span(record, f"ACS {name}", began_ms, now, kind="client", outcome=outcome, failure=failure)
 
 
-def _tell(
+def _publish_span(
     record: CallRecord,
     name: str,
     began_ms: float,

@@ -1,4 +1,4 @@
-"""Carries out the call machine's commands: toward ACS, the lease table and the streams."""
+"""Carries out the commands of the call machine: requests to ACS, the lease table, the streams."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bridge_common.store.leases import Leases
 from bridge_common.wire import media_token
 from bridge_common.wire.call_record import CallRecord
 from call_control.acs_client import AcsError, Connection
-from call_control.call_telemetry import tell_command
+from call_control.call_telemetry import report_command
 from call_control.core.machine.call_commands import (
     AcsCommand,
     Answer,
@@ -40,11 +40,11 @@ log = logging.getLogger(__name__)
 
 _RELAY = "agent-relay"
 _TOKEN_MARGIN_S = 300
-"""How much longer than the longest call a media URL is good."""
+"""A media URL is valid for this time after the longest call."""
 
 
 class Acs(Protocol):
-    """`AcsClient`, as far as commands need it."""
+    """The interface of `AcsClient` that commands use."""
 
     async def answer(
         self, context: str, *, callback_url: str, media_url: str, operation_context: str, request_id: str
@@ -62,7 +62,7 @@ class Acs(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CallUrls:
-    """The addresses that ACS gets for one call: made from settings, never from a request's Host header."""
+    """The URLs of one call for ACS, from the settings and never from the Host header of a request."""
 
     base_url: str
     media_base_url: str
@@ -73,7 +73,7 @@ class CallUrls:
         return f"{self.base_url}/api/callbacks/{call_id}"
 
     def media(self, call_id: str, answered_s: float) -> str:
-        """The same for every attempt at the answer: a repeated request must say what the first one said."""
+        """Equal for every attempt of the answer, because a repeated request must have the same content."""
         token = media_token.mint(self.token_keys, call_id, int(answered_s + self.longest_call_s + _TOKEN_MARGIN_S))
         return f"{self.media_base_url}/ws/{call_id}/{token}"
 
@@ -89,7 +89,7 @@ class Effects:
     async def run(self, record: CallRecord, commands: Sequence[AtOnce]) -> list[CommandDone | CommandFailed]:
         """Carry out the commands in order and return their results.
 
-        Doing a command twice does no more than doing it once. Raises `OutsideError` when Redis does not answer.
+        Commands are idempotent. Raises `OutsideError` if Redis does not answer.
         """
         return [await self._run(record, command) for command in commands]
 
@@ -117,33 +117,25 @@ class Effects:
             await self.store.end_streams(call_id, command.reason, apologize=command.apologize)
             return
         if not await self.leases.offer(call_id):
-            # The call ended between our look at the record and the offer.
+            # The call ended after the record was loaded.
             await self.leases.end(call_id)
 
-    async def _ask(
-        self,
-        record: CallRecord,
-        command: ToAcs,
-    ) -> CommandDone | CommandFailed:
+    async def _ask(self, record: CallRecord, command: ToAcs) -> CommandDone | CommandFailed:
         name, began_ms = type(command).__name__, tracing.now_ms()
         try:
             connection = await self._request(record, command)
         except AcsError as error:
-            tell_command(record, name, began_ms, error.refusal.value, failure=error.message)
+            report_command(record, name, began_ms, error.refusal.value, failure=error.message)
             log.warning(
-                "ACS did not carry out a command",
+                "ACS command failed",
                 extra=fields(call_id=record.call_id, command=name, refusal=error.refusal.value, reason=error.message),
             )
             code = error.refusal.value if error.refusal.value != "refused" else error.acs_code
             return CommandFailed(command.seq, code, gone=error.gone)
-        tell_command(record, name, began_ms, "done")
+        report_command(record, name, began_ms, "done")
         return CommandDone(command.seq, connection.connection_id, connection.state)
 
-    async def _request(
-        self,
-        record: CallRecord,
-        command: ToAcs,
-    ) -> Connection:
+    async def _request(self, record: CallRecord, command: ToAcs) -> Connection:
         acs, context, connection_id = self.acs, record.incoming_call_context, record.connection_id
         request_id = request_id_of(record.call_id, command.seq)
         match command:

@@ -12,11 +12,13 @@ import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 from bridge_common.base.errors import BridgeError, OutsideError
 from bridge_common.base.log import fields
 from bridge_common.base.outage_logger import OutageLogger, Refusals
+from bridge_common.base.retry import Backoff, repeat, retry
 from bridge_common.observability.telemetry import ACTIVE_CALLS
 from bridge_common.store.fleet import BEAT_S, Fleet
 from bridge_common.store.inbox import Delivery, Inbox
@@ -24,20 +26,31 @@ from bridge_common.wire.call_record import CallRecord
 from call_control import metrics
 from call_control.core.machine.call_commands import AtOnce
 from call_control.core.machine.call_events import CommandDone, CommandFailed
-from call_control.core.machine.call_machine import outstanding
+from call_control.core.machine.transition import outstanding
 from call_control.steps import CallSteps
 
 log = logging.getLogger(__name__)
 
 CAPACITY: Final = 256
 """Entries processed concurrently. Most take a few ms; those that wait for ACS must not block the others."""
-READ_BLOCK_MS: Final = 500
-TIMER_POLL_S: Final = 0.4
-"""Below the shortest timer of a call (`CallPolicy`), so that each timer is read before it is due."""
-ORPHAN_POLL_S: Final = 0.5
-FORGET_POLL_S: Final = 30.0
-_PAUSE_S: Final = 0.2
-_LONGEST_PAUSE_S: Final = 2.0
+_LOOP_BACKOFF: Final = Backoff.constant(0.2)
+_ENTRY_BACKOFF: Final = Backoff(0.2, most_s=2.0)
+_DRAINED_PAUSE_S: Final = 0.2
+_FAULT_PAUSE_S: Final = 2.0
+"""After an unexpected exception."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerTiming:
+    read_block_ms: int = 500
+    timer_poll_s: float = 0.4
+    """Below the shortest timer of a call (`CallPolicy`), so that each timer is read before it is due."""
+    orphan_poll_s: float = 0.5
+    forget_poll_s: float = 30.0
+    beat_s: float = BEAT_S
+
+
+DEFAULT_TIMING: Final = WorkerTiming()
 
 
 class CommandRunner(Protocol):
@@ -61,29 +74,34 @@ class InboxWorker:
         *,
         name: str,
         follow_routing: Callable[[], Awaitable[None]],
+        timing: WorkerTiming = DEFAULT_TIMING,
     ) -> None:
         self._inbox = inbox
         self._steps = steps
         self._fleet = fleet
         self._effects = effects
         self._name = name
-        self._take_routing = follow_routing
+        self._sync_routing = follow_routing
+        self._timing = timing
         self._free = asyncio.Semaphore(CAPACITY)
         self._tasks = asyncio.TaskGroup()
-        self._in_hand: set[tuple[str, str]] = set()
+        self._in_progress: set[tuple[str, str]] = set()
         self._idle = asyncio.Event()
         self._idle.set()
         self._draining = False
         self._reading: set[Inbox] = set()
-        self._reads_no_more = asyncio.Event()
-        self._outage = OutageLogger(log, "working off the inbox")
+        self._stopped_reading = asyncio.Event()
+        self._outage = OutageLogger(log, "processing the inbox")
+        self._entry_outage = OutageLogger(
+            log, begun="inbox entry failed; retrying", over="inbox entries processed again"
+        )
         self.refusals = Refusals()
         """Refused reads, by the inbox of each shard."""
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as self._tasks:
-            for alone in (self._beat, self._follow_routing):
-                self._tasks.create_task(self._forever(alone, self._inbox))
+            for loop in (self._beat, self._follow_routing):
+                self._tasks.create_task(self._forever(loop, self._inbox))
             # An unreachable server does not block the inboxes of the others.
             for part in self._inbox.parts():
                 self._reading.add(part)
@@ -95,10 +113,10 @@ class InboxWorker:
         if self._draining:
             self._reading.discard(inbox)
             if not self._reading:
-                self._reads_no_more.set()
-            return _PAUSE_S
+                self._stopped_reading.set()
+            return _DRAINED_PAUSE_S
         try:
-            deliveries = await inbox.read(block_ms=READ_BLOCK_MS)
+            deliveries = await inbox.read(block_ms=self._timing.read_block_ms)
         except OutsideError as error:
             self.refusals.failed(inbox, error)
             raise
@@ -108,94 +126,100 @@ class InboxWorker:
 
     async def _adopt_orphans(self, inbox: Inbox) -> float:
         # Sleep first: after an outage the other replicas need time for a heartbeat.
-        await asyncio.sleep(ORPHAN_POLL_S)
+        await asyncio.sleep(self._timing.orphan_poll_s)
         if not self._draining and await inbox.has_pending():
             await self._take(await inbox.claim_orphans({*await self._fleet.live(), self._name}))
         return 0.0
 
     async def _forget_consumers(self, inbox: Inbox) -> float:
-        await asyncio.sleep(ORPHAN_POLL_S)
+        await asyncio.sleep(self._timing.orphan_poll_s)
         await inbox.forget_dead_consumers({*await self._fleet.live(), self._name})
-        return FORGET_POLL_S
+        return self._timing.forget_poll_s
 
     async def _fire_timers(self, inbox: Inbox) -> float:
         fired = await inbox.fire_due_timers()
-        return min(fired.next_in_s, TIMER_POLL_S)
+        return min(fired.next_in_s, self._timing.timer_poll_s)
 
     async def _follow_routing(self, _: Inbox) -> float:
-        await self._take_routing()
+        await self._sync_routing()
         return 0.0
 
     async def _beat(self, _: Inbox) -> float:
         with contextlib.suppress(OutsideError):
-            await self._fleet.beat(capacity=CAPACITY, active=len(self._in_hand), draining=self._draining)
+            await self._fleet.beat(capacity=CAPACITY, active=len(self._in_progress), draining=self._draining)
         ACTIVE_CALLS.set(self._steps.calls)
-        return BEAT_S
+        return self._timing.beat_s
 
     async def _take(self, deliveries: list[Delivery]) -> None:
         for delivery in deliveries:
-            if _place(delivery) in self._in_hand:
+            if _place(delivery) in self._in_progress:
                 continue
-            self._in_hand.add(_place(delivery))
+            self._in_progress.add(_place(delivery))
             self._idle.clear()
             await self._free.acquire()
-            self._tasks.create_task(self._work_off(delivery))
+            self._tasks.create_task(self._process(delivery))
 
     async def drain(self) -> None:
         """Stop reading the inbox; return when all entries in progress are done."""
         self._draining = True
-        await self._reads_no_more.wait()
+        await self._stopped_reading.wait()
         await self._idle.wait()
 
     async def _forever(self, loop: Callable[[Inbox], Awaitable[float]], inbox: Inbox) -> None:
         """Run a loop across outages of Redis. All loops together log two lines for each outage: begun, over."""
-        doing = loop.__name__.strip("_")
-        while True:
+        doing, failed = loop.__name__.strip("_"), False
+
+        async def step() -> float:
+            nonlocal failed
+            if failed:
+                # Redis may have restarted without data, and then lacks the consumer group.
+                with contextlib.suppress(OutsideError):
+                    await inbox.ensure_group()
+            failed = True
             try:
                 pause_s = await loop(inbox)
-                self._outage.worked(task=(doing, inbox))
-                await asyncio.sleep(pause_s)
-            except OutsideError as error:
-                self._outage.failed(task=(doing, inbox), doing=doing, error=error.message)
-                await asyncio.sleep(_PAUSE_S)
-                await _restore_group(inbox)
+            except OutsideError:
+                raise
             except Exception:
                 log.exception("worker loop failed; restarting", extra=fields(doing=doing))
-                await asyncio.sleep(_LONGEST_PAUSE_S)
+                pause_s = _FAULT_PAUSE_S
+            failed = False
+            return pause_s
+
+        await repeat(step, _LOOP_BACKOFF, self._outage, task=(doing, inbox), doing=doing)
 
     # -- one entry ---------------------------------------------------------------------------------------------------
-    async def _work_off(self, delivery: Delivery) -> None:
+    async def _process(self, delivery: Delivery) -> None:
         """Retry the entry while Redis or ACS is unreachable. An entry that fails otherwise is logged and dropped."""
-        pause_s = _PAUSE_S
+        place = _place(delivery)
         metrics.INBOX_WAIT.observe(max(time.time() - delivery.at_ms / 1000, 0.0))
+
+        async def attempt() -> None:
+            await self._act(delivery)
+            await self._inbox.ack(delivery)
+
+        def report(error: OutsideError, _: float) -> None:
+            self._entry_outage.failed(task=place, **_about(delivery, error.message))
+
         try:
-            while True:
-                try:
-                    await self._act(delivery)
-                    await self._inbox.ack(delivery)
-                    metrics.ENTRIES.labels(type(delivery.entry).__name__).inc()
-                    return
-                except OutsideError as error:
-                    if pause_s == _PAUSE_S:
-                        log.warning("inbox entry failed; retrying", extra=_about(delivery, error.message))
-                    await asyncio.sleep(pause_s)
-                    pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
-                except Exception as error:
-                    # Endless retries would not help, and the call's deadlines still end it.
-                    log.exception("an inbox entry is dropped", extra=_about(delivery, str(error)))
-                    await self._drop(delivery)
-                    return
+            await retry(attempt, _ENTRY_BACKOFF, OutsideError, on_failure=report, refused_too=True)
+            metrics.ENTRIES.labels(type(delivery.entry).__name__).inc()
+        except Exception as error:
+            # Endless retries would not help, and the call's deadlines still end it.
+            log.exception("inbox entry failed; dropping it", extra=fields(**_about(delivery, str(error))))
+            await self._drop(delivery)
         finally:
-            self._in_hand.discard(_place(delivery))
+            self._entry_outage.worked(task=place)
+            self._in_progress.discard(place)
             self._free.release()
-            if not self._in_hand:
+            if not self._in_progress:
                 self._idle.set()
 
     async def _drop(self, delivery: Delivery) -> None:
         try:
             await self._inbox.ack(delivery)
         except BridgeError as error:
-            log.warning("a dropped entry stays pending", extra=_about(delivery, error.message))
+            log.warning("dropped inbox entry stays pending", extra=fields(**_about(delivery, error.message)))
 
     async def _act(self, delivery: Delivery) -> None:
         entry, cause = delivery.entry, delivery.entry_id
@@ -210,20 +234,11 @@ class InboxWorker:
             record = await self._steps.take_results(record, results, cause)
 
 
-async def _restore_group(inbox: Inbox) -> None:
-    """Redis may have restarted without data, and then lacks the consumer group."""
-    try:
-        await inbox.ensure_group()
-    except OutsideError as error:
-        log.debug("no consumer group yet", extra=fields(reason=error.message))
-
-
 def _place(delivery: Delivery) -> tuple[str, str]:
     """Key of a delivery: the inboxes of two shards may use the same entry id."""
     return delivery.tag, delivery.entry_id
 
 
 def _about(delivery: Delivery, reason: str) -> dict[str, object]:
-    return fields(
-        call_id=delivery.entry.call_id, entry=type(delivery.entry).__name__, cause=delivery.entry_id, reason=reason
-    )
+    entry = delivery.entry
+    return {"call_id": entry.call_id, "entry": type(entry).__name__, "cause": delivery.entry_id, "reason": reason}

@@ -10,9 +10,20 @@ from bridge_common.wire.entries import InboxEntry
 from call_control.acs_client import AcsRefusal
 from call_control.core.machine.call_commands import ToAcs
 from call_control.core.machine.call_events import KNOWN_CALLBACKS
-from call_control.core.machine.end_reasons import REASON_LABELS
 from call_control.core.policy.ring_limits import Limit
 
+_END_REASONS: Final = frozenset(
+    {
+        *("caller_hung_up", "redirected", "rejected", "on_behalf_of_callee", "over_limit", "ring_expired", "ended"),
+        *("no_capacity", "no_voice", "voice_lost", "media_lost", "never_connected", "too_long"),
+        *("transferred", "not_transferred"),
+        *("hung_up_by_operator", "hung_up_by_agent", "hung_up_by_media-gateway"),
+        *("acs_stale_context", "acs_gone", "acs_auth", "acs_throttled", "acs_unavailable", "acs_overtaken"),
+    }
+)
+_ACS: Final = "acs_refused"
+"""`acs_<code>` with any code."""
+REASON_LABELS: Final = frozenset({*_END_REASONS, _ACS, *KNOWN_CALLBACKS})
 _COMMAND: Final = Label("command", (command.__name__ for command in get_args(ToAcs)))
 
 CALLS: Final = counter("bridge_calls_total", "Calls by status reached, once per status", Label("status", Status))
@@ -48,10 +59,19 @@ ACS_REQUEST: Final = histogram(
 )  # fmt: skip
 WEBHOOK_EVENTS: Final = counter(
     "bridge_webhook_events_total", "Events that Azure posted, by kind and outcome",
-    Label("kind", ("IncomingCall", *KNOWN_CALLBACKS)), Label("fate", ("new", "duplicate", "ignored", "refused")),
+    Label("kind", ("IncomingCall", *KNOWN_CALLBACKS)), Label("outcome", ("new", "duplicate", "ignored", "refused")),
 )  # fmt: skip
 FOREIGN_CALLBACKS: Final = counter(
     "bridge_foreign_callbacks_total",
     "Callbacks ignored because they belong to another call, by event type",
     Label("kind", KNOWN_CALLBACKS),
 )
+
+
+def end_reason_label(reason: str) -> str:
+    """`CallDisconnected_0_7000` is counted as `CallDisconnected`: sender and caller decide about the numbers."""
+    if reason in _END_REASONS:
+        return reason
+    if reason.startswith("acs_"):
+        return _ACS
+    return reason.partition("_")[0]

@@ -12,15 +12,15 @@ from pydantic import BeforeValidator, Field, SecretStr, ValidationInfo, field_va
 from bridge_common.base.errors import InputError
 from bridge_common.service import insecure
 from bridge_common.service.acs_settings import AcsTrustSettings, lower
+from bridge_common.service.setting_files import read_setting_file
 from bridge_common.service.settings import CommaSeparated, Secrets
 from call_control.core.connection_string import AcsAddress, endpoint_of, parse_connection_string
 from call_control.core.machine.transition import CallPolicy
-from call_control.core.policy.party_pattern import ANONYMOUS, decode_pattern
+from call_control.core.policy.parties import ANONYMOUS, decode_pattern, raw_id_of
+from call_control.core.policy.policy_text import MAX_BYTES, PolicyError, policy_of_text
 from call_control.core.policy.ring_limits import RingLimits, Treatment
 from call_control.core.policy.routing import Routing
-from call_control.core.policy.routing_policy import Policy, PolicyError
-from call_control.core.policy.targets import raw_id_of
-from call_control.routing.policy_file import load_policy
+from call_control.core.policy.routing_policy import Policy
 
 T = TypeVar("T")
 
@@ -127,7 +127,7 @@ class CallControlSettings(AcsTrustSettings):
     @classmethod
     def _patterns(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if any(_plain(decode_pattern, one).text == ANONYMOUS for one in value):
-            raise ValueError("anonymous is not a target")
+            raise ValueError("anonymous is not a target; remove it")
         return value
 
     @field_validator("routing_policy")
@@ -153,7 +153,7 @@ class CallControlSettings(AcsTrustSettings):
         return parse_connection_string(secret) if secret else AcsAddress(self.acs_endpoint)
 
     @property
-    def rules(self) -> CallPolicy:
+    def call_policy(self) -> CallPolicy:
         return CallPolicy(
             answer_at_once=self.answer_when == "at_once",
             ring_ms=round(self.ring_time_s * 1000),
@@ -187,10 +187,19 @@ class CallControlSettings(AcsTrustSettings):
         return load_policy(self.routing_policy) if self.routing_policy else None
 
 
+def load_policy(path: Path) -> Policy:
+    """Raises `PolicyError` with every mistake in the file."""
+    try:
+        text = read_setting_file(path, MAX_BYTES)
+    except InputError as error:
+        raise PolicyError([error.message]) from error
+    return policy_of_text(text)
+
+
 def _address(value: str, *schemes: str) -> str:
     parts = urlsplit(value)
     if parts.scheme not in schemes or not parts.netloc or parts.query or parts.fragment:
-        raise ValueError(f"{' or '.join(f'{scheme}://' for scheme in schemes)} and a host is needed")
+        raise ValueError(f"is not a URL of the form {' or '.join(f'{scheme}://<host>' for scheme in schemes)}")
     return value.rstrip("/")
 
 

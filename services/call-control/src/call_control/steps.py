@@ -19,13 +19,13 @@ from bridge_common.base.log import fields
 from bridge_common.store.call_store import CallStore, Deadlines
 from bridge_common.wire.call_record import CallRecord, Status
 from bridge_common.wire.entries import Callback, InboxEntry, IncomingCall
-from call_control import foreign_callbacks
 from call_control.call_telemetry import (
     begin_trace,
+    report_arrival,
+    report_foreign_callback,
     report_outdated,
     report_over_limit,
-    tell_arrival,
-    tell_step,
+    report_step,
 )
 from call_control.core.events.callbacks import AcsEvent, decode_data
 from call_control.core.machine.call_events import CallEvent, CommandDone, CommandFailed, RingExpired
@@ -56,10 +56,10 @@ class CallSteps:
     """
 
     def __init__(
-        self, store: CallStore, rules: CallPolicy, routing: RoutingSource, rings: RingCounter | None = None
+        self, store: CallStore, policy: CallPolicy, routing: RoutingSource, rings: RingCounter | None = None
     ) -> None:
         self._store = store
-        self._rules = rules
+        self._policy = policy
         self._routing = routing
         self._rings = rings
         self._turns: dict[str, _Turn] = {}
@@ -91,20 +91,20 @@ class CallSteps:
 
     async def _arrive(self, entry: IncomingCall, cause: str) -> CallRecord | None:
         age_ms = _now_ms() - (entry.rang_ms or entry.received_ms)
-        if age_ms > self._rules.ring_ms:
+        if age_ms > self._policy.ring_ms:
             return await self._arrive_late(entry, age_ms, cause)
         routing = await self._routing.routing()
         routed, exceeded = await self._limited(entry, routing)
         trace = begin_trace(entry)
         blank = replace(_blank(entry), route=routed.rule, route_reason=routed.reason, traceparent=trace.traceparent)
-        step = apply(blank, routed.decision, _now_ms(), self._rules, cause)
+        step = apply(blank, routed.decision, _now_ms(), self._policy, cause)
         if await self._store.create(step.record, _deadlines(blank, step.record)):
             self._routing.count(routed)
             trace.tell()
-            tell_arrival(entry, routed)
+            report_arrival(entry, routed)
             if exceeded is not None:
                 report_over_limit(entry, exceeded)
-            tell_step(blank, step.record, routed.decision)
+            report_step(blank, step.record, routed.decision)
             return step.record
         return await self._store.load(entry.call_id)
 
@@ -113,10 +113,10 @@ class CallSteps:
         reason = f"its event was {age_ms / 1000:.0f} s old"
         blank = replace(_blank(entry), route="RING_TIME_S", route_reason=reason)
         expired = RingExpired()
-        step = apply(blank, expired, _now_ms(), self._rules, cause)
+        step = apply(blank, expired, _now_ms(), self._policy, cause)
         if await self._store.create(step.record, _deadlines(blank, step.record)):
             report_outdated(entry, age_ms)
-            tell_step(blank, step.record, expired)
+            report_step(blank, step.record, expired)
             return step.record
         return await self._store.load(entry.call_id)
 
@@ -128,32 +128,35 @@ class CallSteps:
         exceeded = await self._rings.exceeded(entry)
         if exceeded is None:
             return routed, None
-        target = routing.people or self._rules.redirect_target
+        target = routing.human_agents or self._policy.redirect_target
         return self._rings.limits.turn_away(entry, exceeded.limit, target), exceeded
 
     async def _commit(
         self, call_id: str, events: Sequence[CallEvent], cause: str, known: CallRecord | None = None
     ) -> CallRecord | None:
-        people = (await self._routing.routing()).people
-        rules = replace(self._rules, redirect_target=people, transfer_target=people) if people else self._rules
+        policy, agents = self._policy, (await self._routing.routing()).human_agents
+        if agents:
+            policy = replace(policy, redirect_target=agents, transfer_target=agents)
         for _ in range(_SWAPS):
             before, known = known or await self._store.load(call_id), None
             if before is None:
-                log.info("an event for a call that is not there", extra=fields(call_id=call_id, cause=cause))
+                log.info("event for an unknown call dropped", extra=fields(call_id=call_id, cause=cause))
                 return None
             record, steps = before, []
             for event in events:
-                step = apply(record, event, _now_ms(), rules, cause)
+                step = apply(record, event, _now_ms(), policy, cause)
                 steps.append((record, step, event))
                 record = step.record
             if record != before and not await self._store.save(before, record, _deadlines(before, record)):
                 continue
             for was, step, event in steps:
                 if step.foreign and isinstance(event, AcsEvent):
-                    foreign_callbacks.report(call_id, event, step.foreign)
-                tell_step(was, step.record, event)
+                    report_foreign_callback(call_id, event, step.foreign)
+                report_step(was, step.record, event)
             return record if record == before else replace(record, version=before.version + 1)
-        raise OutsideError("the call's record is written by others all the time", retry=True)
+        raise OutsideError(
+            f"call record not saved: other replicas changed it {_SWAPS} times in a row; retry", retry=True
+        )
 
     @asynccontextmanager
     async def _turn(self, call_id: str) -> AsyncIterator[None]:

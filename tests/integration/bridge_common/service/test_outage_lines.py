@@ -16,7 +16,7 @@ from tests.support.eventually import eventually
 
 pytestmark = pytest.mark.timeout(60)
 PARTS = {
-    "call_control": {"the heartbeat", "working off the inbox"},
+    "call_control": {"the heartbeat", "processing the inbox"},
     "media_gateway": {"the heartbeat"},
     "agent_relay": {"the heartbeat", "claiming calls"},
 }

@@ -1,4 +1,4 @@
-"""Text that operators want said, from HTTP to the call's say stream."""
+"""Announcements of operators, from HTTP to the announcement stream of the call."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bridge_common.store.announcement_store import AnnouncementStore
 from bridge_common.wire.call_record import Status
 from bridge_common.wire.entries import HangUp, Say
 from bridge_common.wire.entry_codec import decode
-from call_control.http import announcement_api
+from call_control.app import HttpTiming
 from tests.support.eventually import eventually
 from tests.support.scripted_acs import ScriptedAcs
 from tests.support.switchboard import OPERATOR, PhoneCall, Switchboard, switchboard
@@ -37,7 +37,7 @@ def path(call: PhoneCall) -> str:
     return f"/api/calls/{call.call_id}/say"
 
 
-async def test_a_text_at_once(board: Switchboard) -> None:
+async def test_a_complete_text(board: Switchboard) -> None:
     call = await ringing(board)
     text = " " + "Good morning. " * 100
     reply = await board.http.post(path(call), json={"text": text, "interrupt": True}, headers=OPERATOR)
@@ -75,42 +75,44 @@ async def test_a_text_that_is_still_being_written(board: Switchboard, form: str)
     assert {piece.say_id for piece in found} == {reply.json()["say_id"]}
 
 
-async def test_crumbs_are_gathered(board: Switchboard) -> None:
+async def test_small_pieces_are_gathered(board: Switchboard) -> None:
     call = await ringing(board)
 
-    async def crumbs() -> AsyncIterator[bytes]:
+    async def small_pieces() -> AsyncIterator[bytes]:
         for _ in range(500):
             yield b"a "
 
-    await board.http.post(path(call), content=crumbs(), headers=PLAIN)
+    await board.http.post(path(call), content=small_pieces(), headers=PLAIN)
     found = await pieces(board, call)
     assert "".join(piece.text for piece in found) == "a " * 500
     assert len(found) < 100
 
 
-async def test_a_writer_that_goes_away_or_falls_silent_ends_its_text(
-    board: Switchboard, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def never_ending(go_on: asyncio.Event) -> AsyncIterator[bytes]:
+    yield b"Good morning."
+    await go_on.wait()
+    yield b" Too late."
+
+
+async def test_a_client_that_disconnects_ends_its_text(board: Switchboard) -> None:
     call = await ringing(board)
-
-    go_on = asyncio.Event()
-
-    async def never_ending() -> AsyncIterator[bytes]:
-        yield b"Good morning."
-        await go_on.wait()
-        yield b" Too late."
-
-    asking = asyncio.create_task(board.http.post(path(call), content=never_ending(), headers=PLAIN))
+    request = asyncio.create_task(board.http.post(path(call), content=never_ending(asyncio.Event()), headers=PLAIN))
     await eventually(lambda: pieces(board, call))
-    asking.cancel()
-    await asyncio.gather(asking, return_exceptions=True)
-    await eventually(lambda: _ended(board, call, 1), what="the text of a writer that went away ends")
-    monkeypatch.setattr(announcement_api, "SILENCE_S", 0.1)
-    asking = asyncio.create_task(board.http.post(path(call), content=never_ending(), headers=PLAIN))
-    await eventually(lambda: _ended(board, call, 2), what="the text of a writer that fell silent ends")
-    go_on.set()
-    reply = await asking
-    assert (reply.status_code, reply.json()["error"]["code"]) == (408, "request_timeout")
+    request.cancel()
+    await asyncio.gather(request, return_exceptions=True)
+    await eventually(lambda: _ended(board, call, 1), what="the text of the client ends")
+
+
+async def test_a_client_that_pauses_too_long_ends_its_text(
+    redis_url: str, clients: RedisClients, acs: ScriptedAcs
+) -> None:
+    async with switchboard(redis_url, clients, acs, timing=HttpTiming(silence_s=0.1)) as board:
+        call, go_on = await ringing(board), asyncio.Event()
+        request = asyncio.create_task(board.http.post(path(call), content=never_ending(go_on), headers=PLAIN))
+        await eventually(lambda: _ended(board, call, 1), what="the text of the client ends")
+        go_on.set()
+        reply = await request
+        assert (reply.status_code, reply.json()["error"]["code"]) == (408, "request_timeout")
 
 
 async def _ended(board: Switchboard, call: PhoneCall, number: int) -> bool:
@@ -118,35 +120,35 @@ async def _ended(board: Switchboard, call: PhoneCall, number: int) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("form", "body", "status", "complaint"),
+    ("form", "body", "status", "fault"),
     [
-        ("application/json", b'{"txt": "a"}', 400, "not known: txt"),
-        ("application/json", b'{"text": ""}', 400, "text: a text is needed"),
-        ("application/json", b'{"text": " \\n "}', 400, "there is none"),
+        ("application/json", b'{"txt": "a"}', 400, "unknown field `txt`"),
+        ("application/json", b'{"text": ""}', 400, "`text` is empty"),
+        ("application/json", b'{"text": " \\n "}', 400, "the text is empty"),
         ("application/json", b'{"text": "a", "interrupt": "no"}', 400, "interrupt"),
-        ("application/json", b"", 400, "not JSON"),
-        ("text/plain", b"", 400, "there is none"),
+        ("application/json", b"", 400, "not valid JSON"),
+        ("text/plain", b"", 400, "the text is empty"),
         ("text/plain", b"\xff", 400, "UTF-8"),
         ("text/plain; charset=latin-1", b"a", 415, "UTF-8"),
-        ("application/x-ndjson", b'{"text": "a"}\n{}', 400, "line 2.text"),
+        ("application/x-ndjson", b'{"text": "a"}\n{}', 400, "line 2 is not valid: Object missing"),
         ("application/xml", b"a", 415, "text/plain"),
         ("", b"a", 415, "text/plain"),
         ("application/json", b'{"text": "' + b"a" * 501 + b'"}', 413, "500 characters"),
         ("text/plain", b"a" * 501, 413, "500 characters"),
     ],
 )
-async def test_bad_texts(
-    redis_url: str, clients: RedisClients, acs: ScriptedAcs, form: str, body: bytes, status: int, complaint: str
+async def test_invalid_texts(
+    redis_url: str, clients: RedisClients, acs: ScriptedAcs, form: str, body: bytes, status: int, fault: str
 ) -> None:
     async with switchboard(redis_url, clients, acs, SAY_MAX_CHARACTERS="500") as board:
         call = await ringing(board)
         reply = await board.http.post(path(call), content=body, headers={**OPERATOR, "Content-Type": form})
         assert reply.status_code == status
-        assert complaint in reply.json()["error"]["message"]
-        assert all(piece.text in ("a", "") for piece in await pieces(board, call)), "no more than came before the fault"
+        assert fault in reply.json()["error"]["message"]
+        assert all(piece.text in ("a", "") for piece in await pieces(board, call)), "only the text before the fault"
 
 
-async def test_a_text_that_becomes_too_long_ends_where_it_does(
+async def test_a_text_that_becomes_too_long_ends_at_the_limit(
     redis_url: str, clients: RedisClients, acs: ScriptedAcs
 ) -> None:
     async with switchboard(redis_url, clients, acs, SAY_MAX_CHARACTERS="20") as board:
@@ -167,7 +169,7 @@ async def test_a_text_that_becomes_too_long_ends_where_it_does(
         ]
 
 
-async def test_calls_in_which_nothing_can_be_said(board: Switchboard) -> None:
+async def test_calls_that_accept_no_announcement(board: Switchboard) -> None:
     for call_id in ("call_0123456789abcdef01234567", "x"):
         reply = await board.http.post(f"/api/calls/{call_id}/say", json={"text": "Hello."}, headers=OPERATOR)
         assert (reply.status_code, reply.json()["error"]["code"]) == (404, "not_found")
@@ -193,7 +195,7 @@ async def test_too_many(redis_url: str, clients: RedisClients, acs: ScriptedAcs)
         assert 1 <= int(refused.headers["Retry-After"]) <= 60
 
 
-async def test_a_text_that_the_caller_interrupted_is_told_so(board: Switchboard) -> None:
+async def test_an_interrupted_announcement_is_a_409(board: Switchboard) -> None:
     call = await ringing(board)
     go_on = asyncio.Event()
 

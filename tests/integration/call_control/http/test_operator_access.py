@@ -1,4 +1,4 @@
-"""Who gets into the operator API, what wrong keys cost, and what the audit log says of each request."""
+"""Access to the operator API: API keys, the limit for wrong keys, and the audit log."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ import pytest
 
 from bridge_common.redis.clients import RedisClients
 from bridge_common.wire.call_record import Status
+from call_control.app import HttpTiming
 from call_control.core.wrong_keys import PER_SOURCE
 from tests.support.scripted_acs import ScriptedAcs
 from tests.support.switchboard import OPERATOR, PhoneCall, Switchboard, switchboard
 
 WRONG = {"X-Api-Key": "guessed-key-of-a-stranger"}
-PEOPLE = {"people": {"phone": "+18005550000"}, "rules": [{"name": "rest", "redirect": "people"}]}
+POLICY = {"human_agents": {"phone": "+18005550000"}, "rules": [{"name": "rest", "redirect": "human_agents"}]}
 
 
 def audited(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
@@ -35,7 +36,7 @@ def quiet_log() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("quiet_log")
-async def test_every_read_and_change_has_a_line(board: Switchboard, caplog: pytest.LogCaptureFixture) -> None:
+async def test_every_request_has_a_line(board: Switchboard, caplog: pytest.LogCaptureFixture) -> None:
     call = PhoneCall()
     await board.ring(call)
     await board.reaches(call, Status.RINGING)
@@ -47,8 +48,8 @@ async def test_every_read_and_change_has_a_line(board: Switchboard, caplog: pyte
     await board.http.post(f"{one}/say", json={"text": "Hello."}, headers=OPERATOR)
     await board.http.post(f"{one}/hangup", headers=OPERATOR)
     await board.http.get("/api/routing", headers=OPERATOR)
-    await board.http.put("/api/routing", json=PEOPLE, headers=OPERATOR | {"If-Match": "*"})
-    await board.http.put("/api/routing/everyone_to_people", content=b"true", headers=OPERATOR)
+    await board.http.put("/api/routing", json=POLICY, headers=OPERATOR | {"If-Match": "*"})
+    await board.http.put("/api/routing/kill_switch", content=b"true", headers=OPERATOR)
     await board.http.delete("/api/routing", headers=OPERATOR)
     await board.http.get("/api/calls/call_x", headers=OPERATOR)
     lines = audited(caplog)
@@ -60,7 +61,7 @@ async def test_every_read_and_change_has_a_line(board: Switchboard, caplog: pyte
         ("POST /api/calls/{call_id}/hangup", 202, "ok"),
         ("GET /api/routing", 200, "ok"),
         ("PUT /api/routing", 200, "ok"),
-        ("PUT /api/routing/everyone_to_people", 200, "ok"),
+        ("PUT /api/routing/kill_switch", 200, "ok"),
         ("DELETE /api/routing", 428, "precondition_required"),
         ("GET /api/calls/{call_id}", 404, "not_found"),
     ]
@@ -71,11 +72,13 @@ async def test_every_read_and_change_has_a_line(board: Switchboard, caplog: pyte
     assert [line["call_id"] for line in lines[1:5]] == [call.call_id] * 4
     assert lines[3]["say_id"].startswith("say_")
     assert (lines[6]["version"], lines[7]["version"], lines[7]["on"]) == (1, 2, True)
-    assert lines[9]["call_id"] == "", "not what the request gave as one"
+    assert lines[9]["call_id"] == "", "an invalid id is not logged"
     assert "request refused" not in caplog.messages, "one line for each request"
 
 
-async def test_a_source_cannot_choose_what_it_is_called(board: Switchboard, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_client_cannot_choose_its_source_or_forge_a_name(
+    board: Switchboard, caplog: pytest.LogCaptureFixture
+) -> None:
     await board.http.get("/api/calls", headers=OPERATOR | {"X-Forwarded-For": "192.0.2.1"})
     reply = await board.http.get("/api/calls", headers=OPERATOR | {"X-Operator": "anna, (API key 2)"})
     assert reply.status_code == 400
@@ -85,19 +88,21 @@ async def test_a_source_cannot_choose_what_it_is_called(board: Switchboard, capl
 
 
 async def test_a_wrong_key_is_answered_late(
-    board: Switchboard, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    redis_url: str, clients: RedisClients, acs: ScriptedAcs, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("call_control.http.operator_access.WRONG_KEY_DELAY_S", 0.3)
-    began = time.monotonic()
-    for headers in (WRONG, {}):
-        reply = await board.http.get(f"/api/calls/{PhoneCall().call_id}", headers=headers)
-        assert (reply.status_code, reply.json()["error"]["code"]) == (401, "unauthorized")
-    assert time.monotonic() - began >= 0.6
+    async with switchboard(redis_url, clients, acs, timing=HttpTiming(wrong_key_delay_s=0.3)) as board:
+        began = time.monotonic()
+        for headers in (WRONG, {}):
+            reply = await board.http.get(f"/api/calls/{PhoneCall().call_id}", headers=headers)
+            assert (reply.status_code, reply.json()["error"]["code"]) == (401, "unauthorized")
+        assert time.monotonic() - began >= 0.6
     line = audited(caplog)[0]
     assert (line["by"], line["status"], line["result"]) == ("unknown", 401, "unauthorized")
 
 
-async def test_a_flood_of_wrong_keys_locks_nobody_out(board: Switchboard, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_flood_of_wrong_keys_locks_out_no_operator(
+    board: Switchboard, caplog: pytest.LogCaptureFixture
+) -> None:
     async def guess() -> int:
         return (await board.http.get("/api/calls", headers=WRONG)).status_code
 
@@ -111,7 +116,7 @@ async def test_a_flood_of_wrong_keys_locks_nobody_out(board: Switchboard, caplog
     assert caplog.messages.count("too many wrong API keys; not logging each") == 1
 
 
-async def test_a_closed_api_says_so(
+async def test_a_closed_api_answers_403(
     redis_url: str, clients: RedisClients, acs: ScriptedAcs, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with switchboard(redis_url, clients, acs, API_KEYS="") as board:

@@ -1,4 +1,4 @@
-"""GET and PUT /api/routing as docs/routing.md describes them, and what a running service makes of a policy."""
+"""The routing API as docs/routing.md describes it, and its effect on calls."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from tests.support.switchboard import (
     switchboard,
 )
 
-PEOPLE = "+18005550000"
-TO_PEOPLE = {"people": {"phone": PEOPLE}, "rules": [{"name": "to-people", "redirect": "people"}]}
-TO_AI = {"people": {"phone": PEOPLE}, "rules": [{"name": "all-calls", "agent": "front-desk"}]}
+AGENTS = "+18005550000"
+TO_AGENTS = {"human_agents": {"phone": AGENTS}, "rules": [{"name": "to-agents", "redirect": "human_agents"}]}
+TO_AI = {"human_agents": {"phone": AGENTS}, "rules": [{"name": "all-calls", "agent": "front-desk"}]}
 ANY = OPERATOR | {"If-Match": "*"}
 
 
@@ -34,7 +34,7 @@ async def put(board: Switchboard, policy: object, etag: str = "*", **headers: st
     return await board.http.put("/api/routing", json=policy, headers=OPERATOR | {"If-Match": etag} | headers)
 
 
-async def test_nothing_is_in_force_at_first(board: Switchboard) -> None:
+async def test_at_first_no_policy_is_in_force(board: Switchboard) -> None:
     reply = await board.http.get("/api/routing", headers=OPERATOR)
     assert reply.status_code == 200
     assert reply.json() == {"version": 0, "since_ms": 0, "by": "settings", "policy": None}
@@ -47,7 +47,7 @@ async def test_nothing_is_in_force_at_first(board: Switchboard) -> None:
 
 async def test_a_policy_is_put_seen_and_followed(board: Switchboard) -> None:
     first = await board.http.get("/api/routing", headers=OPERATOR)
-    reply = await put(board, TO_PEOPLE, first.headers["etag"], **{"X-Operator": "anna"})
+    reply = await put(board, TO_AGENTS, first.headers["etag"], **{"X-Operator": "anna"})
     assert reply.status_code == 200
     seen = await board.http.get("/api/routing", headers=OPERATOR)
     assert seen.json() == reply.json()
@@ -61,27 +61,27 @@ async def test_a_policy_is_put_seen_and_followed(board: Switchboard) -> None:
     assert asked.operation == "redirect"
     target = asked.body["target"]
     assert isinstance(target, dict)
-    assert target["rawId"] == f"4:{PEOPLE}"
+    assert target["rawId"] == f"4:{AGENTS}"
     shown = (await board.http.get(f"/api/calls/{call.call_id}", headers=OPERATOR)).json()
-    assert shown["route"] == {"rule": "to-people", "reason": "redirect"}
+    assert shown["route"] == {"rule": "to-agents", "reason": "redirect"}
     assert shown["end_reason"] == "redirected"
     metrics = (await board.http.get("/metrics")).text
-    assert 'bridge_calls_routed_total{action="redirect",rule="to-people"}' in metrics
+    assert 'bridge_calls_routed_total{action="redirect",rule="to-agents"}' in metrics
     assert "bridge_routing_policy_version 1.0" in metrics
 
 
 async def test_yaml_as_in_the_file(board: Switchboard) -> None:
-    text = f"people: {{phone: {PEOPLE}}}\nrules:\n  - name: all-calls\n    redirect: people\n"
+    text = f"human_agents: {{phone: {AGENTS}}}\nrules:\n  - name: all-calls\n    redirect: human_agents\n"
     reply = await board.http.put("/api/routing", content=text, headers=ANY)
     assert reply.status_code == 200
-    assert reply.json()["policy"]["people"] == {"phone": f"4:{PEOPLE}"}
+    assert reply.json()["policy"]["human_agents"] == {"phone": f"4:{AGENTS}"}
     again = await board.http.put("/api/routing", content=yaml.safe_dump(reply.json()["policy"]), headers=ANY)
     assert again.json()["policy"] == reply.json()["policy"]
 
 
-async def test_who_looked_at_an_older_version_is_told_so(board: Switchboard) -> None:
+async def test_a_change_of_an_older_version_is_refused(board: Switchboard) -> None:
     seen = (await put(board, TO_AI)).headers["etag"]
-    assert (await put(board, TO_PEOPLE, seen)).status_code == 200
+    assert (await put(board, TO_AGENTS, seen)).status_code == 200
     for late in (await put(board, TO_AI, seen), await put(board, TO_AI, '"0"')):
         assert (late.status_code, late.json()["error"]["code"]) == (412, "outdated")
     reply = await board.http.delete("/api/routing", headers=OPERATOR | {"If-Match": seen})
@@ -94,21 +94,21 @@ async def test_who_looked_at_an_older_version_is_told_so(board: Switchboard) -> 
     assert (await board.http.get("/api/routing", headers=OPERATOR)).json()["version"] == 2
 
 
-async def test_every_mistake_is_named_and_nothing_changes(board: Switchboard) -> None:
-    reply = await put(board, {"rules": [{"name": "a", "hours": "9-5"}], "everyone_to_people": True})
+async def test_every_mistake_is_reported_and_nothing_changes(board: Switchboard) -> None:
+    reply = await put(board, {"rules": [{"name": "a", "hours": "9-5"}], "kill_switch": True})
     assert (reply.status_code, reply.json()["error"]["code"]) == (422, "bad_policy")
     mistakes = reply.json()["error"]["mistakes"]
     assert len(mistakes) == 4
-    assert mistakes[0].startswith("rules[0] (a).hours[0]: is no span of hours")
+    assert mistakes[0].startswith("rules[0] (a).hours[0]: is not a span of hours")
     shares = [{"name": "some", "percent": 25, "agent": "x"}, {"name": "rest", "agent": "x"}]
-    for body, told in (
+    for body, mistake in (
         (b"rules: [", "line 1"),
-        (b"", "a policy is a mapping"),
+        (b"", "a policy must be a mapping"),
         (json.dumps({"rules": shares}).encode(), "rule some: percent needs ROUTING_KEY"),
     ):
         reply = await board.http.put("/api/routing", content=body, headers=ANY)
         assert reply.status_code == 422
-        assert reply.json()["error"]["mistakes"][0].startswith(told)
+        assert reply.json()["error"]["mistakes"][0].startswith(mistake)
     too_large = await board.http.put("/api/routing", content=b" " * 65_537, headers=ANY)
     assert too_large.status_code == 413
     bad_name = await put(board, TO_AI, **{"X-Operator": "a" * 65})
@@ -133,6 +133,7 @@ async def test_any_body_is_a_policy_or_a_422(board: Switchboard) -> None:
         ("GET", "/api/routing"),
         ("PUT", "/api/routing"),
         ("DELETE", "/api/routing"),
+        ("PUT", "/api/routing/kill_switch"),
         ("PUT", "/api/routing/everyone_to_people"),
     ],
 )
@@ -148,29 +149,36 @@ async def test_only_operators_may(
 
 
 async def test_the_kill_switch(board: Switchboard) -> None:
-    path = "/api/routing/everyone_to_people"
+    path = "/api/routing/kill_switch"
     await put(board, TO_AI)
     for body, on in ((b"true", True), (b"false\n", False)):
         reply = await board.http.put(path, content=body, headers=OPERATOR)
         assert reply.status_code == 200
-        assert reply.json()["policy"].get("everyone_to_people", False) is on
+        assert reply.json()["policy"].get("kill_switch", False) is on
         assert reply.json()["policy"]["rules"] == TO_AI["rules"]
     assert (await board.http.put(path, content="yes", headers=OPERATOR)).status_code == 400
 
 
-async def test_the_kill_switch_where_no_policy_was_ever_given(board: Switchboard) -> None:
-    """Not even a REDIRECT_TARGET: then callers hear busy."""
-    path = "/api/routing/everyone_to_people"
+async def test_the_names_of_the_previous_release_are_accepted(board: Switchboard) -> None:
+    old = {"people": {"phone": AGENTS}, "rules": [{"name": "to-agents", "redirect": "people"}]}
+    assert (await put(board, old)).json()["policy"] == TO_AGENTS | {"human_agents": {"phone": f"4:{AGENTS}"}}
+    reply = await board.http.put("/api/routing/everyone_to_people", content=b"true", headers=OPERATOR)
+    assert (reply.status_code, reply.json()["policy"]["kill_switch"]) == (200, True)
+
+
+async def test_the_kill_switch_without_a_policy(board: Switchboard) -> None:
+    """Without REDIRECT_TARGET callers hear busy."""
+    path = "/api/routing/kill_switch"
     reply = await board.http.put(path, content="true", headers=OPERATOR)
     assert reply.status_code == 200
     assert reply.json()["policy"] == {
-        "everyone_to_people": True,
+        "kill_switch": True,
         "rules": [{"name": "all-calls", "agent": "default"}],
     }
     call = PhoneCall()
     await board.ring(call)
     record = await board.reaches(call, Status.ENDED)
-    assert (record.end_reason, record.route) == ("rejected", "everyone_to_people")
+    assert (record.end_reason, record.route) == ("rejected", "kill_switch")
     reply = await board.http.put(path, content="false", headers=OPERATOR)
     assert reply.json()["policy"] == {"rules": [{"name": "all-calls", "agent": "default"}]}
     again = PhoneCall()
@@ -178,33 +186,35 @@ async def test_the_kill_switch_where_no_policy_was_ever_given(board: Switchboard
     await board.reaches(again, Status.RINGING)
 
 
-async def test_the_kill_switch_without_people_sends_callers_to_the_redirect_target(
+async def test_the_kill_switch_without_human_agents_sends_callers_to_the_redirect_target(
     redis_url: str, clients: RedisClients, acs: ScriptedAcs
 ) -> None:
     settings = {"REDIRECT_TARGET": "+18005559999", "ALLOWED_TARGETS": ""}
     async with switchboard(redis_url, clients, acs, **settings) as board:
-        reply = await board.http.put("/api/routing/everyone_to_people", content="true", headers=OPERATOR)
+        reply = await board.http.put("/api/routing/kill_switch", content="true", headers=OPERATOR)
         assert reply.status_code == 200
         call = PhoneCall()
         await board.ring(call)
         record = await board.reaches(call, Status.ENDED)
-        assert (record.end_reason, record.route) == ("redirected", "everyone_to_people")
+        assert (record.end_reason, record.route) == ("redirected", "kill_switch")
         [asked] = acs.asked
         target = asked.body["target"]
         assert isinstance(target, dict)
         assert target["rawId"] == "4:+18005559999"
 
 
-async def test_a_policy_cannot_send_callers_to_just_anybody(
+async def test_a_policy_cannot_redirect_callers_to_any_target(
     redis_url: str, clients: RedisClients, acs: ScriptedAcs, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with switchboard(redis_url, clients, acs, ALLOWED_TARGETS="") as board:
-        reply = await put(board, TO_PEOPLE)
+        reply = await put(board, TO_AGENTS)
         assert (reply.status_code, reply.json()["error"]["code"]) == (422, "bad_policy")
-        assert reply.json()["error"]["mistakes"] == ["people: this target is not allowed; add it to ALLOWED_TARGETS"]
+        assert reply.json()["error"]["mistakes"] == [
+            "human_agents: this target is not allowed; add it to ALLOWED_TARGETS"
+        ]
         assert (await board.http.get("/api/routing", headers=OPERATOR)).json()["version"] == 0
     file = tmp_path / "routing.yaml"
-    file.write_text(yaml.safe_dump(TO_PEOPLE))
+    file.write_text(yaml.safe_dump(TO_AGENTS))
     async with switchboard(redis_url, clients, acs, ALLOWED_TARGETS="", ROUTING_POLICY=str(file)) as board:
         reply = await put(board, TO_AI)
         assert reply.status_code == 200, "the file names this target"
@@ -220,19 +230,19 @@ async def test_a_policy_with_a_target_that_is_no_longer_allowed_is_followed_and_
 ) -> None:
     assert (await put(board, TO_AI)).status_code == 200
     async with switchboard(redis_url, clients, acs, ALLOWED_TARGETS="") as stricter:
-        assert (await stricter.http.get("/api/routing", headers=OPERATOR)).json()["policy"]["people"]
+        assert (await stricter.http.get("/api/routing", headers=OPERATOR)).json()["policy"]["human_agents"]
         assert "routing policy in force has targets outside ALLOWED_TARGETS" in caplog.messages
-        kept = await put(stricter, TO_PEOPLE)
-        assert kept.status_code == 200, "the target stays what it was"
-        other = {"people": {"phone": "+18005551111"}, "rules": TO_AI["rules"]}
+        kept = await put(stricter, TO_AGENTS)
+        assert kept.status_code == 200, "the target is unchanged"
+        other = {"human_agents": {"phone": "+18005551111"}, "rules": TO_AI["rules"]}
         assert (await put(stricter, other)).status_code == 422
-        switched = await stricter.http.put("/api/routing/everyone_to_people", content="true", headers=OPERATOR)
+        switched = await stricter.http.put("/api/routing/kill_switch", content="true", headers=OPERATOR)
         assert switched.status_code == 200
 
 
 async def test_back_to_the_file(redis_url: str, clients: RedisClients, acs: ScriptedAcs, tmp_path: Path) -> None:
     file = tmp_path / "routing.yaml"
-    file.write_text(yaml.safe_dump(TO_PEOPLE))
+    file.write_text(yaml.safe_dump(TO_AGENTS))
     async with switchboard(redis_url, clients, acs, ROUTING_POLICY=str(file)) as board:
         seen = (await board.http.get("/api/routing", headers=OPERATOR)).json()
         assert (seen["version"], seen["by"]) == (1, f"file {file}")
@@ -243,7 +253,7 @@ async def test_back_to_the_file(redis_url: str, clients: RedisClients, acs: Scri
         assert reply.json()["by"] == f"file {file}, asked by operator (API key 1)"
 
 
-async def test_calls_without_a_relay_go_to_the_people_of_the_policy(
+async def test_calls_without_a_relay_go_to_the_human_agents_of_the_policy(
     redis_url: str, clients: RedisClients, acs: ScriptedAcs
 ) -> None:
     async with switchboard(redis_url, clients, acs, ANSWER_DEADLINE_S="0.3", REDIRECT_TARGET="+18005559999") as board:
@@ -255,7 +265,7 @@ async def test_calls_without_a_relay_go_to_the_people_of_the_policy(
         [asked] = acs.asked
         target = asked.body["target"]
         assert isinstance(target, dict)
-        assert target["rawId"] == f"4:{PEOPLE}"
+        assert target["rawId"] == f"4:{AGENTS}"
 
 
 async def test_in_force_on_the_other_replica_within_a_second(
@@ -263,7 +273,7 @@ async def test_in_force_on_the_other_replica_within_a_second(
 ) -> None:
     settings = settings_of(environment(redis_url, acs))
     async with replica(settings) as address, httpx.AsyncClient(base_url=address, trust_env=False) as other:
-        etag = (await put(board, TO_PEOPLE)).headers["etag"]
+        etag = (await put(board, TO_AGENTS)).headers["etag"]
 
         async def arrived() -> bool:
             return (await other.get("/api/routing", headers=OPERATOR)).headers["etag"] == etag

@@ -1,4 +1,4 @@
-"""What the two webhooks take, and what they say to everything else."""
+"""The two webhooks: events that they accept, and the replies to all others."""
 
 from __future__ import annotations
 
@@ -58,11 +58,11 @@ def signer(acs: ScriptedAcs) -> Signer:
     return Signer(acs)
 
 
-def complaint(reply: httpx.Response) -> tuple[int, str]:
+def refusal(reply: httpx.Response) -> tuple[int, str]:
     return reply.status_code, reply.json()["error"]["code"]
 
 
-async def nothing_came(board: Switchboard) -> bool:
+async def nothing_stored(board: Switchboard) -> bool:
     """No call, nothing in the inbox."""
     return await board.store.list_calls() == [] and await board.entries() == 0
 
@@ -75,7 +75,7 @@ async def test_both_handshakes(board: Switchboard) -> None:
     assert reply.headers["WebHook-Allowed-Origin"] == "eventgrid.azure.net"
     assert reply.headers["WebHook-Allowed-Rate"] == "*"
     assert "POST" in reply.headers["Allow"]
-    assert complaint(await board.http.options(GRID)) == (400, "bad_request")
+    assert refusal(await board.http.options(GRID)) == (400, "bad_request")
 
 
 async def test_cloud_events_one_or_many(board: Switchboard) -> None:
@@ -96,23 +96,25 @@ async def _two_calls(board: Switchboard) -> list[CallRecord]:
     return list(calls) if len(calls) == 2 else []
 
 
-async def test_events_that_are_for_others_are_taken_and_forgotten(board: Switchboard) -> None:
+async def test_other_event_types_are_accepted_and_ignored(board: Switchboard) -> None:
     started = {"id": "s", "eventType": "Microsoft.Communication.CallStarted", "data": {}}
     assert (await board.http.post(GRID, json=[started])).status_code == 200
-    assert await nothing_came(board)
+    assert await nothing_stored(board)
 
 
 async def test_bodies_without_events_are_refused(board: Switchboard) -> None:
     for body in (b"", b"{", b"\xff", b"[]", b"7", b'"text"', b"null"):
-        assert complaint(await board.http.post(GRID, content=body)) == (400, "bad_request"), body
-        assert complaint(await board.call_back_raw(PhoneCall(), body)) == (400, "bad_request"), body
+        assert refusal(await board.http.post(GRID, content=body)) == (400, "bad_request"), body
+        assert refusal(await board.call_back_raw(PhoneCall(), body)) == (400, "bad_request"), body
     reply = await board.http.post(GRID, content=b"{")
-    assert reply.json()["error"]["message"] == "the body is not JSON in UTF-8"
-    assert await nothing_came(board)
+    assert reply.json()["error"]["message"] == "the body is not valid JSON in UTF-8"
+    assert await nothing_stored(board)
 
 
-async def test_a_bad_event_costs_no_call_beside_it(board: Switchboard, caplog: pytest.LogCaptureFixture) -> None:
-    """Event Grid never sends a batch again that was answered 400."""
+async def test_a_bad_event_does_not_affect_the_other_calls(
+    board: Switchboard, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Event Grid does not redeliver a batch that was answered with 400."""
     grown = Growth()
     bads: tuple[object, ...] = (
         7,
@@ -128,14 +130,14 @@ async def test_a_bad_event_costs_no_call_beside_it(board: Switchboard, caplog: p
     assert (reply.status_code, reply.json()) == (200, {"received": 3, "refused": 6})
     for call in calls:
         await board.reaches(call, Status.RINGING)
-    assert grown('bridge_webhook_events_total{kind="other",fate="refused"}') == 6
+    assert grown('bridge_webhook_events_total{kind="other",outcome="refused"}') == 6
     [line] = [record for record in caplog.records if record.message == "webhook events refused"]
     about = line.__dict__["bridge_fields"]
-    assert (about["refused"], about["reason"]) == (6, "[1]: an event is an object, this is a number")
+    assert (about["refused"], about["reason"]) == (6, "[1] must be an object, got a number")
     assert calls[0].caller not in str(about)
 
 
-async def test_a_call_of_an_unknown_caller_is_taken_with_what_it_has(board: Switchboard) -> None:
+async def test_a_call_of_an_unknown_caller_is_accepted(board: Switchboard) -> None:
     odd: tuple[dict[str, object], ...] = (
         {"from": {"kind": "unknown"}},
         {"from": None, "to": None, "serverCallId": None, "callerDisplayName": None, "customContext": None},
@@ -163,27 +165,27 @@ async def test_a_call_without_ids_is_one_call_however_often_it_is_delivered(boar
 
 async def test_bodies_over_the_limit_are_refused_unread(board: Switchboard) -> None:
     big = json.dumps([PhoneCall().incoming(padding="x" * 257 * 1024)]).encode()
-    assert complaint(await board.http.post(GRID, content=big)) == (413, "payload_too_large")
+    assert refusal(await board.http.post(GRID, content=big)) == (413, "payload_too_large")
 
     async def parts() -> AsyncIterator[bytes]:
         for start in range(0, len(big), 64 * 1024):
             yield big[start : start + 64 * 1024]
 
-    assert complaint(await board.http.post(GRID, content=parts())) == (413, "payload_too_large")
-    assert complaint(await board.http.post(f"/api/callbacks/{PhoneCall().call_id}", content=big)) == (
+    assert refusal(await board.http.post(GRID, content=parts())) == (413, "payload_too_large")
+    assert refusal(await board.http.post(f"/api/callbacks/{PhoneCall().call_id}", content=big)) == (
         413,
         "payload_too_large",
     )
-    assert await nothing_came(board)
+    assert await nothing_stored(board)
 
 
 async def test_methods_and_paths(board: Switchboard) -> None:
     assert (await board.http.get(GRID)).status_code == 405
-    assert complaint(await board.http.post("/api/callbacks/call_x", json=[])) == (404, "not_found")
+    assert refusal(await board.http.post("/api/callbacks/call_x", json=[])) == (404, "not_found")
     assert (await board.http.post("/api/callbacks", json=[])).status_code == 404
 
 
-async def test_a_bad_callback_costs_none_beside_it(board: Switchboard) -> None:
+async def test_a_bad_callback_does_not_affect_the_others(board: Switchboard) -> None:
     call = PhoneCall()
     connection_id = await board.connect(call)
     result = {"resultInformation": {"code": "200", "subCode": 560000.0, "message": "x" * 100_000}}
@@ -202,7 +204,7 @@ async def test_a_hang_up_that_names_only_its_connection_ends_the_call(board: Swi
     await board.reaches(call, Status.ENDED)
 
 
-async def test_callbacks_of_unknown_calls_and_types_are_taken(board: Switchboard) -> None:
+async def test_callbacks_of_unknown_calls_and_types_are_accepted(board: Switchboard) -> None:
     call = PhoneCall()
     reply = await board.call_back(call, call.callback("CallConnected", "c"), call.callback("SomethingNew", "c"))
     assert (reply.status_code, reply.json()) == (200, {"received": 2})
@@ -215,7 +217,7 @@ async def test_two_secrets_are_good_at_once(redis_url: str, clients: RedisClient
             assert (await board.ring(PhoneCall(), code=code)).status_code == 200
             assert (await board.http.post(GRID, json=[VALIDATION], params={"code": code})).status_code == 200
         for params in ({}, {"code": ""}, {"code": "new-secre"}, {"code": "new-secret,old-secret"}, {"code": "é"}):
-            assert complaint(await board.ring(PhoneCall(), **params)) == (401, "unauthorized")
+            assert refusal(await board.ring(PhoneCall(), **params)) == (401, "unauthorized")
             assert (await board.http.options(GRID, params=params)).status_code == 401
         assert len(await eventually(lambda: _two_calls(board))) == 2
 
@@ -244,8 +246,8 @@ async def test_event_grids_token(redis_url: str, clients: RedisClients, acs: Scr
             signer.bearer(iss=v1, aud=AUDIENCE, roles=roles, exp=int(time.time()) - 3600),
         ):
             reply = await board.http.post(GRID, json=[PhoneCall().incoming()], headers=headers)
-            assert complaint(reply) == (401, "unauthorized")
-        assert await nothing_came(board)
+            assert refusal(reply) == (401, "unauthorized")
+        assert await nothing_stored(board)
 
 
 @pytest.mark.parametrize("mode", ["enforce", "log", "off"])
@@ -281,7 +283,7 @@ async def test_a_refused_request_is_one_line_and_a_flood_of_them_is_few(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The verifier and the endpoint each logged one, as often as anybody liked."""
+    """The verifier and the endpoint each logged a line for every request."""
     settings = {
         "ACS_JWT_MODE": "enforce",
         "ACS_JWT_AUDIENCE": RESOURCE,
@@ -303,7 +305,7 @@ async def test_a_refused_request_is_one_line_and_a_flood_of_them_is_few(
         assert grown('bridge_requests_refused_total{endpoint="callbacks",code="unauthorized"}') == 21
 
 
-async def test_without_redis_nothing_is_promised(acs: ScriptedAcs) -> None:
+async def test_without_redis_events_are_answered_with_503(acs: ScriptedAcs) -> None:
     settings = settings_of(environment("redis://127.0.0.1:1/0", acs))
     async with replica(settings) as address, httpx.AsyncClient(base_url=address, trust_env=False) as http:
         call = PhoneCall()
@@ -311,7 +313,7 @@ async def test_without_redis_nothing_is_promised(acs: ScriptedAcs) -> None:
             await http.post(GRID, json=[call.incoming()]),
             await http.post(f"/api/callbacks/{call.call_id}", json=[call.callback("CallConnected", "c")]),
         ):
-            assert complaint(reply) == (503, "outside")
+            assert refusal(reply) == (503, "unavailable")
             assert int(reply.headers["Retry-After"]) > 0
             assert "127.0.0.1" not in reply.text
         assert (await http.get("/readyz")).status_code == 503

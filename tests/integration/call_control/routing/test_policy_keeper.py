@@ -1,4 +1,4 @@
-"""Replicas that agree on the policy in force: file and run time, old and new, Redis gone and back."""
+"""Replicas agree on the policy in force: file and run time, old and new, with and without Redis."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from bridge_common.base.errors import OutsideError
 from bridge_common.observability import telemetry
 from bridge_common.redis.clients import RedisClients, open_clients
 from call_control.core.policy.policy_in_force import OutdatedError, PolicyInForce
+from call_control.core.policy.policy_text import PolicyError, decode_policy
 from call_control.core.policy.routing import Accepted, Routed, Routing
-from call_control.core.policy.routing_policy import Policy, PolicyError, decode_policy
+from call_control.core.policy.routing_policy import Policy
 from call_control.routing.policy_keeper import PolicyKeeper
 from call_control.routing.policy_store import ROUTING, PolicyStore
 from lab.ports import free_port
@@ -32,9 +33,9 @@ class Replicas:
         self.store = PolicyStore(clients.control, clients.blocking)
 
     async def start(self, file: Policy | None = None, key: bytes = KEY) -> PolicyKeeper:
-        desk = PolicyKeeper(self.store, Routing(key=key, policy=file), "file r.yaml" if file else "settings")
-        await desk.sync()
-        return desk
+        keeper = PolicyKeeper(self.store, Routing(key=key, policy=file), "file r.yaml" if file else "settings")
+        await keeper.sync()
+        return keeper
 
     async def stored(self) -> dict[str, object] | None:
         found = await self.redis.get(ROUTING)
@@ -46,15 +47,15 @@ def replicas(clients: RedisClients) -> Replicas:
     return Replicas(clients)
 
 
-async def put(desk: PolicyKeeper, new: Policy, expected: str = "") -> PolicyInForce:
-    return await desk.change(lambda _: new, "operator", expected)
+async def put(keeper: PolicyKeeper, new: Policy, expected: str = "") -> PolicyInForce:
+    return await keeper.change(lambda _: new, "operator", expected)
 
 
-async def in_force(*desks: PolicyKeeper) -> list[tuple[int, Policy | None]]:
-    for desk in desks:
-        await desk.sync()
-        assert (await desk.routing()).policy == desk.held.policy
-    return [(desk.held.version, desk.held.policy) for desk in desks]
+async def in_force(*keepers: PolicyKeeper) -> list[tuple[int, Policy | None]]:
+    for keeper in keepers:
+        await keeper.sync()
+        assert (await keeper.routing()).policy == keeper.held.policy
+    return [(keeper.held.version, keeper.held.policy) for keeper in keepers]
 
 
 async def test_without_a_policy_nothing_is_written(replicas: Replicas) -> None:
@@ -62,43 +63,43 @@ async def test_without_a_policy_nothing_is_written(replicas: Replicas) -> None:
     assert await replicas.stored() is None
 
 
-async def test_the_file_is_taken_over_once_for_all_replicas(replicas: Replicas) -> None:
+async def test_the_file_is_adopted_once_for_all_replicas(replicas: Replicas) -> None:
     one, two = await replicas.start(policy("a")), await replicas.start(policy("a"))
     assert await in_force(one, two) == [(1, policy("a"))] * 2
     assert one.held.by == two.held.by == "file r.yaml"
 
 
 async def test_replicas_that_start_at_the_same_moment_agree(replicas: Replicas) -> None:
-    desks = await asyncio.gather(*(replicas.start(policy("a")) for _ in range(5)))
-    assert await in_force(*desks) == [(1, policy("a"))] * 5
+    keepers = await asyncio.gather(*(replicas.start(policy("a")) for _ in range(5)))
+    assert await in_force(*keepers) == [(1, policy("a"))] * 5
 
 
-async def test_a_policy_given_at_run_time_is_in_force_everywhere_and_outlives_restarts(replicas: Replicas) -> None:
+async def test_a_policy_set_at_run_time_is_in_force_everywhere_and_outlives_restarts(replicas: Replicas) -> None:
     one, two = await replicas.start(policy("a")), await replicas.start(policy("a"))
     await put(one, policy("b"), one.held.etag)
     assert await in_force(one, two) == [(2, policy("b"))] * 2
     assert await in_force(await replicas.start(policy("a"))) == [(2, policy("b"))]
 
 
-async def test_a_changed_file_wins_over_what_was_given_at_run_time(replicas: Replicas) -> None:
+async def test_a_changed_file_replaces_the_policy_set_at_run_time(replicas: Replicas) -> None:
     old = await replicas.start(policy("a"))
     await put(old, policy("b"))
     new = await replicas.start(policy("c"))
     assert await in_force(old, new) == [(3, policy("c"))] * 2
-    assert await in_force(await replicas.start()) == [(4, None)], "no file any more"
+    assert await in_force(await replicas.start()) == [(4, None)], "the file is no longer set"
     assert await in_force(old, new) == [(4, None)] * 2
 
 
-async def test_without_a_file_what_was_given_at_run_time_outlives_restarts(replicas: Replicas) -> None:
+async def test_without_a_file_a_policy_set_at_run_time_outlives_restarts(replicas: Replicas) -> None:
     await put(await replicas.start(), policy("b"))
     assert await in_force(await replicas.start()) == [(1, policy("b"))]
 
 
 async def test_back_to_the_file(replicas: Replicas) -> None:
     for file in (policy("a"), None):
-        desk = await replicas.start(file)
-        await put(desk, policy("b"))
-        held = await desk.reset("operator anna", desk.held.etag)
+        keeper = await replicas.start(file)
+        await put(keeper, policy("b"))
+        held = await keeper.reset("operator anna", keeper.held.etag)
         assert held.policy == file
         assert held.by.endswith("asked by operator anna")
 
@@ -117,14 +118,14 @@ async def test_two_operators_do_not_overwrite_each_other(replicas: Replicas) -> 
     assert first[0] == 2
 
 
-async def test_changes_of_whatever_is_in_force_are_all_made(replicas: Replicas) -> None:
+async def test_concurrent_changes_are_all_applied(replicas: Replicas) -> None:
     one, two = await replicas.start(policy("a")), await replicas.start(policy("a"))
 
     def longer(held: Policy | None) -> Policy:
         assert held is not None
         return policy(f"{held.rules[0].agent}x")
 
-    await asyncio.gather(*(desk.change(longer, "operator") for desk in (one, two) for _ in range(4)))
+    await asyncio.gather(*(keeper.change(longer, "operator") for keeper in (one, two) for _ in range(4)))
     assert await in_force(one, two) == [(9, policy("axxxxxxxx"))] * 2
 
 
@@ -147,67 +148,65 @@ async def test_the_newest_is_kept_when_redis_lost_it_before_all_replicas_saw_it(
     await put(one, policy("b"))
     await replicas.redis.flushall()
     await two.sync()
-    assert (await replicas.stored() or {})["version"] == 1, "it knew no better"
+    assert (await replicas.stored() or {})["version"] == 1, "this replica had not seen the newest"
     assert await in_force(one, two) == [(2, policy("b"))] * 2
 
 
 @pytest.mark.parametrize("garbage", [b"garbage", b'{"version": 8, "policy": {"of": "the future"}}'])
-async def test_what_cannot_be_read_changes_nothing_until_it_is_replaced(replicas: Replicas, garbage: bytes) -> None:
-    desk = await replicas.start(policy("a"))
+async def test_a_stored_policy_that_could_not_be_decoded_changes_nothing(replicas: Replicas, garbage: bytes) -> None:
+    keeper = await replicas.start(policy("a"))
     await replicas.redis.set(ROUTING, garbage)
-    assert await in_force(desk) == [(1, policy("a"))]
+    assert await in_force(keeper) == [(1, policy("a"))]
     late = await replicas.start(policy("a"))
     assert (await late.routing()).policy == policy("a")
     assert await replicas.redis.get(ROUTING) == garbage
-    version = (await put(desk, policy("b"))).version
+    version = (await put(keeper, policy("b"))).version
     assert version > (8 if b"8" in garbage else 1)
-    assert await in_force(desk, late) == [(version, policy("b"))] * 2
+    assert await in_force(keeper, late) == [(version, policy("b"))] * 2
 
 
 async def test_a_share_needs_a_key(replicas: Replicas) -> None:
-    desk = await replicas.start(policy("a"), key=b"")
+    keeper = await replicas.start(policy("a"), key=b"")
     with pytest.raises(PolicyError, match="rule share: percent needs ROUTING_KEY"):
-        await put(desk, policy("b", 25))
+        await put(keeper, policy("b", 25))
     await put(await replicas.start(policy("a")), policy("b", 25))
-    assert await in_force(desk) == [(2, policy("b", 25))]
+    assert await in_force(keeper) == [(2, policy("b", 25))]
 
 
-async def test_another_key_than_where_the_policy_was_written_is_told(
-    replicas: Replicas, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_different_routing_key_is_logged(replicas: Replicas, caplog: pytest.LogCaptureFixture) -> None:
     await replicas.start(policy("a", 25))
     assert "ROUTING_KEY" not in caplog.text
     await replicas.start(policy("a", 25), key=b"another key than that of the tests")
-    assert "ROUTING_KEY is another one" in caplog.text
+    assert "ROUTING_KEY differs" in caplog.text
 
 
-async def test_calls_wait_until_it_is_known_what_is_in_force(replicas: Replicas) -> None:
-    desk = PolicyKeeper(replicas.store, Routing())
-    waiting = asyncio.create_task(desk.routing())
+async def test_calls_wait_until_the_policy_is_known(replicas: Replicas) -> None:
+    keeper = PolicyKeeper(replicas.store, Routing())
+    waiting = asyncio.create_task(keeper.routing())
     done, _ = await asyncio.wait({waiting}, timeout=0.05)
     assert not done
-    assert not desk.known
-    await desk.sync()
+    assert not keeper.known
+    await keeper.sync()
     assert await waiting == Routing()
 
 
 async def test_without_redis_the_policy_stays(replicas: Replicas) -> None:
     nobody = open_clients(f"redis://127.0.0.1:{free_port()}/0")
-    desk = PolicyKeeper(PolicyStore(nobody.control, nobody.blocking), Routing(policy=policy("a")))
+    keeper = PolicyKeeper(PolicyStore(nobody.control, nobody.blocking), Routing(policy=policy("a")))
     with pytest.raises(OutsideError):
-        await desk.sync()
-    assert not desk.known
+        await keeper.sync()
+    assert not keeper.known
     await nobody.aclose()
 
 
 async def test_rules_that_are_no_longer_in_force_have_no_series(replicas: Replicas) -> None:
-    """Each new policy added up to 256 names to /metrics, for ever."""
-    desk, counted = await replicas.start(), Routed(Accepted("a"), "", "")
+    """Each new policy added up to 256 series to /metrics permanently."""
+    keeper, counted = await replicas.start(), Routed(Accepted("a"), "", "")
     for number in range(50):
         name = f"label-test-{number}"
-        await put(desk, decode_policy({"rules": [{"name": name, "agent": "a"}]}))
-        desk.count(replace(counted, rule=name))
-    desk.count(replace(counted, rule="DEFAULT_PROFILE"))
+        await put(keeper, decode_policy({"rules": [{"name": name, "agent": "a"}]}))
+        keeper.count(replace(counted, rule=name))
+    keeper.count(replace(counted, rule="DEFAULT_PROFILE"))
     shown = telemetry.render().decode()
     assert 'bridge_calls_routed_total{action="agent",rule="label-test-49"} 1.0' in shown
     assert 'rule="DEFAULT_PROFILE"' in shown

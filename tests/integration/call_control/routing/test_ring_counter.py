@@ -1,4 +1,4 @@
-"""The limits on ringing calls over real Redis: they hold for all replicas together, and cost no call within them."""
+"""Limits on ringing calls with real Redis: for all replicas together, without effect on calls within them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def test_a_caller_is_limited_and_no_other(clients: RedisClients) -> None:
     assert await counter.exceeded(call(9, FLOODER.upper())) is not None
 
 
-async def test_calls_that_are_turned_away_use_up_nothing_of_the_total(clients: RedisClients) -> None:
+async def test_calls_that_are_turned_away_do_not_count_against_the_total(clients: RedisClients) -> None:
     counter = RingCounter(clients.control, RingLimits(per_caller=3, total=5))
     await ring(counter, 100)
     assert await ring(counter, 3, GOOD) == [None, None, Exceeded(Limit.TOTAL, 5, first=True)]
@@ -41,7 +41,7 @@ async def test_calls_that_are_turned_away_use_up_nothing_of_the_total(clients: R
 async def test_callers_who_hide_their_number_leave_half_of_the_total(clients: RedisClients) -> None:
     counter = RingCounter(clients.control, RingLimits(per_caller=2, total=8))
     hidden = await ring(counter, 10, "4:anonymous")
-    assert hidden[:4] == [None] * 4, "one who hides the number is not limited by the others' calls at once"
+    assert hidden[:4] == [None] * 4, "a hidden number has no limit of its own"
     assert hidden[4] == Exceeded(Limit.ANONYMOUS, 4, first=True)
     assert await counter.exceeded(call(1, "")) == Exceeded(Limit.ANONYMOUS, 4, first=False)
     for caller in ("4:+1", "4:+2"):
@@ -62,13 +62,13 @@ async def test_the_limits_hold_over_all_replicas(redis_url: str, clients: RedisC
     assert [answer.first for answer in answers if answer].count(True) == 1, "one line in the log of one replica"
 
 
-async def test_a_call_counts_once_however_often_its_entry_is_worked_on(clients: RedisClients) -> None:
+async def test_a_call_counts_once_even_if_its_entry_is_processed_again(clients: RedisClients) -> None:
     counter = RingCounter(clients.control, RingLimits(per_caller=2, total=2))
     for _ in range(5):
         assert await counter.exceeded(call(1)) is None
     assert await counter.exceeded(call(2)) is None
     assert await counter.exceeded(call(3)) is not None
-    assert await counter.exceeded(call(1)) is None, "it was admitted, whoever asks again"
+    assert await counter.exceeded(call(1)) is None, "it was admitted before"
 
 
 async def test_after_a_minute_there_is_room_again(clients: RedisClients) -> None:
@@ -82,7 +82,7 @@ async def test_after_a_minute_there_is_room_again(clients: RedisClients) -> None
     assert await counter.exceeded(call(8)) is not None
 
 
-async def test_the_keys_hold_no_number_and_are_bounded(clients: RedisClients) -> None:
+async def test_the_keys_contain_no_number_and_are_bounded(clients: RedisClients) -> None:
     counter = RingCounter(clients.control, RingLimits(per_caller=2, total=4))
     await ring(counter, 50, "8:" + "x" * 254)
     await ring(counter, 50)
@@ -91,20 +91,20 @@ async def test_the_keys_hold_no_number_and_are_bounded(clients: RedisClients) ->
     assert await clients.control.zcard("quota:{rings}:total") == 4
 
 
-async def test_without_limits_redis_is_not_asked() -> None:
-    away = open_clients("redis://127.0.0.1:1/0")
+async def test_without_limits_redis_is_not_queried() -> None:
+    unreachable = open_clients("redis://127.0.0.1:1/0")
     try:
-        assert await RingCounter(away.control, RingLimits(0, 0)).exceeded(call(1)) is None
-        assert await RingCounter(away.control, RingLimits(5, 0)).exceeded(call(1, "")) is None
+        assert await RingCounter(unreachable.control, RingLimits(0, 0)).exceeded(call(1)) is None
+        assert await RingCounter(unreachable.control, RingLimits(5, 0)).exceeded(call(1, "")) is None
     finally:
-        await away.aclose()
+        await unreachable.aclose()
 
 
 async def test_without_redis_no_call_is_turned_away_and_one_in_a_second_waits(caplog: pytest.LogCaptureFixture) -> None:
-    away = open_clients("redis://127.0.0.1:1/0")
+    unreachable = open_clients("redis://127.0.0.1:1/0")
     try:
         with caplog.at_level(logging.WARNING):
-            assert await ring(RingCounter(away.control, RingLimits(per_caller=1)), 20) == [None] * 20
+            assert await ring(RingCounter(unreachable.control, RingLimits(per_caller=1)), 20) == [None] * 20
     finally:
-        await away.aclose()
+        await unreachable.aclose()
     assert [record.getMessage() for record in caplog.records] == ["counting ringing calls fails"]

@@ -5,7 +5,13 @@ import json
 import pytest
 
 from bridge_common.base.errors import InputError, PayloadTooLargeError
-from call_control.core.announcement_text import LONGEST_LINE, JsonLinesText, PlainText, read_fields
+from call_control.core.announcement_text import (
+    LONGEST_LINE,
+    Announcement,
+    JsonLinesText,
+    PlainText,
+    decode_announcement,
+)
 
 
 def test_text_may_be_cut_in_the_middle_of_a_character() -> None:
@@ -35,12 +41,12 @@ def test_lines_of_json_in_any_pieces() -> None:
 @pytest.mark.parametrize(
     ("line", "complaint"),
     [
-        (b"x", "line 2 is not JSON"),
-        (b"[1]", "line 2 is not an object"),
-        (b'{"text": ""}', "line 2.text: a text is needed, this is empty"),
-        (b'{"text": 5}', "line 2.text: a text is needed, this is a number"),
-        (b'{"text": "\\ud800"}', "surrogate"),
-        (b'{"text": "a", "interrupt": true}', "line 2 has a field that is not known: interrupt"),
+        (b"x", "line 2 is not valid JSON"),
+        (b"[1]", "line 2 is not valid: Expected `object`, got `array`"),
+        (b'{"text": ""}', "line 2 is not valid: `text` is empty"),
+        (b'{"text": 5}', "line 2 is not valid: Expected `str`, got `int`"),
+        (b'{"text": "\\ud800"}', "line 2 is not valid JSON"),
+        (b'{"text": "a", "interrupt": true}', "line 2 is not valid: Object contains unknown field `interrupt`"),
     ],
 )
 def test_a_bad_line_is_named(line: bytes, complaint: str) -> None:
@@ -55,8 +61,10 @@ def test_a_line_has_a_limit() -> None:
 
 
 def test_fields_of_a_whole_body() -> None:
-    assert read_fields(b'{"text": "Hello."}') == ("Hello.", False)
-    assert read_fields(json.dumps({"text": "Hello.", "interrupt": True}).encode()) == ("Hello.", True)
-    for body in (b'{"text": "a", "interrupt": 1}', b'{"txt": "a"}', b"{}", b"", b"\xff", b"[" * 100_000):
+    assert decode_announcement(b'{"text": "Hello."}') == Announcement("Hello.", False)
+    assert decode_announcement(json.dumps({"text": "Hello.", "interrupt": True}).encode()) == Announcement(
+        "Hello.", True
+    )
+    for bad in (b'{"text": "a", "interrupt": 1}', b'{"txt": "a"}', b"{}", b"", b"\xff", b"[" * 100_000):
         with pytest.raises(InputError):
-            read_fields(body)
+            decode_announcement(bad)

@@ -16,7 +16,9 @@ CALL = "call_0123456789abcdef01234567"
 
 def written(caplog: pytest.LogCaptureFixture, response: Response | None, call_id: str = CALL) -> dict[str, Any]:
     request = Request({"type": "http", "headers": [], "path_params": {"call_id": call_id}})
-    request.state.asked = audit.Asked("GET /api/calls/{call_id}", "10.0.0.1", "operator (API key 1)", more={"calls": 2})
+    request.state.audit = audit.AuditEntry(
+        "GET /api/calls/{call_id}", "10.0.0.1", "operator (API key 1)", more={"calls": 2}
+    )
     audit.write(request, response)
     [record] = caplog.records
     return {"level": record.levelno, **vars(record)["bridge_fields"]}
@@ -40,7 +42,7 @@ def test_why_it_was_not_done(caplog: pytest.LogCaptureFixture) -> None:
     assert (line["level"], line["status"], line["result"], line["reason"]) == (
         logging.WARNING,
         503,
-        "outside",
+        "unavailable",
         "LOADING",
     )
 
@@ -52,6 +54,6 @@ def test_a_fault_of_ours(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_no_line_where_lines_are_limited(caplog: pytest.LogCaptureFixture) -> None:
     request = Request({"type": "http", "headers": [], "path_params": {}})
-    request.state.asked = audit.Asked("GET /api/calls", logged=False)
+    request.state.audit = audit.AuditEntry("GET /api/calls", logged=False)
     audit.write(request, JSONResponse({}, 429))
     assert caplog.records == []

@@ -4,13 +4,7 @@ import pytest
 from starlette.requests import Request
 
 from bridge_common.base.errors import AuthError
-from call_control.http.authentication import (
-    EventGridGuard,
-    ForbiddenError,
-    OperatorGuard,
-    entra_verifier,
-    is_one_of,
-)
+from call_control.http.authentication import EventGridGuard, ForbiddenError, OperatorGuard, entra_verifier, is_one_of
 
 
 def request_with(query: str = "", **headers: str) -> Request:

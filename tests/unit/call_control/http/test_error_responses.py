@@ -1,4 +1,4 @@
-"""How errors become replies, and how much of a body is read."""
+"""Errors as replies, and the limits on reading a body."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from bridge_common.base.errors import (
     PayloadTooLargeError,
 )
 from call_control.core.policy.policy_in_force import OutdatedError
-from call_control.core.policy.routing_policy import PolicyError
+from call_control.core.policy.policy_text import PolicyError
 from call_control.http.authentication import ForbiddenError
 from call_control.http.error_responses import (
     ConflictError,
@@ -27,7 +27,7 @@ from call_control.http.error_responses import (
     PreconditionRequiredError,
     SlowBodyError,
     read_body,
-    telling,
+    with_error_replies,
 )
 
 
@@ -64,11 +64,11 @@ async def test_every_error_has_its_status(error: BridgeError, status: int) -> No
     async def endpoint(_: Request) -> Response:
         raise error
 
-    reply = await telling(endpoint, "test")(request_of(b"")[0])
+    reply = await with_error_replies(endpoint, "test")(request_of(b"")[0])
     assert reply.status_code == status
-    told = json.loads(bytes(reply.body))["error"]
-    assert told["code"] == error.code
-    assert "secret" not in told["message"]
+    body = json.loads(bytes(reply.body))["error"]
+    assert body["code"] == error.code
+    assert "secret" not in body["message"]
     assert ("retry-after" in reply.headers) == (status == 503)
 
 
@@ -91,20 +91,18 @@ async def test_an_announced_length_over_the_limit_is_not_read_at_all() -> None:
     assert left == [b"ab"]
 
 
-async def test_a_sender_that_goes_away() -> None:
+async def test_a_client_that_disconnects() -> None:
     async def receive() -> Message:
         return {"type": "http.disconnect"}
 
-    with pytest.raises(InputError, match="went away"):
+    with pytest.raises(InputError, match="disconnected"):
         await read_body(Request({"type": "http", "headers": []}, receive))
 
 
-async def test_a_sender_that_takes_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("call_control.http.error_responses.BODY_DEADLINE_S", 0.01)
-
+async def test_a_slow_client() -> None:
     async def receive() -> Message:
         await asyncio.Event().wait()
         raise AssertionError
 
     with pytest.raises(SlowBodyError):
-        await read_body(Request({"type": "http", "headers": []}, receive))
+        await read_body(Request({"type": "http", "headers": []}, receive), deadline_s=0.01)

@@ -64,7 +64,7 @@ class FencedError(GoneError):
 
 
 class OutsideError(BridgeError):
-    code = "outside"
+    code = "unavailable"
 
     def __init__(self, message: str, *, retry: bool, retry_after_s: float = 0.0, **details: object) -> None:
         """`retry_after_s`: the least delay that the server asked for."""

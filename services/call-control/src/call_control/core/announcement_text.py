@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
-import json
-from typing import Final, Protocol, cast
+from typing import Final, Protocol, TypeVar
+
+import msgspec
 
 from bridge_common.base.errors import InputError, PayloadTooLargeError
-from call_control.core.events.json_fields import JsonObject, Node
 
 LONGEST_LINE: Final = 64 * 1024
 """Bytes of one line of JSON."""
+_LONGEST_REASON: Final = 200
+"""Characters of a message of msgspec, which repeats the name of an unknown field."""
 _CONTROL: Final = dict.fromkeys([*range(9), 11, 12, *range(14, 32), 127], " ")
 """Control characters cannot be spoken, and the voice API may refuse them."""
 
 
+class _Piece(msgspec.Struct, forbid_unknown_fields=True):
+    text: str
+
+
+class Announcement(msgspec.Struct, forbid_unknown_fields=True):
+    text: str
+    interrupt: bool = False
+
+
+_T = TypeVar("_T", _Piece, Announcement)
+
+
 class TextDecoder(Protocol):
-    """Raises `InputError` that states the fault."""
+    """`feed` raises `InputError`."""
 
     def feed(self, body: bytes, *, last: bool = False) -> str: ...
 
@@ -33,7 +47,7 @@ class PlainText:
             body.decode()
         except UnicodeDecodeError as error:
             if last or error.reason != "unexpected end of data":
-                raise InputError("the text is not UTF-8") from error
+                raise InputError("the text is not valid UTF-8") from error
             whole = error.start
         self._rest = body[whole:]
         return sayable(body[:whole].decode())
@@ -59,26 +73,25 @@ class JsonLinesText:
         self._lines += 1
         if not line.strip():
             return ""
-        text, _ = read_fields(line, f"line {self._lines}", ("text",))
-        return text
+        return sayable(_decode(line, _Piece, f"line {self._lines}").text)
 
 
-def read_fields(body: bytes, path: str = "", known: tuple[str, ...] = ("text", "interrupt")) -> tuple[str, bool]:
-    """`text` and `interrupt` of one JSON object. Raises `InputError`, also for an empty text."""
-    where = path or "the body"
+def decode_announcement(body: bytes) -> Announcement:
+    """Raises `InputError`, also for an empty text."""
+    found = _decode(body, Announcement, "the body")
+    return Announcement(sayable(found.text), found.interrupt)
+
+
+def _decode(body: bytes, type_: type[_T], where: str) -> _T:
     try:
-        decoded: object = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{where} is not JSON in UTF-8") from error
-    if not isinstance(decoded, dict):
-        raise InputError(f'{where} is not an object such as {{"text": "Good morning."}}')
-    values = cast(JsonObject, decoded)
-    if unknown := [name for name in values if name not in known]:
-        raise InputError(f"{where} has a field that is not known: {unknown[0]:.40}")
-    interrupt = values.get("interrupt", False)
-    if not isinstance(interrupt, bool):
-        raise InputError("interrupt: true or false is needed")
-    return sayable(Node(path, values).text("text", limit=len(body))), interrupt
+        found = msgspec.json.decode(body, type=type_)
+    except msgspec.ValidationError as error:
+        raise InputError(f"{where} is not valid: {str(error)[:_LONGEST_REASON]}") from error
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        raise InputError(f"{where} is not valid JSON in UTF-8") from error
+    if not found.text:
+        raise InputError(f"{where} is not valid: `text` is empty")
+    return found
 
 
 def sayable(text: str) -> str:

@@ -1,6 +1,6 @@
 """The connection string of an ACS resource: `endpoint=https://…/;accesskey=…`.
 
-Read here and not by the SDK, which turns an http endpoint into https.
+Parsed here because the SDK turns an http endpoint into https.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ def parse_connection_string(text: str) -> AcsAddress:
     for part in text.strip().rstrip(";").split(";"):
         name, found, value = part.partition("=")
         if not found:
-            raise InputError("the form is endpoint=https://…/;accesskey=…")
+            raise InputError("is not of the form endpoint=https://…/;accesskey=…")
         parts[name.strip().lower()] = value.strip()
     if not parts.get("accesskey"):
-        raise InputError("accesskey= is missing")
+        raise InputError("accesskey= is missing; copy the whole connection string")
     try:
         base64.b64decode(parts["accesskey"], validate=True)
     except ValueError:
-        raise InputError("accesskey= is not in base64: copy it whole") from None
+        raise InputError("accesskey= is not valid base64; copy the whole connection string") from None
     return AcsAddress(endpoint_of(parts.get("endpoint", "")), parts["accesskey"])
 
 
@@ -43,5 +43,5 @@ def endpoint_of(text: str) -> str:
     text = text.strip()
     parts = urlsplit(text if "://" in text else f"https://{text}")
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/") or parts.query:
-        raise InputError("the endpoint is https://<resource>.communication.azure.com, without a path")
+        raise InputError("the endpoint is not of the form https://<resource>.communication.azure.com, without a path")
     return f"{parts.scheme}://{parts.netloc}"

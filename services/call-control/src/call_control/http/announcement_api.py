@@ -1,6 +1,6 @@
-"""`POST /api/calls/{call_id}/say`: text for the agent's voice, at once or while it is still being written.
+"""`POST /api/calls/{call_id}/say`: an announcement by the agent's voice, complete or while it is being written.
 
-The pieces go to the call's say stream as they come; the relay that holds the call speaks them. Described for people in
+Its pieces are appended to the announcement stream of the call as they arrive; the relay of the call speaks them.
 docs/api.md.
 """
 
@@ -17,14 +17,14 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from bridge_common.base.errors import BridgeError, InputError, OutsideError, PayloadTooLargeError
+from bridge_common.base.errors import BridgeError, InputError, PayloadTooLargeError
 from bridge_common.base.ids import is_call_id
 from bridge_common.base.log import fields
 from bridge_common.observability.telemetry import Label, counter
 from bridge_common.store.announcement_store import Added, AnnouncementOutcome, AnnouncementStore
 from bridge_common.wire.entries import Say
-from call_control.core.announcement_text import JsonLinesText, PlainText, TextDecoder, read_fields
-from call_control.http.audit import asked_of
+from call_control.core.announcement_text import JsonLinesText, PlainText, TextDecoder, decode_announcement
+from call_control.http.audit import audit_of
 from call_control.http.error_responses import (
     BusyError,
     ConflictError,
@@ -39,25 +39,32 @@ from call_control.http.operator_access import Operators
 log = logging.getLogger(__name__)
 
 SILENCE_S: Final = 15.0
-"""A body that is still being written may pause for so long."""
+"""Longest pause within the text of one request."""
 _GATHER_S: Final = 0.05
-"""Text that comes in crumbs is passed on this seldom."""
+"""Small pieces of text are gathered for this time."""
 _PIECE: Final = 1000
-"""Characters of one entry."""
+"""Characters in one entry."""
 _STREAMED: Final[dict[str, type[TextDecoder]]] = {"text/plain": PlainText, "application/x-ndjson": JsonLinesText}
 _FLAGS: Final = {"": False, "false": False, "0": False, "true": True, "1": True}
 
-_SAYS: Final = counter(
-    "bridge_says", "Requests to say something, by how the text came", Label("form", ("application/json", *_STREAMED))
+_ANNOUNCEMENTS: Final = counter(
+    "bridge_says", "Accepted announcements, by content type", Label("form", ("application/json", *_STREAMED))
 )
 
 
 class AnnouncementApi:
     def __init__(
-        self, store: AnnouncementStore, operators: Operators, *, most_characters: int, most_a_minute: int
+        self,
+        store: AnnouncementStore,
+        operators: Operators,
+        *,
+        most_characters: int,
+        most_a_minute: int,
+        silence_s: float = SILENCE_S,
     ) -> None:
         self._store = store
         self._operators = operators
+        self._silence_s = silence_s
         self._most_characters = most_characters
         self._most_a_minute = most_a_minute
 
@@ -65,39 +72,41 @@ class AnnouncementApi:
         return [self._operators.route("POST", "/api/calls/{call_id}/say", self.say, "say")]
 
     async def say(self, request: Request) -> Response:
-        """202 when all of the text is with the call; what was heard of it stands in the transcript."""
+        """202 once the complete text is stored. The transcript shows how much of it was heard."""
         call_id = request.path_params["call_id"]
         if not is_call_id(call_id):
-            raise NotFoundError("no call has such an id")
+            raise NotFoundError("the path does not contain a valid call id")
         interrupt = _FLAGS.get(request.query_params.get("interrupt", "").lower())
         if interrupt is None:
-            raise InputError("interrupt: true or false is needed")
+            raise InputError("`interrupt` must be true or false")
         form, _, parameters = request.headers.get("content-type", "").lower().partition(";")
         if form.strip() == "application/json":
-            text, wanted = read_fields(await read_body(request, 6 * self._most_characters + 4096))
-            text_of_call = self._text(call_id, interrupt=interrupt or wanted)
-            if len(text) > self._most_characters:
+            asked = decode_announcement(await read_body(request, 6 * self._most_characters + 4096))
+            announcement = self._announcement(call_id, interrupt=interrupt or asked.interrupt)
+            if len(asked.text) > self._most_characters:
                 raise self._too_long()
-            await text_of_call.add(text, last=True)
+            await announcement.add(asked.text, last=True)
         elif (decoder := _STREAMED.get(form.strip())) and _is_utf8(parameters):
-            text_of_call = self._text(call_id, interrupt=interrupt)
-            await self._pass_on(request, decoder(), text_of_call)
+            announcement = self._announcement(call_id, interrupt=interrupt)
+            await self._forward(request, decoder(), announcement)
         else:
-            raise UnsupportedMediaError(f"send {', '.join(['application/json', *_STREAMED])} in UTF-8")
-        _SAYS.labels(form.strip()).inc()
-        asked_of(request).more["say_id"] = text_of_call.say_id
+            raise UnsupportedMediaError(
+                f"unsupported content type; send {', '.join(['application/json', *_STREAMED])}, in UTF-8"
+            )
+        _ANNOUNCEMENTS.labels(form.strip()).inc()
+        audit_of(request).more["say_id"] = announcement.say_id
         log.info(
-            "say taken",
-            extra=fields(call_id=call_id, say_id=text_of_call.say_id, form=form, characters=text_of_call.characters),
+            "announcement accepted",
+            extra=fields(call_id=call_id, say_id=announcement.say_id, form=form, characters=announcement.characters),
         )
         return JSONResponse(
-            {"call_id": call_id, "say_id": text_of_call.say_id, "characters": text_of_call.characters}, 202
+            {"call_id": call_id, "say_id": announcement.say_id, "characters": announcement.characters}, 202
         )
 
-    async def _pass_on(self, request: Request, decoder: TextDecoder, text: _Text) -> None:
-        """Piece by piece. When the body breaks off, what came until then is the whole text."""
+    async def _forward(self, request: Request, decoder: TextDecoder, text: _Announcement) -> None:
+        """Forward the text piece by piece. If the request is aborted, the announcement ends with the text so far."""
         try:
-            async for part, last in _gathered(request):
+            async for part, last in _gathered(request, self._silence_s):
                 piece = decoder.feed(part, last=last)
                 if text.characters + len(piece) > self._most_characters:
                     raise self._too_long()
@@ -106,15 +115,15 @@ class AnnouncementApi:
             await text.break_off()
             raise
 
-    def _text(self, call_id: str, *, interrupt: bool) -> _Text:
-        return _Text(self._store, call_id, self._most_a_minute, interrupt=interrupt)
+    def _announcement(self, call_id: str, *, interrupt: bool) -> _Announcement:
+        return _Announcement(self._store, call_id, self._most_a_minute, interrupt=interrupt)
 
     def _too_long(self) -> PayloadTooLargeError:
-        return PayloadTooLargeError(f"the text has more than {self._most_characters} characters")
+        return PayloadTooLargeError(f"the text has more than {self._most_characters} characters; send a shorter one")
 
 
-class _Text:
-    """One text on its way into one call."""
+class _Announcement:
+    """The announcement of one request."""
 
     def __init__(self, store: AnnouncementStore, call_id: str, most_a_minute: int, *, interrupt: bool) -> None:
         self.say_id = f"say_{secrets.token_hex(8)}"
@@ -126,10 +135,10 @@ class _Text:
         self._whole = False
 
     async def add(self, text: str, *, last: bool = False) -> None:
-        """Raises what `_refusal` makes of the call's state, `InputError` when the whole text is empty."""
+        """Raises the errors of `_refusal`, and `InputError` if the whole text is empty."""
         text = text if self.characters else text.lstrip()
         if last and not text and not self.characters:
-            raise InputError("text: there is none")
+            raise InputError("the text is empty")
         pieces = [text[at : at + _PIECE] for at in range(0, len(text), _PIECE)] or ([""] if last else [])
         for number, piece in enumerate(pieces, 1):
             await self._put(piece, last=last and number == len(pieces))
@@ -149,25 +158,28 @@ class _Text:
         try:
             await self._put("", last=True)
         except BridgeError as error:
-            # The relay notices by itself that nothing comes any more.
-            log.info("say not ended", extra=fields(call_id=self._call_id, say_id=self.say_id, reason=error.message))
+            # The relay ends the announcement after a pause.
+            log.info(
+                "end of announcement not stored",
+                extra=fields(call_id=self._call_id, say_id=self.say_id, reason=error.message),
+            )
 
 
 def _refusal(added: Added) -> BridgeError:
     retry_s = math.ceil(added.retry_ms / 1000)
     match added.fate:
         case AnnouncementOutcome.UNKNOWN:
-            return NotFoundError("there is no such call, or it ended too long ago")
+            return NotFoundError("unknown call, or its record has expired")
         case AnnouncementOutcome.ENDED:
-            return ConflictError("the call has ended already")
+            return ConflictError("the call has already ended")
         case AnnouncementOutcome.INTERRUPTED:
-            return InterruptedSayError("nothing more of this text is spoken: it was interrupted, or the voice failed")
+            return InterruptedSayError(
+                "the rest of the announcement is not spoken: it was interrupted, or the voice service failed"
+            )
         case AnnouncementOutcome.FULL:
-            return BusyError("too much waits to be said in this call", retry_after_s=retry_s)
-        case AnnouncementOutcome.OFTEN:
-            return BusyError("too many texts for this call in this minute", retry_after_s=retry_s)
-        case AnnouncementOutcome.ADDED:
-            return OutsideError("refused without a reason", retry=True)
+            return BusyError("too much text waits to be spoken in this call; retry later", retry_after_s=retry_s)
+        case _:
+            return BusyError("too many announcements in this call within a minute; retry later", retry_after_s=retry_s)
 
 
 def _is_utf8(parameters: str) -> bool:
@@ -175,8 +187,8 @@ def _is_utf8(parameters: str) -> bool:
     return charset.strip().strip('"') in ("", "utf-8", "utf8", "us-ascii")
 
 
-async def _gathered(request: Request) -> AsyncIterator[tuple[bytes, bool]]:
-    """The body as it comes, and whether it is whole with that: at once after a pause, else what came meanwhile."""
+async def _gathered(request: Request, silence_s: float) -> AsyncIterator[tuple[bytes, bool]]:
+    """Parts of the body as they arrive, gathered for `_GATHER_S`, and whether the body is complete."""
     loop = asyncio.get_running_loop()
     parts = request.stream()
 
@@ -187,7 +199,7 @@ async def _gathered(request: Request) -> AsyncIterator[tuple[bytes, bool]]:
     coming = asyncio.create_task(next_part())
     try:
         while True:
-            await asyncio.wait({coming}, timeout=max(due - loop.time(), 0) if gathered else SILENCE_S)
+            await asyncio.wait({coming}, timeout=max(due - loop.time(), 0) if gathered else silence_s)
             if coming.done():
                 part = coming.result()
                 if part is None:
@@ -196,11 +208,11 @@ async def _gathered(request: Request) -> AsyncIterator[tuple[bytes, bool]]:
                 gathered += part
                 coming = asyncio.create_task(next_part())
             elif not gathered:
-                raise SlowBodyError(f"nothing came for {SILENCE_S:.0f} s")
+                raise SlowBodyError(f"no text arrived for {silence_s:.0f} s")
             if gathered and loop.time() >= due:
                 yield gathered, False
                 gathered, due = b"", loop.time() + _GATHER_S
     except ClientDisconnect as error:
-        raise InputError("the sender went away before its text was complete") from error
+        raise InputError("the client disconnected before the text was complete") from error
     finally:
         coming.cancel()

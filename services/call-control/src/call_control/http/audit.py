@@ -1,7 +1,7 @@
-"""The audit log: one line for each request of an operator, on a logger of its own, whatever LOG_LEVEL says.
+"""The audit log: one line for each request to the operator API, with a logger of its own, independent of LOG_LEVEL.
 
-A line says who asked (the number of the API key, and the name that the request gives), from where, for what, about
-which call, and what came of it.
+A line has the operator (number of the API key, and the name in `X-Operator`), the source address, the action, the call
+and the result.
 """
 
 from __future__ import annotations
@@ -21,26 +21,26 @@ log.setLevel(logging.INFO)
 
 
 @dataclass(slots=True)
-class Asked:
-    """What is known of one request; kept in `request.state.asked`."""
+class AuditEntry:
+    """What is known of a request; `request.state.audit`."""
 
     action: str
-    """The method and the path, as documented: `GET /api/calls/{call_id}`."""
+    """Method and path as documented: `GET /api/calls/{call_id}`."""
     source: str = ""
     by: str = "unknown"
     logged: bool = True
     more: dict[str, object] = field(default_factory=dict)
 
 
-def asked_of(request: Request) -> Asked:
-    asked: Asked = request.state.asked
-    return asked
+def audit_of(request: Request) -> AuditEntry:
+    entry: AuditEntry = request.state.audit
+    return entry
 
 
 def write(request: Request, response: Response | None) -> None:
-    """`response`: None when the endpoint failed."""
-    asked = asked_of(request)
-    if not asked.logged:
+    """`response`: None if the endpoint failed."""
+    entry = audit_of(request)
+    if not entry.logged:
         return
     status = response.status_code if response is not None else 500
     error = response.error if isinstance(response, ErrorReply) else None
@@ -49,13 +49,13 @@ def write(request: Request, response: Response | None) -> None:
         logging.WARNING if status in (401, 403, 429) or status >= 500 else logging.INFO,
         "operator request",
         extra=fields(
-            by=asked.by,
-            source=asked.source,
-            action=asked.action,
+            by=entry.by,
+            source=entry.source,
+            action=entry.action,
             call_id=call_id if is_call_id(call_id) else "",
             status=status,
             result="ok" if status < 400 else error.code if error else "internal",
             **({"reason": error.message} if error else {}),
-            **asked.more,
+            **entry.more,
         ),
     )

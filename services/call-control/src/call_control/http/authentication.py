@@ -1,4 +1,4 @@
-"""Who may post to the webhooks and who may use the operator API."""
+"""Authentication of the webhooks (secret, Entra token) and of the operator API (API keys)."""
 
 from __future__ import annotations
 
@@ -12,36 +12,36 @@ from bridge_common.auth.acs_jwt import MAX_AGE_S, JwtMode, JwtVerifier
 from bridge_common.base.errors import AuthError
 
 EVENT_GRID_ROLE: Final = "AzureEventGridSecureWebhookSubscriber"
-"""The app role that Event Grid's own application holds (Event Grid docs, "Secure webhook delivery")."""
+"""The app role of Event Grid's own application (Event Grid docs, "Secure webhook delivery")."""
 
 
 class ForbiddenError(AuthError):
-    """Nobody may, as things are set up; becomes 403."""
+    """The settings allow nobody; becomes 403."""
 
     code = "forbidden"
 
 
 class EventGridGuard:
-    """The secret in the webhook's URL, Event Grid's Entra token, both, or nothing: as the settings ask."""
+    """Checks the secret in the webhook's URL, the Entra token of Event Grid, both or neither, as configured."""
 
     def __init__(self, secrets: Sequence[str], verifier: JwtVerifier | None) -> None:
         self._secrets = secrets
         self._verifier = verifier
 
     def check_secret(self, request: Request) -> None:
-        """Raises `AuthError`. Enough for the OPTIONS handshake, which carries no token."""
+        """Raises `AuthError`. Suffices for the OPTIONS handshake, which carries no token."""
         if self._secrets and not is_one_of(request.query_params.get("code", ""), self._secrets):
-            raise AuthError("the code in the webhook's URL is missing or wrong")
+            raise AuthError("missing or wrong `code` in the webhook URL; use one of EVENT_GRID_SECRETS")
 
     async def check(self, request: Request) -> None:
-        """Raises `AuthError`; `OutsideError` when Entra's keys cannot be had."""
+        """Raises `AuthError`; `OutsideError` if the keys of Entra are unavailable."""
         self.check_secret(request)
         if self._verifier is None:
             return
         claims = await self._verifier.check(request.headers.get("authorization"))
         roles = claims.get("roles")
         if not isinstance(roles, list) or EVENT_GRID_ROLE not in roles:
-            raise AuthError(f"the token lacks the role {EVENT_GRID_ROLE}")
+            raise AuthError(f"the token lacks the role {EVENT_GRID_ROLE}; assign it to the application of Event Grid")
 
 
 class OperatorGuard:
@@ -52,13 +52,13 @@ class OperatorGuard:
 
     @property
     def closed(self) -> bool:
-        """No key is set up: `number` refuses everybody."""
+        """No key is configured: `number` refuses all requests."""
         return not self._keys
 
     def number(self, request: Request) -> int:
-        """Which of the keys was given, from 1; 0 for a missing or wrong one. Raises `ForbiddenError` if none is set."""
+        """Number of the given key, from 1; 0 if it is missing or wrong. Raises `ForbiddenError` if none is set."""
         if self.closed:
-            raise ForbiddenError("the operator API is closed: set API_KEYS to one key or more to open it")
+            raise ForbiddenError("the operator API is closed; set API_KEYS to open it")
         scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
         given = request.headers.get("x-api-key") or (bearer if scheme.lower() == "bearer" else "")
         return number_among(given, self._keys)
@@ -69,7 +69,7 @@ def is_one_of(given: str, good: Iterable[str]) -> bool:
 
 
 def number_among(given: str, good: Iterable[str]) -> int:
-    """Which of the good ones it is, from 1, or 0; in a time that tells nothing about them."""
+    """Number of `given` among `good`, from 1, or 0. The time does not depend on the content."""
     found = 0
     for number, one in enumerate(good, 1):
         found = max(found, number * hmac.compare_digest(given.encode(), one.encode()))
@@ -77,7 +77,7 @@ def number_among(given: str, good: Iterable[str]) -> int:
 
 
 def entra_verifier(tenant_id: str, audience: str, jwks_url: str = "", *, max_age_s: float = MAX_AGE_S) -> JwtVerifier:
-    """For tokens of a tenant, version 1 or 2, as Event Grid's subscription asks for them."""
+    """Verifies tokens of a tenant, version 1 or 2, as an Event Grid subscription requests them."""
     return JwtVerifier(
         jwks_url or f"https://login.microsoftonline.com/{tenant_id}/discovery/v2.0/keys",
         [f"https://sts.windows.net/{tenant_id}/", f"https://login.microsoftonline.com/{tenant_id}/v2.0"],

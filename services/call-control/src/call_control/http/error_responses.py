@@ -1,4 +1,4 @@
-"""How requests are read and errors are told: JSON `{"error": {"code", "message"}}`, never a stack trace."""
+"""Reads request bodies, and returns errors as JSON `{"error": {"code", "message"}}`. Codes: docs/api.md."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bridge_common.base.log_limit import LineLimit
 from bridge_common.observability.telemetry import Label, counter
 from bridge_common.service.error_body import error_body
 from call_control.core.policy.policy_in_force import OutdatedError
-from call_control.core.policy.routing_policy import PolicyError
+from call_control.core.policy.policy_text import PolicyError
 from call_control.http.authentication import ForbiddenError
 
 log = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ BODY_DEADLINE_S: Final = 10.0
 RETRY_AFTER_S: Final = 2
 
 _REFUSED = counter(
-    "bridge_requests_refused", "HTTP requests that were not taken, by endpoint and error",
+    "bridge_requests_refused", "Refused HTTP requests, by endpoint and error code",
     Label("endpoint", most=32), Label("code", most=64),
 )  # fmt: skip
 
@@ -59,8 +59,6 @@ class UnsupportedMediaError(InputError):
 
 
 class BusyError(InputError):
-    """Too much at once; becomes 429."""
-
     code = "too_many_requests"
 
     def __init__(self, message: str, *, retry_after_s: int) -> None:
@@ -83,6 +81,7 @@ STATUS: Final[tuple[tuple[type[BridgeError], int], ...]] = (
     (AuthError, 401),
     (OutsideError, 503),
 )
+"""The first class that matches counts; other errors are a 500."""
 
 
 class ErrorReply(JSONResponse):
@@ -93,12 +92,12 @@ class ErrorReply(JSONResponse):
         self.error = error
 
 
-def telling(endpoint: Endpoint, name: str, *, logs: bool = True) -> Endpoint:
-    """The endpoint, with our errors turned into replies. `name`: for logs and metrics. `logs`: False if the caller
-    logs refused requests.
+def with_error_replies(endpoint: Endpoint, name: str, *, logs: bool = True) -> Endpoint:
+    """`endpoint`, with its `BridgeError`s returned as replies. `name`: for logs and metrics. `logs`: False if the
+    caller logs refused requests.
     """
 
-    async def told(request: Request) -> Response:
+    async def answer(request: Request) -> Response:
         try:
             return await endpoint(request)
         except BridgeError as error:
@@ -111,35 +110,38 @@ def telling(endpoint: Endpoint, name: str, *, logs: bool = True) -> Endpoint:
                 )
             return error_reply(status, error)
 
-    return told
+    return answer
 
 
 def error_reply(status: int, error: BridgeError) -> Response:
-    headers = {"Retry-After": str(RETRY_AFTER_S)} if status == 503 else {}
-    if isinstance(error, BusyError):
-        headers["Retry-After"] = str(error.retry_after_s)
-    if status == 401:
+    headers, message = {}, error.message
+    if status == 503:
+        headers["Retry-After"] = str(RETRY_AFTER_S)
+        message = "temporarily unavailable; retry after the time in Retry-After"
+    elif status == 500:
+        message = "internal error; the log of the service has the cause"
+    elif status == 401:
         headers["WWW-Authenticate"] = "Bearer"
-    # What Redis or ACS said stays in the log.
-    message = "try again in a moment" if status >= 500 else error.message
+    elif isinstance(error, BusyError):
+        headers["Retry-After"] = str(error.retry_after_s)
     more = {"mistakes": list(error.mistakes)} if isinstance(error, PolicyError) else {}
     return ErrorReply(error, error_body(error.code, message, **more), status, headers)
 
 
-async def read_body(request: Request, limit: int = MAX_BODY_BYTES) -> bytes:
-    """The body; raises `PayloadTooLargeError` as soon as it is known to be over the limit."""
+async def read_body(request: Request, limit: int = MAX_BODY_BYTES, *, deadline_s: float = BODY_DEADLINE_S) -> bytes:
+    """Raises `PayloadTooLargeError` as soon as the body is known to exceed the limit, `SlowBodyError`, `InputError`."""
     length = request.headers.get("content-length", "")
     if length.isdigit() and int(length) > limit:
-        raise PayloadTooLargeError(f"the body has {length} bytes, {limit} are allowed")
+        raise PayloadTooLargeError(f"the body has {length} bytes; at most {limit} are allowed")
     body = bytearray()
     try:
-        async with asyncio.timeout(BODY_DEADLINE_S):
+        async with asyncio.timeout(deadline_s):
             async for part in request.stream():
                 body += part
                 if len(body) > limit:
                     raise PayloadTooLargeError(f"the body has more than {limit} bytes")
     except TimeoutError as error:
-        raise SlowBodyError(f"the body took longer than {BODY_DEADLINE_S:.0f} s") from error
+        raise SlowBodyError(f"the body did not arrive within {deadline_s:.0f} s") from error
     except ClientDisconnect as error:
-        raise InputError("the sender went away before its body was complete") from error
+        raise InputError("the client disconnected before the body was complete") from error
     return bytes(body)

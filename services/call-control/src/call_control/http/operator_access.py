@@ -1,4 +1,4 @@
-"""The way into the operator API: the API key, the limit for wrong ones, and the audit log."""
+"""Access to the operator API: API keys, the rate limit for wrong keys, and the audit log."""
 
 from __future__ import annotations
 
@@ -17,36 +17,36 @@ from bridge_common.base.log import fields
 from bridge_common.service.pending_connections import network_of
 from call_control.core.wrong_keys import PER_SOURCE, WINDOW_S, Verdict, WrongKeys
 from call_control.http import audit
-from call_control.http.audit import Asked, asked_of
+from call_control.http.audit import AuditEntry, audit_of
 from call_control.http.authentication import OperatorGuard
-from call_control.http.error_responses import BusyError, Endpoint, telling
+from call_control.http.error_responses import BusyError, Endpoint, with_error_replies
 
 log = logging.getLogger(__name__)
 
 WRONG_KEY_DELAY_S: Final = 1.0
-"""A wrong key is answered only after this time."""
 _NAME: Final = re.compile(r"[\w .@-]{1,64}")
 
 
 class Operators:
-    """One for the process: it counts wrong keys."""
+    """One for the process, because it counts wrong keys. `wrong_key_delay_s`: a wrong key is answered after this."""
 
-    def __init__(self, guard: OperatorGuard) -> None:
+    def __init__(self, guard: OperatorGuard, *, wrong_key_delay_s: float = WRONG_KEY_DELAY_S) -> None:
         self._guard = guard
+        self._wrong_key_delay_s = wrong_key_delay_s
         self._wrong_keys = WrongKeys()
 
     def route(self, method: str, path: str, endpoint: Endpoint, area: str) -> Route:
-        """A route that only operators may use. `area`: for metrics."""
+        """A route for operators only. `area`: label in metrics."""
 
         async def admitted(request: Request) -> Response:
             await self._admit(request)
             return await endpoint(request)
 
-        answered = telling(admitted, area, logs=False)
+        answered = with_error_replies(admitted, area, logs=False)
 
         async def audited(request: Request) -> Response:
             source = request.client.host if request.client else ""
-            request.state.asked = Asked(f"{method} {path}", source)
+            request.state.audit = AuditEntry(f"{method} {path}", source)
             response = None
             try:
                 response = await answered(request)
@@ -57,33 +57,33 @@ class Operators:
         return Route(path, audited, methods=[method])
 
     async def _admit(self, request: Request) -> None:
-        """Raises `ForbiddenError`, `AuthError`, `BusyError`, and `InputError` for a bad name."""
+        """Raises `ForbiddenError`, `AuthError`, `BusyError`, and `InputError` for an invalid name."""
         if self._guard.closed:
-            asked_of(request).logged = self._count(request) is Verdict.ANSWERED
+            audit_of(request).logged = self._count(request) is Verdict.ANSWERED
         number = self._guard.number(request)
         if not number:
             await self._refuse(request)
         name = request.headers.get("x-operator", "")
-        asked_of(request).by = f"operator (API key {number})"
+        audit_of(request).by = f"operator (API key {number})"
         if name and not _NAME.fullmatch(name):
             raise InputError("X-Operator must have at most 64 letters, digits, spaces and . @ _ -")
-        asked_of(request).by = f"operator {name}".strip() + f" (API key {number})"
+        audit_of(request).by = f"operator {name}".strip() + f" (API key {number})"
 
     async def _refuse(self, request: Request) -> None:
-        asked = asked_of(request)
+        entry = audit_of(request)
         verdict = self._count(request)
         if verdict is Verdict.ANSWERED:
-            await asyncio.sleep(WRONG_KEY_DELAY_S)
-            raise AuthError("send a valid API key as `Authorization: Bearer …` or `X-Api-Key: …`")
-        asked.logged = False
+            await asyncio.sleep(self._wrong_key_delay_s)
+            raise AuthError("missing or wrong API key; send it as `Authorization: Bearer …` or `X-Api-Key: …`")
+        entry.logged = False
         if verdict is Verdict.LIMITED:
-            log.warning("too many wrong API keys; not logging each", extra=fields(source=asked.source))
-        raise BusyError("too many wrong API keys", retry_after_s=round(WINDOW_S / PER_SOURCE))
+            log.warning("too many wrong API keys; not logging each", extra=fields(source=entry.source))
+        raise BusyError("too many wrong API keys; retry later", retry_after_s=round(WINDOW_S / PER_SOURCE))
 
     def _count(self, request: Request) -> Verdict:
-        return self._wrong_keys.count(network_of(asked_of(request).source), time.monotonic())
+        return self._wrong_keys.count(network_of(audit_of(request).source), time.monotonic())
 
 
 def operator_of(request: Request) -> str:
-    """Who asks: the name that the request gives, and the number of the API key."""
-    return asked_of(request).by
+    """The operator's name, as far as given, and the number of the API key."""
+    return audit_of(request).by

@@ -1,7 +1,8 @@
-"""The operator API: look at calls, hang them up, delete them. Described for people in docs/api.md."""
+"""The operator API for calls: list, show, act on, erase. docs/api.md."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from msgspec.structs import asdict
@@ -14,14 +15,19 @@ from bridge_common.base.ids import is_call_id
 from bridge_common.store.call_store import CallStore
 from bridge_common.store.inbox import Inbox
 from bridge_common.wire.call_record import CallRecord, Status
-from bridge_common.wire.entries import HangUp, Notice, Turn
+from bridge_common.wire.entries import HangUp, InboxEntry, Notice, Turn
 from call_control.core.events.custom_context import shown_context
-from call_control.http.audit import asked_of
+from call_control.http.audit import audit_of
 from call_control.http.error_responses import ConflictError, Endpoint, NotFoundError
 from call_control.http.operator_access import Operators
 
 DEFAULT_LIMIT: Final = 100
 HIGHEST_LIMIT: Final = 1000
+CALL_ACTIONS: Final[Mapping[str, Callable[[str], InboxEntry]]] = {
+    "hangup": lambda call_id: HangUp(call_id, by="operator", reason=""),
+}
+"""`POST /api/calls/{call_id}/<name>`, and the inbox entry that requests the action. A new action also needs a row in
+the call machine (`EventKind`, `TABLE`), and its description (docs/api.md, `OPERATIONS` of tests/repo/openapi.py)."""
 
 
 class OperatorApi:
@@ -36,15 +42,18 @@ class OperatorApi:
             self._route("GET", "/api/calls/{call_id}", self.call),
             self._route("DELETE", "/api/calls/{call_id}", self.erase),
             self._route("GET", "/api/calls/{call_id}/transcript", self.transcript),
-            self._route("POST", "/api/calls/{call_id}/hangup", self.hang_up),
+            *(
+                self._route("POST", f"/api/calls/{{call_id}}/{name}", self._action(request_entry))
+                for name, request_entry in CALL_ACTIONS.items()
+            ),
         ]
 
     async def calls(self, request: Request) -> Response:
         text = request.query_params.get("limit", str(DEFAULT_LIMIT))
         if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= HIGHEST_LIMIT):
-            raise InputError(f"limit is a number from 1 to {HIGHEST_LIMIT}")
+            raise InputError(f"limit must be between 1 and {HIGHEST_LIMIT}, got {text[:20]!r}")
         records = await self._store.list_calls(int(text))
-        asked_of(request).more["calls"] = len(records)
+        audit_of(request).more["calls"] = len(records)
         return JSONResponse({"calls": [call_json(record) for record in records]})
 
     async def call(self, request: Request) -> Response:
@@ -57,28 +66,31 @@ class OperatorApi:
             {"call_id": record.call_id, "entries": [entry_json(entry_id, entry) for entry_id, entry in entries]}
         )
 
-    async def hang_up(self, request: Request) -> Response:
-        """202: the request is in the inbox, and what came of it shows in the call's status."""
-        record = await self._record(request)
-        if record.status is Status.ENDED:
-            raise ConflictError("the call has ended already")
-        await self._inbox.put(HangUp(record.call_id, by="operator", reason=""))
-        return JSONResponse({"call_id": record.call_id, "status": record.status.value}, 202)
+    def _action(self, request_entry: Callable[[str], InboxEntry]) -> Endpoint:
+        async def request_action(request: Request) -> Response:
+            """202: the request is in the inbox; the status of the call shows the result."""
+            record = await self._record(request)
+            if record.status is Status.ENDED:
+                raise ConflictError("the call has already ended")
+            await self._inbox.put(request_entry(record.call_id))
+            return JSONResponse({"call_id": record.call_id, "status": record.status.value}, 202)
+
+        return request_action
 
     async def erase(self, request: Request) -> Response:
-        """Delete all that Redis has of an ended call."""
+        """Delete all data of an ended call from Redis."""
         record = await self._record(request)
         if record.status is not Status.ENDED:
-            raise ConflictError("the call is still running; hang it up first (POST .../hangup), then delete it")
+            raise ConflictError("the call is still running; hang it up (POST …/hangup), then delete it")
         if record.pending or not await self._store.erase(record):
-            raise ConflictError("the call has ended, but its last steps are not finished; try again in a few seconds")
+            raise ConflictError("the call has ended, but its last steps are not finished; retry in a few seconds")
         return Response(status_code=204)
 
     async def _record(self, request: Request) -> CallRecord:
         call_id = request.path_params["call_id"]
         record = await self._store.load(call_id) if is_call_id(call_id) else None
         if record is None:
-            raise NotFoundError("there is no such call, or it ended too long ago")
+            raise NotFoundError("unknown call, or its record has expired")
         return record
 
     def _route(self, method: str, path: str, endpoint: Endpoint) -> Route:
@@ -86,7 +98,7 @@ class OperatorApi:
 
 
 def call_json(record: CallRecord) -> dict[str, object]:
-    """What operators see of a call; not the incoming-call context, with which it could be answered."""
+    """A call as operators see it, without the incoming-call context, whose holder could answer the call."""
     return {
         "call_id": record.call_id,
         "status": record.status.value,

@@ -1,4 +1,4 @@
-"""The two doors that Azure knocks at. What is good goes into the inbox before 200 is said; no more is done here."""
+"""Webhooks of Event Grid and ACS. A valid event is in the inbox before the request is answered with 200."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from call_control.core.events.event_grid import IncomingCallEvent, ValidationReq
 from call_control.core.events.json_fields import BadEvent, Ignored
 from call_control.core.machine.call_events import KNOWN_CALLBACKS
 from call_control.http.authentication import EventGridGuard
-from call_control.http.error_responses import NotFoundError, read_body, telling
+from call_control.http.error_responses import NotFoundError, read_body, with_error_replies
 
 log = logging.getLogger(__name__)
 log.addFilter(LineLimit(per_s=5, burst=20))
@@ -40,17 +40,17 @@ class Webhooks:
 
     def routes(self) -> list[Route]:
         return [
-            Route("/api/incomingCall", telling(self.incoming_call, "incomingCall"), methods=["POST"]),
-            Route("/api/incomingCall", telling(self.consent, "handshake"), methods=["OPTIONS"]),
-            Route("/api/callbacks/{call_id}", telling(self.callbacks, "callbacks"), methods=["POST"]),
+            Route("/api/incomingCall", with_error_replies(self.incoming_call, "incomingCall"), methods=["POST"]),
+            Route("/api/incomingCall", with_error_replies(self.handshake, "handshake"), methods=["OPTIONS"]),
+            Route("/api/callbacks/{call_id}", with_error_replies(self.callbacks, "callbacks"), methods=["POST"]),
         ]
 
-    async def consent(self, request: Request) -> Response:
-        """The CloudEvents handshake: may this origin deliver here? (Event Grid docs, "Endpoint validation")."""
+    async def handshake(self, request: Request) -> Response:
+        """CloudEvents handshake: grants the origin the right to deliver (Event Grid docs, "Endpoint validation")."""
         self._grid_guard.check_secret(request)
         origin = request.headers.get("webhook-request-origin", "")
         if not origin:
-            raise InputError("WebHook-Request-Origin is missing")
+            raise InputError("the header WebHook-Request-Origin is missing")
         headers = {"WebHook-Allowed-Origin": origin, "WebHook-Allowed-Rate": _ANY_RATE, "Allow": "POST, OPTIONS"}
         return Response(status_code=200, headers=headers)
 
@@ -60,7 +60,7 @@ class Webhooks:
         events = decode_events(await read_body(request))
         for event in events:
             if isinstance(event, IncomingCallEvent):
-                await self._admit(event, received_ms)
+                await self._accept_call(event, received_ms)
             elif isinstance(event, Ignored):
                 _ignore(event.type)
         refused = _count_refused(events, "incomingCall")
@@ -74,16 +74,16 @@ class Webhooks:
         await self._acs_tokens.check(request.headers.get("authorization"))
         call_id = request.path_params["call_id"]
         if not is_call_id(call_id):
-            raise NotFoundError("no call has such an id")
+            raise NotFoundError("the path does not contain a valid call id")
         events = decode_callbacks(await read_body(request))
         for event in events:
             if isinstance(event, AcsEvent) and event.type in KNOWN_CALLBACKS:
-                await self._pass_on(call_id, event)
+                await self._accept_callback(call_id, event)
             elif isinstance(event, AcsEvent | Ignored):
                 _ignore(event.type, call_id)
         return _received(len(events), _count_refused(events, "callbacks", call_id))
 
-    async def _admit(self, event: IncomingCallEvent, received_ms: int) -> None:
+    async def _accept_call(self, event: IncomingCallEvent, received_ms: int) -> None:
         call_id = call_id_of(event.correlation_id or event.incoming_call_context)
         entry = IncomingCall(
             call_id=call_id,
@@ -103,9 +103,9 @@ class Webhooks:
         fresh = await self._inbox.put_once(entry, *seen, f"correlation:{event.correlation_id or call_id}")
         metrics.WEBHOOK_EVENTS.labels("IncomingCall", "new" if fresh else "duplicate").inc()
         if not fresh:
-            log.info("incoming call was delivered again", extra=fields(call_id=entry.call_id))
+            log.info("incoming call delivered again", extra=fields(call_id=entry.call_id))
 
-    async def _pass_on(self, call_id: str, event: AcsEvent) -> None:
+    async def _accept_callback(self, call_id: str, event: AcsEvent) -> None:
         entry = Callback(call_id=call_id, event_id=event.id, type=event.type, data=event.data)
         fresh = await self._inbox.put_once(entry, f"callback:{call_id}:{event.id}")
         metrics.WEBHOOK_EVENTS.labels(event.type, "new" if fresh else "duplicate").inc()

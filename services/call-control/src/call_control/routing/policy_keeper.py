@@ -1,9 +1,9 @@
-"""Keeps this replica's routing policy the one that is in force, and puts new ones in force.
+"""Follows the routing policy in force, and replaces it.
 
-All replicas look at one key in Redis whenever it was replaced, and every second in any case (the worker calls
-`follow`). What they know survives Redis: when it comes back empty or with an older version, the policy is written
-again. ROUTING_POLICY is looked at once, at the start: it counts when it says something else than when a replica last
-took it over. So a policy given at run time outlives restarts, and a changed file wins over it.
+All replicas read one key in Redis whenever it was replaced, and every second in any case (the worker calls `follow`).
+The replicas' copies outlive Redis: if it returns empty or with an older version, the policy is written again.
+ROUTING_POLICY is compared once, at the start: it is adopted if its content differs from the one that a replica last
+adopted. A policy that was set at run time therefore outlives restarts, and a changed file replaces it.
 """
 
 from __future__ import annotations
@@ -19,8 +19,6 @@ from typing import Final
 from bridge_common.base.errors import EntryError, OutsideError
 from bridge_common.base.log import fields
 from bridge_common.observability.telemetry import Label, counter, gauge
-from call_control.core.policy.allowed_targets import not_allowed
-from call_control.core.policy.kill_switch import switched
 from call_control.core.policy.policy_in_force import (
     OutdatedError,
     PolicyInForce,
@@ -28,29 +26,29 @@ from call_control.core.policy.policy_in_force import (
     encode_in_force,
     version_in,
 )
-from call_control.core.policy.routing import Routed, Routing
-from call_control.core.policy.routing_policy import Policy, PolicyError, digest_of
-from call_control.core.policy.share import fingerprint
+from call_control.core.policy.policy_text import PolicyError
+from call_control.core.policy.routing import Routed, Routing, disallowed_targets, fingerprint
+from call_control.core.policy.routing_policy import Policy, digest_of, switched
 from call_control.routing.policy_store import PolicyStore
 
 log = logging.getLogger(__name__)
 
 LOOK_MS: Final = 800
-"""A replica of an older release replaces the policy without telling; within a second it has to be in force here too."""
+"""Replicas of older releases replace the policy without a notification; within a second it must be in force here."""
 _SWAPS: Final = 20
-"""Attempts to write while others write."""
+"""Attempts to write while other replicas write."""
 
-_VERSION = gauge("bridge_routing_policy_version", "Version of the routing policy in force here; 0: none was ever given")
+_VERSION = gauge("bridge_routing_policy_version", "Version of the routing policy in force; 0: none was ever set")
 _RULE = Label("rule", most=16)
-"""The rules of the policy in force, and a few more: the settings that decide where no rule does."""
+"""The rules of the policy in force, and the settings that decide where no rule does."""
 _ROUTED = counter(
-    "bridge_calls_routed", "Calls that rang, by where they were sent and the rule that said so",
+    "bridge_calls_routed", "Incoming calls, by route and the rule that decided",
     Label("action", ("agent", "redirect", "reject")), _RULE,
 )  # fmt: skip
 
 
 class PolicyKeeper:
-    """`settings`: this replica's, with what ROUTING_POLICY holds as the policy. `source`: how people know it."""
+    """`settings`: those of this replica, with the policy in ROUTING_POLICY. `source`: its name for operators."""
 
     def __init__(self, store: PolicyStore, settings: Routing, source: str = "settings") -> None:
         self._store = store
@@ -65,16 +63,16 @@ class PolicyKeeper:
 
     @property
     def known(self) -> bool:
-        """Redis has told what is in force."""
+        """The policy was read from Redis."""
         return self._known.is_set()
 
     @property
     def held(self) -> PolicyInForce:
-        """What is in force here, once it is known."""
+        """The policy in force on this replica, once it is `known`."""
         return self._held
 
     async def routing(self) -> Routing:
-        """By which calls are routed now; waits until that is known."""
+        """The current routing; waits until the policy is known."""
         await self._known.wait()
         return self._routing
 
@@ -82,32 +80,32 @@ class PolicyKeeper:
         _ROUTED.labels(routed.action, routed.rule).inc()
 
     async def follow(self) -> None:
-        """Look at what is in force, and return when it is time to look again. Raises `OutsideError`."""
+        """Read the policy in force, and return when it is time to read it again. Raises `OutsideError`."""
         await self.sync()
         await self._store.wait(LOOK_MS)
 
     async def sync(self) -> None:
-        """Look at what is in force. Raises `OutsideError` when Redis does not answer."""
+        """Read the policy in force. Raises `OutsideError` if Redis does not answer."""
         async with self._turn:
             await self._sync()
 
     async def change(self, make: Callable[[Policy | None], Policy], by: str, expected: str = "") -> PolicyInForce:
-        """Put what `make` makes of the policy in force in its place, unless that is no longer the one with this ETag.
+        """Replace the policy in force by `make(policy)`. `expected`: its ETag, empty for any.
 
-        Raises `OutdatedError`, `PolicyError`, `OutsideError`, and what `make` raises.
+        Raises `OutdatedError`, `PolicyError`, `OutsideError`, and the errors of `make`.
         """
         return await self._change(lambda: self._checked(make(self._held.policy)), by, expected)
 
     async def switch(self, *, on: bool, by: str) -> PolicyInForce:
-        """Set `everyone_to_people`; the rest of the policy stays as it is, whoever changed it last, and is not checked
-        again: nothing may refuse the kill switch. Without a policy one is made that does what the settings do.
+        """Set the kill switch in the current policy, without checking the rest: nothing may refuse the kill switch.
+        Without a policy one is created that routes like the settings.
 
         Raises `OutsideError`.
         """
         return await self._change(lambda: switched(self._held.policy, self._settings.profile, on=on), by, "")
 
     async def reset(self, by: str, expected: str = "") -> PolicyInForce:
-        """Back to what ROUTING_POLICY held at the start, or to no policy."""
+        """Return to the policy that ROUTING_POLICY contained at the start, or to none."""
         return await self._change(lambda: self._settings.policy, f"{self._source}, asked by {by}", expected)
 
     async def _change(self, make: Callable[[], Policy | None], by: str, expected: str) -> PolicyInForce:
@@ -115,15 +113,17 @@ class PolicyKeeper:
             for _ in range(_SWAPS):
                 await self._sync()
                 if expected and expected != self._held.etag:
-                    raise OutdatedError(f"the policy was changed, it is version {self._held.version} now: look again")
+                    raise OutdatedError(
+                        f"the routing policy was changed and is now version {self._held.version}; fetch it again"
+                    )
                 if await self._write(replace(self._next(make(), by), file=self._held.file)):
                     return self._held
-        raise OutsideError("the routing policy is written by others all the time", retry=True)
+        raise _contended()
 
     def _checked(self, policy: Policy) -> Policy:
         if policy.shares and not self._settings.key:
             raise PolicyError([f"rule {name}: percent needs ROUTING_KEY" for name in policy.shares])
-        if mistakes := not_allowed(policy, self._settings, self._held.policy):
+        if mistakes := disallowed_targets(policy, self._settings, self._held.policy):
             raise PolicyError(mistakes)
         return policy
 
@@ -132,28 +132,30 @@ class PolicyKeeper:
             if await self._agree(await self._store.read()):
                 self._known.set()
                 return
-        raise OutsideError("the routing policy is written by others all the time", retry=True)
+        raise _contended()
 
     async def _agree(self, stored: bytes) -> bool:
-        """Take over what stands in Redis, or write what should stand there; False when that changed meanwhile."""
+        """Adopt the stored policy, or store the newer one; False if another replica wrote meanwhile."""
         first = not self._known.is_set()
         if stored == self._stored and not first and (stored or not self._held.version):
             return True
         self._stored = stored
         try:
-            there = decode_in_force(stored) if stored else PolicyInForce()
+            found = decode_in_force(stored) if stored else PolicyInForce()
         except EntryError as error:
-            log.error("the routing policy stays as it was", extra=fields(reason=error.message))
+            log.error("routing policy in Redis refused; keeping the current one", extra=fields(reason=error.message))
             self._newest = max(version_in(stored), self._held.version)
             return True
-        self._newest = max(there.version, self._held.version)
+        self._newest = max(found.version, self._held.version)
         file = digest_of(self._settings.policy)
-        if first and there.file != file:
+        if first and found.file != file:
             return await self._write(replace(self._next(self._settings.policy, self._source), file=file))
-        if there.version < self._held.version:
-            log.warning("Redis has lost the routing policy", extra=fields(version=self._held.version))
+        if found.version < self._held.version:
+            log.warning(
+                "routing policy in Redis missing or outdated; restoring it", extra=fields(version=self._held.version)
+            )
             return await self._write(self._held)
-        self._take(there)
+        self._adopt(found)
         return True
 
     async def _write(self, held: PolicyInForce) -> bool:
@@ -161,30 +163,38 @@ class PolicyKeeper:
         if not await self._store.swap(self._stored, new):
             return False
         self._stored = new
-        self._take(held)
+        self._adopt(held)
         return True
 
     def _next(self, policy: Policy | None, by: str) -> PolicyInForce:
         key = fingerprint(self._settings.key)
         return PolicyInForce(self._newest + 1, policy, round(time.time() * 1000), by, key=key, id=uuid.uuid4().hex[:8])
 
-    def _take(self, held: PolicyInForce) -> None:
+    def _adopt(self, held: PolicyInForce) -> None:
         self._held = held
         self._routing = replace(self._settings, policy=held.policy)
         self._newest = held.version
         _VERSION.set(held.version)
-        _count_rules_of(held.policy)
+        _drop_series_of_old_rules(held.policy)
         if held.version:
             log.info("routing policy in force", extra=_about(held))
         if held.policy and held.policy.shares and held.key != fingerprint(self._settings.key):
-            log.warning("ROUTING_KEY is another one than where the policy was written: callers may go other ways")
-        of_the_file = digest_of(held.policy) == held.file
-        if held.policy and not of_the_file and (mistakes := not_allowed(held.policy, self._settings)):
+            log.warning(
+                "ROUTING_KEY differs from that of the replica that set the policy; callers may be routed differently"
+            )
+        from_file = digest_of(held.policy) == held.file
+        if held.policy and not from_file and (mistakes := disallowed_targets(held.policy, self._settings)):
             log.warning("routing policy in force has targets outside ALLOWED_TARGETS", extra=fields(places=mistakes))
 
 
-def _count_rules_of(policy: Policy | None) -> None:
-    """A rule that is no longer in force has no series: else each new policy would add its own."""
+def _contended() -> OutsideError:
+    return OutsideError(
+        f"routing policy not written: other replicas changed it {_SWAPS} times in a row; retry", retry=True
+    )
+
+
+def _drop_series_of_old_rules(policy: Policy | None) -> None:
+    """Otherwise each new policy would add its rules to the metric."""
     rules = frozenset(rule.name for rule in policy.rules) if policy else frozenset[str]()
     for name in _RULE.values - rules:
         _ROUTED.remove_by_labels({"rule": name})
@@ -197,5 +207,5 @@ def _about(held: PolicyInForce) -> dict[str, object]:
         version=held.version,
         by=held.by,
         rules=len(policy.rules) if policy else 0,
-        everyone_to_people=policy.everyone_to_people if policy else False,
+        kill_switch=policy.kill_switch if policy else False,
     )

@@ -1,4 +1,4 @@
-"""The routing policy in Redis: one key that all replicas read, replaced only by who saw what stands there."""
+"""The routing policy in Redis: one key that all replicas read and replace by compare-and-swap."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bridge_common.streams.stream_entries import entries_of, xread
 ROUTING: Final = "routing"
 """The routing policy in force, with its version (JSON)."""
 ROUTING_NEWS: Final = "{routing}:news"
-"""A stream in the same slot that tells of each change of the policy."""
+"""A stream in the same slot with an entry for the newest change of the policy."""
 
 
 class PolicyStore:
@@ -25,19 +25,19 @@ class PolicyStore:
         self._swap = redis.register_script(load_script("call_control.routing", "policy_swap"))
 
     async def read(self) -> bytes:
-        """As it stands there; empty when nothing does."""
+        """The stored text, empty if there is none."""
         async with redis_errors("reading the routing policy"):
             found: bytes | None = await command(self._redis, "GET", ROUTING)
         return found or b""
 
     async def swap(self, old: bytes, new: bytes) -> bool:
-        """Put `new` where `old` stands; False when something else does."""
+        """Replace `old` by `new`; False if another value is stored."""
         async with redis_errors("writing the routing policy"):
             return bool(await self._swap(keys=[ROUTING, ROUTING_NEWS], args=[old, new]))
 
     async def wait(self, timeout_ms: int) -> None:
-        """Return when it has been replaced since the last wait, or after `timeout_ms`."""
-        async with redis_errors("waiting for another routing policy"):
+        """Return once the policy has been replaced since the last wait, or after `timeout_ms`."""
+        async with redis_errors("waiting for a change of the routing policy"):
             news = await xread(self._blocking, {ROUTING_NEWS: self._news_cursor}, count=1, block_ms=timeout_ms)
         for _, entry_id, _ in entries_of(news):
             self._news_cursor = entry_id

@@ -1,5 +1,5 @@
--- KEYS routing, news; ARGV what stands there ('' for nothing), what is to stand there
--- -> 1 it does, 0 something else does
+-- KEYS routing, news; ARGV the expected value ('' for none), the new value
+-- -> 1 the new value is stored, 0 another value is stored
 local now = redis.call('GET', KEYS[1]) or ''
 if now == ARGV[2] then return 1 end
 if now ~= ARGV[1] then return 0 end

@@ -1,4 +1,4 @@
-"""Counts ringing calls against their limits, for all replicas together, on Redis's clock."""
+"""Counts ringing calls against their limits, for all replicas together, by the clock of Redis."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 WINDOW_MS: Final = 60_000
 _PAUSE_S: Final = 1.0
-"""While Redis fails, only one call in this time waits for it."""
+"""While Redis is unavailable, only one call in this time waits for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Exceeded:
     limit: Limit
     most: int
     first: bool
-    """No other call was turned away by this limit in the last minute."""
+    """The first call above this limit in the last minute."""
 
 
 class RingCounter:
@@ -40,9 +40,9 @@ class RingCounter:
         self._pause_until = float("-inf")
 
     async def exceeded(self, call: IncomingCall) -> Exceeded | None:
-        """The limit that the call is above, or None: then it counts. The same call counts once, however often asked.
+        """The limit that the call exceeds. None: it is within all limits, and counted; a repeated call counts once.
 
-        Without Redis every call is within the limits: they protect the service and must not end it.
+        While Redis is unavailable every call is within the limits: they must not become an outage of their own.
         """
         limits = self.limits.of(call.caller)
         if not limits or time.monotonic() < self._pause_until:
@@ -68,14 +68,14 @@ class RingCounter:
 
 
 def ring_bucket(limit: str, caller: str = "") -> str:
-    """The calls that were counted against a limit in the last minute; `caller`: the raw id if each has its own.
+    """Key of the calls counted against a limit in the last minute; `caller`: raw id, for a limit of each caller.
 
-    All buckets are in one slot. The digest bounds the length: a raw id is whatever the event says.
+    All buckets are in one slot. The digest bounds the length of the key: a raw id comes from an untrusted event.
     """
     owner = f":{hashlib.sha256(caller.lower().encode()).hexdigest()[:32]}" if caller else ""
     return f"quota:{{rings}}:{limit}{owner}"
 
 
 def ring_reported(bucket: str) -> str:
-    """Exists for a minute after the log has reported the bucket as full."""
+    """Key that exists for a minute after the bucket was logged as full."""
     return f"{bucket}:reported"

@@ -64,9 +64,9 @@ def test_a_batch_keeps_its_order_and_optional_fields_may_miss() -> None:
 @pytest.mark.parametrize(
     ("bad", "refused"),
     [
-        ({}, BadEvent("[1].type: a text is needed, this is missing")),
-        ({"type": 5}, BadEvent("[1].type: a text is needed, this is a number")),
-        ("text", BadEvent("[1]: an event is an object, this is a text")),
+        ({}, BadEvent("[1].type is missing")),
+        ({"type": 5}, BadEvent("[1].type must be text, got a number")),
+        ("text", BadEvent("[1] must be an object, got text")),
         ({"type": "CallConnected", "id": "1", "data": {}}, Ignored("CallConnected")),
         ({"type": "Contoso.Happened"}, Ignored("Contoso.Happened")),
     ],

@@ -78,13 +78,13 @@ def test_validation_and_other_types() -> None:
 @pytest.mark.parametrize(
     ("body", "complaint"),
     [
-        (b"", "not JSON"),
-        (b"{", "not JSON"),
-        (b"\xff\xfe", "not JSON"),
-        (b"[" * 100_000, "not JSON"),
+        (b"", "not valid JSON"),
+        (b"{", "not valid JSON"),
+        (b"\xff\xfe", "not valid JSON"),
+        (b"[" * 100_000, "not valid JSON"),
         (b"[]", "neither an event nor an array"),
         (b'"text"', "neither an event nor an array"),
-        (json.dumps([EVENT] * 5001).encode(), "more than 5000 events"),
+        (json.dumps([EVENT] * 5001).encode(), "5001 events; at most 5000"),
     ],
 )
 def test_bodies_without_events_are_refused(body: bytes, complaint: str) -> None:
@@ -96,16 +96,16 @@ def test_bodies_without_events_are_refused(body: bytes, complaint: str) -> None:
 @pytest.mark.parametrize(
     ("bad", "reason"),
     [
-        (1, "[1]: an event is an object, this is a number"),
-        (None, "[1]: an event is an object, this is missing"),
-        ([EVENT], "[1]: an event is an object, this is an array"),
-        ({}, "[1].type: a text is needed, this is missing"),
-        ({"eventType": 7}, "[1].eventType: a text is needed, this is a number"),
-        (EVENT | {"data": []}, "[1].data: an object is needed, this is an array"),
-        (changed(incomingCallContext=1.5), "[1].data.incomingCallContext: a text is needed, this is a number"),
-        (changed(incomingCallContext=""), "[1].data.incomingCallContext: a text is needed, this is empty"),
-        (changed(incomingCallContext="x" * 70_000), "[1].data.incomingCallContext: longer than 65536 characters"),
-        (VALIDATION | {"data": {}}, "[1].data.validationCode: a text is needed, this is missing"),
+        (1, "[1] must be an object, got a number"),
+        (None, "[1] must be an object, got null"),
+        ([EVENT], "[1] must be an object, got an array"),
+        ({}, "[1].type is missing"),
+        ({"eventType": 7}, "[1].eventType must be text, got a number"),
+        (EVENT | {"data": []}, "[1].data must be an object, got an array"),
+        (changed(incomingCallContext=1.5), "[1].data.incomingCallContext must be text, got a number"),
+        (changed(incomingCallContext=""), "[1].data.incomingCallContext is empty"),
+        (changed(incomingCallContext="x" * 70_000), "[1].data.incomingCallContext has more than 65536 characters"),
+        (VALIDATION | {"data": {}}, "[1].data.validationCode is missing"),
     ],
 )
 def test_a_bad_event_is_named_and_costs_no_other(bad: object, reason: str) -> None:

@@ -21,8 +21,8 @@ RULES = CallPolicy()
 CONNECTED = CallRecord(call_id=CALL, status=Status.CONNECTED, uplink_epoch=10)
 
 
-def draft_of(record: CallRecord = CONNECTED) -> Transition:
-    return Transition(before=record, rules=RULES, now_ms=100, cause="1-0", record=record)
+def transition_of(record: CallRecord = CONNECTED) -> Transition:
+    return Transition(before=record, policy=RULES, now_ms=100, cause="1-0", record=record)
 
 
 @pytest.mark.parametrize(
@@ -45,9 +45,9 @@ def draft_of(record: CallRecord = CONNECTED) -> Transition:
     ],
 )
 def test_reasons(event: CallEvent, reason: str) -> None:
-    draft = draft_of()
-    do.because_told(draft, event)
-    assert draft.record.end_reason == reason
+    transition = transition_of()
+    do.set_end_reason_from_event(transition, event)
+    assert transition.record.end_reason == reason
 
 
 @pytest.mark.parametrize(
@@ -76,13 +76,13 @@ def test_only_a_call_that_was_being_transferred_ends_as_transferred(
 def test_nobody_is_diverted_to_the_number_they_called(people: str, command: type[AnyCommand]) -> None:
     """It would ring here again, and again."""
     ringing = CallRecord(call_id=CALL, status=Status.RINGING, callee="4:+18005551212")
-    draft = replace(draft_of(ringing), rules=CallPolicy(redirect_target=people))
-    do.divert(draft, MediaOpen(CALL, 1))
-    assert isinstance(draft.issued[0], command)
+    transition = replace(transition_of(ringing), policy=CallPolicy(redirect_target=people))
+    do.divert(transition, MediaOpen(CALL, 1))
+    assert isinstance(transition.issued[0], command)
 
 
 def test_the_first_reason_stays() -> None:
-    draft = draft_of()
-    do.because("voice_lost")(draft, MediaOpen(CALL, 1))
-    do.because_told(draft, HangUp(CALL, "operator", ""))
-    assert draft.record.end_reason == "voice_lost"
+    transition = transition_of()
+    do.set_end_reason("voice_lost")(transition, MediaOpen(CALL, 1))
+    do.set_end_reason_from_event(transition, HangUp(CALL, "operator", ""))
+    assert transition.record.end_reason == "voice_lost"

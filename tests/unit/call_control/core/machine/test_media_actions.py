@@ -23,9 +23,9 @@ UNASKED = ("", "Answer-2", "StartMediaStreaming-90")
 
 
 def waiting_for_media(lost_epoch: int = 0) -> CallRecord:
-    draft = Transition(before=CONNECTED, rules=RULES, now_ms=100, cause="1-0", record=CONNECTED)
-    draft.arm(SetTimer.MEDIA, 50, lost_epoch=lost_epoch)
-    return draft.record
+    transition = Transition(before=CONNECTED, policy=RULES, now_ms=100, cause="1-0", record=CONNECTED)
+    transition.arm(SetTimer.MEDIA, 50, lost_epoch=lost_epoch)
+    return transition.record
 
 
 @pytest.mark.parametrize(

@@ -21,90 +21,90 @@ RECORD = CallRecord(call_id="call_0123456789abcdef01234567", status=Status.RINGI
 FROM_A_NEWER_VERSION = PendingCommand(9, "Sing", "{}")
 
 
-def draft_of(record: CallRecord = RECORD) -> Transition:
-    return Transition(before=record, rules=CallPolicy(), now_ms=100, cause="1-0", record=record)
+def transition_of(record: CallRecord = RECORD) -> Transition:
+    return Transition(before=record, policy=CallPolicy(), now_ms=100, cause="1-0", record=record)
 
 
 def test_commands_are_numbered_and_stand_in_the_outbox() -> None:
-    draft = draft_of(replace(RECORD, command_seq=4))
-    first, second = draft.issue(Answer), draft.issue(Reject, reason="busy")
-    assert (first.seq, second.seq, draft.record.command_seq) == (5, 6, 6)
-    assert draft.issued == [first, second]
-    assert awaited(draft.record, 6) == second
-    assert awaited(without_command(draft.record, 6), 6) is None
+    transition = transition_of(replace(RECORD, command_seq=4))
+    first, second = transition.issue(Answer), transition.issue(Reject, reason="busy")
+    assert (first.seq, second.seq, transition.record.command_seq) == (5, 6, 6)
+    assert transition.issued == [first, second]
+    assert awaited(transition.record, 6) == second
+    assert awaited(without_command(transition.record, 6), 6) is None
 
 
 def test_a_timer_replaces_the_one_of_its_name_and_counts_by_itself() -> None:
-    draft = draft_of()
-    draft.issue(Answer)
-    draft.arm(SetTimer.MEDIA, 50)
-    draft.arm(SetTimer.VOICE, 60)
-    draft.arm(SetTimer.MEDIA, 70, lost_epoch=3)
-    media = armed(draft.record, SetTimer.MEDIA)
+    transition = transition_of()
+    transition.issue(Answer)
+    transition.arm(SetTimer.MEDIA, 50)
+    transition.arm(SetTimer.VOICE, 60)
+    transition.arm(SetTimer.MEDIA, 70, lost_epoch=3)
+    media = armed(transition.record, SetTimer.MEDIA)
     assert media == SetTimer(seq=3, cause="1-0", name="media", due_ms=170, lost_epoch=3)
-    assert [item.seq for item in draft.issued if isinstance(item, SetTimer)] == [2, 3]
-    assert awaited(draft.record, 3) is None, "a timer is no command whose result could come"
+    assert [item.seq for item in transition.issued if isinstance(item, SetTimer)] == [2, 3]
+    assert awaited(transition.record, 3) is None, "a timer is no command whose result could come"
 
 
 def test_a_commands_result_leaves_a_timer_of_the_same_number() -> None:
-    draft = draft_of()
-    draft.issue(Answer)
-    draft.arm(SetTimer.VOICE, 60)
-    left = without_command(draft.record, 1)
+    transition = transition_of()
+    transition.issue(Answer)
+    transition.arm(SetTimer.VOICE, 60)
+    left = without_command(transition.record, 1)
     assert armed(left, SetTimer.VOICE) is not None
     assert awaited(left, 1) is None
 
 
 def test_an_annotation_does_not_set_the_timer_again() -> None:
-    draft = draft_of()
-    draft.arm(SetTimer.MEDIA, 50)
-    wait = armed(draft.record, SetTimer.MEDIA)
+    transition = transition_of()
+    transition.arm(SetTimer.MEDIA, 50)
+    wait = armed(transition.record, SetTimer.MEDIA)
     assert wait is not None
-    draft.annotate(replace(wait, lost_epoch=7))
-    assert armed(draft.record, SetTimer.MEDIA) == replace(wait, lost_epoch=7)
-    assert draft.issued == [wait]
+    transition.annotate(replace(wait, lost_epoch=7))
+    assert armed(transition.record, SetTimer.MEDIA) == replace(wait, lost_epoch=7)
+    assert transition.issued == [wait]
 
 
 def test_timers_that_were_disarmed_or_replaced_are_no_longer_due() -> None:
-    draft = draft_of(replace(RECORD, pending=(FROM_A_NEWER_VERSION,)))
+    transition = transition_of(replace(RECORD, pending=(FROM_A_NEWER_VERSION,)))
     for name in (SetTimer.MEDIA, SetTimer.VOICE, SetTimer.LENGTH):
-        draft.arm(name, 50)
-    draft.issue(Answer)
-    armed_before = draft.record
+        transition.arm(name, 50)
+    transition.issue(Answer)
+    armed_before = transition.record
     assert no_longer_due(armed_before, armed_before) == []
-    draft.arm(SetTimer.MEDIA, 70)
-    draft.disarm(SetTimer.VOICE)
-    assert no_longer_due(armed_before, draft.record) == [
+    transition.arm(SetTimer.MEDIA, 70)
+    transition.disarm(SetTimer.VOICE)
+    assert no_longer_due(armed_before, transition.record) == [
         Due(RECORD.call_id, "media", 1),
         Due(RECORD.call_id, "voice", 2),
     ]
-    assert no_longer_due(RECORD, draft.record) == []
+    assert no_longer_due(RECORD, transition.record) == []
     assert no_longer_due(armed_before, without_command(armed_before, 1)) == [], "a command is no timer"
 
 
 def test_timers_that_were_armed_or_adopted_are_newly_due() -> None:
-    draft = draft_of(replace(RECORD, pending=(FROM_A_NEWER_VERSION,)))
-    draft.arm(SetTimer.MEDIA, 50)
-    draft.arm(SetTimer.VOICE, 60)
-    draft.arm(SetTimer.MEDIA, 70)
-    draft.issue(Answer)
+    transition = transition_of(replace(RECORD, pending=(FROM_A_NEWER_VERSION,)))
+    transition.arm(SetTimer.MEDIA, 50)
+    transition.arm(SetTimer.VOICE, 60)
+    transition.arm(SetTimer.MEDIA, 70)
+    transition.issue(Answer)
     media, voice = Due(RECORD.call_id, "media", 3), Due(RECORD.call_id, "voice", 2)
-    assert newly_due(RECORD, draft.record) == {media: 170, voice: 160}, "not the one that was replaced at once"
-    armed_before = draft.record
+    assert newly_due(RECORD, transition.record) == {media: 170, voice: 160}, "not the one that was replaced at once"
+    armed_before = transition.record
     wait = armed(armed_before, SetTimer.MEDIA)
     assert wait is not None
-    draft.annotate(replace(wait, lost_epoch=7))
-    assert newly_due(armed_before, draft.record) == {}
-    draft.cause = "2-0"
-    draft.adopt_outbox()
-    assert newly_due(armed_before, draft.record) == {media: 170, voice: 160}, "Redis has lost them"
+    transition.annotate(replace(wait, lost_epoch=7))
+    assert newly_due(armed_before, transition.record) == {}
+    transition.cause = "2-0"
+    transition.adopt_outbox()
+    assert newly_due(armed_before, transition.record) == {media: 170, voice: 160}, "Redis has lost them"
 
 
 def test_disarming_leaves_commands_and_what_it_does_not_know() -> None:
-    draft = draft_of(replace(RECORD, pending=(FROM_A_NEWER_VERSION,)))
-    draft.issue(Answer)
-    draft.arm(SetTimer.VOICE, 60)
-    draft.arm(SetTimer.LENGTH, 60)
-    draft.disarm_all()
-    assert [item.kind for item in draft.record.pending] == ["Sing", "Answer"]
-    assert [type(item) for item in draft.issued] == [Answer]
+    transition = transition_of(replace(RECORD, pending=(FROM_A_NEWER_VERSION,)))
+    transition.issue(Answer)
+    transition.arm(SetTimer.VOICE, 60)
+    transition.arm(SetTimer.LENGTH, 60)
+    transition.disarm_all()
+    assert [item.kind for item in transition.record.pending] == ["Sing", "Answer"]
+    assert [type(item) for item in transition.issued] == [Answer]

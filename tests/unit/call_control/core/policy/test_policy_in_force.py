@@ -5,13 +5,8 @@ from dataclasses import replace
 import pytest
 
 from bridge_common.base.errors import EntryError
-from call_control.core.policy.policy_in_force import (
-    PolicyInForce,
-    decode_in_force,
-    encode_in_force,
-    version_in,
-)
-from call_control.core.policy.routing_policy import decode_policy
+from call_control.core.policy.policy_in_force import PolicyInForce, decode_in_force, encode_in_force, version_in
+from call_control.core.policy.policy_text import decode_policy
 
 POLICY = decode_policy(
     {"rules": [{"name": "a", "called": "+1*", "percent": 2.5, "agent": "x"}, {"name": "b", "reject": "busy"}]}
@@ -20,11 +15,11 @@ HELD = PolicyInForce(7, POLICY, 1_795_000_000_000, "operator anna (API key 1)", 
 
 
 @pytest.mark.parametrize("held", [HELD, PolicyInForce(), replace(HELD, policy=None)])
-def test_what_is_written_is_read(held: PolicyInForce) -> None:
+def test_a_stored_policy_is_read_again(held: PolicyInForce) -> None:
     assert decode_in_force(encode_in_force(held)) == held
 
 
-def test_the_etag_tells_versions_and_their_makers_apart() -> None:
+def test_the_etag_distinguishes_versions_and_their_authors() -> None:
     assert len({HELD.etag, replace(HELD, version=8).etag, replace(HELD, id="ef01").etag}) == 3
     assert HELD.etag == decode_in_force(encode_in_force(HELD)).etag
     assert HELD.etag == '"7-abcd"'
@@ -34,11 +29,11 @@ def test_the_etag_tells_versions_and_their_makers_apart() -> None:
     "stored",
     [b"", b"x", b"[]", b"{}", b'{"version": 1}', b"\xff", encode_in_force(HELD).replace(b"percent", b"per_mille")],
 )
-def test_what_cannot_be_read(stored: bytes) -> None:
+def test_stored_text_that_could_not_be_decoded(stored: bytes) -> None:
     with pytest.raises(EntryError):
         decode_in_force(stored)
 
 
-def test_the_version_of_what_cannot_be_read() -> None:
+def test_the_version_of_text_that_could_not_be_decoded() -> None:
     assert version_in(b'{"version": 12, "policy": {"rules": "of the future"}}') == 12
     assert [version_in(stored) for stored in (b"", b"x", b"[]", b'{"version": null}')] == [0, 0, 0, 0]

@@ -8,43 +8,44 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from call_control.core.policy.plain_yaml import DEEPEST, MOST_NODES
-from call_control.core.policy.policy_text import MAX_BYTES, policy_of_text
-from call_control.core.policy.routing_policy import (
+from call_control.core.policy.policy_text import (
+    MAX_BYTES,
     MOST_MISTAKES,
     MOST_VALUES,
     PolicyError,
     decode_policy,
-    encode_policy,
+    policy_of_text,
 )
+from call_control.core.policy.routing_policy import encode_policy
 from call_control.http.error_responses import error_reply
 from tests.support.fuzzing import YAML_PIECES, mutations
 
 POLICY = b"""
-people: {phone: +18005550000}
+human_agents: {phone: +18005550000}
 time_zone: Europe/Berlin
 rules:
   - name: night
     hours: 20:00-08:00
-    redirect: people
+    redirect: human_agents
   - name: main-line       # a quarter of the callers
     called: +18005551212
     percent: 25
     agent: front-desk
   - name: rest
-    redirect: people
+    redirect: human_agents
 """
 
 
 def test_numbers_and_hours_need_no_quotes() -> None:
     policy = policy_of_text(POLICY)
-    assert policy.people is not None
-    assert policy.people.raw_id == "4:+18005550000"
+    assert policy.human_agents is not None
+    assert policy.human_agents.raw_id == "4:+18005550000"
     assert [str(pattern) for pattern in policy.rules[1].called] == ["+18005551212"]
     assert [str(span) for span in policy.rules[0].hours] == ["20:00-08:00"]
     assert policy.rules[1].percent == 25
 
 
-def test_json_and_yaml_say_the_same() -> None:
+def test_json_and_yaml_are_equivalent() -> None:
     policy = policy_of_text(POLICY)
     text = json.dumps(encode_policy(policy)).encode()
     assert policy_of_text(text, as_json=True) == policy_of_text(text) == policy
@@ -62,9 +63,9 @@ def test_the_example_of_the_documentation_is_good() -> None:
     [
         (b"rules: [", "line 1, column 9: "),
         (b"a: 1\nb: c: d", "line 2, column 5: "),
-        (b"rules: []\nrules: []", "line 2, column 1: a field is given twice"),
-        (b"\xff", "the text is not in UTF-8"),
-        (b"", "a policy is a mapping"),
+        (b"rules: []\nrules: []", "line 2, column 1: the field is given twice"),
+        (b"\xff", "the text is not valid UTF-8"),
+        (b"", "a policy must be a mapping"),
         (b"[" * 2_000, f"line 1, column 21: values are nested deeper than {DEEPEST} levels"),
         (b"[" + b"a," * 30_000, f"line 1, column 40000: the text has more than {MOST_NODES} values"),
         (b"!!python/object:os.system x", "line 1, column 1: tags (!name) are not allowed"),
@@ -78,15 +79,15 @@ def test_the_example_of_the_documentation_is_good() -> None:
         (b"true: b", "line 1, column 1: the name of a field must be text"),
         (b"a: &x b\nc: *x", "line 2, column 4: aliases (*name) are not allowed"),
         (b"<<: {rules: []}", "line 1, column 1: merge keys (<<) are not allowed"),
-        (b'a: "\\UFFFFFFFF"', "the text is no YAML"),
-        (b"x" * (MAX_BYTES + 1), "the text is longer"),
+        (b'a: "\\UFFFFFFFF"', "the text is not valid YAML"),
+        (b"x" * (MAX_BYTES + 1), "the text has more than"),
     ],
 )
-def test_what_is_no_yaml(text: bytes, mistake: str) -> None:
+def test_invalid_yaml(text: bytes, mistake: str) -> None:
     with pytest.raises(PolicyError) as caught:
         policy_of_text(text)
-    [told] = caught.value.mistakes
-    assert told.startswith(mistake)
+    [found] = caught.value.mistakes
+    assert found.startswith(mistake)
 
 
 @pytest.mark.parametrize(
@@ -94,16 +95,16 @@ def test_what_is_no_yaml(text: bytes, mistake: str) -> None:
     [
         (b'{"rules": [}', "line 1, column 12"),
         (b'{"rules": [], "rules": []}', "a field is given twice"),
-        (b"\xff", "the text is no JSON in UTF-8"),
-        (b"[" * 60_000, "the text is no JSON"),
+        (b"\xff", "the text is not valid JSON in UTF-8"),
+        (b"[" * 60_000, "the text is not valid JSON"),
         (b"rules: []", "line 1, column 1"),
     ],
 )
-def test_what_is_no_json(text: bytes, mistake: str) -> None:
+def test_invalid_json(text: bytes, mistake: str) -> None:
     with pytest.raises(PolicyError) as caught:
         policy_of_text(text, as_json=True)
-    [told] = caught.value.mistakes
-    assert told.startswith(mistake)
+    [found] = caught.value.mistakes
+    assert found.startswith(mistake)
 
 
 def test_the_values_of_all_rules_together_are_bounded() -> None:
@@ -124,7 +125,7 @@ def test_a_junk_policy_gets_a_short_reply() -> None:
 
 
 @pytest.mark.parametrize("name", ["\ud800", "x\nlevel=ERROR forged", "n" * 10_000])
-def test_names_of_the_sender_are_repeated_short_and_printable(name: str) -> None:
+def test_names_in_mistakes_are_short_and_printable(name: str) -> None:
     """A lone surrogate in the reply was a 500."""
     with pytest.raises(PolicyError) as caught:
         decode_policy({"rules": [{"name": name, name: 1}]})
@@ -133,7 +134,7 @@ def test_names_of_the_sender_are_repeated_short_and_printable(name: str) -> None
 
 
 @pytest.mark.parametrize("as_json", [False, True])
-def test_nothing_but_policies_and_policy_errors_comes_out(as_json: bool) -> None:
+def test_any_mutation_is_a_policy_or_a_policy_error(as_json: bool) -> None:
     text = json.dumps(encode_policy(policy_of_text(POLICY))) if as_json else POLICY.decode()
     read = refused = 0
     for changed in mutations([text], 1500 if as_json else 300):
@@ -181,5 +182,6 @@ _PLAIN = st.recursive(
 
 @given(_PLAIN, st.dictionaries(st.sampled_from(YAML_PIECES[:10]), _PLAIN))
 def test_any_values_are_a_policy_or_have_mistakes(value: object, rule: dict[str, object]) -> None:
-    for content in (value, {"rules": value}, {"rules": [rule, {"name": "rest", "agent": "a"}]}, {"people": value}):
+    rules = {"rules": [rule, {"name": "rest", "agent": "a"}]}
+    for content in (value, {"rules": value}, rules, {"people": value}, {"human_agents": value}):
         _read(json.dumps(content).encode(), as_json=True)

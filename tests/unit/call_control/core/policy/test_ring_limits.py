@@ -1,4 +1,4 @@
-"""Which limits a call counts against, and what happens to a call above them."""
+"""The limits that apply to a call, and the treatment of a call above them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from bridge_common.wire.entries import IncomingCall
 from call_control.core.policy.ring_limits import OVER_LIMIT, Limit, RingLimits
 from call_control.core.policy.routing import Redirected, Rejected, Routed
 
-PEOPLE = "4:+18005550000"
+TARGET = "4:+18005550000"
 CALL = IncomingCall("call_1", "e", "4:+14255550100", "4:+18005551212", "c", "r", "s", 1)
 
 
@@ -32,18 +32,18 @@ def test_zero_is_no_limit() -> None:
 
 @pytest.mark.parametrize("reason", ["busy", "forbidden", "none"])
 def test_a_call_above_the_limit_is_rejected(reason: str) -> None:
-    routed = RingLimits(treatment=reason).turn_away(CALL, Limit.CALLER, PEOPLE)  # type: ignore[arg-type]
+    routed = RingLimits(treatment=reason).turn_away(CALL, Limit.CALLER, TARGET)  # type: ignore[arg-type]
     assert routed == Routed(
         Rejected(reason, OVER_LIMIT),
         "CALLS_PER_CALLER_PER_MIN",
-        f"above the limit of calls in a minute (caller): reject {reason}",
+        f"above the limit of calls per minute (caller): reject {reason}",
     )
 
 
 @pytest.mark.parametrize("limit", [Limit.ANONYMOUS, Limit.TOTAL])
-def test_it_is_redirected_if_people_want_it_so(limit: Limit) -> None:
+def test_a_call_above_the_limit_is_redirected_if_so_configured(limit: Limit) -> None:
     limits = RingLimits(treatment="redirect")
-    routed = limits.turn_away(CALL, limit, PEOPLE)
-    assert (routed.decision, routed.rule) == (Redirected(PEOPLE), "CALLS_PER_MIN")
+    routed = limits.turn_away(CALL, limit, TARGET)
+    assert (routed.decision, routed.rule) == (Redirected(TARGET), "CALLS_PER_MIN")
     assert limits.turn_away(CALL, limit, "").decision == Rejected("busy", OVER_LIMIT)
     assert limits.turn_away(CALL, limit, CALL.callee).decision == Rejected("busy"), "it would ring here again"

@@ -1,4 +1,4 @@
-"""Which rule takes a call, and what is told about it."""
+"""The rule that decides for a call, and the reason that is reported."""
 
 from __future__ import annotations
 
@@ -9,22 +9,21 @@ from msgspec.structs import replace
 
 from bridge_common.base.ids import call_id_of
 from bridge_common.wire.entries import IncomingCall
-from call_control.core.policy.routing import Accepted, Decision, Redirected, Rejected, Routing
-from call_control.core.policy.routing_policy import decode_policy
-from call_control.core.policy.share import place_of
+from call_control.core.policy.policy_text import decode_policy
+from call_control.core.policy.routing import Accepted, Decision, Redirected, Rejected, Routing, bucket_of
 
 CALL = IncomingCall("call_1", "e", "4:+14255550100", "4:+18005551212", "ctx", "corr", "", 0)
 KEY = b"a key for the tests of the routing"
-PEOPLE = "4:+18005550000"
+HUMAN_AGENTS = "4:+18005550000"
 
 
 def routing(*rules: dict[str, object], key: bytes = KEY, **fields: object) -> Routing:
-    content = {"people": {"phone": "+18005550000"}, "time_zone": "Europe/Berlin", "rules": list(rules), **fields}
+    content = {"human_agents": {"phone": "+18005550000"}, "time_zone": "Europe/Berlin", "rules": list(rules), **fields}
     return Routing(key=key, policy=decode_policy(content))
 
 
 def rest(**action: object) -> dict[str, object]:
-    return {"name": "rest", **(action or {"redirect": "people"})}
+    return {"name": "rest", **(action or {"redirect": "human_agents"})}
 
 
 def calls(count: int, caller: str = "") -> list[IncomingCall]:
@@ -50,9 +49,9 @@ def test_refused_callers_by_number_or_raw_id_with_and_without_a_policy() -> None
     assert Routing(refused_callers=frozenset({"+1425"})).route(CALL).decision == Accepted("default")
 
 
-def test_a_call_on_behalf_of_a_callee_is_rejected_whatever_else_is_said() -> None:
+def test_a_call_on_behalf_of_a_callee_is_rejected_before_all_rules() -> None:
     call = replace(CALL, on_behalf_of="8:acs:r_t_u")
-    everyone = routing(rest(agent="a"), everyone_to_people=True).policy
+    everyone = routing(rest(agent="a"), kill_switch=True).policy
     for given in (None, everyone, routing(rest(agent="a")).policy):
         routed = Routing(policy=given, refused_callers=frozenset({CALL.caller})).route(call)
         assert routed.decision == Rejected("none", "on_behalf_of_callee")
@@ -64,7 +63,7 @@ ACTIONS: list[tuple[dict[str, object], Decision]] = [
     ({"agent": "night"}, Accepted("night")),
     ({"reject": "busy"}, Rejected("busy")),
     ({"reject": "forbidden"}, Rejected("forbidden")),
-    ({"redirect": "people"}, Redirected(PEOPLE)),
+    ({"redirect": "human_agents"}, Redirected(HUMAN_AGENTS)),
     ({"redirect": {"acs_user": "8:acs:r_u"}}, Redirected("8:acs:r_u")),
 ]
 
@@ -74,7 +73,7 @@ def test_actions(action: dict[str, object], decision: Decision) -> None:
     routed = routing(rest(**action)).route(CALL)
     assert routed.decision == decision
     assert routed.rule == "rest"
-    assert "5550" not in routed.reason, "no number in what is logged"
+    assert "5550" not in routed.reason, "the reason is logged and must not contain a number"
 
 
 def test_the_first_rule_that_fits_counts() -> None:
@@ -121,13 +120,13 @@ def test_a_share_takes_its_callers_each_time_and_leaves_the_others_to_the_next_r
     half = routing({"name": "main", "percent": 50, "agent": "x"}, rest())
     taken = {call.caller for call in calls(400) if quarter.route(call).rule == "main"}
     assert 70 < len(taken) < 130
-    assert taken == {call.caller for call in calls(400) if place_of(KEY, "main", call.caller) < 2500}
+    assert taken == {call.caller for call in calls(400) if bucket_of(KEY, "main", call.caller) < 2500}
     assert taken < {call.caller for call in calls(400) if half.route(call).rule == "main"}
     other_calls = [replace(call, call_id="call_2", correlation_id="2", received_ms=10**12) for call in calls(400)]
     assert taken == {call.caller for call in other_calls if quarter.route(call).rule == "main"}
 
 
-def test_the_reason_tells_share_and_bucket_whichever_way_it_went() -> None:
+def test_the_reason_contains_share_and_bucket() -> None:
     asked = routing({"name": "main", "percent": 25, "agent": "x"}, rest())
     routed = {asked.route(call).rule: asked.route(call) for call in calls(20)}
     assert routed["main"].reason.startswith("25 %, bucket ")
@@ -152,45 +151,45 @@ def test_callers_without_a_number_are_drawn_call_by_call() -> None:
     assert "call drawn at" in asked.route(hidden[0]).reason
 
 
-def test_the_kill_switch_sends_everybody_to_people_whatever_the_rules_say() -> None:
-    asked = routing({"name": "all-calls", "agent": "x"}, everyone_to_people=True)
+def test_the_kill_switch_sends_all_calls_to_human_agents() -> None:
+    asked = routing({"name": "all-calls", "agent": "x"}, kill_switch=True)
     routed = asked.route(CALL)
-    assert routed.decision == Redirected(PEOPLE)
-    assert (routed.rule, routed.action) == ("everyone_to_people", "redirect")
+    assert routed.decision == Redirected(HUMAN_AGENTS)
+    assert (routed.rule, routed.action) == ("kill_switch", "redirect")
 
 
-def test_the_kill_switch_works_without_people() -> None:
-    policy = routing({"name": "all-calls", "agent": "x"}, people=None, everyone_to_people=True).policy
+def test_the_kill_switch_works_without_human_agents() -> None:
+    policy = routing({"name": "all-calls", "agent": "x"}, human_agents=None, kill_switch=True).policy
     routed = Routing(policy=policy, redirect_target="4:+18005559999").route(CALL)
-    assert (routed.decision, routed.rule) == (Redirected("4:+18005559999"), "everyone_to_people")
+    assert (routed.decision, routed.rule) == (Redirected("4:+18005559999"), "kill_switch")
     busy = Routing(policy=policy).route(CALL)
-    assert (busy.decision, busy.rule, busy.action) == (Rejected("busy"), "everyone_to_people", "reject")
+    assert (busy.decision, busy.rule, busy.action) == (Rejected("busy"), "kill_switch", "reject")
     assert "REDIRECT_TARGET" in busy.reason
 
 
-def test_a_redirect_to_what_was_called_would_go_round_in_a_circle() -> None:
-    for asked in (routing(rest()), routing(rest(), everyone_to_people=True)):
-        routed = asked.route(replace(CALL, callee=PEOPLE))
+def test_a_redirect_to_the_called_number_is_rejected() -> None:
+    for asked in (routing(rest()), routing(rest(), kill_switch=True)):
+        routed = asked.route(replace(CALL, callee=HUMAN_AGENTS))
         assert routed.decision == Rejected("busy")
         assert "ring here again" in routed.reason
 
 
-def test_people_of_the_policy() -> None:
-    assert routing(rest()).people == PEOPLE
-    assert routing(rest(agent="x"), people=None).people == ""
-    assert Routing().people == ""
+def test_human_agents_of_the_policy() -> None:
+    assert routing(rest()).human_agents == HUMAN_AGENTS
+    assert routing(rest(agent="x"), human_agents=None).human_agents == ""
+    assert Routing().human_agents == ""
 
 
 def test_a_share_of_nothing_takes_nobody() -> None:
-    """Not even the caller in bucket 0, whom the smallest share takes."""
+    """Not even the caller in bucket 0, who belongs to the smallest share."""
 
     def shared(percent: float) -> Routing:
         return routing({"name": "few", "percent": percent, "agent": "new"}, rest())
 
-    in_bucket_0 = next(call for call in calls(100_000) if place_of(KEY, "few", call.caller) == 0)
+    in_bucket_0 = next(call for call in calls(100_000) if bucket_of(KEY, "few", call.caller) == 0)
     assert shared(0.01).route(in_bucket_0).decision == Accepted("new")
     routed = shared(0).route(in_bucket_0)
-    assert (routed.decision, routed.rule) == (Redirected(PEOPLE), "rest")
+    assert (routed.decision, routed.rule) == (Redirected(HUMAN_AGENTS), "rest")
 
 
 UPPER, LOWER = "8:ACS:AB-CD", "8:acs:ab-cd"
@@ -215,6 +214,6 @@ def test_a_caller_has_the_same_bucket_in_any_case() -> None:
 
 
 @pytest.mark.parametrize(("target", "called"), [("8:acs:R_U", "8:acs:r_u"), ("8:acs:r_u", "8:ACS:R_U")])
-def test_a_redirect_to_what_was_called_is_seen_in_any_case(target: str, called: str) -> None:
+def test_a_redirect_to_the_called_party_is_detected_in_any_case(target: str, called: str) -> None:
     routed = routing(rest(redirect={"acs_user": target})).route(replace(CALL, callee=called))
     assert routed.decision == Rejected("busy")

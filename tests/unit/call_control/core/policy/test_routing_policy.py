@@ -1,4 +1,4 @@
-"""What a policy may say, and what is said about a bad one."""
+"""Fields of a routing policy, and the mistakes that are reported for an invalid one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from call_control.core.policy.routing_policy import PolicyError, decode_policy, digest_of, encode_policy
+from call_control.core.policy.policy_text import PolicyError, decode_policy
+from call_control.core.policy.routing_policy import digest_of, encode_policy, encode_stored_policy, switched
 
 REST = {"name": "rest", "agent": "front-desk"}
 GUID = "3e9b2b1c-1a2b-4c3d-8e4f-0123456789ab"
@@ -21,17 +22,17 @@ def mistakes_of(content: object) -> list[str]:
 
 
 def with_rule(**fields: object) -> dict[str, object]:
-    return {"people": {"phone": "+18005550000"}, "rules": [{"name": "first", **fields}, REST]}
+    return {"human_agents": {"phone": "+18005550000"}, "rules": [{"name": "first", **fields}, REST]}
 
 
 def test_a_whole_policy_and_back() -> None:
     content: dict[str, Any] = {
-        "people": {"phone": "4:+18005550000"},
-        "everyone_to_people": True,
+        "human_agents": {"phone": "4:+18005550000"},
+        "kill_switch": True,
         "time_zone": "Europe/Berlin",
         "rules": [
             {"name": "refused", "caller": ["+1900*", "anonymous"], "reject": "forbidden"},
-            {"name": "night", "days": ["mon-fri", "sun"], "hours": ["20:00-08:00"], "redirect": "people"},
+            {"name": "night", "days": ["mon-fri", "sun"], "hours": ["20:00-08:00"], "redirect": "human_agents"},
             {"name": "tokyo", "hours": ["09:00-10:00"], "time_zone": "Asia/Tokyo", "agent": "tokyo"},
             {"name": "main", "called": ["+18005551212"], "percent": 12.5, "agent": "front-desk"},
             {"name": "rest", "redirect": {"teams_user": f"8:orgid:{GUID}"}},
@@ -63,10 +64,10 @@ def test_one_or_many() -> None:
         ({"teams_app": GUID}, f"28:orgid:{GUID}"),
     ],
 )
-def test_people_as_acs_names_them(party: dict[str, str], raw_id: str) -> None:
-    policy = decode_policy({"people": party, "rules": [REST]})
-    assert policy.people is not None
-    assert policy.people.raw_id == raw_id
+def test_human_agents_as_raw_ids(party: dict[str, str], raw_id: str) -> None:
+    policy = decode_policy({"human_agents": party, "rules": [REST]})
+    assert policy.human_agents is not None
+    assert policy.human_agents.raw_id == raw_id
 
 
 @pytest.mark.parametrize(
@@ -83,8 +84,8 @@ def test_people_as_acs_names_them(party: dict[str, str], raw_id: str) -> None:
         {"phone": "+18005550000", "teams_user": GUID},
     ],
 )
-def test_who_nobody_can_be_redirected_to(party: dict[str, str]) -> None:
-    assert all(mistake.startswith("people") for mistake in mistakes_of({"people": party, "rules": [REST]}))
+def test_invalid_targets(party: dict[str, str]) -> None:
+    assert all(mistake.startswith("human_agents") for mistake in mistakes_of({"human_agents": party, "rules": [REST]}))
 
 
 @pytest.mark.parametrize(
@@ -96,72 +97,122 @@ def test_who_nobody_can_be_redirected_to(party: dict[str, str]) -> None:
             "rules[0] (first): needs exactly one of agent, redirect, reject",
         ),
         ({"percent": 1, "reject": "none"}, "rules[0] (first).reject: Input should be 'busy' or 'forbidden'"),
-        ({"called": "1800*", "agent": "a"}, "rules[0] (first).called[0]: is no pattern"),
-        ({"caller": [1800], "agent": "a"}, "rules[0] (first).caller[0]: is no text"),
-        ({"days": "mo", "time_zone": "UTC", "agent": "a"}, "rules[0] (first).days[0]: is no day"),
-        ({"hours": 8, "time_zone": "UTC", "agent": "a"}, "rules[0] (first).hours: is no list"),
+        ({"called": "1800*", "agent": "a"}, "rules[0] (first).called[0]: is not a pattern; write + and digits"),
+        ({"caller": [1800], "agent": "a"}, "rules[0] (first).caller[0]: must be text"),
+        ({"days": "mo", "time_zone": "UTC", "agent": "a"}, "rules[0] (first).days[0]: is not a day; write one of mon"),
+        ({"hours": 8, "time_zone": "UTC", "agent": "a"}, "rules[0] (first).hours: must be a list"),
         ({"hours": "8:00-9:00", "agent": "a"}, "rules[0] (first).time_zone: is missing"),
-        ({"days": "mon", "time_zone": "Mars", "agent": "a"}, "rules[0] (first).time_zone: is no time zone"),
+        ({"days": "mon", "time_zone": "Mars", "agent": "a"}, "rules[0] (first).time_zone: is not a time zone"),
         ({"percent": 101, "agent": "a"}, "rules[0] (first).percent: Input should be less than or equal to 100"),
         ({"percent": -1, "agent": "a"}, "rules[0] (first).percent: Input should be greater"),
-        ({"percent": True, "agent": "a"}, "rules[0] (first).percent: is no number"),
+        ({"percent": True, "agent": "a"}, "rules[0] (first).percent: must be a number"),
         ({"percent": "nan", "agent": "a"}, "rules[0] (first).percent: Input should be"),
-        ({"percent": 0.001, "agent": "a"}, "rules[0] (first).percent: is finer than a hundredth"),
+        ({"percent": 0.001, "agent": "a"}, "rules[0] (first).percent: is finer than 0.01; round it"),
         ({"percent": "25 %", "agent": "a"}, "rules[0] (first).percent: Input should be a valid number"),
-        ({"redirect": "somebody", "percent": 1}, "rules[0] (first).redirect: Input should be 'people'"),
-        ({"redirect": {"phone": "x"}, "percent": 1}, "rules[0] (first).redirect.phone: is no number"),
+        ({"redirect": "somebody", "percent": 1}, "rules[0] (first).redirect: Input should be 'human_agents'"),
+        (
+            {"redirect": {"phone": "x"}, "percent": 1},
+            "rules[0] (first).redirect.phone: is not a phone number",
+        ),
         ({"redirect": {}, "percent": 1}, "rules[0] (first).redirect: needs exactly one of phone"),
-        ({"precent": 1, "percent": 1, "agent": "a"}, "rules[0] (first).precent: there is no such field"),
-        ({"agent": "a"}, "rules[1] (rest): is never reached, rules[0] (first) takes every call"),
-        ({"agent": "a", "percent": 100}, "rules[1] (rest): is never reached, rules[0] (first) takes every call"),
+        ({"precent": 1, "percent": 1, "agent": "a"}, "rules[0] (first).precent: unknown field; remove it"),
+        ({"agent": "a"}, "rules[1] (rest): can never match, because rules[0] (first) takes every call"),
+        ({"agent": "a", "percent": 100}, "rules[1] (rest): can never match, because rules[0] (first) takes every call"),
         ({"name": "", "percent": 1, "agent": "a"}, "rules[0].name: String should match pattern"),
-        ({"name": "rest", "percent": 1, "agent": "a"}, "rules[1] (rest).name: another rule has it"),
-        ({"name": "DEFAULT_PROFILE", "percent": 1, "agent": "a"}, "rules[0] (DEFAULT_PROFILE).name: has a meaning"),
+        ({"name": "rest", "percent": 1, "agent": "a"}, "rules[1] (rest).name: another rule has this name"),
+        (
+            {"name": "DEFAULT_PROFILE", "percent": 1, "agent": "a"},
+            "rules[0] (DEFAULT_PROFILE).name: is a reserved",
+        ),
     ],
 )
-def test_a_mistake_is_named_with_its_place(fields: dict[str, object], mistake: str) -> None:
-    told = mistakes_of(with_rule(**fields))
-    assert len(told) == 1
-    assert told[0].startswith(mistake)
+def test_a_mistake_has_its_location(fields: dict[str, object], mistake: str) -> None:
+    found = mistakes_of(with_rule(**fields))
+    assert len(found) == 1
+    assert found[0].startswith(mistake)
 
 
 @pytest.mark.parametrize(
     ("content", "mistake"),
     [
-        (None, "a policy is a mapping"),
-        ([], "a policy is a mapping"),
+        (None, "a policy must be a mapping"),
+        ([], "a policy must be a mapping"),
         ({}, "rules: is missing"),
         ({"rules": []}, "rules: needs at least one rule"),
-        ({"rules": {}}, "rules: is no list"),
-        ({"rules": [REST], "everyone_to_people": "yes"}, "everyone_to_people: Input should be a valid boolean"),
-        ({"rules": [REST], "time_zone": "X"}, "time_zone: is no time zone"),
-        ({"rules": [{"name": "a", "redirect": "people"}]}, "rules[0] (a).redirect: the policy does not say who"),
-        ({"rules": [{**REST, "percent": 25}]}, "rules[0] (rest): the last rule has to take every call that is left"),
-        ({"rules": [{**REST, "called": "+1*"}]}, "rules[0] (rest): the last rule has to take every call that is left"),
+        ({"rules": {}}, "rules: must be a list"),
+        ({"rules": [REST], "kill_switch": "yes"}, "kill_switch: Input should be a valid boolean"),
+        ({"rules": [REST], "time_zone": "X"}, "time_zone: is not a time zone"),
+        (
+            {"rules": [{"name": "a", "redirect": "human_agents"}]},
+            "rules[0] (a).redirect: the policy has no human",
+        ),
+        ({"rules": [{**REST, "percent": 25}]}, "rules[0] (rest): the last rule must take every remaining call"),
+        ({"rules": [{**REST, "called": "+1*"}]}, "rules[0] (rest): the last rule must take every remaining call"),
     ],
 )
-def test_mistakes_of_the_whole(content: object, mistake: str) -> None:
-    told = mistakes_of(content)
-    assert len(told) == 1
-    assert told[0].startswith(mistake)
+def test_mistakes_of_the_whole_policy(content: object, mistake: str) -> None:
+    found = mistakes_of(content)
+    assert len(found) == 1
+    assert found[0].startswith(mistake)
 
 
-def test_all_mistakes_are_told_at_once_and_no_number_is_repeated() -> None:
+def test_all_mistakes_are_reported_at_once_and_no_number_is_repeated() -> None:
     content = {
         "peple": {},
-        "everyone_to_people": True,
+        "kill_switch": True,
         "rules": [
             {"name": "a", "called": "18005551212", "hours": ["9-5"], "percent": 101, "agent": "x", "reject": "busy"},
             {"name": "a", "redirect": {"phone": "004918005550000"}},
             7,
         ],
     }
-    told = mistakes_of(content)
+    found = mistakes_of(content)
     for start in (
         *("peple:", "rules[0] (a).called[0]", "rules[0] (a).hours[0]", "rules[0] (a).percent"),
         *("rules[0] (a): needs exactly one", "rules[0] (a).time_zone", "rules[1] (a).redirect.phone"),
-        *("rules[1] (a).name: another", "rules[2]: is no mapping"),
+        *("rules[1] (a).name: another", "rules[2]: must be a mapping"),
     ):
-        assert any(mistake.startswith(start) for mistake in told), start
-    assert "5551212" not in "; ".join(told)
-    assert "5550000" not in "; ".join(told)
+        assert any(mistake.startswith(start) for mistake in found), start
+    assert "5551212" not in "; ".join(found)
+    assert "5550000" not in "; ".join(found)
+
+
+def test_without_a_policy_the_kill_switch_creates_one_that_routes_like_the_settings() -> None:
+    on = switched(None, "front-desk", on=True)
+    assert encode_policy(on) == {"kill_switch": True, "rules": [{"name": "all-calls", "agent": "front-desk"}]}
+    assert decode_policy(encode_policy(on)) == on, "other replicas can read it"
+    assert encode_policy(switched(on, "other", on=False)) == {"rules": [{"name": "all-calls", "agent": "front-desk"}]}
+
+
+def test_the_kill_switch_keeps_the_rest_of_the_policy() -> None:
+    policy = decode_policy(
+        {"human_agents": {"phone": "+18005550000"}, "rules": [{"name": "a", "redirect": "human_agents"}]}
+    )
+    on = switched(policy, "default", on=True)
+    assert on.kill_switch
+    assert switched(on, "default", on=False) == policy
+
+
+OLD = {
+    "people": {"phone": "4:+18005550000"},
+    "everyone_to_people": True,
+    "rules": [{"name": "a", "called": ["+1*"], "agent": "x"}, {"name": "b", "redirect": "people"}],
+}
+NEW = {
+    "human_agents": OLD["people"],
+    "kill_switch": True,
+    "rules": [{"name": "a", "called": ["+1*"], "agent": "x"}, {"name": "b", "redirect": "human_agents"}],
+}
+
+
+def test_old_names_are_accepted_and_new_ones_are_shown() -> None:
+    assert decode_policy(OLD) == decode_policy(NEW)
+    assert encode_policy(decode_policy(OLD)) == NEW
+    mistakes = mistakes_of(OLD | {"human_agents": OLD["people"]})
+    assert mistakes == ["people: is the old name of human_agents, which is also given; remove it"]
+
+
+def test_replicas_of_the_previous_release_read_the_stored_policy_and_agree_on_its_digest() -> None:
+    policy = decode_policy(NEW)
+    assert encode_stored_policy(policy) == OLD
+    assert digest_of(policy) == "c5d2ae4732543ed3", "as release 0.1.0 computes it"

@@ -36,14 +36,14 @@ def test_spans_of_hours_are_written_as_they_are_read(text: str) -> None:
 @pytest.mark.parametrize(
     "text", ["", "8-18", "08:00", "25:00-26:00", "08:00-08:00", "24:00-08:00", "08:60-09:00", "1-24:30"]
 )
-def test_what_is_no_span_of_hours(text: str) -> None:
-    with pytest.raises(InputError, match="is no span of hours"):
+def test_invalid_hours(text: str) -> None:
+    with pytest.raises(InputError, match="is not a span of hours"):
         decode_hours(text)
 
 
 @pytest.mark.parametrize("text", ["", "monday", "mon-", "-fri", "mo-fr", "mon-fri-sun"])
-def test_what_is_no_day(text: str) -> None:
-    with pytest.raises(InputError, match="is no day"):
+def test_invalid_days(text: str) -> None:
+    with pytest.raises(InputError, match="is not a day"):
         decode_days(text)
 
 
@@ -96,6 +96,6 @@ def test_a_zone_has_its_own_clock_and_its_summer() -> None:
         *("tzdata.zi", "zone.tab", "leapseconds", "+VERSION", " UTC"),
     ],
 )
-def test_what_is_no_zone(name: str) -> None:
+def test_invalid_zones(name: str) -> None:
     with pytest.raises(InputError, match="IANA"):
         zone_of(name)

@@ -1,4 +1,4 @@
-"""The share is a keyed hash: it has to behave like drawing lots, once for each caller."""
+"""A share is decided by a keyed hash, which must behave like one random draw for each caller."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from call_control.core.policy.share import STEPS, fingerprint, place_of, steps_of
+from call_control.core.policy.routing import STEPS, bucket_of, fingerprint, steps_of
 
 CALLERS = [f"4:+1425555{number:04d}" for number in range(400)]
 
 
 def chosen(key: bytes, percent: float, rule: str = "main-line") -> frozenset[str]:
-    return frozenset(caller for caller in CALLERS if place_of(key, rule, caller) < steps_of(percent))
+    return frozenset(caller for caller in CALLERS if bucket_of(key, rule, caller) < steps_of(percent))
 
 
-def test_the_place_is_the_same_everywhere_for_ever() -> None:
-    """By openssl; other figures would send callers other ways after an update."""
-    assert place_of(b"k" * 32, "main-line", "4:+14255550100") == 9961
-    assert place_of(b"k" * 32, "other", "4:+14255550100") == 7864
+def test_the_bucket_never_changes() -> None:
+    """Computed with openssl; other values would reroute callers after an update."""
+    assert bucket_of(b"k" * 32, "main-line", "4:+14255550100") == 9961
+    assert bucket_of(b"k" * 32, "other", "4:+14255550100") == 7864
 
 
 @given(key=st.binary(min_size=16), low=st.integers(0, STEPS), high=st.integers(0, STEPS))
@@ -35,7 +35,7 @@ def test_all_and_nobody() -> None:
 
 
 def test_over_many_keys_the_share_is_binomial() -> None:
-    """400 callers at 25 %: mean 100, variance 75, and the tails that lots have (of 500 draws)."""
+    """400 callers at 25 %: mean 100, variance 75, and its tails (500 draws)."""
     rng = random.Random(25)
     draws = [len(chosen(rng.randbytes(32), 25)) for _ in range(500)]
     mean = sum(draws) / len(draws)
@@ -47,8 +47,8 @@ def test_over_many_keys_the_share_is_binomial() -> None:
     assert abs(within - expected) < 0.06
 
 
-def test_rules_and_keys_draw_apart() -> None:
-    """Who is in one rule's share is no likelier to be in another's: a quarter of a quarter."""
+def test_rules_and_keys_are_independent() -> None:
+    """Membership in the shares of two rules is independent: a quarter of a quarter is in both."""
     rng = random.Random(7)
     both = apart = 0
     for _ in range(50):
@@ -63,7 +63,7 @@ def test_steps_are_hundredths_of_a_percent() -> None:
     assert [steps_of(percent) for percent in (0, 0.01, 0.29, 12.5, 100)] == [0, 1, 29, 1250, 10_000]
 
 
-def test_a_fingerprint_tells_keys_apart_and_not_the_key() -> None:
+def test_a_fingerprint_distinguishes_keys_without_revealing_them() -> None:
     assert fingerprint(b"one") != fingerprint(b"two")
     assert len(fingerprint(b"one")) == 8
     assert fingerprint(b"") == ""

@@ -21,6 +21,9 @@ JsonObject: TypeAlias = Mapping[str, object]
 MAX_EVENTS: Final = 5000
 """Limit for events in one request: the largest batch of Event Grid. ACS sends a few."""
 MAX_ID_LENGTH: Final = 256
+_KINDS: Final = {
+    bool: "true or false", int: "a number", float: "a number", str: "text", list: "an array", type(None): "null",
+}  # fmt: skip
 _LONGEST_INTEGER: Final = 18
 """Digits; longer integers do not fit into the 64 bits of an inbox entry."""
 
@@ -50,13 +53,13 @@ class Node:
         """A required, non-empty text field."""
         found = self.values.get(name)
         if not isinstance(found, str) or not found:
-            raise InputError(f"{self._at(name)}: a text is needed, this is {_named(found)}")
+            raise InputError(f"{self._at(name)} {_fault(found, 'text')}")
         if len(found) > limit:
-            raise InputError(f"{self._at(name)}: longer than {limit} characters")
+            raise InputError(f"{self._at(name)} has more than {limit} characters")
         try:
             found.encode()
         except UnicodeEncodeError as error:
-            raise InputError(f"{self._at(name)}: the text contains a lone surrogate") from error
+            raise InputError(f"{self._at(name)} contains a lone surrogate") from error
         return found
 
     def plain_text(self, name: str, *, limit: int = 4096) -> str:
@@ -82,7 +85,7 @@ class Node:
     def child(self, name: str) -> Node:
         found = self.values.get(name)
         if not isinstance(found, dict):
-            raise InputError(f"{self._at(name)}: an object is needed, this is {_named(found)}")
+            raise InputError(f"{self._at(name)} {_fault(found, 'an object')}")
         return Node(self._at(name), cast(JsonObject, found))
 
     def part(self, name: str) -> Node:
@@ -106,13 +109,13 @@ def decode_each(body: bytes, decode: Callable[[Node], T]) -> list[T | BadEvent]:
     try:
         decoded: object = json.loads(body, parse_int=_whole_number)
     except (ValueError, RecursionError) as error:
-        raise InputError("the body is not JSON in UTF-8") from error
+        raise InputError("the body is not valid JSON in UTF-8") from error
     if isinstance(decoded, dict):
         return [_decode_one("", decoded, decode)]
     if not isinstance(decoded, list) or not decoded:
         raise InputError("the body is neither an event nor an array of events")
     if len(decoded) > MAX_EVENTS:
-        raise InputError(f"more than {MAX_EVENTS} events in one request")
+        raise InputError(f"the body has {len(decoded)} events; at most {MAX_EVENTS} are allowed")
     return [_decode_one(f"[{index}]", item, decode) for index, item in enumerate(decoded)]
 
 
@@ -125,13 +128,13 @@ def as_text(value: object) -> str:
 
 def _decode_one(path: str, item: object, decode: Callable[[Node], T]) -> T | BadEvent:
     if not isinstance(item, dict):
-        return BadEvent(f"{path}: an event is an object, this is {_named(item)}")
+        return BadEvent(f"{path} must be an object, got {_KINDS.get(type(item))}")
     try:
         return decode(Node(path, cast(JsonObject, item)))
     except InputError as error:
         return BadEvent(error.message)
     except RecursionError:
-        return BadEvent(f"{path or 'the event'}: nested too deeply")
+        return BadEvent(f"{path or 'the event'} is nested too deeply")
 
 
 def _whole_number(digits: str) -> int | float:
@@ -139,11 +142,7 @@ def _whole_number(digits: str) -> int | float:
     return int(digits) if len(digits) <= _LONGEST_INTEGER else float(digits)
 
 
-def _named(value: object) -> str:
-    if value is None:
-        return "missing"
-    if value == "":
-        return "empty"
-    return {bool: "true or false", int: "a number", float: "a number", str: "a text", list: "an array"}.get(
-        type(value), "an object"
-    )
+def _fault(value: object, wanted: str) -> str:
+    if value is None or value == "":
+        return "is missing" if value is None else "is empty"
+    return f"must be {wanted}, got {_KINDS.get(type(value), 'an object')}"

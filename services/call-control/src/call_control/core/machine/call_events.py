@@ -76,7 +76,7 @@ class EventKind(StrEnum):
     MEDIA_OPEN = "media open"
     MEDIA_LOST = "media lost"
     UPLINK_MISSED = "uplink missed"
-    HANG_UP = "hang-up asked"
+    HANG_UP = "hang-up requested"
     RESTORED = "restored"
     VOICE_DUE = "voice deadline"
     CLAIM_DUE = "claim deadline"

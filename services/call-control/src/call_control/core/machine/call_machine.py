@@ -11,16 +11,15 @@ therefore idempotent: its guard rejects an event that repeats a known fact.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final, TypeVar
+from typing import Final
 
 from bridge_common.wire.call_record import CallRecord, Status
 from bridge_common.wire.entries import Due, MediaOpen
-from call_control.core.events.callbacks import AcsEvent
+from call_control.core.events.callbacks import AcsEvent, foreign_field, with_correlation
 from call_control.core.machine import call_actions as do
 from call_control.core.machine import media_actions as media
-from call_control.core.machine.call_actions import Action, Guard, because
+from call_control.core.machine.call_actions import Action, Guard, set_end_reason
 from call_control.core.machine.call_commands import (
     Answer,
     AnyCommand,
@@ -35,161 +34,146 @@ from call_control.core.machine.call_commands import (
     StartMediaStreaming,
     StopMediaStreaming,
     Transfer,
-    of_pending,
 )
-from call_control.core.machine.call_events import CallEvent, CommandDone, CommandFailed, EventKind, kind_of
-from call_control.core.machine.callback_binding import foreign_field, with_correlation
-from call_control.core.machine.transition import CallPolicy, Transition, armed, awaited, without_command
-
-C = TypeVar("C", bound=AnyCommand)
+from call_control.core.machine.call_events import CallEvent, CommandDone, CommandFailed, kind_of
+from call_control.core.machine.call_events import EventKind as On
+from call_control.core.machine.transition import CallPolicy, Transition, armed, awaited, local_first, without_command
 
 RINGING, ANSWERING, CONNECTED = Status.RINGING, Status.ANSWERING, Status.CONNECTED
 TRANSFERRING, ENDING, DIVERTING, ENDED = Status.TRANSFERRING, Status.ENDING, Status.DIVERTING, Status.ENDED
 
 
 @dataclass(frozen=True, slots=True)
-class TransitionRow:
+class Row:
     at: Status
-    on: EventKind
+    on: On
     to: Status
     do: tuple[Action, ...] = ()
     when: Guard | None = None
 
 
-TABLE: Final[tuple[TransitionRow, ...]] = (
+TABLE: Final[tuple[Row, ...]] = (
     # The first matching row applies.
-    TransitionRow(RINGING, EventKind.ACCEPTED, ANSWERING, (do.offer, do.answer), when=do.new_and_at_once),
-    TransitionRow(RINGING, EventKind.ACCEPTED, RINGING, (do.offer,), when=do.new),
-    TransitionRow(RINGING, EventKind.REDIRECTED, DIVERTING, (because("redirected"), do.redirect), when=do.new),
-    TransitionRow(RINGING, EventKind.REJECTED, DIVERTING, (do.because_told, do.reject), when=do.new),
-    TransitionRow(RINGING, EventKind.RING_EXPIRED, ENDED, (because("ring_expired"),), when=do.new),
-    TransitionRow(RINGING, EventKind.VOICE_READY, ANSWERING, (do.note_voice, do.answer)),
-    TransitionRow(RINGING, EventKind.VOICE_LOST, DIVERTING, (because("voice_lost"), do.divert), when=do.voice_current),
-    TransitionRow(RINGING, EventKind.CLAIM_DUE, RINGING, (do.find_relay,)),
-    TransitionRow(
-        RINGING, EventKind.FIND_RELAY_DONE, DIVERTING, (because("no_capacity"), do.divert), when=do.fleet_full
-    ),
-    TransitionRow(RINGING, EventKind.FIND_RELAY_DONE, RINGING, (do.await_claim,), when=do.unclaimed),
-    TransitionRow(RINGING, EventKind.VOICE_DUE, DIVERTING, (because("no_voice"), do.divert)),
-    TransitionRow(RINGING, EventKind.RESTORED, RINGING, (do.adopt_outbox,)),
-    TransitionRow(RINGING, EventKind.HANG_UP, DIVERTING, (do.because_told, do.reject)),
+    Row(RINGING, On.ACCEPTED, ANSWERING, (do.offer, do.answer), when=do.new_and_at_once),
+    Row(RINGING, On.ACCEPTED, RINGING, (do.offer,), when=do.new),
+    Row(RINGING, On.REDIRECTED, DIVERTING, (set_end_reason("redirected"), do.redirect), when=do.new),
+    Row(RINGING, On.REJECTED, DIVERTING, (do.set_end_reason_from_event, do.reject), when=do.new),
+    Row(RINGING, On.RING_EXPIRED, ENDED, (set_end_reason("ring_expired"),), when=do.new),
+    Row(RINGING, On.VOICE_READY, ANSWERING, (do.note_voice, do.answer)),
+    Row(RINGING, On.VOICE_LOST, DIVERTING, (set_end_reason("voice_lost"), do.divert), when=do.voice_current),
+    Row(RINGING, On.CLAIM_DUE, RINGING, (do.find_relay,)),
+    Row(RINGING, On.FIND_RELAY_DONE, DIVERTING, (set_end_reason("no_capacity"), do.divert), when=do.fleet_full),
+    Row(RINGING, On.FIND_RELAY_DONE, RINGING, (do.await_claim,), when=do.unclaimed),
+    Row(RINGING, On.VOICE_DUE, DIVERTING, (set_end_reason("no_voice"), do.divert)),
+    Row(RINGING, On.RESTORED, RINGING, (do.adopt_outbox,)),
+    Row(RINGING, On.HANG_UP, DIVERTING, (do.set_end_reason_from_event, do.reject)),
     # -- answer requested; callbacks, the answer's result and the media socket arrive in any order
-    TransitionRow(ANSWERING, EventKind.ANSWER_DONE, ANSWERING, (do.note_connection,)),
-    TransitionRow(ANSWERING, EventKind.ANSWER_GONE, ENDED, (do.because_told,)),
-    TransitionRow(ANSWERING, EventKind.ANSWER_REFUSED, DIVERTING, (do.because_told, do.divert)),
-    TransitionRow(ANSWERING, EventKind.ANSWER_FAILED, ENDED, (do.note_connection, do.because_told)),
-    TransitionRow(ANSWERING, EventKind.CALL_CONNECTED, CONNECTED, (do.note_connected, media.expect_media)),
-    TransitionRow(ANSWERING, EventKind.CALL_DISCONNECTED, ENDED, (do.note_connection, do.because_told)),
-    TransitionRow(ANSWERING, EventKind.VOICE_READY, ANSWERING, (do.note_voice,)),
-    TransitionRow(ANSWERING, EventKind.VOICE_LOST, ENDING, (because("voice_lost"), do.hang_up), when=do.voice_current),
-    TransitionRow(ANSWERING, EventKind.VOICE_DUE, ENDING, (because("no_voice"), do.hang_up)),
-    TransitionRow(ANSWERING, EventKind.MEDIA_OPEN, ANSWERING, (media.note_media,), when=media.socket_new),
-    TransitionRow(ANSWERING, EventKind.MEDIA_LOST, ANSWERING, (media.await_redial,), when=media.socket_current),
-    TransitionRow(ANSWERING, EventKind.MEDIA_LOST, ANSWERING, (media.note_loss,), when=media.loss_known_better),
-    TransitionRow(ANSWERING, EventKind.MEDIA_DUE, ANSWERING, (media.wait_on,)),
-    TransitionRow(ANSWERING, EventKind.CONNECT_DUE, ANSWERING, (do.look_up,), when=do.first_deadline),
-    TransitionRow(ANSWERING, EventKind.CONNECT_DUE, ENDING, (because("never_connected"), do.hang_up)),
-    TransitionRow(
+    Row(ANSWERING, On.ANSWER_DONE, ANSWERING, (do.note_connection,)),
+    Row(ANSWERING, On.ANSWER_GONE, ENDED, (do.set_end_reason_from_event,)),
+    Row(ANSWERING, On.ANSWER_REFUSED, DIVERTING, (do.set_end_reason_from_event, do.divert)),
+    Row(ANSWERING, On.ANSWER_FAILED, ENDED, (do.note_connection, do.set_end_reason_from_event)),
+    Row(ANSWERING, On.CALL_CONNECTED, CONNECTED, (do.note_connected, media.expect_media)),
+    Row(ANSWERING, On.CALL_DISCONNECTED, ENDED, (do.note_connection, do.set_end_reason_from_event)),
+    Row(ANSWERING, On.VOICE_READY, ANSWERING, (do.note_voice,)),
+    Row(ANSWERING, On.VOICE_LOST, ENDING, (set_end_reason("voice_lost"), do.hang_up), when=do.voice_current),
+    Row(ANSWERING, On.VOICE_DUE, ENDING, (set_end_reason("no_voice"), do.hang_up)),
+    Row(ANSWERING, On.MEDIA_OPEN, ANSWERING, (media.note_media,), when=media.socket_new),
+    Row(ANSWERING, On.MEDIA_LOST, ANSWERING, (media.await_redial,), when=media.socket_current),
+    Row(ANSWERING, On.MEDIA_LOST, ANSWERING, (media.note_loss,), when=media.loss_known_better),
+    Row(ANSWERING, On.MEDIA_DUE, ANSWERING, (media.wait_on,)),
+    Row(ANSWERING, On.CONNECT_DUE, ANSWERING, (do.look_up,), when=do.first_deadline),
+    Row(ANSWERING, On.CONNECT_DUE, ENDING, (set_end_reason("never_connected"), do.hang_up)),
+    Row(
         ANSWERING,
-        EventKind.LOOK_UP_DONE,
+        On.LOOK_UP_DONE,
         CONNECTED,
         (do.note_connected, media.expect_media),
         when=do.looked_up_connected,
     ),
-    TransitionRow(ANSWERING, EventKind.LOOK_UP_DONE, ENDING, (because("never_connected"), do.hang_up)),
-    TransitionRow(ANSWERING, EventKind.LOOK_UP_GONE, ENDED, (do.because_told,)),
-    TransitionRow(ANSWERING, EventKind.RESTORED, ANSWERING, (do.adopt_outbox,)),
-    TransitionRow(ANSWERING, EventKind.HANG_UP, ENDING, (do.because_told, do.hang_up)),
+    Row(ANSWERING, On.LOOK_UP_DONE, ENDING, (set_end_reason("never_connected"), do.hang_up)),
+    Row(ANSWERING, On.LOOK_UP_GONE, ENDED, (do.set_end_reason_from_event,)),
+    Row(ANSWERING, On.RESTORED, ANSWERING, (do.adopt_outbox,)),
+    Row(ANSWERING, On.HANG_UP, ENDING, (do.set_end_reason_from_event, do.hang_up)),
     # -- connected
-    TransitionRow(CONNECTED, EventKind.ANSWER_DONE, CONNECTED, (do.note_connection,), when=do.connection_news),
-    TransitionRow(CONNECTED, EventKind.VOICE_READY, CONNECTED, (do.note_voice,)),
-    TransitionRow(CONNECTED, EventKind.VOICE_LOST, TRANSFERRING, (do.transfer,), when=do.people_may_help),
-    TransitionRow(
-        CONNECTED, EventKind.VOICE_LOST, ENDING, (because("voice_lost"), do.apologize), when=do.voice_current
-    ),
-    TransitionRow(CONNECTED, EventKind.VOICE_DUE, TRANSFERRING, (do.transfer,), when=do.people_may_help),
-    TransitionRow(CONNECTED, EventKind.VOICE_DUE, ENDING, (because("no_voice"), do.apologize)),
-    TransitionRow(CONNECTED, EventKind.MEDIA_OPEN, CONNECTED, (media.note_media,), when=media.socket_new),
-    TransitionRow(CONNECTED, EventKind.MEDIA_LOST, CONNECTED, (media.await_redial,), when=media.socket_current),
-    TransitionRow(CONNECTED, EventKind.MEDIA_LOST, CONNECTED, (media.note_loss,), when=media.loss_known_better),
-    TransitionRow(CONNECTED, EventKind.UPLINK_MISSED, CONNECTED, (media.restart_streaming,), when=media.media_expected),
-    TransitionRow(CONNECTED, EventKind.UPLINK_MISSED, CONNECTED, (media.note_loss,), when=media.loss_known_better),
-    TransitionRow(
-        CONNECTED, EventKind.STREAMING_FAILED, CONNECTED, (media.restart_streaming,), when=media.streaming_over
-    ),
-    TransitionRow(CONNECTED, EventKind.STREAMING_FAILED, CONNECTED, (media.pause,), when=media.attempt_failed),
+    Row(CONNECTED, On.ANSWER_DONE, CONNECTED, (do.note_connection,), when=do.connection_new),
+    Row(CONNECTED, On.VOICE_READY, CONNECTED, (do.note_voice,)),
+    Row(CONNECTED, On.VOICE_LOST, TRANSFERRING, (do.transfer,), when=do.can_transfer),
+    Row(CONNECTED, On.VOICE_LOST, ENDING, (set_end_reason("voice_lost"), do.apologize), when=do.voice_current),
+    Row(CONNECTED, On.VOICE_DUE, TRANSFERRING, (do.transfer,), when=do.can_transfer),
+    Row(CONNECTED, On.VOICE_DUE, ENDING, (set_end_reason("no_voice"), do.apologize)),
+    Row(CONNECTED, On.MEDIA_OPEN, CONNECTED, (media.note_media,), when=media.socket_new),
+    Row(CONNECTED, On.MEDIA_LOST, CONNECTED, (media.await_redial,), when=media.socket_current),
+    Row(CONNECTED, On.MEDIA_LOST, CONNECTED, (media.note_loss,), when=media.loss_known_better),
+    Row(CONNECTED, On.UPLINK_MISSED, CONNECTED, (media.restart_streaming,), when=media.media_expected),
+    Row(CONNECTED, On.UPLINK_MISSED, CONNECTED, (media.note_loss,), when=media.loss_known_better),
+    Row(CONNECTED, On.STREAMING_FAILED, CONNECTED, (media.restart_streaming,), when=media.streaming_over),
+    Row(CONNECTED, On.STREAMING_FAILED, CONNECTED, (media.pause,), when=media.attempt_failed),
     # ACS also posts this at the end of a call, shortly before CallDisconnected.
-    TransitionRow(CONNECTED, EventKind.STREAMING_STOPPED, CONNECTED, (media.await_redial,), when=media.stopped_unasked),
-    TransitionRow(CONNECTED, EventKind.MEDIA_DUE, CONNECTED, (media.wait_on,), when=media.start_under_way),
-    TransitionRow(CONNECTED, EventKind.MEDIA_DUE, CONNECTED, (media.restart_streaming,), when=media.patience_left),
-    TransitionRow(CONNECTED, EventKind.MEDIA_DUE, TRANSFERRING, (do.transfer,), when=do.people_may_help),
+    Row(CONNECTED, On.STREAMING_STOPPED, CONNECTED, (media.await_redial,), when=media.stopped_unrequested),
+    Row(CONNECTED, On.MEDIA_DUE, CONNECTED, (media.wait_on,), when=media.start_under_way),
+    Row(CONNECTED, On.MEDIA_DUE, CONNECTED, (media.restart_streaming,), when=media.patience_left),
+    Row(CONNECTED, On.MEDIA_DUE, TRANSFERRING, (do.transfer,), when=do.can_transfer),
     # The caller could not hear an apology.
-    TransitionRow(CONNECTED, EventKind.MEDIA_DUE, ENDING, (because("media_lost"), do.hang_up)),
-    TransitionRow(CONNECTED, EventKind.START_REFUSED, CONNECTED, (media.note_media,), when=media.start_needless),
-    TransitionRow(CONNECTED, EventKind.START_REFUSED, CONNECTED, (media.pause,), when=media.start_awaited),
-    TransitionRow(CONNECTED, EventKind.START_GONE, ENDED, (do.because_told,)),
-    TransitionRow(CONNECTED, EventKind.LENGTH_DUE, ENDING, (because("too_long"), do.hang_up)),
-    TransitionRow(CONNECTED, EventKind.RESTORED, CONNECTED, (do.adopt_outbox,)),
-    TransitionRow(CONNECTED, EventKind.HANG_UP, ENDING, (do.because_told, do.hang_up)),
-    TransitionRow(CONNECTED, EventKind.CALL_DISCONNECTED, ENDED, (do.because_told,)),
-    # -- the voice agent is gone, and human agents are rung
-    TransitionRow(
+    Row(CONNECTED, On.MEDIA_DUE, ENDING, (set_end_reason("media_lost"), do.hang_up)),
+    Row(CONNECTED, On.START_REFUSED, CONNECTED, (media.note_media,), when=media.start_needless),
+    Row(CONNECTED, On.START_REFUSED, CONNECTED, (media.pause,), when=media.start_awaited),
+    Row(CONNECTED, On.START_GONE, ENDED, (do.set_end_reason_from_event,)),
+    Row(CONNECTED, On.LENGTH_DUE, ENDING, (set_end_reason("too_long"), do.hang_up)),
+    Row(CONNECTED, On.RESTORED, CONNECTED, (do.adopt_outbox,)),
+    Row(CONNECTED, On.HANG_UP, ENDING, (do.set_end_reason_from_event, do.hang_up)),
+    Row(CONNECTED, On.CALL_DISCONNECTED, ENDED, (do.set_end_reason_from_event,)),
+    # -- the voice session is lost, and human agents are rung
+    Row(
         TRANSFERRING,
-        EventKind.TRANSFER_ACCEPTED,
+        On.TRANSFER_ACCEPTED,
         ENDING,
-        (because("transferred"), do.await_end),
-        when=do.transfer_asked,
+        (set_end_reason("transferred"), do.await_end),
+        when=do.transfer_requested,
     ),
-    TransitionRow(
+    Row(
         TRANSFERRING,
-        EventKind.TRANSFER_FAILED,
+        On.TRANSFER_FAILED,
         ENDING,
-        (because("not_transferred"), do.apologize),
-        when=do.transfer_asked,
+        (set_end_reason("not_transferred"), do.apologize),
+        when=do.transfer_requested,
     ),
-    TransitionRow(TRANSFERRING, EventKind.TRANSFER_REFUSED, ENDING, (because("not_transferred"), do.apologize)),
-    TransitionRow(TRANSFERRING, EventKind.TRANSFER_DUE, ENDING, (because("not_transferred"), do.apologize)),
-    TransitionRow(TRANSFERRING, EventKind.TRANSFER_GONE, ENDED, (do.because_told,)),
-    TransitionRow(
-        TRANSFERRING, EventKind.CALL_DISCONNECTED, ENDED, (because("transferred"),), when=do.left_by_transfer
-    ),
-    TransitionRow(TRANSFERRING, EventKind.CALL_DISCONNECTED, ENDED, (do.because_told,)),
-    TransitionRow(TRANSFERRING, EventKind.LENGTH_DUE, ENDING, (because("too_long"), do.hang_up)),
-    TransitionRow(TRANSFERRING, EventKind.RESTORED, TRANSFERRING, (do.adopt_outbox,)),
-    TransitionRow(TRANSFERRING, EventKind.HANG_UP, ENDING, (do.because_told, do.hang_up)),
+    Row(TRANSFERRING, On.TRANSFER_REFUSED, ENDING, (set_end_reason("not_transferred"), do.apologize)),
+    Row(TRANSFERRING, On.TRANSFER_DUE, ENDING, (set_end_reason("not_transferred"), do.apologize)),
+    Row(TRANSFERRING, On.TRANSFER_GONE, ENDED, (do.set_end_reason_from_event,)),
+    Row(TRANSFERRING, On.CALL_DISCONNECTED, ENDED, (set_end_reason("transferred"),), when=do.left_by_transfer),
+    Row(TRANSFERRING, On.CALL_DISCONNECTED, ENDED, (do.set_end_reason_from_event,)),
+    Row(TRANSFERRING, On.LENGTH_DUE, ENDING, (set_end_reason("too_long"), do.hang_up)),
+    Row(TRANSFERRING, On.RESTORED, TRANSFERRING, (do.adopt_outbox,)),
+    Row(TRANSFERRING, On.HANG_UP, ENDING, (do.set_end_reason_from_event, do.hang_up)),
     # -- hanging up: only once ACS has returned the connection id, and again when it reports the call as connected,
     #    because it refuses to hang up earlier (400/8501)
-    TransitionRow(ENDING, EventKind.ANSWER_DONE, ENDING, (do.note_connection, do.hang_up), when=do.connection_news),
-    TransitionRow(ENDING, EventKind.ANSWER_GONE, ENDED),
-    TransitionRow(ENDING, EventKind.ANSWER_REFUSED, ENDED),
-    TransitionRow(ENDING, EventKind.ANSWER_FAILED, ENDED),
-    TransitionRow(ENDING, EventKind.CALL_CONNECTED, ENDING, (do.note_connected, do.hang_up), when=do.not_connected_yet),
-    TransitionRow(ENDING, EventKind.CALL_DISCONNECTED, ENDED, (do.note_connection,)),
-    TransitionRow(ENDING, EventKind.HANG_UP_GONE, ENDED),
-    TransitionRow(ENDING, EventKind.HANG_UP, ENDING, (do.hang_up,), when=do.apologizing),
-    TransitionRow(ENDING, EventKind.APOLOGY_DUE, ENDING, (do.hang_up,)),
-    TransitionRow(ENDING, EventKind.ENDING_DUE, ENDED),
-    # -- handing the caller on or away
-    TransitionRow(DIVERTING, EventKind.REDIRECT_DONE, ENDED),
-    TransitionRow(DIVERTING, EventKind.REDIRECT_GONE, ENDED),
-    TransitionRow(DIVERTING, EventKind.REDIRECT_REFUSED, DIVERTING, (do.reject,)),
-    TransitionRow(DIVERTING, EventKind.REJECT_DONE, ENDED),
-    TransitionRow(DIVERTING, EventKind.REJECT_GONE, ENDED),
-    TransitionRow(DIVERTING, EventKind.REJECT_REFUSED, ENDED),
-    TransitionRow(
-        DIVERTING, EventKind.CALL_CONNECTED, ENDING, (do.note_connected, do.hang_up), when=do.answer_requested
-    ),
-    TransitionRow(DIVERTING, EventKind.CALL_DISCONNECTED, ENDED, (do.note_connection,)),
-    TransitionRow(DIVERTING, EventKind.ANSWER_FAILED, ENDED),
-    TransitionRow(DIVERTING, EventKind.ENDING_DUE, ENDED),
+    Row(ENDING, On.ANSWER_DONE, ENDING, (do.note_connection, do.hang_up), when=do.connection_new),
+    Row(ENDING, On.ANSWER_GONE, ENDED),
+    Row(ENDING, On.ANSWER_REFUSED, ENDED),
+    Row(ENDING, On.ANSWER_FAILED, ENDED),
+    Row(ENDING, On.CALL_CONNECTED, ENDING, (do.note_connected, do.hang_up), when=do.not_connected_yet),
+    Row(ENDING, On.CALL_DISCONNECTED, ENDED, (do.note_connection,)),
+    Row(ENDING, On.HANG_UP_GONE, ENDED),
+    Row(ENDING, On.HANG_UP, ENDING, (do.hang_up,), when=do.apologizing),
+    Row(ENDING, On.APOLOGY_DUE, ENDING, (do.hang_up,)),
+    Row(ENDING, On.ENDING_DUE, ENDED),
+    # -- redirecting or rejecting the caller
+    Row(DIVERTING, On.REDIRECT_DONE, ENDED),
+    Row(DIVERTING, On.REDIRECT_GONE, ENDED),
+    Row(DIVERTING, On.REDIRECT_REFUSED, DIVERTING, (do.reject,)),
+    Row(DIVERTING, On.REJECT_DONE, ENDED),
+    Row(DIVERTING, On.REJECT_GONE, ENDED),
+    Row(DIVERTING, On.REJECT_REFUSED, ENDED),
+    Row(DIVERTING, On.CALL_CONNECTED, ENDING, (do.note_connected, do.hang_up), when=do.answer_requested),
+    Row(DIVERTING, On.CALL_DISCONNECTED, ENDED, (do.note_connection,)),
+    Row(DIVERTING, On.ANSWER_FAILED, ENDED),
+    Row(DIVERTING, On.ENDING_DUE, ENDED),
     # -- ended; but a late answer by ACS must not leave the caller on a silent line
-    TransitionRow(ENDED, EventKind.ANSWER_DONE, ENDED, (do.note_connection, do.hang_up_stray), when=do.connection_news),
-    TransitionRow(
-        ENDED, EventKind.CALL_CONNECTED, ENDED, (do.note_connected, do.hang_up_stray), when=do.answer_requested
-    ),
+    Row(ENDED, On.ANSWER_DONE, ENDED, (do.note_connection, do.hang_up_stray), when=do.connection_new),
+    Row(ENDED, On.CALL_CONNECTED, ENDED, (do.note_connected, do.hang_up_stray), when=do.answer_requested),
 )
 
-_ROWS: Final[dict[tuple[Status, EventKind], tuple[TransitionRow, ...]]] = {
+_ROWS: Final[dict[tuple[Status, On], tuple[Row, ...]]] = {
     (at, on): tuple(row for row in TABLE if (row.at, row.on) == (at, on)) for at, on in {(r.at, r.on) for r in TABLE}
 }
 
@@ -206,14 +190,14 @@ _WANTED_AT: Final[dict[type[AnyCommand], frozenset[Status]]] = {
 }
 _OF_MEDIA: Final = frozenset(
     {
-        EventKind.MEDIA_OPEN,
-        EventKind.MEDIA_LOST,
-        EventKind.UPLINK_MISSED,
-        EventKind.STREAMING_FAILED,
-        EventKind.STREAMING_STOPPED,
+        On.MEDIA_OPEN,
+        On.MEDIA_LOST,
+        On.UPLINK_MISSED,
+        On.STREAMING_FAILED,
+        On.STREAMING_STOPPED,
     }
 )
-_OUTDATED_BY_NEWS: Final = _OF_MEDIA - {EventKind.MEDIA_OPEN, EventKind.MEDIA_LOST}
+_ORDERED_BY_ENTRY: Final = _OF_MEDIA - {On.MEDIA_OPEN, On.MEDIA_LOST}
 """These kinds do not identify a socket reliably: only the order of the entries shows which ones are outdated. The
 same applies to a `MediaOpen` of a known socket, which the relay repeats when it reads the uplink again.
 """
@@ -224,7 +208,7 @@ _NEEDS_CONTEXT: Final = _WANTED_AT[Answer] | _WANTED_AT[Redirect] | _WANTED_AT[R
 @dataclass(frozen=True, slots=True)
 class AppliedEvent:
     """`ignored`: the event does not apply to this status, or repeats a known fact; nothing changed. `foreign`: the
-    field     that shows that a callback belongs to another call.
+    field that shows that a callback belongs to another call.
     """
 
     record: CallRecord
@@ -233,7 +217,7 @@ class AppliedEvent:
     foreign: str = ""
 
 
-def apply(record: CallRecord, event: CallEvent, now_ms: int, rules: CallPolicy, cause: str = "") -> AppliedEvent:
+def apply(record: CallRecord, event: CallEvent, now_ms: int, policy: CallPolicy, cause: str = "") -> AppliedEvent:
     """Return the record after the event and the commands to run; its outbox already contains them.
 
     `cause` is the id of the inbox entry that is being processed.
@@ -250,21 +234,13 @@ def apply(record: CallRecord, event: CallEvent, now_ms: int, rules: CallPolicy, 
     elif isinstance(event, AcsEvent) and (field := foreign_field(record, event)):
         return AppliedEvent(record, ignored=True, foreign=field)
     kind = kind_of(event, command)
-    is_known = kind in _OUTDATED_BY_NEWS or (isinstance(event, MediaOpen) and event.epoch <= record.media_epoch)
+    is_known = kind in _ORDERED_BY_ENTRY or (isinstance(event, MediaOpen) and event.epoch <= record.media_epoch)
     is_outdated = is_known and _order(cause) <= _order(record.media_news)
-    row = None if is_outdated else _row_for(record, event, kind, rules)
+    row = None if is_outdated else _row_for(record, event, kind, policy)
     known = without_command(record, command.seq) if command is not None else record
     if row is None:
         return AppliedEvent(known, ignored=known == record)
-    return _take(row, Transition(before=record, rules=rules, now_ms=now_ms, cause=cause, record=known), event)
-
-
-def outstanding(record: CallRecord, cause: str) -> list[AtOnce]:
-    """The commands, oldest first, whose results the inbox entry `cause` still waits for. Timers are not included: they
-    are set with the record (`transition.newly_due`).
-    """
-    commands = [of_pending(item) for item in record.pending]
-    return _releases_first([c for c in commands if c is not None and not isinstance(c, SetTimer) and c.cause == cause])
+    return _apply_row(row, Transition(before=record, policy=policy, now_ms=now_ms, cause=cause, record=known), event)
 
 
 def still_wanted(record: CallRecord, command: AtOnce) -> bool:
@@ -274,44 +250,38 @@ def still_wanted(record: CallRecord, command: AtOnce) -> bool:
     return record.status in _WANTED_AT.get(type(command), frozenset(Status))
 
 
-def _row_for(record: CallRecord, event: CallEvent, kind: EventKind | None, rules: CallPolicy) -> TransitionRow | None:
+def _row_for(record: CallRecord, event: CallEvent, kind: On | None, policy: CallPolicy) -> Row | None:
     if kind is None:
         return None
     for row in _ROWS.get((record.status, kind), ()):
-        if row.when is None or row.when(record, event, rules):
+        if row.when is None or row.when(record, event, policy):
             return row
     return None
 
 
-def _take(row: TransitionRow, draft: Transition, event: CallEvent) -> AppliedEvent:
-    if draft.record.status.live and not row.to.live:
-        draft.disarm_all()
+def _apply_row(row: Row, transition: Transition, event: CallEvent) -> AppliedEvent:
+    if transition.record.status.live and not row.to.live:
+        transition.disarm_all()
     for action in row.do:
-        action(draft, event)
+        action(transition, event)
     if isinstance(event, AcsEvent):
-        draft.record = with_correlation(draft.record, event)
-    if isinstance(event, Due) and armed(draft.record, event.timer) == armed(draft.before, event.timer):
-        draft.disarm(event.timer)
+        transition.record = with_correlation(transition.record, event)
+    if isinstance(event, Due) and armed(transition.record, event.timer) == armed(transition.before, event.timer):
+        transition.disarm(event.timer)
     if row.to is ENDED:
-        draft.disarm_all()
-        if not draft.record.ended_ms:
-            draft.record = replace(draft.record, ended_ms=draft.now_ms)
-    if draft.record.status.live and not row.to.live:
-        apologize = armed(draft.record, SetTimer.APOLOGY) is not None
-        draft.issue(End, reason=draft.record.end_reason, apologize=apologize)
+        transition.disarm_all()
+        if not transition.record.ended_ms:
+            transition.record = replace(transition.record, ended_ms=transition.now_ms)
+    if transition.record.status.live and not row.to.live:
+        apologize = armed(transition.record, SetTimer.APOLOGY) is not None
+        transition.issue(End, reason=transition.record.end_reason, apologize=apologize)
     if row.on in _OF_MEDIA:
-        news = max(draft.record.media_news, draft.cause, key=_order)
-        epoch = max(draft.record.media_epoch, getattr(event, "epoch", 0))
-        draft.record = replace(draft.record, media_news=news, media_epoch=epoch)
-    context = draft.record.incoming_call_context if row.to in _NEEDS_CONTEXT else ""
-    draft.record = replace(draft.record, status=row.to, incoming_call_context=context)
-    return AppliedEvent(draft.record, tuple(_releases_first(draft.issued)))
-
-
-def _releases_first(commands: Sequence[C]) -> list[C]:
-    """Local commands first: the release of the voice session must not wait for ACS."""
-    local = (End, SetTimer, Offer, FindRelay)
-    return sorted(commands, key=lambda command: not isinstance(command, local))
+        news = max(transition.record.media_news, transition.cause, key=_order)
+        epoch = max(transition.record.media_epoch, getattr(event, "epoch", 0))
+        transition.record = replace(transition.record, media_news=news, media_epoch=epoch)
+    context = transition.record.incoming_call_context if row.to in _NEEDS_CONTEXT else ""
+    transition.record = replace(transition.record, status=row.to, incoming_call_context=context)
+    return AppliedEvent(transition.record, tuple(local_first(transition.issued)))
 
 
 def _order(entry_id: str) -> tuple[int, int]:

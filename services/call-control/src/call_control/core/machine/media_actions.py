@@ -28,7 +28,7 @@ _MAY_PASS: Final = frozenset({"unavailable", "throttled", "auth"})
 
 
 # -- guards -----------------------------------------------------------------------------------------------------------
-def socket_new(record: CallRecord, event: CallEvent, rules: CallPolicy) -> bool:
+def socket_new(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
     """The socket is news: none was seen before, or we wait for one and this is not a lost one."""
     wait = armed(record, SetTimer.MEDIA)
     if wait is None:
@@ -36,68 +36,68 @@ def socket_new(record: CallRecord, event: CallEvent, rules: CallPolicy) -> bool:
     return isinstance(event, MediaOpen) and event.epoch > wait.lost_epoch
 
 
-def socket_current(record: CallRecord, event: CallEvent, rules: CallPolicy) -> bool:
+def socket_current(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
     """The lost socket is the newest: no other has attached since."""
     is_newest = isinstance(event, MediaLost) and event.epoch >= record.uplink_epoch
     return is_newest and armed(record, SetTimer.MEDIA) is None
 
 
-def loss_known_better(record: CallRecord, event: CallEvent, rules: CallPolicy) -> bool:
+def loss_known_better(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
     """The call waits already, and the event reports the loss of a newer socket."""
     wait = armed(record, SetTimer.MEDIA)
     is_newest = not isinstance(event, MediaLost) or event.epoch >= record.uplink_epoch
     return wait is not None and is_newest and _lost_epoch(event) > wait.lost_epoch
 
 
-def media_expected(record: CallRecord, event: CallEvent, rules: CallPolicy) -> bool:
+def media_expected(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
     """As far as is known, the call has its media."""
     return record.media_seen and armed(record, SetTimer.MEDIA) is None
 
 
-def stopped_unasked(record: CallRecord, event: CallEvent, rules: CallPolicy) -> bool:
+def stopped_unrequested(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
     """ACS has stopped streaming without a request of ours."""
     asked = isinstance(event, AcsEvent) and event.operation_context.startswith(StopMediaStreaming.__name__)
-    return media_expected(record, event, rules) and not asked
+    return media_expected(record, event, policy) and not asked
 
 
-def streaming_over(record: CallRecord, event: CallEvent, rules: CallPolicy) -> bool:
+def streaming_over(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
     """ACS reports that streaming has failed, and no restart was requested yet."""
     wait = armed(record, SetTimer.MEDIA)
     if wait is None:
         return record.media_seen
-    return record.media_restarts == 0 and (not wait.operation or attempt_failed(record, event, rules))
+    return record.media_restarts == 0 and (not wait.operation or attempt_failed(record, event, policy))
 
 
-def attempt_failed(record: CallRecord, event: CallEvent, rules: CallPolicy) -> bool:
+def attempt_failed(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
     """ACS reports the failure of the operation that should open the media socket."""
     wait = armed(record, SetTimer.MEDIA)
     return isinstance(event, AcsEvent) and wait is not None and wait.operation == event.operation_context != ""
 
 
-def start_needless(record: CallRecord, event: CallEvent, rules: CallPolicy) -> bool:
+def start_needless(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
     """Only a callback reported the loss, and ACS refuses to start streaming: the callback is outdated. If it is not,
     the relay will report the missing uplink.
     """
     wait = armed(record, SetTimer.MEDIA)
     only_callback = record.media_seen and record.media_restarts == 1 and wait is not None and wait.lost_epoch == 0
     refused = isinstance(event, CommandFailed) and event.code not in _MAY_PASS
-    return only_callback and refused and start_awaited(record, event, rules)
+    return only_callback and refused and start_awaited(record, event, policy)
 
 
-def start_awaited(record: CallRecord, event: CallEvent, rules: CallPolicy) -> bool:
+def start_awaited(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
     wait = armed(record, SetTimer.MEDIA)
     return isinstance(event, CommandFailed) and wait is not None and wait.operation == _operation_of_start(event.seq)
 
 
-def patience_left(record: CallRecord, event: CallEvent, rules: CallPolicy) -> bool:
+def patience_left(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
     wait = armed(record, SetTimer.MEDIA)
-    return wait is not None and wait.due_ms < record.media_lost_ms + rules.media_patience_ms
+    return wait is not None and wait.due_ms < record.media_lost_ms + policy.media_patience_ms
 
 
-def start_under_way(record: CallRecord, event: CallEvent, rules: CallPolicy) -> bool:
+def start_under_way(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
     """The latest start has no answer from ACS yet: one request at a time."""
     asked = any(item.kind == StartMediaStreaming.__name__ for item in record.pending)
-    return asked and patience_left(record, event, rules)
+    return asked and patience_left(record, event, policy)
 
 
 def restart_wanted(record: CallRecord, command: StartMediaStreaming | StopMediaStreaming) -> bool:
@@ -108,62 +108,62 @@ def restart_wanted(record: CallRecord, command: StartMediaStreaming | StopMediaS
 
 
 # -- actions ----------------------------------------------------------------------------------------------------------
-def expect_media(draft: Transition, event: CallEvent) -> None:
+def expect_media(transition: Transition, event: CallEvent) -> None:
     """The socket may open before the callback reports that the call is connected."""
-    draft.disarm(SetTimer.CONNECT)
-    draft.arm(SetTimer.LENGTH, draft.rules.longest_call_ms)
-    if not draft.record.media_seen and armed(draft.record, SetTimer.MEDIA) is None:
+    transition.disarm(SetTimer.CONNECT)
+    transition.arm(SetTimer.LENGTH, transition.policy.longest_call_ms)
+    if not transition.record.media_seen and armed(transition.record, SetTimer.MEDIA) is None:
         operation = event.operation_context if isinstance(event, AcsEvent) else ""
-        _await_media(draft, event, draft.rules.media_ms, operation=operation)
+        _await_media(transition, event, transition.policy.media_ms, operation=operation)
 
 
-def note_media(draft: Transition, event: CallEvent) -> None:
-    draft.disarm(SetTimer.MEDIA)
-    draft.record = replace(draft.record, media_seen=True, media_restarts=0)
+def note_media(transition: Transition, event: CallEvent) -> None:
+    transition.disarm(SetTimer.MEDIA)
+    transition.record = replace(transition.record, media_seen=True, media_restarts=0)
 
 
-def await_redial(draft: Transition, event: CallEvent) -> None:
-    _await_media(draft, event, draft.rules.redial_ms)
+def await_redial(transition: Transition, event: CallEvent) -> None:
+    _await_media(transition, event, transition.policy.redial_ms)
 
 
-def note_loss(draft: Transition, event: CallEvent) -> None:
-    wait = armed(draft.record, SetTimer.MEDIA)
+def note_loss(transition: Transition, event: CallEvent) -> None:
+    wait = armed(transition.record, SetTimer.MEDIA)
     if wait is not None:
-        draft.annotate(replace(wait, lost_epoch=max(wait.lost_epoch, _lost_epoch(event))))
+        transition.annotate(replace(wait, lost_epoch=max(wait.lost_epoch, _lost_epoch(event))))
 
 
-def wait_on(draft: Transition, event: CallEvent) -> None:
-    wait = armed(draft.record, SetTimer.MEDIA)
-    _await_media(draft, event, draft.rules.redial_ms, operation=wait.operation if wait else "")
+def wait_on(transition: Transition, event: CallEvent) -> None:
+    wait = armed(transition.record, SetTimer.MEDIA)
+    _await_media(transition, event, transition.policy.redial_ms, operation=wait.operation if wait else "")
 
 
-def pause(draft: Transition, event: CallEvent) -> None:
+def pause(transition: Transition, event: CallEvent) -> None:
     """Wait before the next attempt."""
-    attempts = draft.record.media_restarts
-    _await_media(draft, event, _PAUSES_MS[min(attempts, len(_PAUSES_MS)) - 1])
+    attempts = transition.record.media_restarts
+    _await_media(transition, event, _PAUSES_MS[min(attempts, len(_PAUSES_MS)) - 1])
 
 
-def restart_streaming(draft: Transition, event: CallEvent) -> None:
+def restart_streaming(transition: Transition, event: CallEvent) -> None:
     """ACS dials the URL of the answer. From the second attempt on, streaming is stopped first, in case ACS considers it
     to be running.
     """
-    begins = armed(draft.record, SetTimer.MEDIA) is None
-    attempts = 0 if begins else draft.record.media_restarts
+    begins = armed(transition.record, SetTimer.MEDIA) is None
+    attempts = 0 if begins else transition.record.media_restarts
     if attempts:
-        draft.issue(StopMediaStreaming)
-    start = draft.issue(StartMediaStreaming)
-    _await_media(draft, event, draft.rules.started_media_ms, operation=start.operation_context)
-    draft.record = replace(draft.record, media_restarts=attempts + 1)
+        transition.issue(StopMediaStreaming)
+    start = transition.issue(StartMediaStreaming)
+    _await_media(transition, event, transition.policy.started_media_ms, operation=start.operation_context)
+    transition.record = replace(transition.record, media_restarts=attempts + 1)
 
 
-def _await_media(draft: Transition, event: CallEvent, in_ms: int, *, operation: str = "") -> None:
+def _await_media(transition: Transition, event: CallEvent, in_ms: int, *, operation: str = "") -> None:
     """Wait `in_ms`, but not beyond `media_patience_ms` after the beginning of the first wait."""
-    wait = armed(draft.record, SetTimer.MEDIA)
+    wait = armed(transition.record, SetTimer.MEDIA)
     if wait is None:
-        draft.record = replace(draft.record, media_lost_ms=draft.now_ms, media_restarts=0)
-    left_ms = draft.record.media_lost_ms + draft.rules.media_patience_ms - draft.now_ms
+        transition.record = replace(transition.record, media_lost_ms=transition.now_ms, media_restarts=0)
+    left_ms = transition.record.media_lost_ms + transition.policy.media_patience_ms - transition.now_ms
     lost_epoch = max(wait.lost_epoch if wait else 0, _lost_epoch(event))
-    draft.arm(
+    transition.arm(
         SetTimer.MEDIA, max(min(in_ms, left_ms), min(in_ms, _SHORTEST_MS)), operation=operation, lost_epoch=lost_epoch
     )
 

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from bridge_common.wire.call_record import CallRecord, PendingCommand
 from bridge_common.wire.entries import Due
-from call_control.core.machine.call_commands import AnyCommand, SetTimer, of_pending, to_pending
+from call_control.core.machine.call_commands import (
+    AnyCommand,
+    AtOnce,
+    End,
+    FindRelay,
+    Offer,
+    SetTimer,
+    of_pending,
+    to_pending,
+)
 
 C = TypeVar("C", bound=AnyCommand)
 
@@ -52,7 +61,7 @@ class Transition:
     """`before` is the unchanged record. Actions change `record` and append their commands to `issued`."""
 
     before: CallRecord
-    rules: CallPolicy
+    policy: CallPolicy
     now_ms: int
     cause: str
     record: CallRecord
@@ -134,6 +143,20 @@ def awaited(record: CallRecord, seq: int) -> AnyCommand | None:
         if command is not None and command.seq == seq and not isinstance(command, SetTimer):
             return command
     return None
+
+
+def outstanding(record: CallRecord, cause: str) -> list[AtOnce]:
+    """The commands, oldest first, whose results the inbox entry `cause` still waits for. Timers are not included: they
+    are set with the record (`newly_due`).
+    """
+    commands = [of_pending(item) for item in record.pending]
+    return local_first([c for c in commands if c is not None and not isinstance(c, SetTimer) and c.cause == cause])
+
+
+def local_first(commands: Sequence[C]) -> list[C]:
+    """Local commands first: the release of the voice session must not wait for ACS."""
+    local = (End, SetTimer, Offer, FindRelay)
+    return sorted(commands, key=lambda command: not isinstance(command, local))
 
 
 def without_command(record: CallRecord, seq: int) -> CallRecord:

@@ -1,4 +1,4 @@
-"""YAML from untrusted senders as plain values: mappings, sequences, text, true/false and null.
+"""YAML from untrusted senders as plain values: mappings, sequences, text, booleans and null.
 
 The cost is bounded by the number of nodes. Aliases and merge keys are refused, because a few hundred bytes of them
 expand to millions of nodes; tags are refused, because each names another constructor with errors of its own.
@@ -64,7 +64,7 @@ class PlainYaml(yaml.SafeLoader):
         for key, value in node.value:
             name = _name(key)
             if name in found:
-                raise _refusal("a field is given twice", key.start_mark)
+                raise _refusal("the field is given twice; remove one of them", key.start_mark)
             found[name] = self._value(value)
         return found
 

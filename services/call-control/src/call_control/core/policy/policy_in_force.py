@@ -1,23 +1,26 @@
-"""The routing policy in force with its version, and its form in Redis: one JSON object that replicas share."""
+"""The routing policy in force with its version, and its form in Redis: one JSON object that all replicas share."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
+from typing import Any
+
+import msgspec
 
 from bridge_common.base.errors import EntryError, InputError
-from call_control.core.policy.routing_policy import Policy, decode_policy, encode_policy
+from call_control.core.policy.policy_text import decode_policy
+from call_control.core.policy.routing_policy import Policy, encode_stored_policy
 
 
 class OutdatedError(InputError):
-    """Somebody else changed the policy since the sender looked at it; becomes 412."""
+    """The policy was changed since the sender fetched it; becomes 412."""
 
     code = "outdated"
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyInForce:
-    """Version 0 is what the settings say when nobody ever gave a policy; it stands nowhere."""
+    """Version 0, which is never stored: no policy was ever set."""
 
     version: int = 0
     policy: Policy | None = None
@@ -25,53 +28,53 @@ class PolicyInForce:
     since_ms: int = 0
     by: str = "settings"
     file: str = ""
-    """Digest of the policy that ROUTING_POLICY held when a replica last took it from there, empty for none."""
+    """Digest of the policy in ROUTING_POLICY when a replica last adopted it; empty for none."""
     key: str = ""
-    """Fingerprint of the ROUTING_KEY of who wrote this."""
+    """Fingerprint of the ROUTING_KEY of the replica that wrote this."""
     id: str = ""
-    """No other policy has it: two operators who both make version 7 of 6 do not make the same."""
+    """Unique: two operators who change the same version do not create the same one."""
 
     @property
     def etag(self) -> str:
         return f'"{self.version}-{self.id}"'
 
 
+class _Stored(msgspec.Struct):
+    version: int
+    since_ms: int
+    by: str
+    file: str
+    key: str
+    id: str
+    policy: dict[str, Any] | None
+
+
+class _StoredVersion(msgspec.Struct):
+    version: int
+
+
 def encode_in_force(held: PolicyInForce) -> bytes:
-    return json.dumps(
-        {
-            "version": held.version,
-            "since_ms": held.since_ms,
-            "by": held.by,
-            "file": held.file,
-            "key": held.key,
-            "id": held.id,
-            "policy": encode_policy(held.policy) if held.policy else None,
-        }
-    ).encode()
+    policy = encode_stored_policy(held.policy) if held.policy else None
+    return msgspec.json.encode(
+        _Stored(held.version, held.since_ms, held.by, held.file, held.key, held.id, policy),
+    )
 
 
 def decode_in_force(stored: bytes) -> PolicyInForce:
-    """Raises `EntryError` when this is none, or one that only a newer version of ours understands."""
+    """Raises `EntryError`, also for a policy that only a newer release understands."""
     try:
-        found = json.loads(stored)
-        return PolicyInForce(
-            version=int(found["version"]),
-            policy=None if found["policy"] is None else decode_policy(found["policy"]),
-            since_ms=int(found["since_ms"]),
-            by=str(found["by"]),
-            file=str(found["file"]),
-            key=str(found["key"]),
-            id=str(found["id"]),
-        )
+        found = msgspec.json.decode(stored, type=_Stored)
+        policy = None if found.policy is None else decode_policy(found.policy)
     except InputError as error:
-        raise EntryError(f"the routing policy in Redis is none: {error.message}") from error
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise EntryError("what Redis holds as the routing policy is none") from error
+        raise EntryError(f"the routing policy in Redis is not valid: {error.message}") from error
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise EntryError(f"the routing policy in Redis could not be decoded: {error}") from error
+    return PolicyInForce(found.version, policy, found.since_ms, found.by, found.file, found.key, found.id)
 
 
 def version_in(stored: bytes) -> int:
-    """Of something that cannot be read otherwise, so that what replaces it counts as newer; 0 when it tells none."""
+    """The version of a policy that could not be decoded, so that its replacement gets a higher one; 0 if unknown."""
     try:
-        return int(json.loads(stored)["version"])
-    except (ValueError, TypeError, KeyError, RecursionError):
+        return msgspec.json.decode(stored, type=_StoredVersion).version
+    except (msgspec.MsgspecError, ValueError, RecursionError):
         return 0

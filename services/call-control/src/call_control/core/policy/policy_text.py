@@ -1,51 +1,233 @@
-"""A routing policy's text, YAML or JSON, as plain values."""
+"""Decodes a routing policy from YAML or JSON, and reports all its mistakes at once.
+
+A mistake starts with its location. It does not repeat the value, which may be a phone number, because mistakes are
+logged.
+"""
 
 from __future__ import annotations
 
 import json
-from typing import Final
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, cast
 
 import yaml
+from pydantic import ValidationError
 
+from bridge_common.base.errors import InputError
 from call_control.core.policy.plain_yaml import PlainYaml
-from call_control.core.policy.routing_policy import Policy, PolicyError, decode_policy
+from call_control.core.policy.routing_policy import HUMAN_AGENTS, MOST_RULES, OLD_NAMES, REDIRECT_TAGS, Policy, Target
 
 MAX_BYTES: Final = 64 * 1024
+MOST_VALUES: Final = 5000
+"""Patterns, days and hours of all rules together: each incoming call is compared with all of them."""
+MOST_MISTAKES: Final = 100
+"""Limit for the mistakes that are reported; 64 KiB of junk can have tens of thousands."""
+_LONGEST_NAME: Final = 64
+RESERVED_NAMES: Final = frozenset({"DEFAULT_PROFILE", "REFUSED_CALLERS", *OLD_NAMES.values(), *OLD_NAMES})
+"""A call's record has these in the place of a rule's name."""
+_ACTIONS: Final = ("agent", "redirect", "reject")
+_CONDITIONS: Final = ("called", "caller", "days", "hours")
+_PARTIES: Final = tuple(Target.model_fields)
+_FAULTS: Final = {
+    "extra_forbidden": "unknown field; remove it or correct its name",
+    "missing": "is missing",
+    "model_type": "must be a mapping",
+    "too_short": "needs at least one rule",
+    "tuple_type": "must be a list",
+}
+"""By error type of pydantic; other types have a readable message."""
+
+
+class PolicyError(InputError):
+    """`mistakes`: each with its location, limited to `MOST_MISTAKES`."""
+
+    code = "bad_policy"
+
+    def __init__(self, mistakes: Sequence[str]) -> None:
+        shown = [*mistakes[:MOST_MISTAKES]]
+        if len(mistakes) > MOST_MISTAKES:
+            shown.append(f"and {len(mistakes) - MOST_MISTAKES} more mistakes")
+        super().__init__("; ".join(shown))
+        self.mistakes = tuple(shown)
 
 
 def policy_of_text(text: bytes, *, as_json: bool = False) -> Policy:
-    """Raises `PolicyError` that names every mistake, for a text that cannot be read its line."""
+    """Raises `PolicyError` with every mistake, or with the line of a syntax error."""
     if len(text) > MAX_BYTES:
-        raise PolicyError([f"the text is longer than {MAX_BYTES} bytes"])
+        raise PolicyError([f"the text has more than {MAX_BYTES} bytes"])
     return decode_policy(_from_json(text) if as_json else _from_yaml(text))
+
+
+def decode_policy(content: object) -> Policy:
+    """Raises `PolicyError` with every mistake."""
+    if not isinstance(content, dict):
+        raise PolicyError(["a policy must be a mapping with `rules`"])
+    written = cast(Mapping[str, object], content)
+    _check_size(written)
+    fields = _with_new_names(written)
+    mistakes = [
+        f"{old}: is the old name of {new}, which is also given; remove it"
+        for old, new in OLD_NAMES.items()
+        if old in written and new in written
+    ]
+    mistakes += _across(fields)
+    try:
+        policy = Policy.model_validate(fields)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_input=False, include_context=False)
+        # pydantic does not count invalid rules, but each of them is reported.
+        of_fields = [
+            f"{_location(one['loc'], fields)}: {_FAULTS.get(one['type'], one['msg'].removeprefix('Value error, '))}"
+            for one in found
+            if one["type"] != "too_short" or not fields.get("rules")
+        ]
+        raise PolicyError(list(dict.fromkeys(of_fields + mistakes))) from None
+    if mistakes:
+        raise PolicyError(mistakes)
+    return policy
 
 
 def _from_yaml(text: bytes) -> object:
     try:
         return PlainYaml(text.decode()).value()
     except UnicodeDecodeError as error:
-        raise PolicyError(["the text is not in UTF-8"]) from error
+        raise PolicyError(["the text is not valid UTF-8; save it as UTF-8"]) from error
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-        raise PolicyError([f"{place}{error.problem or 'this is no YAML'}"]) from error
+        location = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        raise PolicyError([f"{location}{error.problem or 'the text is not valid YAML'}"]) from error
     except (yaml.YAMLError, RecursionError, ValueError, OverflowError) as error:
         # The last two: the scanner passes the number of an escape such as "\UFFFFFFFF" to chr().
-        raise PolicyError(["the text is no YAML"]) from error
+        raise PolicyError(["the text is not valid YAML"]) from error
 
 
 def _from_json(text: bytes) -> object:
     try:
-        found: object = json.loads(text, object_pairs_hook=_once)
+        found: object = json.loads(text, object_pairs_hook=_unique)
     except json.JSONDecodeError as error:
         raise PolicyError([f"line {error.lineno}, column {error.colno}: {error.msg}"]) from error
     except (ValueError, RecursionError) as error:
-        raise PolicyError(["the text is no JSON in UTF-8"]) from error
+        raise PolicyError(["the text is not valid JSON in UTF-8"]) from error
     return found
 
 
-def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise PolicyError(["a field is given twice"])
+        raise PolicyError(["a field is given twice; remove one of them"])
     return found
+
+
+def _with_new_names(written: Mapping[str, object]) -> dict[str, object]:
+    fields = {OLD_NAMES.get(name, name): value for name, value in written.items()}
+    rules = fields.get("rules")
+    if isinstance(rules, list):
+        fields["rules"] = [
+            {**rule, "redirect": HUMAN_AGENTS} if isinstance(rule, dict) and rule.get("redirect") == "people" else rule
+            for rule in rules
+        ]
+    return fields
+
+
+def _check_size(fields: Mapping[str, object]) -> None:
+    """Runs before all other checks, because it bounds their cost. Raises `PolicyError`."""
+    rules = fields.get("rules")
+    if not isinstance(rules, list):
+        return
+    if len(rules) > MOST_RULES:
+        raise PolicyError([f"rules: at most {MOST_RULES} rules are allowed, got {len(rules)}"])
+    values = sum(_length(rule.get(name)) for rule in rules if isinstance(rule, dict) for name in _CONDITIONS)
+    if values > MOST_VALUES:
+        raise PolicyError(
+            [f"rules: at most {MOST_VALUES} values of {', '.join(_CONDITIONS)} are allowed in all rules, got {values}"]
+        )
+
+
+def _length(value: object) -> int:
+    if isinstance(value, str):
+        return value.count(",") + 1
+    return len(value) if isinstance(value, list) else 0
+
+
+def _location(loc: Sequence[int | str], fields: Mapping[str, object]) -> str:
+    """`rules[2] (main-line).hours[0]`."""
+    location = ""
+    for index, part in enumerate(loc):
+        if isinstance(part, int):
+            location += f"[{part}]" + (_rule_name(fields, part) if index == 1 and loc[0] == "rules" else "")
+        elif part not in REDIRECT_TAGS:
+            location += f".{_printable(part)}" if location else _printable(part)
+    return location
+
+
+def _rule_name(fields: Mapping[str, object], index: int) -> str:
+    rules = fields.get("rules")
+    rule = rules[index] if isinstance(rules, list) and index < len(rules) else None
+    name = rule.get("name") if isinstance(rule, dict) else None
+    return f" ({_printable(name)})" if isinstance(name, str) and name else ""
+
+
+def _printable(name: str) -> str:
+    """An unchecked name, shortened, without control characters and lone surrogates, which cannot be encoded."""
+    return "".join(character if character.isprintable() else "?" for character in name[:_LONGEST_NAME])
+
+
+# -- mistakes between fields: found in the unchecked content, so that they are reported together with those of fields
+def _across(fields: Mapping[str, object]) -> Iterator[str]:
+    yield from _one_party(fields.get(HUMAN_AGENTS), HUMAN_AGENTS)
+    rules = fields.get("rules")
+    if not isinstance(rules, list):
+        return
+    names: set[object] = set()
+    takes_all = ""
+    for index, rule in enumerate(rules):
+        if not isinstance(rule, dict):
+            continue
+        location = _location(("rules", index), fields)
+        yield from _within(cast(Mapping[str, object], rule), location, fields)
+        name = rule.get("name")
+        if isinstance(name, str):
+            if name in names:
+                yield f"{location}.name: another rule has this name; rename one of them"
+            if name in RESERVED_NAMES:
+                yield f"{location}.name: is a reserved name; choose another"
+            names.add(name)
+        if takes_all:
+            yield f"{location}: can never match, because {takes_all} takes every call; move it up or remove it"
+        elif _takes_every_call(rule, if_unreadable=rule is rules[-1]):
+            takes_all = location
+    if rules and not takes_all:
+        yield (
+            f"{_location(('rules', len(rules) - 1), fields)}: the last rule must take every remaining call; "
+            "remove its called, caller, days, hours and percent"
+        )
+
+
+def _within(rule: Mapping[str, object], location: str, fields: Mapping[str, object]) -> Iterator[str]:
+    if sum(rule.get(action) is not None for action in _ACTIONS) != 1:
+        yield f"{location}: needs exactly one of {', '.join(_ACTIONS)}"
+    if (rule.get("days") or rule.get("hours")) and not (rule.get("time_zone") or fields.get("time_zone")):
+        yield f"{location}.time_zone: is missing; days and hours need one, here or for the whole policy"
+    redirect = rule.get("redirect")
+    if redirect == HUMAN_AGENTS and not fields.get(HUMAN_AGENTS):
+        yield f"{location}.redirect: the policy has no {HUMAN_AGENTS}; add them, or redirect to a target"
+    yield from _one_party(redirect, f"{location}.redirect")
+
+
+def _one_party(value: object, location: str) -> Iterator[str]:
+    if isinstance(value, dict) and sum(value.get(party) is not None for party in _PARTIES) != 1:
+        yield f"{location}: needs exactly one of {', '.join(_PARTIES)}"
+
+
+def _takes_every_call(rule: Mapping[str, object], *, if_unreadable: bool) -> bool:
+    """`if_unreadable`: the result for a share that is not a number, which is reported elsewhere."""
+    percent = rule.get("percent")
+    whole = percent is None
+    if isinstance(percent, str | int | float):
+        try:
+            whole = float(percent) == 100
+        except (ValueError, OverflowError):
+            whole = if_unreadable
+    elif percent is not None:
+        whole = if_unreadable
+    return whole and not any(rule.get(condition) for condition in _CONDITIONS)

@@ -1,7 +1,7 @@
-"""Limits on ringing calls: how many may ask for a voice session in any minute, from one caller and in total.
+"""Limits on ringing calls for an agent in any minute, for each caller and in total.
 
-Callers who hide their number cannot be told apart, so they have no limit each. Together they use at most half of the
-total: hiding the number evades no limit, and callers with a number keep the other half.
+Callers who hide their number cannot be distinguished, so they have no individual limit. Together they may use half of
+the total: hiding the number evades no limit, and callers with a number keep the other half.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Final, Literal, TypeAlias
 
 from bridge_common.wire.entries import IncomingCall
-from call_control.core.policy.party_pattern import is_anonymous
+from call_control.core.policy.parties import is_anonymous
 from call_control.core.policy.routing import Rejected, Routed, redirect_unless_circular
 
 OVER_LIMIT: Final = "over_limit"
@@ -34,15 +34,15 @@ _SETTING: Final = {
 
 @dataclass(frozen=True, slots=True)
 class RingLimits:
-    """Calls in any minute; 0: no limit."""
+    """Calls per minute; 0: no limit."""
 
     per_caller: int = 0
     total: int = 0
     treatment: Treatment = "busy"
-    """Of a call above a limit: the reason of its rejection, or `redirect`."""
+    """Reject reason of a call above a limit, or `redirect`."""
 
     def of(self, caller: str) -> dict[Limit, int]:
-        """The limits that a call of this raw id counts against, the narrowest first."""
+        """The limits that apply to a call of this raw id, the narrowest first."""
         if is_anonymous(caller):
             own = {Limit.ANONYMOUS: max(1, self.total // 2) if self.total else 0}
         else:
@@ -50,10 +50,10 @@ class RingLimits:
         return {limit: most for limit, most in (own | {Limit.TOTAL: self.total}).items() if most}
 
     def turn_away(self, call: IncomingCall, limit: Limit, target: str) -> Routed:
-        """`target`: raw id of the human agents, empty if there are none."""
-        rule, reason = _SETTING[limit], f"above the limit of calls in a minute ({limit})"
+        """`target`: raw id of the fallback target, empty if there is none."""
+        rule, reason = _SETTING[limit], f"above the limit of calls per minute ({limit})"
         if self.treatment == "redirect":
             if target:
                 return redirect_unless_circular(target, call, rule, f"{reason}: redirect")
-            return Routed(Rejected("busy", OVER_LIMIT), rule, f"{reason}: reject busy, there is no target")
+            return Routed(Rejected("busy", OVER_LIMIT), rule, f"{reason}: reject busy, no target is set")
         return Routed(Rejected(self.treatment, OVER_LIMIT), rule, f"{reason}: reject {self.treatment}")

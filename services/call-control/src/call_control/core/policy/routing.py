@@ -1,19 +1,31 @@
-"""Who takes an incoming call: an agent profile, people, or nobody; and why.
+"""Routes an incoming call to an agent profile or to human agents, or rejects it, and states the reason.
 
-The policy's rules are asked in order, each takes or leaves the call. Without a policy every call goes to one profile.
+The rules of the policy are evaluated in order. Without a policy every call goes to one profile.
+
+A share (`percent`) is decided by a keyed hash of rule and caller, so nothing is stored: the bucket of a caller, 0 to
+99.99 %, is the same on each replica and after a restart. A share takes the buckets below it, so a larger share keeps
+all callers of a smaller one. The key prevents outsiders from computing the route of a number.
 """
 
 from __future__ import annotations
 
+import hmac
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final, TypeAlias
 
 from bridge_common.wire.entries import IncomingCall
-from call_control.core.policy.party_pattern import PartyPattern, is_anonymous
-from call_control.core.policy.routing_policy import Policy, Rule
+from call_control.core.policy.parties import PartyPattern, is_anonymous
+from call_control.core.policy.routing_policy import HUMAN_AGENTS, Policy, Rule, Target
 from call_control.core.policy.schedule import is_in, zone_of
-from call_control.core.policy.share import STEPS, place_of, steps_of
+
+ON_BEHALF: Final = "on_behalf_of_callee"
+"""End reason of a call that a Teams user makes through our resource."""
+KILL_SWITCH: Final = "kill_switch"
+STEPS: Final = 10_000
+"""Buckets of a share: hundredths of a percent."""
+_LONGEST_REASON: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +46,6 @@ class Rejected:
     end_reason: str = "rejected"
 
 
-ON_BEHALF: Final = "on_behalf_of_callee"
-"""End reason of a call that a Teams user makes through our resource."""
-KILL_SWITCH: Final = "everyone_to_people"
-_LONGEST_REASON: Final = 1000
-
 Decision: TypeAlias = Accepted | Redirected | Rejected
 
 
@@ -46,9 +53,9 @@ Decision: TypeAlias = Accepted | Redirected | Rejected
 class Routed:
     decision: Decision
     rule: str
-    """The rule that took the call, or the setting that did."""
+    """The rule or the setting that decided."""
     reason: str
-    """For people; holds no party."""
+    """For operators; contains no number."""
 
     @property
     def action(self) -> str:
@@ -60,28 +67,28 @@ class Routing:
     """The settings of this replica, and the policy in force if there is one."""
 
     profile: str = "default"
-    """Without a policy: of every call."""
+    """Agent profile of all calls if there is no policy."""
     refused_callers: frozenset[str] = frozenset()
-    """Raw ids or numbers; policy or not."""
+    """Raw ids or numbers; apply with and without a policy."""
     key: bytes = field(default=b"", repr=False)
-    """Of the hash that tells callers of a share from others."""
+    """Key of the hash that assigns callers to a share."""
     policy: Policy | None = None
     on_behalf_reject_reason: str = "none"
-    """For calls that a Teams user makes through our resource; policy or not."""
+    """For calls that a Teams user makes through our resource; applies with and without a policy."""
     redirect_target: str = ""
-    """Raw id; gets the calls of the kill switch if the policy names no people."""
+    """Raw id; receives the calls of the kill switch if the policy names no human agents."""
     transfer_target: str = ""
     """Raw id."""
     allowed_targets: tuple[PartyPattern, ...] = ()
-    """Of policies that are given at run time."""
+    """For policies that are set at run time."""
 
     @property
-    def people(self) -> str:
-        """Raw id of the policy's people, empty when it names none."""
-        return self.policy.people.raw_id if self.policy and self.policy.people else ""
+    def human_agents(self) -> str:
+        """Raw id of the policy's human agents, empty if it names none."""
+        return self.policy.human_agents.raw_id if self.policy and self.policy.human_agents else ""
 
     def route(self, call: IncomingCall) -> Routed:
-        """As of the moment when the call arrived, so that every replica finds the same."""
+        """Uses the time at which the call arrived, so that every replica decides the same."""
         if call.on_behalf_of:
             # No agent, because it would talk to the Teams user; no redirect, because ACS supports none for such a call.
             decision = Rejected(self.on_behalf_reject_reason, ON_BEHALF)
@@ -91,51 +98,98 @@ class Routing:
             return Routed(Rejected("forbidden"), "REFUSED_CALLERS", "the caller is refused")
         if self.policy is None:
             return Routed(Accepted(self.profile), "DEFAULT_PROFILE", f"no policy: agent {self.profile}")
-        if self.policy.everyone_to_people:
+        if self.policy.kill_switch:
             return self._by_kill_switch(call)
         return self._by_rules(self.policy, call)
 
     def _by_kill_switch(self, call: IncomingCall) -> Routed:
-        target, why = self.people or self.redirect_target, "the kill switch is on"
+        target, why = self.human_agents or self.redirect_target, "the kill switch is on"
         if not target:
-            return Routed(Rejected("busy"), KILL_SWITCH, f"{why}, but neither people nor REDIRECT_TARGET are set")
+            missing = f"neither {HUMAN_AGENTS} nor REDIRECT_TARGET is set"
+            return Routed(Rejected("busy"), KILL_SWITCH, f"{why}, but {missing}")
         return redirect_unless_circular(target, call, KILL_SWITCH, why)
 
     def _by_rules(self, policy: Policy, call: IncomingCall) -> Routed:
         passed: list[str] = []
         for rule in policy.rules:
-            if not _fits(rule, policy, call):
+            if not _matches(rule, policy, call):
                 continue
             if rule.percent is None or rule.percent == 100:
-                return self._taken(rule, call, "", passed)
-            place, why = self._place(rule, call)
-            if place < steps_of(rule.percent):
-                return self._taken(rule, call, f"{why}: ", passed)
+                return self._by_rule(rule, call, "", passed)
+            bucket, why = self._bucket(rule, call)
+            if bucket < steps_of(rule.percent):
+                return self._by_rule(rule, call, f"{why}: ", passed)
             passed.append(f"{rule.name}: {why}")
-        # decode_policy lets no policy through that leaves a call to nobody.
-        return Routed(Rejected("busy"), "DEFAULT_PROFILE", "no rule took the call")
+        # decode_policy accepts only policies whose last rule takes every call.
+        return Routed(Rejected("busy"), "DEFAULT_PROFILE", "no rule matched the call")
 
-    def _taken(self, rule: Rule, call: IncomingCall, why: str, passed: list[str]) -> Routed:
+    def _by_rule(self, rule: Rule, call: IncomingCall, why: str, passed: list[str]) -> Routed:
         before = f" (not {'; '.join(passed)})"[:_LONGEST_REASON] if passed else ""
         if rule.agent is not None:
             return Routed(Accepted(rule.agent), rule.name, f"{why}agent {rule.agent}{before}")
         if rule.reject is not None:
             return Routed(Rejected(rule.reject), rule.name, f"{why}reject {rule.reject}{before}")
-        target = self.people if rule.redirect == "people" or rule.redirect is None else rule.redirect.raw_id
+        target = rule.redirect.raw_id if isinstance(rule.redirect, Target) else self.human_agents
         return redirect_unless_circular(target, call, rule.name, f"{why}redirect{before}")
 
-    def _place(self, rule: Rule, call: IncomingCall) -> tuple[int, str]:
-        """Where the caller stands for this rule. One without a number is nobody's second call: the call is drawn."""
+    def _bucket(self, rule: Rule, call: IncomingCall) -> tuple[int, str]:
+        """The caller's bucket for this rule. Callers without a number are assigned again with each call."""
         share = f"{rule.percent:g} %"
         if not self.key and rule.percent:
             return STEPS, f"{share} without ROUTING_KEY"
         hidden = is_anonymous(call.caller)
-        place = place_of(self.key, rule.name, call.call_id if hidden else call.caller.lower())
-        drawn = "call drawn at" if hidden else "bucket"
-        return place, f"{share}, {drawn} {place * 100 / STEPS:g}"
+        bucket = bucket_of(self.key, rule.name, call.call_id if hidden else call.caller.lower())
+        return bucket, f"{share}, {'call drawn at' if hidden else 'bucket'} {bucket * 100 / STEPS:g}"
 
 
-def _fits(rule: Rule, policy: Policy, call: IncomingCall) -> bool:
+def redirect_unless_circular(target: str, call: IncomingCall, rule: str, reason: str) -> Routed:
+    if target.lower() == call.callee.lower():
+        return Routed(
+            Rejected("busy"), rule, f"{reason}, but the target is the called number: it would ring here again"
+        )
+    return Routed(Redirected(target), rule, reason)
+
+
+def bucket_of(key: bytes, rule: str, caller: str) -> int:
+    """0 to 9,999."""
+    digest = hmac.digest(key, f"{rule}\0{caller}".encode(errors="surrogatepass"), "sha256")
+    return int.from_bytes(digest[:8], "big") % STEPS
+
+
+def steps_of(percent: float) -> int:
+    return round(percent * STEPS / 100)
+
+
+def fingerprint(key: bytes) -> str:
+    """A digest that distinguishes keys without revealing them; empty for no key."""
+    return hmac.digest(key, b"fingerprint", "sha256")[:4].hex() if key else ""
+
+
+def disallowed_targets(policy: Policy, settings: Routing, in_force: Policy | None = None) -> list[str]:
+    """A mistake for each target that a policy set at run time must not contain.
+
+    A stolen API key must not send callers to an attacker's number. Targets of the deployment itself (settings, policy
+    file) and of the policy in force are allowed.
+    """
+    known = {settings.redirect_target.lower(), settings.transfer_target.lower()}
+    known |= {raw_id.lower() for one in (settings.policy, in_force) if one for _, raw_id in _targets(one)}
+    return [
+        f"{location}: this target is not allowed; add it to ALLOWED_TARGETS"
+        for location, raw_id in _targets(policy)
+        if raw_id.lower() not in known and not any(pattern.matches(raw_id) for pattern in settings.allowed_targets)
+    ]
+
+
+def _targets(policy: Policy) -> Iterator[tuple[str, str]]:
+    """Location and raw id of each target."""
+    if policy.human_agents is not None:
+        yield HUMAN_AGENTS, policy.human_agents.raw_id
+    for index, rule in enumerate(policy.rules):
+        if isinstance(rule.redirect, Target):
+            yield f"rules[{index}] ({rule.name}).redirect", rule.redirect.raw_id
+
+
+def _matches(rule: Rule, policy: Policy, call: IncomingCall) -> bool:
     for patterns, party in ((rule.called, call.callee), (rule.caller, call.caller)):
         if patterns and not any(pattern.matches(party) for pattern in patterns):
             return False
@@ -144,9 +198,3 @@ def _fits(rule: Rule, policy: Policy, call: IncomingCall) -> bool:
     zone = zone_of(rule.time_zone or policy.time_zone or "UTC")
     arrived = datetime.fromtimestamp(call.received_ms / 1000, UTC)
     return is_in(arrived.astimezone(zone), rule.days, rule.hours)
-
-
-def redirect_unless_circular(target: str, call: IncomingCall, rule: str, reason: str) -> Routed:
-    if target.lower() == call.callee.lower():
-        return Routed(Rejected("busy"), rule, f"{reason}, but that is what was called: it would ring here again")
-    return Routed(Redirected(target), rule, reason)

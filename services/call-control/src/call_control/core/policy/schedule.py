@@ -1,4 +1,4 @@
-"""When a rule is for: days of the week and hours of the day on a wall clock somewhere."""
+"""The time condition of a rule: days of the week and hours of the day, in local time."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from bridge_common.base.errors import InputError
 
 DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 DAY_MINUTES: Final = 24 * 60
-_NO_PLACES: Final = {"localtime", "posixrules", "Factory"}
-"""Files beside the zones: what they mean is up to the machine, or nothing."""
+_NOT_ZONES: Final = {"localtime", "posixrules", "Factory"}
+"""Files in the directory of the zones; their meaning depends on the machine."""
 _HOURS: Final = re.compile(r"([01]?[0-9]|2[0-4]):([0-5][0-9])\s*-\s*([01]?[0-9]|2[0-4]):([0-5][0-9])")
 
 
 @dataclass(frozen=True, slots=True)
 class DaySpan:
-    """Days from `first` to `last`, both included, 0 is Monday; `fri-mon` goes over the week's end."""
+    """Days from `first` to `last`, both included; 0 is Monday, and `fri-mon` includes the weekend."""
 
     first: int
     last: int
@@ -35,7 +35,7 @@ class DaySpan:
 
 @dataclass(frozen=True, slots=True)
 class HourSpan:
-    """Minutes of the day from `start` up to, not including, `end`; an `end` before `start` is on the next day."""
+    """Minutes of the day, `end` excluded; an `end` before `start` is on the next day."""
 
     start: int
     end: int
@@ -49,7 +49,7 @@ _ALL_DAY: Final = (HourSpan(0, DAY_MINUTES),)
 
 
 def is_in(local: datetime, days: Sequence[DaySpan], hours: Sequence[HourSpan]) -> bool:
-    """Whether a wall clock is in any of the spans; no days are all days, no hours are all day.
+    """Whether a local time is in any of the spans. No days: every day; no hours: the whole day.
 
     Hours over midnight belong to the day on which they begin: `fri`, `20:00-08:00` lasts until Saturday morning.
     """
@@ -68,7 +68,7 @@ def decode_days(text: str) -> DaySpan:
     """`mon` or `mon-fri`; raises `InputError`."""
     first, dash, last = (part.strip().lower() for part in text.partition("-"))
     if first not in DAYS or (dash and last not in DAYS):
-        raise InputError(f"is no day and no span of days: one of {', '.join(DAYS)}, or e.g. mon-fri")
+        raise InputError(f"is not a day; write one of {', '.join(DAYS)}, or a span such as mon-fri")
     return DaySpan(DAYS.index(first), DAYS.index(last or first))
 
 
@@ -76,20 +76,20 @@ def decode_hours(text: str) -> HourSpan:
     """`08:00-18:00`, or over midnight `20:00-08:00`; raises `InputError`."""
     found = _HOURS.fullmatch(text.strip())
     if found is None:
-        raise InputError("is no span of hours such as 08:00-18:00 (or 20:00-08:00, over midnight)")
+        raise InputError("is not a span of hours; write e.g. 08:00-18:00, or 20:00-08:00 for hours over midnight")
     start, end = (int(found[hour]) * 60 + int(found[hour + 1]) for hour in (1, 3))
     if start >= DAY_MINUTES or end > DAY_MINUTES or start == end:
-        raise InputError("is no span of hours: it begins before 24:00, and a whole day is 00:00-24:00")
+        raise InputError("is not a span of hours; it must start before 24:00, and a whole day is 00:00-24:00")
     return HourSpan(start, end)
 
 
 def zone_of(name: str) -> ZoneInfo:
-    """Raises `InputError` for what is no name of the IANA time zone database."""
+    """Raises `InputError` if the name is not in the IANA time zone database."""
     if name not in _zone_names():
-        raise InputError("is no time zone of the IANA database, such as Europe/Berlin")
+        raise InputError("is not a time zone of the IANA database; write e.g. Europe/Berlin")
     return ZoneInfo(name)
 
 
 @cache
 def _zone_names() -> frozenset[str]:
-    return frozenset(available_timezones()) - _NO_PLACES
+    return frozenset(available_timezones()) - _NOT_ZONES

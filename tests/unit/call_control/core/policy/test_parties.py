@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from bridge_common.base.errors import InputError
-from call_control.core.policy.party_pattern import decode_pattern, is_anonymous
+from call_control.core.policy.parties import decode_pattern, is_anonymous, raw_id_of
 
 CALLER = "4:+14255550100"
 
@@ -55,8 +55,8 @@ def test_it_does_not_fit(pattern: str, party: str) -> None:
         *("+1_425_555", "+1-425-555", "+1.425.555*", "+1+2", "+one", "4:+1_425", "4:1-2"),
     ],
 )
-def test_what_is_no_pattern_is_refused_without_repeating_it(text: str) -> None:
-    with pytest.raises(InputError, match="is no pattern") as caught:
+def test_an_invalid_pattern_is_refused_without_repeating_it(text: str) -> None:
+    with pytest.raises(InputError, match="is not a pattern") as caught:
         decode_pattern(text)
     assert not text or text not in caught.value.message.split()
 
@@ -67,3 +67,26 @@ def test_who_is_anonymous() -> None:
         "4:anonymous",
         "4:",
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "raw_id"),
+    [
+        ("+18005551212", "4:+18005551212"),
+        (" +18005551212 ", "4:+18005551212"),
+        ("4:+18005551212", "4:+18005551212"),
+        ("8:acs:11-22_33-44", "8:acs:11-22_33-44"),
+        ("8:orgid:11-22", "8:orgid:11-22"),
+        ("28:orgid:11-22", "28:orgid:11-22"),
+    ],
+)
+def test_parties(text: str, raw_id: str) -> None:
+    assert raw_id_of(text) == raw_id
+
+
+@pytest.mark.parametrize(
+    "text", ["", "18005551212", "4:1800", "+0123456", "sip:a@b", "8:acs:", "+1800555x", "8:acs:a b"]
+)
+def test_invalid_parties(text: str) -> None:
+    with pytest.raises(InputError, match="neither"):
+        raw_id_of(text)

@@ -1,4 +1,4 @@
-"""Which numbers or identities a rule is for."""
+"""Parties of a call: as operators write them, and patterns that match them. ACS identifies a party by a raw id."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ from typing import Final
 from bridge_common.base.errors import InputError
 
 ANONYMOUS: Final = "anonymous"
-_WRITTEN: Final = re.compile(
+_NUMBER: Final = re.compile(r"\+[1-9][0-9]{4,14}")
+_RAW_ID: Final = re.compile(r"4:\+[1-9][0-9]{4,14}|(8:acs:|8:orgid:|28:orgid:)[0-9A-Za-z_.-]{1,200}")
+_PATTERN: Final = re.compile(
     r"\*|(?:\+[0-9?]{0,250}|4:\+?[0-9A-Za-z?]{0,250}|(?:\?|8:|28:)[0-9A-Za-z+:_.?-]{0,250})\*?"
 )
-"""A number has nothing but digits: one with separators would fit no caller."""
+"""A number has only digits: a pattern with separators would match no caller."""
 
 
 @dataclass(frozen=True, slots=True)
 class PartyPattern:
-    """A number or raw id; `?` stands for any one character, `*` at the end for any rest, `anonymous` for no number."""
+    """A number or raw id. `?` matches one character, a final `*` any rest, `anonymous` a hidden number."""
 
     text: str
 
@@ -36,11 +38,12 @@ class PartyPattern:
 
 
 def decode_pattern(text: str) -> PartyPattern:
-    """Raises `InputError`. The message does not repeat what was written: it may be somebody's number."""
+    """Raises `InputError` without repeating the text, which may be a phone number."""
     text = text.strip()
-    if text != ANONYMOUS and not _WRITTEN.fullmatch(text):
+    if text != ANONYMOUS and not _PATTERN.fullmatch(text):
         raise InputError(
-            "is no pattern: + and digits, a raw id (4:…, 8:…, 28:…), ? and a final * in them, or anonymous"
+            "is not a pattern; write + and digits, or a raw id (4:…, 8:…, 28:…), with ? and a final * as wildcards, "
+            "or anonymous"
         )
     return PartyPattern(text)
 
@@ -48,3 +51,16 @@ def decode_pattern(text: str) -> PartyPattern:
 def is_anonymous(raw_id: str) -> bool:
     """No party, or a phone that hides its number (ACS: `4:anonymous`)."""
     return not raw_id or (raw_id.startswith("4:") and not any(character.isdigit() for character in raw_id[2:]))
+
+
+def raw_id_of(text: str) -> str:
+    """The raw id of `+18005551212`, or of a raw id (`4:+1800…`, `8:acs:…`, `8:orgid:…`, `28:orgid:…`).
+
+    Raises `InputError` for other texts.
+    """
+    text = text.strip()
+    if _NUMBER.fullmatch(text):
+        return f"4:{text}"
+    if _RAW_ID.fullmatch(text):
+        return text
+    raise InputError(f"{text!r} is neither +<number> nor a raw id (4:+…, 8:acs:…, 8:orgid:…, 28:orgid:…)")
