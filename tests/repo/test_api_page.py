@@ -77,7 +77,9 @@ def test_every_end_reason_is_documented(page: str, modules: dict[Path, ast.Modul
 
 
 def test_reasons_are_found_in_code() -> None:
-    tree = ast.parse('X = because("a"); note_end(draft, "b"); note_end(draft, f"acs_{code}"); note_end(d, f"{n}_{c}")')
+    tree = ast.parse(
+        'X = set_end_reason("a"); _note_end(t, "b"); _note_end(t, f"acs_{code}"); _note_end(t, f"{n}_{c}")'
+    )
     assert set(_reasons_of(tree)) == {"a", "b", "acs_*"}
 
 
@@ -88,9 +90,9 @@ def _documented_reasons(page: str) -> set[str]:
 
 
 def _reasons_of(tree: ast.Module) -> Iterator[str]:
-    """The reasons passed to `because` and `note_end`; an f-string is reduced to its constant beginning and `*`."""
+    """The reasons passed to `set_end_reason` and `_note_end`; an f-string is reduced to its constant start and `*`."""
     for node in ast.walk(tree):
-        if not isinstance(node, ast.Call) or getattr(node.func, "id", "") not in ("because", "note_end"):
+        if not isinstance(node, ast.Call) or getattr(node.func, "id", "") not in ("set_end_reason", "_note_end"):
             continue
         match node.args[-1]:
             case ast.Constant(value=str(reason)):

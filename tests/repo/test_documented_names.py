@@ -83,7 +83,7 @@ def _lines_of(tree: ast.Module) -> Iterator[str]:
         elif (
             isinstance(call.func, ast.Attribute)
             and isinstance(call.func.value, ast.Name)
-            and call.func.value.id == "log"
+            and call.func.value.id in ("log", "foreign_log")
         ):
             yield from texts[:1]
 

@@ -96,4 +96,4 @@ def test_an_access_key_is_in_base64(
 ) -> None:
     given = {"ACS_ENDPOINT": "", "ACS_CONNECTION_STRING": f"endpoint=https://acs.example/;accesskey={key}"}
     [reason] = refusal(monkeypatch, capsys, "call-control", **given)
-    assert reason == "ACS_CONNECTION_STRING: accesskey= is not in base64: copy it whole"
+    assert reason == "ACS_CONNECTION_STRING: accesskey= is not valid base64; copy the whole connection string"

@@ -203,7 +203,7 @@ async def replica(settings: CallControlSettings, timing: HttpTiming = QUICK) -> 
 
 @asynccontextmanager
 async def switchboard(
-    redis_url: str, clients: RedisClients, acs: ScriptedAcs, *, timing: HttpTiming = QUICK, **changes: str
+    redis_url: str, clients: RedisClients, acs: ScriptedAcs, timing: HttpTiming = QUICK, /, **changes: str
 ) -> AsyncIterator[Switchboard]:
     """Run one replica. `changes`: settings by their environment names."""
     settings = settings_of(environment(redis_url, acs, **changes))

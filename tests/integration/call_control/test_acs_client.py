@@ -1,4 +1,4 @@
-"""The official client behind our deadlines and errors, against a server that fails as told."""
+"""The official client with our deadlines, retries and errors, against a scripted server."""
 
 from __future__ import annotations
 

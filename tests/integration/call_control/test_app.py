@@ -79,7 +79,7 @@ async def test_missing_settings_exit_2_and_are_all_named() -> None:
 
 
 async def test_no_secret_is_in_the_log(acs: ScriptedAcs) -> None:
-    """Not even at DEBUG, with Redis away and requests that carry the secrets."""
+    """Not even at DEBUG, without Redis, and with requests that contain the secrets."""
     secrets = {
         "MEDIA_TOKEN_KEYS": "hidden-key-of-media-tokens",
         "EVENT_GRID_SECRETS": "hidden-secret-of-the-webhook",

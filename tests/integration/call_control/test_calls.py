@@ -1,4 +1,4 @@
-"""Calls from ring to end through the real service: what Azure is asked, and what is released."""
+"""Calls from ring to end through the real service: requests to Azure, and released resources."""
 
 from __future__ import annotations
 
@@ -183,7 +183,7 @@ async def test_refused_callers_are_rejected(redis_url: str, clients: RedisClient
 async def test_a_call_on_behalf_of_a_callee_is_never_answered(
     redis_url: str, clients: RedisClients, acs: ScriptedAcs
 ) -> None:
-    """A person of the company calls out through us. Neither at once nor when a redirect would be possible."""
+    """A Teams user calls out through our resource: rejected at once, and never redirected."""
     settings = {"ANSWER_WHEN": "at_once", "REDIRECT_TARGET": "+18005550000", "ON_BEHALF_REJECT_REASON": "Forbidden"}
     async with switchboard(redis_url, clients, acs, **settings) as board:
         call = PhoneCall()

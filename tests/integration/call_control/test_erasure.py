@@ -15,7 +15,7 @@ TURN = Turn("caller", "item_1", "My name is Ada.", 6)
 
 
 async def keys_of(board: Switchboard, call: PhoneCall) -> set[str]:
-    """Every key whose name or content names the call, or who called."""
+    """Every key whose name or content contains the call or its caller."""
     found: set[str] = set()
     for name in await command(board.redis, "KEYS", "*"):
         key = name.decode()

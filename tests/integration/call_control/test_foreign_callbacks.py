@@ -1,4 +1,4 @@
-"""Callbacks at the URL of a call that they do not belong to."""
+"""Callbacks at the URL of another call."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def every_line(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_a_foreign_hang_up_is_counted_and_changes_nothing(
     board: Switchboard, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Anybody with a token for the ACS resource could end every call whose id they knew."""
+    """A holder of a token for the ACS resource could end every call with a known id."""
     call, grown = PhoneCall(), Growth()
     connection_id = await board.connect(call)
     before = await board.store.load(call.call_id)

@@ -1,4 +1,4 @@
-"""What a call leaves at call-control: figures and lines always, spans when it is traced."""
+"""Telemetry of a call: metrics and log lines always, spans if it is traced."""
 
 from __future__ import annotations
 

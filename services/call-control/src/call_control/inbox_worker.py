@@ -100,8 +100,8 @@ class InboxWorker:
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as self._tasks:
-            for loop in (self._beat, self._follow_routing):
-                self._tasks.create_task(self._forever(loop, self._inbox))
+            self._tasks.create_task(self._forever(self._beat, self._inbox))
+            self._tasks.create_task(self._forever(self._follow_routing, self._inbox))
             # An unreachable server does not block the inboxes of the others.
             for part in self._inbox.parts():
                 self._reading.add(part)

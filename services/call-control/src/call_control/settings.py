@@ -108,14 +108,14 @@ class CallControlSettings(AcsTrustSettings):
         if value.get_secret_value():
             _plain(parse_connection_string, value.get_secret_value())
         elif not info.data.get("acs_endpoint"):
-            raise ValueError("is not set (or set ACS_ENDPOINT, to use a managed identity)")
+            raise ValueError("is not set; set it, or set ACS_ENDPOINT to use a managed identity")
         return value
 
     @field_validator("event_grid_audience")
     @classmethod
     def _event_grid_audience(cls, value: str, info: ValidationInfo) -> str:
         if bool(value) != bool(info.data.get("event_grid_tenant_id")):
-            raise ValueError("set EVENT_GRID_TENANT_ID and EVENT_GRID_AUDIENCE, or neither")
+            raise ValueError("only one of EVENT_GRID_TENANT_ID and EVENT_GRID_AUDIENCE is set; set both or neither")
         return value
 
     @field_validator("redirect_target", "transfer_target")

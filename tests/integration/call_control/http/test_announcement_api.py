@@ -106,7 +106,7 @@ async def test_a_client_that_disconnects_ends_its_text(board: Switchboard) -> No
 async def test_a_client_that_pauses_too_long_ends_its_text(
     redis_url: str, clients: RedisClients, acs: ScriptedAcs
 ) -> None:
-    async with switchboard(redis_url, clients, acs, timing=HttpTiming(silence_s=0.1)) as board:
+    async with switchboard(redis_url, clients, acs, HttpTiming(silence_s=0.1)) as board:
         call, go_on = await ringing(board), asyncio.Event()
         request = asyncio.create_task(board.http.post(path(call), content=never_ending(go_on), headers=PLAIN))
         await eventually(lambda: _ended(board, call, 1), what="the text of the client ends")

@@ -90,7 +90,7 @@ async def test_a_client_cannot_choose_its_source_or_forge_a_name(
 async def test_a_wrong_key_is_answered_late(
     redis_url: str, clients: RedisClients, acs: ScriptedAcs, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with switchboard(redis_url, clients, acs, timing=HttpTiming(wrong_key_delay_s=0.3)) as board:
+    async with switchboard(redis_url, clients, acs, HttpTiming(wrong_key_delay_s=0.3)) as board:
         began = time.monotonic()
         for headers in (WRONG, {}):
             reply = await board.http.get(f"/api/calls/{PhoneCall().call_id}", headers=headers)

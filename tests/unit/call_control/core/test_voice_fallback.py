@@ -1,4 +1,4 @@
-"""A call whose voice cannot be had: diverted while it rings, else handed to people, else told that we are sorry."""
+"""A call without a voice session: diverted while it rings, else transferred to human agents, else an apology."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from call_control.core.machine.transition import CallPolicy, armed
 from call_control.core.policy.routing import Accepted
 from tests.unit.support.call_life import CALL, CONNECTION, RULES, Life, callback, connected, ringing, talking
 
-PEOPLE = CallPolicy(redirect_target="4:+18005550000", transfer_target="8:acs:people")
+AGENTS = CallPolicy(redirect_target="4:+18005550000", transfer_target="8:acs:agents")
 LOST = VoiceLost(CALL, 5, "budget spent")
 
 
 def transferring() -> Life:
-    life = talking(PEOPLE)
+    life = talking(AGENTS)
     assert life.on(LOST) == ["SetTimer transfer", "Transfer"]
     assert life.at(Status.TRANSFERRING)
     return life
@@ -29,7 +29,7 @@ def context_of(life: Life) -> str:
     return f"Transfer-{life.waiting(call_commands.Transfer)}"
 
 
-# -- ringing: at once when there is no room ---------------------------------------------------------------------------
+# -- ringing: at once if the fleet is full ----------------------------------------------------------------------------
 def test_a_full_fleet_diverts_without_waiting_for_the_deadline() -> None:
     life = ringing()
     assert life.due(SetTimer.CLAIM) == ["FindRelay"]
@@ -106,7 +106,7 @@ def test_a_caller_who_hears_nothing_is_not_apologized_to() -> None:
     assert life.on(LOST) == ["SetTimer ending", "End", "HangUp"]
 
 
-@pytest.mark.parametrize("rules", [RULES, PEOPLE])
+@pytest.mark.parametrize("rules", [RULES, AGENTS])
 def test_a_relay_that_another_has_followed_does_not_end_the_call(rules: CallPolicy) -> None:
     for life in (ringing(rules), talking(rules)):
         life.record = replace(life.record, voice_epoch=6)
@@ -117,7 +117,7 @@ def test_a_relay_that_another_has_followed_does_not_end_the_call(rules: CallPoli
 
 
 def test_a_call_that_was_answered_at_once_gets_people_when_no_voice_comes() -> None:
-    life = Life(replace(PEOPLE, answer_at_once=True))
+    life = Life(replace(AGENTS, answer_at_once=True))
     life.on(Accepted("default"))
     life.done(call_commands.Answer, CONNECTION)
     life.on(callback("CallConnected"))

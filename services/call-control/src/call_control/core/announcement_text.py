@@ -66,7 +66,7 @@ class JsonLinesText:
             lines.append(self._rest)
             self._rest = b""
         if len(self._rest) > LONGEST_LINE or any(len(line) > LONGEST_LINE for line in lines):
-            raise PayloadTooLargeError(f"a line has more than {LONGEST_LINE} bytes")
+            raise PayloadTooLargeError(f"a line has more than {LONGEST_LINE} bytes; split it")
         return "".join([self._text(line) for line in lines])
 
     def _text(self, line: bytes) -> str:

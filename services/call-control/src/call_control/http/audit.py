@@ -22,7 +22,7 @@ log.setLevel(logging.INFO)
 
 @dataclass(slots=True)
 class AuditEntry:
-    """What is known of a request; `request.state.audit`."""
+    """Fields of the line of a request; stored in `request.state.audit`."""
 
     action: str
     """Method and path as documented: `GET /api/calls/{call_id}`."""

@@ -1,4 +1,4 @@
-"""Callbacks of other calls change nothing, whatever form the call's own ones have."""
+"""Callbacks of other calls change nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Mid-call events: what is read out of them, and what is said about bad ones."""
+"""Mid-call events: decoded fields, and errors for bad events."""
 
 from __future__ import annotations
 

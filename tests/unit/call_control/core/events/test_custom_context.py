@@ -1,4 +1,4 @@
-"""What a dialer sends along: bounded, readable, and nothing that a screen would act on."""
+"""Headers that the caller controls: bounded, readable, without control characters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Event Grid bodies: what is read out of them, and what is said about bad ones."""
+"""Event Grid bodies: decoded fields, and errors for bad events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Guards and actions whose answer is not plain from the table's tests."""
+"""Guards and actions that the tests of the table do not cover."""
 
 from __future__ import annotations
 
@@ -71,12 +71,12 @@ def test_only_a_call_that_was_being_transferred_ends_as_transferred(
 
 
 @pytest.mark.parametrize(
-    ("people", "command"), [("4:+18005550000", Redirect), ("4:+18005551212", Reject), ("", Reject)]
+    ("target", "command"), [("4:+18005550000", Redirect), ("4:+18005551212", Reject), ("", Reject)]
 )
-def test_nobody_is_diverted_to_the_number_they_called(people: str, command: type[AnyCommand]) -> None:
-    """It would ring here again, and again."""
+def test_no_call_is_diverted_to_the_called_number(target: str, command: type[AnyCommand]) -> None:
+    """It would ring here again, endlessly."""
     ringing = CallRecord(call_id=CALL, status=Status.RINGING, callee="4:+18005551212")
-    transition = replace(transition_of(ringing), policy=CallPolicy(redirect_target=people))
+    transition = replace(transition_of(ringing), policy=CallPolicy(redirect_target=target))
     do.divert(transition, MediaOpen(CALL, 1))
     assert isinstance(transition.issued[0], command)
 

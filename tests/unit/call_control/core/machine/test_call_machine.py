@@ -1,4 +1,4 @@
-"""The call's life, row by row where it matters; test_call_machine_properties.py has what must always hold."""
+"""The life of a call, row by row where it matters; invariants are in test_call_machine_properties.py."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.unit.support.call_life import (
     talking,
 )
 
-NOBODY_ELSE = CallPolicy()
+NO_TARGETS = CallPolicy()
 
 
 def test_a_call_from_ring_to_end() -> None:
@@ -39,21 +39,21 @@ def test_a_call_from_ring_to_end() -> None:
     assert life.record.pending == ()
 
 
-def test_the_context_of_the_ringing_call_is_kept_while_it_is_of_use() -> None:
+def test_the_incoming_call_context_is_dropped_once_it_is_useless() -> None:
     life = answering()
     assert life.record.incoming_call_context
     life.done(call_commands.Answer, CONNECTION)
-    assert life.record.incoming_call_context, "the answer may have to be asked for again"
+    assert life.record.incoming_call_context, "the answer may have to be requested again"
     life.on(callback("CallConnected"))
     assert life.record.incoming_call_context == ""
-    diverting = ringing(NOBODY_ELSE)
+    diverting = ringing(NO_TARGETS)
     diverting.due(SetTimer.VOICE)
     assert diverting.record.incoming_call_context
     diverting.done(call_commands.Reject)
     assert diverting.record.incoming_call_context == ""
 
 
-def test_at_once_answers_before_the_voice_is_there() -> None:
+def test_at_once_answers_before_the_voice_session_is_ready() -> None:
     life = Life(CallPolicy(answer_at_once=True))
     assert life.on(Accepted("default")) == ["Offer", "SetTimer voice", "SetTimer connect", "Answer"]
     assert life.at(Status.ANSWERING)
@@ -71,7 +71,7 @@ def test_at_once_without_voice_hangs_up_at_the_deadline() -> None:
     assert life.record.end_reason == "no_voice"
 
 
-@pytest.mark.parametrize(("rules", "how"), [(RULES, "Redirect"), (NOBODY_ELSE, "Reject")])
+@pytest.mark.parametrize(("rules", "how"), [(RULES, "Redirect"), (NO_TARGETS, "Reject")])
 def test_no_voice_diverts_and_never_answers(rules: CallPolicy, how: str) -> None:
     for lost in (False, True):
         life = ringing(rules)
@@ -141,7 +141,7 @@ def test_callbacks_may_overtake_the_answers_result() -> None:
     assert life.done(call_commands.Answer, CONNECTION) == []
     life = answering()
     life.on(callback("CallDisconnected"))
-    assert life.on(callback("CallConnected")) == ["HangUp"]  # asks for nothing that still exists: ACS says 404
+    assert life.on(callback("CallConnected")) == ["HangUp"]  # the call no longer exists: ACS answers 404
     assert life.at(Status.ENDED)
     assert life.done(call_commands.Answer, CONNECTION) == []
 
@@ -274,16 +274,16 @@ def test_commands_of_a_call_that_moved_on_are_not_wanted() -> None:
     assert not still_wanted(life.record, answer)
 
 
-def test_every_kind_has_a_row_and_no_row_is_hidden_by_one_before() -> None:
+def test_every_kind_has_a_row_and_no_row_is_hidden() -> None:
     assert {row.on for row in TABLE} == set(EventKind)
     open_ended = set()
     for row in TABLE:
-        assert (row.at, row.on) not in open_ended, f"{row.at} on {row.on}: a row without a guard stands before it"
+        assert (row.at, row.on) not in open_ended, f"{row.at} on {row.on}: hidden by an earlier row without a guard"
         if row.when is None:
             open_ended.add((row.at, row.on))
 
 
-def test_what_a_restored_call_was_waiting_for_is_set_and_asked_again() -> None:
+def test_a_restored_call_repeats_its_commands_and_timers() -> None:
     life = answering()
     assert sorted(life.on(Restored(CALL), cause="9-1")) == ["Answer", "SetTimer connect"]
     assert [type(command) for command in outstanding(life.record, "9-1")] == [call_commands.Answer]

@@ -1,4 +1,4 @@
-"""What holds in every call, whatever happens to it in whatever order and however often."""
+"""Invariants of every call, for events in any order and any number."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The media of a call: lost, missed, reported over, and started again until they are back or the patience ends."""
+"""The media of a call: lost, missed or stopped, and restarted until they are back or the patience ends."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from tests.unit.support.call_life import CALL, CONNECTION, RULES, Life, callback
 CONNECTED = CallRecord(call_id=CALL, status=Status.CONNECTED, uplink_epoch=10, media_lost_ms=100)
 START = ["SetTimer media", "StartMediaStreaming"]
 AGAIN = ["SetTimer media", "StopMediaStreaming", "StartMediaStreaming"]
-UNASKED = ("", "Answer-2", "StartMediaStreaming-90")
-"""What ACS may put as the context of a callback that no request of ours asked for: nobody knows."""
+UNREQUESTED = ("", "Answer-2", "StartMediaStreaming-90")
+"""Possible contexts of a callback without a request; the real one is not documented."""
 
 
 def waiting_for_media(lost_epoch: int = 0) -> CallRecord:
@@ -29,7 +29,7 @@ def waiting_for_media(lost_epoch: int = 0) -> CallRecord:
 
 
 @pytest.mark.parametrize(
-    ("record", "epoch", "news"),
+    ("record", "epoch", "is_new"),
     [
         (CONNECTED, 10, True),
         (replace(CONNECTED, media_seen=True), 10, False),
@@ -37,8 +37,8 @@ def waiting_for_media(lost_epoch: int = 0) -> CallRecord:
         (waiting_for_media(lost_epoch=10), 10, False),
     ],
 )
-def test_which_socket_is_news(record: CallRecord, epoch: int, news: bool) -> None:
-    assert media.socket_new(record, MediaOpen(CALL, epoch), RULES) is news
+def test_which_socket_is_new(record: CallRecord, epoch: int, is_new: bool) -> None:
+    assert media.socket_new(record, MediaOpen(CALL, epoch), RULES) is is_new
 
 
 def test_which_loss_counts() -> None:
@@ -50,8 +50,8 @@ def test_which_loss_counts() -> None:
     assert not media.loss_known_better(waiting_for_media(lost_epoch=10), MediaLost(CALL, 10, 1006), RULES)
 
 
-# -- what begins a restart --------------------------------------------------------------------------------------------
-def test_a_lost_socket_is_awaited_then_asked_for() -> None:
+# -- beginning of a restart -------------------------------------------------------------------------------------------
+def test_a_lost_socket_is_awaited_then_requested() -> None:
     life = talking()
     assert life.on(MediaLost(CALL, 10, 1006)) == ["SetTimer media"]
     assert life.wait().due_ms == life.now_ms + RULES.redial_ms
@@ -68,7 +68,7 @@ def test_the_loss_of_an_older_socket_is_no_loss() -> None:
     assert life.step.ignored
 
 
-@pytest.mark.parametrize("context", UNASKED)
+@pytest.mark.parametrize("context", UNREQUESTED)
 def test_a_callback_that_streaming_failed_starts_it_at_once(context: str) -> None:
     life = talking()
     assert life.on(callback("MediaStreamingFailed", code=400, sub_code=8603, context=context)) == START
@@ -76,9 +76,9 @@ def test_a_callback_that_streaming_failed_starts_it_at_once(context: str) -> Non
     assert not life.waits
 
 
-@pytest.mark.parametrize("context", UNASKED)
+@pytest.mark.parametrize("context", UNREQUESTED)
 def test_a_callback_that_streaming_stopped_starts_it_soon(context: str) -> None:
-    """Not at once: ACS says it as well when a call ends."""
+    """Not at once, because ACS also posts it when a call ends."""
     life = talking()
     assert life.on(callback("MediaStreamingStopped", context=context)) == ["SetTimer media"]
     assert life.due(SetTimer.MEDIA) == START
@@ -99,8 +99,8 @@ def test_an_uplink_that_the_relay_misses_starts_streaming() -> None:
 def test_what_says_the_same_loss_again_asks_for_nothing_more() -> None:
     life = talking()
     life.on(UplinkMissed(CALL, 10))
-    for news in (callback("MediaStreamingFailed"), callback("MediaStreamingStopped"), MediaLost(CALL, 10, 1006)):
-        assert life.on(news) == []
+    for is_new in (callback("MediaStreamingFailed"), callback("MediaStreamingStopped"), MediaLost(CALL, 10, 1006)):
+        assert life.on(is_new) == []
     assert life.wait().lost_epoch == 10
 
 
@@ -110,7 +110,7 @@ def test_a_callback_cuts_the_time_short_that_acs_has_to_dial_by_itself() -> None
     assert life.on(callback("MediaStreamingFailed", code=400, sub_code=8603)) == START
 
 
-# -- healthy sockets are left alone -----------------------------------------------------------------------------------
+# -- healthy sockets are not touched ----------------------------------------------------------------------------------
 def test_an_uplink_that_was_missed_by_mistake_is_taken_back_before_anything_is_stopped() -> None:
     life = talking()
     life.on(UplinkMissed(CALL, 10))
@@ -255,7 +255,7 @@ def test_loss_and_open_may_come_swapped_or_again() -> None:
     life.record = replace(life.record, uplink_epoch=10)
     assert life.on(MediaLost(CALL, 10, 1006)) == []
     assert life.on(MediaOpen(CALL, 10)) == []
-    assert life.waits, "the socket is lost, so we still wait for one"
+    assert life.waits, "the socket is lost: the wait continues"
     life.attach(11)
     assert not life.waits
 

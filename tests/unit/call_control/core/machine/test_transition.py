@@ -25,7 +25,7 @@ def transition_of(record: CallRecord = RECORD) -> Transition:
     return Transition(before=record, policy=CallPolicy(), now_ms=100, cause="1-0", record=record)
 
 
-def test_commands_are_numbered_and_stand_in_the_outbox() -> None:
+def test_commands_are_numbered_and_stored_in_the_outbox() -> None:
     transition = transition_of(replace(RECORD, command_seq=4))
     first, second = transition.issue(Answer), transition.issue(Reject, reason="busy")
     assert (first.seq, second.seq, transition.record.command_seq) == (5, 6, 6)
@@ -43,7 +43,7 @@ def test_a_timer_replaces_the_one_of_its_name_and_counts_by_itself() -> None:
     media = armed(transition.record, SetTimer.MEDIA)
     assert media == SetTimer(seq=3, cause="1-0", name="media", due_ms=170, lost_epoch=3)
     assert [item.seq for item in transition.issued if isinstance(item, SetTimer)] == [2, 3]
-    assert awaited(transition.record, 3) is None, "a timer is no command whose result could come"
+    assert awaited(transition.record, 3) is None, "timers have no results"
 
 
 def test_a_commands_result_leaves_a_timer_of_the_same_number() -> None:
@@ -79,7 +79,7 @@ def test_timers_that_were_disarmed_or_replaced_are_no_longer_due() -> None:
         Due(RECORD.call_id, "voice", 2),
     ]
     assert no_longer_due(RECORD, transition.record) == []
-    assert no_longer_due(armed_before, without_command(armed_before, 1)) == [], "a command is no timer"
+    assert no_longer_due(armed_before, without_command(armed_before, 1)) == [], "a command is not a timer"
 
 
 def test_timers_that_were_armed_or_adopted_are_newly_due() -> None:
@@ -89,7 +89,7 @@ def test_timers_that_were_armed_or_adopted_are_newly_due() -> None:
     transition.arm(SetTimer.MEDIA, 70)
     transition.issue(Answer)
     media, voice = Due(RECORD.call_id, "media", 3), Due(RECORD.call_id, "voice", 2)
-    assert newly_due(RECORD, transition.record) == {media: 170, voice: 160}, "not the one that was replaced at once"
+    assert newly_due(RECORD, transition.record) == {media: 170, voice: 160}, "without the replaced one"
     armed_before = transition.record
     wait = armed(armed_before, SetTimer.MEDIA)
     assert wait is not None
@@ -97,10 +97,10 @@ def test_timers_that_were_armed_or_adopted_are_newly_due() -> None:
     assert newly_due(armed_before, transition.record) == {}
     transition.cause = "2-0"
     transition.adopt_outbox()
-    assert newly_due(armed_before, transition.record) == {media: 170, voice: 160}, "Redis has lost them"
+    assert newly_due(armed_before, transition.record) == {media: 170, voice: 160}, "restored after a loss in Redis"
 
 
-def test_disarming_leaves_commands_and_what_it_does_not_know() -> None:
+def test_disarming_keeps_commands_and_unknown_entries() -> None:
     transition = transition_of(replace(RECORD, pending=(FROM_A_NEWER_VERSION,)))
     transition.issue(Answer)
     transition.arm(SetTimer.VOICE, 60)

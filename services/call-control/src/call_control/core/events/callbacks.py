@@ -46,7 +46,7 @@ def decode_data(event_id: str, type_: str, data: str) -> AcsEvent:
     """The same event, from what the inbox keeps of it."""
     values: object = json.loads(data)
     if not isinstance(values, dict):
-        raise InputError("data: an object is needed")
+        raise InputError("data must be an object")
     return _event(event_id, type_, Node("data", values))
 
 

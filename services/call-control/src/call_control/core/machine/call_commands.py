@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from typing import ClassVar, Final, TypeAlias
+from typing import ClassVar, Final, TypeAlias, get_args
 
 from bridge_common.wire.call_record import PendingCommand
 
@@ -130,23 +130,7 @@ AtOnce: TypeAlias = ToAcs | Offer | FindRelay | End
 """Commands whose result is known as soon as they have run."""
 AnyCommand: TypeAlias = AtOnce | SetTimer
 
-_CLASSES: Final[dict[str, type[AnyCommand]]] = {
-    cls.__name__: cls
-    for cls in (
-        Answer,
-        Reject,
-        Redirect,
-        HangUp,
-        Transfer,
-        StartMediaStreaming,
-        StopMediaStreaming,
-        LookUp,
-        Offer,
-        FindRelay,
-        End,
-        SetTimer,
-    )
-}
+_CLASSES: Final[dict[str, type[AnyCommand]]] = {cls.__name__: cls for cls in get_args(AnyCommand)}
 
 
 def to_pending(command: AnyCommand) -> PendingCommand:

@@ -42,7 +42,7 @@ class PlainYaml(yaml.SafeLoader):
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]  # the stubs of PyYAML lack it
         if self.check_event(yaml.AliasEvent):
-            raise _refusal("aliases (*name) are not allowed: write the value again", mark)
+            raise _refusal("aliases (*name) are not allowed; write the value again", mark)
         self.nodes += 1
         if self.nodes > MOST_NODES:
             raise _refusal(f"the text has more than {MOST_NODES} values", mark)
@@ -57,7 +57,7 @@ class PlainYaml(yaml.SafeLoader):
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node)
         if node.tag != _PLURAL_TAGS[type(node)]:
-            raise _refusal("tags (!name) are not allowed", node.start_mark)
+            raise _refusal("tags (!name) are not allowed; remove the tag", node.start_mark)
         if isinstance(node, yaml.SequenceNode):
             return [self._value(item) for item in node.value]
         found: dict[str, object] = {}
@@ -73,9 +73,9 @@ class PlainYaml(yaml.SafeLoader):
         if node.tag == _TEXT:
             return text
         if node.tag not in (_BOOL, _NULL):
-            raise _refusal("tags (!name) are not allowed", node.start_mark)
+            raise _refusal("tags (!name) are not allowed; remove the tag", node.start_mark)
         if self.resolve(yaml.ScalarNode, text, (True, False)) != node.tag:  # type: ignore[no-untyped-call]
-            raise _refusal("the value does not fit its tag", node.start_mark)
+            raise _refusal("the value does not fit its tag; remove the tag", node.start_mark)
         return None if node.tag == _NULL else text.lower() in _TRUE
 
 
@@ -84,7 +84,7 @@ def _name(key: yaml.Node) -> str:
         raise _refusal("the name of a field must be text", key.start_mark)
     name: str = key.value
     if name == "<<":
-        raise _refusal("merge keys (<<) are not allowed: write the fields again", key.start_mark)
+        raise _refusal("merge keys (<<) are not allowed; write the fields again", key.start_mark)
     return name
 
 
