@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from azure.core.messaging import CloudEvent
+from msgspec.structs import replace
 
 from bridge_common.base.errors import InputError
 from bridge_common.base.ids import call_id_of
 from bridge_common.wire.entries import Callback, IncomingCall
 from bridge_common.wire.entry_codec import encode
 from call_control.core.events.callbacks import AcsEvent, decode_callbacks, decode_data
-from call_control.core.events.event_grid import GridEvent, IncomingCallEvent, ValidationRequest, decode_events
+from call_control.core.events.event_grid import GridEvent, ValidationRequest, decode_events
 from call_control.core.events.json_fields import BadEvent, Ignored
 from call_control.core.machine.call_events import KNOWN_CALLBACKS
 from tests.support.fuzzing import survives
@@ -36,8 +36,10 @@ def callbacks(body: bytes) -> list[AcsEvent]:
     return [event for event in events if isinstance(event, AcsEvent)]
 
 
-def incoming(caller: str, callee: str = "4:+18005551212") -> IncomingCallEvent:
-    return IncomingCallEvent(
+def incoming(caller: str, callee: str = "4:+18005551212") -> IncomingCall:
+    return IncomingCall(
+        call_id=call_id_of("d732db64-4803-462d-be9c-518943ea2b7a"),
+        received_ms=5,
         event_id="d5546be8-227a-4db8-b2c3-4f06fd675fd6",
         caller=caller,
         callee=callee,
@@ -72,12 +74,12 @@ def incoming(caller: str, callee: str = "4:+18005551212") -> IncomingCallEvent:
     ],
 )
 def test_event_grid(name: str, event: GridEvent) -> None:
-    assert decode_events(sample(name)) == [event]
+    assert decode_events(sample(name), 5) == [event]
 
 
 def test_every_delivery_of_one_call_names_the_same_call() -> None:
-    schemas = [decode_events(sample(name))[0] for name in ("grid_incoming_pstn", "cloud_incoming")]
-    assert len({call_id_of(event.correlation_id) for event in schemas if isinstance(event, IncomingCallEvent)}) == 1
+    schemas = [decode_events(sample(name), 5)[0] for name in ("grid_incoming_pstn", "cloud_incoming")]
+    assert len({event.call_id for event in schemas if isinstance(event, IncomingCall)}) == 1
 
 
 @pytest.mark.parametrize("name", CALLBACKS)
@@ -115,14 +117,14 @@ def test_event_grid_bodies_are_decoded_or_refused_whatever_they_are() -> None:
     found: Counter[type] = Counter()
 
     def admit(text: str) -> None:
-        for event in decode_events(text.encode()):
+        for event in decode_events(text.encode(), 5):
             found[type(event)] += 1
-            if isinstance(event, IncomingCallEvent):
-                encode(IncomingCall(call_id=call_id_of(event.correlation_id), received_ms=0, **asdict(event)))
+            if isinstance(event, IncomingCall):
+                encode(event)
 
     decoded, refused = survives(admit, _texts("grid_*", "cloud_*"), InputError)
     assert min(decoded, refused) > 0
-    assert min(found[IncomingCallEvent], found[Ignored], found[BadEvent]) > 0
+    assert min(found[IncomingCall], found[Ignored], found[BadEvent]) > 0
 
 
 @pytest.mark.timeout(300)

@@ -14,7 +14,7 @@ from bridge_common.store.leases import Leases
 from bridge_common.wire import media_token
 from bridge_common.wire.call_record import CallRecord, Status
 from bridge_common.wire.keys import Keys
-from call_control.acs_client import AcsError, AcsRefusal, Connection
+from call_control.acs_client import AcsClient, AcsError, AcsRefusal, Connection
 from call_control.core.machine.call_commands import Answer, AtOnce, End, FindRelay, HangUp, Offer, Reject, Transfer
 from call_control.core.machine.call_events import CommandDone, CommandFailed
 from call_control.effects import CallUrls, Effects
@@ -24,7 +24,7 @@ URLS = CallUrls("http://control.test", "ws://media.test", ("media-token-key-of-t
 RINGING = CallRecord(call_id=CALL, status=Status.RINGING, incoming_call_context="ctx")
 
 
-class RefusingAcs:
+class RefusingAcs(AcsClient):
     """Refuses every request with one error; records the requests."""
 
     def __init__(self, error: AcsError) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, assert_never
+from typing import assert_never
 
 from bridge_common.base.ids import request_id_of
 from bridge_common.base.log import fields
@@ -15,7 +15,7 @@ from bridge_common.store.fleet import Fleet
 from bridge_common.store.leases import Leases
 from bridge_common.wire import media_token
 from bridge_common.wire.call_record import CallRecord
-from call_control.acs_client import AcsError, Connection
+from call_control.acs_client import AcsClient, AcsError, Connection
 from call_control.call_telemetry import report_command
 from call_control.core.machine.call_commands import (
     AcsCommand,
@@ -43,23 +43,6 @@ _TOKEN_MARGIN_S = 300
 """A media URL is valid for this time after the longest call."""
 
 
-class Acs(Protocol):
-    """The interface of `AcsClient` that commands use."""
-
-    async def answer(
-        self, context: str, *, callback_url: str, media_url: str, operation_context: str, request_id: str
-    ) -> Connection: ...
-    async def reject(self, context: str, reason: str, *, request_id: str) -> None: ...
-    async def redirect(self, context: str, target: str, *, request_id: str) -> None: ...
-    async def hang_up(self, connection_id: str, *, request_id: str) -> None: ...
-    async def transfer(
-        self, connection_id: str, target: str, *, callee: str, operation_context: str, request_id: str
-    ) -> None: ...
-    async def start_media_streaming(self, connection_id: str, *, operation_context: str) -> None: ...
-    async def stop_media_streaming(self, connection_id: str, *, operation_context: str) -> None: ...
-    async def look_up(self, connection_id: str) -> Connection: ...
-
-
 @dataclass(frozen=True, slots=True)
 class CallUrls:
     """The URLs of one call for ACS, from the settings and never from the Host header of a request."""
@@ -80,7 +63,7 @@ class CallUrls:
 
 @dataclass(frozen=True, slots=True)
 class Effects:
-    acs: Acs
+    acs: AcsClient
     leases: Leases
     store: CallStore
     fleet: Fleet

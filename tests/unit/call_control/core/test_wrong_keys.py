@@ -22,8 +22,15 @@ def test_all_sources_together_are_limited() -> None:
     assert verdicts[IN_TOTAL:] == [Verdict.LIMITED, *[Verdict.STILL_LIMITED] * 4]
 
 
-def test_many_sources_take_no_more_memory_than_a_thousand() -> None:
-    wrong = WrongKeys()
-    for n in range(3000):
-        wrong.count(f"10.{n // 60000}.{n // 250}.{n % 250}", float(n))
-    assert len(wrong._sources) == 1000
+def test_a_thousand_sources_are_tracked() -> None:
+    """Memory is bounded. An evicted source starts with a new budget."""
+    wrong, one = WrongKeys(), "10.0.0.1"
+    for _ in range(PER_SOURCE):
+        wrong.count(one, 5.0)
+    for n in range(999):
+        wrong.count(f"early-{n}", 5.0)
+    refilled_s = 1.5 * WINDOW_S / IN_TOTAL
+    assert wrong.count(one, 5.0 + refilled_s) is not Verdict.ANSWERED, "still tracked"
+    for n in range(1000):
+        wrong.count(f"late-{n}", 5.0 + refilled_s)
+    assert wrong.count(one, 5.0 + 2 * refilled_s) is Verdict.ANSWERED, "evicted"

@@ -13,14 +13,14 @@ from starlette.routing import Route
 
 from bridge_common.auth.acs_jwt import JwtVerifier
 from bridge_common.base.errors import InputError
-from bridge_common.base.ids import call_id_of, is_call_id
+from bridge_common.base.ids import is_call_id
 from bridge_common.base.log import fields
 from bridge_common.base.log_limit import LineLimit
 from bridge_common.store.inbox import Inbox
 from bridge_common.wire.entries import Callback, IncomingCall
 from call_control import metrics
 from call_control.core.events.callbacks import AcsEvent, decode_callbacks
-from call_control.core.events.event_grid import IncomingCallEvent, ValidationRequest, decode_events
+from call_control.core.events.event_grid import ValidationRequest, decode_events
 from call_control.core.events.json_fields import BadEvent, Ignored
 from call_control.core.machine.call_events import KNOWN_CALLBACKS
 from call_control.http.authentication import EventGridGuard
@@ -57,10 +57,10 @@ class Webhooks:
     async def incoming_call(self, request: Request) -> Response:
         await self._grid_guard.check(request)
         received_ms = round(time.time() * 1000)
-        events = decode_events(await read_body(request))
+        events = decode_events(await read_body(request), received_ms)
         for event in events:
-            if isinstance(event, IncomingCallEvent):
-                await self._accept_call(event, received_ms)
+            if isinstance(event, IncomingCall):
+                await self._accept_call(event)
             elif isinstance(event, Ignored):
                 _ignore(event.type)
         refused = _count_refused(events, "incomingCall")
@@ -83,27 +83,12 @@ class Webhooks:
                 _ignore(event.type, call_id)
         return _received(len(events), _count_refused(events, "callbacks", call_id))
 
-    async def _accept_call(self, event: IncomingCallEvent, received_ms: int) -> None:
-        call_id = call_id_of(event.correlation_id or event.incoming_call_context)
-        entry = IncomingCall(
-            call_id=call_id,
-            event_id=event.event_id,
-            caller=event.caller,
-            callee=event.callee,
-            incoming_call_context=event.incoming_call_context,
-            correlation_id=event.correlation_id,
-            server_call_id=event.server_call_id,
-            received_ms=received_ms,
-            display_name=event.display_name,
-            custom_context=event.custom_context,
-            on_behalf_of=event.on_behalf_of,
-            rang_ms=event.rang_ms,
-        )
-        seen = [f"grid:{event.event_id}"] if event.event_id else []
-        fresh = await self._inbox.put_once(entry, *seen, f"correlation:{event.correlation_id or call_id}")
+    async def _accept_call(self, call: IncomingCall) -> None:
+        seen = [f"grid:{call.event_id}"] if call.event_id else []
+        fresh = await self._inbox.put_once(call, *seen, f"correlation:{call.correlation_id or call.call_id}")
         metrics.WEBHOOK_EVENTS.labels("IncomingCall", "new" if fresh else "duplicate").inc()
         if not fresh:
-            log.info("incoming call delivered again", extra=fields(call_id=entry.call_id))
+            log.info("incoming call delivered again", extra=fields(call_id=call.call_id))
 
     async def _accept_callback(self, call_id: str, event: AcsEvent) -> None:
         entry = Callback(call_id=call_id, event_id=event.id, type=event.type, data=event.data)

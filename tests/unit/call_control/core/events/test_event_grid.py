@@ -10,7 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge_common.base.errors import InputError
-from call_control.core.events.event_grid import IncomingCallEvent, ValidationRequest, decode_events
+from bridge_common.base.ids import call_id_of
+from bridge_common.wire.entries import IncomingCall
+from call_control.core.events import event_grid
+from call_control.core.events.event_grid import GridEvent, ValidationRequest
 from call_control.core.events.json_fields import BadEvent, Ignored
 
 DATA = {
@@ -30,6 +33,10 @@ VALIDATION = {
 }
 
 
+def decode_events(body: bytes) -> list[GridEvent | BadEvent]:
+    return event_grid.decode_events(body, 5)
+
+
 def changed(**data: object) -> dict[str, object]:
     return EVENT | {"data": DATA | data}
 
@@ -40,29 +47,31 @@ def event_with(**data: object) -> bytes:
 
 def test_incoming_call() -> None:
     assert decode_events(json.dumps([EVENT]).encode()) == [
-        IncomingCallEvent(
+        IncomingCall(
+            call_id=call_id_of("d732db64-4803-462d-be9c-518943ea2b7a"),
             event_id="event-1",
             caller="4:+14255550100",
             callee="4:+18005551212",
             incoming_call_context="eyJhbGciOiJub25lIn0.eyJjYyI6",
             correlation_id="d732db64-4803-462d-be9c-518943ea2b7a",
             server_call_id="aHR0cHM6Ly9hcGk=",
+            received_ms=5,
         )
     ]
 
 
 def test_a_phone_number_without_raw_id_gets_one() -> None:
     [event] = decode_events(event_with(**{"from": {"kind": "PhoneNumber", "phoneNumber": {"value": "+1425"}}}))
-    assert isinstance(event, IncomingCallEvent)
+    assert isinstance(event, IncomingCall)
     assert event.caller == "4:+1425"
 
 
-def test_one_object_and_cloud_events_are_good() -> None:
+def test_one_object_and_cloud_events_are_accepted() -> None:
     cloud = {"specversion": "1.0", "id": "c", "type": "Microsoft.Communication.IncomingCall", "data": DATA}
     [from_object] = decode_events(json.dumps(cloud).encode())
     [from_array] = decode_events(json.dumps([cloud]).encode())
     assert from_object == from_array
-    assert isinstance(from_object, IncomingCallEvent)
+    assert isinstance(from_object, IncomingCall)
 
 
 def test_validation_and_other_types() -> None:
@@ -76,7 +85,7 @@ def test_validation_and_other_types() -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "complaint"),
+    ("body", "fault"),
     [
         (b"", "not valid JSON"),
         (b"{", "not valid JSON"),
@@ -87,10 +96,10 @@ def test_validation_and_other_types() -> None:
         (json.dumps([EVENT] * 5001).encode(), "5001 events; at most 5000"),
     ],
 )
-def test_bodies_without_events_are_refused(body: bytes, complaint: str) -> None:
+def test_bodies_without_events_are_refused(body: bytes, fault: str) -> None:
     with pytest.raises(InputError) as caught:
         decode_events(body)
-    assert complaint in caught.value.message
+    assert fault in caught.value.message
 
 
 @pytest.mark.parametrize(
@@ -108,30 +117,31 @@ def test_bodies_without_events_are_refused(body: bytes, complaint: str) -> None:
         (VALIDATION | {"data": {}}, "[1].data.validationCode is missing"),
     ],
 )
-def test_a_bad_event_is_named_and_costs_no_other(bad: object, reason: str) -> None:
+def test_a_bad_event_is_named_and_does_not_affect_the_others(bad: object, reason: str) -> None:
     good, refused, other = decode_events(json.dumps([EVENT, bad, EVENT | {"id": "event-2"}]).encode())
     assert refused == BadEvent(reason)
-    assert [one.event_id for one in (good, other) if isinstance(one, IncomingCallEvent)] == ["event-1", "event-2"]
+    assert [one.event_id for one in (good, other) if isinstance(one, IncomingCall)] == ["event-1", "event-2"]
 
 
 def test_ids_may_be_missing_numbers_or_long() -> None:
     [event] = decode_events(json.dumps(changed(correlationId=None, serverCallId=None) | {"id": None}).encode())
-    assert isinstance(event, IncomingCallEvent)
+    assert isinstance(event, IncomingCall)
     assert (event.event_id, event.correlation_id, event.server_call_id) == ("", "", "")
+    assert event.call_id == call_id_of(event.incoming_call_context)
     [event] = decode_events(json.dumps(changed(correlationId=12, serverCallId=1.5) | {"id": 7}).encode())
-    assert isinstance(event, IncomingCallEvent)
+    assert isinstance(event, IncomingCall)
     assert (event.event_id, event.correlation_id, event.server_call_id) == ("7", "12", "1.5")
     long, longer = decode_events(json.dumps([EVENT | {"id": "x" * 300}, EVENT | {"id": "x" * 301}]).encode())
-    assert isinstance(long, IncomingCallEvent)
-    assert isinstance(longer, IncomingCallEvent)
+    assert isinstance(long, IncomingCall)
+    assert isinstance(longer, IncomingCall)
     assert long.event_id != longer.event_id, "two long ids with the same beginning are two events"
     assert len(long.event_id) == 64
 
 
-def test_what_came_with_the_call_is_kept() -> None:
+def test_display_name_and_headers() -> None:
     context = {"sipHeaders": {"User-To-User": "abc;encoding=hex", "X-MS-Custom-foo": 1}, "voipHeaders": None}
     [event] = decode_events(event_with(callerDisplayName="Ada\r\nLovelace", customContext=context))
-    assert isinstance(event, IncomingCallEvent)
+    assert isinstance(event, IncomingCall)
     assert event.display_name == "AdaLovelace"
     assert json.loads(event.custom_context) == {
         "sip_headers": {"User-To-User": "abc;encoding=hex", "X-MS-Custom-foo": "1"}
@@ -151,9 +161,9 @@ def test_what_came_with_the_call_is_kept() -> None:
         ([1], "unknown"),
     ],
 )
-def test_a_call_on_behalf_of_somebody_is_known_however_it_is_spelled(callee: object, found: str) -> None:
+def test_a_call_on_behalf_of_a_callee_in_any_form(callee: object, found: str) -> None:
     [event] = decode_events(event_with(onBehalfOfCallee=callee))
-    assert isinstance(event, IncomingCallEvent)
+    assert isinstance(event, IncomingCall)
     assert event.on_behalf_of == found
 
 
@@ -193,7 +203,7 @@ def test_any_bytes_are_decoded_or_refused(body: bytes) -> None:
         ({"eventTime": "9" * 10_000}, 0),
     ],
 )
-def test_the_time_of_the_event_costs_no_call(time: dict[str, object], rang_ms: int) -> None:
+def test_an_event_with_any_time_is_accepted(time: dict[str, object], rang_ms: int) -> None:
     [event] = decode_events(json.dumps(EVENT | time).encode())
-    assert isinstance(event, IncomingCallEvent)
+    assert isinstance(event, IncomingCall)
     assert event.rang_ms == rang_ms

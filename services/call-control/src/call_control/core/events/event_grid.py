@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final, TypeAlias
 
+from bridge_common.base.ids import call_id_of
+from bridge_common.wire.entries import IncomingCall
 from call_control.core.events.custom_context import MAX_DISPLAY_NAME_LENGTH, clean, decode_context
 from call_control.core.events.identifiers import is_present, raw_id_in
 from call_control.core.events.json_fields import MAX_ID_LENGTH, BadEvent, Ignored, Node, decode_each
@@ -17,6 +20,7 @@ from call_control.core.events.json_fields import MAX_ID_LENGTH, BadEvent, Ignore
 VALIDATION: Final = "Microsoft.EventGrid.SubscriptionValidationEvent"
 INCOMING_CALL: Final = "Microsoft.Communication.IncomingCall"
 UNKNOWN: Final = "unknown"
+"""`on_behalf_of` of a callee that could not be decoded."""
 _MAX_CONTEXT: Final = 64 * 1024
 """Incoming-call contexts are a few KB."""
 
@@ -28,56 +32,41 @@ class ValidationRequest:
     code: str
 
 
-@dataclass(frozen=True, slots=True)
-class IncomingCallEvent:
-    event_id: str
-    caller: str
-    """Raw id; empty if the event does not identify the caller."""
-    callee: str
-    incoming_call_context: str
-    """The only required field: without it a call can be neither answered nor rejected."""
-    correlation_id: str
-    server_call_id: str
-    display_name: str = ""
-    custom_context: str = ""
-    """See `custom_context`."""
-    on_behalf_of: str = ""
-    """Raw id of the callee if a Teams user calls out through our resource, `unknown` if it cannot be decoded."""
-    rang_ms: int = 0
-    """Unix time in ms of the event; 0 if the event has no valid time."""
+GridEvent: TypeAlias = ValidationRequest | IncomingCall | Ignored
 
 
-GridEvent: TypeAlias = ValidationRequest | IncomingCallEvent | Ignored
+def decode_events(body: bytes, received_ms: int) -> list[GridEvent | BadEvent]:
+    """Decode each event of the body, which arrived at `received_ms`. Raises `InputError` if there is none."""
+    return decode_each(body, partial(_decode, received_ms=received_ms))
 
 
-def decode_events(body: bytes) -> list[GridEvent | BadEvent]:
-    """Decode each event of the body. Raises `InputError` if there is none (`decode_each`)."""
-    return decode_each(body, _decode)
-
-
-def _decode(node: Node) -> GridEvent:
+def _decode(node: Node, *, received_ms: int) -> GridEvent:
     type_field = "type" if "specversion" in node.values or "eventType" not in node.values else "eventType"
     type_ = node.text(type_field)
     if type_ == VALIDATION:
         return ValidationRequest(node.child("data").text("validationCode", limit=MAX_ID_LENGTH))
     if type_ == INCOMING_CALL:
-        time = node.plain_text("time") or node.plain_text("eventTime")
-        return _incoming_call(node.identifier("id"), _unix_ms(time), node.child("data"))
+        return _incoming_call(node, node.child("data"), received_ms)
     return Ignored(type_)
 
 
-def _incoming_call(event_id: str, rang_ms: int, data: Node) -> IncomingCallEvent:
-    return IncomingCallEvent(
-        event_id=event_id,
+def _incoming_call(node: Node, data: Node, received_ms: int) -> IncomingCall:
+    """`incomingCallContext` is the only required field: without it a call can be neither answered nor rejected."""
+    context = data.text("incomingCallContext", limit=_MAX_CONTEXT)
+    correlation_id = data.identifier("correlationId")
+    return IncomingCall(
+        call_id=call_id_of(correlation_id or context),
+        event_id=node.identifier("id"),
         caller=raw_id_in(data, "from"),
         callee=raw_id_in(data, "to"),
-        incoming_call_context=data.text("incomingCallContext", limit=_MAX_CONTEXT),
-        correlation_id=data.identifier("correlationId"),
+        incoming_call_context=context,
+        correlation_id=correlation_id,
         server_call_id=data.plain_text("serverCallId"),
+        received_ms=received_ms,
         display_name=clean(data.plain_text("callerDisplayName"), MAX_DISPLAY_NAME_LENGTH),
         custom_context=decode_context(data),
         on_behalf_of=(raw_id_in(data, "onBehalfOfCallee") or UNKNOWN) if is_present(data, "onBehalfOfCallee") else "",
-        rang_ms=rang_ms,
+        rang_ms=_unix_ms(node.plain_text("time") or node.plain_text("eventTime")),
     )
 
 

@@ -17,7 +17,7 @@ from bridge_common.wire.entries import (
     VoiceReady,
 )
 from call_control.core.events.callbacks import AcsEvent
-from call_control.core.machine.call_commands import AcsCommand, AnyCommand, FindRelay, SetTimer
+from call_control.core.machine.call_commands import AcsCommand, AnyCommand, FindRelay
 from call_control.core.policy.routing import Accepted, Redirected, Rejected
 
 
@@ -84,7 +84,7 @@ class EventKind(StrEnum):
     APOLOGY_DUE = "apology deadline"
     CONNECT_DUE = "connect deadline"
     MEDIA_DUE = "media deadline"
-    LENGTH_DUE = "longest call"
+    LENGTH_DUE = "length deadline"
     ENDING_DUE = "ending deadline"
     CALL_CONNECTED = "CallConnected"
     CALL_DISCONNECTED = "CallDisconnected"
@@ -125,16 +125,6 @@ _BY_TYPE: Final[dict[type[object], EventKind]] = {
     HangUp: EventKind.HANG_UP,
     Restored: EventKind.RESTORED,
 }
-_BY_TIMER: Final[dict[str, EventKind]] = {
-    SetTimer.VOICE: EventKind.VOICE_DUE,
-    SetTimer.CLAIM: EventKind.CLAIM_DUE,
-    SetTimer.TRANSFER: EventKind.TRANSFER_DUE,
-    SetTimer.APOLOGY: EventKind.APOLOGY_DUE,
-    SetTimer.CONNECT: EventKind.CONNECT_DUE,
-    SetTimer.MEDIA: EventKind.MEDIA_DUE,
-    SetTimer.LENGTH: EventKind.LENGTH_DUE,
-    SetTimer.ENDING: EventKind.ENDING_DUE,
-}
 _BY_NAME: Final[dict[str, EventKind]] = {kind.value: kind for kind in EventKind}
 KNOWN_CALLBACKS: Final = frozenset(
     kind.value
@@ -155,7 +145,7 @@ def kind_of(event: CallEvent, command: AnyCommand | None) -> EventKind | None:
     """The event's name in the table, None if the machine ignores it. `command`: the command that produced a result."""
     match event:
         case Due(timer=timer):
-            return _BY_TIMER.get(timer)
+            return _BY_NAME.get(f"{timer} deadline")
         case AcsEvent(type=name):
             return _BY_NAME[name] if name in KNOWN_CALLBACKS else None
         case CommandDone() if isinstance(command, AcsCommand | FindRelay):
