@@ -81,11 +81,11 @@ class AnnouncementApi:
             raise InputError("`interrupt` must be true or false")
         form, _, parameters = request.headers.get("content-type", "").lower().partition(";")
         if form.strip() == "application/json":
-            asked = decode_announcement(await read_body(request, 6 * self._most_characters + 4096))
-            announcement = self._announcement(call_id, interrupt=interrupt or asked.interrupt)
-            if len(asked.text) > self._most_characters:
+            body = decode_announcement(await read_body(request, 6 * self._most_characters + 4096))
+            announcement = self._announcement(call_id, interrupt=interrupt or body.interrupt)
+            if len(body.text) > self._most_characters:
                 raise self._too_long()
-            await announcement.add(asked.text, last=True)
+            await announcement.add(body.text, last=True)
         elif (decoder := _STREAMED.get(form.strip())) and _is_utf8(parameters):
             announcement = self._announcement(call_id, interrupt=interrupt)
             await self._forward(request, decoder(), announcement)

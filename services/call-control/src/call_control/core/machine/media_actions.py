@@ -56,8 +56,8 @@ def media_expected(record: CallRecord, event: CallEvent, policy: CallPolicy) -> 
 
 def stopped_unrequested(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
     """ACS has stopped streaming without a request of ours."""
-    asked = isinstance(event, AcsEvent) and event.operation_context.startswith(StopMediaStreaming.__name__)
-    return media_expected(record, event, policy) and not asked
+    requested = isinstance(event, AcsEvent) and event.operation_context.startswith(StopMediaStreaming.__name__)
+    return media_expected(record, event, policy) and not requested
 
 
 def streaming_over(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
@@ -96,8 +96,8 @@ def patience_left(record: CallRecord, event: CallEvent, policy: CallPolicy) -> b
 
 def start_under_way(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
     """The latest start has no answer from ACS yet: one request at a time."""
-    asked = any(item.kind == StartMediaStreaming.__name__ for item in record.pending)
-    return asked and patience_left(record, event, policy)
+    requested = any(item.kind == StartMediaStreaming.__name__ for item in record.pending)
+    return requested and patience_left(record, event, policy)
 
 
 def restart_wanted(record: CallRecord, command: StartMediaStreaming | StopMediaStreaming) -> bool:
