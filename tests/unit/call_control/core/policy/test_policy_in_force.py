@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
 
 from bridge_common.base.errors import EntryError
 from call_control.core.policy.policy_in_force import PolicyInForce, decode_in_force, encode_in_force, version_in
-from call_control.core.policy.policy_text import decode_policy
+from call_control.core.policy.policy_text import PolicyError, decode_policy
 
 POLICY = decode_policy(
     {"rules": [{"name": "a", "called": "+1*", "percent": 2.5, "agent": "x"}, {"name": "b", "reject": "busy"}]}
@@ -23,6 +24,16 @@ def test_the_etag_distinguishes_versions_and_their_authors() -> None:
     assert len({HELD.etag, replace(HELD, version=8).etag, replace(HELD, id="ef01").etag}) == 3
     assert HELD.etag == decode_in_force(encode_in_force(HELD)).etag
     assert HELD.etag == '"7-abcd"'
+
+
+def test_a_stored_policy_may_have_a_rule_whose_name_is_reserved_since() -> None:
+    content = {"rules": [{"name": "kill_switch", "agent": "x"}]}
+    with pytest.raises(PolicyError, match="reserved"):
+        decode_policy(content)
+    stored = encode_in_force(replace(HELD, policy=None)).replace(b"null", json.dumps(content).encode())
+    policy = decode_in_force(stored).policy
+    assert policy is not None
+    assert [rule.name for rule in policy.rules] == ["kill_switch"]
 
 
 @pytest.mark.parametrize(

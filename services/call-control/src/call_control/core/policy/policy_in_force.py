@@ -64,7 +64,8 @@ def decode_in_force(stored: bytes) -> PolicyInForce:
     """Raises `EntryError`, also for a policy that only a newer release understands."""
     try:
         found = msgspec.json.decode(stored, type=_Stored)
-        policy = None if found.policy is None else decode_policy(found.policy)
+        # An older release may have accepted a name that is reserved now.
+        policy = None if found.policy is None else decode_policy(found.policy, reserved=frozenset())
     except InputError as error:
         raise EntryError(f"the routing policy in Redis is not valid: {error.message}") from error
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:

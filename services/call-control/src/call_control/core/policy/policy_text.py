@@ -58,8 +58,8 @@ def policy_of_text(text: bytes, *, as_json: bool = False) -> Policy:
     return decode_policy(_from_json(text) if as_json else _from_yaml(text))
 
 
-def decode_policy(content: object) -> Policy:
-    """Raises `PolicyError` with every mistake."""
+def decode_policy(content: object, *, reserved: frozenset[str] = RESERVED_NAMES) -> Policy:
+    """`reserved`: names that no rule may have. Raises `PolicyError` with every mistake."""
     if not isinstance(content, dict):
         raise PolicyError(["a policy must be a mapping with `rules`"])
     written = cast(Mapping[str, object], content)
@@ -70,7 +70,7 @@ def decode_policy(content: object) -> Policy:
         for old, new in OLD_NAMES.items()
         if old in written and new in written
     ]
-    mistakes += _across(fields)
+    mistakes += _across(fields, reserved)
     try:
         policy = Policy.model_validate(fields)
     except ValidationError as error:
@@ -173,7 +173,7 @@ def _printable(name: str) -> str:
 
 
 # -- mistakes between fields: found in the unchecked content, so that they are reported together with those of fields
-def _across(fields: Mapping[str, object]) -> Iterator[str]:
+def _across(fields: Mapping[str, object], reserved: frozenset[str]) -> Iterator[str]:
     yield from _one_party(fields.get(HUMAN_AGENTS), HUMAN_AGENTS)
     rules = fields.get("rules")
     if not isinstance(rules, list):
@@ -189,7 +189,7 @@ def _across(fields: Mapping[str, object]) -> Iterator[str]:
         if isinstance(name, str):
             if name in names:
                 yield f"{location}.name: another rule has this name; rename one of them"
-            if name in RESERVED_NAMES:
+            if name in reserved:
                 yield f"{location}.name: is a reserved name; choose another"
             names.add(name)
         if takes_all:
