@@ -1,5 +1,5 @@
-"""Which name the certificate of an announced server is checked for. One rule for clusters and sentinels: an announced
-name as it is, an announced address for the host of REDIS_URL. The server has no TLS of its own: proxies end it.
+"""The name for which the certificate of an announced server is checked. One rule for clusters and sentinels: an
+announced name as it is, an announced address for the host of REDIS_URL. Proxies terminate TLS in front of the server.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from bridge_common.redis.clients import _client, open_clients
+from bridge_common.redis.clients import open_client, open_clients
 from bridge_common.redis.endpoint import SentinelEndpoint
 from lab.ports import free_port
 from lab.redis_line import ask, becomes_true
@@ -32,9 +32,9 @@ CASES = [
     pytest.param(URL_HOST, ADDRESS, URL_HOST, "", id="an announced address: the host of the URL is checked"),
     pytest.param(URL_HOST, ADDRESS, NODE, URL_HOST, id="and no other name"),
     pytest.param(ADDRESS, ADDRESS, ADDRESS, "", id="without any name: the address"),
-    pytest.param(ADDRESS, ADDRESS, NODE, ADDRESS, id="and nothing less"),
+    pytest.param(ADDRESS, ADDRESS, NODE, ADDRESS, id="and no other certificate"),
 ]
-"""REDIS_URL's host, what is announced, the name in the node's certificate, the name that is missed in it."""
+"""Host of REDIS_URL, announced host, name in the node's certificate, name that the check misses in it."""
 
 
 @pytest.fixture(autouse=True)
@@ -55,7 +55,7 @@ async def tls() -> AsyncIterator[AsyncExitStack]:
 
 
 async def encrypted(proxies: AsyncExitStack, target: int, folder: Path, name: str) -> int:
-    """The port of a proxy that shows a certificate for `name`."""
+    """The port of a proxy with a certificate for `name`."""
     folder /= name
     folder.mkdir(exist_ok=True)
     server, _ = certified(folder, name)
@@ -120,7 +120,7 @@ async def test_a_primary_that_sentinels_announce(
     redis_url: str, tls: AsyncExitStack, tmp_path: Path, url_host: str, announced: str, certificate: str, missed: str
 ) -> None:
     port = await encrypted(tls, port_of(redis_url), tmp_path, certificate)
-    async with aclosing(SentinelEndpoint([Sentinel(announced, port)], "lab", url_host)) as place:
+    async with aclosing(SentinelEndpoint([Sentinel(announced, port)], "lab", url_host)) as endpoint:
         url = f"rediss://{url_host}:{port}/0{trusted(tmp_path)}"
-        async with aclosing(_client(url, place, None, timeout_s=1, retries=0)) as client:
+        async with aclosing(open_client(url, endpoint, None, timeout_s=1, retries=0)) as client:
             await use(client, missed)

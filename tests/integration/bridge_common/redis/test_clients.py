@@ -1,4 +1,4 @@
-"""The three clients on a real server: time-outs, errors, many commands at once, clean-up."""
+"""The three clients on a real server: timeouts, errors, many commands at once, closing."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.integration.support.tcp_proxy import TcpProxy
 from tests.support.eventually import eventually
 
 
-async def test_connections_are_there_before_the_first_burst(clients: RedisClients) -> None:
+async def test_warm_up_opens_the_connections(clients: RedisClients) -> None:
     await clients.warm_up()
     opened = len(await clients.control.client_list())
     await asyncio.gather(*(clients.control.ping() for _ in range(200)))
@@ -38,14 +38,14 @@ async def test_without_redis_nothing_is_warmed_up() -> None:
     await absent.aclose()
 
 
-async def test_a_blocked_read_waits_as_long_as_a_block_may_last(clients: RedisClients) -> None:
+async def test_a_blocking_read_waits_for_the_longest_block(clients: RedisClients) -> None:
     began = time.monotonic()
     reply = await xread(clients.blocking, {"nothing": "0-0"}, count=1, block_ms=MAX_BLOCK_MS)
     assert list(entries_of(reply)) == []
     assert MAX_BLOCK_MS / 1000 - 0.1 < time.monotonic() - began < 2.9
 
 
-async def test_a_blocked_read_on_a_silent_server_ends_in_time(proxy: TcpProxy, shaky_clients: RedisClients) -> None:
+async def test_a_blocking_read_on_a_silent_server_times_out(proxy: TcpProxy, shaky_clients: RedisClients) -> None:
     proxy.silent = True
     began = time.monotonic()
     with pytest.raises(RedisTimeoutError):
@@ -53,7 +53,7 @@ async def test_a_blocked_read_on_a_silent_server_ends_in_time(proxy: TcpProxy, s
     assert time.monotonic() - began < 2.9
 
 
-async def test_media_writes_give_up_fast_and_are_not_repeated(proxy: TcpProxy, shaky_clients: RedisClients) -> None:
+async def test_media_writes_fail_fast_and_are_not_retried(proxy: TcpProxy, shaky_clients: RedisClients) -> None:
     proxy.silent = True
     began = time.monotonic()
     with pytest.raises(RedisError):
@@ -71,16 +71,16 @@ async def test_control_commands_survive_a_cut_connection(proxy: TcpProxy, shaky_
     assert proxy.lost_replies == 1
 
 
-async def test_more_commands_at_once_than_connections_all_come_through(clients: RedisClients) -> None:
+async def test_more_commands_than_connections_all_succeed(clients: RedisClients) -> None:
     replies = await asyncio.gather(*(clients.control.incr("count") for _ in range(500)))
     assert sorted(replies) == list(range(1, 501))
 
 
-async def test_who_finds_no_connection_free_gets_one_when_it_is(clients: RedisClients) -> None:
-    """In the order of coming, also behind somebody who gave up waiting."""
+async def test_waiting_commands_are_served_first_come_first_served(clients: RedisClients) -> None:
+    """Also behind a command that was canceled while it waited."""
     pool = clients.control.connection_pool
     taken = [await pool.get_connection() for _ in range(8)]  # type: ignore[no-untyped-call]
-    gave_up = asyncio.create_task(command(clients.control, "PING"))
+    canceled = asyncio.create_task(command(clients.control, "PING"))
     served: list[int] = []
 
     async def one(number: int) -> None:
@@ -91,7 +91,7 @@ async def test_who_finds_no_connection_free_gets_one_when_it_is(clients: RedisCl
     for number in range(20):
         waiting.append(asyncio.create_task(one(number)))
         await asyncio.sleep(0)
-    gave_up.cancel()
+    canceled.cancel()
     await asyncio.sleep(0.05)
     assert not served
     await pool.release(taken.pop())
@@ -101,10 +101,10 @@ async def test_who_finds_no_connection_free_gets_one_when_it_is(clients: RedisCl
     assert served == list(range(21))
     for connection in taken:
         await pool.release(connection)
-    assert len(pool._available_connections) == 8
+    assert len(await clients.control.client_list()) == 8, "none was opened in addition"
 
 
-async def test_a_cancelled_command_leaves_no_reply_for_the_next(clients: RedisClients) -> None:
+async def test_the_reply_of_a_canceled_command_is_not_read_by_the_next(clients: RedisClients) -> None:
     await clients.control.set("key", "right")
     for turns in range(60):
         waiting = asyncio.create_task(xread(clients.control, {"nothing": "0-0"}, count=1, block_ms=500))
@@ -116,8 +116,8 @@ async def test_a_cancelled_command_leaves_no_reply_for_the_next(clients: RedisCl
         assert await clients.control.get("key") == b"right"
 
 
-async def test_no_cancellation_is_swallowed(clients: RedisClients) -> None:
-    """At whichever turn of the loop it comes, the task ends by it unless it was through already."""
+async def test_no_cancellation_is_lost(clients: RedisClients) -> None:
+    """In whichever iteration of the loop it arrives, it ends the task, unless the task was done already."""
 
     async def write() -> None:
         pipeline = clients.media.pipeline(transaction=False)
@@ -148,7 +148,7 @@ async def test_replies_are_bytes_in_the_shape_of_resp3(clients: RedisClients) ->
     assert stored == {b"name": b"value"}
 
 
-async def test_a_refused_command_is_an_outside_error_not_worth_a_retry(clients: RedisClients) -> None:
+async def test_a_refused_command_is_not_to_be_retried(clients: RedisClients) -> None:
     await clients.control.set("text", "1")
     with pytest.raises(OutsideError, match="Redis refused the test: WRONGTYPE") as caught:
         async with redis_errors("the test"):
@@ -156,7 +156,7 @@ async def test_a_refused_command_is_an_outside_error_not_worth_a_retry(clients: 
     assert not caught.value.retry
 
 
-async def test_no_answer_is_an_outside_error_worth_a_retry() -> None:
+async def test_a_command_without_reply_is_to_be_retried() -> None:
     absent = open_clients(f"redis://127.0.0.1:{free_port()}/0")
     with pytest.raises(OutsideError, match="Redis did not answer while testing") as caught:
         async with redis_errors("testing"):
@@ -165,7 +165,7 @@ async def test_no_answer_is_an_outside_error_worth_a_retry() -> None:
     await absent.aclose()
 
 
-async def test_a_full_server_is_worth_a_retry(clients: RedisClients) -> None:
+async def test_a_refusal_for_full_memory_is_to_be_retried(clients: RedisClients) -> None:
     await clients.control.config_set("maxmemory", "1")
     try:
         with pytest.raises(OutsideError) as caught:
@@ -187,7 +187,7 @@ async def test_a_full_server_is_worth_a_retry(clients: RedisClients) -> None:
         (ResponseError("ERR syntax error"), False),
     ],
 )
-def test_which_refusals_pass(error: ResponseError, passing: bool) -> None:
+def test_temporary_refusals(error: ResponseError, passing: bool) -> None:
     assert is_passing(error) is passing
 
 
@@ -199,7 +199,7 @@ def test_which_refusals_pass(error: ResponseError, passing: bool) -> None:
         ("unix:///nowhere.sock?db=0", UnixDomainSocketConnection),
     ],
 )
-async def test_every_scheme_has_our_time_outs(
+async def test_every_scheme_has_our_timeouts(
     url: str, cls: type[Connection | SSLConnection | UnixDomainSocketConnection]
 ) -> None:
     clients = open_clients(url)
@@ -212,7 +212,9 @@ async def test_every_scheme_has_our_time_outs(
     await clients.aclose()
 
 
-async def test_closing_one_client_that_fails_closes_the_others(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_failed_close_of_one_client_does_not_keep_the_others_open(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     clients = open_clients(redis_url)
     for client in (clients.media, clients.blocking, clients.control):
         await client.ping()

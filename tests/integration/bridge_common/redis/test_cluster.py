@@ -1,5 +1,5 @@
-"""A real cluster of three servers: every command finds its server, a slot that moves is followed, and a server that is
-away costs no call of another."""
+"""A real cluster of three servers: every command reaches its server, a slot that moves is followed, and an unreachable
+server blocks no call of another."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def tags_by_server(cluster: RedisCluster) -> dict[int, list[str]]:
     return found
 
 
-# -- what a command names
+# -- keys of a command
 @pytest.mark.parametrize(
     ("words", "keys"),
     [
@@ -73,16 +73,16 @@ def test_the_keys_of_a_command(words: tuple[Any, ...], keys: tuple[str, ...]) ->
     assert tuple(keys_of(words)) == keys
 
 
-async def test_no_command_names_two_servers(spread: RedisClients) -> None:
+async def test_a_command_for_two_servers_is_an_error(spread: RedisClients) -> None:
     with pytest.raises(ValueError, match="several slots"):
         await spread.control.delete(KEYS.record(CALLS[0]), "elsewhere")
     with pytest.raises(NotImplementedError, match="server_of"):
         spread.control.pipeline()
 
 
-# -- finding the way
-async def test_every_key_is_found_wherever_it_lies(standing: RedisCluster, spread: RedisClients) -> None:
-    assert len(tags_by_server(standing)) == 3, "the shards lie on all servers"
+# -- routing
+async def test_every_key_is_found_on_its_server(standing: RedisCluster, spread: RedisClients) -> None:
+    assert len(tags_by_server(standing)) == 3, "the shards are spread over all servers"
     for tag in KEYS.all_tags():
         await spread.control.set(KEYS.leases(tag), tag)
     assert [await spread.control.get(KEYS.leases(tag)) for tag in KEYS.all_tags()] == [
@@ -90,16 +90,16 @@ async def test_every_key_is_found_wherever_it_lies(standing: RedisCluster, sprea
     ]
 
 
-async def test_a_script_is_brought_to_each_server(standing: RedisCluster, spread: RedisClients) -> None:
+async def test_scripts_are_loaded_on_each_server(standing: RedisCluster, spread: RedisClients) -> None:
     script = spread.control.register_script("return redis.call('INCR', KEYS[1])")
     for port in tags_by_server(standing):
         forget_scripts(port)
     counts = [await script(keys=[KEYS.leases(tag)]) for tag in KEYS.all_tags() for _ in range(2)]
     assert counts == [1, 2] * SHARDS
-    assert [unknown_scripts(port) for port in tags_by_server(standing)] == [0, 0, 0], "before it is needed there"
+    assert [unknown_scripts(port) for port in tags_by_server(standing)] == [0, 0, 0], "loaded before the first use"
 
 
-async def test_the_lean_connection_leads_to_the_slot(spread: RedisClients) -> None:
+async def test_the_pipeline_connects_to_the_server_of_the_slot(spread: RedisClients) -> None:
     replies: list[Any] = []
     for tag in KEYS.all_tags():
         wire = await RedisPipeline.open(server_of(spread.media, tag), replies.append)
@@ -137,15 +137,15 @@ async def test_a_slot_that_moves_is_followed(standing: RedisCluster, spread: Red
     wire.abort()
 
 
-async def test_a_first_server_that_is_away_is_told(standing: RedisCluster) -> None:
+async def test_an_unreachable_first_server_is_an_error(standing: RedisCluster) -> None:
     clients = open_clients("redis://127.0.0.1:1/0", cluster=True)
     with pytest.raises(RedisConnectionError, match="no server of the cluster answers"):
         await clients.media.get("key")
     await clients.aclose()
 
 
-class Saying(Redis):
-    """A server that says who has which slots."""
+class SlotServer(Redis):
+    """A server that answers CLUSTER SLOTS with these rows, or is unreachable."""
 
     def __init__(self, rows: list[Any] | None) -> None:
         self._rows = rows
@@ -153,28 +153,28 @@ class Saying(Redis):
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
         if self._rows is None:
-            raise RedisConnectionError("away")
+            raise RedisConnectionError("unreachable")
         return self._rows
 
 
-async def test_whoever_still_answers_is_asked() -> None:
+async def test_the_map_comes_from_any_server_that_answers() -> None:
     rows: list[Any] = [[0, 99, [b"two", 2, b"id"]], [100, 16383, [b"", 1, b"id"], [b"replica", 9, b"id"]]]
     up: dict[Address, list[Any] | None] = {("one", 1): rows}
-    servers = ClusterMap(lambda server: Saying(up.get(server)), ("one", 1))
+    servers = ClusterMap(lambda server: SlotServer(up.get(server)), ("one", 1))
     assert await servers.server_of(5) == ("two", 2)
-    assert await servers.server_of(500) == ("one", 1), "a server that does not know its name is where it was asked"
+    assert await servers.server_of(500) == ("one", 1), "a server without a name of its own has the queried address"
     up[("one", 1)] = None
     up[("two", 2)] = [[0, 16383, [b"two", 2, b"id"]]]
     assert await servers.server_of(500) == ("one", 1)
-    servers.doubt()
+    servers.invalidate()
     assert await servers.server_of(500) == ("two", 2)
     up[("two", 2)] = [[0, 10, [b"two", 2, b"id"]]]
-    servers.doubt()
+    servers.invalidate()
     with pytest.raises(RedisConnectionError, match="no server of the cluster has slot 500"):
         await servers.server_of(500)
 
 
-# -- what is built on it
+# -- stores on a cluster
 async def test_every_shard_has_its_leases(spread: RedisClients) -> None:
     leases = Leases(spread.control, KEYS, "relay-1")
     parts = leases.parts()
@@ -214,7 +214,7 @@ async def test_the_fleet_has_one_clock(spread: RedisClients) -> None:
     assert list(await fleet.live()) == ["relay-1"]
 
 
-async def test_a_server_that_is_away_costs_no_call_of_another(tmp_path_factory: pytest.TempPathFactory) -> None:
+async def test_an_unreachable_server_blocks_no_call_of_another(tmp_path_factory: pytest.TempPathFactory) -> None:
     with redis_cluster(tmp_path_factory.mktemp("broken")) as cluster:
         clients = open_clients(cluster.url, cluster=True)
         leases = Leases(clients.control, KEYS, "relay-1")
@@ -232,12 +232,13 @@ async def test_a_server_that_is_away_costs_no_call_of_another(tmp_path_factory: 
         await clients.aclose()
 
 
-async def test_a_replica_that_is_elected_is_followed(tmp_path_factory: pytest.TempPathFactory) -> None:
+async def test_an_elected_replica_is_followed(tmp_path_factory: pytest.TempPathFactory) -> None:
     with redis_cluster(tmp_path_factory.mktemp("elected"), replicas=True) as cluster:
         clients = open_clients(cluster.url, cluster=True)
         key = KEYS.wake(KEYS.all_tags()[0])
         await clients.control.set(key, "1")
-        cluster.kill(cluster.owner_of(key))
+        killed = cluster.owner_of(key)
+        cluster.kill(killed)
 
         async def written() -> bool:
             try:
@@ -246,11 +247,11 @@ async def test_a_replica_that_is_elected_is_followed(tmp_path_factory: pytest.Te
                 return False
 
         await eventually(written, within_s=30)
-        assert cluster.owner_of(key, next(iter(cluster.processes))) in cluster.replica_ports
+        assert cluster.owner_of(key, next(port for port in cluster.ports if port != killed)) in cluster.replica_ports
         await clients.aclose()
 
 
-def test_the_slot_is_of_the_tag_alone() -> None:
+def test_the_slot_depends_on_the_hash_tag_alone() -> None:
     assert slot_of("{s00}:leases") == slot_of(b"{s00}:call:x:uplink") == slot_of("{s00}")
 
 
@@ -259,8 +260,7 @@ async def test_a_single_server_has_every_key(clients: RedisClients) -> None:
     assert not isinstance(clients.control, ClusterRedis)
 
 
-async def test_what_is_called_is_called_on_the_right_server(spread: RedisClients) -> None:
-    """Replies are parsed as those of a single server."""
+async def test_replies_are_parsed_as_those_of_a_single_server(spread: RedisClients) -> None:
     for tag in KEYS.all_tags():
         await spread.control.hset(KEYS.owners(tag), "call", "owner")
         stored: dict[bytes, bytes] = await command(spread.control, "HGETALL", KEYS.owners(tag))

@@ -1,31 +1,45 @@
-"""Connections of ours: what they do when a server says "not me", when they are ended under a command, and at once."""
+"""Our connections: a server that lost its role, a connection that is aborted, scripts, and an interrupted handshake."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import aclosing
+from typing import Any
 
 import pytest
 import uvloop
+from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from bridge_common.redis.clients import RedisClients, command, open_clients
+from bridge_common.redis.address import Address
+from bridge_common.redis.clients import RedisClients, command, open_client, open_clients
 from bridge_common.redis.connections import OwnConnection
+from bridge_common.redis.endpoint import Endpoint
 from lab.ports import free_port
 from lab.redis_line import ask
 from lab.redis_server import start_server
 from tests.integration.support.redis_stats import forget_scripts, unknown_scripts
 from tests.support.eventually import eventually
+from tests.support.redis_user import port_of
 
 
 @pytest.fixture(scope="module")
 def other_port() -> Iterator[int]:
-    """A server of this module: it is made a replica."""
+    """A server for this module, which the tests make a replica."""
     port = free_port()
     server = start_server(port)
     yield port
     server.kill()
     server.wait()
+
+
+async def idle_connection(client: Redis) -> OwnConnection:
+    """The only connection of its pool."""
+    connection = await client.connection_pool.get_connection()  # type: ignore[no-untyped-call]
+    assert isinstance(connection, OwnConnection)
+    await client.connection_pool.release(connection)
+    return connection
 
 
 @pytest.fixture
@@ -36,10 +50,10 @@ async def there(other_port: int) -> AsyncIterator[RedisClients]:
     await clients.aclose()
 
 
-async def test_a_server_that_became_a_replica_costs_the_connection(there: RedisClients, other_port: int) -> None:
-    """Behind the same address another one may answer by now; a pool that keeps the old connections never finds it."""
+async def test_a_connection_to_a_demoted_server_is_closed(there: RedisClients, other_port: int) -> None:
+    """Another server may answer at the same address by now; a pool that keeps its connections never finds it."""
     await there.media.set("key", "1")
-    (connection,) = there.media.connection_pool._available_connections
+    connection = await idle_connection(there.media)
     assert connection.is_connected
     ask(other_port, "REPLICAOF", "127.0.0.1", free_port())
     with pytest.raises(RedisConnectionError, match="another server is in charge now"):
@@ -49,7 +63,7 @@ async def test_a_server_that_became_a_replica_costs_the_connection(there: RedisC
     await there.media.set("key", "3")
 
 
-async def test_a_control_command_is_tried_again_elsewhere(there: RedisClients, other_port: int) -> None:
+async def test_a_control_command_is_retried_on_a_new_connection(there: RedisClients, other_port: int) -> None:
     await there.control.set("key", "1")
     ask(other_port, "REPLICAOF", "127.0.0.1", free_port())
     writing = asyncio.create_task(command(there.control, "SET", "key", "2"))
@@ -58,7 +72,7 @@ async def test_a_control_command_is_tried_again_elsewhere(there: RedisClients, o
     assert await writing
 
 
-async def test_a_connection_that_opens_has_the_scripts_loaded(there: RedisClients, other_port: int) -> None:
+async def test_a_new_connection_loads_the_scripts(there: RedisClients, other_port: int) -> None:
     scripts = [there.control.register_script(f"return {number}") for number in range(30)]
     forget_scripts(other_port)
     assert [await script(keys=["key"]) for script in scripts] == list(range(30))
@@ -67,11 +81,11 @@ async def test_a_connection_that_opens_has_the_scripts_loaded(there: RedisClient
     assert [await script(keys=["key"]) for script in scripts] == list(range(30)), "the server was restarted"
     assert unknown_scripts(other_port) == 0
     forget_scripts(other_port)
-    assert await scripts[7](keys=["key"]) == 7, "a server that loses them in between gets them again"
+    assert await scripts[7](keys=["key"]) == 7, "lost while the connection is open: loaded again"
     assert unknown_scripts(other_port) == 1
 
 
-async def test_a_user_who_may_load_no_script_can_connect(other_port: int) -> None:
+async def test_a_user_without_permission_to_load_scripts_can_connect(other_port: int) -> None:
     ask(other_port, "ACL", "SETUSER", "limited", "on", ">secret", "~*", "+@all", "-script")
     clients = open_clients(f"redis://limited:secret@127.0.0.1:{other_port}/0")
     clients.control.register_script("return 1")
@@ -79,16 +93,14 @@ async def test_a_user_who_may_load_no_script_can_connect(other_port: int) -> Non
     await clients.aclose()
 
 
-def test_an_idle_connection_that_was_ended_is_opened_again(other_port: int) -> None:
-    """On uvloop as well, which refuses writes to a transport that is closed."""
+def test_an_aborted_idle_connection_is_opened_again(other_port: int) -> None:
+    """Also on uvloop, which raises for a write to a closed transport."""
 
     async def run() -> None:
         clients = open_clients(f"redis://127.0.0.1:{other_port}/0")
         for _ in range(50):
             await clients.media.ping()
-            (connection,) = clients.media.connection_pool._available_connections
-            assert isinstance(connection, OwnConnection)
-            connection.abort()
+            (await idle_connection(clients.media)).abort()
             assert await clients.media.ping()
         await clients.aclose()
 
@@ -96,21 +108,64 @@ def test_an_idle_connection_that_was_ended_is_opened_again(other_port: int) -> N
         runner.run(run())
 
 
-async def test_whoever_waits_on_a_connection_that_is_ended_is_told(there: RedisClients) -> None:
+async def test_a_pending_command_fails_when_its_connection_is_aborted(there: RedisClients) -> None:
     await there.blocking.ping()
-    (connection,) = there.blocking.connection_pool._available_connections
+    connection = await idle_connection(there.blocking)
     waiting = asyncio.create_task(command(there.blocking, "XREAD", "BLOCK", 1000, "STREAMS", "nothing", "0-0"))
-    await eventually(lambda: connection in there.blocking.connection_pool._in_use_connections)
-    await asyncio.sleep(0.05)
-    assert isinstance(connection, OwnConnection)
+
+    async def blocked() -> bool:
+        return any("b" in client["flags"] for client in await there.control.client_list())
+
+    await eventually(blocked)
     connection.abort()
     with pytest.raises(RedisConnectionError):
         await waiting
 
 
-async def test_where_it_leads_and_that_it_needs_no_new_token(there: RedisClients, other_port: int) -> None:
+async def test_a_connection_knows_its_address_and_needs_no_token(there: RedisClients, other_port: int) -> None:
     await there.media.ping()
-    (connection,) = there.media.connection_pool._available_connections
-    assert isinstance(connection, OwnConnection)
+    connection = await idle_connection(there.media)
     assert connection.address == ("127.0.0.1", other_port)
     assert not connection.outdated
+
+
+async def test_a_canceled_handshake_leaves_no_connection_in_resp2(there: RedisClients) -> None:
+    """In whichever iteration of the loop it is canceled; without HELLO a server answers HGETALL with a list."""
+    await there.control.hset("hash", "field", "1")
+    for iterations in range(60):
+        await there.control.connection_pool.disconnect()
+        handshake = asyncio.create_task(there.control.ping())
+        for _ in range(iterations):
+            await asyncio.sleep(0)
+        handshake.cancel()
+        await asyncio.gather(handshake, return_exceptions=True)
+        assert await there.control.hgetall("hash") == {b"field": b"1"}
+
+
+class Moving(Endpoint):
+    """Has a next address that becomes the current one during the handshake."""
+
+    def __init__(self, before: Address, after: Address) -> None:
+        super().__init__()
+        self._addresses = [before, after]
+
+    async def check(self, ask: Callable[..., Awaitable[Any]]) -> None:
+        await ask("PING")
+        if len(self._addresses) > 1:
+            before = self._addresses.pop(0)
+            self.invalidate(before)
+            await self.find()
+
+    async def _look_up(self) -> Address:
+        return self._addresses[0]
+
+
+async def test_a_switch_during_the_handshake_closes_the_connection(other_port: int, redis_url: str) -> None:
+    """Its old primary would still accept writes, which are lost."""
+    ask(other_port, "REPLICAOF", "NO", "ONE")
+    endpoint = Moving(("127.0.0.1", other_port), ("127.0.0.1", port_of(redis_url)))
+    async with aclosing(open_client(redis_url, endpoint, None, timeout_s=1, retries=0)) as client:
+        with pytest.raises(RedisConnectionError, match="another server took over"):
+            await client.ping()
+        assert await client.ping()
+        assert (await idle_connection(client)).address == ("127.0.0.1", port_of(redis_url))

@@ -1,4 +1,4 @@
-"""A primary that moves: real servers and sentinels, a planned fail-over, a crash, sentinels that are gone or wrong."""
+"""A primary that moves: real servers and sentinels, a planned failover, a crash, missing and stale sentinels."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from contextlib import aclosing, suppress
 from typing import Any
 
 import pytest
+from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
 from bridge_common.redis.address import Address
-from bridge_common.redis.clients import RedisClients, command, open_clients
+from bridge_common.redis.clients import RedisClients, command, open_client, open_clients
 from bridge_common.redis.endpoint import Endpoint, SentinelEndpoint
 from bridge_common.redis.pipeline import RedisPipeline, pack
 from lab.redis_group import RedisGroup, redis_group
@@ -30,14 +31,14 @@ def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisGroup]:
 
 @pytest.fixture
 def group(standing: RedisGroup) -> RedisGroup:
-    """Whole, whatever the test before it did."""
+    """Complete again, whatever the test before it did."""
     standing.heal()
     return standing
 
 
 @pytest.fixture
 async def led(group: RedisGroup) -> AsyncIterator[RedisClients]:
-    """The clients, led to the primary by its sentinels, with connections open."""
+    """Clients that found the primary through its sentinels, with open connections."""
     clients = open_clients(group.url)
     for client in (clients.media, clients.blocking, clients.control):
         await client.ping()
@@ -62,10 +63,8 @@ async def test_commands_go_to_the_primary(group: RedisGroup, led: RedisClients) 
     assert await led.control.ping()
 
 
-async def test_a_planned_fail_over_is_followed_at_once_by_every_connection(
-    group: RedisGroup, led: RedisClients
-) -> None:
-    """Also by those that would still work: the old primary takes writes until a sentinel demotes it, and loses them."""
+async def test_every_connection_follows_a_planned_failover_at_once(group: RedisGroup, led: RedisClients) -> None:
+    """Also a working one: the old primary accepts writes until a sentinel demotes it, and loses them."""
     old = group.primary()
     wire = await RedisPipeline.open(led.media, print)
     blocked = asyncio.create_task(command(led.blocking, "XREAD", "BLOCK", 1000, "STREAMS", "nothing", "0-0"))
@@ -109,33 +108,45 @@ async def test_a_crash_is_survived(group: RedisGroup, led: RedisClients) -> None
     wire.abort()
 
 
-async def test_one_sentinel_is_enough_to_begin(group: RedisGroup) -> None:
+async def test_one_reachable_sentinel_is_enough(group: RedisGroup) -> None:
     _, known = group.url.rsplit(",", 1)
     clients = open_clients(f"redis+sentinel://127.0.0.1:1,127.0.0.1:2,{known}")
     assert await clients.control.ping()
     await clients.aclose()
 
 
-async def test_a_service_that_no_sentinel_knows_is_told(group: RedisGroup) -> None:
+async def test_an_unknown_service_is_an_error(group: RedisGroup) -> None:
     clients = open_clients(group.url.replace("/lab/", "/other/"))
     with pytest.raises(RedisConnectionError, match="no sentinel knows the primary of other"):
         await clients.media.ping()
     await clients.aclose()
 
 
-async def test_a_replica_that_is_taken_for_the_primary_is_left_at_once(group: RedisGroup, led: RedisClients) -> None:
-    """As a sentinel may still say it when it has not heard of a fail-over."""
-    assert isinstance(led.place, SentinelEndpoint)
-    replica = next(port for port in group.ports if port != group.primary())
-    led.place.leave(await led.place.find())
-    led.place._address = ("127.0.0.1", replica)
-    with pytest.raises(RedisConnectionError, match="a replica now"):
-        await RedisPipeline.open(led.media, print)
-    assert await port_behind(led) == group.primary()
+class StaleSentinel(Redis):
+    """Announces a replica as the primary, then the primary, as a sentinel that learns late of a failover."""
+
+    def __init__(self, *ports: int) -> None:
+        super().__init__()
+        self._ports = list(ports)
+
+    async def execute_command(self, *_: Any, **__: Any) -> Any:
+        port = self._ports.pop(0) if len(self._ports) > 1 else self._ports[0]
+        return {b"ip": b"127.0.0.1", b"port": b"%d" % port, b"flags": b"master", b"config-epoch": b"1"}
+
+
+async def test_a_replica_that_a_sentinel_announces_is_left_at_once(group: RedisGroup) -> None:
+    primary = group.primary()
+    replica = next(port for port in group.ports if port != primary)
+    async with aclosing(SentinelEndpoint([StaleSentinel(replica, primary)], "lab")) as endpoint:
+        url = f"redis://127.0.0.1:{primary}/0"
+        async with aclosing(open_client(url, endpoint, None, timeout_s=1, retries=0)) as client:
+            with pytest.raises(RedisConnectionError, match="a replica now"):
+                await RedisPipeline.open(client, print)
+            assert (await client.info("server"))["tcp_port"] == primary
 
 
 class Somewhere(Endpoint):
-    """A place that is looked up as often as asked."""
+    """Has another address after each lookup."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -152,9 +163,7 @@ class Somewhere(Endpoint):
     async def aclose(self) -> None: ...
 
 
-class Line:
-    """A connection as a place sees it."""
-
+class FakeConnection:
     def __init__(self, port: int) -> None:
         self.address = ("host", port)
         self.open = True
@@ -163,27 +172,27 @@ class Line:
         self.open = False
 
 
-async def test_many_who_ask_at_once_cause_one_look_up() -> None:
-    place = Somewhere()
-    assert {await place.find()} == set(await asyncio.gather(*(place.find() for _ in range(20))))
-    assert place.looked_up == 1
+async def test_concurrent_requests_cause_one_lookup() -> None:
+    endpoint = Somewhere()
+    assert {await endpoint.find()} == set(await asyncio.gather(*(endpoint.find() for _ in range(20))))
+    assert endpoint.looked_up == 1
 
 
-async def test_an_address_in_doubt_is_looked_up_again_and_harms_nobody() -> None:
-    place, line = Somewhere(), Line(1)
-    place.joined(line)
-    place.doubt(await place.find())
-    assert await place.find() == ("host", 2)
-    place.doubt(("host", 1))
-    assert await place.find() == ("host", 2)
+async def test_an_invalid_address_is_looked_up_again_and_no_connection_is_closed() -> None:
+    endpoint, line = Somewhere(), FakeConnection(1)
+    endpoint.register(line)
+    endpoint.invalidate(await endpoint.find())
+    assert await endpoint.find() == ("host", 2)
+    endpoint.invalidate(("host", 1))
+    assert await endpoint.find() == ("host", 2)
     assert line.open
 
 
-async def test_leaving_an_address_ends_the_connections_to_it_alone() -> None:
-    place, old, new = Somewhere(), Line(1), Line(2)
-    place.joined(old)
-    place.joined(new)
-    place.leave(await place.find())
+async def test_evicting_an_address_closes_the_connections_to_it_alone() -> None:
+    endpoint, old, new = Somewhere(), FakeConnection(1), FakeConnection(2)
+    endpoint.register(old)
+    endpoint.register(new)
+    endpoint.evict(await endpoint.find())
     assert not old.open
     assert new.open
-    assert await place.find() == ("host", 2)
+    assert await endpoint.find() == ("host", 2)

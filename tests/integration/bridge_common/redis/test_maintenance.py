@@ -1,4 +1,4 @@
-"""Maintenance notifications: nobody asks for them, and a MOVING that arrives all the same costs no entry (ADR 33)."""
+"""Maintenance notifications: no connection requests them, and a MOVING that arrives loses no entry (ADR 33)."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ async def moved_clients(moving: MovingRedis) -> AsyncIterator[RedisClients]:
         yield clients
 
 
-async def test_nobody_asks_for_them(moving: MovingRedis, moved_clients: RedisClients) -> None:
+async def test_no_connection_requests_them(moving: MovingRedis, moved_clients: RedisClients) -> None:
     wire = await RedisPipeline.open(moved_clients.media, print)
     wire.abort()
     assert moving.asked == 0
 
 
-async def test_a_move_to_an_address_that_cannot_be_used_interrupts_nothing(
+async def test_a_move_to_an_unusable_address_interrupts_nothing(
     moving: MovingRedis, moved_clients: RedisClients
 ) -> None:
     key = await make_stream(moved_clients.control)
@@ -58,7 +58,7 @@ async def test_a_move_to_an_address_that_cannot_be_used_interrupts_nothing(
             if number == 20:
                 moving.announce_move(NOWHERE)
             if number == 40:
-                # What opens now must not go where the push pointed.
+                # A connection that opens now must not go to the announced address.
                 moving.cut()
             outlet.append(Dtmf(str(number)))
             began = time.monotonic()

@@ -1,4 +1,4 @@
-"""The lean connection against the real server: replies in order, credentials, every way to end."""
+"""The pipeline connection on a real server: replies in order, credentials, every way to end."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.integration.support.tcp_proxy import TcpProxy
 from tests.support.eventually import eventually
 
 
-async def test_replies_come_in_order_and_errors_are_replies(clients: RedisClients) -> None:
+async def test_replies_arrive_in_order_and_errors_are_replies(clients: RedisClients) -> None:
     replies: list[Any] = []
     wire = await RedisPipeline.open(clients.media, replies.append)
     wire.send(pack("SET", "a", 1) + pack("INCR", "a") + pack("LPUSH", "a", "x"), replies=3)
@@ -31,11 +31,11 @@ async def test_replies_come_in_order_and_errors_are_replies(clients: RedisClient
     assert not wire.is_open
 
 
-async def test_what_is_told_on_a_channel_is_no_reply(clients: RedisClients) -> None:
+async def test_a_message_of_a_channel_is_no_reply(clients: RedisClients) -> None:
     replies: list[Any] = []
-    told: list[tuple[bytes, bytes]] = []
+    messages: list[tuple[bytes, bytes]] = []
     wire = await RedisPipeline.open(
-        clients.media, replies.append, lambda channel, message: told.append((channel, message))
+        clients.media, replies.append, lambda channel, message: messages.append((channel, message))
     )
     wire.send(pack("SUBSCRIBE", "a") + pack("SSUBSCRIBE", "b") + pack("PING"), replies=3)
     await eventually(lambda: len(replies) == 3)
@@ -44,14 +44,14 @@ async def test_what_is_told_on_a_channel_is_no_reply(clients: RedisClients) -> N
         await clients.control.execute_command(publish, channel, b"x")  # type: ignore[no-untyped-call]
     wire.send(pack("UNSUBSCRIBE", "a"), replies=0)
     wire.send(pack("PING"))
-    await eventually(lambda: len(replies) == 4 and len(told) == 2)
-    assert told == [(b"a", b"x"), (b"b", b"x")]
+    await eventually(lambda: len(replies) == 4 and len(messages) == 2)
+    assert messages == [(b"a", b"x"), (b"b", b"x")]
     assert replies[2:] == [b"PONG"] * 2
     assert await _never_lost(wire)
 
 
 async def _never_lost(wire: RedisPipeline) -> bool:
-    """Each reply was counted: none seems to be due that will not come."""
+    """Each reply was counted: none counts as pending that will not arrive."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(0.4):
             await wire.until_lost(0.1)
@@ -62,21 +62,21 @@ async def _never_lost(wire: RedisPipeline) -> bool:
 
 @pytest.fixture
 async def address_of_wire(clients: RedisClients, redis_url: str) -> AsyncIterator[str]:
-    """Where the user `wire` with the password `secret` may sign in."""
+    """The server, where a user `wire` with the password `secret` exists."""
     await clients.control.execute_command("ACL", "SETUSER", "wire", "on", ">secret", "~*", "+@all")  # type: ignore[no-untyped-call]
     yield redis_url.removeprefix("redis://")
     await clients.control.execute_command("ACL", "DELUSER", "wire")  # type: ignore[no-untyped-call]
 
 
-async def test_it_signs_in_like_every_other_connection(address_of_wire: str) -> None:
+async def test_it_authenticates_like_every_other_connection(address_of_wire: str) -> None:
     replies: list[Any] = []
-    signed_in = open_clients(f"redis://wire:secret@{address_of_wire}")
-    wire = await RedisPipeline.open(signed_in.media, replies.append)
+    authenticated = open_clients(f"redis://wire:secret@{address_of_wire}")
+    wire = await RedisPipeline.open(authenticated.media, replies.append)
     wire.send(pack("ACL", "WHOAMI"))
     await eventually(lambda: replies)
     assert replies == [b"wire"]
     wire.abort()
-    await signed_in.aclose()
+    await authenticated.aclose()
 
 
 async def test_a_wrong_password_is_refused(address_of_wire: str) -> None:
@@ -86,7 +86,7 @@ async def test_a_wrong_password_is_refused(address_of_wire: str) -> None:
     await stranger.aclose()
 
 
-async def test_a_connection_that_is_cut_says_so(proxy: TcpProxy, shaky_clients: RedisClients) -> None:
+async def test_a_lost_connection_is_noticed(proxy: TcpProxy, shaky_clients: RedisClients) -> None:
     wire = await RedisPipeline.open(shaky_clients.media, print)
     lost = asyncio.create_task(wire.until_lost(patience_s=5))
     proxy.cut()
@@ -95,7 +95,7 @@ async def test_a_connection_that_is_cut_says_so(proxy: TcpProxy, shaky_clients: 
     wire.send(pack("PING"))
 
 
-async def test_a_silent_server_is_given_up_only_while_a_reply_is_due(
+async def test_a_silent_server_is_left_only_while_a_reply_is_pending(
     proxy: TcpProxy, shaky_clients: RedisClients
 ) -> None:
     replies: list[Any] = []
@@ -109,7 +109,7 @@ async def test_a_silent_server_is_given_up_only_while_a_reply_is_due(
     assert replies == []
 
 
-async def test_nothing_is_handed_out_after_an_abort(clients: RedisClients) -> None:
+async def test_nothing_is_dispatched_after_an_abort(clients: RedisClients) -> None:
     replies: list[Any] = []
 
     def once(reply: Any) -> None:
@@ -122,14 +122,14 @@ async def test_nothing_is_handed_out_after_an_abort(clients: RedisClients) -> No
     assert replies == [b"PONG"]
 
 
-async def test_what_is_not_redis_ends_the_connection(clients: RedisClients) -> None:
+async def test_data_of_another_protocol_closes_the_connection(clients: RedisClients) -> None:
     wire = await RedisPipeline.open(clients.media, print)
     wire.data_received(b"HTTP/1.1 400 Bad Request\r\n\r\n")
     assert "not the Redis protocol" in await wire.until_lost(1)
 
 
-async def test_nobody_there_is_told_as_redis_py_tells_it() -> None:
-    nobody = open_clients(f"redis://127.0.0.1:{free_port()}/0")
+async def test_an_unreachable_server_raises_errors_of_redis_py() -> None:
+    absent = open_clients(f"redis://127.0.0.1:{free_port()}/0")
     with pytest.raises(RedisError):
-        await RedisPipeline.open(nobody.media, print)
-    await nobody.aclose()
+        await RedisPipeline.open(absent.media, print)
+    await absent.aclose()

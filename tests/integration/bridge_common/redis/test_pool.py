@@ -1,4 +1,4 @@
-"""The pool: who waits for a connection, and what those hear for whom none became free."""
+"""The pool: a command that waits for a connection gets one, or an error when none became free in time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bridge_common.redis.pool import OwnPool
 from tests.support.redis_user import port_of
 
 
-async def test_a_command_waits_for_a_connection_and_states_that_none_became_free(redis_url: str) -> None:
+async def test_a_command_waits_for_a_connection_for_a_limited_time(redis_url: str) -> None:
     pool = OwnPool(
         timeout=0.2,
         max_connections=1,

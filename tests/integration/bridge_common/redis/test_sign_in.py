@@ -1,5 +1,5 @@
-"""Redis over TLS, and Entra tokens for passwords: the simulated identity, a real server that demands a user, tokens
-that are renewed and refused. The server has no TLS of its own: a proxy in front of it ends the encryption.
+"""Redis over TLS, and Entra tokens as passwords: a simulated identity, a real server that requires a user, renewed and
+refused tokens. A proxy terminates TLS in front of the server.
 """
 
 from __future__ import annotations
@@ -12,12 +12,10 @@ from typing import Any, TypeAlias
 
 import pytest
 from pydantic import SecretStr
-from redis.asyncio.connection import SSLConnection
 from redis.exceptions import AuthenticationError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from bridge_common.redis.clients import RedisClients, clients_of, command, open_clients
-from bridge_common.redis.connections import OwnConnection
 from bridge_common.redis.credentials import EntraCredentials
 from bridge_common.redis.pipeline import RedisPipeline, pack
 from bridge_common.service.settings import ServiceSettings
@@ -42,12 +40,11 @@ async def tls_url(redis_url: str, tmp_path: Path) -> AsyncIterator[str]:
         yield f"rediss://localhost:{proxy.port}/0?ssl_ca_certs={tmp_path / 'certificate.pem'}"
 
 
-async def test_commands_and_the_lean_connection_go_through_tls(tls_url: str) -> None:
+async def test_commands_and_the_pipeline_use_tls(tls_url: str) -> None:
     clients = open_clients(tls_url)
     assert await clients.control.ping()
     replies: list[Any] = []
     wire = await RedisPipeline.open(clients.media, replies.append)
-    assert isinstance(wire._connection, SSLConnection)
     wire.send(pack("SET", "a", b"x" * 100_000) + pack("GET", "a"), replies=2)
     await eventually(lambda: len(replies) == 2)
     assert replies == [b"OK", b"x" * 100_000]
@@ -55,7 +52,7 @@ async def test_commands_and_the_lean_connection_go_through_tls(tls_url: str) -> 
     await clients.aclose()
 
 
-async def test_a_certificate_that_nobody_vouches_for_is_refused(tls_url: str) -> None:
+async def test_a_certificate_of_an_unknown_authority_is_refused(tls_url: str) -> None:
     clients = open_clients(tls_url.partition("?")[0])
     with pytest.raises(RedisConnectionError, match=r"(?i)certificate"):
         await clients.media.ping()
@@ -70,7 +67,7 @@ async def test_a_certificate_of_another_host_is_refused(tls_url: str) -> None:
 
 
 class Guard:
-    """Redis as Azure has it: a token is the password of the user that it names, and only as long as it is admitted."""
+    """Access control as in Azure: a token is the password of the user in it, as long as Redis admits it."""
 
     def __init__(self, port: int) -> None:
         self._port = port
@@ -113,57 +110,48 @@ Known: TypeAlias = tuple[RedisClients, EntraCredentials]
 
 @pytest.fixture
 async def known(redis_url: str, identity: Simulator, guard: Guard) -> AsyncIterator[Known]:
-    """Clients as a service makes them from its settings, whose first token the server admits."""
+    """Clients as a service opens them from its settings. The server admits their first token."""
     clients = clients_of(ServiceSettings(redis_url=SecretStr(redis_url), redis_entra=True, port=0))
     assert isinstance(clients.credentials, EntraCredentials)
-    _, token = await clients.credentials.get_credentials_async()
+    _, token = await clients.credentials.get()
     guard.admit(token)
     yield clients, clients.credentials
     await clients.aclose()
 
 
-async def another(credentials: EntraCredentials) -> str:
-    """The token as it is when its time has come."""
-    return await credentials._tokens.fresh("redis", credentials.token)
-
-
-async def test_a_process_is_the_user_that_its_token_names(known: Known, identity: Simulator) -> None:
+async def test_the_user_is_the_object_id_in_the_token(known: Known, identity: Simulator) -> None:
     clients, _ = known
     assert await command(clients.control, "ACL", "WHOAMI") == USER.encode()
     counts: Any = (await identity.get("/lab/tokens"))["minted"]
     assert [count["resource"] for count in counts] == ["https://redis.azure.com"]
 
 
-async def test_connections_that_ended_with_their_token_come_back_with_the_new_one(known: Known, guard: Guard) -> None:
-    """As Azure ends them when a token has run out that nobody replaced."""
+async def test_connections_that_redis_closed_open_again_with_the_new_token(known: Known, guard: Guard) -> None:
+    """As Azure closes them when their token has expired."""
     clients, credentials = known
     await clients.control.ping()
     wire = await RedisPipeline.open(clients.media, print)
-    guard.admit(await another(credentials))
+    guard.admit(await credentials.renew())
     guard.end_connections()
     await eventually(lambda: not wire.is_open)
     assert await command(clients.control, "ACL", "WHOAMI") == USER.encode()
 
 
-async def test_connections_that_stand_are_signed_in_anew_before_the_old_token_runs_out(
-    known: Known, redis_url: str
-) -> None:
+async def test_open_connections_get_the_new_token_before_the_old_one_expires(known: Known, redis_url: str) -> None:
     clients, credentials = known
     port = int(redis_url.rsplit(":", 1)[1].split("/")[0])
-    await clients.control.ping()
-    (pooled,) = clients.control.connection_pool._available_connections
-    writer = pooled._writer
+    before = await clients.control.client_id()
     wire = await RedisPipeline.open(clients.media, print)
     lost = asyncio.create_task(wire.until_lost(5))
-    renewed = await another(credentials)
+    first, renewed = credentials.token, await credentials.renew()
     ask(port, "ACL", "SETUSER", USER, f">{renewed}")
     assert await asyncio.wait_for(lost, 5) == "the token was renewed"
-    assert await clients.control.ping()
-    assert pooled._writer is writer, "a pooled connection stays and signs in again"
-    assert isinstance(pooled, OwnConnection)
-    assert not pooled.outdated
+    ask(port, "ACL", "SETUSER", USER, f"<{first}")
+    after = await clients.control.client_id()
+    assert after != before, "a pooled connection opens again before its next command"
+    assert await clients.control.client_id() == after, "once"
     wire = await RedisPipeline.open(clients.media, print)
-    assert wire._connection is not None
+    assert wire.is_open
     wire.abort()
 
 
@@ -179,7 +167,7 @@ async def test_a_stream_loses_nothing_when_the_token_is_renewed(known: Known, re
     for number in range(60):
         outlet.append(AudioFrame(b"%d" % number))
         if number in (20, 40):
-            ask(port, "ACL", "SETUSER", USER, f">{await another(credentials)}")
+            ask(port, "ACL", "SETUSER", USER, f">{await credentials.renew()}")
         await asyncio.sleep(0.02)
     await eventually(lambda: len(heard) >= 60)
     assert heard == [AudioFrame(b"%d" % number) for number in range(60)]
@@ -203,10 +191,10 @@ async def test_a_token_that_is_refused_is_replaced(known: Known, guard: Guard) -
     assert await clients.control.ping()
 
 
-async def test_a_sign_in_that_is_given_up_leaves_no_connection_behind(
+async def test_a_canceled_authentication_leaves_no_connection_behind(
     redis_url: str, identity: Simulator, guard: Guard
 ) -> None:
-    """One that is left open without HELLO answers in RESP2 as soon as there is a token: HGETALL is a list then."""
+    """A connection that is left open without HELLO answers in RESP2: HGETALL returns a list then."""
     guard.admit_any()
     await identity.put("/lab/faults", {"delay_s": 0.4})
     clients = clients_of(ServiceSettings(redis_url=SecretStr(redis_url), redis_entra=True, port=0))
@@ -224,47 +212,40 @@ async def test_a_sign_in_that_is_given_up_leaves_no_connection_behind(
     await clients.aclose()
 
 
-def auth_calls(port: int) -> int:
-    """AUTH commands since the statistics were reset."""
-    found = re.search(r"cmdstat_auth:calls=(\d+)", str(ask(port, "INFO", "commandstats")))
-    return int(found[1]) if found else 0
-
-
-async def test_a_new_connection_signs_in_once(known: Known, redis_url: str) -> None:
+async def test_a_connection_authenticates_with_hello_alone(known: Known, redis_url: str) -> None:
+    """So the user needs no permission for AUTH."""
     clients, credentials = known
     port = int(redis_url.rsplit(":", 1)[1].split("/")[0])
     ask(port, "CONFIG", "RESETSTAT")
     await clients.warm_up()
-    assert auth_calls(port) == 0, "HELLO does it"
-    ask(port, "ACL", "SETUSER", USER, f">{await another(credentials)}")
+    ask(port, "ACL", "SETUSER", USER, f">{await credentials.renew()}")
     await clients.control.ping()
-    assert auth_calls(port) == 1, "with the next token"
+    assert not re.search(r"cmdstat_auth:", str(ask(port, "INFO", "commandstats")))
 
 
-async def test_a_token_that_is_renewed_during_the_handshake_is_not_taken_for_the_one_that_was_sent(
+async def test_a_token_that_is_renewed_during_the_handshake_makes_the_connection_outdated(
     known: Known, monkeypatch: pytest.MonkeyPatch, redis_url: str
 ) -> None:
     clients, _ = known
     port = int(redis_url.rsplit(":", 1)[1].split("/")[0])
-    ask_for = EntraCredentials.get_credentials_async
+    get = EntraCredentials.get
 
-    async def ask_and_renew(self: EntraCredentials) -> tuple[str, str]:
-        sent = await ask_for(self)
-        ask(port, "ACL", "SETUSER", USER, f">{await another(self)}")
+    async def get_and_renew(self: EntraCredentials) -> tuple[str, str]:
+        sent = await get(self)
+        ask(port, "ACL", "SETUSER", USER, f">{await self.renew()}")
         return sent
 
-    monkeypatch.setattr(EntraCredentials, "get_credentials_async", ask_and_renew)
+    monkeypatch.setattr(EntraCredentials, "get", get_and_renew)
     wire = await RedisPipeline.open(clients.media, print)
-    assert isinstance(wire._connection, OwnConnection)
-    assert wire._connection.outdated, "it has to sign in again before its token runs out"
-    wire.abort()
+    async with asyncio.timeout(5):
+        assert await wire.until_lost(5) == "the token was renewed"
 
 
 async def test_a_renewed_token_that_is_refused_is_replaced(known: Known, guard: Guard, redis_url: str) -> None:
     clients, credentials = known
     port = int(redis_url.rsplit(":", 1)[1].split("/")[0])
     await clients.media.ping()
-    refused = await another(credentials)
+    refused = await credentials.renew()
     with pytest.raises(AuthenticationError):
         await clients.media.ping()
     with pytest.raises(AuthenticationError):
@@ -274,9 +255,7 @@ async def test_a_renewed_token_that_is_refused_is_replaced(known: Known, guard: 
     assert await clients.media.ping()
 
 
-async def test_without_an_identity_there_is_no_redis_and_no_hang(
-    redis_url: str, identity: Simulator, guard: Guard
-) -> None:
+async def test_without_a_token_commands_fail_at_once(redis_url: str, identity: Simulator, guard: Guard) -> None:
     await identity.put("/lab/faults", {"status": 400})
     clients = clients_of(ServiceSettings(redis_url=SecretStr(redis_url), redis_entra=True, port=0))
     with pytest.raises(RedisConnectionError, match=r"no token for https://redis\.azure\.com"):

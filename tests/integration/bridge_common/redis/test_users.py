@@ -1,4 +1,4 @@
-"""docs/redis.md: users of sentinels, and a password that is replaced while a service works."""
+"""docs/redis.md: users of sentinels, and a password that is replaced while a service is running."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def group(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisGroup]:
         yield group
 
 
-async def test_a_user_of_sentinels_follows_a_fail_over(group: RedisGroup) -> None:
+async def test_a_user_of_sentinels_follows_a_failover(group: RedisGroup) -> None:
     for port in group.sentinel_ports:
         user = make_user(port, "Sentinels", password=PASSWORD)
         ask(port, "ACL", "LOG", "RESET")

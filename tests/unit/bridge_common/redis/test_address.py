@@ -1,4 +1,4 @@
-"""What `REDIS_URL` may say, and how it is told when it says something else."""
+"""Valid forms of `REDIS_URL`, and the errors for others."""
 
 from __future__ import annotations
 
@@ -46,27 +46,27 @@ def test_a_socket_file() -> None:
         ),
     ],
 )
-def test_a_primary_that_sentinels_know(url: str, found: RedisAddress) -> None:
+def test_a_primary_behind_sentinels(url: str, found: RedisAddress) -> None:
     assert parse_address(url) == found
 
 
 @pytest.mark.parametrize(
     ("url", "problem"),
     [
-        ("http://secret", "has to begin with redis://, rediss://"),
-        ("secret", "has to begin with"),
-        ("redis://", "names no host"),
-        ("redis://:secret@", "names no host"),
+        ("http://secret", "has an unknown scheme; start it with redis://, rediss://"),
+        ("secret", "unknown scheme"),
+        ("redis://", "has no host"),
+        ("redis://:secret@", "has no host"),
         ("redis://host:secret", "not a number"),
         ("redis://host/secret", "not a number"),
-        ("redis+sentinel://h1,h2", "names no service"),
-        ("redis+sentinel:///secret", "names no sentinel"),
+        ("redis+sentinel://h1,h2", "has no service"),
+        ("redis+sentinel:///secret", "has no sentinel"),
         ("redis+sentinel://h1,:2/secret", "without a host"),
         ("redis+sentinel://h1:secret/mymaster", "not a number"),
         ("redis+sentinel://h1/mymaster/secret", "not a number"),
     ],
 )
-def test_a_mistake_is_named_and_no_value_is_shown(url: str, problem: str) -> None:
+def test_an_error_names_the_fault_and_shows_no_value(url: str, problem: str) -> None:
     with pytest.raises(InputError, match=problem) as caught:
         parse_address(url)
     assert "secret" not in caught.value.message

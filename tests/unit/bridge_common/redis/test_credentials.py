@@ -1,4 +1,4 @@
-"""What a process says to Redis about itself: the object id in its token, and another token when one is refused."""
+"""User and password of a process: the object id in its token, the token, and another token when one is refused."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ KEY = "a key that only this test knows, long enough for HS256"
 
 
 class Identity(AsyncTokenCredential):
-    """Mints tokens that say `claims`; each new credential begins to mint anew, as one without a cache would."""
+    """Mints a new token with `claims` for each request, as a credential without a cache would."""
 
     minted = 0
 
@@ -42,41 +42,41 @@ class Identity(AsyncTokenCredential):
 async def test_the_object_id_is_the_user() -> None:
     credentials = EntraCredentials(SCOPE, make_credential=lambda: Identity({"oid": "some-principal"}))
     assert credentials.token == ""
-    user, token = await credentials.get_credentials_async()
+    user, token = await credentials.get()
     assert (user, token) == ("some-principal", credentials.token)
-    assert await credentials.get_credentials_async() == (user, token)
+    assert await credentials.get() == (user, token)
     await credentials.aclose()
 
 
-async def test_a_user_of_the_url_comes_first() -> None:
+async def test_a_user_in_the_url_has_precedence() -> None:
     credentials = EntraCredentials(SCOPE, "named", lambda: Identity({}))
-    assert (await credentials.get_credentials_async())[0] == "named"
+    assert (await credentials.get())[0] == "named"
     await credentials.aclose()
 
 
-async def test_a_token_that_names_nobody_is_told() -> None:
+async def test_a_token_without_object_id_is_an_error() -> None:
     credentials = EntraCredentials(SCOPE, make_credential=lambda: Identity({}))
     with pytest.raises(RedisConnectionError, match="put the user into REDIS_URL"):
-        await credentials.get_credentials_async()
+        await credentials.get()
     await credentials.aclose()
 
 
-async def test_no_identity_is_an_error_as_of_redis() -> None:
+async def test_no_token_is_an_error_of_redis_py() -> None:
     credentials = EntraCredentials(SCOPE, make_credential=lambda: Identity({}, broken=True))
     with pytest.raises(RedisConnectionError, match="no token for https://redis"):
-        await credentials.get_credentials_async()
+        await credentials.get()
     await credentials.aclose()
 
 
-async def test_a_refused_token_is_replaced_once_in_a_while() -> None:
-    """Whoever has no right to Redis must not wear out the identity service."""
+async def test_a_refused_token_is_replaced_at_intervals() -> None:
+    """A process without access to Redis must not overload the identity service."""
     credentials = EntraCredentials(SCOPE, make_credential=lambda: Identity({"oid": "some-principal"}))
-    _, first = await credentials.get_credentials_async()
+    _, first = await credentials.get()
     credentials.refused(first)
-    _, second = await credentials.get_credentials_async()
+    _, second = await credentials.get()
     assert second != first
     credentials.refused(first)
-    assert (await credentials.get_credentials_async())[1] == second, "an old connection's refusal says nothing"
+    assert (await credentials.get())[1] == second, "the refusal of an older token does not count"
     credentials.refused(second)
-    assert (await credentials.get_credentials_async())[1] == second
+    assert (await credentials.get())[1] == second
     await credentials.aclose()

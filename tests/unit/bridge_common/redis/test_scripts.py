@@ -1,4 +1,4 @@
-"""The Lua scripts: each is used, says what it takes, and asks no client for the time."""
+"""The Lua scripts: each is used, documents its keys, and builds no key itself."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bridge_common.redis.scripts import load_script
 from tests.support.lua_scripts import FILES, ROOT, SCRIPTS
 
 
-def test_there_are_scripts() -> None:
+def test_scripts_are_found() -> None:
     assert len(SCRIPTS) > 25
     assert len({path.stem for path in FILES}) == len(FILES)
 
@@ -21,7 +21,7 @@ def test_every_script_is_used(name: str) -> None:
     assert any(f'", "{name}")' in path.read_text(encoding="utf-8") for path in users)
 
 
-def test_included_functions_stand_in_place_of_the_line() -> None:
+def test_an_include_is_replaced_by_the_functions() -> None:
     script = load_script("bridge_common.store", "lease_claim")
     assert (
         script.index("local function now_ms()") < script.index("local function owners_first(") < script.index("-- KEYS")
@@ -30,13 +30,13 @@ def test_included_functions_stand_in_place_of_the_line() -> None:
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
-def test_every_script_says_which_keys_it_takes(name: str) -> None:
+def test_every_script_documents_its_keys(name: str) -> None:
     assert re.search(r"^-- KEYS \w+", SCRIPTS[name], re.MULTILINE)
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_every_key_comes_from_the_caller(name: str) -> None:
-    """A key spelled in a script lies in another slot of a cluster."""
+    """A key that a script builds itself may be in another slot of a cluster."""
     for called in re.findall(r"redis\.call\((.*?)\)", SCRIPTS[name]):
         command, *rest = [part.strip() for part in called.split(",")]
         key = rest[1:] if command in ("'XINFO'", "'XGROUP'") else rest
@@ -44,7 +44,7 @@ def test_every_key_comes_from_the_caller(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
-def test_brackets_and_blocks_are_closed(name: str) -> None:
+def test_brackets_and_blocks_are_balanced(name: str) -> None:
     text = re.sub(r"--.*", "", SCRIPTS[name])
     assert text.count("(") == text.count(")")
     opened = len(re.findall(r"\b(?:then|do|function)\b", text))

@@ -142,8 +142,8 @@ def test_variables_of_others_are_no_mistake(environment: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize(
     ("url", "problem"),
     [
-        ("http://secret", "REDIS_URL: has to begin with redis://"),
-        ("redis+sentinel://secret:26379", "REDIS_URL: names no service"),
+        ("http://secret", "REDIS_URL: has an unknown scheme; start it with redis://"),
+        ("redis+sentinel://secret:26379", "REDIS_URL: has no service"),
         ("rediss://user:secret@cache.example:10000/0", "REDIS_ENTRA: takes no password in REDIS_URL"),
         ("redis://cache.example:6379/0", "REDIS_ENTRA: wants TLS"),
     ],

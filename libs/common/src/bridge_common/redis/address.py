@@ -62,7 +62,6 @@ class RedisAddress:
 
 
 def is_loopback(host: str) -> bool:
-
     name = host.lower()
     if name == "localhost" or name.endswith(".localhost"):
         return True
@@ -78,19 +77,19 @@ def parse_address(url: str) -> RedisAddress:
         parts = urlsplit(url)
         scheme = parts.scheme
         if scheme not in SCHEMES:
-            raise InputError("has to begin with " + ", ".join(f"{scheme}://" for scheme in SCHEMES))
+            raise InputError("has an unknown scheme; start it with " + ", ".join(f"{scheme}://" for scheme in SCHEMES))
         if scheme.endswith(_SENTINEL):
             return _behind_sentinels(parts)
         if scheme == "unix":
             return RedisAddress(url)
         if not parts.hostname:
-            raise InputError("names no host")
+            raise InputError("has no host: redis://host:6379/0")
         address = RedisAddress(url)
         # Reading both properties validates them.
         _ = parts.port, address.database
         return address
     except ValueError:
-        raise InputError("is not a valid URL, or its port or database is not a number") from None
+        raise InputError("is not a valid URL, or its port or database is not a number: redis://host:6379/0") from None
 
 
 def certificate_name(announced: str, url_host: str) -> str:
@@ -115,10 +114,10 @@ def _behind_sentinels(parts: SplitResult) -> RedisAddress:
     login, _, hosts = parts.netloc.rpartition("@")
     sentinels = tuple(_host_and_port(text) for text in hosts.split(",") if text)
     if not sentinels:
-        raise InputError("names no sentinel")
+        raise InputError("has no sentinel: redis+sentinel://host:26379,host:26379/mymaster")
     service, _, database = parts.path.strip("/").partition("/")
     if not service:
-        raise InputError("names no service after the sentinels: redis+sentinel://host:26379,host:26379/mymaster")
+        raise InputError("has no service after the sentinels: redis+sentinel://host:26379,host:26379/mymaster")
     options = dict(parse_qsl(parts.query))
     of_sentinels = {name: options.pop(name, "") for name in _OF_SENTINELS}
     scheme = parts.scheme.removesuffix(_SENTINEL)
@@ -133,5 +132,5 @@ def _behind_sentinels(parts: SplitResult) -> RedisAddress:
 def _host_and_port(text: str) -> Address:
     found = urlsplit(f"//{text}")
     if not found.hostname:
-        raise InputError("names a sentinel without a host")
+        raise InputError("has a sentinel without a host: redis+sentinel://host:26379,host:26379/mymaster")
     return found.hostname, found.port or _SENTINEL_PORT

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from pydantic import SecretStr
 from redis.asyncio import ConnectionPool, Redis
@@ -33,9 +33,14 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from bridge_common.base.errors import OutsideError, error_text
 from bridge_common.redis.address import Address, RedisAddress, parse_address
 from bridge_common.redis.cluster import ClusterEndpoint, ClusterMap, ClusterRedis, slot_of
-from bridge_common.redis.connections import OWN_CLASSES, RenewedCredentials
+from bridge_common.redis.connections import OWN_CLASSES
 from bridge_common.redis.endpoint import Endpoint, FixedEndpoint, SentinelEndpoint
 from bridge_common.redis.pool import NO_MAINTENANCE_NOTIFICATIONS, OwnPool, OwnRedis
+from bridge_common.redis.replies import refusal_is_passing
+
+if TYPE_CHECKING:
+    # Imported on demand: azure-identity is large.
+    from bridge_common.redis.credentials import EntraCredentials
 
 MAX_BLOCK_MS: Final = 1000
 """Longest BLOCK of any command: a pooled connection must be released regularly to be re-authenticated."""
@@ -50,22 +55,6 @@ pool it fails. Open connections are kept.
 _BLOCKING_CONNECTIONS: Final = 64
 """Pool size for blocking commands: each occupies a connection while it waits."""
 _POOL_TIMEOUT_S: Final = 2.0
-
-_PASSING: Final = frozenset(
-    {
-        "READONLY",
-        "OOM",
-        "CLUSTERDOWN",
-        "MASTERDOWN",
-        "TRYAGAIN",
-        "MISCONF",
-        "NOREPLICAS",
-        "LOADING",
-        "BUSY",
-        "MOVED",
-        "ASK",
-    }
-)
 
 _PASSING_ERRORS: Final = (
     *(ReadOnlyError, OutOfMemoryError, MasterDownError),
@@ -99,9 +88,9 @@ class RedisClients:
     media: Redis
     blocking: Redis
     control: Redis
-    place: Endpoint | None = None
+    endpoint: Endpoint | None = None
     """The server, if its address may change."""
-    credentials: RenewedCredentials | None = None
+    credentials: EntraCredentials | None = None
     """Credentials that expire and are renewed."""
 
     async def warm_up(self) -> None:
@@ -120,35 +109,37 @@ class RedisClients:
                     stack.push_async_callback(pool.release, connection)
 
     async def aclose(self) -> None:
-        """Close all three, also when closing one of them fails. `credentials` and `place` are closed first."""
+        """Close all three, also when closing one of them fails. `credentials` and `endpoint` are closed first."""
         async with AsyncExitStack() as stack:
             for client in (self.media, self.blocking, self.control):
                 stack.push_async_callback(client.aclose)
-            for kept in (self.place, self.credentials):
+            for kept in (self.endpoint, self.credentials):
                 if kept is not None:
                     stack.push_async_callback(kept.aclose)
 
 
-def open_clients(url: str, *, cluster: bool = False, credentials: RenewedCredentials | None = None) -> RedisClients:
+def open_clients(url: str, *, cluster: bool = False, credentials: EntraCredentials | None = None) -> RedisClients:
     """The clients of one process; they connect at first use. `url`: see `parse_address`."""
     address = parse_address(url)
     if cluster:
         return _cluster_clients(address, credentials)
-    place = _sentinel_place(address) if address.sentinels else None
+    endpoint = _sentinel_endpoint(address) if address.sentinels else None
 
     def client(timeout_s: float, retries: int, connections: int) -> Redis:
-        return _client(address.url, place, credentials, timeout_s=timeout_s, retries=retries, connections=connections)
+        return open_client(
+            address.url, endpoint, credentials, timeout_s=timeout_s, retries=retries, connections=connections
+        )
 
-    return _three(client, place, credentials)
+    return _three(client, endpoint, credentials)
 
 
-def _cluster_clients(address: RedisAddress, credentials: RenewedCredentials | None) -> RedisClients:
+def _cluster_clients(address: RedisAddress, credentials: EntraCredentials | None) -> RedisClients:
     """`address`: one server of the cluster."""
-    places: dict[int, ClusterEndpoint] = {}
+    endpoints: dict[int, ClusterEndpoint] = {}
 
     def connect(server: Address) -> Redis:
-        place = FixedEndpoint(server, address.host)
-        return _client(address.url, place, credentials, timeout_s=_CONTROL_TIMEOUT_S, retries=0)
+        endpoint = FixedEndpoint(server, address.host)
+        return open_client(address.url, endpoint, credentials, timeout_s=_CONTROL_TIMEOUT_S, retries=0)
 
     servers = ClusterMap(connect, (address.host, address.port))
 
@@ -156,9 +147,9 @@ def _cluster_clients(address: RedisAddress, credentials: RenewedCredentials | No
         scripts: set[str] = set()
 
         def of_slot(key: str | bytes) -> Redis:
-            place = places.setdefault(slot_of(key), ClusterEndpoint(servers, key, address.host))
-            return _client(
-                *(address.url, place, credentials, scripts),
+            endpoint = endpoints.setdefault(slot_of(key), ClusterEndpoint(servers, key, address.host))
+            return open_client(
+                *(address.url, endpoint, credentials, scripts),
                 timeout_s=timeout_s,
                 retries=retries,
                 connections=connections,
@@ -170,47 +161,47 @@ def _cluster_clients(address: RedisAddress, credentials: RenewedCredentials | No
 
 
 def _three(
-    client: Callable[[float, int, int], Redis], place: Endpoint | None, credentials: RenewedCredentials | None
+    client: Callable[[float, int, int], Redis], endpoint: Endpoint | None, credentials: EntraCredentials | None
 ) -> RedisClients:
     return RedisClients(
         media=client(_MEDIA_TIMEOUT_S, 0, _CONNECTIONS),
         blocking=client(_BLOCKING_TIMEOUT_S, 0, _BLOCKING_CONNECTIONS),
         control=client(_CONTROL_TIMEOUT_S, 2, _CONNECTIONS),
-        place=place,
+        endpoint=endpoint,
         credentials=credentials,
     )
 
 
 def clients_of(settings: RedisSettings) -> RedisClients:
-
     url = settings.redis_url.get_secret_value()
     return open_clients(url, cluster=settings.redis_cluster, credentials=_credentials_of(settings))
 
 
-def _credentials_of(settings: RedisSettings) -> RenewedCredentials | None:
+def _credentials_of(settings: RedisSettings) -> EntraCredentials | None:
     if not settings.redis_entra:
         return None
-    # Imported on demand: azure-identity is large.
     from bridge_common.redis.credentials import EntraCredentials
 
     return EntraCredentials(settings.redis_entra_scope, settings.redis_address.user)
 
 
-def _client(
+def open_client(
     url: str,
-    place: Endpoint | None,
-    credentials: RenewedCredentials | None,
+    endpoint: Endpoint | None,
+    credentials: EntraCredentials | None,
     scripts: set[str] | None = None,
     *,
     timeout_s: float,
     retries: int,
     connections: int = _CONNECTIONS,
 ) -> Redis:
+    """One client. `scripts`: those that each of its connections loads; share the set between clients of one service."""
     backoff = ExponentialBackoff(cap=0.2, base=0.02) if retries else NoBackoff()
     address: dict[str, Any] = dict(parse_url(url))
     ours: dict[str, Any] = {
         "connection_class": OWN_CLASSES[address.get("connection_class", Connection)],
-        "place": place,
+        "endpoint": endpoint,
+        "credentials": credentials,
         "scripts": set() if scripts is None else scripts,
         "max_connections": connections,
         "timeout": _POOL_TIMEOUT_S,
@@ -222,13 +213,13 @@ def _client(
         "health_check_interval": 0,
     }
     if credentials is not None:
-        ours |= {"credential_provider": credentials, "username": None, "password": None}
+        ours |= {"username": None, "password": None}
     if "path" in address:
         del ours["socket_keepalive"]
     return OwnRedis.from_pool(OwnPool(**(address | ours)))
 
 
-def _sentinel_place(address: RedisAddress) -> SentinelEndpoint:
+def _sentinel_endpoint(address: RedisAddress) -> SentinelEndpoint:
     sentinels = []
     for host, port in address.sentinels:
         options: dict[str, Any] = dict(parse_url(address.url))
@@ -260,14 +251,7 @@ async def command(redis: Redis, *args: str | bytes | int, **options: object) -> 
 
 def is_passing(error: ResponseError) -> bool:
     """Whether the refusal is temporary: due to the server's state (failover, full memory), not to the command."""
-    if isinstance(error, _PASSING_ERRORS):
-        return True
-    return refusal_is_passing(str(error))
-
-
-def refusal_is_passing(text: str) -> bool:
-    """The same for a raw error reply, whose first word is Redis's error code."""
-    return text.partition(" ")[0] in _PASSING
+    return isinstance(error, _PASSING_ERRORS) or refusal_is_passing(str(error))
 
 
 @asynccontextmanager

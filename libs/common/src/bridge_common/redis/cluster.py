@@ -1,7 +1,7 @@
 """Redis cluster: every slot has its own client, which follows the slot to its current server.
 
 All keys of a call are in one slot, so a command never needs two servers, and an unreachable server blocks no calls of
-other servers. Why not the library's `RedisCluster`: docs/adr/0014.
+other servers. Why not the library's `RedisCluster`: docs/adr/0036.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ def keys_of(command: Sequence[Any]) -> Sequence[str | bytes]:
     if name in _MANY_KEYS:
         return command[1:]
     if name in _BY_STREAMS:
-        asked = command[[str(part) for part in command].index("STREAMS") + 1 :]
-        return asked[: len(asked) // 2]
+        keys_and_ids = command[[str(part) for part in command].index("STREAMS") + 1 :]
+        return keys_and_ids[: len(keys_and_ids) // 2]
     return command[1:2]
 
 
@@ -59,15 +59,15 @@ class ClusterMap:
         self._stale = True
         self._asking = asyncio.Lock()
 
-    def doubt(self) -> None:
-        """Invalidate the map: it is fetched again before the next lookup."""
+    def invalidate(self) -> None:
+        """Fetch the map again before the next lookup."""
         self._stale = True
 
     async def server_of(self, slot: int) -> Address:
         """Raises `RedisConnectionError` when no server answers or none has the slot."""
         async with self._asking:
             if self._stale:
-                await self._ask_around()
+                await self._fetch()
                 self._stale = False
         for first, last, server in self._ranges:
             if first <= slot <= last:
@@ -75,7 +75,7 @@ class ClusterMap:
         self._stale = True
         raise RedisConnectionError(f"no server of the cluster has slot {slot}")
 
-    async def _ask_around(self) -> None:
+    async def _fetch(self) -> None:
         reasons: list[str] = []
         for server in self._servers:
             try:
@@ -99,10 +99,10 @@ class ClusterMap:
         return [(first, last, _address(primary, server)) for first, last, primary, *_ in rows]
 
 
-def _address(node: Sequence[Any], told_by: Address) -> Address:
+def _address(node: Sequence[Any], queried: Address) -> Address:
     """If the node does not know its own host name, that of the queried server applies."""
     host = node[0].decode() if node[0] else ""
-    return (host if host not in ("", "?") else told_by[0]), int(node[1])
+    return (host if host not in ("", "?") else queried[0]), int(node[1])
 
 
 class ClusterEndpoint(Endpoint):
@@ -116,18 +116,16 @@ class ClusterEndpoint(Endpoint):
     async def check(self, ask: Callable[..., Awaitable[Any]]) -> None:
         await ask("EXISTS", self._key)
 
-    def doubt(self, address: Address) -> None:
-        super().doubt(address)
-        self._servers.doubt()
+    def invalidate(self, address: Address) -> None:
+        super().invalidate(address)
+        self._servers.invalidate()
 
     async def _look_up(self) -> Address:
         return await self._servers.server_of(slot_of(self._key))
 
-    async def aclose(self) -> None: ...
-
 
 class ClusterRedis(OwnRedis):
-    """Has the interface of one server. Each command goes to the client of its slot, created by `make` for a key."""
+    """Has the interface of one server. Each command goes to the client of its slot, which `make` creates for a key."""
 
     def __init__(self, make: Callable[[str | bytes], Redis]) -> None:
         self._make = make
@@ -145,7 +143,7 @@ class ClusterRedis(OwnRedis):
     async def execute_command(self, *args: Any, **options: Any) -> Any:
         keys = keys_of(args)
         if len({slot_of(key) for key in keys}) > 1:
-            raise ValueError(f"{args[0]} names keys of several slots: no server of the cluster could carry it out")
+            raise ValueError(f"{args[0]} has keys of several slots: use keys with one hash tag")
         client = self.server_of(keys[0] if keys else FLEET)
         try:
             return await client.execute_command(*args, **options)  # type: ignore[no-untyped-call]
@@ -162,7 +160,7 @@ class ClusterRedis(OwnRedis):
         return registered
 
     def pipeline(self, *_: Any, **__: Any) -> NoReturn:
-        raise NotImplementedError("a pipeline may ask for keys of several servers: use `server_of`")
+        raise NotImplementedError("a pipeline needs one server: use `server_of(key).pipeline()`")
 
     async def aclose(self, close_connection_pool: bool | None = None) -> None:
         async with AsyncExitStack() as stack:

@@ -1,16 +1,18 @@
-"""Connections of redis-py that also follow a failover and authenticate again with a renewed token.
+"""Connections of redis-py that also follow a failover, authenticate with renewed tokens and load our scripts.
 
 They send without the library's `asyncio.wait_for`. Under Python 3.11 it creates a task per command and loses a
 cancellation that arrives when the inner future ends (python/cpython#86296): a sending loop would then run forever.
+
+The private attributes of redis-py that the services use are all in this module: `_writer`, `_close` and
+`_connection_arguments`. docs/adr/0036 has the reasons.
 """
 
 from __future__ import annotations
 
 import asyncio
-from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from redis.asyncio.connection import (
     AbstractConnection,
@@ -18,7 +20,6 @@ from redis.asyncio.connection import (
     SSLConnection,
     UnixDomainSocketConnection,
 )
-from redis.credentials import CredentialProvider
 from redis.exceptions import AuthenticationError, MovedError, ReadOnlyError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
@@ -27,58 +28,28 @@ from bridge_common.base.errors import error_text
 from bridge_common.redis.address import Address, certificate_name
 from bridge_common.redis.endpoint import Endpoint
 
-
-class RenewedCredentials(CredentialProvider, ABC):
-    """Credentials whose password is a token that expires and is renewed in time."""
-
-    @property
-    @abstractmethod
-    def token(self) -> str:
-        """The newest token; empty before the first request."""
-
-    @abstractmethod
-    async def get_credentials_async(self) -> tuple[str, str]:
-        """User and token; raises `RedisConnectionError` when no token is available."""
-
-    @abstractmethod
-    def refused(self, token: str) -> None:
-        """Redis refused this token: replace it before it expires."""
-
-    @abstractmethod
-    async def aclose(self) -> None:
-        """Stop renewing tokens."""
-
-
-class _SignIn(CredentialProvider):
-    """Records which token a connection has sent: there may be a newer one when the reply arrives."""
-
-    def __init__(self, renewed: RenewedCredentials) -> None:
-        self._renewed = renewed
-        self.sent = ""
-
-    async def get_credentials_async(self) -> tuple[str, str]:
-        user, self.sent = await self._renewed.get_credentials_async()
-        return user, self.sent
-
-    def refused(self) -> None:
-        self._renewed.refused(self.sent)
-
-    @property
-    def outdated(self) -> bool:
-        return self._renewed.token != self.sent
+if TYPE_CHECKING:
+    # It needs azure-identity, which is large.
+    from bridge_common.redis.credentials import EntraCredentials
 
 
 class OwnConnection(AbstractConnection):
-    """`place`: finds the server; without it the URL names the server. `scripts`: loaded on connect."""
+    """`endpoint`: finds the server; without it the URL names the server. `credentials`: user and password for each
+    handshake; without them those of the URL. `scripts`: loaded on connect.
+    """
 
-    def __init__(self, *, place: Endpoint | None = None, scripts: Collection[str] = (), **kwargs: Any) -> None:
-        self._place = place
+    def __init__(
+        self,
+        *,
+        endpoint: Endpoint | None = None,
+        credentials: EntraCredentials | None = None,
+        scripts: Collection[str] = (),
+        **kwargs: Any,
+    ) -> None:
+        self._endpoint = endpoint
+        self._credentials = credentials
         self._scripts = scripts
-        self._sign_in: _SignIn | None = None
-        self._signed_in = False
         super().__init__(**kwargs)
-        if isinstance(self.credential_provider, RenewedCredentials):
-            self.credential_provider = self._sign_in = _SignIn(self.credential_provider)
 
     @property
     def address(self) -> Address:
@@ -87,68 +58,65 @@ class OwnConnection(AbstractConnection):
     @property
     def renews(self) -> bool:
         """Whether it authenticates with tokens that expire."""
-        return self._sign_in is not None
+        return self._credentials is not None
 
     @property
     def outdated(self) -> bool:
         """Whether there is a newer token than that of this connection."""
-        return self._sign_in is not None and self._sign_in.outdated
+        return self._credentials is not None and self._credentials.token != self.password
+
+    @property
+    def transport(self) -> asyncio.Transport | None:
+        """None while it is not connected."""
+        return cast(asyncio.Transport, self._writer.transport) if self._writer is not None else None
 
     def abort(self) -> None:
         """Close the connection at once; pending replies fail."""
         if self._writer is not None:
             self._writer.transport.abort()
+            self.release_transport()
 
-    # -- as redis-py calls it
-    async def _connect(self) -> None:
-        if self._place is None:
-            await self._connect_there()
-            return
-        address = await self._place.find()
-        self.host, self.port = address
-        try:
-            await self._connect_there()
-        except (OSError, TimeoutError):
-            self._place.doubt(address)
-            raise
-        self._place.joined(self)
-
-    async def _connect_there(self) -> None:
-        # Implemented by the other base class of each subclass; untyped in redis-py.
-        await super()._connect()  # type: ignore[safe-super, no-untyped-call]
-
-    async def connect_check_health(self, check_health: bool = True, retry_socket_connect: bool = True) -> None:
-        """Close a connection whose handshake was interrupted. redis-py does so after its own errors only: one that was
-        canceled while waiting for a token would stay open without HELLO and answer in RESP2.
+    def release_transport(self) -> None:
+        """Close it without waiting, also if the socket has another protocol than redis-py's by now, for which
+        `disconnect` would wait forever.
         """
-        try:
-            await super().connect_check_health(check_health, retry_socket_connect)
-        except BaseException:
-            await self.disconnect(nowait=True)
-            raise
+        self._close()  # type: ignore[no-untyped-call]  # redis-py leaves it bare
 
-    async def on_connect_check_health(self, check_health: bool = True) -> None:
-        # No second AUTH during the handshake: it would get the replies of the handshake's commands.
-        self._signed_in = False
+    # -- overrides of redis-py
+    async def connect_check_health(self, check_health: bool = True, retry_socket_connect: bool = True) -> None:
+        """Find the server, connect, authenticate, check the server's role and load the scripts."""
+        if self.is_connected:
+            return
+        endpoint = self._endpoint
+        if endpoint is not None:
+            self.host, self.port = await endpoint.find()
+            endpoint.register(self)
+        if self._credentials is not None:
+            # Before the socket opens: redis-py leaves a connection open whose handshake is canceled while it waits for
+            # credentials, without HELLO, and the next command gets replies in RESP2.
+            self.username, self.password = await self._credentials.get()
         try:
-            await super().on_connect_check_health(check_health)
+            await super().connect_check_health(check_health, retry_socket_connect and endpoint is None)
         except (RedisConnectionError, RedisTimeoutError) as error:
-            if self._sign_in is not None and isinstance(error, AuthenticationError):
-                self._sign_in.refused()
-            if self._place is not None:
-                self._place.doubt(self.address)
+            if self._credentials is not None and isinstance(error, AuthenticationError):
+                self._credentials.refused(self.password)
+            if endpoint is not None:
+                endpoint.invalidate(self.address)
             raise
-        self._signed_in = True
-        if self._place is not None:
-            await self._check(self._place)
+        if endpoint is not None:
+            await self._check(endpoint)
         await self._load_scripts()
 
-    async def _check(self, place: Endpoint) -> None:
+    async def _check(self, endpoint: Endpoint) -> None:
         try:
-            await place.check(self._ask)
+            await endpoint.check(self._ask)
         except (RedisConnectionError, ResponseError):
-            place.leave(self.address)
+            endpoint.evict(self.address)
+            await self.disconnect(nowait=True)
             raise
+        if endpoint.has_moved_from(self.address):
+            await self.disconnect(nowait=True)
+            raise RedisConnectionError("another server took over while the connection was opened")
 
     async def _load_scripts(self) -> None:
         """A restarted server or a promoted replica has no scripts: without this, the first call after it would wait for
@@ -164,20 +132,20 @@ class OwnConnection(AbstractConnection):
             with suppress(ResponseError):
                 await self.read_response()
 
+    async def _ask(self, *command: str) -> Any:
+        await self.send_command(*command, check_health=False)
+        return await self.read_response()
+
     async def send_packed_command(self, command: bytes | str | Iterable[bytes], check_health: bool = True) -> None:
         """Without the library's `asyncio.wait_for` (see the module) and without its health check pings."""
-        if self._writer is not None and self._writer.transport.is_closing():
-            await self.disconnect(nowait=True)
-        if self._sign_in is not None and check_health and self._signed_in and self.outdated and self.is_connected:
-            await self._sign_in_again(self._sign_in)
         if not self.is_connected:
             await self.connect_check_health(check_health=False)
-        parts = (
-            [command.encode() if isinstance(command, str) else command] if isinstance(command, bytes | str) else command
-        )
+        if isinstance(command, bytes | str):
+            command = [command.encode() if isinstance(command, str) else command]
         try:
             async with asyncio.timeout(self.socket_timeout):
-                await self._send_packed_command(parts)
+                self._writer.writelines(command)
+                await self._writer.drain()
         except BaseException as error:
             # The command may have been sent in part, so the connection cannot be used any more.
             await self.disconnect(nowait=True)
@@ -185,37 +153,18 @@ class OwnConnection(AbstractConnection):
                 raise RedisTimeoutError(f"Redis did not accept a command for {self.socket_timeout} s") from error
             if isinstance(error, OSError | RuntimeError):
                 # uvloop raises RuntimeError for a transport that was just aborted.
-                raise RedisConnectionError(f"the connection was ended: {error_text(error)}") from error
+                raise RedisConnectionError(f"the connection was closed: {error_text(error)}") from error
             raise
-
-    async def _sign_in_again(self, sign_in: _SignIn) -> None:
-        user, token = await sign_in.get_credentials_async()
-        try:
-            await self._ask("AUTH", user, token)
-        except AuthenticationError:
-            sign_in.refused()
-            await self.disconnect(nowait=True)
-            raise
-
-    async def _ask(self, *command: str) -> Any:
-        await self.send_command(*command, check_health=False)
-        return await self.read_response()
 
     async def read_response(self, *args: Any, **kwargs: Any) -> Any:
         """Closes the connection on MOVED and READONLY, so that the next one leads to the right server."""
         try:
             return await super().read_response(*args, **kwargs)
-        except ResponseError as error:
-            if not _is_misled(error):
-                raise
-            if self._place is not None:
-                self._place.leave(self.address)
+        except (ReadOnlyError, MovedError) as error:
+            if self._endpoint is not None:
+                self._endpoint.evict(self.address)
             await self.disconnect(nowait=True)
             raise RedisConnectionError(f"another server is in charge now: {error_text(error)}") from error
-
-
-def _is_misled(error: ResponseError) -> bool:
-    return isinstance(error, ReadOnlyError | MovedError)
 
 
 class TcpConnection(OwnConnection, Connection): ...
@@ -224,8 +173,8 @@ class TcpConnection(OwnConnection, Connection): ...
 class TlsConnection(OwnConnection, SSLConnection):
     def _connection_arguments(self) -> Mapping[str, Any]:
         arguments = dict(super()._connection_arguments())
-        if self._place is not None:
-            arguments["server_hostname"] = certificate_name(self.host, self._place.url_host)
+        if self._endpoint is not None:
+            arguments["server_hostname"] = certificate_name(self.host, self._endpoint.url_host)
         return arguments
 
 

@@ -1,7 +1,7 @@
 """Authentication to Redis with Entra tokens: the user is the object id of the identity, the password is its token.
 
 As Azure Managed Redis requires (Microsoft Learn, "Use Microsoft Entra for cache authentication with Azure Managed
-Redis"). Why not the package `redis-entraid`: docs/adr/0014.
+Redis"). Why not the package `redis-entraid`: docs/adr/0036.
 """
 
 from __future__ import annotations
@@ -18,14 +18,13 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from bridge_common.auth.entra_tokens import Tokens
 from bridge_common.base.errors import OutsideError
-from bridge_common.redis.connections import RenewedCredentials
 
 _REDIS: Final = "redis"
 _ANOTHER_AFTER_S: Final = 5.0
 """Minimum interval of replacing refused tokens: all connections are refused at once, until the cause is fixed."""
 
 
-class EntraCredentials(RenewedCredentials):
+class EntraCredentials:
     """`user`: empty for the object id in the token. Tokens are renewed from the first authentication on."""
 
     def __init__(
@@ -42,30 +41,38 @@ class EntraCredentials(RenewedCredentials):
 
     @property
     def token(self) -> str:
+        """The newest token; empty before the first request."""
         return self._tokens.stored(_REDIS)
 
-    async def get_credentials_async(self) -> tuple[str, str]:
+    async def get(self) -> tuple[str, str]:
+        """User and token; raises `RedisConnectionError` when no token is available."""
         try:
-            token = await self._good_token()
+            token = await self._valid_token()
         except OutsideError as error:
             raise RedisConnectionError(error.message) from error
         if self._renewing is None:
             self._renewing = asyncio.create_task(self._tokens.run(), name="tokens for Redis")
         return self._user or _object_id(token), token
 
+    async def renew(self) -> str:
+        """Fetch the next token now, before the current one is due."""
+        return await self._tokens.fresh(_REDIS, self.token)
+
     def refused(self, token: str) -> None:
+        """Redis refused this token: replace it before it expires."""
         self._refused = token
 
     async def aclose(self) -> None:
+        """Stop renewing tokens."""
         if self._renewing is not None:
             self._renewing.cancel()
             await asyncio.gather(self._renewing, return_exceptions=True)
         await self._tokens.aclose()
 
-    async def _good_token(self) -> str:
+    async def _valid_token(self) -> str:
         if self._refused and self._refused == self.token and time.monotonic() > self._replaced_at + _ANOTHER_AFTER_S:
             self._replaced_at = time.monotonic()
-            return await self._tokens.fresh(_REDIS, self._refused)
+            return await self.renew()
         return await self._tokens.get(_REDIS)
 
 

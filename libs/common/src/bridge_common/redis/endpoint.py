@@ -2,7 +2,7 @@
 
 A connection asks its endpoint for the address each time it opens, has the server checked once connected, and is
 aborted when the server has lost its role. The abort matters most: after a planned failover the old primary stays
-writable for seconds until a sentinel demotes it, and writes in that time are lost.
+writable for seconds until a sentinel demotes it, and writes in that time are lost (docs/adr/0036).
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Endpoint(ABC):
     def __init__(self, url_host: str = "") -> None:
         self.url_host = url_host
         self._address: Address | None = None
-        self._open: WeakSet[Movable] = WeakSet()
+        self._connections: WeakSet[Movable] = WeakSet()
         self._finding = asyncio.Lock()
 
     async def find(self) -> Address:
@@ -61,20 +61,25 @@ class Endpoint(ABC):
                     self._address = await self._look_up()
         return self._address
 
-    def joined(self, connection: Movable) -> None:
-        self._open.add(connection)
+    def register(self, connection: Movable) -> None:
+        """Abort this connection when its server is evicted."""
+        self._connections.add(connection)
 
-    def doubt(self, address: Address) -> None:
-        """Invalidate the address after a failed connection: look it up again before the next one."""
+    def invalidate(self, address: Address) -> None:
+        """A connection to this address failed: look the address up again before the next one."""
         if self._address == address:
             self._address = None
 
-    def leave(self, address: Address) -> None:
-        """Evict a server that does not have the role (any more): abort all connections to it."""
-        self.doubt(address)
-        for connection in list(self._open):
+    def evict(self, address: Address) -> None:
+        """The server does not have the role (any more): abort all connections to it."""
+        self.invalidate(address)
+        for connection in list(self._connections):
             if connection.address == address:
                 connection.abort()
+
+    def has_moved_from(self, address: Address) -> bool:
+        """Whether another server is known to have the role."""
+        return self._address is not None and self._address != address
 
     @abstractmethod
     async def check(self, ask: Callable[..., Awaitable[Any]]) -> None:
@@ -84,8 +89,7 @@ class Endpoint(ABC):
     @abstractmethod
     async def _look_up(self) -> Address: ...
 
-    @abstractmethod
-    async def aclose(self) -> None:
+    async def aclose(self) -> None:  # noqa: B027  # most endpoints have nothing to close
         """Stop watching for changes."""
 
 
@@ -100,8 +104,6 @@ class FixedEndpoint(Endpoint):
 
     async def _look_up(self) -> Address:
         return self._fixed
-
-    async def aclose(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +138,7 @@ class SentinelEndpoint(Endpoint):
         if found.down:
             raise RedisConnectionError(f"the primary of {self._service} is down, and no other is chosen yet")
         if -1 < epoch < found.epoch:
-            self._tell(found)
+            self._log_switch(found)
         return found.address
 
     async def _best_opinion(self) -> _Opinion:
@@ -164,10 +166,10 @@ class SentinelEndpoint(Endpoint):
             await asyncio.sleep(_RETRY_S)
 
     async def _listen(self, sentinel: Redis) -> None:
-        async with sentinel.pubsub() as news:
-            await news.subscribe(_SWITCH)
+        async with sentinel.pubsub() as notifications:
+            await notifications.subscribe(_SWITCH)
             # Also after the subscribe reply itself: earlier notifications were missed.
-            async for _ in news.listen():
+            async for _ in notifications.listen():
                 await self._follow()
 
     async def _follow(self) -> None:
@@ -175,13 +177,13 @@ class SentinelEndpoint(Endpoint):
         if before is None:
             return
         with suppress(RedisConnectionError):
-            now = await self._best_opinion()
-            if now.address != before and self._address == before:
-                self._tell(now)
-                self._address = now.address
-                self.leave(before)
+            found = await self._best_opinion()
+            if found.address != before and self._address == before:
+                self._log_switch(found)
+                self._address = found.address
+                self.evict(before)
 
-    def _tell(self, opinion: _Opinion) -> None:
+    def _log_switch(self, opinion: _Opinion) -> None:
         log.warning("Redis has another primary", extra=fields(service=self._service, epoch=opinion.epoch))
 
     async def aclose(self) -> None:

@@ -15,24 +15,23 @@ from typing import Any, Final, NoReturn, Protocol, cast
 
 import hiredis
 from redis.asyncio import Redis
-from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
 from bridge_common.base.errors import error_text
 from bridge_common.redis.connections import OwnConnection
-from bridge_common.redis.replies import Left, Replies, Told
+from bridge_common.redis.replies import OnMessage, OnUnsubscribed, Replies
 
 _TOKEN_S: Final = 0.5
 """Interval of checks for a newer token."""
 RETRY_S: Final = 0.05
 
 
-def _nobody(_channel: bytes, _message: bytes) -> None:
+def _ignore(_channel: bytes, _message: bytes) -> None:
     pass
 
 
-def _unasked(_channel: bytes) -> bool:
+def _was_not_requested(_channel: bytes) -> bool:
     return False
 
 
@@ -43,14 +42,19 @@ class RedisPipeline:
     inheriting from it, because a compiled class cannot have a base class that is not compiled.
     """
 
-    def __init__(self, on_reply: Callable[[Any], None], told: Told = _nobody, left: Left = _unasked) -> None:
-        """`told` gets the messages of subscribed channels; `left`: see `Left`."""
-        self._replies = Replies(on_reply, told, left)
+    def __init__(
+        self,
+        on_reply: Callable[[Any], None],
+        on_message: OnMessage = _ignore,
+        on_unsubscribed: OnUnsubscribed = _was_not_requested,
+    ) -> None:
+        """The callbacks: see `Replies`."""
+        self._replies = Replies(on_reply, on_message, on_unsubscribed)
         self._gather_s = 0.0
         self._gathering: asyncio.TimerHandle | None = None
         self._lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._transport: asyncio.Transport | None = None
-        self._connection: AbstractConnection | None = None
+        self._connection: OwnConnection | None = None
         self._waits_since = 0.0
         self._patience_s = math.inf
         self._watch: asyncio.TimerHandle | None = None
@@ -58,15 +62,20 @@ class RedisPipeline:
 
     @classmethod
     async def open(
-        cls, redis: Redis, on_reply: Callable[[Any], None], told: Told = _nobody, left: Left = _unasked
+        cls,
+        redis: Redis,
+        on_reply: Callable[[Any], None],
+        on_message: OnMessage = _ignore,
+        on_unsubscribed: OnUnsubscribed = _was_not_requested,
     ) -> RedisPipeline:
-        """A connection as the client `redis` would open it. Raises what redis-py raises."""
-        wire = cls(on_reply, told, left)
-        make: Callable[[], AbstractConnection] = redis.connection_pool.make_connection
+        """A connection as the client `redis`, which is one of `RedisClients`, would open it. Raises the errors of
+        redis-py.
+        """
+        wire = cls(on_reply, on_message, on_unsubscribed)
+        make: Callable[[], OwnConnection] = redis.connection_pool.make_connection
         connection = make()
         await connection.connect()  # type: ignore[no-untyped-call]  # redis-py leaves it bare
-        writer = connection._writer
-        transport = cast(asyncio.Transport, writer.transport) if writer is not None else None
+        transport = connection.transport
         if transport is None or transport.is_closing():
             raise RedisConnectionError("the connection closed as soon as it was open")
         # The library's objects must live as long as the socket: their finalizers would close it.
@@ -104,7 +113,7 @@ class RedisPipeline:
         self._patience_s = patience_s
         self._watch_replies()
         connection = self._connection
-        if isinstance(connection, OwnConnection) and connection.renews:
+        if connection is not None and connection.renews:
             while self.is_open and not connection.outdated:
                 await asyncio.wait([self._lost], timeout=_TOKEN_S)
             # The next connection authenticates with the new token and resends the commands without a reply.
@@ -128,7 +137,7 @@ class RedisPipeline:
 
     def abort(self) -> None:
         """Close the connection at once. Replies that were received already are not dispatched any more."""
-        self._end("dropped by us")
+        self._end("closed by this process")
         if self._transport is not None:
             self._transport.abort()
 
@@ -138,7 +147,7 @@ class RedisPipeline:
         try:
             self._replies.take(data)
         except hiredis.ProtocolError as error:
-            self._give_up(f"this is not the Redis protocol: {error}")
+            self._give_up(f"the server sent data that is not the Redis protocol: {error}")
         if self._gather_s and self._transport is not None and self.is_open:
             self._transport.pause_reading()
             self._gathering = asyncio.get_running_loop().call_later(self._gather_s, self._read_on)
@@ -168,8 +177,7 @@ class RedisPipeline:
             if timer is not None:
                 timer.cancel()
         if self._connection is not None:
-            # Not `disconnect`: it would wait for a protocol that the socket no longer has.
-            self._connection._close()  # type: ignore[no-untyped-call]
+            self._connection.release_transport()
             self._connection = None
 
 
@@ -191,16 +199,20 @@ class PipelineUser(Protocol):
 
 
 async def keep_open(
-    redis: Redis, user: PipelineUser, *, patience_s: float, told: Told = _nobody, left: Left = _unasked
+    redis: Redis,
+    user: PipelineUser,
+    *,
+    patience_s: float,
+    on_message: OnMessage = _ignore,
+    on_unsubscribed: OnUnsubscribed = _was_not_requested,
 ) -> NoReturn:
-    """Keep a connection open for `user` until canceled.
-
-    `patience_s`: see `RedisPipeline.until_lost`; `told` and `left`: see `RedisPipeline`.
+    """Keep a connection open for `user` until canceled. `patience_s`: see `RedisPipeline.until_lost`; the callbacks:
+    see `Replies`.
     """
     while True:
         try:
             await user.before_open()
-            wire = await RedisPipeline.open(redis, user.answered, told, left)
+            wire = await RedisPipeline.open(redis, user.answered, on_message, on_unsubscribed)
         except (RedisError, OSError) as error:
             user.failed(error_text(error))
         else:

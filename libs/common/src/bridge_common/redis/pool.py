@@ -1,4 +1,4 @@
-"""Connection pool, and the client that uses it."""
+"""Connection pool that serves waiting commands in the order of their arrival, and the client that uses it."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.maint_notifications import MaintNotificationsConfig
 
+from bridge_common.redis.connections import OwnConnection
+
 NO_MAINTENANCE_NOTIFICATIONS: Final = MaintNotificationsConfig(enabled=False)
 """redis-py enables them by default. Why we do not: docs/adr/0033."""
 
 
 class OwnPool(ConnectionPool):
-    """When all connections are busy, commands wait for up to `timeout` seconds, first come, first served. The library's
-    blocking pool is not fair (of 200 concurrent commands some waited for a second), and its locks, timers and counters
-    are a third of the cost of a command.
+    """When all connections are busy, commands wait for up to `timeout` seconds, first come, first served. In the
+    library's blocking pool a released connection goes to the next command that asks, not to one that waits
+    (docs/adr/0036).
     """
 
     def __init__(self, *, timeout: float, max_connections: int, scripts: set[str], **kwargs: Any) -> None:
@@ -26,16 +28,18 @@ class OwnPool(ConnectionPool):
         self.scripts = scripts
         """Loaded by each connection that opens from now on."""
         self._free = asyncio.Semaphore(max_connections)
-        self._patience_s = timeout
+        self._timeout_s = timeout
 
-    async def get_connection(self, command_name: str | None = None, *keys: Any, **options: Any) -> AbstractConnection:
+    async def get_connection(self, command_name: str | None = None, *keys: Any, **options: Any) -> OwnConnection:
         if self._free.locked():
             await self._wait()
         else:
             await self._free.acquire()
-        async with self._lock:
-            connection: AbstractConnection = self.get_available_connection()  # type: ignore[no-untyped-call]
+        connection: OwnConnection = self.get_available_connection()  # type: ignore[no-untyped-call]
         try:
+            if connection.outdated:
+                # It opens again with the newest token.
+                await connection.disconnect(nowait=True)
             await self.ensure_connection(connection)
         except BaseException:
             await self.release(connection)
@@ -44,19 +48,15 @@ class OwnPool(ConnectionPool):
 
     async def _wait(self) -> None:
         try:
-            async with asyncio.timeout(self._patience_s):
+            async with asyncio.timeout(self._timeout_s):
                 await self._free.acquire()
         except TimeoutError:
-            busy = f"all {self.max_connections} connections to Redis were busy for {self._patience_s:g} s"
+            busy = f"all {self.max_connections} connections to Redis were busy for {self._timeout_s:g} s"
             raise RedisConnectionError(busy) from None
 
     async def release(self, connection: AbstractConnection) -> None:
         try:
-            async with self._lock:
-                self._in_use_connections.remove(connection)
-                if connection.should_reconnect():  # type: ignore[no-untyped-call]  # redis-py leaves it bare
-                    await connection.disconnect()
-                self._available_connections.append(connection)
+            await super().release(connection)
         finally:
             self._free.release()
 

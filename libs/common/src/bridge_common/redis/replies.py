@@ -1,4 +1,4 @@
-"""Parses the data of one Redis connection and dispatches replies and published messages."""
+"""Parses the data of one Redis connection and dispatches replies and published messages. No I/O."""
 
 from __future__ import annotations
 
@@ -7,23 +7,37 @@ from typing import Any, Final, TypeAlias
 
 import hiredis
 
-Told: TypeAlias = Callable[[bytes, bytes], None]
+OnMessage: TypeAlias = Callable[[bytes, bytes], None]
 """Called with the channel and the message. Must not block."""
+OnUnsubscribed: TypeAlias = Callable[[bytes], bool]
+"""Called with an unsubscribed channel; returns whether that is the pending reply. A server also unsubscribes on its
+own, when its cluster moves the slot."""
 _PUSH: Final = hiredis.PushNotification
 _MESSAGES: Final = (b"message", b"smessage")
 _SUBSCRIBED: Final = (b"subscribe", b"ssubscribe")
 _UNSUBSCRIBED: Final = (b"unsubscribe", b"sunsubscribe")
-Left: TypeAlias = Callable[[bytes], bool]
-"""Called with an unsubscribed channel; returns whether that is the pending reply. A server does so on its
-own when its cluster moves the slot."""
+_PASSING: Final = frozenset(
+    {
+        *("READONLY", "OOM", "CLUSTERDOWN", "MASTERDOWN", "TRYAGAIN", "MISCONF", "NOREPLICAS", "LOADING", "BUSY"),
+        *("MOVED", "ASK"),
+    }
+)
+
+
+def refusal_is_passing(text: str) -> bool:
+    """Whether the refusal is temporary: due to the server's state (failover, full memory), not to the command.
+
+    `text`: an error reply, whose first word is Redis's error code.
+    """
+    return text.partition(" ")[0] in _PASSING
 
 
 class Replies:
     """`on_reply` gets each reply: bytes, int, None, list, dict, or a `hiredis.ReplyError`. The reply to a subscribe is
-    a `hiredis.PushNotification`. An unsubscribe leads to a call of `left`, or to an error reply.
+    a `hiredis.PushNotification`. An unsubscribe leads to a call of `on_unsubscribed`, or to an error reply.
     """
 
-    def __init__(self, on_reply: Callable[[Any], None], told: Told, left: Left) -> None:
+    def __init__(self, on_reply: Callable[[Any], None], on_message: OnMessage, on_unsubscribed: OnUnsubscribed) -> None:
         self.due = 0
         """Number of pending replies; the sender of commands increases it."""
         self.closed = False
@@ -31,8 +45,8 @@ class Replies:
         parser = hiredis.Reader()
         self._feed, self._next = parser.feed, parser.gets
         self._on_reply = on_reply
-        self._told = told
-        self._left = left
+        self._on_message = on_message
+        self._on_unsubscribed = on_unsubscribed
 
     def take(self, data: bytes) -> None:
         """Dispatch all complete replies. Raises `hiredis.ProtocolError`."""
@@ -43,10 +57,10 @@ class Replies:
                 return
             if type(reply) is _PUSH:
                 if reply[0] in _MESSAGES:
-                    self._told(reply[1], reply[2])
+                    self._on_message(reply[1], reply[2])
                     continue
                 if reply[0] not in _SUBSCRIBED:
-                    if reply[0] in _UNSUBSCRIBED and self._left(reply[1]):
+                    if reply[0] in _UNSUBSCRIBED and self._on_unsubscribed(reply[1]):
                         self.due -= 1
                     continue
             self.due -= 1
