@@ -8,7 +8,6 @@ import logging
 import pytest
 
 from bridge_common.redis.clients import RedisClients, command
-from bridge_common.streams import writer as stream_writer
 from bridge_common.streams.writer import TRIM_EVERY, StreamWriter
 from bridge_common.wire.entries import Audio, Dtmf
 from bridge_common.wire.entry_codec import encode
@@ -249,9 +248,8 @@ async def test_an_outage_is_logged_once_with_its_end(
     assert caplog.messages == ["stream write failing", "stream write works again"]
 
 
-async def test_the_oldest_go_when_too_many_wait(clients: RedisClients, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream_writer, "MAX_WAITING", 10)
-    key, writer, fences = await make_stream(clients.control), StreamWriter(clients.media), Fences()
+async def test_oldest_entries_are_dropped_at_the_limit(clients: RedisClients) -> None:
+    key, writer, fences = await make_stream(clients.control), StreamWriter(clients.media, max_waiting=10), Fences()
     outlet = fences.outlet(writer, key, 1)
     for n in range(25):
         outlet.append(Dtmf(str(n)))

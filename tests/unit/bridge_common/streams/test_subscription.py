@@ -1,4 +1,4 @@
-"""How far a stream was read, and the command that reads on, which is what hiredis would pack."""
+"""Position in a stream, and the command that reads after it, byte for byte as hiredis packs it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_many_streams_in_one_command(names: tuple[str, ...]) -> None:
     assert read_command(streams, 64) == pack(b"XREAD", b"COUNT", 64, b"STREAMS", *names, *cursors)
 
 
-def test_a_moved_cursor_is_asked_for() -> None:
+def test_the_command_has_the_current_cursor() -> None:
     one = subscription("s", "0-0")
     one.move(b"5-1")
     assert read_command([one], 1) == pack(b"XREAD", b"COUNT", 1, b"STREAMS", "s", "5-1")
@@ -27,14 +27,14 @@ def test_a_moved_cursor_is_asked_for() -> None:
     assert read_command([one], 1) == pack(b"XREAD", b"COUNT", 1, b"STREAMS", "s", "5-2")
 
 
-def test_only_the_next_of_the_same_writer_follows() -> None:
+def test_only_the_next_entry_of_the_same_writer_follows() -> None:
     one = subscription("s", "1764-9")
     assert one.next_id == b"1764-10"
     one.step()
     assert (one.cursor, one.next_id) == (b"1764-10", b"1764-11")
 
 
-def test_nothing_follows_after_track_was_lost_until_it_is_found_again() -> None:
+def test_nothing_follows_between_losing_track_and_the_next_read() -> None:
     one = subscription("s", "5-1")
     one.lose_track()
     assert one.next_id == b""
@@ -46,7 +46,7 @@ def test_nothing_follows_after_track_was_lost_until_it_is_found_again() -> None:
 
 
 @pytest.mark.parametrize(
-    ("entry_id", "had"),
+    ("entry_id", "expected"),
     [
         (b"5-9", True),
         (b"5-10", True),
@@ -60,8 +60,8 @@ def test_nothing_follows_after_track_was_lost_until_it_is_found_again() -> None:
         (b"five-1", False),
     ],
 )
-def test_what_was_had_is_told_by_number_and_not_by_letter(entry_id: bytes, had: bool) -> None:
-    assert subscription("s", "5-10").has(entry_id) is had
+def test_ids_are_compared_as_numbers(entry_id: bytes, expected: bool) -> None:
+    assert subscription("s", "5-10").has(entry_id) is expected
 
 
 def test_a_cursor_may_be_without_a_sequence() -> None:
@@ -79,7 +79,7 @@ def test_silence_is_the_time_between_answered_reads_that_found_nothing() -> None
 
 
 def test_time_without_answers_is_no_silence() -> None:
-    """Redis was away, or this process stood still."""
+    """Redis was unreachable, or this process was stalled."""
     one = subscription("s", "5-1")
     one.found_nothing(100.0)
     one.found_nothing(100.1)

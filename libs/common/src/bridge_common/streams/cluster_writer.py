@@ -21,7 +21,7 @@ class ClusterWriter(StreamWriter):
         super().__init__(redis, sharded=True)
         self._cluster = redis
         self._of_slot: dict[int, StreamWriter] = {}
-        self._crew = TaskSupervisor()
+        self._tasks = TaskSupervisor()
 
     def outlet(
         self, key: str, epoch: int, on_fenced: Callable[[], None], on_missing: Callable[[], None] | None = None
@@ -32,13 +32,13 @@ class ClusterWriter(StreamWriter):
         await asyncio.gather(*(writer.flush() for writer in self._of_slot.values()))
 
     async def run(self) -> None:
-        await self._crew.run()
+        await self._tasks.run()
 
     def _writer_of(self, key: str) -> StreamWriter:
         slot = slot_of(key)
         if slot not in self._of_slot:
             writer = self._of_slot[slot] = StreamWriter(self._cluster.server_of(key), sharded=True)
-            self._crew.join(writer.run)
+            self._tasks.join(writer.run)
         return self._of_slot[slot]
 
 

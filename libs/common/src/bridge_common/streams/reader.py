@@ -36,7 +36,7 @@ class StreamReader:
         self._redis = redis
         self._quiet_s = quiet_s
         self._parts: list[ReaderConnection] = []
-        self._crew = TaskSupervisor()
+        self._tasks = TaskSupervisor()
         self.bad_entries = 0
 
     def add(self, key: str, cursor: str, sink: Sink) -> None:
@@ -45,14 +45,14 @@ class StreamReader:
         Raises `ValueError` for a cursor that is not an entry id: `$` would lose entries between two reads.
         """
         if not _ENTRY_ID.fullmatch(cursor):
-            raise ValueError(f"a cursor is an entry id, not {cursor!r}")
+            raise ValueError(f"{cursor!r} is not an entry id: start with 0-0 or the id of the last entry read")
         self.remove(key)
         redis = server_of(self._redis, key)
         part = min((part for part in self._parts if part.redis is redis), key=len, default=None)
         if part is None or len(part) >= READER_STREAMS:
             part = ReaderConnection(redis, isinstance(self._redis, ClusterRedis), self._quiet_s, self._count_bad_entry)
             self._parts.append(part)
-            self._crew.join(part.run)
+            self._tasks.join(part.run)
         part.add(Subscription(key, cursor.encode(), sink))
 
     def remove(self, key: str) -> None:
@@ -67,7 +67,7 @@ class StreamReader:
         return max((part.silent_s(key) for part in self._parts), default=0.0)
 
     async def run(self) -> None:
-        await self._crew.run()
+        await self._tasks.run()
 
     def _count_bad_entry(self) -> None:
         self.bad_entries += 1

@@ -19,15 +19,16 @@ from redis.exceptions import ResponseError
 from bridge_common.base.errors import EntryError, error_text
 from bridge_common.base.log import fields
 from bridge_common.observability.telemetry import REDIS_OUTAGES
-from bridge_common.redis.clients import is_passing, refusal_is_passing
+from bridge_common.redis.clients import is_passing
 from bridge_common.redis.pipeline import RedisPipeline, keep_open, pack
+from bridge_common.redis.replies import refusal_is_passing
 from bridge_common.streams.stream_entries import xread
 from bridge_common.streams.subscription import Subscription, read_command
 from bridge_common.wire.entry_codec import FIELD, decode
 
 log = logging.getLogger(__name__)
 
-_UNTOLD_S: Final = 0.005
+_POLL_S: Final = 0.005
 """Read interval of a stream with entries that were not published, because its writer does not publish, and of all
 streams if the server refuses subscriptions."""
 _COUNT: Final = 64
@@ -35,7 +36,7 @@ _COUNT_AFTER_FAILURE: Final = 4
 """Entries per stream after a failed read: a reply too large for the timeout would otherwise fail forever."""
 _PATIENCE_S: Final = 0.5
 _NEVER: Final = math.inf
-_NOT_FOR_US: Final = ("NOPERM", "ERR")
+_NOT_SUPPORTED: Final = ("NOPERM", "ERR")
 """Start of a permanent refusal: an ACL without channels, a server without the command."""
 _READ: Final = b""
 _SUBSCRIBE: Final = b" "
@@ -54,34 +55,34 @@ class ReaderConnection:
         )
         self._on_bad_entry = on_bad_entry
         self._subscriptions: dict[bytes, Subscription] = {}
-        self._asked: dict[bytes, Subscription] | None = None
+        self._reading: dict[bytes, Subscription] | None = None
         """Streams of the read in progress. A stream that is removed and added again is another subscription."""
-        self._awaited: deque[bytes] = deque()
+        self._pending: deque[bytes] = deque()
         """Kind of each pending reply: `_READ`, `_SUBSCRIBE`, or the channel of an unsubscribe."""
         self._wire: RedisPipeline | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._planned = False
-        """`_look` is scheduled for the end of this loop iteration."""
+        self._scheduled = False
+        """`_read_due` is scheduled for the end of this loop iteration."""
         self._quiet_s = quiet_s
         self._quiet_at = 0.0
         """Loop time of the next read of streams without publications."""
-        self._is_told = True
+        self._subscribes = True
         """The server permits subscriptions."""
         self._failing = False
-        self._one_is_refused = False
+        self._key_is_refused = False
 
     def __len__(self) -> int:
         return len(self._subscriptions)
 
     def add(self, subscription: Subscription) -> None:
         self._subscriptions[subscription.channel] = subscription
-        self._listen(subscription)
-        self._look_soon()
+        self._subscribe_to(subscription)
+        self._schedule_read()
 
     def remove(self, key: str) -> None:
         removed = self._subscriptions.pop(key.encode(), None)
-        if removed is not None and self._wire is not None and self._is_told:
-            self._awaited.append(removed.channel)
+        if removed is not None and self._wire is not None and self._subscribes:
+            self._pending.append(removed.channel)
             self._wire.send(pack(self._unsubscribe, removed.channel))
 
     def silent_s(self, key: str) -> float:
@@ -90,27 +91,29 @@ class ReaderConnection:
         return 0.0 if subscription is None else subscription.silent_s
 
     async def run(self) -> None:
-        await keep_open(self.redis, self, patience_s=_PATIENCE_S, told=self._told, left=self._left)
+        await keep_open(
+            self.redis, self, patience_s=_PATIENCE_S, on_message=self._published, on_unsubscribed=self._unsubscribed
+        )
 
     # -- PipelineUser
     async def before_open(self) -> None:
-        if self._one_is_refused:
+        if self._key_is_refused:
             await self._drop_refused()
 
     def opened(self, wire: RedisPipeline) -> None:
         self._wire = wire
         for subscription in self._subscriptions.values():
-            subscription.look_at = 0.0
-        self._listen(*self._subscriptions.values())
-        self._look_soon()
+            subscription.read_at = 0.0
+        self._subscribe_to(*self._subscriptions.values())
+        self._schedule_read()
 
     def closed(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         self._wire = None
-        self._asked = None
-        self._awaited.clear()
+        self._reading = None
+        self._pending.clear()
         for subscription in self._subscriptions.values():
             subscription.break_silence()
 
@@ -121,17 +124,17 @@ class ReaderConnection:
         self._failing = True
 
     # -- channels
-    def _listen(self, *streams: Subscription) -> None:
+    def _subscribe_to(self, *streams: Subscription) -> None:
         """Subscribe before the first read, so that no entry is missed between the read and the publications."""
         for stream in streams:
             stream.lose_track()
-        if self._wire is not None and self._is_told and streams:
-            self._awaited.extend(_SUBSCRIBE for _ in streams)
+        if self._wire is not None and self._subscribes and streams:
+            self._pending.extend(_SUBSCRIBE for _ in streams)
             # One command per channel: a cluster refuses channels of several slots in one command.
             packed = b"".join([pack(self._subscribe, stream.channel) for stream in streams])
             self._wire.send(packed, replies=len(streams))
 
-    def _told(self, channel: bytes, message: bytes) -> None:
+    def _published(self, channel: bytes, message: bytes) -> None:
         """`message`: the entry's id, a space and the entry."""
         subscription = self._subscriptions.get(channel)
         if subscription is None:
@@ -139,32 +142,32 @@ class ReaderConnection:
         entry_id, _, payload = message.partition(b" ")
         if entry_id == subscription.next_id:
             subscription.step()
-            self._hand_out(subscription, entry_id, payload)
+            self._deliver(subscription, entry_id, payload)
         elif not subscription.has(entry_id):
             subscription.lose_track()
-            subscription.look_at = 0.0
-            self._look_soon()
+            subscription.read_at = 0.0
+            self._schedule_read()
 
-    def _left(self, channel: bytes) -> bool:
-        if not self._awaited or self._awaited[0] != channel:
+    def _unsubscribed(self, channel: bytes) -> bool:
+        if not self._pending or self._pending[0] != channel:
             return False
-        self._awaited.popleft()
+        self._pending.popleft()
         return True
 
     # -- reading
-    def _look_soon(self) -> None:
-        """Schedule `_look` at the end of this loop iteration; a read in progress schedules the next one itself."""
-        if not self._planned and self._asked is None and self._wire is not None:
-            self._planned = True
-            asyncio.get_running_loop().call_soon(self._look)
+    def _schedule_read(self) -> None:
+        """Schedule `_read_due` at the end of this loop iteration; a read in progress schedules the next one itself."""
+        if not self._scheduled and self._reading is None and self._wire is not None:
+            self._scheduled = True
+            asyncio.get_running_loop().call_soon(self._read_due)
 
-    def _look(self) -> None:
+    def _read_due(self) -> None:
         """Read the streams that are due, or set a timer for the first of them."""
-        self._planned = False
+        self._scheduled = False
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._wire is None or self._asked is not None or not self._subscriptions:
+        if self._wire is None or self._reading is not None or not self._subscriptions:
             return
         loop = asyncio.get_running_loop()
         now = loop.time()
@@ -172,18 +175,18 @@ class ReaderConnection:
         if now >= self._quiet_at:
             self._quiet_at = now + self._quiet_s
             for stream in streams:
-                if stream.was_told:
+                if stream.was_published:
                     stream.break_silence()
                 else:
-                    stream.look_at = now
-                stream.was_told = False
-        due = [stream for stream in streams if stream.look_at <= now]
+                    stream.read_at = now
+                stream.was_published = False
+        due = [stream for stream in streams if stream.read_at <= now]
         if not due:
-            first = min([stream.look_at for stream in streams])
-            self._timer = loop.call_at(min(first, self._quiet_at), self._look)
+            first = min([stream.read_at for stream in streams])
+            self._timer = loop.call_at(min(first, self._quiet_at), self._read_due)
             return
-        self._asked = {stream.channel: stream for stream in due}
-        self._awaited.append(_READ)
+        self._reading = {stream.channel: stream for stream in due}
+        self._pending.append(_READ)
         self._wire.send(read_command(due, self._count))
 
     @property
@@ -191,14 +194,14 @@ class ReaderConnection:
         return _COUNT_AFTER_FAILURE if self._failing else _COUNT
 
     def answered(self, reply: Any) -> None:
-        is_read = self._awaited.popleft() == _READ
+        is_read = self._pending.popleft() == _READ
         if isinstance(reply, ReplyError):
             self._refused(str(reply), reading=is_read)
         elif is_read:
-            self._found(reply or {})
+            self._read(reply or {})
 
-    def _found(self, reply: dict[bytes, Sequence[_Stored]]) -> None:
-        asked, self._asked = self._asked or {}, None
+    def _read(self, reply: dict[bytes, Sequence[_Stored]]) -> None:
+        asked, self._reading = self._reading or {}, None
         most = self._count
         if self._failing:
             self._failing = False
@@ -218,12 +221,12 @@ class ReaderConnection:
                     subscription.move(entry_id)
                     if content is not None:
                         # field, value, field, value, …
-                        self._hand_out(subscription, entry_id, content[1] if content[0] == FIELD else b"")
+                        self._deliver(subscription, entry_id, content[1] if content[0] == FIELD else b"")
             more = len(entries) >= most
-            subscription.look_at = 0.0 if more else now + _UNTOLD_S if entries else _NEVER
-        self._look_soon()
+            subscription.read_at = 0.0 if more else now + _POLL_S if entries else _NEVER
+        self._schedule_read()
 
-    def _hand_out(self, subscription: Subscription, entry_id: bytes, payload: bytes) -> None:
+    def _deliver(self, subscription: Subscription, entry_id: bytes, payload: bytes) -> None:
         try:
             entry = decode(payload)
         except EntryError as error:
@@ -241,13 +244,13 @@ class ReaderConnection:
 
     # -- when Redis refuses
     def _refused(self, reason: str, *, reading: bool) -> None:
-        if not reading and reason.partition(" ")[0] in _NOT_FOR_US:
-            if self._is_told:
+        if not reading and reason.partition(" ")[0] in _NOT_SUPPORTED:
+            if self._subscribes:
                 log.warning("SUBSCRIBE refused; polling instead", extra=fields(error=reason))
-                self._is_told, self._quiet_s = False, _UNTOLD_S
+                self._subscribes, self._quiet_s = False, _POLL_S
             return
         self.failed(reason)
-        self._one_is_refused = not refusal_is_passing(reason)
+        self._key_is_refused = not refusal_is_passing(reason)
         if self._wire is not None:
             self._wire.abort()
         self.closed()
@@ -261,4 +264,4 @@ class ReaderConnection:
                 if not is_passing(error) and self._subscriptions.get(key) is subscription:
                     self.remove(subscription.key)
                     log.error("stream refused", extra=fields(key=subscription.key, error=error_text(error)))
-        self._one_is_refused = False
+        self._key_is_refused = False

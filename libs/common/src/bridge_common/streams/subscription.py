@@ -28,11 +28,11 @@ class Subscription:
         "channel",
         "cursor",
         "key",
-        "look_at",
         "next_id",
         "packed_key",
+        "read_at",
         "sink",
-        "was_told",
+        "was_published",
     )
 
     def __init__(self, key: str, cursor: bytes, sink: Sink) -> None:
@@ -43,9 +43,9 @@ class Subscription:
         """The key in RESP, as a part of a command."""
         self.sink = sink
         self.next_id = _NOTHING
-        self.look_at = 0.0
+        self.read_at = 0.0
         """Loop time at which to read the stream itself."""
-        self.was_told = False
+        self.was_published = False
         """An entry was published since the reader last reset this."""
         self._silent_from = self._silent_at = 0.0
         self.move(cursor)
@@ -74,7 +74,7 @@ class Subscription:
 
     def step(self) -> None:
         """Advance to `next_id`, which was published."""
-        self.was_told = True
+        self.was_published = True
         self.cursor = self.next_id
         self._seq += 1
         self.next_id = b"%b%d" % (self._start, self._seq + 1)
