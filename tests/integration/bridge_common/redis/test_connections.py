@@ -134,7 +134,7 @@ async def test_a_canceled_handshake_leaves_no_connection_in_resp2(there: RedisCl
     await there.control.hset("hash", "field", "1")
     for iterations in range(60):
         await there.control.connection_pool.disconnect()
-        handshake = asyncio.create_task(there.control.ping())
+        handshake = asyncio.create_task(command(there.control, "PING"))
         for _ in range(iterations):
             await asyncio.sleep(0)
         handshake.cancel()

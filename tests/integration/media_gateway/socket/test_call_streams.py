@@ -117,9 +117,9 @@ async def test_a_call_that_redis_lost_goes_on_when_it_is_written_again(
         assert record is not None
         await clients.control.flushall()
         writer = gateway.service._around.writer
-        queued = writer._queued
+        appended = writer.appended
         await acs.frame(b"\x02\x00" * 480)
-        await eventually(lambda: writer._queued > queued and writer._settled == writer._queued)
+        await eventually(lambda: writer.appended > appended and writer.waiting == 0)
         assert await line.store.restore(record, "relay-1|7")
         await acs.frame(b"\x03\x00" * 480)
         await eventually(lambda: len(audio_of(line)) == 2)

@@ -3,8 +3,8 @@
 They send without the library's `asyncio.wait_for`. Under Python 3.11 it creates a task per command and loses a
 cancellation that arrives when the inner future ends (python/cpython#86296): a sending loop would then run forever.
 
-The private attributes of redis-py that the services use are all in this module: `_writer`, `_close` and
-`_connection_arguments`. docs/adr/0036 has the reasons.
+The private attributes of redis-py that the services use are all in this module: `_writer`, `_close`,
+`_send_packed_command` and `_connection_arguments`. docs/adr/0036 has the reasons.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ class OwnConnection(AbstractConnection):
             await super().connect_check_health(check_health, retry_socket_connect and endpoint is None)
         except (RedisConnectionError, RedisTimeoutError) as error:
             if self._credentials is not None and isinstance(error, AuthenticationError):
-                self._credentials.refused(self.password)
+                self._credentials.refused(self.password or "")
             if endpoint is not None:
                 endpoint.invalidate(self.address)
             raise
@@ -144,8 +144,7 @@ class OwnConnection(AbstractConnection):
             command = [command.encode() if isinstance(command, str) else command]
         try:
             async with asyncio.timeout(self.socket_timeout):
-                self._writer.writelines(command)
-                await self._writer.drain()
+                await self._send_packed_command(command)
         except BaseException as error:
             # The command may have been sent in part, so the connection cannot be used any more.
             await self.disconnect(nowait=True)

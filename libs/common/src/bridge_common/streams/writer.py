@@ -158,6 +158,11 @@ class StreamWriter:
             self._schedule_write()
 
     @property
+    def appended(self) -> int:
+        """Number of entries so far, dropped ones included."""
+        return self._log.added
+
+    @property
     def waiting(self) -> int:
         """Number of entries that are not written or not acknowledged yet."""
         return self._log.unsettled
