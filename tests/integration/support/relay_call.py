@@ -205,7 +205,7 @@ class Call:
 
     async def say(self, *pieces: Say) -> None:
         for piece in pieces:
-            assert (await self.says.add(self.call_id, piece, most_a_minute=60)).fate is AnnouncementOutcome.ADDED
+            assert (await self.says.add(self.call_id, piece, most_a_minute=60)).outcome is AnnouncementOutcome.ADDED
 
     async def flush(self) -> None:
         await self._writer.flush()

@@ -118,7 +118,7 @@ async def test_a_barge_in_drops_the_rest_and_the_writer_is_notified(clients: Red
 
 
 async def _refused(call: Call) -> str:
-    fate = (await call.says.add(call.call_id, Say("say_1", len(TEXT), " More."), most_a_minute=60)).fate
+    fate = (await call.says.add(call.call_id, Say("say_1", len(TEXT), " More."), most_a_minute=60)).outcome
     return "" if fate == "added" else str(fate)
 
 

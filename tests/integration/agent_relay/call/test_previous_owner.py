@@ -111,7 +111,7 @@ class Handed:
     async def over(self) -> tuple[Claim, Claim]:
         await self.old.offer("call_1")
         [before] = await self.old.claim(1)
-        await self.old.release(before, speaks_on=True)
+        await self.old.release(before, keep_downlink=True)
         [claim] = await self.new.claim(1)
         return before, claim
 
@@ -119,7 +119,7 @@ class Handed:
 async def test_it_is_not_asked_where_it_stopped_before_there_is_a_session(clients: RedisClients, mine: Fleet) -> None:
     handed, requests = Handed(clients), list[bool]()
     before, claim = await handed.over()
-    previous = _owner(mine, claim.speaker, before.epoch)
+    previous = _owner(mine, claim.previous_owner, before.epoch)
 
     def is_ready() -> bool:
         requests.append(True)
@@ -134,7 +134,7 @@ async def test_it_is_not_asked_where_it_stopped_before_there_is_a_session(client
 async def test_an_owner_that_stopped_and_left_has_stored_where(clients: RedisClients, mine: Fleet) -> None:
     handed = Handed(clients)
     before, claim = await handed.over()
-    previous = _owner(mine, claim.speaker, before.epoch)
+    previous = _owner(mine, claim.previous_owner, before.epoch)
     await handed.old.note_stop(before, "7-40", "7-1")
     await previous.watch()
     assert not previous.speaks
@@ -145,7 +145,7 @@ async def test_an_owner_that_stores_no_stop_is_not_waited_for(clients: RedisClie
     """It is frozen, or runs a version that does not store it."""
     handed = Handed(clients)
     before, claim = await handed.over()
-    previous = _owner(mine, claim.speaker, before.epoch)
+    previous = _owner(mine, claim.previous_owner, before.epoch)
     began = asyncio.get_running_loop().time()
     assert await asyncio.wait_for(previous.stop(handed.new, claim, lambda: True), 2) is None
     assert asyncio.get_running_loop().time() >= began + STOP_WITHIN_S

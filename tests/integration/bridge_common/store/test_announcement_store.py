@@ -1,4 +1,4 @@
-"""What is to be said in a call, on a real server."""
+"""Announcements of a call on a real server."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ async def claimed(leases: Leases) -> Claim:
     return claim
 
 
-async def test_pieces_stand_in_order_and_wake_the_relays_once(
+async def test_pieces_are_stored_in_order_and_wake_the_relays_once(
     clients: RedisClients, keys: Keys, says: AnnouncementStore, calls: CallStore, leases: Leases
 ) -> None:
     await calls.create(RECORD)
@@ -64,15 +64,15 @@ async def test_pieces_stand_in_order_and_wake_the_relays_once(
     assert 0 < await clients.control.ttl(keys.say(CALL)) <= LIVE_TTL_S
 
 
-async def test_a_call_that_does_not_live_takes_nothing(says: AnnouncementStore, calls: CallStore) -> None:
-    assert (await says.add(CALL, FIRST, most_a_minute=5)).fate is AnnouncementOutcome.UNKNOWN
+async def test_a_call_that_is_not_live_accepts_no_announcement(says: AnnouncementStore, calls: CallStore) -> None:
+    assert (await says.add(CALL, FIRST, most_a_minute=5)).outcome is AnnouncementOutcome.UNKNOWN
     await calls.create(RECORD)
     await calls.save(RECORD, dataclasses.replace(RECORD, status=Status.ENDED))
-    assert (await says.add(CALL, FIRST, most_a_minute=5)).fate is AnnouncementOutcome.ENDED
+    assert (await says.add(CALL, FIRST, most_a_minute=5)).outcome is AnnouncementOutcome.ENDED
     assert not await says.waits(CALL)
 
 
-async def test_the_end_of_the_call_ends_it(
+async def test_announcements_expire_with_the_call(
     clients: RedisClients, keys: Keys, says: AnnouncementStore, calls: CallStore
 ) -> None:
     await calls.create(RECORD)
@@ -81,18 +81,18 @@ async def test_the_end_of_the_call_ends_it(
     assert 0 < await clients.control.ttl(keys.say(CALL)) <= ENDED_TTL_S
 
 
-async def test_too_many_in_a_minute(says: AnnouncementStore, calls: CallStore) -> None:
+async def test_limit_of_announcements_per_minute(says: AnnouncementStore, calls: CallStore) -> None:
     await calls.create(RECORD)
-    fates = [await says.add(CALL, Say(f"say_{n}", 0, "Yes."), most_a_minute=2) for n in range(6)]
+    outcomes = [await says.add(CALL, Say(f"say_{n}", 0, "Yes."), most_a_minute=2) for n in range(6)]
     # A minute may have turned between two of them.
-    assert fates[:2] == [Added(AnnouncementOutcome.ADDED)] * 2
-    assert any(added.fate is AnnouncementOutcome.OFTEN and 0 < added.retry_ms <= 60_000 for added in fates)
-    assert (await says.add(CALL, Say("say_0", 4, " More."), most_a_minute=2)).fate is AnnouncementOutcome.ADDED, (
-        "it has begun"
+    assert outcomes[:2] == [Added(AnnouncementOutcome.ADDED)] * 2
+    assert any(added.outcome is AnnouncementOutcome.OFTEN and 0 < added.retry_ms <= 60_000 for added in outcomes)
+    assert (await says.add(CALL, Say("say_0", 4, " More."), most_a_minute=2)).outcome is AnnouncementOutcome.ADDED, (
+        "it was accepted before"
     )
 
 
-async def test_too_much_waits(
+async def test_limit_of_waiting_pieces(
     clients: RedisClients, keys: Keys, says: AnnouncementStore, calls: CallStore, leases: Leases
 ) -> None:
     await calls.create(RECORD)
@@ -100,14 +100,14 @@ async def test_too_much_waits(
         for _ in range(SAY_LENGTH):
             pipe.xadd(keys.say(CALL), {"e": "x"})
         await pipe.execute()
-    assert (await says.add(CALL, FIRST, most_a_minute=5)).fate is AnnouncementOutcome.FULL
+    assert (await says.add(CALL, FIRST, most_a_minute=5)).outcome is AnnouncementOutcome.FULL
     claim = await claimed(leases)
     newest = (await command(clients.control, "XREVRANGE", keys.say(CALL), "+", "-", "COUNT", 1))[0][0].decode()
     await says.note_said(claim, leases.owner_text(claim), said="say_0:9", dropped="", keep_from=newest)
-    assert (await says.add(CALL, FIRST, most_a_minute=5)).fate is AnnouncementOutcome.ADDED
+    assert (await says.add(CALL, FIRST, most_a_minute=5)).outcome is AnnouncementOutcome.ADDED
 
 
-async def test_what_was_said_is_noted_by_the_holder_of_the_call_only(
+async def test_only_the_owner_of_the_call_stores_the_progress(
     clients: RedisClients, keys: Keys, says: AnnouncementStore, calls: CallStore, leases: Leases
 ) -> None:
     await calls.create(RECORD)
@@ -119,15 +119,15 @@ async def test_what_was_said_is_noted_by_the_holder_of_the_call_only(
     assert record.said == "say_1:14"
     assert len(await pieces(clients, keys)) == 1
     assert not await says.note_said(claim, "relay-2|9", said="say_1:99", dropped="say_1", keep_from="")
-    assert (await says.add(CALL, Say("say_1", 14, "On."), most_a_minute=5)).fate is AnnouncementOutcome.ADDED
+    assert (await says.add(CALL, Say("say_1", 14, "On."), most_a_minute=5)).outcome is AnnouncementOutcome.ADDED
 
 
-async def test_a_say_that_was_cut_short_takes_no_more(
+async def test_an_interrupted_announcement_accepts_no_further_pieces(
     says: AnnouncementStore, calls: CallStore, leases: Leases
 ) -> None:
     await calls.create(RECORD)
     await says.add(CALL, FIRST, most_a_minute=5)
     claim = await claimed(leases)
     await says.note_said(claim, leases.owner_text(claim), said="say_1:14", dropped="say_9 say_1", keep_from="")
-    assert (await says.add(CALL, Say("say_1", 14, "On."), most_a_minute=5)).fate is AnnouncementOutcome.INTERRUPTED
-    assert (await says.add(CALL, Say("say_2", 0, "New."), most_a_minute=5)).fate is AnnouncementOutcome.ADDED
+    assert (await says.add(CALL, Say("say_1", 14, "On."), most_a_minute=5)).outcome is AnnouncementOutcome.INTERRUPTED
+    assert (await says.add(CALL, Say("say_2", 0, "New."), most_a_minute=5)).outcome is AnnouncementOutcome.ADDED

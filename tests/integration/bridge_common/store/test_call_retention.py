@@ -1,4 +1,4 @@
-"""How long a call's record and transcript are kept, what goes with its end, and what erasing leaves."""
+"""Retention of a call's record and transcript, data that is deleted when the call ends, and erasure."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def store(clients: RedisClients, keys: Keys) -> CallStore:
     return CallStore(clients.control, keys)
 
 
-async def test_what_people_are_not_shown_goes_when_the_call_ends(
+async def test_private_entries_are_deleted_when_the_call_ends(
     store: CallStore, clients: RedisClients, keys: Keys
 ) -> None:
     await store.create(RECORD)
@@ -37,7 +37,7 @@ async def test_what_people_are_not_shown_goes_when_the_call_ends(
     assert await store.read_whole_transcript(CALL) == [Notice("keys", "2", 1), Notice("keys", "2", 2)]
 
 
-async def test_each_is_kept_for_its_own_time(clients: RedisClients, keys: Keys) -> None:
+async def test_record_and_transcript_have_their_own_retention(clients: RedisClients, keys: Keys) -> None:
     store = CallStore(clients.control, keys, record_s=1000, transcript_s=100)
     await store.create(RECORD)
     await store.end_streams(CALL, "hung up")
@@ -50,7 +50,7 @@ async def test_each_is_kept_for_its_own_time(clients: RedisClients, keys: Keys) 
     assert 0 < await clients.control.ttl(keys.transcript(CALL)) <= 50, "never longer than the record"
 
 
-async def test_a_transcript_may_go_with_its_call(clients: RedisClients, keys: Keys) -> None:
+async def test_a_transcript_without_retention_is_deleted_with_the_call(clients: RedisClients, keys: Keys) -> None:
     store = CallStore(clients.control, keys, transcript_s=0)
     await store.create(RECORD)
     await store.append_transcript(CALL, Notice("a", "", 1))
@@ -63,7 +63,7 @@ async def test_an_erased_call_stays_erased(store: CallStore, clients: RedisClien
     ended = replace(RECORD, status=Status.ENDED)
     await store.create(ended)
     await store.append_transcript(CALL, Notice("a", "", 1))
-    assert not await store.erase(replace(ended, version=7)), "changed by somebody else"
+    assert not await store.erase(replace(ended, version=7)), "changed meanwhile"
     assert await store.load(CALL) == ended
     assert await store.erase(ended)
     assert await clients.control.keys() == [keys.erased(CALL).encode()]

@@ -57,7 +57,7 @@ async def test_a_call_is_created_once(store: CallStore, clients: RedisClients, k
         assert LIVE_TTL_S - 5 < await clients.control.ttl(stream) <= LIVE_TTL_S
 
 
-async def test_many_calls_in_one_exchange(store: CallStore) -> None:
+async def test_many_calls_are_loaded_in_one_round_trip(store: CallStore) -> None:
     others = [replace(RECORD, call_id=call_id_of(name)) for name in ("b", "c")]
     for record in (RECORD, *others):
         await store.create(record)
@@ -66,13 +66,13 @@ async def test_many_calls_in_one_exchange(store: CallStore) -> None:
     assert await store.load_many([]) == {}
 
 
-async def test_many_calls_cannot_be_loaded_while_redis_is_away(shaky_store: CallStore, proxy: TcpProxy) -> None:
+async def test_loading_many_calls_fails_while_redis_is_unreachable(shaky_store: CallStore, proxy: TcpProxy) -> None:
     proxy.silent = True
     with pytest.raises(OutsideError):
         await shaky_store.load_many([CALL])
 
 
-async def test_a_call_that_redis_lost_is_written_again_with_its_lease(
+async def test_a_call_that_redis_lost_is_restored_with_its_lease(
     store: CallStore, clients: RedisClients, keys: Keys
 ) -> None:
     leases = Leases(clients.control, keys, "relay-1")
@@ -91,7 +91,7 @@ async def test_a_call_that_redis_lost_is_written_again_with_its_lease(
     assert await store.load(CALL) == record
 
 
-async def test_what_is_still_there_is_not_restored(store: CallStore, clients: RedisClients, keys: Keys) -> None:
+async def test_existing_data_is_not_restored(store: CallStore, clients: RedisClients, keys: Keys) -> None:
     ended = replace(RECORD, status=Status.ENDED)
     await store.create(ended)
     assert not await store.restore(RECORD, "relay-1|7")
@@ -103,7 +103,7 @@ async def test_of_many_creators_one_succeeds(store: CallStore) -> None:
     assert sorted(await asyncio.gather(*(store.create(RECORD) for _ in range(20)))) == [False] * 19 + [True]
 
 
-async def test_a_creator_whose_answer_was_lost_still_learns_that_it_created(
+async def test_a_creation_whose_reply_was_lost_succeeds(
     store: CallStore, shaky_store: CallStore, proxy: TcpProxy
 ) -> None:
     await shaky_store.load(CALL)
@@ -114,20 +114,20 @@ async def test_a_creator_whose_answer_was_lost_still_learns_that_it_created(
     assert not await store.create(RECORD)
 
 
-async def test_streams_left_over_do_not_hinder_a_new_call(store: CallStore, clients: RedisClients, keys: Keys) -> None:
+async def test_left_over_streams_do_not_prevent_a_new_call(store: CallStore, clients: RedisClients, keys: Keys) -> None:
     await clients.control.xadd(keys.uplink(CALL), {"e": b"old"}, id="9-9")
     assert await store.create(RECORD)
     assert await written(clients, keys.uplink(CALL)) == [("0-1", Opened())]
 
 
-async def test_what_differs_is_saved_and_the_version_rises(store: CallStore) -> None:
+async def test_changed_fields_are_saved_and_the_version_grows(store: CallStore) -> None:
     await store.create(RECORD)
     changed = replace(RECORD, status=Status.CONNECTED, connection_id="c1", pending=(), voice_ready=True)
     assert await store.save(RECORD, changed)
     assert await store.load(CALL) == replace(changed, version=1)
 
 
-async def test_who_saves_on_an_old_version_is_told(store: CallStore) -> None:
+async def test_saving_an_old_version_fails(store: CallStore) -> None:
     await store.create(RECORD)
     assert await store.save(RECORD, replace(RECORD, status=Status.CONNECTED))
     assert not await store.save(RECORD, replace(RECORD, status=Status.ENDED))
@@ -151,9 +151,7 @@ async def test_of_many_savers_one_wins_each_round_and_nothing_is_lost(store: Cal
     assert loaded.timer_seq == loaded.version == 40
 
 
-async def test_a_saver_whose_answer_was_lost_still_learns_that_it_saved(
-    store: CallStore, shaky_store: CallStore, proxy: TcpProxy
-) -> None:
+async def test_a_save_whose_reply_was_lost_succeeds(store: CallStore, shaky_store: CallStore, proxy: TcpProxy) -> None:
     await shaky_store.create(RECORD)
     first = replace(RECORD, status=Status.ANSWERING, version=1)
     assert await shaky_store.save(RECORD, first)
@@ -191,18 +189,18 @@ async def test_a_record_and_its_deadlines_are_saved_together(
     assert (loaded.status, loaded.version) == (Status.CONNECTED, 1)
 
 
-async def test_saving_nothing_new_touches_nothing(store: CallStore) -> None:
+async def test_saving_without_changes_writes_nothing(store: CallStore) -> None:
     await store.create(RECORD)
     assert await store.save(RECORD, RECORD)
     assert await store.load(CALL) == RECORD
 
 
-async def test_a_call_that_is_gone_is_not_made_again_by_saving(store: CallStore) -> None:
+async def test_saving_does_not_create_a_deleted_call(store: CallStore) -> None:
     assert not await store.save(RECORD, replace(RECORD, status=Status.ENDED))
     assert await store.load(CALL) is None
 
 
-async def test_saving_leaves_the_fields_of_others_alone(store: CallStore) -> None:
+async def test_saving_does_not_change_fields_of_relays(store: CallStore) -> None:
     await store.create(RECORD)
     grant = await store.attach_media(CALL)
     assert grant is not None
@@ -228,12 +226,12 @@ async def test_attaching_raises_the_epoch_each_time(store: CallStore, status: St
 
 
 @pytest.mark.parametrize("status", [status for status in Status if not status.live])
-async def test_no_media_for_a_call_that_is_over(store: CallStore, status: Status) -> None:
+async def test_an_ended_call_accepts_no_media(store: CallStore, status: Status) -> None:
     await store.create(replace(RECORD, status=status))
     assert await store.attach_media(CALL) is None
 
 
-async def test_no_media_for_a_call_that_never_was(store: CallStore, clients: RedisClients, keys: Keys) -> None:
+async def test_an_unknown_call_accepts_no_media(store: CallStore, clients: RedisClients, keys: Keys) -> None:
     assert await store.attach_media(CALL) is None
     assert await clients.control.exists(keys.record(CALL)) == 0
 
@@ -248,7 +246,7 @@ async def test_the_newest_socket_wins(store: CallStore, clients: RedisClients, k
         await clients.control.xadd(keys.uplink(CALL), {"e": b""}, id=f"{older.epoch}-999")
 
 
-async def test_a_new_socket_reads_the_downlink_from_where_it_stands(
+async def test_a_new_socket_reads_the_downlink_after_its_last_entry(
     store: CallStore, clients: RedisClients, keys: Keys
 ) -> None:
     await store.create(RECORD)
@@ -285,7 +283,7 @@ async def test_ending_again_adds_nothing(store: CallStore, clients: RedisClients
     assert await written(clients, keys.uplink(CALL)) == before
 
 
-async def test_ending_a_call_that_is_gone_makes_nothing(store: CallStore, clients: RedisClients) -> None:
+async def test_ending_an_unknown_call_writes_nothing(store: CallStore, clients: RedisClients) -> None:
     await store.end_streams(CALL, "hung up")
     assert await clients.control.dbsize() == 0
 
@@ -305,11 +303,11 @@ async def test_the_transcript_keeps_its_order(store: CallStore) -> None:
     assert ids == sorted(ids)
 
 
-async def test_the_transcript_of_nobody_is_empty(store: CallStore) -> None:
+async def test_the_transcript_of_an_unknown_call_is_empty(store: CallStore) -> None:
     assert await store.read_transcript(CALL) == []
 
 
-async def test_a_turn_whose_answer_was_lost_is_written_down_once(shaky_store: CallStore, proxy: TcpProxy) -> None:
+async def test_a_turn_whose_reply_was_lost_is_stored_once(shaky_store: CallStore, proxy: TcpProxy) -> None:
     await shaky_store.append_transcript(CALL, Turn("agent", "i1", "Hello", 1))
     proxy.lose_replies()
     await shaky_store.append_transcript(CALL, Turn("caller", "i2", "Hi", 2))
@@ -328,7 +326,7 @@ async def test_one_bad_entry_does_not_hide_a_transcript(store: CallStore, client
     assert [entry for _, entry in await store.read_transcript(CALL)] == [Notice("a", "", 1), Notice("b", "", 2)]
 
 
-async def test_a_transcript_does_not_stay_for_ever_nor_is_its_end_put_off(
+async def test_a_transcript_expires_and_its_expiry_is_not_extended(
     store: CallStore, clients: RedisClients, keys: Keys
 ) -> None:
     await store.append_transcript(CALL, Notice("a", "", 1))
@@ -348,9 +346,7 @@ async def test_the_newest_calls_are_listed_first(clients: RedisClients) -> None:
     assert [record.created_ms - now_ms for record in listed] == list(range(29, 19, -1))
 
 
-async def test_the_list_shows_no_forgotten_and_no_damaged_calls(
-    store: CallStore, clients: RedisClients, keys: Keys
-) -> None:
+async def test_the_list_skips_expired_and_damaged_calls(store: CallStore, clients: RedisClients, keys: Keys) -> None:
     now_ms = int(time.time() * 1000)
     good, gone, damaged, ancient = (call_id_of(name) for name in ("good", "gone", "damaged", "ancient"))
     for call_id in (good, gone, damaged):
@@ -362,7 +358,7 @@ async def test_the_list_shows_no_forgotten_and_no_damaged_calls(
     assert await clients.control.zscore(keys.calls(keys.tag(ancient)), ancient) is None
 
 
-async def test_an_absent_redis_is_an_outside_error(shaky_store: CallStore, proxy: TcpProxy) -> None:
+async def test_an_unreachable_redis_is_to_be_retried(shaky_store: CallStore, proxy: TcpProxy) -> None:
     proxy.refusing = True
     proxy.cut()
     for attempt in (

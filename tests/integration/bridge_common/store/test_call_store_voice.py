@@ -1,4 +1,4 @@
-"""What a relay notes in the record of its call, on a real server: only while the call is its own, and once."""
+"""Fields that a relay writes into the record of its call, on a real server: only while it owns the call, and once."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def shaky_store(shaky_clients: RedisClients, keys: Keys) -> CallStore:
     return CallStore(shaky_clients.control, keys)
 
 
-async def test_only_who_holds_the_lease_notes_its_voice_session(
+async def test_only_the_owner_of_the_lease_stores_its_voice_session(
     store: CallStore, clients: RedisClients, keys: Keys
 ) -> None:
     await store.create(RECORD)
@@ -53,13 +53,13 @@ async def test_only_who_holds_the_lease_notes_its_voice_session(
     assert (loaded.voice_resource, loaded.voice_epoch) == ("res-1", claim.epoch)
     assert await store.note_voice(taken, rival.owner_text(taken), **late, announced=False)
     assert loaded.version == 0
-    told = [delivery.entry for delivery in await inbox.read()]
-    assert told == [VoiceReady(CALL, claim.epoch), VoiceReady(CALL, taken.epoch)], "once, and of nobody else's lease"
+    notified = [delivery.entry for delivery in await inbox.read()]
+    assert notified == [VoiceReady(CALL, claim.epoch), VoiceReady(CALL, taken.epoch)], (
+        "once each, by the owners of the lease only"
+    )
 
 
-async def test_noting_makes_no_record_of_a_call_that_is_gone(
-    store: CallStore, clients: RedisClients, keys: Keys
-) -> None:
+async def test_storing_a_voice_session_creates_no_record(store: CallStore, clients: RedisClients, keys: Keys) -> None:
     relay = Leases(clients.control, keys, "relay-1")
     await relay.offer(CALL)
     [claim] = await relay.claim(1)
@@ -68,12 +68,12 @@ async def test_noting_makes_no_record_of_a_call_that_is_gone(
     assert await store.load(CALL) is None
 
 
-async def test_one_relay_greets(store: CallStore) -> None:
+async def test_one_relay_plays_the_greeting(store: CallStore) -> None:
     await store.create(RECORD)
     assert sorted(await asyncio.gather(*(store.mark_greeted(CALL) for _ in range(10)))) == [False] * 9 + [True]
 
 
-async def test_a_relay_whose_answer_was_lost_still_greets(shaky_store: CallStore, proxy: TcpProxy) -> None:
+async def test_a_relay_whose_reply_was_lost_still_plays_the_greeting(shaky_store: CallStore, proxy: TcpProxy) -> None:
     assert not await shaky_store.mark_greeted(CALL)
     await shaky_store.create(RECORD)
     proxy.lose_replies()

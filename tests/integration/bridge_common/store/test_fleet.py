@@ -25,7 +25,7 @@ def gateway(clients: RedisClients) -> Fleet:
 
 
 async def age(clients: RedisClients, name: str, ms: int) -> None:
-    """Let the heartbeat be `ms` older."""
+    """Make the heartbeat older by `ms`."""
     stored = await clients.control.hget(FLEET, name)
     assert stored is not None
     row = json.loads(stored)
@@ -33,7 +33,7 @@ async def age(clients: RedisClients, name: str, ms: int) -> None:
     await clients.control.hset(FLEET, name, json.dumps(row))
 
 
-async def test_who_beats_is_live(relay: Fleet, gateway: Fleet) -> None:
+async def test_a_member_with_a_heartbeat_is_live(relay: Fleet, gateway: Fleet) -> None:
     assert await relay.live() == {}
     await relay.beat(capacity=50, active=3)
     await gateway.beat(draining=True)
@@ -45,7 +45,7 @@ async def test_who_beats_is_live(relay: Fleet, gateway: Fleet) -> None:
     assert live["gateway-1"].draining
 
 
-async def test_who_does_not_beat_any_more_is_dead(relay: Fleet, gateway: Fleet, clients: RedisClients) -> None:
+async def test_a_member_without_a_recent_heartbeat_is_dead(relay: Fleet, gateway: Fleet, clients: RedisClients) -> None:
     await relay.beat()
     await gateway.beat()
     await age(clients, "relay-1", DEAD_AFTER_MS + 1)
@@ -54,7 +54,7 @@ async def test_who_does_not_beat_any_more_is_dead(relay: Fleet, gateway: Fleet, 
     assert set(await gateway.live()) == {"relay-1", "gateway-1"}
 
 
-async def test_death_comes_with_time_alone(relay: Fleet, gateway: Fleet) -> None:
+async def test_a_member_dies_by_time_alone(relay: Fleet, gateway: Fleet) -> None:
     await relay.beat()
 
     async def dead() -> bool:
@@ -63,13 +63,13 @@ async def test_death_comes_with_time_alone(relay: Fleet, gateway: Fleet) -> None
     await eventually(dead)
 
 
-async def test_who_leaves_is_gone_at_once(relay: Fleet, gateway: Fleet) -> None:
+async def test_a_member_that_leaves_is_removed_at_once(relay: Fleet, gateway: Fleet) -> None:
     await relay.beat()
     await relay.leave()
     assert await gateway.live() == {}
 
 
-async def test_who_is_long_gone_is_forgotten(relay: Fleet, gateway: Fleet, clients: RedisClients) -> None:
+async def test_a_member_that_is_dead_for_long_is_deleted(relay: Fleet, gateway: Fleet, clients: RedisClients) -> None:
     await relay.beat()
     await gateway.beat()
     await age(clients, "relay-1", 61_000)
@@ -78,7 +78,7 @@ async def test_who_is_long_gone_is_forgotten(relay: Fleet, gateway: Fleet, clien
 
 
 @pytest.mark.parametrize("row", ["", "null", "7", "{}", '{"kind": "x"}', '{"beat_ms": "soon"}', "[1]"])
-async def test_a_damaged_row_hides_nobody_and_is_forgotten(relay: Fleet, clients: RedisClients, row: str) -> None:
+async def test_a_damaged_row_hides_no_member_and_is_deleted(relay: Fleet, clients: RedisClients, row: str) -> None:
     await relay.beat()
     await clients.control.hset(FLEET, "damaged", row)
     assert set(await relay.live()) == {"relay-1"}
@@ -100,7 +100,7 @@ async def test_fields_of_a_newer_version_are_ignored(relay: Fleet, clients: Redi
     assert set(await relay.live()) == {"relay-1", "newer"}
 
 
-async def test_an_absent_redis_is_an_outside_error(proxy: TcpProxy, shaky_clients: RedisClients) -> None:
+async def test_an_unreachable_redis_is_to_be_retried(proxy: TcpProxy, shaky_clients: RedisClients) -> None:
     fleet = Fleet(shaky_clients.control, "relay-1", "agent-relay")
     proxy.refusing = True
     proxy.cut()

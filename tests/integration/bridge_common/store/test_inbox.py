@@ -1,4 +1,4 @@
-"""The inbox on a real server: nothing lost, nothing twice without need, whichever process or connection dies."""
+"""The inbox on a real server: no entry is lost when a process or a connection dies, and none is repeated needlessly."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ import pytest
 from bridge_common.base.errors import OutsideError
 from bridge_common.base.ids import call_id_of
 from bridge_common.redis.clients import RedisClients, command
-from bridge_common.store import inbox as inbox_module
-from bridge_common.store.inbox import Delivery, Inbox
+from bridge_common.store.inbox import Delivery, Inbox, InboxTiming
 from bridge_common.wire.entries import Clear, HangUp, InboxEntry, VoiceReady
 from bridge_common.wire.entry_codec import encode
 from bridge_common.wire.keys import INBOX_GROUP, SEEN_TTL_S, Keys
@@ -54,7 +53,7 @@ async def pending(clients: RedisClients, keys: Keys) -> int:
 
 
 # -- putting and reading --------------------------------------------------------------------------------------------
-async def test_what_was_put_is_delivered_once_and_in_order(mine: Inbox, rival: Inbox) -> None:
+async def test_entries_are_delivered_once_and_in_order(mine: Inbox, rival: Inbox) -> None:
     for n in range(5):
         await mine.put(ready(n))
     first = await mine.read(count=3)
@@ -64,7 +63,7 @@ async def test_what_was_put_is_delivered_once_and_in_order(mine: Inbox, rival: I
     assert await mine.read(block_ms=1) == []
 
 
-async def test_what_was_acknowledged_leaves_nothing_behind(mine: Inbox, clients: RedisClients, keys: Keys) -> None:
+async def test_acknowledged_entries_are_deleted(mine: Inbox, clients: RedisClients, keys: Keys) -> None:
     await mine.put(ready(1))
     [delivery] = await mine.read()
     assert await pending(clients, keys) == 1
@@ -82,8 +81,8 @@ async def test_a_read_waits_for_the_first_entry(mine: Inbox, rival: Inbox) -> No
 
 
 @pytest.mark.parametrize("block_ms", [0, 1, 30])
-async def test_a_read_of_nothing_ends_in_time(mine: Inbox, block_ms: int) -> None:
-    """Zero would mean for ever to Redis."""
+async def test_an_empty_read_ends_in_time(mine: Inbox, block_ms: int) -> None:
+    """For Redis zero means forever."""
     began = time.monotonic()
     assert await mine.read(block_ms=block_ms) == []
     assert time.monotonic() - began < 0.9
@@ -102,7 +101,7 @@ async def test_all_shards_are_read(clients: RedisClients) -> None:
     assert await inbox.claim_orphans({"nobody"}) == []
 
 
-async def test_what_was_put_before_the_group_was_made_is_delivered(clients: RedisClients, keys: Keys) -> None:
+async def test_entries_older_than_the_group_are_delivered(clients: RedisClients, keys: Keys) -> None:
     inbox = Inbox(clients.control, clients.blocking, keys, "worker-1")
     await inbox.put(ready(1))
     await inbox.ensure_group()
@@ -110,7 +109,7 @@ async def test_what_was_put_before_the_group_was_made_is_delivered(clients: Redi
     assert entries(await inbox.read()) == [ready(1)]
 
 
-async def test_the_group_is_made_again_when_redis_came_back_empty(mine: Inbox, clients: RedisClients) -> None:
+async def test_the_group_is_created_again_after_redis_lost_its_data(mine: Inbox, clients: RedisClients) -> None:
     await clients.control.flushall()
     assert await mine.claim_orphans({"worker-1"}) == []
     assert await mine.read(block_ms=1) == []
@@ -127,14 +126,14 @@ async def test_an_entry_put_into_an_empty_redis_is_delivered_by_the_new_group(
     assert entries(await mine.read()) == [ready(1)]
 
 
-async def test_making_the_group_on_a_key_of_another_type_is_refused(clients: RedisClients, keys: Keys) -> None:
+async def test_creating_the_group_on_a_key_of_another_type_is_an_error(clients: RedisClients, keys: Keys) -> None:
     await clients.control.set(keys.inbox("{s00}"), "text")
     with pytest.raises(OutsideError) as caught:
         await Inbox(clients.control, clients.blocking, keys, "worker-1").ensure_group()
     assert not caught.value.retry
 
 
-async def test_malformed_entries_are_acknowledged_and_the_good_ones_delivered(
+async def test_malformed_entries_are_acknowledged_and_valid_ones_delivered(
     mine: Inbox, clients: RedisClients, keys: Keys
 ) -> None:
     inbox = keys.inbox("{s00}")
@@ -174,7 +173,7 @@ async def test_an_event_is_remembered_for_a_day(mine: Inbox, clients: RedisClien
     assert SEEN_TTL_S - 5 < await clients.control.ttl(keys.seen("{s00}", "event-1")) <= SEEN_TTL_S
 
 
-async def test_an_event_whose_answer_was_lost_is_put_once(mine: Inbox, shaky: Inbox, proxy: TcpProxy) -> None:
+async def test_an_event_whose_reply_was_lost_is_put_once(mine: Inbox, shaky: Inbox, proxy: TcpProxy) -> None:
     await shaky.put_once(ready(1), "event-1")
     proxy.lose_replies()
     await shaky.put_once(ready(2), "event-2")
@@ -222,24 +221,21 @@ async def test_entries_of_a_cancelled_read_are_delivered_by_the_next_read(
     assert entries(await shaky.read()) == [ready(1)]
 
 
-async def test_more_lost_entries_than_a_page_are_all_found(
-    mine: Inbox, shaky: Inbox, proxy: TcpProxy, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(inbox_module, "_PAGE", 4)
+async def test_lost_entries_are_read_in_pages(mine: Inbox, shaky: Inbox, proxy: TcpProxy) -> None:
     for n in range(10):
         await mine.put(ready(n))
     held = await shaky.read(count=10)
-    for n in range(10, 25):
+    for n in range(10, 260):
         await mine.put(ready(n))
     proxy.lose_replies()
     with pytest.raises(OutsideError):
-        await shaky.read()
-    assert entries(await shaky.read()) == [ready(n) for n in range(10, 25)]
+        await shaky.read(count=250)
+    assert entries(await shaky.read()) == [ready(n) for n in range(10, 260)]
     assert len(held) == 10
 
 
 # -- orphans --------------------------------------------------------------------------------------------------------
-async def test_pending_entries_are_claimed_from_the_dead_only(mine: Inbox, rival: Inbox) -> None:
+async def test_pending_entries_are_claimed_from_dead_consumers_only(mine: Inbox, rival: Inbox) -> None:
     await mine.put(ready(1))
     [delivery] = await mine.read()
     assert await rival.claim_orphans({"worker-1", "worker-2"}) == []
@@ -268,8 +264,8 @@ async def test_of_two_claimants_one_gets_the_entry(
     assert len(got) == 10
 
 
-async def test_a_worker_does_not_take_its_own_entries_for_orphans(mine: Inbox) -> None:
-    """Its heartbeat may be late; it still works on them."""
+async def test_a_worker_does_not_claim_its_own_entries(mine: Inbox) -> None:
+    """Its heartbeat may be late while it processes them."""
     await mine.put(ready(1))
     await mine.read()
     until = time.monotonic() + 0.4
@@ -278,7 +274,7 @@ async def test_a_worker_does_not_take_its_own_entries_for_orphans(mine: Inbox) -
         await asyncio.sleep(0.05)
 
 
-async def test_without_anything_pending_there_are_no_orphans(mine: Inbox, rival: Inbox, clients: RedisClients) -> None:
+async def test_without_pending_entries_there_are_no_orphans(mine: Inbox, rival: Inbox, clients: RedisClients) -> None:
     await mine.put(ready(1))
     assert not await rival.has_pending()
     [delivery] = await mine.read()
@@ -289,7 +285,7 @@ async def test_without_anything_pending_there_are_no_orphans(mine: Inbox, rival:
     assert not await rival.has_pending(), "no group either"
 
 
-async def test_orphans_are_found_behind_many_entries_of_the_living(mine: Inbox, rival: Inbox) -> None:
+async def test_orphans_are_found_behind_many_entries_of_live_consumers(mine: Inbox, rival: Inbox) -> None:
     for n in range(300):
         await mine.put(ready(n))
     await rival.read(count=299)
@@ -298,34 +294,33 @@ async def test_orphans_are_found_behind_many_entries_of_the_living(mine: Inbox, 
     assert entries(claimed) == [ready(299)]
 
 
-async def test_no_more_orphans_are_claimed_at_once_than_asked_for(mine: Inbox, rival: Inbox) -> None:
+async def test_orphans_are_claimed_up_to_the_limit(mine: Inbox, rival: Inbox) -> None:
     for n in range(10):
         await mine.put(ready(n))
     await mine.read()
     assert len(await eventually(lambda: rival.claim_orphans({"worker-2"}, count=3))) == 3
 
 
-async def test_an_entry_is_claimed_from_a_live_worker_that_hangs(
-    mine: Inbox, rival: Inbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_entry_is_claimed_from_a_stuck_live_worker(mine: Inbox, clients: RedisClients, keys: Keys) -> None:
+    timing = InboxTiming(stuck_ms=250)
+    rival = Inbox(clients.control, clients.blocking, keys, "worker-2", timing=timing)
     await mine.put(ready(1))
     await mine.read()
-    monkeypatch.setattr(inbox_module, "_STUCK_MS", 250)
     assert entries(await eventually(lambda: rival.claim_orphans({"worker-1", "worker-2"}))) == [ready(1)]
 
 
-async def test_an_entry_trimmed_while_pending_is_let_go(
+async def test_an_entry_trimmed_while_pending_is_dropped(
     mine: Inbox, rival: Inbox, clients: RedisClients, keys: Keys
 ) -> None:
     await mine.put(ready(1))
     [delivery] = await mine.read()
     await clients.control.xdel(keys.inbox("{s00}"), delivery.entry_id)
 
-    async def let_go() -> bool:
+    async def dropped() -> bool:
         assert await rival.claim_orphans({"worker-2"}) == []
         return await pending(clients, keys) == 0
 
-    await eventually(let_go)
+    await eventually(dropped)
 
 
 async def test_every_kind_of_inbox_entry_is_delivered(mine: Inbox) -> None:

@@ -1,9 +1,9 @@
-"""Who may write into the inbox as a call's relay, and which consumers its group remembers."""
+"""Writing to the inbox as the owner of a call, and removal of dead consumers from the group."""
 
 from __future__ import annotations
 
 from bridge_common.redis.clients import RedisClients
-from bridge_common.store.inbox import Inbox
+from bridge_common.store.inbox import Inbox, InboxTiming
 from bridge_common.store.leases import Leases
 from bridge_common.wire.entries import HangUp, VoiceLost
 from bridge_common.wire.keys import INBOX_GROUP, Keys
@@ -12,11 +12,12 @@ from tests.support.eventually import eventually
 CALL = "call_000000000000000000000001"
 
 
-def _inbox(clients: RedisClients, keys: Keys, name: str) -> Inbox:
-    return Inbox(clients.control, clients.blocking, keys, name)
+def _inbox(clients: RedisClients, keys: Keys, name: str, forget_after_ms: int = 60_000) -> Inbox:
+    timing = InboxTiming(forget_after_ms=forget_after_ms)
+    return Inbox(clients.control, clients.blocking, keys, name, timing=timing)
 
 
-async def test_only_the_holder_of_the_lease_speaks_for_the_call(clients: RedisClients, keys: Keys) -> None:
+async def test_only_the_owner_of_the_lease_writes_for_the_call(clients: RedisClients, keys: Keys) -> None:
     inbox = _inbox(clients, keys, "control")
     await inbox.ensure_group()
     old, new = Leases(clients.control, keys, "relay-1"), Leases(clients.control, keys, "relay-2")
@@ -26,32 +27,33 @@ async def test_only_the_holder_of_the_lease_speaks_for_the_call(clients: RedisCl
     assert await inbox.put_as_owner(lost, old.owner_text(claim))
     await old.release(claim)
     [taken] = await new.claim(1)
-    assert not await inbox.put_as_owner(lost, old.owner_text(claim)), "it is another's call now"
+    assert not await inbox.put_as_owner(lost, old.owner_text(claim)), "another relay owns the call now"
     assert not await inbox.put_as_owner(lost, old.owner_text(taken))
     await new.end(CALL)
-    assert not await inbox.put_as_owner(lost, new.owner_text(taken)), "it is over"
+    assert not await inbox.put_as_owner(lost, new.owner_text(taken)), "the call ended"
     assert [delivery.entry for delivery in await inbox.read(block_ms=10)] == [lost]
 
 
-async def test_processes_that_are_gone_leave_the_group(clients: RedisClients, keys: Keys) -> None:
+async def test_dead_consumers_are_removed_from_the_group(clients: RedisClients, keys: Keys) -> None:
     live, dead, holding = (_inbox(clients, keys, name) for name in ("live", "dead", "holding"))
     assert await live.forget_dead_consumers([]) == 0, "no group yet"
     await live.ensure_group()
     await live.put(HangUp(CALL, "operator", ""))
     await holding.read(block_ms=10)
-    # Before Redis 7.2 the group remembers a consumer only once it was given something.
+    # Before Redis 7.2 a group lists a consumer only after a delivery.
     for one in (live, dead):
         await live.put(HangUp(CALL, "operator", ""))
         [delivery] = await one.read(block_ms=10)
         await one.ack(delivery)
     names = [row["name"] for row in await clients.control.xinfo_consumers(keys.inbox(keys.tag(CALL)), INBOX_GROUP)]
     assert sorted(names) == [b"dead", b"holding", b"live"]
-    assert await live.forget_dead_consumers(["dead"], idle_ms=0) == 0
-    assert await live.forget_dead_consumers([]) == 0, "it was here a moment ago"
+    soon = _inbox(clients, keys, "live", forget_after_ms=5)
+    assert await _inbox(clients, keys, "live", forget_after_ms=0).forget_dead_consumers(["dead"]) == 0
+    assert await live.forget_dead_consumers([]) == 0, "idle for a moment only"
 
     async def forgotten() -> bool:
-        return await live.forget_dead_consumers([], idle_ms=5) == 1
+        return await soon.forget_dead_consumers([]) == 1
 
     await eventually(forgotten)
     rows = await clients.control.xinfo_consumers(keys.inbox(keys.tag(CALL)), INBOX_GROUP)
-    assert sorted(row["name"] for row in rows) == [b"holding", b"live"], "what is pending is not lost"
+    assert sorted(row["name"] for row in rows) == [b"holding", b"live"], "a consumer with pending entries stays"

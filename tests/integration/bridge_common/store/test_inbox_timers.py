@@ -1,4 +1,4 @@
-"""Timers in the inbox on a real server: each fires once, in order, and whoever fires them knows when to come again."""
+"""Timers in the inbox on a real server: each fires once, in order, and the result states when the next one is due."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CALL = call_id_of("a")
 
 
 async def set_timers(clients: RedisClients, in_ms: Mapping[Due, int], keys: Keys | None = None) -> None:
-    """With a call of its own for each, as every timer is set."""
+    """Each with a call of its own, because timers are set together with a record."""
     keys = keys or Keys()
     for due, ms in in_ms.items():
         await clients.control.delete(keys.record(due.call_id))
@@ -58,9 +58,7 @@ async def _fired(inbox: Inbox) -> int:
     return (await inbox.fire_due_timers()).count
 
 
-async def test_who_fires_timers_learns_when_the_next_one_is_due(
-    clients: RedisClients, mine: Inbox, rival: Inbox
-) -> None:
+async def test_firing_timers_returns_when_the_next_one_is_due(clients: RedisClients, mine: Inbox, rival: Inbox) -> None:
     assert (await mine.fire_due_timers()).next_in_s == math.inf
     await set_timers(clients, {Due(CALL, "later", 1): 60_000})
     assert 59 < (await rival.fire_due_timers()).next_in_s <= 60

@@ -1,4 +1,4 @@
-"""Leases on a real server: who drives a call, and who does not any more."""
+"""Leases on a real server: claiming, renewing, losing and handing over calls."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ async def test_an_offered_call_is_claimed_once(mine: Leases, rival: Leases) -> N
     assert await mine.claim(10) == []
 
 
-async def test_who_offers_a_call_learns_whether_it_is_live(clients: RedisClients, keys: Keys, mine: Leases) -> None:
+async def test_an_offer_returns_whether_the_call_is_live(clients: RedisClients, keys: Keys, mine: Leases) -> None:
     store = CallStore(clients.control, keys)
     assert not await mine.offer(CALL), "no such call"
     for status in Status:
@@ -50,7 +50,7 @@ async def test_who_offers_a_call_learns_whether_it_is_live(clients: RedisClients
         assert len(await mine.claim(1)) == 1
 
 
-async def test_among_many_rivals_every_call_has_one_owner(clients: RedisClients, keys: Keys) -> None:
+async def test_with_many_rivals_every_call_has_one_owner(clients: RedisClients, keys: Keys) -> None:
     calls = {call_id_of(str(n)) for n in range(60)}
     relays = [Leases(clients.control, keys, f"relay-{n}", LONG_MS) for n in range(8)]
     for call_id in calls:
@@ -78,7 +78,7 @@ async def test_the_limit_holds_over_all_shards(clients: RedisClients) -> None:
     assert await relay.claim(0) == []
 
 
-async def test_offering_again_takes_nothing_away(mine: Leases, rival: Leases) -> None:
+async def test_offering_again_changes_nothing(mine: Leases, rival: Leases) -> None:
     await mine.offer(CALL)
     [claim] = await mine.claim(1)
     await rival.offer(CALL)
@@ -110,10 +110,10 @@ async def test_a_renewed_lease_does_not_expire(clients: RedisClients, keys: Keys
         await asyncio.sleep(0.02)
 
 
-async def test_an_expired_lease_that_nobody_took_can_still_be_renewed(
+async def test_an_expired_lease_that_was_not_claimed_can_be_renewed(
     clients: RedisClients, keys: Keys, rival: Leases
 ) -> None:
-    """After an outage of Redis the same relay goes on."""
+    """After an outage of Redis the same relay continues."""
     short = Leases(clients.control, keys, "relay-1", 1)
     await short.offer(CALL)
     [claim] = await short.claim(1)
@@ -122,8 +122,8 @@ async def test_an_expired_lease_that_nobody_took_can_still_be_renewed(
     assert await rival.claim(1) == []
 
 
-async def test_after_redis_was_away_the_owners_come_first(clients: RedisClients, keys: Keys) -> None:
-    """All leases are overdue at once then; what nobody has is claimed as ever."""
+async def test_after_an_outage_of_redis_owners_come_first(clients: RedisClients, keys: Keys) -> None:
+    """All leases are overdue at once then; calls without an owner are claimed as usual."""
     owner, rival = (Leases(clients.control, keys, name, 2000) for name in ("relay-1", "relay-2"))
     await owner.offer(CALL)
     [claim] = await owner.claim(1)
@@ -137,7 +137,7 @@ async def test_after_redis_was_away_the_owners_come_first(clients: RedisClients,
     assert await rival.claim(10) == []
 
 
-async def test_when_the_owner_does_not_come_back_either_the_call_is_claimed(clients: RedisClients, keys: Keys) -> None:
+async def test_after_an_outage_a_call_without_its_owner_is_claimed(clients: RedisClients, keys: Keys) -> None:
     owner, rival = (Leases(clients.control, keys, name, 400) for name in ("relay-1", "relay-2"))
     await owner.offer(CALL)
     [claim] = await owner.claim(1)
@@ -148,16 +148,16 @@ async def test_when_the_owner_does_not_come_back_either_the_call_is_claimed(clie
     assert taken.epoch > claim.epoch
 
 
-async def test_renewing_names_the_lost_among_the_kept(mine: Leases) -> None:
+async def test_renewing_returns_the_lost_claims(mine: Leases) -> None:
     calls = [call_id_of(str(n)) for n in range(6)]
     for call_id in calls:
         await mine.offer(call_id)
     claims = await mine.claim(10)
     await mine.end(calls[2])
     older = [Claim(claim.call_id, claim.epoch - 1) for claim in claims if claim.call_id == calls[4]]
-    kept = [claim for claim in claims if claim.call_id not in (calls[2], calls[4])]
+    owned = [claim for claim in claims if claim.call_id not in (calls[2], calls[4])]
     ended = [claim for claim in claims if claim.call_id == calls[2]]
-    assert set(await mine.renew([*kept, *ended, *older])) == {*ended, *older}
+    assert set(await mine.renew([*owned, *ended, *older])) == {*ended, *older}
     assert await mine.renew([]) == []
 
 
@@ -178,7 +178,7 @@ async def test_a_released_call_is_claimed_at_once(mine: Leases, rival: Leases) -
     assert taken.epoch > claim.epoch
 
 
-async def test_a_claim_tells_how_far_the_uplink_was_read(mine: Leases, rival: Leases) -> None:
+async def test_a_claim_has_the_uplink_position_of_the_previous_owner(mine: Leases, rival: Leases) -> None:
     other = call_id_of("b")
     for call_id in (CALL, other):
         await mine.offer(call_id)
@@ -193,43 +193,43 @@ async def test_a_claim_tells_how_far_the_uplink_was_read(mine: Leases, rival: Le
     await rival.end(CALL)
     await mine.offer(CALL)
     [again] = await mine.claim(1)
-    assert again.uplink_cursor == "0-0", "nothing of an ended call is left, and who lost it writes nothing"
+    assert again.uplink_cursor == "0-0", "an ended call leaves no position, and a relay that lost it writes none"
 
 
-async def test_a_claim_tells_who_speaks_on(mine: Leases, rival: Leases) -> None:
+async def test_a_claim_names_the_previous_owner_that_kept_the_downlink(mine: Leases, rival: Leases) -> None:
     await mine.offer(CALL)
     [first] = await mine.claim(1)
-    assert first.speaker == ""
-    await mine.release(first, speaks_on=True)
+    assert first.previous_owner == ""
+    await mine.release(first, keep_downlink=True)
     for other in (rival, rival):
         [claim] = await other.claim(1)
-        assert claim.speaker == mine.owner_text(first), "also after one that had the call and never spoke"
+        assert claim.previous_owner == mine.owner_text(first), "also after an owner that never wrote to the downlink"
         await other.release(claim)
     await mine.end(CALL)
     await mine.offer(CALL)
-    [anew] = await mine.claim(1)
-    assert anew.speaker == "", "nothing of it is left"
+    [again] = await mine.claim(1)
+    assert again.previous_owner == "", "its data was deleted"
 
 
-async def test_who_takes_a_call_learns_where_its_previous_owner_stopped(mine: Leases, rival: Leases) -> None:
+async def test_the_next_owner_learns_where_the_previous_one_stopped(mine: Leases, rival: Leases) -> None:
     await mine.offer(CALL)
     [first] = await mine.claim(1)
-    await mine.release(first, speaks_on=True)
+    await mine.release(first, keep_downlink=True)
     [claim] = await rival.claim(1)
     assert await rival.stopped_at(claim) is None
     await mine.note_stop(first, "7-40", "7-12")
     assert await rival.stopped_at(claim) == ("7-40", "7-12")
-    await rival.release(claim, speaks_on=True)
+    await rival.release(claim, keep_downlink=True)
     [later] = await mine.claim(1)
-    assert await mine.stopped_at(later) is None, "the one noted it who stopped before"
+    assert await mine.stopped_at(later) is None, "an earlier owner stored it"
     await mine.end(CALL)
     await mine.note_stop(first, "7-40", "7-12")
     await mine.offer(CALL)
     [next_claim] = await mine.claim(1)
-    assert await mine.stopped_at(next_claim) is None, "nothing of it is left"
+    assert await mine.stopped_at(next_claim) is None, "its data was deleted"
 
 
-async def test_until_somebody_takes_it_a_released_call_is_still_ours(mine: Leases, rival: Leases) -> None:
+async def test_a_released_call_is_ours_until_it_is_claimed(mine: Leases, rival: Leases) -> None:
     await mine.offer(CALL)
     [claim] = await mine.claim(1)
     await mine.release(claim)
@@ -237,7 +237,7 @@ async def test_until_somebody_takes_it_a_released_call_is_still_ours(mine: Lease
     assert await rival.claim(1) == []
 
 
-async def test_releasing_what_another_has_changes_nothing(mine: Leases, rival: Leases) -> None:
+async def test_releasing_a_lost_call_changes_nothing(mine: Leases, rival: Leases) -> None:
     await mine.offer(CALL)
     [claim] = await mine.claim(1)
     await mine.release(claim)
@@ -247,7 +247,7 @@ async def test_releasing_what_another_has_changes_nothing(mine: Leases, rival: L
     assert await rival.renew([taken]) == []
 
 
-async def test_an_ended_call_is_claimed_by_nobody(mine: Leases, rival: Leases) -> None:
+async def test_an_ended_call_cannot_be_claimed(mine: Leases, rival: Leases) -> None:
     await mine.offer(CALL)
     [claim] = await mine.claim(1)
     await rival.end(CALL)
@@ -257,8 +257,8 @@ async def test_an_ended_call_is_claimed_by_nobody(mine: Leases, rival: Leases) -
     await rival.end(CALL)
 
 
-async def test_epochs_grow_with_each_holder(mine: Leases, rival: Leases) -> None:
-    """Also when they come within one millisecond."""
+async def test_epochs_grow_with_each_owner(mine: Leases, rival: Leases) -> None:
+    """Also within one millisecond."""
     await mine.offer(CALL)
     epochs = []
     for n in range(40):
@@ -269,7 +269,7 @@ async def test_epochs_grow_with_each_holder(mine: Leases, rival: Leases) -> None
     assert epochs == sorted(set(epochs))
 
 
-async def test_an_epoch_is_not_used_again_after_the_call_was_forgotten(mine: Leases) -> None:
+async def test_an_epoch_is_not_reused_after_the_call_was_deleted(mine: Leases) -> None:
     await mine.offer(CALL)
     [first] = await mine.claim(1)
     await mine.end(CALL)
@@ -279,7 +279,7 @@ async def test_an_epoch_is_not_used_again_after_the_call_was_forgotten(mine: Lea
     assert second.epoch > first.epoch
 
 
-async def test_an_offer_wakes_who_waits(clients: RedisClients, mine: Leases) -> None:
+async def test_an_offer_ends_a_wait(clients: RedisClients, mine: Leases) -> None:
     cursors: dict[str, str] = {}
     await mine.wait_wake(clients.blocking, cursors, 1)
     waiting = asyncio.create_task(mine.wait_wake(clients.blocking, cursors, 1000))
@@ -289,7 +289,7 @@ async def test_an_offer_wakes_who_waits(clients: RedisClients, mine: Leases) -> 
     assert time.monotonic() - began < 0.9
 
 
-async def test_a_release_wakes_who_waits(clients: RedisClients, mine: Leases, rival: Leases) -> None:
+async def test_a_release_ends_a_wait(clients: RedisClients, mine: Leases, rival: Leases) -> None:
     await mine.offer(CALL)
     [claim] = await mine.claim(1)
     cursors: dict[str, str] = {}
@@ -301,8 +301,8 @@ async def test_a_release_wakes_who_waits(clients: RedisClients, mine: Leases, ri
     assert time.monotonic() - began < 0.9
 
 
-async def test_the_end_of_a_lease_is_not_slept_through(clients: RedisClients, keys: Keys, rival: Leases) -> None:
-    """A relay that died tells nobody."""
+async def test_an_expiring_lease_ends_a_wait(clients: RedisClients, keys: Keys, rival: Leases) -> None:
+    """A relay that died sends no notification."""
     mine = Leases(clients.control, keys, "relay-1", 300)
     await mine.offer(CALL)
     [claim] = await mine.claim(1)
@@ -315,7 +315,7 @@ async def test_the_end_of_a_lease_is_not_slept_through(clients: RedisClients, ke
     assert time.monotonic() - began < 0.9
 
 
-async def test_what_was_left_to_others_is_looked_at_soon(clients: RedisClients, mine: Leases) -> None:
+async def test_calls_left_to_other_relays_are_polled_soon(clients: RedisClients, mine: Leases) -> None:
     for n in range(2):
         await mine.offer(call_id_of(str(n)))
     cursors: dict[str, str] = {}
@@ -326,7 +326,7 @@ async def test_what_was_left_to_others_is_looked_at_soon(clients: RedisClients, 
     assert 0.05 < time.monotonic() - began < 0.9
 
 
-async def test_what_comes_between_two_waits_is_not_missed(clients: RedisClients, mine: Leases) -> None:
+async def test_an_offer_between_two_waits_is_not_missed(clients: RedisClients, mine: Leases) -> None:
     cursors: dict[str, str] = {}
     await mine.wait_wake(clients.blocking, cursors, 1)
     await mine.offer(CALL)
@@ -335,7 +335,7 @@ async def test_what_comes_between_two_waits_is_not_missed(clients: RedisClients,
     assert time.monotonic() - began < 0.9
 
 
-async def test_a_wake_is_seen_once(clients: RedisClients, mine: Leases) -> None:
+async def test_a_wake_up_ends_one_wait(clients: RedisClients, mine: Leases) -> None:
     await mine.offer(CALL)
     cursors: dict[str, str] = {}
     await mine.wait_wake(clients.blocking, cursors, 1000)
@@ -355,7 +355,7 @@ async def test_claims_of_one_shard_are_not_lost_when_another_fails(clients: Redi
         await relay.claim(10)
 
 
-async def test_an_absent_redis_is_an_outside_error(proxy: TcpProxy, shaky_clients: RedisClients, keys: Keys) -> None:
+async def test_an_unreachable_redis_is_to_be_retried(proxy: TcpProxy, shaky_clients: RedisClients, keys: Keys) -> None:
     relay = Leases(shaky_clients.control, keys, "relay-1")
     proxy.refusing = True
     proxy.cut()
@@ -365,11 +365,11 @@ async def test_an_absent_redis_is_an_outside_error(proxy: TcpProxy, shaky_client
         assert caught.value.retry
 
 
-def test_the_owner_is_spelled_with_its_epoch(mine: Leases) -> None:
+def test_the_owner_text_contains_the_epoch(mine: Leases) -> None:
     assert mine.owner_text(Claim(CALL, 7)) == "relay-1|7"
 
 
-async def test_calls_without_a_relay_are_told_with_their_last_owner(
+async def test_calls_without_a_relay_are_returned_with_their_last_owner(
     clients: RedisClients, keys: Keys, mine: Leases, rival: Leases
 ) -> None:
     calls = [call_id_of(name) for name in "abc"]

@@ -18,7 +18,8 @@ def test_scripts_are_found() -> None:
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_every_script_is_used(name: str) -> None:
     users = [*ROOT.glob("libs/*/src/**/*.py"), *ROOT.glob("services/*/src/**/*.py")]
-    assert any(f'", "{name}")' in path.read_text(encoding="utf-8") for path in users)
+    calls = (f'("{name}")', f'", "{name}")')
+    assert any(call in path.read_text(encoding="utf-8") for path in users for call in calls)
 
 
 def test_an_include_is_replaced_by_the_functions() -> None:

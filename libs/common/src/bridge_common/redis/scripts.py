@@ -2,16 +2,19 @@
 
 All times are Redis's own, so no client's clock matters.
 
-A script whose answer was lost on the way is sent again. Where the second run would answer differently ("it exists
-already", "somebody was faster") it gets a token of the attempt, stores it, and gives the same answer to the same token.
+A script whose reply was lost is sent again. Where the second run would return something else ("it exists already",
+"another writer was first") it gets a token of the attempt, stores it, and returns the same for the same token.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import cache
 from importlib.resources import files
-from typing import Final
+from typing import Any, Final
+
+from redis.asyncio import Redis
 
 _INCLUDE: Final = re.compile(r"^-- include: (\w+)\n", re.MULTILINE)
 
@@ -26,3 +29,14 @@ def load_script(package: str, name: str) -> str:
     if not script.is_file():
         script = files("bridge_common.redis").joinpath(f"{name}.lua")
     return _INCLUDE.sub(lambda line: load_script(package, line[1]), script.read_text(encoding="utf-8"))
+
+
+def script_folder(redis: Redis, package: str) -> Callable[[str], Any]:
+    """A function that registers a script of the package by name and returns it. The script is called with `keys` and
+    `args`, and raises the errors of redis-py.
+    """
+
+    def script(name: str) -> Any:
+        return redis.register_script(load_script(package, name))
+
+    return script

@@ -13,7 +13,7 @@ from typing import Final
 from redis.asyncio import Redis
 
 from bridge_common.redis.clients import redis_errors
-from bridge_common.redis.scripts import load_script
+from bridge_common.redis.scripts import script_folder
 from bridge_common.store.leases import Claim
 from bridge_common.wire.call_record import Status
 from bridge_common.wire.entries import Say
@@ -38,7 +38,7 @@ class AnnouncementOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    fate: AnnouncementOutcome
+    outcome: AnnouncementOutcome
     retry_ms: int = 0
 
 
@@ -46,14 +46,15 @@ class AnnouncementStore:
     def __init__(self, redis: Redis, keys: Keys) -> None:
         self._redis = redis
         self._keys = keys
-        self._add = redis.register_script(load_script("bridge_common.store", "announcement_add"))
-        self._note = redis.register_script(load_script("bridge_common.store", "announcement_note"))
+        script = script_folder(redis, "bridge_common.store")
+        self._add = script("announcement_add")
+        self._note = script("announcement_note")
 
     async def add(self, call_id: str, piece: Say, *, most_a_minute: int) -> Added:
         """Append a piece; the first one of an announcement wakes the relays."""
         keys, tag = self._keys, self._keys.tag(call_id)
-        async with redis_errors("passing on what is to be said"):
-            fate, retry_ms = await self._add(
+        async with redis_errors("adding to an announcement"):
+            outcome, retry_ms = await self._add(
                 keys=[keys.record(call_id), keys.say(call_id), keys.wake(tag)],
                 args=[
                     *(call_id, piece.say_id, encode(piece), int(piece.at == 0), LIVE_TTL_S),
@@ -61,11 +62,11 @@ class AnnouncementStore:
                     *_LIVE,
                 ],
             )
-        return Added(AnnouncementOutcome(fate.decode()), int(retry_ms))
+        return Added(AnnouncementOutcome(outcome.decode()), int(retry_ms))
 
     async def waits(self, call_id: str) -> bool:
         """Whether the call ever had an announcement."""
-        async with redis_errors("looking for something to be said"):
+        async with redis_errors("looking for announcements"):
             return bool(await self._redis.exists(self._keys.say(call_id)))
 
     async def note_said(self, claim: Claim, owner_text: str, *, said: str, dropped: str, keep_from: str) -> bool:
@@ -75,9 +76,9 @@ class AnnouncementStore:
         id of the oldest piece that is still needed, "" to keep all.
         """
         keys, call_id = self._keys, claim.call_id
-        async with redis_errors("noting what was said"):
-            noted = await self._note(
+        async with redis_errors("storing the progress of announcements"):
+            stored = await self._note(
                 keys=[keys.record(call_id), keys.owners(keys.tag(call_id)), keys.say(call_id)],
                 args=[call_id, owner_text, said, dropped, keep_from],
             )
-        return bool(noted)
+        return bool(stored)

@@ -1,4 +1,4 @@
-"""Call records, their streams and transcripts in Redis."""
+"""Call records and their streams in Redis."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from redis.asyncio import Redis
 
@@ -15,18 +15,18 @@ from bridge_common.base.errors import EntryError
 from bridge_common.base.log import fields
 from bridge_common.redis.clients import command, redis_errors
 from bridge_common.redis.cluster import server_of
-from bridge_common.redis.scripts import load_script
+from bridge_common.redis.scripts import script_folder
 from bridge_common.store.leases import LEASE_MS, Claim
-from bridge_common.streams.stream_entries import PRIVATE, Fields, decode_fields
+from bridge_common.store.transcript_store import TranscriptStore
+from bridge_common.streams.stream_entries import Fields, decode_fields
 from bridge_common.wire.call_record import FOREIGN_FIELDS, CallRecord, Status, decode_record, encode_record
-from bridge_common.wire.entries import Due, Ended, Notice, Opened, Saying, TranscriptEntry, Turn, VoiceReady
+from bridge_common.wire.entries import Due, Ended, Opened, VoiceReady
 from bridge_common.wire.entry_codec import encode
 from bridge_common.wire.keys import (
     ENDED_TTL_S,
     FINAL_EPOCH,
     INBOX_LENGTH,
     LIVE_TTL_S,
-    TRANSCRIPT_LENGTH,
     Keys,
 )
 
@@ -61,42 +61,37 @@ class Deadlines:
 _NONE: Final = Deadlines()
 
 
-class CallStore:
+class CallStore(TranscriptStore):
     """`record_s`, `transcript_s`: retention of the record and the transcript of an ended call."""
 
     def __init__(self, redis: Redis, keys: Keys, *, record_s: int = DAY_S, transcript_s: int = DAY_S) -> None:
-        self._redis = redis
-        self._keys = keys
+        super().__init__(redis, keys)
         self._record_s = record_s
         self._transcript_s = min(transcript_s, record_s)
-        self._create = redis.register_script(load_script("bridge_common.store", "call_create"))
-        self._restore = redis.register_script(load_script("bridge_common.store", "call_restore"))
-        self._save = redis.register_script(load_script("bridge_common.store", "call_save"))
-        self._attach = redis.register_script(load_script("bridge_common.store", "call_attach_media"))
-        self._note_voice = redis.register_script(load_script("bridge_common.store", "call_note_voice"))
-        self._mark_greeted = redis.register_script(load_script("bridge_common.store", "call_mark_greeted"))
-        self._append_transcript = redis.register_script(load_script("bridge_common.store", "call_append_transcript"))
-        self._end_streams = redis.register_script(load_script("bridge_common.store", "call_end_streams"))
-        self._erase = redis.register_script(load_script("bridge_common.store", "call_erase"))
+        script = script_folder(redis, "bridge_common.store")
+        self._create = script("call_create")
+        self._restore = script("call_restore")
+        self._save = script("call_save")
+        self._attach = script("call_attach_media")
+        self._note_voice = script("call_note_voice")
+        self._mark_greeted = script("call_mark_greeted")
+        self._end_streams = script("call_end_streams")
+        self._erase = script("call_erase")
 
     async def create(self, record: CallRecord, deadlines: Deadlines = _NONE) -> bool:
         """Store a new call with its two streams and deadlines; False if the call already exists or was erased."""
         keys, call_id = self._keys, record.call_id
-        args: list[str | bytes | int] = [_token(), call_id, record.created_ms, LIVE_TTL_S, encode(Opened())]
-        args += [len(deadlines.set_in_ms), *deadlines.to_set()]
-        for name, value in encode_record(record).items():
-            args += [name, value]
+        tag = keys.tag(call_id)
         async with redis_errors("creating a call"):
             created = await self._create(
                 keys=[
-                    keys.record(call_id),
-                    keys.uplink(call_id),
-                    keys.downlink(call_id),
-                    keys.calls(keys.tag(call_id)),
-                    keys.timers(keys.tag(call_id)),
-                    keys.erased(call_id),
+                    *(keys.record(call_id), keys.uplink(call_id), keys.downlink(call_id)),
+                    *(keys.calls(tag), keys.timers(tag), keys.erased(call_id)),
                 ],
-                args=args,
+                args=[
+                    *(_token(), call_id, record.created_ms, LIVE_TTL_S, encode(Opened())),
+                    *(len(deadlines.set_in_ms), *deadlines.to_set(), *_pairs(encode_record(record))),
+                ],
             )
         return bool(created)
 
@@ -107,16 +102,16 @@ class CallStore:
         """
         keys, call_id = self._keys, record.call_id
         tag = keys.tag(call_id)
-        args: list[str | bytes | int] = [call_id, record.created_ms, LIVE_TTL_S, encode(Opened()), owner_text, lease_ms]
-        for name, value in encode_record(record).items():
-            args += [name, value]
         async with redis_errors("restoring a call"):
             ours = await self._restore(
                 keys=[
                     *(keys.record(call_id), keys.uplink(call_id), keys.downlink(call_id)),
                     *(keys.calls(tag), keys.leases(tag), keys.owners(tag), keys.erased(call_id)),
                 ],
-                args=args,
+                args=[
+                    *(call_id, record.created_ms, LIVE_TTL_S, encode(Opened()), owner_text, lease_ms),
+                    *_pairs(encode_record(record)),
+                ],
             )
         return bool(ours)
 
@@ -185,16 +180,22 @@ class CallStore:
         keys, call_id = self._keys, claim.call_id
         tag = keys.tag(call_id)
         entry = b"" if announced else encode(VoiceReady(call_id, claim.epoch))
-        noted: dict[str, str | int] = {
+        session = {
             "conversation_id": conversation_id,
             "voice_session_id": voice_session_id,
             "voice_epoch": claim.epoch,
             "voice_resource": voice_resource,
         }
-        async with redis_errors("noting the voice session"):
+        async with redis_errors("storing the voice session"):
             ours = await self._note_voice(
                 keys=[keys.record(call_id), keys.owners(tag), keys.inbox(tag)],
-                args=[call_id, owner_text, entry, INBOX_LENGTH, *(part for row in noted.items() for part in row)],
+                args=[
+                    call_id,
+                    owner_text,
+                    entry,
+                    INBOX_LENGTH,
+                    *_pairs(session),
+                ],
             )
         return bool(ours)
 
@@ -230,7 +231,7 @@ class CallStore:
 
     async def how_it_ended(self, call_id: str) -> Ended | None:
         """The `Ended` entry of the call's streams; None while the call is live."""
-        async with redis_errors("looking how a call ended"):
+        async with redis_errors("loading the end of a call"):
             last: list[tuple[bytes, Fields]] = await command(
                 self._redis, "XREVRANGE", self._keys.downlink(call_id), "+", "-", "COUNT", 1
             )
@@ -238,47 +239,6 @@ class CallStore:
             return Ended("gone")
         entry = decode_fields(last[0][1])
         return entry if isinstance(entry, Ended) else None
-
-    async def append_transcript(self, call_id: str, entry: TranscriptEntry, *, private: bool = False) -> None:
-        """`private`: only for a relay that takes over the call; not shown to users, and deleted when the call ends."""
-        keys = self._keys
-        async with redis_errors("writing the transcript"):
-            await self._append_transcript(
-                keys=[keys.transcript(call_id), keys.record(call_id), keys.erased(call_id)],
-                args=[encode(entry), TRANSCRIPT_LENGTH, LIVE_TTL_S, int(private)],
-            )
-
-    async def read_transcript(self, call_id: str) -> list[tuple[str, Turn | Notice]]:
-        """The entries shown to users, with their ids, in the order in which they were spoken.
-
-        The stored order differs: an interrupted turn is written once it is known how much of it the caller heard.
-        """
-        entries = await self._transcript(call_id, private=False)
-        shown = [(entry_id, entry) for entry_id, entry in entries if isinstance(entry, Turn | Notice)]
-        return sorted(shown, key=lambda row: row[1].at_ms)
-
-    async def read_whole_transcript(self, call_id: str) -> list[TranscriptEntry]:
-        """All entries in the order stored, for a relay that takes over the call."""
-        return [entry for _, entry in await self._transcript(call_id, private=True)]
-
-    async def _transcript(self, call_id: str, *, private: bool) -> list[tuple[str, TranscriptEntry]]:
-        """Entries in the order stored. Entries of other kinds are skipped."""
-        async with redis_errors("reading the transcript"):
-            stored: list[tuple[bytes, Fields]] = await command(
-                self._redis, "XRANGE", self._keys.transcript(call_id), "-", "+"
-            )
-        found: list[tuple[str, TranscriptEntry]] = []
-        for entry_id, content in stored:
-            if PRIVATE in content and not private:
-                continue
-            try:
-                entry = decode_fields(content)
-            except EntryError as error:
-                log.warning("bad entry skipped", extra=fields(call_id=call_id, error=error.message))
-                continue
-            if isinstance(entry, Turn | Notice | Saying):
-                found.append((entry_id.decode(), entry))
-        return found
 
     async def list_calls(self, limit: int = 100) -> list[CallRecord]:
         """Calls within the retention time, newest first."""
@@ -297,6 +257,11 @@ class CallStore:
                 if record is not None:
                     records.append(record)
         return sorted(records, key=lambda record: record.created_ms, reverse=True)[:limit]
+
+
+def _pairs(fields: Mapping[str, Any]) -> list[Any]:
+    """Script arguments: field, value, ..."""
+    return [part for row in fields.items() for part in row]
 
 
 def _token() -> str:

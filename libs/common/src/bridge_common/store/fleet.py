@@ -19,7 +19,7 @@ from redis.asyncio import Redis
 from bridge_common.base.errors import OutsideError
 from bridge_common.base.outage_logger import OutageLogger
 from bridge_common.redis.clients import command, redis_errors
-from bridge_common.redis.scripts import load_script
+from bridge_common.redis.scripts import script_folder
 from bridge_common.wire.keys import FLEET, Keys
 
 log = logging.getLogger(__name__)
@@ -55,8 +55,9 @@ class Fleet:
         self._outage = OutageLogger(log, "the heartbeat")
         self._name = name
         self._kind = kind
-        self._beat = redis.register_script(load_script("bridge_common.store", "fleet_beat"))
-        self._live = redis.register_script(load_script("bridge_common.store", "fleet_live"))
+        script = script_folder(redis, "bridge_common.store")
+        self._beat = script("fleet_beat")
+        self._live = script("fleet_live")
 
     async def beat(self, *, capacity: int = 0, active: int = 0, draining: bool = False) -> None:
         """Write the heartbeat. Logs and raises `OutsideError`."""

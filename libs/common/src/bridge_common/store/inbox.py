@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Final, TypedDict
+from typing import Any, Final
 
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
@@ -18,47 +19,31 @@ from redis.exceptions import ResponseError
 from bridge_common.base.errors import EntryError, OutsideError
 from bridge_common.base.log import fields
 from bridge_common.redis.clients import MAX_BLOCK_MS, command, redis_errors
-from bridge_common.redis.scripts import load_script
+from bridge_common.redis.scripts import script_folder
+from bridge_common.store.inbox_sender import InboxSender
 from bridge_common.streams.stream_entries import Fields, Reply, decode_fields, entries_of
-from bridge_common.wire.entries import (
-    Callback,
-    Due,
-    HangUp,
-    InboxEntry,
-    IncomingCall,
-    MediaLost,
-    MediaOpen,
-    Restored,
-    UplinkMissed,
-    VoiceLost,
-    VoiceReady,
-)
-from bridge_common.wire.entry_codec import FIELD, encode
-from bridge_common.wire.keys import INBOX_GROUP, INBOX_LENGTH, SEEN_TTL_S, Keys
+from bridge_common.wire.entries import InboxEntry
+from bridge_common.wire.keys import INBOX_GROUP, INBOX_LENGTH, Keys
 
 log = logging.getLogger(__name__)
 
-_INBOX_KINDS: Final = (
-    *(IncomingCall, Callback, VoiceReady, VoiceLost, MediaLost, MediaOpen, UplinkMissed, HangUp, Due, Restored),
-)
-_STUCK_MS: Final = 30_000
-"""An entry pending for this long is claimed even from a live consumer, which is considered stuck."""
-_MIN_IDLE_MS: Final = 200
-FORGET_AFTER_MS: Final = 60_000
+STUCK_MS: Final = 30_000
+MIN_IDLE_MS: Final = 200
 _PAGE: Final = 100
+"""Entries per read after a lost reply."""
 
 
-class _Consumer(TypedDict):
-    name: bytes
-    pending: int
+@dataclass(frozen=True, slots=True)
+class InboxTiming:
+    stuck_ms: int = STUCK_MS
+    """An entry pending for this long is claimed even from a live consumer, which is considered stuck."""
+    min_idle_ms: int = MIN_IDLE_MS
+    """An entry is claimed from a dead consumer when it has been pending for this long."""
+    forget_after_ms: int = 60_000
+    """A dead consumer without pending entries is removed after this time."""
 
 
-class _Summary(TypedDict):
-    consumers: list[_Consumer]
-
-
-class _Pending(TypedDict):
-    message_id: bytes
+_TIMING: Final = InboxTiming()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,67 +68,50 @@ class Delivery:
         return int(self.entry_id.partition("-")[0])
 
 
-class Inbox:
-    def __init__(self, control: Redis, blocking: Redis, keys: Keys, consumer: str) -> None:
-        """`keys`: of all shards, or of some of them (`parts`)."""
-        self._control = control
+class Inbox(InboxSender):
+    def __init__(
+        self,
+        control: Redis,
+        blocking: Redis,
+        keys: Keys,
+        consumer: str,
+        *,
+        timing: InboxTiming = _TIMING,
+        held: set[tuple[str, str]] | None = None,
+    ) -> None:
+        """`keys`: of all shards, or of some of them (`parts`). `held`: entries delivered here and not
+        acknowledged yet, as (tag, entry id).
+        """
+        super().__init__(control, keys)
         self._blocking = blocking
-        self._keys = keys
         self._consumer = consumer
-        self._held: set[tuple[str, str]] = set()
-        """Entries delivered here and not acknowledged yet, as (tag, entry id)."""
+        self._timing = timing
+        self._held: set[tuple[str, str]] = set() if held is None else held
         self._reply_lost = False
-        self._put_once = control.register_script(load_script("bridge_common.store", "inbox_put_once"))
-        self._put_as_owner = control.register_script(load_script("bridge_common.store", "inbox_put_as_owner"))
-        self._acknowledge = control.register_script(load_script("bridge_common.store", "inbox_acknowledge"))
-        self._forget_consumers = control.register_script(load_script("bridge_common.store", "inbox_forget_consumers"))
-        self._fire_timers = control.register_script(load_script("bridge_common.store", "inbox_fire_timers"))
+        script = script_folder(control, "bridge_common.store")
+        self._acknowledge = script("inbox_acknowledge")
+        self._forget_consumers = script("inbox_forget_consumers")
+        self._fire_timers = script("inbox_fire_timers")
 
     def parts(self) -> list[Inbox]:
         """One inbox per server, so that none waits for another. Any of them can acknowledge any delivery."""
-        parts = [Inbox(self._control, self._blocking, keys, self._consumer) for keys in self._keys.parts()]
-        for part in parts:
-            part._held = self._held
-        return parts
-
-    async def put(self, entry: InboxEntry) -> None:
-        """Append the entry. After a lost connection it may be stored twice; delivery is at least once anyway."""
-        inbox = self._keys.inbox(self._keys.tag(entry.call_id))
-        async with redis_errors("writing to the inbox"):
-            await self._control.xadd(inbox, {FIELD: encode(entry)}, maxlen=INBOX_LENGTH, approximate=True)
-
-    async def put_once(self, entry: InboxEntry, *event_ids: str) -> bool:
-        """Append the entry unless any of `event_ids` was seen in the last day. Atomic; False for a duplicate."""
-        tag = self._keys.tag(entry.call_id)
-        seen = [self._keys.seen(tag, event_id) for event_id in event_ids]
-        async with redis_errors("writing to the inbox"):
-            put = await self._put_once(
-                keys=[self._keys.inbox(tag), *seen], args=[encode(entry), INBOX_LENGTH, SEEN_TTL_S]
-            )
-        return put is not None
-
-    async def put_as_owner(self, entry: InboxEntry, owner_text: str) -> bool:
-        """Append the entry if `owner_text` owns the call's lease (`Leases.owner_text`), else return False."""
-        tag = self._keys.tag(entry.call_id)
-        async with redis_errors("writing to the inbox"):
-            put = await self._put_as_owner(
-                keys=[self._keys.inbox(tag), self._keys.owners(tag)],
-                args=[entry.call_id, owner_text, encode(entry), INBOX_LENGTH],
-            )
-        return bool(put)
+        return [
+            Inbox(self._control, self._blocking, keys, self._consumer, timing=self._timing, held=self._held)
+            for keys in self._keys.parts()
+        ]
 
     async def depth(self) -> int:
         """Number of entries that are not acknowledged yet, read or unread."""
         depth = 0
         for tag in self._keys.all_tags():
-            async with redis_errors("looking at the inbox"):
+            async with redis_errors("measuring the inbox"):
                 depth += await self._control.xlen(self._keys.inbox(tag))
         return depth
 
     async def ensure_group(self) -> None:
         """Create missing consumer groups, one per shard; also needed after Redis lost its data."""
         for tag in self._keys.all_tags():
-            async with redis_errors("making the consumer group"):
+            async with redis_errors("creating the consumer group"):
                 try:
                     await self._control.xgroup_create(self._keys.inbox(tag), INBOX_GROUP, id="0", mkstream=True)
                 except ResponseError as error:
@@ -182,50 +150,38 @@ class Inbox:
     async def has_pending(self) -> bool:
         """Whether any consumer has unacknowledged entries; without them there are no orphans."""
         for tag in self._keys.all_tags():
-            try:
-                async with redis_errors("looking for orphans"):
-                    if (await self._pending(tag))["consumers"]:
-                        return True
-            except OutsideError as error:
-                if not _has_no_group(error.__cause__):
-                    raise
+            async with _if_group_exists("looking for orphans"):
+                if await self._busy_consumers(tag):
+                    return True
         return False
 
     async def claim_orphans(self, live_consumers: Collection[str], count: int = 32) -> list[Delivery]:
         """Claim up to `count` pending entries per shard of consumers that are dead or stuck."""
         deliveries: list[Delivery] = []
         for tag in self._keys.all_tags():
-            try:
-                async with redis_errors("claiming orphans"):
-                    orphans = await self._orphans(tag, live_consumers, count)
-                    if not orphans:
-                        continue
-                    # XCLAIM with min-idle 0 could take an entry from a replica that claimed it a moment ago: ask for
+            claimed: list[tuple[bytes, Fields]] = []
+            async with _if_group_exists("claiming orphans"):
+                orphans = await self._orphans(tag, live_consumers, count)
+                if orphans:
+                    # XCLAIM with min-idle 0 could take an entry from a replica that claimed it a moment ago: require
                     # an idle time, which a fresh claim resets.
-                    claimed: list[tuple[bytes, Fields]] = await command(
+                    claimed = await command(
                         self._control,
-                        *("XCLAIM", self._keys.inbox(tag), INBOX_GROUP, self._consumer, _MIN_IDLE_MS),
+                        *("XCLAIM", self._keys.inbox(tag), INBOX_GROUP, self._consumer, self._timing.min_idle_ms),
                         *orphans,
                     )
-            except OutsideError as error:
-                if not _has_no_group(error.__cause__):
-                    raise
-                continue
             deliveries += await self._deliveries([(tag, entry_id.decode(), content) for entry_id, content in claimed])
         return deliveries
 
-    async def forget_dead_consumers(self, live_consumers: Collection[str], idle_ms: int = FORGET_AFTER_MS) -> int:
-        """Remove consumers that are idle for `idle_ms`, not live and without pending entries; returns their number."""
+    async def forget_dead_consumers(self, live_consumers: Collection[str]) -> int:
+        """Remove consumers that are idle (`InboxTiming`), not live and have no pending entries; returns their number."""
         forgotten = 0
         for tag in self._keys.all_tags():
-            try:
-                async with redis_errors("forgetting consumers"):
-                    forgotten += await self._forget_consumers(
-                        keys=[self._keys.inbox(tag)], args=[INBOX_GROUP, idle_ms, self._consumer, *live_consumers]
-                    )
-            except OutsideError as error:
-                if not _has_no_group(error.__cause__):
-                    raise
+            async with _if_group_exists("forgetting consumers"):
+                forgotten += await self._forget_consumers(
+                    keys=[self._keys.inbox(tag)],
+                    args=[INBOX_GROUP, self._timing.forget_after_ms, self._consumer, *live_consumers],
+                )
         return forgotten
 
     async def fire_due_timers(self, limit: int = 100) -> Fired:
@@ -270,15 +226,14 @@ class Inbox:
 
     async def _orphans(self, tag: str, live_consumers: Collection[str], count: int) -> list[bytes]:
         """Ids of entries that are pending for a dead consumer, or pending for too long."""
-        summary = await self._pending(tag)
-        ranges: list[tuple[int, tuple[bytes, ...]]] = [(_STUCK_MS, ())] if summary["consumers"] else []
-        for row in summary["consumers"]:
-            name = row["name"].decode()
-            if name not in live_consumers and name != self._consumer:
-                ranges.append((_MIN_IDLE_MS, (row["name"],)))
+        busy = await self._busy_consumers(tag)
+        ranges: list[tuple[int, tuple[str, ...]]] = [(self._timing.stuck_ms, ())] if busy else []
+        ranges += [
+            (self._timing.min_idle_ms, (name,)) for name in busy if name not in {*live_consumers, self._consumer}
+        ]
         found: list[bytes] = []
         for idle_ms, consumer in ranges:
-            rows: list[_Pending] = await command(
+            rows: list[dict[str, bytes]] = await command(
                 self._control,
                 *("XPENDING", self._keys.inbox(tag), INBOX_GROUP, "IDLE", idle_ms, "-", "+", count),
                 *consumer,
@@ -287,9 +242,10 @@ class Inbox:
             found += [row["message_id"] for row in rows]
         return found[:count]
 
-    async def _pending(self, tag: str) -> _Summary:
-        summary: _Summary = await command(self._control, "XPENDING", self._keys.inbox(tag), INBOX_GROUP)
-        return summary
+    async def _busy_consumers(self, tag: str) -> list[str]:
+        """Consumers with pending entries."""
+        summary: dict[str, Any] = await command(self._control, "XPENDING", self._keys.inbox(tag), INBOX_GROUP)
+        return [row["name"].decode() for row in summary["consumers"]]
 
     async def _deliveries(self, stored: Sequence[tuple[str, str, Fields]]) -> list[Delivery]:
         """Decode the entries. Invalid ones are acknowledged at once: no consumer can process them."""
@@ -299,7 +255,7 @@ class Inbox:
                 entry = decode_fields(content)
             except EntryError:
                 entry = None
-            if isinstance(entry, _INBOX_KINDS):
+            if isinstance(entry, InboxEntry):
                 deliveries.append(Delivery(tag, entry_id, entry))
             else:
                 await self._discard(tag, entry_id)
@@ -316,8 +272,19 @@ class Inbox:
 
     async def _ack(self, tag: str, entry_id: str) -> None:
         inbox = self._keys.inbox(tag)
-        async with redis_errors("acknowledging"):
+        async with redis_errors("acknowledging an inbox entry"):
             await self._acknowledge(keys=[inbox], args=[INBOX_GROUP, entry_id])
+
+
+@asynccontextmanager
+async def _if_group_exists(doing: str) -> AsyncIterator[None]:
+    """`redis_errors`; without the consumer group, the rest of the block is skipped."""
+    try:
+        async with redis_errors(doing):
+            yield
+    except OutsideError as error:
+        if not _has_no_group(error.__cause__):
+            raise
 
 
 def _has_no_group(error: BaseException | None) -> bool:

@@ -19,7 +19,7 @@ from redis.asyncio import Redis
 from bridge_common.base.errors import OutsideError
 from bridge_common.base.log import fields
 from bridge_common.redis.clients import MAX_BLOCK_MS, command, redis_errors
-from bridge_common.redis.scripts import load_script
+from bridge_common.redis.scripts import script_folder
 from bridge_common.streams.stream_entries import entries_of, xread
 from bridge_common.wire.call_record import Status
 from bridge_common.wire.keys import WAKE_LENGTH, WAKE_SAY, Keys
@@ -44,8 +44,8 @@ class Claim:
     epoch: int
     uplink_cursor: str = field(default=BEGINNING, compare=False)
     """Where to start reading: the last entry of the caller's audio that the previous owner forwarded."""
-    speaker: str = field(default="", compare=False)
-    """Previous owner that kept the downlink after its release (`owner|epoch`); empty when there is none."""
+    previous_owner: str = field(default="", compare=False)
+    """Owner that kept the downlink after its release (`owner|epoch`); empty when there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +71,14 @@ class Leases:
         self._lease_ms = lease_ms
         self._next_end = math.inf
         """Loop time at which the next lease expires, as of the last `claim`."""
-        self._offer = redis.register_script(load_script("bridge_common.store", "lease_offer"))
-        self._claim = redis.register_script(load_script("bridge_common.store", "lease_claim"))
-        self._renew = redis.register_script(load_script("bridge_common.store", "lease_renew"))
-        self._release = redis.register_script(load_script("bridge_common.store", "lease_release"))
-        self._stopped = redis.register_script(load_script("bridge_common.store", "lease_stopped"))
-        self._overdue = redis.register_script(load_script("bridge_common.store", "lease_overdue"))
-        self._end = redis.register_script(load_script("bridge_common.store", "lease_end"))
+        script = script_folder(redis, "bridge_common.store")
+        self._offer = script("lease_offer")
+        self._claim = script("lease_claim")
+        self._renew = script("lease_renew")
+        self._release = script("lease_release")
+        self._stopped = script("lease_stopped")
+        self._overdue = script("lease_overdue")
+        self._end = script("lease_end")
 
     def parts(self) -> list[Leases]:
         """One instance per server, so that none waits for another; `claim` and `wait_wake` cover its calls only."""
@@ -121,7 +122,7 @@ class Leases:
             except OutsideError as error:
                 if not claims:
                     raise
-                log.warning("claiming stopped half way", extra=fields(claimed=len(claims), error=error.message))
+                log.warning("claiming incomplete", extra=fields(claimed=len(claims), error=error.message))
                 self._saw_end(0)
                 break
             if next_in_ms >= 0:
@@ -170,37 +171,37 @@ class Leases:
 
     async def claimed(self, call_id: str) -> bool:
         """Whether any relay has claimed the call."""
-        async with redis_errors("looking for the relay of a call"):
+        async with redis_errors("loading the owner of a call"):
             return bool(await self._redis.hexists(self._keys.owners(self._keys.tag(call_id)), call_id))
 
-    async def release(self, claim: Claim, uplink_cursor: str = "", *, speaks_on: bool = False) -> None:
+    async def release(self, claim: Claim, uplink_cursor: str = "", *, keep_downlink: bool = False) -> None:
         """Let another relay claim the call at once; the epoch stays ours until then.
 
-        `speaks_on`: this relay also keeps the downlink until the new owner writes to it (make-before-break).
+        `keep_downlink`: this relay also keeps the downlink until the new owner writes to it (make-before-break).
         """
         tag = self._keys.tag(claim.call_id)
         async with redis_errors("releasing a lease"):
             await self._release(
                 keys=[*self._tables(tag), self._keys.wake(tag)],
-                args=[claim.call_id, self.owner_text(claim), WAKE_LENGTH, uplink_cursor, int(speaks_on)],
+                args=[claim.call_id, self.owner_text(claim), WAKE_LENGTH, uplink_cursor, int(keep_downlink)],
             )
 
     async def note_stop(self, claim: Claim, audio: str, tones: str) -> None:
-        """After a release with `speaks_on`: store the ids of the last uplink entries that this relay processed."""
-        async with redis_errors("storing where the relay stopped"):
+        """After a release with `keep_downlink`: store the ids of the last uplink entries that this relay processed."""
+        async with redis_errors("storing the end of a relay's work"):
             await self._stopped(
                 keys=[self._keys.owners(self._keys.tag(claim.call_id))],
                 args=[claim.call_id, self.owner_text(claim), audio, tones],
             )
 
     async def stopped_at(self, claim: Claim) -> tuple[str, str] | None:
-        """The ids (audio, tones) that the claim's `speaker` stored with `note_stop`, or None."""
-        async with redis_errors("loading where the previous owner stopped"):
+        """The ids (audio, tones) that the claim's `previous_owner` stored with `note_stop`, or None."""
+        async with redis_errors("loading the end of the previous owner's work"):
             noted: bytes | None = await command(
                 self._redis, "HGET", self._keys.owners(self._keys.tag(claim.call_id)), f"{claim.call_id}:stopped"
             )
         owner_text, audio, tones = noted.decode().rsplit(" ", 2) if noted else ("", "", "")
-        return (audio, tones) if owner_text == claim.speaker != "" else None
+        return (audio, tones) if owner_text == claim.previous_owner != "" else None
 
     async def end(self, call_id: str) -> None:
         """Remove the lease: the call needs no relay any more. Its owner learns that at its next renewal."""

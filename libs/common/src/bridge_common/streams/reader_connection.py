@@ -18,6 +18,7 @@ from redis.exceptions import ResponseError
 
 from bridge_common.base.errors import EntryError, error_text
 from bridge_common.base.log import fields
+from bridge_common.base.outage_logger import OutageLogger
 from bridge_common.observability.telemetry import REDIS_OUTAGES
 from bridge_common.redis.clients import is_passing
 from bridge_common.redis.pipeline import RedisPipeline, keep_open, pack
@@ -68,7 +69,7 @@ class ReaderConnection:
         """Loop time of the next read of streams without publications."""
         self._subscribes = True
         """The server permits subscriptions."""
-        self._failing = False
+        self._outage = OutageLogger(log, begun="stream read failing", over="stream read works again")
         self._key_is_refused = False
 
     def __len__(self) -> int:
@@ -118,10 +119,8 @@ class ReaderConnection:
             subscription.break_silence()
 
     def failed(self, reason: str) -> None:
-        if not self._failing:
+        if self._outage.failed(streams=len(self), error=reason):
             REDIS_OUTAGES.labels("read").inc()
-            log.warning("stream read failing", extra=fields(streams=len(self), error=reason))
-        self._failing = True
 
     # -- channels
     def _subscribe_to(self, *streams: Subscription) -> None:
@@ -191,7 +190,7 @@ class ReaderConnection:
 
     @property
     def _count(self) -> int:
-        return _COUNT_AFTER_FAILURE if self._failing else _COUNT
+        return _COUNT_AFTER_FAILURE if self._outage.lasts else _COUNT
 
     def answered(self, reply: Any) -> None:
         is_read = self._pending.popleft() == _READ
@@ -203,9 +202,8 @@ class ReaderConnection:
     def _read(self, reply: dict[bytes, Sequence[_Stored]]) -> None:
         asked, self._reading = self._reading or {}, None
         most = self._count
-        if self._failing:
-            self._failing = False
-            log.warning("stream read works again", extra=fields(streams=len(self)))
+        if self._outage.lasts:
+            self._outage.worked(streams=len(self))
         now = asyncio.get_running_loop().time()
         for key, subscription in asked.items():
             entries = reply.get(key, ())

@@ -17,6 +17,7 @@ from typing import Any, Final, Protocol
 from redis.asyncio import Redis
 
 from bridge_common.base.log import fields
+from bridge_common.base.outage_logger import OutageLogger
 from bridge_common.observability.telemetry import REDIS_OUTAGES, WRITER_DROPPED
 from bridge_common.redis.pipeline import RedisPipeline, keep_open, pack
 from bridge_common.streams.append_log import AppendLog, Missing, Unavailable
@@ -141,7 +142,7 @@ class StreamWriter:
         self._wire: RedisPipeline | None = None
         self._scheduled = False
         """`_write` runs at the end of this loop iteration."""
-        self._failing = False
+        self._outage = OutageLogger(log, begun="stream write failing", over="stream write works again")
         self._flushing = 0
         self._progress = asyncio.Event()
         self._ended = False
@@ -214,10 +215,8 @@ class StreamWriter:
         self._log.lose_connection()
 
     def failed(self, reason: str) -> None:
-        if not self._failing:
+        if self._outage.failed(entries=self.waiting, error=reason):
             REDIS_OUTAGES.labels("write").inc()
-            log.warning("stream write failing", extra=fields(entries=self.waiting, error=reason))
-        self._failing = True
 
     # -- writing
     def _schedule_write(self) -> None:
@@ -257,9 +256,8 @@ class StreamWriter:
     def _all_answered(self) -> None:
         if self._flushing:
             self._wake_flushes()
-        if self._failing:
-            self._failing = False
-            log.warning("stream write works again", extra=fields(dropped=self.dropped))
+        if self._outage.lasts:
+            self._outage.worked(dropped=self.dropped)
 
     def _wake_flushes(self) -> None:
         self._progress.set()

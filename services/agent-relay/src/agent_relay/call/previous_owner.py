@@ -17,7 +17,7 @@ _STOP_POLL_S: Final = 0.02
 
 
 class PreviousOwner:
-    """`speaker`: the relay that handed the call over last (`Claim.speaker`). It no longer speaks if another relay had a
+    """`speaker`: the relay that handed the call over last (`Claim.previous_owner`). It no longer speaks if another relay had a
     voice session after it; `voice_epoch` is the epoch of the newest voice session.
 
     The previous owner notices the new voice session within 30 ms. If it stores no stop within `stop_within_s`, it is

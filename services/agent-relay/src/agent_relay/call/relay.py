@@ -63,7 +63,7 @@ class Relay:
         self._ended = False
         self._hands_over = False
         self._previous_owner = PreviousOwner(
-            context.fleet, claim.speaker, record.voice_epoch, stop_within_s=context.stop_within_s
+            context.fleet, claim.previous_owner, record.voice_epoch, stop_within_s=context.stop_within_s
         )
         profile = driver.profile
         self._voice = CallVoice(context, record, profile, trace, driver)

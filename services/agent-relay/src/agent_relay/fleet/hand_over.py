@@ -104,7 +104,7 @@ class HandOver:
         """
         claim = holding.claim
         try:
-            await self._desk.leases.release(claim, relay.begin_hand_over(), speaks_on=True)
+            await self._desk.leases.release(claim, relay.begin_hand_over(), keep_downlink=True)
             while not await self._is_taken(relay, _now() + _OVERLAP_S):
                 began = _now()
                 if not await self._desk.leases.renew([claim]):

@@ -146,7 +146,7 @@ class _Announcement:
     async def _put(self, piece: str, *, last: bool) -> None:
         entry = Say(self.say_id, self.characters, piece, last=last, interrupt=self._interrupt and not self.characters)
         added = await self._store.add(self._call_id, entry, most_a_minute=self._most_a_minute)
-        if added.fate is not AnnouncementOutcome.ADDED:
+        if added.outcome is not AnnouncementOutcome.ADDED:
             self._whole = True
             raise _refusal(added)
         self.characters += len(piece)
@@ -167,7 +167,7 @@ class _Announcement:
 
 def _refusal(added: Added) -> BridgeError:
     retry_s = math.ceil(added.retry_ms / 1000)
-    match added.fate:
+    match added.outcome:
         case AnnouncementOutcome.UNKNOWN:
             return NotFoundError("unknown call, or its record has expired")
         case AnnouncementOutcome.ENDED:
