@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager
 
 from tests.integration.support.tcp_proxy import TcpProxy
 
-_ASKS = b"MAINT_NOTIFICATIONS"
-_AGREED = b"*2\r\n$4\r\nECHO\r\n$2\r\nOK\r\n"
-"""The server behind does not know the command; this one gets the same answer from it."""
+_REQUEST = b"MAINT_NOTIFICATIONS"
+_ACCEPTED_BY_ECHO = b"*2\r\n$4\r\nECHO\r\n$2\r\nOK\r\n"
+"""Forwarded instead, because the real server does not know the command. Its reply is `OK`, too."""
 _TTL_S = 8
 
 
@@ -29,9 +29,9 @@ class MovingRedis(TcpProxy):
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(65536):
-            if _ASKS in data:
+            if _REQUEST in data:
                 self.asked += 1
-                data = _AGREED
+                data = _ACCEPTED_BY_ECHO
             writer.write(data)
             await writer.drain()
 

@@ -8,12 +8,12 @@ from lab.redis_line import ask
 
 
 def unknown_scripts(port: int) -> int:
-    """EVALSHA commands that found no such script, since the statistics were reset (CONFIG RESETSTAT)."""
+    """Number of EVALSHA commands without such a script since CONFIG RESETSTAT."""
     found = re.search(r"errorstat_NOSCRIPT:count=(\d+)", str(ask(port, "INFO", "errorstats")))
     return int(found[1]) if found else 0
 
 
 def forget_scripts(port: int) -> None:
-    """As after a restart."""
+    """Remove all scripts, as a restart does, and reset the statistics."""
     ask(port, "SCRIPT", "FLUSH")
     ask(port, "CONFIG", "RESETSTAT")

@@ -1,4 +1,4 @@
-"""Writers and readers of streams for tests."""
+"""Writers, readers and content of streams, for tests."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from bridge_common.wire.entry_codec import decode, encode
 @asynccontextmanager
 async def running(peer: StreamReader | StreamWriter) -> AsyncIterator[None]:
     task = asyncio.create_task(peer.run())
-    await asyncio.sleep(0)  # the task starts
+    await asyncio.sleep(0)
     try:
         yield
     finally:
@@ -59,8 +59,8 @@ def tones(count: int, first: int = 0) -> list[str]:
     return [str(n) for n in range(first, count)]
 
 
-async def tell(redis: Redis, key: str, epoch: int, seq: int) -> None:
-    """Publish as a writer does after appending the entry `<epoch>-<seq>`."""
+async def publish(redis: Redis, key: str, epoch: int, seq: int) -> None:
+    """As a writer does after the append of the entry `<epoch>-<seq>`."""
     await command(redis, "PUBLISH", key, b"%d-%d " % (epoch, seq) + encode(Dtmf(str(seq - 1))))
 
 
@@ -80,7 +80,7 @@ async def content(redis: Redis, key: str = "stream") -> list[tuple[str, Entry | 
 
 
 class Fences:
-    """Records the names of fenced outlets."""
+    """Records the fenced outlets by name."""
 
     def __init__(self) -> None:
         self.fenced: list[str] = []

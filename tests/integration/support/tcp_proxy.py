@@ -17,22 +17,22 @@ class TcpProxy:
         self._open: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._replies_to_lose = 0
-        self._heard = asyncio.Event()
-        self._heard.set()
+        self._forwards_replies = asyncio.Event()
+        self._forwards_replies.set()
         self.port = 0
         self.refusing = False
         self.lost_replies = 0
 
     @property
     def silent(self) -> bool:
-        return not self._heard.is_set()
+        return not self._forwards_replies.is_set()
 
     @silent.setter
     def silent(self, silent: bool) -> None:
         if silent:
-            self._heard.clear()
+            self._forwards_replies.clear()
         else:
-            self._heard.set()
+            self._forwards_replies.set()
 
     def cut(self) -> None:
         """Reset every connection."""
@@ -83,7 +83,7 @@ class TcpProxy:
 
     async def _pass_replies(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(65536):
-            await self._heard.wait()
+            await self._forwards_replies.wait()
             if self._replies_to_lose:
                 self._replies_to_lose -= 1
                 self.lost_replies += 1

@@ -1,4 +1,4 @@
-"""Many streams on a real cluster: each entry arrives, in order, and a server that is away holds up only its own."""
+"""Many streams on a real cluster: each entry arrives, in order, and an unreachable server delays only its own."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ async def test_one_writer_for_a_single_server(clients: RedisClients) -> None:
     assert type(stream_writer(clients.media)) is StreamWriter
 
 
-async def test_what_is_written_is_told_on_the_server_of_the_stream(spread: RedisClients) -> None:
-    """As the stream's own channel: nothing of it goes over the cluster's bus to the other servers."""
+async def test_entries_are_published_on_the_server_of_the_stream(spread: RedisClients) -> None:
+    """On a sharded channel, which is not forwarded to the other servers over the bus of the cluster."""
     heard: dict[str, list[Entry]] = {key: [] for key in UPLINKS}
     reader = StreamReader(spread.blocking)
     for key in UPLINKS:
@@ -60,7 +60,7 @@ async def test_what_is_written_is_told_on_the_server_of_the_stream(spread: Redis
             said: list[Entry] = [AudioFrame(b"%d" % number) for number in range(1, seq + 1)]
             await eventually(partial(_all_are, heard, said))
         for key in UPLINKS:
-            # Told, and not in the stream: nobody could find it there.
+            # Published, but not in the stream, so that it cannot be read there.
             message = b"7-4 " + encode(AudioFrame(b"4"))
             await command(server_of(spread.control, key), "SPUBLISH", key, message)
         await eventually(lambda: all(entries[3:] == [AudioFrame(b"4")] for entries in heard.values()))
@@ -74,7 +74,7 @@ def _all_are(heard: dict[str, list[Entry]], said: list[Entry]) -> bool:
 
 
 async def test_every_stream_is_written_and_read(cluster: RedisCluster, spread: RedisClients) -> None:
-    """The last test: a server is killed in it."""
+    """The last test of the module, because it kills a server."""
     heard: dict[str, list[Entry]] = {key: [] for key in UPLINKS}
     fenced: list[str] = []
     assert isinstance(spread.media, ClusterRedis)

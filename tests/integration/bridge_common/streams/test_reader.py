@@ -1,4 +1,4 @@
-"""The reading end on a real server: order, many streams, faults, adding and removing while it runs."""
+"""The reader on a real server: order, many streams, faults, adding and removing streams while it runs."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ async def test_a_reader_without_streams_waits_for_the_first(clients: RedisClient
             reader.remove(name)
 
 
-async def test_nothing_of_a_removed_stream_is_handed_out(clients: RedisClients) -> None:
+async def test_entries_of_a_removed_stream_are_not_delivered(clients: RedisClients) -> None:
     reader, listener = StreamReader(clients.blocking), Listener()
     reader.add("gone", "0-0", listener.sink("gone"))
     reader.add("stays", "0-0", listener.sink("stays"))
@@ -94,7 +94,7 @@ async def test_removing_a_stream_that_is_not_read_does_nothing(clients: RedisCli
 
 
 async def test_a_stream_added_again_is_read_once(clients: RedisClients) -> None:
-    """Also when the two readings would lie on different connections."""
+    """Also if both subscriptions would be on different connections."""
     reader, listener = StreamReader(clients.blocking), Listener()
     reader.add("s", "0-0", listener.sink("first"))
     for n in range(READER_STREAMS):
@@ -110,7 +110,7 @@ async def test_a_stream_added_again_is_read_once(clients: RedisClients) -> None:
     assert listener.heard["second"] == tones(20)
 
 
-async def test_a_read_under_way_does_not_move_the_cursor_of_a_stream_added_again(
+async def test_a_read_in_progress_does_not_move_the_cursor_of_a_stream_added_again(
     clients: RedisClients, proxy: TcpProxy, shaky_clients: RedisClients
 ) -> None:
     reader, listener = StreamReader(shaky_clients.blocking), Listener()
@@ -128,7 +128,7 @@ async def test_a_read_under_way_does_not_move_the_cursor_of_a_stream_added_again
     assert listener.heard["first"] == []
 
 
-async def test_entries_come_in_order_without_loss_through_failing_reads(
+async def test_failing_reads_lose_no_entry_and_keep_the_order(
     clients: RedisClients, proxy: TcpProxy, shaky_clients: RedisClients
 ) -> None:
     reader, listener = StreamReader(shaky_clients.blocking), Listener()
@@ -149,7 +149,7 @@ async def test_entries_come_in_order_without_loss_through_failing_reads(
     assert proxy.lost_replies == 5
 
 
-async def test_killed_clients_read_on(clients: RedisClients) -> None:
+async def test_reading_continues_after_the_server_kills_the_clients(clients: RedisClients) -> None:
     reader, listener = StreamReader(clients.blocking), Listener()
     reader.add("s", "0-0", listener.sink("s"))
     async with running(reader):
@@ -190,7 +190,7 @@ async def test_bad_entries_are_skipped_and_counted(clients: RedisClients) -> Non
     assert reader.bad_entries == 2
 
 
-async def test_a_sink_that_fails_costs_no_other_call(clients: RedisClients, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_failing_sink_affects_no_other_call(clients: RedisClients, caplog: pytest.LogCaptureFixture) -> None:
     reader, listener = StreamReader(clients.blocking), Listener()
     failures: list[str] = []
 
@@ -208,7 +208,7 @@ async def test_a_sink_that_fails_costs_no_other_call(clients: RedisClients, capl
     assert caplog.messages.count("sink failed") == 3
 
 
-async def test_a_key_of_another_type_costs_no_other_call(
+async def test_a_key_of_another_type_affects_no_other_call(
     clients: RedisClients, caplog: pytest.LogCaptureFixture
 ) -> None:
     await clients.control.set("text", "1")
@@ -222,13 +222,13 @@ async def test_a_key_of_another_type_costs_no_other_call(
 
 
 @pytest.mark.parametrize("cursor", ["$", ">", "", "now", "1-", "1-1-1", "-1"])
-async def test_a_cursor_that_is_no_entry_id_is_refused(clients: RedisClients, cursor: str) -> None:
+async def test_a_cursor_has_to_be_an_entry_id(clients: RedisClients, cursor: str) -> None:
     with pytest.raises(ValueError, match="is not an entry id"):
         StreamReader(clients.blocking).add("s", cursor, lambda *_: None)
 
 
 async def test_streams_may_be_added_after_the_end(clients: RedisClients) -> None:
-    """A call that comes while the process stops must not raise in its way."""
+    """A call that arrives while the process stops must not raise."""
     reader, listener = StreamReader(clients.blocking), Listener()
     async with running(reader):
         await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""Both ends together: what one process appends another hears, once and in order."""
+"""Writer and reader together: entries of one process reach another, once and in order."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ CALLS = 20
 FRAMES = 100
 
 
-class Ear:
+class Recorder:
     def __init__(self) -> None:
-        self.heard: list[bytes] = []
+        self.received: list[bytes] = []
 
     def sink(self, _: str, entry: Entry) -> None:
         if isinstance(entry, Audio):
-            self.heard.append(entry.pcm24k)
+            self.received.append(entry.pcm24k)
 
 
 async def test_frames_of_many_calls_arrive_once_and_in_order_while_connections_drop(
     clients: RedisClients, proxy: TcpProxy, shaky_clients: RedisClients
 ) -> None:
     writer, reader = StreamWriter(shaky_clients.media), StreamReader(shaky_clients.blocking)
-    ears = [Ear() for _ in range(CALLS)]
+    recorders = [Recorder() for _ in range(CALLS)]
     outlets: list[Outlet] = []
-    for n, ear in enumerate(ears):
+    for n, recorder in enumerate(recorders):
         await clients.control.xadd(f"s{n}", {"e": encode(Opened())}, id="0-1")
         outlets.append(writer.outlet(f"s{n}", 1, lambda: None))
-        sink: Sink = ear.sink
+        sink: Sink = recorder.sink
         reader.add(f"s{n}", "0-0", sink)
     tasks = [asyncio.create_task(writer.run()), asyncio.create_task(reader.run())]
     for frame in range(FRAMES):
@@ -45,9 +45,9 @@ async def test_frames_of_many_calls_arrive_once_and_in_order_while_connections_d
         if frame % 25 == 10:
             proxy.cut()
         await asyncio.sleep(0.005)
-    await eventually(lambda: all(len(ear.heard) >= FRAMES for ear in ears), within_s=10)
-    for n, ear in enumerate(ears):
-        assert ear.heard == [bytes([n, frame]) * 480 for frame in range(FRAMES)]
+    await eventually(lambda: all(len(recorder.received) >= FRAMES for recorder in recorders), within_s=10)
+    for n, recorder in enumerate(recorders):
+        assert recorder.received == [bytes([n, frame]) * 480 for frame in range(FRAMES)]
     for task in tasks:
         task.cancel()
         with suppress(asyncio.CancelledError):

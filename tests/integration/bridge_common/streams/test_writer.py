@@ -1,4 +1,4 @@
-"""The writing end on a real server: order, fences, repetition, bounds."""
+"""The writer on a real server: order, fences, repetition, limits. `test_append_log` has the rules without a server."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.integration.support.tcp_proxy import TcpProxy
 from tests.support.eventually import eventually
 
 
-async def test_entries_stand_in_order_under_epoch_and_sequence(clients: RedisClients) -> None:
+async def test_entries_are_stored_in_order_by_epoch_and_sequence(clients: RedisClients) -> None:
     key, writer, fences = await make_stream(clients.control), StreamWriter(clients.media), Fences()
     outlet = fences.outlet(writer, key, 7)
     async with running(writer):
@@ -41,8 +41,8 @@ async def test_many_calls_are_written_together(clients: RedisClients) -> None:
         assert await content(clients.control, f"s{n}") == [(f"1-{seq + 1}", Dtmf(str(seq))) for seq in range(10)]
 
 
-async def test_who_waits_for_replies_has_them_at_once(clients: RedisClients) -> None:
-    """Otherwise they are left in the socket for a moment: then this would take five seconds."""
+async def test_a_flush_gets_replies_at_once(clients: RedisClients) -> None:
+    """Otherwise replies are read every 50 ms: this would take five seconds."""
     key, writer, fences = await make_stream(clients.control), StreamWriter(clients.media), Fences()
     outlet = fences.outlet(writer, key, 7)
     async with running(writer), asyncio.timeout(2.5):
@@ -71,7 +71,7 @@ async def test_a_higher_epoch_fences_the_older_writer_once(clients: RedisClients
     assert await content(clients.control) == [("7-1", Dtmf("1")), ("8-1", Dtmf("2")), ("8-2", Dtmf("5"))]
 
 
-async def test_a_stream_that_is_gone_fences_and_is_not_made_again(clients: RedisClients) -> None:
+async def test_a_missing_stream_fences_and_is_not_created(clients: RedisClients) -> None:
     writer, fences = StreamWriter(clients.media), Fences()
     outlet = fences.outlet(writer, "never-made", 1)
     async with running(writer):
@@ -81,7 +81,7 @@ async def test_a_stream_that_is_gone_fences_and_is_not_made_again(clients: Redis
     assert await clients.control.exists("never-made") == 0
 
 
-async def test_who_asks_to_be_told_goes_on_when_the_stream_is_there_again(clients: RedisClients) -> None:
+async def test_with_on_missing_an_outlet_continues_when_the_stream_exists_again(clients: RedisClients) -> None:
     writer, fences, missed = StreamWriter(clients.media), Fences(), list[str]()
     outlet = writer.outlet("stream", 7, lambda: fences.fenced.append("fenced"), lambda: missed.append("missed"))
     async with running(writer):
@@ -112,13 +112,13 @@ async def test_one_key_of_another_type_fences_only_its_own_call(clients: RedisCl
     assert await content(clients.control) == [("1-1", Dtmf("2"))]
 
 
-async def test_a_fence_callback_that_fails_costs_no_other_call(
+async def test_a_failing_fence_callback_affects_no_other_call(
     clients: RedisClients, caplog: pytest.LogCaptureFixture
 ) -> None:
     key, writer, fences = await make_stream(clients.control), StreamWriter(clients.media), Fences()
 
     def fail() -> None:
-        raise RuntimeError("somebody's fault")
+        raise RuntimeError("a fault of one call")
 
     bad, good = writer.outlet("never-made", 1, fail), fences.outlet(writer, key, 1)
     async with running(writer):
@@ -131,7 +131,7 @@ async def test_a_fence_callback_that_fails_costs_no_other_call(
     assert "refusal callback failed" in caplog.messages
 
 
-async def test_a_closed_outlet_writes_what_it_had_and_nothing_more(clients: RedisClients) -> None:
+async def test_a_closed_outlet_writes_its_queued_entries_only(clients: RedisClients) -> None:
     key, writer, fences = await make_stream(clients.control), StreamWriter(clients.media), Fences()
     outlet = fences.outlet(writer, key, 1)
     async with running(writer):
@@ -142,7 +142,7 @@ async def test_a_closed_outlet_writes_what_it_had_and_nothing_more(clients: Redi
     assert [entry for _, entry in await content(clients.control)] == [Dtmf("1")]
 
 
-async def test_a_closed_outlet_hears_of_no_fence(clients: RedisClients) -> None:
+async def test_a_closed_outlet_is_not_notified_of_a_fence(clients: RedisClients) -> None:
     writer, fences = StreamWriter(clients.media), Fences()
     outlet = fences.outlet(writer, "never-made", 1)
     async with running(writer):
@@ -152,7 +152,7 @@ async def test_a_closed_outlet_hears_of_no_fence(clients: RedisClients) -> None:
     assert fences.fenced == []
 
 
-async def test_a_lost_reply_doubles_nothing_and_fences_nobody(
+async def test_a_lost_reply_repeats_no_entry_and_fences_no_call(
     clients: RedisClients, proxy: TcpProxy, shaky_clients: RedisClients
 ) -> None:
     key, writer, fences = await make_stream(clients.control), StreamWriter(shaky_clients.media), Fences()
@@ -168,7 +168,7 @@ async def test_a_lost_reply_doubles_nothing_and_fences_nobody(
     assert [entry for _, entry in await content(clients.control)] == [Dtmf(str(n)) for n in range(50)]
 
 
-async def test_cut_connections_lose_and_double_nothing(
+async def test_lost_connections_lose_and_repeat_no_entry(
     clients: RedisClients, proxy: TcpProxy, shaky_clients: RedisClients
 ) -> None:
     writer, fences = StreamWriter(shaky_clients.media), Fences()
@@ -188,7 +188,7 @@ async def test_cut_connections_lose_and_double_nothing(
         assert [entry for _, entry in await content(clients.control, f"s{n}")] == [Dtmf(str(seq)) for seq in range(40)]
 
 
-async def test_a_killed_client_goes_on(clients: RedisClients) -> None:
+async def test_writing_continues_after_the_server_kills_the_client(clients: RedisClients) -> None:
     key, writer, fences = await make_stream(clients.control), StreamWriter(clients.media), Fences()
     outlet = fences.outlet(writer, key, 1)
     async with running(writer):
@@ -201,7 +201,7 @@ async def test_a_killed_client_goes_on(clients: RedisClients) -> None:
     assert fences.fenced == []
 
 
-async def test_a_fence_that_came_with_a_lost_reply_is_found_by_the_next_batch(
+async def test_a_fence_in_a_lost_reply_is_found_by_the_next_entry(
     clients: RedisClients, proxy: TcpProxy, shaky_clients: RedisClients
 ) -> None:
     key, writer, fences = await make_stream(clients.control), StreamWriter(shaky_clients.media), Fences()
@@ -216,7 +216,7 @@ async def test_a_fence_that_came_with_a_lost_reply_is_found_by_the_next_batch(
     assert fences.fenced == ["stream 7"]
 
 
-async def test_a_server_that_takes_no_writes_for_a_while_fences_nobody(clients: RedisClients) -> None:
+async def test_a_server_that_refuses_writes_for_a_while_fences_no_call(clients: RedisClients) -> None:
     """A full memory or a replica after a failover is the server's state, not a lost call."""
     key, writer, fences = await make_stream(clients.control), StreamWriter(clients.media), Fences()
     outlet = fences.outlet(writer, key, 1)
@@ -260,7 +260,7 @@ async def test_oldest_entries_are_dropped_at_the_limit(clients: RedisClients) ->
     assert fences.fenced == []
 
 
-async def test_a_stream_keeps_some_seconds_only(clients: RedisClients) -> None:
+async def test_a_stream_keeps_a_few_seconds(clients: RedisClients) -> None:
     key, writer, fences = await make_stream(clients.control), StreamWriter(clients.media), Fences()
     outlet = fences.outlet(writer, key, 1)
     async with running(writer):
@@ -271,7 +271,7 @@ async def test_a_stream_keeps_some_seconds_only(clients: RedisClients) -> None:
     assert (await content(clients.control))[-1] == ("1-2000", Dtmf("1999"))
 
 
-async def test_of_long_entries_fewer_are_kept(clients: RedisClients) -> None:
+async def test_fewer_long_entries_are_kept(clients: RedisClients) -> None:
     key, writer, fences = await make_stream(clients.control), StreamWriter(clients.media), Fences()
     outlet = fences.outlet(writer, key, 1)
     async with running(writer):
@@ -288,19 +288,19 @@ async def test_flush_waits_for_its_own_entries_only(clients: RedisClients) -> No
     outlet = fences.outlet(writer, key, 1)
     enough = False
 
-    def append_for_ever() -> None:
+    def append_forever() -> None:
         outlet.append(Dtmf("0"))
         if not enough:
-            asyncio.get_running_loop().call_soon(append_for_ever)
+            asyncio.get_running_loop().call_soon(append_forever)
 
-    append_for_ever()
+    append_forever()
     async with running(writer):
         outlet.append(Dtmf("1"))
         await asyncio.wait_for(writer.flush(), 10)
         enough = True
 
 
-async def test_flush_of_nothing_returns_at_once(clients: RedisClients) -> None:
+async def test_flush_without_entries_returns_at_once(clients: RedisClients) -> None:
     await asyncio.wait_for(StreamWriter(clients.media).flush(), 10)
 
 
@@ -317,7 +317,7 @@ async def test_flush_ends_when_the_writer_does(proxy: TcpProxy, shaky_clients: R
     await asyncio.wait_for(writer.flush(), 10)
 
 
-async def test_a_writer_cancelled_in_a_batch_goes_on_with_it_when_run_again(
+async def test_a_writer_canceled_in_a_batch_resumes_it_in_the_next_run(
     clients: RedisClients, proxy: TcpProxy, shaky_clients: RedisClients
 ) -> None:
     key, writer, fences = await make_stream(clients.control), StreamWriter(shaky_clients.media), Fences()

@@ -1,4 +1,4 @@
-"""What is sent, what is sent again, and what each reply means, without a server."""
+"""Entries to send, entries to send again, and the meaning of each reply, without a server."""
 
 from __future__ import annotations
 

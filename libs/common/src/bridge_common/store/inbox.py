@@ -174,7 +174,7 @@ class Inbox(InboxSender):
         return deliveries
 
     async def forget_dead_consumers(self, live_consumers: Collection[str]) -> int:
-        """Remove consumers that are idle (`InboxTiming`), not live and have no pending entries; returns their number."""
+        """Remove consumers that are idle (`InboxTiming`), not live and without pending entries; returns how many."""
         forgotten = 0
         for tag in self._keys.all_tags():
             async with _if_group_exists("forgetting consumers"):

@@ -1,4 +1,4 @@
-"""A writer tells of each entry behind its append; who may not tell writes all the same."""
+"""A writer publishes each entry after its append; a user without channels writes without publishing."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from tests.integration.support.stream_peers import Fences, content, make_stream,
 from tests.support.eventually import eventually
 
 
-async def test_who_reads_is_told_of_each_entry_behind_its_append(clients: RedisClients) -> None:
+async def test_each_entry_is_published_after_its_append(clients: RedisClients) -> None:
     writer, fences = StreamWriter(clients.media), Fences()
     outlets = [fences.outlet(writer, await make_stream(clients.control, f"s{n}"), 7) for n in range(3)]
-    told: dict[bytes, list[bytes]] = {b"s0": [], b"s1": []}
-    wire = await RedisPipeline.open(clients.blocking, print, lambda channel, message: told[channel].append(message))
+    published: dict[bytes, list[bytes]] = {b"s0": [], b"s1": []}
+    wire = await RedisPipeline.open(
+        clients.blocking, print, lambda channel, message: published[channel].append(message)
+    )
     for n in range(2):
         wire.send(pack("SUBSCRIBE", f"s{n}"))
     await eventually(partial(subscribers, clients.control, "s1"))
@@ -27,18 +29,20 @@ async def test_who_reads_is_told_of_each_entry_behind_its_append(clients: RedisC
                 outlet.append(Dtmf(tone))
             outlets[0].append(Audio("item", bytes(12_000)))
             await writer.flush()
-        await eventually(lambda: (len(told[b"s0"]), len(told[b"s1"])) == (6, 3))
+        await eventually(lambda: (len(published[b"s0"]), len(published[b"s1"])) == (6, 3))
     wire.abort()
     for n in range(2):
         stored = await content(clients.control, f"s{n}")
-        assert told[b"s%d" % n] == [entry_id.encode() + b" " + encode(entry) for entry_id, entry in stored if entry]
+        assert published[b"s%d" % n] == [
+            entry_id.encode() + b" " + encode(entry) for entry_id, entry in stored if entry
+        ]
     assert fences.fenced == []
 
 
-async def test_who_may_not_tell_writes_all_the_same(clients: RedisClients, redis_url: str) -> None:
-    await command(clients.control, "ACL", "SETUSER", "mute", "on", ">secret", "~*", "resetchannels", "+@all")
-    mute = open_clients(redis_url.replace("redis://", "redis://mute:secret@"))
-    key, writer, fences = await make_stream(clients.control), StreamWriter(mute.media), Fences()
+async def test_a_user_without_channels_writes_without_publishing(clients: RedisClients, redis_url: str) -> None:
+    await command(clients.control, "ACL", "SETUSER", "limited", "on", ">secret", "~*", "resetchannels", "+@all")
+    limited = open_clients(redis_url.replace("redis://", "redis://limited:secret@"))
+    key, writer, fences = await make_stream(clients.control), StreamWriter(limited.media), Fences()
     old, new = fences.outlet(writer, key, 7), fences.outlet(writer, key, 8)
     try:
         async with running(writer):
@@ -49,6 +53,6 @@ async def test_who_may_not_tell_writes_all_the_same(clients: RedisClients, redis
             await writer.flush()
             assert fences.fenced == ["stream 7"]
     finally:
-        await mute.aclose()
-        await command(clients.control, "ACL", "DELUSER", "mute")
+        await limited.aclose()
+        await command(clients.control, "ACL", "DELUSER", "limited")
     assert await content(clients.control) == [("7-1", Dtmf("1")), ("8-1", Dtmf("2"))]
