@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hiredis import ReplyError
 
-from bridge_common.streams.append_log import AppendLog, Fenced, Missing, Unavailable
+from bridge_common.streams.append_log import AppendLog, Refused, Unavailable
 
 STORED = b"7-1"
 RECEIVERS = 1
@@ -38,7 +38,7 @@ def test_entries_are_sent_in_order_and_in_batches() -> None:
     assert log.take(2) == [commands_of("a"), commands_of("b")]
     assert log.take(2) == [commands_of("c")]
     assert log.take(2) == []
-    assert (log.unsettled, log.has_waiting, log.awaits_replies) == (3, False, True)
+    assert (len(log.waiting), len(log.sent)) == (0, 3)
 
 
 def test_each_entry_is_settled_by_the_reply_to_its_append() -> None:
@@ -49,19 +49,19 @@ def test_each_entry_is_settled_by_the_reply_to_its_append() -> None:
         assert log.answer(reply) is None
         settled.append(log.settled)
     assert settled == [1, 1, 2, 2]
-    assert (log.added, log.unsettled, log.awaits_replies) == (2, 0, False)
+    assert (log.added, len(log.waiting), len(log.sent)) == (2, 0, 0)
 
 
 def test_a_refused_id_fences_its_owner_alone() -> None:
     log = log_with("a", "b")
     log.take(10)
-    assert answer_all(log, LOWER_ID, RECEIVERS, STORED, RECEIVERS) == [Fenced("a")]
+    assert answer_all(log, LOWER_ID, RECEIVERS, STORED, RECEIVERS) == [Refused("a", is_missing=False)]
 
 
 def test_a_stream_that_does_not_exist() -> None:
     log = log_with("a", "b")
     log.take(10)
-    assert answer_all(log, None, 0, STORED, RECEIVERS) == [Missing("a")]
+    assert answer_all(log, None, 0, STORED, RECEIVERS) == [Refused("a", is_missing=True)]
 
 
 def test_a_refused_publication_has_no_effect() -> None:
@@ -74,7 +74,7 @@ def test_a_refused_publication_has_no_effect() -> None:
 def test_a_key_of_another_type_is_a_fence() -> None:
     log = log_with("a")
     log.take(10)
-    assert answer_all(log, ReplyError("WRONGTYPE Operation against a key")) == [Fenced("a")]
+    assert answer_all(log, ReplyError("WRONGTYPE Operation against a key")) == [Refused("a", is_missing=False)]
 
 
 def test_entries_without_a_reply_are_sent_again_before_all_others() -> None:
@@ -103,7 +103,7 @@ def test_a_refused_repetition_is_no_fence_and_the_next_entry_is() -> None:
     log.add("a", b"new")
     log.take(10)
     replies = (LOWER_ID, RECEIVERS, LOWER_ID, RECEIVERS, LOWER_ID, RECEIVERS)
-    assert [log.answer(reply) for reply in replies] == [None, None, None, None, Fenced("a"), None]
+    assert [log.answer(reply) for reply in replies] == [None, None, None, None, Refused("a", is_missing=False), None]
 
 
 def test_a_repetition_without_a_stream_is_reported() -> None:
@@ -111,7 +111,7 @@ def test_a_repetition_without_a_stream_is_reported() -> None:
     log.take(10)
     log.lose_connection()
     log.take(10)
-    assert answer_all(log, None, RECEIVERS) == [Missing("a")]
+    assert answer_all(log, None, RECEIVERS) == [Refused("a", is_missing=True)]
 
 
 def test_doubt_ends_after_the_repeated_entries_of_every_batch() -> None:
@@ -122,7 +122,7 @@ def test_doubt_ends_after_the_repeated_entries_of_every_batch() -> None:
     log.add("d", b"new")
     assert log.take(10) == [commands_of("b"), commands_of("c"), b"new"]
     refused = answer_all(log, *(LOWER_ID, RECEIVERS) * 4)
-    assert refused == [Fenced("d")]
+    assert refused == [Refused("d", is_missing=False)]
 
 
 def test_doubt_survives_a_second_loss() -> None:
@@ -139,7 +139,7 @@ def test_entries_that_were_never_sent_are_not_in_doubt() -> None:
     log = log_with("a")
     log.lose_connection()
     log.take(10)
-    assert answer_all(log, LOWER_ID, RECEIVERS) == [Fenced("a")]
+    assert answer_all(log, LOWER_ID, RECEIVERS) == [Refused("a", is_missing=False)]
 
 
 @pytest.mark.parametrize("answered", [0, 1])
@@ -169,7 +169,7 @@ def test_a_dropped_entry_takes_its_doubt_along() -> None:
     log.lose_connection()
     log.add("c", commands_of("c"))
     log.take(10)
-    assert answer_all(log, *(LOWER_ID, RECEIVERS) * 2) == [Fenced("c")]
+    assert answer_all(log, *(LOWER_ID, RECEIVERS) * 2) == [Refused("c", is_missing=False)]
 
 
 def test_every_entry_is_settled_once_however_often_the_connection_is_lost() -> None:
@@ -177,7 +177,7 @@ def test_every_entry_is_settled_once_however_often_the_connection_is_lost() -> N
     for number in range(200):
         log.add(str(number), b"%d" % number)
         log.take(number % 4)
-        if log.awaits_replies and number % 3:
+        if log.sent and number % 3:
             log.answer(STORED)
             if number % 5:
                 log.answer(RECEIVERS)
@@ -185,8 +185,8 @@ def test_every_entry_is_settled_once_however_often_the_connection_is_lost() -> N
                 log.lose_connection()
         elif number % 7 == 0:
             log.lose_connection()
-        assert log.added == log.settled + log.unsettled
+        assert log.added == log.settled + len(log.waiting) + len(log.sent)
     log.lose_connection()
     remaining = len(log.take(1000))
     answer_all(log, *(STORED, RECEIVERS) * remaining)
-    assert (log.settled, log.unsettled) == (200, 0)
+    assert (log.settled, len(log.waiting), len(log.sent)) == (200, 0, 0)

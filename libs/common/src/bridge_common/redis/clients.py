@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from pydantic import SecretStr
@@ -43,18 +44,24 @@ if TYPE_CHECKING:
     from bridge_common.redis.credentials import EntraCredentials
 
 MAX_BLOCK_MS: Final = 1000
-"""Longest BLOCK of any command: a pooled connection must be released regularly to be re-authenticated."""
-_MEDIA_TIMEOUT_S: Final = 0.5
-_BLOCKING_TIMEOUT_S: Final = MAX_BLOCK_MS / 1000 + 0.5
-_CONTROL_TIMEOUT_S: Final = 1.0
+"""Longest BLOCK of any command: a pooled connection must be released regularly to open again for a renewed token."""
 _SENTINEL_TIMEOUT_S: Final = 0.5
-_CONNECTIONS: Final = 8
-"""Pool size for short commands. When all connections are busy the next command waits for one; in the library's default
-pool it fails. Open connections are kept.
-"""
-_BLOCKING_CONNECTIONS: Final = 64
-"""Pool size for blocking commands: each occupies a connection while it waits."""
 _POOL_TIMEOUT_S: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """`timeout_s`: for a reply. When all `connections` are busy, the next command waits for one."""
+
+    timeout_s: float
+    retries: int = 0
+    connections: int = 8
+
+
+_MEDIA: Final = Limits(timeout_s=0.5)
+_BLOCKING: Final = Limits(timeout_s=MAX_BLOCK_MS / 1000 + 0.5, connections=64)
+_CONTROL: Final = Limits(timeout_s=1.0, retries=2)
+_LOOKUP: Final = Limits(timeout_s=1.0)
 
 _PASSING_ERRORS: Final = (
     *(ReadOnlyError, OutOfMemoryError, MasterDownError),
@@ -104,7 +111,7 @@ class RedisClients:
         pool = self.control.connection_pool
         with suppress(RedisError, OSError):
             async with AsyncExitStack() as stack:
-                for _ in range(_CONNECTIONS):
+                for _ in range(_CONTROL.connections):
                     connection = await pool.get_connection()  # type: ignore[no-untyped-call]  # redis-py leaves it bare
                     stack.push_async_callback(pool.release, connection)
 
@@ -121,95 +128,68 @@ class RedisClients:
 def open_clients(url: str, *, cluster: bool = False, credentials: EntraCredentials | None = None) -> RedisClients:
     """The clients of one process; they connect at first use. `url`: see `parse_address`."""
     address = parse_address(url)
+    endpoint: Endpoint | None = None
     if cluster:
-        return _cluster_clients(address, credentials)
-    endpoint = _sentinel_endpoint(address) if address.sentinels else None
-
-    def client(timeout_s: float, retries: int, connections: int) -> Redis:
-        return open_client(
-            address.url, endpoint, credentials, timeout_s=timeout_s, retries=retries, connections=connections
-        )
-
-    return _three(client, endpoint, credentials)
+        connect = _cluster_connector(address, credentials)
+    else:
+        endpoint = _sentinel_endpoint(address) if address.sentinels else None
+        connect = partial(open_client, address.url, endpoint, credentials)
+    return RedisClients(connect(_MEDIA), connect(_BLOCKING), connect(_CONTROL), endpoint, credentials)
 
 
-def _cluster_clients(address: RedisAddress, credentials: EntraCredentials | None) -> RedisClients:
+def _cluster_connector(address: RedisAddress, credentials: EntraCredentials | None) -> Callable[[Limits], Redis]:
     """`address`: one server of the cluster."""
     endpoints: dict[int, ClusterEndpoint] = {}
 
-    def connect(server: Address) -> Redis:
-        endpoint = FixedEndpoint(server, address.host)
-        return open_client(address.url, endpoint, credentials, timeout_s=_CONTROL_TIMEOUT_S, retries=0)
+    def look_up(server: Address) -> Redis:
+        return open_client(address.url, FixedEndpoint(server, address.host), credentials, _LOOKUP)
 
-    servers = ClusterMap(connect, (address.host, address.port))
+    servers = ClusterMap(look_up, (address.host, address.port))
 
-    def client(timeout_s: float, retries: int, connections: int) -> Redis:
+    def connect(limits: Limits) -> Redis:
         scripts: set[str] = set()
 
         def of_slot(key: str | bytes) -> Redis:
             endpoint = endpoints.setdefault(slot_of(key), ClusterEndpoint(servers, key, address.host))
-            return open_client(
-                *(address.url, endpoint, credentials, scripts),
-                timeout_s=timeout_s,
-                retries=retries,
-                connections=connections,
-            )
+            return open_client(address.url, endpoint, credentials, limits, scripts)
 
         return ClusterRedis(of_slot)
 
-    return _three(client, None, credentials)
-
-
-def _three(
-    client: Callable[[float, int, int], Redis], endpoint: Endpoint | None, credentials: EntraCredentials | None
-) -> RedisClients:
-    return RedisClients(
-        media=client(_MEDIA_TIMEOUT_S, 0, _CONNECTIONS),
-        blocking=client(_BLOCKING_TIMEOUT_S, 0, _BLOCKING_CONNECTIONS),
-        control=client(_CONTROL_TIMEOUT_S, 2, _CONNECTIONS),
-        endpoint=endpoint,
-        credentials=credentials,
-    )
+    return connect
 
 
 def clients_of(settings: RedisSettings) -> RedisClients:
+    credentials = None
+    if settings.redis_entra:
+        from bridge_common.redis.credentials import EntraCredentials
+
+        credentials = EntraCredentials(settings.redis_entra_scope, settings.redis_address.user)
     url = settings.redis_url.get_secret_value()
-    return open_clients(url, cluster=settings.redis_cluster, credentials=_credentials_of(settings))
-
-
-def _credentials_of(settings: RedisSettings) -> EntraCredentials | None:
-    if not settings.redis_entra:
-        return None
-    from bridge_common.redis.credentials import EntraCredentials
-
-    return EntraCredentials(settings.redis_entra_scope, settings.redis_address.user)
+    return open_clients(url, cluster=settings.redis_cluster, credentials=credentials)
 
 
 def open_client(
     url: str,
     endpoint: Endpoint | None,
     credentials: EntraCredentials | None,
+    limits: Limits,
     scripts: set[str] | None = None,
-    *,
-    timeout_s: float,
-    retries: int,
-    connections: int = _CONNECTIONS,
 ) -> Redis:
-    """One client. `scripts`: those that each of its connections loads; share the set between clients of one service."""
-    backoff = ExponentialBackoff(cap=0.2, base=0.02) if retries else NoBackoff()
+    """One client. `scripts`: those that each of its connections loads; shared by the clients of a cluster's slots."""
+    backoff = ExponentialBackoff(cap=0.2, base=0.02) if limits.retries else NoBackoff()
     address: dict[str, Any] = dict(parse_url(url))
     ours: dict[str, Any] = {
         "connection_class": OWN_CLASSES[address.get("connection_class", Connection)],
         "endpoint": endpoint,
         "credentials": credentials,
         "scripts": set() if scripts is None else scripts,
-        "max_connections": connections,
+        "max_connections": limits.connections,
         "timeout": _POOL_TIMEOUT_S,
         "protocol": 3,
-        "socket_timeout": timeout_s,
+        "socket_timeout": limits.timeout_s,
         "socket_connect_timeout": 1.0,
         "socket_keepalive": True,
-        "retry": Retry(backoff, retries, supported_errors=(RedisConnectionError, RedisTimeoutError)),
+        "retry": Retry(backoff, limits.retries, supported_errors=(RedisConnectionError, RedisTimeoutError)),
         "health_check_interval": 0,
     }
     if credentials is not None:

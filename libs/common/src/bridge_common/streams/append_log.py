@@ -25,16 +25,11 @@ class Unavailable(NamedTuple):
     reason: str
 
 
-class Fenced(NamedTuple, Generic[Owner]):
-    """The server refused the id: the stream has an entry of a later writer."""
+class Refused(NamedTuple, Generic[Owner]):
+    """`is_missing`: there is no such stream. Else the stream has an entry of a later writer."""
 
     owner: Owner
-
-
-class Missing(NamedTuple, Generic[Owner]):
-    """There is no such stream."""
-
-    owner: Owner
+    is_missing: bool
 
 
 class AppendLog(Generic[Owner]):
@@ -42,12 +37,13 @@ class AppendLog(Generic[Owner]):
 
     def __init__(self, max_waiting: int) -> None:
         self._max_waiting = max_waiting
-        self._waiting: deque[tuple[Owner, bytes]] = deque()
-        self._sent: deque[tuple[Owner, bytes]] = deque()
+        self.waiting: deque[tuple[Owner, bytes]] = deque()
+        self.sent: deque[tuple[Owner, bytes]] = deque()
+        """Entries whose append has no reply yet."""
         self._waiting_in_doubt = 0
-        """Number of entries at the head of `_waiting` that an earlier attempt may have stored."""
+        """Number of entries at the head of `waiting` that an earlier attempt may have stored."""
         self._sent_in_doubt = 0
-        """The same of `_sent`."""
+        """The same of `sent`."""
         self._expects_publication = False
         """The next reply is that of a publication."""
         self.added = 0
@@ -55,49 +51,36 @@ class AppendLog(Generic[Owner]):
         """Number of entries that were answered or dropped."""
         self.dropped = 0
 
-    @property
-    def unsettled(self) -> int:
-        """Number of entries that are waiting or sent."""
-        return len(self._waiting) + len(self._sent)
-
-    @property
-    def has_waiting(self) -> bool:
-        return bool(self._waiting)
-
-    @property
-    def awaits_replies(self) -> bool:
-        return bool(self._sent)
-
     def add(self, owner: Owner, commands: bytes) -> bool:
         """`commands`: append and publication of one entry. False if the oldest waiting entry was dropped for it."""
-        full = len(self._waiting) >= self._max_waiting
+        full = len(self.waiting) >= self._max_waiting
         if full:
-            self._waiting.popleft()
+            self.waiting.popleft()
             self._waiting_in_doubt = max(0, self._waiting_in_doubt - 1)
             self.settled += 1
             self.dropped += 1
-        self._waiting.append((owner, commands))
+        self.waiting.append((owner, commands))
         self.added += 1
         return not full
 
     def take(self, limit: int) -> list[bytes]:
         """The commands of up to `limit` waiting entries, to be sent now in this order."""
-        batch = [self._waiting.popleft() for _ in range(min(limit, len(self._waiting)))]
+        batch = [self.waiting.popleft() for _ in range(min(limit, len(self.waiting)))]
         in_doubt = min(self._waiting_in_doubt, len(batch))
         self._waiting_in_doubt -= in_doubt
         self._sent_in_doubt += in_doubt
-        self._sent += batch
+        self.sent += batch
         return [commands for _, commands in batch]
 
     def lose_connection(self) -> None:
         """Entries without a reply wait again, before all others."""
-        self._waiting_in_doubt += len(self._sent)
-        self._waiting.extendleft(reversed(self._sent))
-        self._sent.clear()
+        self._waiting_in_doubt += len(self.sent)
+        self.waiting.extendleft(reversed(self.sent))
+        self.sent.clear()
         self._sent_in_doubt = 0
         self._expects_publication = False
 
-    def answer(self, reply: object) -> Unavailable | Fenced[Owner] | Missing[Owner] | None:
+    def answer(self, reply: object) -> Unavailable | Refused[Owner] | None:
         """Take the next reply. None if there is nothing to do: the entry was stored, perhaps by an earlier attempt, or
         it was published. After `Unavailable` the connection is useless: close it, then `lose_connection`.
         """
@@ -109,12 +92,10 @@ class AppendLog(Generic[Owner]):
             self._expects_publication = False
             return None
         self._expects_publication = True
-        owner = self._sent.popleft()[0]
+        owner = self.sent.popleft()[0]
         self.settled += 1
         repeated = self._sent_in_doubt > 0
         if repeated:
             self._sent_in_doubt -= 1
-        if reply is None:
-            return Missing(owner)
         # A writer that was fenced during a repetition learns it with its next entry.
-        return Fenced(owner) if refused and not repeated else None
+        return Refused(owner, reply is None) if reply is None or (refused and not repeated) else None

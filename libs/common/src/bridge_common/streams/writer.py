@@ -20,7 +20,7 @@ from bridge_common.base.log import fields
 from bridge_common.base.outage_logger import OutageLogger
 from bridge_common.observability.telemetry import REDIS_OUTAGES, WRITER_DROPPED
 from bridge_common.redis.pipeline import RedisPipeline, keep_open, pack
-from bridge_common.streams.append_log import AppendLog, Missing, Unavailable
+from bridge_common.streams.append_log import AppendLog, Unavailable
 from bridge_common.wire.entries import Entry
 from bridge_common.wire.entry_codec import FIELD, encode
 from bridge_common.wire.keys import LONG_ENTRIES_KEPT, LONG_ENTRY_BYTES, MEDIA_STREAM_LENGTH
@@ -166,7 +166,7 @@ class StreamWriter:
     @property
     def waiting(self) -> int:
         """Number of entries that are not written or not acknowledged yet."""
-        return self._log.unsettled
+        return len(self._log.waiting) + len(self._log.sent)
 
     @property
     def dropped(self) -> int:
@@ -227,37 +227,31 @@ class StreamWriter:
 
     def _write(self) -> None:
         self._scheduled = False
-        if self._wire is None or not self._log.has_waiting:
+        if self._wire is None or not self._log.waiting:
             return
         batch = self._log.take(_BATCH)
         self._wire.send(b"".join(batch), replies=2 * len(batch))
-        if self._log.has_waiting:
+        if self._log.waiting:
             self._schedule_write()
 
     def answered(self, reply: Any) -> None:
         refusal = self._log.answer(reply)
         if refusal is not None:
             if isinstance(refusal, Unavailable):
-                self._reconnect(refusal.reason)
+                self.failed(refusal.reason)
+                if self._wire is not None:
+                    self._wire.abort()
+                self.closed()
                 return
-            if isinstance(refusal, Missing):
+            if refusal.is_missing:
                 refusal.owner.missing()
             else:
                 refusal.owner.fenced()
-        if not self._log.awaits_replies:
-            self._all_answered()
-
-    def _reconnect(self, reason: str) -> None:
-        self.failed(reason)
-        if self._wire is not None:
-            self._wire.abort()
-        self.closed()
-
-    def _all_answered(self) -> None:
-        if self._flushing:
-            self._wake_flushes()
-        if self._outage.lasts:
-            self._outage.worked(dropped=self.dropped)
+        if not self._log.sent:
+            if self._flushing:
+                self._wake_flushes()
+            if self._outage.lasts:
+                self._outage.worked(dropped=self.dropped)
 
     def _wake_flushes(self) -> None:
         self._progress.set()
