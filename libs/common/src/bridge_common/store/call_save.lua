@@ -4,7 +4,7 @@
 -- KEYS record, timers
 -- ARGV token, expected version, how many timers to clear, how many to set,
 -- timer to clear, ..., timer to set, in_ms, ..., field, value, ...
--- -> 1 saved, 0 somebody was faster, -1 no such call
+-- -> 1 saved, 0 another writer was first, -1 no such call
 local version = redis.call('HGET', KEYS[1], 'version')
 if not version then return -1 end
 if redis.call('HGET', KEYS[1], 'saved_by') == ARGV[1] then return 1 end
