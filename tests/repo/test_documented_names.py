@@ -80,6 +80,7 @@ def _lines_of(tree: ast.Module) -> Iterator[str]:
     for call, name, texts in _calls(tree):
         if name == "OutageLogger":
             yield from (f"{text} {end}" for text in texts for end in ("fails", "works again"))
+            yield from (str(word.value.value) for word in call.keywords if isinstance(word.value, ast.Constant))
         elif (
             isinstance(call.func, ast.Attribute)
             and isinstance(call.func.value, ast.Name)

@@ -1,4 +1,4 @@
-"""Call records, streams and transcripts on a real server."""
+"""Call records and streams on a real server."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bridge_common.store.call_store import CallStore, Deadlines
 from bridge_common.store.inbox import Inbox
 from bridge_common.store.leases import Claim, Leases
 from bridge_common.wire.call_record import CallRecord, PendingCommand, Status
-from bridge_common.wire.entries import Due, Ended, Notice, Opened, TranscriptEntry, Turn
+from bridge_common.wire.entries import Due, Ended, Notice, Opened
 from bridge_common.wire.entry_codec import decode, encode
 from bridge_common.wire.keys import ENDED_TTL_S, FINAL_EPOCH, LIVE_TTL_S, Keys
 from tests.integration.support.tcp_proxy import TcpProxy
@@ -288,54 +288,7 @@ async def test_ending_an_unknown_call_writes_nothing(store: CallStore, clients: 
     assert await clients.control.dbsize() == 0
 
 
-# -- transcript and list --------------------------------------------------------------------------------------------
-async def test_the_transcript_keeps_its_order(store: CallStore) -> None:
-    said: list[TranscriptEntry] = [
-        Turn("agent", "i1", "Hello", 1),
-        Turn("caller", "i2", "Hi", 2),
-        Notice("tone", "5", 3),
-    ]
-    for entry in said:
-        await store.append_transcript(CALL, entry)
-    read = await store.read_transcript(CALL)
-    assert [entry for _, entry in read] == said
-    ids = [tuple(map(int, entry_id.split("-"))) for entry_id, _ in read]
-    assert ids == sorted(ids)
-
-
-async def test_the_transcript_of_an_unknown_call_is_empty(store: CallStore) -> None:
-    assert await store.read_transcript(CALL) == []
-
-
-async def test_a_turn_whose_reply_was_lost_is_stored_once(shaky_store: CallStore, proxy: TcpProxy) -> None:
-    await shaky_store.append_transcript(CALL, Turn("agent", "i1", "Hello", 1))
-    proxy.lose_replies()
-    await shaky_store.append_transcript(CALL, Turn("caller", "i2", "Hi", 2))
-    assert proxy.lost_replies == 1
-    assert [entry for _, entry in await shaky_store.read_transcript(CALL)] == [
-        Turn("agent", "i1", "Hello", 1),
-        Turn("caller", "i2", "Hi", 2),
-    ]
-
-
-async def test_one_bad_entry_does_not_hide_a_transcript(store: CallStore, clients: RedisClients, keys: Keys) -> None:
-    await store.append_transcript(CALL, Notice("a", "", 1))
-    for name, bad in (("e", b"\xc1"), ("other", b""), ("e", encode(Opened()))):
-        await clients.control.xadd(keys.transcript(CALL), {name: bad})
-    await store.append_transcript(CALL, Notice("b", "", 2))
-    assert [entry for _, entry in await store.read_transcript(CALL)] == [Notice("a", "", 1), Notice("b", "", 2)]
-
-
-async def test_a_transcript_expires_and_its_expiry_is_not_extended(
-    store: CallStore, clients: RedisClients, keys: Keys
-) -> None:
-    await store.append_transcript(CALL, Notice("a", "", 1))
-    assert 0 < await clients.control.ttl(keys.transcript(CALL)) <= LIVE_TTL_S
-    await clients.control.expire(keys.transcript(CALL), 50)
-    await store.append_transcript(CALL, Notice("b", "", 2))
-    assert 0 < await clients.control.ttl(keys.transcript(CALL)) <= 50
-
-
+# -- list
 async def test_the_newest_calls_are_listed_first(clients: RedisClients) -> None:
     keys = Keys(shards=4)
     store = CallStore(clients.control, keys)

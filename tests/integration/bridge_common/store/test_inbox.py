@@ -13,7 +13,7 @@ from bridge_common.redis.clients import RedisClients, command
 from bridge_common.store.inbox import Delivery, Inbox, InboxTiming
 from bridge_common.wire.entries import Clear, HangUp, InboxEntry, VoiceReady
 from bridge_common.wire.entry_codec import encode
-from bridge_common.wire.keys import INBOX_GROUP, SEEN_TTL_S, Keys
+from bridge_common.wire.keys import INBOX_GROUP, Keys
 from tests.integration.support.tcp_proxy import TcpProxy
 from tests.support.eventually import eventually
 
@@ -144,50 +144,6 @@ async def test_malformed_entries_are_acknowledged_and_valid_ones_delivered(
     assert entries(await mine.read()) == [ready(1)] * 4
     assert await pending(clients, keys) == 4
     assert await clients.control.xlen(inbox) == 4
-
-
-# -- once -----------------------------------------------------------------------------------------------------------
-async def test_an_event_is_put_once(mine: Inbox) -> None:
-    assert await mine.put_once(ready(1), "event-1", "correlation-1")
-    assert not await mine.put_once(ready(2), "event-1", "correlation-1")
-    assert not await mine.put_once(ready(3), "event-2", "correlation-1")
-    assert not await mine.put_once(ready(4), "event-1", "correlation-2")
-    assert await mine.put_once(ready(5), "event-2", "correlation-2")
-    assert entries(await mine.read()) == [ready(1), ready(5)]
-
-
-async def test_of_many_deliveries_of_one_event_one_is_put(mine: Inbox) -> None:
-    put = await asyncio.gather(*(mine.put_once(ready(n), "event-1", f"other-{n}") for n in range(20)))
-    assert sorted(put) == [False] * 19 + [True]
-    assert len(await mine.read()) == 1
-
-
-async def test_without_event_ids_everything_is_put(mine: Inbox) -> None:
-    assert await mine.put_once(ready(1))
-    assert await mine.put_once(ready(1))
-    assert len(await mine.read()) == 2
-
-
-async def test_an_event_is_remembered_for_a_day(mine: Inbox, clients: RedisClients, keys: Keys) -> None:
-    await mine.put_once(ready(1), "event-1")
-    assert SEEN_TTL_S - 5 < await clients.control.ttl(keys.seen("{s00}", "event-1")) <= SEEN_TTL_S
-
-
-async def test_an_event_whose_reply_was_lost_is_put_once(mine: Inbox, shaky: Inbox, proxy: TcpProxy) -> None:
-    await shaky.put_once(ready(1), "event-1")
-    proxy.lose_replies()
-    await shaky.put_once(ready(2), "event-2")
-    assert proxy.lost_replies == 1
-    assert entries(await mine.read()) == [ready(1), ready(2)]
-
-
-async def test_an_event_that_could_not_be_put_is_not_remembered(mine: Inbox, shaky: Inbox, proxy: TcpProxy) -> None:
-    proxy.refusing = True
-    proxy.cut()
-    with pytest.raises(OutsideError) as caught:
-        await shaky.put_once(ready(1), "event-1")
-    assert caught.value.retry
-    assert await mine.put_once(ready(1), "event-1")
 
 
 # -- lost replies ---------------------------------------------------------------------------------------------------

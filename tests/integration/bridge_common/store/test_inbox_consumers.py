@@ -1,11 +1,10 @@
-"""Writing to the inbox as the owner of a call, and removal of dead consumers from the group."""
+"""Removal of dead consumers from the group of the inbox."""
 
 from __future__ import annotations
 
 from bridge_common.redis.clients import RedisClients
 from bridge_common.store.inbox import Inbox, InboxTiming
-from bridge_common.store.leases import Leases
-from bridge_common.wire.entries import HangUp, VoiceLost
+from bridge_common.wire.entries import HangUp
 from bridge_common.wire.keys import INBOX_GROUP, Keys
 from tests.support.eventually import eventually
 
@@ -15,23 +14,6 @@ CALL = "call_000000000000000000000001"
 def _inbox(clients: RedisClients, keys: Keys, name: str, forget_after_ms: int = 60_000) -> Inbox:
     timing = InboxTiming(forget_after_ms=forget_after_ms)
     return Inbox(clients.control, clients.blocking, keys, name, timing=timing)
-
-
-async def test_only_the_owner_of_the_lease_writes_for_the_call(clients: RedisClients, keys: Keys) -> None:
-    inbox = _inbox(clients, keys, "control")
-    await inbox.ensure_group()
-    old, new = Leases(clients.control, keys, "relay-1"), Leases(clients.control, keys, "relay-2")
-    await old.offer(CALL)
-    [claim] = await old.claim(1)
-    lost = VoiceLost(CALL, claim.epoch, "budget spent")
-    assert await inbox.put_as_owner(lost, old.owner_text(claim))
-    await old.release(claim)
-    [taken] = await new.claim(1)
-    assert not await inbox.put_as_owner(lost, old.owner_text(claim)), "another relay owns the call now"
-    assert not await inbox.put_as_owner(lost, old.owner_text(taken))
-    await new.end(CALL)
-    assert not await inbox.put_as_owner(lost, new.owner_text(taken)), "the call ended"
-    assert [delivery.entry for delivery in await inbox.read(block_ms=10)] == [lost]
 
 
 async def test_dead_consumers_are_removed_from_the_group(clients: RedisClients, keys: Keys) -> None:

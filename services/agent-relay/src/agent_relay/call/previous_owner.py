@@ -17,8 +17,8 @@ _STOP_POLL_S: Final = 0.02
 
 
 class PreviousOwner:
-    """`speaker`: the relay that handed the call over last (`Claim.previous_owner`). It no longer speaks if another relay had a
-    voice session after it; `voice_epoch` is the epoch of the newest voice session.
+    """`speaker`: the relay that handed the call over last (`Claim.previous_owner`). It no longer speaks if another
+    relay had a voice session after it; `voice_epoch` is the epoch of the newest voice session.
 
     The previous owner notices the new voice session within 30 ms. If it stores no stop within `stop_within_s`, it is
     frozen or runs a version that does not store it.
