@@ -1,7 +1,7 @@
-"""The ways to connect to a voice session, as one table.
+"""Connection modes of voice sessions: all their differences are in the table `WAYS`.
 
-Everything that differs between them stands in `WAYS`; the rest of the relay asks the table. Query keys are hyphenated
-only: an underscored agent key is answered with `agent_initialization_failed`, which reads like a missing role.
+Query keys contain hyphens. If an agent's key contains underscores, the service reports `agent_initialization_failed`,
+which looks like a missing role.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _KNOWN_PATHS: Final = (VOICE_LIVE, "/voice-agent/realtime", "/openai/realtime", 
 GA_VERSION: Final = "v1"
 """Selects Azure OpenAI Realtime GA, whose version is part of its path."""
 LAST_CLASSIC_VERSION: Final = "2026-01-01-preview"
-"""Classic agents (`asst_…`) are refused from 2026-04-10 on."""
+"""Later versions refuse classic agents (`asst_…`)."""
 FIRST_PRE_GENERATED_VERSION: Final = "2026-01-01-preview"
 
 
@@ -32,7 +32,7 @@ class Mode(StrEnum):
 
 
 class TokenScope(StrEnum):
-    """Which of the two configured scopes a token is asked for."""
+    """Selects one of the two configured token scopes."""
 
     AI = "ai"
     COGNITIVE_SERVICES = "cognitive_services"
@@ -40,11 +40,11 @@ class TokenScope(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VoiceTarget:
-    """Where to connect to and as what. Only the fields of its mode are used."""
+    """A resource and the agent or model to use there. Only the fields of its mode are used."""
 
     mode: Mode
     endpoint: str
-    """http(s) or ws(s); one of the service's own paths at its end is ignored."""
+    """http(s) or ws(s) URL; a known path of the service at its end is ignored."""
     api_version: str
     agent_name: str = ""
     agent_project_name: str = ""
@@ -53,7 +53,7 @@ class VoiceTarget:
     model: str = ""
     deployment: str = ""
     api_key: str = field(default="", repr=False)
-    """Model modes only: agents refuse keys."""
+    """Model modes only; agent modes require tokens."""
 
     @property
     def way(self) -> Way:
@@ -61,11 +61,11 @@ class VoiceTarget:
 
     @property
     def speaks_fixed_text(self) -> bool:
-        """Whether `pre_generated_assistant_message` is known to this api-version."""
+        """Whether this api-version supports `pre_generated_assistant_message`."""
         return self.way.pre_generated and version_date(self.api_version) >= version_date(FIRST_PRE_GENERATED_VERSION)
 
     def scopes(self) -> tuple[TokenScope, ...]:
-        """Of all tokens a connection needs, none when there is a key."""
+        """Scopes of the tokens that a connection needs; none if an API key is used."""
         if self.api_key and self.way.takes_key:
             return ()
         extra = self.way.query_token
@@ -78,19 +78,19 @@ class Way:
     default_version: str
     header_token: TokenScope
     query_token: TokenScope | None = None
-    """Scope of the `agent-access-token`."""
+    """Scope of the token in the query (`agent-access-token`)."""
     query: Callable[[VoiceTarget], Mapping[str, str]]
     headers: tuple[tuple[str, str], ...] = ()
     takes_key: bool = False
     agent: bool = False
-    """The agent brings its instructions and tools; a session.update that holds them is refused."""
+    """Instructions and tools belong to the agent; a session.update that contains them is refused."""
     azure_voices: bool = True
-    """Azure's voices, turn detection, noise suppression and echo cancellation are there."""
+    """Azure voices, turn detection, noise suppression and echo cancellation are supported."""
     resumes: bool = False
-    """A conversation goes on by `conversation-id`; otherwise what was said is replayed."""
+    """A conversation can be resumed by `conversation-id`; otherwise its history is sent again."""
     pre_generated: bool = True
     ga: bool = False
-    """The GA forms of the OpenAI Realtime API: no api-version, a nested session object, `output_text` parts."""
+    """GA version of the OpenAI Realtime API: no api-version, a nested session object, `output_text` parts."""
 
 
 WAYS: Final[Mapping[Mode, Way]] = MappingProxyType(
@@ -155,7 +155,7 @@ class ConnectRequest:
 def connect_request(
     target: VoiceTarget, tokens: Mapping[TokenScope, str], *, request_id: str, conversation_id: str = ""
 ) -> ConnectRequest:
-    """The handshake. `tokens` holds one for each of `target.scopes()`; Azure's support asks for the `request_id`."""
+    """`tokens`: one for each of `target.scopes()`. `request_id` identifies the connection for Azure support."""
     way = target.way
     query = {"api-version": "" if way.ga else target.api_version, **way.query(target)}
     if way.query_token is not None:
@@ -192,5 +192,5 @@ def is_version(text: str) -> bool:
 
 
 def version_date(text: str) -> str:
-    """The date of an api-version: what its order goes by."""
+    """Sort key of api-versions."""
     return text[:10]
