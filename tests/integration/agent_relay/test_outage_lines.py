@@ -31,7 +31,7 @@ async def test_a_relay_tells_once_that_redis_refuses_and_once_that_it_works_agai
         await ten[0].told(VoiceReady)
         async with full_redis(clients):
             await session.push(*reply("resp_1", "item_1", "Held back.", SECOND))
-            await eventually(lambda: relay.worker._desk.fleet._outage._failures >= 8, within_s=30)
+            await eventually(lambda: relay.desk.fleet._outage._failures >= 8, within_s=30)
         await eventually(lambda: ten[0].of(ItemEnd), within_s=30)
         outages = ("renewing leases", "the heartbeat")
         again = {f"{one} works again" for one in outages}

@@ -88,6 +88,6 @@ async def test_a_rate_limit_on_the_open_socket_pauses_the_resource_for_as_long_a
         await ten[0].told(VoiceReady)
         assert time.monotonic() - began > 1.4
         await ten[0].end()
-    paused = [line for line in caplog.records if line.message == "Voice Live is left alone for a while"]
+    paused = [line for line in caplog.records if line.message == "Voice Live resource paused"]
     assert [vars(line)["bridge_fields"]["for_s"] for line in paused] == [1.5]
-    assert "Voice Live forbids the connection" not in caplog.text
+    assert "access to Voice Live resource denied" not in caplog.text

@@ -82,9 +82,9 @@ async def test_a_call_survives_a_slow_identity(
             await eventually(ready)
             # The records are read again, which ended the process when Redis answered in RESP2.
             assert relay._worker is not None
-            [holding] = relay._worker._holdings.values()
-            before = holding.record
-            await eventually(lambda: holding.record is not before or relay.parts.failure)
+            [owned] = relay._worker.owned_calls.values()
+            before = owned.record
+            await eventually(lambda: owned.record is not before or relay.parts.failure)
             assert relay.parts.failure == ""
             await call.end()
     ask(port, "ACL", "DELUSER", USER)

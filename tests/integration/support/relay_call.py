@@ -16,10 +16,11 @@ from agent_relay.core.dialog.debt import Limits
 from agent_relay.core.protocol.agent_profile import AgentProfile
 from agent_relay.core.protocol.spoken_text import Form
 from agent_relay.core.protocol.voice_target import Mode, TokenScope, VoiceTarget
+from agent_relay.fleet.hand_over import HandOverLimits
 from agent_relay.fleet.relay_worker import KIND, RelayWorker
 from agent_relay.profiles import DEFAULT
 from agent_relay.tools import Tool
-from agent_relay.voice.connection_quota import ConnectionQuota, Grant, Quota, Urgency
+from agent_relay.voice.connection_quota import BACK_AFTER_MS, ConnectionQuota, Grant, Quota, Urgency
 from agent_relay.voice.voice_link import Dialer
 from agent_relay.voice.voice_resources import VoiceResources
 from agent_relay.voice.warm_pool import WarmPool
@@ -130,13 +131,18 @@ async def relay_process(
     warm: WarmPool | None = None,
     further: Sequence[VoiceTarget] = (),
     per_minute: int = 0,
+    back_after_ms: int = BACK_AFTER_MS,
+    hand_over: HandOverLimits | None = None,
     say_forms: tuple[Form, ...] = (),
     limits: Limits | None = None,
 ) -> AsyncIterator[RelayProcess]:
     keys = Keys(1)
     desk = CallContext(
         voice=resources(
-            target, *further, tokens=tokens or Tokens({}), quota=ConnectionQuota(clients.control, per_minute)
+            target,
+            *further,
+            tokens=tokens or Tokens({}),
+            quota=ConnectionQuota(clients.control, per_minute, back_after_ms=back_after_ms),
         ),
         profiles={DEFAULT: profile or AgentProfile(greeting=None)},
         reader=StreamReader(clients.blocking),
@@ -154,7 +160,7 @@ async def relay_process(
         limits=limits or Limits(),
         warm=warm if warm is not None else WarmPool(),
     )
-    worker = RelayWorker(desk, clients.blocking, capacity=capacity)
+    worker = RelayWorker(desk, clients.blocking, capacity=capacity, hand_over=hand_over)
     parts = (worker.run(), desk.reader.run(), desk.say_reader.run(), desk.writer.run())
     process = RelayProcess(desk, worker, name, [asyncio.create_task(part) for part in parts])
     try:

@@ -41,13 +41,13 @@ def test_every_mistake_is_named(tmp_path: Path) -> None:
     text = "a: {voise: x}\nb: {temperature: hot, greeting: {}}\n"
     with pytest.raises(InputError) as caught:
         load_profiles(_file(tmp_path, text))
-    assert "a.voise: is unknown; known are voice, language, instructions" in caught.value.message
+    assert "a.voise: is unknown; known fields are voice, language, instructions" in caught.value.message
     assert "b.temperature: must be a number" in caught.value.message
     assert "b.greeting" in caught.value.message
 
 
 def test_a_greeting_has_keys_of_its_own(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"a.greeting.say: is unknown; known are text, say_how, interruptible"):
+    with pytest.raises(InputError, match=r"a.greeting.say: is unknown; known fields are text, say_how, interruptible"):
         load_profiles(_file(tmp_path, "a: {greeting: {text: Hello, say: x}}\n"))
 
 

@@ -158,8 +158,11 @@ def test_further_resources_are_used_in_the_same_way(monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        ({"ENDPOINTS": "two.azure.com"}, "AZURE_VOICE_LIVE_FURTHER_ENDPOINTS: two.azure.com has to begin with"),
-        ({"ENDPOINTS": "https://res.services.ai.azure.com"}, "AZURE_VOICE_LIVE_FURTHER_ENDPOINTS: a resource is named"),
+        ({"ENDPOINTS": "two.azure.com"}, "AZURE_VOICE_LIVE_FURTHER_ENDPOINTS: two.azure.com is not a valid URL"),
+        (
+            {"ENDPOINTS": "https://res.services.ai.azure.com"},
+            "AZURE_VOICE_LIVE_FURTHER_ENDPOINTS: contains the same resource twice",
+        ),
         ({"ENDPOINTS": "https://two.azure.com", "API_KEYS": "k"}, "AZURE_VOICE_LIVE_FURTHER_API_KEYS"),
     ],
 )

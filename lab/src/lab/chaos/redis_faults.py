@@ -81,7 +81,7 @@ def _fenced_after(scene: Scene, name: str, calls: int) -> float:
     """Seconds until the relay says that it keeps all its calls silent."""
     began = time.monotonic()
     while time.monotonic() < began + CUT_OFF_S / 2:
-        if scene.fleet.metric(name, "bridge_relay_silenced_calls") >= calls:
+        if scene.fleet.metric(name, "bridge_relay_muted_calls") >= calls:
             return time.monotonic() - began
         time.sleep(0.01)
     return float("inf")

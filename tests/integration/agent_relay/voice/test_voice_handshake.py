@@ -59,7 +59,7 @@ async def test_what_is_no_websocket_is_not_spoken_to(answer: bytes) -> None:
         connecting = asyncio.create_task(_connect_raw(service))
         await eventually(lambda: b"\r\n\r\n" in service.received)
         service.send(answer)
-        with pytest.raises(OutsideError, match="cannot be reached"):
+        with pytest.raises(OutsideError, match="Voice Live is unreachable"):
             await connecting
 
 

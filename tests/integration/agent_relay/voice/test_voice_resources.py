@@ -72,7 +72,7 @@ async def test_who_is_forbidden_diverts_and_tells_which_role_is_missing(
         with caplog.at_level(logging.ERROR):
             assert [await _dial(voice), await _dial(voice)] == [voice.dialers[1].resource] * 2
         [record] = caplog.records
-        assert record.getMessage() == "Voice Live forbids the connection"
+        assert record.getMessage() == "access to Voice Live resource denied; paused"
         remedy = vars(record)["bridge_fields"]["remedy"]
         assert "Cognitive Services User" in remedy
         assert "Foundry User" in remedy
@@ -97,7 +97,7 @@ async def test_a_resource_that_is_away_costs_no_token_for_long(clients: RedisCli
         still_out = await clients.control.zcount("quota:127.0.0.1:1", time.time() * 1000 + 2000, "+inf")
         assert not still_out
     alone = _voice(clients, [away], per_minute=2)
-    with pytest.raises(OutsideError, match="cannot be reached") as caught:
+    with pytest.raises(OutsideError, match="Voice Live is unreachable") as caught:
         await _dial(alone)
     assert not isinstance(caught.value, NoConnectionError), "its own backoff says when to try again"
 

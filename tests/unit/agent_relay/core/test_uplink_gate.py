@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from agent_relay.core.uplink_cursor import KEPT_FRAMES, UplinkStop
-from agent_relay.core.uplink_gate import UplinkGate
+from agent_relay.core.uplink_cursor import KEPT_FRAMES, UplinkGate, UplinkStop
 from bridge_common.wire.entries import AudioFrame, Dtmf
 
 

@@ -42,7 +42,7 @@ class MissedUplink:
             return
         self._look_at = now + _LOOK_S
         first = not self.reported
-        if not self._watch.look(self._reader.silent_s(self._uplink), now):
+        if not self._watch.report_due(self._reader.silent_s(self._uplink), now):
             return
         if first:
             log.warning("uplink missed", extra=fields(call_id=self._call_id, epoch=self._watch.epoch))
@@ -52,7 +52,7 @@ class MissedUplink:
         """An entry arrived after a report: withdraw the report, so that call-control does not restart this socket."""
         if isinstance(entry, MediaDetached | Ended):
             return
-        self._watch.heard()
+        self._watch.recovered()
         epoch = int(entry_id.partition("-")[0])
         log.info("uplink is back", extra=fields(call_id=self._call_id, epoch=epoch))
         self._put(Reporter(MediaOpen(self._call_id, epoch), insist=True))

@@ -110,7 +110,7 @@ class Outbox:
         if isinstance(entry, Notice):
             log.info("notice", extra=fields(call_id=self._claim.call_id, what=entry.what))
             if entry.what == SAY:
-                metrics.SAID.labels(outcome_of(entry.detail)).inc()
+                metrics.count_announcement(outcome_of(entry.detail))
         private = record.private or not self._keeps_transcript
         await self._insist(
             lambda: self._desk.store.append_transcript(self._claim.call_id, entry, private=private),

@@ -11,7 +11,6 @@ from agent_relay.core.protocol import voice_events as vl
 from agent_relay.core.protocol.voice_codec import decode, encode, encode_append
 from bridge_common.base.errors import FrameError
 
-
 _DELTA = '{"type":"response.audio.delta","response_id":"r","item_id":"i"'
 
 

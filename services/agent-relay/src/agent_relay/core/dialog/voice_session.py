@@ -92,4 +92,4 @@ class VoiceSession:
         """Probe a silent session; abandon one that does not answer or does not open in time."""
         if self._phase is Phase.OPENING and now >= self._since + OPENING_S:
             return [Abandon("the voice session was not configured in time")]
-        return self._pulse.feel(due_since, now) if self.ready and due_since is not None else []
+        return self._pulse.check(due_since, now) if self.ready and due_since is not None else []

@@ -14,8 +14,8 @@ from agent_relay.core.protocol.voice_target import Mode, VoiceTarget
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=20_000)]
 Dtmf = Literal["ignore", "agent", "transcript"]
-"""Use of the caller's keys: `agent` sends them to the agent, and the transcript contains only their number; `transcript`
-includes them in both."""
+"""Use of the caller's keys: `agent` sends them to the agent, but the transcript contains only their number;
+`transcript` includes them in both."""
 Json = dict[str, Any]
 """An object that is sent to Voice Live unchanged."""
 

@@ -61,7 +61,7 @@ class SessionSetup:
         return update_session(self._session, f"update-{self._attempts}")
 
     def _leave_out(self, error: ErrorEvent) -> None:
-        """Leave out the refused field, or all optional ones if the error names none: a plain voice is better than no call."""
+        """Leave out the refused field, or all optional ones if the error names none."""
         without = _without(self._session, self._essential, _field_of(error).split("."))
         name, self._session = without or ("all but the essentials", self._essential)
         self.refusals.append(f"{name}: {error.code}")

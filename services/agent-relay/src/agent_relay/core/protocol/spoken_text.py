@@ -1,6 +1,6 @@
 """Requests that make the agent speak a given text.
 
-An assistant item followed by a bare `response.create` does not work: the model assumes that the text was already spoken.
+An assistant item followed by a bare `response.create` does not work: the model assumes that it has spoken the text.
 """
 
 from __future__ import annotations

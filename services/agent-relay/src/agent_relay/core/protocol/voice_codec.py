@@ -183,8 +183,9 @@ def _item_done(event: Fields) -> ServerEvent:
     """A completed `function_call` item contains the whole call, which Voice Live has already sent in its own event."""
     item = _member(event, "item", _Item)
     event = {**event["item"], "item_id": item.id, "response_id": event.get("response_id")}
-    is_call = item.type == "function_call" and item.status == "completed"
-    return convert(event, FunctionCall if is_call else ItemDone)
+    if item.type == "function_call" and item.status == "completed":
+        return convert(event, FunctionCall)
+    return convert(event, ItemDone)
 
 
 def _audio_delta(event: Fields) -> AudioDelta:
