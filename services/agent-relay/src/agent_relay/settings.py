@@ -17,7 +17,7 @@ from agent_relay.core.protocol.spoken_text import Form
 from agent_relay.core.protocol.voice_target import (
     GA_VERSION,
     LAST_CLASSIC_VERSION,
-    WAYS,
+    MODES,
     Mode,
     TokenScope,
     VoiceTarget,
@@ -90,7 +90,7 @@ class RelaySettings(ServiceSettings):
         return VoiceTarget(
             mode=mode,
             endpoint=self.azure_voice_live_endpoint,
-            api_version=self.voice_live_api_version or WAYS[mode].default_version,
+            api_version=self.voice_live_api_version or MODES[mode].default_version,
             agent_name=self.agent_name,
             agent_project_name=self.agent_project_name,
             agent_version=self.agent_version,
@@ -186,10 +186,10 @@ def _mistakes_of_further(given: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 
 
 def _mistakes_of(chosen: str, version: str, given: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    way = WAYS[_CHOICES[chosen]]
-    if way.agent and not given.get("agent_project_name"):
+    spec = MODES[_CHOICES[chosen]]
+    if spec.agent and not given.get("agent_project_name"):
         yield "agent_project_name", f"is not set; required with {chosen.upper()}"
-    if way.agent and given.get("azure_voice_live_api_key"):
+    if spec.agent and given.get("azure_voice_live_api_key"):
         yield "azure_voice_live_api_key", f"must not be set with {chosen.upper()}: agents accept tokens only"
     if chosen == "agent_id" and version and version_date(version) > version_date(LAST_CLASSIC_VERSION):
         yield "voice_live_api_version", f"must not be later than {LAST_CLASSIC_VERSION} with AGENT_ID; use AGENT_NAME"

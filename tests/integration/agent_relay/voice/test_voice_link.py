@@ -107,7 +107,7 @@ async def test_a_refused_key_is_not_retried() -> None:
             await Dialer(model_target(service.url), minted_tokens()).dial("req-1", "")
 
 
-async def test_a_fault_of_the_call_ends_its_session_and_is_told() -> None:
+async def test_an_exception_of_the_call_ends_its_session_and_is_raised() -> None:
     async with scripted(Script(greets=[created(), created("sess_2")])) as service:
         line = Line()
         seen: list[vl.ServerEvent] = []
@@ -126,7 +126,7 @@ async def test_a_fault_of_the_call_ends_its_session_and_is_told() -> None:
         await asyncio.wait_for(connection.wait_closed(), 10)
 
 
-async def test_malformed_events_are_dropped_and_the_next_one_counts() -> None:
+async def test_malformed_events_are_dropped_and_counted() -> None:
     async with scripted(Script()) as service:
         line = Line()
         running = await line.open(service)

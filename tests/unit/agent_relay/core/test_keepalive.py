@@ -1,4 +1,4 @@
-"""When a silent session is asked for a sign of life, and when it is given up."""
+"""When a silent session is probed, and when it is abandoned."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def refusal(commands: list[Command]) -> ErrorEvent:
     return ErrorEvent("", "", "", str(command.event["event_id"]))
 
 
-def test_silence_to_a_probe_is_death() -> None:
+def test_a_session_that_does_not_answer_a_probe_is_abandoned() -> None:
     keepalive = begun(10.0)
     assert keepalive.next_at(0.0) == 10.0 + PROBE_S
     assert keepalive.check(0.0, 10.0 + PROBE_S - 0.01) == []
@@ -36,17 +36,17 @@ def test_silence_to_a_probe_is_death() -> None:
     assert isinstance(command, Abandon)
 
 
-def test_silence_of_a_session_that_never_answered_a_probe_says_nothing() -> None:
+def test_a_session_that_never_answered_a_probe_is_not_abandoned() -> None:
     keepalive = begun(10.0, proven=False)
     assert keepalive.next_at(0.0) is None
     assert keepalive.check(0.0, 600.0) == []
     assert not keepalive.is_own(Other("rate_limits.updated"), 700.0)
     assert keepalive.check(0.0, 800.0) == []
-    assert keepalive.is_own(ErrorEvent("", "", "", "probe-1"), 801.0), "it only took long"
+    assert keepalive.is_own(ErrorEvent("", "", "", "probe-1"), 801.0), "it was only slow"
     assert keepalive.next_at(0.0) == 801.0 + PROBE_S
 
 
-def test_an_answered_probe_gives_time_for_as_long_as_it_takes() -> None:
+def test_a_session_that_answers_probes_may_take_any_time() -> None:
     keepalive, now = begun(10.0), 10.0
     for _ in range(60):
         now = keepalive.next_at(0.0) or 0.0
@@ -54,13 +54,13 @@ def test_an_answered_probe_gives_time_for_as_long_as_it_takes() -> None:
     assert now == pytest.approx(10.0 + 60 * PROBE_S + 59 * 0.05)
 
 
-def test_what_was_asked_for_just_now_is_waited_for() -> None:
+def test_a_new_request_postpones_the_probe() -> None:
     keepalive = begun(10.0)
     assert keepalive.check(99.5, 100.0) == []
     assert keepalive.next_at(99.5) == 99.5 + PROBE_S
 
 
-def test_any_event_is_a_sign_of_life_and_a_new_session_begins_from_nothing() -> None:
+def test_any_event_postpones_the_probe_and_a_new_session_starts_over() -> None:
     keepalive = begun(10.0)
     keepalive.check(0.0, 11.0)
     assert not keepalive.is_own(Other("rate_limits.updated"), 11.5)
@@ -87,7 +87,7 @@ def test_a_probe_is_answered_in_any_form(answer: ErrorEvent | Other) -> None:
     assert keepalive.next_at(0.0) == 10.1 + PROBE_S
 
 
-def test_other_refusals_are_not_ours() -> None:
+def test_other_refusals_do_not_answer_a_probe() -> None:
     keepalive = begun(10.0)
     assert not keepalive.is_own(ErrorEvent("", "", "", "truncate-1"), 10.5)
     assert keepalive.last_event_at == 10.5

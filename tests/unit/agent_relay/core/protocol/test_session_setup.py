@@ -47,7 +47,7 @@ def test_without_a_name_only_the_essentials_stay() -> None:
     assert setup.refusals == ["all but the essentials: invalid_request_error"]
 
 
-def test_attempts_are_bounded_and_begin_anew_with_a_socket() -> None:
+def test_attempts_are_bounded_and_restart_with_a_socket() -> None:
     setup = _begun()
     asked = 1
     while setup.answer(_refusal()):
@@ -60,7 +60,7 @@ def test_attempts_are_bounded_and_begin_anew_with_a_socket() -> None:
     assert setup.refusals == []
 
 
-def test_only_errors_about_the_session_make_it_simpler() -> None:
+def test_only_errors_about_the_session_remove_fields() -> None:
     assert _begun().answer(_refusal("session.voice", event_id=""))
     setup = _begun()
     assert setup.answer(_refusal(message="Missing required agent project name", event_id="")) == []
@@ -69,7 +69,7 @@ def test_only_errors_about_the_session_make_it_simpler() -> None:
     assert setup.answer(Other("rate_limits.updated")) == []
 
 
-def test_it_knows_what_it_was_asked_for() -> None:
+def test_it_compares_with_the_original_session() -> None:
     setup = _begun()
     setup.answer(_refusal("session.voice"))
     assert setup.wants(dict(SESSION))

@@ -54,7 +54,7 @@ _CALL = {"response_id": "r", "item_id": "i", "output_index": 0, "call_id": "c", 
 
 
 def test_a_function_call_without_a_name_is_taken_from_its_item() -> None:
-    """OpenAI Realtime sends the name with the item alone."""
+    """OpenAI Realtime sends the name only with the item."""
     done = "response.function_call_arguments.done"
     assert decode(json.dumps({"type": done, **_CALL})) == vl.Other(done)
     item = {"id": "i", "type": "function_call", "status": "completed", "name": "f", "call_id": "c", "arguments": "{}"}
@@ -113,7 +113,7 @@ def test_append_is_what_a_json_encoder_would_write() -> None:
     }
 
 
-def test_a_delta_decodes_to_the_audio_that_went_in() -> None:
+def test_a_delta_decodes_to_its_audio() -> None:
     pcm = bytes(range(200))
     event = decode(
         json.dumps(
@@ -184,7 +184,7 @@ def test_escaped_base64_is_the_same_audio(pcm: bytes) -> None:
     assert decode(message) == vl.AudioDelta("r", "i", pcm)
 
 
-def test_a_message_may_be_a_view_of_a_buffer_that_is_used_again() -> None:
+def test_a_message_may_be_a_view_of_a_buffer_that_is_reused() -> None:
     for message, event in (
         (_delta(delta="AAABAA==", unknown={"a": [1]}), vl.AudioDelta("r", "i", b"\0\0\x01\0")),
         ('{"type":"response.created","response":{"id":"r"}}', vl.ResponseCreated("r")),

@@ -81,7 +81,7 @@ class AgentProfile(_Strict):
 
 def session_update(profile: AgentProfile, target: VoiceTarget) -> Json:
     """The `session` object: PCM at 24 kHz in both directions, and only fields that the target accepts."""
-    if target.way.ga:
+    if target.spec.ga:
         return _ga_session(profile, target)
     if target.mode is Mode.AZURE_OPENAI:
         return _azure_openai_session(profile, target)
@@ -98,14 +98,14 @@ def session_update(profile: AgentProfile, target: VoiceTarget) -> Json:
     }
     if profile.interim_response is not None:
         session["interim_response"] = profile.interim_response
-    if not target.way.agent:
+    if not target.spec.agent:
         session |= _model_settings(profile)
     return session
 
 
 def turn_detection(profile: AgentProfile, target: VoiceTarget) -> Json:
     """Complete, because Voice Live resets missing fields to its defaults."""
-    own = _TURNS if target.way.azure_voices else _TURNS_AZURE_OPENAI
+    own = _TURNS if target.spec.azure_voices else _TURNS_AZURE_OPENAI
     if profile.turn_detection.get("type", own["type"]) != own["type"]:
         # Other types have other fields; these two are common to all.
         own = {"create_response": True, "interrupt_response": True}
@@ -115,7 +115,7 @@ def turn_detection(profile: AgentProfile, target: VoiceTarget) -> Json:
 def essentials(session: Json) -> Json:
     """The part of a session that every call needs, for a service that refuses the complete session."""
     if "audio" in session:
-        audio = {way: {"format": settings["format"]} for way, settings in session["audio"].items()}
+        audio = {direction: {"format": settings["format"]} for direction, settings in session["audio"].items()}
         return {"type": session["type"], "output_modalities": session["output_modalities"], "audio": audio}
     kept = ("modalities", "input_audio_format", "input_audio_sampling_rate", "output_audio_format")
     return {name: session[name] for name in kept if name in session}

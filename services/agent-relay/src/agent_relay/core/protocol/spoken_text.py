@@ -29,7 +29,7 @@ class Form(StrEnum):
 def forms_for(target: VoiceTarget) -> tuple[Form, ...]:
     """Forms that this target may accept, the most exact first."""
     forms = [Form.PRE_GENERATED] if target.speaks_fixed_text else []
-    if not target.way.agent:
+    if not target.spec.agent:
         forms.append(Form.INSTRUCTIONS)
     return (*forms, Form.SYSTEM_ITEM)
 

@@ -1,4 +1,4 @@
-"""Connection modes of voice sessions: all their differences are in the table `WAYS`.
+"""Connection modes of voice sessions: all their differences are in the table `MODES`.
 
 Query keys contain hyphens. If an agent's key contains underscores, the service reports `agent_initialization_failed`,
 which looks like a missing role.
@@ -56,24 +56,24 @@ class VoiceTarget:
     """Model modes only; agent modes require tokens."""
 
     @property
-    def way(self) -> Way:
-        return WAYS[self.mode]
+    def spec(self) -> ModeSpec:
+        return MODES[self.mode]
 
     @property
     def speaks_fixed_text(self) -> bool:
         """Whether this api-version supports `pre_generated_assistant_message`."""
-        return self.way.pre_generated and version_date(self.api_version) >= version_date(FIRST_PRE_GENERATED_VERSION)
+        return self.spec.pre_generated and version_date(self.api_version) >= version_date(FIRST_PRE_GENERATED_VERSION)
 
     def scopes(self) -> tuple[TokenScope, ...]:
         """Scopes of the tokens that a connection needs; none if an API key is used."""
-        if self.api_key and self.way.takes_key:
+        if self.api_key and self.spec.takes_key:
             return ()
-        extra = self.way.query_token
-        return (self.way.header_token,) if extra is None else (self.way.header_token, extra)
+        extra = self.spec.query_token
+        return (self.spec.header_token,) if extra is None else (self.spec.header_token, extra)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Way:
+class ModeSpec:
     path: str
     default_version: str
     header_token: TokenScope
@@ -93,9 +93,9 @@ class Way:
     """GA version of the OpenAI Realtime API: no api-version, a nested session object, `output_text` parts."""
 
 
-WAYS: Final[Mapping[Mode, Way]] = MappingProxyType(
+MODES: Final[Mapping[Mode, ModeSpec]] = MappingProxyType(
     {
-        Mode.AGENT: Way(
+        Mode.AGENT: ModeSpec(
             path=VOICE_LIVE,
             default_version="2026-07-15",
             header_token=TokenScope.AI,
@@ -107,7 +107,7 @@ WAYS: Final[Mapping[Mode, Way]] = MappingProxyType(
             agent=True,
             resumes=True,
         ),
-        Mode.CLASSIC_AGENT: Way(
+        Mode.CLASSIC_AGENT: ModeSpec(
             path=VOICE_LIVE,
             default_version=LAST_CLASSIC_VERSION,
             header_token=TokenScope.COGNITIVE_SERVICES,
@@ -115,14 +115,14 @@ WAYS: Final[Mapping[Mode, Way]] = MappingProxyType(
             query=lambda t: {"agent-id": t.agent_id, "agent-project-name": t.agent_project_name},
             agent=True,
         ),
-        Mode.MODEL: Way(
+        Mode.MODEL: ModeSpec(
             path=VOICE_LIVE,
             default_version="2026-07-15",
             header_token=TokenScope.AI,
             query=lambda t: {"model": t.model},
             takes_key=True,
         ),
-        Mode.AZURE_OPENAI: Way(
+        Mode.AZURE_OPENAI: ModeSpec(
             path="/openai/realtime",
             default_version="2024-10-01-preview",
             header_token=TokenScope.COGNITIVE_SERVICES,
@@ -132,7 +132,7 @@ WAYS: Final[Mapping[Mode, Way]] = MappingProxyType(
             azure_voices=False,
             pre_generated=False,
         ),
-        Mode.AZURE_OPENAI_GA: Way(
+        Mode.AZURE_OPENAI_GA: ModeSpec(
             path="/openai/v1/realtime",
             default_version=GA_VERSION,
             header_token=TokenScope.COGNITIVE_SERVICES,
@@ -156,18 +156,18 @@ def connect_request(
     target: VoiceTarget, tokens: Mapping[TokenScope, str], *, request_id: str, conversation_id: str = ""
 ) -> ConnectRequest:
     """`tokens`: one for each of `target.scopes()`. `request_id` identifies the connection for Azure support."""
-    way = target.way
-    query = {"api-version": "" if way.ga else target.api_version, **way.query(target)}
-    if way.query_token is not None:
-        query["agent-access-token"] = tokens[way.query_token]
-    if way.resumes:
+    spec = target.spec
+    query = {"api-version": "" if spec.ga else target.api_version, **spec.query(target)}
+    if spec.query_token is not None:
+        query["agent-access-token"] = tokens[spec.query_token]
+    if spec.resumes:
         query["conversation-id"] = conversation_id
-    headers = {"x-ms-client-request-id": request_id, **dict(way.headers)}
+    headers = {"x-ms-client-request-id": request_id, **dict(spec.headers)}
     if target.scopes():
-        headers["Authorization"] = f"Bearer {tokens[way.header_token]}"
+        headers["Authorization"] = f"Bearer {tokens[spec.header_token]}"
     else:
         headers["api-key"] = target.api_key
-    return ConnectRequest(_url(target.endpoint, way.path, {k: v for k, v in query.items() if v}), headers)
+    return ConnectRequest(_url(target.endpoint, spec.path, {k: v for k, v in query.items() if v}), headers)
 
 
 def _url(endpoint: str, path: str, query: Mapping[str, str]) -> str:
