@@ -31,7 +31,7 @@ async def test_an_outage_of_redis_is_two_lines_for_each_operation(
         await ten[0].told(VoiceReady)
         async with full_redis(clients):
             await session.push(*reply("resp_1", "item_1", "Held back.", SECOND))
-            await eventually(lambda: relay.desk.fleet._outage._failures >= 8, within_s=30)
+            await eventually(lambda: relay.desk.fleet.beat_age_s >= 2.0, within_s=30)
         await eventually(lambda: ten[0].of(ItemEnd), within_s=30)
         outages = ("renewing leases", "the heartbeat")
         again = {f"{one} works again" for one in outages}

@@ -11,6 +11,7 @@ import pytest
 
 from agent_relay.call.relay import LEASE_LOST
 from bridge_common.base.errors import OutsideError
+from bridge_common.observability import telemetry
 from bridge_common.redis.clients import RedisClients, command
 from bridge_common.store.call_store import CallStore
 from bridge_common.store.leases import Claim
@@ -98,8 +99,9 @@ async def test_a_relay_that_is_killed_while_it_loads_the_record_leaves_no_task(
 
 
 async def test_without_renewal_a_call_is_muted_and_its_audio_follows_later(
-    clients: RedisClients, ten: list[Call], monkeypatch: pytest.MonkeyPatch
+    clients: RedisClients, ten: list[Call], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.DEBUG, "agent_relay.voice.protocol_trace")
     async with scripted(opened()) as service, relay_process(clients, model_target(service.url)) as relay:
         await ten[0].begin()
         session = await until_open(service, 0)
@@ -111,10 +113,10 @@ async def test_without_renewal_a_call_is_muted_and_its_audio_follows_later(
             raise OutsideError("Redis is unreachable", retry=True)
 
         monkeypatch.setattr(relay.desk.leases, "renew", no_answer)
-        (owned,) = relay.worker.owned_calls.values()
-        await eventually(lambda: owned.relay is not None and owned.relay._downlink.muted)
+        await eventually(lambda: telemetry.REGISTRY.get_sample_value("bridge_relay_muted_calls") == 1)
         await session.push(*reply("resp_1", "item_1", "Held back.", SECOND))
-        await eventually(lambda: owned.relay is not None and len(owned.relay._downlink._held or []) == 5)
+        await eventually(lambda: any(_event(line) == "ResponseDone" for line in caplog.records))
+        await relay.desk.writer.flush()
         assert not ten[0].of(Audio)
         monkeypatch.setattr(relay.desk.leases, "renew", renew)
         await eventually(lambda: ten[0].of(ItemEnd))
@@ -166,3 +168,7 @@ async def test_records_are_read_a_few_at_a_time(
         everybody = {call.call_id for call in ten}
         await eventually(lambda: {call_id for few in asked for call_id in few} == everybody, within_s=5.0)
         assert max(len(few) for few in asked) <= 8
+
+
+def _event(line: logging.LogRecord) -> object:
+    return vars(line).get("bridge_fields", {}).get("event")

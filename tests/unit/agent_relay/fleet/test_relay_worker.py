@@ -8,13 +8,11 @@ from types import SimpleNamespace
 from typing import cast
 
 import pytest
-from redis.asyncio import Redis
 
 from agent_relay.call_context import CallContext
-from agent_relay.fleet.lease_keeper import OwnedCall
-from agent_relay.fleet.relay_worker import RelayWorker, lowest_load
+from agent_relay.fleet.relay_worker import head_start_s, lowest_load, release
 from bridge_common.store.fleet import Member
-from bridge_common.store.leases import Claim, Leases
+from bridge_common.store.leases import Claim
 
 
 def relay(active: int, capacity: int = 10, *, draining: bool = False) -> Member:
@@ -48,28 +46,13 @@ class Recorder:
 
 async def test_entries_are_written_before_the_lease_is_released() -> None:
     recorder = Recorder()
-    desk = cast(CallContext, SimpleNamespace(writer=recorder, leases=recorder))
-    worker = RelayWorker(desk, cast(Redis, None), capacity=1)
-    await worker._release(cast(Claim, None), "2-7")
+    context = cast(CallContext, SimpleNamespace(writer=recorder, leases=recorder))
+    await release(context, cast(Claim, None), "2-7")
     assert recorder.calls == ["flushed", "released at 2-7"]
 
 
-@pytest.mark.parametrize(("active", "peers_load", "waits_s"), [(5, 0.0, 0.02), (5, 0.5, 0.0), (2, 0.8, 0.0)])
-async def test_a_relay_waits_as_long_as_it_is_fuller_than_the_lowest_load(
-    active: int, peers_load: float, waits_s: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    waited: list[float] = []
-
-    async def sleep(delay_s: float) -> None:
-        waited.append(delay_s)
-
-    monkeypatch.setattr(asyncio, "sleep", sleep)
-    worker = RelayWorker(cast(CallContext, None), cast(Redis, None), capacity=10)
-    worker.owned_calls.update({cast(Claim, number): cast(OwnedCall, None) for number in range(active)})
-    worker.lowest_load = peers_load
-    await worker._claim_some(cast(Leases, SimpleNamespace(claim=nothing)))
-    assert waited == [pytest.approx(waits_s)]
-
-
-async def nothing(_: int) -> list[Claim]:
-    return []
+@pytest.mark.parametrize(
+    ("load", "peers_load", "delay_s"), [(0.5, 0.0, 0.02), (1.0, 0.0, 0.04), (0.5, 0.5, 0.0), (0.2, math.inf, 0.0)]
+)
+def test_a_relay_waits_in_proportion_to_its_higher_load(load: float, peers_load: float, delay_s: float) -> None:
+    assert head_start_s(load, peers_load) == pytest.approx(delay_s)

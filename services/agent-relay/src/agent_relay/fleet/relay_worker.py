@@ -113,7 +113,7 @@ class RelayWorker:
         """Claim until there are no more calls. Less loaded relays get a head start."""
         claimed = limit = 0
         while claimed == limit and self._room > 0:
-            await asyncio.sleep(_YIELD_S * max(0.0, self.active / self.capacity - self.lowest_load))
+            await asyncio.sleep(head_start_s(self.active / self.capacity, self.lowest_load))
             if self._draining or self._room <= 0:
                 return
             limit = math.ceil(self._room / _SHARE)
@@ -151,7 +151,7 @@ class RelayWorker:
             why = await owned.relay.run()
             log.info("call left", extra=fields(call_id=claim.call_id, why=why))
             if why == RELEASED:
-                await self._release(claim, owned.relay.uplink_cursor)
+                await release(self._context, claim, owned.relay.uplink_cursor)
         except (BridgeError, TimeoutError) as error:
             log.warning("call driver failed", extra=fields(call_id=claim.call_id, error=error_text(error)))
         except Exception:
@@ -167,12 +167,6 @@ class RelayWorker:
         async with time_limit(_LOAD_S, "the call's record"):
             record = await self._context.store.load(claim.call_id)
         return record if record is not None and record.status.live else None
-
-    async def _release(self, claim: Claim, uplink_cursor: str) -> None:
-        """Flush first: the epoch of the next owner fences entries that are not written yet."""
-        async with time_limit(_FLUSH_S, "the last entries of the call to be written"):
-            await self._context.writer.flush()
-        await self._context.leases.release(claim, uplink_cursor)
 
     # -- periodic tasks
     async def _tick_calls(self) -> None:
@@ -232,6 +226,18 @@ class RelayWorker:
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
+
+
+async def release(context: CallContext, claim: Claim, uplink_cursor: str) -> None:
+    """Flush first: the epoch of the next owner fences entries that are not written yet."""
+    async with time_limit(_FLUSH_S, "the last entries of the call to be written"):
+        await context.writer.flush()
+    await context.leases.release(claim, uplink_cursor)
+
+
+def head_start_s(load: float, peers_load: float) -> float:
+    """Delay before a claim, so that less loaded relays claim first."""
+    return _YIELD_S * max(0.0, load - peers_load)
 
 
 def lowest_load(peers: Iterable[Member]) -> float:
