@@ -113,7 +113,7 @@ async def test_sessions_are_configured_and_replaced_when_taken() -> None:
 async def test_a_session_with_other_settings_stays_in_the_pool() -> None:
     async with scripted(opened()) as service, _warming(_config(model_target(service.url))) as warm:
         await eventually(lambda: len(warm) == 1)
-        assert warm.take(lambda setup: setup.wants({"modalities": ["text"]})) is None
+        assert warm.take(lambda setup: setup.is_for({"modalities": ["text"]})) is None
         assert len(warm) == 1
 
 

@@ -96,7 +96,7 @@ class WarmSession:
             return
         for answer in self.setup.answer(event):
             self.socket.send(encode(answer))
-        if self.setup.hopeless:
+        if self.setup.failed:
             self._fail(OutsideError(f"Voice Live refused session.update: {self.setup.error}", retry=False))
 
     def on_writable(self) -> None:

@@ -54,7 +54,7 @@ def test_attempts_are_bounded_and_restart_with_a_socket() -> None:
         asked += 1
         assert asked < 10
     assert asked == ATTEMPTS
-    assert setup.hopeless
+    assert setup.failed
     setup.begin()
     assert _sessions(setup.answer(CREATED)) == [SESSION]
     assert setup.refusals == []
@@ -65,15 +65,15 @@ def test_only_errors_about_the_session_remove_fields() -> None:
     setup = _begun()
     assert setup.answer(_refusal(message="Missing required agent project name", event_id="")) == []
     assert "Missing required" in setup.error
-    assert not setup.hopeless
+    assert not setup.failed
     assert setup.answer(Other("rate_limits.updated")) == []
 
 
 def test_it_compares_with_the_original_session() -> None:
     setup = _begun()
     setup.answer(_refusal("session.voice"))
-    assert setup.wants(dict(SESSION))
-    assert not setup.wants(ESSENTIAL)
+    assert setup.is_for(dict(SESSION))
+    assert not setup.is_for(ESSENTIAL)
 
 
 _FORMAT = {"type": "audio/pcm", "rate": 24_000}

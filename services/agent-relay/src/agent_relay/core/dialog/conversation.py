@@ -118,7 +118,7 @@ class Conversation:
         """Whether a session that was configured in advance can serve this call. A session that resumes a conversation
         by id must be opened with that id.
         """
-        return (self._plan.replays or not self._conversation_id) and setup.wants(self._plan.session)
+        return (self._plan.replays or not self._conversation_id) and setup.is_for(self._plan.session)
 
     def connected(self, now: float, *, resumes: bool = True) -> list[Command]:
         """A socket is open; the service sends the first event. `resumes`: its resource knows the conversation id."""

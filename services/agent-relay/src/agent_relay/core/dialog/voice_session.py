@@ -56,7 +56,7 @@ class VoiceSession:
         events = self._setup.answer(event)
         commands = sends(events)
         if isinstance(event, ErrorEvent):
-            if self._setup.hopeless:
+            if self._setup.failed:
                 return [Abandon(f"session.update refused: {self.refusal}", retry=False)]
             if events:
                 commands.insert(0, self._clock.notice("setting_refused", self._setup.refusals[-1], now))

@@ -30,14 +30,14 @@ class SessionSetup:
         """Latest error of the service about this session."""
         self.refusals: list[str] = []
         """Fields that were left out, each with the error code."""
-        self.hopeless = False
+        self.failed = False
         """The session cannot be configured: `ATTEMPTS` updates were refused."""
 
     def begin(self) -> None:
         self._session, self._attempts = self._wanted, 0
-        self.error, self.refusals, self.hopeless = "", [], False
+        self.error, self.refusals, self.failed = "", [], False
 
-    def wants(self, session: Mapping[str, object]) -> bool:
+    def is_for(self, session: Mapping[str, object]) -> bool:
         return self._wanted == session
 
     def answer(self, event: ServerEvent) -> list[ClientEvent]:
@@ -51,7 +51,7 @@ class SessionSetup:
             # The agent is not available; the service closes the socket itself.
             return []
         if self._attempts >= ATTEMPTS:
-            self.hopeless = True
+            self.failed = True
             return []
         self._leave_out(event)
         return [self._update()]
