@@ -96,7 +96,9 @@ async def test_a_failed_answer_without_a_transcript_is_requested_again(clients: 
 
 @pytest.mark.parametrize("speed", ["0", "2"])
 @pytest.mark.parametrize("transcription", ["completed", "failed"])
-async def test_an_answer_that_a_noise_cut_off_is_continued(clients: RedisClients, transcription: str, speed: str) -> None:
+async def test_an_answer_that_a_noise_cut_off_is_continued(
+    clients: RedisClients, transcription: str, speed: str
+) -> None:
     """`speed` 0: the complete answer has arrived and is playing; 2: the noise cancels its response."""
     async with (
         simulator("voice-live", **FAST, SPEED=speed) as voice_live,

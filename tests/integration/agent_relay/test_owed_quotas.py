@@ -94,7 +94,9 @@ async def test_a_long_quota_outage_ends_a_running_call_on_the_same_session(
 
 
 @pytest.mark.parametrize("form", ["done", "error", "both"])
-async def test_a_long_quota_outage_ends_a_new_call_on_the_same_session(clients: RedisClients, line: Line, form: str) -> None:
+async def test_a_long_quota_outage_ends_a_new_call_on_the_same_session(
+    clients: RedisClients, line: Line, form: str
+) -> None:
     limits = Limits(start_s=0.8, patience_s=1.5, fallback_s=2.0)
     async with relay_process(clients, model(line.voice_live), profile=PROFILE, limits=limits):
         await line.begin(response_failed={**QUOTAS[3], "form": form})

@@ -135,9 +135,7 @@ async def test_an_agent_may_work_for_a_long_time(clients: RedisClients, line: Li
         await line.ends(GREETING, FIRST, overdue=[])
 
 
-async def test_a_response_that_is_created_late_is_not_requested_twice(
-    clients: RedisClients, line: Line
-) -> None:
+async def test_a_response_that_is_created_late_is_not_requested_twice(clients: RedisClients, line: Line) -> None:
     """The second request is refused because of the active response, and waits for it."""
     limits = Limits(start_s=0.5, patience_s=30.0, fallback_s=2.0)
     async with relay_process(clients, model(line.voice_live), profile=PROFILE, limits=limits):

@@ -20,7 +20,7 @@ from agent_relay.fleet.hand_over import HandOverLimits
 from agent_relay.fleet.relay_worker import KIND, RelayWorker
 from agent_relay.profiles import DEFAULT
 from agent_relay.tools import Tool
-from agent_relay.voice.connection_quota import BACK_AFTER_MS, ConnectionQuota, Grant, Quota, Urgency
+from agent_relay.voice.connection_quota import BACK_AFTER_MS, ConnectionQuota, Grant, Urgency
 from agent_relay.voice.voice_link import Dialer
 from agent_relay.voice.voice_resources import VoiceResources
 from agent_relay.voice.warm_pool import WarmPool
@@ -82,8 +82,10 @@ def minted_tokens(mint: TokenMint | None = None) -> Tokens:
     return Tokens({TokenScope.AI: "ai-scope"}, lambda: one)
 
 
-class NoLimits:
-    """A quota that grants everything: for what has no Redis."""
+class NoLimits(ConnectionQuota):
+    """A quota without limits, for tests without Redis."""
+
+    def __init__(self) -> None: ...
 
     async def take(self, resource: str, urgency: Urgency) -> Grant:
         return Grant("token")
@@ -97,7 +99,7 @@ class NoLimits:
         return True
 
 
-def resources(*targets: VoiceTarget, tokens: Tokens, quota: Quota | None = None) -> VoiceResources:
+def resources(*targets: VoiceTarget, tokens: Tokens, quota: ConnectionQuota | None = None) -> VoiceResources:
     return VoiceResources([Dialer(target, tokens, open_timeout_s=2.0) for target in targets], quota or NoLimits())
 
 

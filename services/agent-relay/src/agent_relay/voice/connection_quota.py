@@ -10,7 +10,7 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final, Protocol
+from typing import Final
 
 from redis.asyncio import Redis
 
@@ -43,13 +43,6 @@ class Grant:
 
     token: str = ""
     wait_s: float = 0.0
-
-
-class Quota(Protocol):
-    async def take(self, resource: str, urgency: Urgency) -> Grant: ...
-    async def free(self, resource: str, urgency: Urgency) -> int: ...
-    async def give_back(self, resource: str, grant: Grant) -> None: ...
-    async def pause(self, resource: str, for_s: float) -> bool: ...
 
 
 class ConnectionQuota:

@@ -12,7 +12,7 @@ from typing import Final
 
 from agent_relay import metrics
 from agent_relay.core.protocol.voice_target import VoiceTarget
-from agent_relay.voice.connection_quota import Quota, Urgency
+from agent_relay.voice.connection_quota import ConnectionQuota, Urgency
 from agent_relay.voice.voice_link import Dialer
 from agent_relay.voice.voice_live_client import VoiceSocket
 from bridge_common.base.errors import AuthError, OutsideError
@@ -50,7 +50,7 @@ class VoiceResources:
     """`dialers`: at least one, all with the same mode and the same agent or model."""
 
     dialers: Sequence[Dialer]
-    quota: Quota
+    quota: ConnectionQuota
 
     @property
     def target(self) -> VoiceTarget:

@@ -20,7 +20,7 @@ class _Event(msgspec.Struct, frozen=True, gc=False):
     """
 
 
-class SessionCreated(_Event, frozen=True):
+class _SessionEvent(_Event, frozen=True):
     session_id: str
     conversation_id: str
     """Id of the Foundry conversation, in agent mode only."""
@@ -28,10 +28,10 @@ class SessionCreated(_Event, frozen=True):
     """Unix time in seconds."""
 
 
-class SessionUpdated(_Event, frozen=True):
-    session_id: str
-    conversation_id: str
-    expires_at_s: int
+class SessionCreated(_SessionEvent, frozen=True): ...
+
+
+class SessionUpdated(_SessionEvent, frozen=True): ...
 
 
 class SpeechStarted(_Event, frozen=True):
