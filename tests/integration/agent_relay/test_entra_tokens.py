@@ -26,7 +26,7 @@ async def _minted(identity: Simulator) -> dict[str, int]:
     return {count["resource"]: count["count"] for count in counts}
 
 
-async def test_each_scope_has_its_token_and_is_asked_for_once(identity: Simulator) -> None:
+async def test_each_scope_has_its_token_which_is_requested_once(identity: Simulator) -> None:
     tokens = Tokens(SCOPES)
     for _ in range(3):
         for scope, name in SCOPES.items():
@@ -36,7 +36,7 @@ async def test_each_scope_has_its_token_and_is_asked_for_once(identity: Simulato
     await tokens.aclose()
 
 
-async def test_a_rejected_token_is_really_replaced(identity: Simulator) -> None:
+async def test_a_refused_token_is_replaced(identity: Simulator) -> None:
     tokens = Tokens(SCOPES)
     first = await tokens.get(TokenScope.AI)
     fresh = await tokens.fresh(TokenScope.AI, first)
@@ -45,7 +45,7 @@ async def test_a_rejected_token_is_really_replaced(identity: Simulator) -> None:
     await tokens.aclose()
 
 
-async def test_tokens_of_a_short_life_are_kept_young(identity: Simulator) -> None:
+async def test_short_lived_tokens_are_refreshed(identity: Simulator) -> None:
     await identity.put("/lab/faults", {"token_lifetime_s": 3})
     tokens = Tokens({TokenScope.AI: SCOPES[TokenScope.AI]})
     running = asyncio.create_task(tokens.run())
@@ -61,7 +61,7 @@ async def test_tokens_of_a_short_life_are_kept_young(identity: Simulator) -> Non
     await tokens.aclose()
 
 
-async def test_an_identity_that_refuses_is_told(identity: Simulator) -> None:
+async def test_a_refusal_of_the_identity_is_an_error(identity: Simulator) -> None:
     await identity.put("/lab/faults", {"status": 400})
     tokens = Tokens(SCOPES)
     with pytest.raises(OutsideError, match=r"https://ai\.azure\.com"):

@@ -1,4 +1,4 @@
-"""The relay and the simulated Voice Live as a process of its own: what a real resource would see, end to end."""
+"""The relay with the simulated Voice Live in its own process, end to end."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _with_key(voice_live: Simulator) -> VoiceTarget:
 
 
 async def _say(call: Call, text: str) -> None:
-    """The caller's words and the silence after them, faster than they would be spoken."""
+    """Speech of the caller and the silence after it, faster than real time."""
     pcm = synthesize(text, 24_000) + bytes(48 * 1000)
     size = 48 * FRAME_MS
     for at in range(0, len(pcm) - size, size * 40):
@@ -62,7 +62,7 @@ async def _say(call: Call, text: str) -> None:
 
 
 async def _listen(call: Call, count: int) -> str:
-    """Hear the agent out; the id of the last item."""
+    """Wait until the agent has finished; returns the id of the last item."""
     await eventually(lambda: len(call.of(ItemEnd)) == count, within_s=10, what=f"item {count}")
     item_id = _last_item(call)
     heard = sum(len(e.pcm24k) for e in call.downlink if isinstance(e, Audio) and e.item_id == item_id)
@@ -90,7 +90,7 @@ async def _session(voice_live: Simulator, number: int) -> dict[str, Any]:
 
 
 async def _texts(call: Call, count: int) -> list[tuple[str, str]]:
-    """The turns in the order of their beginnings: each is written down when it ends."""
+    """The turns in the order of their beginnings; the transcript has them in the order of their ends."""
 
     async def enough() -> list[tuple[str, str]]:
         in_order = sorted(await call.turns(), key=lambda turn: turn.at_ms)
@@ -131,7 +131,7 @@ async def test_greeting_turn_and_barge_in(clients: RedisClients, call: Call, voi
 
 
 @pytest.mark.parametrize("mode", [Mode.AGENT, Mode.MODEL])
-async def test_a_dropped_line_is_picked_up_where_it_was(
+async def test_a_lost_session_is_resumed(
     clients: RedisClients, call: Call, voice_live: Simulator, identity: Simulator, mode: Mode
 ) -> None:
     await voice_live.put("/lab/agent", AGENT)
@@ -161,7 +161,7 @@ async def test_a_dropped_line_is_picked_up_where_it_was(
     await tokens.aclose()
 
 
-async def test_one_refused_token_and_a_busy_service_delay_a_call_and_no_more(
+async def test_a_refused_token_and_a_busy_service_only_delay_a_call(
     clients: RedisClients, call: Call, voice_live: Simulator, identity: Simulator
 ) -> None:
     tokens = Tokens(AI_SCOPE)
@@ -203,7 +203,7 @@ async def test_a_service_that_is_never_ready_loses_the_voice(
         await call.end()
 
 
-async def test_late_deltas_failed_responses_and_odd_events_are_borne(
+async def test_late_deltas_failed_responses_and_odd_events_are_tolerated(
     clients: RedisClients, call: Call, voice_live: Simulator
 ) -> None:
     await voice_live.put("/lab/agent", AGENT)
@@ -219,7 +219,7 @@ async def test_late_deltas_failed_responses_and_odd_events_are_borne(
         await call.end()
 
 
-async def test_a_function_call_is_answered(clients: RedisClients, call: Call, voice_live: Simulator) -> None:
+async def test_a_function_call_gets_its_output(clients: RedisClients, call: Call, voice_live: Simulator) -> None:
     reply = {"heard": "Look it up.", "call": {"name": "lookup", "arguments": {"id": 7}}, "say": "I found it."}
     await voice_live.put("/lab/agent", {"mode": "script", "replies": [reply]})
     asked: list[str] = []

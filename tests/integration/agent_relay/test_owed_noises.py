@@ -1,6 +1,6 @@
-"""Noises that are taken for speech: nothing is owed for them, but what they cut off is owed again.
+"""Noises that the service takes for speech need no answer, but speech that they cut off is repeated.
 
-Each fault of the simulated Voice Live is played in each form that it could take on the wire.
+Each fault of the simulated Voice Live is played in each variant of the protocol.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from tests.support.eventually import eventually
 from tests.support.simulators import simulator
 
 
-async def test_nothing_is_owed_for_a_noise(clients: RedisClients, line: Line) -> None:
+async def test_a_noise_needs_no_answer(clients: RedisClients, line: Line) -> None:
     async with relay_process(clients, model(line.voice_live), profile=PROFILE, limits=SHORT):
         await line.begin()
         await line.hears()
@@ -47,7 +47,7 @@ async def test_nothing_is_owed_for_a_noise(clients: RedisClients, line: Line) ->
 
 
 @pytest.mark.parametrize("transcription", ["never", "failed"])
-async def test_speech_that_nothing_follows_is_answered(clients: RedisClients, line: Line, transcription: str) -> None:
+async def test_speech_without_a_response_is_answered(clients: RedisClients, line: Line, transcription: str) -> None:
     """Without a transcript it may have been words."""
     async with relay_process(clients, model(line.voice_live), profile=PROFILE, limits=SHORT):
         await line.begin()
@@ -62,7 +62,7 @@ async def test_speech_that_nothing_follows_is_answered(clients: RedisClients, li
 
 @pytest.mark.parametrize("transcription", ["never", "failed"])
 @pytest.mark.parametrize("native", [False, True])
-async def test_an_answer_that_begins_without_a_transcript_is_waited_for(
+async def test_an_answer_before_the_transcript_is_not_requested_again(
     clients: RedisClients, line: Line, transcription: str, native: bool
 ) -> None:
     """The model hears the audio itself. A native one begins before the transcription has failed."""
@@ -79,7 +79,7 @@ async def test_an_answer_that_begins_without_a_transcript_is_waited_for(
         await line.ends(GREETING, FIRST, SECOND, overdue=[])
 
 
-async def test_an_answer_without_a_transcript_that_fails_is_asked_for_again(clients: RedisClients, line: Line) -> None:
+async def test_a_failed_answer_without_a_transcript_is_requested_again(clients: RedisClients, line: Line) -> None:
     async with relay_process(clients, model(line.voice_live), profile=PROFILE, limits=SHORT):
         await line.begin()
         await line.hears()
@@ -96,8 +96,10 @@ async def test_an_answer_without_a_transcript_that_fails_is_asked_for_again(clie
 
 @pytest.mark.parametrize("speed", ["0", "2"])
 @pytest.mark.parametrize("transcription", ["completed", "failed"])
-async def test_what_a_noise_cut_off_goes_on(clients: RedisClients, transcription: str, speed: str) -> None:
-    """`speed` 0: the whole answer has come and is being played; 2: the noise cancels its response."""
+async def test_an_answer_that_a_noise_cut_off_is_continued(
+    clients: RedisClients, transcription: str, speed: str
+) -> None:
+    """`speed` 0: the complete answer has arrived and is playing; 2: the noise cancels its response."""
     async with (
         simulator("voice-live", **FAST, SPEED=speed) as voice_live,
         calls(clients) as ten,
@@ -128,7 +130,7 @@ async def test_what_a_noise_cut_off_goes_on(clients: RedisClients, transcription
 async def test_a_noise_while_the_agent_works_loses_no_answer(
     clients: RedisClients, line: Line, transcription: str, outcome: str
 ) -> None:
-    """The noise cancels the response before anything of it was heard."""
+    """The noise cancels the response before any audio of it was heard."""
     async with relay_process(clients, model(line.voice_live), profile=PROFILE, limits=SHORT):
         await line.begin()
         await line.hears()

@@ -1,6 +1,6 @@
-"""Speech owed by a model that is over its quota: asked for again on the same session, or given up.
+"""Speech of a model that is over its quota: requested again on the same session, or abandoned.
 
-Each fault of the simulated Voice Live is played in each form that it could take on the wire.
+Each fault of the simulated Voice Live is played in each variant of the protocol.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ QUOTAS: Final = (
 
 @pytest.mark.parametrize("form", ["done", "both"])
 @pytest.mark.parametrize("quota", QUOTAS, ids=lambda quota: quota["message"][-12:] or "no hint")
-async def test_an_answer_is_asked_for_again_after_the_quotas_wait(
+async def test_an_answer_is_requested_again_after_the_stated_time(
     clients: RedisClients, line: Line, quota: dict[str, object], form: str
 ) -> None:
     async with relay_process(clients, model(line.voice_live), profile=PROFILE):
@@ -52,7 +52,7 @@ async def test_an_answer_is_asked_for_again_after_the_quotas_wait(
 
 @pytest.mark.parametrize("named", [True, False])
 @pytest.mark.parametrize("quota", QUOTAS[:3], ids=lambda quota: quota["message"][-12:])
-async def test_a_request_is_sent_again_after_the_quotas_wait(
+async def test_a_request_is_repeated_after_the_stated_time(
     clients: RedisClients, line: Line, quota: dict[str, object], named: bool
 ) -> None:
     async with relay_process(clients, model(line.voice_live), profile=PROFILE):
@@ -63,8 +63,8 @@ async def test_a_request_is_sent_again_after_the_quotas_wait(
         await line.ends(GREETING, FIRST, overdue=[("greeting", "put_off")])
 
 
-async def test_an_error_instead_of_the_answer_is_borne(clients: RedisClients, line: Line) -> None:
-    """Nobody had asked for that response: the error names nothing, and no request is under way."""
+async def test_an_error_instead_of_the_answer_is_tolerated(clients: RedisClients, line: Line) -> None:
+    """The service created that response itself: the error names no event, and no request is pending."""
     async with relay_process(clients, model(line.voice_live), profile=PROFILE, limits=SHORT):
         await line.begin()
         await line.hears()
@@ -77,10 +77,10 @@ async def test_an_error_instead_of_the_answer_is_borne(clients: RedisClients, li
 
 
 @pytest.mark.parametrize("form", ["done", "error", "both"])
-async def test_a_quota_that_lasts_ends_a_running_call_on_the_same_session(
+async def test_a_long_quota_outage_ends_a_running_call_on_the_same_session(
     clients: RedisClients, line: Line, form: str
 ) -> None:
-    """The greeting was heard before the quota was spent."""
+    """The greeting was heard before the quota was exhausted."""
     limits = Limits(start_s=0.8, patience_s=1.5, fallback_s=2.0)
     async with relay_process(clients, model(line.voice_live), profile=PROFILE, limits=limits):
         await line.begin()
@@ -94,7 +94,9 @@ async def test_a_quota_that_lasts_ends_a_running_call_on_the_same_session(
 
 
 @pytest.mark.parametrize("form", ["done", "error", "both"])
-async def test_a_quota_that_lasts_is_given_up_on_the_same_session(clients: RedisClients, line: Line, form: str) -> None:
+async def test_a_long_quota_outage_ends_a_new_call_on_the_same_session(
+    clients: RedisClients, line: Line, form: str
+) -> None:
     limits = Limits(start_s=0.8, patience_s=1.5, fallback_s=2.0)
     async with relay_process(clients, model(line.voice_live), profile=PROFILE, limits=limits):
         await line.begin(response_failed={**QUOTAS[3], "form": form})

@@ -1,6 +1,6 @@
-"""Speech that the caller is owed, with a service that is slow or silent: in the end it is heard.
+"""Expected speech of a slow or silent service: the caller hears it in the end.
 
-Each fault of the simulated Voice Live is played in each form that it could take on the wire.
+Each fault of the simulated Voice Live is played in each variant of the protocol.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ SILENT: Final = ("text", "transcript", "empty")
 
 
 @pytest.mark.parametrize("form", SILENT)
-async def test_a_greeting_without_audio_is_asked_for_again(clients: RedisClients, line: Line, form: str) -> None:
+async def test_a_greeting_without_audio_is_requested_again(clients: RedisClients, line: Line, form: str) -> None:
     async with relay_process(clients, model(line.voice_live), profile=PROFILE):
         await line.begin(response_silent={"form": form, **ONCE})
         await line.hears()
@@ -47,7 +47,7 @@ async def test_a_greeting_without_audio_is_asked_for_again(clients: RedisClients
 
 
 @pytest.mark.parametrize("form", SILENT)
-async def test_an_answer_without_audio_is_asked_for_again(clients: RedisClients, line: Line, form: str) -> None:
+async def test_an_answer_without_audio_is_requested_again(clients: RedisClients, line: Line, form: str) -> None:
     async with relay_process(clients, model(line.voice_live), profile=PROFILE):
         await line.begin()
         await line.hears()
@@ -122,7 +122,7 @@ async def test_an_answer_without_audio_of_azure_openai_ga(clients: RedisClients,
         await line.ends(GREETING, FIRST, overdue=[("words", AGAIN)])
 
 
-async def test_an_agent_that_works_long_is_waited_for(clients: RedisClients, line: Line) -> None:
+async def test_an_agent_may_work_for_a_long_time(clients: RedisClients, line: Line) -> None:
     """Longer than a response may take to begin."""
     limits = Limits(start_s=0.5, patience_s=30.0, fallback_s=2.0)
     async with relay_process(clients, model(line.voice_live), profile=PROFILE, limits=limits):
@@ -135,10 +135,8 @@ async def test_an_agent_that_works_long_is_waited_for(clients: RedisClients, lin
         await line.ends(GREETING, FIRST, overdue=[])
 
 
-async def test_a_response_that_only_appears_with_its_answer_is_not_asked_for_twice(
-    clients: RedisClients, line: Line
-) -> None:
-    """The request meets the response that is under way, and waits for it."""
+async def test_a_response_that_is_created_late_is_not_requested_twice(clients: RedisClients, line: Line) -> None:
+    """The second request is refused because of the active response, and waits for it."""
     limits = Limits(start_s=0.5, patience_s=30.0, fallback_s=2.0)
     async with relay_process(clients, model(line.voice_live), profile=PROFILE, limits=limits):
         await line.begin()
@@ -187,7 +185,7 @@ async def test_a_refused_request_is_sent_again(
         await line.ends(GREETING, FIRST, overdue=[("greeting", AGAIN), ("keys", AGAIN)])
 
 
-async def test_a_form_of_greeting_that_is_refused_is_no_failure(clients: RedisClients, line: Line) -> None:
+async def test_a_refused_form_of_the_greeting_is_not_a_failure(clients: RedisClients, line: Line) -> None:
     refusal = {"type": "invalid_request_error", "code": "invalid_value", "named": True, **ONCE}
     profile = AgentProfile(greeting=Greeting(text=GREETING))
     async with relay_process(clients, model(line.voice_live), profile=profile):
@@ -205,7 +203,7 @@ async def test_an_unanswered_request_costs_one_session(clients: RedisClients, li
         await line.ends(GREETING, FIRST, overdue=[("greeting", AGAIN)], sessions=2)
 
 
-async def test_a_service_that_answers_no_request_is_given_up(clients: RedisClients, line: Line) -> None:
+async def test_a_service_that_answers_no_request_ends_the_call(clients: RedisClients, line: Line) -> None:
     async with relay_process(clients, model(line.voice_live), profile=PROFILE, limits=SHORT):
         await line.begin(request_ignored={})
         await line.call.told(VoiceLost)

@@ -1,4 +1,4 @@
-"""A running call whose voice session is refused: what is asked of whom, and what the caller hears meanwhile."""
+"""Running calls whose voice session or relay is lost: requests to Voice Live, and what the caller hears meanwhile."""
 
 from __future__ import annotations
 
@@ -39,9 +39,7 @@ async def call(clients: RedisClients) -> AsyncIterator[Call]:
         yield ten[0]
 
 
-async def test_while_connections_are_refused_nobody_asks_and_then_the_call_goes_on(
-    clients: RedisClients, call: Call
-) -> None:
+async def test_a_refused_call_waits_for_the_retry_after_and_continues(clients: RedisClients, call: Call) -> None:
     scripts = [opened(), Script(refuses=429, retry_after_s=1), opened(session_id="sess_2")]
     async with scripted(*scripts) as service, relay_process(clients, model_target(service.url)):
         await call.begin()
@@ -52,14 +50,12 @@ async def test_while_connections_are_refused_nobody_asks_and_then_the_call_goes_
         session.drop()
         refused_at = await eventually(lambda: len(service.sessions) == 2 and time.monotonic())
         await until_open(service, 2)
-        assert time.monotonic() - refused_at > 0.5, "as long as it said, and not as soon as the backoff"
+        assert time.monotonic() - refused_at > 0.5, "Retry-After applies, not the backoff"
         assert Hold(True) in call.downlink
         await call.end()
 
 
-async def test_a_new_call_for_which_no_connection_is_left_is_given_up_at_once(
-    clients: RedisClients, call: Call
-) -> None:
+async def test_a_new_call_without_a_free_connection_fails_at_once(clients: RedisClients, call: Call) -> None:
     async with scripted(opened()) as service, relay_process(clients, model_target(service.url), per_minute=1):
         first = call
         await first.begin()
@@ -74,7 +70,7 @@ async def test_a_new_call_for_which_no_connection_is_left_is_given_up_at_once(
         await first.end()
 
 
-async def test_an_agents_call_that_moves_to_another_resource_tells_what_was_said(
+async def test_an_agents_call_that_moves_to_another_resource_replays_its_history(
     clients: RedisClients, call: Call
 ) -> None:
     told = [
@@ -98,7 +94,7 @@ async def test_an_agents_call_that_moves_to_another_resource_tells_what_was_said
         session.drop()
         moved = await until_open(second, 0)
         assert "conversation-id" not in moved.path
-        await eventually(lambda: moved.used == 3, what="the history is told")
+        await eventually(lambda: moved.used == 3, what="the history is replayed")
         await eventually(lambda: _conversation(call, "conv_of_the_other"))
         record = await call.store.load(call.call_id)
         assert record is not None
@@ -106,9 +102,7 @@ async def test_an_agents_call_that_moves_to_another_resource_tells_what_was_said
         await call.end()
 
 
-async def test_a_relay_that_takes_over_can_interrupt_what_the_one_before_let_the_agent_say(
-    clients: RedisClients, call: Call
-) -> None:
+async def test_the_next_owner_can_interrupt_speech_of_the_previous_one(clients: RedisClients, call: Call) -> None:
     words = "one two three four"
     told = [
         Step("conversation.item.create", where=lambda e: "Count." in str(e)),
@@ -126,7 +120,7 @@ async def test_a_relay_that_takes_over_can_interrupt_what_the_one_before_let_the
             call.send(Playing("item_2"))
             await eventually(lambda: _is_noted(call))
             await first.kill()
-        assert not [turn for turn in await call.turns() if turn.role == "agent"], "nobody knows what was heard"
+        assert not [turn for turn in await call.turns() if turn.role == "agent"], "it is unknown how much was heard"
         async with relay_process(clients, target, name="relay-2"):
             new = await until_open(service, 1)
             await eventually(lambda: new.used == 3)
@@ -140,7 +134,7 @@ async def test_a_relay_that_takes_over_can_interrupt_what_the_one_before_let_the
             await call.end()
 
 
-async def test_a_function_that_a_dead_relay_had_begun_is_not_run_again(clients: RedisClients, call: Call) -> None:
+async def test_a_tool_that_a_dead_relay_had_started_is_not_run_again(clients: RedisClients, call: Call) -> None:
     runs = 0
 
     async def pay(arguments: str) -> str:

@@ -34,7 +34,7 @@ async def refuse(voice_live: Simulator, code: str, times: int, message: str = "n
 
 
 @pytest.mark.parametrize("code", CONTENT)
-async def test_a_session_that_is_refused_for_its_content_costs_its_own_call_a_retry(
+async def test_refused_content_costs_only_this_call_a_retry(
     clients: RedisClients, ten: list[Call], voice_live: Simulator, code: str
 ) -> None:
     await refuse(voice_live, code, times=1)
@@ -53,7 +53,7 @@ async def test_a_session_that_is_refused_for_its_content_costs_its_own_call_a_re
 @pytest.mark.parametrize(
     ("code", "remedy"), [("agent_not_found", "AGENT_ID"), ("invalid_value", "agent profile"), ("x", "look the code up")]
 )
-async def test_a_call_whose_session_is_refused_twice_is_given_up_while_others_are_taken(
+async def test_a_call_is_given_up_after_two_refusals_while_others_continue(
     clients: RedisClients,
     ten: list[Call],
     voice_live: Simulator,
@@ -78,7 +78,7 @@ async def test_a_call_whose_session_is_refused_twice_is_given_up_while_others_ar
     assert "Cognitive Services User" not in str(lines)
 
 
-async def test_a_rate_limit_on_the_open_socket_pauses_the_resource_for_as_long_as_it_says(
+async def test_a_rate_limit_on_the_open_socket_pauses_the_resource_until_its_retry_after(
     clients: RedisClients, ten: list[Call], voice_live: Simulator, caplog: pytest.LogCaptureFixture
 ) -> None:
     await refuse(voice_live, "rate_limit_exceeded", times=1, message="Please try again in 1.5s.")
@@ -88,6 +88,6 @@ async def test_a_rate_limit_on_the_open_socket_pauses_the_resource_for_as_long_a
         await ten[0].told(VoiceReady)
         assert time.monotonic() - began > 1.4
         await ten[0].end()
-    paused = [line for line in caplog.records if line.message == "Voice Live is left alone for a while"]
+    paused = [line for line in caplog.records if line.message == "Voice Live resource paused"]
     assert [vars(line)["bridge_fields"]["for_s"] for line in paused] == [1.5]
-    assert "Voice Live forbids the connection" not in caplog.text
+    assert "access to Voice Live resource denied" not in caplog.text

@@ -1,4 +1,4 @@
-"""A relay that signs in to Redis with Entra tokens, and an identity that takes its time: calls survive."""
+"""A relay that signs in to Redis with Entra tokens of a slow identity: calls survive."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from tests.support.simulators import Simulator
 
 USER = object_id(SYSTEM_ASSIGNED)
 SLOW_S = 1.5
-"""Longer than any time-out of a lease or a heartbeat."""
+"""Longer than any timeout of a lease or a heartbeat."""
 pytestmark = pytest.mark.timeout(60)
 
 
 @pytest.fixture
 def port(redis_url: str) -> int:
-    """Of a Redis that admits the identity with any token."""
+    """Port of a Redis that accepts the identity with any token."""
     found = urlsplit(redis_url).port
     assert found is not None
     ask(found, "ACL", "SETUSER", USER, "reset", "on", "nopass", "~*", "&*", "+@all")
@@ -70,7 +70,7 @@ async def test_a_call_survives_a_slow_identity(
             assert relay._clients is not None
             control, credentials = relay._clients.control, relay._clients.credentials
             assert isinstance(credentials, EntraCredentials)
-            # The token has run out, and every connection with it. The next token is slow, and commands are given up.
+            # The token has expired, and every connection with it. The next token is slow, and commands time out.
             await credentials._tokens.aclose()
             credentials._tokens._tokens.clear()
             ask(port, "CLIENT", "KILL", "USER", USER)
@@ -80,11 +80,11 @@ async def test_a_call_survives_a_slow_identity(
                     await asyncio.gather(*(control.ping() for _ in range(control.connection_pool.max_connections)))
             await eventually(lambda: credentials.token)
             await eventually(ready)
-            # The records are read again, which ended the process when Redis answered in RESP2.
+            # Reading the records again would end the process if Redis responded in RESP2.
             assert relay._worker is not None
-            [holding] = relay._worker._holdings.values()
-            before = holding.record
-            await eventually(lambda: holding.record is not before or relay.parts.failure)
+            [owned] = relay._worker.owned_calls.values()
+            before = owned.record
+            await eventually(lambda: owned.record is not before or relay.parts.failure)
             assert relay.parts.failure == ""
             await call.end()
     ask(port, "ACL", "DELUSER", USER)

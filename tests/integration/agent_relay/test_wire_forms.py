@@ -1,4 +1,4 @@
-"""The forms that the wire of a voice session can take, played by the simulated service: the caller hears the same."""
+"""Variants of the protocol, played by the simulated service: the caller hears the same."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ async def begin(call: Call, voice_live: Simulator, **faults: object) -> None:
 
 
 async def say(call: Call) -> None:
-    """Words and the silence after them, faster than they would be spoken. The script knows what they are."""
+    """Speech and the silence after it, faster than real time. The script contains its text."""
     pcm = synthesize("Hello there", 24_000) + bytes(48 * 1000)
     size = 48 * FRAME_MS
     for at in range(0, len(pcm) - size, size * 40):
@@ -82,7 +82,7 @@ async def say(call: Call) -> None:
 
 
 async def listen(call: Call, count: int) -> str:
-    """Hear the agent out; the id of the item."""
+    """Wait until the agent has finished; returns the id of the item."""
     await eventually(lambda: len(call.of(ItemEnd)) == count, within_s=10, what=f"item {count}")
     end = call.of(ItemEnd)[-1]
     assert isinstance(end, ItemEnd)
@@ -151,7 +151,7 @@ async def test_azure_openai_preview_and_ga(clients: RedisClients, call: Call, vo
 
 
 def errors(session: dict[str, Any]) -> list[str]:
-    """Codes of what the service refused; not of the probe that each session gets."""
+    """Codes of refusals by the service, without those of the probes."""
     codes = [mark["code"] for mark in session["timeline"] if mark["event"] == "error_sent"]
     return [code for code in codes if code != "item_retrieve_invalid_item_id"]
 
@@ -210,7 +210,7 @@ async def test_events_that_come_twice(clients: RedisClients, call: Call, voice_l
 
 
 @pytest.mark.parametrize("refuses", [True, False])
-async def test_an_item_of_which_nothing_was_heard(clients: RedisClients, call: Call, refuses: bool) -> None:
+async def test_an_item_that_was_not_heard(clients: RedisClients, call: Call, refuses: bool) -> None:
     async with (
         simulator("voice-live", **FAST, REFUSE_TRUNCATION_AT_ZERO=str(int(refuses))) as voice_live,
         relay_process(clients, model(voice_live), profile=PROFILE, tools={"lookup": look_up}),
@@ -236,7 +236,7 @@ async def test_an_item_of_which_nothing_was_heard(clients: RedisClients, call: C
 
 
 @pytest.mark.parametrize("any_part", [True, False])
-async def test_a_second_part_that_was_heard_in_part(clients: RedisClients, call: Call, any_part: bool) -> None:
+async def test_a_second_part_that_was_heard_partly(clients: RedisClients, call: Call, any_part: bool) -> None:
     async with (
         simulator("voice-live", **FAST, TRUNCATE_ANY_PART=str(int(any_part))) as voice_live,
         relay_process(clients, model(voice_live), profile=PROFILE, tools={"lookup": look_up}),

@@ -16,10 +16,11 @@ from agent_relay.core.dialog.debt import Limits
 from agent_relay.core.protocol.agent_profile import AgentProfile
 from agent_relay.core.protocol.spoken_text import Form
 from agent_relay.core.protocol.voice_target import Mode, TokenScope, VoiceTarget
+from agent_relay.fleet.hand_over import HandOverLimits
 from agent_relay.fleet.relay_worker import KIND, RelayWorker
 from agent_relay.profiles import DEFAULT
 from agent_relay.tools import Tool
-from agent_relay.voice.connection_quota import ConnectionQuota, Grant, Quota, Urgency
+from agent_relay.voice.connection_quota import BACK_AFTER_MS, ConnectionQuota, Grant, Urgency
 from agent_relay.voice.voice_link import Dialer
 from agent_relay.voice.voice_resources import VoiceResources
 from agent_relay.voice.warm_pool import WarmPool
@@ -81,8 +82,10 @@ def minted_tokens(mint: TokenMint | None = None) -> Tokens:
     return Tokens({TokenScope.AI: "ai-scope"}, lambda: one)
 
 
-class NoLimits:
-    """A quota that grants everything, for tests without Redis."""
+class NoLimits(ConnectionQuota):
+    """A quota without limits, for tests without Redis."""
+
+    def __init__(self) -> None: ...
 
     async def take(self, resource: str, urgency: Urgency) -> Grant:
         return Grant("token")
@@ -96,7 +99,7 @@ class NoLimits:
         return True
 
 
-def resources(*targets: VoiceTarget, tokens: Tokens, quota: Quota | None = None) -> VoiceResources:
+def resources(*targets: VoiceTarget, tokens: Tokens, quota: ConnectionQuota | None = None) -> VoiceResources:
     return VoiceResources([Dialer(target, tokens, open_timeout_s=2.0) for target in targets], quota or NoLimits())
 
 
@@ -130,6 +133,8 @@ async def relay_process(
     warm: WarmPool | None = None,
     further: Sequence[VoiceTarget] = (),
     per_minute: int = 0,
+    back_after_ms: int = BACK_AFTER_MS,
+    hand_over: HandOverLimits | None = None,
     say_forms: tuple[Form, ...] = (),
     limits: Limits | None = None,
     stop_within_s: float = 0.5,
@@ -137,7 +142,10 @@ async def relay_process(
     keys = Keys(1)
     context = CallContext(
         voice=resources(
-            target, *further, tokens=tokens or Tokens({}), quota=ConnectionQuota(clients.control, per_minute)
+            target,
+            *further,
+            tokens=tokens or Tokens({}),
+            quota=ConnectionQuota(clients.control, per_minute, back_after_ms=back_after_ms),
         ),
         profiles={DEFAULT: profile or AgentProfile(greeting=None)},
         reader=StreamReader(clients.blocking),
@@ -156,7 +164,7 @@ async def relay_process(
         stop_within_s=stop_within_s,
         warm=warm if warm is not None else WarmPool(),
     )
-    worker = RelayWorker(context, clients.blocking, capacity=capacity)
+    worker = RelayWorker(context, clients.blocking, capacity=capacity, hand_over=hand_over)
     loops = (worker.run(), context.reader.run(), context.say_reader.run(), context.writer.run())
     process = RelayProcess(context, worker, name, [asyncio.create_task(loop) for loop in loops])
     try:

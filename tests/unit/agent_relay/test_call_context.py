@@ -16,5 +16,5 @@ from bridge_common.wire.call_record import CallRecord, Status
         (CallRecord(call_id="call_1", status=Status.RINGING, voice_session_id="sess_1"), True),
     ],
 )
-def test_a_call_was_held_when_a_relay_left_its_mark(record: CallRecord, held: bool) -> None:
+def test_a_call_was_driven_if_its_record_has_a_trace(record: CallRecord, held: bool) -> None:
     assert was_held(record) is held

@@ -37,17 +37,17 @@ def test_profiles_have_names(tmp_path: Path) -> None:
     assert profiles["night"] == AgentProfile()
 
 
-def test_every_mistake_is_named(tmp_path: Path) -> None:
+def test_every_mistake_is_listed(tmp_path: Path) -> None:
     text = "a: {voise: x}\nb: {temperature: hot, greeting: {}}\n"
     with pytest.raises(InputError) as caught:
         load_profiles(_file(tmp_path, text))
-    assert "a.voise: is unknown; known are voice, language, instructions" in caught.value.message
+    assert "a.voise: is unknown; known fields are voice, language, instructions" in caught.value.message
     assert "b.temperature: must be a number" in caught.value.message
     assert "b.greeting" in caught.value.message
 
 
-def test_a_greeting_has_keys_of_its_own(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"a.greeting.say: is unknown; known are text, say_how, interruptible"):
+def test_an_unknown_key_of_a_greeting(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"a.greeting.say: is unknown; known fields are text, say_how, interruptible"):
         load_profiles(_file(tmp_path, "a: {greeting: {text: Hello, say: x}}\n"))
 
 
@@ -58,7 +58,7 @@ def test_a_greeting_has_keys_of_its_own(tmp_path: Path) -> None:
         *("a: !!int x", "a: !!int ''", "a: !!bool maybe", "a: !!timestamp x", "a: !!set {b}", "a: !!binary YQ=="),
     ],
 )
-def test_what_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None:
+def test_other_than_a_mapping_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(InputError):
         load_profiles(_file(tmp_path, text))
 
@@ -76,7 +76,7 @@ def test_a_small_file_cannot_expand_to_a_huge_profile(tmp_path: Path) -> None:
         load_profiles(_file(tmp_path, "\n".join(lines)))
 
 
-def test_profiles_may_share_values_and_hold_nothing_but_json(tmp_path: Path) -> None:
+def test_profiles_may_share_values_and_contain_only_json(tmp_path: Path) -> None:
     text = """
     sales: &sales
       voice: &voice {type: azure-standard, name: x, since: 2026-11-22}

@@ -63,7 +63,7 @@ def _refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
         ),
     ],
 )
-def test_one_setting_chooses_the_way_to_connect(
+def test_one_setting_selects_the_connection_mode(
     monkeypatch: pytest.MonkeyPatch, chosen: dict[str, str], mode: Mode, version: str, scopes: set[TokenScope]
 ) -> None:
     settings = _load(monkeypatch, **BASE, **chosen)
@@ -77,8 +77,8 @@ def test_scopes_can_be_set(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.scopes == {TokenScope.AI: "https://other/.default"}
 
 
-def test_every_mistake_is_named_at_once(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    told = _refused(
+def test_all_mistakes_are_listed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    stderr = _refused(
         monkeypatch,
         capsys,
         AZURE_VOICE_LIVE_ENDPOINT="res.azure.com",
@@ -98,7 +98,7 @@ def test_every_mistake_is_named_at_once(monkeypatch: pytest.MonkeyPatch, capsys:
         "RELAY_CAPACITY",
         "AGENT_PROFILES_FILE",
     ):
-        assert f"  {name}: " in told
+        assert f"  {name}: " in stderr
 
 
 @pytest.mark.parametrize(
@@ -122,27 +122,27 @@ def test_every_mistake_is_named_at_once(monkeypatch: pytest.MonkeyPatch, capsys:
         ),
     ],
 )
-def test_ways_that_cannot_work_are_refused(
+def test_impossible_modes_are_refused(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], settings: dict[str, str], named: str
 ) -> None:
     assert f"  {named}: " in _refused(monkeypatch, capsys, **BASE, **settings)
 
 
-def test_wrong_profiles_are_told_with_their_braces(
+def test_wrong_profiles_in_a_file_with_braces_are_reported(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     path = tmp_path / "{braces}.yaml"
     path.write_text("a: {x: 1}", encoding="utf-8")
-    told = _refused(monkeypatch, capsys, **BASE, VOICE_LIVE_MODEL="m", AGENT_PROFILES_FILE=str(path))
-    assert "{braces}.yaml: a.x" in told
+    stderr = _refused(monkeypatch, capsys, **BASE, VOICE_LIVE_MODEL="m", AGENT_PROFILES_FILE=str(path))
+    assert "{braces}.yaml: a.x" in stderr
 
 
-def test_a_key_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_key_is_not_logged(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = _load(monkeypatch, **BASE, VOICE_LIVE_MODEL="m", AZURE_VOICE_LIVE_API_KEY="secret-key")
     assert "secret-key" not in repr(settings)
 
 
-def test_further_resources_are_used_in_the_same_way(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_further_resources_have_the_same_mode(monkeypatch: pytest.MonkeyPatch) -> None:
     further = {
         "AZURE_VOICE_LIVE_FURTHER_ENDPOINTS": "https://two.services.ai.azure.com, https://three.services.ai.azure.com",
         "AZURE_VOICE_LIVE_FURTHER_API_KEYS": "k2,k3",
@@ -156,15 +156,18 @@ def test_further_resources_are_used_in_the_same_way(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "mistake"),
     [
-        ({"ENDPOINTS": "two.azure.com"}, "AZURE_VOICE_LIVE_FURTHER_ENDPOINTS: two.azure.com has to begin with"),
-        ({"ENDPOINTS": "https://res.services.ai.azure.com"}, "AZURE_VOICE_LIVE_FURTHER_ENDPOINTS: a resource is named"),
+        ({"ENDPOINTS": "two.azure.com"}, "AZURE_VOICE_LIVE_FURTHER_ENDPOINTS: two.azure.com is not a valid URL"),
+        (
+            {"ENDPOINTS": "https://res.services.ai.azure.com"},
+            "AZURE_VOICE_LIVE_FURTHER_ENDPOINTS: contains the same resource twice",
+        ),
         ({"ENDPOINTS": "https://two.azure.com", "API_KEYS": "k"}, "AZURE_VOICE_LIVE_FURTHER_API_KEYS"),
     ],
 )
-def test_mistakes_about_further_resources_are_named(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], given: dict[str, str], told: str
+def test_mistakes_in_further_resources_are_listed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], given: dict[str, str], mistake: str
 ) -> None:
     further = {f"AZURE_VOICE_LIVE_FURTHER_{name}": value for name, value in given.items()}
-    assert told in _refused(monkeypatch, capsys, **BASE, VOICE_LIVE_MODEL="m", **further)
+    assert mistake in _refused(monkeypatch, capsys, **BASE, VOICE_LIVE_MODEL="m", **further)

@@ -87,7 +87,7 @@ def _fenced_after(scene: Scene, name: str, calls: int, within_s: float) -> float
     """Seconds until the relay reports that all its calls are muted."""
     began = time.monotonic()
     while time.monotonic() < began + within_s:
-        if scene.fleet.metric(name, "bridge_relay_silenced_calls") >= calls:
+        if scene.fleet.metric(name, "bridge_relay_muted_calls") >= calls:
             return time.monotonic() - began
         time.sleep(0.01)
     return float("inf")

@@ -1,4 +1,4 @@
-"""The agent-relay process: what it is made of, started and stopped in order."""
+"""The agent-relay process: creates, starts and stops its components."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ from bridge_common.wire.keys import Keys
 
 log = logging.getLogger(__name__)
 
-_SAY_LOOK_S: Final = 0.015
-"""Nobody tells of what others want said: it is looked for while it comes."""
+_ANNOUNCEMENT_POLL_S: Final = 0.015
+"""Announcements are not published on a channel; the stream of one that is being written is polled."""
 _RELEASE_MARGIN_S: Final = 3.0
-"""Kept of the drain's time to release what nobody took."""
+"""Part of the drain timeout for releasing calls that no relay has claimed."""
 
 
 class AgentRelay:
@@ -91,14 +91,14 @@ class AgentRelay:
         ]
         voice = VoiceResources(dialers, ConnectionQuota(clients.control, settings.voice_live_connections_per_min))
         plan = session_profile_of(profiles[DEFAULT], target)
-        desk = CallContext(
+        context = CallContext(
             voice=voice,
             profiles=profiles,
             reader=StreamReader(clients.blocking),
             writer=stream_writer(clients.media),
             store=CallStore(clients.control, keys),
             says=AnnouncementStore(clients.control, keys),
-            say_reader=StreamReader(clients.blocking, quiet_s=_SAY_LOOK_S),
+            say_reader=StreamReader(clients.blocking, quiet_s=_ANNOUNCEMENT_POLL_S),
             inbox=Inbox(clients.control, clients.blocking, keys, self._name),
             fleet=self._fleet,
             leases=Leases(clients.control, keys, self._name),
@@ -112,18 +112,18 @@ class AgentRelay:
             keep_transcripts=settings.transcripts,
             say_forms=settings.say_forms,
         )
-        self._worker = RelayWorker(desk, clients.blocking, capacity=settings.relay_capacity)
-        telemetry.WRITER_WAITING.set_function(lambda: desk.writer.waiting)
+        self._worker = RelayWorker(context, clients.blocking, capacity=settings.relay_capacity)
+        telemetry.WRITER_WAITING.set_function(lambda: context.writer.waiting)
         self.parts.start("redis connections", clients.warm_up(), may_end=True)
-        # In the order of their end: the worker's last words still need the writer.
+        # They are stopped in this order: the teardown notifications of the worker need the writer.
         self.parts.start("worker", self._worker.run())
-        self.parts.start("reader", desk.reader.run())
-        self.parts.start("say reader", desk.say_reader.run())
-        self.parts.start("writer", desk.writer.run())
+        self.parts.start("reader", context.reader.run())
+        self.parts.start("say reader", context.say_reader.run())
+        self.parts.start("writer", context.writer.run())
         if settings.scopes:
             self.parts.start("tokens", tokens.run())
         if settings.relay_warm_sessions:
-            self._warming = self.parts.start("warm sessions", desk.warm.run())
+            self._warming = self.parts.start("warm sessions", context.warm.run())
         log.info("relay started", extra=fields(mode=target.mode, api_version=target.api_version))
 
     async def drain(self) -> None:
@@ -136,8 +136,8 @@ class AgentRelay:
             async with asyncio.timeout(within_s):
                 await self._worker.drain(within_s)
         except TimeoutError:
-            self._worker.let_go()
-            while self._worker.active:  # noqa: ASYNC110  # each call leaves in its own time
+            self._worker.release_all()
+            while self._worker.active:  # noqa: ASYNC110  # calls end by themselves
                 await asyncio.sleep(0.05)
 
     async def stop(self) -> None:

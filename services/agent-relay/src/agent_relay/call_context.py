@@ -1,4 +1,4 @@
-"""Dependencies that all calls of a process share, and the start of a call."""
+"""Dependencies that all calls of a process share, and the conversation of a claimed call."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class CallContext:
     store: CallStore
     says: AnnouncementStore
     say_reader: StreamReader
-    """Beside the one for audio: it sleeps while no text comes, and that one never does."""
+    """Separate from `reader`, which never sleeps: this one does while no text arrives."""
     inbox: Inbox
     fleet: Fleet
     leases: Leases
@@ -60,38 +60,38 @@ class CallContext:
     keep_transcripts: bool = True
     tools: Mapping[str, Tool] = field(default_factory=dict)
     say_forms: tuple[Form, ...] = ()
-    """Instead of those that go with the way to connect."""
+    """Overrides the forms of the connection mode."""
     noting: OutageLogger = field(default_factory=lambda: OutageLogger(log, "writing of calls"))
-    """One for all calls: an outage of Redis affects all of them."""
+    """Shared by all calls, because an outage of Redis affects all of them."""
 
 
 def was_held(record: CallRecord) -> bool:
-    """Whether another relay has driven this call before: then it is resumed, not begun."""
+    """Whether another relay has driven this call before; then it is resumed."""
     return bool(record.greeted or record.conversation_id or record.voice_session_id)
 
 
-async def begin_conversation(desk: CallContext, record: CallRecord) -> Conversation:
-    """The conversation of a claimed call, with what another relay left of it. Raises `OutsideError`."""
+async def begin_conversation(context: CallContext, record: CallRecord) -> Conversation:
+    """The conversation of a claimed call, with the state that a previous owner stored. Raises `OutsideError`."""
     resumed = was_held(record)
     metrics.CLAIMS.labels("taken over" if resumed else "new").inc()
-    transcript = await desk.store.read_whole_transcript(record.call_id) if resumed else []
-    profile = desk.profiles.get(record.profile)
+    transcript = await context.store.read_whole_transcript(record.call_id) if resumed else []
+    profile = context.profiles.get(record.profile)
     if profile is None:
         log.warning("unknown profile", extra=fields(call_id=record.call_id, profile=record.profile))
-        profile = desk.profiles[DEFAULT]
+        profile = context.profiles[DEFAULT]
     plan = session_profile_of(
         profile,
-        desk.voice.target,
-        greeting_delay_s=desk.greeting_delay_s,
-        limits=desk.limits,
-        keys_interrupt=desk.dtmf_interrupts,
-        keep_transcripts=desk.keep_transcripts,
-        tools=frozenset(desk.tools),
-        say_forms=desk.say_forms,
+        context.voice.target,
+        greeting_delay_s=context.greeting_delay_s,
+        limits=context.limits,
+        keys_interrupt=context.dtmf_interrupts,
+        keep_transcripts=context.keep_transcripts,
+        tools=frozenset(context.tools),
+        say_forms=context.say_forms,
     )
     return Conversation(
         plan,
-        from_transcript(transcript, desk.history_turns),
+        from_transcript(transcript, context.history_turns),
         greeted=record.greeted,
         resumed=resumed,
         media_attached=record.media_seen,

@@ -1,4 +1,4 @@
-"""The agent profiles of a YAML file: a mapping from the profile's name to what it says."""
+"""Reads agent profiles from a YAML file, which maps profile names to fields (docs/agent-profiles.md)."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _JSON_TAGS: Final = (*(f"{_TAG}{name}" for name in ("str", "int", "float", "bool
 
 
 class _Loader(yaml.SafeLoader):
-    """Only values that JSON has, because most of a profile is sent to Voice Live; a date stays text. An alias counts as
-    all the nodes that it repeats, so that a small file cannot expand to a huge profile.
+    """Accepts only values that JSON has, because most of a profile is sent to Voice Live; dates stay text. An alias
+    counts as all the nodes that it repeats, so that a small file cannot expand to a huge profile.
     """
 
     yaml_constructors = {tag: yaml.SafeLoader.yaml_constructors[tag] for tag in _JSON_TAGS}  # noqa: RUF012
@@ -52,7 +52,7 @@ class _Loader(yaml.SafeLoader):
 
 
 def load_profiles(path: Path | None) -> Mapping[str, AgentProfile]:
-    """All profiles of the file and always a `default`. Raises `InputError` that names every mistake."""
+    """Includes a profile `default` in any case. Raises `InputError` that lists all mistakes."""
     if path is None:
         return {DEFAULT: AgentProfile()}
     try:
@@ -60,8 +60,8 @@ def load_profiles(path: Path | None) -> Mapping[str, AgentProfile]:
     except InputError as error:
         raise InputError(f"{path} {error.message}") from error
     except (yaml.YAMLError, ValueError, LookupError, TypeError, OverflowError, RecursionError) as error:
-        # Beside its own errors PyYAML raises these for values that do not fit an explicit tag.
-        raise InputError(f"{path} is no YAML: {' '.join(str(error).split())}") from error
+        # PyYAML raises other exceptions than its own for values that do not fit an explicit tag.
+        raise InputError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
         raise InputError(f"{path} is not a mapping from profile names to profiles")
     profiles: dict[str, AgentProfile] = {DEFAULT: AgentProfile()}
@@ -80,7 +80,7 @@ def _words(problem: dict[str, Any]) -> str:
     if problem["type"] != "extra_forbidden":
         return in_words(problem)
     known = Greeting if "greeting" in problem["loc"][:-1] else AgentProfile
-    return f"is unknown; known are {', '.join(known.model_fields)}"
+    return f"is unknown; known fields are {', '.join(known.model_fields)}"
 
 
 def _place(name: object, loc: tuple[int | str, ...]) -> str:

@@ -1,4 +1,4 @@
-"""The settings of agent-relay, and which way to connect they mean."""
+"""Settings of agent-relay. `.env.example` describes them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from agent_relay.core.protocol.spoken_text import Form
 from agent_relay.core.protocol.voice_target import (
     GA_VERSION,
     LAST_CLASSIC_VERSION,
-    WAYS,
+    MODES,
     Mode,
     TokenScope,
     VoiceTarget,
@@ -42,7 +42,7 @@ _CHOICES: Final[Mapping[str, Mode]] = {
     "voice_live_model": Mode.MODEL,
     "azure_openai_deployment": Mode.AZURE_OPENAI,
 }
-"""The setting that chooses each way to connect."""
+"""The setting that selects each connection mode (Azure OpenAI GA: with `v1` as version)."""
 
 
 def _none_if_empty(value: object) -> object:
@@ -55,11 +55,8 @@ class RelaySettings(ServiceSettings):
     azure_voice_live_endpoint: Annotated[str, insecure.URL]
     azure_voice_live_api_key: SecretStr = SecretStr("")
     azure_voice_live_further_endpoints: Annotated[CommaSeparated, insecure.URL] = ()
-    """Resources that are used when the first has no connection left; agents, projects and models are named alike."""
     azure_voice_live_further_api_keys: Secrets = ()
-    """Their keys in the same order, where the first has one."""
     voice_live_connections_per_min: int = Field(default=30, ge=0, le=100_000)
-    """New connections that the fleet opens on each resource; 0: no limit."""
     voice_live_api_version: str = ""
     agent_name: str = ""
     agent_project_name: str = ""
@@ -73,14 +70,11 @@ class RelaySettings(ServiceSettings):
     agent_profiles_file: Path | None = None
     history_turns: int = Field(default=40, ge=1, le=1000)
     say_forms: Annotated[tuple[Form, ...], NoDecode, BeforeValidator(comma_separated)] = ()
-    """How texts of others are said, the first that is not refused. Empty: what goes with the way to connect."""
     greeting_delay_ms: Annotated[int | None, BeforeValidator(_none_if_empty)] = Field(default=None, ge=0, le=10_000)
-    """From the media socket to the greeting; None: with the caller's first audio."""
     response_start_s: float = Field(default=5.0, ge=1, le=600)
     agent_patience_s: float = Field(default=60.0, ge=5, le=600)
     dtmf_interrupts: bool = True
     transcripts: bool = True
-    """False: as if every agent profile had `transcript: false`."""
 
     relay_capacity: int = Field(default=40, ge=1, le=1000)
     relay_warm_sessions: int = Field(default=0, ge=0, le=100)
@@ -96,7 +90,7 @@ class RelaySettings(ServiceSettings):
         return VoiceTarget(
             mode=mode,
             endpoint=self.azure_voice_live_endpoint,
-            api_version=self.voice_live_api_version or WAYS[mode].default_version,
+            api_version=self.voice_live_api_version or MODES[mode].default_version,
             agent_name=self.agent_name,
             agent_project_name=self.agent_project_name,
             agent_version=self.agent_version,
@@ -116,7 +110,6 @@ class RelaySettings(ServiceSettings):
 
     @property
     def scopes(self) -> Mapping[TokenScope, str]:
-        """Of the tokens that the target needs."""
         names = {
             TokenScope.AI: self.azure_ai_scope,
             TokenScope.COGNITIVE_SERVICES: self.azure_cognitive_services_scope,
@@ -139,7 +132,10 @@ class RelaySettings(ServiceSettings):
 def _mistakes(given: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     endpoint = given.get("azure_voice_live_endpoint", "")
     if endpoint and not is_endpoint(endpoint):
-        yield "azure_voice_live_endpoint", "has to begin with https://, wss://, http:// or ws:// and name a host"
+        yield (
+            "azure_voice_live_endpoint",
+            "is not a valid URL; must begin with https://, wss://, http:// or ws:// and contain a host",
+        )
     yield from _mistakes_of_further(given)
     version = given.get("voice_live_api_version", "")
     is_ga = version == GA_VERSION and bool(given.get("azure_openai_deployment"))
@@ -150,10 +146,10 @@ def _mistakes(given: Mapping[str, str]) -> Iterator[tuple[str, str]]:
         )
         version = ""
     chosen = [name for name in _CHOICES if given.get(name)]
-    spelled = ", ".join(name.upper() for name in chosen or _CHOICES)
     if len(chosen) != 1:
-        message = "are both set; keep one" if chosen else "has to be set: it chooses the way to connect"
-        yield "", f"{spelled}: {message if chosen else 'one of them ' + message}"
+        names = ", ".join(name.upper() for name in chosen or _CHOICES)
+        message = "are set together; keep one" if chosen else "none is set; set one to select the connection mode"
+        yield "", f"{names}: {message}"
         chosen = []
     yield from (mistake for name in chosen for mistake in _mistakes_of(name, version, given))
     path = given.get("agent_profiles_file", "")
@@ -171,23 +167,33 @@ def _mistakes_of_further(given: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     )
     for endpoint in endpoints:
         if not is_endpoint(endpoint):
-            yield "azure_voice_live_further_endpoints", f"{endpoint} has to begin with https:// and name a host"
+            yield (
+                "azure_voice_live_further_endpoints",
+                f"{endpoint} is not a valid URL; must begin with https:// and contain a host",
+            )
     hosts = [urlsplit(endpoint).netloc for endpoint in (first, *endpoints)]
     if len(set(hosts)) != len(hosts):
-        yield "azure_voice_live_further_endpoints", "a resource is named twice"
-    if len(keys) != (len(endpoints) if given.get("azure_voice_live_api_key") else 0):
-        yield "azure_voice_live_further_api_keys", "has to hold one key for each further endpoint, if the first has one"
+        yield (
+            "azure_voice_live_further_endpoints",
+            "contains the same resource twice; remove one (AZURE_VOICE_LIVE_ENDPOINT counts as well)",
+        )
+    needed = len(endpoints) if given.get("azure_voice_live_api_key") else 0
+    if len(keys) != needed:
+        yield (
+            "azure_voice_live_further_api_keys",
+            f"contains {len(keys)} keys, expected {needed}: one for each endpoint, if AZURE_VOICE_LIVE_API_KEY is set",
+        )
 
 
 def _mistakes_of(chosen: str, version: str, given: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    way = WAYS[_CHOICES[chosen]]
-    if way.agent and not given.get("agent_project_name"):
-        yield "agent_project_name", f"is needed with {chosen.upper()}"
-    if way.agent and given.get("azure_voice_live_api_key"):
-        yield "azure_voice_live_api_key", f"is refused with {chosen.upper()}: agents take no keys, only tokens"
+    spec = MODES[_CHOICES[chosen]]
+    if spec.agent and not given.get("agent_project_name"):
+        yield "agent_project_name", f"is not set; required with {chosen.upper()}"
+    if spec.agent and given.get("azure_voice_live_api_key"):
+        yield "azure_voice_live_api_key", f"must not be set with {chosen.upper()}: agents accept tokens only"
     if chosen == "agent_id" and version and version_date(version) > version_date(LAST_CLASSIC_VERSION):
-        yield "voice_live_api_version", f"classic agents (AGENT_ID) end with {LAST_CLASSIC_VERSION}; use AGENT_NAME"
+        yield "voice_live_api_version", f"must not be later than {LAST_CLASSIC_VERSION} with AGENT_ID; use AGENT_NAME"
     if chosen == "agent_name" and version and version_date(version) < version_date(LAST_CLASSIC_VERSION):
-        yield "voice_live_api_version", f"agents by AGENT_NAME begin with {LAST_CLASSIC_VERSION}"
+        yield "voice_live_api_version", f"must be {LAST_CLASSIC_VERSION} or later with AGENT_NAME"
     if chosen == "agent_name" and ":" in given["agent_name"]:
-        yield "agent_name", "is the bare name; put the version into AGENT_VERSION"
+        yield "agent_name", "contains a colon; set the version in AGENT_VERSION"

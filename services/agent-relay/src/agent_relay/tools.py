@@ -1,4 +1,4 @@
-"""The functions that the agent may call through us, by name, and how a call of one always ends in an answer."""
+"""Function tools that the relay runs for the agent."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ log = logging.getLogger(__name__)
 
 TIMEOUT_S: Final = 10.0
 Tool: TypeAlias = Callable[[str], Awaitable[str]]
-"""Takes the arguments as JSON text and returns the output as text."""
+"""Receives its arguments as JSON text and returns its output as text."""
 
 
-async def run_tool(tools: Mapping[str, Tool], name: str, arguments: str) -> str:
-    """The tool's output, or an error that the agent can tell the caller: it waits for an answer in any case."""
+async def run_tool(tools: Mapping[str, Tool], name: str, arguments: str, timeout_s: float = TIMEOUT_S) -> str:
+    """Output of the tool, or a JSON error: the agent waits for an output in any case."""
     try:
-        async with asyncio.timeout(TIMEOUT_S):
+        async with asyncio.timeout(timeout_s):
             return await tools[name](arguments)
     except TimeoutError:
         why = "The function did not answer in time."

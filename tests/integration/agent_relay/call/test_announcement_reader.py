@@ -194,7 +194,7 @@ async def test_a_relay_that_hands_over_leaves_the_next_sentence_to_the_next(clie
         await eventually(lambda: call.of(ItemEnd))
         call.send(Played("item_0", 1000, True))
         await eventually(call.turns)
-        for holding in leaving.worker._holdings.values():
+        for holding in leaving.worker.owned_calls.values():
             assert holding.relay is not None
             holding.relay.hold_announcements(True)
         await call.say(Say("say_1", 15, TEXT[15:], last=True))

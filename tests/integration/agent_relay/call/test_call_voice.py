@@ -140,7 +140,7 @@ async def test_what_a_session_that_is_given_up_swallowed_is_sent_to_the_next_one
         await eventually(lambda: "Voice Live reported an error" in caplog.text)
         call.speak_numbered(range(40, 60))
         await eventually(lambda: len(session.audio) == 60 * 960)
-        (holding,) = relay.worker._holdings.values()
+        (holding,) = relay.worker.owned_calls.values()
         assert holding.relay is not None
         holding.relay._voice.abandon("the voice session does not answer any more", retry=True)
         second = await until_open(service, 1)

@@ -1,4 +1,4 @@
-"""A relay that drains: its calls go on at another one, without a gap between the two."""
+"""Draining relays: their calls continue at another one, without a gap."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import asyncio
 import logging
 import time
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 
 from agent_relay.call.relay import Relay
 from agent_relay.core.dialog.debt import Limits
 from agent_relay.core.uplink_cursor import PREROLL_FRAMES
-from agent_relay.fleet import hand_over
+from agent_relay.fleet.hand_over import HandOverLimits
 from agent_relay.fleet.relay_worker import KIND, RelayWorker
-from agent_relay.voice import connection_quota
 from bridge_common.redis.clients import RedisClients
 from bridge_common.store import fleet
 from bridge_common.store.fleet import Fleet
@@ -30,6 +30,7 @@ from tests.integration.support.relay_call import (
 from tests.integration.support.scripted_voice_live import (
     Script,
     ScriptedVoiceLive,
+    Session,
     Step,
     caller_said,
     created,
@@ -64,21 +65,18 @@ async def test_a_draining_relay_hands_its_call_over_at_once(clients: RedisClient
             await ten[0].end()
 
 
-async def test_a_call_that_is_handed_over_goes_on_here_until_it_does_there(
+async def test_a_handed_over_call_continues_here_until_the_next_session_is_ready(
     clients: RedisClients, ten: list[Call], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The second session is asked for and not configured yet: the first one hears and speaks. The second relay writes
-    nothing before, no stamp and no hold tone however long it takes: its epoch would silence the first one.
+    """The second session is not configured yet: the first one hears and speaks. Until it is, the second relay writes
+    neither latency probes nor hold tone: its epoch would fence the first one.
     """
-    monkeypatch.setattr(fleet, "DEAD_AFTER_MS", 10_000)  # a busy machine is not to count as a death here
+    monkeypatch.setattr(fleet, "DEAD_AFTER_MS", 10_000)  # so that a busy machine does not count as dead
     hesitant = Script(greets=[created("sess_2")], steps=[Step("session.update", [])])
     async with scripted(opened(), hesitant) as service:
         target = model_target(service.url)
         async with relay_process(clients, target) as here:
-            await ten[0].begin()
-            old = await until_open(service, 0)
-            await ten[0].attach()
-            await eventually(ten[0].announced)
+            old = await _connected(ten[0], service)
             async with relay_process(clients, target, name="relay-2", limits=AT_ONCE) as there:
                 draining = asyncio.create_task(here.worker.drain())
                 await eventually(lambda: len(service.sessions) == 2)
@@ -102,7 +100,7 @@ async def test_a_call_that_is_handed_over_goes_on_here_until_it_does_there(
                 await ten[0].end()
 
 
-async def test_the_next_session_begins_where_the_one_before_stopped(clients: RedisClients, ten: list[Call]) -> None:
+async def test_the_next_session_begins_where_the_previous_one_stopped(clients: RedisClients, ten: list[Call]) -> None:
     """Together they hear every frame and every key of a quiet call once, whenever the session is ready."""
     tones = [Step("conversation.item.create", where=lambda e: "[keypad] 1#" in str(e)), Step("response.create")]
     late = [Step("conversation.item.create", where=lambda e: "[keypad] 2#" in str(e)), Step("response.create")]
@@ -111,10 +109,7 @@ async def test_the_next_session_begins_where_the_one_before_stopped(clients: Red
         target = model_target(service.url)
         async with relay_process(clients, target) as here:
             call = ten[0]
-            await call.begin()
-            old = await until_open(service, 0)
-            await call.attach()
-            await eventually(call.announced)
+            old = await _connected(call, service)
             call.speak_numbered(range(50))
             await eventually(lambda: old.frames == list(range(50)))
             async with relay_process(clients, target, name="relay-2"):
@@ -125,7 +120,7 @@ async def test_the_next_session_begins_where_the_one_before_stopped(clients: Red
                 await eventually(lambda: "response.create" in old.types())
                 await old.push(*reply("resp_1", "item_1", "One.", bytes(4_800)))
                 new = await until_open(service, 1)
-                assert not new.frames, "the one before listens"
+                assert not new.frames, "the previous one listens"
                 await new.push(updated("sess_2", ""))
                 sent = 200
                 while not draining.done():
@@ -140,22 +135,19 @@ async def test_the_next_session_begins_where_the_one_before_stopped(clients: Red
 
 
 @pytest.mark.parametrize("resumes", [False, True])
-async def test_a_turn_that_is_not_answered_is_heard_by_the_next_session_from_its_beginning(
-    clients: RedisClients, ten: list[Call], monkeypatch: pytest.MonkeyPatch, resumes: bool
+async def test_an_unanswered_turn_is_heard_by_the_next_session_from_its_beginning(
+    clients: RedisClients, ten: list[Call], resumes: bool
 ) -> None:
-    """A session forgets it, and a conversation that goes on by its id does not contain it."""
-    monkeypatch.setattr(hand_over, "PATIENCE_S", 0.0)
+    """A session forgets it, and a conversation that is resumed by its id does not contain it."""
     conversation = "conv_1" if resumes else ""
     second = Script(greets=[created("sess_2")], steps=[Step("session.update", [])])
     async with scripted(opened(conversation_id=conversation), second) as service:
         target = agent_target(service.url) if resumes else model_target(service.url)
         tokens = minted_tokens() if resumes else None
-        async with relay_process(clients, target, tokens=tokens) as here:
+        at_once = HandOverLimits(patience_s=0.0)
+        async with relay_process(clients, target, tokens=tokens, hand_over=at_once) as here:
             call = ten[0]
-            await call.begin()
-            old = await until_open(service, 0)
-            await call.attach()
-            await eventually(call.announced)
+            old = await _connected(call, service)
             call.speak_numbered(range(60))
             await eventually(lambda: old.frames == list(range(60)))
             async with relay_process(clients, target, tokens=tokens, name="relay-2"):
@@ -163,8 +155,8 @@ async def test_a_turn_that_is_not_answered_is_heard_by_the_next_session_from_its
                 new = await until_open(service, 1)
                 # The turn begins while the next session is opened, later than the hand-over.
                 await old.push(caller_said("item_1", "")[0])
-                (holding,) = here.worker._holdings.values()
-                await eventually(lambda: holding.relay is not None and holding.relay._driver.caller_waits)
+                (owned,) = here.worker.owned_calls.values()
+                await eventually(lambda: owned.relay is not None and not owned.relay.quiet)
                 call.speak_numbered(range(60, 120))
                 await eventually(lambda: old.frames == list(range(120)))
                 await new.push(updated("sess_2", conversation))
@@ -176,7 +168,7 @@ async def test_a_turn_that_is_not_answered_is_heard_by_the_next_session_from_its
                 await call.end()
 
 
-async def test_when_the_one_before_dies_in_the_middle_its_last_moments_are_heard_again(
+async def test_if_the_previous_owner_dies_in_the_middle_its_last_frames_are_heard_again(
     clients: RedisClients, ten: list[Call], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Audio heard twice is better than lost audio: a dead relay cannot store where it stopped."""
@@ -188,21 +180,16 @@ async def test_when_the_one_before_dies_in_the_middle_its_last_moments_are_heard
             relay_process(clients, target, name="relay-2", capacity=0, stop_within_s=0.2) as there,
         ):
             call = ten[0]
-            await call.begin()
-            old = await until_open(service, 0)
-            await call.attach()
-            await eventually(call.announced)
+            old = await _connected(call, service)
             call.speak_numbered(range(60))
             await eventually(lambda: old.frames == list(range(60)))
-            there.worker._capacity = 10
+            there.worker.capacity = 10
             draining = asyncio.create_task(here.worker.drain())
             new = await until_open(service, 1)
             call.speak_numbered(range(60, 80))
             await eventually(lambda: old.frames == list(range(80)))
             draining.cancel()
-            (holding,) = here.worker._holdings.values()
-            assert holding.relay is not None
-            holding.relay._hands_over = False  # a dying process stores nothing
+            monkeypatch.setattr(here.context.leases, "note_stop", AsyncMock())  # a dying process stores nothing
             await here.kill()
             await new.push(updated("sess_2", ""))
             begin = 60 - PREROLL_FRAMES + 1
@@ -210,7 +197,7 @@ async def test_when_the_one_before_dies_in_the_middle_its_last_moments_are_heard
             await call.end()
 
 
-async def test_a_draining_relay_keeps_its_call_while_nobody_else_can_have_it(
+async def test_a_draining_relay_keeps_its_call_while_there_is_no_other_relay(
     clients: RedisClients, ten: list[Call]
 ) -> None:
     async with scripted(opened()) as service, relay_process(clients, model_target(service.url)) as relay:
@@ -221,28 +208,27 @@ async def test_a_draining_relay_keeps_its_call_while_nobody_else_can_have_it(
         await ten[0].attach()
         await service.sessions[0].push(*reply("resp_1", "item_1", "Still here.", SECOND))
         await eventually(lambda: ten[0].of(ItemEnd))
-        assert relay.worker.active == 1, "and takes no other"
+        assert relay.worker.active == 1, "and claims no other call"
         assert not draining.done()
         await ten[0].end()
         await asyncio.wait_for(draining, 4)
 
 
-async def test_a_relay_that_gets_no_session_does_not_take_the_voice_from_the_one_that_has_it(
+async def test_a_next_owner_without_a_session_does_not_mute_the_previous_owner(
     clients: RedisClients, ten: list[Call], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The next version cannot reach Voice Live. It gives the call back, again and again, and says nothing in it."""
+    """The next owner cannot reach Voice Live. It returns the call repeatedly, and writes nothing into it."""
     monkeypatch.setattr(fleet, "DEAD_AFTER_MS", 10_000)
-    monkeypatch.setattr(hand_over, "_OVERLAP_S", 0.2)
-    async with scripted(opened()) as service, relay_process(clients, model_target(service.url)) as here:
-        await ten[0].begin()
-        old = await until_open(service, 0)
-        await ten[0].attach()
-        await eventually(ten[0].announced)
+    async with (
+        scripted(opened()) as service,
+        relay_process(clients, model_target(service.url), hand_over=HandOverLimits(overlap_s=0.2)) as here,
+    ):
+        old = await _connected(ten[0], service)
         unreachable = model_target("ws://127.0.0.1:1")
         async with relay_process(clients, unreachable, name="relay-2", budget_s=0.2, limits=AT_ONCE) as there:
             draining = asyncio.create_task(here.worker.drain())
             await eventually(lambda: there.worker.active)
-            await eventually(lambda: not there.worker.active, what="the call given back")
+            await eventually(lambda: not there.worker.active, what="the call returned")
             ten[0].speak(10)
             await eventually(lambda: len(old.audio) == 10 * 960)
             await old.push(*reply("resp_1", "item_1", "One moment.", SECOND))
@@ -256,19 +242,18 @@ async def test_a_relay_that_gets_no_session_does_not_take_the_voice_from_the_one
         assert not any(isinstance(entry, VoiceLost) for entry in ten[0].inbox)
 
 
-async def test_calls_wait_here_until_voice_live_takes_another_connection(
-    clients: RedisClients, ten: list[Call], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+async def test_calls_wait_here_for_the_connection_quota(
+    clients: RedisClients, ten: list[Call], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Two of the four connections are out: as many as those may have for whom nobody waits."""
+    """Two of four connections are taken, which is the limit of hand-overs while the drain has time."""
     caplog.set_level(logging.INFO)
-    monkeypatch.setattr(connection_quota, "BACK_AFTER_MS", 2_000)
     async with scripted(*[opened(session_id=f"sess_{n}") for n in range(4)]) as service:
         target = model_target(service.url)
-        async with relay_process(clients, target, per_minute=4) as here:
-            await _two_with_a_voice(ten, service)
-            async with relay_process(clients, target, per_minute=4, name="relay-2"):
+        async with relay_process(clients, target, per_minute=4, back_after_ms=2_000) as here:
+            await _two_with_a_session(ten, service)
+            async with relay_process(clients, target, per_minute=4, back_after_ms=2_000, name="relay-2"):
                 draining = asyncio.create_task(here.worker.drain())
-                await eventually(lambda: "calls wait for a connection" in caplog.text)
+                await eventually(lambda: "hand-over waits for the connection quota" in caplog.text)
                 assert here.worker.active == 2
                 assert len(service.sessions) == 2
                 await asyncio.wait_for(draining, 8)
@@ -277,11 +262,13 @@ async def test_calls_wait_here_until_voice_live_takes_another_connection(
                     await call.end()
 
 
-async def test_with_half_of_the_time_gone_they_take_what_there_is(clients: RedisClients, ten: list[Call]) -> None:
+async def test_in_the_second_half_of_the_drain_they_may_take_every_connection(
+    clients: RedisClients, ten: list[Call]
+) -> None:
     async with scripted(*[opened(session_id=f"sess_{n}") for n in range(4)]) as service:
         target = model_target(service.url)
         async with relay_process(clients, target, per_minute=4) as here:
-            await _two_with_a_voice(ten, service)
+            await _two_with_a_session(ten, service)
             async with relay_process(clients, target, per_minute=4, name="relay-2"):
                 began = time.monotonic()
                 await asyncio.wait_for(here.worker.drain(2.0), 8)
@@ -290,15 +277,12 @@ async def test_with_half_of_the_time_gone_they_take_what_there_is(clients: Redis
                     await call.end()
 
 
-async def test_the_others_are_not_given_all_calls_at_once(
-    clients: RedisClients, ten: list[Call], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(hand_over, "MOST_AT_ONCE", 1)
+async def test_calls_are_not_handed_over_all_at_once(clients: RedisClients, ten: list[Call]) -> None:
     hesitant = Script(greets=[created("sess_2")], steps=[Step("session.update", [])])
     async with scripted(opened(), opened(session_id="sess_1"), hesitant, opened(session_id="sess_3")) as service:
         target = model_target(service.url)
-        async with relay_process(clients, target) as here:
-            await _two_with_a_voice(ten, service)
+        async with relay_process(clients, target, hand_over=HandOverLimits(at_once=1)) as here:
+            await _two_with_a_session(ten, service)
             async with relay_process(clients, target, name="relay-2"):
                 draining = asyncio.create_task(here.worker.drain())
                 await eventually(lambda: len(service.sessions) == 3)
@@ -311,21 +295,18 @@ async def test_the_others_are_not_given_all_calls_at_once(
                     await call.end()
 
 
-async def test_a_call_that_nobody_takes_stays_here(
-    clients: RedisClients, ten: list[Call], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The fleet counts a relay with room, which then does not claim: it has died, or cannot reach its calls."""
-    monkeypatch.setattr(hand_over, "_OVERLAP_S", 0.2)
-    async with scripted(opened()) as service, relay_process(clients, model_target(service.url)) as relay:
-        await ten[0].begin()
-        old = await until_open(service, 0)
-        await ten[0].attach()
-        await eventually(ten[0].announced)
-        (holding,) = relay.worker._holdings.values()
+async def test_a_call_that_no_relay_claims_stays_here(clients: RedisClients, ten: list[Call]) -> None:
+    """A peer with room does not claim: it has died, or cannot reach its calls."""
+    async with (
+        scripted(opened()) as service,
+        relay_process(clients, model_target(service.url), hand_over=HandOverLimits(overlap_s=0.2)) as relay,
+    ):
+        old = await _connected(ten[0], service)
+        (owned,) = relay.worker.owned_calls.values()
         await Fleet(clients.control, "relay-2", KIND).beat(capacity=10, active=0, draining=False)
         draining = asyncio.create_task(relay.worker.drain())
-        await eventually(lambda: holding.handing_over is not None)
-        await eventually(lambda: holding.handing_over is None, what="the call taken back")
+        await eventually(lambda: owned.handing_over is not None)
+        await eventually(lambda: owned.handing_over is None, what="the call returned")
         ten[0].speak(10)
         await eventually(lambda: len(old.audio) == 10 * 960)
         await old.push(*reply("resp_1", "item_1", "Still here.", SECOND))
@@ -335,7 +316,15 @@ async def test_a_call_that_nobody_takes_stays_here(
         await asyncio.wait_for(draining, 4)
 
 
-async def _two_with_a_voice(ten: list[Call], service: ScriptedVoiceLive) -> None:
+async def _connected(call: Call, service: ScriptedVoiceLive) -> Session:
+    await call.begin()
+    session = await until_open(service, 0)
+    await call.attach()
+    await eventually(call.announced)
+    return session
+
+
+async def _two_with_a_session(ten: list[Call], service: ScriptedVoiceLive) -> None:
     for number in range(2):
         await ten[number].begin()
         await until_open(service, number)
@@ -343,14 +332,14 @@ async def _two_with_a_voice(ten: list[Call], service: ScriptedVoiceLive) -> None
 
 
 def _stamp_all(worker: RelayWorker) -> None:
-    """What the worker does once a second."""
-    for holding in worker._holdings.values():
-        assert holding.relay is not None
-        holding.relay.stamp()
+    """As the worker does once a second."""
+    for owned in worker.owned_calls.values():
+        assert owned.relay is not None
+        owned.relay.stamp()
 
 
 class _Counting:
-    """In a relay's place: nothing can be replaced in one that is compiled."""
+    """Wraps a relay, because attributes of a compiled relay cannot be replaced."""
 
     def __init__(self, relay: Relay) -> None:
         self._relay = relay
@@ -365,10 +354,10 @@ class _Counting:
 
 
 async def _ticked(worker: RelayWorker) -> None:
-    """Each call here has had its turn twice since."""
-    (holding,) = worker._holdings.values()
-    assert holding.relay is not None
-    counting = _Counting(holding.relay)
+    """Wait for two ticks of the call."""
+    (owned,) = worker.owned_calls.values()
+    assert owned.relay is not None
+    counting = _Counting(owned.relay)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(holding, "relay", counting)
+        patch.setattr(owned, "relay", counting)
         await eventually(lambda: counting.ticks >= 2)

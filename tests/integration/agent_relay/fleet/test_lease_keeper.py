@@ -1,4 +1,4 @@
-"""Leases over real Redis: what is lost, what is in doubt, and what a Redis that forgot everything is given again."""
+"""Leases on real Redis: lost leases, missing renewals, and a Redis that restarts empty."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 
 from agent_relay.call.relay import LEASE_LOST
 from bridge_common.base.errors import OutsideError
+from bridge_common.observability import telemetry
 from bridge_common.redis.clients import RedisClients, command
 from bridge_common.store.call_store import CallStore
 from bridge_common.store.leases import Claim
@@ -24,7 +25,9 @@ from tests.support.eventually import eventually
 SECOND = bytes(48_000)
 
 
-async def test_the_next_relay_reads_on_where_the_last_one_was(clients: RedisClients, ten: list[Call]) -> None:
+async def test_the_next_relay_continues_at_the_cursor_of_the_previous_one(
+    clients: RedisClients, ten: list[Call]
+) -> None:
     async with scripted(opened(), opened(session_id="sess_2")) as service:
         target = model_target(service.url)
         async with relay_process(clients, target) as first:
@@ -58,7 +61,7 @@ async def test_a_lease_that_ends_elsewhere_ends_the_call_here(clients: RedisClie
 
 
 @pytest.mark.parametrize(("status", "why"), [(Status.ENDED, "ended"), (Status.CONNECTED, "lease lost")])
-async def test_a_lost_lease_of_an_ended_call_is_its_end(
+async def test_a_lost_lease_of_an_ended_call_counts_as_its_end(
     clients: RedisClients, ten: list[Call], caplog: pytest.LogCaptureFixture, status: Status, why: str
 ) -> None:
     async with scripted(opened()) as service, relay_process(clients, model_target(service.url)) as relay:
@@ -74,30 +77,31 @@ async def test_a_lost_lease_of_an_ended_call_is_its_end(
         assert [vars(line)["bridge_fields"]["why"] for line in caplog.records if line.message == "call left"] == [why]
 
 
-async def test_a_relay_that_ends_while_it_asks_why_its_lease_was_lost_leaves_nothing_behind(
+async def test_a_relay_that_is_killed_while_it_loads_the_record_leaves_no_task(
     clients: RedisClients, ten: list[Call], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Tasks that are left running fail the test."""
-    asked = asyncio.Event()
+    loading = asyncio.Event()
 
     async def no_answer(_: str) -> CallRecord | None:
-        asked.set()
+        loading.set()
         await asyncio.Event().wait()
         return None
 
     async with scripted(opened()) as service, relay_process(clients, model_target(service.url)) as relay:
         await ten[0].begin()
         await until_open(service, 0)
-        (holding,) = relay.worker._holdings.values()
+        (owned,) = relay.worker.owned_calls.values()
         monkeypatch.setattr(relay.context.store, "load", no_answer)
-        holding.stop(LEASE_LOST)
-        await asyncio.wait_for(asked.wait(), 5)
+        owned.stop(LEASE_LOST)
+        await asyncio.wait_for(loading.wait(), 5)
         await relay.kill()
 
 
-async def test_without_renewal_a_relay_is_silent_and_then_says_what_it_held_back(
-    clients: RedisClients, ten: list[Call], monkeypatch: pytest.MonkeyPatch
+async def test_without_renewal_a_call_is_muted_and_its_audio_follows_later(
+    clients: RedisClients, ten: list[Call], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.DEBUG, "agent_relay.voice.protocol_trace")
     async with scripted(opened()) as service, relay_process(clients, model_target(service.url)) as relay:
         await ten[0].begin()
         session = await until_open(service, 0)
@@ -106,13 +110,13 @@ async def test_without_renewal_a_relay_is_silent_and_then_says_what_it_held_back
         renew = relay.context.leases.renew
 
         async def no_answer(_: Iterable[Claim], __: Mapping[str, str]) -> list[Claim]:
-            raise OutsideError("Redis is away", retry=True)
+            raise OutsideError("Redis is unreachable", retry=True)
 
         monkeypatch.setattr(relay.context.leases, "renew", no_answer)
-        (holding,) = relay.worker._holdings.values()
-        await eventually(lambda: holding.relay is not None and holding.relay._downlink.muted)
+        await eventually(lambda: telemetry.REGISTRY.get_sample_value("bridge_relay_muted_calls") == 1)
         await session.push(*reply("resp_1", "item_1", "Held back.", SECOND))
-        await eventually(lambda: holding.relay is not None and len(holding.relay._downlink._held or []) == 5)
+        await eventually(lambda: any(_event(line) == "ResponseDone" for line in caplog.records))
+        await relay.context.writer.flush()
         assert not ten[0].of(Audio)
         monkeypatch.setattr(relay.context.leases, "renew", renew)
         await eventually(lambda: ten[0].of(ItemEnd))
@@ -120,16 +124,14 @@ async def test_without_renewal_a_relay_is_silent_and_then_says_what_it_held_back
         await ten[0].end()
 
 
-async def test_when_redis_comes_back_empty_the_relay_writes_its_calls_again(
-    clients: RedisClients, ten: list[Call]
-) -> None:
+async def test_if_redis_restarts_empty_the_relay_restores_its_calls(clients: RedisClients, ten: list[Call]) -> None:
     async with scripted(opened()) as service, relay_process(clients, model_target(service.url)) as relay:
         call = ten[0]
         await call.begin()
         session = await until_open(service, 0)
         await call.attach()
         await eventually(call.announced)
-        (claim,) = relay.worker._holdings
+        (claim,) = relay.worker.owned_calls
         await clients.control.flushall()
         assert await call.told(Restored) == Restored(call.call_id)
         assert await call.told(VoiceReady) == VoiceReady(call.call_id, claim.epoch)
@@ -140,7 +142,7 @@ async def test_when_redis_comes_back_empty_the_relay_writes_its_calls_again(
         await eventually(lambda: len(session.audio) == 3 * 960)
         await session.push(*reply("resp_1", "item_1", "Still here.", SECOND))
         await eventually(lambda: call.of(ItemEnd))
-        assert list(relay.worker._holdings) == [claim], "nobody else has had it"
+        assert list(relay.worker.owned_calls) == [claim], "no other relay has claimed it"
         await call.end()
         await eventually(lambda: relay.worker.active == 0)
 
@@ -148,7 +150,7 @@ async def test_when_redis_comes_back_empty_the_relay_writes_its_calls_again(
 async def test_records_are_read_a_few_at_a_time(
     clients: RedisClients, ten: list[Call], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Those of forty calls at once took five milliseconds, in which no frame was passed on."""
+    """Reading the records of forty calls at once takes five milliseconds, in which no frame is forwarded."""
     asked: list[Sequence[str]] = []
     load_many = CallStore.load_many
 
@@ -166,3 +168,7 @@ async def test_records_are_read_a_few_at_a_time(
         everybody = {call.call_id for call in ten}
         await eventually(lambda: {call_id for few in asked for call_id in few} == everybody, within_s=5.0)
         assert max(len(few) for few in asked) <= 8
+
+
+def _event(line: logging.LogRecord) -> object:
+    return vars(line).get("bridge_fields", {}).get("event")

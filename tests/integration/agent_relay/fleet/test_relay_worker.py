@@ -1,4 +1,4 @@
-"""Relays that share calls over real Redis: capacity, takeover, fencing."""
+"""Relays that share calls on real Redis: capacity, takeover, fencing."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.support.eventually import eventually
 SECOND = bytes(48_000)
 
 
-async def test_a_relay_takes_no_more_than_its_capacity(clients: RedisClients, ten: list[Call]) -> None:
+async def test_a_relay_claims_no_more_than_its_capacity(clients: RedisClients, ten: list[Call]) -> None:
     async with (
         scripted(*[opened()] * 3) as service,
         relay_process(clients, model_target(service.url), capacity=2) as first,
@@ -41,14 +41,14 @@ async def test_a_relay_takes_no_more_than_its_capacity(clients: RedisClients, te
             await eventually(lambda: first.worker.active + second.worker.active == 0)
 
 
-async def test_a_call_that_is_over_before_its_relay_came_is_left(clients: RedisClients, ten: list[Call]) -> None:
+async def test_an_ended_call_is_not_driven(clients: RedisClients, ten: list[Call]) -> None:
     await ten[0].begin(status=Status.ENDED)
     async with relay_process(clients, model_target("ws://127.0.0.1:1")) as relay:
         await eventually(lambda: _leased(clients, 0))
         await eventually(lambda: relay.worker.active == 0)
 
 
-async def test_a_killed_relays_call_goes_on_at_another(clients: RedisClients, ten: list[Call]) -> None:
+async def test_a_killed_relays_call_continues_at_another(clients: RedisClients, ten: list[Call]) -> None:
     call = ten[0]
     greeted = Step("response.create", reply("resp_1", "item_1", "Welcome!", SECOND))
     scripts = [opened(greeted, conversation_id="conv_1"), opened(session_id="sess_2", conversation_id="conv_1")]
@@ -70,7 +70,7 @@ async def test_a_killed_relays_call_goes_on_at_another(clients: RedisClients, te
             await eventually(call.turns)
             await first.kill()
             began = time.monotonic()
-            second.worker._capacity = 10  # only now may it have the call
+            second.worker.capacity = 10  # it must not claim the call earlier
             resumed = await until_open(service, 1)
             assert time.monotonic() - began < 4.0
             assert "conversation-id=conv_1" in resumed.path
@@ -83,7 +83,7 @@ async def test_a_killed_relays_call_goes_on_at_another(clients: RedisClients, te
             await call.end()
 
 
-async def test_calls_that_come_at_once_spread_over_the_relays(clients: RedisClients, ten: list[Call]) -> None:
+async def test_simultaneous_calls_spread_over_the_relays(clients: RedisClients, ten: list[Call]) -> None:
     async with scripted(*[opened()] * 10) as service:
         target = model_target(service.url)
         async with relay_process(clients, target) as first, relay_process(clients, target, name="relay-2") as second:
@@ -98,21 +98,21 @@ async def test_calls_that_come_at_once_spread_over_the_relays(clients: RedisClie
 async def test_a_relay_waits_for_emptier_ones_only_while_there_are_any(clients: RedisClients, ten: list[Call]) -> None:
     async with scripted(opened()) as service, relay_process(clients, model_target(service.url)) as first:
         await ten[0].begin()
-        await eventually(lambda: first.worker._emptiest == math.inf)
+        await eventually(lambda: first.worker.lowest_load == math.inf)
         async with relay_process(clients, model_target(service.url), name="relay-2"):
-            await eventually(lambda: first.worker._emptiest == 0.0)
+            await eventually(lambda: first.worker.lowest_load == 0.0)
         await ten[0].end()
         await eventually(lambda: first.worker.active == 0)
 
 
-async def test_a_relay_that_was_overtaken_falls_silent(clients: RedisClients, ten: list[Call]) -> None:
-    """Somebody else claimed the call while this one was stopped: Redis refuses what it still says."""
+async def test_a_fenced_relay_writes_nothing(clients: RedisClients, ten: list[Call]) -> None:
+    """Another relay has claimed the call while this one was frozen: Redis refuses its entries."""
     async with scripted(opened()) as service, relay_process(clients, model_target(service.url)) as relay:
         call = ten[0]
         await call.begin()
         session = await until_open(service, 0)
         await call.attach()
-        (claim,) = relay.worker._holdings
+        (claim,) = relay.worker.owned_calls
         newer = relay.context.writer.outlet(call.keys.downlink(call.call_id), claim.epoch + 1, lambda: None)
         newer.append(ItemEnd("of the newer"))
         await eventually(lambda: call.of(ItemEnd))

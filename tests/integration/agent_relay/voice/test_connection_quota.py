@@ -1,18 +1,15 @@
-"""The fleet's connections on a resource, counted in Redis."""
+"""The quota of connections, counted in Redis."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 
-import pytest
-
-from agent_relay.voice import connection_quota
-from agent_relay.voice.connection_quota import ConnectionQuota, Grant, Urgency
+from agent_relay.voice.connection_quota import MOST_PAUSE_S, ConnectionQuota, Grant, Urgency
 from bridge_common.redis.clients import RedisClients
 
 RESOURCE = "res.services.ai.azure.com"
-RUNNING, NEW, SPARE = Urgency.RUNNING, Urgency.NEW, Urgency.SPARE
+RUNNING, NEW, BACKGROUND = Urgency.RUNNING, Urgency.NEW, Urgency.BACKGROUND
 
 
 async def _granted(one: ConnectionQuota, urgency: Urgency, times: int) -> int:
@@ -20,7 +17,7 @@ async def _granted(one: ConnectionQuota, urgency: Urgency, times: int) -> int:
     return sum(bool(grant.token) for grant in grants)
 
 
-async def test_the_fleet_together_gets_what_a_minute_allows(clients: RedisClients) -> None:
+async def test_the_quota_is_shared_by_the_fleet(clients: RedisClients) -> None:
     fleet = [ConnectionQuota(clients.control, 30) for _ in range(3)]
     assert sum(await asyncio.gather(*(_granted(one, RUNNING, 20) for one in fleet))) == 30
     refused = await fleet[0].take(RESOURCE, RUNNING)
@@ -28,9 +25,9 @@ async def test_the_fleet_together_gets_what_a_minute_allows(clients: RedisClient
     assert 50 < refused.wait_s <= 61
 
 
-async def test_who_waits_for_less_leaves_some_for_who_waits_for_more(clients: RedisClients) -> None:
+async def test_lower_priorities_leave_tokens_for_higher_ones(clients: RedisClients) -> None:
     one = ConnectionQuota(clients.control, 30)
-    assert await _granted(one, SPARE, 40) == 15
+    assert await _granted(one, BACKGROUND, 40) == 15
     assert await _granted(one, NEW, 40) == 24 - 15
     assert await _granted(one, RUNNING, 40) == 30 - 24
 
@@ -50,11 +47,8 @@ async def test_each_resource_has_its_own(clients: RedisClients) -> None:
     assert not (await one.take("a", NEW)).token
 
 
-async def test_a_token_is_back_a_minute_after_it_was_taken(
-    clients: RedisClients, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(connection_quota, "BACK_AFTER_MS", 300)
-    one = ConnectionQuota(clients.control, 2)
+async def test_a_token_returns_a_minute_after_it_was_taken(clients: RedisClients) -> None:
+    one = ConnectionQuota(clients.control, 2, back_after_ms=300)
     assert await _granted(one, RUNNING, 2) == 2
     # Redis takes the time between the two moments.
     asked: list[float] = []
@@ -72,21 +66,18 @@ async def test_a_token_is_back_a_minute_after_it_was_taken(
     assert await clients.control.zcard(f"quota:{RESOURCE}") <= 2
 
 
-async def test_what_is_free_is_counted_and_not_taken(clients: RedisClients) -> None:
+async def test_counting_takes_no_token(clients: RedisClients) -> None:
     one = ConnectionQuota(clients.control, 10)
     for _ in range(2):
-        assert [await one.free(RESOURCE, urgency) for urgency in (SPARE, NEW, RUNNING)] == [5, 8, 10]
+        assert [await one.free(RESOURCE, urgency) for urgency in (BACKGROUND, NEW, RUNNING)] == [5, 8, 10]
     assert await _granted(one, RUNNING, 6) == 6
-    assert [await one.free(RESOURCE, urgency) for urgency in (SPARE, NEW, RUNNING)] == [0, 2, 4]
+    assert [await one.free(RESOURCE, urgency) for urgency in (BACKGROUND, NEW, RUNNING)] == [0, 2, 4]
     await one.pause(RESOURCE, 1)
     assert await one.free(RESOURCE, RUNNING) == 0
 
 
-async def test_a_handshake_that_opened_nothing_gives_its_token_back(
-    clients: RedisClients, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(connection_quota, "FAILED_MS", 50)
-    one = ConnectionQuota(clients.control, 1)
+async def test_the_token_of_a_failed_handshake_returns_early(clients: RedisClients) -> None:
+    one = ConnectionQuota(clients.control, 1, failed_ms=50)
     grant = await one.take(RESOURCE, RUNNING)
     await one.give_back(RESOURCE, grant)
     refused = await one.take(RESOURCE, RUNNING)
@@ -98,7 +89,7 @@ async def test_a_handshake_that_opened_nothing_gives_its_token_back(
     assert not (await one.take(RESOURCE, RUNNING)).token
 
 
-async def test_a_pause_holds_for_the_fleet_and_is_told_once(clients: RedisClients) -> None:
+async def test_a_pause_applies_to_the_fleet_and_is_reported_once(clients: RedisClients) -> None:
     one, other = ConnectionQuota(clients.control, 30), ConnectionQuota(clients.control, 30)
     assert await one.pause(RESOURCE, 0.6)
     assert not await other.pause(RESOURCE, 0.1)
@@ -108,11 +99,11 @@ async def test_a_pause_holds_for_the_fleet_and_is_told_once(clients: RedisClient
     await asyncio.sleep(refused.wait_s)
     assert (await other.take(RESOURCE, RUNNING)).token
     assert await one.pause(RESOURCE, 10_000)
-    assert (await one.take(RESOURCE, RUNNING)).wait_s <= connection_quota.MOST_PAUSE_S
+    assert (await one.take(RESOURCE, RUNNING)).wait_s <= MOST_PAUSE_S
 
 
 async def test_without_a_limit_only_pauses_count(clients: RedisClients) -> None:
     one = ConnectionQuota(clients.control, 0)
-    assert await _granted(one, SPARE, 200) == 200
+    assert await _granted(one, BACKGROUND, 200) == 200
     await one.pause(RESOURCE, 1)
     assert not (await one.take(RESOURCE, RUNNING)).token

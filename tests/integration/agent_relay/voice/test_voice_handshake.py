@@ -1,4 +1,4 @@
-"""The opening handshake, with a service that answers byte by byte."""
+"""The opening handshake, with a service that responds in pieces."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ async def _connect_raw(service: RawService) -> VoiceSocket:
     return await connect(ConnectRequest(service.url, {}), open_timeout_s=5.0, ping_interval_s=20.0)
 
 
-async def test_a_refusal_is_read_whole_though_it_comes_in_pieces() -> None:
+async def test_a_refusal_in_pieces_is_read_completely() -> None:
     async with raw_service(answers=False) as service:
         connecting = asyncio.create_task(_connect_raw(service))
         await eventually(lambda: b"\r\n\r\n" in service.received)
@@ -32,7 +32,7 @@ async def test_a_refusal_is_read_whole_though_it_comes_in_pieces() -> None:
             await connecting
 
 
-async def test_a_refusal_whose_body_never_ends_is_a_refusal() -> None:
+async def test_a_refusal_whose_body_never_ends() -> None:
     async with raw_service(answers=False) as service:
         connecting = asyncio.create_task(_connect_raw(service))
         await eventually(lambda: b"\r\n\r\n" in service.received)
@@ -54,16 +54,16 @@ async def test_a_refusal_whose_body_never_ends_is_a_refusal() -> None:
         b"x" * 20_000,
     ],
 )
-async def test_what_is_no_websocket_is_not_spoken_to(answer: bytes) -> None:
+async def test_a_server_without_websocket_is_unreachable(answer: bytes) -> None:
     async with raw_service(answers=False) as service:
         connecting = asyncio.create_task(_connect_raw(service))
         await eventually(lambda: b"\r\n\r\n" in service.received)
         service.send(answer)
-        with pytest.raises(OutsideError, match="cannot be reached"):
+        with pytest.raises(OutsideError, match="Voice Live is unreachable"):
             await connecting
 
 
-async def test_redirections_are_not_followed_with_our_credentials() -> None:
+async def test_redirects_are_not_followed_with_our_credentials() -> None:
     async with scripted(Script()) as elsewhere, raw_service(answers=False) as service:
         connecting = asyncio.create_task(_connect_raw(service))
         await eventually(lambda: b"\r\n\r\n" in service.received)
@@ -77,7 +77,7 @@ async def test_redirections_are_not_followed_with_our_credentials() -> None:
         assert len(elsewhere.sessions) == 1, "only ours"
 
 
-async def test_a_handshake_that_is_given_up_leaves_no_connection() -> None:
+async def test_a_canceled_handshake_leaves_no_connection() -> None:
     async with raw_service(answers=False) as service:
         connecting = asyncio.create_task(_connect_raw(service))
         await eventually(lambda: b"\r\n\r\n" in service.received)
@@ -87,7 +87,7 @@ async def test_a_handshake_that_is_given_up_leaves_no_connection() -> None:
         await eventually(lambda: service.gone)
 
 
-async def test_a_token_with_a_line_break_is_no_header() -> None:
+async def test_a_token_with_a_line_break_is_refused() -> None:
     request = ConnectRequest("ws://127.0.0.1:1/", {"Authorization": "Bearer abc\r\nX-Evil: 1"})
     with pytest.raises(OutsideError, match="Authorization") as caught:
         await connect(request, open_timeout_s=1.0, ping_interval_s=20.0)

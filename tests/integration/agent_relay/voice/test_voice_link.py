@@ -15,7 +15,7 @@ from tests.support.eventually import eventually
 
 
 class Line:
-    """A link with a switch for its audio."""
+    """A link on its own audio."""
 
     def __init__(self) -> None:
         self.audio = UplinkAudio()
@@ -28,7 +28,7 @@ class Line:
         return asyncio.create_task(self.link.run())
 
 
-async def test_events_come_and_commands_go_in_order() -> None:
+async def test_events_and_commands_keep_their_order() -> None:
     steps = [Step("session.update"), Step("response.create", [{"type": "response.created", "response": {"id": "r"}}])]
     async with scripted(Script(greets=[created()], steps=steps)) as service:
         line = Line()
@@ -69,7 +69,7 @@ async def test_an_abandoned_session_is_closed() -> None:
         assert await running is why
 
 
-async def test_the_goodbye_of_an_abandoned_session_need_not_be_waited_for() -> None:
+async def test_an_abandoned_session_can_be_closed_in_the_background() -> None:
     async with scripted(Script()) as service:
         line = Line()
         running = await line.open(service)
@@ -95,19 +95,19 @@ async def test_a_refused_token_is_replaced_once() -> None:
         await socket.close()
 
 
-async def test_two_refused_tokens_are_enough() -> None:
+async def test_a_second_refused_token_is_an_error() -> None:
     async with scripted(Script(refuses=401), Script(refuses=401)) as service:
         with pytest.raises(AuthError):
             await Dialer(agent_target(service.url), minted_tokens()).dial("req-1", "")
 
 
-async def test_a_refused_key_is_not_tried_again() -> None:
+async def test_a_refused_key_is_not_retried() -> None:
     async with scripted(Script(refuses=401)) as service:
         with pytest.raises(AuthError):
             await Dialer(model_target(service.url), minted_tokens()).dial("req-1", "")
 
 
-async def test_a_fault_of_the_call_ends_its_session_and_is_told() -> None:
+async def test_an_exception_of_the_call_ends_its_session_and_is_raised() -> None:
     async with scripted(Script(greets=[created(), created("sess_2")])) as service:
         line = Line()
         seen: list[vl.ServerEvent] = []
@@ -126,7 +126,7 @@ async def test_a_fault_of_the_call_ends_its_session_and_is_told() -> None:
         await asyncio.wait_for(connection.wait_closed(), 10)
 
 
-async def test_malformed_events_are_dropped_and_the_next_one_counts() -> None:
+async def test_malformed_events_are_dropped_and_counted() -> None:
     async with scripted(Script()) as service:
         line = Line()
         running = await line.open(service)
@@ -142,7 +142,7 @@ async def test_malformed_events_are_dropped_and_the_next_one_counts() -> None:
         await asyncio.gather(running, return_exceptions=True)
 
 
-async def test_what_a_slow_service_does_not_take_goes_out_in_order_later() -> None:
+async def test_data_that_a_slow_service_does_not_read_is_sent_in_order_later() -> None:
     async with scripted(Script(steps=[Step("response.create"), Step("response.cancel")])) as service:
         line = Line()
         running = await line.open(service)
@@ -153,7 +153,7 @@ async def test_what_a_slow_service_does_not_take_goes_out_in_order_later() -> No
         connection.transport.pause_reading()
         frame, passed = bytes(9600), 0
         while not line.audio:
-            line.link.pass_on(frame)
+            line.link.send_audio(frame)
             passed += 1
             assert passed < 10_000
         line.link.send(vl.create_response())

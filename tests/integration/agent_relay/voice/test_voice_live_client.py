@@ -41,7 +41,7 @@ async def _connect_raw(service: RawService, ping_interval_s: float = 20.0) -> Vo
     return await connect(ConnectRequest(service.url, {}), open_timeout_s=5.0, ping_interval_s=ping_interval_s)
 
 
-async def test_a_socket_carries_our_headers_and_no_deflate() -> None:
+async def test_the_handshake_has_our_headers_and_no_compression() -> None:
     async with scripted(Script(greets=[created()])) as service:
         socket = await _connect(service)
         assert b"session.created" in (await listening(socket).until_heard())[0]
@@ -63,7 +63,9 @@ async def test_a_socket_carries_our_headers_and_no_deflate() -> None:
         (503, OutsideError, True),
     ],
 )
-async def test_refusals_are_told_apart(status: int, kind: type[BridgeError], retry: bool | None) -> None:
+async def test_refusals_are_distinguished_by_their_status(
+    status: int, kind: type[BridgeError], retry: bool | None
+) -> None:
     async with scripted(Script(refuses=status)) as service:
         with pytest.raises(kind) as caught:
             await _connect(service)
@@ -72,7 +74,7 @@ async def test_refusals_are_told_apart(status: int, kind: type[BridgeError], ret
         assert getattr(caught.value, "retry", None) is retry
 
 
-async def test_nobody_there() -> None:
+async def test_an_unreachable_service() -> None:
     with pytest.raises(OutsideError) as caught:
         await connect(ConnectRequest("ws://127.0.0.1:1/x", {}), open_timeout_s=1.0, ping_interval_s=20.0)
     assert caught.value.retry
@@ -82,13 +84,13 @@ async def test_a_service_that_never_answers_the_handshake() -> None:
     loop = asyncio.get_running_loop()
     async with await loop.create_server(asyncio.Protocol, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
-        with pytest.raises(OutsideError, match="in time") as caught:
+        with pytest.raises(OutsideError, match=r"did not answer the handshake within 0\.2 s") as caught:
             await connect(ConnectRequest(f"ws://127.0.0.1:{port}/", {}), open_timeout_s=0.2, ping_interval_s=20.0)
         assert caught.value.retry
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1/x", "nonsense"])
-async def test_what_is_no_address(url: str) -> None:
+async def test_an_invalid_url(url: str) -> None:
     with pytest.raises(OutsideError) as caught:
         await connect(ConnectRequest(url, {}), open_timeout_s=1.0, ping_interval_s=20.0)
     assert not caught.value.retry
@@ -108,7 +110,7 @@ async def test_every_close_is_a_loss(code: int) -> None:
         await socket.close()
 
 
-async def test_a_cut_line_is_1006() -> None:
+async def test_an_aborted_connection_is_1006() -> None:
     async with scripted(Script()) as service:
         socket = await _connect(service)
         await eventually(lambda: service.sessions and service.sessions[0].connection)
@@ -125,7 +127,7 @@ async def test_large_messages_pass() -> None:
         await socket.close()
 
 
-async def test_a_close_that_nobody_answers_is_cut_short() -> None:
+async def test_a_closing_handshake_without_answer_is_aborted() -> None:
     async with scripted(Script()) as service:
         socket = await _connect(service)
         await eventually(lambda: service.sessions and service.sessions[0].connection)
@@ -138,7 +140,7 @@ async def test_a_close_that_nobody_answers_is_cut_short() -> None:
         connection.transport.abort()
 
 
-# -- what picows does not do by itself ------------------------------------------------------------------------------
+# -- features that picows does not have -------------------------------------------------------------------------------
 async def test_a_message_in_fragments_is_one_message() -> None:
     async with scripted(Script()) as service:
         socket, connection = await _connected(service)
@@ -149,7 +151,7 @@ async def test_a_message_in_fragments_is_one_message() -> None:
         await socket.close()
 
 
-async def test_what_comes_before_there_is_a_listener_is_kept() -> None:
+async def test_messages_before_there_is_a_listener_are_kept() -> None:
     async with scripted(Script(greets=[created(), created("sess_2")])) as service:
         socket, connection = await _connected(service)
         await connection.ping()
@@ -162,21 +164,21 @@ async def test_what_comes_before_there_is_a_listener_is_kept() -> None:
 @pytest.mark.parametrize(
     ("frames", "code"),
     [
-        (b"\x80\x01x", 1002),  # the rest of no message
-        (b"\x01\x01a\x81\x01b", 1002),  # a message within another
+        (b"\x80\x01x", 1002),  # continuation without a message
+        (b"\x01\x01a\x81\x01b", 1002),  # a new message within a fragmented one
         (b"\xc1\x01x", 1002),  # compressed
-        (b"\x83\x01x", 1002),  # no such kind of frame
+        (b"\x83\x01x", 1002),  # unknown opcode
         (b"\x81\x7f" + (MAX_MESSAGE_BYTES + 1).to_bytes(8, "big"), 1009),
         (b"\x01\x7e\xff\xff" + bytes(65535) + (b"\x00\x7f" + (2**24 - 65536).to_bytes(8, "big")), None),
     ],
 )
-async def test_what_breaks_the_protocol_ends_the_socket(frames: bytes, code: int | None) -> None:
+async def test_protocol_errors_close_the_socket(frames: bytes, code: int | None) -> None:
     async with raw_service() as service:
         socket = await _connect_raw(service)
         ear = listening(socket)
         service.send(frames)
         if code is None:
-            # Each part is small enough by itself, the message is not.
+            # Only the complete message is too long.
             service.send(bytes(2**24 - 65536) + b"\x80\x02ab")
         assert (await ear.until_lost()).close_code == 1006
         close = await service.until_close_frame()
@@ -185,7 +187,7 @@ async def test_what_breaks_the_protocol_ends_the_socket(frames: bytes, code: int
         await socket.close()
 
 
-async def test_a_ping_goes_out_and_a_peer_that_does_not_answer_is_given_up() -> None:
+async def test_a_peer_that_does_not_answer_pings_is_lost() -> None:
     async with raw_service() as service:
         socket = await _connect_raw(service, ping_interval_s=0.2)
         lost = await listening(socket).until_lost()
@@ -195,7 +197,7 @@ async def test_a_ping_goes_out_and_a_peer_that_does_not_answer_is_given_up() -> 
         await socket.close()
 
 
-async def test_pings_are_answered_both_ways() -> None:
+async def test_pings_are_answered_in_both_directions() -> None:
     async with scripted(Script()) as service:
         request = ConnectRequest(service.url + "/voice-live/realtime", {})
         socket = await connect(request, open_timeout_s=2.0, ping_interval_s=0.05)
@@ -208,7 +210,7 @@ async def test_pings_are_answered_both_ways() -> None:
         await socket.close()
 
 
-async def test_a_peer_that_does_not_read_stops_the_writing_and_starts_it_again() -> None:
+async def test_a_peer_that_does_not_read_pauses_writing() -> None:
     async with scripted(Script()) as service:
         socket, connection = await _connected(service)
         ear = listening(socket)
@@ -247,8 +249,8 @@ async def test_tls_with_a_trusted_certificate(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("trusts", [False, True])
-async def test_tls_with_a_certificate_of_somebody_else(tmp_path: Path, trusts: bool) -> None:
-    """Not one that we trust, or not one for this name."""
+async def test_tls_with_a_certificate_of_another_server(tmp_path: Path, trusts: bool) -> None:
+    """Not trusted, or for another name."""
     server, client = certified(tmp_path, "other.example" if trusts else "localhost")
     async with scripted(tls=server) as service:
         request = ConnectRequest(service.url.replace("ws://127.0.0.1", "wss://localhost"), {})

@@ -1,4 +1,4 @@
-"""Several resources behind one `dial`: their order, what a refusal means to the fleet, where a conversation lives."""
+"""Several resources: their order, pauses after refusals, and the resource of a conversation."""
 
 from __future__ import annotations
 
@@ -44,19 +44,19 @@ async def test_the_first_is_used_until_it_has_no_connection_left(clients: RedisC
         assert 50 < caught.value.wait_s <= 61
 
 
-async def test_a_busy_resource_is_left_alone_by_everybody_for_as_long_as_it_says(clients: RedisClients) -> None:
+async def test_a_busy_resource_is_paused_for_the_fleet_until_its_retry_after(clients: RedisClients) -> None:
     async with scripted(Script(refuses=429, retry_after_s=7)) as first, scripted(Script(), Script()) as second:
         targets = _targets(first, second)
         one, other = _voice(clients, targets), _voice(clients, targets)
         assert await _dial(one) == one.dialers[1].resource
-        assert await _dial(other) == one.dialers[1].resource, "another relay does not even ask"
+        assert await _dial(other) == one.dialers[1].resource, "another relay does not try"
         alone = _voice(clients, targets[:1])
         with pytest.raises(NoConnectionError) as caught:
             await _dial(alone)
         assert 5 < caught.value.wait_s <= 7
 
 
-async def test_without_a_time_it_is_a_second(clients: RedisClients) -> None:
+async def test_without_retry_after_the_pause_is_short(clients: RedisClients) -> None:
     async with scripted(Script(refuses=429)) as service:
         voice = _voice(clients, _targets(service))
         with pytest.raises(NoConnectionError, match="429") as caught:
@@ -64,7 +64,7 @@ async def test_without_a_time_it_is_a_second(clients: RedisClients) -> None:
         assert caught.value.wait_s == BUSY_S
 
 
-async def test_who_is_forbidden_diverts_and_tells_which_role_is_missing(
+async def test_a_forbidden_connection_uses_the_next_resource_and_logs_the_role(
     clients: RedisClients, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with scripted(Script(refuses=403)) as first, scripted(Script(), Script()) as second:
@@ -72,13 +72,13 @@ async def test_who_is_forbidden_diverts_and_tells_which_role_is_missing(
         with caplog.at_level(logging.ERROR):
             assert [await _dial(voice), await _dial(voice)] == [voice.dialers[1].resource] * 2
         [record] = caplog.records
-        assert record.getMessage() == "Voice Live forbids the connection"
+        assert record.getMessage() == "access to Voice Live resource denied; paused"
         remedy = vars(record)["bridge_fields"]["remedy"]
         assert "Cognitive Services User" in remedy
         assert "Foundry User" in remedy
 
 
-async def test_only_one_asks_again_when_the_credentials_are_refused(clients: RedisClients) -> None:
+async def test_refused_credentials_pause_the_resource_after_one_retry(clients: RedisClients) -> None:
     async with scripted(Script(refuses=401), Script(refuses=401)) as service:
         voice = _voice(clients, _targets(service))
         with pytest.raises(NoConnectionError, match="401") as caught:
@@ -88,7 +88,7 @@ async def test_only_one_asks_again_when_the_credentials_are_refused(clients: Red
             await _dial(voice)
 
 
-async def test_a_resource_that_is_away_costs_no_token_for_long(clients: RedisClients) -> None:
+async def test_an_unreachable_resource_costs_no_token_for_long(clients: RedisClients) -> None:
     away = dataclasses.replace(model_target("ws://127.0.0.1:1"))
     async with scripted(Script()) as service:
         voice = _voice(clients, [away, model_target(service.url)], per_minute=2)
@@ -97,18 +97,18 @@ async def test_a_resource_that_is_away_costs_no_token_for_long(clients: RedisCli
         still_out = await clients.control.zcount("quota:127.0.0.1:1", time.time() * 1000 + 2000, "+inf")
         assert not still_out
     alone = _voice(clients, [away], per_minute=2)
-    with pytest.raises(OutsideError, match="cannot be reached") as caught:
+    with pytest.raises(OutsideError, match="Voice Live is unreachable") as caught:
         await _dial(alone)
-    assert not isinstance(caught.value, NoConnectionError), "its own backoff says when to try again"
+    assert not isinstance(caught.value, NoConnectionError), "the backoff of the call applies"
 
 
-async def test_a_conversation_goes_on_only_where_it_began(clients: RedisClients) -> None:
+async def test_a_conversation_is_resumed_only_on_its_resource(clients: RedisClients) -> None:
     async with scripted(Script(), Script()) as first, scripted(Script(), Script(refuses=503)) as second:
         voice = _voice(clients, _targets(first, second))
         names = [dialer.resource for dialer in voice.dialers]
-        assert await _dial(voice, "conv_1", names[1]) == names[1], "asked first"
+        assert await _dial(voice, "conv_1", names[1]) == names[1], "tried first"
         assert "conversation-id=conv_1" in second.sessions[0].path
         assert await _dial(voice, "conv_1", names[1]) == names[0]
-        assert "conversation-id" not in first.sessions[0].path, "nobody knows it there"
+        assert "conversation-id" not in first.sessions[0].path, "unknown there"
         assert await _dial(voice, "conv_2") == names[0]
         assert "conversation-id=conv_2" in first.sessions[1].path

@@ -1,4 +1,4 @@
-"""Sessions kept ready: in stock, taken by calls, replaced, refreshed, and failing without a call noticing."""
+"""Warm sessions: taken by calls, replaced when lost or too old, and failures that do not affect calls."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from agent_relay.core.dialog.session_profile import session_profile_of
 from agent_relay.core.protocol.agent_profile import AgentProfile, Greeting
 from agent_relay.core.protocol.session_setup import SessionSetup
 from agent_relay.core.protocol.voice_target import TokenScope, VoiceTarget
+from agent_relay.voice.connection_quota import ConnectionQuota, Urgency
 from agent_relay.voice.warm_pool import BACKOFF, WarmPool, WarmPoolConfig, WarmSession
 from bridge_common.auth.entra_tokens import Tokens
 from bridge_common.base.retry import Backoff
@@ -51,7 +52,7 @@ async def call(clients: RedisClients) -> AsyncIterator[Call]:
         yield ten[0]
 
 
-def _shelf(
+def _config(
     target: VoiceTarget, count: int = 1, *, most_age_s: float = 60.0, backoff: Backoff = BACKOFF
 ) -> WarmPoolConfig:
     profile = AgentProfile(greeting=None)
@@ -61,8 +62,8 @@ def _shelf(
 
 
 @contextlib.asynccontextmanager
-async def _warming(shelf: WarmPoolConfig) -> AsyncIterator[WarmPool]:
-    warm = WarmPool(shelf)
+async def _warming(config: WarmPoolConfig) -> AsyncIterator[WarmPool]:
+    warm = WarmPool(config)
     running = asyncio.create_task(warm.run())
     try:
         yield warm
@@ -88,10 +89,10 @@ async def _taken(warm: WarmPool) -> WarmSession:
     return taken[0]
 
 
-async def test_sessions_stand_configured_and_are_replaced_when_taken() -> None:
+async def test_sessions_are_configured_and_replaced_when_taken() -> None:
     async with (
         scripted(opened(), opened(), opened(session_id="sess_3", conversation_id="conv_3"), then_full=True) as service,
-        _warming(_shelf(agent_target(service.url), 2)) as warm,
+        _warming(_config(agent_target(service.url), 2)) as warm,
     ):
         assert warm.take(_any) is None
         await eventually(lambda: len(warm) == 2)
@@ -109,17 +110,17 @@ async def test_sessions_stand_configured_and_are_replaced_when_taken() -> None:
         await third.socket.close()
 
 
-async def test_a_session_of_other_settings_is_left_where_it_is() -> None:
-    async with scripted(opened()) as service, _warming(_shelf(model_target(service.url))) as warm:
+async def test_a_session_with_other_settings_stays_in_the_pool() -> None:
+    async with scripted(opened()) as service, _warming(_config(model_target(service.url))) as warm:
         await eventually(lambda: len(warm) == 1)
-        assert warm.take(lambda setup: setup.wants({"modalities": ["text"]})) is None
+        assert warm.take(lambda setup: setup.is_for({"modalities": ["text"]})) is None
         assert len(warm) == 1
 
 
-async def test_old_sessions_are_replaced_before_somebody_takes_them() -> None:
+async def test_old_sessions_are_replaced() -> None:
     async with (
         scripted(opened(), opened(session_id="sess_2"), then_full=True) as service,
-        _warming(dataclasses.replace(_shelf(model_target(service.url)), most_age_s=0.2)) as warm,
+        _warming(dataclasses.replace(_config(model_target(service.url)), most_age_s=0.2)) as warm,
     ):
         await eventually(lambda: len(warm) == 1)
         connection = service.sessions[0].connection
@@ -129,10 +130,10 @@ async def test_old_sessions_are_replaced_before_somebody_takes_them() -> None:
         assert (await _taken(warm)).configured.session_id == "sess_2"
 
 
-async def test_a_lost_session_is_not_handed_out_and_comes_back_after_a_pause() -> None:
+async def test_a_lost_session_is_replaced_after_a_delay() -> None:
     async with (
         scripted(opened(), opened(session_id="sess_2"), then_full=True) as service,
-        _warming(_shelf(model_target(service.url), backoff=QUICK)) as warm,
+        _warming(_config(model_target(service.url), backoff=QUICK)) as warm,
     ):
         await eventually(lambda: len(warm) == 1)
         service.sessions[0].drop()
@@ -142,26 +143,45 @@ async def test_a_lost_session_is_not_handed_out_and_comes_back_after_a_pause() -
         await session.socket.close()
 
 
-async def test_refusals_are_tried_again_until_the_service_is_back() -> None:
+async def test_refused_sessions_are_retried() -> None:
     no_agent: Event = {"type": "error", "error": {"code": "agent_gone", "message": "no agent"}}
     broken = Script(greets=[created()], steps=[Step("session.update", [no_agent])])
     async with (
         scripted(Script(refuses=503), Script(refuses=429), broken, opened()) as service,
-        _warming(_shelf(model_target(service.url), backoff=QUICK)) as warm,
+        _warming(_config(model_target(service.url), backoff=QUICK)) as warm,
     ):
         await eventually(lambda: len(service.sessions) == 3 and service.sessions[2].used)
         await service.sessions[2].close(1000)
         await eventually(lambda: len(warm) == 1)
 
 
-async def test_what_the_service_refuses_of_the_settings_is_left_out() -> None:
+async def test_a_rate_limit_on_an_open_socket_pauses_the_resource(clients: RedisClients) -> None:
+    limited: Event = {"type": "error", "error": {"code": "rate_limit_exceeded", "message": "Please retry after 60s."}}
+    script = Script(greets=[created()], steps=[Step("session.update", [limited])])
+    async with scripted(script) as service:
+        config = _config(model_target(service.url), backoff=QUICK)
+        quota = ConnectionQuota(clients.control, 30)
+        voice = dataclasses.replace(config.voice, quota=quota)
+        async with _warming(dataclasses.replace(config, voice=voice)):
+            await eventually(lambda: service.sessions and service.sessions[0].used)
+            await service.sessions[0].close(1000)
+            resource = voice.dialers[0].resource
+
+            async def paused() -> bool:
+                return (await quota.take(resource, Urgency.RUNNING)).wait_s > 50
+
+            await eventually(paused)
+            assert len(service.sessions) == 1, "no further attempt"
+
+
+async def test_refused_settings_are_left_out() -> None:
     refusal: Event = {"type": "error", "error": {"code": "invalid_voice", "message": "no", "param": "session.voice"}}
     steps = [
         Step("session.update", [refusal], where=lambda e: "voice" in e["session"]),
         Step("session.update", [updated()], where=lambda e: "voice" not in e["session"]),
     ]
     script = Script(greets=[created()], steps=steps)
-    async with scripted(script, then_full=True) as service, _warming(_shelf(model_target(service.url))) as warm:
+    async with scripted(script, then_full=True) as service, _warming(_config(model_target(service.url))) as warm:
         await eventually(lambda: len(warm) == 1)
         session = warm.take(_any)
         assert session is not None
@@ -169,19 +189,19 @@ async def test_what_the_service_refuses_of_the_settings_is_left_out() -> None:
         await session.socket.close()
 
 
-async def test_a_new_call_has_its_session_at_once(clients: RedisClients, call: Call) -> None:
-    """No handshake stands between the claim and VoiceReady: the service would turn it away."""
+async def test_a_new_call_uses_a_warm_session(clients: RedisClients, call: Call) -> None:
+    """There is no handshake between the claim and VoiceReady: the service would refuse it."""
     second = bytes(48_000)
     greeting = reply("resp_1", "item_1", "Welcome!", second)
     script = opened(Step("response.create", greeting), session_id="sess_warm")
     profile = AgentProfile(greeting=Greeting(text="Welcome!"))
     async with scripted(script, then_full=True) as service:
         target = model_target(service.url)
-        shelf = dataclasses.replace(
-            _shelf(target, backoff=Backoff(30.0, most_s=30.0)), plan=session_profile_of(profile, target)
+        config = dataclasses.replace(
+            _config(target, backoff=Backoff(30.0, most_s=30.0)), profile=session_profile_of(profile, target)
         )
         async with (
-            _warming(shelf) as warm,
+            _warming(config) as warm,
             relay_process(clients, target, profile=profile, warm=warm),
         ):
             await eventually(lambda: len(warm) == 1)
@@ -197,7 +217,7 @@ async def test_a_new_call_has_its_session_at_once(clients: RedisClients, call: C
             call.speak(2)
             await eventually(lambda: call.of(ItemEnd))
             await eventually(lambda: len(service.sessions[0].audio) == 2 * 960)
-            # The session is the call's now: when it is lost, it is won back by the ordinary way.
+            # When the call loses this session, it opens a new one.
             service.sessions[0].drop()
             await eventually(lambda: service.turned_away >= 3)
             await call.end()
@@ -207,7 +227,7 @@ async def test_a_call_that_resumes_by_its_id_opens_a_session_with_the_id(clients
     async with scripted(opened(), opened(session_id="sess_2", conversation_id="conv_7")) as service:
         target = agent_target(service.url)
         async with (
-            _warming(_shelf(target)) as warm,
+            _warming(_config(target)) as warm,
             relay_process(clients, target, warm=warm, tokens=minted_tokens()),
         ):
             await eventually(lambda: len(warm) == 1)
@@ -219,14 +239,14 @@ async def test_a_call_that_resumes_by_its_id_opens_a_session_with_the_id(clients
             await eventually(lambda: service.sessions[1].connection and service.sessions[1].connection.close_code)
 
 
-async def test_without_any_nothing_happens() -> None:
+async def test_a_pool_without_configuration_is_empty() -> None:
     warm = WarmPool()
     await warm.run()
     assert warm.take(_any) is None
 
 
 @pytest.mark.parametrize("agent", [False, True])
-async def test_calls_talk_over_warm_sessions_of_the_simulated_service(
+async def test_calls_use_warm_sessions_of_the_simulated_service(
     clients: RedisClients, voice_live: Simulator, identity: Simulator, agent: bool
 ) -> None:
     """Two calls at once, two sessions, and in agent mode a conversation of its own for each."""
@@ -238,9 +258,9 @@ async def test_calls_talk_over_warm_sessions_of_the_simulated_service(
     )
     tokens = Tokens({TokenScope.AI: "https://ai.azure.com/.default"} if agent else {})
     profile = AgentProfile(greeting=Greeting(say_how="Greet the caller."))
-    shelf = WarmPoolConfig(resources(target, tokens=tokens), session_profile_of(profile, target), 2, backoff=QUICK)
+    config = WarmPoolConfig(resources(target, tokens=tokens), session_profile_of(profile, target), 2, backoff=QUICK)
     async with (
-        _warming(shelf) as warm,
+        _warming(config) as warm,
         calls(clients) as (one, two, *_),
         relay_process(clients, target, profile=profile, tokens=tokens, warm=warm),
     ):
@@ -254,7 +274,7 @@ async def test_calls_talk_over_warm_sessions_of_the_simulated_service(
             await call.attach()
             call.speak()
         for call in (one, two):
-            await eventually(lambda: call.of(ItemEnd), within_s=10)  # noqa: B023  # awaited within the turn
+            await eventually(lambda: call.of(ItemEnd), within_s=10)  # noqa: B023  # awaited within the iteration
         records = [await call.store.load(call.call_id) for call in (one, two)]
         assert {record.voice_session_id for record in records if record} == waiting
         conversations = {record.conversation_id for record in records if record}

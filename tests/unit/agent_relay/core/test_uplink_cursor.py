@@ -1,4 +1,4 @@
-"""From where the relay after this one has to read."""
+"""Where the next relay of a call has to begin to read."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ def passed(cursor: UplinkCursor, first: int, count: int, *, caller_waits: bool =
         cursor.passed(f"7-{seq}", caller_waits=caller_waits)
 
 
-def test_it_follows_what_was_passed_on() -> None:
+def test_it_follows_forwarded_audio() -> None:
     cursor = UplinkCursor("5-9")
     assert cursor.text == "5-9"
     passed(cursor, 1, 100)
     assert cursor.text == "7-100"
 
 
-def test_while_the_caller_waits_it_stays_before_they_began() -> None:
+def test_while_the_caller_waits_it_stays_before_their_turn() -> None:
     cursor = UplinkCursor("0-0")
     passed(cursor, 1, 100)
     passed(cursor, 101, 200, caller_waits=True)
@@ -37,7 +37,7 @@ def test_the_next_relay_reads_from_before_the_point_of_the_hand_over() -> None:
     assert cursor.rewound == cursor.text
 
 
-def test_it_stops_behind_the_last_frame_and_the_last_tone() -> None:
+def test_it_stops_after_the_last_frame_and_the_last_tone() -> None:
     cursor = UplinkCursor("5-9")
     assert cursor.stop(typing=False) == ("5-9", "5-9")
     passed(cursor, 1, 3)
@@ -46,7 +46,7 @@ def test_it_stops_behind_the_last_frame_and_the_last_tone() -> None:
     assert cursor.stop(typing=False) == ("7-7", "7-4")
 
 
-def test_tones_that_wait_for_others_are_left_to_the_next_relay() -> None:
+def test_incomplete_tones_are_left_to_the_next_relay() -> None:
     cursor = UplinkCursor("5-9")
     cursor.tone("7-1", typing=False)
     cursor.tone("7-2", typing=True)
@@ -55,7 +55,7 @@ def test_tones_that_wait_for_others_are_left_to_the_next_relay() -> None:
     assert cursor.stop(typing=True) == ("5-9", "7-2")
 
 
-def test_keys_that_are_not_sent_yet_are_left_to_a_relay_after_a_crash() -> None:
+def test_tones_that_are_not_sent_yet_are_read_again_after_a_crash() -> None:
     cursor = UplinkCursor("0-0")
     cursor.passed("1-1", caller_waits=False)
     cursor.tone("1-2", typing=False)

@@ -1,16 +1,15 @@
-"""Every frame of a quiet call is heard by one of two sessions, at a hand-over."""
+"""At a hand-over, every frame of a quiet call is heard by exactly one of two sessions."""
 
 from __future__ import annotations
 
 import pytest
 
-from agent_relay.core.uplink_cursor import KEPT_FRAMES, UplinkStop
-from agent_relay.core.uplink_gate import UplinkGate
+from agent_relay.core.uplink_cursor import KEPT_FRAMES, UplinkGate, UplinkStop
 from bridge_common.wire.entries import AudioFrame, Dtmf
 
 
 def held(*ids: str) -> UplinkGate:
-    """Audio, but tones where the id ends with one."""
+    """Audio; a tone if the id ends with #."""
     gate = UplinkGate()
     for entry_id in ids:
         gate.hold(entry_id.rstrip("#"), Dtmf("#") if entry_id.endswith("#") else AudioFrame(b""))
@@ -26,7 +25,7 @@ def held(*ids: str) -> UplinkGate:
         (UplinkStop("8-1", "8-1"), []),
         (None, ["7-8", "7-9", "7-10", "7-11", "8-1"]),
     ],
-    ids=["in the middle", "a tone is left", "a turn is heard again", "all is done", "nobody says"],
+    ids=["in the middle", "a tone is left", "a turn is heard again", "all is done", "no stop stored"],
 )
 def test_what_the_previous_owner_has_processed_is_dropped(stop: UplinkStop | None, left: list[str]) -> None:
     gate = held("7-8", "7-9#", "7-10", "7-11", "8-1")

@@ -1,4 +1,4 @@
-"""When a draining relay gives its calls away."""
+"""When a draining relay hands its calls over."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 
 from agent_relay.call.relay import Relay
 from agent_relay.call_context import CallContext
-from agent_relay.fleet.hand_over import HandOver
-from agent_relay.fleet.owned_call import Holdings, OwnedCall
+from agent_relay.fleet.hand_over import HandOver, HandOverLimits
+from agent_relay.fleet.lease_keeper import OwnedCall, OwnedCalls
 from bridge_common.store.fleet import Member
 from bridge_common.store.leases import Claim
 from tests.support.eventually import eventually
@@ -24,10 +24,10 @@ def _peer(active: int, capacity: int = 10, *, draining: bool = False) -> Member:
 
 class Peers:
     def __init__(self, *members: Member) -> None:
-        self._members = members
+        self.members = members
 
     async def peers(self) -> list[Member]:
-        return list(self._members)
+        return list(self.members)
 
 
 @pytest.mark.parametrize(
@@ -38,25 +38,25 @@ class Peers:
         ([_peer(9), _peer(0, draining=True)], False),
         ([_peer(12), _peer(8)], True),
     ],
-    ids=["enough", "too little", "the room of one that drains is none", "one that is too full takes no room away"],
+    ids=["enough", "too little", "a draining relay has no room", "a relay over its capacity counts as full"],
 )
 async def test_calls_are_handed_over_when_all_of_them_find_room(members: list[Member], room: bool) -> None:
-    desk = cast(CallContext, SimpleNamespace(fleet=Peers(*members)))
-    holdings = cast(Holdings, {"one": None, "two": None})
-    assert await HandOver(desk, holdings).others_have_room() is room
+    context = cast(CallContext, SimpleNamespace(fleet=Peers(*members)))
+    owned_calls = cast(OwnedCalls, {"one": None, "two": None})
+    assert await HandOver(context, owned_calls, HandOverLimits()).others_have_room() is room
 
 
 async def test_announcements_are_held_while_the_call_can_go_elsewhere() -> None:
     held: list[bool] = []
     claim = Claim("call_1", 1, "0-0")
     relay = cast(Relay, SimpleNamespace(quiet=False, hold_announcements=held.append))
-    holdings: Holdings = {claim: OwnedCall(claim, 0.0, relay=relay)}
+    owned_calls: OwnedCalls = {claim: OwnedCall(claim, 0.0, relay=relay)}
     peers = Peers(_peer(10))
-    hand_over = HandOver(cast(CallContext, SimpleNamespace(fleet=peers)), holdings)
+    hand_over = HandOver(cast(CallContext, SimpleNamespace(fleet=peers)), owned_calls, HandOverLimits())
     running = asyncio.create_task(hand_over.run(math.inf))
     await eventually(lambda: held)
-    assert set(held) == {False}, "nobody else would speak them"
-    peers._members = (_peer(0),)
+    assert set(held) == {False}, "no other relay would speak them"
+    peers.members = (_peer(0),)
     await eventually(lambda: held[-1])
-    holdings.clear()
+    owned_calls.clear()
     await asyncio.wait_for(running, 10)

@@ -1,4 +1,4 @@
-"""A claimed call can be stopped at any moment, also before there is a relay for it."""
+"""A claimed call can be stopped at any time, even before its relay exists."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import asyncio
 from typing import cast
 
 from agent_relay.call.relay import LEASE_LOST, Relay
-from agent_relay.fleet.owned_call import OwnedCall
+from agent_relay.fleet.lease_keeper import OwnedCall
 from bridge_common.store.leases import Claim
 
 CLAIM = Claim("call_1", 1, "0-0")
 
 
-class Told:
+class StoppedRelay:
     def __init__(self) -> None:
         self.why: list[str] = []
 
@@ -20,17 +20,17 @@ class Told:
         self.why.append(why)
 
 
-async def test_before_its_relay_is_there_what_makes_it_is_cancelled() -> None:
+async def test_without_a_relay_its_task_is_cancelled() -> None:
     task = asyncio.create_task(asyncio.Event().wait())
     OwnedCall(CLAIM, 0.0, cast("asyncio.Task[None]", task)).stop(LEASE_LOST)
     await asyncio.wait([task])
     assert task.cancelled()
 
 
-async def test_a_relay_is_told_why_and_leaves_by_itself() -> None:
-    told, task = Told(), asyncio.create_task(asyncio.Event().wait())
-    OwnedCall(CLAIM, 0.0, cast("asyncio.Task[None]", task), cast(Relay, told)).stop(LEASE_LOST)
-    assert told.why == [LEASE_LOST]
+async def test_a_relay_gets_the_reason_and_ends_by_itself() -> None:
+    relay, task = StoppedRelay(), asyncio.create_task(asyncio.Event().wait())
+    OwnedCall(CLAIM, 0.0, cast("asyncio.Task[None]", task), cast(Relay, relay)).stop(LEASE_LOST)
+    assert relay.why == [LEASE_LOST]
     assert not task.cancelling()
     task.cancel()
 

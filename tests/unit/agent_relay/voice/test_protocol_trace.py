@@ -1,4 +1,4 @@
-"""Voice Live's events in the log: at DEBUG, without audio, and without words unless they are allowed."""
+"""Events of Voice Live in the log: at DEBUG, without audio, and without words unless they are allowed."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def shown(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
     return [vars(record)["bridge_fields"] for record in caplog.records]
 
 
-def test_without_debug_nothing_stands_between(caplog: pytest.LogCaptureFixture) -> None:
+def test_without_debug_there_is_no_overhead(caplog: pytest.LogCaptureFixture) -> None:
     heard: list[ServerEvent] = []
     take = heard.append
     with caplog.at_level(logging.INFO):
-        assert protocol_trace.hearing("call_1", take) is take
-        protocol_trace.sent("call_1", {"type": "response.create"})
+        assert protocol_trace.traced("call_1", take) is take
+        protocol_trace.trace_sent("call_1", {"type": "response.create"})
     assert caplog.records == []
 
 
@@ -41,12 +41,12 @@ def test_words_of_a_call_without_a_transcript_stay_out(
     monkeypatch.setattr(log._privacy, "shows_words", True)
     with caplog.at_level(logging.DEBUG):
         for shows_words in (True, False):
-            take = protocol_trace.hearing("call_1", lambda _: None, shows_words=shows_words)
+            take = protocol_trace.traced("call_1", lambda _: None, shows_words=shows_words)
             take(AgentTranscriptDone("resp_1", "item_2", "a secret"))
     assert [line["text"] for line in shown(caplog)] == ["a secret", "(8 characters)"]
 
 
-def test_an_event_is_told_and_handed_on(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_event_is_logged_and_forwarded(caplog: pytest.LogCaptureFixture) -> None:
     heard: list[ServerEvent] = []
     events: list[ServerEvent] = [
         SpeechStarted("item_1"),
@@ -56,7 +56,7 @@ def test_an_event_is_told_and_handed_on(caplog: pytest.LogCaptureFixture) -> Non
         Other("rate_limits.updated"),
     ]
     with caplog.at_level(logging.DEBUG):
-        take = protocol_trace.hearing("call_1", heard.append)
+        take = protocol_trace.traced("call_1", heard.append)
         for event in events:
             take(event)
     assert heard == events
@@ -91,11 +91,11 @@ def test_an_event_is_told_and_handed_on(caplog: pytest.LogCaptureFixture) -> Non
     ]
 
 
-def test_what_we_send_is_told_without_instructions_and_words(caplog: pytest.LogCaptureFixture) -> None:
+def test_client_events_are_logged_without_instructions_and_words(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
-        protocol_trace.sent("call_1", update_session({"instructions": "a secret"}, "setup-1"))
-        protocol_trace.sent("call_1", truncate_item("item_2", 1240, "truncate-1"))
-        protocol_trace.sent("call_1", create_message("user", "a secret"))
+        protocol_trace.trace_sent("call_1", update_session({"instructions": "a secret"}, "setup-1"))
+        protocol_trace.trace_sent("call_1", truncate_item("item_2", 1240, "truncate-1"))
+        protocol_trace.trace_sent("call_1", create_message("user", "a secret"))
     assert shown(caplog) == [
         {"call_id": "call_1", "event": "session.update", "event_id": "setup-1"},
         {

@@ -19,7 +19,7 @@ def _all(audio: UplinkAudio) -> list[bytes]:
     return appends
 
 
-def test_a_frame_is_passed_on_by_itself() -> None:
+def test_a_frame_is_forwarded_by_itself() -> None:
     audio = UplinkAudio()
     audio.add(_frame(1))
     assert _all(audio) == [_frame(1)]
@@ -43,9 +43,9 @@ def test_only_the_last_five_seconds_are_kept() -> None:
     assert audio.dropped == 30
 
 
-def _passed(audio: UplinkAudio, numbers: range) -> None:
+def _forwarded(audio: UplinkAudio, numbers: range) -> None:
     for n in numbers:
-        audio.passed(_frame(n))
+        audio.forwarded(_frame(n))
 
 
 def _waiting(audio: UplinkAudio) -> list[int]:
@@ -55,9 +55,9 @@ def _waiting(audio: UplinkAudio) -> list[int]:
 
 def test_frames_after_the_last_sign_of_life_go_to_the_next_session_before_those_that_wait() -> None:
     audio = UplinkAudio()
-    _passed(audio, range(10))
+    _forwarded(audio, range(10))
     audio.session_alive(caller_speaks=False)
-    _passed(audio, range(10, 13))
+    _forwarded(audio, range(10, 13))
     audio.add(_frame(13))
     audio.session_over()
     assert _waiting(audio) == [10, 11, 12, 13]
@@ -72,19 +72,19 @@ def test_frames_that_waited_and_were_sent_then_are_in_doubt_as_well() -> None:
     assert _waiting(audio) == list(range(7))
 
 
-def test_what_a_lost_session_swallowed_is_bounded() -> None:
+def test_audio_in_doubt_is_bounded() -> None:
     audio = UplinkAudio()
-    _passed(audio, range(2 * KEPT_FRAMES))
+    _forwarded(audio, range(2 * KEPT_FRAMES))
     audio.session_over()
     assert _waiting(audio) == list(range(KEPT_FRAMES, 2 * KEPT_FRAMES))
-    assert audio.dropped == 0, "nothing that anybody was to hear was dropped for certain"
+    assert audio.dropped == 0, "none of the dropped frames was certainly lost"
 
 
 def test_a_turn_that_is_not_over_goes_to_the_next_session_from_its_beginning() -> None:
     audio = UplinkAudio()
-    _passed(audio, range(100))
+    _forwarded(audio, range(100))
     audio.session_alive(caller_speaks=True)
-    _passed(audio, range(100, 150))
+    _forwarded(audio, range(100, 150))
     audio.session_alive(caller_speaks=True)
     audio.session_ends_in_order()
     audio.session_over()
@@ -94,26 +94,26 @@ def test_a_turn_that_is_not_over_goes_to_the_next_session_from_its_beginning() -
 def test_a_turn_that_is_over_is_not_repeated() -> None:
     audio = UplinkAudio()
     audio.session_alive(caller_speaks=True)
-    _passed(audio, range(50))
+    _forwarded(audio, range(50))
     audio.session_alive(caller_speaks=False)
-    _passed(audio, range(50, 52))
+    _forwarded(audio, range(50, 52))
     audio.session_over()
     assert _waiting(audio) == [50, 51]
 
 
-def test_a_session_that_ends_in_order_has_heard_all() -> None:
+def test_a_session_that_ends_in_order_has_received_all() -> None:
     audio = UplinkAudio()
-    _passed(audio, range(10))
+    _forwarded(audio, range(10))
     audio.session_ends_in_order()
-    _passed(audio, range(10, 12))
+    _forwarded(audio, range(10, 12))
     audio.session_over()
     assert _waiting(audio) == [10, 11], "sent to a socket that was closed already"
 
 
-def test_the_next_session_answers_for_itself() -> None:
+def test_the_next_session_starts_without_frames_in_doubt() -> None:
     audio = UplinkAudio()
     audio.session_alive(caller_speaks=True)
-    _passed(audio, range(10))
+    _forwarded(audio, range(10))
     audio.session_over()
     assert _waiting(audio) == list(range(10))
     audio.session_alive(caller_speaks=False)
@@ -125,7 +125,7 @@ def test_frames_that_the_session_has_heard_are_released_but_for_the_preroll() ->
     audio, frames = UplinkAudio(), [bytes([number]) * 960 for number in range(KEPT_FRAMES)]
     unused = sys.getrefcount(bytes([255]) * 960)
     for frame in frames:
-        audio.passed(frame)
+        audio.forwarded(frame)
     audio.session_alive(caller_speaks=False)
     kept = [sys.getrefcount(frames[number]) > unused + 1 for number in range(KEPT_FRAMES)]
     assert kept == [False] * (KEPT_FRAMES - PREROLL_FRAMES) + [True] * PREROLL_FRAMES

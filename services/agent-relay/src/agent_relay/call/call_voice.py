@@ -74,7 +74,7 @@ class CallVoice:
         self._events = events
         self._call_id = record.call_id
         self._trace = trace
-        self._on_event = protocol_trace.hearing(
+        self._on_event = protocol_trace.traced(
             record.call_id, trace.following(events.voice_event), shows_words=profile.keeps_transcript
         )
         self._now = asyncio.get_running_loop().time
@@ -91,7 +91,7 @@ class CallVoice:
     def hear(self, pcm24k: bytes) -> None:
         """A frame of the caller; it is kept while there is no session."""
         if self._link is not None:
-            self._link.pass_on(pcm24k)
+            self._link.send_audio(pcm24k)
         else:
             self._audio.add(pcm24k)
 
@@ -100,7 +100,7 @@ class CallVoice:
 
     def send(self, event: ClientEvent) -> None:
         if self._link is not None:
-            protocol_trace.sent(self._call_id, event)
+            protocol_trace.trace_sent(self._call_id, event)
             self._link.send(event)
 
     def abandon(self, reason: str, *, retry: bool) -> None:
@@ -179,7 +179,7 @@ class CallVoice:
         if refusal := self._events.refusal:
             # The service refuses a wrong agent on the open socket: with an error, then the close.
             refused = refused_session(refusal)
-            await self._context.voice.leave_alone(self.resource, refused)
+            await self._context.voice.pause_after(self.resource, refused)
             return refused
         return failure
 
@@ -197,7 +197,7 @@ class CallVoice:
 
         def open_next() -> Awaitable[WarmSession]:
             # After half of the time it must not wait behind new calls any more.
-            urgency = Urgency.SPARE if self._now() < urgent_at else Urgency.RUNNING
+            urgency = Urgency.BACKGROUND if self._now() < urgent_at else Urgency.RUNNING
             return open_session(
                 self._context.voice,
                 self._profile,

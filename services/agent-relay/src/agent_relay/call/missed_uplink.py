@@ -44,7 +44,7 @@ class MissedUplink:
             return
         self._check_at = now + _CHECK_S
         first = not self.reported
-        if not self._watch.look(self._silent_s(), now):
+        if not self._watch.report_due(self._silent_s(), now):
             return
         if first:
             log.warning("uplink missed", extra=fields(call_id=self._call_id, epoch=self._watch.epoch))
@@ -54,7 +54,7 @@ class MissedUplink:
         """An entry arrived after a report: withdraw the report, so that call-control does not restart this socket."""
         if isinstance(entry, MediaDetached | Ended):
             return
-        self._watch.heard()
+        self._watch.recovered()
         epoch = int(entry_id.partition("-")[0])
         log.info("uplink is back", extra=fields(call_id=self._call_id, epoch=epoch))
         self._put(Reporter(MediaOpen(self._call_id, epoch), insist=True))

@@ -111,7 +111,7 @@ class Outbox:
         if isinstance(entry, Notice):
             log.info("notice", extra=fields(call_id=self._claim.call_id, what=entry.what))
             if entry.what == SAY:
-                metrics.SAID.labels(report_of(entry).outcome).inc()
+                metrics.count_announcement(report_of(entry).outcome)
         private = record.private or not self._keeps_transcript
         await self._insist(
             lambda: self._context.store.append_transcript(self._claim.call_id, entry, private=private),

@@ -8,8 +8,7 @@ from collections.abc import Callable
 
 from agent_relay.call.driver import Driver
 from agent_relay.call.missed_uplink import MissedUplink
-from agent_relay.core.uplink_cursor import UplinkCursor, UplinkStop
-from agent_relay.core.uplink_gate import UplinkGate
+from agent_relay.core.uplink_cursor import UplinkCursor, UplinkGate, UplinkStop
 from bridge_common.base.log import fields
 from bridge_common.observability import telemetry
 from bridge_common.store.leases import BEGINNING, Claim

@@ -16,34 +16,33 @@ PROBE_S: Final = 1.0
 """A probe is sent after this time without an event."""
 ANSWER_S: Final = 1.2
 """A session that does not answer within this time is dead. With `PROBE_S`, this is detected after 2.2 s."""
-_NAME: Final = "probe-"
+_PREFIX: Final = "probe-"
 _NEVER: Final = float("-inf")
 _REFUSED: Final = "invalid_request_error"
 
 
 class Keepalive:
-    """To be called only while a response is due; `asked_at`: when the latest request was sent."""
+    """For use while a response is due. `asked_at`: time of the latest request."""
 
-    __slots__ = ("_answers", "_open_probes", "_probed_at", "_probes", "heard_at")
+    __slots__ = ("_answers", "_open_probes", "_probed_at", "_probes", "last_event_at")
 
     def __init__(self) -> None:
-        self.heard_at = 0.0
-        """When the latest event arrived."""
+        self.last_event_at = 0.0
         self._probed_at = _NEVER
         self._probes = self._open_probes = 0
         self._answers = False
-        """This session has answered a probe."""
+        """Whether this session has answered a probe."""
 
     def begin(self, now: float) -> None:
         """A new session."""
-        self.heard_at = now
+        self.last_event_at = now
         self._probed_at = _NEVER
         self._open_probes = 0
         self._answers = False
 
     def is_own(self, event: ServerEvent, now: float) -> bool:
         """Record the arrival of an event. True for the answer to a probe, which needs no further handling."""
-        self.heard_at = now
+        self.last_event_at = now
         if type(event) is ErrorEvent:
             own = answers_probe(event) or self._may_answer_probe(event, now)
         else:
@@ -53,19 +52,19 @@ class Keepalive:
         return own
 
     def next_at(self, asked_at: float) -> float | None:
-        """When `feel` is due next; None for a session that was probed and has never answered."""
-        if self._probed_at > self.heard_at:
+        """Time of the next `check`; None for a session that was probed and has never answered."""
+        if self._probed_at > self.last_event_at:
             return self._probed_at + ANSWER_S if self._answers else None
         if not self._answers and self._probed_at != _NEVER:
             return None
-        return max(self.heard_at, asked_at) + PROBE_S
+        return max(self.last_event_at, asked_at) + PROBE_S
 
-    def feel(self, asked_at: float, now: float) -> list[Command]:
+    def check(self, asked_at: float, now: float) -> list[Command]:
         """Probe a session that was silent for `PROBE_S`; abandon a session that does not answer."""
         at = self.next_at(asked_at)
         if at is None or now < at:
             return []
-        if self._probed_at > self.heard_at:
+        if self._probed_at > self.last_event_at:
             return [Abandon("the voice session does not answer any more")]
         return [self.probe(now)]
 
@@ -77,8 +76,8 @@ class Keepalive:
         # The item does not exist: the service refuses at once, and nothing changes.
         ask: ClientEvent = {
             "type": "conversation.item.retrieve",
-            "event_id": f"{_NAME}{self._probes}",
-            "item_id": _NAME,
+            "event_id": f"{_PREFIX}{self._probes}",
+            "item_id": _PREFIX,
         }
         return Send(ask)
 
@@ -91,5 +90,5 @@ class Keepalive:
 def answers_probe(event: ErrorEvent) -> bool:
     """True also if the error names no event, but its code or message refers to a probe."""
     if event.event_id:
-        return event.event_id.startswith(_NAME)
-    return event.code.startswith("item_retrieve") or _NAME in event.message
+        return event.event_id.startswith(_PREFIX)
+    return event.code.startswith("item_retrieve") or _PREFIX in event.message

@@ -14,26 +14,26 @@ AGAIN_S: Final = 1.0
 
 
 class UplinkWatch:
-    """`epoch`: of the newest media socket, 0 before the first."""
+    """`epoch`: epoch of the newest media socket, 0 before the first."""
 
     def __init__(self, epoch: int) -> None:
         self.epoch = epoch
         self.reported = False
-        """The uplink was reported as missed, and no entry has arrived since."""
+        """Whether the uplink was reported as missed, and no entry has arrived since."""
         self._again_at = 0.0
 
     def attached(self, epoch: int) -> None:
         self.epoch = max(self.epoch, epoch)
 
-    def look(self, silent_s: float, now: float) -> bool:
-        """Whether to report the uplink as missed now. `silent_s`: see `StreamReader.silent_s`."""
+    def report_due(self, silent_s: float, now: float) -> bool:
+        """Whether the uplink has to be reported as missed now. `silent_s`: see `StreamReader.silent_s`."""
         if not self.epoch or silent_s < MISSED_S or now < self._again_at:
             return False
         self.reported = True
         self._again_at = now + AGAIN_S
         return True
 
-    def heard(self) -> None:
+    def recovered(self) -> None:
         """An entry arrived after the uplink was reported as missed."""
         self.reported = False
         self._again_at = 0.0

@@ -1,7 +1,7 @@
-"""Handing the calls of a draining relay to the others: make before break, and no faster than they can be taken.
+"""Hands the calls of a draining relay over to other relays: make before break, no faster than Voice Live allows.
 
-Each call needs a voice session elsewhere while the one here lives. So a call is handed over only when Voice Live takes
-another connection: those that wait for one are spoken to from here, and nobody notices.
+Each call needs a second voice session while the first one is still in use. A call is handed over only if the quota has
+a connection for it; until then it continues here.
 """
 
 from __future__ import annotations
@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
+from dataclasses import dataclass
 from typing import Final
 
 from agent_relay.call.relay import RELEASED, Relay
 from agent_relay.call_context import CallContext
-from agent_relay.fleet.owned_call import Holdings, OwnedCall
+from agent_relay.fleet.lease_keeper import OwnedCall, OwnedCalls
 from agent_relay.voice.connection_quota import Urgency
 from bridge_common.base.errors import BridgeError, OutsideError, error_text
 from bridge_common.base.log import fields
@@ -22,105 +23,108 @@ from bridge_common.store.leases import POLL_MS
 log = logging.getLogger(__name__)
 
 PATIENCE_S: Final = 5.0
-"""How long a draining relay waits for a call to fall quiet before it hands it over in the middle of a turn."""
+"""Limit for waiting for a quiet moment of a call; then it is handed over in the middle of a turn."""
 MOST_AT_ONCE: Final = 10
-"""Every call that is taken costs the other relays a handshake, between the frames of those they have."""
-_OVERLAP_S: Final = 8.0
-"""After so long without another relay's voice session it is asked whether anybody has the call at all."""
+"""Each hand-over costs the next owner a handshake, which delays the frames of its other calls."""
 _OVERLAP_POLL_S: Final = 0.03
 
 
-class HandOver:
-    """`run` returns when no call is left here."""
+@dataclass(frozen=True, slots=True)
+class HandOverLimits:
+    patience_s: float = PATIENCE_S
+    overlap_s: float = 8.0
+    """If the next owner has no voice session after this time, the relay checks whether the call has a next owner."""
+    at_once: int = MOST_AT_ONCE
 
-    def __init__(self, desk: CallContext, holdings: Holdings) -> None:
-        self._desk = desk
-        self._holdings = holdings
-        self._told = False
-        """It was said that calls wait."""
+
+class HandOver:
+    def __init__(self, context: CallContext, owned_calls: OwnedCalls, limits: HandOverLimits) -> None:
+        self._context = context
+        self._owned_calls = owned_calls
+        self._limits = limits
+        self._logged_waiting = False
 
     async def run(self, within_s: float) -> None:
-        """Hand every call over, at a quiet moment if one comes soon; keep them while nobody has room.
+        """Hand over every call. Returns when none is left; keeps them while no other relay has capacity.
 
-        For half of `within_s` new calls come before ours where connections are scarce.
+        In the first half of `within_s`, new calls of the fleet have a higher priority for connections.
         """
         began = _now()
-        while self._holdings:
-            room = await self.others_have_room()
-            for holding in self._holdings.values():
-                if holding.relay is not None:
-                    holding.relay.hold_announcements(room)
-            if room:
+        while self._owned_calls:
+            has_room = await self.others_have_room()
+            for owned in self._owned_calls.values():
+                if owned.relay is not None:
+                    owned.relay.hold_announcements(has_room)
+            if has_room:
                 waited_s = _now() - began
-                urgency = Urgency.SPARE if waited_s < within_s / 2 else Urgency.RUNNING
-                await self._begin(urgency, only_quiet=waited_s < PATIENCE_S)
+                urgency = Urgency.BACKGROUND if waited_s < within_s / 2 else Urgency.RUNNING
+                await self._begin(urgency, only_quiet=waited_s < self._limits.patience_s)
             await asyncio.sleep(POLL_MS / 1000)
 
     async def others_have_room(self) -> bool:
-        """Whether the fleet has a place for every call that is here."""
+        """Whether the other relays have capacity for all calls of this one."""
         try:
-            peers = await self._desk.fleet.peers()
+            peers = await self._context.fleet.peers()
         except OutsideError:
             return False
         room = sum(max(peer.capacity - peer.active, 0) for peer in peers if not peer.draining)
-        return room >= len(self._holdings)
+        return room >= len(self._owned_calls)
 
     async def _begin(self, urgency: Urgency, *, only_quiet: bool) -> None:
-        under_way = [holding for holding in self._holdings.values() if holding.handing_over is not None]
+        under_way = [owned for owned in self._owned_calls.values() if owned.handing_over is not None]
         due = self._due(only_quiet=only_quiet)
-        places = MOST_AT_ONCE - len(under_way)
-        wanted = {relay.voice_resource for _, relay in due} if places > 0 else set()
-        free = await self._connections(wanted, urgency)
-        # Whether these have taken theirs already nobody knows.
-        free.subtract(holding.relay.voice_resource for holding in under_way if holding.relay is not None)
-        for holding, relay in due:
-            if self._holdings.get(holding.claim) is not holding:
-                continue  # it has ended while the connections were counted
+        places = self._limits.at_once - len(under_way)
+        free = await self._free({relay.voice_resource for _, relay in due} if places > 0 else set(), urgency)
+        # Their next owners may or may not have taken their connections already.
+        free.subtract(owned.relay.voice_resource for owned in under_way if owned.relay is not None)
+        for owned, relay in due:
+            if self._owned_calls.get(owned.claim) is not owned:
+                continue  # it has ended in the meantime
             if places > 0 and free[relay.voice_resource] > 0:
                 places -= 1
                 free[relay.voice_resource] -= 1
-                holding.handing_over = asyncio.create_task(self._give(holding, relay))
-            elif places > 0 and not self._told:
-                self._told = True
-                log.info("calls wait for a connection to be handed over", extra=fields(calls=len(due)))
+                owned.handing_over = asyncio.create_task(self._hand_over(owned, relay))
+            elif places > 0 and not self._logged_waiting:
+                self._logged_waiting = True
+                log.info("hand-over waits for the connection quota", extra=fields(calls=len(due)))
 
     def _due(self, *, only_quiet: bool) -> list[tuple[OwnedCall, Relay]]:
-        """Quiet calls first: during a caller's turn both sessions have to hear the turn (`uplink_gate`)."""
-        due = [(one, one.relay) for one in self._holdings.values() if one.relay and one.handing_over is None]
-        quiet = [(holding, relay) for holding, relay in due if relay.quiet]
-        return quiet if only_quiet else quiet + [(holding, relay) for holding, relay in due if not relay.quiet]
+        """Quiet calls first: during a turn of the caller both sessions have to receive the turn (`UplinkGate`)."""
+        due = [(owned, owned.relay) for owned in self._owned_calls.values() if owned.relay and not owned.handing_over]
+        quiet = [(owned, relay) for owned, relay in due if relay.quiet]
+        return quiet if only_quiet else quiet + [(owned, relay) for owned, relay in due if not relay.quiet]
 
-    async def _connections(self, resources: set[str], urgency: Urgency) -> Counter[str]:
-        """How many more each of these takes now."""
+    async def _free(self, resources: set[str], urgency: Urgency) -> Counter[str]:
+        """Connections left on each resource."""
         try:
-            return Counter({one: await self._desk.voice.quota.free(one, urgency) for one in resources})
+            return Counter({one: await self._context.voice.quota.free(one, urgency) for one in resources})
         except OutsideError:
             return Counter()
 
-    async def _give(self, holding: OwnedCall, relay: Relay) -> None:
-        """The call goes on here until another relay's voice session is ready, however long that takes.
+    async def _hand_over(self, owned: OwnedCall, relay: Relay) -> None:
+        """The call continues here until the voice session of the next owner is ready, however long that takes.
 
-        The other one writes nothing before (`predecessor`): from its first entry on its epoch silences ours.
+        The next owner writes nothing until then, because its epoch would fence this relay (`call.previous_owner`).
         """
-        claim = holding.claim
+        claim = owned.claim
         try:
-            await self._desk.leases.release(claim, relay.begin_hand_over(), keep_downlink=True)
-            while not await self._is_taken(relay, _now() + _OVERLAP_S):
+            await self._context.leases.release(claim, relay.begin_hand_over(), keep_downlink=True)
+            while not await self._is_taken(relay, _now() + self._limits.overlap_s):
                 began = _now()
-                if not await self._desk.leases.renew([claim]):
-                    log.warning("nobody takes the call", extra=fields(call_id=claim.call_id))
-                    holding.renewed_at, holding.handing_over = began, None
+                if not await self._context.leases.renew([claim]):
+                    log.warning("no relay claimed the call; keeping it", extra=fields(call_id=claim.call_id))
+                    owned.renewed_at, owned.handing_over = began, None
                     return
-                log.warning("the other relay has no voice session yet", extra=fields(call_id=claim.call_id))
+                log.warning("next owner has no voice session yet", extra=fields(call_id=claim.call_id))
         except (BridgeError, TimeoutError) as error:
             log.warning("hand-over failed", extra=fields(call_id=claim.call_id, error=error_text(error)))
-            holding.handing_over = None
+            owned.handing_over = None
             return
         relay.stop(RELEASED)
 
     async def _is_taken(self, relay: Relay, deadline: float) -> bool:
         while _now() < deadline:
-            record = await self._desk.store.load(relay.claim.call_id)
+            record = await self._context.store.load(relay.claim.call_id)
             if record is None or record.voice_session_id not in ("", relay.voice_session_id):
                 return True
             await asyncio.sleep(_OVERLAP_POLL_S)

@@ -1,52 +1,74 @@
-"""Keeps the leases of the calls that a relay has claimed, and silences those that may be somebody else's by now."""
+"""Renews the leases of a relay's calls, and mutes calls that another relay may own already."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections.abc import Iterable, Sequence
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, TypeAlias
 
 from agent_relay import metrics
-from agent_relay.call.relay import LEASE_LOST
+from agent_relay.call.relay import LEASE_LOST, Relay
 from agent_relay.call_context import CallContext
-from agent_relay.fleet.owned_call import Holdings, OwnedCall
 from bridge_common.base.errors import BridgeError, OutsideError, error_text
 from bridge_common.base.log import fields
 from bridge_common.base.outage_logger import OutageLogger
 from bridge_common.base.waiting import time_limit
 from bridge_common.store.leases import HEARTBEAT_MS, LEASE_MS, Claim, Leases
+from bridge_common.wire.call_record import CallRecord
 from bridge_common.wire.entries import Restored, VoiceReady
 
 log = logging.getLogger(__name__)
 
 _HEARTBEAT_S: Final = HEARTBEAT_MS / 1000
-_SILENT_AFTER_S: Final = 0.8 * LEASE_MS / 1000
-"""Without a renewal for so long the call may soon be somebody else's."""
+_MUTE_AFTER_S: Final = 0.8 * LEASE_MS / 1000
+"""Without renewal for this time, another relay may claim the call soon."""
 _REMEMBER_S: Final = 1.0
-"""How old the memory of a call's record may be."""
+"""Interval between two reads of a call's record."""
 _READ_AT_ONCE: Final = 8
-"""Records: a tenth of a millisecond each, in which no frame of any call is passed on."""
+"""Records. Each takes a tenth of a millisecond, in which no frame of any call is forwarded."""
+
+
+@dataclass(slots=True)
+class OwnedCall:
+    claim: Claim
+    renewed_at: float
+    """Time on the loop's clock when the latest successful renewal was sent."""
+    task: asyncio.Task[None] | None = None
+    relay: Relay | None = None
+    record: CallRecord | None = None
+    """A recent copy, in case Redis loses the record."""
+    handing_over: asyncio.Task[None] | None = None
+
+    def stop(self, why: str) -> None:
+        if self.relay is not None:
+            self.relay.stop(why)
+        elif self.task is not None:
+            self.task.cancel()
+
+
+OwnedCalls: TypeAlias = dict[Claim, OwnedCall]
 
 
 class LeaseKeeper:
-    """`renew` and `remember` run until cancelled, once for each part of the leases: a server that is away costs no
-    call of another.
+    """`renew` and `remember` run until canceled, once for each partition of the leases, so that an unreachable Redis
+    server affects only its own calls.
     """
 
-    def __init__(self, desk: CallContext, holdings: Holdings) -> None:
-        self._desk = desk
-        self._holdings = holdings
+    def __init__(self, context: CallContext, owned_calls: OwnedCalls) -> None:
+        self._context = context
+        self._owned_calls = owned_calls
 
     async def renew(self, leases: Leases) -> None:
-        """Extend the leases at every heartbeat; stop the calls whose lease is lost."""
+        """Renew the leases at every heartbeat; stop the calls whose lease is lost."""
         outage = OutageLogger(log, "renewing leases")
         clock = asyncio.get_running_loop().time
         while True:
             began = clock()
-            kept = {claim: one for claim, one in self._held(leases) if one.handing_over is None}
+            kept = {claim: owned for claim, owned in self._owned_in(leases) if owned.handing_over is None}
             claims = list(kept)
-            cursors = {claim.call_id: one.relay.uplink_cursor for claim, one in kept.items() if one.relay}
+            cursors = {claim.call_id: owned.relay.uplink_cursor for claim, owned in kept.items() if owned.relay}
             try:
                 async with time_limit(_HEARTBEAT_S, "Redis to renew the leases"):
                     lost = await leases.renew(claims, cursors) if claims else []
@@ -58,59 +80,59 @@ class LeaseKeeper:
             await asyncio.sleep(max(began + _HEARTBEAT_S - clock(), 0.01))
 
     async def remember(self, leases: Leases) -> None:
-        """Read the records again and again, so that a Redis that comes back empty can be given them."""
+        """Read the records repeatedly, to restore them if Redis restarts empty."""
         outage = OutageLogger(log, "reading records")
         while True:
-            held = self._held(leases)
-            some = [held[start : start + _READ_AT_ONCE] for start in range(0, len(held), _READ_AT_ONCE)]
-            for few in some:
-                await asyncio.sleep(_REMEMBER_S / len(some))
+            calls = self._owned_in(leases)
+            batches = [calls[start : start + _READ_AT_ONCE] for start in range(0, len(calls), _READ_AT_ONCE)]
+            for batch in batches:
+                await asyncio.sleep(_REMEMBER_S / len(batches))
                 try:
-                    await self._read(few)
+                    await self._read(batch)
                     outage.worked()
                 except BridgeError as error:
-                    outage.failed(calls=len(held), error=error.message)
-            if not held:
-                await asyncio.sleep(_REMEMBER_S)  # nobody was asked, so nothing is known of Redis
+                    outage.failed(calls=len(calls), error=error.message)
+            if not calls:
+                await asyncio.sleep(_REMEMBER_S)  # without a read, the state of Redis is unknown
 
-    async def _read(self, some: Sequence[tuple[Claim, OwnedCall]]) -> None:
-        records = await self._desk.store.load_many([claim.call_id for claim, _ in some])
-        for claim, holding in some:
-            holding.record = records.get(claim.call_id, holding.record)
+    async def _read(self, batch: Sequence[tuple[Claim, OwnedCall]]) -> None:
+        records = await self._context.store.load_many([claim.call_id for claim, _ in batch])
+        for claim, owned in batch:
+            owned.record = records.get(claim.call_id, owned.record)
 
-    def silence_unsure(self, now: float) -> None:
-        """Nothing is said in a call whose lease was not renewed for too long, until it is renewed again.
+    def mute_unsure(self, now: float) -> None:
+        """Mute calls whose lease was not renewed for too long, until it is renewed again.
 
-        A call that is being handed over has no lease of ours any more and is still ours to speak in.
+        A call that is being handed over has no lease of this relay, but is still spoken in by this relay.
         """
-        silenced = 0
-        for holding in self._holdings.values():
-            if holding.relay is not None:
-                unsure = holding.handing_over is None and holding.renewed_at < now - _SILENT_AFTER_S
-                silenced += unsure
-                holding.relay.mute(unsure)
-        metrics.SILENCED.set(silenced)
+        muted = 0
+        for owned in self._owned_calls.values():
+            if owned.relay is not None:
+                unsure = owned.handing_over is None and owned.renewed_at < now - _MUTE_AFTER_S
+                muted += unsure
+                owned.relay.mute(unsure)
+        metrics.set_muted_calls(muted)
 
     async def _renewed(self, claims: Iterable[Claim], lost: Iterable[Claim], at: float) -> None:
         for claim in claims:
-            if holding := self._holdings.get(claim):
-                holding.renewed_at = at
+            if owned := self._owned_calls.get(claim):
+                owned.renewed_at = at
         for claim in lost:
-            holding = self._holdings.get(claim)
-            if holding is not None and not await self._restored(holding):
-                holding.stop(LEASE_LOST)
+            owned = self._owned_calls.get(claim)
+            if owned is not None and not await self._restored(owned):
+                owned.stop(LEASE_LOST)
 
-    async def _restored(self, holding: OwnedCall) -> bool:
-        """Whether it was Redis that lost the lease, with the call itself, and now has both again."""
-        record, relay, claim = holding.record, holding.relay, holding.claim
-        if record is None or relay is None or await self._desk.store.load(claim.call_id) is not None:
+    async def _restored(self, owned: OwnedCall) -> bool:
+        """Restore the call and its lease if Redis has lost both. Returns whether it did."""
+        record, relay, claim = owned.record, owned.relay, owned.claim
+        if record is None or relay is None or await self._context.store.load(claim.call_id) is not None:
             return False
-        if not await self._desk.store.restore(relay.amended(record), self._desk.leases.owner_text(claim)):
+        if not await self._context.store.restore(relay.amended(record), self._context.leases.owner_text(claim)):
             return False
         log.warning("call restored from memory", extra=fields(call_id=claim.call_id, epoch=claim.epoch))
-        await self._desk.inbox.put(Restored(claim.call_id))
-        await self._desk.inbox.put(VoiceReady(claim.call_id, claim.epoch))
+        await self._context.inbox.put(Restored(claim.call_id))
+        await self._context.inbox.put(VoiceReady(claim.call_id, claim.epoch))
         return True
 
-    def _held(self, leases: Leases) -> list[tuple[Claim, OwnedCall]]:
-        return [(claim, holding) for claim, holding in self._holdings.items() if leases.has(claim.call_id)]
+    def _owned_in(self, leases: Leases) -> list[tuple[Claim, OwnedCall]]:
+        return [(claim, owned) for claim, owned in self._owned_calls.items() if leases.has(claim.call_id)]

@@ -1,7 +1,4 @@
-"""What goes over a voice session, one line an event, when the log is at DEBUG: names and ids, never audio.
-
-Without DEBUG there is nothing between the socket and the call: the choice is made when the session opens.
-"""
+"""Protocol trace of a voice session: one log line for each event, if the log level is DEBUG. Never contains audio."""
 
 from __future__ import annotations
 
@@ -14,27 +11,26 @@ from bridge_common.base.log import fields, words
 
 log = logging.getLogger(__name__)
 
-_SAID: Final = frozenset({"text", "arguments"})
+_WORDS: Final = frozenset({"text", "arguments"})
 _SHOWN_OF_CLIENT: Final = ("event_id", "item_id", "response_id", "audio_end_ms", "previous_item_id")
-"""Everything else may hold instructions, or what somebody said."""
+"""Other fields may contain instructions or words of the caller."""
 
 
-def hearing(
+def traced(
     call_id: str, on_event: Callable[[ServerEvent], None], *, shows_words: bool = True
 ) -> Callable[[ServerEvent], None]:
-    """`on_event`, with a line before each event if the log is at DEBUG now."""
+    """`on_event`, preceded by a log line. `on_event` itself, without overhead, if the log level is not DEBUG now."""
     if not log.isEnabledFor(logging.DEBUG):
         return on_event
 
-    def told(event: ServerEvent) -> None:
+    def logged(event: ServerEvent) -> None:
         log.debug("from Voice Live", extra=fields(call_id=call_id, **_shown(event, shows_words)))
         on_event(event)
 
-    return told
+    return logged
 
 
-def sent(call_id: str, event: ClientEvent) -> None:
-    """A line for an event that is not audio."""
+def trace_sent(call_id: str, event: ClientEvent) -> None:
     if log.isEnabledFor(logging.DEBUG):
         shown: dict[str, object] = {name: event[name] for name in _SHOWN_OF_CLIENT if name in event}
         item = event.get("item")
@@ -50,7 +46,7 @@ def _shown(event: ServerEvent, shows_words: bool) -> dict[str, object]:
         value = getattr(event, field)
         if isinstance(event, AudioDelta) and field == "pcm":
             shown["pcm_bytes"] = len(value)
-        elif field in _SAID:
+        elif field in _WORDS:
             shown[field] = words(value, shown=shows_words)
         elif field == "call_id":
             shown["function_call_id"] = value

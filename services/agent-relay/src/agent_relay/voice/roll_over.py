@@ -1,4 +1,4 @@
-"""The next voice session of a call, made ready before the one it has expires: the service ends each after an hour."""
+"""Opens the next voice session of a call before the current one expires. Sessions expire after an hour."""
 
 from __future__ import annotations
 
@@ -9,24 +9,25 @@ from typing import Final
 
 from agent_relay.voice.warm_pool import WarmSession
 from bridge_common.base.errors import BridgeError
-from bridge_common.base.log import fields
+from bridge_common.base.outage_logger import OutageLogger
+from bridge_common.base.retry import Backoff, retry
 
 log = logging.getLogger(__name__)
 
 LEAD_S: Final = 240.0
-"""So long before the end a quiet moment is looked for; of a short life, a quarter of it."""
+"""The next session is opened this long before the end, but not before three quarters of the session's life."""
 _LAST_MOMENT: Final = 0.25
-"""The part of that time that is left when the change is made in any case."""
+"""Fraction of that time that is left when the sessions are exchanged although somebody speaks."""
 _LOOK_S: Final = 0.05
-_RETRY_S: Final = 2.0
+_BACKOFF: Final = Backoff.constant(2.0)
 
 
 async def next_session(
     life_s: float, is_quiet: Callable[[], bool], open_next: Callable[[], Awaitable[WarmSession]]
 ) -> WarmSession:
-    """Return a session that may take over now. `life_s`: how long the current one lives.
+    """Return a session that replaces the current one, at a quiet moment. `life_s`: remaining life of the current one.
 
-    Until then the new one waits beside the old one. It is the caller's when it is returned.
+    The caller has to close the returned session.
     """
     loop = asyncio.get_running_loop()
     lead_s = min(LEAD_S, life_s / 4)
@@ -47,9 +48,11 @@ async def next_session(
 
 
 async def _opened(open_next: Callable[[], Awaitable[WarmSession]]) -> WarmSession:
-    while True:
-        try:
-            return await open_next()
-        except BridgeError as error:
-            log.warning("no next voice session yet", extra=fields(error=error.message))
-        await asyncio.sleep(_RETRY_S)
+    outage = OutageLogger(log, begun="next voice session not opened; retrying", over="next voice session opened")
+
+    def failed(error: BridgeError, _: float) -> None:
+        outage.failed(error=error.message)
+
+    session = await retry(open_next, _BACKOFF, BridgeError, on_failure=failed, refused_too=True)
+    outage.worked()
+    return session

@@ -1,9 +1,9 @@
 """Caller audio between two voice sessions: frames that wait for a session, and frames that a lost session may not have
-heard.
+received.
 
-A session does not acknowledge audio. Any event from it shows that it was alive, so frames sent after its last event are
-in doubt: they are sent again to the next session. An unfinished turn of the caller is sent again from its beginning,
-because a new session has heard nothing of it.
+Voice Live does not acknowledge audio. Any event shows that the session was alive, so only frames sent after its last
+event are in doubt; they are sent again to the next session. An unfinished turn of the caller is sent again from its
+beginning, because the next session does not know it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class UplinkAudio:
         self._sent: deque[bytes] = deque(maxlen=KEPT_FRAMES)
         """Frames sent to the current session, newest last."""
         self._in_doubt = 0
-        """How many of the newest frames in `_sent` the session may not have heard; may exceed their number."""
+        """Number of newest frames in `_sent` that the session may not have received; may exceed their number."""
         self._turn_began = False
         self.dropped = 0
 
@@ -36,7 +36,7 @@ class UplinkAudio:
         self._drop_surplus()
 
     def take(self) -> bytes | None:
-        """The next append, or None when all is sent."""
+        """The next message, or None if all frames were sent."""
         if not self._frames:
             return None
         count = min(len(self._frames), MOST_FRAMES)
@@ -45,8 +45,8 @@ class UplinkAudio:
         self._in_doubt += count
         return encode_append(frames[0] if count == 1 else b"".join(frames))
 
-    def passed(self, pcm24k: bytes) -> None:
-        """The frame was sent at once."""
+    def forwarded(self, pcm24k: bytes) -> None:
+        """The frame was sent immediately."""
         self._sent.append(pcm24k)
         self._in_doubt += 1
 
@@ -62,7 +62,7 @@ class UplinkAudio:
             self._in_doubt = PREROLL_FRAMES
 
     def session_ends_in_order(self) -> None:
-        """The session closed with a close frame, or is replaced while it works: it has heard all frames."""
+        """The session closed with a close frame or is being replaced: it has received all frames."""
         if not self._turn_began:
             self._in_doubt = 0
 

@@ -1,8 +1,8 @@
-"""The opening handshake of a picows WebSocket, read by ourselves.
+"""Opening handshake of a picows WebSocket.
 
-picows drops a refused connection as soon as it has the head of the answer, and cannot be told to give up an unfinished
-one. Here a refusal is read with its body, which says what Azure has against us, and a cancelled handshake leaves
-nothing behind. An answer that agrees is handed to picows as it came, with all that came behind it.
+picows closes a refused connection as soon as it has the response head, and cannot abort an unfinished handshake. This
+protocol reads the body of a refusal, which contains the reason, and aborts the connection if it is canceled. A 101
+response is forwarded to picows unchanged, with all bytes that followed it.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from urllib.parse import SplitResult
 
 from picows.picows import WSProtocol  # type: ignore[attr-defined]  # its stub leaves it out
 
-_AGREED: Final = 101
+_SWITCHING_PROTOCOLS: Final = 101
 _BODY_S: Final = 0.5
-"""How long the body of a refusal may take after its head."""
+"""Limit for the body of a refusal, after its head."""
 _MOST_BODY_BYTES: Final = 1024
 _MOST_HEAD_BYTES: Final = 16 * 1024
 _STATUS: Final = re.compile(rb"HTTP/1\.\d (\d{3})\b")
@@ -37,19 +37,19 @@ class Handshake(asyncio.Protocol):
 
     @property
     def body(self) -> bytes:
-        """Of a refusal, as far as it came."""
+        """Body of a refusal, possibly incomplete."""
         return bytes(self._received.partition(b"\r\n\r\n")[2])
 
     @property
     def retry_after_s(self) -> int:
-        """Of a refusal, when it says so in seconds; 0 otherwise. A date would need a clock that both sides share."""
+        """`Retry-After` of a refusal, 0 if it is missing or a date."""
         found = _RETRY_AFTER.search(self._received.partition(b"\r\n\r\n")[0])
         return int(found.group(1)) if found else 0
 
     async def run(self, address: SplitResult, tls: ssl.SSLContext | None) -> int:
-        """The status of the answer: the WebSocket is open when it is 101, and gone in any other case.
+        """Status of the response. The WebSocket is open if it is 101, else it is closed.
 
-        Raises `OSError` when there is no answer and `WSError` when it is none of a WebSocket.
+        Raises `OSError` if there is no valid response, and `WSError` if it is not valid for a WebSocket.
         """
         secure = address.scheme == "wss"
         try:
@@ -60,7 +60,7 @@ class Handshake(asyncio.Protocol):
                 ssl=(tls or ssl.create_default_context()) if secure else None,
             )
             status = await self._status
-            if status == _AGREED:
+            if status == _SWITCHING_PROTOCOLS:
                 await self._websocket.wait_until_handshake_complete()
                 return status
             with contextlib.suppress(TimeoutError):
@@ -79,7 +79,7 @@ class Handshake(asyncio.Protocol):
 
     # -- asyncio.Protocol
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # uvloop's are no subclass of it.
+        # Transports of uvloop are not subclasses of it.
         self._transport = cast(asyncio.Transport, transport)
         self._websocket.connection_made(transport)
 
@@ -88,7 +88,7 @@ class Handshake(asyncio.Protocol):
         head, end, body = self._received.partition(b"\r\n\r\n")
         if not end:
             if len(head) > _MOST_HEAD_BYTES:
-                self._fail("its answer has no end")
+                self._fail(f"the response head has more than {_MOST_HEAD_BYTES} bytes")
             return
         if not self._status.done():
             self._read_head(bytes(head))
@@ -97,7 +97,7 @@ class Handshake(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self._websocket.connection_lost(error)
-        self._fail(str(error) if error else "it closed the connection")
+        self._fail(str(error) if error else "the server closed the connection")
         if not self._whole.done():
             self._whole.set_result(None)
 
@@ -105,14 +105,14 @@ class Handshake(asyncio.Protocol):
     def _read_head(self, head: bytes) -> None:
         found = _STATUS.match(head)
         if found is None:
-            self._fail("its answer is no HTTP")
+            self._fail("the response is not valid HTTP")
             return
         status = int(found.group(1))
         self._status.set_result(status)
-        if status == _AGREED:
-            self._hand_over()
+        if status == _SWITCHING_PROTOCOLS:
+            self._forward()
 
-    def _hand_over(self) -> None:
+    def _forward(self) -> None:
         assert self._transport is not None
         self._transport.set_protocol(self._websocket)
         rest = memoryview(bytes(self._received))
@@ -129,6 +129,6 @@ class Handshake(asyncio.Protocol):
 
 
 def _length(head: bytes) -> int:
-    """Of the body; without a declared one it goes on until the connection ends."""
+    """Length of the body. If none is declared, the body ends with the connection."""
     found = _LENGTH.search(head)
     return int(found.group(1)) if found else _MOST_BODY_BYTES

@@ -1,4 +1,4 @@
-"""One voice session of a call: the socket, what goes into it and what comes out, until it is lost."""
+"""One voice session of a call: forwards events and audio between its socket and the call until the socket is lost."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Dialer:
-    """Opens voice sockets to one resource for all calls of a process."""
+    """Opens voice sockets to one resource."""
 
     target: VoiceTarget
     tokens: Tokens
     open_timeout_s: float = 5.0
     ping_interval_s: float = 20.0
     tls: ssl.SSLContext | None = None
-    """Made once: loading the certificates that are trusted takes longer than a handshake."""
+    """Shared by all sockets, because loading the trusted certificates takes longer than a handshake."""
 
     @property
     def resource(self) -> str:
-        """The resource's name: its host."""
+        """Host (and port) of the resource."""
         return urlsplit(self.target.endpoint).netloc
 
     async def dial(self, request_id: str, conversation_id: str) -> VoiceSocket:
-        """An open socket. A refused token is replaced once; raises `AuthError` or `OutsideError`."""
+        """Retries once with fresh tokens if they are refused. Raises `AuthError` or `OutsideError`."""
         scopes = self.target.scopes()
         tokens = {scope: await self.tokens.get(scope) for scope in scopes}
         try:
@@ -49,7 +49,7 @@ class Dialer:
         except AuthError:
             if not scopes:
                 raise
-            log.info("token refused, trying a fresh one", extra=fields(request_id=request_id))
+            log.info("token refused; retrying with a fresh one", extra=fields(request_id=request_id))
         fresh = {scope: await self.tokens.fresh(scope, token) for scope, token in tokens.items()}
         return await self._open(fresh, request_id, conversation_id)
 
@@ -63,10 +63,9 @@ class Dialer:
 
 
 class VoiceLink:
-    """Listens to the socket for as long as `run` runs.
+    """Receives events while `run` runs, and sends `audio` after `start_audio`.
 
-    `audio` is sent from `start_audio` on. Nothing here waits: data that the service does not accept yet is kept, caller
-    audio for as long as `UplinkAudio` keeps it.
+    Sending never blocks: data that the service does not accept yet is kept, caller audio up to a limit (`UplinkAudio`).
     """
 
     def __init__(
@@ -90,22 +89,22 @@ class VoiceLink:
             self._kept.append(event)
 
     def start_audio(self) -> None:
-        """The session is configured: send the caller's audio from now on."""
+        """Call this when the session is configured."""
         self._audio_flows = True
         self._flush()
 
-    def pass_on(self, pcm24k: bytes) -> None:
-        """Send a frame of the caller at once, or after the frames that wait already."""
+    def send_audio(self, pcm24k: bytes) -> None:
+        """Send a frame of the caller, after frames that are still waiting."""
         if self._audio_flows and self._socket.writable and not self._audio and not self._kept:
             self._socket.send(encode_append(pcm24k))
-            self._audio.passed(pcm24k)
+            self._audio.forwarded(pcm24k)
         else:
             self._audio.add(pcm24k)
             self._flush()
 
     def _flush(self) -> None:
         if self._over.done():
-            return  # the audio belongs to the next session
+            return  # the audio is for the next session
         socket = self._socket
         while self._kept and socket.writable:
             socket.send(encode(self._kept.popleft()))
@@ -115,15 +114,15 @@ class VoiceLink:
             socket.send(append)
 
     def abandon(self, why: OutsideError, close: Callable[[Coroutine[None, None, None]], None] | None = None) -> None:
-        """`close`: who closes the socket, for a caller that need not wait for the service's goodbye."""
+        """End `run`. `close`: receives the closing handshake, so that `run` returns without waiting for it."""
         if not self._over.done():
             self._close = close
             self._over.set_result(why)
 
     async def run(self) -> OutsideError:
-        """Until the session is lost; returns why. The socket is closed then, also when cancelled.
+        """Return the reason when the session is lost or abandoned; the socket is closed, also on cancellation.
 
-        Raises what `on_event` raised: a call's fault ends this call's session and no other.
+        An exception of `on_event` ends the session and is raised here, so that it does not affect other calls.
         """
         return await afterwards(self._listen(), self._end)
 

@@ -1,7 +1,7 @@
-"""The socket to Voice Live, on picows, with failures as the relay tells them apart.
+"""WebSocket client for Voice Live, on picows.
 
-Messages arrive by callback, in order, without a task or a queue between the socket and the call. Why picows, and what
-of it is used that its documentation does not name, stands in docs/adr/0008.
+Messages are delivered in order, by callback, without a task or queue between the socket and the call. docs/adr/0008
+gives the reasons for picows and lists its undocumented features that are used here.
 """
 
 from __future__ import annotations
@@ -33,52 +33,52 @@ from bridge_common.base.errors import AuthError, OutsideError
 
 MAX_MESSAGE_BYTES: Final = 16 * 2**20
 CLOSE_S: Final = 0.8
-"""A close that takes longer is cut short: everything of an ended call goes within a second."""
+"""Limit for the closing handshake: resources of an ended call are released within a second."""
 _TEXT: Final = WSMsgType.TEXT
 _NO_CODE: Final = 1005
 LOST: Final = 1006
 """The connection ended without a close frame."""
 _READ_BUFFER_BYTES: Final = 32 * 1024
-"""To begin with: a delta of 250 ms is 16 KB of text."""
+"""Initial size: a delta of 250 ms has 16 KB of text."""
 _HOPELESS: Final = frozenset({301, 302, 303, 307, 308, 400, 403, 404, 405, 410})
-"""A second try brings the same refusal: a wrong address, version or role. Redirections are not followed: the
-credentials are for this address."""
+"""A retry would be refused again: wrong address, version or role. Redirects are not followed, because the credentials
+are for this address only."""
 
 
 class SocketClosedError(OutsideError):
-    """The socket is gone, by whichever side. 1000 and 1001 do not mean that the call is over: a session that expires
-    is closed with 1001."""
+    """The socket was closed by either side. 1000 and 1001 do not end the call: the service closes expired sessions with
+    1001."""
 
     def __init__(self, code: int, reason: str) -> None:
-        super().__init__(f"the voice socket closed: {code} {reason}".rstrip(), retry=True, code=code, reason=reason)
+        super().__init__(f"voice socket closed: {code} {reason}".rstrip(), retry=True, code=code, reason=reason)
         self.close_code = code
 
 
 class Listener(Protocol):
-    """Who a socket's messages are for. None of these may block or raise."""
+    """Receives the messages of a socket. The methods must not block or raise."""
 
     def on_message(self, message: memoryview | bytes) -> None:
-        """One whole message. The memory behind it is used again as soon as this returns."""
+        """One complete message. Its memory is reused after the method returns."""
         ...
 
     def on_writable(self) -> None:
-        """What was kept back while `writable` was False may go now."""
+        """`writable` is True again."""
         ...
 
     def on_lost(self, why: SocketClosedError) -> None:
-        """Once; nothing comes after it."""
+        """Called once, last."""
         ...
 
 
 class VoiceSocket(WSListener):
-    """An open socket. What arrives before there is a listener is kept for it."""
+    """An open socket. Messages that arrive before `listen` are kept for the listener."""
 
     def __init__(self) -> None:
         self.writable = True
-        """False while the service does not take what we send; whatever is sent meanwhile waits in memory."""
+        """False while the service does not read; messages sent meanwhile are buffered in memory."""
         self.lost: SocketClosedError | None = None
-        self.send: Callable[[bytes], None] = _nowhere
-        """One text message. On a lost socket it goes nowhere: the listener learns of the loss by itself."""
+        self.send: Callable[[bytes], None] = _not_open
+        """Send a text message. On a lost socket it is dropped; the listener is notified of the loss separately."""
         self._transport: WSTransport | None = None
         self._listener: Listener | None = None
         self._early: list[bytes] = []
@@ -93,10 +93,10 @@ class VoiceSocket(WSListener):
             listener.on_lost(self.lost)
 
     async def close(self) -> None:
-        """Say goodbye and wait a moment for the answer; then the socket is gone in any case."""
+        """Closing handshake; after `CLOSE_S` the connection is aborted."""
         assert self._transport is not None
         self._transport.send_close(WSCloseCode.OK)
-        # Why it was lost, if it was, is told by `lost`; here it must only be asked for once.
+        # `lost` has the reason of a loss; the exception must be retrieved here nevertheless.
         with contextlib.suppress(TimeoutError, WSError):
             async with asyncio.timeout(CLOSE_S):
                 await self._transport.wait_disconnected()
@@ -113,7 +113,7 @@ class VoiceSocket(WSListener):
         if self.lost is not None:
             return
         if frame.rsv1 or frame.rsv2 or frame.rsv3:
-            raise WSProtocolError(WSCloseCode.PROTOCOL_ERROR, "an extension that was not agreed on")
+            raise WSProtocolError(WSCloseCode.PROTOCOL_ERROR, "reserved bits without a negotiated extension")
         kind = frame.msg_type
         if kind == _TEXT and frame.fin and self._fragments is None and self._listener is not None:
             self._listener.on_message(frame.get_payload_as_memoryview())
@@ -125,9 +125,9 @@ class VoiceSocket(WSListener):
             self._closed_by_peer(transport, frame.get_payload_as_bytes())
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
-        # Its stub says that there always is one.
+        # The stub declares it as always present.
         closing = cast(WSCloseHandshake | None, transport.close_handshake)
-        self._tell_lost(LOST, closing.sent.reason if closing is not None and closing.sent is not None else "")
+        self._set_lost(LOST, closing.sent.reason if closing is not None and closing.sent is not None else "")
 
     def pause_writing(self) -> None:
         self.writable = False
@@ -140,7 +140,7 @@ class VoiceSocket(WSListener):
     # --
     def _begin(self, frame: WSFrame) -> None:
         if self._fragments is not None:
-            raise WSProtocolError(WSCloseCode.PROTOCOL_ERROR, "a message within another")
+            raise WSProtocolError(WSCloseCode.PROTOCOL_ERROR, "a new message before the end of a fragmented one")
         if frame.fin:
             self._deliver(frame.get_payload_as_memoryview())
         else:
@@ -148,10 +148,10 @@ class VoiceSocket(WSListener):
 
     def _continue(self, frame: WSFrame) -> None:
         if self._fragments is None:
-            raise WSProtocolError(WSCloseCode.PROTOCOL_ERROR, "the rest of no message")
+            raise WSProtocolError(WSCloseCode.PROTOCOL_ERROR, "continuation frame without a message")
         self._fragments += frame.get_payload_as_memoryview()
         if len(self._fragments) > MAX_MESSAGE_BYTES:
-            raise WSProtocolError(WSCloseCode.MESSAGE_TOO_BIG, f"a message of more than {MAX_MESSAGE_BYTES} bytes")
+            raise WSProtocolError(WSCloseCode.MESSAGE_TOO_BIG, f"message longer than {MAX_MESSAGE_BYTES} bytes")
         if frame.fin:
             whole, self._fragments = self._fragments, None
             self._deliver(memoryview(whole))
@@ -164,11 +164,11 @@ class VoiceSocket(WSListener):
 
     def _closed_by_peer(self, transport: WSTransport, payload: bytes) -> None:
         code = int.from_bytes(payload[:2], "big") if len(payload) >= 2 else _NO_CODE
-        self._tell_lost(code, payload[2:].decode(errors="replace"))
+        self._set_lost(code, payload[2:].decode(errors="replace"))
         transport.send_close(WSCloseCode.OK)
         transport.disconnect()
 
-    def _tell_lost(self, code: int, reason: str) -> None:
+    def _set_lost(self, code: int, reason: str) -> None:
         if self.lost is not None:
             return
         self.lost = SocketClosedError(code, reason)
@@ -176,17 +176,17 @@ class VoiceSocket(WSListener):
             self._listener.on_lost(self.lost)
 
 
-def _nowhere(message: bytes) -> None:
+def _not_open(message: bytes) -> None:
     raise RuntimeError("the voice socket is not open yet")
 
 
 async def connect(
     request: ConnectRequest, *, open_timeout_s: float, ping_interval_s: float, tls: ssl.SSLContext | None = None
 ) -> VoiceSocket:
-    """Raises `AuthError` on 401 and `OutsideError` on everything else that is no open socket.
+    """Raises `AuthError` on 401, and `OutsideError` on any other failure.
 
-    `open_timeout_s` is for all of it: name, TCP, TLS and handshake. A wss address without `tls` gets a context of its
-    own. No proxy of the environment is used.
+    `open_timeout_s` covers name resolution, TCP, TLS and handshake. Without `tls`, a wss address uses a new default
+    context. Proxy settings of the environment are ignored.
     """
     address = _address(request)
     socket = VoiceSocket()
@@ -195,46 +195,50 @@ async def connect(
         async with asyncio.timeout(open_timeout_s):
             status = await handshake.run(address, tls)
     except TimeoutError as error:
-        raise OutsideError("Voice Live did not answer the handshake in time", retry=True) from error
+        raise OutsideError(
+            f"Voice Live did not answer the handshake within {open_timeout_s:g} s", retry=True
+        ) from error
     except (OSError, WSError) as error:
-        raise OutsideError(f"Voice Live cannot be reached: {error}", retry=True) from error
+        raise OutsideError(f"Voice Live is unreachable: {error}", retry=True) from error
     if status != 101:
         raise _refused(status, handshake.body, handshake.retry_after_s)
     return socket
 
 
 def trusted_certificates(endpoint: str) -> ssl.SSLContext | None:
-    """For `connect`, when the endpoint is reached by TLS: what the system trusts, with names checked. Takes a while."""
+    """Default TLS context for `connect`, None without TLS. Slow: it loads the trusted certificates of the system."""
     return ssl.create_default_context() if urlsplit(endpoint).scheme in ("https", "wss") else None
 
 
 def _address(request: ConnectRequest) -> SplitResult:
-    """Raises `OutsideError` for what is no address, or no header."""
+    """Raises `OutsideError` if the URL or a header is not valid."""
     try:
         address = urlsplit(request.url)
         usable = address.scheme in ("ws", "wss") and bool(address.hostname) and (address.port or 1) > 0
     except ValueError:
         usable = False
     if not usable:
-        raise OutsideError("the endpoint of Voice Live is no address", retry=False)
+        raise OutsideError("the endpoint of Voice Live is not a valid URL", retry=False)
     for name, value in request.headers.items():
         if not value.isprintable() or not value.isascii():
-            raise OutsideError(f"the value of the header {name} is no header value", retry=False)
+            raise OutsideError(
+                f"the value of the header {name} contains characters that are not printable ASCII", retry=False
+            )
     return address
 
 
 def _websocket(
     socket: VoiceSocket, address: SplitResult, request: ConnectRequest, ping_interval_s: float
 ) -> WSProtocol:
-    """A ping goes every `ping_interval_s`; its pong is due in half of that."""
+    """Sends a ping every `ping_interval_s` and expects its pong within half of that."""
     return WSProtocol(
         address.netloc.rpartition("@")[2],
         f"{address.path or '/'}?{address.query}".rstrip("?"),
-        True,  # the client's side
+        True,  # client side
         lambda: socket,
         _quiet_log(),
         True,  # an exception ends the connection
-        None,  # time-out of the handshake: ours covers more
+        None,  # handshake timeout: `open_timeout_s` covers more
         True,
         ping_interval_s / 2,
         ping_interval_s / 2,
@@ -247,7 +251,7 @@ def _websocket(
 
 
 def _quiet_log() -> logging.Logger:
-    """picows tells of every connection; the relay does so itself, with the call's id."""
+    """picows logs every connection; so does the relay, with the call id."""
     log = logging.getLogger("picows.voice_live")
     log.setLevel(logging.WARNING)
     return log

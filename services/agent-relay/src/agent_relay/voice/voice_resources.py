@@ -1,7 +1,6 @@
-"""The Voice Live resources that calls may use: the first by preference, the others when it has no connection left.
+"""The Voice Live resources of a relay: the first is preferred, the others are used when it has no connection left.
 
-What one process learns of a resource (it refuses connections, it forbids them) holds for the whole fleet, by the quota
-in Redis.
+A resource that refuses connections is paused for the whole fleet, by the quota in Redis.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from typing import Final
 
 from agent_relay import metrics
 from agent_relay.core.protocol.voice_target import VoiceTarget
-from agent_relay.voice.connection_quota import Quota, Urgency
+from agent_relay.voice.connection_quota import ConnectionQuota, Urgency
 from agent_relay.voice.voice_link import Dialer
 from agent_relay.voice.voice_live_client import VoiceSocket
 from bridge_common.base.errors import AuthError, OutsideError
@@ -22,9 +21,9 @@ from bridge_common.base.log import fields
 log = logging.getLogger(__name__)
 
 BUSY_S: Final = 0.5
-"""A resource that answers 429 without saying for how long is left alone for so long."""
+"""Pause after 429 without `Retry-After`."""
 FORBIDDEN_S: Final = 10.0
-"""One that forbids the connection, until somebody has given the role."""
+"""Pause after 401 or 403, which last until an operator assigns the role."""
 _ROLES: Final = (
     "give the relay's identity the role Cognitive Services User (a97b65f3-24c7-4388-baec-2e87135dc908) on this "
     "resource, and for agents also Foundry User (53ca6127-db72-4b80-b1b0-d745d6d5456d)"
@@ -32,7 +31,7 @@ _ROLES: Final = (
 
 
 class NoConnectionError(OutsideError):
-    """No resource takes a connection now; the soonest may in `wait_s`."""
+    """No resource accepts a connection now; the first may accept one after `wait_s`."""
 
     def __init__(self, message: str, wait_s: float) -> None:
         super().__init__(message, retry=True)
@@ -43,15 +42,15 @@ class NoConnectionError(OutsideError):
 class OpenedSocket:
     socket: VoiceSocket
     resource: str
-    """Its name: the host."""
+    """Host (and port)."""
 
 
 @dataclass(frozen=True, slots=True)
 class VoiceResources:
-    """At least one dialer; all connect in the same way, with the same agent or model."""
+    """`dialers`: at least one, all with the same mode and the same agent or model."""
 
     dialers: Sequence[Dialer]
-    quota: Quota
+    quota: ConnectionQuota
 
     @property
     def target(self) -> VoiceTarget:
@@ -60,9 +59,9 @@ class VoiceResources:
     async def dial(
         self, request_id: str, urgency: Urgency, *, conversation_id: str = "", begun_on: str = ""
     ) -> OpenedSocket:
-        """An open socket. A conversation goes on only on the resource that it was `begun_on`, which is asked first.
+        """`begun_on`: the resource of the conversation, which is tried first; no other can resume `conversation_id`.
 
-        Raises `AuthError` or `OutsideError`; `NoConnectionError` when it makes no sense to ask before some time.
+        Raises `AuthError` or `OutsideError`, and `NoConnectionError` if no resource accepts a connection now.
         """
         failure: AuthError | OutsideError | None = None
         later: NoConnectionError | None = None
@@ -70,23 +69,25 @@ class VoiceResources:
             grant = await self.quota.take(dialer.resource, urgency)
             if not grant.token:
                 metrics.QUOTA_WAITS.labels(dialer.resource, urgency.name.lower()).inc()
-                later = _sooner(later, NoConnectionError(f"{dialer.resource} takes no connection now", grant.wait_s))
+                later = _sooner(later, NoConnectionError(f"no connection left on {dialer.resource}", grant.wait_s))
                 continue
-            at_home = begun_on in ("", dialer.resource)
+            resumes = begun_on in ("", dialer.resource)
             try:
-                socket = await dialer.dial(request_id, conversation_id if at_home else "")
+                socket = await dialer.dial(request_id, conversation_id if resumes else "")
             except (AuthError, OutsideError) as error:
                 await self.quota.give_back(dialer.resource, grant)
-                if await self.leave_alone(dialer.resource, error):
+                if await self.pause_after(dialer.resource, error):
                     later = _sooner(later, NoConnectionError(error.message, pause_s(error)))
                 else:
                     failure = error
             else:
                 return OpenedSocket(socket, dialer.resource)
-        raise failure or later or NoConnectionError("there is no resource", BUSY_S)
+        refusal = failure or later
+        assert refusal is not None, "there is at least one dialer"
+        raise refusal
 
-    async def leave_alone(self, resource: str, error: AuthError | OutsideError) -> bool:
-        """Whether the resource has to be left alone after this refusal; then all of the fleet does."""
+    async def pause_after(self, resource: str, error: AuthError | OutsideError) -> bool:
+        """Pause the resource for the whole fleet if the refusal concerns the resource; return whether it does."""
         for_s = pause_s(error)
         if not for_s:
             return False
@@ -95,25 +96,19 @@ class VoiceResources:
             where = {"resource": resource, "for_s": for_s, "error": error.message}
             metrics.PAUSES.labels(resource, str(status)).inc()
             if status in (401, 403):
-                log.error("Voice Live forbids the connection", extra=fields(**where, remedy=_ROLES))
+                log.error("access to Voice Live resource denied; paused", extra=fields(**where, remedy=_ROLES))
             else:
-                log.warning("Voice Live is left alone for a while", extra=fields(**where))
+                log.warning("Voice Live resource paused", extra=fields(**where))
         return True
 
 
 def pause_s(error: AuthError | OutsideError) -> float:
-    """How long a resource that refused like this is left alone; 0: it need not be."""
-    match error.details.get("status"):
-        case 401 | 403:
-            return FORBIDDEN_S
-        case 429:
-            return _told(error) or BUSY_S
-    return _told(error)
-
-
-def _told(error: AuthError | OutsideError) -> float:
-    """The server's `Retry-After`."""
-    return error.retry_after_s if isinstance(error, OutsideError) else 0.0
+    """Seconds for which the resource should be paused after this refusal; 0 if it need not be paused."""
+    status = error.details.get("status")
+    if status in (401, 403):
+        return FORBIDDEN_S
+    retry_after_s = error.retry_after_s if isinstance(error, OutsideError) else 0.0
+    return retry_after_s or (BUSY_S if status == 429 else 0.0)
 
 
 def _sooner(one: NoConnectionError | None, other: NoConnectionError) -> NoConnectionError:

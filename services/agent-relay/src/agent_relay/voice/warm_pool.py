@@ -1,7 +1,7 @@
-"""Voice sessions that are configured before there is a call for them, so that a call need not wait for one.
+"""Voice sessions that are configured in advance, so that a new call does not wait for the handshake.
 
-A session that nobody took is replaced before it is old: a call must not meet the end of its hour, nor a service that
-forgets silent sessions. Each session has a conversation of its own, which nobody has spoken in.
+Unused sessions are replaced regularly, so that a call does not get a session that expires soon or that the service has
+dropped as idle. Each session has its own, empty conversation.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Final
 
 from agent_relay import metrics
 from agent_relay.core.dialog.session_profile import SessionProfile
+from agent_relay.core.protocol.session_refusal import refused_session
 from agent_relay.core.protocol.session_setup import SessionSetup
 from agent_relay.core.protocol.voice_codec import decode, encode
 from agent_relay.core.protocol.voice_events import SessionUpdated
@@ -25,22 +26,22 @@ from agent_relay.voice.voice_live_client import SocketClosedError, VoiceSocket
 from agent_relay.voice.voice_resources import NoConnectionError, VoiceResources
 from bridge_common.base.errors import BridgeError, FrameError, OutsideError
 from bridge_common.base.log import fields
-from bridge_common.base.retry import Backoff, Delays
+from bridge_common.base.outage_logger import OutageLogger
+from bridge_common.base.retry import Backoff, repeat
 
 log = logging.getLogger(__name__)
 
 MOST_AGE_S: Final = 240.0
-SHARE_OF_LIFE: Final = 4
-"""A session waits at most for this part of the time until it expires."""
+FRACTION_OF_LIFE: Final = 4
+"""A session is replaced after this fraction (1/4) of the time until it expires."""
 _CONFIGURE_S: Final = 8.0
 _STEADY_S: Final = 30.0
-"""A session that was lost sooner counts as a failed attempt."""
-_TAKEN: Final = "taken"
+"""A session that was lost earlier counts as a failed attempt."""
 BACKOFF: Final = Backoff(first_s=0.5, most_s=30.0)
 
 
 class WarmSession:
-    """Listens to its socket until a call's link does."""
+    """Listens to its socket until the link of a call replaces it as the listener."""
 
     def __init__(self, socket: VoiceSocket, resource: str, request_id: str, setup: SessionSetup) -> None:
         self.socket = socket
@@ -49,7 +50,7 @@ class WarmSession:
         self.setup = setup
         loop = asyncio.get_running_loop()
         self._configured: asyncio.Future[SessionUpdated] = loop.create_future()
-        self._over: asyncio.Future[str] = loop.create_future()
+        self._taken_or_lost = asyncio.Event()
 
     @property
     def configured(self) -> SessionUpdated:
@@ -67,16 +68,18 @@ class WarmSession:
             async with asyncio.timeout(_CONFIGURE_S):
                 await self._configured
         except TimeoutError as error:
-            raise OutsideError("the voice session was not configured in time", retry=True) from error
+            message = f"the voice session was not configured within {_CONFIGURE_S:g} s"
+            raise OutsideError(message, retry=True) from error
 
-    async def until_over(self, within_s: float) -> str:
-        """Why it need not be kept any more; "" when it has only grown old."""
-        await asyncio.wait([self._over], timeout=within_s)
-        return self._over.result() if self._over.done() else ""
+    async def taken_or_lost(self, within_s: float) -> bool:
+        try:
+            async with asyncio.timeout(within_s):
+                return await self._taken_or_lost.wait()
+        except TimeoutError:
+            return False
 
-    def end(self, why: str) -> None:
-        if not self._over.done():
-            self._over.set_result(why)
+    def take(self) -> None:
+        self._taken_or_lost.set()
 
     # -- voice_live_client.Listener
     def on_message(self, message: memoryview | bytes) -> None:
@@ -93,16 +96,15 @@ class WarmSession:
             return
         for answer in self.setup.answer(event):
             self.socket.send(encode(answer))
-        if self.setup.hopeless:
-            self._fail(OutsideError(f"session.update refused: {self.setup.error}", retry=False))
+        if self.setup.failed:
+            self._fail(OutsideError(f"Voice Live refused session.update: {self.setup.error}", retry=False))
 
     def on_writable(self) -> None:
         pass
 
     def on_lost(self, why: SocketClosedError) -> None:
-        reason = f"Voice Live refused the session: {self.setup.error}" if self.setup.error else why.message
-        self._fail(OutsideError(reason, retry=True))
-        self.end(why.message)
+        self._fail(refused_session(self.setup.error) if self.setup.error else why)
+        self._taken_or_lost.set()
 
     def _fail(self, why: OutsideError) -> None:
         if not self._configured.done():
@@ -111,106 +113,109 @@ class WarmSession:
 
 @dataclass(frozen=True, slots=True)
 class WarmPoolConfig:
-    """How many sessions to keep, and how each is opened and configured."""
+    """`count`: number of sessions in the pool."""
 
     voice: VoiceResources
-    plan: SessionProfile
+    profile: SessionProfile
     count: int
     most_age_s: float = MOST_AGE_S
     backoff: Backoff = BACKOFF
 
 
 class WarmPool:
-    """`run` keeps them until cancelled; what fails there is no call's concern. Without a shelf there are none."""
+    """`run` keeps the pool filled until it is canceled. Its failures do not affect calls. None: an empty pool."""
 
-    def __init__(self, shelf: WarmPoolConfig | None = None) -> None:
-        self._shelf = shelf
+    def __init__(self, config: WarmPoolConfig | None = None) -> None:
+        self._config = config
         self._ready: deque[WarmSession] = deque()
+        self._outage = OutageLogger(log, begun="warm voice session not opened", over="warm voice sessions open again")
 
     def __len__(self) -> int:
         return len(self._ready)
 
     def take(self, suits: Callable[[SessionSetup], bool]) -> WarmSession | None:
-        """The session that waits for the longest time, of those that suit: it is the caller's from now on."""
+        """Remove the oldest suitable session from the pool. The caller has to close it."""
         for session in self._ready:
             if session.socket.lost is None and suits(session.setup):
-                self._ready.remove(session)
-                session.end(_TAKEN)
-                metrics.WARM_SESSIONS.set(len(self._ready))
+                self._remove(session)
+                session.take()
                 return session
         return None
 
     async def run(self) -> None:
-        if self._shelf is None:
+        if self._config is None:
             return
         async with asyncio.TaskGroup() as tasks:
-            for _ in range(self._shelf.count):
-                tasks.create_task(self._keep_one(self._shelf))
+            for number in range(self._config.count):
+                tasks.create_task(self._keep_one(self._config, number))
 
-    async def _keep_one(self, shelf: WarmPoolConfig) -> None:
-        waits: Delays | None = None
-        while True:
-            began = asyncio.get_running_loop().time()
-            failure = await self._one(shelf)
-            now = asyncio.get_running_loop().time()
-            if not failure or now - began > _STEADY_S:
-                waits = None
-            if not failure:
-                continue
-            if waits is None:
-                waits = shelf.backoff.delays()
-                log.warning("no warm voice session", extra=fields(error=failure))
-            await asyncio.sleep(waits.after_failure(now) or shelf.backoff.most_s)
+    async def _keep_one(self, config: WarmPoolConfig, number: int) -> None:
+        async def one() -> float:
+            await self._one(config, number)
+            return 0.0
 
-    async def _one(self, shelf: WarmPoolConfig) -> str:
-        """A session from its handshake until it was taken, grew old or was lost; why, when it failed."""
+        await repeat(one, config.backoff, self._outage, errors=Exception, task=number)
+
+    async def _one(self, config: WarmPoolConfig, number: int) -> None:
+        """A session from its handshake until it was taken, became too old or was lost. Raises its failure."""
+        session = await self._opened(config)
+        self._ready.append(session)
+        metrics.WARM_SESSIONS.set(len(self._ready))
+        age_s = _most_age_s(config, session)
         try:
-            session = await open_session(shelf.voice, shelf.plan)
-        except NoConnectionError as error:
-            await asyncio.sleep(error.wait_s)
-            return error.message
-        except BridgeError as error:
-            return error.message
-        except Exception:
-            log.exception("warm voice session failed")
-            return "see the log"
-        try:
-            self._ready.append(session)
-            metrics.WARM_SESSIONS.set(len(self._ready))
-            why = await session.until_over(_wait_s(shelf, session))
+            if not await session.taken_or_lost(min(age_s, _STEADY_S)):
+                self._outage.worked(task=number)
+                await session.taken_or_lost(age_s - _STEADY_S)
+            elif session.socket.lost is not None and session in self._ready:
+                raise session.socket.lost
         finally:
             if session in self._ready:
-                self._ready.remove(session)
-                metrics.WARM_SESSIONS.set(len(self._ready))
+                self._remove(session)
                 await session.socket.close()
-        return "" if why == _TAKEN else why
+
+    async def _opened(self, config: WarmPoolConfig) -> WarmSession:
+        try:
+            return await open_session(config.voice, config.profile)
+        except NoConnectionError as error:
+            await asyncio.sleep(error.wait_s)
+            raise
+        except Exception as error:
+            if not isinstance(error, BridgeError):
+                log.exception("warm voice session failed")
+            raise
+
+    def _remove(self, session: WarmSession) -> None:
+        self._ready.remove(session)
+        metrics.WARM_SESSIONS.set(len(self._ready))
 
 
 async def open_session(
     voice: VoiceResources,
-    plan: SessionProfile,
-    urgency: Urgency = Urgency.SPARE,
+    profile: SessionProfile,
+    urgency: Urgency = Urgency.BACKGROUND,
     *,
     conversation_id: str = "",
     begun_on: str = "",
 ) -> WarmSession:
-    """A session that is configured and waits for a call. Raises `BridgeError`."""
+    """A configured session. Raises `BridgeError`, after pausing the resource if the refusal concerns it."""
     request_id = str(uuid.uuid4())
     opened = await voice.dial(request_id, urgency, conversation_id=conversation_id, begun_on=begun_on)
     socket = opened.socket
-    session = WarmSession(socket, opened.resource, request_id, SessionSetup(plan.session, plan.essential_session))
+    session = WarmSession(socket, opened.resource, request_id, SessionSetup(profile.session, profile.essential_session))
     try:
         await session.configure()
-    except BaseException:
+    except BaseException as error:
         await socket.close()
+        if isinstance(error, OutsideError):
+            await voice.pause_after(opened.resource, error)
         raise
     log.info("warm voice session", extra=fields(request_id=request_id, session_id=session.configured.session_id))
     return session
 
 
-def _wait_s(shelf: WarmPoolConfig, session: WarmSession) -> float:
+def _most_age_s(config: WarmPoolConfig, session: WarmSession) -> float:
     expires_at_s = session.configured.expires_at_s
     if not expires_at_s:
-        return shelf.most_age_s
-    # Not less, whatever the clocks say: each replacement is a connection of the few that a minute allows.
-    return min(shelf.most_age_s, max((expires_at_s - time.time()) / SHARE_OF_LIFE, _STEADY_S))
+        return config.most_age_s
+    # The minimum limits the connections that this takes of the quota if the clocks differ.
+    return min(config.most_age_s, max((expires_at_s - time.time()) / FRACTION_OF_LIFE, _STEADY_S))

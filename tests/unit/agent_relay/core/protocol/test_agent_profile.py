@@ -20,7 +20,7 @@ def _target(mode: Mode, model: str = "") -> VoiceTarget:
 MODEL = _target(Mode.MODEL, "gpt-4.1")
 
 
-def test_a_phone_line_of_a_model() -> None:
+def test_the_session_of_a_model() -> None:
     session = session_update(AgentProfile(instructions="Be kind."), MODEL)
     assert session == {
         "modalities": ["text", "audio"],
@@ -51,7 +51,7 @@ def test_an_agent_has_its_own_instructions(mode: Mode) -> None:
     assert session["turn_detection"]["type"] == "azure_semantic_vad_multilingual"
 
 
-def test_azure_openai_knows_nothing_of_azure_speech() -> None:
+def test_azure_openai_has_no_fields_of_azure_speech() -> None:
     session = session_update(AgentProfile(), _target(Mode.AZURE_OPENAI))
     assert session["voice"] == "alloy"
     assert session["turn_detection"]["type"] == "server_vad"
@@ -94,23 +94,23 @@ def test_azure_openai_ga_has_a_nested_session() -> None:
     }
 
 
-def test_azure_openai_ga_gets_nothing_of_azure_speech() -> None:
+def test_azure_openai_ga_has_no_fields_of_azure_speech() -> None:
     session = session_update(AgentProfile(), _target(Mode.AZURE_OPENAI_GA))
     assert set(session["audio"]["input"]) == {"format", "turn_detection", "transcription"}
     assert session["audio"]["output"]["voice"] == "alloy"
 
 
-def test_native_models_transcribe_by_their_own() -> None:
+def test_native_models_use_their_own_transcription() -> None:
     session = session_update(AgentProfile(), _target(Mode.MODEL, "gpt-realtime"))
     assert session["input_audio_transcription"] == {"model": "whisper-1"}
 
 
-def test_azure_realtime_takes_only_its_own_voices() -> None:
+def test_azure_realtime_accepts_only_its_own_voices() -> None:
     session = session_update(AgentProfile(), _target(Mode.MODEL, "azure-realtime"))
     assert session["voice"]["type"] == "azure-realtime-native"
 
 
-def test_turn_detection_is_merged_unless_it_is_of_another_type() -> None:
+def test_turn_detection_is_merged_unless_its_type_differs() -> None:
     merged = turn_detection(AgentProfile(turn_detection={"silence_duration_ms": 300}), MODEL)
     assert (merged["type"], merged["silence_duration_ms"]) == ("azure_semantic_vad_multilingual", 300)
     other = turn_detection(AgentProfile(turn_detection={"type": "semantic_vad", "eagerness": "low"}), MODEL)

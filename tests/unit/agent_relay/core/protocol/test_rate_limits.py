@@ -70,7 +70,7 @@ def test_a_message_without_a_wait_has_none(message: str) -> None:
 
 
 @given(st.text(max_size=80), st.text(max_size=80))
-def test_any_text_is_read(before: str, after: str) -> None:
+def test_any_text_is_accepted(before: str, after: str) -> None:
     hint = retry_hint_s(f"{before} try again in {after}")
     assert hint is None or hint >= 0
 
@@ -87,12 +87,12 @@ def test_any_text_is_read(before: str, after: str) -> None:
         "429",
     ],
 )
-def test_a_rate_limit_is_known_by_its_code(code: str) -> None:
+def test_codes_of_rate_limits(code: str) -> None:
     assert is_rate_limit(code)
 
 
 @pytest.mark.parametrize(
     "code", ["", "insufficient_quota", "server_error", "invalid_request_error", "max_output_tokens"]
 )
-def test_what_waiting_does_not_help_is_no_rate_limit(code: str) -> None:
+def test_other_errors_are_not_rate_limits(code: str) -> None:
     assert not is_rate_limit(code)

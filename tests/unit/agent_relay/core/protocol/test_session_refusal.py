@@ -45,7 +45,7 @@ def test_refusals_of_the_content_pause_nothing(line: str) -> None:
     assert "role" not in error.remedy
 
 
-def test_a_fault_of_the_service_passes() -> None:
+def test_a_fault_of_the_service_is_retried() -> None:
     error = refused_session("server_error: The server had an error")
     assert not isinstance(error, RefusedSessionError)
     assert (error.retry, pause_s(error)) == (True, 0)
@@ -59,5 +59,5 @@ def test_a_fault_of_the_service_passes() -> None:
         ("slow_down", "rate_limit_error", "rate_limit_error: m"),
     ],
 )
-def test_the_type_is_named_where_the_code_says_less(code: str, kind: str, line: str) -> None:
+def test_the_type_replaces_a_less_specific_code(code: str, kind: str, line: str) -> None:
     assert error_line(ErrorEvent(code, "m", "", "", kind)) == line

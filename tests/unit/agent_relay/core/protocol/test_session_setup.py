@@ -47,33 +47,33 @@ def test_without_a_name_only_the_essentials_stay() -> None:
     assert setup.refusals == ["all but the essentials: invalid_request_error"]
 
 
-def test_attempts_are_bounded_and_begin_anew_with_a_socket() -> None:
+def test_attempts_are_bounded_and_restart_with_a_socket() -> None:
     setup = _begun()
     asked = 1
     while setup.answer(_refusal()):
         asked += 1
         assert asked < 10
     assert asked == ATTEMPTS
-    assert setup.hopeless
+    assert setup.failed
     setup.begin()
     assert _sessions(setup.answer(CREATED)) == [SESSION]
     assert setup.refusals == []
 
 
-def test_only_errors_about_the_session_make_it_simpler() -> None:
+def test_only_errors_about_the_session_remove_fields() -> None:
     assert _begun().answer(_refusal("session.voice", event_id=""))
     setup = _begun()
     assert setup.answer(_refusal(message="Missing required agent project name", event_id="")) == []
     assert "Missing required" in setup.error
-    assert not setup.hopeless
+    assert not setup.failed
     assert setup.answer(Other("rate_limits.updated")) == []
 
 
-def test_it_knows_what_it_was_asked_for() -> None:
+def test_it_compares_with_the_original_session() -> None:
     setup = _begun()
     setup.answer(_refusal("session.voice"))
-    assert setup.wants(dict(SESSION))
-    assert not setup.wants(ESSENTIAL)
+    assert setup.is_for(dict(SESSION))
+    assert not setup.is_for(ESSENTIAL)
 
 
 _FORMAT = {"type": "audio/pcm", "rate": 24_000}

@@ -19,11 +19,11 @@ ALL = (Form.PRE_GENERATED, Form.INSTRUCTIONS, Form.SYSTEM_ITEM)
         (Mode.AZURE_OPENAI, "2024-10-01-preview", ALL[1:]),
     ],
 )
-def test_what_each_way_to_connect_takes(mode: Mode, version: str, forms: tuple[Form, ...]) -> None:
+def test_the_forms_of_each_mode(mode: Mode, version: str, forms: tuple[Form, ...]) -> None:
     assert forms_for(VoiceTarget(mode=mode, endpoint="https://res", api_version=version)) == forms
 
 
-def test_what_is_sent() -> None:
+def test_the_events_of_each_form() -> None:
     before, request = spoken(Form.PRE_GENERATED, "Good morning.")
     message = {"type": "message", "role": "assistant", "content": [{"type": "text", "text": "Good morning."}]}
     assert (before, request) == (

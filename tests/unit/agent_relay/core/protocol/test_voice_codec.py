@@ -11,34 +11,38 @@ from agent_relay.core.protocol import voice_events as vl
 from agent_relay.core.protocol.voice_codec import decode, encode, encode_append
 from bridge_common.base.errors import FrameError
 
+_DELTA = '{"type":"response.audio.delta","response_id":"r","item_id":"i"'
+
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "fault"),
     [
-        "",
-        "nonsense",
-        "[]",
-        "3",
-        '"text"',
-        "{}",
-        '{"type":3}',
-        '{"type":"session.created"}',
-        '{"type":"session.created","session":[]}',
-        '{"type":"session.created","session":{"id":7}}',
-        '{"type":"session.created","session":{"id":"s","expires_at":"soon"}}',
-        '{"type":"session.created","session":{"id":"s","expires_at":true}}',
-        '{"type":"session.created","session":{"id":"s","expires_at":1e999}}',
-        '{"type":"response.audio.delta","response_id":"r","item_id":"i","delta":"####"}',
-        '{"type":"response.audio.delta","response_id":"r","item_id":"i","delta":"é"}',
-        '{"type":"response.audio.delta","response_id":"r","item_id":"i"}',
-        '{"type":"response.audio.delta","item_id":"i","delta":"AAAA"}',
-        '{"type":"response.done","response":{"id":"r"}}',
-        '{"type":"error","error":"boom"}',
-        "[" * 100_000,
+        ("", "not valid JSON"),
+        ("nonsense", "not valid JSON"),
+        ("[" * 100_000, "not valid JSON"),
+        ("[]", "not a JSON object, but list"),
+        ("3", "not a JSON object, but int"),
+        ('"text"', "not a JSON object, but str"),
+        ("{}", "`type` is missing"),
+        ('{"type":3}', "`type` is missing or not a string"),
+        ('{"type":"session.created"}', "`session` of session.created"),
+        ('{"type":"session.created","session":[]}', "`session` of session.created"),
+        ('{"type":"session.created","session":{"id":7}}', "`id`"),
+        ('{"type":"session.created","session":{"id":"s","expires_at":"soon"}}', "`expires_at`"),
+        ('{"type":"session.created","session":{"id":"s","expires_at":"\\ud800"}}', "`session` of session.created"),
+        ('{"type":"session.created","session":{"id":"s","expires_at":true}}', "`expires_at`"),
+        ('{"type":"session.created","session":{"id":"s","expires_at":1e999}}', "`expires_at`"),
+        (_DELTA + ',"delta":"####"}', "`delta` is not valid base64"),
+        (_DELTA + ',"delta":"é"}', "`delta` is not valid base64"),
+        (_DELTA + "}", "missing required field `delta`"),
+        ('{"type":"response.audio.delta","item_id":"i","delta":"AAAA"}', "`response_id`"),
+        ('{"type":"response.output_item.done","item":{"id":"i"}}', "`response_id`"),
+        ('{"type":"response.done","response":{"id":"r"}}', "`status`"),
+        ('{"type":"error","error":"boom"}', "`error` of error"),
     ],
 )
-def test_malformed_events_are_refused(text: str) -> None:
-    with pytest.raises(FrameError):
+def test_malformed_events_are_refused_with_the_field_at_fault(text: str, fault: str) -> None:
+    with pytest.raises(FrameError, match=fault):
         decode(text)
 
 
@@ -50,7 +54,7 @@ _CALL = {"response_id": "r", "item_id": "i", "output_index": 0, "call_id": "c", 
 
 
 def test_a_function_call_without_a_name_is_taken_from_its_item() -> None:
-    """OpenAI Realtime sends the name with the item alone."""
+    """OpenAI Realtime sends the name only with the item."""
     done = "response.function_call_arguments.done"
     assert decode(json.dumps({"type": done, **_CALL})) == vl.Other(done)
     item = {"id": "i", "type": "function_call", "status": "completed", "name": "f", "call_id": "c", "arguments": "{}"}
@@ -61,11 +65,16 @@ def test_a_function_call_without_a_name_is_taken_from_its_item() -> None:
     assert decode(json.dumps(cut_off)) == vl.ItemDone("r", "i")
 
 
-def test_unknown_events_are_passed_over() -> None:
+def test_a_delta_of_text_may_end_within_a_surrogate_pair() -> None:
+    event = '{"type":"response.audio_transcript.delta","response_id":"r","item_id":"i","delta":"so \\ud83d"}'
+    assert decode(event) == vl.AgentTranscriptDelta("r", "i", "so \ud83d")
+
+
+def test_unknown_events_are_not_errors() -> None:
     assert decode('{"type":"rate_limits.updated","rate_limits":[]}') == vl.Other("rate_limits.updated")
 
 
-def test_the_type_may_stand_anywhere_and_the_message_may_be_binary() -> None:
+def test_the_type_may_be_anywhere_and_the_message_may_be_binary() -> None:
     assert decode(b'{"item_id":"i","type":"input_audio_buffer.speech_started"}') == vl.SpeechStarted("i")
 
 
@@ -104,7 +113,7 @@ def test_append_is_what_a_json_encoder_would_write() -> None:
     }
 
 
-def test_a_delta_decodes_to_the_audio_that_went_in() -> None:
+def test_a_delta_decodes_to_its_audio() -> None:
     pcm = bytes(range(200))
     event = decode(
         json.dumps(
@@ -119,11 +128,11 @@ def test_a_delta_decodes_to_the_audio_that_went_in() -> None:
     assert event == vl.AudioDelta("r", "i", pcm)
 
 
-def test_client_events_are_text_as_it_is_spoken() -> None:
+def test_client_events_are_not_escaped_to_ascii() -> None:
     assert "Grüße" in encode(vl.create_message("user", "Grüße")).decode()
 
 
-def test_half_a_surrogate_pair_does_not_cost_the_message() -> None:
+def test_a_lone_surrogate_is_sent_as_a_question_mark() -> None:
     assert json.loads(encode(vl.create_message("user", "so \ud83d")))["item"]["content"][0]["text"] == "so ?"
 
 
@@ -158,8 +167,10 @@ def test_beta_and_ga_names_are_the_same_event(
 
 
 @pytest.mark.parametrize("index", [None, "1", True, 1.5, []])
-def test_audio_without_a_usable_content_index_is_of_the_first_part(index: object) -> None:
+def test_a_part_without_a_usable_content_index_is_the_first(index: object) -> None:
     assert decode(_delta(delta="AAA=", content_index=index)) == vl.AudioDelta("r", "i", b"\0\0")
+    text = {"type": "response.text.done", **_PART, "content_index": index, "text": "Hi"}
+    assert decode(json.dumps(text)) == vl.AgentTextDone("r", "i", "Hi")
 
 
 def _delta(**fields: object) -> str:
@@ -173,7 +184,7 @@ def test_escaped_base64_is_the_same_audio(pcm: bytes) -> None:
     assert decode(message) == vl.AudioDelta("r", "i", pcm)
 
 
-def test_a_message_may_be_a_view_of_a_buffer_that_is_used_again() -> None:
+def test_a_message_may_be_a_view_of_a_buffer_that_is_reused() -> None:
     for message, event in (
         (_delta(delta="AAABAA==", unknown={"a": [1]}), vl.AudioDelta("r", "i", b"\0\0\x01\0")),
         ('{"type":"response.created","response":{"id":"r"}}', vl.ResponseCreated("r")),
@@ -185,6 +196,6 @@ def test_a_message_may_be_a_view_of_a_buffer_that_is_used_again() -> None:
 
 
 @pytest.mark.parametrize("delta", ["AAA", "AA==AA", "AAAA\n", "A===", "=AAA", "AA AA", "AAAA####", None, 7, ["AAAA"]])
-def test_audio_that_is_no_base64_is_refused(delta: object) -> None:
+def test_audio_that_is_not_valid_base64_is_refused(delta: object) -> None:
     with pytest.raises(FrameError, match="`delta`"):
         decode(_delta(delta=delta))

@@ -5,7 +5,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from agent_relay.core.protocol.voice_target import (
-    WAYS,
+    MODES,
     ConnectRequest,
     Mode,
     TokenScope,
@@ -66,11 +66,11 @@ def test_an_agent_is_named_in_the_query_and_resumes_by_its_conversation() -> Non
     assert request.headers == {"x-ms-client-request-id": "req", "Authorization": "Bearer ai-token"}
 
 
-def test_what_is_not_set_is_not_sent() -> None:
+def test_unset_fields_are_not_sent() -> None:
     assert "conversation-id" not in _query(_request(TARGETS[Mode.AGENT]))
 
 
-def test_a_classic_agent_takes_both_tokens() -> None:
+def test_a_classic_agent_needs_both_tokens() -> None:
     request = _request(TARGETS[Mode.CLASSIC_AGENT], "conv_1")
     assert _query(request) == {
         "api-version": "2026-01-01-preview",
@@ -81,7 +81,7 @@ def test_a_classic_agent_takes_both_tokens() -> None:
     assert request.headers["Authorization"] == "Bearer cs-token"
 
 
-def test_a_model_takes_a_token_or_a_key() -> None:
+def test_a_model_accepts_a_token_or_a_key() -> None:
     target = TARGETS[Mode.MODEL]
     assert _request(target).headers["Authorization"] == "Bearer ai-token"
     with_key = VoiceTarget(mode=Mode.MODEL, endpoint=ENDPOINT, api_version="2026-07-15", model="m", api_key="k")
@@ -91,7 +91,7 @@ def test_a_model_takes_a_token_or_a_key() -> None:
     assert _query(request) == {"api-version": "2026-07-15", "model": "m"}
 
 
-def test_azure_openai_speaks_the_older_handshake() -> None:
+def test_azure_openai_has_the_older_handshake() -> None:
     request = _request(TARGETS[Mode.AZURE_OPENAI])
     assert urlsplit(request.url).path == "/openai/realtime"
     assert _query(request) == {"api-version": "2024-10-01-preview", "deployment": "gpt-4o-realtime-preview"}
@@ -127,7 +127,7 @@ def test_any_scheme_and_prefix(endpoint: str, begins: str) -> None:
     assert _request(target).url.startswith(begins)
 
 
-def test_fixed_text_is_known_from_its_version_on() -> None:
+def test_fixed_text_is_supported_from_its_version_on() -> None:
     def speaks(mode: Mode, version: str) -> bool:
         return VoiceTarget(mode=mode, endpoint="", api_version=version).speaks_fixed_text
 
@@ -137,16 +137,16 @@ def test_fixed_text_is_known_from_its_version_on() -> None:
     assert not speaks(Mode.AZURE_OPENAI, "2026-07-15")
 
 
-def test_every_mode_has_its_way() -> None:
-    assert set(WAYS) == set(Mode)
+def test_every_mode_has_its_spec() -> None:
+    assert set(MODES) == set(Mode)
 
 
 @pytest.mark.parametrize("text", ["", "res.azure.com", "ftp://res", "https://", "wss:///path"])
-def test_what_is_no_endpoint(text: str) -> None:
+def test_an_invalid_endpoint(text: str) -> None:
     assert not is_endpoint(text)
 
 
-def test_each_way_needs_the_tokens_of_its_scopes() -> None:
+def test_each_mode_needs_the_tokens_of_its_scopes() -> None:
     def scopes(mode: Mode, key: str = "") -> tuple[TokenScope, ...]:
         return VoiceTarget(mode=mode, endpoint="https://res", api_version="2026-07-15", api_key=key).scopes()
 

@@ -132,7 +132,7 @@ class Conversation:
         """Whether a session that was configured in advance can serve this call. A session that resumes a conversation
         by id must be opened with that id.
         """
-        return (self.profile.replays or not self.conversation_id) and setup.wants(self.profile.session)
+        return (self.profile.replays or not self.conversation_id) and setup.is_for(self.profile.session)
 
     def connected(self, now: float, *, resumes: bool = True) -> list[Command]:
         """A socket is open; the service sends the first event. `resumes`: its resource knows the conversation id."""

@@ -53,7 +53,7 @@ class VoiceSession:
         events = self._setup.answer(event)
         commands = sends(events)
         if isinstance(event, ErrorEvent):
-            if self._setup.hopeless:
+            if self._setup.failed:
                 return [Abandon(f"session.update refused: {self.refusal}", retry=False)]
             if events:
                 commands.insert(0, self._clock.notice("setting_refused", self._setup.refusals[-1], now))
@@ -88,4 +88,4 @@ class VoiceSession:
         """Probe a silent session; abandon one that does not answer or does not open in time."""
         if self._phase is Phase.OPENING and now >= self._since + OPENING_S:
             return [Abandon("the voice session was not configured in time")]
-        return self._keepalive.feel(due_since, now) if self.ready and due_since is not None else []
+        return self._keepalive.check(due_since, now) if self.ready and due_since is not None else []

@@ -1,7 +1,7 @@
-"""How an agent sounds, listens and greets: one profile of the YAML file, and the session.update made from it.
+"""An agent profile (voice, turn detection, greeting and so on), and the session.update for it.
 
-Names of fields and values of nested objects are Voice Live's own (Voice Live API reference 2026-07-15, session.update);
-a profile says only what it wants to be different.
+Nested objects have the fields of Voice Live (Voice Live API reference 2026-07-15, session.update). A profile contains
+only values that differ from the defaults.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from agent_relay.core.protocol.voice_target import Mode, VoiceTarget
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=20_000)]
 Dtmf = Literal["ignore", "agent", "transcript"]
-"""Where the keys go that the caller presses: nowhere; to the agent, while the transcript only counts them; to both."""
+"""Use of the caller's keys: `agent` sends them to the agent, but the transcript contains only their number;
+`transcript` includes them in both."""
 Json = dict[str, Any]
-"""An object of Voice Live's, passed through as it stands."""
+"""An object that is sent to Voice Live unchanged."""
 
 DEFAULT_VOICE: Final[Json] = {"type": "azure-standard", "name": "en-US-Ava:DragonHDLatestNeural", "temperature": 0.8}
 _TURNS: Final[Json] = {
@@ -37,7 +38,7 @@ class _Strict(BaseModel):
 
 
 class Greeting(_Strict):
-    """Either the words themselves or how the agent should find them."""
+    """Either a fixed text, or instructions for the agent (`say_how`)."""
 
     text: Text | None = None
     say_how: Text | None = None
@@ -47,23 +48,25 @@ class Greeting(_Strict):
     @model_validator(mode="after")
     def _one_of_both(self) -> Greeting:
         if (self.text is None) == (self.say_how is None):
-            raise ValueError("a greeting has either `text` or `say_how`")
+            raise ValueError(
+                "needs either `text` or `say_how`" if self.text is None else "has both `text` and `say_how`; keep one"
+            )
         return self
 
 
 class AgentProfile(_Strict):
     voice: Json | None = None
-    """None: a voice that goes with the model."""
+    """None: the default voice of the model."""
     language: str = Field(default="en-US", max_length=100)
-    """Of the transcription: one, or several with commas."""
+    """Languages of the transcription, separated by commas."""
     instructions: Text | None = None
-    """Model modes only; an agent has its own."""
+    """Model modes only; agents have their own instructions."""
     greeting: Greeting | None = Greeting(say_how="Use one short sentence and ask how you can help.")
     """None: the caller speaks first."""
     fallback_text: Text = "Sorry, something went wrong. Could you say that again?"
-    """Spoken when the agent could not answer twice."""
+    """Spoken after two responses of the agent failed."""
     turn_detection: Json = Field(default_factory=dict)
-    """Merged over a phone line's own."""
+    """Merged over the defaults for phone calls."""
     noise_reduction: Json | None = Field(default_factory=lambda: {"type": "azure_deep_noise_suppression"})
     echo_cancellation: Json | None = Field(default_factory=lambda: {"type": "server_echo_cancellation"})
     transcription: Json = Field(default_factory=dict)
@@ -73,15 +76,15 @@ class AgentProfile(_Strict):
     max_response_output_tokens: Annotated[int, Field(ge=1, le=4096)] | Literal["inf"] | None = None
     dtmf: Dtmf = "agent"
     transcript: bool = True
-    """False: nobody can read what is said, and what a relay has to know of it is deleted when the call ends."""
+    """False: the conversation is not readable, and the data that relays need of it is deleted when the call ends."""
 
 
 def session_update(profile: AgentProfile, target: VoiceTarget) -> Json:
-    """The `session` object for a phone line: 24 kHz PCM both ways, and only what this way to connect accepts."""
-    if target.way.ga:
+    """The `session` object: PCM at 24 kHz in both directions, and only fields that the target accepts."""
+    if target.spec.ga:
         return _ga_session(profile, target)
     if target.mode is Mode.AZURE_OPENAI:
-        return _azure_openai_session(profile)
+        return _azure_openai_session(profile, target)
     session: Json = {
         "modalities": ["text", "audio"],
         "voice": profile.voice or _voice_of(target.model),
@@ -95,30 +98,30 @@ def session_update(profile: AgentProfile, target: VoiceTarget) -> Json:
     }
     if profile.interim_response is not None:
         session["interim_response"] = profile.interim_response
-    if not target.way.agent:
-        session |= _of_the_model(profile)
+    if not target.spec.agent:
+        session |= _model_settings(profile)
     return session
 
 
 def turn_detection(profile: AgentProfile, target: VoiceTarget) -> Json:
-    """Sent whole: Voice Live takes its defaults again for every key that is left out."""
-    own = _TURNS if target.way.azure_voices else _TURNS_AZURE_OPENAI
+    """Complete, because Voice Live resets missing fields to its defaults."""
+    own = _TURNS if target.spec.azure_voices else _TURNS_AZURE_OPENAI
     if profile.turn_detection.get("type", own["type"]) != own["type"]:
-        # Another type knows other keys; of ours only those that every type has may stay.
+        # Other types have other fields; these two are common to all.
         own = {"create_response": True, "interrupt_response": True}
     return own | profile.turn_detection
 
 
 def essentials(session: Json) -> Json:
-    """What no call can do without, for a service that refuses the whole."""
+    """The part of a session that every call needs, for a service that refuses the complete session."""
     if "audio" in session:
-        audio = {way: {"format": settings["format"]} for way, settings in session["audio"].items()}
+        audio = {direction: {"format": settings["format"]} for direction, settings in session["audio"].items()}
         return {"type": session["type"], "output_modalities": session["output_modalities"], "audio": audio}
     kept = ("modalities", "input_audio_format", "input_audio_sampling_rate", "output_audio_format")
     return {name: session[name] for name in kept if name in session}
 
 
-def _of_the_model(profile: AgentProfile) -> Json:
+def _model_settings(profile: AgentProfile) -> Json:
     wanted = {
         "instructions": profile.instructions,
         "temperature": profile.temperature,
@@ -128,7 +131,7 @@ def _of_the_model(profile: AgentProfile) -> Json:
 
 
 def _ga_session(profile: AgentProfile, target: VoiceTarget) -> Json:
-    """OpenAI Realtime GA, without a temperature (`session.update` of the OpenAI API reference)."""
+    """`session.update` of OpenAI Realtime GA, which has no temperature."""
     pcm = {"type": "audio/pcm", "rate": 24_000}
     listening: Json = {
         "format": pcm,
@@ -155,15 +158,15 @@ def _openai_voice(profile: AgentProfile) -> str:
     return name if voice.get("type", "openai") == "openai" else "alloy"
 
 
-def _azure_openai_session(profile: AgentProfile) -> Json:
+def _azure_openai_session(profile: AgentProfile, target: VoiceTarget) -> Json:
     return {
         "modalities": ["text", "audio"],
         "voice": _openai_voice(profile),
         "input_audio_format": "pcm16",
         "output_audio_format": "pcm16",
-        "turn_detection": turn_detection(profile, _AZURE_OPENAI),
+        "turn_detection": turn_detection(profile, target),
         "input_audio_transcription": {"model": "whisper-1"} | profile.transcription,
-        **_of_the_model(profile),
+        **_model_settings(profile),
     }
 
 
@@ -175,6 +178,3 @@ def _transcription(profile: AgentProfile, model: str) -> Json:
     if model.startswith("gpt-realtime"):
         return {"model": "whisper-1"} | profile.transcription
     return {"model": "azure-speech", "language": profile.language} | profile.transcription
-
-
-_AZURE_OPENAI: Final = VoiceTarget(mode=Mode.AZURE_OPENAI, endpoint="", api_version="")

@@ -1,7 +1,7 @@
-"""Errors that refuse a voice session on its open socket: which sessions they concern, and what to check.
+"""Classifies errors that refuse a voice session on an open socket.
 
-Only codes that are known to concern the resource do: its rate, its budget, the credentials. An agent that cannot be had
-or a field that was refused concerns the sessions that ask for it.
+Rate limits, exhausted quotas and refused credentials concern the resource: no call can use it for a while. All other
+errors concern the session itself, for example an agent that does not exist or a field that was refused.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from agent_relay.core.protocol.voice_events import ErrorEvent
 from bridge_common.base.errors import OutsideError
 
 ATTEMPTS: Final = 2
-"""Sessions in a row that a call opens although their content is refused."""
+"""Limit of consecutive sessions that a call opens although their content is refused."""
 AGAIN_S: Final = 1.0
-"""Between them: the service may have been in trouble and said so badly."""
-SPENT_S: Final = 10.0
-"""A resource whose budget is spent is left alone for so long."""
-_SPENT: Final = re.compile(r"insufficient_?quota|quota_?exceeded|billing", re.IGNORECASE)
+"""Time between them: the error may have been a temporary fault of the service."""
+EXHAUSTED_S: Final = 10.0
+"""Pause of a resource whose quota is exhausted."""
+_EXHAUSTED: Final = re.compile(r"insufficient_?quota|quota_?exceeded|billing", re.IGNORECASE)
 _UNAUTHORIZED: Final = re.compile(r"unauthori[sz]ed|authentication|invalid_?(api_?)?key|^401$", re.IGNORECASE)
 _FORBIDDEN: Final = re.compile(r"^(forbidden|permission_?denied|access_?denied|403)$", re.IGNORECASE)
 _WRONG_TOKEN: Final = re.compile(r"authentication error|unauthorized to", re.IGNORECASE)
@@ -31,7 +31,7 @@ _FIELD: Final = re.compile(
 
 
 class RefusedSessionError(OutsideError):
-    """The session was refused for what it asks for; `remedy` states what to check."""
+    """The content of the session was refused. `remedy`: what to check."""
 
     def __init__(self, message: str, remedy: str) -> None:
         super().__init__(message, retry=True)
@@ -39,19 +39,19 @@ class RefusedSessionError(OutsideError):
 
 
 def error_line(event: ErrorEvent) -> str:
-    """Code and message; some errors have a type only, and a rate limit may be reported as either."""
+    """`code: message`, for `refused_session`. The type replaces a missing code, and any code if it is a rate limit."""
     code = event.kind if is_rate_limit(event.kind) else event.code or event.kind
     return f"{code}: {event.message}"
 
 
 def refused_session(line: str) -> OutsideError:
-    """`line`: of `error_line`. An error with a `status` concerns the resource."""
+    """`line`: from `error_line`. The result has a `status` if it concerns the resource."""
     code, _, message = line.partition(": ")
     text = f"Voice Live refused the session: {line}"
     if (wait := wait_s(code, "", message)) is not None:
         return OutsideError(text, retry=True, status=429, retry_after_s=wait)
-    if _SPENT.search(code):
-        return OutsideError(text, retry=True, status=429, retry_after_s=SPENT_S)
+    if _EXHAUSTED.search(code):
+        return OutsideError(text, retry=True, status=429, retry_after_s=EXHAUSTED_S)
     if _UNAUTHORIZED.search(code) or _WRONG_TOKEN.search(message):
         return OutsideError(text, retry=False, status=401)
     if _FORBIDDEN.search(code):

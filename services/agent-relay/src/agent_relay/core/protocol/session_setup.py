@@ -1,4 +1,4 @@
-"""Configuring a voice session: all that the profile wants, or what the service accepts of it."""
+"""Configures a voice session, without the fields of the profile that the service refuses."""
 
 from __future__ import annotations
 
@@ -20,39 +20,38 @@ _FIELD: Final = re.compile(r"'?session\.([a-z_]+(?:\.[a-z_]+)*)")
 
 
 class SessionSetup:
-    """From `session.created` to `session.updated` on one socket after the other."""
+    """`begin` is called for each new socket; its events until `session.updated` go into `answer`."""
 
     def __init__(self, session: Mapping[str, object], essential: Mapping[str, object]) -> None:
         self._wanted = self._session = session
         self._essential = essential
         self._attempts = 0
         self.error = ""
-        """What the service said last against this session."""
+        """Latest error of the service about this session."""
         self.refusals: list[str] = []
-        """What had to be left out, each with the code of the refusal."""
-        self.hopeless = False
-        """Nothing is left to try."""
+        """Fields that were left out, each with the error code."""
+        self.failed = False
+        """The session cannot be configured: `ATTEMPTS` updates were refused."""
 
     def begin(self) -> None:
-        """A new socket: everything is asked for again."""
         self._session, self._attempts = self._wanted, 0
-        self.error, self.refusals, self.hopeless = "", [], False
+        self.error, self.refusals, self.failed = "", [], False
 
-    def wants(self, session: Mapping[str, object]) -> bool:
+    def is_for(self, session: Mapping[str, object]) -> bool:
         return self._wanted == session
 
     def answer(self, event: ServerEvent) -> list[ClientEvent]:
-        """What to send on an event that came before `session.updated`."""
+        """Events to send in response to an event before `session.updated`."""
         if isinstance(event, SessionCreated):
             return [self._update()]
         if not isinstance(event, ErrorEvent):
             return []
         self.error = error_line(event)
         if not (event.event_id.startswith("update-") or _field_of(event)):
-            # Of an agent that cannot be had; the service closes the socket itself.
+            # The agent is not available; the service closes the socket itself.
             return []
         if self._attempts >= ATTEMPTS:
-            self.hopeless = True
+            self.failed = True
             return []
         self._leave_out(event)
         return [self._update()]
@@ -62,7 +61,7 @@ class SessionSetup:
         return update_session(self._session, f"update-{self._attempts}")
 
     def _leave_out(self, error: ErrorEvent) -> None:
-        """Better a call with a plainer voice than none: leave out what was refused, or all that can be."""
+        """Leave out the refused field, or all optional ones if the error names none."""
         without = _without(self._session, self._essential, _field_of(error).split("."))
         name, self._session = without or ("all but the essentials", self._essential)
         self.refusals.append(f"{name}: {error.code}")
@@ -71,9 +70,9 @@ class SessionSetup:
 def _without(
     session: Mapping[str, object], essential: Mapping[str, object], path: Sequence[str]
 ) -> tuple[str, Mapping[str, object]] | None:
-    """The name of the removed field, and the session without it; None if nothing can be left out.
+    """Path of the removed field and the session without it; None if it is essential or unknown.
 
-    An object without essential fields is left out as a whole, whichever of its fields was refused.
+    An object without essential fields is removed completely, even if only one of its fields was refused.
     """
     name, *inner = path
     if name not in session:
@@ -88,6 +87,6 @@ def _without(
 
 
 def _field_of(error: ErrorEvent) -> str:
-    """The path of the field that an error names, in its `param` or in the middle of its message."""
+    """Path of the field that the error names in its `param` or message, "" if there is none."""
     found = _FIELD.search(error.param) or _FIELD.search(error.message)
     return found.group(1) if found else ""

@@ -1,6 +1,6 @@
-"""The ways to let an agent say a text of ours.
+"""Requests that make the agent speak a given text.
 
-An assistant item followed by a bare request is none of them: the model believes it has spoken already.
+An assistant item followed by a bare `response.create` does not work: the model assumes that it has spoken the text.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ from agent_relay.core.protocol.voice_target import VoiceTarget
 
 class Form(StrEnum):
     PRE_GENERATED = "pre_generated"
-    """Spoken word for word without the model, where the api-version has it. Not documented for agents."""
+    """Spoken verbatim, without the model. Needs a recent api-version; undocumented in agent mode."""
     INSTRUCTIONS = "instructions"
-    """A request with instructions of its own: the model is asked to say the words. Refused in agent mode."""
+    """A response with its own instructions, which ask the model for the words. Refused in agent mode."""
     SYSTEM_ITEM = "system_item"
-    """A system item, then a bare request: works everywhere, and stays in the conversation."""
+    """A system item, then a bare `response.create`. Works everywhere, but the item stays in the conversation."""
 
 
 def forms_for(target: VoiceTarget) -> tuple[Form, ...]:
-    """What this way to connect is known to take or may take, the most exact first."""
+    """Forms that this target may accept, the most exact first."""
     forms = [Form.PRE_GENERATED] if target.speaks_fixed_text else []
-    if not target.way.agent:
+    if not target.spec.agent:
         forms.append(Form.INSTRUCTIONS)
     return (*forms, Form.SYSTEM_ITEM)
 
 
 def spoken(form: Form, text: str) -> tuple[list[ClientEvent], ClientEvent]:
-    """Return the events to send first, and the request for the response."""
+    """Events to send first, and the `response.create`."""
     match form:
         case Form.PRE_GENERATED:
             return [], create_spoken(text)

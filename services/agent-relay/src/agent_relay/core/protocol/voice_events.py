@@ -1,8 +1,6 @@
-"""The words of Voice Live: server events in, client events out (Voice Live API reference 2026-07-15).
+"""Server events that the relay acts on, and client events that it sends (Voice Live API reference 2026-07-15).
 
-Voice Live and the Azure OpenAI Realtime preview use the beta names of the OpenAI Realtime API (`response.audio.delta`),
-Azure OpenAI Realtime GA uses the GA names (`response.output_audio.delta`): the codec decodes both. Only events that the
-relay acts on have a class; all others decode to `Other`.
+All other server events become `Other`.
 """
 
 from __future__ import annotations
@@ -16,57 +14,75 @@ ClientEvent: TypeAlias = dict[str, object]
 
 
 # -- server events ------------------------------------------------------------------------------------------------
-class _Told(msgspec.Struct, frozen=True, gc=False):
-    """Made for each piece of the agent's speech, so of the kind that is made fastest."""
+class _Event(msgspec.Struct, frozen=True, gc=False):
+    """A struct, because one is created for each piece of the agent's speech. Optional fields that the service did not
+    send are "" or 0. `field(name=…)`: the name in the message.
+    """
 
 
-class SessionCreated(_Told, frozen=True):
+class _SessionEvent(_Event, frozen=True):
     session_id: str
     conversation_id: str
-    """Agent mode: the id of the Foundry conversation, "" when not told."""
+    """Id of the Foundry conversation, in agent mode only."""
     expires_at_s: int
-    """Unix seconds, 0 when not told."""
+    """Unix time in seconds."""
 
 
-class SessionUpdated(_Told, frozen=True):
-    session_id: str
-    conversation_id: str
-    expires_at_s: int
+class SessionCreated(_SessionEvent, frozen=True): ...
 
 
-class SpeechStarted(_Told, frozen=True):
+class SessionUpdated(_SessionEvent, frozen=True): ...
+
+
+class SpeechStarted(_Event, frozen=True):
     item_id: str
 
 
-class SpeechStopped(_Told, frozen=True):
+class SpeechStopped(_Event, frozen=True):
     item_id: str
 
 
-class UserTranscript(_Told, frozen=True):
+class UserTranscript(_Event, frozen=True):
     item_id: str
-    text: str
+    text: str = msgspec.field(name="transcript")
 
 
-class UserTranscriptFailed(_Told, frozen=True):
+class UserTranscriptFailed(_Event, frozen=True):
     item_id: str
     message: str
 
 
-class ResponseCreated(_Told, frozen=True):
+class ResponseCreated(_Event, frozen=True):
     response_id: str
 
 
-class AudioDelta(_Told, frozen=True):
+class AudioDelta(_Event, frozen=True):
     response_id: str
     item_id: str
     pcm: bytes
-    """24 kHz PCM, any number of bytes: the last sample may continue in the next delta."""
+    """PCM at 24 kHz. A sample may be split between two deltas."""
     content_index: int = 0
-    """The part of the item."""
+    """Index of the content part within the item."""
 
 
-class AgentTranscriptDelta(_Told, frozen=True):
-    """A piece of the spoken text; it runs ahead of the audio."""
+class AgentTranscriptDelta(_Event, frozen=True):
+    """A piece of the spoken text. It arrives earlier than its audio."""
+
+    response_id: str
+    item_id: str
+    text: str = msgspec.field(name="delta")
+    content_index: int = 0
+
+
+class AgentTranscriptDone(_Event, frozen=True):
+    response_id: str
+    item_id: str
+    text: str = msgspec.field(name="transcript")
+    content_index: int = 0
+
+
+class AgentTextDone(_Event, frozen=True):
+    """A text part of the model's output, which is not spoken."""
 
     response_id: str
     item_id: str
@@ -74,30 +90,14 @@ class AgentTranscriptDelta(_Told, frozen=True):
     content_index: int = 0
 
 
-class AgentTranscriptDone(_Told, frozen=True):
-    response_id: str
-    item_id: str
-    text: str
-    content_index: int = 0
-
-
-class AgentTextDone(_Told, frozen=True):
-    """The text of a text part: written by the model, never spoken."""
-
-    response_id: str
-    item_id: str
-    text: str
-    content_index: int = 0
-
-
-class ItemDone(_Told, frozen=True):
-    """Nothing more of this output item will come; it may still be playing."""
+class ItemDone(_Event, frozen=True):
+    """The output item is complete; its audio may still be playing."""
 
     response_id: str
     item_id: str
 
 
-class FunctionCall(_Told, frozen=True):
+class FunctionCall(_Event, frozen=True):
     """May arrive twice, with the same `call_id`."""
 
     response_id: str
@@ -105,46 +105,46 @@ class FunctionCall(_Told, frozen=True):
     call_id: str
     name: str
     arguments: str
-    """JSON text; it may hold odd whitespace."""
+    """JSON text, not normalized."""
 
 
-class ResponseDone(_Told, frozen=True):
+class ResponseDone(_Event, frozen=True):
     response_id: str
     status: str
     """`completed`, `cancelled`, `incomplete` or `failed`."""
     reason: str
-    """`turn_detected`, `client_cancelled`, `max_output_tokens`, `content_filter`, an error's code (its type when it has
-    no code), or ""."""
+    """`turn_detected`, `client_cancelled`, `max_output_tokens`, `content_filter`, the error's code, or its type if it
+    has no code."""
     message: str = ""
-    """Of the error of a failed response."""
+    """The error's message, if the response failed."""
     kind: str = ""
-    """The error's type, such as `server_error`."""
+    """The error's type, e.g. `server_error`."""
 
 
-class Truncated(_Told, frozen=True):
+class Truncated(_Event, frozen=True):
     item_id: str
     audio_end_ms: int
 
 
-class ErrorEvent(_Told, frozen=True):
-    """A refused client event; most errors leave the session open."""
+class ErrorEvent(_Event, frozen=True):
+    """The service refused a client event, or failed. After most errors the session stays open."""
 
     code: str
-    """The error's type when it has no code."""
+    """The error's type if it has no code."""
     message: str
     param: str
     event_id: str
-    """The `event_id` of the client event at fault, "" when not told."""
+    """`event_id` of the client event that was refused."""
     kind: str = ""
-    """The error's type, such as `invalid_request_error` or `server_error`."""
+    """The error's type, e.g. `invalid_request_error` or `server_error`."""
 
 
-class WarningEvent(_Told, frozen=True):
+class WarningEvent(_Event, frozen=True):
     code: str
     message: str
 
 
-class Other(_Told, frozen=True):
+class Other(_Event, frozen=True):
     type: str
 
 
@@ -176,7 +176,7 @@ def update_session(session: Mapping[str, object], event_id: str) -> ClientEvent:
 
 
 def truncate_item(item_id: str, audio_end_ms: int, event_id: str, content_index: int = 0) -> ClientEvent:
-    """`audio_end_ms` counts from the beginning of the part."""
+    """`audio_end_ms` is relative to the beginning of the content part."""
     return {
         "type": "conversation.item.truncate",
         "event_id": event_id,
@@ -195,26 +195,26 @@ def create_response() -> ClientEvent:
 
 
 def create_spoken(text: str) -> ClientEvent:
-    """Speaks `text` as it stands, without asking the model (api-version 2026-01-01-preview and later)."""
+    """Speak `text` verbatim, without the model (api-version 2026-01-01-preview and later)."""
     content = [{"type": "text", "text": text}]
     message = {"type": "message", "role": "assistant", "content": content}
     return {"type": "response.create", "response": {"pre_generated_assistant_message": message}}
 
 
 def create_instructed(instructions: str) -> ClientEvent:
-    """A response under these instructions instead of the session's. Agents refuse them."""
+    """A response whose `instructions` replace those of the session. Refused in agent mode."""
     return {"type": "response.create", "response": {"instructions": instructions}}
 
 
 def cancel_response(response_id: str) -> ClientEvent:
-    """Not for a barge-in: there the service has cancelled it already."""
+    """Not needed for a barge-in: the service cancels that response itself."""
     return {"type": "response.cancel", "event_id": f"cancel-{response_id}", "response_id": response_id}
 
 
 def create_message(role: str, text: str, assistant_part: str = "text") -> ClientEvent:
-    """A message of the caller (`user`), the agent (`assistant`) or ourselves (`system`) in the conversation.
+    """A conversation item of the caller (`user`), the agent (`assistant`) or the relay (`system`).
 
-    `assistant_part`: OpenAI Realtime GA accepts `output_text` only.
+    `assistant_part`: content type of an assistant message; OpenAI Realtime GA accepts only `output_text`.
     """
     content = {"type": assistant_part if role == "assistant" else "input_text", "text": text}
     return {"type": "conversation.item.create", "item": {"type": "message", "role": role, "content": [content]}}

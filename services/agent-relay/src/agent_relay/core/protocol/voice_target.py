@@ -1,7 +1,7 @@
-"""The ways to connect to a voice session, as one table.
+"""Connection modes of voice sessions: all their differences are in the table `MODES`.
 
-Everything that differs between them stands in `WAYS`; the rest of the relay asks the table. Query keys are hyphenated
-only: an underscored agent key is answered with `agent_initialization_failed`, which reads like a missing role.
+Query keys contain hyphens. If an agent's key contains underscores, the service reports `agent_initialization_failed`,
+which looks like a missing role.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _KNOWN_PATHS: Final = (VOICE_LIVE, "/voice-agent/realtime", "/openai/realtime", 
 GA_VERSION: Final = "v1"
 """Selects Azure OpenAI Realtime GA, whose version is part of its path."""
 LAST_CLASSIC_VERSION: Final = "2026-01-01-preview"
-"""Classic agents (`asst_…`) are refused from 2026-04-10 on."""
+"""Later versions refuse classic agents (`asst_…`)."""
 FIRST_PRE_GENERATED_VERSION: Final = "2026-01-01-preview"
 
 
@@ -32,7 +32,7 @@ class Mode(StrEnum):
 
 
 class TokenScope(StrEnum):
-    """Which of the two configured scopes a token is asked for."""
+    """Selects one of the two configured token scopes."""
 
     AI = "ai"
     COGNITIVE_SERVICES = "cognitive_services"
@@ -40,11 +40,11 @@ class TokenScope(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VoiceTarget:
-    """Where to connect to and as what. Only the fields of its mode are used."""
+    """A resource and the agent or model to use there. Only the fields of its mode are used."""
 
     mode: Mode
     endpoint: str
-    """http(s) or ws(s); one of the service's own paths at its end is ignored."""
+    """http(s) or ws(s) URL; a known path of the service at its end is ignored."""
     api_version: str
     agent_name: str = ""
     agent_project_name: str = ""
@@ -53,49 +53,49 @@ class VoiceTarget:
     model: str = ""
     deployment: str = ""
     api_key: str = field(default="", repr=False)
-    """Model modes only: agents refuse keys."""
+    """Model modes only; agent modes require tokens."""
 
     @property
-    def way(self) -> Way:
-        return WAYS[self.mode]
+    def spec(self) -> ModeSpec:
+        return MODES[self.mode]
 
     @property
     def speaks_fixed_text(self) -> bool:
-        """Whether `pre_generated_assistant_message` is known to this api-version."""
-        return self.way.pre_generated and version_date(self.api_version) >= version_date(FIRST_PRE_GENERATED_VERSION)
+        """Whether this api-version supports `pre_generated_assistant_message`."""
+        return self.spec.pre_generated and version_date(self.api_version) >= version_date(FIRST_PRE_GENERATED_VERSION)
 
     def scopes(self) -> tuple[TokenScope, ...]:
-        """Of all tokens a connection needs, none when there is a key."""
-        if self.api_key and self.way.takes_key:
+        """Scopes of the tokens that a connection needs; none if an API key is used."""
+        if self.api_key and self.spec.takes_key:
             return ()
-        extra = self.way.query_token
-        return (self.way.header_token,) if extra is None else (self.way.header_token, extra)
+        extra = self.spec.query_token
+        return (self.spec.header_token,) if extra is None else (self.spec.header_token, extra)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Way:
+class ModeSpec:
     path: str
     default_version: str
     header_token: TokenScope
     query_token: TokenScope | None = None
-    """Scope of the `agent-access-token`."""
+    """Scope of the token in the query (`agent-access-token`)."""
     query: Callable[[VoiceTarget], Mapping[str, str]]
     headers: tuple[tuple[str, str], ...] = ()
     takes_key: bool = False
     agent: bool = False
-    """The agent brings its instructions and tools; a session.update that holds them is refused."""
+    """Instructions and tools belong to the agent; a session.update that contains them is refused."""
     azure_voices: bool = True
-    """Azure's voices, turn detection, noise suppression and echo cancellation are there."""
+    """Azure voices, turn detection, noise suppression and echo cancellation are supported."""
     resumes: bool = False
-    """A conversation goes on by `conversation-id`; otherwise what was said is replayed."""
+    """A conversation can be resumed by `conversation-id`; otherwise its history is sent again."""
     pre_generated: bool = True
     ga: bool = False
-    """The GA forms of the OpenAI Realtime API: no api-version, a nested session object, `output_text` parts."""
+    """GA version of the OpenAI Realtime API: no api-version, a nested session object, `output_text` parts."""
 
 
-WAYS: Final[Mapping[Mode, Way]] = MappingProxyType(
+MODES: Final[Mapping[Mode, ModeSpec]] = MappingProxyType(
     {
-        Mode.AGENT: Way(
+        Mode.AGENT: ModeSpec(
             path=VOICE_LIVE,
             default_version="2026-07-15",
             header_token=TokenScope.AI,
@@ -107,7 +107,7 @@ WAYS: Final[Mapping[Mode, Way]] = MappingProxyType(
             agent=True,
             resumes=True,
         ),
-        Mode.CLASSIC_AGENT: Way(
+        Mode.CLASSIC_AGENT: ModeSpec(
             path=VOICE_LIVE,
             default_version=LAST_CLASSIC_VERSION,
             header_token=TokenScope.COGNITIVE_SERVICES,
@@ -115,14 +115,14 @@ WAYS: Final[Mapping[Mode, Way]] = MappingProxyType(
             query=lambda t: {"agent-id": t.agent_id, "agent-project-name": t.agent_project_name},
             agent=True,
         ),
-        Mode.MODEL: Way(
+        Mode.MODEL: ModeSpec(
             path=VOICE_LIVE,
             default_version="2026-07-15",
             header_token=TokenScope.AI,
             query=lambda t: {"model": t.model},
             takes_key=True,
         ),
-        Mode.AZURE_OPENAI: Way(
+        Mode.AZURE_OPENAI: ModeSpec(
             path="/openai/realtime",
             default_version="2024-10-01-preview",
             header_token=TokenScope.COGNITIVE_SERVICES,
@@ -132,7 +132,7 @@ WAYS: Final[Mapping[Mode, Way]] = MappingProxyType(
             azure_voices=False,
             pre_generated=False,
         ),
-        Mode.AZURE_OPENAI_GA: Way(
+        Mode.AZURE_OPENAI_GA: ModeSpec(
             path="/openai/v1/realtime",
             default_version=GA_VERSION,
             header_token=TokenScope.COGNITIVE_SERVICES,
@@ -155,19 +155,19 @@ class ConnectRequest:
 def connect_request(
     target: VoiceTarget, tokens: Mapping[TokenScope, str], *, request_id: str, conversation_id: str = ""
 ) -> ConnectRequest:
-    """The handshake. `tokens` holds one for each of `target.scopes()`; Azure's support asks for the `request_id`."""
-    way = target.way
-    query = {"api-version": "" if way.ga else target.api_version, **way.query(target)}
-    if way.query_token is not None:
-        query["agent-access-token"] = tokens[way.query_token]
-    if way.resumes:
+    """`tokens`: one for each of `target.scopes()`. `request_id` identifies the connection for Azure support."""
+    spec = target.spec
+    query = {"api-version": "" if spec.ga else target.api_version, **spec.query(target)}
+    if spec.query_token is not None:
+        query["agent-access-token"] = tokens[spec.query_token]
+    if spec.resumes:
         query["conversation-id"] = conversation_id
-    headers = {"x-ms-client-request-id": request_id, **dict(way.headers)}
+    headers = {"x-ms-client-request-id": request_id, **dict(spec.headers)}
     if target.scopes():
-        headers["Authorization"] = f"Bearer {tokens[way.header_token]}"
+        headers["Authorization"] = f"Bearer {tokens[spec.header_token]}"
     else:
         headers["api-key"] = target.api_key
-    return ConnectRequest(_url(target.endpoint, way.path, {k: v for k, v in query.items() if v}), headers)
+    return ConnectRequest(_url(target.endpoint, spec.path, {k: v for k, v in query.items() if v}), headers)
 
 
 def _url(endpoint: str, path: str, query: Mapping[str, str]) -> str:
@@ -192,5 +192,5 @@ def is_version(text: str) -> bool:
 
 
 def version_date(text: str) -> str:
-    """The date of an api-version: what its order goes by."""
+    """Sort key of api-versions."""
     return text[:10]
