@@ -40,6 +40,7 @@ def test_messages_clock_and_fields_of_the_end_can_be_given(caplog: pytest.LogCap
     lasts = [outage.lasts]
     assert [outage.failed(reason="draining") for _ in range(2)] == [True, False], "the first failure begins the outage"
     lasts.append(outage.lasts)
+    assert outage.failures == 2
     now = 102.5
     outage.worked(port=8080)
     assert [*lasts, outage.lasts] == [False, True, False]
