@@ -28,7 +28,7 @@ class SocketContext:
     writer: StreamWriter
     ticker: Ticker
     admission: Admission
-    telling: OutageLogger = field(default_factory=lambda: OutageLogger(log, "writing to the inbox"))
+    inbox_outage: OutageLogger = field(default_factory=lambda: OutageLogger(log, "writing to the inbox"))
     apology: bytes = b""
     """24 kHz PCM; empty: nothing is said."""
     wait_phrase: bytes = b""

@@ -15,7 +15,7 @@ from media_gateway.socket.call_streams import CallStreams
 from media_gateway.socket.frame_socket import INTERNAL, NO_STATUS, FrameSocket
 from media_gateway.socket.media_trace import MediaTrace
 from media_gateway.socket.send_buffer import SendBuffer
-from media_gateway.socket.teardown import APOLOGY, TAKEN_OVER, apologize, call_over, known_ending, tell
+from media_gateway.socket.teardown import APOLOGY, TAKEN_OVER, apologize, call_over, known_ending, notify
 from media_gateway.socket_context import SocketContext
 
 log = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ class MediaSession:
         """Carry the call's audio until the socket ends."""
         attached = fields(call_id=self.call_id, epoch=self.epoch, caller=phone(self._caller))
         log.info("media socket attached", extra=attached)
-        reported = self._tell(MediaOpen(self.call_id, self.epoch))
+        reported = self._notify(MediaOpen(self.call_id, self.epoch))
         await afterwards(beside(self._carry(), reported), self._leave)
 
     # -- events
@@ -139,11 +139,11 @@ class MediaSession:
                 self._socket.listen(self._receiver)  # ACS keeps a socket only while its audio is read
                 log.info("apologizing to the caller", extra=fields(call_id=self.call_id))
                 await apologize(self._around, self._streams.new_downlink, self._gone)
-            await self._tell(HangUp(self.call_id, "media-gateway", APOLOGY))
+            await self._notify(HangUp(self.call_id, "media-gateway", APOLOGY))
         self._trace.closed(ending.code, ending.reason)
         self._socket.close(INTERNAL if ending.code == ABRUPT else ending.code, ending.reason)
         if ending.lost:
-            await self._tell(MediaLost(self.call_id, self.epoch, ending.code))
+            await self._notify(MediaLost(self.call_id, self.epoch, ending.code))
 
-    async def _tell(self, entry: InboxEntry) -> None:
-        await tell(self._around, self.call_id, entry)
+    async def _notify(self, entry: InboxEntry) -> None:
+        await notify(self._around, self.call_id, entry)

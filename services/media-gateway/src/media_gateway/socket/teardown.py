@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Final
 
 from bridge_common.base.errors import BridgeError, OutsideError
+from bridge_common.base.retry import Backoff, retry
 from bridge_common.wire.audio import VOICE_RATE_HZ, ms_of_bytes
 from bridge_common.wire.entries import Audio, Ended, InboxEntry, ItemEnd, Played
 from media_gateway.core.playout import Report
@@ -24,8 +25,7 @@ TAKEN_OVER: Final = 4001
 _APOLOGY_MARGIN_S: Final = 1.0
 _ACS_BEHIND_S: Final = 0.3
 """ACS plays what came before, speech or tone, to its end, and is a network and buffers of its own away."""
-_TELL_ATTEMPTS: Final = 4
-_TELL_PAUSE_S: Final = 0.2
+_INBOX_BACKOFF: Final = Backoff(first_s=0.2, budget_s=2.0)
 
 
 async def known_ending(around: SocketContext, call_id: str, ending: SessionEnding) -> SessionEnding:
@@ -68,16 +68,17 @@ async def apologize(
     around.ticker.wake(saying, None)
 
 
-async def tell(around: SocketContext, call_id: str, entry: InboxEntry) -> None:
-    """Put it into the inbox; given up when Redis does not take it for a while: the call's deadlines are left."""
-    for attempt in range(_TELL_ATTEMPTS):
-        try:
-            await around.inbox.put(entry)
-            around.telling.worked()
-            return
-        except OutsideError as error:
-            around.telling.failed(call_id=call_id, error=error.message)
-            await asyncio.sleep(_TELL_PAUSE_S * (attempt + 1))
+async def notify(around: SocketContext, call_id: str, entry: InboxEntry) -> None:
+    """Put the entry into the inbox. Given up after a few failures: then the call's timers end it."""
+
+    def failed(error: OutsideError, _: float = 0.0) -> None:
+        around.inbox_outage.failed(call_id=call_id, error=error.message)
+
+    try:
+        await retry(lambda: around.inbox.put(entry), _INBOX_BACKOFF, OutsideError, on_failure=failed, refused_too=True)
+        around.inbox_outage.worked()
+    except OutsideError as error:
+        failed(error)
 
 
 async def _until_heard(reports: asyncio.Queue[Report], behind_s: float) -> None:
