@@ -24,7 +24,7 @@ async def test_a_gateway_tells_once_that_redis_refuses_and_once_that_it_works_ag
         for peer, line in zip(peers, lines, strict=True):
             await peer.metadata()
             await eventually(partial(line.said, MediaAttached), within_s=20)
-        outage = gateway.service._around.inbox_outage
+        outage = gateway.service.context.inbox_outage
         async with full_redis(clients):
             for peer in peers:
                 await peer.frame(bytes(640))

@@ -15,8 +15,8 @@ from bridge_common.redis.clients import RedisClients
 from bridge_common.store.leases import Claim, Leases
 from bridge_common.wire.entries import Audio, HangUp, Hold, MediaAttached, MediaLost, VoiceLost
 from bridge_common.wire.keys import Keys
-from media_gateway import relay_watch
 from media_gateway.recordings import NONE
+from media_gateway.relay_watch import RelayWatchTiming
 from tests.integration.support.gateway_under_test import Line, StartGateway
 from tests.support.eventually import eventually
 
@@ -70,8 +70,8 @@ async def test_frames_that_the_ended_stream_refuses_do_not_cut_it_short(
     async with start_gateway(apology_audio=sorry) as gateway, gateway.dial(line.call_id) as acs:
         await acs.metadata(24_000)
         await eventually(lambda: line.said(MediaAttached))
-        [session] = gateway.service._sessions()
-        session._around.reader.remove(session._around.keys.downlink(line.call_id))
+        context = gateway.service.context
+        context.reader.remove(context.keys.downlink(line.call_id))
         await line.store.end_streams(line.call_id, "voice_lost", apologize=True)
         await acs.frame(bytes(960))
         await eventually(lambda: line.told(HangUp))
@@ -140,9 +140,11 @@ async def test_a_call_whose_relay_is_gone_hears_the_hold_tone_until_another_has_
 
 
 async def test_call_control_learns_when_no_relay_comes_back(
-    start_gateway: StartGateway, line: Line, claim: Claim, monkeypatch: pytest.MonkeyPatch
+    start_gateway: StartGateway, line: Line, claim: Claim
 ) -> None:
-    monkeypatch.setattr(relay_watch, "GIVEN_UP_AFTER_S", 0.2)
-    async with start_gateway() as gateway, gateway.dial(line.call_id) as acs:
+    async with (
+        start_gateway(watch=RelayWatchTiming(given_up_after_s=0.2)) as gateway,
+        gateway.dial(line.call_id) as acs,
+    ):
         await acs.metadata(24_000)
         assert await eventually(lambda: line.told(VoiceLost)) == [VoiceLost(line.call_id, claim.epoch, "no relay")]

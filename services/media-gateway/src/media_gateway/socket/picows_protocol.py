@@ -47,7 +47,12 @@ class PicowsProtocol(WSProtocol):  # type: ignore[misc]  # untyped
     """Counts as a pending connection until the route trusts the peer or the connection is lost."""
 
     def __init__(
-        self, pending: PendingConnections, config: Config, server_state: ServerState, app_state: dict[str, Any]
+        self,
+        pending: PendingConnections,
+        close_s: float,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
     ) -> None:
         self._offer = _Offer()
         super().__init__(
@@ -72,7 +77,7 @@ class PicowsProtocol(WSProtocol):  # type: ignore[misc]  # untyped
         self._server_state = server_state
         self._app_state = app_state
         self._state = HandshakeState.CONNECTING
-        self._socket = DirectSocket(pending.leave)
+        self._socket = DirectSocket(pending.leave, close_s)
         self._key: bytes | None = None
         """`Sec-WebSocket-Key` of the request; `None` until the request has arrived."""
         self._early = b""
@@ -270,10 +275,10 @@ _wire_log.logger.setLevel(logging.ERROR)  # below that it logs every connection
 _wire_log.logger.addFilter(_is_our_fault)
 
 
-def picows_protocol(pending: PendingConnections) -> Callable[..., PicowsProtocol]:
-    """For uvicorn's option `ws`: creates the WebSocket protocol of each connection."""
+def picows_protocol(pending: PendingConnections, close_s: float) -> Callable[..., PicowsProtocol]:
+    """Factory for uvicorn's option `ws`."""
 
     def make(config: Config, server_state: ServerState, app_state: dict[str, Any]) -> PicowsProtocol:
-        return PicowsProtocol(pending, config, server_state, app_state)
+        return PicowsProtocol(pending, close_s, config, server_state, app_state)
 
     return make

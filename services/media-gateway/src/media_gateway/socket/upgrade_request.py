@@ -1,4 +1,4 @@
-"""The request for a WebSocket as uvicorn hands it over, and the answers to it other than 101 (RFC 6455, section 4)."""
+"""The request for a WebSocket as uvicorn forwards it, and the responses other than 101 (RFC 6455, section 4)."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ class UpgradeRequest:
     def refusal(self) -> tuple[ProbeResponse, Headers] | None:
         """The error response; `None` if this is a valid request for a WebSocket."""
         if self.method != b"GET":
-            return _bad_request("a WebSocket is requested with GET")
+            return _bad_request("a WebSocket must be requested with GET")
         if self.values(b"transfer-encoding") or self.values(b"content-length") not in ([], [b"0"]):
-            return _bad_request("the request for a WebSocket has a body")
+            return _bad_request("a request for a WebSocket must not have a body")
         if self.values(b"sec-websocket-version") != [_VERSION]:
-            answer = error_answer(426, "bad_request", "only version 13 of the WebSocket protocol is supported")
+            answer = error_answer(426, "bad_request", "unsupported version of the WebSocket protocol; use 13")
             return answer, [(b"sec-websocket-version", _VERSION)]
         if not _is_key(self.key):
-            return _bad_request("`Sec-WebSocket-Key` must be 16 bytes in base64")
+            return _bad_request("`Sec-WebSocket-Key` is missing or not 16 bytes in base64")
         return None
 
 
