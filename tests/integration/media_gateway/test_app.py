@@ -85,7 +85,7 @@ async def test_a_dead_writer_ends_the_process(redis_url: str, monkeypatch: pytes
 
     monkeypatch.setattr(StreamWriter, "run", die)
     async with running_gateway(redis_url) as gateway, httpx.AsyncClient(trust_env=False) as client:
-        assert await asyncio.wait_for(gateway.running.until_told(), 10) == 1
+        assert await asyncio.wait_for(gateway.running.until_exit(), 10) == 1
         base = f"http://127.0.0.1:{gateway.running.port}"
         livez = await client.get(f"{base}/livez")
         assert (livez.status_code, livez.json()["reason"]) == (503, "writer has stopped")

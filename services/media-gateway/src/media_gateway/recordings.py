@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from bridge_common.base.errors import InputError
-from bridge_common.service.setting_files import read_setting_file
+from bridge_common.service.setting_input import read_setting_file
 from bridge_common.wire.audio import BYTES_PER_SAMPLE, PHONE_RATE_HZ, VOICE_RATE_HZ
 from media_gateway.core.rate_change import rate_change
 

@@ -9,8 +9,11 @@ import textwrap
 from collections.abc import Iterator
 
 import pytest
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-from bridge_common.observability.trace_export import open_tracing
+from bridge_common.observability.trace_export import OpenTelemetry, open_tracing
 from bridge_common.observability.tracing import Moment, Span
 from tests.support.span_receiver import SpanReceiver, receiving_spans
 
@@ -86,8 +89,9 @@ def is_sampled(traceparent: str) -> bool:
 
 def test_a_collector_that_is_away_neither_fails_nor_keeps_anybody(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")
-    monkeypatch.setattr("bridge_common.observability.trace_export._STOP_S", 0.2)
-    tracing = open_tracing("call-control", "control-1", otlp=True, connection_string="")
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    tracing = OpenTelemetry(provider, stop_s=0.2)
     tracing.tell(tracing.begin(ANSWER).traceparent, ANSWER)
     tracing.stop()
 

@@ -21,10 +21,10 @@ from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from bridge_common.base.log_limit import LineLimit
-from bridge_common.service import probes
+from bridge_common.service import http_responses
 from bridge_common.service.background_tasks import BackgroundTasks
-from bridge_common.service.error_body import FAILED, NO_SUCH_PATH, error_body
 from bridge_common.service.http_connection import HttpConnection, HttpConnections, HttpTiming, http_connection
+from bridge_common.service.http_responses import FAILED, NO_SUCH_PATH, error_body
 from bridge_common.service.pending_connections import PendingConnections
 from bridge_common.service.settings import ServiceSettings
 
@@ -78,13 +78,13 @@ def application(web: Web, readiness: Callable[[], Mapping[str, object]] = dict) 
     """The service's routes and /livez, /readyz and /metrics."""
 
     async def livez(_: Request) -> Response:
-        return _response(probes.livez(web.parts.failure))
+        return http_responses.livez(web.parts.failure)
 
     async def readyz(_: Request) -> Response:
-        return _response(probes.readyz("draining" if web.draining else await web.ready(), **readiness()))
+        return http_responses.readyz("draining" if web.draining else await web.ready(), **readiness())
 
     async def metrics(_: Request) -> Response:
-        return _response(probes.metrics())
+        return http_responses.metrics()
 
     ours = [Route("/livez", livez), Route("/readyz", readyz), Route("/metrics", metrics)]
     app = Starlette(
@@ -100,13 +100,13 @@ def application(web: Web, readiness: Callable[[], Mapping[str, object]] = dict) 
 async def _no_route(scope: Scope, receive: Receive, send: Send) -> None:
     """Starlette would answer a request for a WebSocket with 403 and no body."""
     if scope["type"] == "websocket":
-        await WebSocket(scope, receive, send).send_denial_response(_response(NO_SUCH_PATH))
+        await WebSocket(scope, receive, send).send_denial_response(NO_SUCH_PATH)
     else:
         raise HTTPException(404)
 
 
 async def _not_found(request: Request, error: Exception) -> Response:
-    return _response(NO_SUCH_PATH)
+    return NO_SUCH_PATH
 
 
 async def _method_not_allowed(request: Request, error: Exception) -> Response:
@@ -123,16 +123,12 @@ async def _method_not_allowed(request: Request, error: Exception) -> Response:
 
 async def _internal(request: Request, error: Exception) -> Response:
     """The server logs the exception."""
-    return _response(FAILED)
+    return FAILED
 
 
 def _has_sockets(app: Starlette) -> bool:
     """Without them, uvicorn ignores `Upgrade`, as HTTP allows."""
     return any(isinstance(route, WebSocketRoute) for route in app.routes)
-
-
-def _response(answer: probes.ProbeResponse) -> Response:
-    return Response(answer.body, answer.status, headers={"content-type": answer.content_type})
 
 
 class WebServer:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from bridge_common.base.errors import InputError
-from bridge_common.service.setting_files import read_setting_file
+from bridge_common.service.setting_input import read_setting_file
 from call_control.core.policy.policy_text import MAX_BYTES, policy_of_text
 from call_control.core.policy.routing_policy import Policy, PolicyError
 

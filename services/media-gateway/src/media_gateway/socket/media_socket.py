@@ -22,7 +22,7 @@ from bridge_common.base.errors import AuthError, GoneError, OutsideError
 from bridge_common.base.ids import is_call_id
 from bridge_common.base.log import fields
 from bridge_common.base.log_limit import LineLimit
-from bridge_common.service.error_body import error_answer
+from bridge_common.service.http_responses import error_response
 from bridge_common.service.settings import revealed
 from bridge_common.store.call_store import MediaGrant
 from bridge_common.wire import media_token
@@ -40,7 +40,7 @@ PATH: Final = "/ws/{path:path}"
 """`path` is `<call id>/<token>`."""
 TRY_AGAIN_LATER: Final = 1013
 CONNECTION_HEADER: Final = "x-ms-call-connection-id"
-_NO_UPGRADE: Final = error_answer(400, "bad_request", "this path accepts only WebSocket connections")
+_NO_UPGRADE: Final = error_response(400, "bad_request", "this path accepts only WebSocket connections")
 
 
 class MediaSockets:
@@ -95,7 +95,7 @@ class MediaSockets:
 
 
 async def _no_upgrade(_: Request) -> Response:
-    return Response(_NO_UPGRADE.body, _NO_UPGRADE.status, media_type=_NO_UPGRADE.content_type)
+    return _NO_UPGRADE
 
 
 def _refuse(socket: FrameSocket, code: int, call_id: str, reason: str) -> None:
