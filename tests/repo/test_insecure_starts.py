@@ -30,7 +30,7 @@ STARTS = [
     ("call-control", {"EVENT_GRID_SECRETS": ""}, "open-webhook", "EVENT_GRID_SECRETS", "openssl rand -hex 32"),
     ("call-control", {"EVENT_GRID_SECRETS": ""}, "open-webhook", "EVENT_GRID_SECRETS", "or set EVENT_GRID_TENANT_ID"),
     *(
-        (service, {"ACS_JWT_MODE": mode}, "unchecked-tokens", "ACS_JWT_MODE", "set enforce")
+        (service, {"ACS_JWT_MODE": mode}, "unchecked-tokens", "ACS_JWT_MODE", "use `enforce`")
         for service in ("call-control", "media-gateway")
         for mode in ("log", "off", "OFF")
     ),

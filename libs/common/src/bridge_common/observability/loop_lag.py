@@ -1,4 +1,4 @@
-"""Event loop lag, which delays every frame of the process."""
+"""Lag of the event loop, which delays every frame of the process."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
 """Lifecycle of a service: event loop, signals, drain, exit.
 
 uvicorn closes open connections as soon as it receives a signal. So this module handles the signals: first the service
-drains, then its server is closed. A `Server` listens on the port: uvicorn with the service's routes, unless the service
-has its own.
+drains, then its server is closed. A `Server` listens on the port: by default uvicorn with the routes of the service.
 """
 
 from __future__ import annotations
