@@ -1,4 +1,4 @@
-"""Media sockets of peers that have a token and misuse it."""
+"""Media sockets of peers that misuse a valid token."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ async def test_a_peer_that_goes_on_after_the_end_of_the_call_is_cut_off(
 
 
 async def test_a_flood_of_bad_frames_is_not_read_to_its_end(gateway: Gateway, line: Line) -> None:
-    """The tenth of them ends the socket; before, all of a read were decoded, counted and logged."""
+    """The tenth bad frame ends the socket. Once, all frames of a read were decoded, counted and logged."""
     before = metrics.BAD_FRAMES._value.get()
     async with raw_peer(gateway.running.port) as peer:
         await peer.request(gateway.path(line.call_id))

@@ -1,4 +1,4 @@
-"""When Redis refuses commands, a gateway says so in a few lines, for all its sockets together."""
+"""A gateway logs a few lines for all its sockets together if Redis refuses commands."""
 
 from __future__ import annotations
 

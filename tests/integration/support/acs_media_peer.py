@@ -1,4 +1,4 @@
-"""ACS as a media gateway sees it: a WebSocket client that speaks frames and hears audio and StopAudio."""
+"""ACS as seen by the gateway: a WebSocket client that sends frames and receives audio and StopAudio."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ CALLER = "4:+14255550100"
 
 
 class AcsMediaPeer:
-    """One media socket. What came is in `heard`: pieces of PCM, None for a StopAudio."""
+    """A media socket. `heard` has the received PCM, with None for a StopAudio."""
 
     def __init__(self, socket: ClientConnection) -> None:
         self.socket = socket
         self.heard: list[bytes | None] = []
         self.heard_at: list[float] = []
-        """When each piece came, monotonic seconds."""
+        """Times at which they were received, in monotonic seconds."""
         self.closed_at = 0.0
         self.close_code: int | None = None
         self.close_reason = ""
@@ -50,13 +50,13 @@ class AcsMediaPeer:
         await self._send({"kind": "DtmfData", "dtmfData": {"data": tone}})
 
     async def closed(self, within_s: float = 5.0) -> int | None:
-        """The code the gateway closed the socket with."""
+        """The close code of the gateway."""
         async with asyncio.timeout(within_s):
             await self._listening
         return self.close_code
 
     async def drop(self) -> None:
-        """End the connection without a word."""
+        """Abort the connection."""
         self.socket.transport.abort()
         await self._listening
 

@@ -1,4 +1,4 @@
-"""The gateway's server in a test: what its sockets heard; and a client that speaks raw frames, as no library does."""
+"""The gateway's server in a test, with recording sockets; and a client that sends raw frames, which no library does."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ FIN = 0x80
 
 @dataclass
 class Heard:
-    """A receiver that writes everything down, and echoes text."""
+    """A receiver that records everything and echoes text."""
 
     socket: FrameSocket
     path: str
@@ -69,7 +69,7 @@ class Heard:
 
 
 class Echoes:
-    """A service whose route echoes, over frames by callback or over plain ASGI messages."""
+    """A service with echoing routes, with frames by callback or plain ASGI messages."""
 
     def __init__(self, close_s: float) -> None:
         self._close_s = close_s
@@ -79,11 +79,11 @@ class Echoes:
         self.server: WebServer
         self.sockets: list[Heard] = []
         self.gate = asyncio.Event()
-        """Nobody listens to a new socket before it is set."""
+        """New sockets are not listened to before it is set."""
         self.gate.set()
         self.alive = True
         self.waiting = 0
-        """Peers about whom the route of `/waits` has not decided."""
+        """Peers that the route `/waits` has neither accepted nor refused."""
 
     @property
     def url(self) -> str:
@@ -198,7 +198,7 @@ async def drained(writer: asyncio.StreamWriter, within_s: float) -> bool:
 
 
 class RawPeer:
-    """One connection, byte by byte."""
+    """A connection on the level of bytes."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader = reader
@@ -207,7 +207,7 @@ class RawPeer:
     async def request(
         self, path: str = "/ws/x", connection: str = "Upgrade", *frames: bytes, headers: str = ""
     ) -> bytes:
-        """Ask for a WebSocket, with frames in the same write; the head of the reply."""
+        """Request a WebSocket, with frames in the same write; returns the head of the response."""
         key = base64.b64encode(os.urandom(16)).decode()
         head = (
             f"GET {path} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: {connection}\r\n"
@@ -230,7 +230,7 @@ class RawPeer:
             return first, await self.reader.readexactly(length)
 
     async def closed_with(self) -> int:
-        """The code of the close frame; frames before it are passed over."""
+        """The code of the close frame; earlier frames are skipped."""
         while True:
             first, payload = await self.receive()
             if first == FIN | CLOSE:
@@ -241,7 +241,7 @@ class RawPeer:
         (transport.resume_reading if reads else transport.pause_reading)()
 
     async def ended(self, within_s: float = 5.0) -> bool:
-        """Whether the server ends the connection in time; what it still sends is passed over."""
+        """Whether the server ends the connection in time; received data is skipped."""
         try:
             async with asyncio.timeout(within_s):
                 while await self.reader.read(65536):

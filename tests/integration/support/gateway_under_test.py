@@ -1,4 +1,4 @@
-"""media-gateway in a test: the real service on a port and a real Redis; the test stands for relay and call-control."""
+"""media-gateway in a test: the service on a port and a real Redis; the test has the roles of relay and call-control."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ TOKEN_KEY = "a-key-only-for-tests"
 
 @dataclass
 class Line:
-    """One call as a relay and call-control see it."""
+    """A call as seen by relay and call-control."""
 
     call_id: str
     store: CallStore
@@ -51,14 +51,14 @@ class Line:
         return len(self.said(kind)) >= times
 
     async def told(self, kind: type[InboxEntry]) -> list[InboxEntry]:
-        """Everything of this kind that has come to the inbox since the last time somebody asked."""
+        """Entries of this kind that arrived in the inbox since the last call."""
         deliveries = await self.inbox.read(block_ms=20, count=100)
         for delivery in deliveries:
             await self.inbox.ack(delivery)
         return [delivery.entry for delivery in deliveries if isinstance(delivery.entry, kind)]
 
     async def await_told(self, kind: type[InboxEntry], times: int = 1) -> list[InboxEntry]:
-        """Wait until `times` entries of this kind have come to the inbox; fail when more came."""
+        """Wait until `times` entries of this kind have arrived in the inbox; fails if there are more."""
         found: list[InboxEntry] = []
 
         async def enough() -> bool:
@@ -115,7 +115,7 @@ async def running_gateway(
 
 @asynccontextmanager
 async def open_line(clients: RedisClients, keys: Keys, correlation_id: str) -> AsyncIterator[Line]:
-    """A connected call: its record, its streams, and readers and writers as a relay has them."""
+    """A connected call: record, streams, reader and writer as in a relay."""
     store = CallStore(clients.control, keys)
     call_id = call_id_of(correlation_id)
     record = CallRecord(call_id=call_id, status=Status.CONNECTED, created_ms=1, caller=CALLER, connection_id="leg-1")

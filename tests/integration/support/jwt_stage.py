@@ -32,7 +32,7 @@ def jwk(key: rsa.RSAPrivateKey, kid: str) -> dict[str, Any]:
 
 
 class KeyServer:
-    """A JWKS endpoint that counts, and answers what it is told to."""
+    """A JWKS endpoint that counts its requests and gives configured responses."""
 
     def __init__(self) -> None:
         self.url = ""

@@ -49,7 +49,7 @@ def test_the_newest_socket_stays_in_whatever_order_they_enter(order: tuple[int, 
     assert not sockets[2].displaced
     assert admission.sockets() == [sockets[2]]
     admission.leave("a", sockets[1])
-    assert admission.active == 1, "a displaced socket takes nobody with it"
+    assert admission.active == 1, "leaving of a displaced socket does not remove the newer one"
 
 
 async def test_empty_waits_for_the_last_one() -> None:

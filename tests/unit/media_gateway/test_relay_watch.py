@@ -23,7 +23,7 @@ class Table:
 
     async def overdue(self, call_ids: Iterable[str]) -> list[OverdueLease]:
         if self.away:
-            raise OutsideError("Redis is away", retry=True)
+            raise OutsideError("Redis is unavailable", retry=True)
         return [one for one in self.overdue_calls if one.call_id in set(call_ids)]
 
     async def put_as_owner(self, entry: InboxEntry, owner_text: str) -> bool:

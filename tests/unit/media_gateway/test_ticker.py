@@ -12,7 +12,7 @@ BEAT_S = 0.004
 
 
 class Call:
-    """Wants to be ticked again `every_s` seconds later, as long as `left` lasts."""
+    """Asks to be ticked again after `every_s` seconds, `left` times."""
 
     def __init__(self, ticker: Ticker, every_s: float = 0.0, left: int = 1) -> None:
         self._ticker = ticker

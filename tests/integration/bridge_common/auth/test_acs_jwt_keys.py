@@ -121,7 +121,7 @@ async def test_keys_we_cannot_use_are_left_out(verifier: JwtVerifier, server: Ke
     ],
 )
 async def test_what_is_no_key_set_is_an_outside_error(verifier: JwtVerifier, server: KeyServer, body: bytes) -> None:
-    """The sender's fault it is not: a 401 would make Event Grid drop the event for good."""
+    """Not a fault of the sender: a 401 would make Event Grid drop the event."""
     server.body = body
     with pytest.raises(OutsideError) as caught:
         await verifier.check(bearer())
@@ -149,7 +149,7 @@ async def test_a_failed_fetch_is_not_repeated_at_once_but_soon(server: KeyServer
 
 
 async def test_a_key_that_left_the_key_set_is_trusted_for_the_maximum_age_only(server: KeyServer) -> None:
-    """Without a token of another key nobody asked for the key set again: a withdrawn key was good for ever."""
+    """Without tokens of other keys the key set was not fetched again, so a withdrawn key was trusted for ever."""
     clock = Clock()
     verifier = JwtVerifier(server.url, [ISSUER], AUDIENCE, mode=JwtMode.ENFORCE, max_age_s=3600, clock=clock)
     await verifier.check(bearer())

@@ -116,7 +116,7 @@ AZURE = textwrap.dedent(
 
 
 def test_azure_monitor_receives_the_spans(receiver: SpanReceiver) -> None:
-    """In a process of its own: the distribution sets global providers. Nothing of it may speak to the real Azure."""
+    """In a separate process, because the distribution sets global providers. It must not connect to the real Azure."""
     key = "11111111-2222-4333-8444-555555555555"
     connection_string = f"InstrumentationKey={key};IngestionEndpoint={receiver.url}/;LiveEndpoint={receiver.url}/"
     quiet = {

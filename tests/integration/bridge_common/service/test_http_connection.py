@@ -1,4 +1,4 @@
-"""uvicorn's connections under peers that are slow, do not read, or come in masses."""
+"""uvicorn's connections with peers that are slow, do not read, or are many."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PIECES = 100
 
 
 class Pages:
-    """A page, one that reads its body, one that never reads it, and one that answers more than buffers hold."""
+    """Pages that answer, read their body, never read it, or send a response larger than all buffers."""
 
     def __init__(self) -> None:
         self.draining = False
@@ -87,7 +87,7 @@ def dropped(why: str) -> float:
 
 
 async def answer(peer: RawPeer) -> bytes:
-    """The status line, with the rest of a short answer read."""
+    """The status line; the rest of a short response is consumed."""
     head = await asyncio.wait_for(peer.reader.readuntil(b"\r\n\r\n"), 5)
     length = next(int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:"))
     await asyncio.wait_for(peer.reader.readexactly(length), 5)
@@ -108,7 +108,7 @@ async def test_a_head_has_to_arrive_in_time(pages: Pages, sent: bytes) -> None:
 
 
 async def _trickle(peer: RawPeer) -> None:
-    """More of a head, whose end never comes: no reason for more time."""
+    """More bytes of a head that is never complete do not extend its time limit."""
     while True:
         peer.writer.write(b"x")
         await asyncio.sleep(0.05)
@@ -121,7 +121,7 @@ async def test_a_body_may_not_pause_for_long_but_may_be_long(pages: Pages) -> No
         stuck.writer.write(head + b"1")
         steady.writer.write(head)
         for number in range(8):
-            await asyncio.sleep(0.3)  # in all more than one pause may last
+            await asyncio.sleep(0.3)  # the total exceeds the limit of one pause
             steady.writer.write(b"%d" % number)
         assert b" 200 " in await answer(steady)
         assert await stuck.ended(within_s=10)
@@ -140,7 +140,7 @@ async def test_a_body_that_the_endpoint_does_not_read_yet_is_not_late(pages: Pag
 
 @pytest.mark.parametrize("flood", [False, True], ids=["trickle", "flood"])
 async def test_an_answer_before_the_end_of_the_request_is_the_last(pages: Pages, *, flood: bool) -> None:
-    """A stranger's body is not waited for: the answer is sent, and a moment later the connection ends."""
+    """The response to an unauthenticated peer is sent before its body has arrived, and the connection ends."""
     async with serving(pages, HttpTiming(linger_s=60.0 if flood else 0.3)) as port, raw_peer(port) as peer:
         peer.writer.write(b"POST /refused HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n")
         assert b" 401 " in await answer(peer)
@@ -182,7 +182,7 @@ async def test_unfinished_heads_make_room_for_others(pages: Pages) -> None:
         for _ in range(20):
             await stack.enter_async_context(raw_peer(port))
         genuine.writer.write(GET)
-        assert b" 200 " in await answer(genuine), "whoever has sent a request does not make room"
+        assert b" 200 " in await answer(genuine), "a connection with a complete request is not dropped"
 
 
 async def test_at_the_limit_of_connections_the_longest_idle_one_goes(pages: Pages) -> None:

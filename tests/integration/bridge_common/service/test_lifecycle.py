@@ -1,4 +1,4 @@
-"""The frame around every service: signals, drain, clean-up, exit."""
+"""Lifecycle of a service: signals, drain, clean-up, exit."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.support.eventually import eventually
 
 
 class Echo:
-    """A tiny service: a WebSocket that echoes, and a drain that the test ends."""
+    """A service with an echoing WebSocket and a drain that the test ends."""
 
     def __init__(self) -> None:
         self.draining = False
@@ -56,7 +56,7 @@ class Echo:
     async def drain(self) -> None:
         self.life.append("drain")
         if self.failing_drain:
-            raise RuntimeError("cannot let go")
+            raise RuntimeError("cannot drain")
         await self.drained.wait()
         self.life.append("drained")
 
@@ -278,7 +278,7 @@ def test_a_process_ends_with_code_0_after_a_signal() -> None:
 
 
 def test_a_process_ends_with_code_1_when_a_part_dies() -> None:
-    """A supervisor must see that it was not an ordinary stop."""
+    """The exit code must distinguish a failure from a normal stop."""
     dies = PROCESS.replace('print("started", flush=True)', 'self.parts.start("deaf", asyncio.sleep(0.01))')
     assert dies != PROCESS
     environment = {**os.environ, "REDIS_URL": "redis://127.0.0.1:1/0", "HOST": "127.0.0.1", "PORT": str(free_port())}

@@ -1,4 +1,4 @@
-"""A route that uses plain ASGI messages, over our own protocol and over one that uvicorn brings along."""
+"""A route that uses plain ASGI messages, over our own protocol and over the one of uvicorn."""
 
 from __future__ import annotations
 

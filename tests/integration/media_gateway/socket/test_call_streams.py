@@ -1,4 +1,4 @@
-"""Audio in the downlink of a call is heard, and calls outlive the loss of their streams."""
+"""Audio of the downlink is played, and calls survive the loss of their streams."""
 
 from __future__ import annotations
 

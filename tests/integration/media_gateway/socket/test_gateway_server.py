@@ -1,4 +1,4 @@
-"""The port: handshakes good, bad and half, pages, TLS, and the end."""
+"""The server: valid, invalid and incomplete handshakes, HTTP pages, TLS, shutdown."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ async def test_unfinished_requests_make_room_for_others(most: int, of_source: in
 
 
 async def test_connections_that_come_and_go_leave_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    """Not even work for the garbage collector, which runs too rarely for a flood (see `GarbageCollection`)."""
+    """No reference cycles: the garbage collector runs too rarely for a flood (see `GarbageCollection`)."""
     gc.collect()
     gc.disable()
     try:

@@ -1,4 +1,4 @@
-"""Who may come in: tokens, JWTs, live calls, capacity; and that the secret in the path stays out of the log."""
+"""Admission: tokens, JWTs, live calls, capacity. The secret in the path is not logged."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ AUDIENCE = "resource-id"
 
 
 class Signer:
-    """ACS's signing key, and where its public half is to be had."""
+    """The signing key of ACS and the URL of its public key."""
 
     def __init__(self) -> None:
         self.key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -77,7 +77,7 @@ async def test_a_wrong_token_is_refused(gateway: Gateway, line: Line, token: str
         assert await acs.closed() == 1008
     record = await line.store.load(line.call_id)
     assert record is not None
-    assert record.uplink_epoch == 0, "nobody who is refused disturbs the call"
+    assert record.uplink_epoch == 0, "a refused peer does not affect the call"
 
 
 async def test_the_path_takes_websockets_only(gateway: Gateway) -> None:
@@ -198,5 +198,5 @@ async def test_the_token_is_never_logged(gateway: Gateway, line: Line, capfd: py
         root.handlers[:] = handlers
         root.setLevel(level)
     said = capfd.readouterr().err
-    assert line.call_id in said, "the log was looked at in the right place"
+    assert line.call_id in said, "the captured log has the lines of the call"
     assert url.rsplit("/", 1)[1] not in said

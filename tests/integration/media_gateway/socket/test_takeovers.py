@@ -1,4 +1,4 @@
-"""Sockets of one call, one after the other: each may displace the one before, but not without limit."""
+"""Consecutive sockets of a call: each displaces the previous one, within a limit."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def logging_as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     handlers, level = root.handlers[:], root.level
     levels = {name: logging.getLogger(name).level for name in LIBRARIES}
     for name in LIBRARIES:
-        monkeypatch.setattr(logging.getLogger(name), "propagate", True)  # uvicorn may have been here
+        monkeypatch.setattr(logging.getLogger(name), "propagate", True)  # uvicorn may have changed it
     yield
     root.handlers[:] = handlers
     root.setLevel(level)
@@ -117,7 +117,7 @@ def test_text_values_that_are_more_than_a_word_are_in_quotes(capsys: pytest.Capt
     ],
 )
 def test_nobody_can_forge_a_line_or_a_field(text: str, form: LogFormat, capsys: pytest.CaptureFixture[str]) -> None:
-    """The text format wrote what it got: a reason with a line break was two lines."""
+    """Once, a line break in a value made two lines in the text format."""
     setup_logging("call-control", form=form)
     logging.getLogger("x").warning("%s", text, extra=fields(reason=text, other=f"a call_id={text}"))
     try:

@@ -1,4 +1,4 @@
-"""Traces are off until somebody switches them on, and then told where the switch says."""
+"""Traces are off by default; once enabled, spans go to the active exporter."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What counts as insecure, and the words that allow it."""
+"""Insecure settings and the words that allow them."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from tests.support.eventually import eventually
 
 
 async def _logged(reasons: list[str]) -> None:
-    """Let each of `reasons` be the verdict once; the last one stays."""
+    """Return each of `reasons` once, and then the last one."""
 
     async def answer() -> str:
         return reasons.pop(0) if len(reasons) > 1 else reasons[0]

@@ -1,4 +1,4 @@
-"""Settings from the environment: all mistakes named at once, secrets never shown."""
+"""Settings from the environment: all mistakes are listed together, secrets never."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from media_gateway.core.peer_limits import BURST, BURST_S, MOST_CALLS, PER_S, At
 
 
 def stream(pace: Pace, *, times_real_time: float, seconds: float, begin: float = 0.0) -> bool:
-    """Whether 20 ms messages at this speed keep the pace all the time."""
+    """Whether messages of 20 ms at this speed stay within the limit."""
     step = 0.02 / times_real_time
     return all(pace.keeps(0.02, begin + index * step) for index in range(int(seconds / step)))
 

@@ -1,4 +1,4 @@
-"""The downlink with a clock in the test's hand."""
+"""The downlink with an injected clock."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def test_clear_throws_away_what_still_waits_for_the_socket() -> None:
     call.run(2)
     assert call.buffer.messages == [STOP_AUDIO]
     call.downlink.take("1-4", Audio("b", bytes(960)))
-    assert not any(call.buffer.pcm()), "nothing of the old sound is left in the resampler"
+    assert not any(call.buffer.pcm()), "the resampler has no rest of the old audio"
 
 
 def test_give_up_reports_without_stopping_anything() -> None:
@@ -197,7 +197,7 @@ def test_silence_within_an_item_is_measured() -> None:
     call.downlink.take("1-3", ItemEnd("a"))
     call.run(len(SPEECH) / 48_000 + 0.5)
     call.downlink.take("1-4", Audio("b", SPEECH))
-    assert grown('bridge_gap_seconds_count{direction="out"}') == 1, "a pause between items is none"
+    assert grown('bridge_gap_seconds_count{direction="out"}') == 1, "a pause between items is not a gap"
 
 
 class SlowPeer:

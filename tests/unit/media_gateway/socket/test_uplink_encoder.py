@@ -14,7 +14,7 @@ from media_gateway.socket.uplink_encoder import Framing, UplinkEncoder
 
 
 class RecordingOutlet(Outlet):
-    """Keeps what a real one would send to Redis."""
+    """Collects the entries that would be sent to Redis."""
 
     def __init__(self) -> None:
         writer = StreamWriter(open_clients("redis://127.0.0.1:1").media)
