@@ -124,7 +124,7 @@ def _tell(
         moments=moments or (),
         failure=failure,
     )
-    tracing.tell(record.traceparent, span)
+    tracing.export(record.traceparent, span)
 
 
 def _since_ring_s(record: CallRecord) -> float:

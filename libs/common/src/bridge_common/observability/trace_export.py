@@ -53,7 +53,7 @@ class OpenTelemetry:
         self._propagator.inject(carrier, trace.set_span_in_context(first))
         return Begun(carrier.get("traceparent", ""), lambda: _end(first, span))
 
-    def tell(self, traceparent: str, span: Span) -> None:
+    def export(self, traceparent: str, span: Span) -> None:
         parent = self._propagator.extract({"traceparent": traceparent}, context=_NO_PARENT)
         _end(self._begun(span, parent), span)
 

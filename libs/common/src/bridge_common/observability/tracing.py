@@ -43,10 +43,10 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """The start of a trace. Its first span is exported when `tell` is called; without that, there is no trace."""
+    """The start of a trace. Its first span is exported when `export` is called; without that, there is no trace."""
 
     traceparent: str
-    tell: Callable[[], None]
+    export: Callable[[], None]
 
 
 class Tracing(Protocol):
@@ -55,7 +55,7 @@ class Tracing(Protocol):
     def begin(self, span: Span) -> Begun:
         """Start a trace with this span."""
 
-    def tell(self, traceparent: str, span: Span) -> None:
+    def export(self, traceparent: str, span: Span) -> None:
         """Export another span of the trace."""
 
     def stop(self) -> None:
@@ -66,7 +66,7 @@ class _Off:
     def begin(self, span: Span) -> Begun:
         return Begun("", lambda: None)
 
-    def tell(self, traceparent: str, span: Span) -> None:
+    def export(self, traceparent: str, span: Span) -> None:
         pass
 
     def stop(self) -> None:
@@ -93,10 +93,10 @@ def begin(span: Span) -> Begun:
     return _switch.tracing.begin(span)
 
 
-def tell(traceparent: str, span: Span) -> None:
+def export(traceparent: str, span: Span) -> None:
     """Export another span of the call. Without a traceparent the call is not traced."""
     if traceparent:
-        _switch.tracing.tell(traceparent, span)
+        _switch.tracing.export(traceparent, span)
 
 
 def use(tracing: Tracing | None) -> None:

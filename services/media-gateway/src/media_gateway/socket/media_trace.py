@@ -53,4 +53,4 @@ class MediaTrace:
                 attributes={"call_id": self._call_id, "epoch": self._epoch, **about},
                 moments=moments or (),
             )
-            tracing.tell(self._traceparent, span)
+            tracing.export(self._traceparent, span)
