@@ -1,4 +1,4 @@
-"""A soft tone that tells the caller that the call continues while the voice session is reopened."""
+"""A soft tone: the call continues while the voice session is reopened."""
 
 from __future__ import annotations
 
