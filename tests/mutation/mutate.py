@@ -37,7 +37,6 @@ TARGETS: Final = (
     "services/agent-relay/src/agent_relay/fleet/hand_over.py",
     "services/agent-relay/src/agent_relay/fleet/relay_worker.py",
     "services/call-control/src/call_control/inbox_worker.py",
-    "services/media-gateway/src/media_gateway/drain.py",
     "services/media-gateway/src/media_gateway/admission.py",
 )
 # The scripts for Redis are tested through the modules that call them: by the first word of a script's name.

@@ -63,10 +63,11 @@ def test_every_setting_in_the_document_exists(document: str, root: Path) -> None
 
 def test_the_search_finds_names_and_lines() -> None:
     tree = ast.parse(
-        'X = counter("bridge_a", "…"); Y = gauge("bridge_b", "…"); log.info("call left"); OutageLogger(log, "it")'
+        'X = counter("bridge_a", "…"); Y = gauge("bridge_b", "…"); log.info("call left"); OutageLogger(log, "it"); '
+        'OutageLogger(log, begun="not ready", over="ready again")'
     )
     assert set(_metrics_of(tree)) == {"bridge_a_total", "bridge_b"}
-    assert set(_lines_of(tree)) == {"call left", "it fails", "it works again"}
+    assert set(_lines_of(tree)) == {"call left", "it fails", "it works again", "not ready", "ready again"}
 
 
 def _metrics_of(tree: ast.Module) -> Iterator[str]:

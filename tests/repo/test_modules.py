@@ -13,6 +13,9 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "services/media-gateway/src/media_gateway/socket_context.py": (
         "tests/integration/media_gateway/socket/test_media_session.py"
     ),
+    "services/media-gateway/src/media_gateway/socket/message_socket.py": (
+        "tests/integration/media_gateway/socket/test_frame_socket.py"
+    ),
 }
 
 KEY_MODULES = {"keys.py", "policy_store.py", "ring_counter.py", "connection_quota.py"}

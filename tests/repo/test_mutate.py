@@ -79,7 +79,7 @@ def test_every_target_has_tests_of_its_own() -> None:
 
 def test_a_detected_mutant_is_distinguished_from_a_survivor(root: Path, tmp_path: Path) -> None:
     copy = Copy(tmp_path / "copy")
-    module = Path("services/media-gateway/src/media_gateway/drain.py")
+    module = Path("services/media-gateway/src/media_gateway/admission.py")
     source = (root / module).read_text(encoding="utf-8")
     takes_sockets = next(mutant for mutant in mutants_of(module, source) if mutant.text == "False")
     assert not copy.survives(takes_sockets, source, 60)

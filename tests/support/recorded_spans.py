@@ -20,7 +20,7 @@ class RecordedSpans:
     def begin(self, span: Span) -> Begun:
         return Begun(TRACEPARENT, lambda: self.spans.append(("", span)))
 
-    def tell(self, traceparent: str, span: Span) -> None:
+    def export(self, traceparent: str, span: Span) -> None:
         self.spans.append((traceparent, span))
 
     def stop(self) -> None:

@@ -87,7 +87,7 @@ async def test_a_dead_reader_ends_the_process(monkeypatch: pytest.MonkeyPatch, r
     model = {"VOICE_LIVE_MODEL": "m", "AZURE_VOICE_LIVE_API_KEY": "k"}
     settings = _settings(monkeypatch, redis_url, "ws://127.0.0.1:1", **model)
     async with RunningService(AgentRelay(settings), settings) as running:
-        assert await asyncio.wait_for(running.until_told(), 10) == 1
+        assert await asyncio.wait_for(running.until_exit(), 10) == 1
         livez = await _probe(running, "/livez")
         assert (livez.status_code, livez.json()["reason"]) == (503, "reader has stopped")
         assert (await _probe(running, "/readyz")).json()["reason"] == "reader has stopped"

@@ -21,7 +21,7 @@ from tests.integration.support.gateway_under_test import (
 from tests.integration.support.gateway_under_test import open_line as open_line_
 
 _ON_BOTH_LOOPS: Final = ("test_gateway_server", "test_direct_socket", "test_frame_socket", "test_picows_protocol")
-"""They lean on what the loop's transports do."""
+"""Tests that depend on the transports of the event loop."""
 
 _ON_BOTH_PROTOCOLS: Final = (
     "test_acs_receiver",
@@ -30,11 +30,11 @@ _ON_BOTH_PROTOCOLS: Final = (
     "test_media_socket",
     "test_teardown",
 )
-"""The route has to do the same without our extension, on a WebSocket implementation of uvicorn."""
+"""The route must behave equally without our extension, on a WebSocket implementation of uvicorn."""
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """The loop that the services run on, and for some the one that is always there as well."""
+    """The event loop of the services, and for some tests also that of asyncio."""
     if item.path.stem in _ON_BOTH_LOOPS:
         return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
     return {"uvloop": uvloop.new_event_loop}

@@ -1,4 +1,4 @@
-"""The process: its probes, its metrics, and how it leaves."""
+"""The process: probes, metrics, drain."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ async def test_a_signal_lets_calls_end_and_then_closes_the_rest(redis_url: str, 
             async with dial(url) as late:
                 assert await late.closed() == 1013
             await acs.tone("1")
-            assert acs.close_code is None, "a call that is there goes on"
+            assert acs.close_code is None, "a running call continues"
             assert await acs.closed(within_s=6) == 1001
         assert await asyncio.wait_for(running.wait(), 5) == 0
         await eventually(lambda: line.said(MediaDetached))
@@ -85,7 +85,7 @@ async def test_a_dead_writer_ends_the_process(redis_url: str, monkeypatch: pytes
 
     monkeypatch.setattr(StreamWriter, "run", die)
     async with running_gateway(redis_url) as gateway, httpx.AsyncClient(trust_env=False) as client:
-        assert await asyncio.wait_for(gateway.running.until_told(), 10) == 1
+        assert await asyncio.wait_for(gateway.running.until_exit(), 10) == 1
         base = f"http://127.0.0.1:{gateway.running.port}"
         livez = await client.get(f"{base}/livez")
         assert (livez.status_code, livez.json()["reason"]) == (503, "writer has stopped")

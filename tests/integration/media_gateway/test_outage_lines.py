@@ -1,4 +1,4 @@
-"""When Redis refuses commands, a gateway says so in a few lines, for all its sockets together."""
+"""A gateway logs a few lines for all its sockets together if Redis refuses commands."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ async def test_a_gateway_tells_once_that_redis_refuses_and_once_that_it_works_ag
         for peer, line in zip(peers, lines, strict=True):
             await peer.metadata()
             await eventually(partial(line.said, MediaAttached), within_s=20)
-        telling = gateway.service._around.telling
+        outage = gateway.service.context.inbox_outage
         async with full_redis(clients):
             for peer in peers:
                 await peer.frame(bytes(640))
                 await peer.drop()
-            await eventually(lambda: telling._failures >= 5, within_s=20)
+            await eventually(lambda: outage.failures >= 5, within_s=20)
         for line in lines:
             await eventually(partial(line.said, MediaDetached), within_s=20)
-        await eventually(lambda: telling._since is None, within_s=20)
+        await eventually(lambda: not outage.failures, within_s=20)
     told = Counter(record.message for record in caplog.records if record.levelname == "WARNING")
     assert told["writing to the inbox fails"] == told["writing to the inbox works again"] == 1
     assert told["stream write failing"] == told["stream write works again"] == 1

@@ -25,6 +25,8 @@ from bridge_common.service.web_server import WebServer
 from media_gateway.socket.frame_socket import FrameSocket
 from media_gateway.socket.gateway_server import gateway_server
 from media_gateway.socket.message_socket import accepted
+from media_gateway.socket_context import SocketLimits
+from tests.support.eventually import eventually
 
 TEXT, BINARY, CONTINUATION, CLOSE, PING, PONG = 0x1, 0x2, 0x0, 0x8, 0x9, 0xA
 FIN = 0x80
@@ -67,16 +69,17 @@ class Heard:
 
 
 class Echoes:
-    """A service whose route echoes, over frames by callback or over plain ASGI messages."""
+    """A service with echoing routes, with frames by callback or plain ASGI messages."""
 
-    def __init__(self) -> None:
+    def __init__(self, close_s: float) -> None:
+        self._close_s = close_s
         self.draining = False
         self.parts = BackgroundTasks()
         self.port = 0
         self.server: WebServer
         self.sockets: list[Heard] = []
         self.gate = asyncio.Event()
-        """Nobody listens to a new socket before it is set."""
+        """New sockets are not listened to before it is set."""
         self.gate.set()
         self.alive = True
         self.waiting = 0
@@ -103,7 +106,7 @@ class Echoes:
         return ""
 
     async def _serve(self, websocket: WebSocket) -> None:
-        async with accepted(websocket) as socket:
+        async with accepted(websocket, self._close_s) as socket:
             heard = Heard(socket, websocket.path_params["path"], websocket.headers)
             self.sockets.append(heard)
             await self.gate.wait()
@@ -150,11 +153,14 @@ class Echoes:
 
 
 @asynccontextmanager
-async def running_echoes(tls: ssl.SSLContext | None = None, ws: str = "", **limits: int) -> AsyncIterator[Echoes]:
-    """`ws`: a WebSocket implementation of uvicorn in place of our own."""
-    echoes = Echoes()
-    settings = ServiceSettings.model_validate({"redis_url": "redis://127.0.0.1:1/0", "port": 0, **limits})
-    server = echoes.server = gateway_server(echoes, settings, ws=ws, tls=tls)
+async def running_echoes(
+    tls: ssl.SSLContext | None = None, ws: str = "", limits: SocketLimits | None = None, **settings_: int
+) -> AsyncIterator[Echoes]:
+    """`ws`: a WebSocket implementation of uvicorn instead of our own."""
+    limits = limits or SocketLimits()
+    echoes = Echoes(limits.close_s)
+    settings = ServiceSettings.model_validate({"redis_url": "redis://127.0.0.1:1/0", "port": 0, **settings_})
+    server = echoes.server = gateway_server(echoes, settings, ws=ws, limits=limits, tls=tls)
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         echoes.port = bound.getsockname()[1]
@@ -163,6 +169,32 @@ async def running_echoes(tls: ssl.SSLContext | None = None, ws: str = "", **limi
             yield echoes
         finally:
             await server.close()
+
+
+async def fill(heard: Heard) -> int:
+    """Send to a peer that does not read until the writer is paused and stays so; the number of messages."""
+    sent = 0
+
+    def is_full() -> bool:
+        nonlocal sent
+        before = sent
+        while not heard.pauses or not heard.pauses[-1]:
+            heard.socket.send(b"x" * 1000)
+            sent += 1
+        return sent == before
+
+    await eventually(is_full, every_s=0.05)
+    return sent
+
+
+async def drained(writer: asyncio.StreamWriter, within_s: float) -> bool:
+    """Whether the server reads what was written in time."""
+    try:
+        async with asyncio.timeout(within_s):
+            await writer.drain()
+    except TimeoutError:
+        return False
+    return True
 
 
 class RawPeer:

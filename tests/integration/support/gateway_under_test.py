@@ -22,7 +22,9 @@ from bridge_common.wire.call_record import CallRecord, Status
 from bridge_common.wire.entries import AudioFrame, Entry, InboxEntry
 from bridge_common.wire.keys import Keys
 from media_gateway.app import MediaGateway
+from media_gateway.relay_watch import RelayWatchTiming
 from media_gateway.settings import GatewaySettings
+from media_gateway.socket_context import SocketLimits
 from tests.integration.support.acs_media_peer import CALLER, AcsMediaPeer, dial
 from tests.support.eventually import eventually
 
@@ -89,7 +91,14 @@ OpenLine = Callable[[str], AbstractAsyncContextManager[Line]]
 
 
 @asynccontextmanager
-async def running_gateway(redis_url: str, ws: str = "", **changes: object) -> AsyncIterator[Gateway]:
+async def running_gateway(
+    redis_url: str,
+    ws: str = "",
+    *,
+    limits: SocketLimits | None = None,
+    watch: RelayWatchTiming | None = None,
+    **changes: object,
+) -> AsyncIterator[Gateway]:
     values: dict[str, object] = {
         "redis_url": redis_url,
         "host": "127.0.0.1",
@@ -99,7 +108,7 @@ async def running_gateway(redis_url: str, ws: str = "", **changes: object) -> As
         "allow_insecure": "unchecked-tokens",
     }
     settings = GatewaySettings.model_validate({**values, **changes})
-    service = MediaGateway(settings)
+    service = MediaGateway(settings, limits, watch)
     async with RunningService(service, settings, service.server(ws)) as running:
         yield Gateway(service, running)
 

@@ -60,7 +60,7 @@ def test_the_spans_of_a_call_are_told_with_the_steps_that_end_them() -> None:
     with telling() as told:
         begun = begin_trace(ENTRY)
         assert told.spans == [], "not before it is known to be new"
-        begun.tell()
+        begun.export()
         for was, now in ((RINGING, ANSWERING), (ANSWERING, CONNECTED), (CONNECTED, ENDED)):
             report_step(was, now, DONE)
         report_command(CONNECTED, "HangUp", RING_MS, "gone", failure="no such call")

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from media_gateway.admission import Admission
+from media_gateway.admission import GOING_AWAY, Admission
 
 
 class FakeSocket:
@@ -49,7 +49,7 @@ def test_the_newest_socket_stays_in_whatever_order_they_enter(order: tuple[int, 
     assert not sockets[2].displaced
     assert admission.sockets() == [sockets[2]]
     admission.leave("a", sockets[1])
-    assert admission.active == 1, "a displaced socket takes nobody with it"
+    assert admission.active == 1, "leaving of a displaced socket does not remove the newer one"
 
 
 async def test_empty_waits_for_the_last_one() -> None:
@@ -62,3 +62,72 @@ async def test_empty_waits_for_the_last_one() -> None:
     assert not waiting.done()
     admission.leave("a", socket)
     await asyncio.wait_for(waiting, 10)
+
+
+class DrainedSocket:
+    """Leaves when it is closed, like a real one."""
+
+    epoch = 1
+
+    def __init__(self, admission: Admission, call_id: str) -> None:
+        self._admission = admission
+        self._call_id = call_id
+        self.ended: list[int] = []
+        admission.enter(call_id, self)
+
+    def end(self, code: int, reason: str) -> None:
+        self.ended.append(code)
+        self._admission.leave(self._call_id, self)
+
+    def displace(self) -> None:
+        raise AssertionError("nobody displaces it")
+
+
+async def test_calls_that_end_in_time_are_not_touched() -> None:
+    admission = Admission(capacity=5)
+    socket = DrainedSocket(admission, "a")
+    draining = asyncio.create_task(admission.drain(timeout_s=60))
+    await asyncio.wait([draining], timeout=0.01)
+    assert admission.draining
+    assert not draining.done()
+    admission.leave("a", socket)
+    await asyncio.wait_for(draining, 10)
+    assert socket.ended == []
+
+
+async def test_the_others_are_closed_when_time_is_over() -> None:
+    admission = Admission(capacity=5)
+    sockets = [DrainedSocket(admission, call_id) for call_id in "ab"]
+    await asyncio.wait_for(admission.drain(timeout_s=0.05), 10)
+    assert [socket.ended for socket in sockets] == [[GOING_AWAY], [GOING_AWAY]]
+
+
+async def test_a_canceled_drain_closes_the_sockets() -> None:
+    admission = Admission(capacity=5)
+    socket = DrainedSocket(admission, "a")
+    draining = asyncio.create_task(admission.drain(timeout_s=60))
+    await asyncio.wait([draining], timeout=0.01)
+    draining.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await draining
+    assert socket.ended == [GOING_AWAY]
+
+
+async def test_without_calls_it_is_over_at_once() -> None:
+    await asyncio.wait_for(Admission(capacity=1).drain(60), 10)
+
+
+@pytest.mark.parametrize(("timeout_s", "waits_s"), [(20, 19.0), (2, 1.5)])
+async def test_time_is_kept_for_closing(monkeypatch: pytest.MonkeyPatch, timeout_s: float, waits_s: float) -> None:
+    """The process ends after `timeout_s`: the sockets must be closed with 1001 before."""
+    admission, waited, timeout = Admission(capacity=5), list[float](), asyncio.timeout
+
+    def elapsed(delay_s: float) -> asyncio.Timeout:
+        waited.append(delay_s)
+        return timeout(0)
+
+    socket = DrainedSocket(admission, "a")
+    monkeypatch.setattr(asyncio, "timeout", elapsed)
+    await admission.drain(timeout_s)
+    assert waited == [waits_s]
+    assert socket.ended == [GOING_AWAY]

@@ -5,7 +5,7 @@ from media_gateway import metrics
 
 
 def test_dashboards_find_every_figure() -> None:
-    metrics.FRAMES.heard += 1
+    metrics.FRAMES.received += 1
     metrics.SOCKETS.labels("1000").inc()
     shown = telemetry.render().decode()
     for name in (

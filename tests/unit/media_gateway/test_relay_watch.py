@@ -5,14 +5,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import cast
 
-import pytest
-
 from bridge_common.base.errors import OutsideError
 from bridge_common.store.inbox import Inbox
 from bridge_common.store.leases import Leases, OverdueLease
 from bridge_common.wire.entries import InboxEntry, VoiceLost
-from media_gateway import relay_watch
-from media_gateway.relay_watch import ALONE_AFTER_S, GIVEN_UP_AFTER_S, RelayWatch
+from media_gateway.relay_watch import ALONE_AFTER_S, GIVEN_UP_AFTER_S, RelayWatch, RelayWatchTiming
 from tests.support.eventually import eventually
 
 
@@ -26,7 +23,7 @@ class Table:
 
     async def overdue(self, call_ids: Iterable[str]) -> list[OverdueLease]:
         if self.away:
-            raise OutsideError("Redis is away", retry=True)
+            raise OutsideError("Redis is unavailable", retry=True)
         return [one for one in self.overdue_calls if one.call_id in set(call_ids)]
 
     async def put_as_owner(self, entry: InboxEntry, owner_text: str) -> bool:
@@ -43,8 +40,8 @@ class Call:
         self.is_alone = alone
 
 
-def _watch(table: Table, *calls: Call) -> RelayWatch:
-    return RelayWatch(cast(Leases, table), cast(Inbox, table), lambda: calls)
+def _watch(table: Table, *calls: Call, timing: RelayWatchTiming | None = None) -> RelayWatch:
+    return RelayWatch(cast(Leases, table), cast(Inbox, table), lambda: calls, timing)
 
 
 async def test_only_calls_that_no_relay_drives_are_alone_and_not_for_longer() -> None:
@@ -71,11 +68,10 @@ async def test_call_control_learns_once_that_there_is_no_relay() -> None:
     assert len(table.put) == 2
 
 
-async def test_without_redis_nobody_speaks_either(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(relay_watch, "LOOK_S", 0.01)
-    monkeypatch.setattr(relay_watch, "REDIS_AWAY_S", 0.1)
+async def test_a_call_is_alone_while_redis_is_unavailable() -> None:
     table, call = Table(away=True), Call("call")
-    running = asyncio.create_task(_watch(table, call).run())
+    timing = RelayWatchTiming(look_s=0.01, redis_away_s=0.1)
+    running = asyncio.create_task(_watch(table, call, timing=timing).run())
     await eventually(lambda: call.is_alone)
     table.away = False
     await eventually(lambda: not call.is_alone)

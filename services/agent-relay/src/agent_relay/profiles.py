@@ -11,8 +11,7 @@ from pydantic import ValidationError
 
 from agent_relay.core.protocol.agent_profile import AgentProfile, Greeting
 from bridge_common.base.errors import InputError
-from bridge_common.service.setting_errors import in_words
-from bridge_common.service.setting_files import read_setting_file
+from bridge_common.service.setting_input import in_words, read_setting_file
 
 DEFAULT: Final = "default"
 MOST_NODES: Final = 50_000

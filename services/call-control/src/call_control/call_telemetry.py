@@ -136,7 +136,7 @@ def _publish_span(
         moments=moments or (),
         failure=failure,
     )
-    tracing.tell(record.traceparent, span)
+    tracing.export(record.traceparent, span)
 
 
 def _since_ring_s(record: CallRecord) -> float:

@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, Field, SecretStr, ValidationInfo, field_va
 from bridge_common.base.errors import InputError
 from bridge_common.service import insecure
 from bridge_common.service.acs_settings import AcsTrustSettings, lower
-from bridge_common.service.setting_files import read_setting_file
+from bridge_common.service.setting_input import read_setting_file
 from bridge_common.service.settings import CommaSeparated, Secrets
 from call_control.core.connection_string import AcsAddress, endpoint_of, parse_connection_string
 from call_control.core.machine.transition import CallPolicy

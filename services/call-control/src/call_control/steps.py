@@ -100,7 +100,7 @@ class CallSteps:
         step = apply(blank, routed.decision, _now_ms(), self._policy, cause)
         if await self._store.create(step.record, _deadlines(blank, step.record)):
             self._routing.count(routed)
-            trace.tell()
+            trace.export()
             report_arrival(entry, routed)
             if exceeded is not None:
                 report_over_limit(entry, exceeded)

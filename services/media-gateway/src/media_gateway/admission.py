@@ -1,15 +1,23 @@
-"""How many media sockets the process takes, and which it has."""
+"""Admission of media sockets: the capacity of the process, its current sockets, and the drain."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Final, Protocol
 
+from bridge_common.base.log import fields
 from bridge_common.observability.telemetry import ACTIVE_CALLS
-from media_gateway.core.attach_limit import AttachLimit
+from media_gateway.core.peer_limits import PER_S, AttachLimit
+
+log = logging.getLogger(__name__)
+
+GOING_AWAY: Final = 1001
+_CLOSING_S: Final = 1.0
+"""Share of the drain time that is reserved for closing the remaining sockets."""
 
 
 class Socket(Protocol):
@@ -21,16 +29,16 @@ class Socket(Protocol):
         """Close it. Returns at once."""
 
     def displace(self) -> None:
-        """A newer socket has the call: touch its streams no more, and close."""
+        """A newer socket has the call: release its streams and close."""
 
 
 class Admission:
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int, attaches_per_s: float = PER_S) -> None:
         self.capacity = capacity
         self.draining = False
         self._sockets: dict[str, Socket] = {}
         self._opening = 0
-        self._attaches = AttachLimit()
+        self._attaches = AttachLimit(attaches_per_s)
         self._empty = asyncio.Event()
         self._empty.set()
 
@@ -42,8 +50,8 @@ class Admission:
         return list(self._sockets.values())
 
     def refusal(self, call_id: str = "") -> str:
-        """Why no socket can come now; empty when one can. A call that has one here may replace it, but not as often as
-        it likes: with a `call_id` this counts as a socket of the call.
+        """Reason why no socket is accepted now, or empty. With a `call_id` this counts as an attempt of that call,
+        which may replace a socket that it has here, within the limit for each call.
         """
         if self.draining:
             return "draining"
@@ -56,7 +64,7 @@ class Admission:
 
     @contextmanager
     def opening(self) -> Iterator[None]:
-        """While a socket is being attached it counts already."""
+        """A socket that is being attached counts already."""
         self._opening += 1
         self._changed()
         try:
@@ -66,7 +74,7 @@ class Admission:
             self._changed()
 
     def enter(self, call_id: str, socket: Socket) -> None:
-        """The newest socket of the call stays, an older one goes."""
+        """The newest socket of the call stays, an older one is displaced."""
         other = self._sockets.get(call_id)
         if other is not None and other.epoch > socket.epoch:
             socket.displace()
@@ -84,6 +92,26 @@ class Admission:
     async def empty(self) -> None:
         """Return when no socket is left."""
         await self._empty.wait()
+
+    async def drain(self, timeout_s: float) -> None:
+        """Accept no more sockets, wait for the calls to end, and close the sockets of those that have not (1001)."""
+        self.draining = True
+        closing_s = min(_CLOSING_S, timeout_s / 4)
+        try:
+            async with asyncio.timeout(max(timeout_s - closing_s, 0)):
+                await self.empty()
+            return
+        except TimeoutError:
+            log.warning("drain time is over; closing media sockets", extra=fields(sockets=self.active))
+        except asyncio.CancelledError:
+            self._close_all()
+            raise
+        self._close_all()
+        await self.empty()
+
+    def _close_all(self) -> None:
+        for socket in self.sockets():
+            socket.end(GOING_AWAY, "the gateway is shutting down")
 
     def _changed(self) -> None:
         ACTIVE_CALLS.set(self.active)

@@ -1,4 +1,4 @@
-"""media-gateway: the service put together, and its console script."""
+"""The service media-gateway: wiring and console script."""
 
 from __future__ import annotations
 
@@ -27,27 +27,30 @@ from bridge_common.streams.reader import StreamReader
 from bridge_common.wire.keys import Keys
 from media_gateway import metrics
 from media_gateway.admission import Admission
-from media_gateway.drain import drain
 from media_gateway.recordings import APOLOGY, WAIT, load_recording
-from media_gateway.relay_watch import RelayWatch
+from media_gateway.relay_watch import RelayWatch, RelayWatchTiming
 from media_gateway.settings import GatewaySettings
 from media_gateway.socket.gateway_server import gateway_server
 from media_gateway.socket.media_session import MediaSession
 from media_gateway.socket.media_socket import MediaSockets
-from media_gateway.socket_context import SocketContext
+from media_gateway.socket_context import SocketContext, SocketLimits
 from media_gateway.ticker import Ticker
 
 log = logging.getLogger(__name__)
 
 KIND: Final = "media-gateway"
-_LAST_WORDS_S: Final = 1.0
-_STAMP_S: Final = 0.5
+_FLUSH_S: Final = 1.0
+"""Time for the last entries of the closed sockets to be written."""
+_PROBE_S: Final = 0.5
 
 
 class MediaGateway:
-    """One replica. Any socket of any call may come to any replica: what it needs is in Redis."""
+    """One replica. Any replica can serve any media socket, because the state of calls is in Redis."""
 
-    def __init__(self, settings: GatewaySettings) -> None:
+    def __init__(
+        self, settings: GatewaySettings, limits: SocketLimits | None = None, watch: RelayWatchTiming | None = None
+    ) -> None:
+        self._limits = limits or SocketLimits()
         self.draining = False
         self.parts = BackgroundTasks()
         self.name = process_name(KIND)
@@ -55,7 +58,7 @@ class MediaGateway:
         self._clients = clients_of(settings)
         control = self._clients.control
         keys = Keys(settings.redis_shards, spread=settings.redis_cluster)
-        self._around = SocketContext(
+        self.context = SocketContext(
             settings=settings,
             keys=keys,
             store=CallStore(control, keys),
@@ -63,60 +66,60 @@ class MediaGateway:
             reader=StreamReader(self._clients.blocking),
             writer=stream_writer(self._clients.media),
             ticker=Ticker(),
-            admission=Admission(settings.gateway_capacity),
+            admission=Admission(settings.gateway_capacity, self._limits.attaches_per_s),
+            limits=self._limits,
             apology=load_recording(settings.apology_audio, APOLOGY),
             wait_phrase=load_recording(settings.wait_audio, WAIT),
         )
         self._fleet = Fleet(control, self.name, KIND, keys)
-        self._watch = RelayWatch(Leases(control, keys, self.name), self._around.inbox, self._sessions)
+        self._watch = RelayWatch(Leases(control, keys, self.name), self.context.inbox, self._sessions, watch)
         self._tokens = settings.acs_tokens()
 
     def server(self, ws: str = "") -> WebServer:
-        """`ws`: a WebSocket implementation of uvicorn in place of our own."""
-        return gateway_server(self, self._settings, ws=ws, readiness=self._readiness)
+        """`ws`: a WebSocket implementation of uvicorn instead of our own."""
+        return gateway_server(self, self._settings, ws=ws, limits=self._limits, readiness=self._readiness)
 
     def routes(self) -> Sequence[BaseRoute]:
-        return MediaSockets(self._around, self._tokens).routes()
+        return MediaSockets(self.context, self._tokens).routes()
 
     async def ready(self) -> str:
-        """Empty when new sockets may come, else the reason why not. Goes by the last heartbeat, so it never waits."""
+        """Empty if new sockets are accepted, else the reason. Uses the last heartbeat, so it never waits."""
         if self.draining:
             return "draining"
         if not self.parts.running:
             return self.parts.failure or "starting"
-        return self._around.admission.refusal() or self._fleet.unready
+        return self.context.admission.refusal() or self._fleet.unready
 
     def _readiness(self) -> dict[str, object]:
         return {"redis_answered_s_ago": round(min(self._fleet.beat_age_s, 999.0), 3)}
 
     async def start(self) -> None:
         metrics.WAITING_S.set_function(self._waiting_s)
-        telemetry.WRITER_WAITING.set_function(lambda: self._around.writer.waiting)
+        telemetry.WRITER_WAITING.set_function(lambda: self.context.writer.waiting)
         self.parts.start("redis connections", self._clients.warm_up(), may_end=True)
-        self.parts.start("reader", self._around.reader.run())
-        self.parts.start("writer", self._around.writer.run())
+        self.parts.start("reader", self.context.reader.run())
+        self.parts.start("writer", self.context.writer.run())
         self.parts.start("heartbeat", self._beat())
         self.parts.start("relay watch", self._watch.run())
-        self.parts.start("stamps", self._stamp())
+        self.parts.start("latency probes", self._probe())
         self.parts.start("signing keys", self._tokens.keep_fresh(), may_end=True)
 
     async def drain(self) -> None:
-        await drain(self._around.admission, self._settings.drain_timeout_s)
+        await self.context.admission.drain(self._settings.drain_timeout_s)
 
     async def stop(self) -> None:
         if self.parts.running:
             with contextlib.suppress(TimeoutError):
-                # The last entries that the sockets wrote when they were closed.
-                async with asyncio.timeout(_LAST_WORDS_S):
-                    await self._around.writer.flush()
-        self._around.ticker.stop()
+                async with asyncio.timeout(_FLUSH_S):
+                    await self.context.writer.flush()
+        self.context.ticker.stop()
         await self.parts.stop()
         with contextlib.suppress(OutsideError):
             await self._fleet.leave()
         await self._clients.aclose()
 
     async def _beat(self) -> None:
-        admission = self._around.admission
+        admission = self.context.admission
         while True:
             with contextlib.suppress(OutsideError):
                 await self._fleet.beat(
@@ -124,14 +127,14 @@ class MediaGateway:
                 )
             await asyncio.sleep(BEAT_S)
 
-    async def _stamp(self) -> None:
+    async def _probe(self) -> None:
         while True:
-            await asyncio.sleep(_STAMP_S)
+            await asyncio.sleep(_PROBE_S)
             for session in self._sessions():
-                session.stamp()
+                session.probe()
 
     def _sessions(self) -> list[MediaSession]:
-        return [socket for socket in self._around.admission.sockets() if isinstance(socket, MediaSession)]
+        return [socket for socket in self.context.admission.sockets() if isinstance(socket, MediaSession)]
 
     def _waiting_s(self) -> float:
         return sum(session.waiting_s for session in self._sessions())

@@ -12,17 +12,17 @@ from bridge_common.observability.telemetry import REGISTRY, Label, counter, gaug
 
 
 class Frames(Collector):
-    """Audio messages. Plain numbers, made into a metric when somebody asks: they are counted for every frame."""
+    """Audio messages. Plain numbers, converted to a metric on a scrape, because each frame is counted."""
 
     def __init__(self) -> None:
-        self.heard = 0
+        self.received = 0
         self.sent = 0
 
     def collect(self) -> Iterator[CounterMetricFamily]:
         family = CounterMetricFamily(
-            "bridge_gateway_frames", "Audio messages, in from ACS and out to it", labels=["direction"]
+            "bridge_gateway_frames", "Audio messages: in: from ACS, out: to ACS", labels=["direction"]
         )
-        family.add_metric(["in"], self.heard)
+        family.add_metric(["in"], self.received)
         family.add_metric(["out"], self.sent)
         yield family
 
@@ -31,16 +31,22 @@ _CODE: Final = Label("code", (str(code) for code in (*range(1000, 1016), 4001)))
 """RFC 6455, section 7.4, and 4001 (taken over). A peer may close with any number up to 4999."""
 FRAMES: Final = Frames()
 REGISTRY.register(FRAMES)
-BAD_FRAMES: Final = counter("bridge_gateway_bad_frames_total", "Messages dropped because ACS would not send them")
-FOREIGN_FRAMES: Final = counter("bridge_gateway_foreign_frames_total", "Audio dropped because another party said it")
-CLEARS: Final = counter("bridge_gateway_clears_total", "StopAudio sent")
+BAD_FRAMES: Final = counter(
+    "bridge_gateway_bad_frames_total", "Messages dropped because they are not valid messages of ACS"
+)
+OTHER_PARTICIPANT_FRAMES: Final = counter(
+    "bridge_gateway_foreign_frames_total", "Audio frames dropped because they are of another participant"
+)
+CLEARS: Final = counter("bridge_gateway_clears_total", "StopAudio messages sent")
 SOCKETS: Final = counter("bridge_gateway_sockets_total", "Media sockets by the code they were closed with", _CODE)
-LATE_BYTES: Final = counter("bridge_gateway_late_bytes_total", "Audio that came after its item was cleared")
-REFUSED_BYTES: Final = counter("bridge_gateway_refused_bytes_total", "Audio that came while a call's queue was full")
+LATE_BYTES: Final = counter("bridge_gateway_late_bytes_total", "Audio that arrived after its item was cleared")
+REFUSED_BYTES: Final = counter(
+    "bridge_gateway_refused_bytes_total", "Audio that arrived while the queue of its call was full"
+)
 _GAP_BUCKETS: Final = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
 GAPS: Final = histogram(
     "bridge_gap_seconds",
-    "Pauses in what should flow: in: nothing from ACS for more than 0.1 s; out: an item's next piece came too late",
+    "Gaps in the audio: in: nothing from ACS for more than 0.1 s; out: the next part of an item arrived too late",
     _GAP_BUCKETS, Label("direction", ("in", "out")),
 )  # fmt: skip
 BARGE_IN: Final = histogram(
@@ -49,7 +55,7 @@ BARGE_IN: Final = histogram(
 )  # fmt: skip
 ATTACHES: Final = counter(
     "bridge_gateway_attaches_total",
-    "Media sockets that got a call: its first, or another",
+    "Media sockets attached to a call: its first, or a later one",
     Label("kind", ("first", "again")),
 )
-WAITING_S: Final = gauge("bridge_gateway_playout_waiting_seconds", "Audio that waits to be played, over all calls")
+WAITING_S: Final = gauge("bridge_gateway_playout_waiting_seconds", "Audio that waits to be played, in all calls")

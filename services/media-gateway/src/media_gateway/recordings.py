@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from bridge_common.base.errors import InputError
-from bridge_common.service.setting_files import read_setting_file
+from bridge_common.service.setting_input import read_setting_file
 from bridge_common.wire.audio import BYTES_PER_SAMPLE, PHONE_RATE_HZ, VOICE_RATE_HZ
 from media_gateway.core.rate_change import rate_change
 
@@ -35,8 +35,8 @@ def load_recording(setting: str, default: Path) -> bytes:
         raise InputError(f"{path} is not a PCM WAV file: {error}") from error
     channels, width, rate_hz = kind
     if channels != 1 or width != BYTES_PER_SAMPLE or rate_hz not in (PHONE_RATE_HZ, VOICE_RATE_HZ):
-        raise InputError(f"{path} has to be 16-bit PCM, one channel, 16000 or 24000 Hz")
+        raise InputError(f"{path} has an unsupported format; it must be 16-bit PCM, one channel, 16000 or 24000 Hz")
     if len(pcm) > LONGEST_S * rate_hz * BYTES_PER_SAMPLE:
-        raise InputError(f"{path} is longer than {LONGEST_S:.0f} s")
+        raise InputError(f"{path} is too long; at most {LONGEST_S:.0f} s are allowed")
     rate = rate_change(rate_hz, VOICE_RATE_HZ)
     return rate.feed(pcm) + rate.flush()

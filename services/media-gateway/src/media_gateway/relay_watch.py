@@ -1,7 +1,7 @@
-"""Notices calls that no relay drives: their callers hear the hold tone from here, and are not kept for ever.
+"""Detects calls that no relay drives: the gateway plays the hold tone and, after a while, reports the voice as lost.
 
-A relay that reopens a voice session plays the hold tone to the caller. The calls of a relay that has died are silent
-until another relay claims them; if none is left, only the gateway still runs. It reads the lease table to notice this.
+A relay that reopens a voice session plays the hold tone itself. The calls of a relay that has died are silent until
+another relay claims them. The gateway detects this in the lease table.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 from bridge_common.base.errors import OutsideError, error_text
@@ -20,13 +21,20 @@ from bridge_common.wire.entries import VoiceLost
 
 log = logging.getLogger(__name__)
 
-LOOK_S: Final = 0.5
 ALONE_AFTER_S: Final = 0.5
-"""Past the deadline of the lease, which is 1 s: another relay would have claimed the call by then."""
+"""Counted from the deadline of the lease, which is 1 s: by then another relay would have claimed the call."""
 REDIS_AWAY_S: Final = 2.5
-"""Without an answer of Redis for so long nobody speaks to any caller either."""
+"""If Redis has not answered for this long, no relay can speak to any caller."""
 GIVEN_UP_AFTER_S: Final = 20.0
 """If a call has had no relay for this long, the gateway reports to call-control that its voice is lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class RelayWatchTiming:
+    look_s: float = 0.5
+    alone_after_s: float = ALONE_AFTER_S
+    redis_away_s: float = REDIS_AWAY_S
+    given_up_after_s: float = GIVEN_UP_AFTER_S
 
 
 class WatchedSession(Protocol):
@@ -38,13 +46,20 @@ class WatchedSession(Protocol):
 
 
 class RelayWatch:
-    """`sessions`: the calls whose media socket is here. `run` until cancelled."""
+    """`sessions`: the calls whose media socket is at this gateway."""
 
-    def __init__(self, leases: Leases, inbox: Inbox, sessions: Callable[[], Iterable[WatchedSession]]) -> None:
+    def __init__(
+        self,
+        leases: Leases,
+        inbox: Inbox,
+        sessions: Callable[[], Iterable[WatchedSession]],
+        timing: RelayWatchTiming | None = None,
+    ) -> None:
         self._leases = leases
         self._inbox = inbox
         self._sessions = sessions
-        self._told: set[str] = set()
+        self._timing = timing or RelayWatchTiming()
+        self._reported: set[str] = set()
         self._outage = OutageLogger(log, "reading leases")
 
     async def run(self) -> None:
@@ -52,27 +67,27 @@ class RelayWatch:
         answered_at = loop.time()
         while True:
             try:
-                async with asyncio.timeout(REDIS_AWAY_S):
+                async with asyncio.timeout(self._timing.redis_away_s):
                     await self.look()
                 answered_at = loop.time()
             except (OutsideError, TimeoutError) as error:
                 self._outage.failed(error=error_text(error))
-                if loop.time() - answered_at >= REDIS_AWAY_S:
+                if loop.time() - answered_at >= self._timing.redis_away_s:
                     for session in self._sessions():
                         session.alone(True)
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(self._timing.look_s)
 
     async def look(self) -> None:
         sessions = {session.call_id: session for session in self._sessions()}
         overdue = {one.call_id: one for one in await self._leases.overdue(sessions)} if sessions else {}
-        if sessions:  # else nobody was asked, so nothing is known of Redis
+        if sessions:  # without sessions there was no request to Redis
             self._outage.worked()
         for call_id, session in sessions.items():
             one = overdue.get(call_id)
-            session.alone(one is not None and one.since_s >= ALONE_AFTER_S)
+            session.alone(one is not None and one.since_s >= self._timing.alone_after_s)
         for call_id, one in overdue.items():
-            if one.since_s >= GIVEN_UP_AFTER_S and one.owner_text and one.owner_text not in self._told:
+            if one.since_s >= self._timing.given_up_after_s and one.owner_text and one.owner_text not in self._reported:
                 log.warning("no relay drives the call", extra=fields(call_id=call_id, since_s=one.since_s))
                 await self._inbox.put_as_owner(VoiceLost(call_id, one.epoch, "no relay"), one.owner_text)
-                self._told.add(one.owner_text)
-        self._told &= {one.owner_text for one in overdue.values()}
+                self._reported.add(one.owner_text)
+        self._reported &= {one.owner_text for one in overdue.values()}

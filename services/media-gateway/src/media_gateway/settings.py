@@ -1,4 +1,4 @@
-"""Settings of media-gateway from its environment. The names are the field names in capitals."""
+"""Settings of media-gateway. Their environment variables are the field names in capitals."""
 
 from __future__ import annotations
 
@@ -18,22 +18,24 @@ class GatewaySettings(AcsTrustSettings):
     acs_audio_format: Annotated[Literal["pcm16k", "pcm24k"], BeforeValidator(lower)] = "pcm16k"
     """Format that call-control agreed with ACS. The rate that a socket announces takes precedence."""
     accept_participants: Annotated[Literal["all", "caller"], BeforeValidator(lower)] = "all"
-    """`caller`: drop frames that carry the raw id of somebody else."""
+    """`caller`: drop frames with the raw id of another participant."""
 
     gateway_capacity: int = Field(default=100, ge=1, le=10_000)
-    """Media sockets at the same time."""
+    """Concurrent media sockets."""
     playout_lead_ms: int = Field(default=200, ge=40, le=5000)
     """How far ahead of real time audio is sent to ACS."""
     playout_message_ms: int = Field(default=100, ge=20, le=200)
-    """The most audio in one message to ACS. Fewer and larger ones cost less; what a clear reaches does not change."""
+    """Audio in one message to ACS. Larger messages need less CPU; the latency of a clear does not change."""
     playout_queue_s: int = Field(default=300, ge=5, le=3600)
-    """Audio of one call that may wait; more is refused."""
+    """Audio of one call that may be queued; more is refused."""
 
     apology_audio: str = ""
-    """A WAV file with what a caller hears whose voice session cannot be had back; empty: our own, `none`: nothing."""
+    """WAV file that a caller hears if the voice session cannot be restored; empty: the built-in one, `none`: no
+    apology.
+    """
 
     wait_audio: str = ""
-    """A WAV file that asks the caller to wait while the agent works; empty: the built-in one, `none`: only the tone."""
+    """WAV file that asks the caller to wait while the agent works; empty: the built-in one, `none`: only the tone."""
 
     @field_validator("apology_audio", "wait_audio")
     @classmethod

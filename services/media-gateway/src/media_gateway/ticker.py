@@ -1,4 +1,4 @@
-"""One beat for all calls of the process: a single timer, and at each beat only those that are due."""
+"""One timer for all calls of the process. At each beat it calls those that are due."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ class Ticker:
     def __init__(self, beat_s: float = BEAT_S) -> None:
         self._beat_s = beat_s
         self._due: dict[int, dict[Ticked, None]] = {}
-        """The calls that are due at each beat. Beats are counted from the loop's time 0."""
+        """Due calls by beat. Beats are counted from time 0 of the loop."""
         self._beats: list[int] = []
-        """A heap of the keys above."""
+        """Heap of the keys of `_due`."""
         self._beat_of: dict[Ticked, int] = {}
         self._last = -1
-        """The newest beat that has passed. Calls that are due by then are ticked at the next one."""
+        """The newest beat that has passed."""
         self._beating = False
         self._timer: asyncio.TimerHandle | None = None
 
     def wake(self, ticked: Ticked, at: float | None) -> None:
-        """Tick it once, at the first beat that is not before `at` (None: not at all), instead of when it was due."""
+        """Tick it once, at the first beat from `at` on. Replaces its earlier due time; None: do not tick it."""
         beat = None if at is None else max(math.ceil(max(at, 0.0) / self._beat_s), self._last + 1)
         known = self._beat_of.get(ticked)
         if beat == known:
@@ -55,7 +55,7 @@ class Ticker:
             self._set_timer()
 
     def stop(self) -> None:
-        """Forget everybody."""
+        """Remove all calls."""
         self._due.clear()
         self._beats.clear()
         self._beat_of.clear()
@@ -69,7 +69,7 @@ class Ticker:
 
     def _beat(self) -> None:
         now = asyncio.get_running_loop().time()
-        # A timer may come a hair early, by the loop's resolution.
+        # A timer may fire early, within the resolution of the loop.
         self._last = math.floor(now / self._beat_s + 0.1)
         self._beating = True
         while self._beats and self._beats[0] <= self._last:
@@ -88,5 +88,5 @@ def _tick(ticked: Ticked, now: float) -> None:
     try:
         ticked.tick(now)
     except Exception:
-        # One call's fault must not stop the audio of all others.
-        log.exception("beat failed")
+        # A failure of one call must not stop the audio of the others.
+        log.exception("playout of a call failed")

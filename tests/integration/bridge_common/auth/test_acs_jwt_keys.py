@@ -11,8 +11,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from bridge_common.auth import acs_jwt
-from bridge_common.auth.acs_jwt import JwtMode, JwtVerifier
+from bridge_common.auth.acs_jwt import COOLDOWN_S, JwksTiming, JwtMode, JwtVerifier
 from bridge_common.base.errors import AuthError, OutsideError
 from lab.ports import free_port
 from tests.integration.support.jwt_stage import (
@@ -46,6 +45,10 @@ def verifier(server: KeyServer) -> JwtVerifier:
     return JwtVerifier(server.url, [ISSUER], AUDIENCE, mode=JwtMode.ENFORCE)
 
 
+def timed_verifier(server: KeyServer, timing: JwksTiming) -> JwtVerifier:
+    return JwtVerifier(server.url, [ISSUER], AUDIENCE, mode=JwtMode.ENFORCE, timing=timing)
+
+
 async def test_keys_are_fetched_early_and_once(verifier: JwtVerifier, server: KeyServer) -> None:
     await verifier.fetch()
     await verifier.fetch()
@@ -72,17 +75,15 @@ async def test_an_unknown_key_asks_again_once_in_the_cooldown(server: KeyServer)
             await verifier.check(bearer(OTHER_KEY, kid="k2"))
     assert server.asked == 1
     server.offer({"k1": KEY, "k2": OTHER_KEY})
-    clock.now += acs_jwt.COOLDOWN_S
+    clock.now += COOLDOWN_S
     for _ in range(5):
         await verifier.check(bearer(OTHER_KEY, kid="k2"))
     await verifier.check(bearer())
     assert server.asked == 2
 
 
-async def test_a_key_that_was_withdrawn_is_not_accepted_after_the_next_fetch(
-    verifier: JwtVerifier, server: KeyServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(acs_jwt, "COOLDOWN_S", 0.0)
+async def test_a_key_that_was_withdrawn_is_not_accepted_after_the_next_fetch(server: KeyServer) -> None:
+    verifier = timed_verifier(server, JwksTiming(cooldown_s=0.0))
     await verifier.check(bearer())
     server.offer({"k2": OTHER_KEY})
     await verifier.check(bearer(OTHER_KEY, kid="k2"))
@@ -120,7 +121,7 @@ async def test_keys_we_cannot_use_are_left_out(verifier: JwtVerifier, server: Ke
     ],
 )
 async def test_what_is_no_key_set_is_an_outside_error(verifier: JwtVerifier, server: KeyServer, body: bytes) -> None:
-    """The sender's fault it is not: a 401 would make Event Grid drop the event for good."""
+    """Not a fault of the sender: a 401 would make Event Grid drop the event."""
     server.body = body
     with pytest.raises(OutsideError) as caught:
         await verifier.check(bearer())
@@ -142,13 +143,13 @@ async def test_a_failed_fetch_is_not_repeated_at_once_but_soon(server: KeyServer
             await verifier.check(bearer())
     assert server.asked == 1
     server.status = 200
-    clock.now += acs_jwt.RETRY_S
+    clock.now += JwksTiming().retry_s
     await verifier.check(bearer())
     assert server.asked == 2
 
 
 async def test_a_key_that_left_the_key_set_is_trusted_for_the_maximum_age_only(server: KeyServer) -> None:
-    """Without a token of another key nobody asked for the key set again: a withdrawn key was good for ever."""
+    """Without tokens of other keys the key set was not fetched again, so a withdrawn key was trusted for ever."""
     clock = Clock()
     verifier = JwtVerifier(server.url, [ISSUER], AUDIENCE, mode=JwtMode.ENFORCE, max_age_s=3600, clock=clock)
     await verifier.check(bearer())
@@ -172,7 +173,7 @@ async def test_keys_that_cannot_be_confirmed_are_not_trusted_after_the_maximum_a
     await verifier.check(bearer())
     clock.now += 1
     for _ in range(3):
-        with pytest.raises(OutsideError, match="cannot be had"):
+        with pytest.raises(OutsideError, match="are unavailable"):
             await verifier.check(bearer())
         clock.now += 60
     server.status = 200
@@ -186,25 +187,20 @@ async def test_keys_are_fetched_again_while_nobody_asks(server: KeyServer) -> No
     fresh.cancel()
 
 
-async def test_fetching_goes_on_until_the_keys_are_there(
-    verifier: JwtVerifier, server: KeyServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(acs_jwt, "RETRY_S", 0.01)
+async def test_fetching_goes_on_until_the_keys_are_there(server: KeyServer) -> None:
+    verifier = timed_verifier(server, JwksTiming(retry_s=0.01))
     server.status = 503
     fresh = asyncio.create_task(verifier.keep_fresh())
     await eventually(lambda: server.asked >= 3)
-    server.status = 200
-    await eventually(lambda: verifier._keys)
-    asked = server.asked
+    asked, server.status = server.asked, 200
+    await eventually(lambda: server.asked == asked + 1)
     await verifier.check(bearer())
-    assert server.asked == asked
+    assert server.asked == asked + 1
     fresh.cancel()
 
 
-async def test_known_keys_serve_while_the_endpoint_is_down(
-    verifier: JwtVerifier, server: KeyServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(acs_jwt, "COOLDOWN_S", 0.0)
+async def test_known_keys_serve_while_the_endpoint_is_down(server: KeyServer) -> None:
+    verifier = timed_verifier(server, JwksTiming(cooldown_s=0.0))
     await verifier.check(bearer())
     server.status = 503
     for _ in range(3):
@@ -215,14 +211,12 @@ async def test_known_keys_serve_while_the_endpoint_is_down(
 
 async def test_an_endpoint_that_is_not_there_is_an_outside_error() -> None:
     verifier = JwtVerifier(f"http://127.0.0.1:{free_port()}/keys", [ISSUER], AUDIENCE, mode=JwtMode.ENFORCE)
-    with pytest.raises(OutsideError, match="cannot be had"):
+    with pytest.raises(OutsideError, match="are unavailable"):
         await verifier.fetch()
 
 
-async def test_a_silent_endpoint_is_given_up_in_time(
-    verifier: JwtVerifier, server: KeyServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(acs_jwt, "_FETCH_TIMEOUT_S", 0.1)
+async def test_a_silent_endpoint_is_given_up_in_time(server: KeyServer) -> None:
+    verifier = timed_verifier(server, JwksTiming(fetch_timeout_s=0.1))
     server.go_on.clear()
     began = time.monotonic()
     with pytest.raises(OutsideError):

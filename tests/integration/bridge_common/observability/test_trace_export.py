@@ -9,8 +9,11 @@ import textwrap
 from collections.abc import Iterator
 
 import pytest
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-from bridge_common.observability.trace_export import open_tracing
+from bridge_common.observability.trace_export import OpenTelemetry, open_tracing
 from bridge_common.observability.tracing import Moment, Span
 from tests.support.span_receiver import SpanReceiver, receiving_spans
 
@@ -44,9 +47,9 @@ def test_the_spans_of_a_call_arrive_as_one_trace(receiver: SpanReceiver) -> None
     control.begin(Span(name="a call that another replica had already", began_ms=1, ended_ms=2))
     begun = control.begin(Span(name="incoming call", began_ms=1, ended_ms=2, kind="consumer"))
     traceparent = begun.traceparent
-    begun.tell()
-    control.tell(traceparent, ANSWER)
-    relay.tell(traceparent, Span(name="voice session", began_ms=5, ended_ms=3, failure="refused: 403"))
+    begun.export()
+    control.export(traceparent, ANSWER)
+    relay.export(traceparent, Span(name="voice session", began_ms=5, ended_ms=3, failure="refused: 403"))
     control.stop()
     relay.stop()
     by_name = {span.name: span for span in receiver.spans}
@@ -72,8 +75,8 @@ def test_what_is_sampled_is_decided_once_for_a_call(receiver: SpanReceiver, monk
     relay = open_tracing("agent-relay", "relay-1", otlp=True, connection_string="")
     traceparent = control.begin(ANSWER).traceparent
     assert not is_sampled(traceparent)
-    relay.tell(traceparent, ANSWER)
-    relay.tell("this is no traceparent", ANSWER)
+    relay.export(traceparent, ANSWER)
+    relay.export("this is no traceparent", ANSWER)
     control.stop()
     relay.stop()
     assert [span.trace_id in traceparent for span in receiver.spans] == [False]
@@ -86,9 +89,10 @@ def is_sampled(traceparent: str) -> bool:
 
 def test_a_collector_that_is_away_neither_fails_nor_keeps_anybody(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")
-    monkeypatch.setattr("bridge_common.observability.trace_export._STOP_S", 0.2)
-    tracing = open_tracing("call-control", "control-1", otlp=True, connection_string="")
-    tracing.tell(tracing.begin(ANSWER).traceparent, ANSWER)
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    tracing = OpenTelemetry(provider, stop_s=0.2)
+    tracing.export(tracing.begin(ANSWER).traceparent, ANSWER)
     tracing.stop()
 
 
@@ -102,9 +106,9 @@ AZURE = textwrap.dedent(
     start_tracing("call-control", "control-1", otlp=False, connection_string=sys.argv[1])
     begun = tracing.begin(Span(name="incoming call", began_ms=1_700_000_000_000, ended_ms=1_700_000_000_250,
                                kind="consumer", attributes={"call_id": "call_1"}))
-    begun.tell()
+    begun.export()
     traceparent = begun.traceparent
-    tracing.tell(traceparent, Span(name="answer", began_ms=1_700_000_000_000, ended_ms=1_700_000_000_500))
+    tracing.export(traceparent, Span(name="answer", began_ms=1_700_000_000_000, ended_ms=1_700_000_000_500))
     tracing.stop()
     print(traceparent)
     """
@@ -112,7 +116,7 @@ AZURE = textwrap.dedent(
 
 
 def test_azure_monitor_receives_the_spans(receiver: SpanReceiver) -> None:
-    """In a process of its own: the distribution sets global providers. Nothing of it may speak to the real Azure."""
+    """In a separate process, because the distribution sets global providers. It must not connect to the real Azure."""
     key = "11111111-2222-4333-8444-555555555555"
     connection_string = f"InstrumentationKey={key};IngestionEndpoint={receiver.url}/;LiveEndpoint={receiver.url}/"
     quiet = {

@@ -1,4 +1,4 @@
-"""uvicorn's connections under peers that are slow, do not read, or come in masses."""
+"""uvicorn's connections with peers that are slow, do not read, or are many."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
 from bridge_common.observability.telemetry import REGISTRY
-from bridge_common.service import http_connection
 from bridge_common.service.background_tasks import BackgroundTasks
-from bridge_common.service.http_connection import HttpConnection
+from bridge_common.service.http_connection import HttpConnection, HttpTiming
 from bridge_common.service.lifecycle import RunningService
 from bridge_common.service.settings import ServiceSettings
+from bridge_common.service.web_server import ServerOptions, WebServer
 from tests.integration.support.echo_sockets import RawPeer, raw_peer
 from tests.support.eventually import eventually
 
@@ -27,7 +27,7 @@ PIECES = 100
 
 
 class Pages:
-    """A page, one that reads its body, one that never reads it, and one that answers more than buffers hold."""
+    """Pages that answer, read their body, never read it, or send a response larger than all buffers."""
 
     def __init__(self) -> None:
         self.draining = False
@@ -68,11 +68,12 @@ class Pages:
 
 
 @asynccontextmanager
-async def serving(pages: Pages, **limits: int) -> AsyncIterator[int]:
+async def serving(pages: Pages, timing: HttpTiming | None = None, **limits: int) -> AsyncIterator[int]:
     settings = ServiceSettings.model_validate(
         {"redis_url": "redis://127.0.0.1:1/0", "host": "127.0.0.1", "port": 0, **limits}
     )
-    async with RunningService(pages, settings) as running:
+    server = WebServer(pages, settings, ServerOptions(timing=timing or HttpTiming()))
+    async with RunningService(pages, settings, server) as running:
         yield running.port
 
 
@@ -86,7 +87,7 @@ def dropped(why: str) -> float:
 
 
 async def answer(peer: RawPeer) -> bytes:
-    """The status line, with the rest of a short answer read."""
+    """The status line; the rest of a short response is consumed."""
     head = await asyncio.wait_for(peer.reader.readuntil(b"\r\n\r\n"), 5)
     length = next(int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:"))
     await asyncio.wait_for(peer.reader.readexactly(length), 5)
@@ -94,10 +95,9 @@ async def answer(peer: RawPeer) -> bytes:
 
 
 @pytest.mark.parametrize("sent", [b"", b"GET /hello HTTP/1.1\r\nX: ", GET + b"GET /he"], ids=["none", "half", "second"])
-async def test_a_head_has_to_arrive_in_time(pages: Pages, sent: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_connection, "HEAD_S", 0.3)
+async def test_a_head_has_to_arrive_in_time(pages: Pages, sent: bytes) -> None:
     before = dropped("slow")
-    async with serving(pages) as port, raw_peer(port) as peer:
+    async with serving(pages, HttpTiming(head_s=0.3)) as port, raw_peer(port) as peer:
         peer.writer.write(sent)
         if sent.startswith(GET):
             assert b" 200 " in await answer(peer)
@@ -108,32 +108,29 @@ async def test_a_head_has_to_arrive_in_time(pages: Pages, sent: bytes, monkeypat
 
 
 async def _trickle(peer: RawPeer) -> None:
-    """More of a head, whose end never comes: no reason for more time."""
+    """More bytes of a head that is never complete do not extend its time limit."""
     while True:
         peer.writer.write(b"x")
         await asyncio.sleep(0.05)
 
 
-async def test_a_body_may_not_pause_for_long_but_may_be_long(pages: Pages, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_connection, "BODY_PAUSE_S", 2.0)
+async def test_a_body_may_not_pause_for_long_but_may_be_long(pages: Pages) -> None:
     head = b"POST /read HTTP/1.1\r\nHost: x\r\nContent-Length: 8\r\n\r\n"
-    async with serving(pages) as port, raw_peer(port) as steady, raw_peer(port) as stuck:
+    timing = HttpTiming(body_pause_s=2.0)
+    async with serving(pages, timing) as port, raw_peer(port) as steady, raw_peer(port) as stuck:
         stuck.writer.write(head + b"1")
         steady.writer.write(head)
         for number in range(8):
-            await asyncio.sleep(0.3)  # in all more than one pause may last
+            await asyncio.sleep(0.3)  # the total exceeds the limit of one pause
             steady.writer.write(b"%d" % number)
         assert b" 200 " in await answer(steady)
         assert await stuck.ended(within_s=10)
     assert pages.read == [b"01234567"]
 
 
-async def test_a_body_that_the_endpoint_does_not_read_yet_is_not_late(
-    pages: Pages, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(http_connection, "BODY_PAUSE_S", 0.1)
+async def test_a_body_that_the_endpoint_does_not_read_yet_is_not_late(pages: Pages) -> None:
     body = bytes(300_000)
-    async with serving(pages) as port, raw_peer(port) as peer:
+    async with serving(pages, HttpTiming(body_pause_s=0.1)) as port, raw_peer(port) as peer:
         peer.writer.write(b"POST /gate HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
         assert not await peer.ended(within_s=0.5)
         pages.gate.set()
@@ -142,12 +139,9 @@ async def test_a_body_that_the_endpoint_does_not_read_yet_is_not_late(
 
 
 @pytest.mark.parametrize("flood", [False, True], ids=["trickle", "flood"])
-async def test_an_answer_before_the_end_of_the_request_is_the_last(
-    pages: Pages, monkeypatch: pytest.MonkeyPatch, flood: bool
-) -> None:
-    """A stranger's body is not waited for: the answer is sent, and a moment later the connection ends."""
-    monkeypatch.setattr(http_connection, "LINGER_S", 60.0 if flood else 0.3)
-    async with serving(pages) as port, raw_peer(port) as peer:
+async def test_an_answer_before_the_end_of_the_request_is_the_last(pages: Pages, *, flood: bool) -> None:
+    """The response to an unauthenticated peer is sent before its body has arrived, and the connection ends."""
+    async with serving(pages, HttpTiming(linger_s=60.0 if flood else 0.3)) as port, raw_peer(port) as peer:
         peer.writer.write(b"POST /refused HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n")
         assert b" 401 " in await answer(peer)
         trickle = asyncio.create_task(_trickle(peer))
@@ -157,10 +151,13 @@ async def test_an_answer_before_the_end_of_the_request_is_the_last(
         trickle.cancel()
 
 
-async def test_a_peer_that_does_not_take_its_response_is_dropped(pages: Pages, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_connection, "UNREAD_S", 0.3)
+async def test_a_peer_that_does_not_take_its_response_is_dropped(pages: Pages) -> None:
     before = dropped("unread")
-    async with serving(pages) as port, raw_peer(port, receives_bytes=4096) as peer, raw_peer(port) as reading:
+    async with (
+        serving(pages, HttpTiming(unread_s=0.3)) as port,
+        raw_peer(port, receives_bytes=4096) as peer,
+        raw_peer(port) as reading,
+    ):
         peer.reads(False)
         peer.writer.write(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
         await eventually(lambda: dropped("unread") == before + 1)
@@ -185,7 +182,7 @@ async def test_unfinished_heads_make_room_for_others(pages: Pages) -> None:
         for _ in range(20):
             await stack.enter_async_context(raw_peer(port))
         genuine.writer.write(GET)
-        assert b" 200 " in await answer(genuine), "whoever has sent a request does not make room"
+        assert b" 200 " in await answer(genuine), "a connection with a complete request is not dropped"
 
 
 async def test_at_the_limit_of_connections_the_longest_idle_one_goes(pages: Pages) -> None:

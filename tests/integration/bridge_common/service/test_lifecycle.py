@@ -1,4 +1,4 @@
-"""The frame around every service: signals, drain, clean-up, exit."""
+"""Lifecycle of a service: signals, drain, clean-up, exit."""
 
 from __future__ import annotations
 
@@ -20,16 +20,15 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from bridge_common.observability.telemetry import REGISTRY
-from bridge_common.service import lifecycle as service_module
 from bridge_common.service.background_tasks import BackgroundTasks
-from bridge_common.service.lifecycle import RunningService
+from bridge_common.service.lifecycle import LifecycleTiming, RunningService
 from bridge_common.service.settings import ServiceSettings
 from lab.ports import free_port
 from tests.support.eventually import eventually
 
 
 class Echo:
-    """A tiny service: a WebSocket that echoes, and a drain that the test ends."""
+    """A service with an echoing WebSocket and a drain that the test ends."""
 
     def __init__(self) -> None:
         self.draining = False
@@ -57,7 +56,7 @@ class Echo:
     async def drain(self) -> None:
         self.life.append("drain")
         if self.failing_drain:
-            raise RuntimeError("cannot let go")
+            raise RuntimeError("cannot drain")
         await self.drained.wait()
         self.life.append("drained")
 
@@ -108,7 +107,7 @@ async def test_a_signal_drains_while_the_sockets_are_still_open(
     echo: Echo, http: aiohttp.ClientSession, number: signal.Signals
 ) -> None:
     async with RunningService(echo, settings_of()) as running:
-        ending = asyncio.create_task(running.until_told())
+        ending = asyncio.create_task(running.until_exit())
         async with http.ws_connect(url_of(running, "/ws")) as ws:
             await asyncio.sleep(0)
             os.kill(os.getpid(), number)
@@ -133,13 +132,13 @@ async def test_a_signal_drains_while_the_sockets_are_still_open(
 async def test_a_signal_drains_from_the_moment_the_port_answers(echo: Echo) -> None:
     async with RunningService(echo, settings_of(drain_timeout_s=0.1)) as running:
         os.kill(os.getpid(), signal.SIGINT)
-        assert await asyncio.wait_for(running.until_told(), 5) == 0
+        assert await asyncio.wait_for(running.until_exit(), 5) == 0
     assert echo.life == ["start", "drain", "stop"]
 
 
 async def test_a_second_signal_ends_the_drain(echo: Echo) -> None:
     async with RunningService(echo, settings_of()) as running:
-        ending = asyncio.create_task(running.until_told())
+        ending = asyncio.create_task(running.until_exit())
         await asyncio.sleep(0)
         os.kill(os.getpid(), signal.SIGTERM)
         await eventually(lambda: "drain" in echo.life)
@@ -150,7 +149,7 @@ async def test_a_second_signal_ends_the_drain(echo: Echo) -> None:
 
 async def test_the_drain_has_a_deadline(echo: Echo) -> None:
     async with RunningService(echo, settings_of(drain_timeout_s=0.1)) as running:
-        ending = asyncio.create_task(running.until_told())
+        ending = asyncio.create_task(running.until_exit())
         await asyncio.sleep(0)
         os.kill(os.getpid(), signal.SIGTERM)
         await asyncio.wait_for(ending, 5)
@@ -160,7 +159,7 @@ async def test_the_drain_has_a_deadline(echo: Echo) -> None:
 async def test_a_drain_that_fails_still_ends_in_order(echo: Echo, caplog: pytest.LogCaptureFixture) -> None:
     echo.failing_drain = True
     async with RunningService(echo, settings_of()) as running:
-        ending = asyncio.create_task(running.until_told())
+        ending = asyncio.create_task(running.until_exit())
         await asyncio.sleep(0)
         os.kill(os.getpid(), signal.SIGTERM)
         await asyncio.wait_for(ending, 5)
@@ -170,7 +169,7 @@ async def test_a_drain_that_fails_still_ends_in_order(echo: Echo, caplog: pytest
 
 async def test_a_drain_that_is_cancelled_leaves_no_task_behind(echo: Echo) -> None:
     async with RunningService(echo, settings_of()) as running:
-        ending = asyncio.create_task(running.until_told())
+        ending = asyncio.create_task(running.until_exit())
         await asyncio.sleep(0)
         os.kill(os.getpid(), signal.SIGTERM)
         await eventually(lambda: "drain" in echo.life)
@@ -189,7 +188,7 @@ async def test_a_dead_part_fails_livez_and_ends_the_process_without_a_drain(
     ripe = asyncio.Event()
     async with RunningService(echo, settings_of()) as running:
         echo.parts.start("reader", die())
-        ending = asyncio.create_task(running.until_told())
+        ending = asyncio.create_task(running.until_exit())
         async with http.get(url_of(running, "/livez")) as reply:
             assert reply.status == 200
         ripe.set()
@@ -201,11 +200,10 @@ async def test_a_dead_part_fails_livez_and_ends_the_process_without_a_drain(
 
 
 async def test_the_lag_of_the_loop_is_watched_while_the_service_runs(
-    echo: Echo, http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+    echo: Echo,
 ) -> None:
-    monkeypatch.setattr("bridge_common.observability.loop_lag.PERIOD_S", 0.01)
     before = looks_at_the_lag()
-    async with RunningService(echo, settings_of()):
+    async with RunningService(echo, settings_of(), timing=LifecycleTiming(lag_period_s=0.01)):
         await eventually(lambda: looks_at_the_lag() > before + 2)
 
 
@@ -224,11 +222,10 @@ async def test_a_start_that_fails_releases_the_port_and_the_service(echo: Echo) 
         probe.bind(("127.0.0.1", port))
 
 
-async def test_a_start_that_takes_too_long_is_given_up(echo: Echo, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service_module, "_START_TIMEOUT_S", 0.05)
+async def test_a_start_that_takes_too_long_is_given_up(echo: Echo) -> None:
     echo.slow_start = True
     with pytest.raises(TimeoutError):
-        async with RunningService(echo, settings_of()):
+        async with RunningService(echo, settings_of(), timing=LifecycleTiming(start_s=0.05)):
             pytest.fail("it started")
     assert echo.life == ["start", "stop"]
 
@@ -237,7 +234,7 @@ async def test_a_taken_port_ends_before_the_service_starts(echo: Echo) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        with pytest.raises(SystemExit, match="cannot be listened on: Address already in use"):
+        with pytest.raises(SystemExit, match="cannot listen: Address already in use"):
             async with RunningService(echo, settings_of(taken.getsockname()[1])):
                 pytest.fail("it started")
     assert echo.life == []
@@ -281,7 +278,7 @@ def test_a_process_ends_with_code_0_after_a_signal() -> None:
 
 
 def test_a_process_ends_with_code_1_when_a_part_dies() -> None:
-    """A supervisor must see that it was not an ordinary stop."""
+    """The exit code must distinguish a failure from a normal stop."""
     dies = PROCESS.replace('print("started", flush=True)', 'self.parts.start("deaf", asyncio.sleep(0.01))')
     assert dies != PROCESS
     environment = {**os.environ, "REDIS_URL": "redis://127.0.0.1:1/0", "HOST": "127.0.0.1", "PORT": str(free_port())}

@@ -1,4 +1,4 @@
-"""Redis stands still under a service that has no calls: two lines about readiness, two for each part, no more."""
+"""Redis stalls under a service without calls: two log lines for readiness and two for each background loop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Readiness follows the heartbeat: servers that answer PING and carry out nothing that a call needs."""
+"""Readiness depends on the heartbeat: servers that answer PING but do not execute the commands of calls."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def server(*options: str) -> Iterator[int]:
 
 @contextlib.asynccontextmanager
 async def process(url: str, shards: int = 1, *, cluster: bool = False) -> AsyncIterator[Fleet]:
-    """As a service is set up: its heartbeats, over the keys of all shards."""
+    """A fleet member as in a service, with the keys of all shards."""
     clients = open_clients(url, cluster=cluster)
     try:
         yield Fleet(clients.control, "relay-1", "agent-relay", Keys(shards, spread=cluster))
@@ -76,7 +76,7 @@ async def test_a_full_server_is_not_ready(clients: RedisClients, monkeypatch: py
     fleet = Fleet(clients.control, "relay-1", "agent-relay", Keys(1))
     assert await verdict(fleet) == ""
     async with full_redis(clients):
-        assert await verdict(fleet) == "", "one heartbeat that failed is no outage"
+        assert await verdict(fleet) == "", "one failed heartbeat is not an outage"
         monkeypatch.setattr(fleet_module, "_READY_WITHIN_S", 0.0)
         assert "OOM" in await verdict(fleet)
         monkeypatch.undo()
@@ -104,7 +104,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisCluster]:
 
 @pytest.mark.parametrize("shards", [1, 12])
 async def test_a_cluster_that_is_configured_as_one_server_is_not_ready(cluster: RedisCluster, shards: int) -> None:
-    """Also where the URL names the server that has the heartbeats: with one shard that server can serve calls."""
+    """Also if the URL names the server that stores the heartbeats. With one shard that server can serve calls."""
     for port in cluster.ports:
         async with process(f"redis://127.0.0.1:{port}/0", shards) as fleet:
             told = await verdict(fleet)
@@ -123,7 +123,7 @@ async def test_an_announced_cluster_is_ready_while_a_server_is_away(tmp_path: Pa
 
 
 async def test_one_endpoint_that_refuses_several_slots_is_not_ready(tmp_path: Path) -> None:
-    """As Azure's EnterpriseCluster policy: one server for all slots, and several shards in the settings."""
+    """Like Azure's EnterpriseCluster policy: one server for all slots, several shards in the settings."""
     with redis_cluster(tmp_path / "cluster", servers=1) as endpoint:
         async with process(endpoint.url, shards=4) as fleet:
             assert "CROSSSLOT" in await verdict(fleet)

@@ -1,4 +1,4 @@
-"""/readyz of all three services on a Redis that answers and refuses: the truth, its reason, and the way back."""
+"""/readyz of all services with a Redis that refuses commands: status, reason and recovery."""
 
 from __future__ import annotations
 

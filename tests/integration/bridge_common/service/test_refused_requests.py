@@ -1,4 +1,4 @@
-"""Requests that are not HTTP: one 400, the end of the connection, and no more log lines than the limit allows."""
+"""Requests that are not valid HTTP: one 400, the connection is closed, and log lines are limited."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.eventually import eventually
 
 FLOOD = 40
 MOST_LINES = 15
-"""Lines of one flood: the burst, and what the rate allows while a slow test runs."""
+"""Maximum log lines of a flood: the burst, and the rate during a slow test."""
 CHUNKED = b"POST %s HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
 BAD_CHUNK = b"-1\r\n"
 UPGRADE = (
@@ -29,7 +29,7 @@ UPGRADE = (
 
 
 class Endpoints:
-    """Like the services: an endpoint that refuses before it reads, one that reads, one that streams, a broken one."""
+    """Endpoints as in the services: refuses before reading, reads, streams, fails."""
 
     def __init__(self) -> None:
         self.draining = False
@@ -92,7 +92,7 @@ async def port(endpoints: Endpoints) -> AsyncIterator[int]:
 
 
 async def exchange(port: int, *sent: bytes) -> bytes:
-    """All that comes until the connection ends; further parts are sent once something has come."""
+    """Everything received until the connection ends. Further parts are sent after the first bytes arrived."""
     received = b""
     async with raw_peer(port) as peer, asyncio.timeout(10):
         for number, part in enumerate(sent):
@@ -146,7 +146,7 @@ async def test_an_endpoint_that_fails_cannot_flood_the_log(port: int, caplog: py
     "lengths", [b"Content-Length: 4\r\nTransfer-Encoding: chunked", b"transfer-encoding: chunked\r\ncontent-length: 4"]
 )
 async def test_two_lengths_are_refused(port: int, endpoints: Endpoints, lengths: bytes) -> None:
-    """A proxy that believes the other length takes the rest for a request of its own."""
+    """A proxy that uses the other length treats the rest as another request."""
     smuggled = b"0\r\n\r\nGET /broken HTTP/1.1\r\nHost: x\r\n\r\n"
     answer = await exchange(port, b"POST /read HTTP/1.1\r\nHost: x\r\n" + lengths + b"\r\n\r\n" + smuggled)
     assert answer.startswith(b"HTTP/1.1 400 ")

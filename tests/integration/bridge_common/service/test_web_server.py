@@ -1,4 +1,4 @@
-"""uvicorn with a service's routes: the probes, the metrics, and how large a WebSocket message may be."""
+"""uvicorn with the routes of a service: probes, metrics, and the limit on WebSocket messages."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ async def http() -> AsyncIterator[aiohttp.ClientSession]:
 
 @pytest.mark.parametrize("path", ["/hello/", "//hello", "/livez/", "//evil.test/%2e%2e", "/hello//", "/HELLO"])
 async def test_the_host_header_makes_no_redirect(answering: Answering, http: aiohttp.ClientSession, path: str) -> None:
-    """`GET /hello/` was a 307 to whatever host the request named."""
+    """`GET /hello/` was a 307 to the host of the request header."""
     async with listening(answering) as url:
         address = URL(url + path, encoded=True)
         for method in ("GET", "POST", "OPTIONS"):

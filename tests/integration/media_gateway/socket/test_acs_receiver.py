@@ -149,7 +149,7 @@ async def test_far_more_than_real_time_is_refused(gateway: Gateway, line: Line) 
 
 
 async def test_while_acs_sends_nothing_stamps_show_that_the_gateway_lives(gateway: Gateway, line: Line) -> None:
-    """A relay that reads nothing for a second takes the gateway for dead."""
+    """A relay that reads no entry for a second considers the gateway to be dead."""
     async with gateway.dial(line.call_id) as acs:
         await acs.metadata()
         await acs.frame(bytes(640))

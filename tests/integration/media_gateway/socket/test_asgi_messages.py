@@ -1,15 +1,14 @@
-"""A route that uses plain ASGI messages, over our own protocol and over one that uvicorn brings along."""
+"""A route that uses plain ASGI messages, over our own protocol and over the one of uvicorn."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from tests.integration.support.echo_sockets import CLOSE, FIN, TEXT, Echoes, frame, raw_peer, running_echoes
+from tests.integration.support.echo_sockets import CLOSE, FIN, TEXT, Echoes, drained, frame, raw_peer, running_echoes
 
 
 @pytest.fixture(params=["", "websockets-sansio"], ids=["picows", "websockets"])
@@ -56,16 +55,7 @@ async def test_a_route_waits_for_a_peer_that_does_not_read(echoes: Echoes) -> No
         message = b"x" * 100_000
         for _ in range(120):
             peer.send(FIN | TEXT, message)
-        assert not await _drained(peer.writer, 0.3), "the server reads no further either"
+        assert not await drained(peer.writer, 0.3), "the server reads no further either"
         peer.reads(True)
         for _ in range(120):
             assert await peer.receive() == (FIN | TEXT, message)
-
-
-async def _drained(writer: asyncio.StreamWriter, within_s: float) -> bool:
-    try:
-        async with asyncio.timeout(within_s):
-            await writer.drain()
-    except TimeoutError:
-        return False
-    return True

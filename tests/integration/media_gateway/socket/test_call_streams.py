@@ -1,4 +1,4 @@
-"""Audio in the downlink of a call is heard, and calls outlive the loss of their streams."""
+"""Audio of the downlink is played, and calls survive the loss of their streams."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from bridge_common.wire.entries import (
     Played,
     Playing,
 )
-from media_gateway.socket import call_streams
-from tests.integration.support.gateway_under_test import Gateway, Line, audio_of, level, tone
+from media_gateway import metrics
+from media_gateway.socket_context import SocketLimits
+from tests.integration.support.gateway_under_test import Gateway, Line, StartGateway, audio_of, level, tone
 from tests.support.eventually import eventually
 
 
@@ -116,10 +117,10 @@ async def test_a_call_that_redis_lost_goes_on_when_it_is_written_again(
         record = await line.store.load(line.call_id)
         assert record is not None
         await clients.control.flushall()
-        writer = gateway.service._around.writer
-        appended = writer.appended
+        writer, received = gateway.service.context.writer, metrics.FRAMES.received
         await acs.frame(b"\x02\x00" * 480)
-        await eventually(lambda: writer.appended > appended and writer.waiting == 0)
+        await eventually(lambda: metrics.FRAMES.received > received)
+        await writer.flush()
         assert await line.store.restore(record, "relay-1|7")
         await acs.frame(b"\x03\x00" * 480)
         await eventually(lambda: len(audio_of(line)) == 2)
@@ -130,10 +131,10 @@ async def test_a_call_that_redis_lost_goes_on_when_it_is_written_again(
 
 
 async def test_a_call_that_nobody_writes_again_is_over(
-    gateway: Gateway, line: Line, clients: RedisClients, monkeypatch: pytest.MonkeyPatch
+    start_gateway: StartGateway, line: Line, clients: RedisClients
 ) -> None:
-    monkeypatch.setattr(call_streams, "RESTORED_WITHIN_S", 0.05)
-    async with gateway.dial(line.call_id) as acs:
+    limits = SocketLimits(restored_within_s=0.05)
+    async with start_gateway(limits=limits) as gateway, gateway.dial(line.call_id) as acs:
         await acs.metadata(24_000)
         await eventually(lambda: line.said(MediaAttached))
         await clients.control.flushall()

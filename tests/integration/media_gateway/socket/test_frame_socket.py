@@ -1,4 +1,4 @@
-"""One socket, frame by frame, over our own protocol and over one that uvicorn brings along."""
+"""One socket, frame by frame, over our own protocol and over the one of uvicorn, through ASGI messages."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosedError
 
-from media_gateway.socket.direct_socket import LARGEST_MESSAGE_BYTES
-from media_gateway.socket.frame_socket import ABRUPT, NO_STATUS
+from media_gateway.socket.direct_socket import LARGEST_MESSAGE_BYTES, DirectSocket
+from media_gateway.socket.frame_socket import ABRUPT, NO_STATUS, FrameSocket
+from media_gateway.socket.message_socket import MessageSocket
+from media_gateway.socket_context import SocketLimits
 from tests.integration.support.echo_sockets import (
     BINARY,
     CLOSE,
@@ -19,17 +21,35 @@ from tests.integration.support.echo_sockets import (
     PONG,
     TEXT,
     Echoes,
+    fill,
     frame,
     raw_peer,
     running_echoes,
 )
 from tests.support.eventually import eventually
 
+SOCKETS: dict[str, type[FrameSocket]] = {"": DirectSocket, "websockets-sansio": MessageSocket}
 
-@pytest.fixture(params=["", "websockets-sansio"], ids=["picows", "websockets"])
-async def echoes(request: pytest.FixtureRequest) -> AsyncIterator[Echoes]:
-    async with running_echoes(ws=request.param) as echoes:
+
+@pytest.fixture(params=SOCKETS, ids=["picows", "websockets"])
+def ws(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+async def echoes(ws: str) -> AsyncIterator[Echoes]:
+    async with running_echoes(ws=ws) as echoes:
         yield echoes
+
+
+async def test_the_extension_is_used_where_the_server_has_it(echoes: Echoes, ws: str) -> None:
+    async with raw_peer(echoes.port) as peer:
+        await peer.request()
+        heard = (await eventually(lambda: echoes.sockets))[0]
+        assert isinstance(heard.socket, SOCKETS[ws])
+        heard.socket.trust()
+        peer.send(FIN | TEXT, b"x")
+        assert await peer.receive() == (FIN | TEXT, b"x")
 
 
 async def test_messages_of_every_length_pass_whole(echoes: Echoes) -> None:
@@ -52,7 +72,7 @@ async def test_fragments_become_one_message_with_pings_between(echoes: Echoes) -
         assert await peer.receive() == (FIN | TEXT, b"again")
 
 
-async def test_a_binary_message_is_told_apart(echoes: Echoes) -> None:
+async def test_a_binary_message_is_distinguished(echoes: Echoes) -> None:
     async with raw_peer(echoes.port) as peer:
         await peer.request()
         peer.send(FIN | BINARY, b"\x00\x01")
@@ -108,7 +128,7 @@ async def test_a_message_beyond_the_limit_closes_its_socket_only(echoes: Echoes,
         assert await small.recv() == "fine"
 
 
-async def test_the_peers_close_is_answered_and_told(echoes: Echoes) -> None:
+async def test_the_peers_close_is_answered_and_reported(echoes: Echoes) -> None:
     async with raw_peer(echoes.port) as peer:
         await peer.request()
         peer.send(FIN | CLOSE, (4000).to_bytes(2, "big") + b"bye")
@@ -127,7 +147,7 @@ async def test_a_close_without_a_code(echoes: Echoes) -> None:
     await eventually(lambda: echoes.sockets[0].codes == [NO_STATUS])
 
 
-async def test_an_end_without_a_word_is_1006(echoes: Echoes) -> None:
+async def test_a_lost_connection_is_1006(echoes: Echoes) -> None:
     async with raw_peer(echoes.port) as peer:
         await peer.request()
         await eventually(lambda: echoes.sockets)
@@ -193,3 +213,32 @@ async def test_a_receiver_that_fails_costs_its_own_socket(echoes: Echoes) -> Non
         assert closed.value.rcvd.code == 1011
         await other.send("fine")
         assert await other.recv() == "fine"
+
+
+async def test_a_peer_that_does_not_read_pauses_the_writer(echoes: Echoes) -> None:
+    async with raw_peer(echoes.port, receives_bytes=8192) as peer:
+        await peer.request()
+        peer.reads(False)
+        heard = (await eventually(lambda: echoes.sockets))[0]
+        sent = await fill(heard)
+        peer.send(FIN | TEXT, b"last")
+        await eventually(lambda: heard.texts)
+        peer.reads(True)
+        for _ in range(sent):
+            assert (await peer.receive())[0] == FIN | TEXT
+        assert await peer.receive() == (FIN | TEXT, b"last")
+        await eventually(lambda: not heard.pauses[-1])
+
+
+async def test_a_close_does_not_wait_for_a_peer_that_does_not_read(ws: str) -> None:
+    limits = SocketLimits(close_s=0.1)
+    async with running_echoes(ws=ws, limits=limits) as echoes, raw_peer(echoes.port, receives_bytes=8192) as peer:
+        await peer.request()
+        peer.reads(False)
+        heard = (await eventually(lambda: echoes.sockets))[0]
+        for _ in range(3000):
+            heard.socket.send(b"x" * 1000)
+        heard.socket.close(1008)
+        heard.socket.send(b"after the end")
+        heard.socket.close(1000, "the first one counts")
+        await eventually(lambda: heard.codes == [1008])

@@ -1,4 +1,4 @@
-"""The port: handshakes good, bad and half, pages, TLS, and the end."""
+"""The server: valid, invalid and incomplete handshakes, HTTP pages, TLS, shutdown."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from bridge_common.observability.telemetry import REGISTRY
-from media_gateway.socket import gateway_server
 from media_gateway.socket.gateway_server import GatewayConnection
 from media_gateway.socket.picows_protocol import PicowsProtocol
+from media_gateway.socket_context import SocketLimits
 from tests.integration.support.echo_sockets import FIN, TEXT, Echoes, raw_peer, running_echoes
 from tests.support.eventually import eventually
 
@@ -106,12 +106,9 @@ async def test_other_requests_get_an_answer_and_an_end(echoes: Echoes, head: str
 
 
 @pytest.mark.parametrize("head", ["", "GET /ws/x HTTP/1.1\r\nHost: x\r\nUpgr"], ids=["nothing", "half a head"])
-async def test_a_request_that_does_not_come_whole_is_closed(
-    head: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    assert gateway_server.HEAD_S == 4
-    monkeypatch.setattr(gateway_server, "HEAD_S", 0.2)
-    async with running_echoes() as echoes, raw_peer(echoes.port) as peer:
+async def test_a_request_that_does_not_come_whole_is_closed(head: str, caplog: pytest.LogCaptureFixture) -> None:
+    assert SocketLimits().head_s == 4
+    async with running_echoes(limits=SocketLimits(head_s=0.2)) as echoes, raw_peer(echoes.port) as peer:
         peer.writer.write(head.encode())
         assert not await peer.ended(within_s=0.1)
         assert await peer.ended(within_s=10)
@@ -145,7 +142,7 @@ async def test_unfinished_requests_make_room_for_others(most: int, of_source: in
 
 
 async def test_connections_that_come_and_go_leave_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    """Not even work for the garbage collector, which runs too rarely for a flood (see `GarbageCollection`)."""
+    """No reference cycles: the garbage collector runs too rarely for a flood (see `GarbageCollection`)."""
     gc.collect()
     gc.disable()
     try:

@@ -1,4 +1,4 @@
-"""The real gateway between a WebSocket that plays ACS and the streams of a real Redis."""
+"""The gateway between a WebSocket client in the role of ACS and the streams of a real Redis."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may come in: tokens, JWTs, live calls, capacity; and that the secret in the path stays out of the log."""
+"""Admission: tokens, JWTs, live calls, capacity. The secret in the path is not logged."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from bridge_common.base.log import setup_logging
 from bridge_common.wire import media_token
 from bridge_common.wire.call_record import Status
 from bridge_common.wire.entries import Audio, MediaAttached, MediaLost
-from media_gateway.socket import acs_receiver, gateway_server, send_buffer
+from media_gateway.socket_context import SocketLimits
 from tests.integration.support.acs_media_peer import dial
 from tests.integration.support.echo_sockets import FIN, TEXT, raw_peer
 from tests.integration.support.gateway_under_test import TOKEN_KEY, Gateway, Line, OpenLine, StartGateway
@@ -31,7 +31,7 @@ AUDIENCE = "resource-id"
 
 
 class Signer:
-    """ACS's signing key, and where its public half is to be had."""
+    """The signing key of ACS and the URL of its public key."""
 
     def __init__(self) -> None:
         self.key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -77,7 +77,7 @@ async def test_a_wrong_token_is_refused(gateway: Gateway, line: Line, token: str
         assert await acs.closed() == 1008
     record = await line.store.load(line.call_id)
     assert record is not None
-    assert record.uplink_epoch == 0, "nobody who is refused disturbs the call"
+    assert record.uplink_epoch == 0, "a refused peer does not affect the call"
 
 
 async def test_the_path_takes_websockets_only(gateway: Gateway) -> None:
@@ -151,12 +151,9 @@ async def test_a_full_gateway_sends_to_another_but_lets_a_call_come_back(
             await eventually(lambda: two.said(MediaAttached))
 
 
-async def test_who_says_nothing_is_closed(
-    gateway: Gateway, open_line: OpenLine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(acs_receiver, "FIRST_MESSAGE_S", 0.1)
-    monkeypatch.setattr(acs_receiver, "IDLE_S", 0.3)
-    async with open_line("a") as one, open_line("b") as two:
+async def test_who_says_nothing_is_closed(start_gateway: StartGateway, open_line: OpenLine) -> None:
+    limits = SocketLimits(first_message_s=0.1, idle_s=0.3)
+    async with start_gateway(limits=limits) as gateway, open_line("a") as one, open_line("b") as two:
         async with gateway.dial(one.call_id) as mute, gateway.dial(two.call_id) as idle:
             await idle.metadata()
             assert await mute.closed() == 1008
@@ -164,13 +161,10 @@ async def test_who_says_nothing_is_closed(
         await one.await_told(MediaLost, 2)
 
 
-async def test_who_does_not_read_is_closed(
-    start_gateway: StartGateway, open_line: OpenLine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(gateway_server, "SEND_BUFFER_BYTES", 4096)
-    monkeypatch.setattr(send_buffer, "LIMIT", 5)
+async def test_who_does_not_read_is_closed(start_gateway: StartGateway, open_line: OpenLine) -> None:
+    limits = SocketLimits(send_buffer_bytes=4096, waiting_messages=5)
     async with (
-        start_gateway(playout_lead_ms=5000) as gateway,
+        start_gateway(limits=limits, playout_lead_ms=5000) as gateway,
         open_line("a") as deaf,
         open_line("b") as other,
         gateway.dial(other.call_id) as acs,
@@ -204,5 +198,5 @@ async def test_the_token_is_never_logged(gateway: Gateway, line: Line, capfd: py
         root.handlers[:] = handlers
         root.setLevel(level)
     said = capfd.readouterr().err
-    assert line.call_id in said, "the log was looked at in the right place"
+    assert line.call_id in said, "the captured log has the lines of the call"
     assert url.rsplit("/", 1)[1] not in said

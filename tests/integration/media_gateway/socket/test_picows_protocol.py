@@ -1,4 +1,4 @@
-"""Our WebSocket protocol is an ASGI server like those that uvicorn brings along: one suite over both."""
+"""Our WebSocket protocol implements ASGI as those of uvicorn do: one suite over both."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ async def test_a_request_that_breaks_the_protocol_does_not_reach_the_route(echoe
 
 
 async def test_peers_about_whom_a_route_has_not_decided_make_room_for_others() -> None:
-    """Nothing more is read from them meanwhile, so the route is not notified when they leave by themselves."""
+    """Nothing is read from them meanwhile, so the route is not notified when they disconnect."""
     async with running_echoes(pending_connections=8) as echoes, contextlib.AsyncExitStack() as stack:
         peers = [await stack.enter_async_context(raw_peer(echoes.port)) for _ in range(8)]
         for peer in peers:

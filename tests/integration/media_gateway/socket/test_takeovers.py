@@ -1,4 +1,4 @@
-"""Sockets of one call, one after the other: each may displace the one before, but not without limit."""
+"""Consecutive sockets of a call: each displaces the previous one, within a limit."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ import contextlib
 import pytest
 
 from bridge_common.wire.entries import AudioFrame
-from media_gateway.core import attach_limit
-from media_gateway.core.attach_limit import BURST
-from tests.integration.support.gateway_under_test import Gateway, Line
+from media_gateway.core.peer_limits import BURST
+from media_gateway.socket_context import SocketLimits
+from tests.integration.support.gateway_under_test import Line, StartGateway
 from tests.support.eventually import eventually
 
 
 async def test_a_holder_of_a_token_cannot_take_the_call_again_and_again(
-    gateway: Gateway, line: Line, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    start_gateway: StartGateway, line: Line, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Above the limit the newest socket is refused and the running one stays."""
-    monkeypatch.setattr(attach_limit, "PER_S", 0.0)
     caplog.set_level("INFO")
     flood = 60
-    async with contextlib.AsyncExitStack() as sockets:
+    limits = SocketLimits(attaches_per_s=0.0)
+    async with start_gateway(limits=limits) as gateway, contextlib.AsyncExitStack() as sockets:
         dialled = [await sockets.enter_async_context(gateway.dial(line.call_id)) for _ in range(flood)]
         await eventually(lambda: sum(acs.closed_at > 0 for acs in dialled) == flood - 1)
         codes = [acs.close_code for acs in dialled if acs.closed_at]

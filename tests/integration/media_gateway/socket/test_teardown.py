@@ -1,4 +1,4 @@
-"""What a caller hears when nobody of ours can speak any more: the apology at the end, the hold tone without a relay."""
+"""Without a voice session or a relay, the caller hears the apology or the hold tone."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from bridge_common.redis.clients import RedisClients
 from bridge_common.store.leases import Claim, Leases
 from bridge_common.wire.entries import Audio, HangUp, Hold, MediaAttached, MediaLost, VoiceLost
 from bridge_common.wire.keys import Keys
-from media_gateway import relay_watch
 from media_gateway.recordings import NONE
+from media_gateway.relay_watch import RelayWatchTiming
 from tests.integration.support.gateway_under_test import Line, StartGateway
 from tests.support.eventually import eventually
 
@@ -25,7 +25,7 @@ SORRY_S = 0.6
 
 @pytest.fixture
 def sorry(tmp_path: Path) -> str:
-    """A recording that is louder than anything else here."""
+    """A recording that is louder than all other audio in these tests."""
     path = tmp_path / "sorry.wav"
     n = np.arange(int(SORRY_S * 24_000))
     with wave.open(str(path), "wb") as recording:
@@ -53,12 +53,12 @@ async def test_a_caller_without_a_voice_is_told_that_we_are_sorry(
         await line.store.end_streams(line.call_id, "voice_lost", apologize=True)
 
         async def asked() -> list[object]:
-            with contextlib.suppress(ConnectionClosed):  # it is closed once the caller has heard all
+            with contextlib.suppress(ConnectionClosed):  # closed after the apology
                 await acs.frame(bytes(960))
             return list(await line.told(HangUp))
 
         assert await eventually(asked) == [HangUp(line.call_id, "media-gateway", "apology")]
-        assert _loud_s(acs.pcm) == pytest.approx(SORRY_S, abs=0.05), "all of it was sent, and heard by then"
+        assert _loud_s(acs.pcm) == pytest.approx(SORRY_S, abs=0.05), "it was sent and heard completely"
         assert await acs.closed() == 1000
     assert not await line.told(MediaLost)
 
@@ -66,12 +66,12 @@ async def test_a_caller_without_a_voice_is_told_that_we_are_sorry(
 async def test_frames_that_the_ended_stream_refuses_do_not_cut_it_short(
     start_gateway: StartGateway, line: Line, sorry: str
 ) -> None:
-    """The refused frame may come before the news of the end."""
+    """The frame may be refused before the end of the call is known."""
     async with start_gateway(apology_audio=sorry) as gateway, gateway.dial(line.call_id) as acs:
         await acs.metadata(24_000)
         await eventually(lambda: line.said(MediaAttached))
-        [session] = gateway.service._sessions()
-        session._around.reader.remove(session._around.keys.downlink(line.call_id))
+        context = gateway.service.context
+        context.reader.remove(context.keys.downlink(line.call_id))
         await line.store.end_streams(line.call_id, "voice_lost", apologize=True)
         await acs.frame(bytes(960))
         await eventually(lambda: line.told(HangUp))
@@ -81,7 +81,7 @@ async def test_frames_that_the_ended_stream_refuses_do_not_cut_it_short(
 async def test_an_apology_is_heard_to_its_end_by_a_caller_who_still_hears_what_was_before(
     start_gateway: StartGateway, line: Line, sorry: str
 ) -> None:
-    """The relay's last words are a second ahead at ACS, so the apology begins, and ends, a second later there."""
+    """ACS still plays a second of speech, so it plays the apology a second later."""
     speech = (2_000 * np.sin(np.arange(3 * 24_000) / 10)).astype("<i2").tobytes()
     async with start_gateway(apology_audio=sorry, playout_lead_ms=1000) as gateway, gateway.dial(line.call_id) as acs:
         await acs.metadata(24_000)
@@ -92,7 +92,7 @@ async def test_an_apology_is_heard_to_its_end_by_a_caller_who_still_hears_what_w
         assert await acs.closed() == 1000
         heard_s = len(acs.pcm) / 48_000
         assert _loud_s(acs.pcm) == pytest.approx(SORRY_S, abs=0.05)
-        assert acs.closed_at - acs.heard_at[0] > heard_s, "sound without a break takes as long as it is"
+        assert acs.closed_at - acs.heard_at[0] > heard_s, "the apology follows the speech without a gap"
 
 
 async def test_who_hangs_up_meanwhile_need_not_listen(start_gateway: StartGateway, line: Line, sorry: str) -> None:
@@ -140,9 +140,11 @@ async def test_a_call_whose_relay_is_gone_hears_the_hold_tone_until_another_has_
 
 
 async def test_call_control_learns_when_no_relay_comes_back(
-    start_gateway: StartGateway, line: Line, claim: Claim, monkeypatch: pytest.MonkeyPatch
+    start_gateway: StartGateway, line: Line, claim: Claim
 ) -> None:
-    monkeypatch.setattr(relay_watch, "GIVEN_UP_AFTER_S", 0.2)
-    async with start_gateway() as gateway, gateway.dial(line.call_id) as acs:
+    async with (
+        start_gateway(watch=RelayWatchTiming(given_up_after_s=0.2)) as gateway,
+        gateway.dial(line.call_id) as acs,
+    ):
         await acs.metadata(24_000)
         assert await eventually(lambda: line.told(VoiceLost)) == [VoiceLost(line.call_id, claim.epoch, "no relay")]

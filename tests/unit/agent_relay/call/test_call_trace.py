@@ -38,7 +38,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
 def test_words_of_a_call_without_a_transcript_are_not_logged(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(log._privacy, "shows_words", True)
+    monkeypatch.setattr(log.privacy, "shows_words", True)
     with caplog.at_level(logging.INFO):
         CallTrace(CLAIM, "").turn(HELLO)
         CallTrace(CLAIM, "", shows_words=False).turn(HELLO)

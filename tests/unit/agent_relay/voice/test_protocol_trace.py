@@ -38,7 +38,7 @@ def test_without_debug_there_is_no_overhead(caplog: pytest.LogCaptureFixture) ->
 def test_words_of_a_call_without_a_transcript_stay_out(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(log._privacy, "shows_words", True)
+    monkeypatch.setattr(log.privacy, "shows_words", True)
     with caplog.at_level(logging.DEBUG):
         for shows_words in (True, False):
             take = protocol_trace.traced("call_1", lambda _: None, shows_words=shows_words)

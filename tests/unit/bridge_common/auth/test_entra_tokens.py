@@ -18,7 +18,7 @@ SCOPES = {TokenScope.AI: "https://ai.azure.com/.default"}
 
 
 class CachingCredential(AsyncTokenCredential):
-    """As azure-identity's: the same token again until shortly before it expires."""
+    """Like azure-identity: returns the same token until shortly before it expires."""
 
     made = 0
 

@@ -1,4 +1,4 @@
-"""The error tree: who is whose child, and what each error carries."""
+"""The error tree: base classes, codes and details."""
 
 from __future__ import annotations
 

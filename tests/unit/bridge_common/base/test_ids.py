@@ -11,7 +11,7 @@ from bridge_common.base.ids import call_id_of, is_call_id, process_name, request
 
 @given(st.text(alphabet=st.characters()))
 def test_every_correlation_id_makes_a_call_id_and_always_the_same(correlation_id: str) -> None:
-    """Also one with half a surrogate pair, which JSON can carry."""
+    """Also with a lone surrogate, which JSON permits."""
     call_id = call_id_of(correlation_id)
     assert is_call_id(call_id)
     assert call_id_of(correlation_id) == call_id

@@ -31,12 +31,12 @@ LIBRARIES = (
 
 @pytest.fixture(autouse=True)
 def logging_as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(log_module, "_privacy", log_module._Privacy())
+    monkeypatch.setattr(log_module, "privacy", log_module.Privacy())
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     levels = {name: logging.getLogger(name).level for name in LIBRARIES}
     for name in LIBRARIES:
-        monkeypatch.setattr(logging.getLogger(name), "propagate", True)  # uvicorn may have been here
+        monkeypatch.setattr(logging.getLogger(name), "propagate", True)  # uvicorn may have changed it
     yield
     root.handlers[:] = handlers
     root.setLevel(level)
@@ -117,7 +117,7 @@ def test_text_values_that_are_more_than_a_word_are_in_quotes(capsys: pytest.Capt
     ],
 )
 def test_nobody_can_forge_a_line_or_a_field(text: str, form: LogFormat, capsys: pytest.CaptureFixture[str]) -> None:
-    """The text format wrote what it got: a reason with a line break was two lines."""
+    """Once, a line break in a value made two lines in the text format."""
     setup_logging("call-control", form=form)
     logging.getLogger("x").warning("%s", text, extra=fields(reason=text, other=f"a call_id={text}"))
     try:
@@ -137,7 +137,7 @@ def test_nobody_can_forge_a_line_or_a_field(text: str, form: LogFormat, capsys: 
 def test_a_record_is_one_line_whatever_it_holds(message: str, value: str) -> None:
     record = logging.LogRecord("x", logging.INFO, "f", 1, message.replace("%", ""), None, None)
     record.__dict__.update(fields(reason=value, last="z"))
-    line = log_module._TextFormatter().format(record)
+    line = log_module.TextFormatter().format(record)
     assert len(f"{line}\n".splitlines()) == 1
     assert line.endswith(" last=z")
 
@@ -193,12 +193,12 @@ def test_no_more_than_two_digits_of_a_number_are_shown(raw_id: str) -> None:
 def test_with_a_key_every_process_has_the_same_hash_and_without_one_nobody_can_guess_it() -> None:
     setup_logging("call-control", phone_key="the same key everywhere")
     ours = phone("4:+14255550100")
-    log_module._privacy.phone_key = b"random"
+    log_module.privacy.phone_key = b"random"
     setup_logging("media-gateway")
     assert phone("4:+14255550100") != ours, "no key, no common hash"
     setup_logging("media-gateway", phone_key="the same key everywhere")
     assert phone("4:+14255550100") == ours
-    assert log_module._Privacy().phone_key != log_module._Privacy().phone_key
+    assert log_module.Privacy().phone_key != log_module.Privacy().phone_key
 
 
 def test_what_was_said_is_shown_only_when_it_may_be() -> None:

@@ -1,4 +1,4 @@
-"""One line when it begins, one when it is over."""
+"""An outage is two log lines: begun and over."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ def test_however_often_it_fails_it_is_told_once(caplog: pytest.LogCaptureFixture
     outage = OutageLogger(logging.getLogger("x"), "renewing leases")
     outage.worked()
     for _ in range(100):
-        outage.failed(error="Redis is away", calls=3)
+        outage.failed(error="Redis is unavailable", calls=3)
     assert caplog.messages == ["renewing leases fails"]
-    assert vars(caplog.records[0])["bridge_fields"] == {"error": "Redis is away", "calls": 3}
+    assert vars(caplog.records[0])["bridge_fields"] == {"error": "Redis is unavailable", "calls": 3}
     outage.worked()
     outage.worked()
     assert caplog.messages == ["renewing leases fails", "renewing leases works again"]
@@ -40,6 +40,7 @@ def test_messages_clock_and_fields_of_the_end_can_be_given(caplog: pytest.LogCap
     lasts = [outage.lasts]
     assert [outage.failed(reason="draining") for _ in range(2)] == [True, False], "the first failure begins the outage"
     lasts.append(outage.lasts)
+    assert outage.failures == 2
     now = 102.5
     outage.worked(port=8080)
     assert [*lasts, outage.lasts] == [False, True, False]
@@ -63,8 +64,8 @@ def test_work_is_refused_when_it_is_on_every_shard() -> None:
 
 def test_an_outage_of_several_tasks_is_over_when_each_of_them_works(caplog: pytest.LogCaptureFixture) -> None:
     outage = OutageLogger(logging.getLogger("x"), "working off the inbox")
-    outage.failed(task="read", error="Redis is away")
-    outage.failed(task="beat", error="Redis is away")
+    outage.failed(task="read", error="Redis is unavailable")
+    outage.failed(task="beat", error="Redis is unavailable")
     outage.worked(task="timers")
     outage.worked(task="read")
     assert caplog.messages == ["working off the inbox fails"]

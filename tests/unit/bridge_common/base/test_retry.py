@@ -86,7 +86,7 @@ class Attempts:
 
 
 def away(retry_after_s: float = 0.0) -> OutsideError:
-    return OutsideError("Redis is away", retry=True, retry_after_s=retry_after_s)
+    return OutsideError("Redis is unavailable", retry=True, retry_after_s=retry_after_s)
 
 
 def test_retry_returns_the_first_result() -> None:
@@ -149,7 +149,7 @@ def test_only_the_given_errors_are_retried() -> None:
 
 
 def repeated(step: Callable[[], object], outage: OutageLogger, within_s: float) -> None:
-    """Run `repeat` on `step` for so long; `step` returns the pause or raises."""
+    """Run `repeat` on `step` for `within_s`; `step` returns the pause or raises."""
 
     async def one() -> float:
         pause_s = step()
@@ -189,7 +189,7 @@ def test_repeat_survives_outages_and_logs_each_in_two_lines(caplog: pytest.LogCa
     assert pauses[0] <= 0.1
     assert 2.0 <= max(pauses) <= 4.0, "also beyond the budget"
     assert caplog.messages == ["reading fails", "reading works again"]
-    assert vars(caplog.records[0])["bridge_fields"] == {"part": "a", "error": "Redis is away"}
+    assert vars(caplog.records[0])["bridge_fields"] == {"part": "a", "error": "Redis is unavailable"}
 
 
 def test_the_pauses_of_repeat_start_again_after_an_outage() -> None:

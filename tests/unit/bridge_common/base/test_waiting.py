@@ -73,7 +73,7 @@ async def test_a_crew_runs_those_that_joined_before_and_those_that_join_later() 
 
     crew.join(lambda: member(0))
     assert not begun[0].is_set()
-    for _ in range(2):  # a run may be begun again, with all of them
+    for _ in range(2):  # `run` may be called again with the same members
         task = asyncio.create_task(crew.run())
         await begun[0].wait()
         if not begun[1].is_set():
@@ -96,6 +96,6 @@ async def test_a_time_out_states_what_was_awaited_and_how_long() -> None:
     with pytest.raises(TimeoutError, match=r"^waited 0\.01 s for the reply$"):
         async with time_limit(0.01, "the reply"):
             await asyncio.Event().wait()
-    with pytest.raises(TimeoutError, match="of the work"):
+    with pytest.raises(TimeoutError, match="raised by the work"):
         async with time_limit(5, "the reply"):
-            raise TimeoutError("of the work")
+            raise TimeoutError("raised by the work")

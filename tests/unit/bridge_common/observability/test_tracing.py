@@ -1,4 +1,4 @@
-"""Traces are off until somebody switches them on, and then told where the switch says."""
+"""Traces are off by default; once enabled, spans go to the active exporter."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def off_again() -> Iterator[None]:
 def test_off_means_nothing() -> None:
     assert not tracing.is_on()
     begun = tracing.begin(SPAN)
-    begun.tell()
+    begun.export()
     assert begun.traceparent == ""
-    tracing.tell(TRACEPARENT, SPAN)
+    tracing.export(TRACEPARENT, SPAN)
     tracing.stop()
 
 
@@ -38,8 +38,8 @@ def test_on_means_told() -> None:
     begun = tracing.begin(SPAN)
     assert begun.traceparent == TRACEPARENT
     assert told.spans == []
-    begun.tell()
-    tracing.tell(TRACEPARENT, SPAN)
+    begun.export()
+    tracing.export(TRACEPARENT, SPAN)
     assert told.spans == [("", SPAN), (TRACEPARENT, SPAN)]
     tracing.stop()
     assert told.stopped
@@ -49,7 +49,7 @@ def test_on_means_told() -> None:
 def test_a_call_that_is_not_traced_stays_so() -> None:
     told = RecordedSpans()
     tracing.use(told)
-    tracing.tell("", SPAN)
+    tracing.export("", SPAN)
     assert told.spans == []
 
 

@@ -25,7 +25,7 @@ def test_the_real_acs_is_trusted_unless_told_otherwise(monkeypatch: pytest.Monke
     ("changes", "told"),
     [
         ({"MEDIA_TOKEN_KEYS": "short"}, "MEDIA_TOKEN_KEYS: a key has fewer than 16 characters"),
-        ({"MEDIA_TOKEN_KEYS": ","}, "MEDIA_TOKEN_KEYS: one key or more"),
+        ({"MEDIA_TOKEN_KEYS": ","}, "MEDIA_TOKEN_KEYS: needs at least one key"),
         ({"ACS_JWT_AUDIENCE": ""}, "ACS_JWT_AUDIENCE: is not set"),
         ({"ACS_JWT_MODE": "perhaps"}, "ACS_JWT_MODE"),
     ],

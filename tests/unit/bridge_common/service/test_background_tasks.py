@@ -1,4 +1,4 @@
-"""Background work: a part that dies is noticed, one that is stopped is not."""
+"""Background tasks: a failed one is reported, a stopped one is not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What calls leave behind in cycles does not stay, however long they lived."""
+"""Reference cycles of ended calls are collected, however long the calls lasted."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from bridge_common.service import garbage_collection
 from bridge_common.service.garbage_collection import GarbageCollection
 from tests.support.eventually import eventually
 
 
 class Call:
-    """Knows itself, as a call knows its tasks and they know it."""
+    """Refers to itself, as a call and its tasks refer to each other."""
 
     def __init__(self) -> None:
         self.own = self
@@ -29,22 +28,20 @@ def _as_before() -> Iterator[None]:
     gc.unfreeze()
 
 
-async def test_an_old_call_that_is_over_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(garbage_collection, "COLLECT_S", 0.02)
-    collection = GarbageCollection()
+async def test_an_old_call_that_is_over_is_collected() -> None:
+    collection = GarbageCollection(collect_s=0.02)
     collection.start()
     call = Call()
     gc.collect()
-    gc.collect()  # it has outlived two looks: of the oldest by now
+    gc.collect()  # it has survived two collections, so it is in the old generation
     over = weakref.ref(call)
     del call
     await eventually(lambda: over() is None)
     collection.stop()
 
 
-async def test_it_is_not_looked_for_after_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(garbage_collection, "COLLECT_S", 0.01)
-    collection = GarbageCollection()
+async def test_nothing_is_collected_after_stop() -> None:
+    collection = GarbageCollection(collect_s=0.01)
     collection.start()
     collection.stop()
     over = weakref.ref(Call())
@@ -53,7 +50,7 @@ async def test_it_is_not_looked_for_after_the_end(monkeypatch: pytest.MonkeyPatc
     GarbageCollection().stop()
 
 
-async def test_what_was_there_at_the_start_is_not_looked_through() -> None:
+async def test_objects_that_exist_at_start_are_frozen() -> None:
     collection = GarbageCollection()
     there = gc.get_freeze_count()
     collection.start()

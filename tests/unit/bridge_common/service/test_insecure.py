@@ -1,4 +1,4 @@
-"""What counts as insecure, and the words that allow it."""
+"""Insecure settings and the words that allow them."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_addresses(text: str, insecure_host: str) -> None:
 def test_redis(text: str, found: list[Insecure]) -> None:
     assert words(insecure.REDIS_URL, text) == found
     assert not any(
-        "password" in str(fault).replace("the password included", "") for fault in insecure.REDIS_URL.faults(text)
+        "password" in str(fault).replace("including the password", "") for fault in insecure.REDIS_URL.faults(text)
     )
 
 
@@ -118,7 +118,9 @@ def test_the_webhook(given: dict[str, str], open_: bool) -> None:
 
 def test_unknown_words_are_refused_with_the_known_ones() -> None:
     assert insecure.check_words(tuple(Insecure)) == tuple(Insecure)
-    with pytest.raises(ValueError, match=r"unknown: all, plain_redis; the known words are open-webhook, .*plain-redis"):
+    with pytest.raises(
+        ValueError, match=r"unknown words: all, plain_redis; the known words are open-webhook, .*plain-redis"
+    ):
         insecure.check_words(("plain_redis", "plain-redis", "all"))
 
 

@@ -1,4 +1,4 @@
-"""Pending connections: the oldest makes room, an attacker only pushes out its own, and nothing is left behind."""
+"""Pending connections: the oldest is dropped, an attacker displaces only its own, and no entry leaks."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_a_source_at_its_limit_makes_room_of_its_own() -> None:
 
 
 def test_a_connection_may_leave_while_it_is_dropped() -> None:
-    """The drop of a connection may report its end at once."""
+    """Dropping a connection may call `leave` synchronously."""
     pending = PendingConnections(1)
     pending.enter("a", "s", lambda: pending.leave("a"))
     pending.enter("b", "s", lambda: pending.leave("b"))

@@ -12,12 +12,12 @@ from tests.support.eventually import eventually
 
 
 async def _logged(reasons: list[str]) -> None:
-    """Let each of `reasons` be the verdict once; the last one stays."""
+    """Return each of `reasons` once, and then the last one."""
 
     async def answer() -> str:
         return reasons.pop(0) if len(reasons) > 1 else reasons[0]
 
-    logging = asyncio.create_task(log_readiness(answer, 8080))
+    logging = asyncio.create_task(log_readiness(answer, 8080, poll_s=0.0))
     await eventually(lambda: len(reasons) == 1, within_s=5)
     await asyncio.sleep(0)
     logging.cancel()
@@ -25,8 +25,7 @@ async def _logged(reasons: list[str]) -> None:
 
 
 @pytest.fixture(autouse=True)
-def at_once(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    monkeypatch.setattr(readiness, "_POLL_S", 0.0)
+def info_lines(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", logger=readiness.__name__)
 
 

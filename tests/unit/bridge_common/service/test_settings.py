@@ -1,4 +1,4 @@
-"""Settings from the environment: all mistakes named at once, secrets never shown."""
+"""Settings from the environment: all mistakes are listed together, secrets never."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from pydantic import ValidationError, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from bridge_common.service.settings import CommaSeparated, ServiceSettings, load_settings
+from bridge_common.service.settings import CommaSeparated, ServiceSettings, check_connection_string, load_settings
 
 
 class Sample(ServiceSettings):
@@ -144,8 +144,8 @@ def test_variables_of_others_are_no_mistake(environment: pytest.MonkeyPatch) -> 
     [
         ("http://secret", "REDIS_URL: has an unknown scheme; start it with redis://"),
         ("redis+sentinel://secret:26379", "REDIS_URL: has no service"),
-        ("rediss://user:secret@cache.example:10000/0", "REDIS_ENTRA: takes no password in REDIS_URL"),
-        ("redis://cache.example:6379/0", "REDIS_ENTRA: wants TLS"),
+        ("rediss://user:secret@cache.example:10000/0", "REDIS_ENTRA: does not allow a password in REDIS_URL"),
+        ("redis://cache.example:6379/0", "REDIS_ENTRA: needs TLS"),
     ],
 )
 def test_what_is_wrong_about_redis_is_named(
@@ -170,9 +170,9 @@ def test_tokens_for_redis_travel_unseen(environment: pytest.MonkeyPatch, url: st
 @pytest.mark.parametrize(
     ("url", "problem"),
     [
-        ("redis+sentinel://host/mymaster", "REDIS_CLUSTER: wants one server of the cluster"),
-        ("unix:///run/redis.sock", "REDIS_CLUSTER: wants one server of the cluster"),
-        ("redis://host:6379/3", "REDIS_CLUSTER: has only database 0"),
+        ("redis+sentinel://host/mymaster", "REDIS_CLUSTER: needs one server of the cluster"),
+        ("unix:///run/redis.sock", "REDIS_CLUSTER: needs one server of the cluster"),
+        ("redis://host:6379/3", "REDIS_CLUSTER: supports only database 0"),
     ],
 )
 def test_what_does_not_fit_a_cluster_is_named(
@@ -181,3 +181,20 @@ def test_what_does_not_fit_a_cluster_is_named(
     environment.setenv("REDIS_URL", url)
     environment.setenv("REDIS_CLUSTER", "true")
     assert problem in refusal(capsys)
+
+
+RESOURCE = "InstrumentationKey=00000000-0000-0000-0000-000000000001"
+
+
+@pytest.mark.parametrize("rest", ["", ";IngestionEndpoint=https://x.example/;LiveEndpoint=https://y.example/"])
+def test_a_string_of_a_resource_is_accepted(rest: str) -> None:
+    check_connection_string(RESOURCE + rest)
+
+
+@pytest.mark.parametrize(
+    "text", ["hidden", "InstrumentationKey=hidden", f"{RESOURCE};IngestionEndpoint=hidden", f"{RESOURCE};"]
+)
+def test_others_are_refused_without_repeating_them(text: str) -> None:
+    with pytest.raises(ValueError, match="copy it whole") as caught:
+        check_connection_string(text)
+    assert "hidden" not in str(caught.value)

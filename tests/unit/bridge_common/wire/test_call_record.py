@@ -1,4 +1,4 @@
-"""The call record and its form in a Redis hash."""
+"""The call record and its encoding as a Redis hash."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ RECORDS = st.builds(CallRecord, **{field.name: VALUES[str(field.type)] for field
 
 
 def stored(record: CallRecord) -> dict[bytes, bytes]:
-    """As Redis gives it back."""
+    """As Redis returns it."""
     return {name.encode(): value.encode() for name, value in encode_record(record).items()}
 
 

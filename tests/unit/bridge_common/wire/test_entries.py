@@ -1,4 +1,4 @@
-"""The entries themselves; their codec has tests of its own."""
+"""The entries; their codec is tested in test_entry_codec.py."""
 
 from __future__ import annotations
 

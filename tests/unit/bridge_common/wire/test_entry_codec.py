@@ -1,4 +1,4 @@
-"""The codec of everything that flows through Redis."""
+"""The encoding of all entries in Redis."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ NUMBERS = {
     "Saying": 52,
     "Say": 60,
 }
-"""On the wire for good: a number that changes here breaks calls during an update."""
+"""A changed number breaks calls during a rolling update."""
 
 
 def entries_of_kind(cls: type[Entry]) -> st.SearchStrategy[Entry]:
@@ -145,7 +145,7 @@ def test_a_number_beyond_64_bit_is_refused() -> None:
 
 
 def test_the_decoder_survives_random_and_damaged_bytes() -> None:
-    """Whatever comes in, an entry, None or `EntryError` comes out."""
+    """Any input results in an entry, None or `EntryError`."""
     chance = random.Random(1)
     good = [encode(sample(cls)) for cls in KINDS]
     outcomes = {"entry": 0, "unknown": 0, "refused": 0}

@@ -1,4 +1,4 @@
-"""How Redis keys are spelled."""
+"""Format of the Redis keys."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bridge_common.wire.keys import ENDED_TTL_S, FINAL_EPOCH, FLEET, LIVE_TTL_S,
 
 
 def tag_of(key: str) -> str:
-    """What a cluster hashes of a key: the part in the first braces."""
+    """The hash tag of a key: the part in the first braces."""
     return key[key.index("{") : key.index("}") + 1]
 
 

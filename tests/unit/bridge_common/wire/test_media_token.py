@@ -31,13 +31,13 @@ def test_it_fits_into_a_path() -> None:
     ("keys", "call_id"), [(["other"], CALL), ([], CALL), (["key"], call_id_of("b")), (["key"], "")]
 )
 def test_a_wrong_key_or_call_is_refused(keys: list[str], call_id: str) -> None:
-    with pytest.raises(AuthError, match="not for this call"):
+    with pytest.raises(AuthError, match="not valid for this call"):
         check(keys, call_id, mint(["key"], CALL, NOW + 60), NOW)
 
 
 def test_a_later_expiry_cannot_be_written_in() -> None:
     _, _, signature = mint(["key"], CALL, NOW - 1).partition(".")
-    with pytest.raises(AuthError, match="not for this call"):
+    with pytest.raises(AuthError, match="not valid for this call"):
         check(["key"], CALL, f"{NOW + 60}.{signature}", NOW)
 
 

@@ -1,4 +1,4 @@
-"""The short way of a plain frame (acs_frame.h) hears what `acs_media` and the resampler hear, or leaves it to them."""
+"""The fast path of a plain frame (acs_frame.h) gives the result of `acs_media` and the resampler, or none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ACS media codec on the documented messages, in every casing, and on everything that is none."""
+"""The ACS media codec on the documented messages, in any case, and on invalid ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The compiled resampler sounds like numpy's. What both promise is in test_resampler.py."""
+"""The compiled resampler gives the output of the one with numpy. Tests of both: test_resampler.py."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _noise(seed: int) -> NDArray[np.float64]:
 
 
 def _syllables(seed: int) -> NDArray[np.float64]:
-    """A voice as far as a filter can tell: harmonics of a gliding pitch, swelling and fading, breath, pauses."""
+    """Synthetic speech: harmonics of a gliding pitch with varying level, noise, and pauses."""
     n = np.arange(SAMPLES)
     pitch = np.cumsum(120 + 40 * np.sin(n / 7000)) / 16_000 * 2 * np.pi
     voice = sum(np.sin(pitch * k) / k for k in range(1, 25))
@@ -50,7 +50,7 @@ def _pcm(samples: NDArray[np.float64]) -> bytes:
 
 
 def _furthest(ours: bytes, theirs: bytes) -> int:
-    """In steps of 16 bits, over sounds of one length."""
+    """In 16-bit steps, over signals of equal length."""
     assert len(ours) == len(theirs)
     apart = np.frombuffer(ours, "<i2").astype(int) - np.frombuffer(theirs, "<i2")
     return int(np.max(np.abs(apart), initial=0))
@@ -70,7 +70,7 @@ def test_it_sounds_like_numpy_within_the_last_bit(sound: Sound, from_hz: int, to
 @given(cuts=st.lists(st.integers(0, 1500), max_size=30), ends=st.sets(st.integers(0, 30)), seed=st.integers(0, 1000))
 @settings(deadline=None, max_examples=50)
 def test_block_for_block_as_numpy(from_hz: int, to_hz: int, cuts: list[int], ends: set[int], seed: int) -> None:
-    """As many samples at a time, and as much forgotten, by an even number a flush and by an odd one a reset."""
+    """Feeds equal block lengths; flushes after even numbers and resets after odd ones."""
     pcm = _pcm(_noise(seed))
     compiled, numpy = CompiledResampler(from_hz, to_hz), Resampler(from_hz, to_hz)
     at = 0
@@ -124,5 +124,5 @@ def test_only_bytes_are_taken(wrong: object) -> None:
 
 
 def test_a_call_keeps_little() -> None:
-    """The taps are shared; a call's own is its past."""
+    """The taps are shared; each call has its own history."""
     assert sys.getsizeof(CompiledResampler(16_000, 24_000)) < 500

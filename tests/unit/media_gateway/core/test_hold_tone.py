@@ -1,4 +1,4 @@
-"""The hold tone: soft, and without a click however it is switched."""
+"""The hold tone: soft, and without clicks when it is switched."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The play clock's arithmetic; how it serves the playout is tested there."""
+"""Calculations of the play clock; test_playout.py tests its use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Playout: what leaves when, what was heard, and that nothing of a cleared item follows."""
+"""Playout: when audio is sent, how much was heard, and that no audio follows a clear."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def pcm(ms: float, sample: int = 1) -> bytes:
 
 
 def run(playout: Playout, begin: float, end: float) -> Iterator[tuple[float, Chunk | Report]]:
-    """Drive the playout as a driver would, through every moment it asks for, and tell what came when."""
+    """Drive the playout at each time that it asks for; collect the chunks with their times."""
     now = begin
     while True:
         due = playout.due(now)
@@ -68,7 +68,7 @@ def test_large_messages_keep_to_the_same_lead() -> None:
 
 
 def test_speech_after_a_barge_in_leaves_at_once_with_the_whole_lead() -> None:
-    """What was sent and cleared does not sound any more, so nothing waits behind it."""
+    """Cleared audio is not played any more, so new audio does not wait for it."""
     playout = Playout(lead_ms=200, message_ms=20)
     playout.push("a", pcm(1000))
     before = playout.due(T)
@@ -122,7 +122,7 @@ def test_items_follow_each_other_without_a_gap() -> None:
     assert [r for r in reports(happened) if isinstance(r, Played)] == [Played(item, 33, True) for item in "abc"]
 
 
-def test_clear_tells_what_was_heard_and_silences_the_item_for_good() -> None:
+def test_clear_reports_what_was_heard_and_drops_the_rest_of_the_item() -> None:
     playout = Playout(delay_ms=DELAY_MS)
     playout.push("a", pcm(1000))
     playout.push("b", pcm(500))
@@ -213,7 +213,7 @@ def test_speech_takes_over_from_the_hold_tone_without_a_click() -> None:
 
 
 class PlayoutMachine(RuleBasedStateMachine):
-    """Any order of pushes, ends, clears and time; what must hold always. All samples pushed are numbered through."""
+    """Invariants for any order of pushes, ends, clears and time. All pushed samples are numbered."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -301,7 +301,7 @@ class PlayoutMachine(RuleBasedStateMachine):
             assert not played.complete or played.heard_ms == int(generated_ms)
 
     def teardown(self) -> None:
-        """In the end everything that was ended is heard to its end."""
+        """All items that were ended are heard completely."""
         for item in self.pushed:
             self.playout.end(item)
         self.now += 1000

@@ -1,4 +1,4 @@
-"""The resampler, in numpy and compiled, against its promises: quality, delay, sample counts, no seams, no wrapping."""
+"""The resampler, with numpy and compiled: quality, delay, sample counts, no seams, no wrapping."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ UP, DOWN = (16_000, 24_000), (24_000, 16_000)
 DIRECTIONS = pytest.mark.parametrize(("from_hz", "to_hz"), [UP, DOWN], ids=["16to24", "24to16"])
 MAKERS = {"numpy": Resampler, "compiled": RESAMPLER} if RESAMPLER is not Resampler else {"numpy": Resampler}
 BOTH = pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS.keys())
-"""The compiled one where it was built: tests/repo/test_compiled.py knows where it has to be."""
+"""With the compiled one if it was built; tests/repo/test_compiled.py checks that it was."""
 
 
 def tone(hz: float, rate_hz: int, seconds: float = 1.0, level: float = 0.9) -> bytes:
@@ -38,7 +38,7 @@ def settled(out: Samples, rate_hz: int) -> Samples:
 
 
 def fit(out: Samples, hz: float, rate_hz: int) -> tuple[float, Samples]:
-    """The amplitude of a tone in `out` and what is left without it."""
+    """Amplitude of a tone in `out`, and the residual."""
     n = np.arange(len(out))
     basis = np.stack([np.sin(2 * np.pi * hz * n / rate_hz), np.cos(2 * np.pi * hz * n / rate_hz)], axis=1)
     weights, *_ = np.linalg.lstsq(basis, out)
@@ -145,7 +145,7 @@ def test_after_reset_nothing_of_the_old_sound_is_left(make: Maker, from_hz: int,
 @BOTH
 @pytest.mark.parametrize(("from_hz", "to_hz"), [(8_000, 24_000), (44_100, 24_000), (24_000, 8_000)])
 def test_other_rates_are_refused(make: Maker, from_hz: int, to_hz: int) -> None:
-    with pytest.raises(ValueError, match="no conversion"):
+    with pytest.raises(ValueError, match="unsupported conversion"):
         make(from_hz, to_hz)
 
 

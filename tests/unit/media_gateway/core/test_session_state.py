@@ -34,5 +34,5 @@ def test_each_event_in_each_state(state: SessionState, event: SessionEvent, to: 
 def test_reports_of_one_loss_belong_together() -> None:
     stream = MissingStream()
     assert [stream.seen(now) for now in (10.0, 10.5, 11.25)] == [0.0, 0.5, 1.25]
-    assert stream.seen(12.5) == 0.0, "a report after a pause is about another loss"
+    assert stream.seen(12.5) == 0.0, "a report after a pause counts as a new loss"
     assert stream.seen(13.0) == 0.5

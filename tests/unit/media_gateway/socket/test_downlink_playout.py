@@ -1,4 +1,4 @@
-"""The downlink with a clock in the test's hand."""
+"""The downlink with an injected clock."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from bridge_common.wire.entries import Audio, AudioFrame, Clear, Ended, Hold, It
 from media_gateway.core.acs_media import STOP_AUDIO
 from media_gateway.core.playout import Report
 from media_gateway.settings import GatewaySettings
-from media_gateway.socket.downlink_playout import DownlinkPlayout
-from media_gateway.socket.send_buffer import SendBuffer
+from media_gateway.socket.downlink_playout import DownlinkPlayout, SendBuffer
 from media_gateway.ticker import Ticked, Ticker
 from tests.support.recorded_spans import Growth
 
+LIMIT = 10
 SPEECH = b"\x00\x10" * 480 * 50
 
 
 class Kept(SendBuffer):
-    """An outbox whose messages nobody has taken yet."""
+    """A buffer whose peer does not read."""
 
     def __init__(self) -> None:
-        super().__init__(lambda _: None, lambda: None)
+        super().__init__(lambda _: None, lambda: None, 500)
         self.paused(True)
 
     @property
@@ -37,7 +37,7 @@ class Kept(SendBuffer):
 
 
 class Due(Ticker):
-    """Remembers when it is to call, and leaves the calling to the test."""
+    """Stores the due time; the test calls."""
 
     at: float | None = None
 
@@ -55,7 +55,7 @@ class Call:
             **changes,
         }
         self.began = self.now = 100.0
-        self.outbox = Kept()
+        self.buffer = Kept()
         self.due = Due()
         self.reports: list[Report] = []
         self.stopped: list[Clear] = []
@@ -65,7 +65,7 @@ class Call:
             GatewaySettings.model_validate(values),
             clock=lambda: self.now,
             ticker=self.due,
-            outbox=self.outbox,
+            buffer=self.buffer,
             report=self.reports.append,
             on_stopped=self.stopped.append,
             on_ended=self.ended.append,
@@ -82,26 +82,26 @@ class Call:
 def test_the_lead_is_sent_when_the_audio_comes() -> None:
     call = Call()
     call.downlink.take("1-1", Audio("a", SPEECH))
-    assert len(call.outbox.pcm()) == 10 * 960
+    assert len(call.buffer.pcm()) == 10 * 960
     assert call.reports == [Playing("a")]
     assert call.downlink.waiting_s == pytest.approx(0.8)
     for _ in range(25):
         call.run(0.02)
-        ahead_s = len(call.outbox.pcm()) / 48_000 - (call.now - call.began)
+        ahead_s = len(call.buffer.pcm()) / 48_000 - (call.now - call.began)
         assert 0.1 < ahead_s <= 0.221
 
 
 def test_the_lead_and_the_message_are_settings() -> None:
     call = Call(playout_lead_ms=390, playout_message_ms=60)
     call.downlink.take("1-1", Audio("a", SPEECH))
-    assert [len(json.loads(message)["AudioData"]["Data"]) for message in call.outbox.messages] == [3840] * 6
+    assert [len(json.loads(message)["AudioData"]["Data"]) for message in call.buffer.messages] == [3840] * 6
 
 
 def test_audio_in_small_pieces_leaves_as_it_comes() -> None:
     call = Call()
     for number in range(1, 5):
         call.downlink.take(f"1-{number}", Audio("a", SPEECH[:960]))
-        assert len(call.outbox.messages) == number
+        assert len(call.buffer.messages) == number
         call.run(0.02)
 
 
@@ -111,7 +111,7 @@ def test_nothing_of_an_item_is_lost(rate_hz: int, least: int) -> None:
     call.downlink.take("1-1", Audio("a", SPEECH))
     call.downlink.take("1-2", ItemEnd("a"))
     call.run(2)
-    assert least <= len(call.outbox.pcm()) <= least + 60
+    assert least <= len(call.buffer.pcm()) <= least + 60
     assert call.reports == [Playing("a"), Played("a", 1000, complete=True)]
 
 
@@ -120,13 +120,13 @@ def test_clear_throws_away_what_still_waits_for_the_socket() -> None:
     call.downlink.take("1-1", Audio("a", SPEECH))
     call.now += 0.1
     call.downlink.take("1-2", Clear("a"))
-    assert call.outbox.messages == [STOP_AUDIO]
+    assert call.buffer.messages == [STOP_AUDIO]
     assert call.reports[1:] == [Played("a", 98, complete=False)]
     call.downlink.take("1-3", Audio("a", SPEECH))
     call.run(2)
-    assert call.outbox.messages == [STOP_AUDIO]
+    assert call.buffer.messages == [STOP_AUDIO]
     call.downlink.take("1-4", Audio("b", bytes(960)))
-    assert not any(call.outbox.pcm()), "nothing of the old sound is left in the resampler"
+    assert not any(call.buffer.pcm()), "the resampler has no rest of the old audio"
 
 
 def test_give_up_reports_without_stopping_anything() -> None:
@@ -135,14 +135,14 @@ def test_give_up_reports_without_stopping_anything() -> None:
     call.now += 0.0501
     call.downlink.give_up()
     assert call.reports[-1] == Played("a", 50, complete=False)
-    assert STOP_AUDIO not in call.outbox.messages
+    assert STOP_AUDIO not in call.buffer.messages
 
 
 def test_hold_sounds_at_the_next_beats() -> None:
     call = Call()
     call.downlink.take("1-1", Hold(on=True))
     call.run(0.3)
-    assert any(call.outbox.pcm())
+    assert any(call.buffer.pcm())
 
 
 def test_the_end_is_passed_on() -> None:
@@ -154,7 +154,7 @@ def test_the_end_is_passed_on() -> None:
 def test_other_entries_are_ignored() -> None:
     call = Call()
     call.downlink.take("1-1", AudioFrame(bytes(960)))
-    assert call.outbox.messages == []
+    assert call.buffer.messages == []
 
 
 def test_the_ticker_is_asked_only_while_something_is_due() -> None:
@@ -174,7 +174,7 @@ def test_the_ticker_is_asked_only_while_something_is_due() -> None:
 def test_a_clear_is_told_once_stop_audio_has_left() -> None:
     call = Call()
     call.downlink.take("1-1", Clear("a", at_us=17))
-    assert call.outbox.messages == [STOP_AUDIO]
+    assert call.buffer.messages == [STOP_AUDIO]
     assert call.stopped == [Clear("a", at_us=17)]
 
 
@@ -182,7 +182,7 @@ def test_a_stamp_is_measured_and_changes_nothing() -> None:
     call, grown = Call(), Growth()
     call.downlink.take("1-1", Stamp(now_us() - 50_000))
     call.downlink.take("1-2", Stamp(now_us() + 60_000_000))
-    assert call.outbox.messages == []
+    assert call.buffer.messages == []
     assert grown('bridge_frame_delay_seconds_count{direction="downlink"}') == 2
     assert 0.05 <= grown('bridge_frame_delay_seconds_sum{direction="downlink"}') < 10, "clocks differ; no negative time"
 
@@ -197,4 +197,64 @@ def test_silence_within_an_item_is_measured() -> None:
     call.downlink.take("1-3", ItemEnd("a"))
     call.run(len(SPEECH) / 48_000 + 0.5)
     call.downlink.take("1-4", Audio("b", SPEECH))
-    assert grown('bridge_gap_seconds_count{direction="out"}') == 1, "a pause between items is none"
+    assert grown('bridge_gap_seconds_count{direction="out"}') == 1, "a pause between items is not a gap"
+
+
+class SlowPeer:
+    """Stops reading after so many messages."""
+
+    def __init__(self, takes: int = 1_000_000) -> None:
+        self.sent: list[bytes] = []
+        self.takes = takes
+        self.overfull = 0
+        self.buffer = SendBuffer(self.write, self.on_overfull, LIMIT)
+
+    def write(self, message: bytes) -> None:
+        self.sent.append(message)
+        self.takes -= 1
+        if self.takes == 0:
+            self.buffer.paused(True)
+
+    def on_overfull(self) -> None:
+        self.overfull += 1
+
+
+def test_messages_go_out_as_they_come() -> None:
+    peer = SlowPeer()
+    peer.buffer.put(b"a")
+    assert peer.sent == [b"a"]
+    peer.buffer.put(b"b")
+    assert peer.sent == [b"a", b"b"]
+
+
+def test_while_paused_they_wait_in_order() -> None:
+    peer = SlowPeer(takes=1)
+    for message in (b"a", b"b", b"c", b"d"):
+        peer.buffer.put(message)
+    assert peer.sent == [b"a"]
+    peer.takes = 2
+    peer.buffer.paused(False)
+    assert peer.sent == [b"a", b"b", b"c"], "paused again in the middle"
+    peer.buffer.paused(False)
+    assert peer.sent == [b"a", b"b", b"c", b"d"]
+
+
+def test_put_instead_overtakes_what_waits() -> None:
+    peer = SlowPeer()
+    peer.buffer.paused(True)
+    for message in (b"a", b"b", b"c"):
+        peer.buffer.put(message)
+    peer.buffer.put_instead(b"stop")
+    peer.buffer.put(b"d")
+    peer.buffer.paused(False)
+    assert peer.sent == [b"stop", b"d"]
+
+
+def test_a_peer_that_does_not_read_is_noticed() -> None:
+    peer = SlowPeer()
+    peer.buffer.paused(True)
+    for _ in range(LIMIT):
+        peer.buffer.put(b"frame")
+    assert not peer.overfull
+    peer.buffer.put(b"frame")
+    assert peer.overfull

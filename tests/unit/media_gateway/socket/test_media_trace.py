@@ -1,4 +1,4 @@
-"""What a media socket leaves: figures always, spans when its call is traced."""
+"""Observability of a media socket: metrics always, spans if the call is traced."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_a_barge_in_is_measured_from_when_the_caller_was_heard(monkeypatch: pyte
     trace.stopped(Clear("item_1", at_us=1_000_000_000))
     trace.stopped(Clear("item_1"))
     trace.stopped(Clear("item_1", at_us=1_000_040_000))
-    assert grown("bridge_barge_in_seconds_count") == 2, "one of an older relay says nothing of the time"
+    assert grown("bridge_barge_in_seconds_count") == 2, "a clear of an older relay has no time"
     assert grown("bridge_barge_in_seconds_sum") == pytest.approx(0.03), "clocks differ; no time is negative"
 
 
@@ -51,7 +51,7 @@ def test_set_up_and_socket_are_spans_of_the_call() -> None:
     assert told.of("media set-up").attributes == about | {"rate_hz": 16_000}
     socket = told.of("media socket")
     assert socket.attributes == about | {"close_code": 1000, "close_reason": "the call has ended"}
-    assert len(socket.moments) == 100, "bounded, however long the call"
+    assert len(socket.moments) == 100, "limited, also in a long call"
 
 
 def test_a_call_that_is_not_traced_leaves_no_span() -> None:

@@ -3,16 +3,18 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bridge_common.redis.clients import open_clients
 from bridge_common.streams.writer import Outlet, StreamWriter
 from bridge_common.wire.entries import AudioFrame, Entry
 from media_gateway.core.acs_media import AudioData
-from media_gateway.socket.uplink_encoder import UplinkEncoder
+from media_gateway.socket.uplink_encoder import Framing, UplinkEncoder
 
 
 class RecordingOutlet(Outlet):
-    """Keeps what a real one would send to Redis."""
+    """Collects the entries that would be sent to Redis."""
 
     def __init__(self) -> None:
         writer = StreamWriter(open_clients("redis://127.0.0.1:1").media)
@@ -66,3 +68,12 @@ def test_silent_frames_are_20_ms_of_zeros(uplink_at: UplinkAt, pcm: bytes) -> No
     uplink, entries = uplink_at(16_000)
     uplink.audio(audio(pcm, silent=True))
     assert entries == [AudioFrame(bytes(960))]
+
+
+@given(st.lists(st.binary(max_size=2500), max_size=20))
+def test_frames_join_to_what_was_fed(pieces: list[bytes]) -> None:
+    framing = Framing(960)
+    frames = [frame for piece in pieces for frame in framing.feed(piece)]
+    fed = b"".join(pieces)
+    assert all(len(frame) == 960 for frame in frames)
+    assert b"".join(frames) == fed[: len(fed) // 960 * 960]

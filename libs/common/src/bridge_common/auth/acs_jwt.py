@@ -12,16 +12,18 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
 import aiohttp
 import jwt
 
-from bridge_common.base.errors import AuthError, OutsideError
+from bridge_common.base.errors import AuthError, OutsideError, error_text
 from bridge_common.base.log import fields
 from bridge_common.base.log_limit import LineLimit
 from bridge_common.base.outage_logger import OutageLogger
+from bridge_common.base.retry import Backoff, repeat
 
 log = logging.getLogger(__name__)
 log.addFilter(LineLimit(per_s=5, burst=20))
@@ -29,13 +31,10 @@ log.addFilter(LineLimit(per_s=5, burst=20))
 LEEWAY_S: Final = 300
 """Accepted difference between the clock of ACS and ours."""
 COOLDOWN_S: Final = 30.0
-RETRY_S: Final = 0.25
-"""The cooldown after an attempt that failed."""
 MAX_AGE_S: Final = 24 * 3600.0
 _REFRESHES: Final = 4
-"""Fetches per maximum age: so many in a row must fail until no key is trusted."""
+"""Fetches per maximum age: this many must fail in a row before no key is trusted any more."""
 _LONGEST_REFRESH_S: Final = 3600.0
-_FETCH_TIMEOUT_S: Final = 3.0
 _MAX_JWKS_BYTES: Final = 256 * 1024
 
 
@@ -47,11 +46,18 @@ class JwtMode(StrEnum):
     ENFORCE = "enforce"
 
 
-class JwtVerifier:
-    """Checks tokens of one kind of sender. Run `keep_fresh` beside it, so that no caller waits for keys.
+@dataclass(frozen=True, slots=True)
+class JwksTiming:
+    cooldown_s: float = COOLDOWN_S
+    retry_s: float = 0.25
+    """The cooldown after a failed fetch."""
+    fetch_timeout_s: float = 3.0
 
-    `max_age_s`: how long a key is trusted that is no longer at `jwks_url`, or that cannot be
-    confirmed there.
+
+class JwtVerifier:
+    """Checks tokens of one kind of sender. Run `keep_fresh` in the background, so that no request waits for keys.
+
+    `max_age_s`: how long a key is trusted that is no longer at `jwks_url`, or that cannot be confirmed there.
     """
 
     def __init__(
@@ -64,6 +70,7 @@ class JwtVerifier:
         leeway_s: int = LEEWAY_S,
         max_age_s: float = MAX_AGE_S,
         clock: Callable[[], float] = time.monotonic,
+        timing: JwksTiming | None = None,
     ) -> None:
         self._jwks_url = jwks_url
         self._issuers = list(issuers)
@@ -72,11 +79,12 @@ class JwtVerifier:
         self._leeway_s = leeway_s
         self._max_age_s = max_age_s
         self._clock = clock
+        self._timing = timing or JwksTiming()
         self._fetched_at = float("-inf")
         self._keys: dict[str, jwt.PyJWK] = {}
         self._ask_again_at = float("-inf")
         self._failure = ""
-        """Why the last fetch failed; empty when it did not."""
+        """Reason of the failure if the last fetch failed, else empty."""
         self._fetching = asyncio.Lock()
 
     async def check(self, authorization: str | None) -> dict[str, Any]:
@@ -103,41 +111,47 @@ class JwtVerifier:
                     asked_at = self._clock()
                     self._keys = _decode_jwks(await self._download())
                     self._fetched_at, self._failure = asked_at, ""
-                    self._ask_again_at = self._clock() + min(COOLDOWN_S, self._max_age_s / _REFRESHES)
+                    self._ask_again_at = self._clock() + self._cooldown_s
                 except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-                    self._failure = str(error) or type(error).__name__
-                    self._ask_again_at = self._clock() + RETRY_S
+                    self._failure = error_text(error)
+                    self._ask_again_at = self._clock() + self._timing.retry_s
             if self._failure:
-                raise OutsideError(f"the signing keys at {self._jwks_url} cannot be had: {self._failure}", retry=True)
+                raise OutsideError(f"the signing keys at {self._jwks_url} are unavailable: {self._failure}", retry=True)
 
     async def keep_fresh(self) -> None:
-        """Fetch the keys before anyone needs them, and again long before they are too old. A background task."""
-        fetching = OutageLogger(logging.getLogger(f"{__name__}.keys"), "fetching signing keys")  # has no limit of lines
-        while self._mode is not JwtMode.OFF:
-            try:
-                await self.fetch()
-                fetching.worked()
-                pause_s = min(self._max_age_s / _REFRESHES, _LONGEST_REFRESH_S)
-            except OutsideError as error:
-                fetching.failed(error=error.message)
-                pause_s = min(COOLDOWN_S, self._max_age_s / _REFRESHES) if self._keys else 4 * RETRY_S
-            await asyncio.sleep(pause_s)
+        """Fetch the keys before a request needs them, and again well before they expire. Runs in the background."""
+        if self._mode is JwtMode.OFF:
+            return
+        first_s = 4 * self._timing.retry_s
+        backoff = Backoff(first_s=first_s, most_s=max(first_s, self._cooldown_s))
+        # A logger of its own, because the other one limits its lines.
+        await repeat(
+            self._refresh, backoff, OutageLogger(logging.getLogger(f"{__name__}.keys"), "fetching signing keys")
+        )
+
+    async def _refresh(self) -> float:
+        await self.fetch()
+        return min(self._max_age_s / _REFRESHES, _LONGEST_REFRESH_S)
+
+    @property
+    def _cooldown_s(self) -> float:
+        return min(self._timing.cooldown_s, self._max_age_s / _REFRESHES)
 
     async def _download(self) -> bytes:
         body = b""
-        timeout = aiohttp.ClientTimeout(total=_FETCH_TIMEOUT_S)
+        timeout = aiohttp.ClientTimeout(total=self._timing.fetch_timeout_s)
         async with aiohttp.ClientSession(timeout=timeout) as session, session.get(self._jwks_url) as reply:
             reply.raise_for_status()
             async for piece in reply.content.iter_any():
                 body += piece
                 if len(body) > _MAX_JWKS_BYTES:
-                    raise ValueError(f"more than {_MAX_JWKS_BYTES} bytes")
+                    raise ValueError(f"the key set has more than {_MAX_JWKS_BYTES} bytes")
         return body
 
     async def _check(self, authorization: str | None) -> dict[str, Any]:
         scheme, _, token = (authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not token:
-            raise AuthError("send the token as `Authorization: Bearer …`")
+            raise AuthError("the bearer token is missing; send it as `Authorization: Bearer …`")
         try:
             kid = jwt.get_unverified_header(token).get("kid", "")
             if kid not in self._keys or self._clock() >= self._fetched_at + self._max_age_s:
@@ -155,13 +169,13 @@ class JwtVerifier:
                 options={"require": ["exp", "iss", "aud"]},
             )
         except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError) as error:
-            # Beside its own errors PyJWT lets through what json and int() raise, for example at 1,000 nested brackets.
+            # PyJWT does not catch the errors of json and int(), for example for 1,000 nested brackets.
             raise AuthError(f"the token is not valid: {error}") from error
         return claims
 
 
 def _decode_jwks(body: bytes) -> dict[str, jwt.PyJWK]:
-    """The keys by their id, without those we cannot use. Raises `ValueError` when there is none."""
+    """The usable keys by their id. Raises `ValueError` if there is none."""
     try:
         key_set = jwt.PyJWKSet.from_json(body.decode())
     except (jwt.PyJWTError, AttributeError, TypeError, RecursionError) as error:

@@ -1,7 +1,7 @@
-"""Entra tokens: one `DefaultAzureCredential` a process, each token fetched before a call needs it.
+"""Entra tokens: one `DefaultAzureCredential` per process; each token is fetched before a call needs it.
 
-The credential keeps its own cache, which hands out the same token until shortly before it expires, also after the
-service refused it. So a token that has to be a new one comes from a new credential.
+The credential caches a token until shortly before it expires, even if the service has rejected it. So a token that must
+differ from the rejected one comes from a new credential.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, TypeVar
 
 from azure.core.credentials_async import AsyncTokenCredential
@@ -20,6 +21,7 @@ from azure.identity.aio import DefaultAzureCredential
 from bridge_common.base.errors import OutsideError, error_text
 from bridge_common.base.log import fields
 from bridge_common.base.outage_logger import OutageLogger
+from bridge_common.base.retry import Backoff, repeat
 from bridge_common.base.waiting import time_limit
 
 log = logging.getLogger(__name__)
@@ -53,7 +55,6 @@ class Tokens:
         self._credential: AsyncTokenCredential | None = None
         self._tokens: dict[str, EntraToken] = {}
         self._fetching = asyncio.Lock()
-        self._fetches = OutageLogger(log, "fetching tokens")
 
     async def get(self, scope: str) -> str:
         """The cached token; fetches one if there is none or it has expired. Raises `OutsideError`."""
@@ -78,29 +79,23 @@ class Tokens:
         return [name for scope, name in self._scopes.items() if not self._valid(scope, now)]
 
     async def run(self) -> None:
-        """Fetch every token and each again before it expires, until cancelled."""
-        while self._scopes:
-            for scope in self._scopes:
-                token = self._tokens.get(scope)
-                if token is None or token.refresh_at_s <= time.time():
-                    await self._refresh(scope, token)
-            await asyncio.sleep(self._pause_s())
+        """Fetch every token, and each again before it expires, until canceled."""
+        outage = OutageLogger(log, "fetching tokens")
+        async with asyncio.TaskGroup() as tasks:
+            for scope, name in self._scopes.items():
+                refresh = partial(self._refresh, scope)
+                tasks.create_task(repeat(refresh, Backoff.constant(_RETRY_S), outage, task=scope, scope=name))
 
     async def aclose(self) -> None:
         await self._replace_credential(None)
 
-    async def _refresh(self, scope: str, token: EntraToken | None) -> None:
-        try:
-            await self._fetch(scope, instead_of=token)
-            self._fetches.worked()
-        except OutsideError as error:
-            self._fetches.failed(scope=self._scopes[scope], error=error.message)
-
-    def _pause_s(self) -> float:
-        now = time.time()
-        due = [self._tokens[s].refresh_at_s - now if s in self._tokens else 0.0 for s in self._scopes]
-        waits = [_RETRY_S if wait <= 0 else wait for wait in due]
-        return min(waits)
+    async def _refresh(self, scope: str) -> float:
+        """Fetch the token if it is due; returns the seconds until it is due again."""
+        token = self._tokens.get(scope)
+        if token is None or token.refresh_at_s <= time.time():
+            token = await self._fetch(scope, instead_of=token)
+        due_in_s = token.refresh_at_s - time.time()
+        return due_in_s if due_in_s > 0 else _RETRY_S
 
     def _valid(self, scope: str, now: float) -> bool:
         token = self._tokens.get(scope)

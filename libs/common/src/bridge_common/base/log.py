@@ -29,34 +29,34 @@ def fields(**values: object) -> dict[str, object]:
 
 
 @dataclass(slots=True)
-class _Privacy:
-    """Set once, at the start of the process."""
+class Privacy:
+    """Settings of the process, set once at startup."""
 
     phone_key: bytes = field(default_factory=lambda: secrets.token_bytes(32))
     """Random by default: the hash of a number then differs between processes and after each restart."""
     shows_words: bool = False
 
 
-_privacy: Final = _Privacy()
+privacy: Final = Privacy()
 
 
 def phone(raw_id: str) -> str:
-    """A party for the log: a short keyed hash and the last two digits.
+    """A participant for the log: a short keyed hash and the last two digits.
 
-    The hash is keyed because all existing phone numbers can be hashed within a minute.
+    The hash has a key, because without one all phone numbers could be hashed within a minute.
     """
     if not raw_id:
         return ""
-    digest = hmac.new(_privacy.phone_key, raw_id.encode(errors="replace"), hashlib.sha256).hexdigest()
+    digest = hmac.new(privacy.phone_key, raw_id.encode(errors="replace"), hashlib.sha256).hexdigest()
     return f"{digest[:8]}…{raw_id[-2:]}"
 
 
 def words(text: str, *, shown: bool = True) -> str:
     """Spoken text if the settings and the call (`shown`) allow it in the log, else only its length."""
-    return text if _privacy.shows_words and shown else f"({len(text)} characters)"
+    return text if privacy.shows_words and shown else f"({len(text)} characters)"
 
 
-class _JsonFormatter(logging.Formatter):
+class JsonFormatter(logging.Formatter):
     def __init__(self, service: str) -> None:
         super().__init__()
         self._service = service
@@ -75,7 +75,7 @@ class _JsonFormatter(logging.Formatter):
         return json.dumps(line, default=str)
 
 
-class _TextFormatter(logging.Formatter):
+class TextFormatter(logging.Formatter):
     """One line per record, with control characters in fields escaped; traceback lines start with `  | `."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -103,22 +103,22 @@ def _visible(text: str) -> str:
 def setup_logging(
     service: str, level: str = "INFO", form: LogFormat = "json", *, phone_key: str = "", shows_words: bool = False
 ) -> None:
-    """Send every logger of the process to stderr. Libraries log from WARNING on, at `level` DEBUG without limit.
+    """Send all loggers of the process to stderr. Libraries log from WARNING on, with `level` DEBUG everything.
 
     Libraries that would log media tokens (in paths) or API keys (in headers) stay at WARNING even at DEBUG.
     """
     if phone_key:
-        _privacy.phone_key = phone_key.encode()
-    _privacy.shows_words = shows_words
+        privacy.phone_key = phone_key.encode()
+    privacy.shows_words = shows_words
     out = logging.StreamHandler(sys.stderr)
-    out.setFormatter(_JsonFormatter(service) if form == "json" else _TextFormatter())
+    out.setFormatter(JsonFormatter(service) if form == "json" else TextFormatter())
     root = logging.getLogger()
     root.handlers[:] = [out]
     root.setLevel(level)
-    telling = (
+    quiet = (
         *("uvicorn", "uvicorn.access", "uvicorn.error", "websockets", "websockets.client", "websockets.server"),
         *("msal", "redis"),
     )
     noisy = ("azure", "aiohttp", "httpx")
-    for name in telling if level == "DEBUG" else (*telling, *noisy):
+    for name in quiet if level == "DEBUG" else (*quiet, *noisy):
         logging.getLogger(name).setLevel(logging.WARNING)

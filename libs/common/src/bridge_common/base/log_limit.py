@@ -1,23 +1,27 @@
-"""A limit on log lines that a stranger can cause, so that a flood of requests is not a flood of lines."""
+"""A rate limit for log lines that a peer can cause, so that a flood of requests does not flood the log."""
 
 from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 
 from bridge_common.base.log import fields
 
 
 class LineLimit(logging.Filter):
-    """Passes `burst` lines at once and `per_s` a second; the next line that passes counts those that did not.
+    """Passes `burst` lines in a row and `per_s` each second; the next line has the number of suppressed lines.
 
-    `errors`: limits the errors and nothing else; by default errors always pass.
+    `errors`: limits only errors; by default errors always pass.
 
-    A filter of a logger sees only the lines of this logger, not those of the loggers below it.
+    A filter of a logger does not apply to the loggers below it.
     """
 
-    def __init__(self, per_s: float, burst: int, *, errors: bool = False) -> None:
+    def __init__(
+        self, per_s: float, burst: int, *, errors: bool = False, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         super().__init__()
+        self._clock = clock
         self._per_s = per_s
         self._burst = burst
         self._errors = errors
@@ -28,7 +32,7 @@ class LineLimit(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         if (record.levelno >= logging.ERROR) is not self._errors:
             return True
-        now = time.monotonic()
+        now = self._clock()
         self._left = min(self._burst, self._left + (now - self._seen_at) * self._per_s)
         self._seen_at = now
         if self._left < 1:

@@ -40,6 +40,11 @@ class OutageLogger:
     def lasts(self) -> bool:
         return self._since is not None
 
+    @property
+    def failures(self) -> int:
+        """Failed attempts of the current outage."""
+        return self._failures
+
     def failed(self, *, task: object = None, **values: object) -> bool:
         """`values`: fields of the log line, which only the first failure writes. Returns whether this was the first."""
         self._failures += 1

@@ -1,4 +1,4 @@
-"""Event loop lag, which delays every frame of the process."""
+"""Lag of the event loop, which delays every frame of the process."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import asyncio
 from typing import Final
 
 from bridge_common.observability.telemetry import gauge, histogram
-
-PERIOD_S: Final = 0.5
 
 LAG: Final = histogram(
     "bridge_event_loop_lag_seconds",
@@ -20,7 +18,8 @@ TASKS: Final = gauge("bridge_tasks", "asyncio tasks of this process, counted twi
 class LoopLag:
     """Uses a timer, not a task."""
 
-    def __init__(self) -> None:
+    def __init__(self, period_s: float = 0.5) -> None:
+        self._period_s = period_s
         self._timer: asyncio.TimerHandle | None = None
         self._due = 0.0
 
@@ -33,7 +32,7 @@ class LoopLag:
             self._timer = None
 
     def _set(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._due = loop.time() + PERIOD_S
+        self._due = loop.time() + self._period_s
         self._timer = loop.call_at(self._due, self._fire, loop)
 
     def _fire(self, loop: asyncio.AbstractEventLoop) -> None:

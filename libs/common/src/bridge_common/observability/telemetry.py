@@ -1,4 +1,4 @@
-"""The metrics of a process: prometheus-client objects in one registry, named here so that dashboards find them."""
+"""Metrics: helpers for prometheus-client with closed label sets, and the metrics that the services share."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ GCCollector(registry=REGISTRY)
 class Label:
     """A label with a closed set of values: any other value is counted as `other`, so no peer can create time series.
 
-    `values`: all there are. `most`: how many more may be added as they are first seen; for names from settings or code,
-    never from a request.
+    `values`: the known values. `most`: how many others may be added when they are first seen; for names from settings
+    or code, never from a request.
     """
 
     def __init__(self, name: str, values: Iterable[str] = (), *, most: int = 0) -> None:
@@ -45,7 +45,7 @@ class Label:
 
 
 class Labeled(MetricWrapperBase):
-    """A metric whose labels are all closed."""
+    """A metric whose labels all have a closed set of values."""
 
     closed: tuple[Label, ...] = ()
 
@@ -89,11 +89,11 @@ def _names(labels: Sequence[Label]) -> list[str]:
     return [label.name for label in labels]
 
 
-ACTIVE_CALLS: Final = Gauge("bridge_active_calls", "Calls this process works for now", registry=REGISTRY)
-DRAINING: Final = Gauge("bridge_draining", "1 while the process admits nothing new", registry=REGISTRY)
+ACTIVE_CALLS: Final = Gauge("bridge_active_calls", "Calls that this process handles", registry=REGISTRY)
+DRAINING: Final = Gauge("bridge_draining", "1 while the process drains", registry=REGISTRY)
 FRAME_DELAY: Final = histogram(
     "bridge_frame_delay_seconds",
-    "From the writer's append to the reader's sink, through Redis; one sample a second for each call",
+    "Delay of an entry from the writer through Redis to the reader; one sample per second and call",
     (0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0),
     Label("direction", ("uplink", "downlink")),
 )
@@ -101,24 +101,24 @@ WRITER_WAITING: Final = Gauge(
     "bridge_writer_waiting_entries", "Media entries that wait to be written to Redis", registry=REGISTRY
 )
 WRITER_DROPPED: Final = Counter(
-    "bridge_writer_dropped_entries", "Media entries dropped because Redis did not take them in time", registry=REGISTRY
+    "bridge_writer_dropped_entries", "Media entries dropped because Redis did not store them in time", registry=REGISTRY
 )
 REDIS_OUTAGES: Final = counter(
     "bridge_redis_outages", "Times the media connection to Redis failed", Label("part", ("read", "write"))
 )
 CONNECTIONS_DROPPED: Final = counter(
     "bridge_connections_dropped",
-    "Connections that the process ended at once, by reason",
+    "Connections that the process aborted, by reason",
     Label("reason", ("total", "source", "slow", "frames", "slow_body", "unread", "linger")),
 )
 PENDING_CONNECTIONS: Final = Gauge(
-    "bridge_pending_connections", "Connections that are not yet authenticated", registry=REGISTRY
+    "bridge_pending_connections", "Connections whose peer is not authenticated yet", registry=REGISTRY
 )
 BAD_ENTRIES: Final = Counter("bridge_bad_entries", "Media stream entries that could not be decoded", registry=REGISTRY)
 
 
 def observe_stamp(direction: str, at_us: int) -> None:
-    """Record the delay of an entry. The clocks of writer and reader differ: a negative delay counts as 0."""
+    """Observe the delay of a latency probe. The clocks of writer and reader differ: a negative delay counts as 0."""
     FRAME_DELAY.labels(direction).observe(max(time.time() - at_us / 1_000_000, 0.0))
 
 

@@ -23,8 +23,7 @@ from bridge_common.observability.tracing import Begun, Span
 
 _KINDS: Final = {"internal": SpanKind.INTERNAL, "client": SpanKind.CLIENT, "consumer": SpanKind.CONSUMER}
 _NO_PARENT: Final = trace.set_span_in_context(trace.INVALID_SPAN)
-_STOP_S: Final = 3.0
-_NOT_OURS: Final = (
+_DISABLED: Final = (
     "azure_sdk",
     "django",
     "fastapi",
@@ -36,14 +35,15 @@ _NOT_OURS: Final = (
     "urllib",
     "urllib3",
 )
-"""Instrumentations of Azure Monitor to disable: they would trace the exporter and patch libraries that calls use."""
+"""Instrumentations of Azure Monitor that would trace the exporter and patch libraries of the services."""
 
 
 class OpenTelemetry:
     """`bridge_common.observability.tracing.Tracing` on a provider of the SDK."""
 
-    def __init__(self, provider: TracerProvider) -> None:
+    def __init__(self, provider: TracerProvider, stop_s: float = 3.0) -> None:
         self._provider = provider
+        self._stop_s = stop_s
         self._tracer = provider.get_tracer("bridge")
         self._propagator = TraceContextTextMapPropagator()
 
@@ -53,15 +53,15 @@ class OpenTelemetry:
         self._propagator.inject(carrier, trace.set_span_in_context(first))
         return Begun(carrier.get("traceparent", ""), lambda: _end(first, span))
 
-    def tell(self, traceparent: str, span: Span) -> None:
+    def export(self, traceparent: str, span: Span) -> None:
         parent = self._propagator.extract({"traceparent": traceparent}, context=_NO_PARENT)
         _end(self._begun(span, parent), span)
 
     def stop(self) -> None:
-        # A collector that does not answer must not keep the process: the SDK would try for half a minute.
+        # A collector that does not answer must not delay the exit: the SDK would try for half a minute.
         stopping = threading.Thread(target=self._provider.shutdown, name="last spans", daemon=True)
         stopping.start()
-        stopping.join(_STOP_S)
+        stopping.join(self._stop_s)
 
     def _begun(self, span: Span, parent: Context) -> trace.Span:
         begun = self._tracer.start_span(
@@ -106,7 +106,7 @@ def _azure_monitor(connection_string: str, resource: Resource, processors: list[
         connection_string=connection_string,
         resource=resource,
         span_processors=processors,
-        instrumentation_options={name: {"enabled": False} for name in _NOT_OURS},
+        instrumentation_options={name: {"enabled": False} for name in _DISABLED},
         enable_live_metrics=False,
         enable_performance_counters=False,
         disable_offline_storage=True,

@@ -1,8 +1,8 @@
 """Traces: one per call, across the three services. Off unless a setting names a destination.
 
-Spans are reported once they have ended, with their times: stages of a call start in one process and end in another, so
-no span is kept open, and the audio path is not traced. The `traceparent` (W3C Trace Context) that call-control stores
-in the call's record links them.
+Spans are reported with their times after they have ended: stages of a call begin in one process and end in another, so
+no span is kept open. The audio path is not traced. The `traceparent` (W3C Trace Context) that call-control stores in
+the record of the call links the spans.
 
 Times are Unix ms.
 """
@@ -21,7 +21,7 @@ NOTHING: Final[Attributes] = {}
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """Something that happened within a span."""
+    """An event within a span."""
 
     name: str
     at_ms: float
@@ -43,30 +43,30 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """The start of a trace. Its first span counts once `tell` is called; without that there is no such trace."""
+    """The start of a trace. Its first span is exported when `export` is called; without that, there is no trace."""
 
     traceparent: str
-    tell: Callable[[], None]
+    export: Callable[[], None]
 
 
 class Tracing(Protocol):
-    """Where spans go. Nothing here blocks or raises."""
+    """Exporter of spans. Its methods neither block nor raise."""
 
     def begin(self, span: Span) -> Begun:
-        """A trace that starts with this span."""
+        """Start a trace with this span."""
 
-    def tell(self, traceparent: str, span: Span) -> None:
-        """One more span of the trace."""
+    def export(self, traceparent: str, span: Span) -> None:
+        """Export another span of the trace."""
 
     def stop(self) -> None:
-        """Send the remaining spans. Takes at most a few seconds."""
+        """Send the remaining spans, within a few seconds."""
 
 
 class _Off:
     def begin(self, span: Span) -> Begun:
         return Begun("", lambda: None)
 
-    def tell(self, traceparent: str, span: Span) -> None:
+    def export(self, traceparent: str, span: Span) -> None:
         pass
 
     def stop(self) -> None:
@@ -74,7 +74,7 @@ class _Off:
 
 
 class _Switch:
-    """The active tracing; set at process start and by tests."""
+    """The active exporter; set at process start and by tests."""
 
     def __init__(self) -> None:
         self.on = False
@@ -89,18 +89,18 @@ def is_on() -> bool:
 
 
 def begin(span: Span) -> Begun:
-    """Start a call's trace with this span; the traceparent is empty when traces are off."""
+    """Start the trace of a call with this span; the traceparent is empty if traces are off."""
     return _switch.tracing.begin(span)
 
 
-def tell(traceparent: str, span: Span) -> None:
-    """One more span of the call. Without a traceparent the call is not traced."""
+def export(traceparent: str, span: Span) -> None:
+    """Export another span of the call. Without a traceparent the call is not traced."""
     if traceparent:
-        _switch.tracing.tell(traceparent, span)
+        _switch.tracing.export(traceparent, span)
 
 
 def use(tracing: Tracing | None) -> None:
-    """Trace to this from now on; None: to nothing."""
+    """Export to `tracing` from now on; None turns traces off."""
     _switch.on = tracing is not None
     _switch.tracing = tracing or _Off()
 

@@ -1,4 +1,4 @@
-"""Settings of the services that ACS calls: how they know that it is ACS."""
+"""Settings of the services that ACS calls: how they authenticate it."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ ACS_ISSUER: Final = "https://acscallautomation.communication.azure.com"
 
 
 def lower(value: object) -> object:
-    """For settings with a closed set of values: their case does not matter."""
+    """For settings with a closed set of values, in any case."""
     return value.lower() if isinstance(value, str) else value
 
 
 class AcsTrustSettings(ServiceSettings):
     media_token_keys: Annotated[Secrets, insecure.KEYS]
-    """Keys of the signatures in media URLs: call-control signs with the first, gateways accept all."""
+    """Keys of the signatures in media URLs: call-control signs with the first, gateways accept all of them."""
     acs_jwt_mode: Annotated[JwtMode, BeforeValidator(lower), insecure.JWT_MODE] = JwtMode.ENFORCE
     acs_jwt_audience: str = Field(default="", validate_default=True)
     """The immutable resource id of the ACS resource."""
     acs_jwt_issuer: str = ACS_ISSUER
     acs_jwks_url: Annotated[str, insecure.URL] = f"{ACS_ISSUER}/calling/keys"
     jwks_max_age_s: int = Field(default=int(MAX_AGE_S), ge=60, le=30 * 24 * 3600)
-    """How long signing keys are trusted that their endpoint no longer offers, or cannot confirm."""
+    """How long signing keys are trusted that their endpoint no longer offers or cannot confirm."""
 
     @field_validator("media_token_keys")
     @classmethod
     def _not_empty(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
         if not value:
-            raise ValueError("one key or more is needed; generate one with `openssl rand -hex 32`")
+            raise ValueError("needs at least one key; generate one with `openssl rand -hex 32`")
         return value
 
     @field_validator("acs_jwt_audience")
     @classmethod
     def _audience(cls, value: str, info: ValidationInfo) -> str:
         if not value and info.data.get("acs_jwt_mode") is not JwtMode.OFF:
-            raise ValueError("is not set: the immutable resource id of the ACS resource")
+            raise ValueError("is not set; set it to the immutable resource id of the ACS resource")
         return value
 
     def acs_tokens(self) -> JwtVerifier:

@@ -1,6 +1,6 @@
 """Background tasks of a process. If one fails, the process exits.
 
-A failed task cannot be repaired in the process, and without it calls lose audio while probes succeed. So the process
+A failed task cannot be repaired in the process, and without it calls lose audio although probes succeed. So the process
 exits at once with code 1: leases expire within a second and other processes take over the calls, long before a probe
 would fail. Until then, /livez reports the reason.
 """
@@ -21,13 +21,13 @@ log = logging.getLogger(__name__)
 class BackgroundTasks:
     def __init__(self) -> None:
         self.failure = ""
-        """Reason of the failure; empty while there is none."""
+        """Reason of the failure, or empty."""
         self._tasks: list[asyncio.Task[None]] = []
         self._failed = asyncio.Event()
         self._stopping = False
 
     def start(self, name: str, work: Coroutine[Any, Any, None], *, may_end: bool = False) -> asyncio.Task[None]:
-        """Run it until `stop`. With `may_end` it may return; nothing may raise. To end one early, cancel its task."""
+        """Run `work` until `stop`. It must not raise, and return only with `may_end`. Cancel the task to end it."""
         task = asyncio.create_task(work, name=name)
         task.add_done_callback(lambda ended: self._ended(ended, may_end=may_end))
         self._tasks.append(task)
@@ -35,16 +35,16 @@ class BackgroundTasks:
 
     @property
     def running(self) -> bool:
-        """Whether anything was started, and nothing has failed."""
+        """Whether tasks were started and none has failed."""
         return bool(self._tasks) and not self.failure
 
     async def failed(self) -> str:
-        """Return when a part has failed: which."""
+        """Wait until a task has failed; returns the reason."""
         await self._failed.wait()
         return self.failure
 
     async def stop(self) -> None:
-        """End the parts one after the other, in the order of their start."""
+        """End the tasks one after the other, in the order of their start."""
         self._stopping = True
         for task in self._tasks:
             task.cancel()
@@ -57,6 +57,6 @@ class BackgroundTasks:
         error = task.exception()
         if self._stopping or (error is None and may_end):
             return
-        log.critical("a background task has stopped", extra=fields(part=task.get_name()), exc_info=error)
+        log.critical("a background task has stopped", extra=fields(task=task.get_name()), exc_info=error)
         self.failure = self.failure or f"{task.get_name()} has stopped"
         self._failed.set()

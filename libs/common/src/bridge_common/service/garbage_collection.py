@@ -1,7 +1,7 @@
-"""Runs Python's garbage collector rarely and at fixed times, for processes that carry audio.
+"""Runs Python's garbage collector rarely and at fixed times, for processes that process audio.
 
-The default thresholds do not fit: the young generation is collected too often in a busy process, the old one only after
-millions of allocations. A call takes minutes, so its cycles are old by then and would be kept for hours.
+With the default thresholds, the young generation is collected too often in a busy process, and the old one only after
+millions of allocations. A call takes minutes, so its reference cycles would stay in memory for hours.
 """
 
 from __future__ import annotations
@@ -10,17 +10,17 @@ import asyncio
 import gc
 from typing import Final
 
-COLLECT_S: Final = 30.0
 _ALLOCATIONS: Final = 20_000
-"""Container objects made, less those freed, before the youngest are looked through."""
+"""Net allocations of container objects that start a collection of the young generation."""
 
 
 class GarbageCollection:
-    """Objects that exist at `start` are frozen: scanning them took a sixth of a busy relay's time. All later ones are
-    collected every `COLLECT_S`, which takes a few milliseconds.
+    """Freezes the objects that exist at `start`: scanning them took a sixth of a busy relay's time. Collects the others
+    every `collect_s`, in a few milliseconds.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, collect_s: float = 30.0) -> None:
+        self._collect_s = collect_s
         self._timer: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
@@ -35,7 +35,7 @@ class GarbageCollection:
             self._timer = None
 
     def _set(self) -> None:
-        self._timer = asyncio.get_running_loop().call_later(COLLECT_S, self._collect)
+        self._timer = asyncio.get_running_loop().call_later(self._collect_s, self._collect)
 
     def _collect(self) -> None:
         gc.collect()

@@ -1,8 +1,9 @@
-"""A connection of uvicorn with the limits that uvicorn lacks: on time, on number, and on peers that do not read.
+"""A connection of uvicorn with the limits that uvicorn lacks: time limits, number of connections, peers that do not
+read.
 
-uvicorn waits without limit for a request head, for a body and for a peer to take its response, and it takes connections
-without limit: some thousand unfinished heads used up a pod's memory within seconds. A reverse proxy has these limits;
-this service may be reached without one.
+uvicorn waits without limit for a request head, for a body and for a peer to read its response, and it accepts any
+number of connections: some thousand unfinished heads exhausted the memory of a pod within seconds. A reverse proxy has
+these limits, but this service may be reachable without one.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final, cast
 
@@ -19,53 +21,66 @@ from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 from bridge_common.observability.telemetry import CONNECTIONS_DROPPED
 from bridge_common.service.pending_connections import PendingConnections, source_of
 
-# Not Final where tests shorten them.
-HEAD_S = 5.0
-"""Time for a request head to arrive whole."""
-BODY_PAUSE_S = 20.0
-"""Longest pause within a body. The endpoints limit its whole time, except where it is a text that is being written."""
-UNREAD_S = 30.0
-"""Time for a peer to take a response that fills all buffers."""
-LINGER_S = 1.0
+HEAD_S: Final = 5.0
+"""Time for a request head to arrive."""
+BODY_PAUSE_S: Final = 20.0
+"""Longest pause within a body. The endpoints limit its total time, except for a text that is being generated."""
+UNREAD_S: Final = 30.0
+"""Time for a peer to read a response that fills all buffers."""
+LINGER_S: Final = 1.0
 """Time for a peer to read the response that was sent before its request was complete."""
 _HEAD_BYTES: Final = 16 * 1024
 """Largest request head, unless uvicorn's configuration sets another limit."""
 LINGER_BYTES: Final = 1024 * 1024
-"""Body that is read and thrown away meanwhile."""
+"""Body that is read and discarded meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class HttpTiming:
+    head_s: float = HEAD_S
+    body_pause_s: float = BODY_PAUSE_S
+    unread_s: float = UNREAD_S
+    linger_s: float = LINGER_S
 
 
 class ConnectionPhase(Enum):
     """Phase of a connection. The value is the drop reason when its time limit expires."""
 
     HEAD = "slow"
-    """A request head has begun, or none has come since the connection was made."""
+    """A request head has begun, or none has arrived since the connection was made."""
     BODY = "slow_body"
     ANSWERING = "answering"
-    """The request is complete: how long the answer takes is our affair."""
+    """The request is complete; the response has no time limit here."""
     UNREAD = "unread"
-    """The peer does not take the response."""
+    """The peer does not read the response."""
     IDLE = "idle"
-    """Between two requests; uvicorn limits the time."""
+    """Between two requests; uvicorn limits this time."""
     LINGERING = "linger"
     """The response is complete and the request is not, or the connection is being closed."""
 
 
 class HttpConnections:
-    """The connections of one server. At `most` the one that has been answered for the longest time makes room."""
+    """The connections of one server. At the limit `most`, the connection that has been answered for the longest time is
+    dropped.
+    """
 
-    def __init__(self, most: int, pending: PendingConnections) -> None:
+    def __init__(self, most: int, pending: PendingConnections, timing: HttpTiming | None = None) -> None:
+        self.timing = timing or HttpTiming()
         self._most = most
         self._pending = pending
         self._all: set[HttpConnection] = set()
         self._answered: dict[HttpConnection, None] = {}
-        """Idle or lingering, the longest first."""
+        """Idle or lingering connections, the longest first."""
 
     def __len__(self) -> int:
         return len(self._all)
 
+    def __contains__(self, connection: object) -> bool:
+        return connection in self._all
+
     def enter(self, connection: HttpConnection) -> None:
         if len(self._all) >= self._most:
-            # If all are busy with requests, the newcomer is the one that loses nothing.
+            # If all are busy with requests, the new connection is dropped.
             oldest = next(iter(self._answered), connection)
             self.leave(oldest)
             oldest.drop("total")
@@ -88,7 +103,7 @@ class HttpConnections:
 
 
 class _StrictReader(h11.Connection):
-    """Refuses a request with two lengths: a proxy before us may have believed the other one (RFC 9112, 6.1)."""
+    """Refuses a request with two lengths: a proxy before us may have used the other one (RFC 9112, 6.1)."""
 
     def next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
         event = super().next_event()
@@ -110,11 +125,6 @@ class HttpConnection(H11Protocol):
         self._lingered_bytes = 0
         self._deadline: asyncio.TimerHandle | None = None
 
-    @property
-    def head_s(self) -> float:
-        """Time for a request head to arrive whole."""
-        return HEAD_S
-
     def drop(self, why: str) -> None:
         CONNECTIONS_DROPPED.labels(why).inc()
         self.abort()
@@ -130,9 +140,9 @@ class HttpConnection(H11Protocol):
         self._move(ConnectionPhase.HEAD)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._let_go()
+        self._release()
         super().connection_lost(exc)
-        # The two refer to each other, and the garbage collector runs too rarely for a flood of connections.
+        # A reference cycle; the garbage collector runs too rarely for a flood of connections.
         self.cycle = None  # type: ignore[assignment]  # as before the first request
 
     def data_received(self, data: bytes) -> None:
@@ -144,7 +154,7 @@ class HttpConnection(H11Protocol):
         super().data_received(data)
         self._look(progress=True)
         if self._phase is ConnectionPhase.BODY:
-            self.flow.pause_reading()  # until the endpoint asks for more: it may refuse the sender first
+            self.flow.pause_reading()  # until the endpoint reads: it may refuse the sender first
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -158,7 +168,7 @@ class HttpConnection(H11Protocol):
 
     # -- of uvicorn
     def send_400_response(self, msg: str) -> None:
-        """The last that this peer hears: an endpoint that is still at work on the request finds the peer gone."""
+        """Also ends a request that is still being handled: its endpoint finds the peer disconnected."""
         cycle = cast("RequestResponseCycle | None", self.cycle)
         if cycle is not None and not cycle.response_complete:
             cycle.disconnected = True
@@ -168,7 +178,7 @@ class HttpConnection(H11Protocol):
         else:
             self.transport.close()  # the response has begun, or is complete
         if (error := sys.exception()) is not None:
-            # The frames of h11 refer to the exception that refers to them, and would keep this connection.
+            # A reference cycle through the frames of h11 would keep this connection.
             error.__traceback__ = None
 
     def on_response_complete(self) -> None:
@@ -183,18 +193,18 @@ class HttpConnection(H11Protocol):
         """Not logged: a request for another protocol gets an HTTP response."""
 
     def handle_websocket_upgrade(self, event: h11.Request) -> None:
-        """Also hands over the frames that came together with the request, which uvicorn drops."""
-        self._let_go()
+        """Also passes on the frames that arrived together with the request, which uvicorn drops."""
+        self._release()
         early, _ = self.conn.trailing_data
         super().handle_websocket_upgrade(event)
         if early and not self.transport.is_closing():
-            # uvicorn has called the same method of it with the request.
+            # uvicorn has called the same method with the request.
             cast(asyncio.Protocol, self.transport.get_protocol()).data_received(early)
 
     # -- phases
     def _look(self, *, progress: bool = False) -> None:
-        """`progress`: bytes have come."""
-        if self not in self._connections._all:
+        """`progress`: bytes have arrived."""
+        if self not in self._connections:
             return
         phase = self._phase_now()
         if phase is not self._phase or (phase is ConnectionPhase.BODY and progress):
@@ -219,17 +229,31 @@ class HttpConnection(H11Protocol):
         self._phase = phase
         self._connections.moved(self, phase)
         if phase is ConnectionPhase.LINGERING and self.cycle is not None:
-            self.cycle.body = bytearray()  # nobody is going to read it
-        if (limit_s := self.head_s if phase is ConnectionPhase.HEAD else _limit_s(phase)) is not None:
+            self.cycle.body = bytearray()  # it is not read any more
+        if (limit_s := self._limit_s(phase)) is not None:
             self._deadline = self.loop.call_later(limit_s, self._is_late)
 
     def _is_late(self) -> None:
         if self._phase is ConnectionPhase.BODY and self.flow.read_paused:
-            self._move(ConnectionPhase.BODY)  # it is the endpoint that does not read
+            self._move(ConnectionPhase.BODY)  # the endpoint does not read
         else:
             self.drop(self._phase.value)
 
-    def _let_go(self) -> None:
+    def _limit_s(self, phase: ConnectionPhase) -> float | None:
+        timing = self._connections.timing
+        match phase:
+            case ConnectionPhase.HEAD:
+                return timing.head_s
+            case ConnectionPhase.BODY:
+                return timing.body_pause_s
+            case ConnectionPhase.UNREAD:
+                return timing.unread_s
+            case ConnectionPhase.LINGERING:
+                return timing.linger_s
+            case ConnectionPhase.ANSWERING | ConnectionPhase.IDLE:
+                return None
+
+    def _release(self) -> None:
         self._stop_clock()
         self._connections.leave(self)
 
@@ -237,18 +261,6 @@ class HttpConnection(H11Protocol):
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
-
-
-def _limit_s(phase: ConnectionPhase) -> float | None:
-    match phase:
-        case ConnectionPhase.BODY:
-            return BODY_PAUSE_S
-        case ConnectionPhase.UNREAD:
-            return UNREAD_S
-        case ConnectionPhase.LINGERING:
-            return LINGER_S
-        case ConnectionPhase.HEAD | ConnectionPhase.ANSWERING | ConnectionPhase.IDLE:
-            return None
 
 
 def http_connection(

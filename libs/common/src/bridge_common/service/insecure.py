@@ -1,6 +1,6 @@
-"""Insecure settings: a service refuses to start with one of them unless `ALLOW_INSECURE` names it.
+"""Insecure settings: a service does not start with one of them unless `ALLOW_INSECURE` names it.
 
-A setting is checked by the `Check` in its annotation: `Annotated[str, URL]`. Pure.
+A setting is checked by the `SettingCheck` in its annotation: `Annotated[str, URL]`. Pure.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from bridge_common.base.errors import InputError
 from bridge_common.redis.address import is_loopback, parse_address
 
 SHORTEST_KEY: Final = 16
-"""Characters of a key that signs, hashes or grants access."""
+"""Minimum characters of a key that signs, hashes or grants access."""
 _PUBLISHED: Final = re.compile(r"^lab-|^<|\.\.\.|…|openssl|change-?me|replace-?|example|placeholder", re.IGNORECASE)
-"""The simulators' keys begin with `lab-`; the others are placeholders of documents and manifests."""
+"""Keys of the simulators begin with `lab-`; the others are placeholders in documents and manifests."""
 _GENERATE: Final = "generate one with `openssl rand -hex 32`"
 
 
 class Insecure(StrEnum):
-    """The words of `ALLOW_INSECURE`. Each allows one thing."""
+    """The words of `ALLOW_INSECURE`."""
 
     OPEN_WEBHOOK = "open-webhook"
     UNCHECKED_TOKENS = "unchecked-tokens"
@@ -37,7 +37,7 @@ class Insecure(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class InsecureSetting:
-    """`reason` and `remedy` hold nothing of a secret."""
+    """`reason` and `remedy` contain no part of a secret."""
 
     word: Insecure
     reason: str
@@ -49,21 +49,21 @@ class InsecureSetting:
 
 @dataclass(frozen=True, slots=True)
 class SettingCheck:
-    """Finds what is insecure about a setting. A value that cannot be parsed is reported elsewhere."""
+    """Finds the faults of a setting. Values that cannot be parsed are reported elsewhere."""
 
     faults: Callable[[str], Iterator[InsecureSetting]]
 
 
 def check_words(words: tuple[str, ...]) -> tuple[str, ...]:
-    """Raises `ValueError`, which pydantic collects, for a word that allows nothing."""
+    """Raises `ValueError`, which pydantic collects, for an unknown word."""
     unknown = sorted(set(words) - set(Insecure))
     if unknown:
-        raise ValueError(f"unknown: {', '.join(unknown)}; the known words are {', '.join(Insecure)}")
+        raise ValueError(f"has unknown words: {', '.join(unknown)}; the known words are {', '.join(Insecure)}")
     return words
 
 
 def parts_of(text: str) -> list[str]:
-    """The values of a list in one variable."""
+    """The parts of a comma-separated list."""
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
@@ -72,18 +72,16 @@ def _key_faults(text: str) -> Iterator[InsecureSetting]:
     if any(len(key) < SHORTEST_KEY for key in keys):
         yield InsecureSetting(Insecure.SHORT_KEYS, f"a key has fewer than {SHORTEST_KEY} characters", _GENERATE)
     if any(_PUBLISHED.search(key) for key in keys):
-        yield InsecureSetting(
-            Insecure.KNOWN_KEYS, "a key is a published one of this project, or a placeholder", _GENERATE
-        )
+        yield InsecureSetting(Insecure.KNOWN_KEYS, "a key is published in this project or is a placeholder", _GENERATE)
 
 
 def _url_faults(text: str, word: Insecure = Insecure.PLAIN_HTTP) -> Iterator[InsecureSetting]:
     for url in parts_of(text):
-        # A connection string has its address behind `endpoint=`.
+        # In a connection string, the address follows `endpoint=`.
         for plain in re.finditer(r"\b(?:http|ws)://[^/;?#\s]+", url, re.IGNORECASE):
             host = _host_of(plain.group())
             if host and not is_loopback(host):
-                yield InsecureSetting(word, f"traffic with {host} would not be encrypted", "use https:// or wss://")
+                yield InsecureSetting(word, f"traffic with {host} is not encrypted", "use https:// or wss://")
 
 
 def _telemetry_faults(text: str) -> Iterator[InsecureSetting]:
@@ -97,7 +95,7 @@ def _redis_faults(text: str) -> Iterator[InsecureSetting]:
         return
     hosts = [host for host, _ in address.sentinels] or [address.host]
     if address.scheme == "redis" and not all(is_loopback(host) for host in hosts):
-        reason = "traffic with Redis, the password included, would not be encrypted"
+        reason = "traffic with Redis, including the password, is not encrypted"
         yield InsecureSetting(Insecure.PLAIN_REDIS, reason, "use rediss:// or rediss+sentinel://")
     for name, written in parse_qsl(urlsplit(address.url).query):
         value = unquote(written)  # redis-py unquotes twice
@@ -117,42 +115,42 @@ def _has_weak_cipher(value: str) -> bool:
 
 _TLS_1_2: Final = 771
 _WEAK_CIPHER: Final = re.compile(r"NULL|ADH|AECDH|^ALL$|COMPLEMENT|EXP|LOW|RC4|DES|MD5|SECLEVEL=[01]")
-_UNVERIFIED: Final = "the certificate of Redis would not be verified"
+_UNVERIFIED: Final = "the certificate of Redis is not verified"
 _TLS_OPTIONS: Final[Mapping[str, tuple[Callable[[str], bool], str, str]]] = {
     "ssl_cert_reqs": (
         lambda value: value != "required",
         _UNVERIFIED,
-        "use ssl_ca_certs=<path> in place of ssl_cert_reqs",
+        "use ssl_ca_certs=<path> instead of ssl_cert_reqs",
     ),
     "ssl_check_hostname": (
         lambda value: value.lower() not in ("true", "yes", "1"),
-        "a certificate of any other server would be accepted as that of Redis",
-        "remove ssl_check_hostname, and name the server in REDIS_URL as its certificate does",
+        "a certificate of any other server is accepted as that of Redis",
+        "remove ssl_check_hostname and use the host name of the certificate in REDIS_URL",
     ),
     "ssl_exclude_verify_flags": (lambda value: bool(value), _UNVERIFIED, "remove ssl_exclude_verify_flags"),
     "ssl_include_verify_flags": (
         lambda value: "PROXY" in value.upper(),
-        "a certificate that another certificate signed would be accepted as that of Redis",
+        "a certificate that is signed by another end-entity certificate is accepted as that of Redis",
         "remove VERIFY_ALLOW_PROXY_CERTS from ssl_include_verify_flags",
     ),
-    "ssl_min_version": (_is_weak_version, "a broken version of TLS would be accepted", "remove ssl_min_version"),
-    "ssl_ciphers": (_has_weak_cipher, "broken ciphers would be accepted", "remove ssl_ciphers"),
+    "ssl_min_version": (_is_weak_version, "a broken version of TLS is accepted", "remove ssl_min_version"),
+    "ssl_ciphers": (_has_weak_cipher, "broken ciphers are accepted", "remove ssl_ciphers"),
 }
-"""Options of redis-py's URLs that can weaken TLS, with what to do instead."""
+"""Options of redis-py's URLs that can weaken TLS: check, reason, remedy."""
 _HARMLESS: Final[tuple[Callable[[str], bool], str, str]] = (lambda _: False, "", "")
 
 
 def _mode_faults(text: str) -> Iterator[InsecureSetting]:
     mode = text.lower()
     if mode in ("log", "off"):
-        reason = f"with {mode}, callbacks and media sockets need no valid token of ACS"
-        yield InsecureSetting(Insecure.UNCHECKED_TOKENS, reason, "set enforce")
+        reason = f"with `{mode}`, callbacks and media sockets need no valid token of ACS"
+        yield InsecureSetting(Insecure.UNCHECKED_TOKENS, reason, "use `enforce`")
 
 
 def webhook_faults(given: Mapping[str, str]) -> Iterator[tuple[str, InsecureSetting]]:
-    """A webhook that neither a secret nor Entra protects."""
+    """A webhook without a secret and without Entra."""
     if not parts_of(given.get("event_grid_secrets", "")) and not given.get("event_grid_tenant_id"):
-        reason = "is not set, so anybody could post calls to the webhook"
+        reason = "is not set, so anybody can post calls to the webhook"
         remedy = f"{_GENERATE}, or set EVENT_GRID_TENANT_ID and EVENT_GRID_AUDIENCE"
         yield "event_grid_secrets", InsecureSetting(Insecure.OPEN_WEBHOOK, reason, remedy)
 
@@ -165,9 +163,9 @@ def _host_of(url: str) -> str:
 
 
 KEYS: Final = SettingCheck(_key_faults)
-"""One key or several. Not for keys that somebody else has issued."""
+"""One or more keys that this deployment has generated. Not for keys that another party has issued."""
 URL: Final = SettingCheck(_url_faults)
-"""One address or several, also in a connection string."""
+"""One or more addresses, also in a connection string."""
 TELEMETRY_URL: Final = SettingCheck(_telemetry_faults)
 REDIS_URL: Final = SettingCheck(_redis_faults)
 JWT_MODE: Final = SettingCheck(_mode_faults)

@@ -1,8 +1,7 @@
 """Lifecycle of a service: event loop, signals, drain, exit.
 
 uvicorn closes open connections as soon as it receives a signal. So this module handles the signals: first the service
-drains, then its server is closed. A `Server` listens on the port: uvicorn with the service's routes, unless the service
-has its own.
+drains, then its server is closed. A `Server` listens on the port: by default uvicorn with the routes of the service.
 """
 
 from __future__ import annotations
@@ -11,8 +10,9 @@ import asyncio
 import logging
 import signal
 import socket
+from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Final, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from bridge_common.base.ids import process_name
 from bridge_common.base.log import fields, setup_logging
@@ -26,19 +26,25 @@ from bridge_common.service.web_server import Web, WebServer
 
 try:
     import uvloop as loops
-except ImportError:  # not made for every platform; asyncio's own loop does the same, slower
-    loops = asyncio  # type: ignore[misc]  # the two have `new_event_loop` in common
+except ImportError:  # not available on every platform; asyncio's own loop is slower
+    loops = asyncio  # type: ignore[misc]  # both have `new_event_loop`
 
 log = logging.getLogger(__name__)
 
-_START_TIMEOUT_S: Final = 30
-_CANCEL_TIMEOUT_S: Final = 2
+
+@dataclass(frozen=True, slots=True)
+class LifecycleTiming:
+    start_s: float = 30.0
+    """Time for a service to start."""
+    cancel_s: float = 2.0
+    """Time for a canceled drain to end."""
+    lag_period_s: float = 0.5
 
 
 class Service(Protocol):
-    """One process's work. `start` returns when it is ready; `drain` when it can exit.
+    """The work of a process. `start` returns when it has started; `drain` when it can exit.
 
-    `stop` releases everything; it is called after a `start` that failed or was cancelled as well.
+    `stop` releases everything; it is also called after a `start` that failed or was canceled.
     """
 
     draining: bool
@@ -46,7 +52,7 @@ class Service(Protocol):
     """Background tasks; if one fails, the process exits."""
 
     async def ready(self) -> str:
-        """Empty when new work may come, else the reason why not: what /readyz answers."""
+        """Empty if the service accepts new work, else the reason, for /readyz."""
         ...
 
     async def start(self) -> None: ...
@@ -58,28 +64,35 @@ class Service(Protocol):
 
 @runtime_checkable
 class WebService(Service, Web, Protocol):
-    """A service that answers through starlette routes."""
+    """A service with starlette routes."""
 
 
 class Server(Protocol):
-    """Listens on the service's port, with /livez, /readyz and /metrics among its answers."""
+    """Listens on the port of the service and also answers /livez, /readyz and /metrics."""
 
     async def open(self, bound: socket.socket) -> None:
-        """Listen on this socket; return when connections are taken."""
+        """Listen on this socket; return when connections are accepted."""
 
     async def close(self) -> None:
-        """Take no more, end what is still open, and return when all of it is done. Also after an `open` that failed."""
+        """Stop accepting, close the open connections, and return when all are closed. Also after a failed `open`."""
 
 
 class RunningService:
     """A service behind its server. Tests use it as a context manager and read `port`; processes call `serve`."""
 
-    def __init__(self, service: Service, settings: ServiceSettings, server: Server | None = None) -> None:
+    def __init__(
+        self,
+        service: Service,
+        settings: ServiceSettings,
+        server: Server | None = None,
+        timing: LifecycleTiming | None = None,
+    ) -> None:
+        self._timing = timing or LifecycleTiming()
         self._service = service
         self._settings = settings
         self._server = server or _web_server(service, settings)
         self._socket: socket.socket | None = None
-        self._loop_lag = LoopLag()
+        self._loop_lag = LoopLag(self._timing.lag_period_s)
         self._signals = _Signals()
         self._readiness: asyncio.Task[None] | None = None
 
@@ -89,12 +102,12 @@ class RunningService:
         return int(self._socket.getsockname()[1])
 
     async def __aenter__(self) -> RunningService:
-        # The port is taken before the service starts: a taken port must not leave a worker claiming calls behind.
+        # The port is bound before the service starts: if it is in use, no worker may have claimed calls.
         self._socket = _bind(self._settings.host, self._settings.port)
         try:
-            async with asyncio.timeout(_START_TIMEOUT_S):
+            async with asyncio.timeout(self._timing.start_s):
                 await self._service.start()
-            # Before the port answers: a signal from then on means a drain.
+            # Before connections are accepted: a signal after that starts a drain.
             self._signals.catch()
             await self._server.open(self._socket)
             self._loop_lag.start()
@@ -108,7 +121,7 @@ class RunningService:
         await self._end()
 
     async def _end(self) -> None:
-        """Close the server with its sockets, then stop the service, whatever became of the server."""
+        """Close the server and its sockets, then stop the service, even if that failed."""
         self._loop_lag.stop()
         try:
             await self._end_readiness()
@@ -122,16 +135,16 @@ class RunningService:
                 self._signals.release()
 
     async def _end_readiness(self) -> None:
-        """From now on the log need not report it: a process that ends is not ready."""
+        """Stop logging readiness: a process that ends is not ready."""
         if self._readiness is not None:
             self._readiness.cancel()
             await asyncio.wait({self._readiness})
 
-    async def until_told(self) -> int:
-        """Wait for a reason to end; the process's exit code.
+    async def until_exit(self) -> int:
+        """Wait for a reason to exit; returns the exit code of the process.
 
-        After SIGTERM or SIGINT drain within the time the settings give; a second signal ends the drain. When a part
-        has died there is no drain: what it carried is with others all the sooner.
+        After SIGTERM or SIGINT, drain within `DRAIN_TIMEOUT_S`; a second signal ends the drain. After the failure of a
+        background task there is no drain, so that other processes take over its calls sooner.
         """
         signaled = await self._is_signaled()
         await self._end_readiness()
@@ -150,21 +163,21 @@ class RunningService:
         finally:
             drain.cancel()
             impatient.cancel()
-            # A drain that does not let itself be cancelled must not keep the process.
-            await asyncio.wait({drain, impatient}, timeout=_CANCEL_TIMEOUT_S)
+            # A drain that cannot be canceled must not delay the exit.
+            await asyncio.wait({drain, impatient}, timeout=self._timing.cancel_s)
         return 0
 
     async def _is_signaled(self) -> bool:
-        """Wait for a signal; False when a part of the service failed first."""
-        told = asyncio.create_task(self._signals.first.wait())
+        """Wait for a signal; False if a background task failed first."""
+        signaled = asyncio.create_task(self._signals.first.wait())
         failed = asyncio.create_task(self._service.parts.failed())
         try:
-            await asyncio.wait({told, failed}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({signaled, failed}, return_when=asyncio.FIRST_COMPLETED)
             return self._signals.first.is_set()
         finally:
-            told.cancel()
+            signaled.cancel()
             failed.cancel()
-            await asyncio.wait({told, failed})
+            await asyncio.wait({signaled, failed})
 
     async def _drain(self) -> None:
         try:
@@ -172,12 +185,12 @@ class RunningService:
         except Exception:
             log.exception("drain failed")
         except asyncio.CancelledError:
-            log.warning("drain cut short")
+            log.warning("drain canceled")
             raise
 
 
 class _Signals:
-    """SIGTERM and SIGINT of this process as events."""
+    """SIGTERM and SIGINT as events."""
 
     def __init__(self) -> None:
         self.first, self.second = asyncio.Event(), asyncio.Event()
@@ -195,14 +208,14 @@ class _Signals:
 
 
 def _bind(host: str, port: int) -> socket.socket:
-    """Raises `SystemExit` with the reason when the port cannot be had."""
+    """Raises `SystemExit` with the reason if the port cannot be bound."""
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
     except OSError as error:
         listener.close()
-        raise SystemExit(f"{host}:{port} (HOST, PORT) cannot be listened on: {error.strerror}") from error
+        raise SystemExit(f"{host}:{port} (HOST, PORT) cannot listen: {error.strerror}") from error
     return listener
 
 
@@ -233,8 +246,8 @@ def set_up(kind: str, settings: ServiceSettings) -> None:
 def start_tracing(service: str, instance: str, *, otlp: bool, connection_string: str) -> None:
     """Trace to an OTLP endpoint, to Azure Monitor, to both or to nothing.
 
-    The libraries for it are loaded here and not before: a process that does not trace is as small as without them.
-    Raises `SystemExit` when they are not installed.
+    The libraries are imported only here, so that a process without traces stays small. Raises `SystemExit` if they are
+    not installed.
     """
     if not otlp and not connection_string:
         return
@@ -242,13 +255,13 @@ def start_tracing(service: str, instance: str, *, otlp: bool, connection_string:
         from bridge_common.observability.trace_export import open_tracing
     except ImportError as error:
         raise SystemExit(
-            f"Traces are switched on, but {error.name} is not installed: add bridge-common[telemetry,azure-monitor]"
+            f"Traces are enabled, but {error.name} is not installed; install bridge-common[telemetry,azure-monitor]"
         ) from error
     tracing.use(open_tracing(service, instance, otlp=otlp, connection_string=connection_string))
 
 
 def serve(service: Service, settings: ServiceSettings, server: Server | None = None) -> int:
-    """Run until a signal, or until a part of the service dies; the process's exit code."""
+    """Run until a signal, or until a background task fails; returns the exit code of the process."""
 
     garbage = GarbageCollection()
 
@@ -256,7 +269,7 @@ def serve(service: Service, settings: ServiceSettings, server: Server | None = N
         async with RunningService(service, settings, server) as running:
             garbage.start()
             log.info("listening", extra=fields(port=running.port, version=version("bridge-common")))
-            code = await running.until_told()
+            code = await running.until_exit()
             garbage.stop()
         log.info("stopped")
         return code

@@ -1,7 +1,7 @@
-"""Connections whose peer has not yet proved that it may be here, limited in number: in total and per source address.
+"""Limits on connections whose peer is not yet authenticated: in total and per source address.
 
-At a limit the oldest of them is dropped. A genuine peer needs one round trip until it is admitted, so it gets in even
-under a flood; refusing newcomers instead would let a few hundred idle connections block everybody.
+At a limit, the oldest of them is dropped. A genuine peer is authenticated within one round trip, so it succeeds even
+during a flood. If new connections were refused instead, a few hundred idle connections could block all peers.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ log = logging.getLogger(__name__)
 log.addFilter(LineLimit(per_s=0.1, burst=2))
 
 _IPV6_NETWORK_BITS: Final = 64
-"""One IPv6 host usually owns a whole /64, so addresses of the same /64 count as one source."""
+"""One IPv6 host usually has a whole /64, so its addresses count as one source."""
 
 
 class PendingConnections:
-    """`most_of_source` 0: no limit per source, for services behind a proxy that hides its peers' addresses."""
+    """`most_of_source` 0: no limit per source, for services behind a proxy that hides the addresses of its peers."""
 
     def __init__(self, most: int, most_of_source: int = 0) -> None:
         self._most = most
         self._most_of_source = most_of_source
         self._sources: dict[object, str] = {}
-        """Connection → its source; the oldest first."""
+        """Sources by connection; the oldest first."""
         self._by_source: dict[str, dict[object, Callable[[], None]]] = {}
 
     def __len__(self) -> int:
         return len(self._sources)
 
     def enter(self, connection: object, source: str, drop: Callable[[], None]) -> None:
-        """`drop` ends the connection without waiting for the peer."""
+        """`drop` aborts the connection."""
         if self._most_of_source and len(self._by_source.get(source, ())) >= self._most_of_source:
             self._make_room("source", next(iter(self._by_source[source])))
         elif len(self._sources) >= self._most:
@@ -46,7 +46,7 @@ class PendingConnections:
         PENDING_CONNECTIONS.set(len(self._sources))
 
     def leave(self, connection: object) -> None:
-        """The connection was admitted or is over. May be called again."""
+        """The peer is authenticated or the connection is closed. May be called again."""
         self._remove(connection)
 
     def _make_room(self, limit: str, oldest: object) -> None:
@@ -77,7 +77,7 @@ def source_of(peer_name: object) -> str:
 
 
 def network_of(host: str) -> str:
-    """The address, or the /64 network of an IPv6 address: one host usually has all of its 2^64 addresses."""
+    """The address, or the /64 network of an IPv6 address."""
     if ":" not in host:
         return host
     try:

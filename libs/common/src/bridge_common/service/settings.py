@@ -1,10 +1,12 @@
-"""Settings: the environment, read once at start into a frozen object; every mistake named at once, exit 2."""
+"""Settings: the environment is read once at startup into a frozen object. All mistakes are listed together."""
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Annotated, Any, Literal, NoReturn, Self, TypeVar
+from typing import Annotated, Any, Final, Literal, NoReturn, Self, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -23,8 +25,11 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, Settin
 from bridge_common.base.errors import InputError
 from bridge_common.redis.address import RedisAddress, parse_address
 from bridge_common.service import insecure
-from bridge_common.service.setting_errors import in_words
-from bridge_common.service.telemetry_settings import check_connection_string
+from bridge_common.service.setting_input import in_words
+
+_INSTRUMENTATION_KEY: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_ENDPOINTS: Final = ("ingestionendpoint", "liveendpoint")
+_FORM: Final = "copy it whole from the resource: InstrumentationKey=...;IngestionEndpoint=https://..."
 
 
 def comma_separated(value: object) -> object:
@@ -34,7 +39,7 @@ def comma_separated(value: object) -> object:
 CommaSeparated = Annotated[tuple[str, ...], NoDecode, BeforeValidator(comma_separated)]
 """A list in one variable: `one,two`."""
 Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(comma_separated)]
-"""The same of secrets; `revealed` gives their texts."""
+"""The same for secrets; `revealed` returns their texts."""
 
 
 def revealed(secrets: Iterable[SecretStr]) -> tuple[str, ...]:
@@ -45,46 +50,71 @@ def _is_redis_url(value: SecretStr) -> SecretStr:
     try:
         parse_address(value.get_secret_value())
     except InputError as error:
-        # pydantic collects `ValueError`s, not ours.
+        # pydantic collects `ValueError`s only.
         raise ValueError(error.message) from None
     return value
 
 
+def check_connection_string(text: str) -> None:
+    """Check the connection string of an Application Insights resource, for which the SDK raises a bare traceback.
+
+    Raises `ValueError`, which pydantic collects, without the text: it contains a secret.
+    """
+    pairs = [part.split("=") for part in text.split(";")]
+    if any(len(pair) != 2 for pair in pairs):
+        raise ValueError(f"is not a connection string; {_FORM}")
+    values = {name.lower(): value for name, value in pairs}
+    if not _INSTRUMENTATION_KEY.fullmatch(values.get("instrumentationkey", "")):
+        raise ValueError(f"has no instrumentation key (a UUID in lower case); {_FORM}")
+    if values.get("authorization", "ikey").lower() != "ikey":
+        raise ValueError("Authorization must be ikey")
+    if not all(_is_address(values[name]) for name in _ENDPOINTS if values.get(name)):
+        raise ValueError(f"has an invalid endpoint; {_FORM}")
+
+
+def _is_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("https", "http") and bool(parts.hostname)
+    except ValueError:
+        return False
+
+
 class ServiceSettings(BaseSettings):
-    """Settings of every service. A field's environment variable is its name in capitals; empty counts as not set."""
+    """Settings of all services. A field's environment variable is its name in capitals; an empty one is not set."""
 
     model_config = SettingsConfigDict(frozen=True, env_ignore_empty=True, extra="ignore", hide_input_in_errors=True)
 
     allow_insecure: Annotated[CommaSeparated, AfterValidator(insecure.check_words)] = ()
-    """The insecure settings that this start may have: words of `Insecure`."""
+    """Allowed insecure settings: words of `Insecure`."""
     redis_url: Annotated[SecretStr, AfterValidator(_is_redis_url), insecure.REDIS_URL]
-    """Secret, because there may be a password in it."""
+    """Secret, because it may contain a password."""
     redis_shards: int = Field(default=1, ge=1, le=256)
     redis_cluster: bool = False
     """`redis_url` names one server of a cluster."""
     redis_entra: bool = False
-    """Sign in to Redis with Entra tokens of the process's identity."""
+    """Authenticate to Redis with Entra tokens of the process's identity."""
     redis_entra_scope: str = "https://redis.azure.com/.default"
     host: str = "0.0.0.0"
     port: int = Field(ge=0, le=65535)
     pending_connections: int = Field(default=256, ge=8, le=100_000)
-    """Connections that have not yet sent a whole request head, or as media sockets a valid token."""
+    """Connections that have not sent a complete request head yet, or, as media sockets, a valid token."""
     pending_connections_per_source: int = Field(default=64, ge=0, le=100_000)
-    """The same for each source address; 0: no limit, for a load balancer that hides the addresses of its peers."""
+    """The same per source address; 0: no limit, for a load balancer that hides the addresses of its peers."""
     http_connections: int = Field(default=512, ge=16, le=100_000)
-    """HTTP connections in total, without media sockets; at the limit the longest idle one is closed."""
+    """HTTP connections in total, without media sockets; at the limit, the longest idle one is closed."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["json", "text"] = "json"
     log_phone_key: Annotated[SecretStr, insecure.KEYS] = SecretStr("")
-    """Key of the hashes that stand for phone numbers in the log; empty: random, another one in each process."""
+    """Key of the hashes that replace phone numbers in the log; empty: a random key for each process."""
     log_transcripts: bool = False
-    """Whether the log may show what was said."""
+    """Whether the log may contain transcripts."""
     otel_exporter_otlp_endpoint: Annotated[str, insecure.TELEMETRY_URL] = Field(default="", pattern=r"^(https?://.+)?$")
-    """Where traces go, as OTLP over HTTP; empty: nowhere. The SDK reads the other OTEL_ variables by itself."""
+    """Destination of traces, as OTLP over HTTP; empty: none. The SDK reads the other OTEL_ variables itself."""
     otel_exporter_otlp_traces_endpoint: Annotated[str, insecure.TELEMETRY_URL] = Field(
         default="", pattern=r"^(https?://.+)?$"
     )
-    """The same for traces alone, with the whole path; it counts before the general one."""
+    """The same for traces only, with the whole path; it takes precedence over the general one."""
     applicationinsights_connection_string: Annotated[SecretStr, insecure.TELEMETRY_URL] = SecretStr("")
     """Application Insights resource for traces; empty: no export."""
     drain_timeout_s: float = Field(default=25.0, ge=0, le=24 * 3600)
@@ -95,9 +125,9 @@ class ServiceSettings(BaseSettings):
         if value and "redis_url" in info.data:
             address = parse_address(info.data["redis_url"].get_secret_value())
             if address.sentinels or address.scheme == "unix":
-                raise ValueError("wants one server of the cluster in REDIS_URL: redis:// or rediss://")
+                raise ValueError("needs one server of the cluster in REDIS_URL, as redis:// or rediss://")
             if address.database:
-                raise ValueError("has only database 0: REDIS_URL names another one")
+                raise ValueError("supports only database 0, but REDIS_URL names another one")
         return value
 
     @field_validator("redis_entra")
@@ -106,9 +136,9 @@ class ServiceSettings(BaseSettings):
         if value and "redis_url" in info.data:
             address = parse_address(info.data["redis_url"].get_secret_value())
             if address.has_password:
-                raise ValueError("takes no password in REDIS_URL: the token is the password")
+                raise ValueError("does not allow a password in REDIS_URL: the token is the password")
             if not address.is_private:
-                raise ValueError("wants TLS, or everybody on the way could read the token: rediss:// in REDIS_URL")
+                raise ValueError("needs TLS, because the network could read the token: use rediss:// in REDIS_URL")
         return value
 
     @field_validator("applicationinsights_connection_string")
@@ -124,7 +154,7 @@ class ServiceSettings(BaseSettings):
 
     @classmethod
     def mistakes(cls, given: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-        """Mistakes that no single field can find, as (setting or "", message); `given`: the texts of what is set."""
+        """Mistakes that involve several fields, as (setting or "", message). `given`: texts of the settings."""
         allowed = insecure.parts_of(given.get("allow_insecure", ""))
         yield from ((name, str(fault)) for name, fault in cls.faults(given) if fault.word not in allowed)
 
@@ -136,7 +166,7 @@ class ServiceSettings(BaseSettings):
 
     @classmethod
     def checks(cls) -> dict[str, insecure.SettingCheck]:
-        """How settings are checked, by their names."""
+        """Checks by the names of the settings."""
         return {
             name: check
             for name, field in cls.model_fields.items()
@@ -147,7 +177,7 @@ class ServiceSettings(BaseSettings):
     @model_validator(mode="wrap")
     @classmethod
     def _name_every_mistake(cls, values: Any, check_fields: ModelWrapValidatorHandler[Self]) -> Self:
-        """Reports the mistakes of single fields and all others at once."""
+        """Reports the mistakes of single fields and all others together."""
         given = {name: text for name, value in values.items() if (text := _text_of(value))}
         problems = [_problem(name, message) for name, message in cls.mistakes(given)]
         try:
@@ -161,7 +191,7 @@ class ServiceSettings(BaseSettings):
 
 
 def _text_of(value: object) -> str:
-    """A setting as the environment would hold it."""
+    """A setting as in the environment."""
     if isinstance(value, SecretStr):
         return value.get_secret_value()
     if isinstance(value, tuple | list):
@@ -185,18 +215,18 @@ S = TypeVar("S", bound=BaseSettings)
 
 
 def load_settings(cls: type[S]) -> S:
-    """The settings from the environment, or a list of all that is wrong on stderr and exit code 2."""
+    """The settings from the environment. If they have mistakes, prints all of them and exits with code 2."""
     try:
         return cls()
     except ValidationError as error:
         _refuse(_name_problems(error))
     except SettingsError as error:
-        # A variable that should hold JSON and does not: found before validation, so it stands alone.
+        # A variable with invalid JSON; raised before validation, so there are no other mistakes to report.
         _refuse([str(error)])
 
 
 def _name_problems(error: ValidationError) -> list[str]:
-    """One line for each mistake, without the values: some are secrets."""
+    """One line per mistake, without the values: some are secrets."""
     problems: list[str] = []
     for problem in error.errors(include_url=False, include_input=False):
         name = "_".join(str(part) for part in problem["loc"]).upper()

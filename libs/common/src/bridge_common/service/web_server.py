@@ -1,4 +1,4 @@
-"""The port of a service that speaks HTTP through starlette and uvicorn: its routes, with the probes beside them."""
+"""The HTTP server of a service: its starlette routes and the probes, under uvicorn."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from bridge_common.base.log_limit import LineLimit
-from bridge_common.service import probes
+from bridge_common.service import http_responses
 from bridge_common.service.background_tasks import BackgroundTasks
-from bridge_common.service.error_body import FAILED, NO_SUCH_PATH, error_body
-from bridge_common.service.http_connection import HttpConnection, HttpConnections, http_connection
+from bridge_common.service.http_connection import HttpConnection, HttpConnections, HttpTiming, http_connection
+from bridge_common.service.http_responses import FAILED, NO_SUCH_PATH, error_body
 from bridge_common.service.pending_connections import PendingConnections
 from bridge_common.service.settings import ServiceSettings
 
-# uvicorn logs each request that it cannot read, and with a traceback each that a route fails at; asyncio logs each
-# connection whose protocol fails.
+# Peers can cause these lines: uvicorn logs each invalid request and, with a traceback, each failure of a route; asyncio
+# logs each connection whose protocol fails.
 logging.getLogger("uvicorn.error").addFilter(LineLimit(per_s=1, burst=5))
 logging.getLogger("uvicorn.error").addFilter(LineLimit(per_s=0.5, burst=10, errors=True))
 logging.getLogger("asyncio").addFilter(LineLimit(per_s=0.5, burst=10, errors=True))
@@ -50,18 +50,19 @@ class ServerOptions:
 
     ws: Callable[[PendingConnections], WsProtocol] = lambda _: "websockets-sansio"
     connection: type[HttpConnection] = HttpConnection
+    timing: HttpTiming = field(default_factory=HttpTiming)
     receive_buffer_bytes: int = 16 * 1024
-    """Kernel buffer of each connection. By default it grows to megabytes, which count as the pod's memory."""
+    """Kernel's buffer of each connection. By default it grows to megabytes, which count as memory of the pod."""
     send_buffer_bytes: int = 64 * 1024
     listen: Listen | None = None
-    """Accepts connections in place of the event loop's own server."""
+    """Accepts connections instead of the event loop's server."""
     tls: ssl.SSLContext | None = None
     readiness: Callable[[], Mapping[str, object]] = field(default=dict)
-    """Further fields of the answer of /readyz."""
+    """Additional fields in the response of /readyz."""
 
 
 class Web(Protocol):
-    """The part of a service that answers requests."""
+    """The HTTP part of a service."""
 
     draining: bool
     parts: BackgroundTasks
@@ -69,47 +70,47 @@ class Web(Protocol):
     def routes(self) -> Sequence[BaseRoute]: ...
 
     async def ready(self) -> str:
-        """Empty when new work may come, else the reason why not."""
+        """Empty if the service accepts new work, else the reason."""
         ...
 
 
 def application(web: Web, readiness: Callable[[], Mapping[str, object]] = dict) -> Starlette:
-    """The service's routes with /livez, /readyz and /metrics beside them."""
+    """The service's routes and /livez, /readyz and /metrics."""
 
     async def livez(_: Request) -> Response:
-        return _response(probes.livez(web.parts.failure))
+        return http_responses.livez(web.parts.failure)
 
     async def readyz(_: Request) -> Response:
-        return _response(probes.readyz("draining" if web.draining else await web.ready(), **readiness()))
+        return http_responses.readyz("draining" if web.draining else await web.ready(), **readiness())
 
     async def metrics(_: Request) -> Response:
-        return _response(probes.metrics())
+        return http_responses.metrics()
 
     ours = [Route("/livez", livez), Route("/readyz", readyz), Route("/metrics", metrics)]
     app = Starlette(
         routes=[*ours, *web.routes()],
         exception_handlers={404: _not_found, 405: _method_not_allowed, Exception: _internal},
     )
-    # Starlette would redirect `/livez/` to an address that it makes from the request's Host header.
+    # Starlette would redirect `/livez/` to an address built from the request's Host header.
     app.router.redirect_slashes = False
     app.router.default = _no_route
     return app
 
 
 async def _no_route(scope: Scope, receive: Receive, send: Send) -> None:
-    """Starlette would answer 403 without a body to a WebSocket."""
+    """Starlette would answer a request for a WebSocket with 403 and no body."""
     if scope["type"] == "websocket":
-        await WebSocket(scope, receive, send).send_denial_response(_response(NO_SUCH_PATH))
+        await WebSocket(scope, receive, send).send_denial_response(NO_SUCH_PATH)
     else:
         raise HTTPException(404)
 
 
 async def _not_found(request: Request, error: Exception) -> Response:
-    return _response(NO_SUCH_PATH)
+    return NO_SUCH_PATH
 
 
 async def _method_not_allowed(request: Request, error: Exception) -> Response:
-    """With the methods of all routes of the path; starlette knows those of the first one only."""
+    """Lists the methods of all routes of the path; starlette lists those of the first one only."""
     assert isinstance(error, HTTPException)
     methods: set[str] = set()
     for route in request.app.routes:
@@ -121,17 +122,13 @@ async def _method_not_allowed(request: Request, error: Exception) -> Response:
 
 
 async def _internal(request: Request, error: Exception) -> Response:
-    """The exception itself is logged by the server."""
-    return _response(FAILED)
+    """The server logs the exception."""
+    return FAILED
 
 
 def _has_sockets(app: Starlette) -> bool:
     """Without them, uvicorn ignores `Upgrade`, as HTTP allows."""
     return any(isinstance(route, WebSocketRoute) for route in app.routes)
-
-
-def _response(answer: probes.ProbeResponse) -> Response:
-    return Response(answer.body, answer.status, headers={"content-type": answer.content_type})
 
 
 class WebServer:
@@ -140,7 +137,7 @@ class WebServer:
     def __init__(self, web: Web, settings: ServiceSettings, options: ServerOptions | None = None) -> None:
         self._options = options = options or ServerOptions()
         pending = PendingConnections(settings.pending_connections, settings.pending_connections_per_source)
-        connections = HttpConnections(settings.http_connections, pending)
+        connections = HttpConnections(settings.http_connections, pending, options.timing)
         app = application(web, options.readiness)
         config = uvicorn.Config(
             app,
@@ -153,7 +150,7 @@ class WebServer:
             access_log=False,
             log_config=None,
             server_header=False,
-            proxy_headers=False,  # the sender of a request would choose the address that it seems to come from
+            proxy_headers=False,  # a sender could forge its address
             timeout_keep_alive=65,
             timeout_graceful_shutdown=5,
         )
@@ -179,13 +176,11 @@ class WebServer:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn without its signal handlers, for the service has them, and without looking ten times a second whether it
-    is to end.
-    """
+    """uvicorn without its signal handlers, which the service has, and without its ten wake-ups per second."""
 
     def __init__(self, config: uvicorn.Config, options: ServerOptions) -> None:
         super().__init__(config)
-        self._told = asyncio.Event()
+        self._exiting = asyncio.Event()
         self._options = options
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -196,7 +191,7 @@ class _Server(uvicorn.Server):
             return
         assert sockets is not None
         servers = [await listen(self._new_connection, bound, self._options.tls) for bound in sockets]
-        self.servers = servers  # type: ignore[assignment]  # not of asyncio's own class
+        self.servers = servers  # type: ignore[assignment]  # not asyncio's own class
         self.started = True
 
     def _new_connection(self) -> asyncio.BaseProtocol:
@@ -206,13 +201,13 @@ class _Server(uvicorn.Server):
 
     def exit(self) -> None:
         self.should_exit = True
-        self._told.set()
+        self._exiting.set()
 
     async def main_loop(self) -> None:
-        while not await self.on_tick(0):  # it renews the `Date` of the answers
+        while not await self.on_tick(0):  # renews the `Date` header of responses
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_DATE_S):
-                    await self._told.wait()
+                    await self._exiting.wait()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -1,7 +1,7 @@
-"""The token in a call's media URL: proof that call-control made the URL for this call, until a given time.
+"""The token in the media URL of a call. It proves that call-control created the URL for this call.
 
-`<expiry, Unix s>.<base64url HMAC-SHA256 over "call_id.expiry">`. ACS dials the same URL again after a drop, so the
-token is not for single use: it is worth as much as the call is alive.
+Format: `<expiry, Unix s>.<base64url HMAC-SHA256 over "call_id.expiry">`. ACS uses the same URL again after a lost
+connection, so the token is not for single use.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from bridge_common.base.errors import AuthError
 
 
 def mint(keys: Sequence[str], call_id: str, expires_s: int) -> str:
-    """Signs with the first key, so that a new key is introduced by putting it in front."""
+    """Signs with the first key: rotate keys by inserting a new one in front."""
     return f"{expires_s}.{_sign(keys[0], call_id, str(expires_s))}"
 
 
 def check(keys: Sequence[str], call_id: str, token: str, now_s: float) -> None:
-    """Raises `AuthError` unless one of the keys signed this token for this call and it has not expired."""
+    """Raises `AuthError` if the token has expired or no key has signed it for this call."""
     expires, _, signature = token.partition(".")
     good = False
     for key in keys:
         good |= hmac.compare_digest(_bytes(_sign(key, call_id, expires)), _bytes(signature))
     if not good:
-        raise AuthError("the media token is not for this call")
+        raise AuthError("the media token is not valid for this call")
     if not expires.isdigit() or int(expires) < now_s:
         raise AuthError("the media token has expired")
 
@@ -37,5 +37,5 @@ def _sign(key: str, call_id: str, expires: str) -> str:
 
 
 def _bytes(text: str) -> bytes:
-    """Also of text that no URL should hold: a wrong token is refused, whatever it is made of."""
+    """Also encodes lone surrogates, so that any wrong token can be compared and refused."""
     return text.encode(errors="surrogatepass")

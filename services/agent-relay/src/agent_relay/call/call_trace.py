@@ -151,7 +151,7 @@ class CallTrace:
                 moments=moments or (),
                 failure=failure,
             )
-            tracing.tell(self._traceparent, span)
+            tracing.export(self._traceparent, span)
 
 
 def _about(turn: Turn) -> dict[str, str | int]:

@@ -14,7 +14,7 @@ from bridge_common.base.errors import AuthError, BridgeError, InputError, Outsid
 from bridge_common.base.log import fields
 from bridge_common.base.log_limit import LineLimit
 from bridge_common.observability.telemetry import Label, counter
-from bridge_common.service.error_body import error_body
+from bridge_common.service.http_responses import error_body
 from call_control.core.policy.policy_in_force import OutdatedError
 from call_control.core.policy.policy_text import PolicyError
 from call_control.http.authentication import ForbiddenError

@@ -1,10 +1,10 @@
-/* The most frequent message of all, read without a JSON parser: one frame of a caller as ACS writes it.
+/* Decodes the most frequent message without a JSON parser: a frame of the caller as ACS writes it.
 
        {"kind":"AudioData","audioData":{"timestamp":"…","participantRawID":"…","data":"<base64>","silent":false}}
 
-   The members of audioData may come in any order. Whatever differs by so much as a blank (other members, escapes in a
-   string, repeated members, sound of another length) is not taken, and acs_media.py reads it: what is taken here it
-   would read in the same way. */
+   The members of audioData may come in any order. A message that differs in any way (white space, other members, escapes
+   in a string, repeated members, audio of another length) is not decoded here but by acs_media.py, which gives the
+   same result for the messages that are. */
 #ifndef ACS_FRAME_H
 #define ACS_FRAME_H
 
@@ -14,7 +14,7 @@
 
 enum {
     MOST_FRAME = 960, /* samples: 20 ms at 48 kHz */
-    BAD = 0x40        /* of what is no base64 digit */
+    BAD = 0x40        /* not a base64 digit */
 };
 
 static uint8_t base64_values[256];
@@ -27,7 +27,7 @@ static void make_base64_values(void)
         base64_values[(uint8_t)digits[i]] = (uint8_t)i;
 }
 
-/* Exactly `length` bytes, of exactly as many digits as they need; 0 where that is not so. */
+/* Decodes exactly `length` bytes from exactly as many digits as they need; 0 if that is not possible. */
 static int base64_decoded(const uint8_t *digits, size_t count, uint8_t *out, size_t length)
 {
     if (count != (length + 2) / 3 * 4)
@@ -45,7 +45,7 @@ static int base64_decoded(const uint8_t *digits, size_t count, uint8_t *out, siz
         const unsigned a = base64_values[digits[0]], b = base64_values[digits[1]];
         const unsigned c = rest == 2 ? base64_values[digits[2]] : 0;
         bad |= a | b | c;
-        /* Bits beyond the last byte are zero in what an encoder makes. */
+        /* An encoder sets the bits beyond the last byte to zero. */
         if (digits[3] != '=' || (rest == 1 && digits[2] != '=') || (rest == 2 ? c & 3 : b & 15))
             return 0;
         out[0] = (uint8_t)(a << 2 | b >> 4);
@@ -59,7 +59,7 @@ static int base64_decoded(const uint8_t *digits, size_t count, uint8_t *out, siz
     ((size_t)((end) - (text)) >= sizeof(word) - 1 && memcmp(text, word, sizeof(word) - 1) == 0)
 #define SKIPPED(text, end, word) (FOLLOWS(text, end, word) ? ((text) += sizeof(word) - 1, 1) : 0)
 
-/* Behind the string's quotes, or NULL: nothing in it may need a second look. */
+/* The position after the string's closing quote, or NULL if the string has escapes or is not plain ASCII. */
 static const uint8_t *string_end(const uint8_t *text, const uint8_t *end)
 {
     for (; text < end && *text != '"'; text++)
@@ -68,7 +68,7 @@ static const uint8_t *string_end(const uint8_t *text, const uint8_t *end)
     return text < end ? text + 1 : NULL;
 }
 
-/* The `length` bytes of sound in such a message, zeros if it says that it is silent; 0 if it is another message. */
+/* Writes the `length` bytes of audio in such a message, zeros if it is silent. Returns 0 for any other message. */
 static int acs_frame(const uint8_t *text, size_t size, uint8_t *pcm, size_t length)
 {
     enum { DATA = 1, SILENT = 2, TIMESTAMP = 4, PARTICIPANT = 8 };

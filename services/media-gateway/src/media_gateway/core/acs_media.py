@@ -1,7 +1,7 @@
-"""The messages of ACS audio streaming, both ways (ACS "audio streaming" how-to and the official SDK helpers).
+"""The messages of ACS audio streaming in both directions (ACS how-to "audio streaming", helpers of the official SDKs).
 
-ACS sends JSON text with camelCase keys; its own consumers match keys and kinds in any case, and so does `decode`.
-Our own messages have the documented PascalCase form.
+ACS sends JSON text with camelCase keys. Its own consumers match keys and kinds in any case, and so does `decode`. Our
+messages have the documented PascalCase form.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ import pybase64
 from bridge_common.base.errors import FrameError
 
 MESSAGE_LIMIT_BYTES: Final = 64 * 1024
-"""A 20 ms frame takes under 2 KB; nothing that ACS sends comes near this."""
+"""A frame of 20 ms has less than 2 KB."""
 TONES: Final = frozenset("0123456789*#ABCD")
 
 STOP_AUDIO: Final = b'{"Kind":"StopAudio","AudioData":null,"StopAudio":{}}'
-"""Makes ACS forget the audio it has not played yet. It does not hold back what is sent afterwards."""
+"""ACS drops the audio that it has not played yet. It plays audio that is sent afterwards."""
 _AUDIO_HEAD: Final = b'{"Kind":"AudioData","AudioData":{"Data":"'
 _AUDIO_TAIL: Final = b'"},"StopAudio":null}'
 
 
 @dataclass(frozen=True, slots=True)
 class AudioMetadata:
-    """The first message of a socket. `rate_hz` is reliable; the documented `length` is not always."""
+    """The first message of a socket. `rate_hz` is reliable; the documented field `length` is not."""
 
     rate_hz: int
     encoding: str
@@ -35,9 +35,9 @@ class AudioMetadata:
 
 
 class AudioData(msgspec.Struct, frozen=True, gc=False):
-    """A piece of the caller's audio, whole samples. ACS may leave `pcm` of a silent piece empty: it lasts 20 ms.
+    """Audio of the caller, whole samples. If `silent`, `pcm` may be empty and stands for 20 ms.
 
-    The names on the wire are those of the documented form, so that most messages are decoded straight into this.
+    The names on the wire are those of the documented form, so that most messages are decoded directly into this.
     """
 
     pcm: bytes = msgspec.field(name="data", default=b"")
@@ -58,7 +58,7 @@ class DtmfData:
 
 @dataclass(frozen=True, slots=True)
 class UnknownMessage:
-    """A kind that means nothing here; newer SDKs add some."""
+    """A kind that is not handled; newer SDKs add some."""
 
     kind: str
 
@@ -71,10 +71,10 @@ _decode_documented = msgspec.json.Decoder(_AudioMessage).decode
 def decode(message: str | bytes | memoryview) -> MediaMessage:
     """A text message, as text or in UTF-8.
 
-    Raises `FrameError` for everything that ACS would not send: no JSON, wrong types, 64 KB and more.
+    Raises `FrameError` for a message that ACS would not send: invalid JSON, wrong types, 64 KB or more.
     """
     if len(message) >= MESSAGE_LIMIT_BYTES:
-        raise FrameError("a media message stays below 64 KB", length=len(message))
+        raise FrameError("the media message has 64 KB or more", length=len(message))
     try:
         audio = _decode_documented(message).audio
     except (msgspec.DecodeError, ValueError, RecursionError):
@@ -93,7 +93,7 @@ def _object(message: str | bytes | memoryview) -> dict[str, object]:
     except (ValueError, RecursionError) as error:
         raise FrameError("the media message is not valid JSON") from error
     if type(value) is not dict:
-        raise FrameError("a media message is a JSON object")
+        raise FrameError("the media message is not a JSON object")
     return value
 
 
@@ -101,7 +101,7 @@ def _decode_any_case(outer: dict[str, object]) -> MediaMessage:
     lowered = _lowered(outer)
     kind = lowered.get("kind")
     if not isinstance(kind, str):
-        raise FrameError("a media message names its kind")
+        raise FrameError("the media message has no kind")
     match kind.lower():
         case "audiodata":
             return _audio_data(_renamed(_body(lowered, "audiodata")))
@@ -120,12 +120,12 @@ def _lowered(keys: dict[str, object]) -> dict[str, object]:
 def _body(lowered: dict[str, object], key: str) -> dict[str, object]:
     body = lowered.get(key)
     if type(body) is not dict:
-        raise FrameError(f"the media message lacks its {key} object")
+        raise FrameError(f"the media message has no {key} object")
     return _lowered(body)
 
 
 def _renamed(lowered: dict[str, object]) -> dict[str, object]:
-    """The documented names of AudioData again; `IsSilent` and `Participant` are those of the SDK helpers."""
+    """Back to the documented names of AudioData. `IsSilent` and `Participant` are names of the SDK helpers."""
     return {
         "data": lowered.get("data"),
         "silent": lowered.get("silent", lowered.get("issilent")),
@@ -137,7 +137,7 @@ def _renamed(lowered: dict[str, object]) -> dict[str, object]:
 def _audio_data(body: dict[str, object]) -> AudioData:
     silent = body.get("silent")
     if silent is not None and type(silent) is not bool:
-        raise FrameError("silent is true or false")
+        raise FrameError("`silent` of AudioData is neither true nor false")
     participant = body.get("participantRawID")
     timestamp = body.get("timestamp")
     return AudioData(
@@ -152,20 +152,20 @@ def _pcm(data: object, *, silent: bool) -> bytes:
     if silent and data is None:
         return b""
     if type(data) is not str:
-        raise FrameError("AudioData carries no audio")
+        raise FrameError("AudioData has no audio")
     try:
         pcm = pybase64.b64decode(data, validate=True)
     except ValueError as error:
-        raise FrameError("the audio is not valid base64") from error
+        raise FrameError("the audio of AudioData is not valid base64") from error
     _check_samples(pcm, silent=silent)
     return pcm
 
 
 def _check_samples(pcm: bytes, *, silent: bool) -> None:
     if not pcm and not silent:
-        raise FrameError("AudioData carries no audio")
+        raise FrameError("AudioData has no audio")
     if len(pcm) % 2:
-        raise FrameError("16-bit audio has an even number of bytes", length=len(pcm))
+        raise FrameError("the audio of AudioData has an odd number of bytes; it must be 16-bit PCM", length=len(pcm))
 
 
 def _audio_metadata(body: dict[str, object]) -> AudioMetadata:
@@ -173,12 +173,12 @@ def _audio_metadata(body: dict[str, object]) -> AudioMetadata:
     channels = body.get("channels", 1)
     encoding = body.get("encoding", "PCM")
     if type(rate_hz) is not int or type(channels) is not int or type(encoding) is not str:
-        raise FrameError("AudioMetadata names rate, encoding and channels")
+        raise FrameError("AudioMetadata has no valid sample rate, encoding or number of channels")
     return AudioMetadata(rate_hz=rate_hz, encoding=encoding, channels=channels)
 
 
 def _dtmf_data(body: dict[str, object]) -> DtmfData:
     tone = body.get("data")
     if type(tone) is not str or tone.upper() not in TONES:
-        raise FrameError("DtmfData carries one tone")
+        raise FrameError("DtmfData has no valid tone")
     return DtmfData(tone.upper())

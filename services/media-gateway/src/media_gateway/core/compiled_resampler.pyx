@@ -1,8 +1,8 @@
 # cython: language_level=3, cdivision=True
-"""The resampler of resampler.py without numpy in the path of a frame: the same taps and the same sound.
+"""The resampler of resampler.py without numpy in the path of a frame: the same taps and the same output.
 
-A frame of a call finds cold caches, so what counts is how little code and data it needs. polyphase.h has the arithmetic,
-and acs_frame.h reads the messages that the caller's frames come in.
+Caches are cold when a frame arrives, so the amount of code and data determines the time. polyphase.h has the arithmetic,
+and acs_frame.h decodes the messages with the frames of the caller.
 """
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
@@ -34,7 +34,7 @@ cdef int16_t _SILENCE[MOST_KEPT]
 
 
 cdef class CompiledResampler:
-    """One direction of one call. Output depends on the samples alone, never on how they were cut into blocks."""
+    """One direction of a call. The output does not depend on the lengths of the input blocks."""
 
     cdef readonly double delay_ms
     cdef bytes _taps
@@ -45,15 +45,15 @@ cdef class CompiledResampler:
 
     def __cinit__(self, int from_hz, int to_hz):
         shared = polyphase_of(from_hz, to_hz)
-        self._taps = shared.taps  # keeps them alive for the pointer to them
+        self._taps = shared.taps  # owns the memory of `_filter.taps`
         self._filter = polyphase(<const float *> PyBytes_AS_STRING(self._taps), shared.up, shared.down, shared.past)
         cdef int widest = (self._filter.past + 1) * self._filter.down
         if self._filter.down > MOST_DOWN or self._filter.past > MOST_PAST or widest - 1 > MOST_KEPT:
-            raise ValueError("polyphase.h has no room for so long a filter")
+            raise ValueError("the filter is too long for polyphase.h")
         self._tail_in = shared.tail_in
         self._frame = from_hz // 50
         if self._frame > MOST_FRAME:
-            raise ValueError("acs_frame.h has no room for so long a frame")
+            raise ValueError("the frame is too long for acs_frame.h")
         self.delay_ms = DELAY_MS
         self.reset()
 
@@ -68,7 +68,7 @@ cdef class CompiledResampler:
 
     def feed_message(self, message):
         cdef int16_t pcm[MOST_FRAME]
-        cdef Py_buffer text  # a typed memoryview of Cython would do, with ten times the code of all the rest
+        cdef Py_buffer text  # a typed memoryview of Cython would need ten times as much code as this function
         PyObject_GetBuffer(message, &text, PyBUF_SIMPLE)
         plain = acs_frame(<const uint8_t *> text.buf, text.len, <uint8_t *> pcm, self._frame * sizeof(int16_t))
         PyBuffer_Release(&text)

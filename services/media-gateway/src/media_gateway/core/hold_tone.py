@@ -1,4 +1,4 @@
-"""A soft tone that lets the caller hear that the line is alive while the voice session is being reopened."""
+"""A soft tone: the call continues while the voice session is reopened."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ EVERY_S: Final = 2.0
 
 
 class HoldTone:
-    """Frame after frame of a note that swells and fades, then rests."""
+    """A note that swells and fades, then a rest, repeated; frame by frame."""
 
     def __init__(self, frame_bytes: int) -> None:
         self.sounds = False
-        """There is something to play: it is on, or a note has to fade out."""
+        """The tone is on, or a note has to fade out."""
         self.audible = False
         """The last frame ended in the middle of a note."""
         self._on = False
@@ -42,14 +42,14 @@ class HoldTone:
         return frame.astype("<i2").tobytes()
 
     def fade_out(self) -> bytes:
-        """The frame that follows, fading to nothing; the next note starts from its beginning."""
+        """The next frame, faded to silence; the next note starts from its beginning."""
         frame = self._frame()
         faded = frame * np.linspace(1, 0, len(frame))
         self.silence()
         return faded.astype("<i2").tobytes()
 
     def silence(self) -> None:
-        """The tone was cut off elsewhere; the next note starts from its beginning."""
+        """The tone was cut off; the next note starts from its beginning."""
         self.audible = False
         self.sounds = self._on
         self._position = 0

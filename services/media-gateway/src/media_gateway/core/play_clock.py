@@ -1,7 +1,7 @@
 """Calculates how much the caller has heard: ACS acknowledges nothing, but it plays in order and in real time.
 
-The model: sound that arrives while ACS still plays is appended; sound that arrives after it ran dry starts at once.
-Between what is sent and what sounds lies the resampler's delay.
+The model: audio that arrives while ACS still plays is appended; audio that arrives after that starts at once. Audio is
+heard later than it is sent, by the delay of the resampler.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _BYTES_PER_S = BYTES_PER_SAMPLE * VOICE_RATE_HZ
 
 @dataclass(slots=True)
 class _Span:
-    """Sound of one item without a break in time."""
+    """Audio of one item without a gap."""
 
     item_id: str
     starts_at: float
@@ -34,13 +34,13 @@ class PlayClock:
 
     def __init__(self, delay_s: float) -> None:
         self.ends_at = float("-inf")
-        """When all that was sent will have sounded."""
+        """When all audio that was sent will have been played."""
         self._delay_s = delay_s
         self._spans: deque[_Span] = deque()
         self._heard: dict[str, int] = {}
 
     def sent(self, item_id: str, length_bytes: int, now: float) -> None:
-        """`item_id` may be empty for sound that is nobody's."""
+        """`item_id`: empty for the hold tone."""
         starts_at = max(self.ends_at, now)
         self.ends_at = starts_at + length_bytes / _BYTES_PER_S
         self._advance(now)
@@ -55,7 +55,7 @@ class PlayClock:
             self._spans.append(_Span(item_id, heard_from, length_bytes, heard_until))
 
     def sent_rest(self, now: float) -> None:
-        """The audio that the resampler held back was sent as well."""
+        """The rest of the audio in the resampler was sent as well."""
         self.ends_at = max(self.ends_at, now) + self._delay_s
 
     def heard_bytes(self, item_id: str, now: float) -> int:
@@ -65,14 +65,14 @@ class PlayClock:
         )
 
     def end_of(self, item_id: str) -> float:
-        """When all that was sent of the item will have been heard; -inf when it is not sounding any more."""
+        """When all audio of the item will have been heard; -inf if it has been heard already."""
         return max((span.ends_at for span in self._spans if span.item_id == item_id), default=float("-inf"))
 
     def forget(self, item_id: str) -> None:
         self._heard.pop(item_id, None)
 
     def stopped(self, now: float) -> None:
-        """Everything unheard was thrown away."""
+        """All audio that was not heard yet was dropped."""
         self.ends_at = now
         self._spans.clear()
         self._heard.clear()

@@ -1,9 +1,10 @@
 /* The arithmetic of compiled_resampler.pyx: plain C for GCC and Clang on any processor.
 
-   A period is the shortest time that is whole in both rates: `down` samples in, `up` samples out. Samples are laid
-   out in planes, one for each place in a period, so that neighboring periods lie side by side: one tap then serves as
-   many periods as the accumulators hold, without shuffling, and every output is summed in the same order wherever a
-   block begins. All working memory is on the stack, and small: between two frames other work has emptied the caches. */
+   A period is the shortest time with whole samples in both rates: `down` samples in, `up` samples out. Samples are
+   stored in planes, one for each position in a period, so that neighboring periods are adjacent: a tap is multiplied
+   with as many periods as the accumulators hold, without shuffling, and each output is summed in the same order
+   wherever a block begins. All working memory is on the stack and small, because caches are cold when a frame
+   arrives. */
 #ifndef POLYPHASE_H
 #define POLYPHASE_H
 
@@ -28,18 +29,18 @@ enum {
 typedef struct {
     const float *taps;    /* [up][down][past + 1] */
     int up, down;
-    int past;             /* periods that the filter still sees */
+    int past;             /* past periods within the reach of the filter */
 } polyphase;
 
 typedef struct {
-    int16_t samples[MOST_KEPT];  /* the past, then what is too little for a period */
-    int waiting;                 /* how many samples these are */
+    int16_t samples[MOST_KEPT];  /* the past, then fewer samples than a period */
+    int waiting;                 /* number of these samples */
 } history;
 
 typedef void feed_function(const polyphase *, history *, const int16_t *, size_t, int16_t *);
 
-/* The nearest integer, halves to even, clipped. Adding 1.5 * 2^23 leaves no bit for fractions, so the processor rounds
-   as it always does, and the lowest bits of the sum are the number. */
+/* The nearest integer, halves to even, clipped. Adding 1.5 * 2^23 leaves no bits for a fraction, so the processor
+   rounds, and the lowest bits of the sum are the integer. */
 static inline __attribute__((always_inline)) int16_t pcm_of(float sum)
 {
     int32_t bits;
@@ -50,7 +51,7 @@ static inline __attribute__((always_inline)) int16_t pcm_of(float sum)
     return (int16_t)bits;
 }
 
-/* Vectors as long as a register: of longer ones GCC keeps the accumulators in memory. */
+/* Vectors as long as a register: GCC keeps the accumulators of longer ones in memory. */
 #define LANES 4
 #define ON(name) name##_plain
 #define ALLOWED
@@ -63,7 +64,7 @@ static inline __attribute__((always_inline)) int16_t pcm_of(float sum)
 #include "polyphase_feed.h"
 #endif
 
-/* The processor's features are detected at run time, not at build time: an image runs on other machines. */
+/* Detects the features of the processor at run time: an image runs on other machines than it was built on. */
 static feed_function *fastest_feed(void)
 {
 #if defined(__x86_64__)

@@ -1,12 +1,12 @@
-/* The filter itself. polyphase.h includes it for each kind of processor: LANES numbers in a vector, ON(name) for its
-   names, ALLOWED for what its processors can do. */
+/* The filter itself. polyphase.h includes it for each kind of processor: LANES floats per vector, ON(name) for the
+   names, ALLOWED for the target attribute. */
 
 #define BLOCK (LANES * VECTORS)
 
 typedef float ON(lanes) __attribute__((vector_size(4 * LANES)));
 typedef float ON(anywhere) __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 
-/* One output of each of BLOCK periods. `taps` are those of this output, `planes` begin at the first period's past. */
+/* One output of each of BLOCK periods. `taps`: of this output; `planes`: begin at the past of the first period. */
 ALLOWED static void ON(sum_block)(const polyphase *filter, const float *taps, const float *planes, int16_t *steps)
 {
     ON(lanes) sums[VECTORS];
@@ -26,7 +26,7 @@ ALLOWED static void ON(sum_block)(const polyphase *filter, const float *taps, co
         steps[i] = pcm_of(flat[i]);
 }
 
-/* `out` has room for `up` samples of each period that becomes whole. */
+/* `out` must have room for `up` samples of each period that is completed. */
 ALLOWED static void
 ON(feed)(const polyphase *filter, history *kept, const int16_t *pcm, size_t samples, int16_t *out)
 {

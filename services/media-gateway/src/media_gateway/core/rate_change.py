@@ -1,6 +1,6 @@
-"""From one rate to another while the sound flows: the compiled resampler where it was built, numpy's otherwise.
+"""Streaming change of the sample rate: the compiled resampler if it was built, else the one with numpy.
 
-They sound the same; the compiled one costs less.
+Both sound the same; the compiled one needs less CPU.
 """
 
 from __future__ import annotations
@@ -12,30 +12,30 @@ from media_gateway.core.resampler import Resampler
 
 
 class RateChange(Protocol):
-    """PCM in, PCM out; whole samples, any length."""
+    """Input and output are PCM of any length, whole samples."""
 
     @property
     def delay_ms(self) -> float:
-        """How much later sound comes out than it went in."""
+        """Delay of the output."""
 
     def feed(self, pcm: bytes) -> bytes: ...
 
     def feed_message(self, message: memoryview) -> bytes | None:
-        """The result of `feed` for an ACS message that is a plain frame of 20 ms, decoded in the same step. None:
-        nothing was fed, and `acs_media` has to decode the message. Always None without the compiled resampler.
+        """Decode and feed an ACS message that is a plain frame of 20 ms. None: nothing was fed, and `acs_media` has to
+        decode the message. Always None without the compiled resampler.
         """
 
     def flush(self) -> bytes:
-        """The rest of the audio, which the delay held back. The next sound starts from silence."""
+        """The rest of the audio, which is still in the delay line. Further audio starts from silence."""
 
     def reset(self) -> None:
-        """Discard the audio that was fed: none of it is heard in later output."""
+        """Discard the audio in the delay line."""
 
 
 def _fastest() -> Callable[[int, int], RateChange]:
     try:
         from media_gateway.core.compiled_resampler import CompiledResampler
-    except ModuleNotFoundError:  # installed without a C compiler; a broken one is an ImportError and is seen
+    except ModuleNotFoundError:  # installed without a C compiler; a broken build raises ImportError
         return Resampler
     return CompiledResampler
 

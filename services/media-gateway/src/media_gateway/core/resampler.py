@@ -1,7 +1,7 @@
-"""Changing the rate, with numpy, between phone (16 kHz) and voice (24 kHz) while the sound flows.
+"""Streaming resampler between phone (16 kHz) and voice (24 kHz), with numpy.
 
 One linear-phase low-pass at 48 kHz, the lowest common rate, serves both directions: insert zeros up to 48 kHz, filter,
-keep every second or third sample. Only the products that matter are computed, as one matrix product for a whole block:
+keep every second or third sample. Only the nonzero products are computed, as one matrix product for a whole block:
 row by row a window of input samples times a banded matrix of filter taps gives the next outputs.
 
 The filter passes up to 6.5 kHz and stops from 8 kHz on, where both rates' mirror bands begin; the transition fits the
@@ -29,30 +29,30 @@ PASS_HZ: Final = 6_500
 STOP_HZ: Final = 8_000
 _PERIODS_PER_ROW: Final = 8
 _ROWS_PER_PRODUCT: Final = 64
-"""Keeps each product so small that a threaded BLAS computes it in the calling thread."""
+"""Small enough that a threaded BLAS computes each product in the calling thread."""
 _PCM: Final = np.dtype("<i2")
 _HIGHEST: Final = np.float32(32_767)
 _LOWEST: Final = np.float32(-32_768)
 
 
 class Polyphase(NamedTuple):
-    """The filter of one direction, period by period: the shortest time that is whole in both rates."""
+    """The filter of one direction. A period is the shortest time with whole samples in both rates."""
 
     up: int
     down: int
-    """Samples of a period, out and in."""
+    """Output and input samples of a period."""
     past: int
-    """Periods that the filter still sees."""
+    """Past periods within the reach of the filter."""
     tail_in: int
-    """Samples of silence that bring out what the delay holds back."""
+    """Samples of silence that flush the delay line."""
     taps: bytes
-    """float32 [up][down][past + 1]: for each output of a period, for each place in a period, the oldest first."""
+    """float32 [up][down][past + 1]: by output of a period, by input position in a period, the oldest period first."""
 
 
 class Resampler:
-    """One direction of one call. Output depends on the samples alone, never on how they were cut into blocks.
+    """One direction of a call. The output does not depend on the lengths of the input blocks.
 
-    Not for several threads: all resamplers of a direction share their working memory.
+    Not thread-safe: all resamplers of a direction share working memory.
     """
 
     def __init__(self, from_hz: int, to_hz: int) -> None:
@@ -65,7 +65,7 @@ class Resampler:
 
     def reset(self) -> None:
         self._kept: Floats = np.zeros(self._past, np.float32)
-        """The past that the filter still needs, then samples too few for a whole step."""
+        """Past samples that the filter needs, then samples that are fewer than a step."""
 
     def feed(self, pcm: bytes) -> bytes:
         if len(pcm) == self._frame.pcm_bytes and len(self._kept) == self._past:
@@ -77,7 +77,7 @@ class Resampler:
         return b"".join(self._feed(np.frombuffer(piece, _PCM)) for piece in pieces)
 
     def feed_message(self, message: memoryview) -> bytes | None:
-        """See `RateChange`: messages are `acs_media`'s."""
+        """See `RateChange`."""
         return None
 
     def flush(self) -> bytes:
@@ -103,7 +103,7 @@ class Resampler:
 
 
 class _FrameWork:
-    """The same for one whole frame after whole frames: as nearly all audio comes, in memory that is there already."""
+    """The same for a stream of whole frames, as nearly all audio is, in preallocated memory."""
 
     def __init__(self, from_hz: int, to_hz: int) -> None:
         step_out, step_in = _ratio(from_hz, to_hz)
@@ -119,7 +119,7 @@ class _FrameWork:
         self._out: Floats = np.zeros((rows, _PERIODS_PER_ROW * step_out), np.float32)
 
     def resample(self, pcm: bytes, kept: Floats) -> bytes:
-        """`kept` is the past before the frame, and afterwards the one before the next."""
+        """`kept`: past samples before this frame; contains those of the next frame afterwards."""
         self._before[:] = kept
         self._frame[:] = np.frombuffer(pcm, _PCM)
         kept[:] = self._after
@@ -134,7 +134,7 @@ def _frame_work(from_hz: int, to_hz: int) -> _FrameWork:
 
 
 def _windows(buffer: Floats, rows: int, width: int, hop: int) -> Floats:
-    """Rows of `width` samples that begin `hop` samples apart."""
+    """Overlapping rows of `width` samples, `hop` samples apart."""
     item = buffer.itemsize
     return np.ndarray((rows, width), np.float32, buffer.data, strides=(hop * item, item))
 
@@ -142,7 +142,7 @@ def _windows(buffer: Floats, rows: int, width: int, hop: int) -> Floats:
 def _pcm(out: Floats) -> bytes:
     """Rounded and clipped in place."""
     np.rint(out, out=out)
-    out.clip(_LOWEST, _HIGHEST, out=out)  # less than half the price of `np.clip`
+    out.clip(_LOWEST, _HIGHEST, out=out)  # half the time of `np.clip`
     pcm: bytes = out.astype(_PCM).tobytes()
     return pcm
 
@@ -150,7 +150,9 @@ def _pcm(out: Floats) -> bytes:
 def _ratio(from_hz: int, to_hz: int) -> tuple[int, int]:
     """(up, down): `down` samples at `from_hz` last as long as `up` at `to_hz`."""
     if COMMON_RATE_HZ % from_hz or COMMON_RATE_HZ % to_hz or min(from_hz, to_hz) < 2 * STOP_HZ:
-        raise ValueError(f"no conversion from {from_hz} to {to_hz} Hz")
+        raise ValueError(
+            f"unsupported conversion from {from_hz} to {to_hz} Hz; both must divide 48 kHz and be at least 16 kHz"
+        )
     shared = math.gcd(from_hz, to_hz)
     return to_hz // shared, from_hz // shared
 
@@ -161,7 +163,7 @@ def _tail_in(up: int) -> int:
 
 @lru_cache
 def low_pass() -> NDArray[np.float64]:
-    """The taps at 48 kHz, with a gain of 1: a windowed sinc, Kaiser's window and formulas."""
+    """The taps at 48 kHz with a gain of 1: a sinc with a Kaiser window."""
     width = 2 * math.pi * (STOP_HZ - PASS_HZ) / COMMON_RATE_HZ
     attenuation_db = 7.95 + 2.285 * width * (TAPS - 1)
     beta = 0.1102 * (attenuation_db - 8.7)
@@ -190,7 +192,7 @@ def _matrix(up: int, down: int) -> tuple[Floats, int]:
 
 @lru_cache
 def polyphase_of(from_hz: int, to_hz: int) -> Polyphase:
-    """The first outputs of `_matrix` in the order in which compiled code goes through them; one copy for all calls."""
+    """The first outputs of `_matrix` in the order of the compiled resampler; one copy for all calls."""
     up, down = _ratio(from_hz, to_hz)
     matrix, past = _matrix(up, down)
     window = matrix[: past + down, :up].reshape(past // down + 1, down, up)

@@ -11,17 +11,17 @@ from bridge_common.wire.entries import Ended
 ABRUPT: Final = 1006
 """The connection ended without a close frame (RFC 6455, section 7.4)."""
 _ANOTHER_LOSS_S: Final = 1.0
-"""A report after a longer pause is about another loss."""
+"""After a longer pause, a report counts as a new loss."""
 
 
 class SessionState(Enum):
     OPENING = "opening"
-    """The session has the call; the rate of its audio is not known."""
+    """Attached to the call; the sample rate is not known yet."""
     STREAMING = "streaming"
     CLOSING = "closing"
-    """The reason is known. Nothing is read from the socket; the call's streams are still attached."""
+    """The session ends. Nothing is read from the socket; the streams of the call are still attached."""
     CLOSED = "closed"
-    """The call's streams belong to others. The socket is closed as soon as the caller has heard everything."""
+    """The streams of the call are released. The socket is closed when the caller has heard the apology, if any."""
 
 
 class SessionEvent(Enum):
@@ -40,12 +40,12 @@ TRANSITIONS: Final = {
     (_S, SessionEvent.DETACHED): _X,
     (_C, SessionEvent.DETACHED): _X,
 }
-"""An event that is not listed changes nothing: the first reason to end counts."""
+"""Other events change nothing, so the first reason to end is kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class SessionEnding:
-    """Why a session ends: the close code, and whether the call goes on and has lost its media."""
+    """Close code and reason of a session. `lost`: the call continues and has lost its media."""
 
     code: int = ABRUPT
     reason: str = ""
@@ -55,13 +55,13 @@ class SessionEnding:
 
 
 class MissingStream:
-    """Reports of Redis that the call's stream is missing: its relay will write the call again, or the call is over."""
+    """How long Redis has reported the stream of a call as missing. The relay restores the call unless it is over."""
 
     def __init__(self) -> None:
         self._since = self._seen_at = float("-inf")
 
     def seen(self, now: float) -> float:
-        """For how long the stream has been missing; 0 at the first report."""
+        """Seconds since the first report of this loss."""
         if now - self._seen_at > _ANOTHER_LOSS_S:
             self._since = now
         self._seen_at = now

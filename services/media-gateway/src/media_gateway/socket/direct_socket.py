@@ -1,4 +1,4 @@
-"""A media socket on picows: whole messages in by callback, frames out without await, and an orderly end."""
+"""A media socket on picows: whole messages by callback, sending without await, and an orderly end."""
 
 from __future__ import annotations
 
@@ -13,108 +13,71 @@ from bridge_common.observability.telemetry import CONNECTIONS_DROPPED
 from media_gateway.socket.frame_socket import (
     ABRUPT,
     NO_STATUS,
-    NORMAL,
+    OPEN_STATES,
     PROTOCOL,
     TOO_BIG,
     WRITE_HIGH_BYTES,
-    Receiver,
-    close_reason,
+    FrameSocket,
+    SocketState,
 )
 
 LARGEST_MESSAGE_BYTES: Final = 256 * 1024
-"""Above what the media codec takes: a message too large for it is dropped and counted there, not a lost call."""
-CLOSE_S: Final = 1.0
-"""Time for the peer to answer a close frame."""
+"""Above the limit of the media codec: a message that is too large for it is dropped there, and the call continues."""
 CLOSING_FRAMES: Final = 64
-"""Frames that are read for the peer's close frame after ours: more than ACS sends within `CLOSE_S`."""
+"""Frames that are read after our close frame to find the peer's: more than ACS sends within `close_s`."""
 EARLY_FRAMES: Final = 64
 """Frames that may arrive together with the request. ACS sends one message and then audio every 20 ms."""
 
 _TEXT: Final = WSMsgType.TEXT
 
 
-class DirectSocket(WSListener):
-    """A `FrameSocket`, from the moment when the handshake is complete.
+class DirectSocket(FrameSocket, WSListener):
+    """Used from the moment when the handshake is complete. `close_s`: time for the peer to answer a close frame.
 
-    A peer that is not listened to (before `listen`, after `stop` and `close`) cannot cause work: reading is paused, and
-    a peer that continues to send after our close frame is disconnected.
+    A peer cannot cause work while nobody listens (before `listen`, after `stop` and `close`): reading is paused, and a
+    peer that continues to send after our close frame is disconnected.
     """
 
-    def __init__(self, on_trusted: Callable[[WSTransport], None]) -> None:
+    def __init__(self, on_trusted: Callable[[WSTransport], None], close_s: float) -> None:
+        super().__init__()
         self._on_trusted = on_trusted
+        self._close_s = close_s
         self._transport: WSTransport | None = None
-        self._receiver: Receiver | None = None
-        self._hearing: Receiver | None = None
-        """The receiver while messages are delivered to it."""
         self._unheard = 0
         """Frames that arrived while nobody listened."""
-        self._early: list[tuple[bool, bytes]] = []
-        """Messages that arrived with the request, and whether each is text; no more than one read's worth."""
         self._parts: list[bytes] = []
         self._parts_bytes = 0
         self._parts_are_text = False
-        self._paused = False
-        self._closing = False
-        self._end_code: int | None = None
-        """How it ended, once that is known."""
         self._deadline: asyncio.TimerHandle | None = None
 
-    def listen(self, receiver: Receiver) -> None:
-        """From now on everything goes to `receiver`, what came before first. Also ends a `stop`."""
-        self._receiver = receiver
-        if not self._closing:
-            self._hearing = receiver
-        early, self._early = self._early, []
-        for is_text, message in early:
-            self._deliver(is_text, message)
-        if self._end_code is not None:
-            receiver.closed(self._end_code)
-        elif self._transport is not None and (self._hearing is not None or self._closing):
-            self._transport.underlying_transport.resume_reading()
-
     def trust(self) -> None:
-        """The peer has proved that it may be here; it no longer counts as a pending connection."""
         if self._transport is not None:
             self._on_trusted(self._transport)
 
     def stop(self) -> None:
-        """Deliver no more messages. The socket stays open for sending; its end is still reported to the receiver."""
-        self._hearing = None
+        super().stop()
         self._parts.clear()
-        if self._transport is not None and not self._closing and self._end_code is None:
-            self._transport.underlying_transport.pause_reading()
 
     def send(self, message: bytes) -> None:
-        """A text message in UTF-8, straight to the connection. After the end it goes nowhere."""
         if self._transport is not None:
             self._transport.send(_TEXT, message)
-
-    def close(self, code: int = NORMAL, reason: str = "") -> None:
-        """Send a close frame; the connection ends when the peer has answered it, at the latest after `CLOSE_S` or
-        `CLOSING_FRAMES`. The first call counts.
-        """
-        if self._closing or self._end_code is not None or self._transport is None:
-            return
-        self._closing, self._hearing, self._unheard = True, None, 0
-        # The type is an enumeration that takes any number.
-        self._transport.send_close(code, close_reason(reason))  # type: ignore[arg-type]
-        self._transport.underlying_transport.resume_reading()
-        self._drop_later()
-
-    # -- for a route that uses ASGI messages
-    @property
-    def is_paused(self) -> bool:
-        return self._paused
 
     def send_binary(self, message: bytes) -> None:
         if self._transport is not None:
             self._transport.send(WSMsgType.BINARY, message)
 
     def read(self, reads: bool) -> None:
-        """Unlike `stop`, without losing the frames that have been read already."""
-        if self._transport is not None and not self._closing and self._end_code is None:
+        if self._transport is not None and self._state is not SocketState.CLOSED:
             transport = self._transport.underlying_transport
             (transport.resume_reading if reads else transport.pause_reading)()
+
+    def _send_close(self, code: int, reason: str) -> None:
+        """Also ends the connection after `CLOSING_FRAMES` without an answer."""
+        if self._transport is not None:
+            self._unheard = 0
+            # The type is an enumeration that accepts any number.
+            self._transport.send_close(code, reason)  # type: ignore[arg-type]
+            self._drop_later()
 
     # -- picows
     def on_ws_connected(self, transport: WSTransport) -> None:
@@ -141,41 +104,41 @@ class DirectSocket(WSListener):
         self._ended(_code_of(transport))
 
     def pause_writing(self) -> None:
-        self._tell_paused(True)
+        self._report_paused(True)
 
     def resume_writing(self) -> None:
-        self._tell_paused(False)
+        self._report_paused(False)
 
-    # -- frames other than a whole text message
+    # -- frames other than whole text messages
     def _uncommon(self, transport: WSTransport, frame: WSFrame) -> None:
         if self._hearing is None and self._is_ignored(frame):
             return
         if frame.rsv1 or frame.rsv2 or frame.rsv3:
-            self.close(PROTOCOL, "no extension was agreed")
+            self.close(PROTOCOL, "a reserved bit is set, but no extension was negotiated")
             return
         match frame.msg_type:
             case WSMsgType.CLOSE:
                 self._answer_close(transport, frame)
                 return
             case WSMsgType.PING:
-                if not self._paused:  # else a peer that pings and does not read would fill the memory
+                if not self._is_paused:  # else a peer that pings and does not read would fill the memory
                     transport.send_pong(frame.get_payload_as_bytes())
             case WSMsgType.PONG:
                 pass
             case _:
                 self._assemble(frame)
                 if frame.fin:
-                    return  # the message was counted by its receiver
+                    return  # the receiver has counted the message
         if self._hearing is not None:
             self._hearing.overhead()
 
     def _is_ignored(self, frame: WSFrame) -> bool:
-        """Whether a frame that nobody listens to needs no further look. Too many of them cut the peer off."""
+        """Whether to skip a frame that arrives while nobody listens. Too many of them disconnect the peer."""
         self._unheard += 1
-        is_early = self._receiver is None and not self._closing
+        is_early = self._state is SocketState.UNHEARD
         limit = EARLY_FRAMES if is_early else CLOSING_FRAMES
         if self._unheard > limit:
-            if self._unheard == limit + 1 and (is_early or self._closing):
+            if self._unheard == limit + 1 and self._state is not SocketState.STOPPED:
                 self._drop("frames")
             return True
         return not is_early and frame.msg_type is not WSMsgType.CLOSE
@@ -198,37 +161,20 @@ class DirectSocket(WSListener):
             self._parts.clear()
             self._deliver(self._parts_are_text, message)
 
-    def _deliver(self, is_text: bool, message: bytes) -> None:
-        if self._receiver is None:
-            self._early.append((is_text, message))
-        elif self._hearing is None:
-            return
-        elif is_text:
-            self._hearing.text(memoryview(message))
-        else:
-            self._hearing.binary(memoryview(message))
-
     def _answer_close(self, transport: WSTransport, frame: WSFrame) -> None:
         """After both close frames the server ends the connection, no matter which side began (RFC 6455, 7.1.1)."""
-        if not self._closing:
-            self._closing, self._hearing = True, None
+        if self._state in OPEN_STATES:
             code = frame.get_close_code()
-            self._ended(_code_of(transport))  # first, so that a peer that sees our answer may come again
+            self._ended(_code_of(transport))  # first, because a peer that has our answer may reconnect
             transport.send_close(WSCloseCode.OK if code is WSCloseCode.NO_INFO else code)
             self._drop_later()
         transport.disconnect()
 
-    def _ended(self, code: int) -> None:
-        if self._end_code is None:
-            self._end_code = code
-            if self._receiver is not None:
-                self._receiver.closed(code)
-
     def _drop_later(self) -> None:
-        self._deadline = asyncio.get_running_loop().call_later(CLOSE_S, self._abort)
+        self._deadline = asyncio.get_running_loop().call_later(self._close_s, self._abort)
 
     def _drop(self, why: str) -> None:
-        """End the connection at once, without a word to the peer."""
+        """End the connection at once, without a close frame."""
         CONNECTIONS_DROPPED.labels(why).inc()
         self._abort()
 
@@ -236,18 +182,13 @@ class DirectSocket(WSListener):
         if self._transport is not None:
             self._transport.disconnect(graceful=False)
 
-    def _tell_paused(self, paused: bool) -> None:
-        self._paused = paused
-        if self._receiver is not None:
-            self._receiver.paused(paused)
-
 
 def _code_of(transport: WSTransport) -> int:
-    """The peer's code counts before ours; picows closes by itself what breaks the protocol."""
+    """The peer's code takes precedence over ours. picows itself closes a connection that breaks the protocol."""
     handshake: WSCloseHandshake | None = transport.close_handshake
     if handshake is None:
         return ABRUPT
-    told: WSCloseInfo | None = handshake.recv or handshake.sent
-    if told is None:
+    info: WSCloseInfo | None = handshake.recv or handshake.sent
+    if info is None:
         return ABRUPT
-    return NO_STATUS if told.code is WSCloseCode.NO_INFO else int(told.code.value)
+    return NO_STATUS if info.code is WSCloseCode.NO_INFO else int(info.code.value)

@@ -1,7 +1,8 @@
-"""AI → caller: entries of the call's downlink stream become messages to ACS at the pace of the playout."""
+"""AI → caller: entries of the downlink stream become messages to ACS, paced by the playout."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from typing import Final
 
@@ -13,14 +14,46 @@ from media_gateway.core.acs_media import STOP_AUDIO, encode_audio
 from media_gateway.core.playout import Playout, Report
 from media_gateway.core.rate_change import RateChange, rate_change
 from media_gateway.settings import GatewaySettings
-from media_gateway.socket.send_buffer import SendBuffer
 from media_gateway.ticker import Ticker
 
 WAIT_ITEM: Final = "wait"
 
 
+class SendBuffer:
+    """Messages for one media socket: written at once, or buffered while its peer does not read. `put` never blocks.
+
+    `on_overfull` is called when more than `limit` messages wait.
+    """
+
+    def __init__(self, write: Callable[[bytes], None], on_overfull: Callable[[], None], limit: int) -> None:
+        self._write = write
+        self._on_overfull = on_overfull
+        self._limit = limit
+        self._paused = False
+        self._waiting: deque[bytes] = deque()
+
+    def put(self, message: bytes) -> None:
+        if not self._paused:
+            self._write(message)
+            return
+        self._waiting.append(message)
+        if len(self._waiting) > self._limit:
+            self._on_overfull()
+
+    def put_instead(self, message: bytes) -> None:
+        """Send this next and drop the messages that wait."""
+        self._waiting.clear()
+        self.put(message)
+
+    def paused(self, paused: bool) -> None:
+        """The peer does not read, or does again."""
+        self._paused = paused
+        while self._waiting and not self._paused:
+            self._write(self._waiting.popleft())
+
+
 class DownlinkPlayout:
-    """One media socket's share of the downlink. `take` is the sink of the stream; the ticker calls when more is due."""
+    """The downlink of one media socket. `take` gets the entries of the stream; the ticker calls when audio is due."""
 
     def __init__(
         self,
@@ -29,7 +62,7 @@ class DownlinkPlayout:
         *,
         clock: Callable[[], float],
         ticker: Ticker,
-        outbox: SendBuffer,
+        buffer: SendBuffer,
         report: Callable[[Report], None],
         on_stopped: Callable[[Clear], None],
         on_ended: Callable[[Ended], None],
@@ -44,12 +77,12 @@ class DownlinkPlayout:
         )
         self._clock = clock
         self._ticker = ticker
-        self._outbox = outbox
+        self._buffer = buffer
         self._report = report
         self._on_stopped = on_stopped
         self._on_ended = on_ended
         self._holds = False
-        """The relay wants the hold tone."""
+        """The relay has switched the hold tone on."""
         self._alone = False
         self._wait_phrase = wait_phrase
         self._phrases = 0
@@ -83,7 +116,7 @@ class DownlinkPlayout:
         self.tick(self._clock())
 
     def _ask_to_wait(self) -> None:
-        """Unless audio is still to be played. The phrase is an item of its own, unknown to the relay."""
+        """Play the wait phrase unless audio is waiting. It is an item of its own, which the relay does not know."""
         if self._wait_phrase and not self._playout.waiting_bytes:
             self._phrases += 1
             item_id = f"{WAIT_ITEM}-{self._phrases}"
@@ -91,42 +124,42 @@ class DownlinkPlayout:
             self._playout.end(item_id)
 
     def tick(self, now: float) -> None:
-        """Send what is due and report what was heard."""
+        """Send the audio that is due and report what was heard."""
         due = self._playout.due(now)
         for chunk in due.chunks:
             pcm = self._rate.feed(chunk.pcm24k)
             if chunk.final:
                 pcm += self._rate.flush()
             if pcm:
-                self._outbox.put(encode_audio(pcm))
+                self._buffer.put(encode_audio(pcm))
                 metrics.FRAMES.sent += 1
         for report in due.reports:
             self._report(report)
         if self._playout.totals.gaps:
-            self._tell_gaps()
+            self._count_gaps()
         self._ticker.wake(self, self._playout.next_at())
 
     def alone(self, alone: bool) -> None:
-        """Whether no relay drives the call: then nobody else lets the caller hear that the line lives."""
+        """Whether no relay drives the call: then the gateway plays the hold tone."""
         if alone is not self._alone:
             self._alone = alone
             self._playout.hold(self._holds or alone)
             self.tick(self._clock())
 
     def clear(self, item_id: str) -> None:
-        """Silence at once: what ACS holds, what waits for the socket, what waits here, what the resampler held back."""
-        self._outbox.put_instead(STOP_AUDIO)
+        """Stop the audio at once: at ACS, in the send buffer, in the playout and in the resampler."""
+        self._buffer.put_instead(STOP_AUDIO)
         metrics.CLEARS.inc()
         self._rate.reset()
         self.give_up(item_id)
 
     def give_up(self, item_id: str = "") -> None:
-        """Report how much was heard of each item; the rest will not be played by this socket."""
+        """Report how much of each item was heard; the rest is dropped."""
         self._ticker.wake(self, None)
         for report in self._playout.clear(item_id, self._clock()):
             self._report(report)
 
-    def _tell_gaps(self) -> None:
+    def _count_gaps(self) -> None:
         gaps = self._playout.totals.gaps
         for gap_s in gaps:
             metrics.GAPS.labels("out").observe(gap_s)

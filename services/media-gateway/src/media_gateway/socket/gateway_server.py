@@ -1,4 +1,4 @@
-"""The gateway's port: uvicorn, with connections that are read in small pieces and frames that are parsed in C."""
+"""The gateway's port: uvicorn with small reads and a WebSocket protocol that parses frames in C."""
 
 from __future__ import annotations
 
@@ -10,36 +10,27 @@ from typing import Final
 
 import aiofastnet
 
-from bridge_common.service.http_connection import HttpConnection
+from bridge_common.service.http_connection import HttpConnection, HttpTiming
 from bridge_common.service.settings import ServiceSettings
 from bridge_common.service.web_server import ProtocolFactory, ServerOptions, Web, WebServer
 from media_gateway.socket.picows_protocol import picows_protocol
+from media_gateway.socket_context import SocketLimits
 
-# Not Final where a test lowers it.
-HEAD_S = 4.0
-"""Time for a request head to arrive whole. ACS gives up on a handshake after about a second."""
-SEND_BUFFER_BYTES = 128 * 1024
-"""The kernel's send buffer of each socket: seconds of audio. Its default would hide for minutes that a peer does not
-read."""
 RECEIVE_BUFFER_BYTES: Final = 128 * 1024
-"""The kernel's receive buffer of each socket. It limits the memory that a flood takes."""
+"""Kernel's receive buffer of each socket. It limits the memory that a flood can use."""
 READ_BYTES: Final = 8192
-"""Limit for a request and the frames that arrive with it: no more is read before the route has decided."""
+"""Limit for a request and the frames that arrive with it: no more is read before the route has accepted it."""
 _BACKLOG: Final = 2048
-"""Connections that wait in the kernel until they are accepted."""
+"""Connections that may wait in the kernel."""
 _ACCEPTS_AT_ONCE: Final = 4
-"""Between two looks at the sockets of running calls."""
+"""Connections accepted in one iteration of the event loop, so that running calls are not delayed."""
 
 _read_buffer: Final = memoryview(bytearray(READ_BYTES))
-"""One for all connections: it is emptied before the next one reads."""
+"""Shared by all connections: each one consumes its data before the next one reads."""
 
 
 class GatewayConnection(HttpConnection):
     """For transports of aiofastnet, which otherwise read up to 256 KB at once."""
-
-    @property
-    def head_s(self) -> float:
-        return HEAD_S
 
     def is_buffered_protocol(self) -> bool:
         return True
@@ -56,15 +47,18 @@ def gateway_server(
     settings: ServiceSettings,
     *,
     ws: str = "",
+    limits: SocketLimits | None = None,
     tls: ssl.SSLContext | None = None,
     readiness: Callable[[], Mapping[str, object]] = dict,
 ) -> WebServer:
-    """`ws`: a WebSocket implementation of uvicorn in place of our own."""
+    """`ws`: a WebSocket implementation of uvicorn instead of our own."""
+    limits = limits or SocketLimits()
     options = ServerOptions(
-        ws=lambda pending: ws or picows_protocol(pending),
+        ws=lambda pending: ws or picows_protocol(pending, limits.close_s),
         connection=GatewayConnection,
+        timing=HttpTiming(head_s=limits.head_s),
         receive_buffer_bytes=RECEIVE_BUFFER_BYTES,
-        send_buffer_bytes=SEND_BUFFER_BYTES,
+        send_buffer_bytes=limits.send_buffer_bytes,
         listen=_listen,
         tls=tls,
         readiness=readiness,
@@ -79,7 +73,7 @@ async def _listen(
         asyncio.get_running_loop(),
         new_connection,
         sock=bound,
-        backlog=_ACCEPTS_AT_ONCE - 1,  # it accepts one more than this at once
+        backlog=_ACCEPTS_AT_ONCE - 1,  # aiofastnet accepts one more than this at once
         ssl=tls,
     )
     bound.listen(_BACKLOG)

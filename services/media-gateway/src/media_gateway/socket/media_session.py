@@ -1,4 +1,4 @@
-"""One media socket of one call, from the moment it has the right to speak for the call until it is closed."""
+"""One media socket of a call, from the moment it is attached to the call until it is closed."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from bridge_common.wire.entries import Ended, HangUp, InboxEntry, MediaLost, Med
 from media_gateway.core.session_state import ABRUPT, TRANSITIONS, SessionEnding, SessionEvent, SessionState
 from media_gateway.socket.acs_receiver import POLICY, AcsReceiver
 from media_gateway.socket.call_streams import CallStreams
+from media_gateway.socket.downlink_playout import SendBuffer
 from media_gateway.socket.frame_socket import INTERNAL, NO_STATUS, FrameSocket
 from media_gateway.socket.media_trace import MediaTrace
-from media_gateway.socket.send_buffer import SendBuffer
-from media_gateway.socket.teardown import APOLOGY, TAKEN_OVER, apologize, call_over, known_ending, tell
+from media_gateway.socket.teardown import APOLOGY, TAKEN_OVER, apologize, call_over, known_ending, notify
 from media_gateway.socket_context import SocketContext
 
 log = logging.getLogger(__name__)
 
 
 class MediaSession:
-    """Everything but `run` returns at once; whatever ends the session calls `end`, and the first reason counts."""
+    """All methods but `run` return at once. The first call of `end` determines the close code and reason."""
 
-    def __init__(self, socket: FrameSocket, grant: MediaGrant, around: SocketContext) -> None:
+    def __init__(self, socket: FrameSocket, grant: MediaGrant, context: SocketContext) -> None:
         self.call_id = grant.record.call_id
         self.epoch = grant.epoch
         self._caller = grant.record.caller
@@ -34,20 +34,20 @@ class MediaSession:
         self._gone = asyncio.Event()
         """The peer has closed."""
         self._socket = socket
-        self._around = around
+        self._context = context
         self._clock = asyncio.get_running_loop().time
-        self._buffer = SendBuffer(socket.send, lambda: self.end(POLICY, "does not read"))
+        self._buffer = SendBuffer(socket.send, self._overfull, context.limits.waiting_messages)
         self._trace = MediaTrace(grant)
         self._streams = CallStreams(
-            grant, around, self._clock, self._buffer, self._trace, self._fenced, self._call_ended
+            grant, context, self._clock, self._buffer, self._trace, self._fenced, self._call_ended
         )
         self._receiver = AcsReceiver(
-            self, socket, self._streams.outlet, around.settings, self._caller, self.call_id, self._clock
+            self, socket, self._streams.outlet, context, self._caller, self.call_id, self._clock
         )
 
     @property
     def waiting_s(self) -> float:
-        """Audio that waits to be played."""
+        """Seconds of audio that wait to be played."""
         downlink = self._streams.downlink
         return 0.0 if downlink is None else downlink.waiting_s
 
@@ -55,7 +55,7 @@ class MediaSession:
         """Carry the call's audio until the socket ends."""
         attached = fields(call_id=self.call_id, epoch=self.epoch, caller=phone(self._caller))
         log.info("media socket attached", extra=attached)
-        reported = self._tell(MediaOpen(self.call_id, self.epoch))
+        reported = self._notify(MediaOpen(self.call_id, self.epoch))
         await afterwards(beside(self._carry(), reported), self._leave)
 
     # -- events
@@ -71,17 +71,17 @@ class MediaSession:
         if self._streams.downlink is not None and self._state is not SessionState.CLOSED:
             self._streams.downlink.alone(alone)
 
-    def stamp(self) -> None:
-        """To be called twice a second: shows the relay the latency of our entries, and that the gateway is alive."""
-        if self._state is not SessionState.CLOSED and self._receiver.stamp_due(self._clock()):
-            self._streams.stamp()
+    def probe(self) -> None:
+        """Write a latency probe if one is due. Call it twice a second. It shows the relay that the gateway is alive."""
+        if self._state is not SessionState.CLOSED and self._receiver.probe_due(self._clock()):
+            self._streams.send_probe()
 
     def tick(self, now: float) -> None:
-        """Checks whether the peer still sends; due when it could have been silent for too long."""
+        """Check whether the peer has been silent for too long. Called when that is possible."""
         if now >= self._receiver.silent_until:
-            self.end(POLICY, "nothing was sent for too long")
+            self.end(POLICY, "ACS has sent nothing for too long")
         elif self._state is not SessionState.CLOSED:
-            self._around.ticker.wake(self, self._receiver.silent_until)
+            self._context.ticker.wake(self, self._receiver.silent_until)
 
     def end(self, code: int, reason: str, *, lost: bool = True) -> None:
         self._end(SessionEnding(code, reason, lost))
@@ -90,6 +90,9 @@ class MediaSession:
         self._gone.set()
         self.end(ABRUPT if code == NO_STATUS else code, "closed by ACS")
         self._detach()
+
+    def _overfull(self) -> None:
+        self.end(POLICY, "ACS does not read its messages")
 
     def displace(self) -> None:
         self._fenced()
@@ -103,7 +106,7 @@ class MediaSession:
 
     # -- states
     def _apply(self, event: SessionEvent) -> bool:
-        """The only place that sets the state. Whether it changed."""
+        """The only place that sets the state. Returns whether it changed."""
         to = TRANSITIONS.get((self._state, event))
         if to is None:
             return False
@@ -125,25 +128,25 @@ class MediaSession:
     def _detach(self) -> None:
         """Release the call's streams."""
         if self._apply(SessionEvent.DETACHED):
-            self._around.ticker.wake(self, None)
+            self._context.ticker.wake(self, None)
             self._streams.detach(self._ending.reason)
-            self._around.admission.leave(self.call_id, self)
+            self._context.admission.leave(self.call_id, self)
 
     async def _leave(self) -> None:
         """Close the socket, and notify call-control if the call has lost its media."""
         self._detach()
-        ending = await known_ending(self._around, self.call_id, self._ending)
+        ending = await known_ending(self._context, self.call_id, self._ending)
         if ending.ended is not None and ending.ended.apologize:
-            # Nobody else can speak to the caller any more.
-            if self._around.apology and self._streams.downlink is not None:
-                self._socket.listen(self._receiver)  # ACS keeps a socket only while its audio is read
+            # Without a relay, only the gateway can speak to the caller.
+            if self._context.apology and self._streams.downlink is not None:
+                self._socket.listen(self._receiver)  # ACS closes a socket whose audio is not read
                 log.info("apologizing to the caller", extra=fields(call_id=self.call_id))
-                await apologize(self._around, self._streams.new_downlink, self._gone)
-            await self._tell(HangUp(self.call_id, "media-gateway", APOLOGY))
+                await apologize(self._context, self._streams.new_downlink, self._gone)
+            await self._notify(HangUp(self.call_id, "media-gateway", APOLOGY))
         self._trace.closed(ending.code, ending.reason)
         self._socket.close(INTERNAL if ending.code == ABRUPT else ending.code, ending.reason)
         if ending.lost:
-            await self._tell(MediaLost(self.call_id, self.epoch, ending.code))
+            await self._notify(MediaLost(self.call_id, self.epoch, ending.code))
 
-    async def _tell(self, entry: InboxEntry) -> None:
-        await tell(self._around, self.call_id, entry)
+    async def _notify(self, entry: InboxEntry) -> None:
+        await notify(self._context, self.call_id, entry)

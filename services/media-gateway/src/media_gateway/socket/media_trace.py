@@ -27,24 +27,24 @@ class MediaTrace:
         metrics.ATTACHES.labels("again" if grant.record.media_seen else "first").inc()
 
     def opened(self, rate_hz: int) -> None:
-        """Audio may flow: the socket's set-up is over."""
-        self._tell("media set-up", {"rate_hz": rate_hz})
+        """The sample rate is known: the set-up of the socket is complete."""
+        self._report("media set-up", {"rate_hz": rate_hz})
 
     def stopped(self, clear: Clear) -> None:
-        """StopAudio has just left."""
+        """StopAudio has just been sent."""
         took_s = max(telemetry.now_us() - clear.at_us, 0) / 1_000_000 if clear.at_us else None
         if took_s is not None:
             metrics.BARGE_IN.observe(took_s)
-        log.debug("StopAudio to ACS", extra=fields(call_id=self._call_id, item_id=clear.item_id, took_s=took_s))
+        log.debug("StopAudio sent", extra=fields(call_id=self._call_id, item_id=clear.item_id, took_s=took_s))
         if self._traceparent and len(self._moments) < _MOST_MOMENTS:
             self._moments.append(Moment("StopAudio", tracing.now_ms(), {"item_id": clear.item_id}))
 
     def closed(self, code: int, reason: str) -> None:
         metrics.SOCKETS.labels(str(code)).inc()
         log.info("media socket closed", extra=fields(call_id=self._call_id, code=code, reason=reason))
-        self._tell("media socket", {"close_code": code, "close_reason": reason}, self._moments)
+        self._report("media socket", {"close_code": code, "close_reason": reason}, self._moments)
 
-    def _tell(self, name: str, about: dict[str, str | int], moments: list[Moment] | None = None) -> None:
+    def _report(self, name: str, about: dict[str, str | int], moments: list[Moment] | None = None) -> None:
         if self._traceparent:
             span = Span(
                 name=name,
@@ -53,4 +53,4 @@ class MediaTrace:
                 attributes={"call_id": self._call_id, "epoch": self._epoch, **about},
                 moments=moments or (),
             )
-            tracing.tell(self._traceparent, span)
+            tracing.export(self._traceparent, span)

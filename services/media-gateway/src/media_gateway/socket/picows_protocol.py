@@ -1,7 +1,7 @@
-"""A WebSocket protocol for uvicorn (`ws=`) whose frames are parsed in C, by picows.
+"""A WebSocket protocol for uvicorn (`ws=`) that parses frames in C, with picows.
 
-It speaks ASGI, so any application runs on it. A route that uses the extension `EXTENSION` gets its frames by callback
-instead, which takes no queue, no task and no wake-up for each of them.
+It implements ASGI, so any application runs on it. A route that uses the extension `EXTENSION` gets its frames by
+callback instead, without a queue, a task and a wake-up for each frame.
 """
 
 from __future__ import annotations
@@ -15,39 +15,45 @@ from urllib.parse import unquote
 
 from picows import WSAutoPingStrategy, WSUpgradeRequest, WSUpgradeResponse, WSUpgradeResponseWithListener
 from picows.picows import WSProtocol  # type: ignore[attr-defined]  # not in its stub
+from starlette.responses import Response
 from uvicorn import Config
 from uvicorn.protocols.utils import ClientDisconnected, get_local_addr, get_remote_addr, is_ssl
 from uvicorn.server import ServerState
 
-from bridge_common.service.error_body import FAILED, error_answer
+from bridge_common.service.http_responses import FAILED, error_response
 from bridge_common.service.pending_connections import PendingConnections, source_of
 from media_gateway.socket.asgi_messages import AsgiMessages
 from media_gateway.socket.direct_socket import LARGEST_MESSAGE_BYTES, DirectSocket
 from media_gateway.socket.frame_socket import ABRUPT, EXTENSION, GOING_AWAY, INTERNAL, NORMAL
-from media_gateway.socket.upgrade_request import UpgradeRequest, response, response_to
+from media_gateway.socket.upgrade_request import UpgradeRequest, encode_response
 
 log = logging.getLogger(__name__)
 
 READ_BYTES: Final = 4096
-"""First read of a socket: a few frames. picows doubles it when it was full."""
-_GOING_AWAY: Final = error_answer(503, "unavailable", "the service is shutting down")
-_FORBIDDEN: Final = error_answer(403, "forbidden", "the connection was refused")
+"""Size of the first read of a socket: a few frames. picows doubles it after a full read."""
+_GOING_AWAY: Final = error_response(503, "unavailable", "the service is shutting down")
+_FORBIDDEN: Final = error_response(403, "forbidden", "the connection was refused")
 
 
 class HandshakeState(Enum):
     CONNECTING = "connecting"
     RESPONDING = "responding"
-    """The application refuses the connection with an HTTP response of its own."""
+    """The application refuses the connection with its own HTTP response."""
     OPEN = "open"
     ENDED = "ended"
-    """There was an HTTP response other than 101, or the connection is lost."""
+    """An HTTP response other than 101 was sent, or the connection is lost."""
 
 
 class PicowsProtocol(WSProtocol):  # type: ignore[misc]  # untyped
-    """Counts as a pending connection until the route trusts the peer or the connection is lost."""
+    """Counts as a pending connection until the route calls `trust` or the connection is lost."""
 
     def __init__(
-        self, pending: PendingConnections, config: Config, server_state: ServerState, app_state: dict[str, Any]
+        self,
+        pending: PendingConnections,
+        close_s: float,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
     ) -> None:
         self._offer = _Offer()
         super().__init__(
@@ -56,13 +62,13 @@ class PicowsProtocol(WSProtocol):  # type: ignore[misc]  # untyped
             False,  # client side
             self._offer,
             _wire_log,
-            True,  # disconnect if a callback of ours fails
+            True,  # disconnect if one of our callbacks fails
             None,  # handshake timeout: the request is complete
-            False,  # pings of its own, idle and reply timeout, strategy
+            False,  # automatic pings, idle and reply timeout, strategy
             0,
             0,
             WSAutoPingStrategy.PING_WHEN_IDLE,
-            False,  # pongs of its own: they would fill the memory for a peer that pings and does not read
+            False,  # automatic pongs: they would fill the memory for a peer that pings and does not read
             LARGEST_MESSAGE_BYTES,
             None,  # headers: of a client
             READ_BYTES,
@@ -72,15 +78,15 @@ class PicowsProtocol(WSProtocol):  # type: ignore[misc]  # untyped
         self._server_state = server_state
         self._app_state = app_state
         self._state = HandshakeState.CONNECTING
-        self._socket = DirectSocket(pending.leave)
+        self._socket = DirectSocket(pending.leave, close_s)
         self._key: bytes | None = None
         """`Sec-WebSocket-Key` of the request; `None` until the request has arrived."""
         self._early = b""
         """Frames that arrived with the request."""
         self._is_announced = False
         self._messages: AsgiMessages | None = None
-        self._response: dict[str, Any] = {}
-        self._body = b""
+        self._denial = Response()
+        """The response of the application that refuses the connection."""
         self._lost = asyncio.Event()
 
     # -- of asyncio
@@ -98,14 +104,14 @@ class PicowsProtocol(WSProtocol):  # type: ignore[misc]  # untyped
         self._lost.set()
 
     def data_received(self, data: bytes) -> None:
-        """Called by uvicorn's HTTP protocol only: with the request, then with frames that arrived with it."""
+        """Called only by uvicorn's HTTP protocol: with the request, then with frames that arrived with it."""
         if self._key is not None:
             self._early += data
             return
         request = UpgradeRequest.parse(data)
         self._key = request.key
         if (refusal := request.refusal()) is not None:
-            self._respond(response_to(*refusal))
+            self._respond(refusal)
             return
         task = asyncio.create_task(self._run(self._scope(request)))
         self._server_state.tasks.add(task)
@@ -114,9 +120,9 @@ class PicowsProtocol(WSProtocol):  # type: ignore[misc]  # untyped
     # -- of uvicorn
     def shutdown(self) -> None:
         if self._state is HandshakeState.OPEN:
-            self._socket.close(GOING_AWAY, "the gateway is going away")
+            self._socket.close(GOING_AWAY, "the gateway is shutting down")
         else:
-            self._respond(response_to(_GOING_AWAY))
+            self._respond(_GOING_AWAY)
 
     # -- ASGI
     async def _run(self, scope: dict[str, Any]) -> None:
@@ -125,14 +131,14 @@ class PicowsProtocol(WSProtocol):  # type: ignore[misc]  # untyped
         except ClientDisconnected:
             pass
         except Exception:
-            # One socket's fault must not affect the others.
+            # A failure of one socket must not affect the others.
             log.exception("media socket failed")
             self._socket.close(INTERNAL)
         finally:
             if self._state is HandshakeState.OPEN:
                 self._socket.close(NORMAL)
             else:
-                self._respond(response_to(FAILED))
+                self._respond(FAILED)
 
     def _scope(self, request: UpgradeRequest) -> dict[str, Any]:
         config, transport = self._config, self.transport.underlying_transport
@@ -182,7 +188,7 @@ class PicowsProtocol(WSProtocol):  # type: ignore[misc]  # untyped
             headers.append(("Sec-WebSocket-Protocol", subprotocol))
         self._offer.accept(headers, self._socket)
         self._state = HandshakeState.OPEN
-        # For picows the handshake begins here.
+        # picows gets a request of its own, for which it sends the 101 response.
         self._feed(_PICOWS_REQUEST % self._key)
         early, self._early = self._early, b""
         self._feed(early)
@@ -197,27 +203,28 @@ class PicowsProtocol(WSProtocol):  # type: ignore[misc]  # untyped
         self._socket.close(message.get("code", NORMAL), message.get("reason") or "")
 
     def _deny(self, _: dict[str, Any]) -> None:
-        self._respond(response_to(_FORBIDDEN))
+        self._respond(_FORBIDDEN)
 
     def _begin_response(self, message: dict[str, Any]) -> None:
-        self._response = message
+        self._denial.status_code = message["status"]
+        self._denial.raw_headers = list(message.get("headers", ()))
         self._state = HandshakeState.RESPONDING
 
     def _continue_response(self, message: dict[str, Any]) -> None:
-        self._body += message.get("body", b"")
+        self._denial.body = bytes(self._denial.body) + message.get("body", b"")
         if not message.get("more_body", False):
-            self._respond(response(self._response["status"], self._response.get("headers", ()), self._body))
+            self._respond(self._denial)
 
     # -- bytes
-    def _respond(self, whole: bytes) -> None:
-        """The connection ends with this response."""
+    def _respond(self, response: Response) -> None:
+        """Send an HTTP response instead of 101 and close the connection."""
         if self._state in (HandshakeState.CONNECTING, HandshakeState.RESPONDING):
             self._state = HandshakeState.ENDED
-            self.transport.underlying_transport.write(whole)
+            self.transport.underlying_transport.write(encode_response(response))
             self.transport.underlying_transport.close()
 
     def _feed(self, data: bytes) -> None:
-        """As if picows had read it."""
+        """Pass data to picows as if it had read it."""
         view = memoryview(data)
         while view and not self.transport.underlying_transport.is_closing():
             room = self.get_buffer(-1)
@@ -242,7 +249,7 @@ _STEPS: Final[dict[tuple[HandshakeState, str], Callable[[PicowsProtocol, dict[st
 
 
 class _Offer:
-    """picows calls it for the response to a request. Not the protocol itself, which would then refer to itself."""
+    """picows calls it for the response to a request. Separate from the protocol, to avoid a reference cycle."""
 
     def __init__(self) -> None:
         self._response: WSUpgradeResponseWithListener | None = None
@@ -257,23 +264,23 @@ class _Offer:
 
 
 class _WireLog(logging.LoggerAdapter[logging.Logger]):
-    """picows creates a logger for each connection unless it is given something else than a logger."""
+    """picows creates a logger for each connection, unless it gets something other than a logger."""
 
 
 def _is_our_fault(record: logging.LogRecord) -> bool:
-    """Invalid frames are errors of the peer, and a flood of them must not become a flood of log lines."""
+    """Invalid frames are errors of the peer; a flood of them must not flood the log."""
     return not str(record.msg).startswith("WS parser error")
 
 
 _wire_log: Final = _WireLog(logging.getLogger(f"{__name__}.wire"), {})
-_wire_log.logger.setLevel(logging.ERROR)  # below that it logs every connection
+_wire_log.logger.setLevel(logging.ERROR)  # below this level it logs every connection
 _wire_log.logger.addFilter(_is_our_fault)
 
 
-def picows_protocol(pending: PendingConnections) -> Callable[..., PicowsProtocol]:
-    """For uvicorn's option `ws`: creates the WebSocket protocol of each connection."""
+def picows_protocol(pending: PendingConnections, close_s: float) -> Callable[..., PicowsProtocol]:
+    """Factory for uvicorn's option `ws`."""
 
     def make(config: Config, server_state: ServerState, app_state: dict[str, Any]) -> PicowsProtocol:
-        return PicowsProtocol(pending, config, server_state, app_state)
+        return PicowsProtocol(pending, close_s, config, server_state, app_state)
 
     return make

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Final
 
 from bridge_common.base.errors import BridgeError, OutsideError
+from bridge_common.base.retry import Backoff, retry
 from bridge_common.wire.audio import VOICE_RATE_HZ, ms_of_bytes
 from bridge_common.wire.entries import Audio, Ended, InboxEntry, ItemEnd, Played
 from media_gateway.core.playout import Report
@@ -20,20 +21,19 @@ log = logging.getLogger(__name__)
 
 APOLOGY: Final = "apology"
 TAKEN_OVER: Final = 4001
-"""Our own close code: a newer socket has the call."""
+"""Our own close code: a newer media socket of the call has replaced this one."""
 _APOLOGY_MARGIN_S: Final = 1.0
 _ACS_BEHIND_S: Final = 0.3
-"""ACS plays what came before, speech or tone, to its end, and is a network and buffers of its own away."""
-_TELL_ATTEMPTS: Final = 4
-_TELL_PAUSE_S: Final = 0.2
+"""Delay of ACS: network and its own buffers. Audio that was sent before is played first."""
+_INBOX_BACKOFF: Final = Backoff(first_s=0.2, budget_s=2.0)
 
 
-async def known_ending(around: SocketContext, call_id: str, ending: SessionEnding) -> SessionEnding:
-    """A fenced writer cannot know whether a newer socket or the end of the call was the reason."""
+async def known_ending(context: SocketContext, call_id: str, ending: SessionEnding) -> SessionEnding:
+    """The real reason for the end: a fenced writer cannot distinguish a newer socket from the end of the call."""
     if ending.code != TAKEN_OVER:
         return ending
     try:
-        ended = await around.store.how_it_ended(call_id)
+        ended = await context.store.how_it_ended(call_id)
     except BridgeError:
         return ending
     return ending if ended is None else call_over(ended)
@@ -44,44 +44,45 @@ def call_over(ended: Ended) -> SessionEnding:
 
 
 async def apologize(
-    around: SocketContext, new_downlink: Callable[[Callable[[Report], None]], DownlinkPlayout], gone: asyncio.Event
+    context: SocketContext, new_downlink: Callable[[Callable[[Report], None]], DownlinkPlayout], gone: asyncio.Event
 ) -> None:
-    """Say that we are sorry, when nobody else can speak to the caller any more; returns when it was heard.
+    """Play the apology; returns when it was heard.
 
-    `new_downlink`: one that reports to its argument. `gone`: the caller's socket has closed.
+    `new_downlink`: creates a playout that reports to its argument. `gone`: the caller's socket has closed.
     """
-    pcm, reports = around.apology, asyncio.Queue[Report]()
-    saying = new_downlink(reports.put_nowait)
-    saying.take("", Audio(APOLOGY, pcm))
-    saying.take("", ItemEnd(APOLOGY))
-    behind_s = around.settings.playout_lead_ms / 1000 + _ACS_BEHIND_S
-    said = asyncio.create_task(_until_heard(reports, behind_s))
+    pcm, reports = context.apology, asyncio.Queue[Report]()
+    playout = new_downlink(reports.put_nowait)
+    playout.take("", Audio(APOLOGY, pcm))
+    playout.take("", ItemEnd(APOLOGY))
+    behind_s = context.settings.playout_lead_ms / 1000 + _ACS_BEHIND_S
+    heard = asyncio.create_task(_until_heard(reports, behind_s))
     left = asyncio.create_task(gone.wait())
     await asyncio.wait(
-        {said, left},
+        {heard, left},
         timeout=ms_of_bytes(len(pcm), VOICE_RATE_HZ) / 1000 + behind_s + _APOLOGY_MARGIN_S,
         return_when=asyncio.FIRST_COMPLETED,
     )
-    for task in (said, left):
+    for task in (heard, left):
         task.cancel()
-    await asyncio.gather(said, left, return_exceptions=True)
-    around.ticker.wake(saying, None)
+    await asyncio.gather(heard, left, return_exceptions=True)
+    context.ticker.wake(playout, None)
 
 
-async def tell(around: SocketContext, call_id: str, entry: InboxEntry) -> None:
-    """Put it into the inbox; given up when Redis does not take it for a while: the call's deadlines are left."""
-    for attempt in range(_TELL_ATTEMPTS):
-        try:
-            await around.inbox.put(entry)
-            around.telling.worked()
-            return
-        except OutsideError as error:
-            around.telling.failed(call_id=call_id, error=error.message)
-            await asyncio.sleep(_TELL_PAUSE_S * (attempt + 1))
+async def notify(context: SocketContext, call_id: str, entry: InboxEntry) -> None:
+    """Put the entry into the inbox. Given up after a few failures: then the call's timers end it."""
+
+    def failed(error: OutsideError, _: float = 0.0) -> None:
+        context.inbox_outage.failed(call_id=call_id, error=error.message)
+
+    try:
+        await retry(lambda: context.inbox.put(entry), _INBOX_BACKOFF, OutsideError, on_failure=failed, refused_too=True)
+        context.inbox_outage.worked()
+    except OutsideError as error:
+        failed(error)
 
 
 async def _until_heard(reports: asyncio.Queue[Report], behind_s: float) -> None:
-    """Hanging up when all was played by our clock would cut off the end of the announcement."""
+    """Wait longer than our own play clock: an earlier hang-up would cut off the end of the apology."""
     while not isinstance(await reports.get(), Played):
         pass
     await asyncio.sleep(behind_s)

@@ -1,4 +1,4 @@
-"""Caller → AI: what a media socket brings becomes entries of exactly 20 ms at 24 kHz."""
+"""Caller → AI: audio from a media socket becomes entries of exactly 20 ms at 24 kHz."""
 
 from __future__ import annotations
 
@@ -6,8 +6,25 @@ from bridge_common.streams.writer import Outlet
 from bridge_common.wire.audio import FRAME_MS, VOICE_RATE_HZ, frame_bytes, silence
 from bridge_common.wire.entries import AudioFrame
 from media_gateway.core.acs_media import AudioData
-from media_gateway.core.framing import Framing
 from media_gateway.core.rate_change import rate_change
+
+
+class Framing:
+    """Cuts a stream of bytes into frames of exactly `frame_bytes`."""
+
+    def __init__(self, frame_bytes: int) -> None:
+        self._frame_bytes = frame_bytes
+        self.rest = b""
+        """The beginning of an incomplete frame."""
+
+    def feed(self, pcm: bytes) -> list[bytes]:
+        size = self._frame_bytes
+        if not self.rest and len(pcm) == size:
+            return [pcm]
+        pcm = self.rest + pcm
+        whole = len(pcm) - len(pcm) % size
+        self.rest = pcm[whole:]
+        return [pcm[start : start + size] for start in range(0, whole, size)]
 
 
 class UplinkEncoder:
@@ -20,7 +37,7 @@ class UplinkEncoder:
         self._framing = Framing(frame_bytes(VOICE_RATE_HZ))
 
     def frame(self, message: memoryview) -> bool:
-        """Nearly all messages are plain frames. False: this is something else, and nothing was taken of it."""
+        """Process a message that is a plain audio frame, as nearly all are. False: it is something else."""
         pcm = None if self._framing.rest else self._rate.feed_message(message)
         if pcm is None:
             return False

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 import pytest
 from pydantic import BaseModel, Field, ValidationError, field_validator
 
-from bridge_common.service.setting_errors import in_words
+from bridge_common.base.errors import InputError
+from bridge_common.service.setting_input import in_words, read_setting_file
 
 
 class Sample(BaseModel, extra="forbid"):
@@ -42,3 +44,17 @@ def test_a_mistake_in_words(field: str, value: str, words: str) -> None:
     with pytest.raises(ValidationError) as caught:
         Sample.model_validate({field: value})
     assert [in_words(dict(problem)) for problem in caught.value.errors()] == [words]
+
+
+def test_a_file_is_read_up_to_its_limit(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"12345")
+    assert read_setting_file(path, 5) == b"12345"
+    with pytest.raises(InputError, match="longer than 4 bytes"):
+        read_setting_file(path, 4)
+
+
+@pytest.mark.parametrize(("path", "why"), [("/dev/zero", "not a regular file"), ("/", "."), ("/x\0", "null")])
+def test_what_is_no_file_is_refused(path: str, why: str) -> None:
+    with pytest.raises(InputError, match=why):
+        read_setting_file(Path(path), 10)

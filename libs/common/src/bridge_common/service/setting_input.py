@@ -1,9 +1,14 @@
-"""Converts pydantic errors into messages for operators."""
+"""Input of operators: errors of pydantic as messages, and files that settings name."""
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final
+
+from bridge_common.base.errors import InputError
 
 _WORDS: Final = {
     "missing": "is not set",
@@ -30,7 +35,7 @@ _WORDS: Final = {
 
 
 def in_words(problem: Mapping[str, Any]) -> str:
-    """For one of `ValidationError.errors()`; without the value, which may be a secret."""
+    """Message for one of `ValidationError.errors()`, without the value, which may be a secret."""
     words = _WORDS.get(problem["type"])
     if words is None:
         return str(problem["msg"]).removeprefix("Value error, ")
@@ -41,3 +46,23 @@ def in_words(problem: Mapping[str, Any]) -> str:
 def _plain(value: object) -> object:
     """1 for 1.0."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def read_setting_file(path: Path, most_bytes: int) -> bytes:
+    """Content of a regular file: reading a device or a pipe might never end.
+
+    Raises `InputError`, whose message does not repeat the path.
+    """
+    try:
+        # Without O_NONBLOCK, opening a pipe waits for a writer.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(descriptor, "rb") as file:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise InputError("cannot be read: it is not a regular file")
+            content = file.read(most_bytes + 1)
+    except (OSError, ValueError) as error:
+        # `ValueError`: a null character in the path.
+        raise InputError(f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    if len(content) > most_bytes:
+        raise InputError(f"cannot be read: it is longer than {most_bytes} bytes")
+    return content

@@ -1,0 +1,58 @@
+"""Limits on what a peer may send and how often a call may be attached. Pure: `now` in seconds."""
+
+from __future__ import annotations
+
+from typing import Final
+
+FASTEST: Final = 4.0
+"""Seconds of audio per second that are accepted for any length of time."""
+BURST_S: Final = 10.0
+"""Audio that may arrive at once, after a stall of the network."""
+
+BURST: Final = 8
+"""Media sockets of one call that are accepted in a row."""
+PER_S: Final = 1.0
+"""Media sockets of one call that are accepted each second after that."""
+MOST_CALLS: Final = 1000
+"""With more calls than this, calls with a full bucket are forgotten."""
+
+
+class Pace:
+    """A leaky bucket: filled by the length of each message, drained at `FASTEST` times real time."""
+
+    def __init__(self, now: float) -> None:
+        self._level_s = 0.0
+        self._seen_at = now
+
+    def keeps(self, length_s: float, now: float) -> bool:
+        """Count a message of this length; False if the bucket overflows."""
+        drained = (now - self._seen_at) * FASTEST
+        self._seen_at = now
+        self._level_s = max(0.0, self._level_s - drained) + length_s
+        return self._level_s <= BURST_S
+
+
+class AttachLimit:
+    """A token bucket for each call. ACS opens one media socket per call, and another one when it has lost it."""
+
+    def __init__(self, per_s: float = PER_S) -> None:
+        self._per_s = per_s
+        self._buckets: dict[str, tuple[float, float]] = {}
+        """By call: the tokens left, and when that was."""
+
+    def __len__(self) -> int:
+        return len(self._buckets)
+
+    def take(self, call_id: str, now: float) -> bool:
+        """Whether the call may have another media socket now; if so, it counts."""
+        left = self._left(call_id, now)
+        if left < 1:
+            return False
+        if call_id not in self._buckets and len(self._buckets) >= MOST_CALLS:
+            self._buckets = {one: bucket for one, bucket in self._buckets.items() if self._left(one, now) < BURST}
+        self._buckets[call_id] = (left - 1, now)
+        return True
+
+    def _left(self, call_id: str, now: float) -> float:
+        left, at = self._buckets.get(call_id, (float(BURST), now))
+        return min(float(BURST), left + (now - at) * self._per_s)
