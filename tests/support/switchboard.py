@@ -20,7 +20,7 @@ from bridge_common.store.leases import Claim, Leases
 from bridge_common.wire.call_record import CallRecord, Status
 from bridge_common.wire.entries import VoiceReady
 from bridge_common.wire.keys import FINAL_EPOCH, Keys
-from call_control.app import CallControl, HttpTiming
+from call_control.app import ApiTiming, CallControl
 from call_control.settings import CallControlSettings
 from tests.support.eventually import eventually
 from tests.support.scripted_acs import ScriptedAcs
@@ -28,7 +28,7 @@ from tests.support.scripted_acs import ScriptedAcs
 API_KEY = "operators-key-of-the-tests"
 OPERATOR = {"Authorization": f"Bearer {API_KEY}"}
 TOKEN_KEY = "media-token-key-of-the-tests"
-QUICK = HttpTiming(wrong_key_delay_s=0.0)
+QUICK = ApiTiming(wrong_key_delay_s=0.0)
 
 
 def environment(redis_url: str, acs: ScriptedAcs, **changes: str) -> dict[str, str]:
@@ -195,7 +195,7 @@ class Switchboard:
 
 
 @asynccontextmanager
-async def replica(settings: CallControlSettings, timing: HttpTiming = QUICK) -> AsyncIterator[str]:
+async def replica(settings: CallControlSettings, timing: ApiTiming = QUICK) -> AsyncIterator[str]:
     """Run one replica of call-control; yields its address."""
     async with RunningService(CallControl(settings, timing), settings) as service:
         yield f"http://127.0.0.1:{service.port}"
@@ -203,7 +203,7 @@ async def replica(settings: CallControlSettings, timing: HttpTiming = QUICK) -> 
 
 @asynccontextmanager
 async def switchboard(
-    redis_url: str, clients: RedisClients, acs: ScriptedAcs, timing: HttpTiming = QUICK, /, **changes: str
+    redis_url: str, clients: RedisClients, acs: ScriptedAcs, timing: ApiTiming = QUICK, /, **changes: str
 ) -> AsyncIterator[Switchboard]:
     """Run one replica. `changes`: settings by their environment names."""
     settings = settings_of(environment(redis_url, acs, **changes))

@@ -40,18 +40,18 @@ KIND = "call-control"
 
 
 @dataclass(frozen=True, slots=True)
-class HttpTiming:
+class ApiTiming:
     wrong_key_delay_s: float = WRONG_KEY_DELAY_S
     silence_s: float = SILENCE_S
 
 
-DEFAULT_TIMING = HttpTiming()
+DEFAULT_TIMING = ApiTiming()
 
 
 class CallControl:
     """One replica. Builds its clients in `start`, inside the running loop."""
 
-    def __init__(self, settings: CallControlSettings, timing: HttpTiming = DEFAULT_TIMING) -> None:
+    def __init__(self, settings: CallControlSettings, timing: ApiTiming = DEFAULT_TIMING) -> None:
         self.draining = False
         self.parts = BackgroundTasks()
         self.name = process_name(KIND)

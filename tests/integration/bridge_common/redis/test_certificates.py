@@ -14,7 +14,7 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from bridge_common.redis.clients import Limits, open_client, open_clients
+from bridge_common.redis.clients import RedisLimits, open_client, open_clients
 from bridge_common.redis.endpoint import SentinelEndpoint
 from lab.ports import free_port
 from lab.redis_line import ask, becomes_true
@@ -122,5 +122,5 @@ async def test_a_primary_that_sentinels_announce(
     port = await encrypted(tls, port_of(redis_url), tmp_path, certificate)
     async with aclosing(SentinelEndpoint([Sentinel(announced, port)], "lab", url_host)) as endpoint:
         url = f"rediss://{url_host}:{port}/0{trusted(tmp_path)}"
-        async with aclosing(open_client(url, endpoint, None, Limits(timeout_s=1))) as client:
+        async with aclosing(open_client(url, endpoint, None, RedisLimits(timeout_s=1))) as client:
             await use(client, missed)

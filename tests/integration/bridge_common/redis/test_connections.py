@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from bridge_common.redis.address import Address
-from bridge_common.redis.clients import Limits, RedisClients, command, open_client, open_clients
+from bridge_common.redis.clients import RedisClients, RedisLimits, command, open_client, open_clients
 from bridge_common.redis.connections import OwnConnection
 from bridge_common.redis.endpoint import Endpoint
 from lab.ports import free_port
@@ -164,7 +164,7 @@ async def test_a_switch_during_the_handshake_closes_the_connection(other_port: i
     """Its old primary would still accept writes, which are lost."""
     ask(other_port, "REPLICAOF", "NO", "ONE")
     endpoint = Moving(("127.0.0.1", other_port), ("127.0.0.1", port_of(redis_url)))
-    async with aclosing(open_client(redis_url, endpoint, None, Limits(timeout_s=1))) as client:
+    async with aclosing(open_client(redis_url, endpoint, None, RedisLimits(timeout_s=1))) as client:
         with pytest.raises(RedisConnectionError, match="another server took over"):
             await client.ping()
         assert await client.ping()

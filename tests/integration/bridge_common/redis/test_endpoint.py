@@ -13,7 +13,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
 from bridge_common.redis.address import Address
-from bridge_common.redis.clients import Limits, RedisClients, command, open_client, open_clients
+from bridge_common.redis.clients import RedisClients, RedisLimits, command, open_client, open_clients
 from bridge_common.redis.endpoint import Endpoint, SentinelEndpoint
 from bridge_common.redis.pipeline import RedisPipeline, pack
 from lab.redis_group import RedisGroup, redis_group
@@ -139,7 +139,7 @@ async def test_a_replica_that_a_sentinel_announces_is_left_at_once(group: RedisG
     replica = next(port for port in group.ports if port != primary)
     async with aclosing(SentinelEndpoint([StaleSentinel(replica, primary)], "lab")) as endpoint:
         url = f"redis://127.0.0.1:{primary}/0"
-        async with aclosing(open_client(url, endpoint, None, Limits(timeout_s=1))) as client:
+        async with aclosing(open_client(url, endpoint, None, RedisLimits(timeout_s=1))) as client:
             with pytest.raises(RedisConnectionError, match="a replica now"):
                 await RedisPipeline.open(client, print)
             assert (await client.info("server"))["tcp_port"] == primary

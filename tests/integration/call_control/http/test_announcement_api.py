@@ -12,7 +12,7 @@ from bridge_common.store.announcement_store import AnnouncementStore
 from bridge_common.wire.call_record import Status
 from bridge_common.wire.entries import HangUp, Say
 from bridge_common.wire.entry_codec import decode
-from call_control.app import HttpTiming
+from call_control.app import ApiTiming
 from tests.support.eventually import eventually
 from tests.support.scripted_acs import ScriptedAcs
 from tests.support.switchboard import OPERATOR, PhoneCall, Switchboard, switchboard
@@ -106,7 +106,7 @@ async def test_a_client_that_disconnects_ends_its_text(board: Switchboard) -> No
 async def test_a_client_that_pauses_too_long_ends_its_text(
     redis_url: str, clients: RedisClients, acs: ScriptedAcs
 ) -> None:
-    async with switchboard(redis_url, clients, acs, HttpTiming(silence_s=0.1)) as board:
+    async with switchboard(redis_url, clients, acs, ApiTiming(silence_s=0.1)) as board:
         call, go_on = await ringing(board), asyncio.Event()
         request = asyncio.create_task(board.http.post(path(call), content=never_ending(go_on), headers=PLAIN))
         await eventually(lambda: _ended(board, call, 1), what="the text of the client ends")

@@ -12,7 +12,7 @@ import pytest
 
 from bridge_common.redis.clients import RedisClients
 from bridge_common.wire.call_record import Status
-from call_control.app import HttpTiming
+from call_control.app import ApiTiming
 from call_control.core.wrong_keys import PER_SOURCE
 from tests.support.scripted_acs import ScriptedAcs
 from tests.support.switchboard import OPERATOR, PhoneCall, Switchboard, switchboard
@@ -90,7 +90,7 @@ async def test_a_client_cannot_choose_its_source_or_forge_a_name(
 async def test_a_wrong_key_is_answered_late(
     redis_url: str, clients: RedisClients, acs: ScriptedAcs, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with switchboard(redis_url, clients, acs, HttpTiming(wrong_key_delay_s=0.3)) as board:
+    async with switchboard(redis_url, clients, acs, ApiTiming(wrong_key_delay_s=0.3)) as board:
         began = time.monotonic()
         for headers in (WRONG, {}):
             reply = await board.http.get(f"/api/calls/{PhoneCall().call_id}", headers=headers)

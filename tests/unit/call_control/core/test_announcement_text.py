@@ -7,7 +7,7 @@ import pytest
 from bridge_common.base.errors import InputError, PayloadTooLargeError
 from call_control.core.announcement_text import (
     LONGEST_LINE,
-    Announcement,
+    AnnouncementBody,
     JsonLinesText,
     PlainText,
     decode_announcement,
@@ -61,8 +61,8 @@ def test_a_line_has_a_limit() -> None:
 
 
 def test_fields_of_a_whole_body() -> None:
-    assert decode_announcement(b'{"text": "Hello."}') == Announcement("Hello.", False)
-    assert decode_announcement(json.dumps({"text": "Hello.", "interrupt": True}).encode()) == Announcement(
+    assert decode_announcement(b'{"text": "Hello."}') == AnnouncementBody("Hello.", False)
+    assert decode_announcement(json.dumps({"text": "Hello.", "interrupt": True}).encode()) == AnnouncementBody(
         "Hello.", True
     )
     for bad in (b'{"text": "a", "interrupt": 1}', b'{"txt": "a"}', b"{}", b"", b"\xff", b"[" * 100_000):

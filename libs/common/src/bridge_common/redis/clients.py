@@ -50,7 +50,7 @@ _POOL_TIMEOUT_S: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class RedisLimits:
     """`timeout_s`: for a reply. When all `connections` are busy, the next command waits for one."""
 
     timeout_s: float
@@ -58,10 +58,10 @@ class Limits:
     connections: int = 8
 
 
-_MEDIA: Final = Limits(timeout_s=0.5)
-_BLOCKING: Final = Limits(timeout_s=MAX_BLOCK_MS / 1000 + 0.5, connections=64)
-_CONTROL: Final = Limits(timeout_s=1.0, retries=2)
-_LOOKUP: Final = Limits(timeout_s=1.0)
+_MEDIA: Final = RedisLimits(timeout_s=0.5)
+_BLOCKING: Final = RedisLimits(timeout_s=MAX_BLOCK_MS / 1000 + 0.5, connections=64)
+_CONTROL: Final = RedisLimits(timeout_s=1.0, retries=2)
+_LOOKUP: Final = RedisLimits(timeout_s=1.0)
 
 _PASSING_ERRORS: Final = (
     *(ReadOnlyError, OutOfMemoryError, MasterDownError),
@@ -137,7 +137,7 @@ def open_clients(url: str, *, cluster: bool = False, credentials: EntraCredentia
     return RedisClients(connect(_MEDIA), connect(_BLOCKING), connect(_CONTROL), endpoint, credentials)
 
 
-def _cluster_connector(address: RedisAddress, credentials: EntraCredentials | None) -> Callable[[Limits], Redis]:
+def _cluster_connector(address: RedisAddress, credentials: EntraCredentials | None) -> Callable[[RedisLimits], Redis]:
     """`address`: one server of the cluster."""
     endpoints: dict[int, ClusterEndpoint] = {}
 
@@ -146,7 +146,7 @@ def _cluster_connector(address: RedisAddress, credentials: EntraCredentials | No
 
     servers = ClusterMap(look_up, (address.host, address.port))
 
-    def connect(limits: Limits) -> Redis:
+    def connect(limits: RedisLimits) -> Redis:
         scripts: set[str] = set()
 
         def of_slot(key: str | bytes) -> Redis:
@@ -172,7 +172,7 @@ def open_client(
     url: str,
     endpoint: Endpoint | None,
     credentials: EntraCredentials | None,
-    limits: Limits,
+    limits: RedisLimits,
     scripts: set[str] | None = None,
 ) -> Redis:
     """One client. `scripts`: those that each of its connections loads; shared by the clients of a cluster's slots."""

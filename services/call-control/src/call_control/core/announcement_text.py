@@ -20,12 +20,12 @@ class _Piece(msgspec.Struct, forbid_unknown_fields=True):
     text: str
 
 
-class Announcement(msgspec.Struct, forbid_unknown_fields=True):
+class AnnouncementBody(msgspec.Struct, forbid_unknown_fields=True):
     text: str
     interrupt: bool = False
 
 
-_T = TypeVar("_T", _Piece, Announcement)
+_T = TypeVar("_T", _Piece, AnnouncementBody)
 
 
 class TextDecoder(Protocol):
@@ -76,10 +76,10 @@ class JsonLinesText:
         return sayable(_decode(line, _Piece, f"line {self._lines}").text)
 
 
-def decode_announcement(body: bytes) -> Announcement:
+def decode_announcement(body: bytes) -> AnnouncementBody:
     """Raises `InputError`, also for an empty text."""
-    found = _decode(body, Announcement, "the body")
-    return Announcement(sayable(found.text), found.interrupt)
+    found = _decode(body, AnnouncementBody, "the body")
+    return AnnouncementBody(sayable(found.text), found.interrupt)
 
 
 def _decode(body: bytes, type_: type[_T], where: str) -> _T:
