@@ -1,14 +1,10 @@
 """Checks what people read in this repository against the rules of scripts/prose.toml.
 
-    python scripts/prose.py             # findings of all files but those in scripts/prose-baseline.txt
-    python scripts/prose.py FILE …      # findings of these files, on the list or not
-    python scripts/prose.py --update    # remove clean files from the baseline, follow files that moved
+    python scripts/prose.py             # all files
+    python scripts/prose.py FILE …      # these files
 
 It reads documentation, docstrings, comments, and the texts of logs, errors and help. Code in backticks, code blocks,
 quotations and links are not prose. `prose: allow` in a line, or in the line before, accepts its wording.
-
-The baseline lists files that are not clean yet. It only shrinks: a file that became clean must leave it, a file that
-moved keeps its place (`--update`), no other may be added; `longest_baseline` in scripts/prose.toml limits its length.
 """
 
 from __future__ import annotations
@@ -28,7 +24,6 @@ from typing import Final
 
 HERE: Final = Path(__file__).resolve().parent
 RULES: Final = HERE / "prose.toml"
-BASELINE: Final = HERE / "prose-baseline.txt"
 KINDS: Final = frozenset({"docs", "docstring", "comment", "log", "error", "help"})
 LONGEST_LINE: Final = 120
 ALLOW: Final = "prose: allow"
@@ -196,37 +191,12 @@ def check_all(root: Path, rules: list[Rule], names: list[str]) -> dict[str, list
     return findings
 
 
-def listed() -> list[str]:
-    return BASELINE.read_text(encoding="utf-8").splitlines()
-
-
-def update(dirty: dict[str, list[str]], names: list[str], existing: list[str]) -> list[str]:
-    """The new baseline: without clean files, and with moved files (same name, another folder) at their new path."""
-    moved = {Path(name).name for name in names if name not in existing}
-    return [name for name in sorted(dirty) if name in names or Path(name).name in moved]
-
-
-def verdict(dirty: dict[str, list[str]], names: list[str], longest: int) -> list[str]:
-    lines = [finding for name, found in dirty.items() if name not in names for finding in found]
-    lines += [f"{name}: clean or gone; remove it from the baseline (--update)" for name in names if name not in dirty]
-    if len(names) > longest:
-        lines.append(f"{BASELINE.name}: {len(names)} files, limit {longest}: correct the prose of the added files")
-    return lines
-
-
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Check prose against scripts/prose.toml.")
-    parser.add_argument("--update", action="store_true", help="shrink the baseline to the files that are not clean")
-    parser.add_argument("files", nargs="*", help="check only these files, whether they are in the baseline or not")
+    parser.add_argument("files", nargs="*", help="check only these files")
     options = parser.parse_args(argv)
-    root = HERE.parent
-    existing = tracked(root)
-    dirty = check_all(root, load_rules(), options.files or existing)
-    names = [] if options.files else listed()
-    if options.update:
-        names = update(dirty, names, existing)
-        BASELINE.write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
-    lines = verdict(dirty, names, tomllib.loads(RULES.read_text(encoding="utf-8"))["longest_baseline"])
+    findings = check_all(HERE.parent, load_rules(), options.files or tracked(HERE.parent))
+    lines = [line for found in findings.values() for line in found]
     print(*lines, sep="\n", end="\n" if lines else "")
     return 1 if lines else 0
 

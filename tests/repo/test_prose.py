@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 
 import pytest
@@ -93,29 +92,6 @@ def test_long_lines_of_documentation_are_found_outside_code_and_tables() -> None
     assert [finding.split(": ")[0] for finding in _found("a.md", f"short\n{line}\n")] == ["a.md:2"]
     for text in (f"| {line} |", f"```\n{line}\n```", "[a](https://" + "x" * 130 + ")"):
         assert not _found("a.md", text), text
-
-
-def test_files_outside_the_baseline_have_to_be_clean_and_clean_files_have_to_leave_it() -> None:
-    dirty = {"a.py": ["a.py:1: x"], "b.py": ["b.py:1: y"]}
-    assert prose.verdict(dirty, ["a.py", "b.py"], 2) == []
-    assert prose.verdict(dirty, ["a.py"], 2) == ["b.py:1: y"]
-    assert prose.verdict(dirty, ["a.py", "b.py", "c.py"], 3) == [
-        "c.py: clean or gone; remove it from the baseline (--update)"
-    ]
-    assert "limit 1" in prose.verdict(dirty, ["a.py", "b.py"], 1)[0]
-
-
-def test_an_update_removes_clean_files_follows_moved_ones_and_adds_none() -> None:
-    dirty = {"new/moved.py": ["x"], "still.py": ["y"], "added.py": ["z"]}
-    listed = ["clean.py", "old/moved.py", "still.py"]
-    existing = ["added.py", "clean.py", "new/moved.py", "still.py"]
-    assert prose.update(dirty, listed, existing) == ["new/moved.py", "still.py"]
-
-
-def test_the_baseline_is_sorted_and_within_its_limit() -> None:
-    names = prose.listed()
-    assert names == sorted(set(names))
-    assert len(names) <= tomllib.loads(prose.RULES.read_text(encoding="utf-8"))["longest_baseline"]
 
 
 def test_the_command_fails_for_a_file_with_findings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
