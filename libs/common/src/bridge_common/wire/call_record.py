@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import astuple, dataclass, fields
 from enum import StrEnum
 from typing import Final
 
@@ -38,6 +38,28 @@ class PendingCommand:
     seq: int
     kind: str
     argument: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CallAction:
+    """A requested action (`entries.Act`) and what became of it."""
+
+    id: str
+    kind: str
+    arguments: str
+    """JSON object as text, without values that must not be stored."""
+    by: str
+    at_ms: int
+    state: str = "accepted"
+    """`accepted`, `running`, `done`, `failed` or `canceled`."""
+    reason: str = ""
+    operation: str = ""
+    """`operationContext` of the callback that reports the outcome."""
+
+    @property
+    def open(self) -> bool:
+        """The outcome is not known yet."""
+        return self.state in ("accepted", "running")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +105,9 @@ class CallRecord:
     command_seq: int = 0
     timer_seq: int = 0
     pending: tuple[PendingCommand, ...] = ()
+    actions: tuple[CallAction, ...] = ()
+    closing: str = ""
+    """Id of the action after which call-control hangs up, once its goodbye is over."""
     traceparent: str = ""
     """Links the spans of the three services (W3C Trace Context); empty when the call is not traced."""
 
@@ -94,12 +119,26 @@ class CallRecord:
     """Lease epoch of the relay that opened the newest voice session."""
     voice_resource: str = ""
     """Voice Live resource of the conversation, which can only be resumed there."""
+    profile_version: str = ""
+    """Hash of the agent profile that the call uses."""
+    call_reference: str = ""
+    """Names the call to tools of a Foundry agent (ADR 37). Not shown to users."""
     said: str = ""
     """How much of an announcement was spoken, as `<say id>:<characters>`."""
 
 
 FOREIGN_FIELDS = frozenset(
-    {"uplink_epoch", "greeted", "conversation_id", "voice_session_id", "voice_epoch", "voice_resource", "said"}
+    {
+        "uplink_epoch",
+        "greeted",
+        "conversation_id",
+        "voice_session_id",
+        "voice_epoch",
+        "voice_resource",
+        "profile_version",
+        "call_reference",
+        "said",
+    }
 )
 """Fields that call-control reads but never writes."""
 
@@ -129,12 +168,17 @@ def _encode(value: object) -> str:
     if isinstance(value, bool):
         return "1" if value else "0"
     if isinstance(value, tuple):
-        return json.dumps([[command.seq, command.kind, command.argument] for command in value])
+        return json.dumps([astuple(item) for item in value])
     return str(value)
 
 
 def _decode_pending(text: str) -> tuple[PendingCommand, ...]:
     return tuple(PendingCommand(int(seq), str(kind), str(argument)) for seq, kind, argument in json.loads(text))
+
+
+def _decode_actions(text: str) -> tuple[CallAction, ...]:
+    """Values added by a newer release are ignored."""
+    return tuple(CallAction(*values[: len(fields(CallAction))]) for values in json.loads(text))
 
 
 _DECODERS: Final[dict[str, Callable[[str], object]]] = {
@@ -143,6 +187,7 @@ _DECODERS: Final[dict[str, Callable[[str], object]]] = {
     "bool": lambda text: text == "1",
     "Status": Status,
     "tuple[PendingCommand, ...]": _decode_pending,
+    "tuple[CallAction, ...]": _decode_actions,
 }
 _READ: Final = [(field.name.encode(), field.name, _DECODERS[str(field.type)]) for field in fields(CallRecord)]
 """(stored key, field name, decoder) of each field."""

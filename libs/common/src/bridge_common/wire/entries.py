@@ -189,6 +189,28 @@ class Due(_Stored, frozen=True, tag=37):
     seq: int
 
 
+class Act(_Stored, frozen=True, tag=40):
+    """A request to do something with the call (ADR 37). A repetition with the same `action_id` changes nothing."""
+
+    call_id: str
+    action_id: str
+    kind: str
+    """`hang_up`, `send_dtmf`, `note`, `disposition`. Unknown kinds fail."""
+    arguments: str
+    """JSON object as text; its fields depend on `kind`."""
+    by: str
+    """`operator`, `agent`, `silence_policy`, …"""
+
+
+class GoodbyeOver(_Stored, frozen=True, tag=41):
+    """The relay's report on the goodbye before a hang-up."""
+
+    call_id: str
+    action_id: str
+    outcome: str
+    """`heard`; `interrupted` by the caller; `failed`: the agent said nothing in time."""
+
+
 # -- transcript ---------------------------------------------------------------------------------------------------
 class Turn(_Stored, frozen=True, tag=50):
     """One party's turn as text. Times are Unix ms; latencies are ms since the caller stopped speaking, -1: unknown."""
@@ -226,6 +248,23 @@ class Say(_Stored, frozen=True, tag=60):
     """In the first piece: interrupt the agent and drop the announcements that wait."""
 
 
+class Instruct(_Stored, frozen=True, tag=61):
+    """In the announcement stream: call-control asks the call's relay for something, or informs the agent (ADR 37).
+
+    The stream may contain it twice; a repetition with the same `instruction_id` and `kind` changes nothing.
+    """
+
+    instruction_id: str
+    kind: str
+    """`goodbye`: say goodbye and report `GoodbyeOver`; `time_left`: announce the end of the call; `outcome`: tell the
+    agent what became of its action.
+    """
+    detail: str = ""
+    """JSON object as text. `goodbye`: `text` (optional), `interruptible`; `time_left`: `seconds`; `outcome`: `kind`,
+    `state`, `reason`.
+    """
+
+
 class Saying(_Stored, frozen=True, tag=52):
     """Text that the agent is speaking, for a relay that takes over the call. Not shown to users.
 
@@ -241,9 +280,20 @@ class Saying(_Stored, frozen=True, tag=52):
 UplinkEntry: TypeAlias = Opened | Ended | Stamp | AudioFrame | Dtmf | Playing | Played | MediaAttached | MediaDetached
 DownlinkEntry: TypeAlias = Opened | Ended | Stamp | Audio | ItemEnd | Clear | Hold
 InboxEntry: TypeAlias = (
-    IncomingCall | Callback | VoiceReady | VoiceLost | MediaLost | MediaOpen | UplinkMissed | HangUp | Due | Restored
+    IncomingCall
+    | Callback
+    | VoiceReady
+    | VoiceLost
+    | MediaLost
+    | MediaOpen
+    | UplinkMissed
+    | HangUp
+    | Due
+    | Restored
+    | Act
+    | GoodbyeOver
 )
 TranscriptEntry: TypeAlias = Turn | Notice | Saying
-Entry: TypeAlias = UplinkEntry | DownlinkEntry | InboxEntry | TranscriptEntry | Say
+Entry: TypeAlias = UplinkEntry | DownlinkEntry | InboxEntry | TranscriptEntry | Say | Instruct
 
 Direction: TypeAlias = Literal["uplink", "downlink"]

@@ -72,6 +72,14 @@ class StopMediaStreaming(AcsCommand):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SendDtmf(AcsCommand):
+    """Send tones to the caller."""
+
+    tones: str
+    """`0` to `9`, `A` to `D`, `*`, `#`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LookUp(AcsCommand):
     """Fetch the state of the call from ACS."""
 
@@ -89,6 +97,15 @@ class FindRelay(Command):
     FULL: ClassVar[str] = "full"
     """Every live relay is at capacity."""
     UNCLAIMED: ClassVar[str] = "unclaimed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstructRelay(Command):
+    """Append an `entries.Instruct` for the relay of the call."""
+
+    instruction_id: str
+    kind: str
+    detail: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,12 +138,14 @@ class SetTimer(Command):
     CONNECT: ClassVar[str] = "connect"
     MEDIA: ClassVar[str] = "media"
     LENGTH: ClassVar[str] = "length"
+    WARNING: ClassVar[str] = "warning"
+    CLOSING: ClassVar[str] = "closing"
     ENDING: ClassVar[str] = "ending"
-    ALL: ClassVar[tuple[str, ...]] = (VOICE, CLAIM, CONNECT, MEDIA, TRANSFER, APOLOGY, LENGTH, ENDING)
+    ALL: ClassVar[tuple[str, ...]] = (VOICE, CLAIM, CONNECT, MEDIA, TRANSFER, APOLOGY, LENGTH, WARNING, CLOSING, ENDING)
 
 
-ToAcs: TypeAlias = Answer | Reject | Redirect | HangUp | Transfer | StartMediaStreaming | StopMediaStreaming | LookUp
-AtOnce: TypeAlias = ToAcs | Offer | FindRelay | End
+ToAcs: TypeAlias = Answer | Reject | Redirect | HangUp | Transfer | StartMediaStreaming | StopMediaStreaming | SendDtmf | LookUp
+AtOnce: TypeAlias = ToAcs | Offer | FindRelay | InstructRelay | End
 """Commands whose result is known as soon as they have run."""
 AnyCommand: TypeAlias = AtOnce | SetTimer
 

@@ -7,7 +7,9 @@ from enum import StrEnum
 from typing import Final, TypeAlias
 
 from bridge_common.wire.entries import (
+    Act,
     Due,
+    GoodbyeOver,
     HangUp,
     MediaLost,
     MediaOpen,
@@ -58,6 +60,8 @@ CallEvent: TypeAlias = (
     | MediaLost
     | UplinkMissed
     | HangUp
+    | Act
+    | GoodbyeOver
     | Due
     | Restored
     | AcsEvent
@@ -77,6 +81,11 @@ class EventKind(StrEnum):
     MEDIA_LOST = "media lost"
     UPLINK_MISSED = "uplink missed"
     HANG_UP = "hang-up requested"
+    ACT_HANG_UP = "action hang_up"
+    ACT_SEND_DTMF = "action send_dtmf"
+    ACT_NOTE = "action note"
+    ACT_DISPOSITION = "action disposition"
+    GOODBYE_OVER = "goodbye over"
     RESTORED = "restored"
     VOICE_DUE = "voice deadline"
     CLAIM_DUE = "claim deadline"
@@ -85,6 +94,8 @@ class EventKind(StrEnum):
     CONNECT_DUE = "connect deadline"
     MEDIA_DUE = "media deadline"
     LENGTH_DUE = "length deadline"
+    WARNING_DUE = "warning deadline"
+    CLOSING_DUE = "goodbye deadline"
     ENDING_DUE = "ending deadline"
     CALL_CONNECTED = "CallConnected"
     CALL_DISCONNECTED = "CallDisconnected"
@@ -93,6 +104,8 @@ class EventKind(StrEnum):
     STREAMING_STOPPED = "MediaStreamingStopped"
     TRANSFER_ACCEPTED = "CallTransferAccepted"
     TRANSFER_FAILED = "CallTransferFailed"
+    DTMF_SENT = "SendDtmfTonesCompleted"
+    DTMF_FAILED = "SendDtmfTonesFailed"
     FIND_RELAY_DONE = "FindRelay done"
     ANSWER_DONE = "Answer done"
     ANSWER_REFUSED = "Answer refused"
@@ -108,6 +121,8 @@ class EventKind(StrEnum):
     TRANSFER_GONE = "Transfer: call gone"
     LOOK_UP_DONE = "LookUp done"
     LOOK_UP_GONE = "LookUp: call gone"
+    SEND_DTMF_REFUSED = "SendDtmf refused"
+    SEND_DTMF_GONE = "SendDtmf: call gone"
     START_REFUSED = "StartMediaStreaming refused"
     START_GONE = "StartMediaStreaming: call gone"
 
@@ -123,6 +138,7 @@ _BY_TYPE: Final[dict[type[object], EventKind]] = {
     MediaLost: EventKind.MEDIA_LOST,
     UplinkMissed: EventKind.UPLINK_MISSED,
     HangUp: EventKind.HANG_UP,
+    GoodbyeOver: EventKind.GOODBYE_OVER,
     Restored: EventKind.RESTORED,
 }
 _BY_NAME: Final[dict[str, EventKind]] = {kind.value: kind for kind in EventKind}
@@ -136,6 +152,8 @@ KNOWN_CALLBACKS: Final = frozenset(
         EventKind.STREAMING_STOPPED,
         EventKind.TRANSFER_ACCEPTED,
         EventKind.TRANSFER_FAILED,
+        EventKind.DTMF_SENT,
+        EventKind.DTMF_FAILED,
     )
 )
 """The callbacks that have rows in the table; others bypass the inbox."""
@@ -144,6 +162,8 @@ KNOWN_CALLBACKS: Final = frozenset(
 def kind_of(event: CallEvent, command: AnyCommand | None) -> EventKind | None:
     """The event's name in the table, None if the machine ignores it. `command`: the command that produced a result."""
     match event:
+        case Act(kind=name):
+            return _BY_NAME.get(f"action {name}")
         case Due(timer=timer):
             return _BY_NAME.get(f"{timer} deadline")
         case AcsEvent(type=name):

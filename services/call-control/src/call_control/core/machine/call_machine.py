@@ -15,10 +15,11 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from bridge_common.wire.call_record import CallRecord, Status
-from bridge_common.wire.entries import Due, MediaOpen
+from bridge_common.wire.entries import Act, Due, MediaOpen
 from call_control.core.events.callbacks import AcsEvent, foreign_field, with_correlation
 from call_control.core.machine import call_actions as do
 from call_control.core.machine import media_actions as media
+from call_control.core.machine import requested_actions as requested
 from call_control.core.machine.call_actions import Action, Guard, set_end_reason
 from call_control.core.machine.call_commands import (
     Answer,
@@ -26,10 +27,12 @@ from call_control.core.machine.call_commands import (
     AtOnce,
     End,
     FindRelay,
+    InstructRelay,
     LookUp,
     Offer,
     Redirect,
     Reject,
+    SendDtmf,
     SetTimer,
     StartMediaStreaming,
     StopMediaStreaming,
@@ -97,6 +100,7 @@ TABLE: Final[tuple[Row, ...]] = (
     # -- connected
     Row(CONNECTED, On.ANSWER_DONE, CONNECTED, (do.note_connection,), when=do.connection_new),
     Row(CONNECTED, On.VOICE_READY, CONNECTED, (do.note_voice,)),
+    Row(CONNECTED, On.VOICE_LOST, ENDING, (requested.finish_closing, do.hang_up), when=requested.closing),
     Row(CONNECTED, On.VOICE_LOST, TRANSFERRING, (do.transfer,), when=do.can_transfer),
     Row(CONNECTED, On.VOICE_LOST, ENDING, (set_end_reason("voice_lost"), do.apologize), when=do.voice_current),
     Row(CONNECTED, On.VOICE_DUE, TRANSFERRING, (do.transfer,), when=do.can_transfer),
@@ -118,9 +122,22 @@ TABLE: Final[tuple[Row, ...]] = (
     Row(CONNECTED, On.START_REFUSED, CONNECTED, (media.note_media,), when=media.start_needless),
     Row(CONNECTED, On.START_REFUSED, CONNECTED, (media.pause,), when=media.start_awaited),
     Row(CONNECTED, On.START_GONE, ENDED, (do.set_end_reason_from_event,)),
-    Row(CONNECTED, On.LENGTH_DUE, ENDING, (set_end_reason("too_long"), do.hang_up)),
+    Row(CONNECTED, On.WARNING_DUE, CONNECTED, (requested.warn_of_end,), when=requested.not_closing),
+    Row(CONNECTED, On.LENGTH_DUE, CONNECTED, (requested.begin_closing,), when=requested.not_closing),
+    Row(CONNECTED, On.LENGTH_DUE, CONNECTED, (requested.await_goodbye,)),
     Row(CONNECTED, On.RESTORED, CONNECTED, (do.adopt_outbox,)),
     Row(CONNECTED, On.HANG_UP, ENDING, (do.set_end_reason_from_event, do.hang_up)),
+    Row(CONNECTED, On.ACT_HANG_UP, CONNECTED, (requested.begin_closing,), when=requested.not_closing),
+    Row(CONNECTED, On.GOODBYE_OVER, CONNECTED, (requested.continue_call,), when=requested.caller_goes_on),
+    Row(CONNECTED, On.GOODBYE_OVER, ENDING, (requested.finish_closing, do.hang_up), when=requested.closing),
+    Row(CONNECTED, On.CLOSING_DUE, ENDING, (requested.finish_closing, do.hang_up)),
+    Row(CONNECTED, On.ACT_SEND_DTMF, CONNECTED, (requested.send_dtmf,), when=requested.phone_caller),
+    Row(CONNECTED, On.SEND_DTMF_REFUSED, CONNECTED, (requested.dtmf_failed,)),
+    Row(CONNECTED, On.SEND_DTMF_GONE, ENDED, (requested.dtmf_failed, do.set_end_reason_from_event)),
+    Row(CONNECTED, On.DTMF_SENT, CONNECTED, (requested.dtmf_sent,), when=requested.dtmf_awaited),
+    Row(CONNECTED, On.DTMF_FAILED, CONNECTED, (requested.dtmf_failed,), when=requested.dtmf_awaited),
+    Row(CONNECTED, On.ACT_NOTE, CONNECTED, (requested.note,), when=requested.valid),
+    Row(CONNECTED, On.ACT_DISPOSITION, CONNECTED, (requested.note,), when=requested.valid),
     Row(CONNECTED, On.CALL_DISCONNECTED, ENDED, (do.set_end_reason_from_event,)),
     # -- the voice session is lost, and human agents are rung
     Row(
@@ -187,6 +204,8 @@ _WANTED_AT: Final[dict[type[AnyCommand], frozenset[Status]]] = {
     Reject: frozenset({DIVERTING}),
     StartMediaStreaming: frozenset({CONNECTED}),
     StopMediaStreaming: frozenset({CONNECTED}),
+    SendDtmf: frozenset({CONNECTED}),
+    InstructRelay: frozenset({CONNECTED}),
 }
 _OF_MEDIA: Final = frozenset(
     {
@@ -231,6 +250,8 @@ def apply(record: CallRecord, event: CallEvent, now_ms: int, policy: CallPolicy,
         timer = armed(record, event.timer)
         if timer is None or timer.seq != event.seq:
             return AppliedEvent(record, ignored=True)
+    elif isinstance(event, Act) and asked.earlier(record, event, now_ms) is not None:
+        return AppliedEvent(record, ignored=True)
     elif isinstance(event, AcsEvent) and (field := foreign_field(record, event)):
         return AppliedEvent(record, ignored=True, foreign=field)
     kind = kind_of(event, command)
@@ -238,6 +259,9 @@ def apply(record: CallRecord, event: CallEvent, now_ms: int, policy: CallPolicy,
     is_outdated = is_known and _order(cause) <= _order(record.media_news)
     row = None if is_outdated else _row_for(record, event, kind, policy)
     known = without_command(record, command.seq) if command is not None else record
+    if row is None and isinstance(event, Act):
+        fault = asked.fault_of(event.kind, event.arguments)
+        return AppliedEvent(asked.refuse(record, event, now_ms, fault or f"not possible while {record.status}"))
     if row is None:
         return AppliedEvent(known, ignored=known == record)
     return _apply_row(row, Transition(before=record, policy=policy, now_ms=now_ms, cause=cause, record=known), event)
@@ -270,6 +294,7 @@ def _apply_row(row: Row, transition: Transition, event: CallEvent) -> AppliedEve
         transition.disarm(event.timer)
     if row.to is ENDED:
         transition.disarm_all()
+        transition.record = requested.settle(transition.record)
         if not transition.record.ended_ms:
             transition.record = replace(transition.record, ended_ms=transition.now_ms)
     if transition.record.status.live and not row.to.live:

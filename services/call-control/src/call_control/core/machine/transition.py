@@ -54,6 +54,10 @@ class CallPolicy:
     ending_ms: int = 5_000
     diverting_ms: int = 20_000
     longest_call_ms: int = 4 * 3600 * 1000
+    warning_ms: int = 60_000
+    """The caller is told so long before `longest_call_ms` that the call will end; 0: no warning."""
+    goodbye_ms: int = 12_000
+    """From a requested hang-up to the hang-up, if the goodbye takes so long."""
 
 
 @dataclass(slots=True)

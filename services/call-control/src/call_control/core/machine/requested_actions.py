@@ -1,0 +1,221 @@
+"""Actions that operators, agents and timers request (ADR 37): guards and actions of the call machine's table."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from typing import Final
+
+from bridge_common.wire.call_record import CallAction, CallRecord
+from bridge_common.wire.entries import Act, GoodbyeOver
+from call_control.core.events.callbacks import AcsEvent
+from call_control.core.machine import call_actions
+from call_control.core.machine.call_commands import InstructRelay, SendDtmf, SetTimer, of_pending
+from call_control.core.machine.call_events import CallEvent, CommandFailed
+from call_control.core.machine.transition import CallPolicy, Transition
+
+HANG_UP: Final = "hang_up"
+SEND_DTMF: Final = "send_dtmf"
+NOTE: Final = "note"
+DISPOSITION: Final = "disposition"
+
+TOO_LONG: Final = "too_long"
+"""Sender of the hang-up at the end of the longest call."""
+AGENTS: Final = frozenset({"agent", "silence_policy"})
+"""Senders whose hang-up a caller can still prevent by speaking."""
+
+REPEAT_MS: Final = 60_000
+"""An agent's equal request within this time is a repetition: its tools carry no idempotency key."""
+MAX_TEXT: Final = 1_000
+KEPT: Final = 50
+"""Finished actions beyond this number are dropped from the record, oldest first."""
+_TONES: Final = re.compile(r"[0-9A-D*#]{1,18}")
+"""`SendDtmfTones` of Call Automation accepts at most 18 tones."""
+
+
+# -- requests ---------------------------------------------------------------------------------------------------------
+def fault_of(kind: str, arguments: str) -> str:
+    """What is wrong with the arguments of an action, "" if nothing is. Unknown kinds are faults."""
+    try:
+        given = json.loads(arguments or "{}")
+    except ValueError:
+        return "arguments are not valid JSON"
+    if not isinstance(given, dict):
+        return "arguments are not a JSON object"
+    if kind == HANG_UP:
+        reason = given.get("reason", "")
+        return "" if isinstance(reason, str) and len(reason) <= MAX_TEXT else f"reason is not text of at most {MAX_TEXT} characters"
+    if kind == SEND_DTMF:
+        tones = given.get("tones")
+        valid = isinstance(tones, str) and _TONES.fullmatch(tones)
+        return "" if valid else "tones must be 1 to 18 of 0-9, A-D, * and #"
+    if kind in (NOTE, DISPOSITION):
+        text = given.get("text")
+        valid = isinstance(text, str) and 0 < len(text.strip()) <= MAX_TEXT
+        return "" if valid else f"text must have 1 to {MAX_TEXT} characters"
+    return f"unknown action {kind!r}; known are {HANG_UP}, {SEND_DTMF}, {NOTE}, {DISPOSITION}"
+
+
+def earlier(record: CallRecord, request: Act, now_ms: int) -> CallAction | None:
+    """The action that this request repeats, if it does."""
+    for action in reversed(record.actions):
+        if action.id == request.action_id:
+            return action
+        if request.by not in AGENTS or action.by not in AGENTS or action.kind != request.kind:
+            continue
+        if request.kind == HANG_UP and action.state != "canceled":
+            return action
+        if action.arguments == request.arguments and now_ms - action.at_ms < REPEAT_MS:
+            return action
+    return None
+
+
+def refuse(record: CallRecord, request: Act, now_ms: int, reason: str) -> CallRecord:
+    """The record with the request as a failed action."""
+    return _with(record, replace(_action_of(request, now_ms), state="failed", reason=reason))
+
+
+def settle(record: CallRecord) -> CallRecord:
+    """The call has ended: the hang-up that was asked for is done, and other open actions have failed."""
+    settled = tuple(
+        action
+        if not action.open
+        else replace(action, state="done")
+        if action.id == record.closing
+        else replace(action, state="failed", reason="call_ended")
+        for action in record.actions
+    )
+    return replace(record, actions=settled, closing="")
+
+
+# -- guards -----------------------------------------------------------------------------------------------------------
+def valid(record: CallRecord, event: CallEvent, rules: CallPolicy) -> bool:
+    return isinstance(event, Act) and not fault_of(event.kind, event.arguments)
+
+
+def not_closing(record: CallRecord, event: CallEvent, rules: CallPolicy) -> bool:
+    return not record.closing and (not isinstance(event, Act) or valid(record, event, rules))
+
+
+def closing(record: CallRecord, event: CallEvent, rules: CallPolicy) -> bool:
+    return bool(record.closing) and (not isinstance(event, GoodbyeOver) or event.action_id == record.closing)
+
+
+def caller_goes_on(record: CallRecord, event: CallEvent, rules: CallPolicy) -> bool:
+    """The caller interrupted the goodbye of an agent."""
+    action = _find(record, record.closing)
+    interrupted = isinstance(event, GoodbyeOver) and event.outcome == "interrupted"
+    return interrupted and closing(record, event, rules) and action is not None and action.by in AGENTS
+
+
+def phone_caller(record: CallRecord, event: CallEvent, rules: CallPolicy) -> bool:
+    """Call Automation sends tones to phones only."""
+    return valid(record, event, rules) and record.caller.startswith("4:") and record.connection_id != ""
+
+
+def dtmf_awaited(record: CallRecord, event: CallEvent, rules: CallPolicy) -> bool:
+    return _of_operation(record, event) is not None
+
+
+# -- actions ----------------------------------------------------------------------------------------------------------
+def begin_closing(draft: Transition, event: CallEvent) -> None:
+    """Ask for a goodbye. The hang-up follows when it was heard, or after `goodbye_ms`."""
+    if isinstance(event, Act):
+        action = replace(_action_of(event, draft.now_ms), state="running")
+    else:
+        action = CallAction(f"{TOO_LONG}-{draft.record.timer_seq}", HANG_UP, "{}", TOO_LONG, draft.now_ms, "running")
+    draft.record = replace(_with(draft.record, action), closing=action.id)
+    _instruct(draft, action.id, "goodbye", {"interruptible": action.by in AGENTS})
+    draft.arm(SetTimer.CLOSING, draft.rules.goodbye_ms)
+
+
+def continue_call(draft: Transition, event: CallEvent) -> None:
+    action = _find(draft.record, draft.record.closing)
+    draft.disarm(SetTimer.CLOSING)
+    draft.record = replace(draft.record, closing="")
+    if action is not None:
+        _finish(draft, replace(action, state="canceled", reason="the caller is still talking"))
+
+
+def finish_closing(draft: Transition, event: CallEvent) -> None:
+    """Set the end reason and the outcome of the hang-up."""
+    action = _find(draft.record, draft.record.closing)
+    by = "operator" if action is None else action.by
+    call_actions.note_end(draft, by if by == TOO_LONG else f"hung_up_by_{by}")
+    if action is not None:
+        outcome = event.outcome if isinstance(event, GoodbyeOver) else "cut"
+        draft.record = _with(draft.record, replace(action, state="done", reason=outcome))
+
+
+def warn_of_end(draft: Transition, event: CallEvent) -> None:
+    _instruct(draft, f"warning-{draft.record.timer_seq}", "time_left", {"seconds": draft.rules.warning_ms // 1000})
+
+
+def send_dtmf(draft: Transition, event: CallEvent) -> None:
+    if isinstance(event, Act):
+        command = draft.issue(SendDtmf, tones=json.loads(event.arguments)["tones"])
+        action = replace(_action_of(event, draft.now_ms), state="running", operation=command.operation_context)
+        draft.record = _with(draft.record, action)
+
+
+def dtmf_sent(draft: Transition, event: CallEvent) -> None:
+    if (action := _of_operation(draft.record, event)) is not None:
+        _finish(draft, replace(action, state="done"))
+
+
+def dtmf_failed(draft: Transition, event: CallEvent) -> None:
+    if (action := _of_operation(draft.record, event) or _refused(draft, event)) is not None:
+        reason = event.code if isinstance(event, CommandFailed) else "tones not sent"
+        if isinstance(event, AcsEvent):
+            reason = f"{event.code}/{event.sub_code}"
+        _finish(draft, replace(action, state="failed", reason=reason))
+
+
+def note(draft: Transition, event: CallEvent) -> None:
+    if isinstance(event, Act):
+        draft.record = _with(draft.record, replace(_action_of(event, draft.now_ms), state="done"))
+
+
+def _finish(draft: Transition, action: CallAction) -> None:
+    """Record the outcome, and let the agent know of it if it asked for the action."""
+    draft.record = _with(draft.record, action)
+    if action.by in AGENTS:
+        _instruct(draft, action.id, "outcome", {"kind": action.kind, "state": action.state, "reason": action.reason})
+
+
+def _instruct(draft: Transition, instruction_id: str, kind: str, detail: dict[str, object]) -> None:
+    draft.issue(InstructRelay, instruction_id=instruction_id, kind=kind, detail=json.dumps(detail))
+
+
+def _action_of(request: Act, now_ms: int) -> CallAction:
+    return CallAction(request.action_id, request.kind, request.arguments, request.by, now_ms)
+
+
+def _find(record: CallRecord, action_id: str) -> CallAction | None:
+    return next((action for action in record.actions if action.id == action_id), None)
+
+
+def _with(record: CallRecord, action: CallAction) -> CallRecord:
+    """The record with the action added or replaced."""
+    if _find(record, action.id) is not None:
+        actions = tuple(action if known.id == action.id else known for known in record.actions)
+    else:
+        actions = (*record.actions, action)
+    finished = [known.id for known in actions if not known.open]
+    dropped = set(finished[: max(len(actions) - KEPT, 0)])
+    return replace(record, actions=tuple(known for known in actions if known.id not in dropped))
+
+
+def _of_operation(record: CallRecord, event: CallEvent) -> CallAction | None:
+    if not isinstance(event, AcsEvent) or not event.operation_context:
+        return None
+    return next((one for one in record.actions if one.open and one.operation == event.operation_context), None)
+
+
+def _refused(draft: Transition, event: CallEvent) -> CallAction | None:
+    """The action whose command failed."""
+    if not isinstance(event, CommandFailed):
+        return None
+    operation = f"{SendDtmf.__name__}-{event.seq}"
+    return next((one for one in draft.record.actions if one.open and one.operation == operation), None)
