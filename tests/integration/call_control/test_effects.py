@@ -8,6 +8,7 @@ import pytest
 
 from bridge_common.base.errors import AuthError
 from bridge_common.redis.clients import RedisClients
+from bridge_common.store.announcement_store import AnnouncementStore
 from bridge_common.store.call_store import CallStore
 from bridge_common.store.fleet import Fleet
 from bridge_common.store.leases import Leases
@@ -60,6 +61,11 @@ class RefusingAcs(AcsClient):
     async def stop_media_streaming(self, connection_id: str, *, operation_context: str) -> None:
         await self._refuse("stop")
 
+    async def send_dtmf(
+        self, connection_id: str, tones: str, target: str, *, operation_context: str, request_id: str
+    ) -> None:
+        await self._refuse("send tones")
+
     async def look_up(self, connection_id: str) -> Connection:
         return await self._refuse("look up")
 
@@ -72,7 +78,14 @@ def leases(clients: RedisClients, keys: Keys) -> Leases:
 @pytest.fixture
 def effects(clients: RedisClients, keys: Keys, leases: Leases) -> Effects:
     acs = RefusingAcs(AcsError("no", AcsRefusal.GONE, acs_code="8522"))
-    return Effects(acs, leases, CallStore(clients.control, keys), Fleet(clients.control, "c", "call-control"), URLS)
+    return Effects(
+        acs,
+        leases,
+        CallStore(clients.control, keys),
+        Fleet(clients.control, "c", "call-control"),
+        URLS,
+        AnnouncementStore(clients.control, keys),
+    )
 
 
 async def test_an_offer_is_taken_back_when_the_call_ended_meanwhile(effects: Effects, leases: Leases) -> None:

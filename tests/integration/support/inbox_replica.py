@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from bridge_common.redis.clients import RedisClients
+from bridge_common.store.announcement_store import AnnouncementStore
 from bridge_common.store.call_store import CallStore
 from bridge_common.store.fleet import Fleet
 from bridge_common.store.inbox import Inbox
@@ -38,7 +39,7 @@ class Replica:
         self.leases = Leases(clients.control, keys, name)
         self.fleet = Fleet(clients.control, name, "call-control")
         urls = CallUrls("http://control.test", "ws://media.test", ("media-token-key-of-the-tests",), 60)
-        self.effects = Effects(acs, self.leases, self.store, self.fleet, urls)
+        self.effects = Effects(acs, self.leases, self.store, self.fleet, urls, AnnouncementStore(clients.control, keys))
         self.policy = policy
         self.routing = PolicyKeeper(PolicyStore(clients.control, clients.blocking), Routing())
 

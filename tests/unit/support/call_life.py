@@ -100,7 +100,11 @@ def connected(rules: CallPolicy = RULES) -> Life:
     life = answering(rules)
     context = f"Answer-{life.waiting(call_commands.Answer)}"
     life.done(call_commands.Answer, CONNECTION)
-    assert life.on(callback("CallConnected", context=context)) == ["SetTimer length", "SetTimer media"]
+    assert life.on(callback("CallConnected", context=context)) == [
+        "SetTimer length",
+        "SetTimer warning",
+        "SetTimer media",
+    ]
     return life
 
 

@@ -23,6 +23,7 @@ from bridge_common.store.leases import Leases
 from bridge_common.wire.keys import Keys
 from call_control.acs_client import AcsClient, MediaFormat
 from call_control.effects import CallUrls, Effects
+from call_control.http.action_api import ActionApi
 from call_control.http.announcement_api import SILENCE_S, AnnouncementApi
 from call_control.http.authentication import EventGridGuard, OperatorGuard, entra_verifier
 from call_control.http.operator_access import WRONG_KEY_DELAY_S, Operators
@@ -90,7 +91,8 @@ class CallControl:
             most_a_minute=self._settings.say_per_minute,
             silence_s=self._timing.silence_s,
         )
-        return [*webhooks.routes(), *api.routes(), *routing.routes(), *announcements.routes()]
+        actions = ActionApi(self._store, self._inbox, operators)
+        return [*webhooks.routes(), *api.routes(), *actions.routes(), *routing.routes(), *announcements.routes()]
 
     async def ready(self) -> str:
         if self._worker is None or not self.parts.running:
@@ -102,7 +104,7 @@ class CallControl:
         self._acs = AcsClient(settings.acs_address, MediaFormat(settings.acs_audio_format, settings.acs_audio_channels))
         token_keys = revealed(settings.media_token_keys)
         urls = CallUrls(settings.base_url, settings.media_base_url, token_keys, settings.max_call_s)
-        effects = Effects(self._acs, self._leases, self._store, self._fleet, urls)
+        effects = Effects(self._acs, self._leases, self._store, self._fleet, urls, self._announcements)
         self._worker = InboxWorker(
             self._inbox,
             CallSteps(self._store, settings.call_policy, self._routing, self._rings),

@@ -10,11 +10,13 @@ from typing import assert_never
 from bridge_common.base.ids import request_id_of
 from bridge_common.base.log import fields
 from bridge_common.observability import tracing
+from bridge_common.store.announcement_store import AnnouncementStore
 from bridge_common.store.call_store import CallStore
 from bridge_common.store.fleet import Fleet
 from bridge_common.store.leases import Leases
 from bridge_common.wire import media_token
 from bridge_common.wire.call_record import CallRecord
+from bridge_common.wire.entries import Instruct
 from call_control.acs_client import AcsClient, AcsError, Connection
 from call_control.call_telemetry import report_command
 from call_control.core.machine.call_commands import (
@@ -24,10 +26,12 @@ from call_control.core.machine.call_commands import (
     End,
     FindRelay,
     HangUp,
+    InstructRelay,
     LookUp,
     Offer,
     Redirect,
     Reject,
+    SendDtmf,
     StartMediaStreaming,
     StopMediaStreaming,
     ToAcs,
@@ -68,6 +72,7 @@ class Effects:
     store: CallStore
     fleet: Fleet
     urls: CallUrls
+    announcements: AnnouncementStore
 
     async def run(self, record: CallRecord, commands: Sequence[AtOnce]) -> list[CommandDone | CommandFailed]:
         """Carry out the commands in order and return their results.
@@ -93,8 +98,11 @@ class Effects:
         rooms = [member.capacity - member.active for member in relays if not member.draining]
         return FindRelay.FULL if rooms and max(rooms) <= 0 else FindRelay.UNCLAIMED
 
-    async def _local(self, record: CallRecord, command: Offer | End) -> None:
+    async def _local(self, record: CallRecord, command: Offer | InstructRelay | End) -> None:
         call_id = record.call_id
+        if isinstance(command, InstructRelay):
+            await self.announcements.instruct(call_id, Instruct(command.instruction_id, command.what, command.detail))
+            return
         if isinstance(command, End):
             await self.leases.end(call_id)
             await self.store.end_streams(call_id, command.reason, apologize=command.apologize)
@@ -143,6 +151,14 @@ class Effects:
                     connection_id,
                     command.target,
                     callee=record.callee,
+                    operation_context=command.operation_context,
+                    request_id=request_id,
+                )
+            case SendDtmf():
+                await acs.send_dtmf(
+                    connection_id,
+                    command.tones,
+                    record.caller,
                     operation_context=command.operation_context,
                     request_id=request_id,
                 )

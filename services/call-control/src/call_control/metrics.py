@@ -17,7 +17,7 @@ _END_REASONS: Final = frozenset(
         *("caller_hung_up", "redirected", "rejected", "on_behalf_of_callee", "over_limit", "ring_expired", "ended"),
         *("no_capacity", "no_voice", "voice_lost", "media_lost", "never_connected", "too_long"),
         *("transferred", "not_transferred"),
-        *("hung_up_by_operator", "hung_up_by_agent", "hung_up_by_media-gateway"),
+        *("hung_up_by_operator", "hung_up_by_agent", "hung_up_by_silence_policy", "hung_up_by_media-gateway"),
         *("acs_stale_context", "acs_gone", "acs_auth", "acs_throttled", "acs_unavailable", "acs_overtaken"),
     }
 )

@@ -69,6 +69,11 @@ class CallControlSettings(AcsTrustSettings):
     media_patience_s: float = Field(default=20.0, gt=0, le=300)
     """How long call-control tries to restore lost media; after that it transfers to `transfer_target` or hangs up."""
     max_call_s: float = Field(default=4 * 3600, gt=0, le=24 * 3600)
+    """After it the agent says goodbye and the call is hung up."""
+    max_call_warning_s: float = Field(default=60.0, ge=0, le=3600)
+    """How long before `max_call_s` the agent announces the end of the call; 0: never."""
+    goodbye_timeout_s: float = Field(default=12.0, gt=0, le=60)
+    """A requested hang-up happens after this time, even if the goodbye was not heard to its end."""
     ring_time_s: float = Field(default=60.0, gt=0, le=600)
     """A call whose event is older no longer rings and is not answered."""
     calls_per_caller_per_min: int = Field(default=10, ge=0, le=1_000_000)
@@ -162,6 +167,8 @@ class CallControlSettings(AcsTrustSettings):
             voice_ms=round(self.answer_deadline_s * 1000),
             media_patience_ms=round(self.media_patience_s * 1000),
             longest_call_ms=round(self.max_call_s * 1000),
+            warning_ms=round(self.max_call_warning_s * 1000),
+            goodbye_ms=round(self.goodbye_timeout_s * 1000),
         )
 
     @property

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from bridge_common.base.errors import EntryError
 from bridge_common.wire.call_record import (
     FOREIGN_FIELDS,
+    CallAction,
     CallRecord,
     PendingCommand,
     Status,
@@ -20,12 +21,14 @@ from bridge_common.wire.call_record import (
 )
 
 PENDING = st.builds(PendingCommand, st.integers(0, 2**31), st.text(), st.text())
+ACTIONS = st.builds(CallAction, *[st.text()] * 4, st.integers(0, 2**63), *[st.text()] * 3)
 VALUES: dict[str, st.SearchStrategy[Any]] = {
     "str": st.text(),
     "int": st.integers(0, 2**63),
     "bool": st.booleans(),
     "Status": st.sampled_from(Status),
     "tuple[PendingCommand, ...]": st.lists(PENDING, max_size=4).map(tuple),
+    "tuple[CallAction, ...]": st.lists(ACTIONS, max_size=4).map(tuple),
 }
 RECORDS = st.builds(CallRecord, **{field.name: VALUES[str(field.type)] for field in fields(CallRecord)})
 
@@ -45,6 +48,12 @@ def test_fields_of_a_newer_version_are_ignored() -> None:
     assert decode_record({**stored(record), b"mood": b"good"}) == record
 
 
+def test_values_of_a_newer_action_are_ignored() -> None:
+    record = CallRecord(call_id="c", status=Status.CONNECTED, actions=(CallAction("a", "note", "{}", "agent", 1),))
+    newer = b'[["a","note","{}","agent",1,"accepted","","","mood"]]'
+    assert decode_record({**stored(record), b"actions": newer}) == record
+
+
 def test_missing_fields_take_their_defaults() -> None:
     assert decode_record({b"call_id": b"c", b"status": b"ringing"}) == CallRecord(call_id="c", status=Status.RINGING)
 
@@ -60,6 +69,8 @@ def test_missing_fields_take_their_defaults() -> None:
         {b"pending": b"5"},
         {b"pending": b"[[1]]"},
         {b"pending": b"[[null, 1, 2]]"},
+        {b"actions": b"[5]"},
+        {b"actions": b"[[]]"},
     ],
 )
 def test_a_damaged_hash_is_refused(damage: dict[bytes, bytes]) -> None:

@@ -47,10 +47,13 @@ NUMBERS = {
     "UplinkMissed": 39,
     "Due": 37,
     "Restored": 38,
+    "Act": 40,
+    "GoodbyeOver": 41,
     "Turn": 50,
     "Notice": 51,
     "Saying": 52,
     "Say": 60,
+    "Instruct": 61,
 }
 """A changed number breaks calls during a rolling update."""
 

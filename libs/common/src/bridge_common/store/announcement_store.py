@@ -16,7 +16,7 @@ from bridge_common.redis.clients import redis_errors
 from bridge_common.redis.scripts import script_folder
 from bridge_common.store.leases import Claim
 from bridge_common.wire.call_record import Status
-from bridge_common.wire.entries import Say
+from bridge_common.wire.entries import Instruct, Say
 from bridge_common.wire.entry_codec import encode
 from bridge_common.wire.keys import LIVE_TTL_S, SAY_LENGTH, WAKE_LENGTH, Keys
 
@@ -48,6 +48,7 @@ class AnnouncementStore:
         self._keys = keys
         script = script_folder(redis, "bridge_common.store")
         self._add = script("announcement_add")
+        self._instruct = script("announcement_instruct")
         self._note = script("announcement_note")
 
     async def add(self, call_id: str, piece: Say, *, most_a_minute: int) -> Added:
@@ -63,6 +64,15 @@ class AnnouncementStore:
                 ],
             )
         return Added(AnnouncementOutcome(outcome.decode()), int(retry_ms))
+
+    async def instruct(self, call_id: str, instruction: Instruct) -> None:
+        """Append an instruction and wake the relays. Without effect if the call is not live."""
+        keys, tag = self._keys, self._keys.tag(call_id)
+        async with redis_errors("instructing the relay"):
+            await self._instruct(
+                keys=[keys.record(call_id), keys.say(call_id), keys.wake(tag)],
+                args=[call_id, encode(instruction), LIVE_TTL_S, WAKE_LENGTH, *_LIVE],
+            )
 
     async def waits(self, call_id: str) -> bool:
         """Whether the call ever had an announcement."""

@@ -194,10 +194,10 @@ class Act(_Stored, frozen=True, tag=40):
 
     call_id: str
     action_id: str
-    kind: str
-    """`hang_up`, `send_dtmf`, `note`, `disposition`. Unknown kinds fail."""
+    action: str
+    """`hang_up`, `send_dtmf`, `note`, `disposition`. An unknown action fails."""
     arguments: str
-    """JSON object as text; its fields depend on `kind`."""
+    """JSON object as text; its fields depend on `action`."""
     by: str
     """`operator`, `agent`, `silence_policy`, …"""
 
@@ -251,16 +251,16 @@ class Say(_Stored, frozen=True, tag=60):
 class Instruct(_Stored, frozen=True, tag=61):
     """In the announcement stream: call-control asks the call's relay for something, or informs the agent (ADR 37).
 
-    The stream may contain it twice; a repetition with the same `instruction_id` and `kind` changes nothing.
+    The stream may contain it twice; a repetition with the same `instruction_id` and `what` changes nothing.
     """
 
     instruction_id: str
-    kind: str
+    what: str
     """`goodbye`: say goodbye and report `GoodbyeOver`; `time_left`: announce the end of the call; `outcome`: tell the
     agent what became of its action.
     """
     detail: str = ""
-    """JSON object as text. `goodbye`: `text` (optional), `interruptible`; `time_left`: `seconds`; `outcome`: `kind`,
+    """JSON object as text. `goodbye`: `text` (optional), `interruptible`; `time_left`: `seconds`; `outcome`: `action`,
     `state`, `reason`.
     """
 

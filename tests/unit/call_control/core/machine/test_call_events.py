@@ -59,4 +59,5 @@ def test_results(command: AnyCommand, done: EventKind | None, failed: EventKind 
 
 def test_known_callbacks_are_those_of_acs() -> None:
     calls = {"CallConnected", "CallDisconnected", "AnswerFailed", "CallTransferAccepted", "CallTransferFailed"}
-    assert calls | {"MediaStreamingFailed", "MediaStreamingStopped"} == KNOWN_CALLBACKS
+    media = {"MediaStreamingFailed", "MediaStreamingStopped", "SendDtmfTonesCompleted", "SendDtmfTonesFailed"}
+    assert calls | media == KNOWN_CALLBACKS

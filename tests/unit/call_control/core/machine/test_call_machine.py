@@ -149,11 +149,11 @@ def test_callbacks_may_overtake_the_answers_result() -> None:
 def test_the_media_socket_may_come_before_call_connected() -> None:
     life = answering()
     life.attach(10)
-    assert life.on(callback("CallConnected")) == ["SetTimer length"]
+    assert life.on(callback("CallConnected")) == ["SetTimer length", "SetTimer warning"]
     life = answering()
     life.attach(10)
     assert life.on(MediaLost(CALL, 10, 1006)) == ["SetTimer media"]
-    assert life.on(callback("CallConnected")) == ["SetTimer length"]
+    assert life.on(callback("CallConnected")) == ["SetTimer length", "SetTimer warning"]
     assert life.due(SetTimer.MEDIA) == ["SetTimer media", "StartMediaStreaming"]
     life = answering()
     life.attach(10)
@@ -166,7 +166,11 @@ def test_a_lost_callback_is_looked_up() -> None:
     life = answering()
     life.done(call_commands.Answer, CONNECTION)
     assert life.due(SetTimer.CONNECT) == ["SetTimer connect", "LookUp"]
-    assert life.done(call_commands.LookUp, CONNECTION, "connected") == ["SetTimer length", "SetTimer media"]
+    assert life.done(call_commands.LookUp, CONNECTION, "connected") == [
+        "SetTimer length",
+        "SetTimer warning",
+        "SetTimer media",
+    ]
     assert life.at(Status.CONNECTED)
 
 
@@ -229,7 +233,8 @@ def test_ending_becomes_ended(how: str) -> None:
 
 def test_the_longest_call_is_hung_up() -> None:
     life = talking()
-    assert life.due(SetTimer.LENGTH) == ["SetTimer ending", "End", "HangUp"]
+    assert sorted(life.due(SetTimer.LENGTH)) == ["InstructRelay", "SetTimer closing"]
+    assert life.due(SetTimer.CLOSING) == ["SetTimer ending", "End", "HangUp"]
     assert life.record.end_reason == "too_long"
 
 

@@ -10,7 +10,17 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from bridge_common.wire.call_record import CallRecord, Status
-from bridge_common.wire.entries import Due, HangUp, MediaLost, MediaOpen, UplinkMissed, VoiceLost, VoiceReady
+from bridge_common.wire.entries import (
+    Act,
+    Due,
+    GoodbyeOver,
+    HangUp,
+    MediaLost,
+    MediaOpen,
+    UplinkMissed,
+    VoiceLost,
+    VoiceReady,
+)
 from call_control.core.events.callbacks import AcsEvent
 from call_control.core.machine.call_commands import (
     Answer,
@@ -18,6 +28,7 @@ from call_control.core.machine.call_commands import (
     End,
     Redirect,
     Reject,
+    SendDtmf,
     SetTimer,
     Transfer,
     of_pending,
@@ -51,6 +62,8 @@ CALLBACKS = (
     "ParticipantsUpdated",
     "CallTransferAccepted",
     "CallTransferFailed",
+    "SendDtmfTonesCompleted",
+    "SendDtmfTonesFailed",
     "Invented",
 )
 
@@ -123,6 +136,20 @@ class AnyLife(RuleBasedStateMachine):
     def operator_hangs_up(self) -> None:
         self.happens(HangUp(CALL, "operator", ""))
 
+    @rule(
+        number=st.integers(0, 5),
+        request=st.sampled_from(
+            [("hang_up", "{}"), ("send_dtmf", '{"tones":"1"}'), ("note", '{"text":"a"}'), ("dance", "{}")]
+        ),
+        by=st.sampled_from(["operator", "agent", "silence_policy"]),
+    )
+    def somebody_acts(self, number: int, request: tuple[str, str], by: str) -> None:
+        self.happens(Act(CALL, f"act-{number}", *request, by))
+
+    @rule(outcome=st.sampled_from(["heard", "interrupted", "failed"]), current=st.booleans(), number=st.integers(0, 5))
+    def goodbye_over(self, outcome: str, current: bool, number: int) -> None:
+        self.happens(GoodbyeOver(CALL, self.record.closing if current else f"act-{number}", outcome))
+
     @rule(timer=st.sampled_from(TIMERS), seq=st.integers(0, 8))
     def any_deadline(self, timer: str, seq: int) -> None:
         self.happens(Due(CALL, timer, seq))
@@ -137,7 +164,7 @@ class AnyLife(RuleBasedStateMachine):
     @rule(
         type_=st.sampled_from(CALLBACKS),
         context=st.integers(0, 6),
-        by=st.sampled_from(["Answer", "Start", "Stop", "Transfer"]),
+        by=st.sampled_from(["Answer", "Start", "Stop", "Transfer", "SendDtmf"]),
     )
     def acs_calls_back(self, type_: str, context: int, by: str) -> None:
         name = f"{by}MediaStreaming" if by in ("Start", "Stop") else by
@@ -172,6 +199,20 @@ class AnyLife(RuleBasedStateMachine):
         assert ends == (0 if self.record.status.live else 1)
 
     @invariant()
+    def every_action_has_one_outcome(self) -> None:
+        ids = [action.id for action in self.record.actions]
+        assert len(ids) == len(set(ids))
+        if self.record.status is Status.ENDED:
+            assert not any(action.open for action in self.record.actions)
+        else:
+            assert sum(action.open and action.kind == "hang_up" for action in self.record.actions) <= 1
+
+    @invariant()
+    def tones_are_sent_once_for_each_request(self) -> None:
+        tones = sum(isinstance(command, SendDtmf) for command in self.issued)
+        assert tones <= sum(action.kind == "send_dtmf" for action in self.record.actions)
+
+    @invariant()
     def numbers_are_unique(self) -> None:
         for timers in (True, False):
             counts = Counter(command.seq for command in self.issued if isinstance(command, SetTimer) is timers)
@@ -190,7 +231,7 @@ class AnyLife(RuleBasedStateMachine):
             case Status.TRANSFERRING:
                 assert {"transfer", "length"} <= timers
             case Status.CONNECTED:
-                assert "length" in timers
+                assert timers & {"length", "closing"}
             case Status.ANSWERING:
                 assert "connect" in timers
             case Status.RINGING:

@@ -104,7 +104,7 @@ class InstructRelay(Command):
     """Append an `entries.Instruct` for the relay of the call."""
 
     instruction_id: str
-    kind: str
+    what: str
     detail: str
 
 
@@ -144,7 +144,9 @@ class SetTimer(Command):
     ALL: ClassVar[tuple[str, ...]] = (VOICE, CLAIM, CONNECT, MEDIA, TRANSFER, APOLOGY, LENGTH, WARNING, CLOSING, ENDING)
 
 
-ToAcs: TypeAlias = Answer | Reject | Redirect | HangUp | Transfer | StartMediaStreaming | StopMediaStreaming | SendDtmf | LookUp
+ToAcs: TypeAlias = (
+    Answer | Reject | Redirect | HangUp | Transfer | StartMediaStreaming | StopMediaStreaming | SendDtmf | LookUp
+)
 AtOnce: TypeAlias = ToAcs | Offer | FindRelay | InstructRelay | End
 """Commands whose result is known as soon as they have run."""
 AnyCommand: TypeAlias = AtOnce | SetTimer

@@ -95,7 +95,7 @@ class EventKind(StrEnum):
     MEDIA_DUE = "media deadline"
     LENGTH_DUE = "length deadline"
     WARNING_DUE = "warning deadline"
-    CLOSING_DUE = "goodbye deadline"
+    CLOSING_DUE = "closing deadline"
     ENDING_DUE = "ending deadline"
     CALL_CONNECTED = "CallConnected"
     CALL_DISCONNECTED = "CallDisconnected"
@@ -162,7 +162,7 @@ KNOWN_CALLBACKS: Final = frozenset(
 def kind_of(event: CallEvent, command: AnyCommand | None) -> EventKind | None:
     """The event's name in the table, None if the machine ignores it. `command`: the command that produced a result."""
     match event:
-        case Act(kind=name):
+        case Act(action=name):
             return _BY_NAME.get(f"action {name}")
         case Due(timer=timer):
             return _BY_NAME.get(f"{timer} deadline")

@@ -250,7 +250,7 @@ def apply(record: CallRecord, event: CallEvent, now_ms: int, policy: CallPolicy,
         timer = armed(record, event.timer)
         if timer is None or timer.seq != event.seq:
             return AppliedEvent(record, ignored=True)
-    elif isinstance(event, Act) and asked.earlier(record, event, now_ms) is not None:
+    elif isinstance(event, Act) and requested.earlier(record, event, now_ms) is not None:
         return AppliedEvent(record, ignored=True)
     elif isinstance(event, AcsEvent) and (field := foreign_field(record, event)):
         return AppliedEvent(record, ignored=True, foreign=field)
@@ -260,8 +260,7 @@ def apply(record: CallRecord, event: CallEvent, now_ms: int, policy: CallPolicy,
     row = None if is_outdated else _row_for(record, event, kind, policy)
     known = without_command(record, command.seq) if command is not None else record
     if row is None and isinstance(event, Act):
-        fault = asked.fault_of(event.kind, event.arguments)
-        return AppliedEvent(asked.refuse(record, event, now_ms, fault or f"not possible while {record.status}"))
+        return AppliedEvent(requested.refuse(record, event, now_ms))
     if row is None:
         return AppliedEvent(known, ignored=known == record)
     return _apply_row(row, Transition(before=record, policy=policy, now_ms=now_ms, cause=cause, record=known), event)

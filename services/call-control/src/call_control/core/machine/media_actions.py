@@ -112,6 +112,8 @@ def expect_media(transition: Transition, event: CallEvent) -> None:
     """The socket may open before the callback reports that the call is connected."""
     transition.disarm(SetTimer.CONNECT)
     transition.arm(SetTimer.LENGTH, transition.policy.longest_call_ms)
+    if 0 < transition.policy.warning_ms < transition.policy.longest_call_ms:
+        transition.arm(SetTimer.WARNING, transition.policy.longest_call_ms - transition.policy.warning_ms)
     if not transition.record.media_seen and armed(transition.record, SetTimer.MEDIA) is None:
         operation = event.operation_context if isinstance(event, AcsEvent) else ""
         _await_media(transition, event, transition.policy.media_ms, operation=operation)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
-from bridge_common.wire.call_record import CallAction, CallRecord
+from bridge_common.wire.call_record import CallAction, CallRecord, Status
 from bridge_common.wire.entries import Act, GoodbyeOver
 from call_control.core.events.callbacks import AcsEvent
-from call_control.core.machine import call_actions
-from call_control.core.machine.call_commands import InstructRelay, SendDtmf, SetTimer, of_pending
+from call_control.core.machine.call_actions import set_end_reason
+from call_control.core.machine.call_commands import InstructRelay, SendDtmf, SetTimer
 from call_control.core.machine.call_events import CallEvent, CommandFailed
 from call_control.core.machine.transition import CallPolicy, Transition
 
@@ -35,7 +36,7 @@ _TONES: Final = re.compile(r"[0-9A-D*#]{1,18}")
 
 
 # -- requests ---------------------------------------------------------------------------------------------------------
-def fault_of(kind: str, arguments: str) -> str:
+def fault_of(action: str, arguments: str) -> str:
     """What is wrong with the arguments of an action, "" if nothing is. Unknown kinds are faults."""
     try:
         given = json.loads(arguments or "{}")
@@ -43,18 +44,19 @@ def fault_of(kind: str, arguments: str) -> str:
         return "arguments are not valid JSON"
     if not isinstance(given, dict):
         return "arguments are not a JSON object"
-    if kind == HANG_UP:
+    if action == HANG_UP:
         reason = given.get("reason", "")
-        return "" if isinstance(reason, str) and len(reason) <= MAX_TEXT else f"reason is not text of at most {MAX_TEXT} characters"
-    if kind == SEND_DTMF:
+        valid = isinstance(reason, str) and len(reason) <= MAX_TEXT
+        return "" if valid else f"reason must be text of at most {MAX_TEXT} characters"
+    if action == SEND_DTMF:
         tones = given.get("tones")
-        valid = isinstance(tones, str) and _TONES.fullmatch(tones)
+        valid = isinstance(tones, str) and _TONES.fullmatch(tones) is not None
         return "" if valid else "tones must be 1 to 18 of 0-9, A-D, * and #"
-    if kind in (NOTE, DISPOSITION):
+    if action in (NOTE, DISPOSITION):
         text = given.get("text")
         valid = isinstance(text, str) and 0 < len(text.strip()) <= MAX_TEXT
         return "" if valid else f"text must have 1 to {MAX_TEXT} characters"
-    return f"unknown action {kind!r}; known are {HANG_UP}, {SEND_DTMF}, {NOTE}, {DISPOSITION}"
+    return f"unknown action {action!r}; known are {HANG_UP}, {SEND_DTMF}, {NOTE}, {DISPOSITION}"
 
 
 def earlier(record: CallRecord, request: Act, now_ms: int) -> CallAction | None:
@@ -62,17 +64,25 @@ def earlier(record: CallRecord, request: Act, now_ms: int) -> CallAction | None:
     for action in reversed(record.actions):
         if action.id == request.action_id:
             return action
-        if request.by not in AGENTS or action.by not in AGENTS or action.kind != request.kind:
+        of_agents = request.by in AGENTS and action.by in AGENTS
+        if not of_agents or action.kind != request.action or action.state in ("canceled", "failed"):
             continue
-        if request.kind == HANG_UP and action.state != "canceled":
+        if request.action == HANG_UP:
             return action
         if action.arguments == request.arguments and now_ms - action.at_ms < REPEAT_MS:
             return action
     return None
 
 
-def refuse(record: CallRecord, request: Act, now_ms: int, reason: str) -> CallRecord:
+def refuse(record: CallRecord, request: Act, now_ms: int) -> CallRecord:
     """The record with the request as a failed action."""
+    reason = fault_of(request.action, request.arguments)
+    if not reason and record.status is not Status.CONNECTED:
+        reason = f"not possible while the call is {record.status}"
+    elif not reason and request.action == SEND_DTMF:
+        reason = "tones can only be sent to a phone"
+    elif not reason:
+        reason = "the call is being hung up"
     return _with(record, replace(_action_of(request, now_ms), state="failed", reason=reason))
 
 
@@ -83,113 +93,124 @@ def settle(record: CallRecord) -> CallRecord:
         if not action.open
         else replace(action, state="done")
         if action.id == record.closing
-        else replace(action, state="failed", reason="call_ended")
+        else replace(action, state="failed", reason="the call has ended")
         for action in record.actions
     )
     return replace(record, actions=settled, closing="")
 
 
 # -- guards -----------------------------------------------------------------------------------------------------------
-def valid(record: CallRecord, event: CallEvent, rules: CallPolicy) -> bool:
-    return isinstance(event, Act) and not fault_of(event.kind, event.arguments)
+def valid(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
+    return isinstance(event, Act) and not fault_of(event.action, event.arguments)
 
 
-def not_closing(record: CallRecord, event: CallEvent, rules: CallPolicy) -> bool:
-    return not record.closing and (not isinstance(event, Act) or valid(record, event, rules))
+def not_closing(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
+    return not record.closing and (not isinstance(event, Act) or valid(record, event, policy))
 
 
-def closing(record: CallRecord, event: CallEvent, rules: CallPolicy) -> bool:
+def closing(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
     return bool(record.closing) and (not isinstance(event, GoodbyeOver) or event.action_id == record.closing)
 
 
-def caller_goes_on(record: CallRecord, event: CallEvent, rules: CallPolicy) -> bool:
+def caller_goes_on(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
     """The caller interrupted the goodbye of an agent."""
     action = _find(record, record.closing)
     interrupted = isinstance(event, GoodbyeOver) and event.outcome == "interrupted"
-    return interrupted and closing(record, event, rules) and action is not None and action.by in AGENTS
+    return interrupted and closing(record, event, policy) and action is not None and action.by in AGENTS
 
 
-def phone_caller(record: CallRecord, event: CallEvent, rules: CallPolicy) -> bool:
+def phone_caller(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
     """Call Automation sends tones to phones only."""
-    return valid(record, event, rules) and record.caller.startswith("4:") and record.connection_id != ""
+    return valid(record, event, policy) and record.caller.startswith("4:") and record.connection_id != ""
 
 
-def dtmf_awaited(record: CallRecord, event: CallEvent, rules: CallPolicy) -> bool:
+def dtmf_awaited(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
     return _of_operation(record, event) is not None
 
 
 # -- actions ----------------------------------------------------------------------------------------------------------
-def begin_closing(draft: Transition, event: CallEvent) -> None:
+def begin_closing(transition: Transition, event: CallEvent) -> None:
     """Ask for a goodbye. The hang-up follows when it was heard, or after `goodbye_ms`."""
     if isinstance(event, Act):
-        action = replace(_action_of(event, draft.now_ms), state="running")
+        action = replace(_action_of(event, transition.now_ms), state="running")
     else:
-        action = CallAction(f"{TOO_LONG}-{draft.record.timer_seq}", HANG_UP, "{}", TOO_LONG, draft.now_ms, "running")
-    draft.record = replace(_with(draft.record, action), closing=action.id)
-    _instruct(draft, action.id, "goodbye", {"interruptible": action.by in AGENTS})
-    draft.arm(SetTimer.CLOSING, draft.rules.goodbye_ms)
+        action_id = f"{TOO_LONG}-{transition.record.timer_seq}"
+        action = CallAction(action_id, HANG_UP, "{}", TOO_LONG, transition.now_ms, "running")
+    transition.record = replace(_with(transition.record, action), closing=action.id)
+    _instruct(transition, action.id, "goodbye", {"interruptible": action.by in AGENTS})
+    transition.arm(SetTimer.CLOSING, transition.policy.goodbye_ms)
 
 
-def continue_call(draft: Transition, event: CallEvent) -> None:
-    action = _find(draft.record, draft.record.closing)
-    draft.disarm(SetTimer.CLOSING)
-    draft.record = replace(draft.record, closing="")
+def await_goodbye(transition: Transition, event: CallEvent) -> None:
+    """The longest call is over during a goodbye, which the caller may still interrupt."""
+    transition.arm(SetTimer.LENGTH, transition.policy.goodbye_ms)
+
+
+def continue_call(transition: Transition, event: CallEvent) -> None:
+    action = _find(transition.record, transition.record.closing)
+    transition.disarm(SetTimer.CLOSING)
+    transition.record = replace(transition.record, closing="")
     if action is not None:
-        _finish(draft, replace(action, state="canceled", reason="the caller is still talking"))
+        _finish(transition, replace(action, state="canceled", reason="the caller is still talking"))
 
 
-def finish_closing(draft: Transition, event: CallEvent) -> None:
+def finish_closing(transition: Transition, event: CallEvent) -> None:
     """Set the end reason and the outcome of the hang-up."""
-    action = _find(draft.record, draft.record.closing)
+    action = _find(transition.record, transition.record.closing)
     by = "operator" if action is None else action.by
-    call_actions.note_end(draft, by if by == TOO_LONG else f"hung_up_by_{by}")
+    if by == TOO_LONG:
+        set_end_reason("too_long")(transition, event)
+    else:
+        set_end_reason(f"hung_up_by_{by}")(transition, event)
     if action is not None:
         outcome = event.outcome if isinstance(event, GoodbyeOver) else "cut"
-        draft.record = _with(draft.record, replace(action, state="done", reason=outcome))
+        transition.record = _with(transition.record, replace(action, state="done", reason=outcome))
 
 
-def warn_of_end(draft: Transition, event: CallEvent) -> None:
-    _instruct(draft, f"warning-{draft.record.timer_seq}", "time_left", {"seconds": draft.rules.warning_ms // 1000})
+def warn_of_end(transition: Transition, event: CallEvent) -> None:
+    seconds = transition.policy.warning_ms // 1000
+    _instruct(transition, f"warning-{transition.record.timer_seq}", "time_left", {"seconds": seconds})
 
 
-def send_dtmf(draft: Transition, event: CallEvent) -> None:
+def send_dtmf(transition: Transition, event: CallEvent) -> None:
     if isinstance(event, Act):
-        command = draft.issue(SendDtmf, tones=json.loads(event.arguments)["tones"])
-        action = replace(_action_of(event, draft.now_ms), state="running", operation=command.operation_context)
-        draft.record = _with(draft.record, action)
+        command = transition.issue(SendDtmf, tones=json.loads(event.arguments)["tones"])
+        action = replace(_action_of(event, transition.now_ms), state="running", operation=command.operation_context)
+        transition.record = _with(transition.record, action)
 
 
-def dtmf_sent(draft: Transition, event: CallEvent) -> None:
-    if (action := _of_operation(draft.record, event)) is not None:
-        _finish(draft, replace(action, state="done"))
+def dtmf_sent(transition: Transition, event: CallEvent) -> None:
+    if (action := _of_operation(transition.record, event)) is not None:
+        _finish(transition, replace(action, state="done"))
 
 
-def dtmf_failed(draft: Transition, event: CallEvent) -> None:
-    if (action := _of_operation(draft.record, event) or _refused(draft, event)) is not None:
+def dtmf_failed(transition: Transition, event: CallEvent) -> None:
+    if (action := _of_operation(transition.record, event) or _refused(transition, event)) is not None:
         reason = event.code if isinstance(event, CommandFailed) else "tones not sent"
         if isinstance(event, AcsEvent):
             reason = f"{event.code}/{event.sub_code}"
-        _finish(draft, replace(action, state="failed", reason=reason))
+        _finish(transition, replace(action, state="failed", reason=reason))
 
 
-def note(draft: Transition, event: CallEvent) -> None:
+def note(transition: Transition, event: CallEvent) -> None:
     if isinstance(event, Act):
-        draft.record = _with(draft.record, replace(_action_of(event, draft.now_ms), state="done"))
+        transition.record = _with(transition.record, replace(_action_of(event, transition.now_ms), state="done"))
 
 
-def _finish(draft: Transition, action: CallAction) -> None:
+def _finish(transition: Transition, action: CallAction) -> None:
     """Record the outcome, and let the agent know of it if it asked for the action."""
-    draft.record = _with(draft.record, action)
+    transition.record = _with(transition.record, action)
     if action.by in AGENTS:
-        _instruct(draft, action.id, "outcome", {"kind": action.kind, "state": action.state, "reason": action.reason})
+        detail = {"action": action.kind, "state": action.state, "reason": action.reason}
+        _instruct(transition, action.id, "outcome", detail)
 
 
-def _instruct(draft: Transition, instruction_id: str, kind: str, detail: dict[str, object]) -> None:
-    draft.issue(InstructRelay, instruction_id=instruction_id, kind=kind, detail=json.dumps(detail))
+def _instruct(transition: Transition, instruction_id: str, what: str, detail: Mapping[str, object]) -> None:
+    transition.issue(InstructRelay, instruction_id=instruction_id, what=what, detail=json.dumps(detail))
 
 
 def _action_of(request: Act, now_ms: int) -> CallAction:
-    return CallAction(request.action_id, request.kind, request.arguments, request.by, now_ms)
+    return CallAction(request.action_id, request.action, request.arguments, request.by, now_ms)
 
 
 def _find(record: CallRecord, action_id: str) -> CallAction | None:
@@ -213,9 +234,9 @@ def _of_operation(record: CallRecord, event: CallEvent) -> CallAction | None:
     return next((one for one in record.actions if one.open and one.operation == event.operation_context), None)
 
 
-def _refused(draft: Transition, event: CallEvent) -> CallAction | None:
+def _refused(transition: Transition, event: CallEvent) -> CallAction | None:
     """The action whose command failed."""
     if not isinstance(event, CommandFailed):
         return None
     operation = f"{SendDtmf.__name__}-{event.seq}"
-    return next((one for one in draft.record.actions if one.open and one.operation == operation), None)
+    return next((one for one in transition.record.actions if one.open and one.operation == operation), None)

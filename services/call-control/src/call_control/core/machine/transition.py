@@ -13,6 +13,7 @@ from call_control.core.machine.call_commands import (
     AtOnce,
     End,
     FindRelay,
+    InstructRelay,
     Offer,
     SetTimer,
     of_pending,
@@ -159,7 +160,7 @@ def outstanding(record: CallRecord, cause: str) -> list[AtOnce]:
 
 def local_first(commands: Sequence[C]) -> list[C]:
     """Local commands first: the release of the voice session must not wait for ACS."""
-    local = (End, SetTimer, Offer, FindRelay)
+    local = (End, SetTimer, Offer, FindRelay, InstructRelay)
     return sorted(commands, key=lambda command: not isinstance(command, local))
 
 

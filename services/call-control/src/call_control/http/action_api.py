@@ -1,0 +1,116 @@
+"""`/api/calls/{call_id}/actions`: request something of a running call, and see what became of it (docs/api.md)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+import time
+from dataclasses import asdict
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from bridge_common.base.errors import InputError
+from bridge_common.base.ids import is_call_id
+from bridge_common.store.call_store import CallStore
+from bridge_common.store.inbox import Inbox
+from bridge_common.wire.call_record import CallAction, CallRecord, Status
+from bridge_common.wire.entries import Act
+from call_control.core.machine.requested_actions import fault_of
+from call_control.http.audit import audit_of
+from call_control.http.error_responses import ConflictError, NotFoundError, read_body
+from call_control.http.operator_access import Operators
+
+_MAX_BODY: Final = 16 * 1024
+_MAX_KEY: Final = 200
+
+
+class ActionApi:
+    def __init__(self, store: CallStore, inbox: Inbox, operators: Operators) -> None:
+        self._store = store
+        self._inbox = inbox
+        self._operators = operators
+
+    def routes(self) -> list[Route]:
+        path = "/api/calls/{call_id}/actions"
+        return [
+            self._operators.route("GET", path, self.actions, "operator API"),
+            self._operators.route("POST", path, self.act, "operator API"),
+            self._operators.route("GET", f"{path}/{{action_id}}", self.action, "operator API"),
+        ]
+
+    async def actions(self, request: Request) -> Response:
+        record = await self._record(request)
+        return JSONResponse({"call_id": record.call_id, "actions": [action_json(one) for one in record.actions]})
+
+    async def action(self, request: Request) -> Response:
+        record = await self._record(request)
+        action = _find(record, request.path_params["action_id"])
+        if action is None:
+            raise NotFoundError("the call has no action with this id")
+        return JSONResponse(action_json(action))
+
+    async def act(self, request: Request) -> Response:
+        """202: the request is stored. A repetition with the same `Idempotency-Key` returns the first action."""
+        record = await self._record(request)
+        action, arguments = _read(await read_body(request, _MAX_BODY))
+        if fault := fault_of(action, arguments):
+            raise InputError(fault)
+        action_id = _action_id(record.call_id, request.headers.get("idempotency-key", ""))
+        known = _find(record, action_id)
+        if known is not None:
+            if (known.kind, known.arguments) != (action, arguments):
+                raise ConflictError("this Idempotency-Key was used for another action of the call")
+            return JSONResponse(action_json(known), 202)
+        if record.status is not Status.CONNECTED:
+            raise ConflictError(f"the call is {record.status.value}; actions need a connected call")
+        act = Act(record.call_id, action_id, action, arguments, "operator")
+        await self._inbox.put_once(act, f"action:{action_id}")
+        audit_of(request).more.update(requested=action, action_id=action_id)
+        now_ms = round(time.time() * 1000)
+        return JSONResponse(action_json(CallAction(action_id, action, arguments, act.by, now_ms)), 202)
+
+    async def _record(self, request: Request) -> CallRecord:
+        call_id = request.path_params["call_id"]
+        record = await self._store.load(call_id) if is_call_id(call_id) else None
+        if record is None:
+            raise NotFoundError("there is no such call, or it ended too long ago")
+        return record
+
+
+def action_json(action: CallAction) -> dict[str, object]:
+    shown = asdict(action)
+    del shown["operation"]
+    return {
+        "action_id": shown.pop("id"),
+        "action": shown.pop("kind"),
+        **shown,
+        "arguments": json.loads(action.arguments),
+    }
+
+
+def _find(record: CallRecord, action_id: str) -> CallAction | None:
+    return next((action for action in record.actions if action.id == action_id), None)
+
+
+def _read(body: bytes) -> tuple[str, str]:
+    """Name of the action, and its arguments as canonical JSON text."""
+    try:
+        given = json.loads(body)
+    except ValueError as error:
+        raise InputError("the body is not valid JSON") from error
+    if not isinstance(given, dict) or not isinstance(given.get("action"), str):
+        raise InputError("the body must be a JSON object with `action`")
+    action = given.pop("action")
+    return action, json.dumps(given, sort_keys=True, separators=(",", ":"))
+
+
+def _action_id(call_id: str, key: str) -> str:
+    """The same for a repeated request. Without a key every request is a new action."""
+    if len(key) > _MAX_KEY:
+        raise InputError(f"Idempotency-Key must have at most {_MAX_KEY} characters")
+    digest = hashlib.sha256(f"{call_id}\n{key}".encode()).hexdigest()[:16] if key else secrets.token_hex(8)
+    return f"act_{digest}"

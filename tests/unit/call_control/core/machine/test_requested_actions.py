@@ -1,0 +1,239 @@
+"""Actions requested of a call: decided once, with one outcome, whoever asks and however often."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from bridge_common.wire.call_record import CallAction, Status
+from bridge_common.wire.entries import Act, GoodbyeOver, HangUp, VoiceLost
+from call_control.core.machine.call_commands import InstructRelay, SendDtmf, SetTimer
+from call_control.core.machine.requested_actions import KEPT, fault_of
+from call_control.core.machine.transition import CallPolicy, armed
+from tests.unit.support.call_life import CALL, Life, answering, callback, ending, talking
+
+CALLER = "4:+14255550100"
+GOODBYE = ["SetTimer closing", "InstructRelay"]
+HANG_UP = ["SetTimer ending", "End", "HangUp"]
+
+
+def act(action: str, action_id: str = "act-1", by: str = "operator", **arguments: str) -> Act:
+    return Act(CALL, action_id, action, json.dumps(arguments), by)
+
+
+def phoned(rules: CallPolicy | None = None) -> Life:
+    life = talking(rules) if rules else talking()
+    life.record = replace(life.record, caller=CALLER)
+    return life
+
+
+def outcome(life: Life, number: int = 0) -> tuple[str, str]:
+    action = life.record.actions[number]
+    return action.state, action.reason
+
+
+def instructed(life: Life) -> tuple[str, dict[str, object]]:
+    command = life.issued(InstructRelay)
+    assert isinstance(command, InstructRelay)
+    return command.what, json.loads(command.detail)
+
+
+# -- hang up ----------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(("by", "interruptible"), [("operator", False), ("agent", True), ("silence_policy", True)])
+def test_a_hang_up_waits_for_the_goodbye(by: str, interruptible: bool) -> None:
+    life = phoned()
+    assert sorted(life.on(act("hang_up", by=by))) == sorted(GOODBYE)
+    assert instructed(life) == ("goodbye", {"interruptible": interruptible})
+    assert life.at(Status.CONNECTED)
+    assert outcome(life) == ("running", "")
+    assert life.on(GoodbyeOver(CALL, "act-1", "heard")) == HANG_UP
+    assert (life.record.end_reason, life.record.closing) == (f"hung_up_by_{by}", "act-1")
+    assert outcome(life) == ("done", "heard")
+
+
+def test_a_goodbye_that_takes_too_long_is_cut() -> None:
+    life = phoned()
+    life.on(act("hang_up"))
+    assert life.due(SetTimer.CLOSING) == HANG_UP
+    assert outcome(life) == ("done", "cut")
+
+
+def test_the_caller_can_interrupt_the_goodbye_of_an_agent() -> None:
+    life = phoned()
+    life.on(act("hang_up", by="agent"))
+    assert life.on(GoodbyeOver(CALL, "act-1", "interrupted")) == ["InstructRelay"]
+    assert instructed(life)[1] == {"action": "hang_up", "state": "canceled", "reason": "the caller is still talking"}
+    assert life.record.closing == ""
+    assert armed(life.record, SetTimer.CLOSING) is None
+    assert sorted(life.on(act("hang_up", "act-2", by="agent"))) == sorted(GOODBYE)
+
+
+def test_an_operator_s_hang_up_is_not_undone_by_the_caller() -> None:
+    life = phoned()
+    life.on(act("hang_up"))
+    assert life.on(GoodbyeOver(CALL, "act-1", "interrupted")) == HANG_UP
+
+
+def test_a_late_report_on_another_goodbye_changes_nothing() -> None:
+    life = phoned()
+    life.on(act("hang_up", by="agent"))
+    life.on(GoodbyeOver(CALL, "act-1", "interrupted"))
+    life.on(act("hang_up", "act-2", by="agent"))
+    assert life.on(GoodbyeOver(CALL, "act-1", "heard")) == []
+    assert life.record.closing == "act-2"
+
+
+def test_a_second_hang_up_fails_while_the_first_is_under_way() -> None:
+    life = phoned()
+    life.on(act("hang_up"))
+    assert life.on(act("hang_up", "act-2")) == []
+    assert outcome(life, 1) == ("failed", "the call is being hung up")
+
+
+def test_an_immediate_hang_up_does_not_wait_for_the_goodbye() -> None:
+    life = phoned()
+    life.on(act("hang_up", by="agent"))
+    assert life.on(HangUp(CALL, "operator", "")) == HANG_UP
+    life.on(callback("CallDisconnected"))
+    assert outcome(life) == ("done", "")
+
+
+def test_a_lost_voice_session_does_not_keep_a_closing_call() -> None:
+    life = phoned(CallPolicy(transfer_target="4:+18005550000"))
+    life.on(act("hang_up", by="agent"))
+    assert life.on(VoiceLost(CALL, 2**62, "gone")) == HANG_UP
+    assert life.record.end_reason == "hung_up_by_agent"
+
+
+# -- the longest call -------------------------------------------------------------------------------------------------
+def test_the_longest_call_ends_with_a_warning_and_a_goodbye() -> None:
+    life = phoned()
+    assert life.due(SetTimer.WARNING) == ["InstructRelay"]
+    assert instructed(life) == ("time_left", {"seconds": 60})
+    assert sorted(life.due(SetTimer.LENGTH)) == sorted(GOODBYE)
+    assert life.on(GoodbyeOver(CALL, life.record.closing, "interrupted")) == HANG_UP
+    assert life.record.end_reason == "too_long"
+
+
+def test_a_call_that_goes_on_after_its_longest_time_is_still_ended() -> None:
+    life = phoned()
+    life.on(act("hang_up", by="agent"))
+    assert life.due(SetTimer.LENGTH) == ["SetTimer length"]
+    life.on(GoodbyeOver(CALL, "act-1", "interrupted"))
+    assert sorted(life.due(SetTimer.LENGTH)) == sorted(GOODBYE)
+
+
+# -- tones ------------------------------------------------------------------------------------------------------------
+def test_tones_are_sent_and_their_outcome_is_recorded() -> None:
+    life = phoned()
+    assert life.on(act("send_dtmf", by="agent", tones="12#")) == ["SendDtmf"]
+    command = life.issued(SendDtmf)
+    assert isinstance(command, SendDtmf)
+    assert command.tones == "12#"
+    life.done(SendDtmf)
+    assert outcome(life) == ("running", "")
+    assert life.on(callback("SendDtmfTonesCompleted", context=command.operation_context)) == ["InstructRelay"]
+    assert outcome(life) == ("done", "")
+    assert life.on(callback("SendDtmfTonesFailed", context=command.operation_context)) == []
+
+
+def test_failed_and_refused_tones() -> None:
+    life = phoned()
+    life.on(act("send_dtmf", tones="1"))
+    context = f"SendDtmf-{life.waiting(SendDtmf)}"
+    life.done(SendDtmf)
+    life.on(callback("SendDtmfTonesFailed", code=400, sub_code=8501, context=context))
+    assert outcome(life) == ("failed", "400/8501")
+    life.on(act("send_dtmf", "act-2", tones="1"))
+    life.failed(SendDtmf, "8523")
+    assert outcome(life, 1) == ("failed", "8523")
+
+
+def test_tones_need_a_phone() -> None:
+    life = talking()
+    assert life.on(act("send_dtmf", tones="1")) == []
+    assert outcome(life) == ("failed", "tones can only be sent to a phone")
+
+
+# -- repetitions ------------------------------------------------------------------------------------------------------
+def test_a_repeated_id_is_one_action() -> None:
+    life = phoned()
+    life.on(act("send_dtmf", tones="1"))
+    assert life.on(act("send_dtmf", tones="1")) == []
+    assert len(life.record.actions) == 1
+
+
+def test_an_agent_that_asks_again_gets_the_first_action() -> None:
+    life = phoned()
+    life.on(act("send_dtmf", by="agent", tones="1"))
+    assert life.on(act("send_dtmf", "act-2", by="agent", tones="1")) == []
+    assert life.on(act("send_dtmf", "act-3", by="agent", tones="2")) == ["SendDtmf"]
+    life.now_ms += 60_001
+    assert life.on(act("send_dtmf", "act-4", by="agent", tones="1")) == ["SendDtmf"]
+
+
+def test_an_operator_may_send_the_same_tones_twice() -> None:
+    life = phoned()
+    life.on(act("send_dtmf", tones="1"))
+    assert life.on(act("send_dtmf", "act-2", tones="1")) == ["SendDtmf"]
+
+
+# -- notes, refusals, the end -----------------------------------------------------------------------------------------
+def test_notes_are_kept_with_the_call() -> None:
+    life = phoned()
+    life.on(act("note", text="wants a call back"))
+    life.on(act("disposition", "act-2", text="sale"))
+    assert [(one.kind, one.state) for one in life.record.actions] == [("note", "done"), ("disposition", "done")]
+
+
+@pytest.mark.parametrize(
+    ("action", "arguments", "fault"),
+    [
+        ("hang_up", "{}", ""),
+        ("hang_up", "", ""),
+        ("hang_up", '{"reason":5}', "reason must be text of at most 1000 characters"),
+        ("send_dtmf", '{"tones":"12*#AD"}', ""),
+        ("send_dtmf", '{"tones":""}', "tones must be 1 to 18 of 0-9, A-D, * and #"),
+        ("send_dtmf", '{"tones":"1\\n"}', "tones must be 1 to 18 of 0-9, A-D, * and #"),
+        ("send_dtmf", '{"tones":"1111111111111111111"}', "tones must be 1 to 18 of 0-9, A-D, * and #"),
+        ("send_dtmf", "{}", "tones must be 1 to 18 of 0-9, A-D, * and #"),
+        ("note", '{"text":" "}', "text must have 1 to 1000 characters"),
+        ("note", "nonsense", "arguments are not valid JSON"),
+        ("note", "[]", "arguments are not a JSON object"),
+        ("dance", "{}", "unknown action 'dance'; known are hang_up, send_dtmf, note, disposition"),
+    ],
+)
+def test_faults(action: str, arguments: str, fault: str) -> None:
+    assert fault_of(action, arguments) == fault
+
+
+@pytest.mark.parametrize("life", [answering(), ending()])
+def test_a_call_that_is_not_connected_refuses_actions(life: Life) -> None:
+    status = life.record.status
+    assert life.on(act("note", text="a")) == []
+    assert outcome(life) == ("failed", f"not possible while the call is {status}")
+
+
+def test_open_actions_end_with_the_call() -> None:
+    life = phoned()
+    life.on(act("send_dtmf", tones="1"))
+    life.on(callback("CallDisconnected", sub_code=560000))
+    assert outcome(life) == ("failed", "the call has ended")
+
+
+def test_old_actions_are_dropped_but_open_ones_never() -> None:
+    life = phoned()
+    life.on(act("send_dtmf", "open", tones="1"))
+    for number in range(KEPT + 5):
+        life.on(act("note", f"note-{number}", text="a"))
+    ids = [action.id for action in life.record.actions]
+    assert ids[0] == "open"
+    assert ids[1:] == [f"note-{number}" for number in range(6, KEPT + 5)]
+
+
+def test_an_action_knows_whether_it_is_open() -> None:
+    action = CallAction("a", "note", "{}", "agent", 1)
+    assert action.open
+    assert not replace(action, state="done").open
