@@ -16,14 +16,18 @@ from bridge_common.service.background_tasks import BackgroundTasks
 from bridge_common.service.lifecycle import serve, set_up
 from bridge_common.service.settings import load_settings, revealed
 from bridge_common.store.announcement_store import AnnouncementStore
+from bridge_common.store.call_references import CallReferences
 from bridge_common.store.call_store import CallStore
 from bridge_common.store.fleet import Fleet
 from bridge_common.store.inbox import Inbox
 from bridge_common.store.leases import Leases
 from bridge_common.wire.keys import Keys
 from call_control.acs_client import AcsClient, MediaFormat
+from call_control.agent_actions import AgentActions
 from call_control.effects import CallUrls, Effects
 from call_control.http.action_api import ActionApi
+from call_control.http.agent_api import AgentApi
+from call_control.http.agent_guard import AgentGuard
 from call_control.http.announcement_api import SILENCE_S, AnnouncementApi
 from call_control.http.authentication import EventGridGuard, OperatorGuard, entra_verifier
 from call_control.http.operator_access import WRONG_KEY_DELAY_S, Operators
@@ -71,6 +75,10 @@ class CallControl:
         source = f"file {settings.routing_policy}" if settings.routing_policy else "settings"
         self._routing = PolicyKeeper(PolicyStore(control, self._clients.blocking), settings.routing, source)
         self._rings = RingCounter(control, settings.ring_limits)
+        self._agent_tokens = _agent_tokens(settings)
+        guard = AgentGuard(self._agent_tokens, settings.agent_tools_identities, revealed(settings.agent_tools_keys))
+        agent_actions = AgentActions(self._store, CallReferences(control), self._inbox)
+        self._agent_api = AgentApi(agent_actions, guard, settings.base_url)
         self._grid_tokens = _event_grid_tokens(settings)
         self._grid_guard = EventGridGuard(revealed(settings.event_grid_secrets), self._grid_tokens)
         self._acs_tokens = settings.acs_tokens()
@@ -92,7 +100,8 @@ class CallControl:
             silence_s=self._timing.silence_s,
         )
         actions = ActionApi(self._store, self._inbox, operators)
-        return [*webhooks.routes(), *api.routes(), *actions.routes(), *routing.routes(), *announcements.routes()]
+        of_operators = [*api.routes(), *actions.routes(), *routing.routes(), *announcements.routes()]
+        return [*webhooks.routes(), *self._agent_api.routes(), *of_operators]
 
     async def ready(self) -> str:
         if self._worker is None or not self.parts.running:
@@ -118,6 +127,10 @@ class CallControl:
         self.parts.start("signing keys", self._acs_tokens.keep_fresh(), may_end=True)
         if self._grid_tokens is not None:
             self.parts.start("signing keys of Event Grid", self._grid_tokens.keep_fresh(), may_end=True)
+
+        if self._agent_tokens is not None:
+            self.parts.start("signing keys of agent tools", self._agent_tokens.keep_fresh(), may_end=True)
+        self.parts.start("agent tools", self._agent_api.run())
 
     async def drain(self) -> None:
         if self._worker is not None:
@@ -145,6 +158,17 @@ def _event_grid_tokens(settings: CallControlSettings) -> JwtVerifier | None:
         settings.event_grid_tenant_id,
         settings.event_grid_audience,
         settings.event_grid_jwks_url,
+        max_age_s=settings.jwks_max_age_s,
+    )
+
+
+def _agent_tokens(settings: CallControlSettings) -> JwtVerifier | None:
+    if not settings.agent_tools_tenant_id:
+        return None
+    return entra_verifier(
+        settings.agent_tools_tenant_id,
+        settings.agent_tools_audience,
+        settings.agent_tools_jwks_url,
         max_age_s=settings.jwks_max_age_s,
     )
 

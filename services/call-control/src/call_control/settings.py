@@ -47,6 +47,16 @@ class CallControlSettings(AcsTrustSettings):
     api_keys: Annotated[Secrets, insecure.KEYS] = ()
     """API keys of operators; empty: the operator API answers 403."""
 
+    agent_tools_keys: Annotated[Secrets, insecure.KEYS] = ()
+    """Keys that project connections of Foundry send with tool calls; two during a rotation."""
+    agent_tools_tenant_id: str = ""
+    agent_tools_audience: str = Field(default="", validate_default=True)
+    """Application ID URI of our app registration, for which the platform of the agents requests tokens."""
+    agent_tools_identities: CommaSeparated = Field(default=(), validate_default=True)
+    """Object or application ids of the agents' identities."""
+    agent_tools_jwks_url: Annotated[str, insecure.URL] = ""
+    """Empty: the JWKS URL of the tenant at Entra."""
+
     record_retention_s: int = Field(default=24 * 3600, ge=60, le=90 * 24 * 3600)
     """How long the record of an ended call is kept."""
     transcript_retention_s: int = Field(default=24 * 3600, ge=0, le=90 * 24 * 3600)
@@ -121,6 +131,20 @@ class CallControlSettings(AcsTrustSettings):
     def _event_grid_audience(cls, value: str, info: ValidationInfo) -> str:
         if bool(value) != bool(info.data.get("event_grid_tenant_id")):
             raise ValueError("only one of EVENT_GRID_TENANT_ID and EVENT_GRID_AUDIENCE is set; set both or neither")
+        return value
+
+    @field_validator("agent_tools_audience")
+    @classmethod
+    def _agent_tools_audience(cls, value: str, info: ValidationInfo) -> str:
+        if bool(value) != bool(info.data.get("agent_tools_tenant_id")):
+            raise ValueError("set AGENT_TOOLS_TENANT_ID and AGENT_TOOLS_AUDIENCE, or neither")
+        return value
+
+    @field_validator("agent_tools_identities")
+    @classmethod
+    def _agent_identities(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        if info.data.get("agent_tools_audience") and not value:
+            raise ValueError("is not set: list the object ids of the agents' identities, or every agent could act")
         return value
 
     @field_validator("redirect_target", "transfer_target")

@@ -1,0 +1,37 @@
+"""References by which tools of a Foundry agent name their call (ADR 37).
+
+`7QK4-M2X9-RD`: 50 random bits in Crockford's base 32 (https://www.crockford.com/base32.html), which a model copies
+without mistakes more often than a long id. A reference alone opens nothing: the platform that sends it must be
+authenticated too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+from typing import Final
+
+_ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_LENGTH: Final = 10
+_READ: Final = str.maketrans("OIL", "011", "- ")
+_VALID: Final = re.compile(f"[{_ALPHABET}]{{{_LENGTH}}}")
+
+
+def mint() -> str:
+    return _grouped("".join(secrets.choice(_ALPHABET) for _ in range(_LENGTH)))
+
+
+def normalized(given: str) -> str:
+    """The reference as `mint` writes it: models change case, hyphens and similar letters. "" if it is none."""
+    text = given.upper().translate(_READ)
+    return _grouped(text) if _VALID.fullmatch(text) else ""
+
+
+def digest(reference: str) -> str:
+    """What is stored instead of the reference."""
+    return hashlib.sha256(reference.encode()).hexdigest()
+
+
+def _grouped(text: str) -> str:
+    return "-".join(text[at : at + 4] for at in range(0, len(text), 4))

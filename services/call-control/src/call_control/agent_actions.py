@@ -1,0 +1,61 @@
+"""Actions that tools of Foundry agents request: the reference looked up, the request put into the inbox."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+from collections.abc import Mapping
+from typing import Final
+
+from bridge_common.base.log import fields
+from bridge_common.store.call_references import CallReferences
+from bridge_common.store.call_store import CallStore
+from bridge_common.store.inbox import Inbox
+from call_control.core import agent_requests as requests
+from call_control.core.agent_requests import Answer
+from call_control.core.token_bucket import TokenBuckets
+
+log = logging.getLogger(__name__)
+
+_WRONG_PER_MIN: Final = 3
+"""Unknown references that a platform may send in a minute. A model that guesses references is stopped here."""
+
+
+class TooManyReferencesError(Exception):
+    """The platform has sent too many unknown references."""
+
+
+class AgentActions:
+    def __init__(self, store: CallStore, references: CallReferences, inbox: Inbox) -> None:
+        self._store = store
+        self._references = references
+        self._inbox = inbox
+        self._wrong = TokenBuckets(_WRONG_PER_MIN, 60.0)
+
+    async def act(self, platform: str, name: str, arguments: Mapping[str, object]) -> Answer:
+        """`platform`: the authenticated sender. Raises `TooManyReferencesError`, and `OutsideError` without Redis."""
+        tool = requests.tool_named(name)
+        if tool is None:
+            return requests.refused(f"There is no tool {name}.")
+        reference = requests.reference_of(arguments)
+        if not reference:
+            return requests.refused(requests.NO_REFERENCE)
+        if not self._wrong.available(platform, time.monotonic()):
+            raise TooManyReferencesError
+        referred = await self._references.find(reference)
+        record = await self._store.load(referred.call_id) if referred else None
+        if referred is None or record is None:
+            self._wrong.take(platform, time.monotonic())
+            log.warning("unknown call reference", extra=fields(platform=platform, tool=name))
+            return requests.refused(requests.UNKNOWN_REFERENCE)
+        act = requests.request_of(tool, arguments, record, f"act_{secrets.token_hex(8)}")
+        known = requests.known_answer(tool, act, record, round(time.time() * 1000))
+        if known is not None:
+            return known
+        if reason := requests.refusal_of(tool, act, record, referred.tools):
+            log.info("agent action refused", extra=fields(call_id=record.call_id, tool=name, reason=reason))
+            return requests.refused(reason)
+        await self._inbox.put(act)
+        log.info("agent action requested", extra=fields(call_id=record.call_id, tool=name, action_id=act.action_id))
+        return requests.accepted(tool)

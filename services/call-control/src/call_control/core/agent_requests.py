@@ -1,0 +1,71 @@
+"""What a Foundry agent's tool call means, and the answer in words that the agent can say (ADR 37)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any, Final
+
+from bridge_common.wire import call_reference
+from bridge_common.wire.agent_tools import AGENT_TOOLS, AgentTool
+from bridge_common.wire.call_record import CallAction, CallRecord, Status
+from bridge_common.wire.entries import Act
+from call_control.core.machine.requested_actions import earlier, fault_of
+
+CALL_ARGUMENT: Final = {
+    "type": "string",
+    "description": "The call reference from the message headed 'Call reference', for example 7QK4-M2X9-RD.",
+}
+NO_REFERENCE: Final = (
+    "The argument `call` is missing or garbled. Use the reference from the message headed 'Call reference'."
+)
+UNKNOWN_REFERENCE: Final = "There is no call with this reference. It may have ended."
+
+Answer = dict[str, Any]
+"""`ok`, and `state` and `say` or `reason`."""
+
+
+def refused(reason: str) -> Answer:
+    return {"ok": False, "reason": reason}
+
+
+def reference_of(arguments: Mapping[str, object]) -> str:
+    """The call reference in its normal form, "" if there is none."""
+    given = arguments.get("call", "")
+    return call_reference.normalized(given) if isinstance(given, str) else ""
+
+
+def request_of(tool: AgentTool, arguments: Mapping[str, object], record: CallRecord, action_id: str) -> Act:
+    return Act(record.call_id, action_id, tool.action, tool.arguments_of(arguments), "agent")
+
+
+def refusal_of(tool: AgentTool, act: Act, record: CallRecord, allowed: Collection[str]) -> str:
+    """Why the action is not possible now, "" if it is."""
+    if tool.name not in allowed:
+        return f"{tool.name} is not allowed in this call."
+    if fault := fault_of(act.action, act.arguments):
+        return f"{fault}."
+    if record.status is not Status.CONNECTED:
+        return "The call has ended." if record.status in (Status.ENDING, Status.ENDED) else "The call is not connected."
+    if record.closing and tool.action != "note":
+        return "The call is being ended already."
+    return ""
+
+
+def known_answer(tool: AgentTool, act: Act, record: CallRecord, now_ms: int) -> Answer | None:
+    """The answer to a repeated request: that of the first one."""
+    action = earlier(record, act, now_ms)
+    return None if action is None else answer_to(tool, action)
+
+
+def answer_to(tool: AgentTool, action: CallAction) -> Answer:
+    if action.state in ("failed", "canceled"):
+        return refused(action.reason)
+    return {"ok": True, "state": action.state, "say": tool.accepted}
+
+
+def accepted(tool: AgentTool) -> Answer:
+    return {"ok": True, "state": "accepted", "say": tool.accepted}
+
+
+def tool_named(name: str) -> AgentTool | None:
+    return AGENT_TOOLS.get(name)

@@ -1,0 +1,53 @@
+"""Rate limits by key: token buckets that refill evenly. Pure: `now` is in monotonic seconds."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+
+class TokenBucket:
+    """`size` tokens, refilled within `window_s`."""
+
+    def __init__(self, size: int, window_s: float) -> None:
+        self._size = size
+        self._window_s = window_s
+        self._left = float(size)
+        self._at = float("-inf")
+
+    def available(self, now: float) -> bool:
+        self._left = min(self._left + (now - self._at) * self._size / self._window_s, self._size)
+        self._at = now
+        return self._left >= 1
+
+    def take(self, now: float) -> bool:
+        """False if no token is left."""
+        if not self.available(now):
+            return False
+        self._left -= 1
+        return True
+
+
+class TokenBuckets:
+    """One bucket for each key; the least recently used are forgotten beyond `most` keys."""
+
+    def __init__(self, size: int, window_s: float, most: int = 1000) -> None:
+        self._size = size
+        self._window_s = window_s
+        self._most = most
+        self._buckets: OrderedDict[str, TokenBucket] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._buckets)
+
+    def available(self, key: str, now: float) -> bool:
+        return self._bucket(key).available(now)
+
+    def take(self, key: str, now: float) -> bool:
+        return self._bucket(key).take(now)
+
+    def _bucket(self, key: str) -> TokenBucket:
+        bucket = self._buckets.setdefault(key, TokenBucket(self._size, self._window_s))
+        self._buckets.move_to_end(key)
+        if len(self._buckets) > self._most:
+            self._buckets.popitem(last=False)
+        return bucket

@@ -1,0 +1,114 @@
+"""`/agent`: actions for tools of Foundry agents, as an OpenAPI tool and as an MCP server (docs/agent-tools.md)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from typing import Any, Final
+
+import mcp_types as types
+from mcp.server import Server, ServerRequestContext
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+from starlette.types import Receive, Scope, Send
+
+from bridge_common.base.errors import BridgeError, InputError
+from bridge_common.wire.agent_tools import AGENT_TOOLS
+from call_control.agent_actions import AgentActions, TooManyReferencesError
+from call_control.core.agent_requests import CALL_ARGUMENT, Answer
+from call_control.http.agent_guard import AgentGuard
+from call_control.http.agent_openapi import agent_openapi
+from call_control.http.error_responses import BusyError, read_body, with_error_replies
+
+log = logging.getLogger(__name__)
+
+_MAX_BODY: Final = 16 * 1024
+_AREA: Final = "agent tools"
+
+
+class AgentApi:
+    """Run `run` beside it: it serves the MCP requests."""
+
+    def __init__(self, actions: AgentActions, guard: AgentGuard, base_url: str) -> None:
+        self._actions = actions
+        self._guard = guard
+        self._base_url = base_url
+        server: Server[Any] = Server("calls", on_list_tools=self._list_tools, on_call_tool=self._call_tool)
+        # No DNS rebinding protection: browsers cannot send the token.
+        self._mcp = StreamableHTTPSessionManager(server, json_response=True, stateless=True)
+
+    def routes(self) -> list[BaseRoute]:
+        async def admit(request: Request) -> Response:
+            request.state.platform = await self._guard.platform(request)
+            return Response()
+
+        return [
+            Route("/agent/openapi.json", self.document, methods=["GET"]),
+            Route("/agent/tools/{tool}", with_error_replies(self.act, _AREA), methods=["POST"]),
+            Route("/agent/mcp", _Admitted(with_error_replies(admit, _AREA), self._mcp)),
+        ]
+
+    async def run(self) -> None:
+        """Until canceled."""
+        async with self._mcp.run():
+            await asyncio.get_running_loop().create_future()
+
+    async def document(self, _: Request) -> Response:
+        return JSONResponse(agent_openapi(self._base_url))
+
+    async def act(self, request: Request) -> Response:
+        """200 also for a refused action, with the reason in words that the agent can say."""
+        platform = await self._guard.platform(request)
+        try:
+            arguments = json.loads(await read_body(request, _MAX_BODY))
+        except ValueError as error:
+            raise InputError("the body is not valid JSON") from error
+        if not isinstance(arguments, dict):
+            raise InputError("the body must be a JSON object")
+        return JSONResponse(await self._act(platform, request.path_params["tool"], arguments))
+
+    async def _act(self, platform: str, tool: str, arguments: dict[str, object]) -> Answer:
+        try:
+            return await self._actions.act(platform, tool, arguments)
+        except TooManyReferencesError as error:
+            raise BusyError("too many unknown call references", retry_after_s=20) from error
+
+    async def _list_tools(
+        self, _: ServerRequestContext[Any], __: types.PaginatedRequestParams | None
+    ) -> types.ListToolsResult:
+        tools = [
+            types.Tool(name=tool.name, description=tool.description, input_schema=tool.parameters(call=CALL_ARGUMENT))
+            for tool in AGENT_TOOLS.values()
+        ]
+        return types.ListToolsResult(tools=tools)
+
+    async def _call_tool(
+        self, context: ServerRequestContext[Any], params: types.CallToolRequestParams
+    ) -> types.CallToolResult:
+        assert context.request is not None
+        platform = context.request.state.platform
+        try:
+            answer = await self._act(platform, params.name, params.arguments or {})
+        except BridgeError as error:
+            answer = {"ok": False, "reason": error.message if error.code != "unavailable" else "Try again in a moment."}
+        text = json.dumps(answer)
+        return types.CallToolResult(content=[types.TextContent(type="text", text=text)], structured_content=answer)
+
+
+class _Admitted:
+    """The MCP endpoint behind the guard."""
+
+    def __init__(self, admit: Any, mcp: StreamableHTTPSessionManager) -> None:
+        self._admit = admit
+        self._mcp = mcp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope.setdefault("state", {})
+        refusal = await self._admit(Request(scope))
+        if refusal.status_code != 200:
+            await refusal(scope, receive, send)
+            return
+        await self._mcp.asgi_app(scope, receive, send)

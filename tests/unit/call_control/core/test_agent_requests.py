@@ -1,0 +1,70 @@
+"""What a tool call of a Foundry agent means, and what the agent is told."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from bridge_common.wire.agent_tools import AGENT_TOOLS
+from bridge_common.wire.call_record import CallAction, CallRecord, Status
+from call_control.core import agent_requests as requests
+
+CALL = "call_0123456789abcdef01234567"
+CONNECTED = CallRecord(call_id=CALL, status=Status.CONNECTED)
+END, NOTE, DTMF = AGENT_TOOLS["end_call"], AGENT_TOOLS["add_note"], AGENT_TOOLS["send_dtmf"]
+ALL = frozenset(AGENT_TOOLS)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reference"),
+    [({"call": "7qk4m2x9rd"}, "7QK4-M2X9-RD"), ({}, ""), ({"call": 5}, ""), ({"call": "the call"}, "")],
+)
+def test_references(arguments: dict[str, object], reference: str) -> None:
+    assert requests.reference_of(arguments) == reference
+
+
+@pytest.mark.parametrize(
+    ("record", "allowed", "reason"),
+    [
+        (CONNECTED, ALL, ""),
+        (CONNECTED, {"add_note"}, "end_call is not allowed in this call."),
+        (replace(CONNECTED, status=Status.RINGING), ALL, "The call is not connected."),
+        (replace(CONNECTED, status=Status.ENDED), ALL, "The call has ended."),
+        (replace(CONNECTED, closing="act-1"), ALL, "The call is being ended already."),
+    ],
+)
+def test_refusals(record: CallRecord, allowed: frozenset[str], reason: str) -> None:
+    act = requests.request_of(END, {"reason": "done"}, record, "act-2")
+    assert requests.refusal_of(END, act, record, allowed) == reason
+
+
+def test_bad_arguments_are_refused_with_their_fault() -> None:
+    act = requests.request_of(DTMF, {"digits": "hello"}, CONNECTED, "act-1")
+    assert requests.refusal_of(DTMF, act, CONNECTED, ALL) == "tones must be 1 to 18 of 0-9, A-D, * and #."
+
+
+def test_a_note_may_be_left_while_the_call_ends() -> None:
+    record = replace(CONNECTED, closing="act-1")
+    act = requests.request_of(NOTE, {"text": "a"}, record, "act-2")
+    assert requests.refusal_of(NOTE, act, record, ALL) == ""
+
+
+@pytest.mark.parametrize(
+    ("state", "answer"),
+    [
+        ("running", {"ok": True, "state": "running", "say": END.accepted}),
+        ("done", {"ok": True, "state": "done", "say": END.accepted}),
+    ],
+)
+def test_a_repetition_gets_the_first_answer(state: str, answer: dict[str, object]) -> None:
+    first = CallAction("act-1", "hang_up", "{}", "agent", 1, state)
+    record = replace(CONNECTED, actions=(first,))
+    act = requests.request_of(END, {"reason": "done"}, record, "act-2")
+    assert requests.known_answer(END, act, record, 90_000) == answer
+
+
+def test_a_failed_action_may_be_tried_again() -> None:
+    record = replace(CONNECTED, actions=(CallAction("act-1", "send_dtmf", '{"tones":"1"}', "agent", 1, "failed"),))
+    act = requests.request_of(DTMF, {"digits": "1"}, record, "act-2")
+    assert requests.known_answer(DTMF, act, record, 2) is None
