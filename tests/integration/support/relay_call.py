@@ -19,7 +19,7 @@ from agent_relay.core.protocol.voice_target import Mode, TokenScope, VoiceTarget
 from agent_relay.fleet.hand_over import HandOverLimits
 from agent_relay.fleet.relay_worker import KIND, RelayWorker
 from agent_relay.profiles import DEFAULT
-from agent_relay.tools import Tool
+from agent_relay.tools.runner import Tool
 from agent_relay.voice.connection_quota import BACK_AFTER_MS, ConnectionQuota, Grant, Urgency
 from agent_relay.voice.voice_link import Dialer
 from agent_relay.voice.voice_resources import VoiceResources

@@ -16,7 +16,7 @@ from agent_relay.core.dialog.session_profile import session_profile_of
 from agent_relay.core.protocol.agent_profile import AgentProfile
 from agent_relay.core.protocol.spoken_text import Form
 from agent_relay.profiles import DEFAULT
-from agent_relay.tools import Tool
+from agent_relay.tools.runner import Tool
 from agent_relay.voice.voice_resources import VoiceResources
 from agent_relay.voice.warm_pool import WarmPool
 from bridge_common.base.log import fields

@@ -13,7 +13,7 @@ from agent_relay import metrics
 from agent_relay.call_context import CallContext
 from agent_relay.core.announcements.announcement_queue import SAY, report_of
 from agent_relay.core.dialog.conversation_commands import MarkGreeted, MarkSaid, Ready, Record, RunTool
-from agent_relay.tools import run_tool
+from agent_relay.tools.runner import run_tool
 from bridge_common.base.errors import OutsideError
 from bridge_common.base.log import fields
 from bridge_common.base.retry import Backoff, retry

@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 
-from agent_relay import tools
+from agent_relay.tools import runner as tools
 from bridge_common.base.errors import GoneError
 
 

@@ -1,0 +1,84 @@
+"""HTTP connections to the servers of tools: only to public addresses, unless a host is allowed by name.
+
+The address is checked when it is resolved for the connection, not before: a name that resolves to another address a
+moment later cannot reach the network of the cluster.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Sequence
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.resolver import ThreadedResolver
+
+from agent_relay.tools.tool_config import host_allowed
+
+
+class ForbiddenAddressError(OSError):
+    """The host has an address that tools must not reach."""
+
+
+class GuardedResolver(AbstractResolver):
+    """`private_hosts`: patterns of hosts that may have private addresses."""
+
+    def __init__(self, private_hosts: Sequence[str], resolver: AbstractResolver | None = None) -> None:
+        self._private_hosts = private_hosts
+        self._resolver = resolver or ThreadedResolver()
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        found = await self._resolver.resolve(host, port, family)
+        if host_allowed(host.lower(), self._private_hosts):
+            return found
+        if any(not is_public(one["host"]) for one in found):
+            raise ForbiddenAddressError(f"{host} has an address that is not public")
+        return found
+
+    async def close(self) -> None:
+        await self._resolver.close()
+
+
+def is_public(address: str) -> bool:
+    """False for private, loopback, link-local, multicast and reserved addresses, also inside IPv6."""
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
+    if isinstance(parsed, ipaddress.IPv6Address):
+        inner = parsed.ipv4_mapped or parsed.sixtofour or (parsed.teredo or (None, None))[1]
+        if inner is not None:
+            return is_public(str(inner))
+        if parsed in _NAT64:
+            return is_public(str(ipaddress.IPv4Address(int(parsed) & 0xFFFFFFFF)))
+    return parsed.is_global and not parsed.is_multicast
+
+
+def is_literal(host: str) -> bool:
+    """The host of a URL is an address; such hosts are not resolved."""
+    try:
+        ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    return True
+
+
+def host_fault(host: str, hosts: Sequence[str], private_hosts: Sequence[str]) -> str:
+    """Why tools must not use the host of a URL, "" if they may. `hosts`: patterns of all allowed hosts."""
+    if not host_allowed(host, (*hosts, *private_hosts)):
+        return f"{host} is not in TOOL_HOSTS"
+    if is_literal(host) and not is_public(host) and not host_allowed(host, private_hosts):
+        return f"{host} is not a public address; add it to TOOL_PRIVATE_HOSTS to allow it"
+    return ""
+
+
+def tool_session(private_hosts: Sequence[str]) -> aiohttp.ClientSession:
+    """For all tools of a process; to be closed. No cookies, no proxies of the environment."""
+    connector = aiohttp.TCPConnector(resolver=GuardedResolver(private_hosts), use_dns_cache=False, limit=100)
+    return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False)
+
+
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")

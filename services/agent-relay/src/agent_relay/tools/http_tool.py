@@ -1,0 +1,165 @@
+"""A call of a function tool as an HTTP request, and its response as the result for the model."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import json
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import quote
+
+import aiohttp
+from jsonschema import Draft202012Validator
+from yarl import URL
+
+from agent_relay.tools.tool_config import HttpTool, SecretRef
+from bridge_common.base.errors import InputError, OutsideError
+from bridge_common.base.log import fields
+from bridge_common.base.retry import Backoff, retry
+
+log = logging.getLogger(__name__)
+
+_BACKOFF: Final = Backoff(first_s=0.2, most_s=2.0)
+_MAX_BYTES: Final = 256 * 1024
+_WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH"})
+FAILED: Final = "The function failed."
+UNREACHABLE: Final = "The function is not available now."
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """`key`: identifies the call of the function across retries and relays."""
+
+    key: str
+    call_id: str
+    arguments: str
+    """JSON text from the model."""
+
+
+class HttpToolRunner:
+    """`secrets`: values of the environment variables that the tool names."""
+
+    def __init__(self, tool: HttpTool, http: aiohttp.ClientSession, secrets: Mapping[str, str]) -> None:
+        self.tool = tool
+        self._http = http
+        self._validator = Draft202012Validator(tool.parameters)
+        self._headers = {name: _value(content, secrets) for name, content in tool.headers.items()}
+        self._signing_key = secrets[tool.signing_secret].encode() if tool.signing_secret else b""
+
+    async def run(self, call: ToolCall) -> str:
+        """The response as text of at most `max_result_chars`.
+
+        Raises `InputError` for arguments that the schema refuses, and `OutsideError` if the request failed; both
+        messages are for the model.
+        """
+        arguments = self._read(call.arguments)
+        tool, attempts = self.tool, 0
+
+        async def attempt() -> str:
+            nonlocal attempts
+            attempts += 1
+            try:
+                return await self._request(call, arguments)
+            except OutsideError as error:
+                raise OutsideError(
+                    error.message, retry=error.retry and attempts <= tool.retries, retry_after_s=error.retry_after_s
+                ) from error
+
+        def failed(error: OutsideError, retry_in_s: float) -> None:
+            log.info(
+                "tool request failed; retrying", extra=fields(call_id=call.call_id, tool=tool.name, why=error.message)
+            )
+
+        return await retry(attempt, _BACKOFF, OutsideError, on_failure=failed)
+
+    def _read(self, text: str) -> dict[str, Any]:
+        try:
+            arguments = json.loads(text or "{}")
+        except ValueError as error:
+            raise InputError("The arguments are not valid JSON.") from error
+        fault = next(iter(self._validator.iter_errors(arguments)), None)
+        if fault is not None:
+            where = "".join(f"{part}: " for part in fault.path)
+            raise InputError(f"The arguments are not valid: {where}{fault.message}")
+        found: dict[str, Any] = arguments
+        return found
+
+    async def _request(self, call: ToolCall, arguments: Mapping[str, Any]) -> str:
+        tool = self.tool
+        url = self._url(arguments)
+        rest = {name: value for name, value in arguments.items() if name not in tool.placeholders}
+        body = json.dumps(rest, separators=(",", ":")).encode() if tool.method in _WITH_BODY else b""
+        query = None if tool.method in _WITH_BODY else {name: _plain(value) for name, value in rest.items()}
+        headers = {"Accept": "application/json", "Idempotency-Key": call.key, "X-Call-Id": call.call_id}
+        headers |= {"Content-Type": "application/json"} if body else {}
+        headers |= self._signature(call.key, body) | self._headers
+        try:
+            async with (
+                asyncio.timeout(tool.timeout_s),
+                self._http.request(
+                    tool.method, url, params=query, data=body or None, headers=headers, allow_redirects=False
+                ) as reply,
+            ):
+                return self._result(reply.status, reply.headers.get("Retry-After", ""), await _text(reply))
+        except TimeoutError as error:
+            raise OutsideError("The function did not answer in time.", retry=True) from error
+        except (aiohttp.ClientError, OSError) as error:
+            log.warning("tool not reachable", extra=fields(call_id=call.call_id, tool=tool.name, error=str(error)))
+            raise OutsideError(UNREACHABLE, retry=True) from error
+
+    def _url(self, arguments: Mapping[str, Any]) -> URL:
+        url = self.tool.url
+        for name in self.tool.placeholders:
+            value = _plain(arguments.get(name, ""))
+            if value in ("", ".", ".."):
+                raise InputError(f"The arguments are not valid: {name} must not be {value!r}")
+            url = url.replace(f"{{{name}}}", quote(value, safe=""))
+        return URL(url, encoded=True)
+
+    def _result(self, status: int, retry_after: str, text: str) -> str:
+        if 200 <= status < 300:
+            return text[: self.tool.max_result_chars] or "{}"
+        log.info("tool answered with an error", extra=fields(tool=self.tool.name, status=status))
+        if status == 429 or status >= 500:
+            delay_s = float(retry_after) if retry_after.isdigit() and len(retry_after) < 4 else 0.0
+            raise OutsideError(UNREACHABLE, retry=True, retry_after_s=delay_s)
+        if 300 <= status < 400:
+            raise OutsideError(FAILED, retry=False)
+        # The body of a refusal is for the model: "no such order".
+        return json.dumps({"error": status, "detail": text[: self.tool.max_result_chars]})
+
+    def _signature(self, key: str, body: bytes) -> dict[str, str]:
+        """Headers of Standard Webhooks (https://www.standardwebhooks.com)."""
+        if not self._signing_key:
+            return {}
+        at = str(int(time.time()))
+        digest = hmac.new(self._signing_key, f"{key}.{at}.".encode() + body, hashlib.sha256).digest()
+        return {
+            "webhook-id": key,
+            "webhook-timestamp": at,
+            "webhook-signature": f"v1,{base64.b64encode(digest).decode()}",
+        }
+
+
+async def _text(reply: aiohttp.ClientResponse) -> str:
+    body = bytearray()
+    async for part in reply.content.iter_any():
+        body += part
+        if len(body) > _MAX_BYTES:
+            break
+    return bytes(body[:_MAX_BYTES]).decode(errors="replace")
+
+
+def _plain(value: object) -> str:
+    """A value in a URL."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _value(content: str | SecretRef, secrets: Mapping[str, str]) -> str:
+    return content if isinstance(content, str) else content.prefix + secrets[content.secret]

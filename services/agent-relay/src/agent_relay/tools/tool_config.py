@@ -1,0 +1,112 @@
+"""Function tools of an agent profile: what the model is told, and which HTTP request a call of it becomes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from fnmatch import fnmatchcase
+from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlsplit
+
+from jsonschema import Draft202012Validator, SchemaError
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+_PLACEHOLDER: Final = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_HEADER: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")
+_OURS: Final = frozenset({"host", "content-length", "content-type", "transfer-encoding", "connection"})
+_SECRET_NAME: Final = r"^[A-Z][A-Z0-9_]{0,63}$"
+_NO_ARGUMENTS: Final[dict[str, Any]] = {"type": "object", "properties": {}, "additionalProperties": False}
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SecretRef(_Strict):
+    """A header value that is not in the file: `prefix` and the value of the environment variable `secret`."""
+
+    secret: Annotated[str, Field(pattern=_SECRET_NAME)]
+    prefix: Annotated[str, Field(max_length=64)] = ""
+
+
+class HttpTool(_Strict):
+    """`{name}` in the path or the query of `url` is replaced by the argument of that name. The other arguments are the
+    query of a GET or DELETE, and the JSON body of a POST, PUT or PATCH.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]{0,63}$")]
+    description: Annotated[str, Field(min_length=1, max_length=1024)]
+    parameters: dict[str, Any] = Field(default_factory=lambda: dict(_NO_ARGUMENTS))
+    """JSON Schema of the arguments (draft 2020-12)."""
+    url: Annotated[str, Field(max_length=2048)]
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "POST"
+    headers: dict[str, str | SecretRef] = Field(default_factory=dict)
+    timeout_s: Annotated[float, Field(gt=0, le=60)] = 5.0
+    """Of one attempt."""
+    retries: Annotated[int, Field(ge=0, le=5)] = 0
+    """After a lost connection, a timeout, 429 or 5xx. Each attempt has the same Idempotency-Key."""
+    signing_secret: Annotated[str, Field(pattern=_SECRET_NAME)] | None = None
+    """Environment variable with the key of the signature (Standard Webhooks)."""
+    max_result_chars: Annotated[int, Field(ge=100, le=20_000)] = 4_000
+
+    @field_validator("parameters")
+    @classmethod
+    def _schema(cls, value: dict[str, Any]) -> dict[str, Any]:
+        if value.get("type") != "object":
+            raise ValueError("must be a JSON Schema with `type: object`")
+        try:
+            Draft202012Validator.check_schema(value)
+        except SchemaError as error:
+            raise ValueError(f"is not a valid JSON Schema: {error.message}") from error
+        return value
+
+    @field_validator("headers")
+    @classmethod
+    def _header_names(cls, value: dict[str, str | SecretRef]) -> dict[str, str | SecretRef]:
+        for name, content in value.items():
+            if not _HEADER.fullmatch(name) or name.lower() in _OURS:
+                raise ValueError(f"{name!r} cannot be set as a header")
+            if isinstance(content, str) and not (content.isascii() and content.isprintable()):
+                raise ValueError(f"the value of {name} must consist of printable ASCII characters")
+        return value
+
+    @model_validator(mode="after")
+    def _address(self) -> HttpTool:
+        parts = urlsplit(self.url)
+        if parts.scheme not in ("https", "http") or not parts.hostname or "@" in parts.netloc or parts.fragment:
+            raise ValueError("url must be https://host/path without user name and fragment")
+        if _PLACEHOLDER.search(parts.netloc):
+            raise ValueError("url must not have a placeholder in its host")
+        known = self.parameters.get("properties", {})
+        if missing := sorted(set(self.placeholders) - set(known)):
+            raise ValueError(f"url names arguments that `parameters` lacks: {', '.join(missing)}")
+        return self
+
+    @property
+    def host(self) -> str:
+        return (urlsplit(self.url).hostname or "").lower()
+
+    @property
+    def placeholders(self) -> tuple[str, ...]:
+        return tuple(_PLACEHOLDER.findall(self.url))
+
+    @property
+    def secrets(self) -> Iterator[str]:
+        """Names of the environment variables that the tool needs."""
+        yield from (content.secret for content in self.headers.values() if isinstance(content, SecretRef))
+        if self.signing_secret:
+            yield self.signing_secret
+
+    def definition(self) -> dict[str, Any]:
+        """For `session.tools` of Voice Live."""
+        return {
+            "type": "function",
+            "name": self.name,
+            "description": self.description,
+            "parameters": self.parameters,
+        }
+
+
+def host_allowed(host: str, patterns: Iterable[str]) -> bool:
+    """Whether a pattern matches: a host, or `*.example.com` for all hosts below it."""
+    return any(fnmatchcase(host, pattern.lower()) for pattern in patterns)
