@@ -1,0 +1,88 @@
+"""The goodbye before a hang-up, followed until the caller has heard it (ADR 37).
+
+The goodbye may be part of the response in which the agent asked for the hang-up, or follow in its next one. If neither
+has any sound, it is asked for as an announcement.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class GoodbyeStep(StrEnum):
+    ASK = "ask"
+    """Speak the profile's goodbye."""
+    HEARD = "heard"
+    INTERRUPTED = "interrupted"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class ClosingLimits:
+    start_s: float = 4.0
+    """From the request, or the question for a goodbye, to its first sound."""
+
+
+@dataclass(slots=True)
+class _Goodbye:
+    action_id: str
+    interruptible: bool
+    said: bool
+    start_by: float
+    asked: bool = False
+
+
+class Closing:
+    def __init__(self, limits: ClosingLimits | None = None) -> None:
+        self._limits = limits or ClosingLimits()
+        self._goodbye: _Goodbye | None = None
+        self._finished: set[str] = set()
+
+    @property
+    def active(self) -> bool:
+        return self._goodbye is not None
+
+    def begin(self, action_id: str, now: float, *, interruptible: bool, said: bool, expected: bool) -> bool:
+        """False for a hang-up that is known. `said`: the agent's current response has sound, which counts as the
+        goodbye; `expected`: the agent was told to say it.
+        """
+        if self._goodbye is not None or action_id in self._finished:
+            return False
+        start_by = now + self._limits.start_s if expected and not said else now
+        self._goodbye = _Goodbye(action_id, interruptible, said, start_by)
+        return True
+
+    def sound(self) -> None:
+        """The caller begins to hear something of the agent."""
+        if self._goodbye is not None:
+            self._goodbye.said = True
+
+    def next_at(self) -> float | None:
+        goodbye = self._goodbye
+        return goodbye.start_by if goodbye is not None and not goodbye.said else None
+
+    def advance(self, now: float, *, quiet: bool, caller_speaks: bool = False) -> tuple[GoodbyeStep, str] | None:
+        """The next step with the id of its action, each once. `quiet`: the caller has heard all that the agent said,
+        and nothing follows.
+        """
+        goodbye = self._goodbye
+        if goodbye is None:
+            return None
+        if caller_speaks and goodbye.interruptible:
+            return self._finish(GoodbyeStep.INTERRUPTED)
+        if goodbye.said:
+            return self._finish(GoodbyeStep.HEARD) if quiet else None
+        if now < goodbye.start_by:
+            return None
+        if goodbye.asked:
+            return self._finish(GoodbyeStep.FAILED)
+        goodbye.asked = True
+        goodbye.start_by = now + self._limits.start_s
+        return GoodbyeStep.ASK, goodbye.action_id
+
+    def _finish(self, step: GoodbyeStep) -> tuple[GoodbyeStep, str]:
+        assert self._goodbye is not None
+        action_id, self._goodbye = self._goodbye.action_id, None
+        self._finished.add(action_id)
+        return step, action_id
