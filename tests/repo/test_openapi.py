@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-import jsonschema  # type: ignore[import-untyped]  # its stubs would be one more package
+import jsonschema
 import pytest
 
 from bridge_common.wire.call_record import CallRecord, Status

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import dataclasses
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 
 from azure.core.credentials import AccessToken
 from azure.core.credentials_async import AsyncTokenCredential
@@ -28,6 +28,7 @@ from bridge_common.auth.entra_tokens import Tokens
 from bridge_common.base.retry import Backoff
 from bridge_common.redis.clients import RedisClients
 from bridge_common.store.announcement_store import AnnouncementOutcome, AnnouncementStore
+from bridge_common.store.call_references import CallReferences
 from bridge_common.store.call_store import CallStore
 from bridge_common.store.fleet import Fleet
 from bridge_common.store.inbox import Inbox
@@ -119,6 +120,10 @@ class RelayProcess:
         await asyncio.gather(*self.tasks, return_exceptions=True)
 
 
+def _tool(run: Callable[[str], Awaitable[str]]) -> Tool:
+    return Tool(lambda call: run(call.arguments))
+
+
 @contextlib.asynccontextmanager
 async def relay_process(
     clients: RedisClients,
@@ -129,7 +134,7 @@ async def relay_process(
     tokens: Tokens | None = None,
     budget_s: float = 5.0,
     capacity: int = 10,
-    tools: Mapping[str, Tool] | None = None,
+    tools: Mapping[str, Callable[[str], Awaitable[str]]] | None = None,
     warm: WarmPool | None = None,
     further: Sequence[VoiceTarget] = (),
     per_minute: int = 0,
@@ -158,7 +163,8 @@ async def relay_process(
         leases=Leases(clients.control, keys, name),
         keys=keys,
         backoff=Backoff(first_s=0.02, most_s=0.3, budget_s=budget_s),
-        tools=tools or {},
+        tools={DEFAULT: {name: _tool(run) for name, run in (tools or {}).items()}},
+        references=CallReferences(clients.control),
         say_forms=say_forms,
         limits=limits or Limits(),
         stop_within_s=stop_within_s,

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from agent_relay import metrics
 from agent_relay.core.dialog.conversation import Conversation
 from agent_relay.core.dialog.debt import Limits
 from agent_relay.core.dialog.history import from_transcript
-from agent_relay.core.dialog.session_profile import session_profile_of
+from agent_relay.core.dialog.manners import PendingHangUp
+from agent_relay.core.dialog.session_profile import SessionProfile, session_profile_of
 from agent_relay.core.protocol.agent_profile import AgentProfile
 from agent_relay.core.protocol.spoken_text import Form
 from agent_relay.profiles import DEFAULT
@@ -23,13 +24,17 @@ from bridge_common.base.log import fields
 from bridge_common.base.outage_logger import OutageLogger
 from bridge_common.base.retry import Backoff
 from bridge_common.store.announcement_store import AnnouncementStore
+from bridge_common.store.call_references import CallReferences, ReferredCall
 from bridge_common.store.call_store import CallStore
 from bridge_common.store.fleet import Fleet
 from bridge_common.store.inbox import Inbox
 from bridge_common.store.leases import Leases
 from bridge_common.streams.reader import StreamReader
 from bridge_common.streams.writer import StreamWriter
+from bridge_common.wire import call_reference
+from bridge_common.wire.call_actions import AGENTS
 from bridge_common.wire.call_record import CallRecord
+from bridge_common.wire.entries import TranscriptEntry, Turn
 from bridge_common.wire.keys import Keys
 
 log = logging.getLogger(__name__)
@@ -58,11 +63,17 @@ class CallContext:
     stop_within_s: float = 0.5
     """After a hand-over: time limit for the previous owner to store where it stopped."""
     keep_transcripts: bool = True
-    tools: Mapping[str, Tool] = field(default_factory=dict)
+    tools: Mapping[str, Mapping[str, Tool]] = field(default_factory=dict)
+    """By the name of the profile and of the tool."""
+    references: CallReferences | None = None
     say_forms: tuple[Form, ...] = ()
     """Overrides the forms of the connection mode."""
     noting: OutageLogger = field(default_factory=lambda: OutageLogger(log, "writing of calls"))
     """Shared by all calls, because an outage of Redis affects all of them."""
+
+    def profile_of(self, record: CallRecord) -> str:
+        """The name of the call's profile; the default one if it does not exist."""
+        return record.profile if record.profile in self.profiles else DEFAULT
 
 
 def was_held(record: CallRecord) -> bool:
@@ -75,18 +86,17 @@ async def begin_conversation(context: CallContext, record: CallRecord) -> Conver
     resumed = was_held(record)
     metrics.CLAIMS.labels("taken over" if resumed else "new").inc()
     transcript = await context.store.read_whole_transcript(record.call_id) if resumed else []
-    profile = context.profiles.get(record.profile)
-    if profile is None:
+    name = context.profile_of(record)
+    if name != record.profile:
         log.warning("unknown profile", extra=fields(call_id=record.call_id, profile=record.profile))
-        profile = context.profiles[DEFAULT]
     plan = session_profile_of(
-        profile,
+        context.profiles[name],
         context.voice.target,
         greeting_delay_s=context.greeting_delay_s,
         limits=context.limits,
         keys_interrupt=context.dtmf_interrupts,
         keep_transcripts=context.keep_transcripts,
-        tools=frozenset(context.tools),
+        tools=frozenset(context.tools.get(name, {})),
         say_forms=context.say_forms,
     )
     return Conversation(
@@ -99,4 +109,23 @@ async def begin_conversation(context: CallContext, record: CallRecord) -> Conver
         transcript=transcript,
         unix_offset_s=time.time() - asyncio.get_running_loop().time(),
         said=record.said,
+        pending=_pending_hang_up(record, transcript),
+        reference=await _reference(context, record, plan),
     )
+
+
+def _pending_hang_up(record: CallRecord, transcript: Sequence[TranscriptEntry]) -> PendingHangUp | None:
+    action = next((action for action in record.actions if action.id == record.closing), None)
+    if action is None:
+        return None
+    said = any(isinstance(one, Turn) and one.role == "agent" and one.at_ms >= action.at_ms for one in transcript)
+    return PendingHangUp(action.id, action.by in AGENTS, said)
+
+
+async def _reference(context: CallContext, record: CallRecord, profile: SessionProfile) -> str:
+    """The call's reference for tools of a Foundry agent, known to call-control from now on."""
+    if not profile.names_call or context.references is None:
+        return ""
+    reference = record.call_reference or call_reference.mint()
+    await context.references.bind(reference, ReferredCall(record.call_id, tuple(profile.actions)))
+    return reference

@@ -18,9 +18,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from agent_relay.core.protocol.tool_profile import HttpTool
 from agent_relay.tools.egress import tool_session
-from agent_relay.tools.http_tool import HttpToolRunner, ToolCall
-from agent_relay.tools.tool_config import HttpTool
+from agent_relay.tools.http_tool import HttpToolRunner
+from agent_relay.tools.runner import ToolCall
 from bridge_common.base.errors import InputError, OutsideError
 from tests.support.lab_server import running
 

@@ -10,11 +10,22 @@ import pytest
 
 from agent_relay.call.outbox import Outbox, Reporter
 from agent_relay.call_context import CallContext
-from agent_relay.core.dialog.conversation_commands import MarkGreeted, MarkSaid, Ready, Record, RunTool
+from agent_relay.core.dialog.conversation_commands import (
+    MarkGreeted,
+    MarkSaid,
+    Ready,
+    Record,
+    ReportGoodbye,
+    RequestAction,
+    RunTool,
+)
+from agent_relay.tools.runner import Tool, ToolCall
 from bridge_common.base.errors import OutsideError
 from bridge_common.base.outage_logger import OutageLogger
 from bridge_common.store.leases import Claim
 from bridge_common.wire.entries import (
+    Act,
+    GoodbyeOver,
     InboxEntry,
     MediaOpen,
     Notice,
@@ -53,6 +64,7 @@ class Redis:
         voice_session_id: str,
         voice_resource: str,
         announced: bool,
+        call_reference: str = "",
     ) -> bool:
         self._reached((claim, owner, conversation_id, voice_session_id, "again" if announced else "announced"))
         return self.ours
@@ -103,11 +115,13 @@ class Stage:
 def _stage(*, keeps_transcript: bool = True, **redis: Any) -> Stage:
     one = Redis(**redis)
 
-    async def answer(arguments: str) -> str:
-        return f"<{arguments}>"
+    async def answer(call: ToolCall) -> str:
+        return f"<{call.arguments}> of {call.key}"
 
     noting = OutageLogger(logging.getLogger("outbox"), "writing of calls")
-    context = SimpleNamespace(store=one, says=one, inbox=one, leases=one, tools={"look": answer}, noting=noting)
+    context = SimpleNamespace(
+        store=one, says=one, inbox=one, leases=one, tools={"default": {"look": Tool(answer)}}, noting=noting
+    )
     answers = Answers()
     lost: list[str] = []
     outbox = Outbox(
@@ -170,7 +184,13 @@ async def test_a_refused_write_is_dropped() -> None:
 async def test_tools_run_beside_the_rest() -> None:
     stage = _stage()
     await stage.run(RunTool("c1", "look", "{}"), _notice("a"))
-    assert stage.answers == ["c1 <{}>"]
+    assert stage.answers == ["c1 <{}> of call_1:c1"]
+
+
+async def test_actions_and_goodbyes_go_to_the_inbox() -> None:
+    stage = _stage(fails=1)
+    await stage.run(RequestAction("fn_1", "hang_up", "{}", "agent"), ReportGoodbye("fn_1", "heard"))
+    assert stage.redis.done == [Act("call_1", "fn_1", "hang_up", "{}", "agent"), GoodbyeOver("call_1", "fn_1", "heard")]
 
 
 async def test_a_lost_voice_goes_to_the_inbox() -> None:

@@ -1,30 +1,34 @@
+"""A call of a function tool always ends in an answer."""
+
 from __future__ import annotations
 
 import asyncio
 import json
 
-from agent_relay.tools import runner as tools
+from agent_relay.tools.runner import Tool, ToolCall, run_tool
 from bridge_common.base.errors import GoneError
 
-
-async def test_a_tool_gets_its_arguments() -> None:
-    async def echo(arguments: str) -> str:
-        return f"got {arguments}"
-
-    assert await tools.run_tool({"echo": echo}, "echo", "{}") == "got {}"
+CALL = ToolCall("key", "call", "{}")
 
 
-async def test_every_failure_is_an_output() -> None:
-    async def gone(_: str) -> str:
+async def test_a_tool_gets_its_call() -> None:
+    async def echo(call: ToolCall) -> str:
+        return f"got {call.arguments} of {call.call_id}"
+
+    assert await run_tool({"echo": Tool(echo)}, "echo", CALL) == "got {} of call"
+
+
+async def test_every_failure_is_an_answer() -> None:
+    async def gone(_: ToolCall) -> str:
         raise GoneError("The order is gone.")
 
-    async def broken(_: str) -> str:
+    async def broken(_: ToolCall) -> str:
         raise ZeroDivisionError
 
-    async def endless(_: str) -> str:
+    async def endless(_: ToolCall) -> str:
         await asyncio.Event().wait()
         return ""
 
-    every = {"gone": gone, "broken": broken, "endless": endless}
-    answers = [json.loads(await tools.run_tool(every, name, "{}", timeout_s=0.01))["error"] for name in every]
+    tools = {"gone": Tool(gone), "broken": Tool(broken), "endless": Tool(endless, limit_s=0.01)}
+    answers = [json.loads(await run_tool(tools, name, CALL))["error"] for name in tools]
     assert answers == ["The order is gone.", "The function failed.", "The function did not answer in time."]

@@ -173,6 +173,7 @@ class CallStore(TranscriptStore):
         voice_session_id: str,
         voice_resource: str,
         announced: bool,
+        call_reference: str = "",
     ) -> bool:
         """Store the voice session if the lease still belongs to this claim (`Leases.owner_text`), else return False.
         Notifies call-control unless the session was `announced` before.
@@ -186,6 +187,8 @@ class CallStore(TranscriptStore):
             "voice_epoch": claim.epoch,
             "voice_resource": voice_resource,
         }
+        if call_reference:
+            session["call_reference"] = call_reference
         async with redis_errors("storing the voice session"):
             ours = await self._note_voice(
                 keys=[keys.record(call_id), keys.owners(tag), keys.inbox(tag)],

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from bridge_common.wire.call_actions import fault_of
+
 
 @dataclass(frozen=True, slots=True)
 class AgentTool:
@@ -34,6 +36,18 @@ class AgentTool:
             "required": list(properties),
             "additionalProperties": False,
         }
+
+    def read(self, text: str) -> tuple[str, str]:
+        """The action's arguments from those of a function call (JSON text), and the fault if they are not valid."""
+        try:
+            given = json.loads(text or "{}")
+        except ValueError:
+            return "", "The arguments are not valid JSON."
+        if not isinstance(given, dict):
+            return "", "The arguments are not a JSON object."
+        arguments = self.arguments_of(given)
+        fault = fault_of(self.action, arguments)
+        return arguments, f"{fault}." if fault else ""
 
     def arguments_of(self, given: Mapping[str, object]) -> str:
         """The action's arguments as canonical JSON text; values that the tool does not know are dropped."""

@@ -9,20 +9,28 @@ from typing import Final
 from agent_relay.call_context import CallContext
 from bridge_common.base.errors import OutsideError
 from bridge_common.base.retry import Backoff, retry
-from bridge_common.store.leases import BEGINNING
-from bridge_common.wire.entries import Entry, Say
+from bridge_common.store.leases import BEGINNING, Claim
+from bridge_common.wire.entries import Entry, Instruct, Say
 
 _BACKOFF: Final = Backoff.constant(0.2)
 
 
 class AnnouncementReader:
-    """`on_piece` receives every piece of text with its entry id."""
+    """`on_piece` receives every piece of text with its entry id, `on_instruction` the instructions of call-control."""
 
-    def __init__(self, context: CallContext, call_id: str, on_piece: Callable[[str, Say], None]) -> None:
+    def __init__(
+        self,
+        context: CallContext,
+        claim: Claim,
+        on_piece: Callable[[str, Say], None],
+        on_instruction: Callable[[Instruct], None],
+    ) -> None:
         self._context = context
-        self._call_id = call_id
-        self._stream = context.keys.say(call_id)
+        self._claim = claim
+        self._call_id = claim.call_id
+        self._stream = context.keys.say(claim.call_id)
         self._on_piece = on_piece
+        self._on_instruction = on_instruction
         self._listens = False
         self._closed = False
 
@@ -49,3 +57,6 @@ class AnnouncementReader:
     def _on_entry(self, entry_id: str, entry: Entry) -> None:
         if isinstance(entry, Say):
             self._on_piece(entry_id, entry)
+        elif isinstance(entry, Instruct) and int(entry_id.partition("-")[0]) >= self._claim.epoch:
+            # Older ones were for the previous owner; a hang-up that it left is in the record.
+            self._on_instruction(entry)

@@ -44,7 +44,7 @@ from agent_relay.core.protocol.voice_events import (
 from bridge_common.base.log import fields
 from bridge_common.observability import telemetry
 from bridge_common.wire.call_record import CallRecord
-from bridge_common.wire.entries import Clear, DownlinkEntry, Dtmf, Say, Turn
+from bridge_common.wire.entries import Clear, DownlinkEntry, Dtmf, Instruct, Say, Turn
 
 log = logging.getLogger(__name__)
 
@@ -98,6 +98,11 @@ class Driver:
         return self._conversation.conversation_id
 
     @property
+    def reference(self) -> str:
+        """Names the call to tools of a Foundry agent; "" if it has none."""
+        return self._conversation.reference
+
+    @property
     def caller_waits(self) -> bool:
         return self._conversation.caller_waits
 
@@ -119,6 +124,7 @@ class Driver:
             conversation_id=self._conversation.conversation_id,
             voice_session_id=self._voice.session_id,
             voice_resource=self._voice.resource,
+            call_reference=self._conversation.reference,
             said=self._conversation.said,
         )
 
@@ -178,6 +184,9 @@ class Driver:
     # -- announcements
     def announcement(self, entry_id: str, piece: Say) -> None:
         self._do(self._conversation.say(entry_id, piece, self._now()))
+
+    def instruct(self, entry: Instruct) -> None:
+        self._do(self._conversation.instruct(entry, self._now()))
 
     def hold_announcements(self, held: bool) -> None:
         self._do(self._conversation.hold_announcements(held, self._now()))

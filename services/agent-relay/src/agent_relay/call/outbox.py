@@ -12,13 +12,22 @@ from typing import Final, Protocol, TypeAlias
 from agent_relay import metrics
 from agent_relay.call_context import CallContext
 from agent_relay.core.announcements.announcement_queue import SAY, report_of
-from agent_relay.core.dialog.conversation_commands import MarkGreeted, MarkSaid, Ready, Record, RunTool
-from agent_relay.tools.runner import run_tool
+from agent_relay.core.dialog.conversation_commands import (
+    MarkGreeted,
+    MarkSaid,
+    Ready,
+    Record,
+    ReportGoodbye,
+    RequestAction,
+    RunTool,
+)
+from agent_relay.profiles import DEFAULT
+from agent_relay.tools.runner import ToolCall, run_tool
 from bridge_common.base.errors import OutsideError
 from bridge_common.base.log import fields
 from bridge_common.base.retry import Backoff, retry
 from bridge_common.store.leases import Claim
-from bridge_common.wire.entries import InboxEntry, Notice, VoiceLost
+from bridge_common.wire.entries import Act, GoodbyeOver, InboxEntry, Notice, VoiceLost
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +40,7 @@ class Reporter:
     insist: bool = False
 
 
-Deferred: TypeAlias = Record | Ready | MarkGreeted | MarkSaid | RunTool | Reporter
+Deferred: TypeAlias = Record | Ready | MarkGreeted | MarkSaid | RunTool | RequestAction | ReportGoodbye | Reporter
 _BACKOFF: Final = Backoff.constant(0.2)
 
 
@@ -54,7 +63,11 @@ class Outbox:
         lease_lost: Callable[[], None],
         *,
         keeps_transcript: bool,
+        profile: str = DEFAULT,
+        call_reference: str = "",
     ) -> None:
+        self._tools = context.tools.get(profile, {})
+        self._call_reference = call_reference
         self._context = context
         self._claim = claim
         self._answers = answers
@@ -81,6 +94,12 @@ class Outbox:
                         await self._insist(self._mark_greeted)
                     case MarkSaid():
                         await self._insist(partial(self._mark_said, item))
+                    case RequestAction():
+                        act = Act(self._claim.call_id, item.action_id, item.action, item.arguments, item.by)
+                        await self._insist(partial(self._put, act))
+                    case ReportGoodbye():
+                        over = GoodbyeOver(self._claim.call_id, item.action_id, item.outcome)
+                        await self._insist(partial(self._put, over))
                     case Reporter():
                         await self._report(item)
                     case RunTool():
@@ -125,6 +144,7 @@ class Outbox:
             conversation_id=ready.conversation_id,
             voice_session_id=ready.session_id,
             voice_resource=ready.resource,
+            call_reference=self._call_reference,
             announced=self._announced,
         )
         if not ours:
@@ -146,9 +166,10 @@ class Outbox:
             keep_from=mark.keep_from,
         )
 
-    async def _run_tool(self, tool: RunTool) -> None:
-        output = await run_tool(self._context.tools, tool.name, tool.arguments)
-        self._answers.tool_answered(tool.call_id, output)
+    async def _run_tool(self, item: RunTool) -> None:
+        call_id = self._claim.call_id
+        call = ToolCall(f"{call_id}:{item.call_id}", call_id, item.arguments)
+        self._answers.tool_answered(item.call_id, await run_tool(self._tools, item.name, call))
 
     async def _insist(self, attempt: Callable[[], Awaitable[object]]) -> None:
         """Retry while Redis is unavailable. A refused write is dropped, because Redis would refuse it again."""

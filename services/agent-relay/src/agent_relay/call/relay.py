@@ -67,10 +67,18 @@ class Relay:
         )
         profile = driver.profile
         self._voice = CallVoice(context, record, profile, trace, driver)
-        self._outbox = Outbox(context, claim, driver, self._lose_lease, keeps_transcript=profile.keeps_transcript)
+        self._outbox = Outbox(
+            context,
+            claim,
+            driver,
+            self._lose_lease,
+            keeps_transcript=profile.keeps_transcript,
+            profile=context.profile_of(record),
+            call_reference=driver.reference,
+        )
         self._downlink = DownlinkWriter(context.writer, context.keys.downlink(claim.call_id), claim, self._lose_lease)
         driver.connect(self._voice, self._outbox, self._downlink)
-        self.announcements = AnnouncementReader(context, claim.call_id, driver.announcement)
+        self.announcements = AnnouncementReader(context, claim, driver.announcement, driver.instruct)
         self._uplink_key = context.keys.uplink(claim.call_id)
         silent_s = partial(context.reader.silent_s, self._uplink_key)
         self._missed_uplink = MissedUplink(claim.call_id, record.uplink_epoch, silent_s, self._outbox.put)

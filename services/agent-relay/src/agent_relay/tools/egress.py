@@ -14,7 +14,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
 
-from agent_relay.tools.tool_config import host_allowed
+from agent_relay.core.protocol.tool_profile import host_allowed
 
 
 class ForbiddenAddressError(OSError):

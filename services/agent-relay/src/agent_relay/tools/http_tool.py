@@ -10,7 +10,6 @@ import json
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -18,7 +17,8 @@ import aiohttp
 from jsonschema import Draft202012Validator
 from yarl import URL
 
-from agent_relay.tools.tool_config import HttpTool, SecretRef
+from agent_relay.core.protocol.tool_profile import HttpTool, SecretRef
+from agent_relay.tools.runner import ToolCall
 from bridge_common.base.errors import InputError, OutsideError
 from bridge_common.base.log import fields
 from bridge_common.base.retry import Backoff, retry
@@ -32,16 +32,6 @@ FAILED: Final = "The function failed."
 UNREACHABLE: Final = "The function is not available now."
 
 
-@dataclass(frozen=True, slots=True)
-class ToolCall:
-    """`key`: identifies the call of the function across retries and relays."""
-
-    key: str
-    call_id: str
-    arguments: str
-    """JSON text from the model."""
-
-
 class HttpToolRunner:
     """`secrets`: values of the environment variables that the tool names."""
 
@@ -51,6 +41,11 @@ class HttpToolRunner:
         self._validator = Draft202012Validator(tool.parameters)
         self._headers = {name: _value(content, secrets) for name, content in tool.headers.items()}
         self._signing_key = secrets[tool.signing_secret].encode() if tool.signing_secret else b""
+
+    @property
+    def limit_s(self) -> float:
+        """Of all attempts together."""
+        return (self.tool.retries + 1) * (self.tool.timeout_s + _BACKOFF.most_s)
 
     async def run(self, call: ToolCall) -> str:
         """The response as text of at most `max_result_chars`.

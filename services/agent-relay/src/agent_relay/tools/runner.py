@@ -6,23 +6,38 @@ import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Final, TypeAlias
+from dataclasses import dataclass
 
 from bridge_common.base.errors import BridgeError
 from bridge_common.base.log import fields
 
 log = logging.getLogger(__name__)
 
-TIMEOUT_S: Final = 10.0
-Tool: TypeAlias = Callable[[str], Awaitable[str]]
-"""Receives its arguments as JSON text and returns its output as text."""
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """`key`: identifies the function call across retries and relays."""
+
+    key: str
+    call_id: str
+    arguments: str
+    """JSON text from the model."""
 
 
-async def run_tool(tools: Mapping[str, Tool], name: str, arguments: str, timeout_s: float = TIMEOUT_S) -> str:
-    """Output of the tool, or a JSON error: the agent waits for an output in any case."""
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """`run` returns the output as text; the message of a `BridgeError` that it raises is for the agent."""
+
+    run: Callable[[ToolCall], Awaitable[str]]
+    limit_s: float = 10.0
+
+
+async def run_tool(tools: Mapping[str, Tool], name: str, call: ToolCall) -> str:
+    """The tool's output, or an error that the agent can tell the caller: it waits for an answer in any case."""
+    tool = tools[name]
     try:
-        async with asyncio.timeout(timeout_s):
-            return await tools[name](arguments)
+        async with asyncio.timeout(tool.limit_s):
+            return await tool.run(call)
     except TimeoutError:
         why = "The function did not answer in time."
     except BridgeError as error:

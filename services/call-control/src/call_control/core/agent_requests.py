@@ -7,9 +7,10 @@ from typing import Any, Final
 
 from bridge_common.wire import call_reference
 from bridge_common.wire.agent_tools import AGENT_TOOLS, AgentTool
+from bridge_common.wire.call_actions import fault_of
 from bridge_common.wire.call_record import CallAction, CallRecord, Status
 from bridge_common.wire.entries import Act
-from call_control.core.machine.requested_actions import earlier, fault_of
+from call_control.core.machine.requested_actions import earlier
 
 CALL_ARGUMENT: Final = {
     "type": "string",

@@ -10,7 +10,7 @@ import pytest
 from bridge_common.wire.call_record import CallAction, Status
 from bridge_common.wire.entries import Act, GoodbyeOver, HangUp, VoiceLost
 from call_control.core.machine.call_commands import InstructRelay, SendDtmf, SetTimer
-from call_control.core.machine.requested_actions import KEPT, fault_of
+from call_control.core.machine.requested_actions import KEPT
 from call_control.core.machine.transition import CallPolicy, armed
 from tests.unit.support.call_life import CALL, Life, answering, callback, ending, talking
 
@@ -186,27 +186,6 @@ def test_notes_are_kept_with_the_call() -> None:
     life.on(act("note", text="wants a call back"))
     life.on(act("disposition", "act-2", text="sale"))
     assert [(one.kind, one.state) for one in life.record.actions] == [("note", "done"), ("disposition", "done")]
-
-
-@pytest.mark.parametrize(
-    ("action", "arguments", "fault"),
-    [
-        ("hang_up", "{}", ""),
-        ("hang_up", "", ""),
-        ("hang_up", '{"reason":5}', "reason must be text of at most 1000 characters"),
-        ("send_dtmf", '{"tones":"12*#AD"}', ""),
-        ("send_dtmf", '{"tones":""}', "tones must be 1 to 18 of 0-9, A-D, * and #"),
-        ("send_dtmf", '{"tones":"1\\n"}', "tones must be 1 to 18 of 0-9, A-D, * and #"),
-        ("send_dtmf", '{"tones":"1111111111111111111"}', "tones must be 1 to 18 of 0-9, A-D, * and #"),
-        ("send_dtmf", "{}", "tones must be 1 to 18 of 0-9, A-D, * and #"),
-        ("note", '{"text":" "}', "text must have 1 to 1000 characters"),
-        ("note", "nonsense", "arguments are not valid JSON"),
-        ("note", "[]", "arguments are not a JSON object"),
-        ("dance", "{}", "unknown action 'dance'; known are hang_up, send_dtmf, note, disposition"),
-    ],
-)
-def test_faults(action: str, arguments: str, fault: str) -> None:
-    assert fault_of(action, arguments) == fault
 
 
 @pytest.mark.parametrize("life", [answering(), ending()])

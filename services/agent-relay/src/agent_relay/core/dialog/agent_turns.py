@@ -190,6 +190,20 @@ class AgentTurns:
             return [*began, record, RunTool(event.call_id, event.name, event.arguments)]
         return began + self.tool_answered(event.call_id, NOT_AVAILABLE, now)
 
+    def action_called(self, event: FunctionCall, output: str, now: float, *, answered: bool = False) -> list[Command]:
+        """A function that is answered at once. `answered`: the response has said all, so that none follows."""
+        if not self._calls.is_new(event.call_id):
+            return []
+        self._sign_at = now
+        began = self._began_unreported(event.response_id, now)
+        self._tools.begin(event, self._speech.session)
+        if not answered:
+            self._owed.called_tool(event.response_id, now)
+        commands = began + self.tool_answered(event.call_id, output, now)
+        if answered:
+            self._tools.drop_answer()
+        return commands
+
     def tool_answered(self, call_id: str, output: str, now: float) -> list[Command]:
         answer = self._tools.answer(call_id, output, self._speech.session)
         if answer is None:

@@ -55,8 +55,8 @@ class Closing:
 
     def sound(self) -> None:
         """The caller begins to hear something of the agent."""
-        if self._goodbye is not None:
-            self._goodbye.said = True
+        if (goodbye := self._goodbye) is not None:
+            goodbye.said = True
 
     def next_at(self) -> float | None:
         goodbye = self._goodbye

@@ -6,23 +6,29 @@ Events go in with `now` (monotonic seconds), commands come out. The conversation
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
-from agent_relay.core.dialog.conversation_commands import Append, Command, Ready, WallClock, sends
+from agent_relay.core.dialog.agent_turns import AUDIBLE_MS
+from agent_relay.core.dialog.conversation_commands import Append, Command, Ready, RequestAction, WallClock, sends
 from agent_relay.core.dialog.floor import Floor
 from agent_relay.core.dialog.history import History
 from agent_relay.core.dialog.hold_policy import HoldPolicy
 from agent_relay.core.dialog.keypad import Keypad
+from agent_relay.core.dialog.manners import Manners, PendingHangUp
 from agent_relay.core.dialog.prompts import Prompts
 from agent_relay.core.dialog.session_profile import SessionProfile
 from agent_relay.core.dialog.turns import Turns
 from agent_relay.core.dialog.voice_session import Phase, VoiceSession
 from agent_relay.core.protocol import voice_events as vl
 from agent_relay.core.protocol.session_setup import SessionSetup
+from bridge_common.wire.agent_tools import AGENT_TOOLS
+from bridge_common.wire.call_actions import AGENT, HANG_UP
 from bridge_common.wire.entries import (
     Dtmf,
     Hold,
+    Instruct,
     MediaAttached,
     MediaDetached,
     Played,
@@ -31,12 +37,16 @@ from bridge_common.wire.entries import (
     TranscriptEntry,
 )
 
+_REFERENCE: Final = (
+    "Call reference: {}. Pass it as the argument `call` of every tool that acts on this phone call. Never say it."
+)
 FromCaller: TypeAlias = Dtmf | Playing | Played | MediaAttached | MediaDetached
 
 
 class Conversation:
     """`unix_offset_s`: Unix time minus `now`. `resumed`: another relay drove this call before and left `transcript`;
     `said` is how far it spoke the announcements, as in the call's record. Until `left_alone` it may still speak.
+    `reference`: names the call to tools of a Foundry agent; "" if it has none.
     """
 
     def __init__(
@@ -51,8 +61,11 @@ class Conversation:
         transcript: Sequence[TranscriptEntry] = (),
         unix_offset_s: float = 0.0,
         said: str = "",
+        pending: PendingHangUp | None = None,
+        reference: str = "",
     ) -> None:
         self.profile = profile
+        self.reference = reference
         self.conversation_id = conversation_id
         self._history = history
         self._clock = WallClock(unix_offset_s)
@@ -65,6 +78,7 @@ class Conversation:
         self._caller = self._turns.caller
         self._announcements = self._turns.announcements
         self._keypad = Keypad(profile, history, self._prompts, self._clock)
+        self._manners = Manners(profile.manners, self._announcements, self._clock, self._inform, pending)
         self._first_session = not resumed
         # The previous relay may have left the hold tone on.
         self._hold = HoldPolicy(
@@ -152,8 +166,16 @@ class Conversation:
         if self._session.answers_probe(event, now):
             return []
         if self._session.ready:
+            if type(event) is vl.AudioDelta:
+                return self._turns.voice_event(event, now)
+            if isinstance(event, vl.FunctionCall) and event.name in self.profile.actions:
+                return self._act(event, now) + self._advance(now)
+            if isinstance(event, vl.SpeechStarted):
+                self._manners.sign_of_life()
             commands = self._turns.voice_event(event, now)
-            return commands if type(event) is vl.AudioDelta else commands + self._advance(now)
+            if isinstance(event, vl.AgentTranscriptDone):
+                commands += self._phrase(event.response_id, event.text, now)
+            return commands + self._advance(now)
         if self.phase is Phase.OPENING:
             if isinstance(event, vl.SessionUpdated):
                 return self._ready(event, now)
@@ -184,6 +206,9 @@ class Conversation:
             if replayed:
                 unsent = self._history.replay(self.profile.assistant_part)
         commands += sends(unsent)
+        if self.reference:
+            # A resumed conversation may have lost it.
+            commands += sends([vl.create_message("system", _REFERENCE.format(self.reference))])
         self._first_session = False
         # Probe once while the session is healthy: a silent session is abandoned only if it has answered a probe.
         commands.append(self._session.probe(now))
@@ -198,6 +223,40 @@ class Conversation:
 
     def tool_answered(self, call_id: str, output: str, now: float) -> list[Command]:
         return self._turns.of_agent.tool_answered(call_id, output, now) + self._advance(now)
+
+    # -- actions of the agent
+    def _act(self, event: vl.FunctionCall, now: float) -> list[Command]:
+        """The agent uses one of its actions."""
+        tool, action_id = AGENT_TOOLS[event.name], f"fn_{event.call_id}"
+        arguments, fault = tool.read(event.arguments)
+        if fault:
+            return self._turns.of_agent.action_called(event, json.dumps({"ok": False, "reason": fault}), now)
+        output = json.dumps({"ok": True, "state": "accepted", "say": tool.accepted})
+        ends = tool.action == HANG_UP
+        said = ends and self._speech.spoken_ms(event.response_id) >= AUDIBLE_MS
+        if ends and not self._manners.begin_goodbye(action_id, now, said=said):
+            return self._turns.of_agent.action_called(event, output, now)
+        commands = self._turns.of_agent.action_called(event, output, now, answered=said)
+        if not commands:
+            return []
+        return [*commands, RequestAction(action_id, tool.action, arguments, AGENT)]
+
+    def _phrase(self, response_id: str, text: str, now: float) -> list[Command]:
+        """The agent has said a phrase that ends the call."""
+        said = text.lower()
+        if not any(phrase in said for phrase in self.profile.end_phrases):
+            return []
+        action_id = f"phrase_{response_id}"
+        if not self._manners.begin_goodbye(action_id, now, said=True):
+            return []
+        return [RequestAction(action_id, HANG_UP, '{"reason":"end_phrase"}', AGENT)]
+
+    def instruct(self, entry: Instruct, now: float) -> list[Command]:
+        """call-control asks for something, or informs the agent."""
+        return self._manners.instruct(entry, now, speaks=not self._speech.quiet) + self._advance(now)
+
+    def _inform(self, text: str) -> list[Command]:
+        return self._prompts.to_session([vl.create_message("system", text)])
 
     # -- announcements
     def hold_announcements(self, held: bool, now: float) -> list[Command]:
@@ -214,12 +273,15 @@ class Conversation:
     def from_caller(self, entry: FromCaller, now: float) -> list[Command]:
         match entry:
             case Playing():
+                self._manners.agent_heard()
                 commands = self._turns.playing(entry.item_id, now)
             case Played():
                 commands = self._turns.played(entry.item_id, entry.heard_ms, now, complete=entry.complete)
             case Dtmf() if self.profile.dtmf == "ignore":
+                self._manners.sign_of_life()
                 commands = []
             case Dtmf():
+                self._manners.sign_of_life()
                 commands = self._turns.of_caller.key_pressed(now) + self._keypad.press(entry.tone, now)
             case MediaAttached():
                 return self.media_replaced(now, now)
@@ -244,7 +306,10 @@ class Conversation:
     # -- time
     def _advance(self, now: float) -> list[Command]:
         """Send the requests that are possible now: first speech owed to the caller, then announcements."""
-        return self._floor.greet(now) + self._turns.advance(now) + self._floor.announce(now)
+        commands = self._floor.greet(now) + self._turns.advance(now)
+        quiet = self.quiet and self._floor.free(now)
+        commands += self._manners.advance(now, quiet=quiet, caller_speaks=self._caller.speaks)
+        return commands + self._floor.announce(now)
 
     def next_at(self) -> float | None:
         """When `tick` is due next; None if no deadline is known."""
@@ -255,6 +320,7 @@ class Conversation:
             self._session.next_at(self._prompts.due_since),
             self._floor.greeting_at,
             self._floor.announce_at,
+            self._manners.next_at(),
         ]
         return min((at for at in times if at is not None), default=None)
 

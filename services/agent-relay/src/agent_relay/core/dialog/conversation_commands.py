@@ -73,6 +73,22 @@ class RunTool(_Command, frozen=True):
     arguments: str
 
 
+class RequestAction(_Command, frozen=True):
+    """Request an action of the call (`entries.Act`)."""
+
+    action_id: str
+    action: str
+    arguments: str
+    by: str
+
+
+class ReportGoodbye(_Command, frozen=True):
+    """Report how the goodbye before a hang-up ended (`entries.GoodbyeOver`)."""
+
+    action_id: str
+    outcome: str
+
+
 class Abandon(_Command, frozen=True):
     """This voice session is no longer usable: close it and open another if `retry`."""
 
@@ -106,7 +122,19 @@ class Overdue(_Command, frozen=True):
 
 
 Command: TypeAlias = (
-    Send | Append | Record | Ready | MarkGreeted | MarkSaid | RunTool | Abandon | PhaseChanged | GiveUp | Overdue
+    Send
+    | Append
+    | Record
+    | Ready
+    | MarkGreeted
+    | MarkSaid
+    | RunTool
+    | RequestAction
+    | ReportGoodbye
+    | Abandon
+    | PhaseChanged
+    | GiveUp
+    | Overdue
 )
 
 

@@ -43,12 +43,16 @@ class Floor:
             return None
         return max(opens_at, self._turns.of_caller.answer_due_at or 0.0)
 
+    def free(self, now: float) -> bool:
+        """An announcement may be spoken now."""
+        at = self.free_at
+        return at is not None and now >= at
+
     def announce(self, now: float) -> list[Command]:
         """Speak the next sentence if nothing else is being spoken. To be called after every event."""
         if self._turns.announcements.idle:
             return []
-        free_at = self.free_at
-        return self._turns.announcements.advance(now, free=free_at is not None and now >= free_at)
+        return self._turns.announcements.advance(now, free=self.free(now))
 
     @property
     def announce_at(self) -> float | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from agent_relay.core.dialog.debt import Limits
+from agent_relay.core.dialog.silence_policy import SilenceLimits
 from agent_relay.core.protocol.agent_profile import (
     AgentProfile,
     Dtmf,
@@ -19,6 +20,16 @@ from agent_relay.core.protocol.spoken_text import Form, forms_for
 from agent_relay.core.protocol.voice_target import VoiceTarget
 
 _LIMITS: Final = Limits()
+
+
+@dataclass(frozen=True, slots=True)
+class MannersProfile:
+    """Texts, and limits of the caller's silence."""
+
+    goodbye: str = "Goodbye."
+    silence: SilenceLimits | None = None
+    reprompt: str = "Are you still there?"
+    time_left: str = "This call ends in a minute."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +62,14 @@ class SessionProfile:
     """The transcript is readable through the API."""
     limits: Limits = _LIMITS
     tools: frozenset[str] = field(default_factory=frozenset)
+    """Function tools that the relay runs."""
+    actions: frozenset[str] = field(default_factory=frozenset)
+    """Names in `AGENT_TOOLS` that the agent may use."""
+    names_call: bool = False
+    """The agent's platform runs the actions: the agent has to name its call."""
+    end_phrases: tuple[str, ...] = ()
+    """The call is hung up after the agent has said one of them; in lower case."""
+    manners: MannersProfile = field(default_factory=MannersProfile)
 
 
 def session_profile_of(
@@ -88,4 +107,15 @@ def session_profile_of(
         keeps_transcript=profile.transcript and keep_transcripts,
         limits=limits,
         tools=tools,
+        actions=frozenset(profile.actions),
+        names_call=bool(profile.actions) and target.spec.agent,
+        end_phrases=tuple(phrase.lower() for phrase in profile.end_phrases),
+        manners=_manners_of(profile),
     )
+
+
+def _manners_of(profile: AgentProfile) -> MannersProfile:
+    silence = profile.silence
+    limits = None if silence is None else SilenceLimits(silence.after_s, silence.reprompts)
+    reprompt = "" if silence is None else silence.reprompt_text
+    return MannersProfile(profile.goodbye_text, limits, reprompt, profile.time_left_text)

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
+from agent_relay.core.protocol.tool_profile import HttpTool
 from agent_relay.core.protocol.voice_target import Mode, VoiceTarget
+from bridge_common.wire.agent_tools import AGENT_TOOLS
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=20_000)]
 Dtmf = Literal["ignore", "agent", "transcript"]
@@ -54,6 +56,15 @@ class Greeting(_Strict):
         return self
 
 
+class Silence(_Strict):
+    """The caller says nothing: ask, and hang up at last."""
+
+    after_s: Annotated[float, Field(ge=2, le=300)] = 8.0
+    """Silence since the agent was last heard, before each step."""
+    reprompts: Annotated[int, Field(ge=0, le=10)] = 2
+    reprompt_text: Text = "Are you still there?"
+
+
 class AgentProfile(_Strict):
     voice: Json | None = None
     """None: the default voice of the model."""
@@ -75,8 +86,42 @@ class AgentProfile(_Strict):
     interim_response: Json | None = None
     max_response_output_tokens: Annotated[int, Field(ge=1, le=4096)] | Literal["inf"] | None = None
     dtmf: Dtmf = "agent"
+    actions: tuple[Annotated[str, Field(max_length=64)], ...] = ()
+    """What the agent may do with its call: names in `AGENT_TOOLS`."""
+    tools: tuple[HttpTool, ...] = ()
+    """Function tools; model modes only, because an agent has its own."""
+    end_phrases: tuple[Text, ...] = ()
+    """The call is hung up after the agent has said one of them."""
+    goodbye_text: Text = "Goodbye."
+    """Spoken before a hang-up if the agent has not said goodbye."""
+    time_left_text: Text = "This call ends in a minute."
+    """Spoken `MAX_CALL_WARNING_S` before the end of the longest call."""
+    silence: Silence | None = None
+    """None: a silent caller is waited for without end."""
     transcript: bool = True
     """False: the conversation is not readable, and the data that relays need of it is deleted when the call ends."""
+
+    @field_validator("actions")
+    @classmethod
+    def _known_actions(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := [name for name in value if name not in AGENT_TOOLS]:
+            raise ValueError(f"unknown: {', '.join(unknown)}; known are {', '.join(AGENT_TOOLS)}")
+        return value
+
+    @model_validator(mode="after")
+    def _tool_names(self) -> AgentProfile:
+        names = [*self.actions, *(tool.name for tool in self.tools)]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"two tools have the same name: {', '.join(twice)}")
+        return self
+
+    def functions(self) -> list[Json]:
+        """Function tools for the model: the allowed actions, and the profile's own."""
+        actions = [
+            {"type": "function", "name": tool.name, "description": tool.description, "parameters": tool.parameters()}
+            for tool in (AGENT_TOOLS[name] for name in self.actions)
+        ]
+        return [*actions, *(tool.definition() for tool in self.tools)]
 
 
 def session_update(profile: AgentProfile, target: VoiceTarget) -> Json:
@@ -127,7 +172,10 @@ def _model_settings(profile: AgentProfile) -> Json:
         "temperature": profile.temperature,
         "max_response_output_tokens": profile.max_response_output_tokens,
     }
-    return {name: value for name, value in wanted.items() if value is not None}
+    found: Json = {name: value for name, value in wanted.items() if value is not None}
+    if functions := profile.functions():
+        found |= {"tools": functions, "tool_choice": "auto"}
+    return found
 
 
 def _ga_session(profile: AgentProfile, target: VoiceTarget) -> Json:
@@ -149,6 +197,8 @@ def _ga_session(profile: AgentProfile, target: VoiceTarget) -> Json:
         session["instructions"] = profile.instructions
     if profile.max_response_output_tokens is not None:
         session["max_output_tokens"] = profile.max_response_output_tokens
+    if functions := profile.functions():
+        session |= {"tools": functions, "tool_choice": "auto"}
     return session
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
+from bridge_common.wire.call_actions import AGENTS, HANG_UP, SEND_DTMF, fault_of
 from bridge_common.wire.call_record import CallAction, CallRecord, Status
 from bridge_common.wire.entries import Act, GoodbyeOver
 from call_control.core.events.callbacks import AcsEvent
@@ -16,49 +16,15 @@ from call_control.core.machine.call_commands import InstructRelay, SendDtmf, Set
 from call_control.core.machine.call_events import CallEvent, CommandFailed
 from call_control.core.machine.transition import CallPolicy, Transition
 
-HANG_UP: Final = "hang_up"
-SEND_DTMF: Final = "send_dtmf"
-NOTE: Final = "note"
-DISPOSITION: Final = "disposition"
-
 TOO_LONG: Final = "too_long"
 """Sender of the hang-up at the end of the longest call."""
-AGENTS: Final = frozenset({"agent", "silence_policy"})
-"""Senders whose hang-up a caller can still prevent by speaking."""
-
 REPEAT_MS: Final = 60_000
 """An agent's equal request within this time is a repetition: its tools carry no idempotency key."""
-MAX_TEXT: Final = 1_000
 KEPT: Final = 50
 """Finished actions beyond this number are dropped from the record, oldest first."""
-_TONES: Final = re.compile(r"[0-9A-D*#]{1,18}")
-"""`SendDtmfTones` of Call Automation accepts at most 18 tones."""
 
 
 # -- requests ---------------------------------------------------------------------------------------------------------
-def fault_of(action: str, arguments: str) -> str:
-    """What is wrong with the arguments of an action, "" if nothing is. Unknown kinds are faults."""
-    try:
-        given = json.loads(arguments or "{}")
-    except ValueError:
-        return "arguments are not valid JSON"
-    if not isinstance(given, dict):
-        return "arguments are not a JSON object"
-    if action == HANG_UP:
-        reason = given.get("reason", "")
-        valid = isinstance(reason, str) and len(reason) <= MAX_TEXT
-        return "" if valid else f"reason must be text of at most {MAX_TEXT} characters"
-    if action == SEND_DTMF:
-        tones = given.get("tones")
-        valid = isinstance(tones, str) and _TONES.fullmatch(tones) is not None
-        return "" if valid else "tones must be 1 to 18 of 0-9, A-D, * and #"
-    if action in (NOTE, DISPOSITION):
-        text = given.get("text")
-        valid = isinstance(text, str) and 0 < len(text.strip()) <= MAX_TEXT
-        return "" if valid else f"text must have 1 to {MAX_TEXT} characters"
-    return f"unknown action {action!r}; known are {HANG_UP}, {SEND_DTMF}, {NOTE}, {DISPOSITION}"
-
-
 def earlier(record: CallRecord, request: Act, now_ms: int) -> CallAction | None:
     """The action that this request repeats, if it does."""
     for action in reversed(record.actions):

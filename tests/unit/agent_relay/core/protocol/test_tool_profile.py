@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from agent_relay.tools.tool_config import HttpTool, host_allowed
+from agent_relay.core.protocol.tool_profile import HttpTool, host_allowed
 
 ORDER: dict[str, Any] = {
     "name": "order_status",

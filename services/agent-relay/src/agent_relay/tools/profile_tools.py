@@ -1,0 +1,40 @@
+"""The tools of all profiles, ready to run, and what is missing for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import aiohttp
+
+from agent_relay.core.protocol.agent_profile import AgentProfile
+from agent_relay.tools.egress import host_fault
+from agent_relay.tools.http_tool import HttpToolRunner
+from agent_relay.tools.runner import Tool
+
+
+def tools_of(
+    profiles: Mapping[str, AgentProfile], http: aiohttp.ClientSession, secrets: Mapping[str, str]
+) -> dict[str, dict[str, Tool]]:
+    """By profile and name. `secrets`: the environment."""
+    found: dict[str, dict[str, Tool]] = {}
+    for name, profile in profiles.items():
+        runners = [HttpToolRunner(tool, http, secrets) for tool in profile.tools]
+        found[name] = {runner.tool.name: Tool(runner.run, runner.limit_s) for runner in runners}
+    return found
+
+
+def tool_mistakes(
+    profiles: Mapping[str, AgentProfile],
+    hosts: Sequence[str],
+    private_hosts: Sequence[str],
+    secrets: Mapping[str, str],
+) -> Iterator[str]:
+    """Hosts that are not allowed, and secrets that are not set."""
+    for name, profile in profiles.items():
+        for tool in profile.tools:
+            where = f"{name}.tools ({tool.name})"
+            if fault := host_fault(tool.host, hosts, private_hosts):
+                yield f"{where}: {fault}"
+            for secret in tool.secrets:
+                if not secrets.get(secret):
+                    yield f"{where}: the environment variable {secret} is not set"
