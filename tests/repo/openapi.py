@@ -15,6 +15,7 @@ from starlette.routing import Route
 
 from bridge_common.base.errors import AuthError, BridgeError, InputError, OutsideError, PayloadTooLargeError
 from bridge_common.service.web_server import application
+from bridge_common.wire.action_kinds import DISPOSITION, HANG_UP, MAX_TEXT, NOTE, SEND_DTMF
 from bridge_common.wire.call_record import CallRecord, Status
 from bridge_common.wire.entries import Notice, Turn
 from call_control.app import CallControl
@@ -76,6 +77,9 @@ _IF_MATCH: Final = _parameter(
 _INTERRUPT: Final = _parameter(
     "interrupt", "query", {"type": "boolean", "default": False}, "Stops the agent and drops announcements that wait."
 )
+_IDEMPOTENCY_KEY: Final = _parameter(
+    "Idempotency-Key", "header", {"type": "string", "maxLength": 200}, "Repeated requests with it are one action."
+)
 _EVENTS: Final = {"application/json": "Events", "application/cloudevents+json": "Events"}
 _CHANGES: Final = (*_OPERATOR, *_BODY)
 
@@ -90,6 +94,20 @@ OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = {
     ),
     ("POST", "/api/calls/{call_id}/hangup"): Operation(
         "Hang up a call", 202, "Accepted", (*_OPERATOR, NotFoundError, ConflictError)
+    ),
+    ("GET", "/api/calls/{call_id}/actions"): Operation(
+        "List the actions of a call", 200, "Actions", (*_OPERATOR, NotFoundError)
+    ),
+    ("POST", "/api/calls/{call_id}/actions"): Operation(
+        "Request an action of a connected call",
+        202,
+        "Action",
+        (*_CHANGES, NotFoundError, ConflictError),
+        {"application/json": "ActionRequest"},
+        (_IDEMPOTENCY_KEY,),
+    ),
+    ("GET", "/api/calls/{call_id}/actions/{action_id}"): Operation(
+        "Get an action and its outcome", 200, "Action", (*_OPERATOR, NotFoundError)
     ),
     ("POST", "/api/calls/{call_id}/say"): Operation(
         "Speak a text with the agent's voice (announcement)",
@@ -159,7 +177,7 @@ def document() -> Json:
 
 
 def routes() -> set[tuple[str, str]]:
-    """Method and path of each route of call-control."""
+    """Method and path of each route of call-control. Agent tools have a document of their own (/agent/openapi.json)."""
     values: Json = {
         "redis_url": "redis://127.0.0.1:1",
         "base_url": "https://phone.example.com",
@@ -169,7 +187,7 @@ def routes() -> set[tuple[str, str]]:
         "event_grid_secrets": "not-used-" * 2,
     }
     app = application(CallControl(CallControlSettings(**values)))
-    found = [route for route in app.routes if isinstance(route, Route)]
+    found = [route for route in app.routes if isinstance(route, Route) and not route.path.startswith("/agent/")]
     return {(method, route.path) for route in found for method in route.methods or () if method != "HEAD"}
 
 
@@ -191,6 +209,27 @@ def schemas() -> Json:
             }
         ),
         "Accepted": _object({"call_id": {"type": "string"}, "status": _status()}),
+        "Action": _object(
+            {
+                "action_id": {"type": "string"},
+                "action": {"type": "string"},
+                "arguments": {"type": "object"},
+                "by": {"type": "string"},
+                "at_ms": {"type": "integer"},
+                "state": {"enum": ["accepted", "running", "done", "failed", "canceled"]},
+                "reason": {"type": "string"},
+            }
+        ),
+        "Actions": _object({"call_id": {"type": "string"}, "actions": {"type": "array", "items": _ref("Action")}}),
+        "ActionRequest": _object(
+            {
+                "action": {"enum": [HANG_UP, SEND_DTMF, NOTE, DISPOSITION]},
+                "reason": {"type": "string", "maxLength": MAX_TEXT},
+                "tones": {"type": "string", "pattern": "^[0-9A-D*#]{1,18}$"},
+                "text": {"type": "string", "minLength": 1, "maxLength": MAX_TEXT},
+            },
+            optional=["reason", "tones", "text"],
+        ),
         "Announcement": _object(
             {"call_id": {"type": "string"}, "say_id": {"type": "string"}, "characters": {"type": "integer"}}
         ),
@@ -230,6 +269,8 @@ def _paths() -> Json:
 
 def _operation(path: str, operation: Operation) -> Json:
     parameters = list(operation.parameters)
+    if "{action_id}" in path:
+        parameters.insert(0, _parameter("action_id", "path", {"type": "string"}, "Id of the action.", required=True))
     if "{call_id}" in path:
         parameters.insert(0, _parameter("call_id", "path", {"type": "string"}, "Id of the call.", required=True))
     shown: Json = {"summary": operation.summary, "tags": [operation.tag]}

@@ -25,7 +25,6 @@ SENTENCES = [
     ("docs/api.md", "spoken after {} s; half", "agent_relay.core.announcements.announcement.STOP_PAUSE_S"),
     ("docs/api.md", "half a sentence after {} s", "agent_relay.core.announcements.announcement.PAUSE_S"),
     ("docs/api.md", "and {} pieces that wait", "bridge_common.wire.keys.SAY_LENGTH"),
-    ("docs/troubleshooting.md", "given up after {} s", "agent_relay.tools.TIMEOUT_S"),
     (FLEET, "and after {} s reports", "media_gateway.relay_watch.GIVEN_UP_AFTER_S"),
     (FLEET, "Redis is unavailable for {} s", "media_gateway.relay_watch.REDIS_AWAY_S"),
 ]

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from typing import Final
 
+import aiohttp
 from starlette.routing import BaseRoute
 
 from agent_relay.call_context import CallContext
@@ -16,6 +18,8 @@ from agent_relay.core.dialog.session_profile import session_profile_of
 from agent_relay.fleet.relay_worker import KIND, RelayWorker
 from agent_relay.profiles import DEFAULT
 from agent_relay.settings import RelaySettings
+from agent_relay.tools.egress import tool_session
+from agent_relay.tools.profile_tools import tools_of
 from agent_relay.voice.connection_quota import ConnectionQuota
 from agent_relay.voice.voice_link import Dialer
 from agent_relay.voice.voice_live_client import trusted_certificates
@@ -32,6 +36,7 @@ from bridge_common.service.background_tasks import BackgroundTasks
 from bridge_common.service.lifecycle import serve, set_up
 from bridge_common.service.settings import load_settings
 from bridge_common.store.announcement_store import AnnouncementStore
+from bridge_common.store.call_references import CallReferences
 from bridge_common.store.call_store import CallStore
 from bridge_common.store.fleet import Fleet
 from bridge_common.store.inbox import Inbox
@@ -56,6 +61,7 @@ class AgentRelay:
         self._name = process_name(KIND)
         self._clients: RedisClients | None = None
         self._tokens: Tokens | None = None
+        self._tool_http: aiohttp.ClientSession | None = None
         self._fleet: Fleet | None = None
         self._worker: RelayWorker | None = None
         self._warming: asyncio.Task[None] | None = None
@@ -89,6 +95,7 @@ class AgentRelay:
             )
             for one in (target, *settings.further_targets)
         ]
+        self._tool_http = tool_session(settings.tool_private_hosts)
         voice = VoiceResources(dialers, ConnectionQuota(clients.control, settings.voice_live_connections_per_min))
         plan = session_profile_of(profiles[DEFAULT], target)
         context = CallContext(
@@ -111,6 +118,8 @@ class AgentRelay:
             history_turns=settings.history_turns,
             keep_transcripts=settings.transcripts,
             say_forms=settings.say_forms,
+            tools=tools_of(profiles, self._tool_http, os.environ),
+            references=CallReferences(clients.control),
         )
         self._worker = RelayWorker(context, clients.blocking, capacity=settings.relay_capacity)
         telemetry.WRITER_WAITING.set_function(lambda: context.writer.waiting)
@@ -147,6 +156,8 @@ class AgentRelay:
                 await self._fleet.leave()
         if self._tokens is not None:
             await self._tokens.aclose()
+        if self._tool_http is not None:
+            await self._tool_http.close()
         if self._clients is not None:
             await self._clients.aclose()
 

@@ -32,7 +32,7 @@ from bridge_common.store.leases import Leases
 from bridge_common.streams.reader import StreamReader
 from bridge_common.streams.writer import StreamWriter
 from bridge_common.wire import call_reference
-from bridge_common.wire.call_actions import AGENTS
+from bridge_common.wire.action_kinds import AGENTS
 from bridge_common.wire.call_record import CallRecord
 from bridge_common.wire.entries import TranscriptEntry, Turn
 from bridge_common.wire.keys import Keys

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +27,7 @@ from agent_relay.core.protocol.voice_target import (
     version_date,
 )
 from agent_relay.profiles import load_profiles
+from agent_relay.tools.profile_tools import tool_mistakes
 from bridge_common.base.errors import InputError
 from bridge_common.service import insecure
 from bridge_common.service.settings import (
@@ -68,6 +70,10 @@ class RelaySettings(ServiceSettings):
     azure_cognitive_services_scope: str = "https://cognitiveservices.azure.com/.default"
 
     agent_profiles_file: Path | None = None
+    tool_hosts: CommaSeparated = ()
+    """Hosts that function tools of profiles may call; `*.example.com` stands for all hosts below it."""
+    tool_private_hosts: CommaSeparated = ()
+    """The same for hosts whose addresses are not public."""
     history_turns: int = Field(default=40, ge=1, le=1000)
     say_forms: Annotated[tuple[Form, ...], NoDecode, BeforeValidator(comma_separated)] = ()
     greeting_delay_ms: Annotated[int | None, BeforeValidator(_none_if_empty)] = Field(default=None, ge=0, le=10_000)
@@ -155,9 +161,13 @@ def _mistakes(given: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     path = given.get("agent_profiles_file", "")
     if path:
         try:
-            load_profiles(Path(path))
+            profiles = load_profiles(Path(path))
         except InputError as error:
             yield "agent_profiles_file", error.message
+            return
+        hosts, private_hosts = (insecure.parts_of(given.get(name, "")) for name in ("tool_hosts", "tool_private_hosts"))
+        for mistake in tool_mistakes(profiles, hosts, private_hosts, os.environ):
+            yield "agent_profiles_file", f"{path}: {mistake}"
 
 
 def _mistakes_of_further(given: Mapping[str, str]) -> Iterator[tuple[str, str]]:

@@ -35,7 +35,7 @@ SCHEMA = {
 
 
 class Shop:
-    """Remembers requests; answers what the test says."""
+    """An HTTP server that records requests and sends the responses of the test."""
 
     def __init__(self) -> None:
         self.address = ""

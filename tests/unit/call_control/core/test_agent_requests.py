@@ -1,4 +1,4 @@
-"""What a tool call of a Foundry agent means, and what the agent is told."""
+"""Tool calls of Foundry agents, and the answers to them."""
 
 from __future__ import annotations
 

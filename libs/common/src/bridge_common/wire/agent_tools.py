@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from bridge_common.wire.call_actions import fault_of
+from bridge_common.wire.action_kinds import fault_of
 
 
 @dataclass(frozen=True, slots=True)

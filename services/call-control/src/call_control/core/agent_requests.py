@@ -6,8 +6,8 @@ from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from bridge_common.wire import call_reference
+from bridge_common.wire.action_kinds import fault_of
 from bridge_common.wire.agent_tools import AGENT_TOOLS, AgentTool
-from bridge_common.wire.call_actions import fault_of
 from bridge_common.wire.call_record import CallAction, CallRecord, Status
 from bridge_common.wire.entries import Act
 from call_control.core.machine.requested_actions import earlier

@@ -17,7 +17,7 @@ from bridge_common.base.errors import InputError
 from bridge_common.base.ids import is_call_id
 from bridge_common.store.call_store import CallStore
 from bridge_common.store.inbox import Inbox
-from bridge_common.wire.call_actions import fault_of
+from bridge_common.wire.action_kinds import fault_of
 from bridge_common.wire.call_record import CallAction, CallRecord, Status
 from bridge_common.wire.entries import Act
 from call_control.http.audit import audit_of

@@ -1,4 +1,4 @@
-"""Actions requested of a call: decided once, with one outcome, whoever asks and however often."""
+"""Actions requested of a call: each has one outcome, also if it is requested repeatedly."""
 
 from __future__ import annotations
 

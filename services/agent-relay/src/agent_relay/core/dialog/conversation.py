@@ -23,8 +23,8 @@ from agent_relay.core.dialog.turns import Turns
 from agent_relay.core.dialog.voice_session import Phase, VoiceSession
 from agent_relay.core.protocol import voice_events as vl
 from agent_relay.core.protocol.session_setup import SessionSetup
+from bridge_common.wire.action_kinds import AGENT, HANG_UP
 from bridge_common.wire.agent_tools import AGENT_TOOLS
-from bridge_common.wire.call_actions import AGENT, HANG_UP
 from bridge_common.wire.entries import (
     Dtmf,
     Hold,

@@ -18,7 +18,7 @@ from agent_relay.core.dialog.closing import Closing, GoodbyeStep
 from agent_relay.core.dialog.conversation_commands import Command, ReportGoodbye, RequestAction, WallClock
 from agent_relay.core.dialog.session_profile import MannersProfile
 from agent_relay.core.dialog.silence_policy import SilencePolicy, SilenceStep
-from bridge_common.wire.call_actions import HANG_UP, SILENCE_POLICY
+from bridge_common.wire.action_kinds import HANG_UP, SILENCE_POLICY
 from bridge_common.wire.entries import Instruct, Say
 
 _NO_ENTRY: Final = "0-1"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from fnmatch import fnmatchcase
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
@@ -109,4 +108,5 @@ class HttpTool(_Strict):
 
 def host_allowed(host: str, patterns: Iterable[str]) -> bool:
     """Whether a pattern matches: a host, or `*.example.com` for all hosts below it."""
-    return any(fnmatchcase(host, pattern.lower()) for pattern in patterns)
+    lower = [pattern.lower() for pattern in patterns]
+    return host in lower or any(pattern.startswith("*.") and host.endswith(pattern[1:]) for pattern in lower)

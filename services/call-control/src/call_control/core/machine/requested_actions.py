@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
-from bridge_common.wire.call_actions import AGENTS, HANG_UP, SEND_DTMF, fault_of
+from bridge_common.wire.action_kinds import AGENTS, HANG_UP, SEND_DTMF, fault_of
 from bridge_common.wire.call_record import CallAction, CallRecord, Status
 from bridge_common.wire.entries import Act, GoodbyeOver
 from call_control.core.events.callbacks import AcsEvent

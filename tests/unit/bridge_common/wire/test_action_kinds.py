@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bridge_common.wire.call_actions import fault_of
+from bridge_common.wire.action_kinds import fault_of
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,25 @@
+"""References of calls in Redis: bound, found, forgotten."""
+
+from __future__ import annotations
+
+from bridge_common.redis.clients import RedisClients
+from bridge_common.store.call_references import CallReferences, ReferredCall
+from bridge_common.wire.keys import LIVE_TTL_S
+
+REFERENCE = "7QK4-M2X9-RD"
+
+
+async def test_a_bound_reference_is_found_until_it_is_forgotten(clients: RedisClients) -> None:
+    references = CallReferences(clients.control)
+    assert await references.find(REFERENCE) is None
+    await references.bind(REFERENCE, ReferredCall("call_1", ("end_call", "add_note")))
+    assert await references.find(REFERENCE) == ReferredCall("call_1", ("end_call", "add_note"))
+    await references.forget([REFERENCE])
+    assert await references.find(REFERENCE) is None
+
+
+async def test_redis_does_not_hold_the_reference_itself(clients: RedisClients) -> None:
+    await CallReferences(clients.control).bind(REFERENCE, ReferredCall("call_1", ()))
+    [key] = await clients.control.keys("callref:*")
+    assert b"7QK4" not in key
+    assert 0 < await clients.control.ttl(key) <= LIVE_TTL_S

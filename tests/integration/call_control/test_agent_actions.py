@@ -1,0 +1,32 @@
+"""Requests of Foundry agents below HTTP: the answer follows from the call's record."""
+
+from __future__ import annotations
+
+import pytest
+
+from bridge_common.store.call_references import CallReferences, ReferredCall
+from call_control.agent_actions import AgentActions, TooManyReferencesError
+from tests.support.switchboard import PhoneCall, Switchboard
+
+REFERENCE = "7QK4-M2X9-RD"
+
+
+async def test_an_ended_call_is_named_as_such(board: Switchboard) -> None:
+    call, references = PhoneCall(), CallReferences(board.redis)
+    connection_id = await board.connect(call)
+    await references.bind(REFERENCE, ReferredCall(call.call_id, ("end_call",)))
+    agents = AgentActions(board.store, references, board.inbox)
+    await board.call_back(call, call.callback("CallDisconnected", connection_id))
+    await board.released(call)
+    answer = await agents.act("key 1", "end_call", {"call": REFERENCE, "reason": "done"})
+    assert answer["ok"] is False
+    assert answer["reason"] in ("The call has ended.", "The call is not connected.")
+
+
+async def test_unknown_references_are_limited_by_platform(board: Switchboard) -> None:
+    agents = AgentActions(board.store, CallReferences(board.redis), board.inbox)
+    for _ in range(3):
+        assert (await agents.act("key 1", "end_call", {"call": "0000-0000-00"}))["ok"] is False
+    with pytest.raises(TooManyReferencesError):
+        await agents.act("key 1", "end_call", {"call": "0000-0000-00"})
+    assert (await agents.act("key 2", "end_call", {"call": "0000-0000-00"}))["ok"] is False
