@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from libs.common.hatch_build import why_not
 from media_gateway.core.acs_media import AudioData, decode
-from media_gateway.core.rate_change import SameRate
+from media_gateway.core.rate_change import rate_change
 from media_gateway.core.resampler import Resampler
 
 if line := why_not():
@@ -69,6 +69,14 @@ def test_a_frame_lasts_20_ms_at_every_rate(rate_hz: int) -> None:
     text = message(data=base64.b64encode(bytes(n % 251 for n in range(rate_hz // 50 * 2))).decode())
     assert heard(text, rate_hz) == expected(text, rate_hz)
     assert heard(text, 64_000 - rate_hz) is None
+
+
+def test_a_frame_is_read_without_resampling_too() -> None:
+    pcm = bytes(n % 251 for n in range(960))
+    text = message(data=base64.b64encode(pcm).decode())
+    assert rate_change(24_000, 24_000).feed_message(memoryview(text)) == pcm
+    assert rate_change(16_000, 16_000).feed_message(memoryview(text)) is None
+    assert rate_change(24_000, 24_000).feed_message(memoryview(PLAIN)) is None
 
 
 def test_the_sound_flows_on_from_one_way_to_the_other() -> None:
@@ -134,4 +142,3 @@ def test_what_is_heard_of_damaged_messages_is_what_they_say(damage: list[tuple[i
 
 def test_where_nothing_is_compiled_every_message_goes_the_long_way() -> None:
     assert Resampler(16_000, 24_000).feed_message(memoryview(PLAIN)) is None
-    assert SameRate().feed_message(memoryview(PLAIN)) is None

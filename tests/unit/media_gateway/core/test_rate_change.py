@@ -26,7 +26,9 @@ def test_other_rates_get_the_fastest_resampler_there_is() -> None:
 
 def test_numpy_serves_where_nothing_was_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, _COMPILED, None)  # importing it is a ModuleNotFoundError
-    assert module._fastest() is Resampler
+    resampler, read_frame = module._fastest()
+    assert resampler is Resampler
+    assert read_frame(memoryview(b"{}"), 960) is None
 
 
 def test_a_compiled_module_that_does_not_load_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:

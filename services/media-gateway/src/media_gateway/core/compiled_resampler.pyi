@@ -1,3 +1,6 @@
+def plain_frame(message: memoryview, length: int) -> bytes | None:
+    """The `length` bytes of audio in an ACS message that is a plain frame; None for every other message."""
+
 class CompiledResampler:
     """`resampler.Resampler`, compiled."""
 

@@ -33,6 +33,20 @@ cdef feed_function *_feed = fastest_feed()
 cdef int16_t _SILENCE[MOST_KEPT]
 
 
+def plain_frame(message, Py_ssize_t length):
+    """The `length` bytes of audio in an ACS message that is a plain frame; None for every other message."""
+    pcm = PyBytes_FromStringAndSize(NULL, length)
+    return pcm if _is_plain(message, <uint8_t *> PyBytes_AS_STRING(pcm), length) else None
+
+
+cdef bint _is_plain(message, uint8_t *pcm, Py_ssize_t length) except -1:
+    cdef Py_buffer text  # a typed memoryview of Cython would need ten times as much code as this module
+    PyObject_GetBuffer(message, &text, PyBUF_SIMPLE)
+    plain = acs_frame(<const uint8_t *> text.buf, text.len, pcm, length)
+    PyBuffer_Release(&text)
+    return plain
+
+
 cdef class CompiledResampler:
     """One direction of a call. The output does not depend on the lengths of the input blocks."""
 
@@ -68,10 +82,7 @@ cdef class CompiledResampler:
 
     def feed_message(self, message):
         cdef int16_t pcm[MOST_FRAME]
-        cdef Py_buffer text  # a typed memoryview of Cython would need ten times as much code as this function
-        PyObject_GetBuffer(message, &text, PyBUF_SIMPLE)
-        plain = acs_frame(<const uint8_t *> text.buf, text.len, <uint8_t *> pcm, self._frame * sizeof(int16_t))
-        PyBuffer_Release(&text)
+        plain = _is_plain(message, <uint8_t *> pcm, self._frame * sizeof(int16_t))
         return self._fed(pcm, self._frame) if plain else None
 
     def flush(self):

@@ -6,8 +6,9 @@ Both sound the same; the compiled one needs less CPU.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Protocol, TypeAlias
 
+from bridge_common.wire.audio import VOICE_RATE_HZ, frame_bytes
 from media_gateway.core.resampler import Resampler
 
 
@@ -32,29 +33,36 @@ class RateChange(Protocol):
         """Discard the audio in the delay line."""
 
 
-def _fastest() -> Callable[[int, int], RateChange]:
+ReadFrame: TypeAlias = Callable[[memoryview, int], bytes | None]
+"""Reads the audio of a plain frame with this number of bytes from an ACS message. None: `acs_media` has to decode it."""
+
+
+def _fastest() -> tuple[Callable[[int, int], RateChange], ReadFrame]:
     try:
-        from media_gateway.core.compiled_resampler import CompiledResampler
+        from media_gateway.core.compiled_resampler import CompiledResampler, plain_frame
     except ModuleNotFoundError:  # installed without a C compiler; a broken build raises ImportError
-        return Resampler
-    return CompiledResampler
+        return Resampler, lambda message, length: None
+    return CompiledResampler, plain_frame
 
 
-RESAMPLER: Final = _fastest()
+RESAMPLER, _READ_FRAME = _fastest()
 
 
 def rate_change(from_hz: int, to_hz: int) -> RateChange:
-    return SameRate() if from_hz == to_hz else RESAMPLER(from_hz, to_hz)
+    return SameRate(to_hz) if from_hz == to_hz else RESAMPLER(from_hz, to_hz)
 
 
 class SameRate:
     delay_ms = 0.0
 
+    def __init__(self, rate_hz: int = VOICE_RATE_HZ) -> None:
+        self._frame_bytes = frame_bytes(rate_hz)
+
     def feed(self, pcm: bytes) -> bytes:
         return pcm
 
     def feed_message(self, message: memoryview) -> bytes | None:
-        return None
+        return _READ_FRAME(message, self._frame_bytes)
 
     def flush(self) -> bytes:
         return b""
