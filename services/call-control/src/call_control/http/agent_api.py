@@ -24,6 +24,7 @@ from call_control.http.agent_openapi import agent_openapi
 from call_control.http.error_responses import BusyError, read_body, with_error_replies
 
 log = logging.getLogger(__name__)
+logging.getLogger("mcp").setLevel(logging.WARNING)  # it logs each request and its own start and end
 
 _MAX_BODY: Final = 16 * 1024
 _AREA: Final = "agent tools"
