@@ -26,7 +26,7 @@ class CallAudio:
         return self._ms(self._queued_bytes)
 
     def add(self, pcm: bytes, now: float) -> None:
-        """Queue PCM16LE mono: whole samples, any length."""
+        """Append PCM16LE mono to the queue: whole samples, any length."""
         self._render(now)
         if pcm:
             self._queue.append(pcm)

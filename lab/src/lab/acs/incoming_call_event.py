@@ -12,8 +12,9 @@ CallerForm = Literal["full", "no_raw_id", "no_ids", "absent"]
 
 
 class IncomingCallEventData(BaseModel):
-    """Fields may also have their names in the event. `custom_context` and `on_behalf_of_callee` are any JSON, sent
-    unchanged; if they are not set, the event does not contain them.
+    """Contents of the event that a test can choose. Fields are accepted under their names in the event as well.
+    `custom_context` and `on_behalf_of_callee` are any JSON, sent unchanged; if they are not set, the event does not
+    contain them.
     """
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True, frozen=True)
