@@ -75,7 +75,7 @@ def test_up_starts_the_stack_and_down_stops_it(tmp_path: Path) -> None:
         ready = f"http://127.0.0.1:{stack.ports.call_control}/readyz"
         assert probe_status(ready) == 200
         again = _lab(*folder, "up", "--free-ports")
-        assert (again.returncode, "is up already" in again.stderr) == (1, True)
+        assert (again.returncode, "is already running" in again.stderr) == (1, True)
         _kill(stack, "media-gateway")
         again = _lab(*folder, "up", "--free-ports")
         assert (again.returncode, "media-gateway ended by itself" in again.stderr) == (1, True)
@@ -85,7 +85,7 @@ def test_up_starts_the_stack_and_down_stops_it(tmp_path: Path) -> None:
         down = _lab(*folder, "down")
     assert "Stopped agent-relay" in down.stdout
     assert probe_status(ready) == 0
-    assert "Nothing was up" in _lab(*folder, "down").stdout
+    assert "No stack was running" in _lab(*folder, "down").stdout
 
 
 def _kill(stack: Stack, name: str) -> None:

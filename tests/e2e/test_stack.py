@@ -45,7 +45,7 @@ def test_an_exported_setting_reaches_its_service(stack: Stack, tmp_path: Path, m
 def test_a_taken_port_is_named_with_the_stack_that_has_it(stack: Stack, tmp_path: Path) -> None:
     """Otherwise the other stack would answer the readiness probes while the new processes exit."""
     beside = Stack(replace(Ports.free(), acs=stack.ports.acs), tmp_path / "beside")
-    with pytest.raises(StackError, match=f"port {stack.ports.acs} of acs is taken(.|\n)*{stack.folder}"):
+    with pytest.raises(StackError, match=f"port {stack.ports.acs}, which acs needs(.|\n)*{stack.folder}"):
         beside.start()
     assert beside.processes == []
     assert not beside.folder.exists(), "nothing is left behind"

@@ -47,7 +47,7 @@ def test_a_folder_without_a_stack_is_refused_with_the_command_that_works(
 ) -> None:
     assert main(["--folder", str(tmp_path / "mine"), "call"]) == 2
     printed = capsys.readouterr().err
-    assert f"No stack of {tmp_path / 'mine'} is up." in printed
+    assert f"No stack of {tmp_path / 'mine'} is running." in printed
     assert f"--folder {elsewhere.folder} call` calls it" in printed
     assert called == []
 
