@@ -39,7 +39,9 @@ NEEDED = ("quart", "hypercorn", "azure.ai.voicelive", "azure.communication.calla
 START_S = 30.0
 CALL_S = 90.0
 COMPARED_MS = 1000.0
-"""Length of each utterance that is searched for in the recording; an interrupted one was not played to its end."""
+"""Length of the part of each utterance that is searched for in the recording; an interrupted utterance was not played
+to its end.
+"""
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class Urls:
 
 @contextmanager
 def started(command: Sequence[str], env: Mapping[str, str], folder: Path, log: Path, probe: str) -> Iterator[None]:
-    """Run a process until the end of the block. Raises `RuntimeError` with its log if it does not become ready."""
+    """Run a process for the duration of the context. Raises `RuntimeError` with its log if it does not become ready."""
     with log.open("wb") as output:
         process = subprocess.Popen(command, env={**os.environ, **env}, cwd=folder, stdout=output, stderr=output)
         try:
@@ -76,7 +78,7 @@ def _answers(url: str) -> bool:
 
 @contextmanager
 def running(application: Path, python: str, work: Path) -> Iterator[Urls]:
-    """Both simulators and the application. They trust the certificates of one authority only."""
+    """Run both simulators and the application. They trust only the authority of the simulators."""
     tls = server_tls(work / "tls")
     os.environ.update(tls.environment)
     certificate, key = work / "application.pem", work / "application-key.pem"
@@ -113,7 +115,9 @@ def running(application: Path, python: str, work: Path) -> Iterator[Urls]:
 
 
 def hold_call(urls: Urls, scenario: Scenario) -> tuple[Json, Json, Recording]:
-    """The phone's record of the call, the voice session and the recording. Raises `WireError`, `RuntimeError`."""
+    """Place the call. Return the phone's record of it, the voice session and the recording. Raises `WireError`,
+    `RuntimeError`.
+    """
     call_json("PUT", f"{urls.voice}/lab/agent", scenario.agent.model_dump(mode="json"))
     steps = [step.model_dump(mode="json", exclude_none=True) for step in scenario.caller.steps]
     lab_id = call_json("POST", f"{urls.acs}/lab/calls", {"from": scenario.caller.number, "steps": steps})["id"]

@@ -1,4 +1,4 @@
-"""The `lab` command on the command line."""
+"""The `lab` command, run as a program."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _demo(folder: Path) -> Iterator[subprocess.Popen[str]]:
 
 
 def _of_folder(folder: Path) -> list[psutil.Process]:
-    """Processes whose logs are in this folder."""
+    """Return the processes whose logs are in this folder."""
     mine: list[psutil.Process] = []
     for process in psutil.process_iter():
         try:
@@ -139,7 +139,7 @@ def test_a_wrong_command_line_ends_with_2() -> None:
 def test_call_without_a_stack_prints_the_remedy(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # A stack may be running on the documented ports, and would get the call.
+    # A stack that runs on the documented ports would receive the call.
     monkeypatch.setattr("lab.demo.Ports", Ports.free)
     assert main(["--folder", str(tmp_path), "call"]) == 2
     assert "make up" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""A text that is streamed at reading speed, spoken while it is written, and interrupted by the caller."""
+"""An announcement is streamed at reading speed, spoken while it is written, and interrupted by the caller."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ SCENARIO: Final = Scenario(
 
 
 class Writer:
-    """Streams the text in one request until it is stopped; records when each sentence was complete."""
+    """Streams the text in one request until it is stopped. Records when each sentence was complete."""
 
     def __init__(self) -> None:
         self.sent_at: list[float] = []
@@ -69,7 +69,7 @@ class Writer:
     async def _pieces(self) -> AsyncIterator[bytes]:
         for sentence in SENTENCES:
             for word in sentence.split():
-                await asyncio.sleep((len(word) + 1) / READING_CHARACTERS_PER_S)  # the pace is what is tested
+                await asyncio.sleep((len(word) + 1) / READING_CHARACTERS_PER_S)  # The pace is tested here.
                 yield f"{word} ".encode()
             self.sent_at.append(time.monotonic())
 

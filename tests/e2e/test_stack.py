@@ -32,7 +32,7 @@ def test_a_part_that_cannot_start_is_named_with_its_log(tmp_path: Path, monkeypa
 
 
 def test_an_exported_setting_reaches_its_service(stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sets an invalid value for two services; their errors prove that they have read it."""
+    """The test exports an invalid value for two services. Their errors prove that they have read it."""
     monkeypatch.delenv("REDIS_URL", raising=False)
     monkeypatch.setenv("RELAY_CAPACITY", "none")
     monkeypatch.setenv("AGENT_PROFILES_FILE", str(tmp_path / "missing.yaml"))
@@ -43,7 +43,7 @@ def test_an_exported_setting_reaches_its_service(stack: Stack, tmp_path: Path, m
 
 
 def test_a_taken_port_is_named_with_the_stack_that_has_it(stack: Stack, tmp_path: Path) -> None:
-    """Otherwise the other stack would answer the readiness probes while the new processes exit."""
+    """Without this check, the other stack would answer the readiness probes while the new processes exit."""
     beside = Stack(replace(Ports.free(), acs=stack.ports.acs), tmp_path / "beside")
     with pytest.raises(StackError, match=f"port {stack.ports.acs}, which acs needs(.|\n)*{stack.folder}"):
         beside.start()

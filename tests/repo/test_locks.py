@@ -37,7 +37,7 @@ def test_locks_contain_exact_versions_with_hashes_and_no_address(root: Path) -> 
 
 
 def test_the_locks_agree_on_versions(root: Path) -> None:
-    """The images use the versions that the tests ran with."""
+    """The images must use the versions that the tests ran with."""
     of_lock = {lock.stem: _versions(lock) for lock in _locks(root)}
     tested = of_lock.pop("dev")
     for name, versions in of_lock.items():
@@ -59,7 +59,7 @@ def _versions(lock: Path) -> dict[str, str]:
     return {name.lower(): version for name, version in pattern.findall(lock.read_text(encoding="utf-8"))}
 
 
-# Distributions that a package needs without an import: text in its source → distribution.
+# Distributions that a package needs without importing them, by a text in its source.
 _UNSEEN = {"websockets-sansio": "websockets"}
 
 

@@ -1,4 +1,4 @@
-"""Errors of `lab demo my.yaml` for a scenario with mistakes."""
+"""Errors of `lab demo my.yaml` for an invalid scenario."""
 
 from __future__ import annotations
 

@@ -106,7 +106,7 @@ def test_after_a_stall_the_callers_side_catches_up_with_silence() -> None:
 
 
 def test_late_ticks_leave_the_callers_words_whole() -> None:
-    """The machine pauses for 200 ms within a word, and the ticker makes up for the missed ticks."""
+    """The machine pauses for 200 ms within a word, and the clock then runs the missed ticks."""
     line = speaking_line()
     run(line, range(1, 11))
     line.say(constant(500, 0.4), "whole")

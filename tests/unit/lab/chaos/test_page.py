@@ -1,4 +1,4 @@
-"""The table of docs/resilience.md: targets and measurements."""
+"""The generated table of docs/resilience.md: targets and measurements."""
 
 from __future__ import annotations
 

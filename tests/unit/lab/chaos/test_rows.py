@@ -1,4 +1,4 @@
-"""The table: rows can be chosen, and each can be judged."""
+"""The table of faults: rows can be chosen, and each has targets that can be measured."""
 
 from __future__ import annotations
 
