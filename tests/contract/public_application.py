@@ -125,7 +125,7 @@ def hold_call(urls: Urls, scenario: Scenario) -> tuple[Json, Json, Recording]:
     phone: Json = {}
     while not any(row["event"] == "callback_sent" and "CallDisconnected" in row["types"] for row in _rows(phone)):
         if time.monotonic() > deadline:
-            raise RuntimeError(f"the call did not end in {CALL_S:.0f} s: {phone}")
+            raise RuntimeError(f"the call did not end within {CALL_S:.0f} s: {phone}")
         time.sleep(0.2)
         phone = call_json("GET", f"{urls.acs}/lab/calls/{lab_id}")
     recording = read_recording(raw("GET", f"{urls.acs}/lab/calls/{lab_id}/recording.wav"))
@@ -169,11 +169,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     application = options.folder.resolve() / "server"
     if not (application / "server.py").exists():
-        print(f"{application / 'server.py'} does not exist; FOLDER must be a checkout.", file=sys.stderr)
+        print(
+            f"{application / 'server.py'} does not exist; FOLDER must be a checkout of the application.",
+            file=sys.stderr,
+        )
         return 2
     have = subprocess.run([options.python, "-c", f"import {', '.join(NEEDED)}"], capture_output=True, text=True)
     if have.returncode:
-        print(f"{options.python} lacks a package of the application: {have.stderr.strip()[-200:]}", file=sys.stderr)
+        print(
+            f"a package of the application is missing in {options.python}: {have.stderr.strip()[-200:]}",
+            file=sys.stderr,
+        )
         return 2
     scenario = load_scenario(DEFAULT_SCENARIO)
     with TemporaryDirectory() as work, running(application, options.python, Path(work)) as urls:
@@ -183,7 +189,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"  {'ok ' if check.holds else 'NOT'}  {check.claim}: {check.figure}")
         for row in call_json("GET", f"{urls.acs}/lab/unsupported"):
             if row["used"]:
-                print(f"  the simulated ACS only pretended: {row['where']}: {row['what']}")
+                print(f"  without effect in the simulated ACS: {row['where']}: {row['what']}")
     return 0 if all(check.holds for check in found) else 1
 
 

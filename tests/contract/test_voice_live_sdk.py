@@ -52,7 +52,7 @@ async def until(connection: VoiceLiveConnection, kind: str) -> list[Any]:
             seen.append(event)
             if event.type == kind:
                 return seen
-    raise AssertionError(f"closed before {kind}; came: {[event.type for event in seen]}")
+    raise AssertionError(f"closed before {kind}; received: {[event.type for event in seen]}")
 
 
 async def say(connection: VoiceLiveConnection, text: str) -> None:

@@ -107,7 +107,7 @@ async def test_ctrl_c_ends_the_demo_at_once_and_without_a_traceback(
     with _demo(tmp_path) as demo:
         assert demo.stdout is not None
         while "hears the agent" not in (line := demo.stdout.readline()):
-            assert line, "the demo ended by itself"
+            assert line, "the demo exited before it was interrupted"
         demo.send_signal(signal.SIGINT)
         began = time.monotonic()
         rest = demo.stdout.read()
@@ -124,7 +124,7 @@ async def test_a_demo_that_is_killed_leaves_no_process(tmp_path: Path, monkeypat
     with _demo(tmp_path) as demo:
         assert demo.stdout is not None
         while "phone" not in (line := demo.stdout.readline()):
-            assert line, "the demo ended by itself"
+            assert line, "the demo exited before it was interrupted"
         assert len(_of_folder(tmp_path)) > 7
         demo.send_signal(signal.SIGKILL)
     await eventually(lambda: _of_folder(tmp_path) == [], within_s=20)

@@ -96,7 +96,7 @@ class Line:
             ]
             return found if len(found) == len(ids) else []
 
-        return await eventually(over, within_s=LONG_S, every_s=0.5, what="all calls of the wave are over")
+        return await eventually(over, within_s=LONG_S, every_s=0.5, what="all calls of the wave have an outcome")
 
     async def in_force(self) -> list[Json]:
         return [(await replica.get("/api/routing")).raise_for_status().json() for replica in self.replicas]
@@ -119,7 +119,7 @@ class Line:
         async def everywhere() -> bool:
             return all(held["version"] >= version for held in await self.in_force())
 
-        await eventually(everywhere, what="the kill switch is in force on both replicas")
+        await eventually(everywhere, what="both replicas apply the kill switch")
         return time.monotonic() - began
 
 
@@ -227,7 +227,7 @@ async def test_a_quarter_of_the_callers_then_half_of_them_then_nobody(line: Line
 
     # Kill switch: the agent answers no caller.
     took = [await line.switch(on) for on in (True, False, True)]
-    assert min(took) < 1.0, f"in force on both replicas after {took} s"
+    assert min(took) < 1.0, f"applied by both replicas after {took} s"
     line.outcomes.clear()
 
     async def both_redirect_every_caller() -> bool:

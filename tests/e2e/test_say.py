@@ -96,7 +96,7 @@ async def test_a_text_is_heard_while_it_is_written_and_stops_at_a_barge_in(stack
     assert len(writer.sent_at) < len(SENTENCES), "the writer was notified before it had sent everything"
     starts, ends = call.times("phone", "agent_starts"), call.times("phone", "agent_ends")
     assert starts[1] < ends[1] < writer.sent_at[1], "the first sentence was played before the second was sent"
-    assert call.times("phone", "stop_audio"), "the barge-in stopped it"
+    assert call.times("phone", "stop_audio"), "the barge-in stopped the announcement"
 
     transcript = call.transcript(call_id)
     turns = [row for row in transcript if row.get("role") == "agent"]
@@ -108,7 +108,7 @@ async def test_a_text_is_heard_while_it_is_written_and_stops_at_a_barge_in(stack
     assert 0 < len(cut["text"]) < len(SENTENCES[len(whole)])
     assert SENTENCES[len(whole)].startswith(cut["text"])
     truncated = {row["item_id"]: row["audio_end_ms"] for row in call.voice["truncations"]}
-    assert truncated == {cut["item_id"]: cut["heard_ms"]}, "the voice service has the same"
+    assert truncated == {cut["item_id"]: cut["heard_ms"]}, "the voice service has the same position"
     assert _outcome(transcript) == "interrupted"
     said = [str(row["text"]) for row in call.voice["said"]]
     assert not any(later in text for later in SENTENCES[len(spoken) + 1 :] for text in said), "the rest is not spoken"

@@ -27,7 +27,7 @@ def test_a_part_that_cannot_start_is_named_with_its_log(tmp_path: Path, monkeypa
     stack = Stack(Ports.free(), tmp_path, extra={"agent-relay": {"AGENT_NAME": "", "AZURE_VOICE_LIVE_ENDPOINT": "x"}})
     message = r"agent-relay exited with code 2(.|\n)*AZURE_VOICE_LIVE_ENDPOINT(.|\n)*whole log"
     with pytest.raises(StackError, match=message), running(stack):
-        pytest.fail("it must not start")
+        pytest.fail("the stack must not start")
     assert len(stack.dead()) == len(stack.processes)
 
 
@@ -37,7 +37,7 @@ def test_an_exported_setting_reaches_its_service(stack: Stack, tmp_path: Path, m
     monkeypatch.setenv("RELAY_CAPACITY", "none")
     monkeypatch.setenv("AGENT_PROFILES_FILE", str(tmp_path / "missing.yaml"))
     with pytest.raises(StackError) as caught, running(Stack(Ports.free(), tmp_path)):
-        pytest.fail("it must not start")
+        pytest.fail("the stack must not start")
     assert "missing.yaml" in str(caught.value)
     assert "RELAY_CAPACITY" in str(caught.value)
 
@@ -48,7 +48,7 @@ def test_a_taken_port_is_named_with_the_stack_that_has_it(stack: Stack, tmp_path
     with pytest.raises(StackError, match=f"port {stack.ports.acs}, which acs needs(.|\n)*{stack.folder}"):
         beside.start()
     assert beside.processes == []
-    assert not beside.folder.exists(), "nothing is left behind"
+    assert not beside.folder.exists(), "the folder must not remain"
 
 
 def test_an_answer_of_another_process_does_not_count(stack: Stack, tmp_path: Path) -> None:

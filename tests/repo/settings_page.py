@@ -50,7 +50,7 @@ def with_tables(page: str) -> str:
     before, begin, rest = page.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
-        raise ValueError(f"the page has no {BEGIN} … {END}")
+        raise ValueError(f"the markers {BEGIN} and {END} are missing in the page")
     return f"{before}{BEGIN}\n\n{_tables()}\n{END}{after}"
 
 

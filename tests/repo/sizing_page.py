@@ -220,7 +220,7 @@ def points(whole: Stored, service: str) -> dict[int, dict[str, float]]:
         if (labels["service"], labels["shape"]) == (service, SHAPE) and figures[HANDLED] >= KEPT_UP_PCT:
             found.setdefault(labels["calls"], []).append(figures)
     if not found:
-        raise NotMeasuredError(f"no run of {service} alone kept up: python -m bench alone")
+        raise NotMeasuredError(f"no run of {service} alone kept up; run `python -m bench alone`")
     return {calls: means(some) for calls, some in sorted(found.items())}
 
 
@@ -239,7 +239,7 @@ def means(some: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
 def _runs(whole: Stored, name: str) -> list[dict[str, Any]]:
     if name not in whole:
-        raise NotMeasuredError(f"not measured yet: python -m bench {name}")
+        raise NotMeasuredError(f"not measured yet; run `python -m bench {name}`")
     return list(whole[name]["runs"])
 
 

@@ -103,7 +103,7 @@ def test_every_module_is_compiled_where_it_can_be(sources: list[Path]) -> None:
     for source in sources:
         parts = source.with_suffix("").parts
         module = importlib.import_module(".".join(parts[parts.index("src") + 1 :]))
-        assert str(module.__file__).endswith(SUFFIX), f"{source.name} is not compiled: `make clean install`"
+        assert str(module.__file__).endswith(SUFFIX), f"{source.name} is not compiled; run `make clean install`"
 
 
 def test_every_compiled_module_has_its_types(sources: list[Path]) -> None:
@@ -233,7 +233,7 @@ def test_a_listed_module_is_compiled_into_the_wheel(tiny_in_python: Path, tmp_pa
     answer, (wheel,) = _wheel(tiny_in_python)
     assert answer.returncode == 0, answer.stderr
     assert {f"tiny/answer{SUFFIX}", f"tiny/question{SUFFIX}"} < set(_modules_in(wheel))
-    assert not list(tiny_in_python.rglob(f"src/**/*{SUFFIX}")), "nothing is left beside the source"
+    assert not list(tiny_in_python.rglob(f"src/**/*{SUFFIX}")), "no build output remains beside the source"
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "site")
     code = "import asyncio; from tiny import question as q; print(q.__file__[-3:], asyncio.run(q.asked(False)))"

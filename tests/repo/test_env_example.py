@@ -72,7 +72,7 @@ def test_compose_sets_only_settings_that_the_service_reads(service: str, root: P
     given = set(compose["services"][service]["environment"])
     settings = _settings_of(service)
     assert not given - set(settings) - CREDENTIALS
-    assert not {name for name, optional in settings.items() if not optional} - given, "required, and not given"
+    assert not {name for name, optional in settings.items() if not optional} - given, "required, but not set"
 
 
 @pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not installed")

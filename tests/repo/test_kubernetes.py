@@ -68,7 +68,9 @@ def test_each_service_can_be_scaled_and_moved_by_itself(overlay: list[Manifest])
     assert set(autoscalers) in (set(), set(SERVICES))
     for name, autoscaler in autoscalers.items():
         assert autoscaler["spec"]["scaleTargetRef"]["name"] == name
-        assert "replicas" not in _of_kind(overlay, "Deployment")[name]["spec"], "it would fight the autoscaler"
+        assert "replicas" not in _of_kind(overlay, "Deployment")[name]["spec"], (
+            "a fixed number of replicas would override the autoscaler"
+        )
 
 
 def test_services_select_their_pods(overlay: list[Manifest]) -> None:

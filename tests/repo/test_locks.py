@@ -33,7 +33,7 @@ def test_locks_contain_exact_versions_with_hashes_and_no_address(root: Path) -> 
             assert _REQUIREMENT.match(requirement.strip()), f"{lock.name}: {requirement}"
             assert hashes, f"{lock.name}: {requirement} has no hash"
             assert all(re.fullmatch(r"sha256:[0-9a-f]{64}", value.strip()) for value in hashes), f"{lock.name}: {line}"
-            assert "://" not in line, f"{lock.name}: {requirement} names an address"
+            assert "://" not in line, f"{lock.name}: {requirement} contains a URL"
 
 
 def test_the_locks_agree_on_versions(root: Path) -> None:
@@ -42,7 +42,7 @@ def test_the_locks_agree_on_versions(root: Path) -> None:
     tested = of_lock.pop("dev")
     for name, versions in of_lock.items():
         apart = {package: version for package, version in versions.items() if tested.get(package) != version}
-        assert not apart, f"{name} and dev differ"
+        assert not apart, f"the versions in {name} and dev differ"
 
 
 def test_the_lock_of_the_node_contract_has_hashes_and_no_address(root: Path) -> None:

@@ -33,7 +33,7 @@ def metrics() -> list[MetricWrapperBase]:
 def test_every_label_is_closed(metrics: list[MetricWrapperBase]) -> None:
     assert len(metrics) > 15
     for metric in metrics:
-        assert isinstance(metric, Labeled), f"{metric}: make it with telemetry.counter, gauge or histogram"
+        assert isinstance(metric, Labeled), f"{metric}: create it with telemetry.counter, gauge or histogram"
         assert [label.name for label in metric.closed] == list(metric._labelnames)
         for label in metric.closed:
             assert 0 < len(label.values) + label.most <= MOST, f"{metric}: {label.name}"

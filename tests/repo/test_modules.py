@@ -61,8 +61,8 @@ def test_every_module_has_a_test_module_of_its_name(
 
 def test_exemptions_are_still_needed(modules: dict[Path, ast.Module], root: Path) -> None:
     for path, instead in TESTED_ELSEWHERE.items():
-        assert Path(path) in modules, f"{path} does not exist: remove it from the list"
-        assert (root / instead).exists(), f"{instead}, named for {path}, does not exist"
+        assert Path(path) in modules, f"{path} does not exist; remove it from the list"
+        assert (root / instead).exists(), f"{instead}, listed for {path}, does not exist"
 
 
 def test_keys_are_spelled_in_their_modules(modules: dict[Path, ast.Module]) -> None:

@@ -75,7 +75,7 @@ def test_tests_read_no_private_attributes_of_others(tracked: list[Path], root: P
         and (accesses := _private_accesses(ast.parse(path.read_text(encoding="utf-8"))))
     }
     assert {name: accesses for name, accesses in found.items() if name not in allowed} == {}
-    assert allowed - set(found) == set(), "these files no longer read private attributes: remove them from the list"
+    assert allowed - set(found) == set(), "these files no longer read private attributes; remove them from the list"
 
 
 @pytest.mark.parametrize(

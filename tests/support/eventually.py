@@ -31,5 +31,5 @@ async def eventually(fact: Callable[[], Any], *, within_s: float = 10.0, every_s
         if value:
             return value
         if time.monotonic() > deadline:
-            raise AssertionError(f"not within {within_s} s: {what or fact}; last value {value!r}")
+            raise AssertionError(f"not true within {within_s} s: {what or fact}; last value {value!r}")
         await asyncio.sleep(every_s)

@@ -25,7 +25,7 @@ async def running(config: uvicorn.Config) -> AsyncIterator[str]:
         while not server.started:
             if serving.done():
                 await serving
-                raise RuntimeError("the server ended before it started")
+                raise RuntimeError("the server stopped before it was ready")
             await asyncio.sleep(0.005)
         host, port = server.servers[0].sockets[0].getsockname()[:2]
         yield f"{host}:{port}"

@@ -13,7 +13,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "redis.md"
 def command_below(heading: str) -> list[str]:
     """Return the words of the command in the first code block below a heading."""
     _, found, rest = PAGE.read_text(encoding="utf-8").partition(f"\n### {heading}\n")
-    assert found, f"no heading {heading} in docs/redis.md"
+    assert found, f"docs/redis.md has no heading {heading}"
     block = re.search(r"```\n(.*?)```", rest, re.DOTALL)
     assert block is not None
     return block[1].split()

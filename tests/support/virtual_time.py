@@ -19,7 +19,7 @@ class _Selector(selectors.DefaultSelector):
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         if timeout is None:
-            raise RuntimeError("the test waits for something that no timer brings about")
+            raise RuntimeError("the test awaits an event that no timer can cause")
         self.now += max(timeout, 0.0)
         return super().select(0)
 

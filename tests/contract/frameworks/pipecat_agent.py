@@ -67,7 +67,7 @@ class Listener(FrameProcessor):
                     self.changed.clear()
                     await self.changed.wait()
         except TimeoutError:
-            sys.exit(f"not within {WITHIN_S} s: {what}")
+            sys.exit(f"not true within {WITHIN_S} s: {what}")
 
 
 class Caller:

@@ -147,7 +147,7 @@ def main() -> int:
             found = call(python, Path(name), lab, model)
             session = lab.ask("GET", f"/lab/sessions/{lab.ask('GET', '/lab/sessions')['sessions'][-1]['id']}")
             wrong = faults(found, session)
-            print(f"pipecat with {model} over {lab.url}: {'; '.join(f'not so: {what}' for what in wrong) or 'ok'}")
+            print(f"pipecat with {model} over {lab.url}: {'; '.join(f'failed: {what}' for what in wrong) or 'ok'}")
             if wrong:
                 print(json.dumps({"found": found, "said": session["said"], "timeline": session["timeline"]}, indent=1))
             failed = failed or bool(wrong)

@@ -49,7 +49,7 @@ class Heard:
     def text(self, message: memoryview) -> None:
         self.texts.append(bytes(message))
         if self.texts[-1] == b"break":
-            raise RuntimeError("the receiver broke")
+            raise RuntimeError("the receiver failed")
         if self.texts[-1] == b"stop":
             self.socket.stop()
         self.socket.send(self.texts[-1])
@@ -114,7 +114,7 @@ class Echoes:
                 socket.close(1008, "not you")
                 return
             if heard.path == "broken":
-                raise RuntimeError("the route broke")
+                raise RuntimeError("the route failed")
             socket.listen(heard)
             await heard.gone.wait()
 

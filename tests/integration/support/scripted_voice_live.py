@@ -110,7 +110,7 @@ class ScriptedVoiceLive:
         for number, session in enumerate(self.sessions):
             assert not session.surprises, f"session {number}: {session.surprises}"
             unused = session.script.steps[session.used :]
-            assert not unused, f"session {number} never got {[step.expects for step in unused]}"
+            assert not unused, f"session {number} never received {[step.expects for step in unused]}"
         assert len(self.sessions) == len(self._scripts), f"{len(self.sessions)} of {len(self._scripts)} connections"
 
     def admit(self, connection: ServerConnection, request: Request) -> Response | None:
