@@ -1,4 +1,4 @@
-"""Computes loss, repetition, reordering, crosstalk and delay from sent and heard marks. Pure."""
+"""Computes loss, repetition, reordering, crosstalk and delay from sent and heard marks. No I/O."""
 
 from __future__ import annotations
 

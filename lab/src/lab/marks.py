@@ -1,5 +1,5 @@
-"""Numbered marks in audio: every 20 ms frame contains the number of its call and its own. With them, loss, repetition,
-reordering, crosstalk and delay are measured on the audio itself, behind resamplers and processes.
+"""Numbered marks in audio: every 20 ms frame contains the number of its call and its own number. With them, loss,
+repetition, reordering, crosstalk and delay are measured on the audio itself, behind resamplers and processes.
 
 A mark has 47 slots of 0.375 ms, each at one of two levels: 7 slots preamble (a Barker code), 16 bits call, 16 bits
 sequence, 8 bits checksum. A slot is 6 samples at 16 kHz and 9 at 24 kHz, slow enough for a telephone-band resampler.

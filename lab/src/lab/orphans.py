@@ -1,6 +1,6 @@
 """Terminates child processes when their parent ends, also after `kill -9`.
 
-The kernel closes the pipes of a dead process. A watcher process reads pids from a pipe and terminates them once the
+The kernel closes the pipes of a dead process. A watcher process reads pids from a pipe and terminates them when the
 pipe is closed. A parent-death signal (Linux) would be simpler, but it is sent at the end of the *thread* that started
 the child.
 """

@@ -2,7 +2,7 @@
 
 PCM is 16-bit signed little-endian mono. espeak-ng has global state, so a lock guards it; a sentence takes a few
 milliseconds, and results are cached. Synthesis is not reproducible: the waveform continues from the previous sentence.
-Store speech that is compared later.
+Speech that is compared later must be stored.
 """
 
 from __future__ import annotations

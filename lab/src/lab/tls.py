@@ -1,6 +1,6 @@
 """TLS for the simulators, so that clients that require `https` and `wss` can connect without changes.
 
-The certificate authority is created on first use and kept in a folder. Simulators that share the folder share the
+The certificate authority is created on first use and stored in a folder. Simulators that share the folder share the
 authority, so an application has to trust a single file. It is for tests only: its key is in the same folder.
 """
 

@@ -44,7 +44,7 @@ def syntax_mistake(error: yaml.YAMLError, text: str) -> str:
         return f"{_position(opened)}: the quote that opens here is not closed: {problem} (line {line})"
     where = _position(mark) if line == mark.line + 1 else f"line {line}, at the end of the file"
     since = f", {context} that starts in line {opened.line + 1}" if opened is not None and context else ""
-    hint = " (put strings in quotes that contain a colon or start with one of *&!%@`)"
+    hint = " (strings that contain a colon or start with one of *&!%@` need quotes)"
     return f"{where}: {problem}{since}{hint}"
 
 

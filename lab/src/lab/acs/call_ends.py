@@ -1,4 +1,4 @@
-"""How a call can end: result codes of `CallDisconnected` and of failed calls. Pure.
+"""How a call can end: result codes of `CallDisconnected` and of failed calls. No I/O.
 
 Sources: ACS docs, "Call end codes", and recorded callbacks. When a phone caller hangs up, the code reports the SIP
 response of their leg (560000 for outbound, 540000 for inbound calls); for users it depends on the client and the kind

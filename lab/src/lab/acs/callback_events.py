@@ -1,6 +1,6 @@
 """The events that ACS posts to the callback URL of a call, as CloudEvents 1.0 (ACS docs, "Call Automation events").
 
-Pure. Like recorded payloads, `data` has two fields that are missing from the published models: `version` (the
+No I/O. Like recorded payloads, `data` has two fields that are missing from the published models: `version` (the
 api-version of the request that set up the call) and `publicEventType`. All events have `resultInformation`, as all
 events recorded since the end of 2024; of older ones only some have it (fault `results: missing`).
 """

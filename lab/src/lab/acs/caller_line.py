@@ -1,6 +1,6 @@
 """The phone of the caller: sends and plays audio, on one time axis that starts when the line opens.
 
-Pure: no sockets, no clock. Every 20 ms the call sends the frame that `tick(now)` returns. Audio from the media socket
+No I/O and no clock. Every 20 ms the call sends the frame that `tick(now)` returns. Audio from the media socket
 goes to `play`, StopAudio to `clear`.
 """
 

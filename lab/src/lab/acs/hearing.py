@@ -1,6 +1,6 @@
 """Measures sound and silence of the agent in the audio that was played to the caller, by energy of blocks of 20 ms.
 
-Pure. `feed` takes the samples of `CallAudio.advance`.
+No I/O. `feed` processes the samples of `CallAudio.advance`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """A WebSocket client for media: the sans-I/O protocol of `websockets` on an asyncio transport.
 
 Unlike `websockets.connect` it needs no task for each connection, sends without waiting, and can abort the connection
-without a close frame. One clock for many calls and injected faults need this. Whole text messages bypass the protocol
-object, which would cost more than all other work for a frame.
+without a close frame. The shared frame clock and the injected faults require this. Whole text messages bypass the
+protocol object, which would cost more than all other work for a frame.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Operations and fields that the simulated ACS accepts, but without any effect. Pure.
+"""Operations and fields that the simulated ACS accepts, but without any effect. No I/O.
 
 `FIELDS` lists the fields that each operation evaluates. All other fields are ignored: they may be newer than the
 simulator.

@@ -1,8 +1,9 @@
 """A process that attacks at the full speed of one thread, and a sink: the same load on the sink shows what the load
 itself costs.
 
-`python -m lab.chaos.attackers` reads orders from standard input, one JSON object per line: `{"kind", "port", "seconds",
-"head"}`. For each it prints the number of connections it opened. `python -m lab.chaos.attackers sink` prints its port.
+`python -m lab.chaos.attackers` reads commands from standard input, one JSON object per line: `{"kind", "port",
+"seconds", "head"}`. For each it prints the number of connections it opened. `python -m lab.chaos.attackers sink` prints
+its port.
 """
 
 from __future__ import annotations

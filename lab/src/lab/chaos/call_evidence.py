@@ -1,5 +1,5 @@
 """The outcome of one call with numbered frames (marks), from the records of both simulators: whether it continued, the
-longest gap, and frames that were lost, repeated, out of order, of another call or of a replaced voice session. Pure.
+longest gap, and frames that were lost, repeated, out of order, of another call or of a replaced voice session. No I/O.
 
 The simulated Voice Live numbers the marks of a call across its sessions, so a mark identifies the session that sent it.
 """

@@ -39,7 +39,7 @@ def drain(kind: str, within_s: float = 40.0) -> Inject:
 
 
 def control_crash(scene: Scene) -> Facts:
-    """Send SIGKILL to one call-control process while commands are pending: hang-ups that ACS refused once."""
+    """Send SIGKILL to one call-control process while commands are pending: hang-ups that ACS rejected once."""
     fleet = scene.fleet
     leaving = Crowd(fleet, first=_OUTSIDERS + scene.turn * _HANGING_UP, count=_HANGING_UP)
     leaving.dial()
@@ -76,7 +76,7 @@ def freeze_gateway(scene: Scene) -> Facts:
 
 
 def zombie_life(scene: Scene, traces: Sequence[CallEvidence]) -> Facts:
-    """Return for how long the resumed relay kept voice sessions of calls that it no longer owned."""
+    """Return how long the resumed relay kept open the voice sessions of calls that it no longer owned."""
     thawed = scene.moments["thawed"]
     old = [session for trace in traces for session in trace.sessions[:-1]]
     return {"zombie_s": max((session.closed_at - thawed for session in old), default=0.0)}

@@ -1,4 +1,4 @@
-"""The figures of a row over all its repetitions, the verdict and the printed line. Pure."""
+"""The figures of a row over all its repetitions, the verdict and the printed line. No I/O."""
 
 from __future__ import annotations
 

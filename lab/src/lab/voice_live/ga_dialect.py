@@ -1,6 +1,6 @@
 """OpenAI Realtime GA, as Azure OpenAI serves it under `/openai/v1/realtime`: conversion of its names and objects.
 
-The simulated service uses Voice Live's beta forms internally; this module converts them at the socket. Source: the
+The simulated service uses Voice Live's beta formats internally; this module converts them at the socket. Source: the
 OpenAI API reference (Realtime, client and server events) and Microsoft's guide to the migration from preview to GA.
 """
 

@@ -109,10 +109,11 @@ class RequestIgnoredFault(InjectedFault):
 
 
 class NoWordsFault(InjectedFault):
-    """Treat the next speech of the caller as a noise without words (a cough), without a response.
+    """Treat the next speech of the caller as a noise without words (a cough), which gets no response and uses no reply
+    of the script.
 
-    `transcription`: `completed` with an empty text, `failed`, or `never` reported. A noise uses no reply of the script.
-    `responds`: only the transcription has no words; the response follows as usual.
+    `transcription`: `completed` with an empty text, `failed`, or `never` reported. `responds`: only the transcription
+    has no words; the response follows as usual.
     """
 
     transcription: Literal["completed", "failed", "never"] = "completed"

@@ -1,4 +1,4 @@
-"""Validation of the fields of `session.update` (Voice Live API reference 2026-07-15). Pure."""
+"""Validation of the fields of `session.update` (Voice Live API reference 2026-07-15). No I/O."""
 
 from __future__ import annotations
 
