@@ -1,4 +1,4 @@
-"""Reads the commands of docs/redis.md, unchanged."""
+"""Reads the commands in docs/redis.md and runs them unchanged."""
 
 from __future__ import annotations
 

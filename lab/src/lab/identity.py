@@ -37,7 +37,7 @@ _ALGORITHM = "HS256"
 
 
 class TokenError(ValueError):
-    """The bearer token has expired or was not issued by this endpoint. A new token resolves it."""
+    """The bearer token has expired or was not issued by this endpoint. The client must request a new one."""
 
 
 @dataclass(frozen=True)

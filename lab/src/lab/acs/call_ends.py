@@ -53,7 +53,9 @@ HUNG_UP_BY_APP: Final = CallEnd(
     7000,
     "Call was ended by Azure Communication Service Call Automation API or a server bot. DiagCode: 0#7000.@",
 )
-"""The DiagCode contains 0 where the event contains 200 (recorded callbacks of 2025)."""
+"""In this message the first number of DiagCode is 0, although the code of the event is 200 (recorded callbacks of
+2025).
+"""
 CANCELED_BY_CALLER: Final = CallEnd(
     "caller", "caller_canceled", 487, 540487, "Call canceled by the caller. DiagCode: 487#540487.@"
 )

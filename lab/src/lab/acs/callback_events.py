@@ -31,7 +31,7 @@ NAMES: Final = frozenset(
         *("ContinuousDtmfRecognitionToneReceived", "ContinuousDtmfRecognitionStopped"),
     }
 )
-"""Events that the simulator sends, without the prefix."""
+"""Types of the events that the simulator sends, without the prefix."""
 
 
 def event(call: SimulatedCall, name: str, context: str | None = None, **fields: object) -> Json:

@@ -22,7 +22,7 @@ class IncomingCallEventData(BaseModel):
     custom_context: object = Field(default=None, alias="customContext")
     on_behalf_of_callee: object = Field(default=None, alias="onBehalfOfCallee")
     caller_form: CallerForm = Field(default="full", alias="callerForm")
-    """Form of `from`. `no_ids`: an unknown party; `absent`: the event has no `from`."""
+    """Format of `from` in the event. `no_ids`: an unknown party; `absent`: the event has no `from`."""
 
     def data(self, caller: Identifier, callee: Identifier) -> Json:
         about: Json = {"to": callee.json(), "callerDisplayName": self.display_name}

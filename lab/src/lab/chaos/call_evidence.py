@@ -58,9 +58,9 @@ class CallEvidence:
     connected: bool
     """True if the call was still connected at the end of the observation."""
     sent: Sent
-    """By the caller."""
+    """Marks that the caller sent."""
     heard: Heard
-    """By the caller."""
+    """Marks that the caller heard."""
     sessions: Sequence[SeenVoiceSession]
     """Voice sessions, ordered by `opened_at`."""
     breaks: Sequence[SeenMediaSocket] = ()

@@ -24,7 +24,7 @@ def silences(scene: Scene, _: Sequence[CallEvidence]) -> Facts:
 
 
 def with_silences(examine: Examine) -> Examine:
-    """Measure, then add the figures of `silences`."""
+    """Return a measurement that adds the figures of `silences` to those of another one."""
 
     def both(scene: Scene, traces: Sequence[CallEvidence]) -> Facts:
         return examine(scene, traces) | silences(scene, traces)

@@ -22,7 +22,7 @@ def heard(sent: Iterable[tuple[int, float]], *, call: int = 7, delay_s: float = 
 
 
 def smooth(seconds: float = 10.0) -> CallEvidence:
-    """Return a call without any fault, from second 0."""
+    """Return a call without any fault that starts at 0 s."""
     sent = numbers(0, int(seconds * 50), 0.0)
     session = SeenVoiceSession(0.0, FOREVER, sent, heard(sent))
     return CallEvidence(7, True, sent, heard(sent), [session])
